@@ -1,0 +1,63 @@
+# make run   starts everything on http://127.0.0.1:4242
+# make test  checks style, types and imports, and runs all tests
+# make bench measures decisions per second
+# make lint  the checks of `make test` without the tests
+# make clean removes what can be made again; .env and the database stay
+
+# The first Python on this machine that is new enough; `make run PYTHON=...` chooses another.
+PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
+	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
+	echo $$python && break; done)
+VENV = .venv/bin/python
+PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
+
+.PHONY: help run test bench lint clean
+.DELETE_ON_ERROR:
+
+help:
+	@sed -n 's/^# \(make .*\)/\1/p' Makefile
+
+run: .venv/runtime
+	@$(VENV) authz_project/first_env.py
+	@echo "Bringing the database up to date..."
+	@$(VENV) manage.py migrate --verbosity 0
+	@$(VENV) manage.py load_demo
+	@exec $(VENV) manage.py runserver --noreload
+
+test: .venv/development
+	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
+		echo "The tests look at the admin's pages in Chromium: apt-get install chromium"; exit 1; }
+	@$(MAKE) --no-print-directory lint
+	$(VENV) -m pytest -n 2 --dist loadfile $(TESTS)
+
+lint: .venv/development
+	$(VENV) -m ruff check
+	$(VENV) -m ruff format --check
+	$(VENV) -m mypy
+	.venv/bin/lint-imports
+	$(VENV) manage.py makemigrations --check --dry-run --settings tests.settings
+
+bench: .venv/development
+	$(VENV) -m benchmarks
+
+clean:
+	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find . -name __pycache__ -not -path './.postgres/*' -prune -exec rm -rf {} +
+
+# An environment is complete when its stamp is newer than the list it was made from.
+.venv/runtime: requirements.txt .venv/bin/python
+	@echo "Installing what requirements.txt lists..."
+	@$(PIP) -r requirements.txt
+	@touch $@
+
+.venv/development: requirements-dev.txt requirements.txt .venv/bin/python
+	@echo "Installing what requirements-dev.txt lists..."
+	@$(PIP) -r requirements-dev.txt
+	@touch .venv/runtime $@
+
+.venv/bin/python:
+	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install one," \
+		"or name it: make run PYTHON=/path/to/python3.11"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing." \
+		"On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@$(PYTHON) -m venv --clear .venv

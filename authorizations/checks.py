@@ -1,0 +1,93 @@
+"""What must be set before the program may start.
+
+Outside development (DEBUG is off) a missing, blank or white-spaced SECRET_KEY,
+ALLOWED_HOSTS or STRIPE_WEBHOOK_SECRET is an error: each of them left out would
+open a door. In development only what is wrong is refused.
+"""
+
+from collections.abc import Iterator
+from typing import Any
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.exceptions import ImproperlyConfigured
+
+TAG = "authorizations"
+WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every one
+DEVELOPMENT_HINT = "For development run `python authz_project/first_env.py`, which writes a .env."
+
+
+@register(TAG)
+def check_secret_key(**_: Any) -> Iterator[CheckMessage]:
+    """A key of one's own, whole."""
+    if settings.SECRET_KEY.startswith(settings.UNSET_SECRET_KEY):
+        if not settings.DEBUG:
+            yield Error(
+                "SECRET_KEY is not set. Set it to a long random value and keep it secret: "
+                "`python -c 'import secrets; print(secrets.token_urlsafe(50))'` prints one.",
+                hint=DEVELOPMENT_HINT,
+                id="authorizations.E001",
+            )
+    elif has_white_space(settings.SECRET_KEY) and not settings.DEBUG:
+        yield Error(
+            "SECRET_KEY contains white space. Check how it was pasted and set it without.",
+            id="authorizations.E002",
+        )
+
+
+@register(TAG)
+def check_allowed_hosts(**_: Any) -> Iterator[CheckMessage]:
+    """The names this site answers to."""
+    if settings.DEBUG:
+        return
+    if not settings.ALLOWED_HOSTS:
+        yield Error(
+            "ALLOWED_HOSTS is not set. Set it to the host names of this site, separated by "
+            "commas, for example ALLOWED_HOSTS=cards.example.com.",
+            hint=DEVELOPMENT_HINT,
+            id="authorizations.E003",
+        )
+    if any(map(has_white_space, settings.ALLOWED_HOSTS)):
+        yield Error(
+            "ALLOWED_HOSTS has white space inside a name. Separate the names by commas.",
+            id="authorizations.E004",
+        )
+
+
+@register(TAG)
+def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
+    """Without a secret nobody could tell Stripe from anyone else."""
+    if not settings.STRIPE_WEBHOOK_SECRETS and not settings.DEBUG:
+        yield Error(
+            "STRIPE_WEBHOOK_SECRET is not set. Set it to the signing secret (whsec_...) that "
+            "Stripe's Dashboard shows for your webhook endpoint.",
+            hint=DEVELOPMENT_HINT,
+            id="authorizations.E005",
+        )
+    for number, secret in enumerate(settings.STRIPE_WEBHOOK_SECRETS, start=1):
+        # The secret itself is not shown: messages end in logs.
+        if has_white_space(secret) or not is_webhook_secret(secret):
+            yield Error(
+                f"STRIPE_WEBHOOK_SECRET, secret {number}, is not a signing secret. It starts with "
+                "whsec_ and has no white space; several are separated by commas. (An API key, "
+                "sk_..., is something else.)",
+                id="authorizations.E006",
+            )
+
+
+def has_white_space(value: str) -> bool:
+    return any(character.isspace() for character in value)
+
+
+def is_webhook_secret(value: str) -> bool:
+    return value.startswith(WEBHOOK_SECRET_PREFIX) and len(value) > len(WEBHOOK_SECRET_PREFIX)
+
+
+def refuse_unsafe_start() -> None:
+    """Raise ImproperlyConfigured, saying what to do, when one of these checks fails.
+
+    For wsgi.py: a WSGI server, unlike manage.py, runs no checks of its own.
+    """
+    problems = [str(message.msg) for message in run_checks(tags=[TAG]) if message.is_serious()]
+    if problems:
+        raise ImproperlyConfigured(" ".join(problems))

@@ -1,0 +1,79 @@
+"""What only the database can promise: rows that stay as written, and tables laid out for it."""
+
+from django.db import migrations
+
+APPEND_ONLY = (
+    "authorizations_webhookrequest",
+    "authorizations_decision",
+    "authorizations_ledgerentry",
+    "authorizations_policyversion",
+)
+
+REFUSE = """
+CREATE FUNCTION authorizations_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    -- Only a test database sets this, for its own clean-up between tests.
+    IF TG_OP = 'TRUNCATE' AND current_setting('authorizations.may_truncate', true) = 'on' THEN
+        RETURN NULL;
+    END IF;
+    RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = '23514', HINT = 'Write a new row that corrects the old one.';
+END
+$$
+"""
+
+GUARD = """
+CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}
+    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_change();
+CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON {table}
+    FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_change()
+"""
+
+UNGUARD = """
+DROP TRIGGER append_only ON {table};
+DROP TRIGGER append_only_whole ON {table}
+"""
+
+# Room on each page, so that an update need not touch the indexes; vacuum by count, because a
+# share of a large table is too much to wait for.
+LAYOUT = """
+ALTER TABLE authorizations_usage SET (
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
+);
+ALTER TABLE authorizations_authorization SET (
+    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
+)
+"""
+
+# Django adds an index for LIKE 'prefix%' to every text key; ids are only looked up whole.
+DROP_LIKE_INDEXES = """
+DO $$
+DECLARE
+    found text;
+BEGIN
+    FOR found IN
+        SELECT indexname FROM pg_indexes
+        WHERE schemaname = current_schema() AND indexname LIKE '%\\_like' AND tablename IN (
+            'authorizations_decision', 'authorizations_authorization', 'authorizations_card',
+            'authorizations_cardholder'
+        )
+    LOOP
+        EXECUTE format('DROP INDEX %I', found);
+    END LOOP;
+END
+$$
+"""
+
+
+class Migration(migrations.Migration):
+    dependencies = [("authorizations", "0001_initial")]
+
+    operations = [
+        migrations.RunSQL(REFUSE, "DROP FUNCTION authorizations_refuse_change()"),
+        *(
+            migrations.RunSQL(GUARD.format(table=table), UNGUARD.format(table=table))
+            for table in APPEND_ONLY
+        ),
+        migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
+        migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
+    ]

@@ -1,0 +1,54 @@
+"""The two roles of the staff: Operations edit, Auditors read."""
+
+from typing import Any
+
+from django.apps.registry import Apps
+from django.contrib.auth.management import create_permissions
+from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+EDITED = (
+    "policy",
+    "spendinglimit",
+    "scheduleentry",
+    "assignment",
+    "cardgroup",
+    "card",
+    "cardholder",
+)
+
+
+def create_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    using = schema_editor.connection.alias
+    # Permissions usually come after all migrations; the roles need them now.
+    app_config: Any = apps.get_app_config("authorizations")
+    app_config.models_module = True
+    create_permissions(app_config, apps=apps, using=using, verbosity=0)
+    app_config.models_module = None
+    group = apps.get_model("auth", "Group").objects.using(using)
+    permissions = (
+        apps.get_model("auth", "Permission")
+        .objects.using(using)
+        .filter(content_type__app_label="authorizations")
+    )
+    view = permissions.filter(codename__startswith="view_")
+    edit = permissions.filter(content_type__model__in=EDITED)
+    auditors, _ = group.get_or_create(name="Auditors")
+    auditors.permissions.set(view)
+    operations, _ = group.get_or_create(name="Operations")
+    operations.permissions.set(view | edit)
+
+
+def remove_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    group = apps.get_model("auth", "Group").objects.using(schema_editor.connection.alias)
+    group.filter(name__in=("Auditors", "Operations")).delete()
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("authorizations", "0002_guards"),
+        ("auth", "0012_alter_user_first_name_max_length"),
+        ("contenttypes", "0002_remove_content_type_name"),
+    ]
+
+    operations = [migrations.RunPython(create_roles, remove_roles)]

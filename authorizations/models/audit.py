@@ -1,0 +1,143 @@
+"""What was asked and what was answered: rows that are written once and never changed."""
+
+from django.contrib.postgres.indexes import BrinIndex
+from django.db import models
+
+from authorizations.rules.values import DeclineReason
+
+
+class WebhookRequest(models.Model):
+    """One signed delivery as it came in, with the answer it got."""
+
+    received_at = models.DateTimeField()
+    sender = models.CharField(max_length=64, blank=True, help_text="Network address.")
+    headers = models.JSONField()
+    body = models.BinaryField()
+    body_sha256 = models.CharField("SHA-256 of the body", max_length=64)
+    signing_key = models.CharField(
+        max_length=8, help_text="Fingerprint of the webhook secret that matched."
+    )
+    event_id = models.CharField(max_length=255, blank=True)
+    event_type = models.CharField(max_length=255, blank=True)
+    api_version = models.CharField(max_length=255, blank=True)
+    account = models.CharField(max_length=255, blank=True)
+    livemode = models.BooleanField(null=True)
+    answer_status = models.PositiveSmallIntegerField()
+    answer_body = models.TextField()
+    timings = models.JSONField(help_text="Microseconds since arrival at the end of each step.")
+
+    class Meta:
+        ordering = ("-pk",)
+        indexes = [
+            models.Index(fields=("event_id",), name="webhook_request_event"),
+            BrinIndex(fields=("received_at",), name="webhook_request_received"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.event_type or 'request'} {self.event_id}"
+
+
+class Decision(models.Model):
+    """An answer and all it rested on: deciding again from this row gives the same.
+
+    `id` is Stripe's event id. `request` is the question in our words, `policies` names the
+    versions in force and their scopes, `standing` and `usage` are the figures read under the lock.
+    """
+
+    id = models.CharField("decision id", primary_key=True, max_length=255)
+    event_created = models.DateTimeField()
+    decided_at = models.DateTimeField()
+    webhook_request = models.ForeignKey(
+        WebhookRequest, models.DO_NOTHING, db_constraint=False, related_name="decisions"
+    )
+    authorization = models.ForeignKey(
+        "Authorization",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="decisions",
+    )
+    card = models.ForeignKey(
+        "Card", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    cardholder = models.ForeignKey(
+        "Cardholder",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    approved = models.BooleanField()
+    reason = models.CharField(
+        max_length=50,
+        blank=True,
+        choices=[(reason, reason.replace("_", " ").capitalize()) for reason in DeclineReason],
+    )
+    problem = models.CharField(
+        max_length=500, blank=True, help_text="What could not be read, or what contradicts."
+    )
+    amount = models.BigIntegerField(null=True)
+    approved_amount = models.BigIntegerField(default=0)
+    is_partial = models.BooleanField(default=False)
+    currency = models.CharField(max_length=3, blank=True)
+    category = models.CharField(max_length=500, blank=True)
+    category_code = models.CharField("MCC", max_length=500, blank=True)
+    merchant_country = models.CharField(max_length=500, blank=True)
+    merchant_name = models.CharField(max_length=500, blank=True)
+    request = models.JSONField(null=True)
+    policies = models.JSONField(default=list)
+    standing = models.JSONField(null=True)
+    usage = models.JSONField(default=list)
+    trace = models.JSONField(default=list)
+    answer = models.TextField(help_text="The body sent to Stripe, to the byte.")
+    duration_us = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("-webhook_request_id",)
+        indexes = [models.Index(fields=("card", "webhook_request"), name="decision_of_card")]
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(approved=True, reason="")
+                | (models.Q(approved=False, approved_amount=0) & ~models.Q(reason="")),
+                name="decision_has_one_outcome",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(reason=DeclineReason.MALFORMED_REQUEST)
+                | models.Q(request__isnull=False, amount__isnull=False, card__isnull=False),
+                name="decision_is_complete",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
+
+
+class RejectedRequest(models.Model):
+    """Somebody knocked without a valid signature: the first sixty of a minute are kept here."""
+
+    received_at = models.DateTimeField()
+    cause = models.CharField(max_length=50)
+    sender = models.CharField(max_length=64, blank=True)
+    body_sha256 = models.CharField("SHA-256 of the body", max_length=64)
+    body_start = models.BinaryField(help_text="The first kilobyte.")
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"{self.cause} from {self.sender}"
+
+
+class RejectedMinute(models.Model):
+    """How many requests were rejected in a minute, kept or not: nobody can fill the disk."""
+
+    minute = models.DateTimeField(primary_key=True)
+    count = models.PositiveIntegerField()
+
+    class Meta:
+        ordering = ("-minute",)
+
+    def __str__(self) -> str:
+        return f"{self.minute:%Y-%m-%d %H:%M}: {self.count}"

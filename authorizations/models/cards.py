@@ -1,0 +1,88 @@
+"""Who may pay: cardholders, their cards, and groups of cards that share a budget."""
+
+from django.db import models
+
+
+class Cardholder(models.Model):
+    """A person or company that cards are issued to; limits can span all their cards."""
+
+    id = models.CharField(
+        "cardholder id", primary_key=True, max_length=255, help_text="Stripe's id, ich_…"
+    )
+    name = models.CharField(max_length=255, blank=True)
+    # When the newest event that told these details was created, in Unix seconds: a late event
+    # must not bring back an old name.
+    details_at = models.BigIntegerField(default=0, editable=False)
+    first_seen = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name or self.id
+
+
+class CardGroup(models.Model):
+    """Cards that share one budget: a limit assigned to the group is used up by all of them."""
+
+    name = models.CharField(max_length=100, unique=True)
+    description = models.CharField(max_length=500, blank=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Card(models.Model):
+    """An issued card as the events told it.
+
+    A card that replaces another keeps its limits: usage, group and assignments belong to the
+    chain's first card, the root. Freezing belongs to the single card.
+    """
+
+    class Status(models.TextChoices):
+        ACTIVE = "active"
+        INACTIVE = "inactive"
+        CANCELED = "canceled"
+
+    id = models.CharField(
+        "card id", primary_key=True, max_length=255, help_text="Stripe's id, ic_…"
+    )
+    cardholder = models.ForeignKey(
+        Cardholder, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
+    )
+    root = models.ForeignKey("self", on_delete=models.PROTECT, related_name="chain", editable=False)
+    replacement_for = models.CharField(max_length=255, blank=True, editable=False)
+    group = models.ForeignKey(
+        CardGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
+    )
+    last4 = models.CharField("last four digits", max_length=4, blank=True)
+    brand = models.CharField(max_length=50, blank=True)
+    type = models.CharField(max_length=50, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    # An open word of Stripe's: choices name what is known today, others are kept as they come.
+    status = models.CharField(max_length=50, choices=Status, default=Status.ACTIVE)
+    frozen = models.BooleanField(default=False, editable=False)
+    frozen_reason = models.CharField(max_length=500, blank=True, editable=False)
+    details_at = models.BigIntegerField(default=0, editable=False)
+    first_seen = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("-first_seen", "id")
+        constraints = [
+            models.CheckConstraint(
+                # A replacement has no group of its own: it follows its root.
+                condition=models.Q(root_id=models.F("id")) | models.Q(group__isnull=True),
+                name="card_group_on_root",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"•••• {self.last4}" if self.last4 else self.id
+
+    def save(self, *args: object, **kwargs: object) -> None:
+        if not self.root_id:
+            self.root_id = self.id
+        super().save(*args, **kwargs)  # type: ignore[arg-type]

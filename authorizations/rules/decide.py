@@ -1,0 +1,95 @@
+"""The decision: every rule of every policy that applies, and one answer.
+
+Pure: the same request, standing, policies and usage give the same decision, today or in ten
+years. Every rule is evaluated, also after one has failed, so that the trace tells everything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+
+from authorizations.rules.checks import card_checks, policy_checks
+from authorizations.rules.limits import limit_checks
+from authorizations.rules.values import (
+    AppliedControls,
+    AuthorizationRequest,
+    Check,
+    Decision,
+    DeclineReason,
+    ScopeKind,
+    Standing,
+    Usage,
+    Window,
+)
+
+_PRECEDENCE = {reason: place for place, reason in enumerate(DeclineReason)}
+_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+
+
+def decide(
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    usage: Mapping[Window, Usage],
+) -> Decision:
+    """Approve only when every rule of every policy passes; else the first failing rule's reason.
+
+    `usage` holds each window of `windows_for(request, applied)`, this authorization's own earlier
+    amount included; KeyError when one is missing.
+    """
+    trace = tuple(_trace(request, standing, applied, usage))
+    failed = [check for check in trace if not check.passed]
+    if not failed:
+        return Decision(approved=True, amount=request.amount, trace=trace)
+    if amount := _partial_amount(request, applied, failed):
+        return Decision(approved=True, amount=amount, trace=trace, is_partial=True)
+    return Decision(approved=False, amount=0, reason=_first(failed).rule, trace=trace)
+
+
+def _trace(
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    usage: Mapping[Window, Usage],
+) -> Iterator[Check]:
+    yield from card_checks(request, standing, has_policy=bool(applied))
+    for policy in applied:
+        yield from policy_checks(request, policy)
+        if request.amount:
+            yield from limit_checks(request, standing, policy, usage)
+
+
+def _first(failed: Iterable[Check]) -> Check:
+    """The check that names the reason: by precedence, then least room, then narrowest scope."""
+    return min(failed, key=_urgency)
+
+
+def _urgency(check: Check) -> tuple[int, int, int]:
+    room = check.figures.room if check.figures else 0
+    scope = _SCOPE_ORDER[check.scope.kind] if check.scope else -1
+    return _PRECEDENCE[check.rule], room, scope
+
+
+def _partial_amount(
+    request: AuthorizationRequest, applied: tuple[AppliedControls, ...], failed: list[Check]
+) -> int:
+    """The largest amount that fits every amount limit; 0 where nothing may be cut.
+
+    Only where Stripe lets us name the amount, nothing but amount limits failed, and each policy
+    that would be exceeded allows it. The cash part is paid out in whole or not at all.
+    """
+    if not request.is_amount_controllable:
+        return 0
+    policies = {policy.version_id: policy.controls for policy in applied}
+    smallest = max(request.cash_amount, 1)
+    room = request.amount
+    for check in failed:
+        controls = policies.get(check.version_id or 0)
+        if check.rule is not DeclineReason.AMOUNT_LIMIT_EXCEEDED or not check.figures:
+            return 0
+        if not controls or not controls.partial_approval or check.figures.cash_only:
+            return 0
+        if controls.smallest_partial_amount:
+            if controls.currency != request.currency:
+                return 0  # the smallest useful amount is told in another currency
+            smallest = max(smallest, controls.smallest_partial_amount)
+        room = min(room, check.figures.room)
+    return room if room >= smallest else 0

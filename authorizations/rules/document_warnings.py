@@ -1,0 +1,120 @@
+"""Policies that work, but hardly as meant: what to tell people before they publish."""
+
+from collections.abc import Iterator
+
+from authorizations.rules.document_fields import Problem
+from authorizations.rules.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.values import Interval, SpendingControls, SpendingLimit
+from authorizations.rules.words import figure_words, filter_words, interval_words
+
+_LENGTHS = {interval: place for place, interval in enumerate(Interval)}
+
+
+def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
+    """What may be a slip; paths are those of the policy's document."""
+    return (*_empty(controls), *_pointless(controls), *_unreachable(controls))
+
+
+def _empty(controls: SpendingControls) -> Iterator[Problem]:
+    bare = SpendingControls(
+        name=controls.name,
+        currency=controls.currency,
+        time_zone=controls.time_zone,
+        week_starts=controls.week_starts,
+        partial_approval=controls.partial_approval,
+        smallest_partial_amount=controls.smallest_partial_amount,
+        refunds_restore=controls.refunds_restore,
+    )
+    if controls == bare:
+        yield Problem((), "This policy has no rule and no limit: it lets every purchase pass.")
+
+
+def _pointless(controls: SpendingControls) -> Iterator[Problem]:
+    """Limits that another limit makes needless: daily €500.00 within monthly €300.00."""
+    limits = controls.spending_limits
+    for place, limit in enumerate(limits):
+        for other_place, other in enumerate(limits):
+            if place != other_place and _covers(other, limit):
+                key = "amount" if limit.amount is not None else "count"
+                yield Problem(("spending_limits", place, key), _pointless_words(limit, other))
+                break
+
+
+def _covers(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+    """Whether `narrow` lasts no longer, concerns nothing more, and still allows as much."""
+    same_kind = (wide.amount is None) == (narrow.amount is None)
+    return (
+        same_kind
+        and wide.currency == narrow.currency
+        and wide.filter.text in {"", narrow.filter.text}
+        and _lasts_as_long(wide, narrow)
+        and _most(wide) <= _most(narrow)
+    )
+
+
+def _lasts_as_long(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+    if wide.interval is narrow.interval is Interval.ROLLING:
+        return wide.rolling_seconds >= narrow.rolling_seconds
+    if wide.interval is Interval.ROLLING:
+        return narrow.interval is Interval.PER_AUTHORIZATION
+    if narrow.interval is Interval.ROLLING:
+        return wide.interval is Interval.ALL_TIME
+    return _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
+
+
+def _pointless_words(limit: SpendingLimit, other: SpendingLimit) -> str:
+    # Weeks cross the ends of months, so a week can take from two of them.
+    crosses = limit.interval is Interval.WEEKLY and other.interval not in {
+        Interval.WEEKLY,
+        Interval.ALL_TIME,
+    }
+    often = "hardly ever" if crosses else "never"
+    return f"This {_words(limit)} is not below the {_words(other)}, so it {often} stops a purchase."
+
+
+def _words(limit: SpendingLimit) -> str:
+    most = figure_words(_most(limit), limit.currency)
+    length = interval_words(limit.interval, limit.rolling_seconds)
+    return f"limit of {most} {length}{filter_words(limit.filter.text)}"
+
+
+def _most(limit: SpendingLimit) -> int:
+    return (limit.count if limit.amount is None else limit.amount) or 0
+
+
+def _unreachable(controls: SpendingControls) -> Iterator[Problem]:
+    """Limits on places where the policy lets nobody pay anyway."""
+    for place, limit in enumerate(controls.spending_limits):
+        categories = limit.filter.categories
+        if categories and not _can_pay_at(controls, categories):
+            message = "This limit has no effect: the policy allows none of its categories."
+            yield Problem(("spending_limits", place, "categories"), message)
+        countries = limit.filter.countries
+        if countries and not any(_can_pay_in(controls, country) for country in countries):
+            message = "This limit has no effect: the policy allows none of its countries."
+            yield Problem(("spending_limits", place, "countries"), message)
+
+
+def _can_pay_in(controls: SpendingControls, country: str) -> bool:
+    choice = controls.merchant_countries
+    return country in choice.allowed if choice.allowed else country not in choice.blocked
+
+
+def _can_pay_at(controls: SpendingControls, categories: CategorySet) -> bool:
+    """Whether any merchant of `categories` passes the policy's category rule."""
+    allowed, blocked = controls.allowed_categories, controls.blocked_categories
+    return any(
+        allowed.holds(merchant) if allowed else not blocked.holds(merchant)
+        for merchant in _merchants(categories)
+    )
+
+
+def _merchants(categories: CategorySet) -> Iterator[Merchant]:
+    """One merchant for each name and each code."""
+    for name in categories.names:
+        yield Merchant(category=name, category_code=known_categories()[name].code)
+    codes = set(categories.codes)
+    for first, last in categories.ranges:
+        codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
+    for code in codes:
+        yield Merchant(category_code=code)

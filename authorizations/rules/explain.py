@@ -1,0 +1,154 @@
+"""Every decision in plain words: one text for staff, one that is safe to read to a cardholder."""
+
+from authorizations.rules.money import format_money
+from authorizations.rules.reasons import TEXTS, label
+from authorizations.rules.sentences import limit_words, staff
+from authorizations.rules.values import (
+    AuthorizationRequest,
+    Check,
+    Decision,
+    DeclineReason,
+    Interval,
+    LimitFigures,
+    ScopeKind,
+)
+from authorizations.rules.windows import FOREVER, local_time
+from authorizations.rules.words import (
+    country_words,
+    filter_words,
+    instant_words,
+    interval_words,
+)
+
+__all__ = [
+    "answer_sentence",
+    "cardholder",
+    "interval_words",
+    "label",
+    "limit_words",
+    "source",
+    "staff",
+]
+
+_SCOPES = tuple(ScopeKind)
+_ASK = "Please contact your card administrator."
+
+
+def answer_sentence(decision: Decision, request: AuthorizationRequest | None) -> str:
+    """The whole decision for staff; `request` is None where it could not be read."""
+    check = deciding_check(decision)
+    if check and request:
+        because = f"{staff(check, request)} {source(check)}."
+    elif decision.reason:
+        because = TEXTS[decision.reason].staff
+    else:
+        because = _all_passed(decision)
+    return f"{_outcome(decision, request)}. {because}"
+
+
+def deciding_check(decision: Decision) -> Check | None:
+    """The failed rule that made the answer what it is: least room first, then narrowest scope.
+
+    None for a full approval, and for reasons that have no trace.
+    """
+    if decision.approved and not decision.is_partial:
+        return None
+    rule = decision.reason or DeclineReason.AMOUNT_LIMIT_EXCEEDED  # what a part stays within
+    failed = [check for check in decision.trace if check.rule is rule and not check.passed]
+    return min(failed, key=_urgency, default=None)
+
+
+def _urgency(check: Check) -> tuple[int, int]:
+    room = check.figures.room if check.figures else 0
+    return room, _SCOPES.index(check.scope.kind) if check.scope else -1
+
+
+def source(check: Check) -> str:
+    """Whose rule it is: "Policy Travel (card)"; "Card" for rules about the card itself."""
+    if check.policy is None:
+        return "Card"
+    scope = f" ({check.scope.kind})" if check.scope else ""
+    return f"Policy {check.policy}{scope}"
+
+
+def _outcome(decision: Decision, request: AuthorizationRequest | None) -> str:
+    verb = "Approved" if decision.approved else "Declined"
+    if request is None:
+        return verb
+    amount = format_money(request.amount, request.currency)
+    if decision.is_partial:
+        amount = f"{format_money(decision.amount, request.currency)} of {amount}"
+    place = f" at {request.merchant.name}" if request.merchant.name else ""
+    return f"{verb} {amount}{place}"
+
+
+def _all_passed(decision: Decision) -> str:
+    rules = len(decision.trace)
+    if rules > 1:
+        return f"All {rules} rules passed."
+    return "The one rule passed." if rules else "No rule stood against it."
+
+
+def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None) -> str:
+    """What a cardholder may be told of a failed rule, with figures where they are their own.
+
+    Never told: risk scores, thresholds of rolling and count limits (they guard against fraud),
+    what others in a group have used, names of policies.
+    """
+    rule = why.rule if isinstance(why, Check) else why
+    if isinstance(why, Check) and why.figures and why.scope and request:
+        return _limit_for_cardholder(why.figures, why.scope.kind, request)
+    return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder
+
+
+def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:
+    """A sentence with what the cardholder knows of the purchase anyway, where it helps."""
+    if rule is DeclineReason.CURRENCY_NOT_ALLOWED:
+        return f"This card cannot be used for purchases in {request.currency.upper()}. {_ASK}"
+    if rule is DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED and request.merchant.country:
+        country = country_words(request.merchant.country)
+        return f"This card cannot be used with merchants in {country}."
+    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "present":
+        return "This card cannot be used in person. Please pay another way."
+    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "not_present":
+        return "This card cannot be used online, by phone or by mail. Please pay another way."
+    return ""
+
+
+def _limit_for_cardholder(
+    figures: LimitFigures, scope: ScopeKind, request: AuthorizationRequest
+) -> str:
+    if not figures.currency:
+        concerning = filter_words(figures.filter)
+        return (
+            f"This card can make no more purchases{concerning} for now. {_when(figures, request)}"
+        )
+    if figures.interval is Interval.ROLLING:
+        return f"This purchase is more than this card may spend for now. {_when(figures, request)}"
+    if scope is ScopeKind.GROUP:
+        return f"This purchase is more than your group has left. {_when(figures, request)}"
+    most = limit_words(figures)
+    most = most[0].lower() + most[1:]
+    asked, left = (
+        format_money(amount, figures.currency) for amount in (figures.asked, figures.room)
+    )
+    if figures.interval is Interval.PER_AUTHORIZATION:
+        return f"This purchase of {asked} is above the {most}. Please try a smaller amount."
+    if figures.room <= 0:
+        return f"The {most} is used up. {_when(figures, request)}"
+    return (
+        f"This purchase of {asked} is more than the {left} left of the {most}. "
+        f"{_when(figures, request)}"
+    )
+
+
+def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
+    """When to try again: the end of a calendar window gives no threshold away."""
+    if figures.interval is Interval.ROLLING:
+        return "Please try again later."
+    if figures.interval is Interval.PER_AUTHORIZATION:
+        return "Please try a smaller amount."
+    if figures.end >= FOREVER:
+        return _ASK
+    year = local_time(figures.time_zone, request.created).year
+    return f"It resets on {instant_words(figures.end, figures.time_zone, year)}."

@@ -1,0 +1,331 @@
+"""The words of the core: what goes into a decision and what comes out of it.
+
+Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
+currencies are lower-case, countries upper-case. Names are Stripe's own wherever it has one.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from authorizations.rules.books import Snapshot, cash_part
+from authorizations.rules.filters import (
+    EVERYTHING,
+    NO_CATEGORIES,
+    CategorySet,
+    LimitFilter,
+    Merchant,
+)
+
+
+class DeclineReason(StrEnum):
+    """Why a purchase was declined, in order of precedence: the first failing rule is the reason."""
+
+    MALFORMED_REQUEST = "malformed_request"
+    WRONG_MODE = "wrong_mode"
+    CONFLICTING_EVENT = "conflicting_event"
+    INTERNAL_ERROR = "internal_error"
+    CARD_FROZEN = "card_frozen"
+    CARD_NOT_ACTIVE = "card_not_active"
+    NO_POLICY = "no_policy"
+    NOT_YET_USABLE = "not_yet_usable"
+    NO_LONGER_USABLE = "no_longer_usable"
+    CURRENCY_NOT_ALLOWED = "currency_not_allowed"
+    MERCHANT_COUNTRY_NOT_ALLOWED = "merchant_country_not_allowed"
+    CATEGORY_NOT_ALLOWED = "category_not_allowed"
+    MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
+    CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"
+    AUTHORIZATION_METHOD_NOT_ALLOWED = "authorization_method_not_allowed"
+    WALLET_NOT_ALLOWED = "wallet_not_allowed"
+    CVC_REQUIRED = "cvc_required"
+    POSTAL_CODE_REQUIRED = "postal_code_required"
+    THREE_D_SECURE_REQUIRED = "three_d_secure_required"
+    NETWORK_RISK_TOO_HIGH = "network_risk_too_high"
+    OUTSIDE_SCHEDULE = "outside_schedule"
+    AMOUNT_LIMIT_EXCEEDED = "amount_limit_exceeded"
+    COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
+
+
+class Interval(StrEnum):
+    PER_AUTHORIZATION = "per_authorization"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+    ALL_TIME = "all_time"
+    ROLLING = "rolling"
+
+
+class Weekday(StrEnum):
+    """In the order of datetime.weekday()."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class ScopeKind(StrEnum):
+    """What a policy is assigned to; of several equal failures the first kind names the reason."""
+
+    CARD = "card"
+    CARDHOLDER = "cardholder"
+    GROUP = "group"
+    PROGRAM = "program"
+
+
+class Scope(NamedTuple):
+    """One thing a policy is assigned to; `id` is empty for the program."""
+
+    kind: ScopeKind
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """The card as it stands inside its own request."""
+
+    id: str
+    status: str
+    last4: str
+    currency: str
+    cardholder_id: str
+    cardholder_name: str
+    brand: str = ""
+    type: str = ""
+    replacement_for: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Verification:
+    """Results of the network's checks: match, mismatch or not_provided (empty: not told)."""
+
+    cvc: str = ""
+    expiry: str = ""
+    address_line1: str = ""
+    postal_code: str = ""
+    three_d_secure: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AuthorizationRequest:
+    """One question of Stripe's: may this card pay `amount` more?
+
+    `amount` is what is asked for now; what was approved earlier on the same authorization stands
+    in `snapshot`. `created` is the authorization's, the same in every event of its life.
+    """
+
+    event_id: str
+    event_created: int
+    livemode: bool
+    authorization_id: str
+    created: int
+    card: Card
+    amount: int
+    currency: str
+    merchant: Merchant
+    snapshot: Snapshot
+    account: str | None = None
+    merchant_amount: int | None = None
+    merchant_currency: str | None = None
+    is_amount_controllable: bool = False
+    cashback_amount: int = 0
+    atm_fee: int = 0
+    network_risk_score: int | None = None
+    authorization_method: str = ""
+    card_presence: str | None = None
+    wallet: str | None = None
+    verification: Verification = Verification()
+
+    @property
+    def ordinal(self) -> int:
+        """Which request of its authorization this is, from 0."""
+        return len(self.snapshot.history)
+
+    @property
+    def cash_amount(self) -> int:
+        """The part of what is asked that is cash."""
+        return cash_part(self.amount, self.cashback_amount, self.merchant)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""
+
+    interval: Interval
+    amount: int | None = None
+    count: int | None = None
+    currency: str = ""
+    rolling_seconds: int = 0
+    filter: LimitFilter = EVERYTHING
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEntry:
+    """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
+
+    days: frozenset[int]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An allowed list or a blocked list of plain words, never both; both empty: anything goes."""
+
+    allowed: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.allowed or self.blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingControls:
+    """A policy version as a value. Empty and None mean: no such rule."""
+
+    name: str
+    currency: str = ""
+    time_zone: str = "UTC"
+    week_starts: Weekday = Weekday.SUNDAY
+    allowed_categories: CategorySet = NO_CATEGORIES
+    blocked_categories: CategorySet = NO_CATEGORIES
+    merchant_countries: Choice = Choice()
+    allowed_merchants: tuple[str, ...] = ()
+    blocked_merchants: tuple[str, ...] = ()
+    card_presences: Choice = Choice()
+    authorization_methods: Choice = Choice()
+    allowed_wallets: frozenset[str] = frozenset()
+    required_verification: tuple[str, ...] = ()
+    max_network_risk_score: int | None = None
+    schedule: tuple[ScheduleEntry, ...] = ()
+    usable_from: int | None = None
+    usable_until: int | None = None
+    partial_approval: bool = False
+    smallest_partial_amount: int | None = None
+    refunds_restore: bool = True
+    spending_limits: tuple[SpendingLimit, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedControls:
+    """Controls that apply to a purchase, through which scope, and whose usage they measure.
+
+    `measured` is the scope itself, but the card for a policy of the program.
+    """
+
+    scope: Scope
+    measured: Scope
+    version_id: int
+    number: int
+    controls: SpendingControls
+
+
+class Window(NamedTuple):
+    """A stretch of time [start, end) in which a limit measures usage.
+
+    `scope` is whose usage is measured, never the program's. `currency` is
+    empty where purchases are counted, not money. A rolling window has no upper end.
+    """
+
+    scope: Scope
+    start: int
+    end: int
+    filter_key: str
+    currency: str
+    rolling: bool = False
+
+
+class Usage(NamedTuple):
+    """What counts in a window.
+
+    `rooms` says for a full rolling window, limit by limit, when the purchase will fit next.
+    """
+
+    amount: int = 0
+    refunded: int = 0
+    count: int = 0
+    rooms: tuple[tuple[int, int], ...] = ()
+
+    def room_at(self, limit: int) -> int | None:
+        return dict(self.rooms).get(limit)
+
+
+NO_USAGE = Usage()
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """How card and authorization stood, under the lock, just before this request.
+
+    `counted`, `cashback` and `is_counted` are this authorization's own: the amount held for it,
+    the cash-back among its approvals, and whether count limits have it already.
+    """
+
+    card_frozen: bool = False
+    counted: int = 0
+    cashback: int = 0
+    is_counted: bool = False
+
+
+class LimitFigures(NamedTuple):
+    """The arithmetic of one limit: `limit` against `used` + `asked`.
+
+    `start` and `end` bound the window (both 0 for per_authorization); `filter` is the canonical
+    text of what the limit concerns, empty for everything.
+    """
+
+    interval: Interval
+    limit: int
+    used: int
+    asked: int
+    currency: str
+    start: int = 0
+    end: int = 0
+    time_zone: str = "UTC"
+    rolling_seconds: int = 0
+    filter: str = ""
+    cash_only: bool = False
+    room_at: int | None = None
+
+    @property
+    def room(self) -> int:
+        """What is left before this request; below zero when a limit was lowered under it."""
+        return self.limit - self.used
+
+    @property
+    def over(self) -> int:
+        """By how much the request goes over the limit; zero or less when it fits."""
+        return self.used + self.asked - self.limit
+
+
+class Check(NamedTuple):
+    """One rule as it was applied: `rule` is the reason it gives when it fails.
+
+    `version_id`, `policy` and `scope` are None for rules about the card itself. `found` is what
+    the request had, `wanted` what the rule asks for, both in plain words or codes.
+    """
+
+    rule: DeclineReason
+    passed: bool
+    version_id: int | None = None
+    policy: str | None = None
+    scope: Scope | None = None
+    found: str | None = None
+    wanted: str | None = None
+    figures: LimitFigures | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The answer and every rule behind it. `amount` is what is approved, 0 when declined."""
+
+    approved: bool
+    amount: int
+    reason: DeclineReason | None = None
+    trace: tuple[Check, ...] = ()
+    is_partial: bool = False

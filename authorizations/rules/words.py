@@ -1,0 +1,116 @@
+"""Plain English for the parts of rules: lengths of time, instants, places, what a limit concerns.
+
+Month and day names are ours, not strftime's: those follow the locale of the server.
+"""
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+
+from authorizations.rules.countries import known_countries
+from authorizations.rules.money import format_money
+from authorizations.rules.values import Interval
+from authorizations.rules.windows import local_time
+
+SHOWN = 8
+"""So many entries of a list stand in a sentence; the policy has them all."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+_INTERVALS = {
+    Interval.PER_AUTHORIZATION: "per purchase",
+    Interval.DAILY: "a day",
+    Interval.WEEKLY: "a week",
+    Interval.MONTHLY: "a month",
+    Interval.QUARTERLY: "a quarter",
+    Interval.YEARLY: "a year",
+    Interval.ALL_TIME: "in all",
+}
+
+_CODES = {
+    "not_present": "not present",
+    "keyed_in": "keyed in",
+    "not_provided": "not provided",
+    "attempt_acknowledged": "attempt acknowledged",
+    "apple_pay": "Apple Pay",
+    "google_pay": "Google Pay",
+    "samsung_pay": "Samsung Pay",
+}
+
+
+def code_words(code: str) -> str:
+    """Stripe's code as words: "keyed in", "Apple Pay"."""
+    return _CODES.get(code, code.replace("_", " "))
+
+
+def interval_words(interval: Interval, rolling_seconds: int = 0) -> str:
+    """How long a limit lasts: "a month", "per purchase", "in 60 minutes"."""
+    if interval is Interval.ROLLING:
+        return f"in {duration_words(rolling_seconds)}"
+    return _INTERVALS[interval]
+
+
+def duration_words(seconds: int) -> str:
+    """ "60 minutes", "36 hours", "7 days": the largest unit of which there is more than one."""
+    for unit, length in _UNITS:
+        if seconds % length == 0 and seconds > length:
+            return f"{seconds // length} {unit}s"
+    return "1 minute" if seconds == 60 else f"{seconds} seconds"
+
+
+def instant_words(at: int, time_zone: str, this_year: int | None = None) -> str:
+    """ "1 Dec 00:00 Europe/Paris"; with the year where it is not `this_year`."""
+    return f"{moment_words(local_time(time_zone, at), this_year)} {time_zone}"
+
+
+def moment_words(when: datetime, this_year: int | None = None) -> str:
+    """ "1 Dec 00:00"; with the year where it is not `this_year`."""
+    year = "" if when.year == this_year else f" {when.year}"
+    return f"{when.day} {_MONTHS[when.month - 1]}{year} {when:%H:%M}"
+
+
+def figure_words(figure: int, currency: str) -> str:
+    """Money, or where there is no currency a number of purchases."""
+    if currency:
+        return format_money(figure, currency)
+    return "1 purchase" if figure == 1 else f"{figure:,} purchases"
+
+
+def category_words(word: str) -> str:
+    """A category as a policy names it: "fast food restaurants", "MCC 5812", "MCC 3000-3299"."""
+    return f"MCC {word}" if word[:1].isdigit() else word.replace("_", " ")
+
+
+def country_words(code: str) -> str:
+    """The country's name; its code where we know none."""
+    return known_countries().get(code, code)
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a, b, c"; a long list ends in "and 5 more"."""
+    shown = ", ".join(words[:SHOWN])
+    return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
+
+
+def filter_words(canonical: str) -> str:
+    """What a limit concerns, to put behind it, such as " on MCC 5812 in DE, FR"; or nothing."""
+    if not canonical:
+        return ""
+    concerned = json.loads(canonical)
+    parts = (
+        " in cash" if concerned.get("cash_only") else "",
+        _part("on", [category_words(word) for word in concerned.get("categories", [])]),
+        _part("at", concerned.get("merchants", [])),
+        _part("in", concerned.get("countries", [])),
+    )
+    return "".join(parts)
+
+
+def _part(preposition: str, words: Sequence[str]) -> str:
+    return f" {preposition} {listed(words)}" if words else ""

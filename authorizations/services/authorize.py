@@ -1,0 +1,119 @@
+"""The answer to one authorization request: one transaction, three statements, one decision.
+
+LOCK card, cardholder and group; LOOK_UP what is known and what is used up; decide; WRITE all of
+it. Nothing slow happens in between, and nothing is read before the lock is held.
+"""
+
+from django.db import IntegrityError, transaction
+
+from authorizations.models import LedgerCause
+from authorizations.rules.books import Books, Counted, Reservation
+from authorizations.rules.decide import decide
+from authorizations.rules.values import (
+    AuthorizationRequest,
+    Decision,
+    DeclineReason,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.rules.windows import windows_for
+from authorizations.services import cards, record
+from authorizations.services.delivery import Delivery
+from authorizations.services.known import Held, Known, hold, look_up
+from authorizations.services.usage import Measured, measure, with_rooms
+
+_ATTEMPTS = 3
+
+
+class CannotHold(Exception):
+    """The card's rows kept changing while they were being locked."""
+
+
+def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    """Decide, keep everything, and return the body of the answer.
+
+    A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
+    CannotHold when the card could not be held; then nothing was kept.
+    """
+    for _ in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                if held := hold(request):
+                    return _authorize(request, delivery, held)
+        except IntegrityError:
+            continue  # the same event was decided meanwhile, for another card: look it up
+        cards.register(request)
+    raise CannotHold(request.card.id)
+
+
+def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> bytes:
+    delivery.stopwatch.mark("locked")
+    known = look_up(request, held)
+    delivery.stopwatch.mark("looked_up")
+    if known.decision:
+        return record.recall(known.decision, request, delivery)
+    if known.purchase and not known.purchase.is_of(request):
+        return record.decided(_contradicted(request, held), delivery)
+    return record.decided(_decided(request, held, known), delivery)
+
+
+def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:
+    before = known.purchase.books if known.purchase else Books()
+    joined = before.joined(request.snapshot)
+    # The same question under a new event id replaces the answer given before.
+    asked = joined.released(request.ordinal)
+    counted = asked.counted(request.merchant)
+    standing = Standing(held.frozen, counted.amount, asked.cashback, bool(counted.count))
+    reported = counted - before.counted(request.merchant)
+    measured = measure(request, held.applied, known.remembered, reported)
+    decision, usage = _decide(request, held, standing, measured)
+    after = _reserved(asked, request, decision)
+    changes = _changes(request, [before, joined, asked, after])
+    taken = after.counted(request.merchant) - counted
+    return record.Outcome(
+        request=request,
+        held=held,
+        standing=standing,
+        usage=usage,
+        decision=decision,
+        books=after,
+        changes=changes,
+        remembered=measured.changed(taken),
+    )
+
+
+def _decide(
+    request: AuthorizationRequest, held: Held, standing: Standing, measured: Measured
+) -> tuple[Decision, dict[Window, Usage]]:
+    usage = measured.usage
+    decision = decide(request, standing, held.applied, usage)
+    told = with_rooms(usage, decision.trace, held.applied)
+    if told == usage:
+        return decision, usage
+    return decide(request, standing, held.applied, told), told
+
+
+def _reserved(books: Books, request: AuthorizationRequest, decision: Decision) -> Books:
+    if not decision.amount:
+        return books
+    cashback = request.cashback_amount
+    return books.reserved(Reservation(request.event_id, request.ordinal, decision.amount, cashback))
+
+
+def _changes(
+    request: AuthorizationRequest, states: list[Books]
+) -> list[tuple[LedgerCause, Counted]]:
+    """What each step changed, in order: Stripe's report, the release, the new approval."""
+    approval = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+    causes = (LedgerCause.REPORTED, LedgerCause.REASKED, approval)
+    counted = [books.counted(request.merchant) for books in states]
+    steps = zip(causes, counted, counted[1:], strict=False)
+    return [(cause, new - old) for cause, old, new in steps if new != old]
+
+
+def _contradicted(request: AuthorizationRequest, held: Held) -> record.Outcome:
+    """A decline that leaves the books alone: one authorization has one card and one currency."""
+    decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
+    problem = "Card, currency or creation time differ from what this authorization began with."
+    return record.Outcome(request, held, Standing(held.frozen), {}, decision, None, [], [], problem)

@@ -1,0 +1,57 @@
+"""One signed delivery on its way: what arrived, and how long each step took."""
+
+import hashlib
+from dataclasses import dataclass, field
+from datetime import datetime
+from time import perf_counter_ns
+from typing import Any
+
+from authorizations.wire.events import Event
+
+
+@dataclass(slots=True)
+class Stopwatch:
+    """Microseconds since arrival at the end of each step."""
+
+    started_ns: int = field(default_factory=perf_counter_ns)
+    marks: dict[str, int] = field(default_factory=dict)
+
+    def mark(self, step: str) -> int:
+        """Note that a step is done, and say how long it has been since arrival."""
+        self.marks[step] = elapsed = (perf_counter_ns() - self.started_ns) // 1000
+        return elapsed
+
+
+@dataclass(frozen=True, slots=True)
+class Delivery:
+    """What came in through the door, its signature checked."""
+
+    received_at: datetime
+    sender: str
+    headers: dict[str, str]
+    body: bytes
+    signing_key: str
+    event: Event
+    stopwatch: Stopwatch
+
+    @property
+    def body_sha256(self) -> str:
+        return hashlib.sha256(self.body).hexdigest()
+
+    def row(self, answer_body: str) -> dict[str, Any]:
+        """The webhook request as a row, without `body`, which travels as bytes."""
+        return {
+            "received_at": self.received_at,
+            "sender": self.sender,
+            "headers": self.headers,
+            "body_sha256": self.body_sha256,
+            "signing_key": self.signing_key,
+            "event_id": self.event.id or "",
+            "event_type": self.event.type,
+            "api_version": self.event.api_version or "",
+            "account": self.event.account or "",
+            "livemode": self.event.livemode,
+            "answer_status": 200,
+            "answer_body": answer_body,
+            "timings": self.stopwatch.marks,
+        }

@@ -1,0 +1,152 @@
+"""What is known when a request arrives: who it concerns, read under their lock."""
+
+from dataclasses import dataclass
+
+import msgspec
+
+from authorizations.rules.books import Books
+from authorizations.rules.values import (
+    AppliedControls,
+    AuthorizationRequest,
+    DeclineReason,
+    Scope,
+    ScopeKind,
+)
+from authorizations.services import cards, sql
+from authorizations.services.usage import Remembered, scope_key
+from authorizations.services.versions import controls_of
+
+_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rows a purchase shares with others, locked until the transaction ends."""
+
+    root_id: str
+    frozen: bool
+    cardholder_id: str
+    group_id: int | None
+    applied: tuple[AppliedControls, ...]
+
+    @property
+    def scopes(self) -> list[str]:
+        """Whose usage this purchase adds to."""
+        kinds = [Scope(ScopeKind.CARD, self.root_id)]
+        kinds.append(Scope(ScopeKind.CARDHOLDER, self.cardholder_id))
+        if self.group_id is not None:
+            kinds.append(Scope(ScopeKind.GROUP, str(self.group_id)))
+        return [scope_key(scope) for scope in kinds]
+
+
+class Recorded(msgspec.Struct, frozen=True):
+    """A decision that stands already."""
+
+    reason: str
+    answer: str
+    authorization_id: str | None
+    card_id: str | None
+    amount: int | None
+
+    def answers(self, request: AuthorizationRequest | None) -> bool:
+        """Whether this was the same question; what could not be read then can't be compared."""
+        if self.reason == DeclineReason.MALFORMED_REQUEST:
+            return True
+        return request is not None and (self.authorization_id, self.card_id, self.amount) == (
+            request.authorization_id,
+            request.card.id,
+            request.amount,
+        )
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """An authorization as an earlier event left it; `created` in Unix seconds."""
+
+    card_id: str
+    cardholder_id: str
+    group_id: int | None
+    currency: str
+    created: int
+    books: Books
+
+    def is_of(self, request: AuthorizationRequest) -> bool:
+        """Whether the request can be about this purchase: these never change in its life."""
+        return (self.card_id, self.currency, self.created) == (
+            request.card.id,
+            request.currency,
+            request.created,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier requests left behind."""
+
+    decision: Recorded | None
+    purchase: Purchase | None
+    remembered: list[Remembered]
+
+
+_decode_recorded = msgspec.json.Decoder(Recorded).decode
+_decode_purchase = msgspec.json.Decoder(Purchase).decode
+_decode_usage = msgspec.json.Decoder(list[Remembered]).decode
+_decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
+
+
+def hold(request: AuthorizationRequest) -> Held | None:
+    """Lock root card, card, cardholder and group, in this order.
+
+    None where one of them is not there yet, or is not the one the event names: then
+    `cards.register` puts that right, and another attempt holds them.
+    """
+    rows = sql.run(sql.LOCK, card=request.card.id, authorization=request.authorization_id)
+    if not rows:
+        return None
+    row = cards.LockedCard(*rows[0])
+    if not row.is_settled(request):
+        return None
+    cards.refresh(request, row)
+    policies = _decode_policies(row.policies)
+    return Held(
+        root_id=row.root_id,
+        frozen=row.frozen,
+        cardholder_id=row.cardholder_id or "",
+        group_id=row.group_id,
+        applied=_applied(policies, Scope(ScopeKind.CARD, row.root_id)),
+    )
+
+
+def _applied(policies: list[tuple[str, int]], card: Scope) -> tuple[AppliedControls, ...]:
+    """The controls in force, narrowest scope first; the program's measure the card's usage."""
+    versions = controls_of(version_id for _, version_id in policies)
+    applied = []
+    for key, version_id in policies:
+        scope = scope_of(key)
+        measured = card if scope.kind is ScopeKind.PROGRAM else scope
+        number, controls = versions[version_id]
+        applied.append(AppliedControls(scope, measured, version_id, number, controls))
+    return tuple(
+        sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
+    )
+
+
+def scope_of(key: str) -> Scope:
+    """The inverse of `scope_key`."""
+    kind, _, id_ = key.partition(":")
+    return Scope(ScopeKind(kind), id_)
+
+
+def look_up(request: AuthorizationRequest, held: Held) -> Known:
+    """What is known of event and authorization, and what is remembered around its time."""
+    [(decision, purchase, usage)] = sql.run(
+        sql.LOOK_UP,
+        event=request.event_id,
+        authorization=request.authorization_id,
+        scopes=held.scopes,
+        created=request.created,
+    )
+    return Known(
+        decision=_decode_recorded(decision) if decision else None,
+        purchase=_decode_purchase(purchase) if purchase else None,
+        remembered=_decode_usage(usage),
+    )

@@ -1,0 +1,125 @@
+"""Publishing: what operators edited becomes the version that decides from the next request on."""
+
+import hashlib
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib.auth.models import AbstractBaseUser
+from django.db import transaction
+
+from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
+from authorizations.rules.document import canonical_json, normalize
+
+_FIELDS = (
+    "name", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
+    "smallest_partial_amount", "refunds_restore", "allowed_categories", "blocked_categories",
+    "allowed_merchant_countries", "blocked_merchant_countries", "allowed_merchants",
+    "blocked_merchants", "allowed_card_presences", "blocked_card_presences",
+    "allowed_authorization_methods", "blocked_authorization_methods", "allowed_wallets",
+    "required_verification",
+)  # fmt: skip
+_BLANK_MEANS_NONE = ("currency", "usable_from", "usable_until")
+
+
+@dataclass(frozen=True, slots=True)
+class Published:
+    """The version in force, and whether this publishing made it."""
+
+    version: PolicyVersion
+    is_new: bool
+
+
+@transaction.atomic
+def publish(policy: Policy, author: AbstractBaseUser | None, reason: str = "") -> Published:
+    """Make the policy's saved state the version in force; the same as before makes none.
+
+    No card is locked: requests already being decided keep the version they began with. Raises
+    PolicyProblems where the policy can't work; then the version in force stays.
+    """
+    policy = Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)
+    content = canonical_json(normalize(document(policy)))
+    digest = hashlib.sha256(content).hexdigest()
+    last = policy.versions.order_by("-number").first()
+    if policy.current_version and policy.current_version.sha256 == digest:
+        return Published(policy.current_version, is_new=False)
+    version = PolicyVersion.objects.create(
+        policy=policy,
+        number=last.number + 1 if last else 1,
+        author=author,
+        reason=reason,
+        content=content.decode(),
+        sha256=digest,
+    )
+    Policy.objects.filter(pk=policy.pk).update(current_version=version)
+    return Published(version, is_new=True)
+
+
+def document(policy: Policy) -> dict[str, Any]:
+    """The saved policy in the words of the policy file, not checked yet."""
+    return {
+        **own_document(policy),
+        "schedule": [schedule_document(entry) for entry in policy.schedule.all()],
+        "spending_limits": [limit_document(limit) for limit in policy.spending_limits.all()],
+    }
+
+
+def own_document(policy: Policy) -> dict[str, Any]:
+    """The policy without its limits and schedule."""
+    fields = {name: getattr(policy, name) for name in _FIELDS}
+    return fields | {name: getattr(policy, name) or None for name in _BLANK_MEANS_NONE}
+
+
+def schedule_document(entry: ScheduleEntry) -> dict[str, Any]:
+    return {"days": entry.days, "from": entry.start, "to": entry.end}
+
+
+def limit_document(limit: SpendingLimit) -> dict[str, Any]:
+    """A limit, without the keys that say nothing."""
+    document = {
+        "amount": limit.amount,
+        "count": limit.count,
+        "currency": limit.currency,
+        "interval": limit.interval,
+        "categories": limit.categories,
+        "countries": limit.countries,
+        "merchants": limit.merchants,
+        "cash_only": limit.cash_only,
+    }
+    if limit.rolling_unit:
+        document[limit.rolling_unit] = limit.rolling_length
+    return {key: value for key, value in document.items() if value not in (None, "", [], False)}
+
+
+@transaction.atomic
+def save_document(normal: dict[str, Any]) -> Policy:
+    """Save a normal document as the policy of its name; `publish` puts it in force."""
+    fields = {name: normal[name] for name in _FIELDS}
+    fields |= {name: normal[name] or "" for name in _BLANK_MEANS_NONE}
+    policy, _ = Policy.objects.update_or_create(name=normal["name"], defaults=fields)
+    policy.schedule.all().delete()
+    policy.schedule.bulk_create(
+        ScheduleEntry(policy=policy, days=entry["days"], start=entry["from"], end=entry["to"])
+        for entry in normal["schedule"]
+    )
+    policy.spending_limits.all().delete()
+    policy.spending_limits.bulk_create(
+        _saved_limit(policy, limit) for limit in normal["spending_limits"]
+    )
+    return policy
+
+
+def _saved_limit(policy: Policy, limit: dict[str, Any]) -> SpendingLimit:
+    unit = next((unit for unit in SpendingLimit.Unit.values if limit.get(unit)), "")
+    return SpendingLimit(
+        policy=policy,
+        amount=limit.get("amount"),
+        count=limit.get("count"),
+        currency=limit.get("currency") or "",
+        interval=limit["interval"],
+        rolling_length=limit.get(unit),
+        rolling_unit=unit,
+        categories=limit.get("categories", []),
+        countries=limit.get("countries", []),
+        merchants=limit.get("merchants", []),
+        cash_only=limit.get("cash_only", False),
+    )

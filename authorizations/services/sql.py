@@ -1,0 +1,185 @@
+"""The named statements of the decision path, in the order they run.
+
+    LOCK     card, cardholder and group, and with them the policy versions in force
+    LOOK_UP  what is known of event and authorization, and the usage already remembered
+    SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
+    WRITE    everything, at once
+
+Only locking first and reading afterwards is right: in READ COMMITTED each statement sees what was
+committed when it began, so a sum taken in the statement that waits for the lock is out of date.
+"""
+
+from typing import Any
+
+from django.db import connection
+
+LOCK = """
+WITH root AS MATERIALIZED (
+    SELECT id, group_id FROM authorizations_card
+    WHERE id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
+    FOR NO KEY UPDATE
+), card AS MATERIALIZED (
+    SELECT * FROM authorizations_card
+    WHERE id = %(card)s AND EXISTS (SELECT FROM root)
+    FOR NO KEY UPDATE
+), purchase AS MATERIALIZED (
+    -- A purchase keeps the cardholder and group of its first decision.
+    SELECT cardholder_id, group_id FROM authorizations_authorization
+    WHERE id = %(authorization)s
+), scope AS MATERIALIZED (
+    SELECT cardholder_id, group_id FROM purchase
+    UNION ALL
+    SELECT card.cardholder_id, root.group_id FROM card, root
+    WHERE NOT EXISTS (SELECT FROM purchase)
+), cardholder AS MATERIALIZED (
+    SELECT id, name FROM authorizations_cardholder
+    WHERE id = (SELECT cardholder_id FROM scope) AND EXISTS (SELECT FROM card)
+    FOR NO KEY UPDATE
+), card_group AS MATERIALIZED (
+    SELECT id FROM authorizations_cardgroup
+    WHERE id = (SELECT group_id FROM scope) AND EXISTS (SELECT FROM cardholder)
+    FOR NO KEY UPDATE
+)
+SELECT
+    root.id AS root_id, card.root_id AS card_root_id, card.replacement_for,
+    card.cardholder_id AS card_cardholder_id, card.frozen, card.details_at,
+    card.last4, card.brand, card.type, card.currency, card.status,
+    cardholder.id AS cardholder_id, cardholder.name AS cardholder_name,
+    card_group.id AS group_id,
+    (SELECT group_id FROM scope) AS scope_group_id,
+    (
+        SELECT coalesce(json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]')
+        FROM authorizations_assignment assignment
+        JOIN authorizations_policy policy ON policy.id = assignment.policy_id
+        WHERE policy.current_version_id IS NOT NULL AND assignment.scope IN (
+            'program:', 'card:' || root.id, 'cardholder:' || cardholder.id,
+            'group:' || card_group.id
+        )
+    )::text AS policies
+FROM root
+CROSS JOIN card
+LEFT JOIN cardholder ON TRUE
+LEFT JOIN card_group ON TRUE
+"""
+
+LOOK_UP = """
+SELECT
+    (
+        SELECT json_build_object(
+            'authorization_id', authorization_id, 'card_id', card_id, 'amount', amount,
+            'reason', reason, 'answer', answer
+        )
+        FROM authorizations_decision WHERE id = %(event)s
+    )::text AS decision,
+    (
+        SELECT json_build_object(
+            'card_id', card_id, 'cardholder_id', cardholder_id, 'group_id', group_id,
+            'currency', currency, 'created', extract(epoch FROM created)::bigint, 'books', books
+        )
+        FROM authorizations_authorization WHERE id = %(authorization)s
+    )::text AS purchase,
+    (
+        SELECT coalesce(json_agg(json_build_object(
+            'scope', scope, 'window_start', window_start, 'window_end', window_end,
+            'filter_key', filter_key, 'filter', filter, 'currency', currency,
+            'amount', amount, 'refunded_amount', refunded_amount, 'count', count
+        )), '[]')
+        FROM authorizations_usage
+        WHERE scope = ANY(%(scopes)s::text[])
+            AND window_end > %(created)s AND window_start <= %(created)s
+    )::text AS usage
+"""
+
+SUM = """
+SELECT
+    needed.place, summed.*
+FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
+    place int, kind text, id text, start bigint, "end" bigint, currency text,
+    by_merchant boolean, by_time boolean
+)
+CROSS JOIN LATERAL (
+    SELECT
+        CASE WHEN by_time THEN extract(epoch FROM created)::bigint END,
+        CASE WHEN by_merchant THEN category END,
+        CASE WHEN by_merchant THEN category_code END,
+        CASE WHEN by_merchant THEN merchant_country END,
+        CASE WHEN by_merchant THEN merchant_name END,
+        CASE WHEN by_merchant THEN network_id END,
+        sum(counted_amount)::bigint, sum(counted_cash)::bigint,
+        sum(refunded_amount)::bigint, sum(count)::bigint, sum(cash_count)::bigint
+    FROM (
+        SELECT * FROM authorizations_authorization
+        WHERE needed.kind = 'card' AND root_card_id = needed.id
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        UNION ALL
+        SELECT * FROM authorizations_authorization
+        WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        UNION ALL
+        SELECT * FROM authorizations_authorization
+        WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+    ) AS purchase
+    WHERE needed.currency IN ('', purchase.currency)
+    GROUP BY 1, 2, 3, 4, 5, 6
+) AS summed
+ORDER BY 1, 2
+"""
+
+WRITE = """
+WITH request AS (
+    INSERT INTO authorizations_webhookrequest (
+        received_at, sender, headers, body, body_sha256, signing_key, event_id, event_type,
+        api_version, account, livemode, answer_status, answer_body, timings
+    )
+    SELECT
+        received_at, sender, headers, %(body)s, body_sha256, signing_key, event_id, event_type,
+        api_version, account, livemode, answer_status, answer_body, timings
+    FROM jsonb_populate_record(NULL::authorizations_webhookrequest, %(request)s::jsonb)
+    RETURNING id
+), decision AS (
+    INSERT INTO authorizations_decision
+    SELECT decided.*
+    FROM request, jsonb_populate_recordset(
+        NULL::authorizations_decision, %(decisions)s::jsonb
+    ) AS written, jsonb_populate_record(
+        written, jsonb_build_object('webhook_request_id', request.id)
+    ) AS decided
+), purchase AS (
+    INSERT INTO authorizations_authorization
+    SELECT * FROM jsonb_populate_recordset(
+        NULL::authorizations_authorization, %(purchases)s::jsonb
+    )
+    ON CONFLICT (id) DO UPDATE SET
+        books = excluded.books,
+        counted_amount = excluded.counted_amount,
+        counted_cash = excluded.counted_cash,
+        refunded_amount = excluded.refunded_amount,
+        count = excluded.count,
+        cash_count = excluded.cash_count
+), entry AS (
+    INSERT INTO authorizations_ledgerentry (
+        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
+        cash_count, currency, entered_at
+    )
+    SELECT
+        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
+        cash_count, currency, entered_at
+    FROM jsonb_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::jsonb)
+    WITH ORDINALITY ORDER BY ordinality
+)
+INSERT INTO authorizations_usage
+SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
+ON CONFLICT (scope, window_end, window_start, filter_key, currency) DO UPDATE SET
+    -- The scope is locked: nobody else has added to what was read.
+    amount = excluded.amount,
+    refunded_amount = excluded.refunded_amount,
+    count = excluded.count
+"""
+
+
+def run(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    """Run a named statement on this thread's connection, prepared at its first use."""
+    connection.ensure_connection()
+    cursor = connection.connection.execute(statement, parameters, prepare=True)
+    return cursor.fetchall() if cursor.description else []

@@ -1,0 +1,223 @@
+"""What limits have used up: remembered sums, and sums over the past where none is remembered.
+
+Everything here runs under the lock of the scopes it reads and writes.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import groupby, product
+
+from authorizations.rules.books import Counted
+from authorizations.rules.document import filter_of
+from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.values import (
+    AppliedControls,
+    AuthorizationRequest,
+    Check,
+    Interval,
+    LimitFigures,
+    Scope,
+    ScopeKind,
+    Usage,
+    Window,
+)
+from authorizations.rules.windows import windows_for
+from authorizations.services import codec, sql
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A row of the usage table; `filter` is the canonical text behind `filter_key`."""
+
+    scope: str
+    window_start: int
+    window_end: int
+    filter_key: str
+    filter: str
+    currency: str
+    amount: int
+    refunded_amount: int
+    count: int
+
+    @property
+    def window(self) -> Window:
+        kind, _, name = self.scope.partition(":")
+        return Window(
+            Scope(ScopeKind(kind), name),
+            self.window_start,
+            self.window_end,
+            self.filter_key,
+            self.currency,
+        )
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.amount, self.refunded_amount, self.count)
+
+    def with_change(self, change: Counted, merchant: Merchant, currency: str) -> "Remembered":
+        """With a purchase's change counted in, where the purchase concerns this window."""
+        amount, refunded, count = change.seen_by(filter_of(self.filter), merchant)
+        if self.currency not in ("", currency):
+            return self
+        return replace(
+            self,
+            # Without a currency there is nothing to add amounts in.
+            amount=self.amount + (amount if self.currency else 0),
+            refunded_amount=self.refunded_amount + (refunded if self.currency else 0),
+            count=self.count + count,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Usage around a purchase, just before it is decided.
+
+    `rows` are all remembered windows the purchase falls into, as they stand with what was just
+    reported; `stored` are those the database has, by window, as it has them.
+    """
+
+    request: AuthorizationRequest
+    usage: dict[Window, Usage]
+    rows: list[Remembered]
+    stored: dict[Window, Remembered]
+
+    def changed(self, taken: Counted) -> list[Remembered]:
+        """The rows to write once this much more is taken: new ones, and those it changes."""
+        merchant, currency = self.request.merchant, self.request.currency
+        rows = [row.with_change(taken, merchant, currency) for row in self.rows]
+        return [row for row in rows if row != self.stored.get(row.window)]
+
+
+def measure(
+    request: AuthorizationRequest,
+    applied: Sequence[AppliedControls],
+    remembered: Sequence[Remembered],
+    reported: Counted,
+) -> Measured:
+    """The usage every limit asks for; what was never asked before is summed and remembered."""
+    stored = {row.window: row for row in remembered}
+    windows = windows_for(request, applied)
+    summed = remember([window for window in windows if window not in stored], applied)
+    rows = {
+        window: row.with_change(reported, request.merchant, request.currency)
+        for window, row in (stored | summed).items()
+    }
+    usage = {window: rows[window].usage for window in windows}
+    lasting = [row for window, row in rows.items() if not window.rolling]
+    return Measured(request, usage, lasting, stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What purchases at one merchant came to; `created` is 0 where times were not asked for."""
+
+    created: int
+    merchant: Merchant
+    counted: Counted
+
+
+def scope_key(scope: Scope) -> str:
+    """A scope as the usage table and assignments name it."""
+    return f"{scope.kind}:{scope.id}"
+
+
+def remember(
+    windows: Sequence[Window], applied: Iterable[AppliedControls]
+) -> dict[Window, Remembered]:
+    """Sum what is counted in each window; `applied` tells the filters behind their keys."""
+    if not windows:
+        return {}
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    filters = {limit.filter.key: limit.filter for limit in limits}
+    spent = dict(_spent(windows, by_time=False))
+    return {
+        window: _summed(window, filters[window.filter_key], spent.get(place, []))
+        for place, window in enumerate(windows)
+    }
+
+
+def _summed(window: Window, concern: LimitFilter, spent: list[Spent]) -> Remembered:
+    row = Remembered(
+        scope_key(window.scope),
+        window.start,
+        window.end,
+        window.filter_key,
+        concern.text,
+        window.currency,
+        0,
+        0,
+        0,
+    )
+    for part in spent:
+        row = row.with_change(part.counted, part.merchant, window.currency)
+    return row
+
+
+def _spent(windows: Sequence[Window], *, by_time: bool) -> Iterator[tuple[int, list[Spent]]]:
+    needed = [
+        {
+            "place": place,
+            "kind": window.scope.kind,
+            "id": window.scope.id,
+            "start": window.start,
+            "end": window.end,
+            "currency": window.currency,
+            "by_merchant": bool(window.filter_key),
+            "by_time": by_time,
+        }
+        for place, window in enumerate(windows)
+    ]
+    rows = sql.run(sql.SUM, windows=codec.to_json(needed))
+    for place, group in groupby(rows, key=lambda row: row[0]):
+        yield (
+            place,
+            [
+                Spent(
+                    created or 0,
+                    Merchant(
+                        category=category or "",
+                        category_code=code or "",
+                        country=country or "",
+                        name=name or "",
+                        network_id=network_id or "",
+                    ),
+                    Counted(*figures),
+                )
+                for _, created, category, code, country, name, network_id, *figures in group
+            ],
+        )
+
+
+def with_rooms(
+    usage: dict[Window, Usage], trace: Iterable[Check], applied: Iterable[AppliedControls]
+) -> dict[Window, Usage]:
+    """Usage that also tells when each rolling limit that failed has room again."""
+    told = dict(usage)
+    for check, policy in product(trace, applied):
+        figures = check.figures
+        if check.passed or not figures or figures.interval is not Interval.ROLLING:
+            continue
+        if (policy.version_id, policy.scope) == (check.version_id, check.scope):
+            concern = filter_of(figures.filter)
+            window = Window(
+                policy.measured, figures.start, figures.end, concern.key, figures.currency, True
+            )
+            at = _room_at(figures, window, restore=policy.controls.refunds_restore)
+            if at is not None:
+                rooms = (*told[window].rooms, (figures.limit, at))
+                told[window] = told[window]._replace(rooms=rooms)
+    return told
+
+
+def _room_at(figures: LimitFigures, window: Window, *, restore: bool) -> int | None:
+    """When enough of the window will have passed; None where the purchase can never fit."""
+    if figures.asked > figures.limit:
+        return None
+    over = figures.over
+    concern = filter_of(figures.filter)
+    for part in next((spent for _, spent in _spent([window], by_time=True)), []):
+        amount, refunded, count = part.counted.seen_by(concern, part.merchant)
+        over -= amount - (refunded if restore else 0) if figures.currency else count
+        if over <= 0:
+            return part.created + figures.rolling_seconds
+    return None

@@ -1,0 +1,49 @@
+"""Invented shops for sample events: everyday ones, and those that policies are made for."""
+
+import csv
+from importlib.resources import files
+from typing import NamedTuple
+
+
+class SampleMerchant(NamedTuple):
+    """`currency` is what the shop charges in; `usual` its usual amount, in that smallest unit.
+
+    Only shops of the net have a `url`.
+    """
+
+    name: str
+    category: str
+    mcc: str
+    city: str
+    country: str
+    network_id: str
+    currency: str
+    usual: int
+    postal_code: str | None = None
+    state: str | None = None
+    url: str | None = None
+
+
+def _read() -> tuple[SampleMerchant, ...]:
+    text = files(__package__).joinpath("sample_merchants.csv").read_text("utf-8")
+    return tuple(_merchant(row) for row in csv.DictReader(text.splitlines()))
+
+
+def _merchant(row: dict[str, str]) -> SampleMerchant:
+    optional = {name: row[name] or None for name in ("postal_code", "state", "url")}
+    return SampleMerchant(**(row | optional | {"usual": int(row["usual"])}))  # type: ignore[arg-type]
+
+
+MERCHANTS = _read()
+"""All invented, also where an MCC of 3000-3999 stands for one airline, hotel or car rental.
+
+The first is a bakery in Paris.
+"""
+
+_EUROS = {"eur": 1.0, "usd": 0.92, "gbp": 1.17, "chf": 1.05, "sek": 0.087, "pln": 0.23, "jpy": 0.61}
+"""About what one smallest unit is worth in euro cents; a yen has none smaller."""
+
+
+def converted(amount: int, currency: str, into: str) -> int:
+    """`amount` of one of the samples' currencies in another, both in smallest units."""
+    return round(amount * _EUROS[currency] / _EUROS[into])

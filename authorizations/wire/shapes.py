@@ -1,0 +1,120 @@
+"""What we read of Stripe's authorization request, in Stripe's own field names.
+
+Everything else in the event is skipped, so new fields and new enum values pass. Which fields are
+needed and which optional: see lenient.py. Needed is what says who pays, and what the books rest
+on; an unreadable amount taken for 0 would hide money from the limits.
+"""
+
+from typing import Annotated, Any, TypeAlias
+
+from msgspec import Meta, Struct
+
+_LAST_SECOND = 253_402_300_799
+"""The end of the year 9999, the last instant a datetime can hold."""
+
+Amount: TypeAlias = Annotated[
+    int, Meta(ge=0, le=2**53 - 1, description="a whole number from 0 to 2^53-1")
+]
+Instant: TypeAlias = Annotated[
+    int, Meta(ge=0, le=_LAST_SECOND, description="whole Unix seconds up to the year 9999")
+]
+Id: TypeAlias = Annotated[
+    str, Meta(pattern=r"\A[!-~]{1,255}\Z", description="an id of 1 to 255 visible characters")
+]
+CurrencyCode: TypeAlias = Annotated[
+    str, Meta(pattern=r"\A[A-Za-z]{3}\Z", description="a currency code of 3 letters")
+]
+Text: TypeAlias = Annotated[str, Meta(description="text")]
+Flag: TypeAlias = Annotated[bool, Meta(description="true or false")]
+RiskScore: TypeAlias = Annotated[int, Meta(ge=1, le=99)]
+
+
+class Expandable(Struct, frozen=True, gc=False):
+    """An object where Stripe may also send its id alone."""
+
+    id: Id
+
+
+class Cardholder(Struct, frozen=True, gc=False):
+    id: Id
+    name: str | None = None
+
+
+class Card(Struct, frozen=True, gc=False):
+    id: Id
+    status: Text
+    cardholder: Id | Cardholder
+    # Limits belong to the first card of the chain: an unreadable link would open fresh ones.
+    replacement_for: Id | Expandable | None
+    last4: str | None = None
+    currency: str | None = None
+    brand: str | None = None
+    type: str | None = None
+
+
+class AmountDetails(Struct, frozen=True, gc=False):
+    atm_fee: Amount | None
+    cashback_amount: Amount | None
+
+
+class PendingRequest(Struct, frozen=True, gc=False):
+    amount: Amount
+    currency: CurrencyCode
+    amount_details: AmountDetails | None
+    merchant_amount: Amount | None = None
+    merchant_currency: str | None = None
+    is_amount_controllable: bool = False
+    network_risk_score: RiskScore | None = None
+
+
+class HistoryEntry(Struct, frozen=True, gc=False):
+    amount: Amount
+    approved: Flag
+    created: Instant
+    amount_details: AmountDetails | None
+    reason: str | None = None
+
+
+class MerchantData(Struct, frozen=True, gc=False):
+    category: str | None = None
+    category_code: str | None = None
+    city: str | None = None
+    country: str | None = None
+    name: str | None = None
+    network_id: str | None = None
+    postal_code: str | None = None
+    state: str | None = None
+    terminal_id: str | None = None
+    url: str | None = None
+
+
+class ThreeDSecure(Struct, frozen=True, gc=False):
+    result: str | None = None
+
+
+class VerificationData(Struct, frozen=True, gc=False):
+    address_line1_check: str | None = None
+    address_postal_code_check: str | None = None
+    cvc_check: str | None = None
+    expiry_check: str | None = None
+    three_d_secure: ThreeDSecure | None = None
+
+
+class Authorization(Struct, frozen=True, gc=False):
+    id: Id
+    created: Instant
+    card: Card
+    pending_request: PendingRequest
+    amount: Amount | None
+    request_history: tuple[HistoryEntry, ...] | None
+    status: str | None = None
+    transactions: tuple[Any, ...] = ()
+    authorization_method: str | None = None
+    card_presence: str | None = None
+    merchant_data: MerchantData | None = None
+    verification_data: VerificationData | None = None
+    wallet: str | None = None
+
+
+class Data(Struct, frozen=True, gc=False):
+    object: Authorization

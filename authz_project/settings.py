@@ -1,0 +1,234 @@
+"""All settings of the project; the only reader of the environment.
+
+Every variable is described in .env.example. A .env file beside manage.py is read
+when there is one; a real environment variable wins over it, and a blank value
+counts as not set. What is malformed is refused here with ImproperlyConfigured;
+what is missing outside development is refused by authorizations/checks.py.
+"""
+
+import re
+from pathlib import Path
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from django.core.exceptions import ImproperlyConfigured
+from django.core.management.utils import get_random_secret_key
+from environ import Env
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+Env.read_env(BASE_DIR / ".env")
+
+
+def text(name: str, default: str = "") -> str:
+    """The variable as it stands, unless it is blank.
+
+    Not through Env(): that takes a leading "$", quite possible in a secret, for
+    the name of another variable.
+    """
+    value: str = Env.ENVIRON.get(name, "")
+    return value if value.strip() else default
+
+
+def words(name: str) -> list[str]:
+    """A comma-separated variable, without the white space around each part."""
+    return [part.strip() for part in text(name).split(",") if part.strip()]
+
+
+def yes_or_no(name: str) -> bool | None:
+    """true or false; None where the variable is not set."""
+    value = text(name).strip().lower()
+    if value in ("", "true", "false", "1", "0"):
+        return value in ("true", "1") if value else None
+    raise ImproperlyConfigured(f"{name} is {value!r}; write true or false, or leave it out.")
+
+
+def matching(name: str, default: str, pattern: str, example: str) -> str:
+    """A variable that must have a certain form."""
+    value = text(name, default).strip()
+    if re.fullmatch(pattern, value):
+        return value
+    raise ImproperlyConfigured(f"{name} is {value!r}; write it like {example}.")
+
+
+# --- Development or production -------------------------------------------------
+
+DEBUG = yes_or_no("DEBUG") or False
+
+# A key nobody knows, new with every start. The checks refuse it outside development.
+UNSET_SECRET_KEY = "django-insecure-not-set-"  # noqa: S105 - a mark, not a secret
+SECRET_KEY = text("SECRET_KEY", UNSET_SECRET_KEY + get_random_secret_key())
+
+ALLOWED_HOSTS = words("ALLOWED_HOSTS") or (["localhost", "127.0.0.1", "[::1]"] if DEBUG else [])
+CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
+
+# --- Stripe --------------------------------------------------------------------
+
+# Several while a secret is being rolled, or for the Stripe CLI beside the Dashboard.
+STRIPE_WEBHOOK_SECRETS = words("STRIPE_WEBHOOK_SECRET")
+# The Stripe-Version header of every answer.
+STRIPE_VERSION = matching(
+    "STRIPE_VERSION", "2022-08-01", r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", "2022-08-01"
+)
+# True: live events only; False: test events only; None: both.
+STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
+
+# --- The program ---------------------------------------------------------------
+
+INSTALLED_APPS = [
+    # Before staticfiles: it brings its own runserver.
+    "authorizations",
+    # Before django.contrib.admin: it brings the admin's templates.
+    "unfold",
+    "unfold.contrib.filters",
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+]
+
+# For people's pages. The webhook goes past all of them, see wsgi.py.
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "authz_project.urls"
+WSGI_APPLICATION = "authz_project.wsgi.application"
+# A webhook must never be redirected; people's links come from reverse() and are right.
+APPEND_SLASH = False
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+UNFOLD = {
+    "SITE_TITLE": "Authorization desk",
+    "SITE_HEADER": "Authorization desk",
+    "SITE_SYMBOL": "credit_card",
+}
+
+# --- PostgreSQL ----------------------------------------------------------------
+
+POSTGRESQL_SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
+EMBEDDED_POSTGRES_DIR = BASE_DIR / Path(text("EMBEDDED_POSTGRES_DIR", ".postgres")).expanduser()
+
+
+def database_from_url(url: str) -> dict[str, Any]:
+    """Django's settings for DATABASE_URL; only PostgreSQL is accepted."""
+    scheme, is_url, _ = url.strip().partition("://")
+    example = "postgres://user:password@host:5432/name"
+    if is_url and scheme not in POSTGRESQL_SCHEMES:
+        raise ImproperlyConfigured(
+            f"DATABASE_URL names {scheme}; this program needs PostgreSQL 14 or newer, for example "
+            f"{example}."
+        )
+    try:
+        database = dict(Env.db_url_config(url.strip()))
+    except ValueError:  # its details would show the password
+        database = {}
+    if not is_url or not database.get("NAME"):
+        raise ImproperlyConfigured(f"DATABASE_URL can't be read; write it like {example}.")
+    return database
+
+
+def embedded_database() -> dict[str, Any]:
+    """The PostgreSQL that comes with the program and is started when first needed."""
+    return {
+        "ENGINE": "authz_project.embedded_postgres",
+        "NAME": "authorizations",
+        "DIRECTORY": EMBEDDED_POSTGRES_DIR,
+    }
+
+
+DATABASES: dict[str, dict[str, Any]] = {
+    "default": database_from_url(text("DATABASE_URL"))
+    if text("DATABASE_URL")
+    else embedded_database()
+}
+DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
+DATABASES["default"]["OPTIONS"] = {
+    # Parameters travel apart from the statement, so the server can keep its plan.
+    "server_side_binding": True,
+    "connect_timeout": 5,
+    "pool": {
+        "min_size": 2,
+        "max_size": 16,
+        "timeout": 1.0,  # seconds to wait for a free connection; Stripe waits two for everything
+        # A plan prepared on a table that was empty then stays bad: renew connections.
+        "max_lifetime": 600,
+    },
+    **DATABASES["default"].get("OPTIONS", {}),
+}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Time and language ---------------------------------------------------------
+
+USE_TZ = True
+TIME_ZONE = text("TIME_ZONE", "UTC").strip()  # how times are shown; policies have their own zones
+try:
+    ZoneInfo(TIME_ZONE)
+except (OSError, ValueError, LookupError) as unknown:
+    raise ImproperlyConfigured(
+        f"TIME_ZONE is {TIME_ZONE!r}; write the name of a time zone like Europe/Paris."
+    ) from unknown
+LANGUAGE_CODE = "en-us"
+
+# --- Static files: found in the packages by whitenoise, so nothing to collect ----
+
+STATIC_URL = "static/"
+WHITENOISE_USE_FINDERS = True
+
+# --- Security: everything on, except for a developer's own machine ---------------
+
+SECURE_SSL_REDIRECT = not DEBUG
+# Machines ask these, over whatever the proxy speaks to us; Stripe follows no redirect.
+SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$"]
+SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SECURE_HSTS_PRELOAD = not DEBUG
+SESSION_COOKIE_SECURE = not DEBUG
+CSRF_COOKIE_SECURE = not DEBUG
+# Only where a proxy in front always sets this header itself: otherwise anyone could.
+if yes_or_no("TRUST_PROXY_TLS"):
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- Logging: one line each, to stderr -------------------------------------------
+
+LOGGING: dict[str, Any] = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    # Django's own handlers print only in development, and would print twice.
+    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+}

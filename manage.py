@@ -1,0 +1,42 @@
+#!/usr/bin/env python
+"""Django's command line for this project."""
+
+import os
+import signal
+import sys
+from types import FrameType
+from typing import NoReturn
+
+try:
+    from django.core.exceptions import ImproperlyConfigured
+    from django.core.management import execute_from_command_line
+    from django.db import NotSupportedError
+
+    from authz_project.embedded_postgres.errors import EmbeddedPostgresError
+except ModuleNotFoundError as missing:
+    sys.exit(
+        f"The Python package {missing.name} is missing. Run `make run`, or, in a virtual "
+        "environment, `pip install -r requirements.txt`."
+    )
+
+
+def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
+    """End as Ctrl-C does, so that what this process started is stopped with it."""
+    sys.exit(128 + signal_number)
+
+
+def main() -> None:
+    os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
+            signal.signal(number, leave_in_order)
+
+    try:
+        execute_from_command_line(sys.argv)
+    except (ImproperlyConfigured, NotSupportedError, EmbeddedPostgresError) as problem:
+        # The sentence says what to do; a traceback above it only hides it.
+        sys.exit(f"{problem}")
+
+
+if __name__ == "__main__":
+    main()

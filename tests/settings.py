@@ -1,0 +1,36 @@
+"""The settings tests run with: the real ones, in a known environment.
+
+Every variable is set here, so that a developer's .env changes nothing; only the
+database may come from outside.
+"""
+
+import os
+
+SECRETS = (
+    "whsec_1d7c6a90f3b24e58a6bd0c91e5f7a2c4",
+    "whsec_9f0e8d7c6b5a49382716051423324150",
+)
+os.environ.update(
+    DEBUG="false",
+    SECRET_KEY="tests-only-0f3c9d1b7e5a48d2860b4c6e9a1f2d3c5b7e9a0c2d4f",
+    ALLOWED_HOSTS="testserver,localhost,127.0.0.1",
+    CSRF_TRUSTED_ORIGINS="",
+    TRUST_PROXY_TLS="",
+    STRIPE_WEBHOOK_SECRET=",".join(SECRETS),
+    STRIPE_VERSION="",
+    STRIPE_LIVEMODE="",
+    TIME_ZONE="",
+)
+os.environ.setdefault("DATABASE_URL", "")
+os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")
+
+from authz_project.settings import *
+
+# Connections are closed when a test asks for it, or the test database stays in use.
+DATABASES["default"]["OPTIONS"].pop("pool")
+# The real ones are slow on purpose.
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
+# Pages are tested over plain HTTP.
+SECURE_SSL_REDIRECT = False
+SESSION_COOKIE_SECURE = False
+CSRF_COOKIE_SECURE = False
