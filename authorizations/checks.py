@@ -86,8 +86,11 @@ def is_webhook_secret(value: str) -> bool:
 def refuse_unsafe_start() -> None:
     """Raise ImproperlyConfigured, saying what to do, when one of these checks fails.
 
-    For wsgi.py: a WSGI server, unlike manage.py, runs no checks of its own.
+    For wsgi.py: a WSGI server, unlike manage.py, runs no checks of its own. For
+    runserver: it complains of ALLOWED_HOSTS before it runs them.
     """
-    problems = [str(message.msg) for message in run_checks(tags=[TAG]) if message.is_serious()]
+    problems = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
     if problems:
-        raise ImproperlyConfigured(" ".join(problems))
+        sentences = [problem.msg for problem in problems]
+        hints = {problem.hint for problem in problems if problem.hint}
+        raise ImproperlyConfigured("\n".join([*sentences, *hints]))

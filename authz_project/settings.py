@@ -142,10 +142,10 @@ def database_from_url(url: str) -> dict[str, Any]:
             f"{example}."
         )
     try:
-        database = dict(Env.db_url_config(url.strip()))
+        database = dict(Env.db_url_config(url.strip())) if is_url else {}
     except ValueError:  # its details would show the password
         database = {}
-    if not is_url or not database.get("NAME"):
+    if not database.get("NAME"):
         raise ImproperlyConfigured(f"DATABASE_URL can't be read; write it like {example}.")
     return database
 

@@ -140,7 +140,7 @@ def _normal_schedule(fields: Fields) -> list[dict[str, Any]]:
 def _normal_entry(fields: Fields) -> dict[str, Any]:
     fields.refuse_others(("days", "from", "to"))
     days = sorted(fields.words("days", one_of("day", DAYS)), key=DAYS.index)
-    if not fields.data.get("days"):
+    if not fields.has("days") or fields.data["days"] == []:
         fields.problem("days", f"Say on which days: {', '.join(DAYS)}.")
     start, end = fields.value("from", clock, ""), fields.value("to", clock, "")
     for key in ("from", "to"):

@@ -4,6 +4,7 @@ What is wrong never stops the reading, so that people see all problems at once.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
@@ -38,14 +39,18 @@ class PolicyProblems(Exception):  # noqa: N818 - it holds problems, all of them
 
 def path_text(path: Path) -> str:
     """The path as people write it: `spending_limits[1].amount`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{part}" for part in path)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def quoted(value: object) -> str:
     """What somebody wrote, short and printable enough to stand in a sentence."""
-    text = "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in str(value))
+    text = _printable(str(value))
     return f'"{text[:40]}…"' if len(text) > 41 else f'"{text}"'
+
+
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else "\N{REPLACEMENT CHARACTER}" for c in text)
 
 
 def nearest(word: str, known: Mapping[str, str]) -> str:
@@ -53,8 +58,9 @@ def nearest(word: str, known: Mapping[str, str]) -> str:
     names = {name.casefold(): ours for name, ours in known.items()}
     lower = word.casefold()[:100]
     found = [lower] if lower in names else []
-    if not found and len(lower) > 3:
-        found = [name for name in names if lower in name][:3]
+    parts = re.findall(r"[^\W_]{4,}", lower)
+    if parts and not found:
+        found = [name for name in names if all(part in name for part in parts)][:3]
     found = found or difflib.get_close_matches(lower, names, n=1)
     meant = dict.fromkeys(f'"{names[name]}"' for name in found)
     return f" Did you mean {' or '.join(meant)}?" if meant else ""
@@ -110,9 +116,9 @@ class Fields:
                 self.problems.append(Problem(path, "Give an object in braces: {…}."))
 
     def _entries(self, key: str, most: int = MOST_ENTRIES) -> list[tuple[int, object]]:
-        given = self.data.get(key)
-        if given is None:
+        if not self.has(key):
             return []
+        given = self.data[key]
         if not isinstance(given, list):
             self.problem(key, "Give a list in square brackets: […].")
             return []

@@ -38,7 +38,8 @@ def answer_sentence(decision: Decision, request: AuthorizationRequest | None) ->
     """The whole decision for staff; `request` is None where it could not be read."""
     check = deciding_check(decision)
     if check and request:
-        because = f"{staff(check, request)} {source(check)}."
+        because = staff(check, request)
+        because += f" {source(check)}." if check.policy else ""
     elif decision.reason:
         because = TEXTS[decision.reason].staff
     else:

@@ -54,7 +54,7 @@ _SETS = {
 
 _VERIFICATIONS = {
     DeclineReason.CVC_REQUIRED: "CVC",
-    DeclineReason.POSTAL_CODE_REQUIRED: "postal code",
+    DeclineReason.POSTAL_CODE_REQUIRED: "Postal code",
     DeclineReason.THREE_D_SECURE_REQUIRED: "3-D Secure",
 }
 
@@ -144,10 +144,10 @@ def _listed_words(rule: DeclineReason, entries: str) -> str:
 
 
 def _found_words(rule: DeclineReason, found: str) -> str:
-    if rule is DeclineReason.MERCHANT_NOT_ALLOWED:
+    if rule in {DeclineReason.MERCHANT_NOT_ALLOWED, DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED}:
         return found
     if rule is not DeclineReason.CATEGORY_NOT_ALLOWED:
-        return code_words(found)
+        return f'"{code_words(found)}"'
     code, _, name = found.partition(" ")
     return f"{category_words(name)} ({category_words(code)})" if name else category_words(code)
 

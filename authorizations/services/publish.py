@@ -87,7 +87,8 @@ def limit_document(limit: SpendingLimit) -> dict[str, Any]:
     }
     if limit.rolling_unit:
         document[limit.rolling_unit] = limit.rolling_length
-    return {key: value for key, value in document.items() if value not in (None, "", [], False)}
+    # Not just what is true: a limit of 0 says a lot.
+    return {key: value for key, value in document.items() if value not in ("", [], None)}
 
 
 @transaction.atomic

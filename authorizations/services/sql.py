@@ -179,7 +179,11 @@ ON CONFLICT (scope, window_end, window_start, filter_key, currency) DO UPDATE SE
 
 
 def run(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
-    """Run a named statement on this thread's connection, prepared at its first use."""
+    """Run a named statement on this thread's connection, prepared at its first use.
+
+    Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error.
+    """
     connection.ensure_connection()
-    cursor = connection.connection.execute(statement, parameters, prepare=True)
-    return cursor.fetchall() if cursor.description else []
+    with connection.wrap_database_errors:
+        cursor = connection.connection.execute(statement, parameters, prepare=True)
+        return cursor.fetchall() if cursor.description else []

@@ -64,7 +64,7 @@ def read(body: bytes) -> Event:
         event = _decode_event(body)
     except _REFUSED:
         event = _read_leniently(body)
-    if len(event.type) <= MAX_TYPE_CHARS and event.type.isprintable():
+    if len(event.type) <= MAX_TYPE_CHARS and "\0" not in event.type:
         return event
     return msgspec.structs.replace(event, type=_text(event.type)[:MAX_TYPE_CHARS])
 
@@ -76,7 +76,7 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     livemode = _needed(event.livemode, "livemode: expected true or false")
     found = _authorization(event.data)
     pending = found.pending_request
-    details = pending.amount_details
+    details = pending.amount_details or shapes.AmountDetails()
     return AuthorizationRequest(
         event_id=event_id,
         event_created=at,
@@ -92,8 +92,8 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         merchant_amount=pending.merchant_amount,
         merchant_currency=_text(pending.merchant_currency).lower() or None,
         is_amount_controllable=pending.is_amount_controllable,
-        cashback_amount=(details and details.cashback_amount) or 0,
-        atm_fee=(details and details.atm_fee) or 0,
+        cashback_amount=details.cashback_amount or 0,
+        atm_fee=details.atm_fee or 0,
         network_risk_score=pending.network_risk_score,
         authorization_method=_text(found.authorization_method),
         card_presence=_card_presence(found),
@@ -132,15 +132,10 @@ def _needed(value: Needed | None, problem: str) -> Needed:
 
 
 def _text(value: str | None) -> str:
-    """Text from outside as the database can hold it: no NUL, no lone surrogate, not endless."""
+    """Text from outside as the database can hold it: without NUL, and not endless."""
     if value is None:
         return ""
-    value = value[:MAX_TEXT_CHARS]
-    if value.isprintable():
-        return value
-    return "".join(
-        "\N{REPLACEMENT CHARACTER}" if c == "\0" or "\ud800" <= c <= "\udfff" else c for c in value
-    )
+    return value[:MAX_TEXT_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _card(card: shapes.Card) -> Card:
@@ -154,7 +149,9 @@ def _card(card: shapes.Card) -> Card:
         cardholder_name="" if isinstance(holder, str) else _text(holder.name),
         brand=_text(card.brand),
         type=_text(card.type),
-        replacement_for=replaced.id if isinstance(replaced, shapes.Expandable) else replaced,
+        replacement_for=replaced.id
+        if isinstance(replaced, shapes.Expandable)
+        else replaced or None,
     )
 
 
@@ -213,11 +210,11 @@ def _snapshot(found: shapes.Authorization, at: int) -> Snapshot:
 
 
 def _history_entry(entry: shapes.HistoryEntry) -> HistoryEntry:
-    details = entry.amount_details
+    details = entry.amount_details or shapes.AmountDetails()
     return HistoryEntry(
         amount=entry.amount,
         approved=entry.approved,
         created=entry.created,
         reason=_text(entry.reason),
-        cashback=(details and details.cashback_amount) or 0,
+        cashback=details.cashback_amount or 0,
     )

@@ -2,14 +2,15 @@
 
 A purchase must not be declined for an unreadable field that nobody asks about, and a signed
 request must be recognized as one whatever else is in it. So the same shapes are filled once more,
-field by field. In a shape, a field with a default is optional: an unreadable one gives the
-default. A field without a default is needed; where it may be None it may also be missing or null,
-but must be readable when it is there.
+field by field. In a shape, a field without a default is needed. One with the default UNSET may be
+missing or null, but must be readable when it is there. Any other default stands in for what is
+missing or unreadable.
 """
 
 import json
 import re
 from collections.abc import Iterator
+from functools import cache
 from inspect import isclass
 from typing import Any, TypeVar, get_args, get_origin
 
@@ -21,7 +22,13 @@ MAX_DEPTH = 64
 _MAX_DIGITS = 20
 """No number we take is longer; Python refuses to read one of more than 4,300 digits."""
 
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*"|[\[\]{}]', re.DOTALL)
+_ESCAPES = re.compile(
+    r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
+    r"|(?P<lone>\\u[dD][89a-fA-F][0-9a-fA-F]{2})"
+    r"|\\.",
+    re.DOTALL,
+)
+_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
@@ -31,22 +38,19 @@ class UnreadableError(ValueError):
 
 
 def loads(body: bytes) -> Any:
-    """JSON with all that Python's parser lets pass: lone surrogates, NaN, control characters, BOM.
+    """JSON with all that Python's parser lets pass: NaN, control characters, a byte order mark.
 
-    Raises UnreadableError where even that fails.
+    Lone surrogates become U+FFFD. Raises UnreadableError where even that fails.
     """
-    text = body.decode("utf-8-sig", errors="replace")
+    text = _ESCAPES.sub(_without_lone_surrogate, body.decode("utf-8-sig", errors="replace"))
     try:
-        try:
-            return _loads(text)
-        except RecursionError:
-            return _loads(_cut(text))
+        return json.loads(_cut(text), strict=False, parse_int=_number)
     except ValueError:
         raise UnreadableError("not readable as JSON") from None
 
 
-def _loads(text: str) -> Any:
-    return json.loads(text, strict=False, parse_int=_number)
+def _without_lone_surrogate(escape: re.Match[str]) -> str:
+    return r"\ufffd" if escape["lone"] else escape[0]
 
 
 def _number(digits: str) -> float:
@@ -80,16 +84,19 @@ def build(shape: type[Shape], found: object, path: str) -> Shape:
     prefix = f"{path}." if path else ""
     values = {
         field.name: _field(field, found.get(field.encode_name), prefix + field.encode_name)
-        for field in msgspec.structs.fields(shape)
+        for field in _fields(shape)
     }
     return shape(**values)
+
+
+_fields = cache(msgspec.structs.fields)
 
 
 def _field(field: msgspec.structs.FieldInfo, found: object, path: str) -> object:
     try:
         return _value(field.type, found, path)
     except UnreadableError:
-        if field.required:
+        if field.required or field.default is msgspec.UNSET:
             raise
         return field.default
 

@@ -23,6 +23,10 @@ class SampleMerchant(NamedTuple):
     state: str | None = None
     url: str | None = None
 
+    @property
+    def is_online(self) -> bool:
+        return self.url is not None
+
 
 def _read() -> tuple[SampleMerchant, ...]:
     text = files(__package__).joinpath("sample_merchants.csv").read_text("utf-8")

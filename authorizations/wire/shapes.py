@@ -1,13 +1,14 @@
 """What we read of Stripe's authorization request, in Stripe's own field names.
 
 Everything else in the event is skipped, so new fields and new enum values pass. Which fields are
-needed and which optional: see lenient.py. Needed is what says who pays, and what the books rest
-on; an unreadable amount taken for 0 would hide money from the limits.
+needed and which optional: see lenient.py. Needed is what says who pays. What the books rest on
+(UNSET) may be missing, as in older API versions, but an unreadable amount taken for 0 would hide
+money from the limits.
 """
 
 from typing import Annotated, Any, TypeAlias
 
-from msgspec import Meta, Struct
+from msgspec import UNSET, Meta, Struct, UnsetType
 
 _LAST_SECOND = 253_402_300_799
 """The end of the year 9999, the last instant a datetime can hold."""
@@ -45,7 +46,7 @@ class Card(Struct, frozen=True, gc=False):
     status: Text
     cardholder: Id | Cardholder
     # Limits belong to the first card of the chain: an unreadable link would open fresh ones.
-    replacement_for: Id | Expandable | None
+    replacement_for: Id | Expandable | UnsetType | None = UNSET
     last4: str | None = None
     currency: str | None = None
     brand: str | None = None
@@ -53,14 +54,14 @@ class Card(Struct, frozen=True, gc=False):
 
 
 class AmountDetails(Struct, frozen=True, gc=False):
-    atm_fee: Amount | None
-    cashback_amount: Amount | None
+    atm_fee: Amount | UnsetType | None = UNSET
+    cashback_amount: Amount | UnsetType | None = UNSET
 
 
 class PendingRequest(Struct, frozen=True, gc=False):
     amount: Amount
     currency: CurrencyCode
-    amount_details: AmountDetails | None
+    amount_details: AmountDetails | UnsetType | None = UNSET
     merchant_amount: Amount | None = None
     merchant_currency: str | None = None
     is_amount_controllable: bool = False
@@ -71,7 +72,7 @@ class HistoryEntry(Struct, frozen=True, gc=False):
     amount: Amount
     approved: Flag
     created: Instant
-    amount_details: AmountDetails | None
+    amount_details: AmountDetails | UnsetType | None = UNSET
     reason: str | None = None
 
 
@@ -105,8 +106,8 @@ class Authorization(Struct, frozen=True, gc=False):
     created: Instant
     card: Card
     pending_request: PendingRequest
-    amount: Amount | None
-    request_history: tuple[HistoryEntry, ...] | None
+    amount: Amount | UnsetType | None = UNSET
+    request_history: tuple[HistoryEntry, ...] | UnsetType | None = UNSET
     status: str | None = None
     transactions: tuple[Any, ...] = ()
     authorization_method: str | None = None

@@ -1,4 +1,4 @@
-"""Policy documents: what is refused and where, the normal form, and the value it becomes."""
+"""Policy documents: their normal form, and the value they become."""
 
 import json
 import random
@@ -17,8 +17,6 @@ from authorizations.rules.document import (
     controls,
     filter_of,
     normalize,
-    path_text,
-    warnings,
 )
 from authorizations.rules.filters import EVERYTHING, CategorySet, Merchant, known_categories
 from authorizations.rules.money import MAX_AMOUNT
@@ -30,62 +28,7 @@ from authorizations.rules.values import (
     SpendingLimit,
     Weekday,
 )
-
-Document = dict[str, Any]
-
-TRAVEL: Document = {
-    "name": "Travel",
-    "currency": "eur",
-    "time_zone": "Europe/Paris",
-    "week_starts": "monday",
-    "allowed_categories": [],
-    "blocked_categories": ["betting_casino_gambling", "3000-3299"],
-    "allowed_merchant_countries": ["FR", "DE"],
-    "blocked_merchant_countries": [],
-    "allowed_merchants": [],
-    "blocked_merchants": [],
-    "allowed_card_presences": [],
-    "blocked_card_presences": [],
-    "allowed_authorization_methods": [],
-    "blocked_authorization_methods": [],
-    "required_verification": ["cvc"],
-    "max_network_risk_score": None,
-    "schedule": [{"days": ["mon", "tue"], "from": "08:00", "to": "20:00"}],
-    "usable_from": None,
-    "usable_until": None,
-    "partial_approval": False,
-    "smallest_partial_amount": None,
-    "refunds_restore": True,
-    "allowed_wallets": [],
-    "spending_limits": [
-        {"amount": 50000, "interval": "monthly"},
-        {
-            "amount": 5000,
-            "interval": "daily",
-            "categories": ["eating_places_restaurants"],
-            "countries": [],
-            "merchants": [],
-            "cash_only": False,
-        },
-        {"count": 5, "interval": "rolling", "minutes": 60},
-    ],
-}
-"""The example of the policy file's format."""
-
-
-def policy(**keys: Any) -> Document:
-    return {"name": "P", "currency": "eur"} | keys
-
-
-def limit(**keys: Any) -> Document:
-    """A policy whose only limit has these keys; None leaves one out."""
-    return policy(spending_limits=[{"amount": 100, "interval": "daily"} | keys])
-
-
-def problems_of(document: object) -> list[tuple[str, str]]:
-    with pytest.raises(PolicyProblems) as refused:
-        normalize(document)
-    return [(path_text(problem.path), problem.message) for problem in refused.value.problems]
+from tests.rules.documents import TRAVEL, Document, limit, policy
 
 
 def normal_limit(**keys: Any) -> Document:
@@ -93,410 +36,8 @@ def normal_limit(**keys: Any) -> Document:
     return found
 
 
-def at(*moment: int) -> int:
-    return int(datetime(*moment, tzinfo=UTC).timestamp())  # type: ignore[misc,arg-type]
-
-
-# --- what is refused
-
-
-NEEDS_LIST = "Give a list in square brackets: […]."
-NEEDS_OBJECT = "Give an object in braces: {…}."
-NEEDS_TEXT = 'Write this as text in "quotes".'
-NEEDS_FLAG = "Write true or false, without quotes."
-NEEDS_TIME = 'Write the time as "08:00", from "00:00" to "24:00".'
-NEEDS_MOMENT = (
-    'Write a date such as "2026-12-31", or with time and offset "2026-12-31T18:00:00+01:00".'
-)
-NEEDS_AMOUNT = "Give the amount as a whole number in the smallest unit, such as 50000 for €500.00."
-NEEDS_SCORE = "Give the highest score as a whole number from 1 to 99."
-ROLLING_ONLY = 'Only for "interval": "rolling"; leave it out.'
-ONE_LENGTH = "A rolling limit needs one of minutes, hours and days."
-INVISIBLE = "Leave out line breaks and other characters that can't be seen."
-
-
-def hours(start: object, end: object, days: object = ("mon",)) -> Document:
-    return policy(schedule=[{"days": days and list(days), "from": start, "to": end}])  # type: ignore[call-overload]
-
-
-REFUSED: list[tuple[object, str, str]] = [
-    ([], "", "A policy is an object in braces: {…}."),
-    (None, "", "A policy is an object in braces: {…}."),
-    ({}, "name", "Give the policy a name."),
-    (policy(name=None), "name", "Give the policy a name."),
-    (policy(name=""), "name", "Give the policy a name."),
-    (policy(name="   "), "name", "Write something, or leave it out."),
-    (policy(name=7), "name", NEEDS_TEXT),
-    (policy(name="x" * 101), "name", "This has 101 characters: keep it to 100."),
-    (policy(name="a\nb"), "name", INVISIBLE),
-    (policy(name="a\x00b"), "name", INVISIBLE),
-    (policy(name="a\ud800b"), "name", INVISIBLE),
-    (
-        policy(blocked_countries=["RU"]),
-        "blocked_countries",
-        'There is no key "blocked_countries". Did you mean "blocked_merchant_countries"?',
-    ),
-    (policy(zzz=1), "zzz", 'There is no key "zzz". Leave it out.'),
-    (
-        policy(**{"a\ud800" + "b" * 60: 1}),
-        "a\ud800" + "b" * 60,
-        f'There is no key "a\N{REPLACEMENT CHARACTER}{"b" * 38}…". Leave it out.',
-    ),
-    (policy(currency="euro"), "currency", 'There is no currency "euro". Did you mean "eur"?'),
-    (
-        policy(currency="???"),
-        "currency",
-        'There is no currency "???". Use its three-letter code, such as eur.',
-    ),
-    (policy(currency=978), "currency", NEEDS_TEXT),
-    (
-        policy(time_zone="europe/paris"),
-        "time_zone",
-        'There is no time zone "europe/paris". Did you mean "Europe/Paris"?',
-    ),
-    (
-        policy(time_zone="../etc/passwd"),
-        "time_zone",
-        'There is no time zone "../etc/passwd". Use a name such as Europe/Paris.',
-    ),
-    (
-        policy(time_zone="localtime"),
-        "time_zone",
-        'There is no time zone "localtime". Use a name such as Europe/Paris.',
-    ),
-    (
-        policy(week_starts="mon"),
-        "week_starts",
-        'There is no weekday "mon". Did you mean "monday"?',
-    ),
-    (policy(week_starts=1), "week_starts", NEEDS_TEXT),
-    (policy(blocked_categories="5812"), "blocked_categories", NEEDS_LIST),
-    (policy(blocked_categories={"5812": True}), "blocked_categories", NEEDS_LIST),
-    (policy(blocked_categories=[5812]), "blocked_categories[0]", NEEDS_TEXT),
-    (
-        policy(blocked_categories=["5812", "restaurants"]),
-        "blocked_categories[1]",
-        'There is no category "restaurants". Did you mean "eating_places_restaurants" or '
-        '"fast_food_restaurants"?',
-    ),
-    (
-        policy(blocked_categories=["Betting/Casino Gambling"]),
-        "blocked_categories[0]",
-        'There is no category "Betting/Casino Gambling". Did you mean "betting_casino_gambling"?',
-    ),
-    (
-        policy(blocked_categories=["58122"]),
-        "blocked_categories[0]",
-        'There is no category "58122". Use Stripe\'s name, a four-digit code such as 5812, or a '
-        "range such as 3000-3299.",
-    ),
-    (
-        policy(blocked_categories=["3299-3000"]),
-        "blocked_categories[0]",
-        "The range runs backwards: write 3000-3299.",
-    ),
-    (
-        policy(blocked_categories=["٥٨١٢"]),
-        "blocked_categories[0]",
-        'There is no category "٥٨١٢". Use Stripe\'s name, a four-digit code such as 5812, or a '
-        "range such as 3000-3299.",
-    ),
-    (
-        policy(blocked_categories=["0000"] * 1001),
-        "blocked_categories",
-        "There are 1,001 entries: keep it to 1,000.",
-    ),
-    (
-        policy(allowed_categories=["5812"], blocked_categories=["7995"]),
-        "blocked_categories",
-        "Give allowed or blocked categories, not both.",
-    ),
-    (
-        policy(allowed_merchant_countries=["FR"], blocked_merchant_countries=["RU"]),
-        "blocked_merchant_countries",
-        "Give allowed or blocked merchant countries, not both.",
-    ),
-    (
-        policy(allowed_merchants=["Uber"], blocked_merchants=["Lyft"]),
-        "blocked_merchants",
-        "Give allowed or blocked merchants, not both.",
-    ),
-    (
-        policy(allowed_card_presences=["present"], blocked_card_presences=["not_present"]),
-        "blocked_card_presences",
-        "Give allowed or blocked card presences, not both.",
-    ),
-    (
-        policy(allowed_authorization_methods=["chip"], blocked_authorization_methods=["swipe"]),
-        "blocked_authorization_methods",
-        "Give allowed or blocked authorization methods, not both.",
-    ),
-    (
-        policy(allowed_merchant_countries=["Germany"]),
-        "allowed_merchant_countries[0]",
-        'There is no country "Germany". Did you mean "DE"?',
-    ),
-    (
-        policy(allowed_merchant_countries=["UK"]),
-        "allowed_merchant_countries[0]",
-        'There is no country "UK". Did you mean "GB"?',
-    ),
-    (
-        policy(allowed_merchant_countries=["ß"]),
-        "allowed_merchant_countries[0]",
-        'There is no country "ß". Use its two-letter code, such as FR.',
-    ),
-    (policy(allowed_merchants=[" "]), "allowed_merchants[0]", "Write something, or leave it out."),
-    (
-        policy(allowed_merchants=["x" * 201]),
-        "allowed_merchants[0]",
-        "This has 201 characters: keep it to 200.",
-    ),
-    (
-        policy(allowed_card_presences=["absent"]),
-        "allowed_card_presences[0]",
-        'There is no card presence "absent". Did you mean "present"?',
-    ),
-    (
-        policy(allowed_authorization_methods=["pin"]),
-        "allowed_authorization_methods[0]",
-        'There is no authorization method "pin". Use one of chip, contactless, keyed_in, online, '
-        "swipe.",
-    ),
-    (
-        policy(allowed_wallets=["apple"]),
-        "allowed_wallets[0]",
-        'There is no wallet "apple". Did you mean "apple_pay"?',
-    ),
-    (
-        policy(required_verification=["cvv"]),
-        "required_verification[0]",
-        'There is no verification "cvv". Did you mean "cvc"?',
-    ),
-    (policy(max_network_risk_score=True), "max_network_risk_score", NEEDS_SCORE),
-    (policy(max_network_risk_score=80.0), "max_network_risk_score", NEEDS_SCORE),
-    (
-        policy(max_network_risk_score=0),
-        "max_network_risk_score",
-        "Give a whole number from 1 to 99.",
-    ),
-    (
-        policy(max_network_risk_score=100),
-        "max_network_risk_score",
-        "Give a whole number from 1 to 99.",
-    ),
-    (policy(schedule={}), "schedule", NEEDS_LIST),
-    (policy(schedule=["mon"]), "schedule[0]", NEEDS_OBJECT),
-    (
-        hours("08:00", "20:00", days=None),
-        "schedule[0].days",
-        "Say on which days: mon, tue, wed, thu, fri, sat, sun.",
-    ),
-    (
-        hours("08:00", "20:00", days=()),
-        "schedule[0].days",
-        "Say on which days: mon, tue, wed, thu, fri, sat, sun.",
-    ),
-    (
-        hours("08:00", "20:00", days=["monday"]),
-        "schedule[0].days[0]",
-        'There is no day "monday". Did you mean "mon"?',
-    ),
-    (hours("8 am", "20:00"), "schedule[0].from", NEEDS_TIME),
-    (hours("08:00", "24:01"), "schedule[0].to", NEEDS_TIME),
-    (hours("08:60", "20:00"), "schedule[0].from", NEEDS_TIME),
-    (
-        hours(None, "20:00"),
-        "schedule[0].from",
-        'Give the time as "08:00"; a day is from "00:00" to "24:00".',
-    ),
-    (
-        hours("20:00", "06:00"),
-        "schedule[0].to",
-        "06:00 is not after 20:00: for hours past midnight make two entries, one to "
-        '"24:00" and one from "00:00" on the following days.',
-    ),
-    (
-        policy(schedule=[{"days": ["mon"], "from": "08:00", "to": "20:00", "until": "9"}]),
-        "schedule[0].until",
-        'There is no key "until". Leave it out.',
-    ),
-    (policy(usable_from="2026-02-30"), "usable_from", NEEDS_MOMENT),
-    (policy(usable_from="20260101"), "usable_from", NEEDS_MOMENT),
-    (policy(usable_from="2026-01-01T08:00"), "usable_from", NEEDS_MOMENT),
-    (policy(usable_from="0001-01-01"), "usable_from", NEEDS_MOMENT),
-    (policy(usable_until="9999-12-31"), "usable_until", NEEDS_MOMENT),
-    (policy(usable_until=1798758000), "usable_until", NEEDS_TEXT),
-    (
-        policy(usable_from="2026-01-02", usable_until="2026-01-01"),
-        "usable_until",
-        "This is not after usable_from: no card could ever pay.",
-    ),
-    (policy(partial_approval="yes"), "partial_approval", NEEDS_FLAG),
-    (policy(refunds_restore=1), "refunds_restore", NEEDS_FLAG),
-    (
-        policy(smallest_partial_amount=500),
-        "smallest_partial_amount",
-        'Only with "partial_approval": true; set that, or leave this out.',
-    ),
-    (
-        policy(smallest_partial_amount=0, partial_approval=True),
-        "smallest_partial_amount",
-        "Give a whole number from 1 to 9,007,199,254,740,991.",
-    ),
-    (
-        policy(smallest_partial_amount=500, partial_approval=True, currency=None),
-        "smallest_partial_amount",
-        'Say in which currency: give the policy a "currency".',
-    ),
-    (policy(spending_limits={}), "spending_limits", NEEDS_LIST),
-    (policy(spending_limits=[7]), "spending_limits[0]", NEEDS_OBJECT),
-    (
-        policy(spending_limits=[{"count": n, "interval": "daily"} for n in range(51)]),
-        "spending_limits",
-        "There are 51 entries: keep it to 50.",
-    ),
-    (
-        limit(category=["5812"]),
-        "spending_limits[0].category",
-        'There is no key "category". Did you mean "categories"?',
-    ),
-    (limit(amount=None), "spending_limits[0].amount", "Give the limit an amount or a count."),
-    (
-        limit(count=3),
-        "spending_limits[0].amount",
-        "A limit has an amount or a count, not both: make two limits.",
-    ),
-    (limit(amount=1.5), "spending_limits[0].amount", NEEDS_AMOUNT),
-    (limit(amount=True), "spending_limits[0].amount", NEEDS_AMOUNT),
-    (limit(amount="€5"), "spending_limits[0].amount", NEEDS_AMOUNT),
-    (
-        limit(amount=-1),
-        "spending_limits[0].amount",
-        "An amount can't be negative: use 0 where nothing may be spent.",
-    ),
-    (
-        limit(amount=2**53),
-        "spending_limits[0].amount",
-        "The amount is too large: 9007199254740991 is the most.",
-    ),
-    (
-        limit(amount=None, count=-1),
-        "spending_limits[0].count",
-        "Give a whole number from 0 to 1,000,000.",
-    ),
-    (
-        limit(amount=None, count="5"),
-        "spending_limits[0].count",
-        "Give the number of purchases as a whole number, such as 5.",
-    ),
-    (
-        limit(amount=None, count=5, interval="per_authorization"),
-        "spending_limits[0].count",
-        "Each authorization is one purchase: choose another interval.",
-    ),
-    (
-        limit(amount=None, count=5, currency="eur"),
-        "spending_limits[0].currency",
-        "A count has no currency: leave it out.",
-    ),
-    (
-        {"name": "P", "spending_limits": [{"amount": 1, "interval": "daily"}]},
-        "spending_limits[0].currency",
-        'Say in which currency, here or for the whole policy: "eur".',
-    ),
-    (
-        {"name": "P", "currency": "", "spending_limits": [{"amount": 1, "interval": "daily"}]},
-        "spending_limits[0].currency",
-        'Say in which currency, here or for the whole policy: "eur".',
-    ),
-    (
-        limit(currency="bitcoin"),
-        "spending_limits[0].currency",
-        'There is no currency "bitcoin". Use its three-letter code, such as eur.',
-    ),
-    (
-        limit(interval=None),
-        "spending_limits[0].interval",
-        "Say how long it lasts: per_authorization, daily, weekly, monthly, quarterly, yearly, "
-        "all_time, rolling.",
-    ),
-    (
-        limit(interval="dayly"),
-        "spending_limits[0].interval",
-        'There is no interval "dayly". Did you mean "daily"?',
-    ),
-    (limit(interval="rolling"), "spending_limits[0].interval", ONE_LENGTH),
-    (limit(interval="rolling", hours=1, days=1), "spending_limits[0].interval", ONE_LENGTH),
-    (
-        limit(interval="rolling", minutes=0),
-        "spending_limits[0].minutes",
-        "Give a whole number from 1 to 576,000.",
-    ),
-    (
-        limit(interval="rolling", days=401),
-        "spending_limits[0].days",
-        "Give a whole number from 1 to 400.",
-    ),
-    (
-        limit(interval="rolling", hours=1.5),
-        "spending_limits[0].hours",
-        "Give the number of hours as a whole number, such as 2.",
-    ),
-    (limit(hours=2), "spending_limits[0].hours", ROLLING_ONLY),
-    (limit(cash_only="yes"), "spending_limits[0].cash_only", NEEDS_FLAG),
-    (
-        limit(countries=["FRA"]),
-        "spending_limits[0].countries[0]",
-        'There is no country "FRA". Did you mean "FR"?',
-    ),
-    (
-        policy(
-            spending_limits=[
-                {"amount": 1, "interval": "daily"},
-                {"interval": "daily", "currency": "eur", "amount": 1, "merchants": []},
-            ]
-        ),
-        "spending_limits[1]",
-        "This is spending_limits[0] again: keep one of them.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("document", "path", "sentence"), REFUSED)
-def test_a_policy_that_cannot_work_is_refused_at_its_place_with_a_sentence(
-    document: object, path: str, sentence: str
-) -> None:
-    assert problems_of(document) == [(path, sentence)]
-
-
-def test_all_problems_are_told_at_once_in_the_order_of_reading() -> None:
-    document = policy(
-        nme="x",
-        currency="euro",
-        allowed_merchant_countries=["Germany"],
-        usable_from="soon",
-        spending_limits=[{"amount": -1, "interval": "dayly"}, {"count": 1}],
-    )
-    assert [path for path, _ in problems_of(document)] == [
-        "nme",
-        "currency",
-        "allowed_merchant_countries[0]",
-        "usable_from",
-        "spending_limits[0].interval",
-        "spending_limits[0].amount",
-        "spending_limits[1].interval",
-    ]
-
-
-def test_problems_read_as_one_line_each() -> None:
-    with pytest.raises(PolicyProblems) as refused:
-        normalize({"name": "", "spending_limits": [{"interval": "daily"}]})
-    assert str(refused.value) == (
-        "name: Give the policy a name.\n"
-        "spending_limits[0].amount: Give the limit an amount or a count."
-    )
-    assert str(Problem((), "Everything is wrong.")) == "Everything is wrong."
+def at(year: int, month: int, day: int, hour: int = 0) -> int:
+    return int(datetime(year, month, day, hour, tzinfo=UTC).timestamp())
 
 
 # --- the normal form
@@ -546,7 +87,11 @@ def test_keys_come_in_the_order_of_the_format() -> None:
         ("allowed_merchant_countries", ["fr", "DE", "FR", " de"], ["DE", "FR"]),
         ("allowed_merchant_countries", ["xk"], ["XK"]),
         ("blocked_categories", ["Government_Services"], ["government_services"]),
-        ("blocked_categories", ["0763", "3000 – 3299", "5812-5812"], ["0763", "3000-3299", "5812"]),
+        (
+            "blocked_categories",
+            ["0763", "3000 \N{EN DASH} 3299", "5812-5812"],
+            ["0763", "3000-3299", "5812"],
+        ),
         ("allowed_merchants", [" Uber ", "Uber", "uber"], ["Uber", "uber"]),
         ("required_verification", ["three_d_secure", "cvc"], ["cvc", "three_d_secure"]),
         ("allowed_wallets", ["Google_Pay"], ["google_pay"]),
@@ -697,7 +242,7 @@ def test_a_filter_is_named_by_its_canonical_text() -> None:
     assert found.text == (
         '{"cash_only":true,"categories":["6011"],"countries":["FR"],"merchants":["Uber"]}'
     )
-    assert found.key == "58a8b3ff0ab7ee8fe6d8ed3a30b30e1f"
+    assert found.key == "6e31410883e05b56d8f772c3cf0b2405"
     assert filter_of(found.text) == found
     assert found.concerns(Merchant(category_code="6011", country="FR", name="UBER TRIP"))
     assert not found.concerns(Merchant(category_code="6011", country="DE", name="UBER TRIP"))
@@ -826,140 +371,17 @@ anything = st.recursive(
 )
 
 
+def outcome(document: object) -> tuple[tuple[Problem, ...], Document]:
+    try:
+        return (), normalize(document)
+    except PolicyProblems as refused:
+        return refused.problems, {}
+
+
 @given(st.dictionaries(st.sampled_from([*TRAVEL, "other"]), anything) | anything)
 def test_whatever_the_document_holds_it_is_normal_or_refused_with_problems(
     document: object,
 ) -> None:
-    try:
-        normal = normalize(document)
-    except PolicyProblems as refused:
-        assert refused.problems
-        assert all(problem.message.endswith((".", "?")) for problem in refused.problems)
-    else:
-        assert controls(normal).name
-
-
-# --- warnings
-
-
-def warned(**keys: Any) -> list[tuple[str, str]]:
-    found = warnings(controls(normalize(policy(**keys))))
-    return [(path_text(problem.path), problem.message) for problem in found]
-
-
-def test_a_shorter_limit_that_allows_no_less_is_pointed_out() -> None:
-    assert warned(
-        spending_limits=[
-            {"amount": 30000, "interval": "monthly"},
-            {"amount": 50000, "interval": "daily"},
-        ]
-    ) == [
-        (
-            "spending_limits[1].amount",
-            "This limit of €500.00 a day is not below the limit of €300.00 a month, so it never "
-            "stops a purchase.",
-        )
-    ]
-
-
-def test_weeks_reach_over_the_ends_of_months_so_they_can_still_matter() -> None:
-    assert warned(
-        spending_limits=[
-            {"amount": 50000, "interval": "weekly", "countries": ["FR"]},
-            {"amount": 30000, "interval": "monthly"},
-        ]
-    ) == [
-        (
-            "spending_limits[0].amount",
-            "This limit of €500.00 a week in FR is not below the limit of €300.00 a month, so it "
-            "hardly ever stops a purchase.",
-        )
-    ]
-
-
-@pytest.mark.parametrize(
-    ("first", "second"),
-    [
-        ({"amount": 100, "interval": "daily"}, {"amount": 300, "interval": "monthly"}),
-        (
-            {"amount": 500, "interval": "daily", "currency": "usd"},
-            {"amount": 300, "interval": "monthly"},
-        ),
-        (
-            {"amount": 500, "interval": "daily"},
-            {"amount": 300, "interval": "monthly", "countries": ["FR"]},
-        ),
-        ({"count": 5, "interval": "daily"}, {"amount": 3, "interval": "monthly"}),
-        ({"amount": 500, "interval": "rolling", "days": 1}, {"amount": 300, "interval": "daily"}),
-        (
-            {"amount": 300, "interval": "rolling", "hours": 1},
-            {"amount": 500, "interval": "rolling", "hours": 2},
-        ),
-    ],
-)
-def test_limits_that_can_both_matter_pass_without_a_word(first: Document, second: Document) -> None:
-    assert warned(spending_limits=[first, second]) == []
-
-
-@pytest.mark.parametrize(
-    ("narrow", "wide"),
-    [
-        ({"count": 5, "interval": "daily"}, {"count": 5, "interval": "monthly"}),
-        (
-            {"amount": 5, "interval": "per_authorization"},
-            {"amount": 4, "interval": "rolling", "hours": 1},
-        ),
-        ({"amount": 5, "interval": "rolling", "hours": 1}, {"amount": 4, "interval": "all_time"}),
-        (
-            {"amount": 5, "interval": "rolling", "hours": 1},
-            {"amount": 4, "interval": "rolling", "hours": 2},
-        ),
-        (
-            {"amount": 5, "interval": "daily", "categories": ["5812"]},
-            {"amount": 5, "interval": "daily"},
-        ),
-    ],
-)
-def test_limits_that_another_covers_are_pointed_out(narrow: Document, wide: Document) -> None:
-    key = "amount" if "amount" in narrow else "count"
-    assert [path for path, _ in warned(spending_limits=[narrow, wide])] == [
-        f"spending_limits[0].{key}"
-    ]
-    assert [path for path, _ in warned(spending_limits=[wide, narrow])] == [
-        f"spending_limits[1].{key}"
-    ]
-
-
-def test_a_limit_on_categories_that_are_all_blocked_is_pointed_out() -> None:
-    gambling = {"amount": 1, "interval": "daily", "categories": ["7995", "betting_casino_gambling"]}
-    flights = {"amount": 2, "interval": "daily", "categories": ["3000-3010"]}
-    mixed = {"amount": 3, "interval": "daily", "categories": ["5812", "7995"]}
-    found = warned(
-        blocked_categories=["betting_casino_gambling", "3000-3299"],
-        spending_limits=[gambling, flights, mixed],
-    )
-    sentence = "This limit has no effect: the policy allows none of its categories."
-    assert found == [
-        ("spending_limits[0].categories", sentence),
-        ("spending_limits[1].categories", sentence),
-    ]
-
-
-def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
-    found = warned(
-        allowed_categories=["5812"],
-        allowed_merchant_countries=["FR"],
-        spending_limits=[
-            {"amount": 1, "interval": "daily", "categories": ["7995"], "countries": ["DE"]},
-            {"amount": 2, "interval": "daily", "categories": ["5812"], "countries": ["FR", "DE"]},
-        ],
-    )
-    assert [path for path, _ in found] == [
-        "spending_limits[0].categories",
-        "spending_limits[0].countries",
-    ]
-
-
-def test_a_policy_that_forbids_nothing_is_pointed_out() -> None:
-    assert warned() == [("", "This policy has no rule and no limit: it lets every purchase pass.")]
-    assert warned(max_network_risk_score=99) == []
+    problems, normal = outcome(document)
+    assert problems or controls(normal).name
+    assert all(problem.message.endswith((".", "?")) for problem in problems)

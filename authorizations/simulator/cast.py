@@ -1,0 +1,69 @@
+"""The people of the demo and their cards; the simulator sends purchases of the same ones."""
+
+from random import Random
+from typing import NamedTuple
+
+from authorizations.wire.samples import Json, card, cardholder, identifier
+
+_ISSUED_BEFORE_SECONDS = 400 * 86_400
+_NAMES = ("Inès Moreau", "Lukas Brandt", "Marta Nowak", "Owen Clarke", "Elena Ruiz", "Tom de Vries")
+
+
+class CardOf(NamedTuple):
+    """A card and who holds it."""
+
+    card_id: str
+    last4: str
+    name: str
+    cardholder_id: str
+    currency: str = "eur"
+    replacement_for: str | None = None
+
+    def as_stripe_has_it(self, now: int) -> Json:
+        """The whole card, issued a good year before `now`."""
+        issued = now - _ISSUED_BEFORE_SECONDS
+        holder = cardholder(cardholder_id=self.cardholder_id, name=self.name, created=issued)
+        return card(
+            card_id=self.card_id,
+            holder=holder,
+            created=issued,
+            currency=self.currency,
+            last4=self.last4,
+            replacement_for=self.replacement_for,
+        )
+
+
+FIRST = CardOf("ic_demo_camille", "4242", "Camille Laurent", "ich_demo_camille")
+"""The card of the first purchase."""
+
+CAST = (
+    FIRST,
+    CardOf("ic_demo_camille_travel", "1881", "Camille Laurent", "ich_demo_camille"),
+    CardOf("ic_demo_jonas", "0077", "Jonas Weber", "ich_demo_jonas"),
+    # Her first card was lost: this one goes on with its limits.
+    CardOf(
+        "ic_demo_sofia_2", "5556", "Sofia Rossi", "ich_demo_sofia", replacement_for="ic_demo_sofia"
+    ),
+    CardOf("ic_demo_grace", "3434", "Grace Miller", "ich_demo_grace", currency="usd"),
+    CardOf("ic_demo_aiko", "8080", "Aiko Tanaka", "ich_demo_aiko", currency="jpy"),
+    CardOf("ic_demo_noah", "6121", "Noah Martin", "ich_demo_noah"),
+)
+
+
+def named(wanted: str) -> CardOf:
+    """The card with this id or these last four digits; a stranger's where nobody has it."""
+    known = (member for member in CAST if wanted in (member.card_id, member.last4))
+    return next(known, CardOf(wanted, "0000", "Robin Unknown", f"ich_of_{wanted}"[:255]))
+
+
+def extras(count: int, chance: Random) -> list[CardOf]:
+    """So many more cards that nobody has heard of, their ids drawn from `chance`."""
+    return [
+        CardOf(
+            card_id=identifier("ic", chance),
+            last4=f"{chance.randrange(10_000):04}",
+            name=chance.choice(_NAMES),
+            cardholder_id=identifier("ich", chance),
+        )
+        for _ in range(count)
+    ]

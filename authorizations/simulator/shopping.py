@@ -1,0 +1,74 @@
+"""What people buy: ordinary purchases with the usual exceptions, drawn from a random.Random."""
+
+from random import Random
+from typing import Any
+
+from authorizations.simulator.cast import CardOf
+from authorizations.wire.samples import (
+    MERCHANTS,
+    Purchase,
+    SampleMerchant,
+    converted,
+    identifier,
+)
+
+CASH_MACHINE, MANUAL_CASH, FUEL_PUMP = "6011", "6010", "5542"
+_GROCERIES = "5411"
+_HOTELS_AND_RENTALS = frozenset({"3389", "3640", "7011"})
+_ATM_FEE = 250
+_CASHBACK = 2_000
+
+
+def purchase(member: CardOf, chance: Random, at: int) -> Purchase:
+    """Something the holder of a card buys at the instant `at`."""
+    merchant = chance.choice(MERCHANTS)
+    usual = converted(merchant.usual, merchant.currency, member.currency)
+    varies = merchant.mcc != FUEL_PUMP  # a pump always asks for the same, before it is used
+    amount = max(1, round(usual * chance.triangular(0.3, 2.5, 0.9))) if varies else usual
+    return Purchase(
+        authorization_id=identifier("iauth", chance),
+        created=at,
+        amount=amount,
+        currency=member.currency,
+        merchant=merchant,
+        merchant_amount=converted(amount, member.currency, merchant.currency),
+        merchant_currency=merchant.currency,
+        risk_score=min(99, 1 + int(chance.expovariate(1 / 18))),
+        **_manner(merchant, chance),
+        **_extras(merchant, amount, member.currency, chance),
+    )
+
+
+def grows(bought: Purchase) -> bool:
+    """Whether shops of this kind ask for more later, as hotels and fuel pumps do."""
+    return bought.merchant.mcc == FUEL_PUMP or bought.merchant.mcc in _HOTELS_AND_RENTALS
+
+
+def additional_amount(bought: Purchase, chance: Random) -> int:
+    """How much more such a shop asks for."""
+    if bought.merchant.mcc == FUEL_PUMP:
+        return converted(chance.randrange(2_500, 9_500), "eur", bought.currency)
+    return max(1, round(bought.amount * chance.uniform(0.1, 0.6)))
+
+
+def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
+    """How it is paid; now and then somebody mistypes the CVC."""
+    if merchant.url:
+        cvc = chance.choices(("match", "mismatch"), (97, 3))[0]
+        return {"method": "online", "cvc": cvc}
+    method = chance.choices(("chip", "contactless", "swipe", "keyed_in"), (50, 44, 4, 2))[0]
+    wallets = ("apple_pay", "google_pay", None)
+    wallet = chance.choices(wallets, (30, 20, 50))[0] if method == "contactless" else None
+    return {"method": method, "wallet": wallet}
+
+
+def _extras(
+    merchant: SampleMerchant, amount: int, currency: str, chance: Random
+) -> dict[str, Any]:
+    cashback = converted(_CASHBACK, "eur", currency)
+    wants_cash = merchant.mcc == _GROCERIES and chance.random() < 0.1 and cashback < amount
+    return {
+        "is_amount_controllable": merchant.mcc == FUEL_PUMP or chance.random() < 0.1,
+        "atm_fee": converted(_ATM_FEE, "eur", currency) if merchant.mcc == CASH_MACHINE else None,
+        "cashback": cashback if wants_cash else None,
+    }

@@ -1,0 +1,84 @@
+"""A desk to try: policies in force in one call, purchases asked about in another."""
+
+import itertools
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from django.conf import settings
+from django.test import Client
+
+from authorizations.models import Assignment, Policy
+from authorizations.rules.document import normalize
+from authorizations.services.publish import publish, save_document
+from authorizations.wire import samples
+from authorizations.wire.samples import Json, Purchase
+from authorizations.wire.signature import sign
+
+NOON = 1_795_003_200
+"""18 November 2026, 12:00 UTC, a Wednesday."""
+
+_numbers = itertools.count(1)
+
+
+def in_force(name: str = "Test", **document: Any) -> Policy:
+    """A policy with a version in force, assigned to every card unless `to` names a scope.
+
+    `to` is the keyword arguments of an Assignment; the rest are the keys of the policy file.
+    """
+    scope = document.pop("to", {"program": True})
+    policy = save_document(normalize({"name": name, "currency": "eur", **document}))
+    publish(policy, author=None)
+    Assignment.objects.get_or_create(policy=policy, **scope)
+    return policy
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shopper:
+    """Somebody with a card who asks the desk over its door.
+
+    `card` overrides fields of the embedded card; `at` is when purchases begin.
+    """
+
+    card_id: str = "ic_1"
+    cardholder_id: str = "ich_1"
+    name: str = "Ada Lovelace"
+    at: int = NOON
+    card: dict[str, Any] = field(default_factory=dict)
+
+    def purchase(self, amount: int, **facts: Any) -> Purchase:
+        """A new purchase; `facts` are fields of samples.Purchase."""
+        facts = {"authorization_id": f"iauth_{next(_numbers)}", "created": self.at} | facts
+        return Purchase(amount=amount, **facts)
+
+    def event(self, purchase: Purchase, event_id: str = "") -> Json:
+        """The whole event of a purchase; a new event id unless one is given."""
+        holder = samples.cardholder(
+            cardholder_id=self.cardholder_id, name=self.name, created=self.at
+        )
+        card = samples.card(card_id=self.card_id, holder=holder, created=self.at) | self.card
+        return samples.request_event(
+            purchase,
+            event_id=event_id or f"evt_{next(_numbers)}",
+            created=self.at,
+            card=card,
+        )
+
+    def asks(self, purchase: Purchase | int, event_id: str = "", **facts: Any) -> Json:
+        """Send the question, of a new purchase where it is an amount; returns the answer."""
+        if isinstance(purchase, int):
+            purchase = self.purchase(purchase, **facts)
+        answer: Json = deliver(self.event(purchase, event_id)).json()
+        return answer
+
+    def reason(self, purchase: Purchase | int, **facts: Any) -> str:
+        """The reason of the answer, "approved" or one for declining."""
+        return str(self.asks(purchase, **facts)["metadata"]["reason"])
+
+
+def deliver(event: Json | bytes, secret: str = "", **headers: str) -> Any:
+    """Knock at the webhook with a body signed as Stripe does."""
+    body = event if isinstance(event, bytes) else samples.to_bytes(event)
+    signature = sign(body, secret or settings.STRIPE_WEBHOOK_SECRETS[0], int(time.time()))
+    headers = {"Stripe-Signature": signature, **headers}
+    return Client().post("/webhook", body, content_type="application/json", headers=headers)

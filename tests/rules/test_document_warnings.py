@@ -1,0 +1,140 @@
+"""Policies that work, but hardly as meant."""
+
+from typing import Any
+
+import pytest
+
+from authorizations.rules.document import (
+    controls,
+    normalize,
+    path_text,
+    warnings,
+)
+from tests.rules.documents import Document, policy
+
+
+def warned(**keys: Any) -> list[tuple[str, str]]:
+    found = warnings(controls(normalize(policy(**keys))))
+    return [(path_text(problem.path), problem.message) for problem in found]
+
+
+def test_a_shorter_limit_that_allows_no_less_is_pointed_out() -> None:
+    assert warned(
+        spending_limits=[
+            {"amount": 30000, "interval": "monthly"},
+            {"amount": 50000, "interval": "daily"},
+        ]
+    ) == [
+        (
+            "spending_limits[1].amount",
+            (
+                "This limit of €500.00 a day is not below the limit of €300.00 a month, so it "
+                "never stops a purchase."
+            ),
+        )
+    ]
+
+
+def test_weeks_reach_over_the_ends_of_months_so_they_can_still_matter() -> None:
+    assert warned(
+        spending_limits=[
+            {"amount": 50000, "interval": "weekly", "countries": ["FR"]},
+            {"amount": 30000, "interval": "monthly"},
+        ]
+    ) == [
+        (
+            "spending_limits[0].amount",
+            (
+                "This limit of €500.00 a week in FR is not below the limit of €300.00 a month, so "
+                "it hardly ever stops a purchase."
+            ),
+        )
+    ]
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [
+        ({"amount": 100, "interval": "daily"}, {"amount": 300, "interval": "monthly"}),
+        (
+            {"amount": 500, "interval": "daily", "currency": "usd"},
+            {"amount": 300, "interval": "monthly"},
+        ),
+        (
+            {"amount": 500, "interval": "daily"},
+            {"amount": 300, "interval": "monthly", "countries": ["FR"]},
+        ),
+        ({"count": 5, "interval": "daily"}, {"amount": 3, "interval": "monthly"}),
+        ({"amount": 500, "interval": "rolling", "days": 1}, {"amount": 300, "interval": "daily"}),
+        (
+            {"amount": 300, "interval": "rolling", "hours": 1},
+            {"amount": 500, "interval": "rolling", "hours": 2},
+        ),
+    ],
+)
+def test_limits_that_can_both_matter_pass_without_a_word(first: Document, second: Document) -> None:
+    assert warned(spending_limits=[first, second]) == []
+
+
+@pytest.mark.parametrize(
+    ("narrow", "wide"),
+    [
+        ({"count": 5, "interval": "daily"}, {"count": 5, "interval": "monthly"}),
+        (
+            {"amount": 5, "interval": "per_authorization"},
+            {"amount": 4, "interval": "rolling", "hours": 1},
+        ),
+        ({"amount": 5, "interval": "rolling", "hours": 1}, {"amount": 4, "interval": "all_time"}),
+        (
+            {"amount": 5, "interval": "rolling", "hours": 1},
+            {"amount": 4, "interval": "rolling", "hours": 2},
+        ),
+        (
+            {"amount": 5, "interval": "daily", "categories": ["5812"]},
+            {"amount": 5, "interval": "daily"},
+        ),
+    ],
+)
+def test_limits_that_another_covers_are_pointed_out(narrow: Document, wide: Document) -> None:
+    key = "amount" if "amount" in narrow else "count"
+    assert [path for path, _ in warned(spending_limits=[narrow, wide])] == [
+        f"spending_limits[0].{key}"
+    ]
+    assert [path for path, _ in warned(spending_limits=[wide, narrow])] == [
+        f"spending_limits[1].{key}"
+    ]
+
+
+def test_a_limit_on_categories_that_are_all_blocked_is_pointed_out() -> None:
+    gambling = {"amount": 1, "interval": "daily", "categories": ["7995", "betting_casino_gambling"]}
+    flights = {"amount": 2, "interval": "daily", "categories": ["3000-3010"]}
+    mixed = {"amount": 3, "interval": "daily", "categories": ["5812", "7995"]}
+    found = warned(
+        blocked_categories=["betting_casino_gambling", "3000-3299"],
+        spending_limits=[gambling, flights, mixed],
+    )
+    sentence = "This limit has no effect: the policy allows none of its categories."
+    assert found == [
+        ("spending_limits[0].categories", sentence),
+        ("spending_limits[1].categories", sentence),
+    ]
+
+
+def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
+    found = warned(
+        allowed_categories=["5812"],
+        allowed_merchant_countries=["FR"],
+        spending_limits=[
+            {"amount": 1, "interval": "daily", "categories": ["7995"], "countries": ["DE"]},
+            {"amount": 2, "interval": "daily", "categories": ["5812"], "countries": ["FR", "DE"]},
+        ],
+    )
+    assert [path for path, _ in found] == [
+        "spending_limits[0].categories",
+        "spending_limits[0].countries",
+    ]
+
+
+def test_a_policy_that_forbids_nothing_is_pointed_out() -> None:
+    assert warned() == [("", "This policy has no rule and no limit: it lets every purchase pass.")]
+    assert warned(max_network_risk_score=99) == []
