@@ -118,13 +118,13 @@ def _error(status: int, code: str, sentence: str) -> HttpResponse:
 
 
 @require_safe
-def healthz(request: HttpRequest) -> HttpResponse:
+def healthz(_request: HttpRequest) -> HttpResponse:
     """The process is up."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
-def readyz(request: HttpRequest) -> HttpResponse:
+def readyz(_request: HttpRequest) -> HttpResponse:
     """The database answers and its tables are those this program expects."""
     try:
         executor = MigrationExecutor(connection)

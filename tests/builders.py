@@ -15,6 +15,9 @@ from tests.settings import SECRETS
 CREATED = 1_700_000_000
 """Tuesday, 14 November 2023, 22:13:20 UTC."""
 
+GONE = object()
+"""Stands for no value at all."""
+
 _numbers = count(1)
 
 
@@ -56,6 +59,20 @@ def request_event(
         card=card,
         account=account,
     )
+
+
+def changed(path: str, value: object, **sample: Any) -> samples.Json:
+    """A whole event with one value replaced ("data.object.card.id"), or removed if it is GONE."""
+    event = request_event(**sample)
+    *parents, last = path.split(".")
+    place: Any = event
+    for parent in parents:
+        place = place[int(parent) if parent.isdigit() else parent]
+    if value is GONE:
+        del place[last]
+    else:
+        place[last] = value
+    return event
 
 
 def signed(

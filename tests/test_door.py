@@ -15,6 +15,7 @@ from pytest_django import Settings
 from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
 from authorizations.wire import samples
 from authorizations.wire.signature import fingerprint, sign
+from authz_project.wsgi import application
 from tests.desk import Shopper, in_force
 from tests.settings import SECRETS
 
@@ -32,8 +33,6 @@ class _Quiet(WSGIRequestHandler):
 
 @pytest.fixture
 def door() -> Iterator["Door"]:
-    from authz_project.wsgi import application
-
     with _Server(("127.0.0.1", 0), _Quiet) as server:
         server.set_app(application)
         thread = Thread(target=server.serve_forever, daemon=True)
@@ -99,9 +98,7 @@ def test_each_configured_secret_opens_and_which_one_is_on_record(door: Door) -> 
     assert list(keys) == [fingerprint(secret) for secret in SECRETS]
 
 
-def test_a_secret_that_was_rolled_away_no_longer_opens(
-    door: Door, settings: Settings
-) -> None:
+def test_a_secret_that_was_rolled_away_no_longer_opens(door: Door, settings: Settings) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = [SECRETS[1]]
     response, answer = door.knock_signed(question(), SECRETS[0])
     assert (response.status, answer["error"]["code"]) == (400, "mismatch")

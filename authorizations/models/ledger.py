@@ -12,17 +12,17 @@ class Authorization(models.Model):
 
     id = models.CharField("authorization id", primary_key=True, max_length=255)
     card = models.ForeignKey(
-        "Card", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+        "Card", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
     root_card = models.ForeignKey(
-        "Card", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+        "Card", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
     cardholder = models.ForeignKey(
-        "Cardholder", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+        "Cardholder", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
     group = models.ForeignKey(
         "CardGroup",
-        models.DO_NOTHING,
+        models.PROTECT,
         null=True,
         db_constraint=False,
         db_index=False,

@@ -37,11 +37,12 @@ def decide(
     """
     trace = tuple(_trace(request, standing, applied, usage))
     failed = [check for check in trace if not check.passed]
-    if not failed:
+    first = deciding_check(failed)
+    if first is None:
         return Decision(approved=True, amount=request.amount, trace=trace)
     if amount := _partial_amount(request, applied, failed):
         return Decision(approved=True, amount=amount, trace=trace, is_partial=True)
-    return Decision(approved=False, amount=0, reason=_first(failed).rule, trace=trace)
+    return Decision(approved=False, amount=0, reason=first.rule, trace=trace)
 
 
 def _trace(
@@ -57,9 +58,13 @@ def _trace(
             yield from limit_checks(request, standing, policy, usage)
 
 
-def _first(failed: Iterable[Check]) -> Check:
-    """The check that names the reason: by precedence, then least room, then narrowest scope."""
-    return min(failed, key=_urgency)
+def deciding_check(trace: Iterable[Check]) -> Check | None:
+    """The failed check that names the reason; None where all passed.
+
+    By precedence of the rules; of several failures of one, that with least room, then that of
+    the narrowest scope.
+    """
+    return min((check for check in trace if not check.passed), key=_urgency, default=None)
 
 
 def _urgency(check: Check) -> tuple[int, int, int]:

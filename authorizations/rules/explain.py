@@ -1,5 +1,6 @@
 """Every decision in plain words: one text for staff, one that is safe to read to a cardholder."""
 
+from authorizations.rules.decide import deciding_check
 from authorizations.rules.money import format_money
 from authorizations.rules.reasons import TEXTS, label
 from authorizations.rules.sentences import limit_words, staff
@@ -30,13 +31,12 @@ __all__ = [
     "staff",
 ]
 
-_SCOPES = tuple(ScopeKind)
 _ASK = "Please contact your card administrator."
 
 
 def answer_sentence(decision: Decision, request: AuthorizationRequest | None) -> str:
     """The whole decision for staff; `request` is None where it could not be read."""
-    check = deciding_check(decision)
+    check = deciding_check(decision.trace)
     if check and request:
         because = staff(check, request)
         because += f" {source(check)}." if check.policy else ""
@@ -45,23 +45,6 @@ def answer_sentence(decision: Decision, request: AuthorizationRequest | None) ->
     else:
         because = _all_passed(decision)
     return f"{_outcome(decision, request)}. {because}"
-
-
-def deciding_check(decision: Decision) -> Check | None:
-    """The failed rule that made the answer what it is: least room first, then narrowest scope.
-
-    None for a full approval, and for reasons that have no trace.
-    """
-    if decision.approved and not decision.is_partial:
-        return None
-    rule = decision.reason or DeclineReason.AMOUNT_LIMIT_EXCEEDED  # what a part stays within
-    failed = [check for check in decision.trace if check.rule is rule and not check.passed]
-    return min(failed, key=_urgency, default=None)
-
-
-def _urgency(check: Check) -> tuple[int, int]:
-    room = check.figures.room if check.figures else 0
-    return room, _SCOPES.index(check.scope.kind) if check.scope else -1
 
 
 def source(check: Check) -> str:

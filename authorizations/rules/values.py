@@ -240,7 +240,8 @@ class Window(NamedTuple):
     rolling: bool = False
 
 
-class Usage(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Usage:
     """What counts in a window.
 
     `rooms` says for a full rolling window, limit by limit, when the purchase will fit next.

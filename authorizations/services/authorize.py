@@ -17,7 +17,6 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.rules.windows import windows_for
 from authorizations.services import cards, record
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
@@ -26,7 +25,7 @@ from authorizations.services.usage import Measured, measure, with_rooms
 _ATTEMPTS = 3
 
 
-class CannotHold(Exception):
+class CannotHoldError(Exception):
     """The card's rows kept changing while they were being locked."""
 
 
@@ -34,20 +33,26 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     """Decide, keep everything, and return the body of the answer.
 
     A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
-    CannotHold when the card could not be held; then nothing was kept.
+    CannotHoldError when the card could not be held; then nothing was kept.
     """
+    decided_elsewhere = None
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
-                if held := hold(request):
-                    return _authorize(request, delivery, held)
-        except IntegrityError:
-            continue  # the same event was decided meanwhile, for another card: look it up
-        cards.register(request)
-    raise CannotHold(request.card.id)
+                held = hold(request)
+                if held and (body := _authorize(request, delivery, held)):
+                    return body
+        except IntegrityError as error:
+            # The same event was decided meanwhile, for another card: now it can be looked up.
+            decided_elsewhere = error
+        else:
+            if not held:
+                cards.register(request)
+    raise CannotHoldError(request.card.id) from decided_elsewhere
 
 
-def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> bytes:
+def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> bytes | None:
+    """The answer; None where the purchase turns out to belong to other scopes than those held."""
     delivery.stopwatch.mark("locked")
     known = look_up(request, held)
     delivery.stopwatch.mark("looked_up")
@@ -55,6 +60,8 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
         return record.recall(known.decision, request, delivery)
     if known.purchase and not known.purchase.is_of(request):
         return record.decided(_contradicted(request, held), delivery)
+    if known.purchase and not known.purchase.is_within(held):
+        return None
     return record.decided(_decided(request, held, known), delivery)
 
 

@@ -77,6 +77,10 @@ class Purchase(msgspec.Struct, frozen=True):
             request.created,
         )
 
+    def is_within(self, held: Held) -> bool:
+        """Whether the scopes locked are this purchase's: they could not be seen before."""
+        return (self.cardholder_id, self.group_id) == (held.cardholder_id, held.group_id)
+
 
 @dataclass(frozen=True, slots=True)
 class Known:

@@ -5,8 +5,9 @@ transaction. FOR NO KEY UPDATE, so that rows that only refer to them need not wa
 """
 
 from collections.abc import Iterable
+from typing import Any
 
-from django.db.models import Model
+from django.db.models import QuerySet
 
 from authorizations.models import Card, CardGroup, Cardholder
 
@@ -22,12 +23,10 @@ def hold(
     Raises django.db.transaction.TransactionManagementError outside a transaction.
     """
     roots = Card.objects.filter(pk__in=list(cards)).values_list("root_id", flat=True)
-    _lock(Card, set(roots))
-    _lock(Cardholder, set(cardholders))
-    _lock(CardGroup, set(groups))
+    _lock(Card.objects.filter(pk__in=set(roots)))
+    _lock(Cardholder.objects.filter(pk__in=list(cardholders)))
+    _lock(CardGroup.objects.filter(pk__in=list(groups)))
 
 
-def _lock(model: type[Model], keys: set[str] | set[int]) -> None:
-    if keys:
-        rows = model._default_manager.filter(pk__in=keys).order_by("pk")
-        list(rows.select_for_update(no_key=True).values_list("pk"))
+def _lock(rows: QuerySet[Any]) -> None:
+    list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))

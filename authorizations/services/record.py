@@ -49,6 +49,19 @@ class Outcome:
     problem: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Rows:
+    """What is written beside the webhook request."""
+
+    decisions: Sequence[Row] = ()
+    purchases: Sequence[Row] = ()
+    entries: Sequence[Row] = ()
+    usage: Sequence[Remembered] = ()
+
+
+NO_ROWS = Rows()
+
+
 def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
     request, now = outcome.request, timezone.now()
@@ -59,10 +72,14 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         "standing": outcome.standing,
         "usage": list(outcome.usage.items()),
     }
-    purchases = [_purchase_row(outcome)] if outcome.books else []
-    entries = [_entry_row(request, cause, change, now) for cause, change in outcome.changes]
     row["duration_us"] = delivery.stopwatch.mark("decided")
-    _write(delivery, row["answer"], [row], purchases, entries, outcome.remembered)
+    rows = Rows(
+        decisions=[row],
+        purchases=[_purchase_row(outcome)] if outcome.books else [],
+        entries=[_entry_row(request, cause, change, now) for cause, change in outcome.changes],
+        usage=outcome.remembered,
+    )
+    _write(delivery, row["answer"], rows)
     return str(row["answer"]).encode()
 
 
@@ -85,7 +102,7 @@ def refused(
     row["duration_us"] = delivery.stopwatch.mark("decided")
     try:
         with transaction.atomic():
-            _write(delivery, row["answer"], [row])
+            _write(delivery, row["answer"], Rows(decisions=[row]))
     except IntegrityError:  # decided before
         return recall(_recorded(decision_id), request, delivery)
     return str(row["answer"]).encode()
@@ -210,17 +227,14 @@ def _instant(seconds: int) -> datetime:
 def _write(
     delivery: Delivery,
     answer_body: str,
-    decisions: Sequence[Row] = (),
-    purchases: Sequence[Row] = (),
-    entries: Sequence[Row] = (),
-    remembered: Sequence[Remembered] = (),
+    rows: Rows = NO_ROWS,
 ) -> None:
     sql.run(
         sql.WRITE,
         body=delivery.body,
         request=codec.to_json(delivery.row(answer_body)),
-        decisions=codec.to_json(decisions),
-        purchases=codec.to_json(purchases),
-        entries=codec.to_json(entries),
-        usage=codec.to_json(remembered),
+        decisions=codec.to_json(rows.decisions),
+        purchases=codec.to_json(rows.purchases),
+        entries=codec.to_json(rows.entries),
+        usage=codec.to_json(rows.usage),
     )

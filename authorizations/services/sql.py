@@ -48,7 +48,9 @@ SELECT
     card_group.id AS group_id,
     (SELECT group_id FROM scope) AS scope_group_id,
     (
-        SELECT coalesce(json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]')
+        SELECT coalesce(
+            json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]'
+        )
         FROM authorizations_assignment assignment
         JOIN authorizations_policy policy ON policy.id = assignment.policy_id
         WHERE policy.current_version_id IS NOT NULL AND assignment.scope IN (

@@ -199,13 +199,12 @@ def with_rooms(
             continue
         if (policy.version_id, policy.scope) == (check.version_id, check.scope):
             concern = filter_of(figures.filter)
-            window = Window(
-                policy.measured, figures.start, figures.end, concern.key, figures.currency, True
-            )
+            bounds = (figures.start, figures.end)
+            window = Window(policy.measured, *bounds, concern.key, figures.currency, rolling=True)
             at = _room_at(figures, window, restore=policy.controls.refunds_restore)
             if at is not None:
                 rooms = (*told[window].rooms, (figures.limit, at))
-                told[window] = told[window]._replace(rooms=rooms)
+                told[window] = replace(told[window], rooms=rooms)
     return told
 
 

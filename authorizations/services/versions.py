@@ -1,4 +1,7 @@
-"""Policy versions as frozen values, cached by id: a version never changes, so nothing goes stale."""
+"""Policy versions as frozen values, cached by id.
+
+A version never changes, so nothing goes stale.
+"""
 
 import json
 from collections.abc import Iterable
@@ -30,9 +33,3 @@ def _keep(loaded: dict[int, tuple[int, SpendingControls]]) -> None:
         _cache.update(loaded)
         while len(_cache) > _CACHED:
             _cache.pop(next(iter(_cache)))
-
-
-def forget() -> None:
-    """Empty the cache: tests reuse ids after their database is flushed."""
-    with _lock:
-        _cache.clear()

@@ -140,6 +140,7 @@ def _text(value: str | None) -> str:
 
 def _card(card: shapes.Card) -> Card:
     holder, replaced = card.cardholder, card.replacement_for
+    replaced_id = replaced.id if isinstance(replaced, shapes.Expandable) else replaced or None
     return Card(
         id=card.id,
         status=_text(card.status),
@@ -149,9 +150,7 @@ def _card(card: shapes.Card) -> Card:
         cardholder_name="" if isinstance(holder, str) else _text(holder.name),
         brand=_text(card.brand),
         type=_text(card.type),
-        replacement_for=replaced.id
-        if isinstance(replaced, shapes.Expandable)
-        else replaced or None,
+        replacement_for=replaced_id,
     )
 
 

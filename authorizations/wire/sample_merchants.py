@@ -49,5 +49,5 @@ _EUROS = {"eur": 1.0, "usd": 0.92, "gbp": 1.17, "chf": 1.05, "sek": 0.087, "pln"
 
 
 def converted(amount: int, currency: str, into: str) -> int:
-    """`amount` of one of the samples' currencies in another, both in smallest units."""
-    return round(amount * _EUROS[currency] / _EUROS[into])
+    """`amount` of one currency in another, in smallest units; one not listed counts as euro."""
+    return round(amount * _EUROS.get(currency, 1.0) / _EUROS.get(into, 1.0))

@@ -39,8 +39,8 @@ class Purchase:
     """What a shopper does: `amount` is asked for now, in `currency`, the card's.
 
     `approved_amount` and `history` are of the same authorization's earlier requests; `method` is
-    Stripe's authorization_method. `merchant_amount` defaults to `amount`, in the card's currency.
-    `cvc`, `postal_code` and `three_d_secure` default to what is usual for the method.
+    Stripe's authorization_method. `merchant_amount` defaults to `amount` in what the merchant
+    charges in; `cvc`, `postal_code` and `three_d_secure` to what is usual for the method.
     """
 
     authorization_id: str
@@ -62,6 +62,10 @@ class Purchase:
     three_d_secure: str | None = None
     approved_amount: int = 0
     history: tuple[Json, ...] = ()
+
+    @property
+    def charged_in(self) -> str:
+        return self.merchant_currency or self.merchant.currency
 
     def increment(self, amount: int, *, approved: int, at: int) -> "Purchase":
         """The next request of this authorization: `amount` more.
@@ -117,8 +121,10 @@ def authorization(purchase: Purchase, card: Json) -> Json:
         "fraud_challenges": None,
         "fuel": None,
         "livemode": card["livemode"],
-        "merchant_amount": purchase.approved_amount,
-        "merchant_currency": purchase.merchant_currency or purchase.currency,
+        "merchant_amount": converted(
+            purchase.approved_amount, purchase.currency, purchase.charged_in
+        ),
+        "merchant_currency": purchase.charged_in,
         "merchant_data": _merchant_data(purchase.merchant),
         "metadata": {},
         "network_data": {
@@ -145,12 +151,14 @@ def to_bytes(event: Mapping[str, Any]) -> bytes:
 def _asked(purchase: Purchase) -> Json:
     """The money, as pending_request and request_history both tell it."""
     merchant_amount = purchase.merchant_amount
+    if merchant_amount is None:
+        merchant_amount = converted(purchase.amount, purchase.currency, purchase.charged_in)
     return {
         "amount": purchase.amount,
         "amount_details": {"atm_fee": purchase.atm_fee, "cashback_amount": purchase.cashback},
         "currency": purchase.currency,
-        "merchant_amount": purchase.amount if merchant_amount is None else merchant_amount,
-        "merchant_currency": purchase.merchant_currency or purchase.currency,
+        "merchant_amount": merchant_amount,
+        "merchant_currency": purchase.charged_in,
         "network_risk_score": purchase.risk_score,
     }
 

@@ -15,6 +15,7 @@ from authorizations.models import (
     Usage,
     WebhookRequest,
 )
+from authorizations.rules.document import normalize
 from authorizations.services.publish import publish, save_document
 from tests.desk import NOON, Shopper, deliver, in_force
 
@@ -226,14 +227,8 @@ def test_a_published_change_takes_effect_with_the_next_request() -> None:
 
 def test_a_policy_saved_but_not_published_decides_nothing() -> None:
     in_force(spending_limits=[{"amount": 1_000, "interval": "daily"}])
-    save_document({**_normal("Test"), "spending_limits": []})
+    save_document(normalize({"name": "Test", "currency": "eur"}))
     assert Shopper().reason(2_000) == "amount_limit_exceeded"
-
-
-def _normal(name: str) -> dict[str, object]:
-    from authorizations.rules.document import normalize
-
-    return normalize({"name": name, "currency": "eur"})
 
 
 def test_a_group_shares_one_budget_and_a_cardholder_has_one_for_all_cards() -> None:

@@ -1,0 +1,83 @@
+"""The servers that are compared, each started fresh on a port of this machine."""
+
+import os
+import secrets
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+PORT = 4299
+SECRET = f"whsec_{secrets.token_hex(16)}"
+GUNICORN = [
+    *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{PORT}", "--log-level", "error"),
+    *("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket"),
+]
+
+
+@dataclass(frozen=True)
+class Server:
+    """A name for the table, and how to start it."""
+
+    name: str
+    command: list[str]
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+QUICKSTART = {"FLASK_APP": "benchmarks.quickstart"}
+SERVERS = (
+    Server("authorization desk, gunicorn", [*GUNICORN, "authz_project.wsgi:application"]),
+    Server(
+        "quickstart, flask run",
+        [sys.executable, "-m", "flask", "run", "--port", str(PORT)],
+        QUICKSTART,
+    ),
+    Server("quickstart, gunicorn", [*GUNICORN, "benchmarks.quickstart:app"]),
+)
+
+
+def environment(data: Path) -> dict[str, str]:
+    """Production settings, with a database of the benchmark's own."""
+    return os.environ | {
+        "DEBUG": "false",
+        "SECRET_KEY": secrets.token_urlsafe(50),
+        "ALLOWED_HOSTS": "127.0.0.1",
+        "STRIPE_WEBHOOK_SECRET": SECRET,
+        "EMBEDDED_POSTGRES_DIR": str(data),
+        "DATABASE_URL": "",
+    }
+
+
+@contextmanager
+def running(server: Server, base: dict[str, str]) -> Iterator[None]:
+    """The server, answering; stopped again afterwards."""
+    process = subprocess.Popen(
+        server.command,
+        cwd=ROOT,
+        env=base | server.environment,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        _wait_until_up()
+        yield
+    finally:
+        process.terminate()
+        process.wait(timeout=30)
+
+
+def _wait_until_up() -> None:
+    for _ in range(100):
+        try:
+            urllib.request.urlopen(f"http://127.0.0.1:{PORT}/webhook", timeout=1)
+        except urllib.error.HTTPError:
+            return  # it answers, if only that this is no way to ask
+        except OSError:
+            time.sleep(0.1)
+    raise RuntimeError(f"No server came up on port {PORT}. Is the port taken?")

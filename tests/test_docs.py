@@ -1,0 +1,35 @@
+"""The documents say what the code says."""
+
+import json
+import re
+
+from django.conf import settings
+
+from authorizations.rules.document import normalize
+from authorizations.rules.reasons import TEXTS
+from authorizations.rules.values import DeclineReason
+
+DOCS = settings.BASE_DIR / "docs"
+
+
+def test_every_decline_reason_is_documented_in_order_of_precedence() -> None:
+    rows = re.findall(r"^\| `(\w+)` \| (.+) \|$", (DOCS / "reasons.md").read_text(), re.MULTILINE)
+    assert rows == [(reason, TEXTS[reason].staff) for reason in DeclineReason]
+
+
+def test_the_policy_file_of_the_documents_is_one() -> None:
+    [example] = re.findall(r"```json\n(.+?)```", (DOCS / "policies.md").read_text(), re.DOTALL)
+    [policy] = json.loads(example)["policies"]
+    assert normalize(policy)["name"] == "Travel"
+
+
+def test_every_key_of_a_policy_is_documented() -> None:
+    text = (DOCS / "policies.md").read_text()
+    keys = normalize({"name": "Any"}).keys()
+    assert [key for key in keys if key not in text and not key.startswith("blocked_")] == []
+
+
+def test_every_link_of_the_documents_leads_somewhere() -> None:
+    for page in (settings.BASE_DIR / "README.md", *DOCS.glob("*.md")):
+        for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
+            assert (page.parent / target).exists(), f"{page.name}: {target}"

@@ -1,0 +1,20 @@
+"""How the tests read events."""
+
+import json
+
+import pytest
+
+from authorizations.rules.values import AuthorizationRequest
+from authorizations.wire import samples
+from authorizations.wire.events import MalformedRequest, authorization_request, read
+
+
+def asked(event: samples.Json | bytes) -> AuthorizationRequest:
+    body = event if isinstance(event, bytes) else json.dumps(event).encode()
+    return authorization_request(read(body))
+
+
+def problem(event: samples.Json | bytes) -> str:
+    with pytest.raises(MalformedRequest) as malformed:
+        asked(event)
+    return malformed.value.problem

@@ -1,0 +1,163 @@
+"""What a request needs is named where it can't be read; the rest may be anything."""
+
+from typing import Any
+
+import pytest
+
+from authorizations.rules.filters import Merchant
+from authorizations.rules.values import Verification
+from tests.builders import GONE, changed, request_event
+from tests.wire.reading import asked, problem
+
+AMOUNT = "expected a whole number from 0 to 2^53-1"
+ID = "expected an id of 1 to 255 visible characters"
+INSTANT = "expected whole Unix seconds up to the year 9999"
+
+
+NEEDED = [
+    ("id", ID),
+    ("created", INSTANT),
+    ("livemode", "expected true or false"),
+    ("data", "expected an object"),
+    ("data.object", "expected an object"),
+    ("data.object.id", ID),
+    ("data.object.created", INSTANT),
+    ("data.object.card", "expected an object"),
+    ("data.object.card.id", ID),
+    ("data.object.card.status", "expected text"),
+    ("data.object.card.cardholder", ID),
+    ("data.object.pending_request", "expected an object"),
+    ("data.object.pending_request.amount", AMOUNT),
+    ("data.object.pending_request.currency", "expected a currency code of 3 letters"),
+]
+
+
+@pytest.mark.parametrize("value", [GONE, None, [], 1.5], ids=["missing", "null", "list", "float"])
+@pytest.mark.parametrize(("path", "expected"), NEEDED, ids=[path for path, _ in NEEDED])
+def test_what_is_needed_is_named_with_its_path_when_it_cannot_be_read(
+    path: str, expected: str, value: object
+) -> None:
+    assert problem(changed(path, value)) == f"{path}: {expected}"
+
+
+BAD_NUMBERS = [True, False, 1.0, 1e3, "1250", "", -1, 2**53, 2**63, 10**999, float("nan"), [], {}]
+
+
+@pytest.mark.parametrize("value", BAD_NUMBERS, ids=lambda value: repr(value)[:12])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "data.object.pending_request.amount",
+        "data.object.amount",
+        "data.object.pending_request.amount_details.cashback_amount",
+        "data.object.pending_request.amount_details.atm_fee",
+        "data.object.request_history.0.amount",
+        "data.object.request_history.0.amount_details.cashback_amount",
+    ],
+)
+def test_money_is_a_whole_number_or_the_request_is_malformed(path: str, value: object) -> None:
+    history = ({"amount": 1, "approved": True, "created": 1, "amount_details": {}},)
+    expected = f"{path.replace('.0.', '[0].')}: {AMOUNT}"
+    assert problem(changed(path, value, history=history)) == expected
+
+
+@pytest.mark.parametrize("amount", [0, 1, 2**53 - 1])
+def test_every_whole_number_below_2_to_the_53_is_an_amount(amount: int) -> None:
+    assert asked(request_event(amount=amount)).amount == amount
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "expected"),
+    [
+        ("id", "", ID),
+        ("id", "evt_1\0", ID),
+        ("id", "evt_1\n", ID),
+        ("id", "x" * 256, ID),
+        ("created", -1, INSTANT),
+        ("created", 253_402_300_800, INSTANT),
+        ("livemode", "true", "expected true or false"),
+        ("livemode", 0, "expected true or false"),
+        ("data.object.created", 253_402_300_800, INSTANT),
+        ("data.object.created", 1.7e9, INSTANT),
+        ("data.object.card", "ic_1", "expected an object"),
+        ("data.object.card.id", "ic_\ud800", ID),
+        ("data.object.card.status", 1, "expected text"),
+        ("data.object.card.cardholder", {"id": 5}, "PATH.id: " + ID),
+        ("data.object.card.replacement_for", 5, ID),
+        ("data.object.card.replacement_for", {}, "PATH.id: " + ID),
+        ("data.object.pending_request.currency", "euro", "expected a currency code of 3 letters"),
+        ("data.object.pending_request.currency", "€", "expected a currency code of 3 letters"),
+        ("data.object.pending_request.amount_details", [], "expected an object"),
+        ("data.object.request_history", {}, "expected a list"),
+        ("data.object.request_history", "none", "expected a list"),
+        ("data.object.request_history", [7], "PATH[0]: expected an object"),
+        ("data.object.request_history", [{}], f"PATH[0].amount: {AMOUNT}"),
+    ],
+)
+def test_ids_times_and_history_must_be_readable(path: str, value: object, expected: str) -> None:
+    told = expected.replace("PATH", path) if "PATH" in expected else f"{path}: {expected}"
+    assert problem(changed(path, value)) == told
+
+
+OPTIONAL = {
+    "account": ("account", None),
+    "api_version": (None, None),
+    "pending_webhooks": (None, None),
+    "data.object.amount": (None, None),
+    "data.object.status": (None, None),
+    "data.object.request_history": (None, None),
+    "data.object.transactions": (None, None),
+    "data.object.merchant_data": ("merchant", Merchant()),
+    "data.object.verification_data": ("verification", Verification()),
+    "data.object.wallet": ("wallet", None),
+    "data.object.authorization_method": ("authorization_method", ""),
+    "data.object.pending_request.merchant_amount": ("merchant_amount", None),
+    "data.object.pending_request.merchant_currency": ("merchant_currency", None),
+    "data.object.pending_request.is_amount_controllable": ("is_amount_controllable", False),
+    "data.object.pending_request.network_risk_score": ("network_risk_score", None),
+    "data.object.pending_request.amount_details": ("cashback_amount", 0),
+}
+
+
+@pytest.mark.parametrize("value", [GONE, None], ids=["missing", "null"])
+@pytest.mark.parametrize("path", OPTIONAL)
+def test_what_is_not_needed_may_be_missing_or_null(path: str, value: object) -> None:
+    rich: dict[str, Any] = {"account": "acct_1", "wallet": "google_pay", "event_id": "evt_1"}
+    rich |= {"risk_score": 5, "is_amount_controllable": True, "authorization_id": "iauth_1"}
+    rich |= {"card_presence": "present"}
+    request, whole = asked(changed(path, value, **rich)), asked(request_event(**rich))
+    name, expected = OPTIONAL[path]
+    if name is None:
+        assert request == whole
+    else:
+        assert getattr(request, name) == expected
+
+
+TOLERATED = [
+    path
+    for path in OPTIONAL
+    if path.rpartition(".")[2] not in {"amount", "request_history", "amount_details"}
+]
+
+
+@pytest.mark.parametrize("value", [[1], {"a": 1}, 10**30, "\ud800"], ids=repr)
+@pytest.mark.parametrize("path", TOLERATED)
+def test_what_is_not_needed_never_declines_a_purchase(path: str, value: object) -> None:
+    assert asked(changed(path, value)).amount == 1250
+
+
+@pytest.mark.parametrize("score", [0, 100, -5, 50.0, "50", True])
+def test_a_risk_score_outside_1_to_99_is_none(score: object) -> None:
+    event = changed("data.object.pending_request.network_risk_score", score)
+    assert asked(event).network_risk_score is None
+
+
+def test_one_unreadable_field_of_the_merchant_leaves_the_others() -> None:
+    merchant = asked(changed("data.object.merchant_data.name", ["?"])).merchant
+    assert (merchant.name, merchant.category_code) == ("", "5462")
+
+
+@pytest.mark.parametrize("field", request_event()["data"]["object"]["merchant_data"])
+def test_any_part_of_the_merchant_may_be_null(field: str) -> None:
+    merchant = asked(changed(f"data.object.merchant_data.{field}", None)).merchant
+    assert getattr(merchant, field, "") in {"", "5462"}
