@@ -7,7 +7,7 @@ from time import time
 from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
-from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 
@@ -24,37 +24,63 @@ MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
 
+class _Unread(Exception):  # noqa: N818 - about the request
+    """A request refused before its body is looked at."""
+
+    def __init__(self, status: int, code: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.response = _error(status, code, sentence)
+
+
 @csrf_exempt
 def webhook(request: HttpRequest) -> HttpResponse:
     """Verify, read, decide, answer. What is signed never gets a 500; what isn't gets no further."""
-    stopwatch = Stopwatch()
-    received_at = datetime.now(UTC)
-    if refusal := _refused_unread(request):
-        return refusal
-    body = request.body
-    header = request.headers.get("Stripe-Signature")
+    stopwatch, received_at = Stopwatch(), datetime.now(UTC)
+    body = b""
     try:
+        body = _body(request)
+        header = request.headers.get("Stripe-Signature")
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         event = events.read(body)
+    except _Unread as unread:
+        return unread.response
     except signature.SignatureRejected as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
     except events.NotAnEvent as rejected:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     stopwatch.mark("verified")
-    delivery = Delivery(
-        received_at=received_at,
-        sender=request.META.get("REMOTE_ADDR", ""),
-        headers={name: request.headers[name] for name in KEPT_HEADERS if name in request.headers},
-        body=body,
-        signing_key=verified.signing_key,
-        event=event,
-        stopwatch=stopwatch,
-    )
+    sender, headers = _from(request)
+    delivery = Delivery(received_at, sender, headers, body, verified.signing_key, event, stopwatch)
     try:
         return _respond(_answer(delivery))
     except Exception:
         logger.exception("Event %s could not be handled.", event.id)
         return _failed(event)
+
+
+def _body(request: HttpRequest) -> bytes:
+    """The raw body. Raises _Unread for what no body makes right."""
+    if request.method != "POST":
+        refusal = _Unread(405, "method_not_allowed", "Stripe's events come by POST.")
+        refusal.response.headers["Allow"] = "POST"
+        raise refusal
+    if request.headers.get("Content-Encoding", "identity") != "identity":
+        raise _Unread(415, "unsupported_encoding", "Send the body as it is, not compressed.")
+    length = request.META.get("CONTENT_LENGTH") or ""
+    if not (length.isascii() and length.isdecimal() and len(length) < 16):
+        raise _Unread(411, "length_required", "Say in Content-Length how long the body is.")
+    if int(length) > MAX_BODY_BYTES:
+        raise _Unread(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
+    try:
+        return request.body
+    except UnreadablePostError:
+        raise _Unread(400, "incomplete", "The body ended before its end.") from None
+
+
+def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
+    """Who sent it, as far as the connection tells, and the headers worth keeping."""
+    kept = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    return request.META.get("REMOTE_ADDR", ""), kept
 
 
 def _answer(delivery: Delivery) -> bytes:
@@ -72,22 +98,6 @@ def _answer(delivery: Delivery) -> bytes:
 
 def _mode(*, live: bool) -> str:
     return "live" if live else "test"
-
-
-def _refused_unread(request: HttpRequest) -> HttpResponse | None:
-    """What is answered before the body is looked at."""
-    if request.method != "POST":
-        refusal = _error(405, "method_not_allowed", "Stripe's events come by POST.")
-        refusal.headers["Allow"] = "POST"
-        return refusal
-    if request.headers.get("Content-Encoding", "identity") != "identity":
-        return _error(415, "unsupported_encoding", "Send the body as it is, not compressed.")
-    length = request.META.get("CONTENT_LENGTH") or ""
-    if not length.isdigit():
-        return _error(411, "length_required", "Say in Content-Length how long the body is.")
-    if int(length) > MAX_BODY_BYTES:
-        return _error(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
-    return None
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
