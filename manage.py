@@ -12,6 +12,7 @@ try:
     from django.core.management import execute_from_command_line
     from django.db import NotSupportedError
 
+    from authz_project import first_env
     from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 except ModuleNotFoundError as missing:
     sys.exit(
@@ -27,6 +28,7 @@ def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
 
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
+    first_env.ease_first_steps(sys.argv[1:])
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, leave_in_order)

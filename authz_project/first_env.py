@@ -11,6 +11,8 @@ import sys
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parent.parent
+FIRST_STEPS = ("migrate", "createsuperuser", "runserver")
+CONFIGURED_BY = ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "STRIPE_WEBHOOK_SECRET")
 
 
 def contents() -> str:
@@ -33,6 +35,24 @@ def write(path: Path) -> bool:
     with os.fdopen(descriptor, "w") as file:
         file.write(contents())
     return True
+
+
+def ease_first_steps(arguments: list[str]) -> None:
+    """Let a fresh clone start by Django's habits: migrate, createsuperuser, runserver.
+
+    Only where nothing at all is configured. Only runserver, which no deployment uses, leaves a
+    .env behind: a deployment whose variables got lost must not turn into a development server.
+    """
+    command = arguments[0] if arguments else ""
+    if command not in FIRST_STEPS or (PROJECT / ".env").exists():
+        return
+    if any(name in os.environ for name in CONFIGURED_BY):
+        return
+    if command == "runserver":
+        write(PROJECT / ".env")
+        print("Nothing is configured yet: wrote .env for development, with new secrets.")  # noqa: T201
+    else:
+        os.environ["DEBUG"] = "true"
 
 
 if __name__ == "__main__":

@@ -205,6 +205,35 @@ def test_a_running_program_gets_over_the_killing_of_the_server(directory: Path) 
     assert server_process(directory) is None
 
 
+# What a prefork server does: the child ends in order while its parent goes on.
+FORK = """
+import os, sys
+from pathlib import Path
+from authz_project.embedded_postgres.server import embedded_server
+
+server = embedded_server(Path(sys.argv[1]))
+running = server.use()
+for child_uses_it in (False, True):
+    child = os.fork()
+    if not child:
+        sys.exit(child_uses_it and server.use() != running)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    assert running.is_alive()
+"""
+
+
+def test_a_forked_child_does_not_stop_the_server_of_its_parent(directory: Path) -> None:
+    parent = subprocess.run(
+        [sys.executable, "-c", FORK, directory],
+        cwd=PROJECT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert parent.returncode == 0, parent.stderr
+    assert server_process(directory) is None
+
+
 def test_a_number_that_now_belongs_to_another_program_is_not_taken_for_the_server(
     directory: Path,
 ) -> None:
@@ -298,6 +327,16 @@ def test_awkward_paths_work(directory: Path, name: str) -> None:
     assert not running.is_alive()
     assert not running.place.sockets.exists()
     awkward.rename(directory)
+
+
+def test_one_directory_under_two_names_has_one_server(directory: Path) -> None:
+    link = directory.with_name("link")
+    link.symlink_to(directory)
+    server, other = EmbeddedServer(directory), EmbeddedServer(link)
+    assert server.use() == other.use()
+    server.leave()
+    other.leave()
+    assert server_process(directory) is None
 
 
 @only_root

@@ -271,3 +271,35 @@ def test_the_first_env_file_is_private_works_and_is_never_overwritten(
     assert not first_env.write(path)
     assert path.read_bytes() == before
     assert first_env.contents() != first_env.contents(), "each machine has secrets of its own"
+
+
+@pytest.mark.parametrize(
+    ("command", "writes", "debug"),
+    [("runserver", True, None), ("migrate", False, "true"), ("check", False, None)],
+)
+def test_a_fresh_clone_starts_by_djangos_habits_and_only_runserver_writes_env(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    command: str,
+    writes: bool,
+    debug: str | None,
+) -> None:
+    monkeypatch.setattr(first_env, "PROJECT", tmp_path)
+    for name in first_env.CONFIGURED_BY:
+        monkeypatch.setenv(name, "set to be removed again")
+        monkeypatch.delenv(name)
+    first_env.ease_first_steps([command])
+    assert (tmp_path / ".env").exists() == writes
+    assert os.environ.get("DEBUG") == debug
+
+
+def test_where_anything_is_configured_nothing_is_assumed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(first_env, "PROJECT", tmp_path)
+    monkeypatch.setenv("DATABASE_URL", "")
+    monkeypatch.delenv("DEBUG")
+    first_env.ease_first_steps(["migrate"])
+    first_env.ease_first_steps(["runserver"])
+    assert "DEBUG" not in os.environ
+    assert not (tmp_path / ".env").exists()

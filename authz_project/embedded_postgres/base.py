@@ -1,10 +1,12 @@
 """The backend: Django's PostgreSQL, with the server started right before it is needed."""
 
+import atexit
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 from django.db.backends.postgresql import base, client
+from psycopg_pool import ConnectionPool
 
 from . import programs
 from .server import EmbeddedServer, Running, embedded_server
@@ -54,9 +56,20 @@ class DatabaseWrapper(base.DatabaseWrapper):
 
     def _forget_pool(self) -> None:
         """A pool made for a dead server would wait ever longer between its attempts."""
-        pool = self._connection_pools.pop(self.alias, None)  # type: ignore[attr-defined]
+        pool = pools.pop(self.alias, None)
         if pool is not None:
             pool.close()
+
+
+# Django's own, by alias; shared by all objects of the backend.
+pools: dict[str, ConnectionPool] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001
+
+
+@atexit.register
+def _close_pools() -> None:
+    """Before the server is stopped (later registered, earlier called): no errors at the end."""
+    for pool in list(pools.values()):
+        pool.close()
 
 
 def connection_settings(running: Running) -> dict[str, str]:

@@ -87,11 +87,12 @@ def ensure_running(place: Place) -> tuple[int, subprocess.Popen[bytes] | None]:
     begun = time.monotonic()
     launch: Launch | None = None
     while True:
-        pid = running(place)
-        if pid is not None and answers(place):
-            return pid, launch.process if launch else None
+        answer = ping(place)
+        if answer == Ping.OK:
+            return known_pid(place) or 0, launch.process if launch else None
         waited = time.monotonic() - begun
-        if pid is None and (launch is None or launch.failed()):
+        alive = answer == Ping.REJECT or running(place) is not None
+        if not alive and (launch is None or launch.failed()):
             if launch and not (waited < RETRY_SECONDS and launch.may_succeed_later()):
                 raise did_not_start(place, launch.said())
             launch = Launch(place)
@@ -104,15 +105,21 @@ def running(place: Place) -> int | None:
     """The process number of the server, if it is alive.
 
     The number in PostgreSQL's file may by now be another program's, or a dead
-    process's that nobody has buried; and the file may have been copied from elsewhere.
+    process's that nobody has buried.
     """
+    pid = known_pid(place)
+    return pid if pid is not None and is_server(pid, place) else None
+
+
+def known_pid(place: Place) -> int | None:
+    """The process number in PostgreSQL's file, unless that was copied from elsewhere."""
     try:
         lines = pid_file(place).read_text().splitlines()
     except FileNotFoundError:
         return None
     if len(lines) < 2 or not lines[0].isdigit() or lines[1] != str(place.data):
         return None
-    return int(lines[0]) if is_server(int(lines[0]), place) else None
+    return int(lines[0])
 
 
 def is_server(pid: int, place: Place) -> bool:
@@ -137,12 +144,16 @@ def is_server(pid: int, place: Place) -> bool:
     )
 
 
-def answers(place: Place) -> bool:
-    """Whether the server accepts connections; the same question pg_isready asks."""
+def ping(place: Place) -> Ping:
+    """Whether the server accepts connections; the same question pg_isready asks.
+
+    A server in another container that shares the directory answers too, though its
+    process can't be seen from here.
+    """
     question = make_conninfo(
         host=str(place.sockets), port=PORT, user=ROLE, dbname="postgres", connect_timeout=5
     )
-    return PGconn.ping(question.encode()) == Ping.OK
+    return Ping(PGconn.ping(question.encode()))
 
 
 def stop(place: Place) -> None:

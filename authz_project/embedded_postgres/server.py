@@ -45,7 +45,7 @@ class EmbeddedServer:
     """The server of one directory, seen from this process. Safe to use from threads."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory
+        self.directory = directory.resolve()  # one name for it, however it is reached
         self._reset()
 
     def _reset(self) -> None:
