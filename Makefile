@@ -1,4 +1,4 @@
-# make run   starts everything on http://127.0.0.1:4242
+# make run   starts everything on http://127.0.0.1:4242; make run PORT=... elsewhere
 # make test  checks style, types and imports, and runs all tests
 # make bench measures decisions per second
 # make lint  the checks of `make test` without the tests
@@ -8,6 +8,7 @@
 PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$python && break; done)
+PORT ?= 4242
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
@@ -22,7 +23,7 @@ run: .venv/runtime
 	@echo "Bringing the database up to date..."
 	@$(VENV) manage.py migrate --verbosity 0
 	@$(VENV) manage.py load_demo
-	@exec $(VENV) manage.py runserver --noreload
+	@exec $(VENV) manage.py runserver --noreload $(PORT)
 
 test: .venv/development
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \

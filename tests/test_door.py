@@ -35,7 +35,7 @@ class _Quiet(WSGIRequestHandler):
 def door() -> Iterator["Door"]:
     with _Server(("127.0.0.1", 0), _Quiet) as server:
         server.set_app(application)
-        thread = Thread(target=server.serve_forever, daemon=True)
+        thread = Thread(target=server.serve_forever, args=(0.02,), daemon=True)
         thread.start()
         yield Door(server.server_port)
         server.shutdown()

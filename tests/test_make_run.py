@@ -1,0 +1,105 @@
+"""`make run` as a newcomer does it: in a copy of the project, from nothing to the first answer."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+
+LEFT_OUT = (".git", ".venv", ".postgres", ".env", "__pycache__", ".*_cache", ".hypothesis")
+LAST_LINE = "stripe listen --forward-to"
+
+
+@pytest.fixture
+def clone() -> Iterator[Path]:
+    """A copy of the project, with the packages of this environment already in its .venv."""
+    with tempfile.TemporaryDirectory(prefix="desk-") as directory:
+        project = Path(directory) / "desk"
+        # Open to all, as a clone is: as root, PostgreSQL runs as somebody else.
+        Path(directory).chmod(0o755)
+        shutil.copytree(
+            settings.BASE_DIR, project, ignore=shutil.ignore_patterns(*LEFT_OUT), symlinks=True
+        )
+        environment = project / ".venv"
+        environment.mkdir()
+        for part in ("bin", "lib", "pyvenv.cfg"):
+            (environment / part).symlink_to(Path(sys.prefix) / part)
+        for stamp in ("development", "runtime"):
+            (environment / stamp).touch()
+        yield project
+
+
+@pytest.fixture
+def port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment() -> dict[str, str]:
+    """A newcomer's: nothing is configured."""
+    ours = ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "STRIPE_WEBHOOK_SECRET")
+    other = ("EMBEDDED_POSTGRES_DIR", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL")
+    return {name: value for name, value in os.environ.items() if name not in (*ours, *other)}
+
+
+class Desk:
+    """A `make run` that is up; `said` is what it printed until then."""
+
+    def __init__(self, clone: Path, port: int) -> None:
+        self.process = subprocess.Popen(
+            ["make", "run", f"PORT={port}"],
+            cwd=clone,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+        assert self.process.stdout
+        self.said = ""
+        for line in self.process.stdout:
+            self.said += line
+            if LAST_LINE in line:
+                return
+        pytest.fail(f"make run ended early:\n{self.said}")
+
+    def end(self, number: signal.Signals) -> None:
+        """As the terminal does: the signal goes to everything in the foreground."""
+        os.killpg(self.process.pid, number)
+        self.process.communicate(timeout=30)
+
+
+def test_make_run_answers_a_purchase_stops_with_ctrl_c_and_survives_a_kill(
+    clone: Path, port: int
+) -> None:
+    desk = Desk(clone, port)
+    assert f"http://127.0.0.1:{port}/admin/" in desk.said
+    assert "operator, auditor, admin" in desk.said
+    purchase = subprocess.run(
+        [".venv/bin/python", "manage.py", "simulate", "--url", f"http://127.0.0.1:{port}/webhook"],
+        cwd=clone,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert purchase.returncode == 0, purchase.stderr
+    assert "Approved" in purchase.stdout
+
+    desk.end(signal.SIGKILL)
+    postmaster = clone / ".postgres" / "data" / "postmaster.pid"
+    assert postmaster.exists()  # the killed desk could not stop its server
+
+    again = Desk(clone, port)
+    assert "no demo data needed" in again.said
+    again.end(signal.SIGINT)
+    assert not postmaster.exists()
+    assert again.process.returncode is not None
