@@ -124,7 +124,9 @@ UNFOLD = {
     "SITE_TITLE": "Authorization desk",
     "SITE_HEADER": "Authorization desk",
     "SITE_SYMBOL": "credit_card",
+    "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
 }
+LOGIN_REDIRECT_URL = "admin:index"  # unfold's log-in page leaves out where to go next
 
 # --- PostgreSQL ----------------------------------------------------------------
 
@@ -168,6 +170,9 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
 DATABASES["default"]["OPTIONS"] = {
     # Parameters travel apart from the statement, so the server can keep its plan.
     "server_side_binding": True,
+    # Never by counting, only where asked for: the statements of the decision path. (Django's
+    # default, None, would forbid even those.)
+    "prepare_threshold": 2**31,
     "connect_timeout": 5,
     "pool": {
         "min_size": 2,

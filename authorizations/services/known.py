@@ -103,11 +103,11 @@ def hold(request: AuthorizationRequest) -> Held | None:
     None where one of them is not there yet, or is not the one the event names: then
     `cards.register` puts that right, and another attempt holds them.
     """
-    rows = sql.run(sql.LOCK, card=request.card.id, authorization=request.authorization_id)
-    if not rows:
-        return None
-    row = cards.LockedCard(*rows[0])
-    if not row.is_settled(request):
+    locked = sql.run(
+        sql.LOCK, card=request.card.id, authorization=request.authorization_id
+    ).fetchone()
+    row = cards.LockedCard(*locked) if locked else None
+    if row is None or not row.is_settled(request):
         return None
     cards.refresh(request, row)
     policies = _decode_policies(row.policies)
@@ -148,7 +148,7 @@ def look_up(request: AuthorizationRequest, held: Held) -> Known:
         authorization=request.authorization_id,
         scopes=held.scopes,
         created=request.created,
-    )
+    ).fetchall()
     return Known(
         decision=_decode_recorded(decision) if decision else None,
         purchase=_decode_purchase(purchase) if purchase else None,

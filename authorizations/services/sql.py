@@ -12,6 +12,7 @@ committed when it began, so a sum taken in the statement that waits for the lock
 from typing import Any
 
 from django.db import connection
+from psycopg import Cursor
 
 LOCK = """
 WITH root AS MATERIALIZED (
@@ -180,12 +181,12 @@ ON CONFLICT (scope, window_end, window_start, filter_key, currency) DO UPDATE SE
 """
 
 
-def run(statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+def run(statement: str, **parameters: Any) -> Cursor[Any]:
     """Run a named statement on this thread's connection, prepared at its first use.
 
     Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor = connection.connection.execute(statement, parameters, prepare=True)
-        return cursor.fetchall() if cursor.description else []
+        cursor: Cursor[Any] = connection.connection.execute(statement, parameters, prepare=True)
+        return cursor

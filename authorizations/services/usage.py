@@ -167,7 +167,7 @@ def _spent(windows: Sequence[Window], *, by_time: bool) -> Iterator[tuple[int, l
         }
         for place, window in enumerate(windows)
     ]
-    rows = sql.run(sql.SUM, windows=codec.to_json(needed))
+    rows = sql.run(sql.SUM, windows=codec.to_json(needed)).fetchall()
     for place, group in groupby(rows, key=lambda row: row[0]):
         yield (
             place,

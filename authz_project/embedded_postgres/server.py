@@ -140,7 +140,9 @@ _servers: dict[Path, EmbeddedServer] = {}
 
 def embedded_server(directory: Path) -> EmbeddedServer:
     """The one object of this process for the server of that directory."""
-    return _servers.setdefault(directory, EmbeddedServer(directory))
+    server = _servers.get(directory)
+    # Looked up with each connection: made only when missing. setdefault, for two threads at once.
+    return server or _servers.setdefault(directory, EmbeddedServer(directory))
 
 
 @atexit.register

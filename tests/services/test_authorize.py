@@ -4,6 +4,7 @@ import json
 from dataclasses import replace
 
 import pytest
+from django.db import connection
 
 from authorizations.models import (
     Authorization,
@@ -16,6 +17,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.document import normalize
+from authorizations.services import sql
 from authorizations.services.publish import publish, save_document
 from tests.desk import NOON, Shopper, deliver, in_force
 
@@ -377,3 +379,14 @@ def test_what_the_door_refuses_of_a_card_never_creates_it() -> None:
     assert "pending_request.amount" in row.problem
     assert not Card.objects.exists()
     assert deliver(event).json() == answer
+
+
+def test_the_statements_of_a_decision_are_prepared_once_and_used_again() -> None:
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    shopper = Shopper()
+    for _ in range(3):
+        shopper.asks(100)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT statement FROM pg_prepared_statements")
+        prepared = {text.strip()[:20] for (text,) in cursor.fetchall()}
+    assert {text.strip()[:20] for text in (sql.LOCK, sql.LOOK_UP, sql.SUM, sql.WRITE)} <= prepared
