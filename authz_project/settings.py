@@ -127,6 +127,8 @@ UNFOLD = {
     "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
 }
 LOGIN_REDIRECT_URL = "admin:index"  # unfold's log-in page leaves out where to go next
+# A policy may list 1,000 merchants, and a group more cards: each is a field of the form.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # --- PostgreSQL ----------------------------------------------------------------
 

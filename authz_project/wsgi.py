@@ -1,7 +1,6 @@
 """The application that servers load."""
 
 import os
-from collections.abc import Iterable
 from typing import Any
 
 import django
@@ -22,7 +21,7 @@ class Application(WSGIHandler):
     only spend their time.
     """
 
-    def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+    def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         if environ.get("PATH_INFO") not in ("/webhook", "/webhook/"):
             return super().__call__(environ, start_response)
         try:

@@ -48,7 +48,11 @@ class Shopper:
 
     def purchase(self, amount: int, **facts: Any) -> Purchase:
         """A new purchase; `facts` are fields of samples.Purchase."""
-        facts = {"authorization_id": f"iauth_{next(_numbers)}", "created": self.at} | facts
+        facts = (
+            dict[str, Any]()
+            | {"authorization_id": f"iauth_{next(_numbers)}", "created": self.at}
+            | facts
+        )
         return Purchase(amount=amount, **facts)
 
     def event(self, purchase: Purchase, event_id: str = "") -> Json:

@@ -6,6 +6,9 @@ from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
+from django.forms.utils import flatatt
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
 from authorizations.rules.countries import known_countries
@@ -15,25 +18,62 @@ from authorizations.rules.money import known_currencies
 from authorizations.rules.words import WEEKDAYS
 
 Choices = list[tuple[str, str]]
+SELECTED = SafeString(" selected")
 
 
-class ChooseWords(UnfoldAdminSelect2MultipleWidget):  # type: ignore[misc]
-    """Several of a list; what is not on it is kept all the same, for the rules to judge."""
+class Options:
+    """Options in one go: Django's template for each is slow, and a page has thousands.
 
-    def optgroups(self, name: str, value: list[str], attrs: dict[str, Any] | None = None) -> Any:
-        listed = {choice for choice, _ in self.choices}
-        self.choices = [*self.choices, *((word, word) for word in value if word not in listed)]
-        return super().optgroups(name, value, attrs)
+    What is not on the list is kept all the same, for the rules to judge.
+    """
+
+    attrs: dict[str, Any]
+    choices: Any
+    allow_multiple_selected: bool
+
+    def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
+        nothing: list[str] = [] if self.allow_multiple_selected else [""]
+        chosen = value if isinstance(value, list) else [value] if value else nothing
+        listed = [*self.choices]
+        known = {word for word, _ in listed}
+        listed += [(word, word) for word in chosen if word not in known]
+        rows = [(word, SELECTED if word in chosen else "", text) for word, text in listed]
+        options = format_html_join("", '<option value="{}"{}>{}</option>', rows)
+        every = {**self.attrs, **(attrs or {}), "name": name}
+        every["multiple"] = self.allow_multiple_selected
+        # Not Django's class as well: in added rows its script would come first, and look for a
+        # server to ask.
+        every["class"] = "unfold-admin-autocomplete"
+        return format_html("<select{}>{}</select>", flatatt(every), options)
+
+
+class ChooseOne(Options, UnfoldAdminSelect2Widget):  # type: ignore[misc]
+    """One word of a long list."""
+
+
+class ChooseWords(Options, UnfoldAdminSelect2MultipleWidget):  # type: ignore[misc]
+    """Several words of a list."""
+
+    class Media:
+        # Behind select2's: they set and correct it.
+        js = (*UnfoldAdminSelect2MultipleWidget.Media.js, "authorizations/policy_form.js")
+        css = {
+            "screen": (
+                *UnfoldAdminSelect2MultipleWidget.Media.css["screen"],
+                "authorizations/policy_form.css",
+            )
+        }
 
 
 class WordsField(forms.Field):
     """A list of words. Where `free`, words that are not on the list can be typed as well."""
 
-    def __init__(self, choices: Iterable[tuple[str, str]] = (), *, free: bool = False, **options: Any):
-        hint = options.pop("placeholder", "")
-        attrs = {"data-placeholder": hint, "data-width": "100%"}
+    def __init__(
+        self, choices: Iterable[tuple[str, str]] = (), *, free: bool = False, **options: Any
+    ) -> None:
+        attrs = {"data-width": "100%", "data-placeholder": options.pop("placeholder", "")}
         if free:
-            attrs |= {"data-tags": "true", "data-token-separators": "[]"}
+            attrs["data-tags"] = "true"
         widget = ChooseWords(attrs=attrs, choices=list(choices))
         super().__init__(widget=widget, required=False, **options)
 
@@ -44,10 +84,11 @@ class WordsField(forms.Field):
         return sorted(initial or []) != sorted(data or [])
 
 
-def choose_one(choices: Choices, blank: str) -> forms.ChoiceField:
-    """One of a long list, found by typing a part of its name."""
-    widget = UnfoldAdminSelect2Widget(attrs={"data-width": "100%"})
-    return forms.ChoiceField(choices=[("", blank), *choices], widget=widget, required=False)
+def choose_one(choices: Choices, **options: Any) -> forms.CharField:
+    """One of a long list, found by typing a part of its name; the rules judge what is chosen."""
+    blank = options.pop("blank", "Select value")
+    widget = ChooseOne(attrs={"data-width": "100%"}, choices=[("", blank), *choices])
+    return forms.CharField(widget=widget, required=False, **options)
 
 
 @cache
@@ -64,7 +105,8 @@ def countries() -> Choices:
 
 @cache
 def currencies() -> Choices:
-    return [(entry.code, f"{entry.code.upper()} {entry.name}") for entry in known_currencies().values()]
+    known = known_currencies().values()
+    return [(entry.code, f"{entry.code.upper()} {entry.name}") for entry in known]
 
 
 @cache

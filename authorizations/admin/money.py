@@ -5,6 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
+from authorizations.admin.base import ModelForm
 from authorizations.rules.money import format_money, parse_money
 
 
@@ -17,14 +18,14 @@ class MoneyField(forms.CharField):
         super().__init__(required=False, empty_value=None, max_length=100, **options)
 
 
-def show_money(form: forms.ModelForm[Any], name: str, currency: str) -> None:
+def show_money(form: ModelForm[Any], name: str, currency: str) -> None:
     """Show what is kept as money."""
     amount = getattr(form.instance, name)
     if amount is not None:
         form.initial[name] = format_money(amount, currency)
 
 
-def read_money(form: forms.ModelForm[Any], name: str, currency: str) -> None:
+def read_money(form: ModelForm[Any], name: str, currency: str) -> None:
     """Replace what was typed by the amount, or say at the field what is wrong with it."""
     typed = form.cleaned_data.get(name)
     if typed is None:

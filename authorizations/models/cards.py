@@ -80,7 +80,7 @@ class Card(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"•••• {self.last4}" if self.last4 else self.id
+        return f"•••• {self.last4} ({self.id})" if self.last4 else self.id
 
     def save(self, *args: object, **kwargs: object) -> None:
         if not self.root_id:

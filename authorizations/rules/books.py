@@ -11,8 +11,11 @@ from authorizations.rules.filters import LimitFilter, Merchant
 STATUS_ORDER = {"pending": 0, "expired": 1, "reversed": 2, "closed": 3}
 """Of two snapshots alike in history and time the later status wins; an unknown one is furthest."""
 
+_OVER = STATUS_ORDER.keys() - {"pending"}
+"""What is held then is given back; a status we don't know may still hold it."""
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, order=True)
 class HistoryEntry:
     """One request of the authorization as Stripe settled it."""
 
@@ -34,10 +37,21 @@ class Snapshot:
     transactions: int = 0
 
     @property
-    def progress(self) -> tuple[int, int, int, str, int, int]:
-        """Sorts snapshots of one authorization by how far along its life they are."""
+    def progress(self) -> tuple[int, int, int, str, int, int, tuple[HistoryEntry, ...]]:
+        """Sorts snapshots of one authorization by how far along its life they are.
+
+        Down to the last detail, so that of two different ones the same is always the furthest.
+        """
         rank = STATUS_ORDER.get(self.status, len(STATUS_ORDER))
-        return len(self.history), self.at, rank, self.status, self.transactions, self.amount
+        return (
+            len(self.history),
+            self.at,
+            rank,
+            self.status,
+            self.transactions,
+            self.amount,
+            self.history,
+        )
 
     @property
     def approved_amount(self) -> int:
@@ -162,7 +176,7 @@ class Books:
         """What limits count, before refunds."""
         if self.furthest is None:
             return max(self.captured, self.uncovered)
-        if self.furthest.status != "pending":
+        if self.furthest.status in _OVER:
             return self.captured + self.uncovered
         # Stripe's object may or may not lower `amount` at a partial capture, and a closing
         # update may come after its transaction: the ceiling holds either way.

@@ -31,10 +31,8 @@ def limit_checks(
         if limit.amount is not None and (asked or not limit.filter.cash_only):
             figures = _amount_figures(limit, policy, request, standing, usage)
             yield _check(DeclineReason.AMOUNT_LIMIT_EXCEEDED, policy, figures)
-    if standing.is_counted:
-        return  # an authorization counts once, from its first approval
     for limit in limits:
-        if limit.count is not None and (request.cash_amount or not limit.filter.cash_only):
+        if limit.count is not None and _asked_count(limit, request, standing):
             figures = _count_figures(limit, policy, request, usage)
             yield _check(DeclineReason.COUNT_LIMIT_EXCEEDED, policy, figures)
 
@@ -76,6 +74,18 @@ def _asked_amount(limit: SpendingLimit, request: AuthorizationRequest, standing:
     before = cash_part(standing.counted, standing.cashback, request.merchant)
     cashback = standing.cashback + request.cashback_amount
     return cash_part(standing.counted + request.amount, cashback, request.merchant) - before
+
+
+def _asked_count(limit: SpendingLimit, request: AuthorizationRequest, standing: Standing) -> int:
+    """1 where this request makes the limit count the authorization, which it does once.
+
+    From its first approval; limits on cash count it from the first approval with cash in it.
+    """
+    if not limit.filter.cash_only or request.merchant.is_cash:
+        return 0 if standing.is_counted else 1
+    if standing.is_counted and standing.cashback:
+        return 0
+    return 1 if standing.cashback or request.cashback_amount else 0
 
 
 def _count_figures(

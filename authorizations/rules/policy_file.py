@@ -18,6 +18,7 @@ from authorizations.rules.document_fields import (
     PolicyProblems,
     Problem,
     path_text,
+    quoted,
 )
 from authorizations.rules.document_values import flag, text
 from authorizations.rules.values import ScopeKind
@@ -104,7 +105,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(read) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f'the key "{twice}" stands twice in one object')
+        raise ValueError(f"the key {quoted(twice)} stands twice in one object")
     return read
 
 

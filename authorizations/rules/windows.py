@@ -22,6 +22,12 @@ from authorizations.rules.values import (
 FOREVER = 253_402_300_800
 """The year 10000: the end of windows that have none."""
 
+_LAST_DAY = date(9999, 1, 1)
+"""The year 9999 is one window, whatever the interval: dates know no day after it."""
+
+_LAST_CLOCK = FOREVER - 86_400
+"""The last instant at which every time zone's clock shows the year 9999 at most."""
+
 _WEEKDAYS = tuple(Weekday)
 
 
@@ -77,6 +83,8 @@ def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) ->
     if interval is Interval.ALL_TIME:
         return 0, FOREVER
     day = local_time(time_zone, at).date()
+    if day >= _LAST_DAY:
+        return _midnight(time_zone, _LAST_DAY), FOREVER
     first, following = _period(interval, week_starts, day)
     start, end = _midnight(time_zone, first), _midnight(time_zone, following)
     while at >= end:
@@ -93,8 +101,8 @@ def zone(name: str) -> ZoneInfo:
 
 @lru_cache(maxsize=4096)
 def local_time(time_zone: str, at: int) -> datetime:
-    """The wall clock of a time zone at an instant."""
-    return datetime.fromtimestamp(at, zone(time_zone))
+    """The wall clock of a time zone at an instant; it stands still on the last day of 9999."""
+    return datetime.fromtimestamp(min(at, _LAST_CLOCK), zone(time_zone))
 
 
 @lru_cache(maxsize=4096)
@@ -111,7 +119,7 @@ def _period(interval: Interval, week_starts: Weekday, day: date) -> tuple[date, 
             return day, day + timedelta(days=1)
         case Interval.WEEKLY:
             first = day - timedelta(days=(day.weekday() - _WEEKDAYS.index(week_starts)) % 7)
-            return first, first + timedelta(days=7)
+            return first, min(first + timedelta(days=7), _LAST_DAY)
         case Interval.MONTHLY:
             return _months(day.replace(day=1), 1)
         case Interval.QUARTERLY:

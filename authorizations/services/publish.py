@@ -4,7 +4,7 @@ import hashlib
 from dataclasses import dataclass
 from typing import Any
 
-from django.contrib.auth.models import AbstractBaseUser
+from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
@@ -30,7 +30,7 @@ class Published:
 
 
 @transaction.atomic
-def publish(policy: Policy, author: AbstractBaseUser | None, reason: str = "") -> Published:
+def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
     """Make the policy's saved state the version in force; the same as before makes none.
 
     No card is locked: requests already being decided keep the version they began with. Raises

@@ -10,7 +10,7 @@ _NAMES = ("Inès Moreau", "Lukas Brandt", "Marta Nowak", "Owen Clarke", "Elena R
 
 
 class CardOf(NamedTuple):
-    """A card and who holds it."""
+    """A card and who holds it; `shops` are where its holder mostly goes."""
 
     card_id: str
     last4: str
@@ -18,6 +18,7 @@ class CardOf(NamedTuple):
     cardholder_id: str
     currency: str = "eur"
     replacement_for: str | None = None
+    shops: tuple[str, ...] = ()
 
     def as_stripe_has_it(self, now: int) -> Json:
         """The whole card, issued a good year before `now`."""
@@ -33,20 +34,34 @@ class CardOf(NamedTuple):
         )
 
 
-FIRST = CardOf("ic_demo_camille", "4242", "Camille Laurent", "ich_demo_camille")
+_IN_TOWN = ("Boulangerie Lepic", "Chez Ninon", "Super Primeur", "Taxi Lumière", "Apotheke am Dom")
+_ON_THE_WAY = ("Aurelia Airlines", "Nordwind Air", "Alder Car Rental", "Pension Waldblick")
+_OUTSIDE = ("Station Azur", "Pump & Go 24", "Papeterie Joffre", "Spree Kantine", "Super Primeur")
+_ON_THE_NET = ("Cloudbarn", "Tasklark", "Adlantern", "Pixelforge Games")
+
+FIRST = CardOf("ic_demo_camille", "4242", "Camille Laurent", "ich_demo_camille", shops=_IN_TOWN)
 """The card of the first purchase."""
 
 CAST = (
     FIRST,
-    CardOf("ic_demo_camille_travel", "1881", "Camille Laurent", "ich_demo_camille"),
-    CardOf("ic_demo_jonas", "0077", "Jonas Weber", "ich_demo_jonas"),
-    # Her first card was lost: this one goes on with its limits.
     CardOf(
-        "ic_demo_sofia_2", "5556", "Sofia Rossi", "ich_demo_sofia", replacement_for="ic_demo_sofia"
+        "ic_demo_camille_travel", "1881", "Camille Laurent", "ich_demo_camille", shops=_ON_THE_WAY
     ),
-    CardOf("ic_demo_grace", "3434", "Grace Miller", "ich_demo_grace", currency="usd"),
-    CardOf("ic_demo_aiko", "8080", "Aiko Tanaka", "ich_demo_aiko", currency="jpy"),
-    CardOf("ic_demo_noah", "6121", "Noah Martin", "ich_demo_noah"),
+    CardOf("ic_demo_jonas", "0077", "Jonas Weber", "ich_demo_jonas", shops=_OUTSIDE),
+    CardOf(
+        "ic_demo_sofia_2",
+        "5556",
+        "Sofia Rossi",
+        "ich_demo_sofia",
+        # Her first card was lost: this one goes on with its limits.
+        replacement_for="ic_demo_sofia",
+        shops=_OUTSIDE,
+    ),
+    CardOf("ic_demo_grace", "3434", "Grace Miller", "ich_demo_grace", "usd", shops=_ON_THE_NET),
+    CardOf(
+        "ic_demo_aiko", "8080", "Aiko Tanaka", "ich_demo_aiko", "jpy", shops=("Kombini Sakura",)
+    ),
+    CardOf("ic_demo_noah", "6121", "Noah Martin", "ich_demo_noah", shops=_IN_TOWN),
 )
 
 

@@ -15,13 +15,14 @@ from authorizations.wire.samples import (
 CASH_MACHINE, MANUAL_CASH, FUEL_PUMP = "6011", "6010", "5542"
 _GROCERIES = "5411"
 _HOTELS_AND_RENTALS = frozenset({"3389", "3640", "7011"})
+_LOYALTY = 0.75
 _ATM_FEE = 250
 _CASHBACK = 2_000
 
 
 def purchase(member: CardOf, chance: Random, at: int) -> Purchase:
     """Something the holder of a card buys at the instant `at`."""
-    merchant = chance.choice(MERCHANTS)
+    merchant = _shop(member, chance)
     usual = converted(merchant.usual, merchant.currency, member.currency)
     varies = merchant.mcc != FUEL_PUMP  # a pump always asks for the same, before it is used
     amount = max(1, round(usual * chance.triangular(0.3, 2.5, 0.9))) if varies else usual
@@ -31,8 +32,6 @@ def purchase(member: CardOf, chance: Random, at: int) -> Purchase:
         amount=amount,
         currency=member.currency,
         merchant=merchant,
-        merchant_amount=converted(amount, member.currency, merchant.currency),
-        merchant_currency=merchant.currency,
         risk_score=min(99, 1 + int(chance.expovariate(1 / 18))),
         **_manner(merchant, chance),
         **_extras(merchant, amount, member.currency, chance),
@@ -51,6 +50,12 @@ def additional_amount(bought: Purchase, chance: Random) -> int:
     return max(1, round(bought.amount * chance.uniform(0.1, 0.6)))
 
 
+def _shop(member: CardOf, chance: Random) -> SampleMerchant:
+    """Mostly one of the usual shops, now and then any."""
+    usual = [merchant for merchant in MERCHANTS if merchant.name in member.shops]
+    return chance.choice(usual if usual and chance.random() < _LOYALTY else MERCHANTS)
+
+
 def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
     """How it is paid; now and then somebody mistypes the CVC."""
     if merchant.url:
@@ -62,9 +67,7 @@ def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
     return {"method": method, "wallet": wallet}
 
 
-def _extras(
-    merchant: SampleMerchant, amount: int, currency: str, chance: Random
-) -> dict[str, Any]:
+def _extras(merchant: SampleMerchant, amount: int, currency: str, chance: Random) -> dict[str, Any]:
     cashback = converted(_CASHBACK, "eur", currency)
     wants_cash = merchant.mcc == _GROCERIES and chance.random() < 0.1 and cashback < amount
     return {

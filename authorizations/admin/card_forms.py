@@ -1,0 +1,62 @@
+"""Cards and cardholders added by hand, before the first event tells of them."""
+
+import re
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from authorizations.admin import choices
+from authorizations.admin.base import ModelForm
+from authorizations.models import Card, Cardholder
+
+
+class CardForm(ModelForm[Card]):
+    id = forms.CharField(
+        label="Card id",
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Stripe's id, ic_…",
+    )
+    currency = choices.choose_one(choices.currencies())
+
+    class Meta:
+        model = Card
+        fields = ("id", "cardholder", "last4", "currency", "status")
+
+    def clean_id(self) -> str:
+        return stripe_id(self.cleaned_data["id"], "ic_", Card)
+
+    def clean_last4(self) -> str:
+        last4 = str(self.cleaned_data["last4"])
+        if last4 and not re.fullmatch("[0-9]{4}", last4):
+            raise forms.ValidationError("Give the last four digits of the card number, or nothing.")
+        return last4
+
+
+class CardholderForm(ModelForm[Cardholder]):
+    id = forms.CharField(
+        label="Cardholder id",
+        max_length=255,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="Stripe's id, ich_…",
+    )
+
+    class Meta:
+        model = Cardholder
+        fields = ("id", "name")
+
+    def clean_id(self) -> str:
+        return stripe_id(self.cleaned_data["id"], "ich_", Cardholder)
+
+
+def stripe_id(given: str, prefix: str, model: type[Any]) -> str:
+    """An id that Stripe could have given and that is not here yet."""
+    what = model._meta.verbose_name
+    if not re.fullmatch(f"{prefix}[A-Za-z0-9_]+", given):
+        raise forms.ValidationError(
+            f"A {what} id starts with {prefix}: copy it whole from Stripe's Dashboard."
+        )
+    if model.objects.filter(pk=given).exists():
+        raise forms.ValidationError(f"This {what} is here already: find it in the list.")
+    return given

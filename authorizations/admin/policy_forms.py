@@ -1,0 +1,154 @@
+"""The forms of the policy page. What works is judged by the rules; their sentences are shown."""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from authorizations.admin import choices
+from authorizations.admin.base import ModelForm
+from authorizations.admin.choices import WordsField
+from authorizations.admin.money import MoneyField, read_money, show_money
+from authorizations.models import Policy, SpendingLimit
+from authorizations.rules.document import PolicyProblems, Problem, normalize
+from authorizations.services.publish import own_document
+
+ANY = "Any"
+NONE = "None"
+
+
+class PolicyForm(ModelForm[Policy]):
+    """The policy without its limits, schedule and assignments, which have forms of their own."""
+
+    currency = choices.choose_one(
+        choices.currencies(),
+        help_text="Of the amounts below. A limit can have another of its own.",
+    )
+    time_zone = choices.choose_one(
+        choices.time_zones(),
+        initial="UTC",
+        help_text="Days, weeks, months and the schedule follow its clock.",
+    )
+    allowed_categories = WordsField(
+        choices.categories(),
+        free=True,
+        label="Only these categories",
+        placeholder=ANY,
+        help_text="By name, or type a code such as 5812 or a range such as 3000-3299.",
+    )
+    blocked_categories = WordsField(
+        choices.categories(), free=True, label="Not these categories", placeholder=NONE
+    )
+    allowed_merchant_countries = WordsField(
+        choices.countries(), label="Only these countries", placeholder=ANY
+    )
+    blocked_merchant_countries = WordsField(
+        choices.countries(), label="Not these countries", placeholder=NONE
+    )
+    allowed_merchants = WordsField(
+        free=True,
+        label="Only these merchants",
+        placeholder=ANY,
+        help_text="A part of the name, or the merchant's network id. Type it and press Enter.",
+    )
+    blocked_merchants = WordsField(free=True, label="Not these merchants", placeholder=NONE)
+    allowed_card_presences = WordsField(
+        Policy.CardPresence.choices, label="Only when", placeholder=ANY
+    )
+    blocked_card_presences = WordsField(
+        Policy.CardPresence.choices, label="Not when", placeholder=NONE
+    )
+    allowed_authorization_methods = WordsField(
+        Policy.AuthorizationMethod.choices, label="Only these methods", placeholder=ANY
+    )
+    blocked_authorization_methods = WordsField(
+        Policy.AuthorizationMethod.choices, label="Not these methods", placeholder=NONE
+    )
+    allowed_wallets = WordsField(
+        Policy.Wallet.choices,
+        label="Only these wallets",
+        placeholder=ANY,
+        help_text="When set, the card pays through these wallets only.",
+    )
+    required_verification = WordsField(
+        Policy.Verification.choices,
+        label="Must be verified by",
+        placeholder=NONE,
+        help_text="Purchases without a match are declined.",
+    )
+    smallest_partial_amount = MoneyField(
+        label="Smallest useful part",
+        help_text="Parts below this are declined. Empty: any part will do.",
+    )
+    reason = forms.CharField(
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        label="Reason for this change",
+        help_text="Kept with the version, for whoever asks later. Optional.",
+    )
+
+    class Meta:
+        model = Policy
+        fields = tuple(own_document(Policy()))
+        labels = {
+            "max_network_risk_score": "Highest network risk score",
+            "week_starts": "Weeks start on",
+            "partial_approval": "Approve a part",
+            "refunds_restore": "Refunds give room back",
+            "usable_from": "First day",
+            "usable_until": "Last day",
+        }
+        error_messages = {
+            "name": {
+                "required": "Give the policy a name.",
+                "unique": "Another policy has this name: choose a different one.",
+            },
+        }
+        help_texts = {
+            "max_network_risk_score": "From 1 to 99; purchases above it are declined.",
+            "partial_approval": "Where only a part of a purchase fits, approve that part.",
+            "refunds_restore": "What was refunded can be spent again.",
+            "usable_from": "Such as 2026-12-31; or 2026-12-31T18:00:00+01:00. Empty: at once.",
+            "usable_until": "That day is included. Empty: for ever.",
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        show_money(self, "smallest_partial_amount", self.instance.currency)
+
+    def clean(self) -> None:
+        read_money(self, "smallest_partial_amount", self.cleaned_data.get("currency", ""))
+        if self._has_part_without_parts():
+            self.add_error(
+                "smallest_partial_amount",
+                "Only where a part may be approved: switch that on, or leave this empty.",
+            )
+        kept = own_document(self.instance)
+        given = kept | {name: self.cleaned_data[name] for name in self.cleaned_data.keys() & kept}
+        try:
+            normal = normalize(given)
+        except PolicyProblems as found:
+            for problem in found.problems:
+                show_problem(self, problem)
+        else:
+            self._take(normal)
+
+    def _has_part_without_parts(self) -> bool:
+        data = self.cleaned_data
+        return bool(data.get("smallest_partial_amount")) and not data.get("partial_approval")
+
+    def _take(self, normal: dict[str, Any]) -> None:
+        """Keep what was typed in its normal form."""
+        for name in self.cleaned_data.keys() & own_document(self.instance).keys():
+            is_text = isinstance(self.cleaned_data[name], str)
+            self.cleaned_data[name] = (normal[name] or "") if is_text else normal[name]
+
+
+def show_problem(form: forms.BaseForm, problem: Problem, skip: int = 0) -> None:
+    """Say a problem at its field, once; `skip` is how much of its path leads to the form."""
+    name = str(problem.path[skip]) if len(problem.path) > skip else None
+    if name not in form.fields:
+        name = "rolling_length" if name in SpendingLimit.Unit else None
+    if name not in form.errors:
+        form.add_error(name, problem.message)

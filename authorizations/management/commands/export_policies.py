@@ -1,0 +1,24 @@
+"""manage.py export_policies"""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+from authorizations.rules.document import PolicyProblems
+from authorizations.services.policy_files import export_policies
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints all policies, groups and assignments as a policy file: "
+        "`manage.py export_policies > policies.json`. Importing it again changes nothing."
+    )
+    requires_migrations_checks = True
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        try:
+            file = export_policies()
+        except PolicyProblems as wrong:
+            raise CommandError(str(wrong)) from None
+        self.stdout.write(json.dumps(file, indent=2, ensure_ascii=False))

@@ -1,0 +1,33 @@
+"""manage.py load_demo"""
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+
+from authorizations.services import demo
+
+
+class Command(BaseCommand):
+    help = (
+        "Fills an empty database with demo log-ins, policies, cards and a few days of purchases. "
+        "Does nothing where there is a policy already."
+    )
+    requires_migrations_checks = True
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        if not demo.is_needed():
+            self.stdout.write("There are policies already: no demo data needed.")
+            return
+        if not settings.DEBUG:
+            raise CommandError(
+                "Demo data comes with log-ins whose password everybody knows, so it is for "
+                "development only. Set DEBUG=true in .env, or go on without: "
+                "`python manage.py createsuperuser`, then `python manage.py runserver`."
+            )
+        loaded = demo.load()
+        self.stdout.write(
+            f"Loaded demo data: {loaded.policies} policies, {loaded.cards} cards, "
+            f"{loaded.decisions} decided purchases, and the log-ins "
+            f"{', '.join(demo.LOGINS)} (password: {demo.PASSWORD})."
+        )

@@ -1,0 +1,87 @@
+"""manage.py runserver, on port 4242, ending with what to do next."""
+
+import errno
+import os
+import socket
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.contrib.staticfiles.management.commands import runserver
+from django.core.management.base import CommandError
+from django.core.servers.basehttp import WSGIServer
+from django.db import connections
+from django.urls import reverse
+from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
+
+from authorizations.services import demo
+
+
+class Server(WSGIServer):
+    """Takes bursts of new connections, and answers without waiting for the client's ACK."""
+
+    request_queue_size = 128
+
+    def get_request(self) -> tuple[socket.socket, Any]:
+        request, address = super().get_request()
+        # Headers and body are two packets: Nagle's algorithm would hold the second for 40 ms.
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return request, address
+
+
+class Command(runserver.Command):
+    default_port = "4242"
+    server_cls = Server
+    # Set by Django once the options are read.
+    addr: str
+    port: str
+    use_ipv6: bool
+    _raw_ipv6: bool
+
+    def run(self, **options: Any) -> None:
+        if os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":  # the reloader's child comes later
+            self._refuse_taken_port()
+        super().run(**options)
+
+    def _refuse_taken_port(self) -> None:
+        """With a sentence, before anything else is started."""
+        family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
+        with socket.socket(family, socket.SOCK_STREAM) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.addr, int(self.port)))
+            except OSError as problem:
+                raise CommandError(self._unusable(problem)) from None
+
+    def _unusable(self, problem: OSError) -> str:
+        if problem.errno == errno.EADDRINUSE:
+            return (
+                f"Port {self.port} is in use, perhaps by this program in another window. Stop "
+                "what runs there, or choose another port: `python manage.py runserver 4243`."
+            )
+        return f"Nothing can listen on {self.addr}:{self.port}: {problem.strerror}."
+
+    def on_bind(self, server_port: int) -> None:
+        host = f"[{self.addr}]" if self._raw_ipv6 else self.addr.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
+        url = f"http://{host}:{server_port}"
+        usual = str(server_port) == self.default_port
+        self.stdout.write(
+            f"\nListening on {url} (Ctrl-C stops it; this server is for development).\n\n"
+            f"  Admin            {url}{reverse('admin:index')}{_logins()}\n"
+            f"  Send a purchase  python manage.py simulate"
+            f"{'' if usual else f' --url {url}/webhook'}\n"
+            f"  From Stripe      stripe listen --forward-to localhost:{server_port}/webhook\n"
+        )
+        self.stdout.flush()  # whoever reads it through a pipe waits for it
+
+
+def _logins() -> str:
+    """The demo's, where they exist."""
+    if not settings.DEBUG:
+        return ""
+    names = list(User.objects.filter(username__in=demo.LOGINS).values_list("username", flat=True))
+    connections.close_all()
+    if not names:
+        return ""
+    known = ", ".join(name for name in demo.LOGINS if name in names)
+    return f"\n                   log in as {known} (password, unless changed: {demo.PASSWORD})"

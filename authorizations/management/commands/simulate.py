@@ -1,0 +1,113 @@
+"""manage.py simulate"""
+
+import secrets
+from argparse import ArgumentParser
+from contextlib import closing
+from time import monotonic, sleep, time
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.urls import reverse
+from rich.console import Console
+from rich.progress import Progress
+
+from authorizations.management.terminal import console_of
+from authorizations.simulator.door import Door, UnansweredError
+from authorizations.simulator.exact import UnclearError, Wish, order
+from authorizations.simulator.report import Tally, print_answer, print_question
+from authorizations.simulator.street import Maker, Street, anybody
+
+# So that a long run isn't only refused for the limits of the few cards of the demo.
+_REQUESTS_PER_STRANGER = 20
+_WISHES = {
+    "card": "Whose card pays: an id (ic_…) or the last four digits of one of the demo's cards.",
+    "amount": 'How much, as money: "45.00".',
+    "currency": "The card's currency, such as usd.",
+    "merchant": "Where: (part of) the name of one of the sample shops, or any other name.",
+    "category": "What kind of shop: Stripe's category name or an MCC, such as 5812.",
+    "country": "Where the shop is, such as FR.",
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Sends purchases to a running server as Stripe would: signed authorization requests, over "
+        "HTTP. Without options one purchase, and its answer in words; with --count many different "
+        "ones and a table of the answers; with options that describe a purchase exactly that one."
+    )
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        parser.add_argument("--url", default="http://127.0.0.1:4242/webhook", help="The webhook.")
+        parser.add_argument("--count", type=int, default=1, help="How many requests to send.")
+        parser.add_argument("--rate", type=float, help="At most so many a second.")
+        parser.add_argument(
+            "--seed",
+            help="The same seed sends the same requests with the same ids, so a database that "
+            "knows them gives its recorded answers. Random unless given.",
+        )
+        for name, told in _WISHES.items():
+            parser.add_argument(f"--{name}", help=told)
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        console = console_of(self.stdout)
+        if not settings.STRIPE_WEBHOOK_SECRETS:
+            raise CommandError(
+                "STRIPE_WEBHOOK_SECRET is not set, so nothing can be signed. `make run` writes a "
+                ".env that has one; set it to the same as the server's."
+            )
+        try:
+            self._simulate(console, options)
+        except (UnansweredError, UnclearError) as problem:
+            raise CommandError(str(problem)) from None
+
+    def _simulate(self, console: Console, options: dict[str, Any]) -> None:
+        count, rate = options["count"], options["rate"]
+        if count < 1 or (rate is not None and rate <= 0):
+            raise CommandError("--count and --rate must be above 0.")
+        seed = options["seed"] or secrets.token_hex(8)
+        wish = Wish(**{name: options[name] for name in _WISHES})
+        if wish.is_open and count > 1:
+            street = Street(seed, anybody(seed, count // _REQUESTS_PER_STRANGER))
+        else:
+            street = Street(seed, _exactly(wish), repeats=False)
+        with closing(Door(options["url"], settings.STRIPE_WEBHOOK_SECRETS[0])) as door:
+            if count == 1:
+                _send_one(console, door, street)
+            else:
+                _send_many(console, door, street, count, rate)
+
+
+def _exactly(wish: Wish) -> Maker:
+    wanted = order(wish)
+    return lambda chance, at: (wanted.member, wanted.purchase(chance, at))
+
+
+def _send_one(console: Console, door: Door, street: Street) -> None:
+    question = street.question(0, int(time()))
+    print_question(console, question)
+    answer = door.ask(question.body)
+    # Another program than ours may answer without telling its decision's id.
+    page = reverse("admin:authorizations_decision_change", args=[answer.decision or "unknown"])
+    print_answer(console, question, answer, door.base + page)
+
+
+def _send_many(
+    console: Console, door: Door, street: Street, count: int, rate: float | None
+) -> None:
+    tally = Tally()
+    started = monotonic()
+    try:
+        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+            for place in progress.track(range(count), description="Sending"):
+                if rate:
+                    sleep(max(0.0, started + place / rate - monotonic()))
+                question = street.question(place, int(time()))
+                answer = door.ask(question.body)
+                street.hear(question, answer)
+                tally.add(question, answer)
+    except KeyboardInterrupt:
+        console.print("Stopped.")
+    finally:
+        tally.print(console)

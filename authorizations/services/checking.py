@@ -1,0 +1,52 @@
+"""What the checks of the record share: whole tables in small pieces, and what was found wrong."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from django.db import connection
+from django.db.models import Model, QuerySet
+
+Row = TypeVar("Row", bound=Model)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Something kept that is not what it should be; `where` names the row."""
+
+    where: str
+    what: str
+    kept: object
+    found: object
+
+    def __str__(self) -> str:
+        return f"{self.where}: {self.what} is kept as {self.kept}, but should be {self.found}"
+
+
+def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:
+    """All rows in the order of their keys; what is written meanwhile may or may not be among them.
+
+    Each piece is a short transaction of its own. Never one long query: the snapshot it holds
+    keeps vacuum from cleaning up, and cards that pay often become slow.
+    """
+    last: Any = None
+    while True:
+        rest = rows if last is None else rows.filter(pk__gt=last)
+        piece = list(rest.order_by("pk")[:size])
+        yield from piece
+        if len(piece) < size:
+            return
+        last = piece[-1].pk
+
+
+def estimated_count(*models: type[Model]) -> int | None:
+    """About how many rows these tables have: counting would read them. None: nobody knows yet."""
+    tables = [model._meta.db_table for model in models]  # noqa: SLF001 - Django documents it
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT min(reltuples), sum(reltuples)::bigint FROM pg_class "
+            "WHERE oid = ANY (%s::regclass[])",
+            [tables],
+        )
+        least, total = cursor.fetchone()
+    return int(total) if least >= 0 else None

@@ -1,0 +1,48 @@
+"""Freezing: from the next request on the card is declined, whatever its policies say.
+
+It belongs to the single card: a card that replaces a frozen one is not frozen.
+"""
+
+from collections.abc import Iterable, Sequence
+from itertools import islice
+
+from django.contrib.admin.models import CHANGE, LogEntry
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from authorizations.models import Card
+from authorizations.services import locks
+
+CHUNK = 100
+"""So many cards are locked at once: decisions on them wait until all of them are written."""
+
+
+def freeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:
+    """Freeze the cards that are not frozen yet; how many those were."""
+    return _set(card_ids, by=by, frozen=True, reason=reason)
+
+
+def unfreeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:
+    """Unfreeze the cards that are frozen; how many those were."""
+    return _set(card_ids, by=by, frozen=False, reason=reason)
+
+
+def _set(card_ids: Iterable[str], *, by: User, frozen: bool, reason: str) -> int:
+    remaining = iter(card_ids)
+    changed = 0
+    while chunk := list(islice(remaining, CHUNK)):
+        changed += _set_chunk(chunk, by=by, frozen=frozen, reason=reason)
+    return changed
+
+
+@transaction.atomic
+def _set_chunk(card_ids: Sequence[str], *, by: User, frozen: bool, reason: str) -> int:
+    """What is as wanted already stays as it is, with its reason: so a second click does nothing."""
+    locks.hold(cards=card_ids)
+    cards = Card.objects.filter(pk__in=card_ids, frozen=not frozen)
+    concerned = list(cards)
+    cards.update(frozen=frozen, frozen_reason=reason if frozen else "")
+    if concerned:
+        verb = "Froze" if frozen else "Unfroze"
+        LogEntry.objects.log_actions(by.pk, concerned, CHANGE, f"{verb} the card: {reason}")
+    return len(concerned)

@@ -1,0 +1,198 @@
+"""Deciding again, from what a decision's row holds and nothing else: it must come out the same."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Exists, OuterRef, QuerySet
+
+from authorizations.models import Authorization, PolicyVersion, WebhookRequest
+from authorizations.models import Decision as DecisionRow
+from authorizations.rules.decide import decide
+from authorizations.rules.values import (
+    AppliedControls,
+    AuthorizationRequest,
+    Check,
+    Decision,
+    DeclineReason,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.services import codec
+from authorizations.services.checking import Difference, by_key
+from authorizations.services.known import scope_of
+from authorizations.services.versions import controls_of
+from authorizations.wire import answer, events
+
+_WITHOUT_RULES = {
+    DeclineReason.WRONG_MODE,
+    DeclineReason.CONFLICTING_EVENT,
+    DeclineReason.INTERNAL_ERROR,
+}
+"""Declines that no policy was asked for."""
+
+
+class _Unreadable(Exception):  # noqa: N818 - the row's state, not the program's
+    """A part of the row that a decision needs is gone or damaged."""
+
+    def __init__(self, what: str, kept: object, found: object = "readable") -> None:
+        super().__init__(what)
+        self.what = what
+        self.kept = kept
+        self.found = found
+
+
+class _PolicyRow(msgspec.Struct, frozen=True):
+    """A policy as the decision's row names it."""
+
+    version: int
+    number: int
+    scope: str
+    measured: str
+
+
+def redecide(decision_id: str) -> list[Difference]:
+    """What comes out differently when the decision is made again: nothing, as it should be.
+
+    Raises Decision.DoesNotExist.
+    """
+    return _differences(_rows().get(pk=decision_id))
+
+
+def redecide_all() -> Iterator[list[Difference]]:
+    """The same for every decision there is."""
+    return map(_differences, by_key(_rows()))
+
+
+def _rows() -> QuerySet[Any, Any]:
+    """Decisions, and whether what they refer to is there: the database doesn't see to that."""
+    return DecisionRow.objects.annotate(
+        has_webhook_request=Exists(
+            WebhookRequest.objects.filter(pk=OuterRef("webhook_request_id"))
+        ),
+        has_authorization=Exists(Authorization.objects.filter(pk=OuterRef("authorization_id"))),
+    )
+
+
+def _differences(row: Any) -> list[Difference]:
+    found = []
+    if not row.has_webhook_request:
+        found.append(Difference(row.pk, "webhook request", row.webhook_request_id, "there"))
+    if row.approved and not row.has_authorization:
+        found.append(Difference(row.pk, "authorization", row.authorization_id, "there"))
+    return [*found, *_decided_otherwise(row)]
+
+
+def _decided_otherwise(row: DecisionRow) -> list[Difference]:
+    try:
+        again, columns = _again(row)
+    except _Unreadable as damage:
+        return [Difference(row.pk, damage.what, damage.kept, damage.found)]
+    found = {
+        "approved": again.approved,
+        "approved_amount": again.amount,
+        "is_partial": again.is_partial,
+        "reason": again.reason or "",
+        "answer": _answer(again, row.pk),
+        **columns,
+    }
+    changed = [
+        Difference(row.pk, name, getattr(row, name), value)
+        for name, value in found.items()
+        if getattr(row, name) != value
+    ]
+    return [*changed, *_trace_differences(row, again.trace)]
+
+
+def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
+    """The decision made again, and the columns that repeat a part of the request."""
+    if row.request is None:
+        return _unread(row), {}
+    request = _value(AuthorizationRequest, row.request, "request")
+    columns = {
+        "authorization_id": request.authorization_id,
+        "card_id": request.card.id,
+        "amount": request.amount,
+        "currency": request.currency,
+    }
+    if row.reason in _WITHOUT_RULES:
+        return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
+    standing = _value(Standing, row.standing, "standing")
+    usage = dict(_value(list[tuple[Window, Usage]], row.usage, "usage"))
+    applied = _applied(row)
+    try:
+        return decide(request, standing, applied, usage), columns
+    except KeyError as missing:
+        raise _Unreadable("usage", "none", missing) from None
+
+
+def _unread(row: DecisionRow) -> Decision:
+    """A request that could not be read then can't be read now either."""
+    try:
+        events.authorization_request(events.read(bytes(row.webhook_request.body)))
+    except events.MalformedRequest as malformed:
+        if row.problem != malformed.problem[:500]:
+            raise _Unreadable("problem", row.problem, malformed.problem) from None
+        return Decision(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
+    except (events.NotAnEvent, ObjectDoesNotExist) as problem:
+        raise _Unreadable("webhook request", row.webhook_request_id, problem) from None
+    raise _Unreadable("problem", row.problem, "none: the request can be read")
+
+
+def _applied(row: DecisionRow) -> tuple[AppliedControls, ...]:
+    """The policies in force then, from their versions."""
+    policies: list[_PolicyRow] = _value(list[_PolicyRow], row.policies, "policies")
+    versions = controls_of(policy.version for policy in policies)
+    for policy in policies:
+        found, _ = versions.get(policy.version, (None, None))
+        if found != policy.number:
+            what = f"number of policy version {policy.version}"
+            raise _Unreadable(what, policy.number, found)
+    return tuple(
+        AppliedControls(
+            scope_of(policy.scope),
+            scope_of(policy.measured),
+            policy.version,
+            *versions[policy.version],
+        )
+        for policy in policies
+    )
+
+
+def _value(kind: Any, data: Any, what: str) -> Any:
+    try:
+        return codec.value(kind, data)
+    except msgspec.ValidationError as problem:
+        raise _Unreadable(what, problem) from None
+
+
+def _answer(again: Decision, decision_id: str) -> str:
+    amount = again.amount if again.is_partial else None
+    return answer.render(
+        approved=again.approved, amount=amount, decision=decision_id, reason=again.reason
+    ).decode()
+
+
+def _trace_differences(row: DecisionRow, again: tuple[Check, ...]) -> Iterator[Difference]:
+    recorded, found = row.trace, json.loads(codec.to_json(codec.plain_trace(again)))
+    for place, (before, after) in enumerate(zip(recorded, found, strict=False)):
+        if before != after:
+            yield Difference(row.pk, f"trace[{place}]", before, after)
+    if len(recorded) != len(found):
+        yield Difference(row.pk, "length of the trace", len(recorded), len(found))
+
+
+def versions() -> Iterator[list[Difference]]:
+    """For each policy version, whether its content is what its SHA-256 was taken of."""
+    return map(_version_differences, by_key(PolicyVersion.objects.all()))
+
+
+def _version_differences(version: PolicyVersion) -> list[Difference]:
+    digest = hashlib.sha256(version.content.encode()).hexdigest()
+    if digest == version.sha256:
+        return []
+    return [Difference(f"policy version {version.pk}", "SHA-256", version.sha256, digest)]

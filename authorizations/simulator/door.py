@@ -1,0 +1,126 @@
+"""Stripe's side of the wire: events signed and sent over one connection, answers read."""
+
+import json
+from dataclasses import dataclass
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
+from time import perf_counter, time
+from typing import Any
+from urllib.parse import urlsplit
+
+from authorizations.wire.signature import SignatureCause, sign
+
+_TIMEOUT_SECONDS = 10
+_CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
+
+
+class UnansweredError(Exception):
+    """No answer that Stripe could use; the text says what to do about it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the server said; `amount` is told for partial approvals only."""
+
+    body: bytes
+    approved: bool
+    amount: int | None
+    reason: str
+    decision: str
+    elapsed_ms: float
+
+    @classmethod
+    def of(cls, body: bytes, elapsed_ms: float = 0.0) -> "Answer":
+        """Read the body of an answer. Raises ValueError where it says neither yes nor no."""
+        data = _object(body)
+        if not isinstance(data.get("approved"), bool):
+            raise ValueError("This is no answer to an authorization request.")
+        told = data.get("metadata") or {}
+        amount, reason, decision = data.get("amount"), told.get("reason"), told.get("decision")
+        return cls(body, data["approved"], amount, reason or "", decision or "", elapsed_ms)
+
+
+class Door:
+    """The webhook of a running server."""
+
+    def __init__(self, url: str, secret: str) -> None:
+        parts = urlsplit(url)
+        if parts.scheme not in _CONNECTIONS or not parts.hostname:
+            raise UnansweredError(
+                f"{url} is no address: write it like http://127.0.0.1:4242/webhook."
+            )
+        self.path = parts.path if parts.path.strip("/") else "/webhook"
+        self.base = f"{parts.scheme}://{parts.netloc}"
+        self._secret = secret
+        kind = _CONNECTIONS[parts.scheme]
+        self._connection = kind(parts.hostname, parts.port, timeout=_TIMEOUT_SECONDS)
+
+    def ask(self, body: bytes) -> Answer:
+        """Send an authorization request. Raises UnansweredError."""
+        started = perf_counter()
+        try:
+            status, text = self._send(body)
+        except (OSError, HTTPException) as problem:
+            raise UnansweredError(self._unreachable(problem)) from None
+        elapsed_ms = (perf_counter() - started) * 1000
+        try:
+            if status == 200:
+                return Answer.of(text, elapsed_ms)
+        except ValueError:
+            pass
+        raise UnansweredError(self._unusable(status, _object(text)))
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _send(self, body: bytes) -> tuple[int, bytes]:
+        is_reused = self._connection.sock is not None
+        try:
+            return self._send_once(body)
+        except (HTTPException, ConnectionError):
+            self._connection.close()
+            if not is_reused:
+                raise
+        # The server may close an idle connection at any time; an event may come twice.
+        return self._send_once(body)
+
+    def _send_once(self, body: bytes) -> tuple[int, bytes]:
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": sign(body, self._secret, int(time())),
+            "User-Agent": "simulate (stands in for Stripe)",
+        }
+        self._connection.request("POST", self.path, body, headers)
+        response = self._connection.getresponse()
+        return response.status, response.read()
+
+    def _unreachable(self, problem: Exception) -> str:
+        self._connection.close()
+        if isinstance(problem, TimeoutError):
+            return f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
+        return (
+            f"No server answers at {self.base} ({problem}). Start one in another window with "
+            "`make run` or `python manage.py runserver`, or name another with --url."
+        )
+
+    def _unusable(self, status: int, data: dict[str, Any]) -> str:
+        error = data.get("error")
+        error = error if isinstance(error, dict) else {}
+        if error.get("code") == SignatureCause.MISMATCH:
+            return (
+                "The server does not know the secret this purchase was signed with. Give both the "
+                "same STRIPE_WEBHOOK_SECRET: the .env beside manage.py, or the server's own."
+            )
+        if error.get("message"):
+            return f"The server refused the event ({status}): {error['message']}"
+        return (
+            f"{self.base}{self.path} answered {status}, and not as a webhook of this program "
+            "does. Name the right one with --url."
+        )
+
+
+def _object(text: bytes) -> dict[str, Any]:
+    try:
+        data = json.loads(text)
+    except ValueError:
+        data = None
+    return data if isinstance(data, dict) else {}

@@ -1,0 +1,117 @@
+"""Answers on the terminal: one in words, many in a table."""
+
+from array import array
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from authorizations.rules.countries import known_countries
+from authorizations.rules.money import format_money
+from authorizations.rules.reasons import TEXTS
+from authorizations.rules.values import DeclineReason
+from authorizations.rules.words import category_words, code_words
+from authorizations.simulator.door import Answer
+from authorizations.simulator.street import Kind, Question
+
+APPROVED, IN_PART = "Approved", "Approved in part"
+
+
+def print_question(console: Console, question: Question) -> None:
+    """What Stripe asks, in a sentence."""
+    purchase, member = question.purchase, question.member
+    shop = purchase.merchant
+    amount = format_money(purchase.amount, purchase.currency)
+    place = known_countries().get(shop.country, shop.country)
+    console.print(
+        f"\n{member.name}'s card •••• {member.last4} ({escape(member.card_id)}) asks to pay "
+        f"[bold]{amount}[/bold] at [bold]{escape(shop.name)}[/bold]\n"
+        f"{category_words(shop.category)} (MCC {shop.mcc}), {shop.city}, {place}; "
+        f"{code_words(purchase.method)}\n",
+    )
+
+
+def print_answer(console: Console, question: Question, answer: Answer, page: str) -> None:
+    """What the server said, and the page that says why."""
+    purchase = question.purchase
+    amount = purchase.amount if answer.amount is None else answer.amount
+    if answer.approved:
+        told = format_money(amount, purchase.currency)
+        console.print(f"[bold green]{_outcome(answer)}: {told}[/bold green]")
+    else:
+        console.print(f"[bold red]Declined: {_outcome(answer)}[/bold red]")
+        console.print(_sentence(answer.reason))
+    console.print(
+        f"Answered in {answer.elapsed_ms:.0f} ms. Every rule and figure behind it:\n{page}\n",
+    )
+
+
+def _outcome(answer: Answer) -> str:
+    """Approved, or the reason's label; the reason itself where this program doesn't know it."""
+    if answer.approved:
+        return APPROVED if answer.amount is None else IN_PART
+    if answer.reason in list(DeclineReason):
+        return TEXTS[DeclineReason(answer.reason)].label
+    return answer.reason or "no reason given"
+
+
+def _sentence(reason: str) -> str:
+    return TEXTS[DeclineReason(reason)].staff if reason in list(DeclineReason) else ""
+
+
+@dataclass
+class Tally:
+    """Many answers, counted."""
+
+    outcomes: Counter[tuple[bool, str]] = field(default_factory=Counter)
+    kinds: Counter[Kind] = field(default_factory=Counter)
+    elapsed_ms: "array[float]" = field(default_factory=lambda: array("d"))
+    differing: list[str] = field(default_factory=list)
+
+    def add(self, question: Question, answer: Answer) -> None:
+        self.kinds[question.kind] += 1
+        self.elapsed_ms.append(answer.elapsed_ms)
+        if question.kind is Kind.REPEAT:
+            if answer.body != question.answered:
+                self.differing.append(answer.decision)
+            return
+        self.outcomes[answer.approved, _outcome(answer)] += 1
+
+    def print(self, console: Console) -> None:
+        if not self.elapsed_ms:
+            return
+        console.print(self._table())
+        console.print(", ".join(_counted(kind, count) for kind, count in self.kinds.items()) + ".")
+        if self.differing:
+            console.print(
+                f"[red]Answered differently the second time: {', '.join(self.differing)}.[/red]"
+            )
+        quickest = sorted(self.elapsed_ms)
+        console.print(
+            f"Half of the answers within {_share(quickest, 0.5):.1f} ms, "
+            f"99 % within {_share(quickest, 0.99):.1f} ms, the slowest {quickest[-1]:.1f} ms."
+        )
+
+    def _table(self) -> Table:
+        table = Table()
+        table.add_column("Answer")
+        table.add_column("Requests", justify="right")
+        table.add_column("Share", justify="right")
+        every = self.outcomes.total()
+        order = sorted(self.outcomes.items(), key=lambda item: (not item[0][0], -item[1]))
+        for (approved, outcome), count in order:
+            style = "green" if approved else "red"
+            answer = outcome if approved else f"Declined: {outcome}"
+            table.add_row(answer, f"{count:,}", f"{count / every:.0%}", style=style)
+        return table
+
+
+def _counted(kind: Kind, count: int) -> str:
+    return f"{count:,} {kind}{'' if count == 1 else 's'}"
+
+
+def _share(ordered: list[float], share: float) -> float:
+    """The time within which this share was answered."""
+    return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

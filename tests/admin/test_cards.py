@@ -1,0 +1,223 @@
+"""Cards, cardholders and groups in the admin."""
+
+from typing import Any
+
+import pytest
+from django.contrib.admin.models import LogEntry
+from django.contrib.auth.models import User
+from django.test import Client
+
+from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.services.freeze import freeze
+from tests.admin import pages
+from tests.admin.pages import as_shown, errors, messages
+from tests.desk import Shopper, in_force
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def card() -> Card:
+    in_force("Baseline")
+    Shopper(card={"last4": "4242"}).asks(100)
+    return Card.objects.get()
+
+
+def freeze_url(card: Card, word: str = "freeze") -> str:
+    return pages.change_url(card).replace("change", word)
+
+
+class TestFreezing:
+    def test_a_frozen_card_is_declined_from_the_next_purchase_on(
+        self, operator: Client, card: Card
+    ) -> None:
+        response = operator.post(freeze_url(card), {"reason": "Lost"}, follow=True)
+        assert messages(response) == ["•••• 4242 (ic_1) frozen, from the next purchase on."]
+        assert Shopper().reason(100) == "card_frozen"
+        assert "Frozen: Lost" in response.content.decode()
+        operator.post(freeze_url(card, "unfreeze"), {"reason": "Found"})
+        assert Shopper().reason(100) == "approved"
+
+    def test_who_and_why_is_in_the_history_of_the_card(self, operator: Client, card: Card) -> None:
+        operator.post(freeze_url(card), {"reason": "Lost"})
+        entry = LogEntry.objects.get()
+        told = (entry.user.get_username(), entry.object_id, entry.get_change_message())
+        assert told == ("operations", "ic_1", "Froze the card: Lost")
+
+    def test_a_second_click_changes_nothing(self, operator: Client, card: Card) -> None:
+        operator.post(freeze_url(card), {"reason": "Lost"})
+        response = operator.post(freeze_url(card), {"reason": "Lost again"}, follow=True)
+        assert messages(response)[-1] == "Nothing to do: •••• 4242 (ic_1) already frozen."
+        card.refresh_from_db()
+        assert card.frozen_reason == "Lost"
+        assert LogEntry.objects.count() == 1
+
+    def test_it_asks_for_a_reason_and_only_a_post_freezes(
+        self, operator: Client, card: Card
+    ) -> None:
+        operator.get(freeze_url(card), {"reason": "Lost"})
+        response = operator.post(freeze_url(card), {"reason": " "})
+        assert "Give a reason: others will ask why." in response.content.decode()
+        card.refresh_from_db()
+        assert not card.frozen
+
+    def test_a_request_from_another_site_freezes_nothing(self, staff: Any, card: Card) -> None:
+        client = Client(enforce_csrf_checks=True)
+        client.force_login(staff("Operations"))
+        assert client.post(freeze_url(card), {"reason": "Lost"}).status_code == 403
+
+    @pytest.mark.usefixtures("card")
+    def test_several_cards_are_frozen_from_the_list(self, operator: Client) -> None:
+        Shopper(card_id="ic_2").asks(100)
+        chosen = {"action": "freeze_selected", "_selected_action": ["ic_1", "ic_2"]}
+        page = operator.post(pages.list_url(Card), chosen)
+        assert page.context["title"] == "Freeze 2 cards"
+        response = operator.post(pages.list_url(Card), chosen | {"reason": "Breach"}, follow=True)
+        assert messages(response) == ["2 of 2 cards frozen, from the next purchase on."]
+        assert Card.objects.filter(frozen=True, frozen_reason="Breach").count() == 2
+
+    def test_more_cards_than_are_locked_at_once_are_all_frozen(self, staff: Any) -> None:
+        cards = [Card(pk=f"ic_{number}", root_id=f"ic_{number}") for number in range(250)]
+        Card.objects.bulk_create(cards)
+        assert freeze([card.pk for card in cards], by=staff("Operations"), reason="All") == 250
+        assert LogEntry.objects.count() == 250
+
+    def test_a_replacement_is_not_frozen_with_the_card_it_replaces(
+        self, operator: Client, card: Card
+    ) -> None:
+        replacement = Shopper(card_id="ic_2", card={"replacement_for": "ic_1"})
+        replacement.asks(100)
+        operator.post(freeze_url(card), {"reason": "Lost"})
+        assert replacement.reason(100) == "approved"
+
+
+class TestByHand:
+    def test_a_card_can_be_set_up_before_its_first_purchase(self, operator: Client) -> None:
+        Cardholder.objects.create(pk="ich_1", name="Ada Lovelace")
+        given = {"id": "ic_1", "cardholder": "ich_1", "last4": "4242", "status": "active"}
+        operator.post(pages.add_url(Card), given)
+        card = Card.objects.get()
+        assert (card.root_id, str(card.cardholder)) == ("ic_1", "Ada Lovelace")
+        in_force(to={"card": card})
+        assert Shopper().reason(100) == "approved"
+
+    @pytest.mark.usefixtures("card")
+    @pytest.mark.parametrize(
+        ("given", "field", "sentence"),
+        [
+            ({"id": "4242"}, "id", "A card id starts with ic_: copy it whole"),
+            ({"id": "ic_1"}, "id", "This card is here already: find it in the list."),
+            ({"id": "ic_2", "last4": "42"}, "last4", "Give the last four digits"),
+        ],
+    )
+    def test_a_slip_is_refused_with_a_sentence(
+        self, operator: Client, given: dict[str, str], field: str, sentence: str
+    ) -> None:
+        found = errors(operator.post(pages.add_url(Card), {"status": "active"} | given))
+        assert list(found) == [field]
+        assert sentence in found[field][0]
+
+    def test_a_cardholder_id_is_checked_too(self, operator: Client) -> None:
+        found = errors(operator.post(pages.add_url(Cardholder), {"id": "ic_1", "name": "Ada"}))
+        assert "A cardholder id starts with ich_" in found["id"][0]
+
+    def test_a_name_can_be_corrected_until_stripe_tells_one(self, operator: Client) -> None:
+        holder = Cardholder.objects.create(pk="ich_1", name="Ada")
+        url = pages.change_url(holder)
+        operator.post(url, as_shown(operator, url) | {"name": "Ada Lovelace"})
+        holder.refresh_from_db()
+        assert holder.name == "Ada Lovelace"
+        Cardholder.objects.update(details_at=1)
+        operator.post(url, as_shown(operator, url) | {"name": "Somebody"})
+        holder.refresh_from_db()
+        assert holder.name == "Ada Lovelace"
+
+    def test_what_stripe_told_of_a_card_cannot_be_edited(
+        self, operator: Client, card: Card
+    ) -> None:
+        url = pages.change_url(card)
+        assert set(as_shown(operator, url)) == set()
+        operator.post(url, {"last4": "0000", "status": "canceled", "frozen": "on"})
+        card.refresh_from_db()
+        assert (card.last4, card.status, card.frozen) == ("4242", "active", False)
+
+
+class TestCardPage:
+    def test_it_shows_the_policies_of_every_scope(self, operator: Client, card: Card) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        Card.objects.update(group=group)
+        in_force("Of the card", to={"card": card})
+        in_force("Of the person", to={"cardholder_id": "ich_1"})
+        in_force("Of the group", to={"group": group})
+        in_force("Of nobody here", to={"cardholder": Cardholder.objects.create(pk="ich_9")})
+        page = operator.get(pages.change_url(card)).content.decode()
+        for name in ("Baseline", "Of the card", "Of the person", "Of the group"):
+            assert name in page
+        assert "Of nobody here" not in page
+
+    def test_the_group_can_be_chosen_there(self, operator: Client, card: Card) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        operator.post(pages.change_url(card), {"group": group.pk})
+        card.refresh_from_db()
+        assert card.group == group
+
+    @pytest.mark.usefixtures("card")
+    def test_a_replacement_shows_whose_limits_it_has(self, operator: Client) -> None:
+        Shopper(card_id="ic_2", card={"replacement_for": "ic_1"}).asks(100)
+        replacement = Card.objects.get(pk="ic_2")
+        page = operator.get(pages.change_url(replacement)).content.decode()
+        assert "limits, group and policies are those of" in page
+        assert "Baseline" in page
+
+
+class TestGroups:
+    def save(self, client: Client, group: CardGroup | None, **fields: Any) -> Any:
+        url = pages.change_url(group) if group else pages.add_url(CardGroup)
+        return client.post(url, as_shown(client, url) | fields, follow=True)
+
+    def test_cards_are_chosen_on_the_page_of_the_group(self, operator: Client, card: Card) -> None:
+        self.save(operator, None, name="Field team", cards=["ic_1"])
+        group = CardGroup.objects.get()
+        assert list(group.cards.all()) == [card]
+        self.save(operator, group, cards=[])
+        assert not group.cards.exists()
+
+    def test_a_card_moves_out_of_the_group_it_was_in(self, operator: Client, card: Card) -> None:
+        Card.objects.update(group=CardGroup.objects.create(name="Old team"))
+        response = self.save(operator, None, name="New team", cards=["ic_1"])
+        assert "Cards moved here from: Old team." in messages(response)
+        card.refresh_from_db()
+        assert str(card.group) == "New team"
+
+    @pytest.mark.usefixtures("card")
+    def test_a_replacement_stands_for_its_chain(self, operator: Client) -> None:
+        Shopper(card_id="ic_2", card={"replacement_for": "ic_1"}).asks(100)
+        response = self.save(operator, None, name="Field team", cards=["ic_2"])
+        assert [found.pk for found in CardGroup.objects.get().cards.all()] == ["ic_1"]
+        assert any("the first card of its chain was taken" in text for text in messages(response))
+
+    def test_a_name_that_is_taken_is_refused(self, operator: Client) -> None:
+        CardGroup.objects.create(name="Field team")
+        found = errors(self.save(operator, None, name="Field team"))
+        assert found == {"name": ["Another group has this name: choose a different one."]}
+
+
+def test_lists_cost_the_same_for_one_row_and_for_many(
+    operator: Client, card: Card, django_assert_max_num_queries: Any
+) -> None:
+    group = CardGroup.objects.create(name="Team")
+    for number in range(15):
+        holder = Cardholder.objects.create(pk=f"ich_x{number}", name=f"Ada {number}")
+        Card.objects.create(pk=f"ic_x{number}", cardholder=holder, group=group)
+    for model in (Card, Cardholder, CardGroup):
+        with django_assert_max_num_queries(9):
+            operator.get(pages.list_url(model))
+
+
+def test_no_card_cardholder_or_group_is_deleted_by_anybody(login: Any, card: Card) -> None:
+    client = login("superuser")
+    group = CardGroup.objects.create(name="Team")
+    for row in (card, Cardholder.objects.get(), group):
+        url = pages.change_url(row).replace("change", "delete")
+        assert client.post(url, {"post": "yes"}).status_code == 403
+    assert User.objects.count() == 1

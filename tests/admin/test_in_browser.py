@@ -1,0 +1,162 @@
+"""A day at the desk, in a real browser."""
+
+import re
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+from django.contrib.auth.models import User
+from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from authorizations.models import Card, Decision, Policy
+from tests.admin import pages
+from tests.admin.conftest import Login
+from tests.desk import Shopper, in_force
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# As root, without a graphics card, and without calling home.
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
+FIRST_LIMIT = "spending_limits-0"
+
+Visit = Callable[[str, str], Page]
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
+    """One for all tests: it keeps scripts and styles."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread; Django would refuse to use its database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(15_000)
+        yield context
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext, live_server: LiveServer) -> Iterator[Page]:
+    """A new page of somebody not logged in; its scripts must run without errors."""
+    browser.clear_cookies()
+    page = browser.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    page.close()
+    assert not problems
+
+
+@pytest.fixture
+def visit(page: Page, login: Login, live_server: LiveServer) -> Visit:
+    """Somebody with the role, logged in already, opens a page."""
+
+    def go(role: str, url: str) -> Page:
+        session = login(role).cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+        page.goto(f"{live_server.url}{url}")
+        return page
+
+    return go
+
+
+@pytest.fixture
+def policy(transactional_db: None) -> Policy:
+    return in_force("Travel", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def test_an_operator_logs_in_raises_a_monthly_limit_and_the_next_purchase_obeys(
+    page: Page, live_server: LiveServer, staff: Callable[[str], User], policy: Policy
+) -> None:
+    assert Shopper().reason(60_000) == "amount_limit_exceeded"
+    staff("Operations")
+    page.goto(f"{live_server.url}{pages.change_url(policy)}")
+    page.fill("[name=username]", "operations")
+    page.fill("[name=password]", "pass-word-1")
+    page.click("[type=submit]")
+    amount = page.locator(f"[name={FIRST_LIMIT}-amount]")
+    expect(amount).to_have_value("€500.00")
+    amount.fill("1,250")
+    page.fill("[name=reason]", "Trade fair")
+    save(page)
+    expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
+    assert Shopper().reason(60_000) == "approved"
+
+
+def test_a_wrong_amount_is_refused_with_a_sentence_beside_what_was_typed(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.fill(f"[name={FIRST_LIMIT}-amount]", "12.345")
+    save(page)
+    sentence = "Euro amounts have at most two decimals, such as €123.45."
+    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.locator(f"[name={FIRST_LIMIT}-amount]")).to_have_value("12.345")
+
+
+def test_a_limit_is_added_with_categories_by_name_and_by_range(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.get_by_text("Add another Limit").click()
+    page.fill("[name=spending_limits-1-count]", "3")
+    length = page.locator("[name=spending_limits-1-rolling_length]")
+    expect(length).to_be_hidden()
+    page.select_option("[name=spending_limits-1-interval]", "rolling")
+    expect(length).to_be_visible()
+    length.fill("90")
+    page.select_option("[name=spending_limits-1-rolling_unit]", "minutes")
+    categories = page.locator("[name=spending_limits-1-categories] + .select2 input")
+    for typed in ("fast food", "3000-3299"):
+        categories.press_sequentially(typed)
+        categories.press("Enter")
+    save(page)
+    expect(page.get_by_text("Version 2 is in force")).to_be_visible()
+    limit = policy.spending_limits.get(count=3)
+    assert (limit.rolling_length, limit.rolling_unit) == (90, "minutes")
+    assert set(limit.categories) == {"fast_food_restaurants", "3000-3299"}
+
+
+def test_a_policy_is_assigned_to_a_card_found_by_its_last_four_digits(
+    visit: Visit, policy: Policy
+) -> None:
+    Shopper(card={"last4": "4242"}).asks(100)
+    page = visit("Operations", pages.change_url(policy))
+    page.get_by_text("Add another Assignment").click()
+    page.locator("[name=assignments-1-card] + .select2").click()
+    page.locator(".select2-search__field").last.fill("4242")
+    page.get_by_role("option", name="4242").click()
+    save(page)
+    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    assert policy.assignments.filter(card="ic_1").exists()
+
+
+def test_a_lost_card_is_frozen_with_a_reason(visit: Visit, policy: Policy) -> None:
+    Shopper(card={"last4": "4242"}).asks(100)
+    page = visit("Operations", pages.change_url(Card.objects.get()))
+    page.get_by_role("link", name="Freeze").click()
+    page.fill("[name=reason]", "Lost on the train")
+    page.get_by_role("button", name="Freeze").click()
+    expect(page.get_by_text("frozen, from the next purchase on.")).to_be_visible()
+    expect(page.get_by_text("Frozen: Lost on the train")).to_be_visible()
+    assert Shopper().reason(100) == "card_frozen"
+
+
+def test_an_auditor_finds_out_why_a_purchase_was_declined(visit: Visit, policy: Policy) -> None:
+    Shopper(card={"last4": "4242"}).asks(60_000)
+    page = visit("Auditors", pages.list_url(Decision))
+    expect(page.get_by_text("Amount limit exceeded").first).to_be_visible()
+    page.locator("#result_list tbody a").first.click()
+    expect(page).to_have_url(re.compile("/decision/.+/change/"))
+    figures = "Monthly limit of €500.00: €0.00 used + €600.00 = €600.00, €100.00 over."
+    expect(page.get_by_text(figures).first).to_be_visible()
+    expect(page.get_by_role("button", name="Save")).to_have_count(0)

@@ -1,0 +1,226 @@
+"""Policies in the admin: saving puts them in force, what can't work is refused with a sentence."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from authorizations.models import Card, Cardholder, Policy, PolicyVersion
+from tests.admin import pages
+from tests.admin.pages import Sent, added, as_shown, errors, messages
+from tests.desk import Shopper, in_force
+
+pytestmark = pytest.mark.django_db
+
+LIMITS, HOURS, ASSIGNMENTS = "spending_limits", "schedule", "assignments"
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return in_force("Travel", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+
+
+def save(client: Client, policy: Policy, **changed: Any) -> Any:
+    url = pages.change_url(policy)
+    return client.post(url, as_shown(client, url) | changed, follow=True)
+
+
+def save_new(client: Client, sent: Sent) -> Any:
+    return client.post(pages.add_url(Policy), sent, follow=True)
+
+
+def new(client: Client, **fields: Any) -> Sent:
+    return as_shown(client, pages.add_url(Policy)) | {"name": "New", **fields}
+
+
+def test_an_amount_typed_as_money_is_in_force_with_the_next_purchase(
+    operator: Client, policy: Policy
+) -> None:
+    assert Shopper().reason(60_000) == "amount_limit_exceeded"
+    response = save(operator, policy, **{f"{LIMITS}-0-amount": "1,250.00", "reason": "Trade fair"})
+    assert "Version 2 is in force from the next purchase on." in messages(response)
+    assert Shopper().reason(60_000) == "approved"
+    version = PolicyVersion.objects.get(policy=policy, number=2)
+    assert (str(version.author), version.reason) == ("operations", "Trade fair")
+
+
+def test_saving_without_a_change_makes_no_version(operator: Client, policy: Policy) -> None:
+    response = save(operator, policy)
+    assert "Nothing changed in the rules: version 1 stays in force." in messages(response)
+    assert PolicyVersion.objects.filter(policy=policy).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("currency", "typed", "amount", "shown"),
+    [
+        ("eur", "1250", 125_000, "€1,250.00"),
+        ("eur", "€1,250.50", 125_050, "€1,250.50"),
+        ("jpy", "125,000", 125_000, "¥125,000"),
+        ("kwd", "1.250", 1_250, "KWD 1.250"),
+    ],
+)
+def test_money_is_right_in_the_decimals_of_its_currency(
+    operator: Client, currency: str, typed: str, amount: int, shown: str
+) -> None:
+    sent = added(new(operator, currency=currency), LIMITS, amount=typed, interval="daily")
+    save_new(operator, sent)
+    policy = Policy.objects.get(name="New")
+    assert policy.spending_limits.get().amount == amount
+    assert as_shown(operator, pages.change_url(policy))[f"{LIMITS}-0-amount"] == shown
+
+
+def test_a_limit_in_a_currency_of_its_own_is_read_in_that_currency(operator: Client) -> None:
+    sent = new(operator, currency="eur")
+    sent = added(sent, LIMITS, amount="1.250", currency="kwd", interval="daily")
+    save_new(operator, sent)
+    assert Policy.objects.get(name="New").spending_limits.get().amount == 1_250
+
+
+def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
+    operator: Client, policy: Policy
+) -> None:
+    typed = {f"{LIMITS}-0-amount": "12.345", "name": "Journeys", "blocked_merchants": ["Casino"]}
+    response = save(operator, policy, **typed)
+    sentence = "Euro amounts have at most two decimals, such as €123.45."
+    assert errors(response) == {f"{LIMITS}-0-amount": [sentence]}
+    page = response.content.decode()
+    assert all(text in page for text in ("12.345", "Journeys", "Casino", sentence))
+    assert policy.spending_limits.get().amount == 50_000
+
+
+@pytest.mark.parametrize(
+    ("changed", "field", "sentence"),
+    [
+        ({"name": ""}, "name", "Give the policy a name."),
+        (
+            {"allowed_categories": ["5812"], "blocked_categories": ["7995"]},
+            "blocked_categories",
+            "Give allowed or blocked categories, not both.",
+        ),
+        (
+            {"blocked_categories": ["casinoz"]},
+            "blocked_categories",
+            'There is no category "casinoz".',
+        ),
+        (
+            {"blocked_categories": ["3299-3000"]},
+            "blocked_categories",
+            "The range runs backwards: write 3000-3299.",
+        ),
+        ({"time_zone": "Europe/Pari"}, "time_zone", 'There is no time zone "Europe/Pari".'),
+        ({"currency": "eux"}, "currency", 'There is no currency "eux".'),
+        ({"usable_from": "tomorrow"}, "usable_from", 'Write a date such as "2026-12-31"'),
+        ({"max_network_risk_score": "100"}, "max_network_risk_score", "from 1 to 99"),
+        (
+            {"smallest_partial_amount": "5"},
+            "smallest_partial_amount",
+            "Only where a part may be approved: switch that on, or leave this empty.",
+        ),
+        (
+            {"smallest_partial_amount": "-5", "partial_approval": "on"},
+            "smallest_partial_amount",
+            "Amounts can't be negative",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(
+    operator: Client, policy: Policy, changed: Sent, field: str, sentence: str
+) -> None:
+    found = errors(save(operator, policy, **changed))
+    assert list(found) == [field]
+    assert len(found[field]) == 1
+    assert sentence in found[field][0]
+    assert PolicyVersion.objects.filter(policy=policy).count() == 1
+
+
+def test_a_removed_limit_is_gone_with_the_next_version(operator: Client, policy: Policy) -> None:
+    response = save(operator, policy, **{f"{LIMITS}-0-DELETE": "on"})
+    assert not policy.spending_limits.exists()
+    assert "This policy has no rule and no limit: it lets every purchase pass." in messages(
+        response
+    )
+
+
+def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
+    operator: Client,
+) -> None:
+    sent = new(
+        operator,
+        currency="eur",
+        blocked_categories=["betting_casino_gambling", "3000 - 3299"],
+        allowed_merchant_countries=["FR", "DE"],
+        allowed_merchants=["Quick Curry"],
+        required_verification=["cvc"],
+        partial_approval="on",
+        smallest_partial_amount="5",
+    )
+    sent = added(sent, LIMITS, count="5", interval="rolling", rolling_length="60")
+    sent = sent | {f"{LIMITS}-0-rolling_unit": "minutes", f"{LIMITS}-0-countries": ["FR"]}
+    sent = added(sent, HOURS, days=["tue", "mon"], start="8:00", end="20:00")
+    sent = added(sent, ASSIGNMENTS, program="on")
+    response = save_new(operator, sent)
+    assert "Version 1 is in force from the next purchase on." in messages(response)
+    policy = Policy.objects.get(name="New")
+    assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
+    assert policy.smallest_partial_amount == 500
+    assert policy.current_version
+    assert '"days":["mon","tue"],"from":"08:00"' in policy.current_version.content
+    assert '"hours":1' in policy.current_version.content
+
+
+def test_as_long_a_list_as_a_policy_may_have_can_be_saved(operator: Client, policy: Policy) -> None:
+    merchants = [f"Merchant {number}" for number in range(1000)]
+    save(operator, policy, blocked_merchants=merchants)
+    policy.refresh_from_db()
+    assert policy.blocked_merchants == sorted(merchants)
+
+
+def test_daily_above_monthly_is_saved_with_a_warning(operator: Client, policy: Policy) -> None:
+    url = pages.change_url(policy)
+    sent = added(as_shown(operator, url), LIMITS, amount="900", interval="daily")
+    response = operator.post(url, sent, follow=True)
+    assert any("so it never stops a purchase" in message for message in messages(response))
+
+
+def test_cards_left_without_a_limit_in_their_currency_are_listed(
+    operator: Client, policy: Policy
+) -> None:
+    Shopper(card={"last4": "4242", "currency": "usd"}).asks(100, currency="usd")
+    response = save(operator, policy)
+    [warning] = [text for text in messages(response) if "no amount limit in the currency" in text]
+    assert "4242 (ic_1) in USD" in warning
+
+
+def test_a_policy_is_never_deleted(login: Any, policy: Policy) -> None:
+    client = login("superuser")
+    url = pages.change_url(policy).replace("change", "delete")
+    assert client.post(url, {"post": "yes"}).status_code == 403
+
+
+def test_the_page_shows_what_is_in_force_and_its_versions(operator: Client, policy: Policy) -> None:
+    save(operator, policy, **{f"{LIMITS}-0-amount": "600", "reason": "Fair"})
+    page = operator.get(pages.change_url(policy)).content.decode()
+    assert "Up to €600.00 a month." in page
+    assert "Version 1" in page
+    assert "Version 2" in page
+    assert "Fair" in page
+
+
+def test_who_may_only_look_sees_sentences_and_money_but_no_field(
+    auditor: Client, policy: Policy
+) -> None:
+    page = auditor.get(pages.change_url(policy)).content.decode()
+    assert "Up to €500.00 a month." in page
+    assert "50000" not in page
+    assert 'name="name"' not in page
+
+
+def test_the_list_costs_the_same_for_one_policy_and_for_many(
+    operator: Client, policy: Policy, django_assert_max_num_queries: Any
+) -> None:
+    Cardholder.objects.create(pk="ich_9", name="Ada")
+    Card.objects.create(pk="ic_9", cardholder_id="ich_9")
+    for number in range(12):
+        in_force(f"P{number}", to={"card_id": "ic_9"})
+    with django_assert_max_num_queries(12):
+        operator.get(pages.list_url(Policy))

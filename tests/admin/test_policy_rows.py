@@ -1,0 +1,111 @@
+"""The rows of a policy's page, limits, hours and assignments: a slip is refused in its own row."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from authorizations.models import Assignment, CardGroup, Policy
+from tests.admin import pages
+from tests.admin.pages import Sent, added, as_shown, errors, messages
+from tests.desk import Shopper, in_force
+
+pytestmark = pytest.mark.django_db
+
+LIMITS, HOURS, ASSIGNMENTS = "spending_limits", "schedule", "assignments"
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return in_force("Travel", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "sentence"),
+    [
+        ({"interval": "daily"}, "amount", "Give the limit an amount or a count."),
+        ({"amount": "5"}, "interval", "Choose how long the limit lasts."),
+        ({"amount": "5", "count": "5", "interval": "daily"}, "amount", "not both"),
+        ({"amount": "-5", "interval": "daily"}, "amount", "Amounts can't be negative"),
+        (
+            {"count": "5", "interval": "per_authorization"},
+            "count",
+            "Each authorization is one purchase: choose another interval.",
+        ),
+        (
+            {"count": "5", "interval": "rolling", "rolling_length": "0", "rolling_unit": "hours"},
+            "rolling_length",
+            "Give a whole number from 1 to",
+        ),
+        ({"count": "5", "interval": "rolling"}, "interval", "A rolling limit needs one of"),
+        (
+            {"amount": "5", "interval": "daily", "categories": ["nowhere"]},
+            "categories",
+            'There is no category "nowhere".',
+        ),
+        ({"amount": "500.00", "interval": "monthly"}, "__all__", "This is there already"),
+    ],
+)
+def test_a_limit_that_cannot_work_is_refused_in_its_own_row(
+    operator: Client, policy: Policy, row: Sent, field: str, sentence: str
+) -> None:
+    url = pages.change_url(policy)
+    response = operator.post(url, added(as_shown(operator, url), LIMITS, **row))
+    found = errors(response)
+    assert list(found) == [f"{LIMITS}-1-{field}"]
+    assert sentence in found[f"{LIMITS}-1-{field}"][0]
+
+
+def test_hours_that_end_before_they_begin_are_refused_in_their_row(
+    operator: Client, policy: Policy
+) -> None:
+    url = pages.change_url(policy)
+    sent = added(as_shown(operator, url), HOURS, days=["mon"], start="20:00", end="8:00")
+    found = errors(operator.post(url, sent))
+    assert list(found) == [f"{HOURS}-0-end"]
+    assert "08:00 is not after 20:00" in found[f"{HOURS}-0-end"][0]
+    found = errors(operator.post(url, sent | {f"{HOURS}-0-days": []}))
+    assert "Say on which days" in found[f"{HOURS}-0-days"][0]
+
+
+def test_a_limit_without_currency_anywhere_says_so_at_the_limit(operator: Client) -> None:
+    url = pages.add_url(Policy)
+    sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily")
+    response = operator.post(url, sent | {"name": "New"})
+    assert list(errors(response)) == [f"{LIMITS}-0-currency"]
+
+
+class TestAssignments:
+    def assign(self, client: Client, policy: Policy, **row: Any) -> Any:
+        url = pages.change_url(policy)
+        return client.post(url, added(as_shown(client, url), ASSIGNMENTS, **row), follow=True)
+
+    def test_an_assignment_names_exactly_one_scope(self, operator: Client, policy: Policy) -> None:
+        Shopper().asks(100)
+        both = errors(self.assign(operator, policy, card="ic_1", cardholder="ich_1"))
+        sentence = "Choose exactly one: the program, a group, a cardholder or a card."
+        assert both == {f"{ASSIGNMENTS}-1-__all__": [sentence]}
+
+    def test_the_same_scope_twice_is_refused(self, operator: Client, policy: Policy) -> None:
+        [sentences] = errors(self.assign(operator, policy, program="on")).values()
+        assert sentences == ["The policy is assigned there already: keep one of them."]
+
+    def test_each_kind_of_scope_can_be_chosen(self, operator: Client, policy: Policy) -> None:
+        Shopper().asks(100)
+        group = CardGroup.objects.create(name="Field team")
+        for row in ({"card": "ic_1"}, {"cardholder": "ich_1"}, {"group": group.pk}):
+            self.assign(operator, policy, **row)
+        scopes = set(Assignment.objects.values_list("scope", flat=True))
+        assert scopes == {"program:", "card:ic_1", "cardholder:ich_1", f"group:{group.pk}"}
+
+    def test_a_replacement_card_stands_for_its_chain(
+        self, operator: Client, policy: Policy
+    ) -> None:
+        Shopper().asks(100)
+        Shopper(card_id="ic_2", card={"replacement_for": "ic_1", "last4": "0002"}).asks(100)
+        response = self.assign(operator, policy, card="ic_2")
+        assert Assignment.objects.get(policy=policy, program=False).scope == "card:ic_1"
+        assert any("0002 (ic_2) replaces another card" in text for text in messages(response))
+        again = errors(self.assign(operator, policy, card="ic_2"))
+        [sentences] = again.values()
+        assert sentences == ["The policy is assigned there already: keep one of them."]

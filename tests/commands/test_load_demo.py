@@ -1,0 +1,114 @@
+"""The demo: what a newcomer finds, and who may not have it."""
+
+from io import StringIO
+
+import pytest
+from django.contrib.auth import authenticate
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+from django.db import connection
+from django.utils import timezone
+from pytest_django import Settings
+
+from authorizations.models import Card, Decision, Policy, PolicyVersion, WebhookRequest
+from authorizations.services import redecide, verify_usage
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("roles")]
+
+
+@pytest.fixture(autouse=True)
+def _development(settings: Settings) -> None:
+    settings.DEBUG = True
+
+
+def load_demo() -> str:
+    out = StringIO()
+    call_command("load_demo", stdout=out)
+    return out.getvalue()
+
+
+def test_a_newcomer_finds_policies_cards_and_decisions_of_the_last_days() -> None:
+    assert "7 policies" in load_demo()
+    assert Policy.objects.filter(current_version=None).count() == 0
+    assert set(Decision.objects.values_list("approved", flat=True)) == {True, False}
+    newest = Decision.objects.latest("event_created").event_created
+    assert newest.date() < timezone.now().date()
+
+
+def test_every_rule_of_the_demo_is_one_that_people_would_publish() -> None:
+    load_demo()
+    reasons = set(PolicyVersion.objects.values_list("reason", flat=True))
+    assert reasons == {"Demo data"}
+    assert {card.group.name for card in Card.objects.exclude(group=None) if card.group} == {
+        "Field team"
+    }
+
+
+def test_a_frozen_card_says_why_and_a_replaced_one_keeps_its_group() -> None:
+    load_demo()
+    assert Card.objects.get(pk="ic_demo_noah").frozen_reason
+    replacement = Card.objects.get(pk="ic_demo_sofia_2")
+    assert replacement.root_id == "ic_demo_sofia"
+    assert Card.objects.get(pk="ic_demo_sofia").group is not None
+
+
+@pytest.mark.parametrize(
+    ("name", "may_edit", "may_view"),
+    [("operator", True, True), ("auditor", False, True), ("admin", True, True)],
+)
+def test_the_log_ins_have_the_rights_of_their_roles(
+    name: str, may_edit: bool, may_view: bool
+) -> None:
+    load_demo()
+    user = authenticate(username=name, password="demo")
+    assert isinstance(user, User)
+    assert user.is_staff
+    assert user.has_perm("authorizations.change_policy") is may_edit
+    assert user.has_perm("authorizations.view_decision") is may_view
+
+
+def test_the_demo_s_own_record_stands_every_check() -> None:
+    load_demo()
+    assert not any(redecide.redecide_all())
+    assert not any(verify_usage.verify_usage())
+    assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
+
+
+def test_a_second_time_nothing_is_loaded() -> None:
+    load_demo()
+    before = Decision.objects.count()
+    assert "no demo data needed" in load_demo()
+    assert Decision.objects.count() == before
+
+
+def test_a_database_with_a_policy_of_somebody_s_own_is_left_alone() -> None:
+    Policy.objects.create(name="Mine")
+    load_demo()
+    assert not User.objects.exists()
+
+
+def test_outside_development_it_refuses_and_says_what_to_do(settings: Settings) -> None:
+    settings.DEBUG = False
+    with pytest.raises(CommandError, match="DEBUG=true"):
+        load_demo()
+    assert not User.objects.exists()
+
+
+def test_when_something_fails_nothing_is_left_behind(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError
+
+    monkeypatch.setattr("authorizations.services.demo._finish_cards", fail)
+    with pytest.raises(RuntimeError):
+        load_demo()
+    assert not User.objects.exists()
+    assert not Policy.objects.exists()
+    assert not Decision.objects.exists()
+
+
+def test_plans_are_made_for_the_tables_as_they_are_now() -> None:
+    load_demo()
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT reltuples FROM pg_class WHERE relname = 'authorizations_decision'")
+        [rows] = cursor.fetchone()
+    assert rows == Decision.objects.count()

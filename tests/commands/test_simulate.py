@@ -1,0 +1,233 @@
+"""The simulator against a running server, over real HTTP."""
+
+import re
+import socket
+from collections.abc import Iterator
+from io import StringIO
+from time import monotonic
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import Settings
+from pytest_django.live_server_helper import LiveServer
+
+from authorizations.models import Authorization, Card, Decision, LedgerEntry, WebhookRequest
+from authorizations.services import redecide, verify_usage
+from authorizations.wire.signature import sign
+from tests.desk import in_force
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Simulate:
+    """`manage.py simulate` against the live server; returns what it printed."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+
+    def __call__(self, **options: Any) -> str:
+        out = StringIO()
+        call_command("simulate", stdout=out, **({"url": self.url} | options))
+        return out.getvalue()
+
+
+@pytest.fixture
+def simulate(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Simulate:
+    """As quick as our runserver, which doesn't wait for acknowledgements either."""
+    server = type(live_server.thread.httpd)
+    accept = server.get_request
+
+    def get_request(self: Any) -> tuple[socket.socket, Any]:
+        request, address = accept(self)
+        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return request, address
+
+    monkeypatch.setattr(server, "get_request", get_request)
+    # One database connection for all that comes over one of HTTP.
+    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
+    return Simulate(f"{live_server.url}/webhook")
+
+
+@pytest.fixture
+def silent_port() -> Iterator[int]:
+    """A port at which nobody listens, and nobody else will."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        yield taken.getsockname()[1]
+
+
+def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:
+    in_force(spending_limits=[{"amount": 5_000, "interval": "daily"}])
+    printed = simulate()
+    assert "Camille Laurent's card •••• 4242 (ic_demo_camille) asks to pay €45.00" in printed
+    assert "at Chez Ninon" in printed
+    assert "Approved: €45.00" in printed
+    assert Decision.objects.get().approved
+
+
+def test_a_decline_says_why_and_where_to_read_on(simulate: Simulate) -> None:
+    in_force(spending_limits=[{"amount": 4_000, "interval": "daily"}])
+    printed = simulate()
+    assert "Declined: Amount limit exceeded" in printed
+    assert f"/admin/authorizations/decision/{Decision.objects.get().pk}/change/" in printed
+
+
+def test_exactly_the_purchase_that_is_described_is_sent(simulate: Simulate) -> None:
+    in_force(currency="usd")
+    simulate(
+        card="ic_mine",
+        amount="1,250.00",
+        currency="usd",
+        merchant="Sam's [Bar]",
+        category="5813",
+        country="US",
+    )
+    row = Decision.objects.get()
+    assert (row.card_id, row.amount, row.currency) == ("ic_mine", 125_000, "usd")
+    assert (row.merchant_name, row.category_code, row.merchant_country) == (
+        "Sam's [Bar]",
+        "5813",
+        "US",
+    )
+    assert row.category == "drinking_places"
+
+
+@pytest.mark.parametrize(
+    ("options", "card", "merchant", "amount"),
+    [
+        ({"card": "8080"}, "ic_demo_aiko", "Chez Ninon", 7_377),
+        ({"merchant": "casino"}, "ic_demo_camille", "Casino du Lac", 15_000),
+        ({"country": "jp"}, "ic_demo_camille", "Kombini Sakura", 903),
+        ({"category": "airlines_air_carriers"}, "ic_demo_camille", "Aurelia Airlines", 28_940),
+    ],
+)
+def test_what_is_left_open_is_filled_in_sensibly(
+    simulate: Simulate, options: dict[str, str], card: str, merchant: str, amount: int
+) -> None:
+    simulate(**options)
+    row = Decision.objects.get()
+    assert (row.card_id, row.merchant_name, row.amount) == (card, merchant, amount)
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"amount": "45,00"}, "--amount: Write thousands with a comma"),
+        ({"amount": "45.00", "currency": "jpy"}, "--amount: .* no decimals"),
+        ({"currency": "euro"}, "--currency: There is no currency"),
+        ({"category": "casinos"}, "--category: There is no category"),
+        ({"category": "3000-3299"}, "--category: A shop has one category"),
+        ({"country": "UK"}, '--country: .*Did you mean "GB"'),
+        ({"count": 0}, "--count and --rate must be above 0"),
+        ({"rate": -1}, "--count and --rate must be above 0"),
+        ({"url": "localhost:4242"}, "is no address"),
+    ],
+)
+def test_an_unclear_wish_is_refused_with_a_sentence(
+    simulate: Simulate, options: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        simulate(**options)
+    assert not WebhookRequest.objects.exists()
+
+
+def test_a_server_that_is_not_there_is_named_with_what_to_do(silent_port: int) -> None:
+    with pytest.raises(CommandError, match=r"No server answers.*make run"):
+        Simulate(f"http://127.0.0.1:{silent_port}/webhook")()
+
+
+def test_another_secret_than_the_server_s_is_told_as_such(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wrong = "authorizations.simulator.door.sign"
+    monkeypatch.setattr(wrong, lambda *_: f"t=1,v1={'0' * 64}")
+    with pytest.raises(CommandError, match="clock"):  # t=1 is long ago
+        simulate()
+    monkeypatch.undo()
+    monkeypatch.setattr(wrong, lambda body, secret, at: sign(body, f"{secret}x", at))
+    with pytest.raises(CommandError, match="STRIPE_WEBHOOK_SECRET"):
+        simulate()
+
+
+def test_without_a_secret_nothing_is_sent(simulate: Simulate, settings: Settings) -> None:
+    settings.STRIPE_WEBHOOK_SECRETS = []
+    with pytest.raises(CommandError, match="STRIPE_WEBHOOK_SECRET is not set"):
+        simulate()
+
+
+def test_an_address_that_is_no_webhook_is_told(live_server: LiveServer) -> None:
+    with pytest.raises(CommandError, match=r"answered 404.*--url"):
+        Simulate(f"{live_server.url}/elsewhere")()
+
+
+def test_many_purchases_end_in_a_table_whose_figures_are_those_of_the_record(
+    simulate: Simulate,
+) -> None:
+    in_force(spending_limits=[{"amount": 20_000, "interval": "daily"}])
+    printed = simulate(count=60, seed="many")
+    rows = dict(re.findall(r"│ (.+?) +│ +(\d+) │", printed))
+    approved = int(rows.get("Approved", 0)) + int(rows.get("Approved in part", 0))
+    assert approved == Decision.objects.filter(approved=True).count()
+    assert int(rows["Declined: Amount limit exceeded"]) == (
+        Decision.objects.filter(reason="amount_limit_exceeded").count()
+    )
+    assert "99 % within" in printed
+    assert WebhookRequest.objects.count() == 60
+
+
+def test_a_long_run_has_increments_partial_amounts_repeats_and_several_of_everything(
+    simulate: Simulate,
+) -> None:
+    limits = [{"amount": 30_000, "interval": "daily", "currency": c} for c in ("eur", "usd", "jpy")]
+    in_force(partial_approval=True, spending_limits=limits)
+    printed = simulate(count=160, seed="variety")
+    assert LedgerEntry.objects.filter(cause="increment").exists()
+    assert Decision.objects.filter(is_partial=True).exists()
+    assert WebhookRequest.objects.count() > Decision.objects.count()
+    assert re.search(r"\d+ new purchases, .*\d+ increments", printed)
+    assert "Answered differently" not in printed
+    assert Card.objects.count() > 10
+    assert Decision.objects.values("merchant_country").distinct().count() > 5
+    assert Decision.objects.filter(reason="conflicting_event").count() == 0
+
+
+def test_an_increment_tells_what_the_server_answered_before(simulate: Simulate) -> None:
+    in_force()
+    simulate(count=80, seed="history")
+    for grown in Authorization.objects.filter(ledger__cause="increment").distinct():
+        approved = Decision.objects.filter(authorization=grown, approved=True)
+        assert grown.counted_amount == sum(approved.values_list("approved_amount", flat=True))
+    assert not any(redecide.redecide_all())
+    assert not any(verify_usage.verify_usage())
+
+
+def test_the_same_seed_sends_the_same_events_and_gets_the_recorded_answers(
+    simulate: Simulate,
+) -> None:
+    in_force()
+    simulate(count=30, seed="again")
+    once = set(Decision.objects.values_list("pk", "card_id", "amount"))
+    simulate(count=30, seed="again")
+    assert set(Decision.objects.values_list("pk", "card_id", "amount")) == once
+    assert WebhookRequest.objects.count() == 60
+
+
+def test_two_seeds_send_different_events(simulate: Simulate) -> None:
+    simulate(count=5)
+    simulate(count=5)
+    assert Decision.objects.count() > 5  # some of ten are repeated deliveries
+
+
+def test_a_described_purchase_can_be_sent_many_times(simulate: Simulate) -> None:
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    simulate(count=12, amount="10.00", card="ic_mine")
+    assert Decision.objects.filter(approved=True).count() == 10
+    assert Decision.objects.filter(reason="amount_limit_exceeded").count() == 2
+
+
+def test_the_rate_is_kept(simulate: Simulate) -> None:
+    started = monotonic()
+    simulate(count=6, rate=10.0)
+    assert monotonic() - started >= 0.5

@@ -1,0 +1,68 @@
+"""Decisions without a database: policies in the words of their file, and usage by hand."""
+
+from datetime import datetime
+from itertools import count
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from hypothesis import settings
+
+from authorizations.rules.decide import decide
+from authorizations.rules.document import controls, normalize
+from authorizations.rules.values import (
+    NO_USAGE,
+    AppliedControls,
+    AuthorizationRequest,
+    Decision,
+    DeclineReason,
+    Scope,
+    ScopeKind,
+    Standing,
+    Usage,
+)
+from authorizations.rules.windows import windows_for
+from tests.rules.documents import policy
+
+CARD = Scope(ScopeKind.CARD, "ic_marie")
+SCOPES = {
+    kind: CARD if kind is ScopeKind.CARD else Scope(kind, "" if kind is ScopeKind.PROGRAM else "1")
+    for kind in ScopeKind
+}
+
+NEW = Standing()
+"""How a purchase stands that nothing was approved of yet."""
+
+THOROUGHLY = settings(deadline=None, max_examples=200)
+
+_versions = count(1)
+
+
+def instant(wall_clock: str, zone: str = "UTC", *, fold: int = 0) -> int:
+    """Unix seconds of "2026-11-18 12:00" in a zone; `fold` 1 where a clock shows it again."""
+    shown = datetime.fromisoformat(wall_clock)
+    return int(shown.replace(tzinfo=ZoneInfo(zone), fold=fold).timestamp())
+
+
+def applied(kind: ScopeKind = ScopeKind.CARD, /, **keys: Any) -> AppliedControls:
+    """A policy in force, with these keys of the policy file; a new version each time."""
+    scope = SCOPES[kind]
+    measured = CARD if kind is ScopeKind.PROGRAM else scope
+    version = next(_versions)
+    value = controls(normalize(policy(name=f"Policy {version}") | keys))
+    return AppliedControls(scope, measured, version, 1, value)
+
+
+def decided(
+    request: AuthorizationRequest,
+    *policies: AppliedControls,
+    standing: Standing = NEW,
+    usage: Usage = NO_USAGE,
+) -> Decision:
+    """The decision where every window has the same usage."""
+    windows = windows_for(request, policies)
+    return decide(request, standing, policies, dict.fromkeys(windows, usage))
+
+
+def reason(request: AuthorizationRequest, /, **keys: Any) -> DeclineReason | None:
+    """Why one policy with these keys declines; None where it approves."""
+    return decided(request, applied(**keys)).reason
