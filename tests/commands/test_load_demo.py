@@ -1,6 +1,8 @@
 """The demo: what a newcomer finds, and who may not have it."""
 
+import json
 from io import StringIO
+from time import time
 
 import pytest
 from django.contrib.auth import authenticate
@@ -11,7 +13,10 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from authorizations.models import Card, Decision, Policy, PolicyVersion, WebhookRequest
+from authorizations.rules.document import controls, warnings
 from authorizations.services import redecide, verify_usage
+from authorizations.simulator.exact import Wish, order
+from tests.desk import Shopper
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("roles")]
 
@@ -35,13 +40,24 @@ def test_a_newcomer_finds_policies_cards_and_decisions_of_the_last_days() -> Non
     assert newest.date() < timezone.now().date()
 
 
-def test_every_rule_of_the_demo_is_one_that_people_would_publish() -> None:
+def test_the_demo_s_policies_are_none_that_the_desk_would_warn_about() -> None:
     load_demo()
-    reasons = set(PolicyVersion.objects.values_list("reason", flat=True))
-    assert reasons == {"Demo data"}
-    assert {card.group.name for card in Card.objects.exclude(group=None) if card.group} == {
-        "Field team"
-    }
+    contents = PolicyVersion.objects.values_list("content", flat=True)
+    warned = [warnings(controls(json.loads(content))) for content in contents]
+    assert len(warned) == 7
+    assert not any(warned)
+
+
+def test_the_first_purchase_of_the_tour_is_approved_twice_and_then_meets_the_daily_limit() -> None:
+    load_demo()
+    wanted = order(Wish())
+    answers = [
+        Shopper(
+            card_id=wanted.member.card_id, cardholder_id=wanted.member.cardholder_id, at=int(time())
+        ).reason(wanted.amount, merchant=wanted.merchant)
+        for _ in range(3)
+    ]
+    assert answers == ["approved", "approved", "amount_limit_exceeded"]
 
 
 def test_a_frozen_card_says_why_and_a_replaced_one_keeps_its_group() -> None:

@@ -3,6 +3,7 @@
 import re
 import socket
 from collections.abc import Iterator
+from functools import partial
 from io import StringIO
 from time import monotonic
 from typing import Any
@@ -15,10 +16,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Authorization, Card, Decision, LedgerEntry, WebhookRequest
 from authorizations.services import redecide, verify_usage
+from authorizations.simulator import door
 from authorizations.wire.signature import sign
 from tests.desk import in_force
-
-pytestmark = pytest.mark.django_db(transaction=True)
 
 
 class Simulate:
@@ -125,12 +125,11 @@ def test_what_is_left_open_is_filled_in_sensibly(
         ({"url": "localhost:4242"}, "is no address"),
     ],
 )
-def test_an_unclear_wish_is_refused_with_a_sentence(
-    simulate: Simulate, options: dict[str, Any], sentence: str
+def test_an_unclear_wish_is_refused_with_a_sentence_before_anything_is_sent(
+    silent_port: int, options: dict[str, Any], sentence: str
 ) -> None:
     with pytest.raises(CommandError, match=sentence):
-        simulate(**options)
-    assert not WebhookRequest.objects.exists()
+        Simulate(f"http://127.0.0.1:{silent_port}/webhook")(**options)
 
 
 def test_a_server_that_is_not_there_is_named_with_what_to_do(silent_port: int) -> None:
@@ -141,20 +140,24 @@ def test_a_server_that_is_not_there_is_named_with_what_to_do(silent_port: int) -
 def test_another_secret_than_the_server_s_is_told_as_such(
     simulate: Simulate, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    wrong = "authorizations.simulator.door.sign"
-    monkeypatch.setattr(wrong, lambda *_: f"t=1,v1={'0' * 64}")
-    with pytest.raises(CommandError, match="clock"):  # t=1 is long ago
-        simulate()
-    monkeypatch.undo()
-    monkeypatch.setattr(wrong, lambda body, secret, at: sign(body, f"{secret}x", at))
-    with pytest.raises(CommandError, match="STRIPE_WEBHOOK_SECRET"):
+    another = partial(sign, secret="whsec_another")
+    monkeypatch.setattr(door, "sign", lambda body, _, at: another(body, timestamp=at))
+    with pytest.raises(CommandError, match="Give both the same STRIPE_WEBHOOK_SECRET"):
         simulate()
 
 
-def test_without_a_secret_nothing_is_sent(simulate: Simulate, settings: Settings) -> None:
+def test_what_else_the_door_refuses_is_passed_on_in_its_words(
+    simulate: Simulate, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(door, "sign", lambda body, secret, at: sign(body, secret, at - 1000))
+    with pytest.raises(CommandError, match=r"refused the event \(400\).*clock"):
+        simulate()
+
+
+def test_without_a_secret_nothing_is_sent(silent_port: int, settings: Settings) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = []
     with pytest.raises(CommandError, match="STRIPE_WEBHOOK_SECRET is not set"):
-        simulate()
+        Simulate(f"http://127.0.0.1:{silent_port}/webhook")()
 
 
 def test_an_address_that_is_no_webhook_is_told(live_server: LiveServer) -> None:
