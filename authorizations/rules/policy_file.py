@@ -138,9 +138,11 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
     given = group.data.get("cards")
     if given is None:
         return None
-    if not isinstance(given, list) or len(given) > _MOST:
-        wrong = f"Give at most {_MOST:,} ids of cards in square brackets: […]."
-        group.problem("cards", wrong)
+    if not isinstance(given, list):
+        group.problem("cards", "Give the cards' ids as a list in square brackets: […].")
+        return None
+    if len(given) > _MOST:
+        group.problem("cards", f"There are {len(given):,} cards: keep it to {_MOST:,}.")
         return None
     cards = (_card(group, place, entry, places) for place, entry in enumerate(given))
     return tuple(card for card in cards if card)

@@ -1,0 +1,117 @@
+"""`export_policies` and `import_policies` as people run them."""
+
+import io
+import json
+import sys
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.core.management import CommandError, call_command
+
+from authorizations.models import Policy, PolicyVersion
+
+pytestmark = pytest.mark.django_db
+
+FILE = {"policies": [{"name": "Caf\u00e9", "max_network_risk_score": 50}]}
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    file = tmp_path / "policies.json"
+    file.write_text(json.dumps(FILE), "utf-8")
+    return file
+
+
+def run(command: str, *arguments: str, **options: Any) -> str:
+    out = StringIO()
+    call_command(command, *arguments, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_a_file_is_imported_and_its_changes_are_told(path: Path) -> None:
+    assert run("import_policies", str(path)).splitlines() == [
+        'Policy "Café": new',
+        "  max_network_risk_score: null -> 50",
+        "Done, and in force.",
+    ]
+    assert Policy.objects.get().current_version is not None
+
+
+def test_a_dry_run_tells_the_same_and_writes_nothing(path: Path) -> None:
+    lines = run("import_policies", str(path), "--dry-run").splitlines()
+    assert lines[0] == 'Policy "Café": new'
+    assert lines[-1] == "Nothing was written."
+    assert not Policy.objects.exists()
+
+
+def test_what_is_as_the_file_says_is_told_as_such(path: Path) -> None:
+    run("import_policies", str(path))
+    assert "Nothing to change" in run("import_policies", str(path))
+
+
+def test_an_export_goes_back_in_through_standard_input(monkeypatch: pytest.MonkeyPatch) -> None:
+    Policy.objects.create(name="Café")
+    exported = run("export_policies")
+    assert "Café" in exported
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(exported.encode())))
+    run("import_policies", "-")
+    assert PolicyVersion.objects.count() == 1
+
+
+def test_a_byte_order_mark_is_no_problem(path: Path) -> None:
+    path.write_text(json.dumps(FILE), "utf-8-sig")
+    run("import_policies", str(path))
+    assert Policy.objects.exists()
+
+
+def test_versions_get_author_and_reason(path: Path) -> None:
+    User.objects.create(username="ops")
+    run("import_policies", str(path), author="ops", reason="Season")
+    version = PolicyVersion.objects.select_related("author").get()
+    assert version.author is not None
+    assert (version.author.username, version.reason) == ("ops", "Season")
+
+
+@pytest.mark.parametrize(
+    ("options", "sentence"),
+    [
+        ({"author": "nobody"}, 'there is no user "nobody"'),
+        ({"reason": "x" * 501}, "--reason: keep it to 500 characters"),
+    ],
+)
+def test_an_option_that_can_t_be_is_refused_before_anything_is_written(
+    path: Path, options: dict[str, str], sentence: str
+) -> None:
+    with pytest.raises(CommandError, match=sentence):
+        run("import_policies", str(path), **options)
+    assert not Policy.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("content", "sentence"),
+    [
+        (b'{"policies": [}', r"not JSON: line 1, column 15.*\nNothing was written"),
+        (b"\xff\xfe", "is not text in UTF-8"),
+        (b'{"policies": [{}]}', r"policies\[0\]\.name: Give the policy a name"),
+    ],
+)
+def test_a_file_that_is_none_is_refused_with_a_sentence(
+    path: Path, content: bytes, sentence: str
+) -> None:
+    path.write_bytes(content)
+    with pytest.raises(CommandError, match=sentence):
+        run("import_policies", str(path))
+
+
+def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
+    with pytest.raises(CommandError, match="can't be read: No such file"):
+        run("import_policies", str(tmp_path / "gone.json"))
+
+
+def test_a_policy_that_can_t_be_exported_is_named() -> None:
+    Policy.objects.create(name="Broken", max_network_risk_score=500)
+    with pytest.raises(CommandError, match='"Broken"'):
+        run("export_policies")

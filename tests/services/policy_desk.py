@@ -1,0 +1,66 @@
+"""A policy file that uses everything, and all that a file can change, row by row."""
+
+import json
+from typing import Any
+
+from authorizations.models import (
+    Assignment,
+    Card,
+    CardGroup,
+    Cardholder,
+    Policy,
+    PolicyVersion,
+    SpendingLimit,
+)
+from authorizations.services.policy_changes import Changes
+from authorizations.services.policy_files import import_policies
+
+WHOLE: dict[str, Any] = {
+    "policies": [
+        {
+            "name": "Travel",
+            "currency": "eur",
+            "time_zone": "Europe/Paris",
+            "week_starts": "monday",
+            "blocked_categories": ["betting_casino_gambling", "3000-3299"],
+            "allowed_merchant_countries": ["FR", "DE"],
+            "required_verification": ["cvc"],
+            "schedule": [{"days": ["mon", "tue"], "from": "08:00", "to": "20:00"}],
+            "usable_until": "2027-12-31",
+            "partial_approval": True,
+            "smallest_partial_amount": 500,
+            "spending_limits": [
+                {"amount": 50_000, "interval": "monthly"},
+                {
+                    "amount": 5_000,
+                    "interval": "daily",
+                    "categories": ["eating_places_restaurants"],
+                    "currency": "usd",
+                },
+                {"count": 5, "interval": "rolling", "minutes": 60},
+            ],
+        },
+        {"name": "Baseline", "max_network_risk_score": 80},
+        {
+            "name": "Team",
+            "currency": "eur",
+            "spending_limits": [{"amount": 1, "interval": "daily"}],
+        },
+    ],
+    "groups": [{"name": "Field team", "cards": ["ic_1", "ic_2"]}],
+    "assignments": [
+        {"policy": "Travel", "card": "ic_1"},
+        {"policy": "Baseline", "program": True},
+        {"policy": "Team", "group": "Field team"},
+        {"policy": "Team", "cardholder": "ich_1"},
+    ],
+}
+
+
+def load(file: Any, **options: Any) -> Changes:
+    return import_policies(json.dumps(file), **options)
+
+
+def everything() -> list[Any]:
+    models = (Policy, PolicyVersion, SpendingLimit, Assignment, Card, CardGroup, Cardholder)
+    return [list(model._default_manager.order_by("pk").values()) for model in models]
