@@ -97,8 +97,9 @@ class Door:
         self._connection.close()
         if isinstance(problem, TimeoutError):
             return f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
+        cause = getattr(problem, "strerror", None) or problem
         return (
-            f"No server answers at {self.base} ({problem}). Start one in another window with "
+            f"No server answers at {self.base} ({cause}). Start one in another window with "
             "`make run` or `python manage.py runserver`, or name another with --url."
         )
 
