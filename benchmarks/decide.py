@@ -5,18 +5,11 @@ import timeit
 from typing import Any
 
 from authorizations.rules.books import Snapshot
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import (
-    AppliedControls,
-    AuthorizationRequest,
-    Card,
-    Scope,
-    ScopeKind,
-    Standing,
-    Usage,
-)
+from authorizations.rules.values import AuthorizationRequest, Card, Standing, Usage
 from authorizations.rules.windows import windows_for
 
 NOON = 1_795_003_200

@@ -3,7 +3,7 @@
 from django.db.models import Q, QuerySet
 
 from authorizations.models import Assignment, Card
-from authorizations.rules.values import SpendingControls
+from authorizations.rules.controls import SpendingControls
 
 NAMED = 5
 

@@ -11,8 +11,8 @@ from authorizations.admin.choices import WordsField
 from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policy_forms import ANY, show_problem
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
+from authorizations.rules.controls import Interval
 from authorizations.rules.document import PolicyProblems, Problem, normalize
-from authorizations.rules.values import Interval
 from authorizations.services.publish import limit_document, own_document, schedule_document
 
 M = TypeVar("M", bound=Model)

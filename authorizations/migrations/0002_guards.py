@@ -7,6 +7,8 @@ APPEND_ONLY = (
     "authorizations_decision",
     "authorizations_ledgerentry",
     "authorizations_policyversion",
+    "authorizations_export",
+    "authorizations_exportend",
 )
 
 REFUSE = """
@@ -42,7 +44,9 @@ ALTER TABLE authorizations_usage SET (
 );
 ALTER TABLE authorizations_authorization SET (
     fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
-)
+);
+ALTER TABLE authorizations_tally SET (fillfactor = 70);
+ALTER TABLE authorizations_answertimes SET (fillfactor = 70)
 """
 
 # Django adds an index for LIKE 'prefix%' to every text key; ids are only looked up whole.
@@ -55,7 +59,8 @@ BEGIN
         SELECT indexname FROM pg_indexes
         WHERE schemaname = current_schema() AND indexname LIKE '%\\_like' AND tablename IN (
             'authorizations_decision', 'authorizations_authorization', 'authorizations_card',
-            'authorizations_cardholder'
+            'authorizations_cardholder', 'authorizations_listeddecision', 'authorizations_tally',
+            'authorizations_merchantname'
         )
     LOOP
         EXECUTE format('DROP INDEX %I', found);

@@ -2,6 +2,14 @@
 
 from authorizations.models.audit import Decision, RejectedMinute, RejectedRequest, WebhookRequest
 from authorizations.models.cards import Card, CardGroup, Cardholder
+from authorizations.models.digest import (
+    AnswerTimes,
+    DigestMark,
+    ListedDecision,
+    MerchantName,
+    Tally,
+)
+from authorizations.models.exports import Export, ExportEnd
 from authorizations.models.ledger import Authorization, LedgerCause, LedgerEntry, Usage
 from authorizations.models.policies import (
     Assignment,
@@ -12,20 +20,27 @@ from authorizations.models.policies import (
 )
 
 __all__ = [
+    "AnswerTimes",
     "Assignment",
     "Authorization",
     "Card",
     "CardGroup",
     "Cardholder",
     "Decision",
+    "DigestMark",
+    "Export",
+    "ExportEnd",
     "LedgerCause",
     "LedgerEntry",
+    "ListedDecision",
+    "MerchantName",
     "Policy",
     "PolicyVersion",
     "RejectedMinute",
     "RejectedRequest",
     "ScheduleEntry",
     "SpendingLimit",
+    "Tally",
     "Usage",
     "WebhookRequest",
 ]

@@ -7,7 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
-from authorizations.rules.values import Interval, ScopeKind, Weekday
+from authorizations.rules.controls import Interval, ScopeKind, Weekday
 
 
 def _words(max_length: int = 100) -> Any:

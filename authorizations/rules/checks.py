@@ -8,17 +8,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import TypeAlias
 
+from authorizations.rules.controls import AppliedControls, Choice, ScheduleEntry, SpendingControls
 from authorizations.rules.filters import CategorySet, Merchant, merchant_matches
-from authorizations.rules.values import (
-    AppliedControls,
-    AuthorizationRequest,
-    Check,
-    Choice,
-    DeclineReason,
-    ScheduleEntry,
-    SpendingControls,
-    Standing,
-)
+from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Standing
 from authorizations.rules.windows import local_time
 
 _SHOWN = 8

@@ -7,14 +7,13 @@ years. Every rule is evaluated, also after one has failed, so that the trace tel
 from collections.abc import Iterable, Iterator, Mapping
 
 from authorizations.rules.checks import card_checks, policy_checks
+from authorizations.rules.controls import AppliedControls, ScopeKind
 from authorizations.rules.limits import limit_checks
 from authorizations.rules.values import (
-    AppliedControls,
     AuthorizationRequest,
     Check,
     Decision,
     DeclineReason,
-    ScopeKind,
     Standing,
     Usage,
     Window,

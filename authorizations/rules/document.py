@@ -8,6 +8,7 @@ spending_controls, and ours where Stripe has none. Nothing here knows the time o
 from collections.abc import Mapping
 from typing import Any
 
+from authorizations.rules.controls import Choice, ScheduleEntry, SpendingControls, Weekday
 from authorizations.rules.document_fields import Fields, PolicyProblems, Problem, path_text
 from authorizations.rules.document_limits import (
     MERCHANT_LENGTH,
@@ -33,7 +34,6 @@ from authorizations.rules.document_values import (
 from authorizations.rules.document_warnings import warnings
 from authorizations.rules.filters import CategorySet
 from authorizations.rules.money import MAX_AMOUNT
-from authorizations.rules.values import Choice, ScheduleEntry, SpendingControls, Weekday
 
 __all__ = [
     "PolicyProblems",

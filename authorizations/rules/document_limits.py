@@ -5,6 +5,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
+from authorizations.rules.controls import Interval, SpendingLimit
 from authorizations.rules.document_fields import Fields, Problem, path_text
 from authorizations.rules.document_values import (
     amount,
@@ -17,7 +18,6 @@ from authorizations.rules.document_values import (
     whole_number,
 )
 from authorizations.rules.filters import EVERYTHING, CategorySet, LimitFilter
-from authorizations.rules.values import Interval, SpendingLimit
 
 MOST_LIMITS = 50
 MOST_COUNT = 1_000_000

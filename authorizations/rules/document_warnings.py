@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
+from authorizations.rules.controls import Interval, SpendingControls, SpendingLimit
 from authorizations.rules.document_fields import Problem
 from authorizations.rules.filters import CategorySet, Merchant, known_categories
-from authorizations.rules.values import Interval, SpendingControls, SpendingLimit
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
 _LENGTHS = {interval: place for place, interval in enumerate(Interval)}

@@ -1,5 +1,6 @@
 """Every decision in plain words: one text for staff, one that is safe to read to a cardholder."""
 
+from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.money import format_money
 from authorizations.rules.reasons import TEXTS, label
@@ -9,9 +10,7 @@ from authorizations.rules.values import (
     Check,
     Decision,
     DeclineReason,
-    Interval,
     LimitFigures,
-    ScopeKind,
 )
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (

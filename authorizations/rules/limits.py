@@ -3,14 +3,12 @@
 from collections.abc import Iterator, Mapping
 
 from authorizations.rules.books import cash_part
+from authorizations.rules.controls import AppliedControls, Interval, SpendingLimit
 from authorizations.rules.values import (
-    AppliedControls,
     AuthorizationRequest,
     Check,
     DeclineReason,
-    Interval,
     LimitFigures,
-    SpendingLimit,
     Standing,
     Usage,
     Window,

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import NAME_LENGTH, normalize
 from authorizations.rules.document_fields import (
     MOST_ENTRIES,
@@ -21,7 +22,6 @@ from authorizations.rules.document_fields import (
     quoted,
 )
 from authorizations.rules.document_values import flag, text
-from authorizations.rules.values import ScopeKind
 
 _KEYS = ("policies", "groups", "assignments")
 _MOST = 100_000

@@ -3,14 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from authorizations.rules.controls import Interval
 from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Check,
-    DeclineReason,
-    Interval,
-    LimitFigures,
-)
+from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
     category_words,

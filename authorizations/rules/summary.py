@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Sequence
 
+from authorizations.rules.controls import Choice, ScheduleEntry, SpendingControls, SpendingLimit
 from authorizations.rules.money import format_money
-from authorizations.rules.values import Choice, ScheduleEntry, SpendingControls, SpendingLimit
 from authorizations.rules.words import (
     WEEKDAYS,
     category_words,

@@ -9,11 +9,8 @@ from enum import StrEnum
 from typing import NamedTuple
 
 from authorizations.rules.books import Snapshot, cash_part
+from authorizations.rules.controls import Interval, Scope
 from authorizations.rules.filters import (
-    EVERYTHING,
-    NO_CATEGORIES,
-    CategorySet,
-    LimitFilter,
     Merchant,
 )
 
@@ -44,45 +41,6 @@ class DeclineReason(StrEnum):
     OUTSIDE_SCHEDULE = "outside_schedule"
     AMOUNT_LIMIT_EXCEEDED = "amount_limit_exceeded"
     COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
-
-
-class Interval(StrEnum):
-    PER_AUTHORIZATION = "per_authorization"
-    DAILY = "daily"
-    WEEKLY = "weekly"
-    MONTHLY = "monthly"
-    QUARTERLY = "quarterly"
-    YEARLY = "yearly"
-    ALL_TIME = "all_time"
-    ROLLING = "rolling"
-
-
-class Weekday(StrEnum):
-    """In the order of datetime.weekday()."""
-
-    MONDAY = "monday"
-    TUESDAY = "tuesday"
-    WEDNESDAY = "wednesday"
-    THURSDAY = "thursday"
-    FRIDAY = "friday"
-    SATURDAY = "saturday"
-    SUNDAY = "sunday"
-
-
-class ScopeKind(StrEnum):
-    """What a policy is assigned to; of several equal failures the first kind names the reason."""
-
-    CARD = "card"
-    CARDHOLDER = "cardholder"
-    GROUP = "group"
-    PROGRAM = "program"
-
-
-class Scope(NamedTuple):
-    """One thing a policy is assigned to; `id` is empty for the program."""
-
-    kind: ScopeKind
-    id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,79 +108,6 @@ class AuthorizationRequest:
     def cash_amount(self) -> int:
         """The part of what is asked that is cash."""
         return cash_part(self.amount, self.cashback_amount, self.merchant)
-
-
-@dataclass(frozen=True, slots=True)
-class SpendingLimit:
-    """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""
-
-    interval: Interval
-    amount: int | None = None
-    count: int | None = None
-    currency: str = ""
-    rolling_seconds: int = 0
-    filter: LimitFilter = EVERYTHING
-
-
-@dataclass(frozen=True, slots=True)
-class ScheduleEntry:
-    """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
-
-    days: frozenset[int]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An allowed list or a blocked list of plain words, never both; both empty: anything goes."""
-
-    allowed: frozenset[str] = frozenset()
-    blocked: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.allowed or self.blocked)
-
-
-@dataclass(frozen=True, slots=True)
-class SpendingControls:
-    """A policy version as a value. Empty and None mean: no such rule."""
-
-    name: str
-    currency: str = ""
-    time_zone: str = "UTC"
-    week_starts: Weekday = Weekday.SUNDAY
-    allowed_categories: CategorySet = NO_CATEGORIES
-    blocked_categories: CategorySet = NO_CATEGORIES
-    merchant_countries: Choice = Choice()
-    allowed_merchants: tuple[str, ...] = ()
-    blocked_merchants: tuple[str, ...] = ()
-    card_presences: Choice = Choice()
-    authorization_methods: Choice = Choice()
-    allowed_wallets: frozenset[str] = frozenset()
-    required_verification: tuple[str, ...] = ()
-    max_network_risk_score: int | None = None
-    schedule: tuple[ScheduleEntry, ...] = ()
-    usable_from: int | None = None
-    usable_until: int | None = None
-    partial_approval: bool = False
-    smallest_partial_amount: int | None = None
-    refunds_restore: bool = True
-    spending_limits: tuple[SpendingLimit, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedControls:
-    """Controls that apply to a purchase, through which scope, and whose usage they measure.
-
-    `measured` is the scope itself, but the card for a policy of the program.
-    """
-
-    scope: Scope
-    measured: Scope
-    version_id: int
-    number: int
-    controls: SpendingControls
 
 
 class Window(NamedTuple):

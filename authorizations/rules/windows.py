@@ -9,15 +9,14 @@ from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
-from authorizations.rules.values import (
+from authorizations.rules.controls import (
     AppliedControls,
-    AuthorizationRequest,
     Interval,
     SpendingControls,
     SpendingLimit,
     Weekday,
-    Window,
 )
+from authorizations.rules.values import AuthorizationRequest, Window
 
 FOREVER = 253_402_300_800
 """The year 10000: the end of windows that have none."""

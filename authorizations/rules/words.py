@@ -7,9 +7,9 @@ import json
 from collections.abc import Sequence
 from datetime import datetime
 
+from authorizations.rules.controls import Interval
 from authorizations.rules.countries import known_countries
 from authorizations.rules.money import format_money
-from authorizations.rules.values import Interval
 from authorizations.rules.windows import local_time
 
 SHOWN = 8

@@ -5,13 +5,8 @@ from dataclasses import dataclass
 import msgspec
 
 from authorizations.rules.books import Books
-from authorizations.rules.values import (
-    AppliedControls,
-    AuthorizationRequest,
-    DeclineReason,
-    Scope,
-    ScopeKind,
-)
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.values import AuthorizationRequest, DeclineReason
 from authorizations.services import cards, sql
 from authorizations.services.usage import Remembered, scope_key
 from authorizations.services.versions import controls_of

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import controls, normalize, warnings
-from authorizations.rules.values import ScopeKind
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import PolicyProblems, Problem
 from authorizations.rules.policy_file import PolicyFile
-from authorizations.rules.values import ScopeKind
 from authorizations.services import locks, policy_plan
 from authorizations.services.policy_changes import Changes, GroupChange, Target
 from authorizations.services.policy_plan import Strangers

@@ -6,10 +6,10 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import PolicyProblems, Problem, canonical_json, normalize
 from authorizations.rules.document_fields import path_text, quoted
 from authorizations.rules.policy_file import ListedGroup, PolicyFile, read
-from authorizations.rules.values import ScopeKind
 from authorizations.services.policy_changes import Changes, GroupChange, PolicyChange, Target
 from authorizations.services.publish import document
 

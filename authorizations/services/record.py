@@ -11,9 +11,9 @@ from django.utils import timezone
 from authorizations.models import Decision as DecisionRow
 from authorizations.models import LedgerCause
 from authorizations.rules.books import Books, Counted
+from authorizations.rules.controls import AppliedControls
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import (
-    AppliedControls,
     AuthorizationRequest,
     Decision,
     DeclineReason,

@@ -11,9 +11,9 @@ from django.db.models import Exists, OuterRef, QuerySet
 
 from authorizations.models import Authorization, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
+from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
 from authorizations.rules.values import (
-    AppliedControls,
     AuthorizationRequest,
     Check,
     Decision,

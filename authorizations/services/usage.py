@@ -8,19 +8,10 @@ from dataclasses import dataclass, replace
 from itertools import groupby, product
 
 from authorizations.rules.books import Counted
+from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import (
-    AppliedControls,
-    AuthorizationRequest,
-    Check,
-    Interval,
-    LimitFigures,
-    Scope,
-    ScopeKind,
-    Usage,
-    Window,
-)
+from authorizations.rules.values import AuthorizationRequest, Check, LimitFigures, Usage, Window
 from authorizations.rules.windows import windows_for
 from authorizations.services import codec, sql
 

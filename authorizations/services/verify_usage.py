@@ -14,9 +14,9 @@ from msgspec import ValidationError
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, LedgerEntry, Usage
 from authorizations.rules.books import NOTHING, Books, Counted
+from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import ScopeKind
 from authorizations.services import codec
 from authorizations.services.checking import Difference, by_key
 from authorizations.services.known import scope_of

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from threading import Lock
 
 from authorizations.models import PolicyVersion
+from authorizations.rules.controls import SpendingControls
 from authorizations.rules.document import controls
-from authorizations.rules.values import SpendingControls
 
 _CACHED = 4096
 _cache: dict[int, tuple[int, SpendingControls]] = {}

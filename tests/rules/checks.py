@@ -3,15 +3,8 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Check,
-    DeclineReason,
-    Interval,
-    LimitFigures,
-    Scope,
-    ScopeKind,
-)
+from authorizations.rules.controls import Interval, Scope, ScopeKind
+from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER
 from tests.builders import authorization_request
 

@@ -7,16 +7,14 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
 from authorizations.rules.values import (
     NO_USAGE,
-    AppliedControls,
     AuthorizationRequest,
     Decision,
     DeclineReason,
-    Scope,
-    ScopeKind,
     Standing,
     Usage,
 )

@@ -9,6 +9,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from authorizations.rules.controls import (
+    Choice,
+    Interval,
+    ScheduleEntry,
+    SpendingControls,
+    SpendingLimit,
+    Weekday,
+)
 from authorizations.rules.countries import known_countries
 from authorizations.rules.document import (
     PolicyProblems,
@@ -20,14 +28,6 @@ from authorizations.rules.document import (
 )
 from authorizations.rules.filters import EVERYTHING, CategorySet, Merchant, known_categories
 from authorizations.rules.money import MAX_AMOUNT
-from authorizations.rules.values import (
-    Choice,
-    Interval,
-    ScheduleEntry,
-    SpendingControls,
-    SpendingLimit,
-    Weekday,
-)
 from tests.rules.documents import TRAVEL, Document, limit, policy
 
 

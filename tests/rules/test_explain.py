@@ -2,14 +2,10 @@
 
 import pytest
 
+from authorizations.rules.controls import Interval
 from authorizations.rules.explain import answer_sentence, cardholder, label, source
 from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import (
-    Check,
-    Decision,
-    DeclineReason,
-    Interval,
-)
+from authorizations.rules.values import Check, Decision, DeclineReason
 from authorizations.rules.windows import FOREVER
 from tests.builders import merchant
 from tests.rules.checks import (

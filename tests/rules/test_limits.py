@@ -5,15 +5,9 @@ from typing import Any
 
 import pytest
 
+from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import decide
-from authorizations.rules.values import (
-    Check,
-    DeclineReason,
-    Interval,
-    ScopeKind,
-    Standing,
-    Usage,
-)
+from authorizations.rules.values import Check, DeclineReason, Standing, Usage
 from authorizations.rules.windows import windows_for
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import SCOPES, applied, decided

@@ -5,20 +5,12 @@ from typing import Any
 
 import pytest
 
+from authorizations.rules.controls import AppliedControls, Interval, Scope
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
 from authorizations.rules.explain import staff
 from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import (
-    AppliedControls,
-    DeclineReason,
-    Interval,
-    LimitFigures,
-    Scope,
-    Standing,
-    Usage,
-    Verification,
-)
+from authorizations.rules.values import DeclineReason, LimitFigures, Standing, Usage, Verification
 from authorizations.rules.windows import FOREVER
 from tests.builders import card, merchant
 from tests.rules.checks import (

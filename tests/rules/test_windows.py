@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from authorizations.rules.controls import Interval, SpendingLimit, Weekday
 from authorizations.rules.document import controls, normalize
-from authorizations.rules.values import Interval, SpendingLimit, Weekday
 from authorizations.rules.windows import FOREVER, bounds, limit_bounds, local_time
 from tests.rules.deciding import THOROUGHLY, instant
 from tests.rules.documents import policy

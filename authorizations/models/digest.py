@@ -1,0 +1,145 @@
+"""What lists and charts read: made from decisions a moment after they were written.
+
+Derived, and off the decision path: `services.digest` writes these rows, they may all be deleted
+and are then made again. Whoever reads them reads the decisions beyond `DigestMark` as well.
+"""
+
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.db import models
+
+
+class MerchantName(models.Model):
+    """Each name once: there are far fewer of them than purchases, and people search for parts."""
+
+    name = models.CharField(max_length=500, unique=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class ListedDecision(models.Model):
+    """A decision by what lists are filtered by: narrow, and with the indexes for it.
+
+    Columns that a Decision has too bear its names; `policies` are the ids of policies, not of
+    versions.
+    """
+
+    webhook_request = models.OneToOneField(
+        "WebhookRequest",
+        models.DO_NOTHING,
+        primary_key=True,
+        db_constraint=False,
+        related_name="+",
+    )
+    decided_at = models.DateTimeField()
+    approved = models.BooleanField()
+    is_partial = models.BooleanField()
+    reason = models.CharField(max_length=50, blank=True)
+    amount = models.BigIntegerField(null=True)
+    currency = models.CharField(max_length=3, blank=True)
+    category = models.CharField(max_length=500, blank=True)
+    category_code = models.CharField("MCC", max_length=500, blank=True)
+    merchant_country = models.CharField(max_length=500, blank=True)
+    merchant = models.ForeignKey(
+        MerchantName,
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    card = models.ForeignKey(
+        "Card", models.DO_NOTHING, null=True, db_constraint=False, db_index=False, related_name="+"
+    )
+    cardholder = models.ForeignKey(
+        "Cardholder",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
+    policies = ArrayField(models.BigIntegerField(), default=list)
+
+    class Meta:
+        ordering = ("-webhook_request_id",)
+        indexes = [
+            models.Index(fields=("reason", "webhook_request"), name="listed_by_reason"),
+            models.Index(fields=("currency", "webhook_request"), name="listed_by_currency"),
+            models.Index(fields=("category", "webhook_request"), name="listed_by_category"),
+            models.Index(fields=("merchant_country", "webhook_request"), name="listed_by_country"),
+            models.Index(fields=("merchant", "webhook_request"), name="listed_by_merchant"),
+            models.Index(fields=("card", "webhook_request"), name="listed_by_card"),
+            models.Index(fields=("cardholder", "webhook_request"), name="listed_by_cardholder"),
+            GinIndex(fields=("policies",), name="listed_by_policy"),
+            BrinIndex(fields=("decided_at",), name="listed_by_time", pages_per_range=32),
+        ]
+
+    def __str__(self) -> str:
+        return str(self.pk)
+
+
+class Tally(models.Model):
+    """How much was decided in a quarter of an hour, by one dimension at a time.
+
+    A quarter, because every time zone's days begin on one. Each decision counts once in every
+    dimension, so that any of them adds up to all.
+    """
+
+    class Dimension(models.TextChoices):
+        ALL = "all"
+        REASON = "reason"
+        CATEGORY = "category"
+        COUNTRY = "country"
+
+    pk = models.CompositePrimaryKey("dimension", "quarter", "value", "currency", "approved")
+    dimension = models.CharField(max_length=10, choices=Dimension)
+    quarter = models.DateTimeField()
+    value = models.CharField(max_length=500, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    approved = models.BooleanField()
+    decisions = models.BigIntegerField()
+    # numeric, because amounts are as large as bigint allows and many are summed.
+    amount = models.DecimalField(max_digits=40, decimal_places=0)
+    approved_amount = models.DecimalField(max_digits=40, decimal_places=0)
+
+    class Meta:
+        verbose_name_plural = "tallies"
+
+    def __str__(self) -> str:
+        return f"{self.dimension} {self.value} {self.quarter}"
+
+
+class AnswerTimes(models.Model):
+    """How many decisions took how long, in each quarter of an hour.
+
+    `bucket` n holds the durations above 1.05ⁿ⁻¹ and up to 1.05ⁿ microseconds.
+    """
+
+    pk = models.CompositePrimaryKey("quarter", "bucket")
+    quarter = models.DateTimeField()
+    bucket = models.SmallIntegerField()
+    decisions = models.BigIntegerField()
+
+    class Meta:
+        verbose_name_plural = "answer times"
+
+    def __str__(self) -> str:
+        return f"{self.quarter} {self.bucket}"
+
+
+class DigestMark(models.Model):
+    """How far the digest has come: the decisions of requests up to `digested` are in it.
+
+    Requests get their numbers before they commit, so a number may appear after a higher one.
+    `seen` is a number to go up to next, as soon as every transaction older than
+    `transaction` is over.
+    """
+
+    digested = models.BigIntegerField(default=0)
+    seen = models.BigIntegerField(default=0)
+    transaction = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return f"up to {self.digested}"

@@ -1,0 +1,37 @@
+"""Who took what out of the record: rows that are written once and never changed."""
+
+from django.conf import settings
+from django.db import models
+
+
+class Export(models.Model):
+    """That somebody began to export a list; `filter` is the query of its address, in words too."""
+
+    class Format(models.TextChoices):
+        CSV = "csv", "CSV"
+        JSON_LINES = "jsonl", "JSON Lines"
+
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    started_at = models.DateTimeField()
+    what = models.CharField("list", max_length=50)
+    format = models.CharField(max_length=5, choices=Format)
+    query = models.TextField(blank=True)
+    filter = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-pk",)
+
+    def __str__(self) -> str:
+        return f"{self.what} as {self.get_format_display()}"
+
+
+class ExportEnd(models.Model):
+    """How an export ended: how many rows went out, and whether that was all of them."""
+
+    export = models.OneToOneField(Export, models.PROTECT, primary_key=True, related_name="end")
+    ended_at = models.DateTimeField()
+    rows = models.BigIntegerField()
+    complete = models.BooleanField(help_text="Whether the reader took all of it.")
+
+    def __str__(self) -> str:
+        return f"{self.rows} rows"
