@@ -5,6 +5,7 @@ from io import StringIO
 
 import pytest
 from django.contrib.auth.models import User
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
@@ -77,3 +78,9 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
 def test_an_address_of_another_machine_is_told_as_such() -> None:
     with pytest.raises(CommandError, match=r"Nothing can listen on 192\.0\.2\.1:4300"):
         call_command("runserver", "192.0.2.1:4300", use_reloader=False)
+
+
+def test_outside_development_what_is_missing_is_named_in_our_words(settings: Settings) -> None:
+    settings.DEBUG, settings.ALLOWED_HOSTS = False, []
+    with pytest.raises(ImproperlyConfigured, match=r"ALLOWED_HOSTS is not set\. Set it to"):
+        call_command("runserver", "4300", use_reloader=False)

@@ -14,6 +14,7 @@ from django.db import connections
 from django.urls import reverse
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
+from authorizations.checks import refuse_unsafe_start
 from authorizations.services import demo
 
 
@@ -37,6 +38,10 @@ class Command(runserver.Command):
     port: str
     use_ipv6: bool
     _raw_ipv6: bool
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unsafe_start()  # or Django complains of ALLOWED_HOSTS alone, in its own words
+        super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
         if os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":  # the reloader's child comes later
