@@ -2,6 +2,7 @@
 """Django's command line for this project."""
 
 import os
+import pwd
 import signal
 import sys
 from types import FrameType
@@ -12,6 +13,7 @@ try:
     from django.core.management import execute_from_command_line
     from django.db import NotSupportedError
 
+    from authorizations.services.acting import acting
     from authz_project import first_env
     from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 except ModuleNotFoundError as missing:
@@ -26,6 +28,14 @@ def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + signal_number)
 
 
+def system_user() -> str:
+    """Whoever started this: what commands change is theirs in the change history."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:  # containers run as numbers without a name
+        return str(os.getuid())
+
+
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
     first_env.ease_first_steps(sys.argv[1:])
@@ -34,7 +44,8 @@ def main() -> None:
             signal.signal(number, leave_in_order)
 
     try:
-        execute_from_command_line(sys.argv)
+        with acting(command=" ".join(sys.argv[1:2]), os_user=system_user()):
+            execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, NotSupportedError, EmbeddedPostgresError) as problem:
         # The sentence says what to do; a traceback above it only hides it.
         sys.exit(f"{problem}")

@@ -1,6 +1,7 @@
 """The app as Django sees it."""
 
 from django.apps import AppConfig
+from django.db.backends.signals import connection_created
 
 
 class AuthorizationsConfig(AppConfig):
@@ -9,3 +10,6 @@ class AuthorizationsConfig(AppConfig):
 
     def ready(self) -> None:
         from . import checks  # noqa: F401 - importing registers them
+        from .services.acting import watch
+
+        connection_created.connect(watch)

@@ -15,6 +15,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
 
+from authz_project import look
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
 
@@ -86,11 +88,16 @@ INSTALLED_APPS = [
     "django.contrib.sessions",
     "django.contrib.messages",
     "django.contrib.staticfiles",
+    # The change history, written by triggers.
+    "pgtrigger",
+    "pghistory",
 ]
+PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "authorizations.middleware.NoNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -98,6 +105,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "authorizations.middleware.ReadersTimeZone",
+    "authorizations.middleware.UnderTheirName",
 ]
 
 ROOT_URLCONF = "authz_project.urls"
@@ -120,12 +129,7 @@ TEMPLATES = [
     },
 ]
 
-UNFOLD = {
-    "SITE_TITLE": "Authorization desk",
-    "SITE_HEADER": "Authorization desk",
-    "SITE_SYMBOL": "credit_card",
-    "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
-}
+UNFOLD = look.UNFOLD
 LOGIN_REDIRECT_URL = "admin:index"  # unfold's log-in page leaves out where to go next
 # A policy may list 1,000 merchants, and a group more cards: each is a field of the form.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
@@ -190,7 +194,8 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Time and language ---------------------------------------------------------
 
 USE_TZ = True
-TIME_ZONE = text("TIME_ZONE", "UTC").strip()  # how times are shown; policies have their own zones
+# For readers whose browser has not told theirs (middleware.py); policies have zones of their own.
+TIME_ZONE = text("TIME_ZONE", "UTC").strip()
 try:
     ZoneInfo(TIME_ZONE)
 except (OSError, ValueError, LookupError) as unknown:
@@ -198,6 +203,7 @@ except (OSError, ValueError, LookupError) as unknown:
         f"TIME_ZONE is {TIME_ZONE!r}; write the name of a time zone like Europe/Paris."
     ) from unknown
 LANGUAGE_CODE = "en-us"
+FORMAT_MODULE_PATH = "authz_project.formats"
 
 # --- Static files: found in the packages by whitenoise, so nothing to collect ----
 

@@ -5,6 +5,7 @@ import re
 
 from django.conf import settings
 
+from authorizations.admin.exported import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
 from authorizations.rules.document import normalize
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import DeclineReason
@@ -27,6 +28,15 @@ def test_every_key_of_a_policy_is_documented() -> None:
     text = (DOCS / "policies.md").read_text()
     keys = normalize({"name": "Any"}).keys()
     assert [key for key in keys if key not in text and not key.startswith("blocked_")] == []
+
+
+def test_every_column_of_the_exported_files_is_documented() -> None:
+    text = (DOCS / "exports.md").read_text()
+    rows = re.findall(r"^\| (\w+) \| (`.+`) \| (.*) \|$", text, re.MULTILINE)
+    assert {name: re.findall(r"`(\w+)`", csv + more) for name, csv, more in rows} == {
+        exported.name: [*exported.columns, *exported.more]
+        for exported in (DECISIONS, REQUESTS, AUTHORIZATIONS, LEDGER)
+    }
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:

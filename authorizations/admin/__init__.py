@@ -1,5 +1,29 @@
 """The screens of the staff, by noun; importing them registers them."""
 
-from authorizations.admin import audit, cardholders, cards, groups, ledger, people, policies
+from authorizations.admin import (
+    cardholders,
+    cards,
+    decisions,
+    exports,
+    groups,
+    history,
+    ledger,
+    login,
+    people,
+    policies,
+    requests,
+)
 
-__all__ = ["audit", "cardholders", "cards", "groups", "ledger", "people", "policies"]
+__all__ = [
+    "cardholders",
+    "cards",
+    "decisions",
+    "exports",
+    "groups",
+    "history",
+    "ledger",
+    "login",
+    "people",
+    "policies",
+    "requests",
+]

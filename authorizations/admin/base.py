@@ -6,14 +6,21 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 from django.contrib.admin import ShowFacets, display
 from django.contrib.admin.utils import flatten_fieldsets, quote
 from django.contrib.auth.models import User
-from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Model, QuerySet
-from django.forms import ModelForm
-from django.http import HttpRequest
+from django.core.exceptions import ObjectDoesNotExist, PermissionDenied
+from django.db.models import Model, Q, QuerySet
+from django.forms import Media, ModelForm
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
-from unfold.paginator import InfinitePaginator
+
+from authorizations.admin import search
+from authorizations.admin.filters import RecordFilters
+from authorizations.admin.lists import KeysetChangeList
+from authorizations.admin.search import Found
+from authorizations.services.listing import Listing
+from authorizations.services.listing_times import ByTime
 
 if TYPE_CHECKING:
     # Unfold brings no types; its classes are Django's with another look.
@@ -34,6 +41,7 @@ else:
         kind.__class_getitem__ = classmethod(lambda cls, _: cls)
 
 __all__ = [
+    "IN_TEMPLATE",
     "InlineFormSet",
     "ModelAdmin",
     "ModelForm",
@@ -52,6 +60,8 @@ __all__ = [
 
 M = TypeVar("M", bound=Model)
 DASH = "\N{EN DASH}"
+IN_TEMPLATE: Any = ((None, {"fields": ("id",)}),)
+"""The fieldsets of a page whose template shows all of the row."""
 
 
 class ReadOnly:
@@ -72,11 +82,17 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
 
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
-    paginator = InfinitePaginator
     list_per_page = 50
     list_fullwidth = True
+    list_filter_submit = True
+    list_before_template = "admin/authorizations/active_filters.html"
     sortable_by = ()  # only the order of the index is quick
     parents: Sequence[str] = ()
+    ordered_by: str
+    """The column of time that says what is newest."""
+    filters: type[RecordFilters] = RecordFilters
+    long_columns: Sequence[str] = ()
+    """What no list shows, and would be slow to read."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         # Not select_related: these rows have no foreign keys in the database, and a join would
@@ -85,6 +101,49 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
 
     def get_readonly_fields(self, request: HttpRequest, obj: M | None = None) -> Any:
         return flatten_fieldsets(self.get_fieldsets(request, obj))
+
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def listing(self, rows: QuerySet[M], filters: RecordFilters, term: str) -> Listing:
+        """The rows that meet the filters and the search, to be read page by page."""
+        found = self.find(term) if term else Found(Q(), is_narrow=False)
+        return ByTime(
+            rows.filter(filters.condition, found.condition).defer(*self.long_columns),
+            self.ordered_by,
+            filters.since,
+            filters.until,
+            is_narrow=found.is_narrow or filters.is_narrow,
+        )
+
+    def find(self, term: str) -> Found:
+        """What the search box finds."""
+        return search.by_fields(term, self.search_fields)
+
+    @property
+    def media(self) -> Media:
+        """With what the form of the filters needs."""
+        look = Media(css={"screen": ["authorizations/lists.css"]})
+        return super().media + self.filters().media + look
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Back to the row: it has no other history than itself."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
+        return redirect(name, object_id)
+
+    def page(self, row: M) -> dict[str, Any]:
+        """What a template of the row's own shows beside the row."""
+        return {}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context |= {"show_history": False, **self.page(kwargs["obj"])}
+        return super().render_change_form(request, context, *args, **kwargs)
 
 
 def staff(request: HttpRequest) -> User:

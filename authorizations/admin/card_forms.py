@@ -9,6 +9,9 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from authorizations.admin import choices
 from authorizations.admin.base import ModelForm
 from authorizations.models import Card, Cardholder
+from authorizations.rules.money import known_currencies
+
+LAST4 = "Give the last four digits of the card number, or nothing."
 
 
 class CardForm(ModelForm[Card]):
@@ -23,6 +26,7 @@ class CardForm(ModelForm[Card]):
     class Meta:
         model = Card
         fields = ("id", "cardholder", "last4", "currency", "status")
+        error_messages = {"last4": {"max_length": LAST4}}
 
     def clean_id(self) -> str:
         return stripe_id(self.cleaned_data["id"], "ic_", Card)
@@ -30,8 +34,14 @@ class CardForm(ModelForm[Card]):
     def clean_last4(self) -> str:
         last4 = str(self.cleaned_data["last4"])
         if last4 and not re.fullmatch("[0-9]{4}", last4):
-            raise forms.ValidationError("Give the last four digits of the card number, or nothing.")
+            raise forms.ValidationError(LAST4)
         return last4
+
+    def clean_currency(self) -> str:
+        currency = str(self.cleaned_data["currency"])
+        if currency and currency not in known_currencies():
+            raise forms.ValidationError("Choose a currency from the list, or none.")
+        return currency
 
 
 class CardholderForm(ModelForm[Cardholder]):

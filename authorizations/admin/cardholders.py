@@ -3,48 +3,74 @@
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
-from django.utils.html import format_html_join
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.paginator import InfinitePaginator
 
 from authorizations.admin.base import (
-    DASH,
     ModelAdmin,
     ModelForm,
     ReadOnly,
     TabularInline,
+    card_words,
     display,
     link,
 )
 from authorizations.admin.card_forms import CardholderForm
-from authorizations.admin.cards import NeverDeleted
-from authorizations.admin.tables import badge
+from authorizations.admin.card_state import state_badges
+from authorizations.admin.cards import STYLES, NeverDeleted
+from authorizations.admin.history_page import WithHistory
+from authorizations.admin.shared_page import of_cardholder
 from authorizations.models import Card, Cardholder
 from authorizations.services import locks
+from authorizations.services.cards import add_unless_known
 
 
 class CardInline(ReadOnly, TabularInline[Card, Cardholder]):
     model = Card
-    fields = ("card", "status", "frozen_label")
+    fields = ("card", "state", "group_shown", "currency_shown", "id_shown")
     readonly_fields = fields
     hide_title = True
     per_page = 20
 
-    @display(description="Frozen")
-    def frozen_label(self, row: Card) -> str:
-        return badge("Frozen", "danger") if row.frozen else DASH
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
+        return super().get_queryset(request).select_related("root__group")
 
     @display(description="Card")
     def card(self, row: Card) -> str:
-        return link(row)
+        return link(row, card_words(row))
+
+    @display(description="State")
+    def state(self, row: Card) -> str:
+        return state_badges(row)
+
+    @display(description="Card group")
+    def group_shown(self, row: Card) -> str:
+        return link(row.root.group)
+
+    @display(description="Currency")
+    def currency_shown(self, row: Card) -> str:
+        return row.currency.upper()
+
+    @display(description="Card id")
+    def id_shown(self, row: Card) -> str:
+        return row.pk
 
 
 @admin.register(Cardholder)
-class CardholderAdmin(NeverDeleted, ModelAdmin[Cardholder]):
+class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
     list_display = ("name_shown", "id", "first_seen")
     search_fields = ("id__exact", "name__icontains")
     search_help_text = "Cardholder id, or a part of the name."
     show_full_result_count = False
+    list_per_page = 50
+    paginator = InfinitePaginator
+    sortable_by = ()
     inlines = (CardInline,)
+    change_form_template = "admin/authorizations/shared.html"
+
+    class Media:
+        css = STYLES
 
     def get_form(
         self,
@@ -58,32 +84,33 @@ class CardholderAdmin(NeverDeleted, ModelAdmin[Cardholder]):
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fields(self, request: HttpRequest, obj: Cardholder | None = None) -> Any:
-        return ("id", "name", "policies") if obj else ("id", "name")
+        return ("id", "name")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Cardholder | None = None) -> Any:
         """The name is ours until Stripe tells one."""
         if obj is None:
             return ()
-        return ("id", "name", "policies") if obj.details_at else ("id", "policies")
+        return ("id", "name") if obj.details_at else ("id",)
 
     def get_inlines(self, request: HttpRequest, obj: Cardholder | None) -> Any:
         return self.inlines if obj else ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if cardholder := options.get("obj"):
+            context["page"] = of_cardholder(cardholder)
+        return super().render_change_form(request, context, *args, **options)
 
     def save_model(
         self, request: HttpRequest, obj: Cardholder, form: ModelForm[Cardholder], change: bool
     ) -> None:
         if not change:
-            super().save_model(request, obj, form, change)
+            add_unless_known(obj)
         else:
             locks.hold(cardholders=[obj.pk])
             Cardholder.objects.filter(pk=obj.pk, details_at=0).update(name=obj.name)
 
-    @display(description="Name", ordering="name")
+    @display(description="Name")
     def name_shown(self, row: Cardholder) -> str:
         return str(row)
-
-    @display(description="Policies for all cards together")
-    def policies(self, row: Cardholder) -> str:
-        assigned = row.assignments.select_related("policy")
-        links = [(link(assignment.policy),) for assignment in assigned]
-        return format_html_join(", ", "{}", links) or "None"

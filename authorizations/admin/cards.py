@@ -1,18 +1,19 @@
 """Cards and cardholders: told by Stripe's events, frozen and put under policies here."""
 
+import re
+import time
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.admin.utils import unquote
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import reverse
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.paginator import InfinitePaginator
 
 from authorizations.admin.base import (
-    DASH,
     ModelAdmin,
     ModelForm,
     action,
@@ -21,10 +22,16 @@ from authorizations.admin.base import (
     link,
 )
 from authorizations.admin.card_forms import CardForm
+from authorizations.admin.card_list import CardChangeList, StateFilter
+from authorizations.admin.card_page import CardPage
+from authorizations.admin.card_state import state_badges
 from authorizations.admin.freezing import freezing_page
-from authorizations.admin.tables import badge, scope_words, table
-from authorizations.models import Assignment, Card
+from authorizations.admin.history_page import WithHistory
+from authorizations.models import Card
+from authorizations.services.cards import add_unless_known
 from authorizations.services.groups import move
+
+STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history", "card")]}
 
 
 class NeverDeleted:
@@ -35,11 +42,15 @@ class NeverDeleted:
 
 
 @admin.register(Card)
-class CardAdmin(NeverDeleted, ModelAdmin[Card]):
-    list_display = ("card", "cardholder_shown", "status", "frozen_label", "group", "currency_shown")
-    list_filter = ("frozen", "status")
-    list_select_related = ("cardholder", "group", "root__group")
-    search_fields = ("id__exact", "last4__exact", "cardholder__name__icontains")
+class CardAdmin(NeverDeleted, WithHistory, ModelAdmin[Card]):
+    list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
+    list_filter = (StateFilter, ("root__group", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_per_page = 50
+    paginator = InfinitePaginator
+    sortable_by = ()  # only the newest first is quick, however many cards there are
+    change_form_template = "admin/authorizations/card.html"
+    search_fields = ("cardholder__name__icontains",)
     search_help_text = "Card id, last four digits, or a part of the cardholder's name."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
@@ -48,17 +59,30 @@ class CardAdmin(NeverDeleted, ModelAdmin[Card]):
     actions_detail = ("freeze", "unfreeze")
     fieldsets = (
         (
-            None,
-            {"fields": ("id", "cardholder_shown", ("last4", "brand"), ("type", "currency_shown"))},
+            "Shared budget",
+            {"fields": ("group",), "description": "The cards of a group share its limits."},
         ),
-        ("State", {"fields": ("status", "frozen_shown", "replaces")}),
-        ("Shared budget", {"fields": ("group",)}),
-        ("Policies that apply", {"fields": ("policies",)}),
     )
-    add_fieldsets = ((None, {"fields": ("id", "cardholder", "last4", "currency", "status")}),)
+    add_fieldsets = (
+        (
+            "Before its first purchase",
+            {
+                "fields": ("id", "cardholder", "last4", "currency", "status"),
+                "description": "A card comes here by itself with its first purchase. Add it "
+                "earlier to give it policies; what Stripe tells later replaces what you write.",
+            },
+        ),
+    )
+
+    class Media:
+        css = STYLES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
-        return super().get_queryset(request).select_related("cardholder", "group", "root__group")
+        # Not select_related: the joins would be made for the cards of all earlier pages as well.
+        return super().get_queryset(request).prefetch_related("cardholder", "root__group")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return CardChangeList
 
     def get_form(
         self, request: HttpRequest, obj: Card | None = None, change: bool = False, **kwargs: Any
@@ -67,21 +91,36 @@ class CardAdmin(NeverDeleted, ModelAdmin[Card]):
             kwargs["form"] = CardForm
         return super().get_form(request, obj, change, **kwargs)
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Card | None = None) -> Any:
-        """What Stripe told is Stripe's; a replacement's group is its chain's."""
-        if obj is None:
+    def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
+        """What Stripe told is Stripe's: only the group can be edited, on the chain's first card."""
+        if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
             return ()
-        shown = (
-            *("id", "cardholder_shown", "last4", "brand", "type", "currency_shown", "status"),
-            *("frozen_shown", "replaces", "policies"),
-        )
-        return shown if obj.root_id == obj.pk else (*shown, "group")
+        return super().get_fieldsets(request, obj)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if card := options.get("obj"):
+            context["page"] = CardPage(card, int(time.time()))
+            context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **options)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Card], search_term: str
+    ) -> tuple[QuerySet[Card], bool]:
+        """One thing at a time: each has its own quick way."""
+        term = search_term.strip(" \N{BULLET}*")
+        if re.fullmatch("[0-9]{4}", term):
+            return queryset.filter(last4=term), False
+        if term.startswith("ic_"):
+            return queryset.filter(pk=term), False
+        return super().get_search_results(request, queryset, term)
 
     def save_model(
         self, request: HttpRequest, obj: Card, form: ModelForm[Card], change: bool
     ) -> None:
         if not change:
-            super().save_model(request, obj, form, change)
+            add_unless_known(obj)
         elif "group" in form.changed_data:
             move(obj.pk, obj.group)
 
@@ -119,55 +158,23 @@ class CardAdmin(NeverDeleted, ModelAdmin[Card]):
         back = reverse("admin:authorizations_card_changelist")
         return freezing_page(request, list(cards), frozen=frozen, action=action, back=back)
 
-    @display(description="Card", ordering="last4")
+    @display(description="Card")
     def card(self, row: Card) -> str:
         return card_words(row)
 
-    @display(description="Cardholder", ordering="cardholder__name")
+    @display(description="Cardholder")
     def cardholder_shown(self, row: Card) -> str:
         return link(row.cardholder)
 
-    @display(description="Frozen", ordering="frozen")
-    def frozen_label(self, row: Card) -> str | None:
-        return badge("Frozen", "danger") if row.frozen else None
+    @display(description="State")
+    def state(self, row: Card) -> str:
+        return state_badges(row)
 
-    @display(description="Frozen")
-    def frozen_shown(self, row: Card) -> str:
-        return f"Frozen: {row.frozen_reason}" if row.frozen else "No"
+    @display(description="Card group")
+    def group_shown(self, row: Card) -> str:
+        """A replacement's group is its chain's."""
+        return link(row.root.group)
 
-    @display(description="Currency", ordering="currency")
+    @display(description="Currency")
     def currency_shown(self, row: Card) -> str:
         return row.currency.upper()
-
-    @display(description="Replaces")
-    def replaces(self, row: Card) -> str:
-        if row.root_id == row.pk:
-            return DASH
-        return format_html(
-            "{} (limits, group and policies are those of {})", row.replacement_for, link(row.root)
-        )
-
-    @display(description="Policies")
-    def policies(self, row: Card) -> SafeString:
-        return table(
-            ("Policy", "Applies through", "Version in force"),
-            [
-                (
-                    link(assignment.policy),
-                    scope_words(assignment),
-                    str(assignment.policy.current_version or "Nothing yet"),
-                )
-                for assignment in assignments_of(row)
-            ],
-        )
-
-
-def assignments_of(card: Card) -> QuerySet[Assignment]:
-    """What is assigned to the card, its cardholder, its group and the whole program."""
-    scopes = Q(program=True) | Q(card=card.root_id)
-    if card.cardholder_id:
-        scopes |= Q(cardholder=card.cardholder_id)
-    if card.root.group_id:
-        scopes |= Q(group=card.root.group_id)
-    related = ("policy__current_version__policy", "group", "cardholder", "card")
-    return Assignment.objects.filter(scopes).select_related(*related).order_by("policy__name")

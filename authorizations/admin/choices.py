@@ -1,6 +1,6 @@
 """Lists to choose from by name: categories, countries, currencies, time zones and days."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Any
 from zoneinfo import available_timezones
@@ -12,6 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
 from authorizations.rules.countries import known_countries
+from authorizations.rules.differences import category_title
 from authorizations.rules.document import DAYS
 from authorizations.rules.filters import known_categories
 from authorizations.rules.money import known_currencies
@@ -24,19 +25,23 @@ SELECTED = SafeString(" selected")
 class Options:
     """Options in one go: Django's template for each is slow, and a page has thousands.
 
-    What is not on the list is kept all the same, for the rules to judge.
+    A list with `data-options-of`, the id of another, holds only what is chosen: the page's script
+    takes the rest from there. What is not on the list is kept all the same, for the rules to judge.
     """
 
     attrs: dict[str, Any]
     choices: Any
     allow_multiple_selected: bool
+    describe: Callable[[str], str] = str
+    """How to show what is not on the list."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         nothing: list[str] = [] if self.allow_multiple_selected else [""]
         chosen = value if isinstance(value, list) else [value] if value else nothing
-        listed = [*self.choices]
-        known = {word for word, _ in listed}
-        listed += [(word, word) for word in chosen if word not in known]
+        known = dict(self.choices)
+        shown = {"", *chosen} if "data-options-of" in self.attrs else known.keys()
+        listed = [(word, text) for word, text in known.items() if word in shown]
+        listed += [(word, self.describe(word)) for word in chosen if word not in known]
         rows = [(word, SELECTED if word in chosen else "", text) for word, text in listed]
         options = format_html_join("", '<option value="{}"{}>{}</option>', rows)
         every = {**self.attrs, **(attrs or {}), "name": name}
@@ -74,7 +79,9 @@ class WordsField(forms.Field):
         attrs = {"data-width": "100%", "data-placeholder": options.pop("placeholder", "")}
         if free:
             attrs["data-tags"] = "true"
+        attrs |= _options_of(options)
         widget = ChooseWords(attrs=attrs, choices=list(choices))
+        widget.describe = options.pop("describe", str)
         super().__init__(widget=widget, required=False, **options)
 
     def to_python(self, value: Any) -> list[str]:
@@ -87,8 +94,23 @@ class WordsField(forms.Field):
 def choose_one(choices: Choices, **options: Any) -> forms.CharField:
     """One of a long list, found by typing a part of its name; the rules judge what is chosen."""
     blank = options.pop("blank", "Select value")
-    widget = ChooseOne(attrs={"data-width": "100%"}, choices=[("", blank), *choices])
+    attrs = {"data-width": "100%", **_options_of(options)}
+    widget = ChooseOne(attrs=attrs, choices=[("", blank), *choices])
     return forms.CharField(widget=widget, required=False, **options)
+
+
+def _options_of(options: dict[str, Any]) -> dict[str, str]:
+    other = options.pop("options_of", "")
+    return {"data-options-of": f"id_{other}"} if other else {}
+
+
+def choose_categories(**options: Any) -> WordsField:
+    """By name, by code, or by a range of codes; the long list is that of `options_of`, if named."""
+    return WordsField(categories(), free=True, describe=_code_words, **options)
+
+
+def _code_words(word: str) -> str:
+    return category_title(word) if word.isdecimal() else word
 
 
 @cache

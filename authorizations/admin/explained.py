@@ -1,132 +1,169 @@
-"""A kept decision as its page shows it: the answer and every rule in words."""
+"""A kept decision in words: the answer, why, and every rule with its margin."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import NamedTuple, TypeVar
 
-import msgspec
-from django.utils.safestring import SafeString
-
-from authorizations.admin.base import link, parent
-from authorizations.admin.tables import badge, table
-from authorizations.models import Decision, PolicyVersion
+from authorizations.admin.outcomes import amount_words, reason_of, reason_words
+from authorizations.models import Decision
 from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
-from authorizations.rules.money import format_money
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason
+from authorizations.rules.headline import because
+from authorizations.rules.reasons import TEXTS
+from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
-from authorizations.rules.words import category_words, code_words
+from authorizations.rules.words import figure_words
 from authorizations.services import codec
+
+T = TypeVar("T")
+
+UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a row can raise that another version of the program, or nobody, has written."""
+
+_NOTHING_TO_EXPLAIN = "Nothing to explain: the purchase was approved."
+_NOTHING_SAFE = "No text is kept that fits: say that the purchase was not approved as asked."
+
+
+class Bar(NamedTuple):
+    """A limit as a drawing: used before, asked and fitting, and over; in percent of its width."""
+
+    used: float
+    fits: float
+    over: float
+
+    @property
+    def over_from(self) -> float:
+        return self.used + self.fits
+
+
+class Rule(NamedTuple):
+    """One rule as it was applied; `margin` is "€5.00 over" or "€38.20 left", for limits."""
+
+    check: Check
+    sentence: str
+    decided: bool
+    margin: str = ""
+    bar: Bar | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """The row as values of the rules."""
+    """The row as values of the rules, and in words.
 
-    row: Decision
-    decision: DecisionValue
+    Where the trace could not be read, `rules` is None and the rest says what the columns tell.
+    """
+
     request: AuthorizationRequest | None
-
-    @classmethod
-    def of(cls, row: Decision) -> "Explained":
-        decision = DecisionValue(
-            approved=row.approved,
-            amount=row.approved_amount,
-            reason=DeclineReason(row.reason) if row.reason else None,
-            trace=codec.trace(row.trace),
-            is_partial=row.is_partial,
-        )
-        return cls(row, decision, _request(row))
-
-    @property
-    def answer(self) -> str:
-        return explain.answer_sentence(self.decision, self.request)
-
-    @property
-    def for_cardholder(self) -> str:
-        if self.decision.approved and not self.decision.is_partial:
-            return "Nothing to explain: the purchase was approved."
-        why = deciding_check(self.decision.trace) or self.decision.reason
-        return explain.cardholder(why, self.request) if why else ""
-
-    @property
-    def checks(self) -> SafeString:
-        """Every rule, the failed ones first; the order among equals is that of precedence."""
-        trace = sorted(self.decision.trace, key=lambda check: check.passed)
-        return table(("Rule", "What it found", "Whose rule"), map(self._check, trace))
-
-    def _check(self, check: Check) -> tuple[Any, ...]:
-        sentence = explain.staff(check, self.request) if self.request else ""
-        mark = badge("Passed", "success") if check.passed else badge("Failed", "danger")
-        return mark, sentence or explain.label(check.rule), explain.source(check)
-
-    @property
-    def versions(self) -> SafeString:
-        """The policy versions it rests on, and whose usage each measured."""
-        ids = [policy["version"] for policy in self.row.policies]
-        versions = PolicyVersion.objects.select_related("policy").in_bulk(ids)
-        rows = [
-            (
-                link(versions.get(policy["version"])),
-                _scope(policy["scope"]),
-                _scope(policy["measured"]),
-            )
-            for policy in self.row.policies
-        ]
-        return table(("Policy version", "Applies through", "Whose usage counts"), rows)
-
-    @property
-    def facts(self) -> SafeString:
-        return table(("Fact", "As Stripe told it"), _facts(self.request) if self.request else [])
-
-    @property
-    def timings(self) -> SafeString:
-        """When each step was done, counted from the arrival of the request."""
-        delivery = parent(self.row, "webhook_request")
-        steps = sorted(delivery.timings.items(), key=lambda step: step[1]) if delivery else []
-        rows = [(name.replace("_", " ").capitalize(), f"{us / 1000:.1f} ms") for name, us in steps]
-        return table(("Step", "Done after"), rows)
+    headline: str
+    staff: str
+    cardholder: str
+    rules: list[Rule] | None
 
 
-def _scope(key: str) -> str:
-    kind, _, id_ = key.partition(":")
-    return f"{kind.capitalize()} {id_}" if id_ else "Every card"
+def explained(row: Decision) -> Explained:
+    """Never fails, whatever the row holds."""
+    request = _request(row)
+    return readable(lambda: _explained(row, request)) or _unread(row, request)
 
 
-def _request(row: Decision) -> AuthorizationRequest | None:
+def staff_sentence(row: Decision) -> str:
+    """What `explained` says to staff and nothing else, for where there are many rows."""
+    request = _request(row)
+    sentence = readable(lambda: explain.answer_sentence(_value(row), request))
+    return sentence or _unread(row, request).staff
+
+
+def readable(read: Callable[[], T]) -> T | None:
+    """What `read` returns; None where the row can't be read."""
     try:
-        return row.request and codec.value(AuthorizationRequest, row.request)
-    except msgspec.ValidationError:  # written by a version of the program that had other words
+        return read()
+    except UNREADABLE:
         return None
 
 
-def _facts(request: AuthorizationRequest) -> list[tuple[str, str]]:
-    """What is known of the purchase; what was not told is left out."""
-    merchant, checks = request.merchant, request.verification
-    facts = {
-        "Amount asked": format_money(request.amount, request.currency),
-        "In the merchant's currency": _merchant_amount(request),
-        "Approved before": format_money(request.snapshot.amount, request.currency),
-        "Of it cash": format_money(request.cash_amount, request.currency),
-        "Part may be approved": "yes" if request.is_amount_controllable else "no",
-        "Card": f"{request.card.id}, {code_words(request.card.status)}",
-        "Cardholder": f"{request.card.cardholder_name} ({request.card.cardholder_id})",
-        "Merchant": merchant.name,
-        "Place": " ".join(filter(None, (merchant.postal_code, merchant.city, merchant.country))),
-        "Category": f"{category_words(merchant.category)} {merchant.category_code}".strip(),
-        "Network id": merchant.network_id,
-        "Method": code_words(request.authorization_method),
-        "Card presence": code_words(request.card_presence or ""),
-        "Wallet": code_words(request.wallet or ""),
-        "CVC": code_words(checks.cvc),
-        "Postal code": code_words(checks.postal_code),
-        "3-D Secure": code_words(checks.three_d_secure or ""),
-        "Network risk score": str(request.network_risk_score or ""),
-        "Mode": "live" if request.livemode else "test",
-    }
-    return [(name, fact) for name, fact in facts.items() if fact]
+def _request(row: Decision) -> AuthorizationRequest | None:
+    return readable(lambda: row.request and codec.value(AuthorizationRequest, row.request))
 
 
-def _merchant_amount(request: AuthorizationRequest) -> str:
-    if request.merchant_amount is None or not request.merchant_currency:
-        return ""
-    return format_money(request.merchant_amount, request.merchant_currency)
+def _value(row: Decision) -> DecisionValue:
+    return DecisionValue(
+        approved=row.approved,
+        amount=row.approved_amount,
+        reason=DeclineReason(row.reason) if row.reason else None,
+        trace=codec.trace(row.trace),
+        is_partial=row.is_partial,
+    )
+
+
+def _explained(row: Decision, request: AuthorizationRequest | None) -> Explained:
+    decision = _value(row)
+    return Explained(
+        request=request,
+        headline=f"{_outcome(row)}: {because(decision)}.",
+        staff=explain.answer_sentence(decision, request),
+        cardholder=_cardholder(decision, request),
+        rules=_rules(decision, request),
+    )
+
+
+def _unread(row: Decision, request: AuthorizationRequest | None) -> Explained:
+    """What the columns tell."""
+    reason = reason_of(row)
+    why = f": {reason_words(row)}" if row.reason else ""
+    return Explained(
+        request=request,
+        headline=f"{_outcome(row)}{why}.",
+        staff=f"{_outcome(row)}. {TEXTS[reason].staff if reason else ''}".strip(),
+        cardholder=_unread_for_cardholder(row, request),
+        rules=None,
+    )
+
+
+def _unread_for_cardholder(row: Decision, request: AuthorizationRequest | None) -> str:
+    if row.approved and not row.is_partial:
+        return _NOTHING_TO_EXPLAIN
+    reason = reason_of(row)
+    return explain.cardholder(reason, request) if reason else _NOTHING_SAFE
+
+
+def _outcome(row: Decision) -> str:
+    verb = "Approved" if row.approved else "Declined"
+    asked = "" if row.amount is None else f" {amount_words(row)}"
+    place = f" at {row.merchant_name}" if row.merchant_name else ""
+    return f"{verb}{asked}{place}"
+
+
+def _cardholder(decision: DecisionValue, request: AuthorizationRequest | None) -> str:
+    if decision.approved and not decision.is_partial:
+        return _NOTHING_TO_EXPLAIN
+    why = deciding_check(decision.trace) or decision.reason
+    return explain.cardholder(why, request) if why else _NOTHING_SAFE
+
+
+def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[Rule]:
+    """In the order of the trace, but the deciding one and what else failed first."""
+    deciding = deciding_check(decision.trace)
+    rules = [_rule(check, request, decided=check is deciding) for check in decision.trace]
+    return sorted(rules, key=lambda rule: (rule.check.passed, not rule.decided))
+
+
+def _rule(check: Check, request: AuthorizationRequest | None, *, decided: bool) -> Rule:
+    sentence = explain.staff(check, request) if request else f"{explain.label(check.rule)}."
+    if not check.figures:
+        return Rule(check, sentence, decided)
+    return Rule(check, sentence, decided, _margin(check.figures), _bar(check.figures))
+
+
+def _margin(figures: LimitFigures) -> str:
+    margin = abs(figures.over)
+    words = figure_words(margin, figures.currency) if figures.currency else f"{margin:,}"
+    return f"{words} {'over' if figures.over > 0 else 'left'}"
+
+
+def _bar(figures: LimitFigures) -> Bar:
+    total = max(figures.used, 0) + figures.asked
+    whole = max(figures.limit, total, 1)
+    used = min(max(figures.used, 0), figures.limit)
+    fits = min(total, figures.limit) - used
+    over = max(total - figures.limit, 0)
+    return Bar(*(round(part * 100 / whole, 2) for part in (used, fits, over)))

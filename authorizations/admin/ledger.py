@@ -1,36 +1,38 @@
 """What authorizations count for, to look at only."""
 
-from django.contrib import admin
-from django.utils.safestring import SafeString
+from typing import Any
 
-from authorizations.admin.base import RecordAdmin, card_words, display, known_or_id, link, parent
-from authorizations.admin.tables import table
-from authorizations.models import Authorization, Decision, LedgerEntry
+from django.contrib import admin
+
+from authorizations.admin import exported, search
+from authorizations.admin.authorization_page import authorization_page, entry_page
+from authorizations.admin.base import IN_TEMPLATE, card_words, display, known_or_id
+from authorizations.admin.exports import ExportableAdmin
+from authorizations.admin.record_filters import AuthorizationFilters, LedgerFilters
+from authorizations.admin.search import Found
+from authorizations.models import Authorization, LedgerEntry
 from authorizations.rules.money import format_money
-from authorizations.rules.reasons import label
-from authorizations.rules.values import DeclineReason
-from authorizations.rules.words import category_words, country_words
 
 
 @admin.register(Authorization)
-class AuthorizationAdmin(RecordAdmin[Authorization]):
+class AuthorizationAdmin(ExportableAdmin[Authorization]):
+    exported = exported.AUTHORIZATIONS
     list_display = ("created", "merchant", "counts_for", "card_shown", "cardholder_shown", "id")
     list_display_links = ("created", "id")
-    search_fields = ("id__exact", "root_card__exact", "cardholder__exact")
-    search_help_text = "Whole id of an authorization, of a card or of a cardholder."
-    list_filter = (("created", admin.DateFieldListFilter),)
+    ordered_by = "created"
+    filters = AuthorizationFilters
+    search_fields = ("id__exact",)
+    search_help_text = "Cardholder, merchant, last 4 digits or an id"
+    long_columns = ("books",)
     parents = ("card", "cardholder")
-    fieldsets = (
-        (None, {"fields": ("id", "created", "counts_for", "refunded", "cash", "counted_once")}),
-        ("Who", {"fields": ("card_shown", "cardholder_shown", "group_shown")}),
-        (
-            "Where",
-            {"fields": ("merchant_name", "network_id", "category_shown", "country_shown")},
-        ),
-        ("Decisions", {"fields": ("decisions_shown",)}),
-        ("Ledger", {"fields": ("ledger_shown",)}),
-        ("Books", {"fields": ("books",)}),
-    )
+    change_form_template = "admin/authorizations/authorization.html"
+    fieldsets = IN_TEMPLATE
+
+    def find(self, term: str) -> Found:
+        return search.authorizations(term)
+
+    def page(self, row: Authorization) -> dict[str, Any]:
+        return authorization_page(row)
 
     @display(description="Merchant")
     def merchant(self, row: Authorization) -> str:
@@ -40,26 +42,6 @@ class AuthorizationAdmin(RecordAdmin[Authorization]):
     def counts_for(self, row: Authorization) -> str:
         return format_money(row.counted_amount, row.currency)
 
-    @display(description="Refunded")
-    def refunded(self, row: Authorization) -> str:
-        return format_money(row.refunded_amount, row.currency)
-
-    @display(description="Of it cash")
-    def cash(self, row: Authorization) -> str:
-        return format_money(row.counted_cash, row.currency)
-
-    @display(description="Is a purchase for count limits", boolean=True)
-    def counted_once(self, row: Authorization) -> bool:
-        return bool(row.count)
-
-    @display(description="Category")
-    def category_shown(self, row: Authorization) -> str:
-        return f"{category_words(row.category)} {row.category_code}".strip()
-
-    @display(description="Country")
-    def country_shown(self, row: Authorization) -> str:
-        return country_words(row.merchant_country)
-
     @display(description="Card")
     def card_shown(self, row: Authorization) -> str:
         return known_or_id(row, "card", card_words)
@@ -68,75 +50,29 @@ class AuthorizationAdmin(RecordAdmin[Authorization]):
     def cardholder_shown(self, row: Authorization) -> str:
         return known_or_id(row, "cardholder")
 
-    @display(description="Card group")
-    def group_shown(self, row: Authorization) -> str:
-        return link(parent(row, "group"))
-
-    @display(description="Decisions")
-    def decisions_shown(self, row: Authorization) -> SafeString:
-        # By card as well: that is what the index is on.
-        decisions = Decision.objects.filter(card=row.card_id, authorization=row.pk)
-        return table(
-            ("Decision", "Answer", "Asked", "Approved", "When"),
-            [
-                (
-                    link(decision),
-                    label(DeclineReason(decision.reason)) if decision.reason else "Approved",
-                    format_money(decision.amount or 0, row.currency),
-                    format_money(decision.approved_amount, row.currency),
-                    decision.decided_at,
-                )
-                for decision in decisions.defer("trace", "request", "usage")[:50]
-            ],
-        )
-
-    @display(description="Ledger")
-    def ledger_shown(self, row: Authorization) -> SafeString:
-        return table(
-            ("Entry", "Amount", "Of it cash", "Refunded", "Event", "When"),
-            [
-                (
-                    link(entry, entry.get_cause_display()),
-                    format_money(entry.amount, entry.currency),
-                    format_money(entry.cash_amount, entry.currency),
-                    format_money(entry.refunded_amount, entry.currency),
-                    entry.event_id,
-                    entry.entered_at,
-                )
-                for entry in row.ledger.all()[:50]
-            ],
-        )
-
 
 @admin.register(LedgerEntry)
-class LedgerEntryAdmin(RecordAdmin[LedgerEntry]):
+class LedgerEntryAdmin(ExportableAdmin[LedgerEntry]):
+    exported = exported.LEDGER
     list_display = ("entered_at", "cause", "amount_shown", "authorization_shown", "event_id")
-    list_filter = ("cause", ("entered_at", admin.DateFieldListFilter))
+    ordered_by = "entered_at"
+    filters = LedgerFilters
     search_fields = ("authorization__exact",)
-    search_help_text = "Whole id of an authorization."
+    search_help_text = "Whole id of an authorization or an event"
     parents = ("authorization",)
-    fields = (
-        *("entered_at", "cause", "amount_shown", "cash_shown", "refunded_shown", "count"),
-        *("authorization_shown", "event_shown"),
-    )
+    change_form_template = "admin/authorizations/ledger_entry.html"
+    fieldsets = IN_TEMPLATE
+
+    def find(self, term: str) -> Found:
+        return search.ledger(term)
+
+    def page(self, row: LedgerEntry) -> dict[str, Any]:
+        return entry_page(row)
 
     @display(description="Amount")
     def amount_shown(self, row: LedgerEntry) -> str:
         return format_money(row.amount, row.currency)
 
-    @display(description="Of it cash")
-    def cash_shown(self, row: LedgerEntry) -> str:
-        return format_money(row.cash_amount, row.currency)
-
-    @display(description="Refunded")
-    def refunded_shown(self, row: LedgerEntry) -> str:
-        return format_money(row.refunded_amount, row.currency)
-
     @display(description="Authorization")
     def authorization_shown(self, row: LedgerEntry) -> str:
         return known_or_id(row, "authorization")
-
-    @display(description="Event")
-    def event_shown(self, row: LedgerEntry) -> str:
-        decision = Decision.objects.only("pk").filter(pk=row.event_id).first()
-        return link(decision) if decision else row.event_id

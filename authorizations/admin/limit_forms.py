@@ -12,10 +12,22 @@ from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policy_forms import ANY, show_problem
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 from authorizations.rules.controls import Interval
-from authorizations.rules.document import PolicyProblems, Problem, normalize
+from authorizations.rules.document import PolicyProblems, Problem, controls, normalize
+from authorizations.rules.summary import limit_phrase
 from authorizations.services.publish import limit_document, own_document, schedule_document
 
 M = TypeVar("M", bound=Model)
+
+PERIODS = {
+    Interval.PER_AUTHORIZATION: "Per purchase",
+    Interval.DAILY: "A day",
+    Interval.WEEKLY: "A week",
+    Interval.MONTHLY: "A month",
+    Interval.QUARTERLY: "A quarter",
+    Interval.YEARLY: "A year",
+    Interval.ALL_TIME: "In all, for ever",
+    Interval.ROLLING: "In the last minutes, hours or days",
+}
 
 
 class PartFormSet(InlineFormSet[M, Policy, Any]):
@@ -55,10 +67,15 @@ class LimitForm(ModelForm[SpendingLimit]):
 
     amount = MoneyField(label="Amount")
     currency = choices.choose_one(
-        choices.currencies(), label="In another currency", blank="The policy's currency"
+        choices.currencies(),
+        options_of="currency",
+        label="In another currency",
+        blank="No, the policy's currency",
     )
-    categories = WordsField(choices.categories(), free=True, placeholder=ANY)
-    countries = WordsField(choices.countries(), placeholder=ANY)
+    categories = choices.choose_categories(options_of="blocked_categories", placeholder=ANY)
+    countries = WordsField(
+        choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
+    )
     merchants = WordsField(free=True, placeholder=ANY)
 
     class Meta:
@@ -70,8 +87,8 @@ class LimitForm(ModelForm[SpendingLimit]):
         labels = {
             "count": "Or number of purchases",
             "interval": "Period",
-            "rolling_length": "In the last",
-            "rolling_unit": "Unit",
+            "rolling_length": "How many",
+            "rolling_unit": "Minutes, hours or days",
             "cash_only": "Cash only",
         }
         help_texts = {"cash_only": "Counts cash withdrawals and the cash part of purchases."}
@@ -80,13 +97,29 @@ class LimitForm(ModelForm[SpendingLimit]):
     def __init__(self, *args: Any, policy: Policy, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.policy = policy
+        periods: Any = self.fields["interval"]
+        periods.choices = [("", "Choose how long"), *PERIODS.items()]
         show_money(self, "amount", self.instance.currency or policy.currency)
+        if self.instance.pk:
+            row: Any = self.instance
+            row.get_inline_title = limit_words(row, policy.currency)  # unfold shows it
 
     def clean(self) -> None:
+        super().clean()
         data = self.cleaned_data
         read_money(self, "amount", data.get("currency") or self.policy.currency)
         if data.get("interval") != Interval.ROLLING:
             data |= {"rolling_length": None, "rolling_unit": ""}
+
+
+def limit_words(limit: SpendingLimit, policy_currency: str) -> str:
+    """A saved limit as its row is titled: "€500.00 a month"."""
+    alone = {"name": "-", "currency": policy_currency, "spending_limits": [limit_document(limit)]}
+    try:
+        [value] = controls(normalize(alone)).spending_limits
+    except PolicyProblems:  # saved by something else than this page; it can be put right here
+        return str(limit)
+    return limit_phrase(value)
 
 
 class LimitFormSet(PartFormSet[SpendingLimit]):

@@ -13,7 +13,7 @@ class MoneyField(forms.CharField):
     """An amount typed as money. Its form reads it, once the currency is known: `read_money`."""
 
     def __init__(self, **options: Any) -> None:
-        attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "1,250.00"}
+        attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "Such as 1,250.00"}
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs=attrs))
         super().__init__(required=False, empty_value=None, max_length=100, **options)
 

@@ -2,47 +2,75 @@
 
 from typing import Any
 
+from django.db.models.options import Options
 from django.http import HttpRequest
 from django.urls import reverse
 
-_SIDEBAR = {
+# The title, the icon, the model whose list it is, and models whose pages belong to it as well.
+_SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Policies": (
-        ("Policies", "policy", "authorizations.policy"),
+        ("Policies", "policy", "authorizations.policy", "authorizations.policyversion"),
         ("Card groups", "groups", "authorizations.cardgroup"),
     ),
     "Cards": (
         ("Cards", "credit_card", "authorizations.card"),
         ("Cardholders", "person", "authorizations.cardholder"),
     ),
-    "Record": (
-        ("Decisions", "rule", "authorizations.decision"),
+    "Decisions": (("Decisions", "rule", "authorizations.decision"),),
+    "Authorizations": (
         ("Authorizations", "receipt_long", "authorizations.authorization"),
         ("Ledger", "menu_book", "authorizations.ledgerentry"),
+    ),
+    "Requests": (
         ("Webhook requests", "webhook", "authorizations.webhookrequest"),
         ("Rejected requests", "block", "authorizations.rejectedrequest"),
         ("Rejected by minute", "schedule", "authorizations.rejectedminute"),
     ),
-    "Staff": (
+    "People": (
         ("Users", "badge", "auth.user"),
         ("Roles", "key", "auth.group"),
+        ("Change history", "history", "authorizations.historyentry"),
+        ("Exports", "download", "authorizations.export"),
     ),
 }
+_TITLES = {item[2]: item[0] for items in _SIDEBAR.values() for item in items}
+
+
+def list_name(options: "Options[Any]") -> str:
+    """What a list is called, there and on its own page."""
+    plural = str(options.verbose_name_plural)
+    return _TITLES.get(options.label_lower) or plural[:1].upper() + plural[1:]
+
+
+def row_name(options: "Options[Any]") -> str:
+    """What one of its rows is called. Django's groups are our roles: a group is of cards here."""
+    return "role" if options.label_lower == "auth.group" else str(options.verbose_name)
 
 
 def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's navigation for whoever is asking."""
+    home = reverse("admin:index")
+    first = {"title": "Home", "icon": "home", "link": home, "active": request.path == home}
     groups = [
-        {"title": title, "items": [_item(*item) for item in items if _may_see(request, item[2])]}
+        {
+            "title": title,
+            "items": [_item(request, *item) for item in items if _may_see(request, item)],
+        }
         for title, items in _SIDEBAR.items()
     ]
-    return [group for group in groups if group["items"]]
+    return [{"title": "", "items": [first]}, *(group for group in groups if group["items"])]
 
 
-def _item(title: str, icon: str, model: str) -> dict[str, Any]:
-    name = f"admin:{model.replace('.', '_')}_changelist"
-    return {"title": title, "icon": icon, "link": reverse(name)}
+def _item(request: HttpRequest, title: str, icon: str, *models: str) -> dict[str, Any]:
+    lists = [_list(model) for model in models]
+    active = any(request.path.startswith(url) for url in lists)
+    return {"title": title, "icon": icon, "link": lists[0], "active": active}
 
 
-def _may_see(request: HttpRequest, model: str) -> bool:
-    app, name = model.split(".")
+def _list(model: str) -> str:
+    return reverse(f"admin:{model.replace('.', '_')}_changelist")
+
+
+def _may_see(request: HttpRequest, item: tuple[str, ...]) -> bool:
+    app, name = item[2].split(".")
     return request.user.has_perms([f"{app}.view_{name}"])

@@ -1,24 +1,55 @@
 """Staff and their roles, in the look of the other pages."""
 
+from typing import Any
+
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
 from django.contrib.auth.models import Group, User
+from django.db.models import QuerySet
+from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
-from authorizations.admin.base import ModelAdmin
+from authorizations.admin.base import ModelAdmin, display
+from authorizations.admin.history_page import WithHistory
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
 
 
 @admin.register(User)
-class UserAdmin(DjangoUserAdmin, ModelAdmin[User]):  # type: ignore[type-arg]
+class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore[type-arg]
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
+    readonly_fields = ("last_login", "date_joined")  # they tell what happened
+    # Without permissions of one's own: what somebody may do is told by their roles.
+    fieldsets = (
+        (None, {"fields": ("username", "password")}),
+        ("Person", {"fields": ("first_name", "last_name", "email")}),
+        ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
+        ("On record", {"fields": ("last_login", "date_joined")}),
+    )
+    list_display = ("username", "name", "roles", "is_active", "is_superuser", "last_login")
+    list_filter = ("is_active", "is_superuser", "groups")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        if db_field.name == "groups":
+            kwargs |= {"label": "Roles", "help_text": "Operations edit; Auditors look."}
+        return super().formfield_for_manytomany(db_field, request, **kwargs)
+
+    @display(description="Name")
+    def name(self, user: User) -> str:
+        return user.get_full_name()
+
+    @display(description="Roles")
+    def roles(self, user: User) -> str:
+        return ", ".join(group.name for group in user.groups.all())
 
 
 @admin.register(Group)
-class GroupAdmin(DjangoGroupAdmin, ModelAdmin[Group]):
+class GroupAdmin(WithHistory, DjangoGroupAdmin, ModelAdmin[Group]):
     pass

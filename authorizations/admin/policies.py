@@ -1,89 +1,47 @@
 """Spending policies: edited here, and in force as a new version as soon as they are saved."""
 
 import json
+import re
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest
-from django.utils.safestring import SafeString
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.views.decorators.http import require_safe
 
-from authorizations.admin.assignment_forms import AssignmentFormSet
-from authorizations.admin.base import (
-    ModelAdmin,
-    ModelForm,
-    StackedInline,
-    TabularInline,
-    display,
-    staff,
-)
-from authorizations.admin.coverage import cards_without_limit
-from authorizations.admin.limit_forms import HoursForm, HoursFormSet, LimitForm, LimitFormSet
+from authorizations.admin import policy_state
+from authorizations.admin.assigned import assigned_sentence, target_words
+from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
+from authorizations.admin.concurrent import Saved, State, Watched
+from authorizations.admin.history_page import WithHistory
+from authorizations.admin.policy_differences import differences_page
 from authorizations.admin.policy_forms import PolicyForm
-from authorizations.admin.tables import scope_words
-from authorizations.admin.versions import VersionInline, in_sentences
-from authorizations.models import Assignment, Policy, ScheduleEntry, SpendingLimit
-from authorizations.rules.document import controls, warnings
-from authorizations.services.publish import Published, publish
+from authorizations.admin.policy_inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
+from authorizations.admin.policy_saved import tell_what_was_saved
+from authorizations.admin.times import exact_time
+from authorizations.admin.versions import VersionInline, author
+from authorizations.models import Policy
+from authorizations.rules.document import controls
+from authorizations.rules.summary import summary
+from authorizations.services import locks
+from authorizations.services.publish import publish
 
-WHO, HOW_MUCH, WHERE, HOW, WHEN = "Who", "How much", "Where", "How", "When"
-IN_FORCE, SAVING = "In force", "Saving"
-
-
-class AssignmentInline(TabularInline[Assignment, Policy]):
-    model = Assignment
-    formset = AssignmentFormSet
-    fields = ("program", "group", "cardholder", "card")
-    autocomplete_fields = ("group", "cardholder", "card")
-    verbose_name = "assignment"
-    verbose_name_plural = "Assigned to"
-    extra = 0
-    hide_title = True
-    below = WHO
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Assignment]:
-        return super().get_queryset(request).select_related("group", "cardholder", "card")
-
-
-class LimitInline(StackedInline[SpendingLimit, Policy]):
-    model = SpendingLimit
-    form = LimitForm
-    formset = LimitFormSet
-    fields = (
-        ("amount", "count"),
-        ("interval", "currency"),
-        ("rolling_length", "rolling_unit"),
-        ("categories", "countries"),
-        ("merchants", "cash_only"),
-    )
-    verbose_name = "limit"
-    verbose_name_plural = "Limits"
-    extra = 0
-    below = HOW_MUCH
-
-
-class HoursInline(TabularInline[ScheduleEntry, Policy]):
-    model = ScheduleEntry
-    form = HoursForm
-    formset = HoursFormSet
-    fields = ("days", "start", "end")
-    verbose_name = "days and hours"
-    verbose_name_plural = "Days and hours (empty: always)"
-    extra = 0
-    hide_title = True
-    below = WHEN
+SAVING = "Saving"
+CHOSEN_CARD = re.compile(r"assignments-\d+-card")
 
 
 @admin.register(Policy)
-class PolicyAdmin(ModelAdmin[Policy]):
+class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
     form = PolicyForm
     change_form_template = "admin/authorizations/policy_form.html"
-    inlines = (AssignmentInline, LimitInline, HoursInline, VersionInline)
-    list_display = ("name", "version_in_force", "assigned_to", "currency_code")
+    inlines = (*INLINES, VersionInline)
+    list_display = ("name", "version_in_force", "says", "assigned_to", "changed")
     search_fields = ("name",)
-    readonly_fields = ("in_force",)
+    warn_unsaved_form = True
     fieldsets = (
-        (IN_FORCE, {"fields": ("in_force",)}),
         (WHO, {"fields": ("name",)}),
         (
             HOW_MUCH,
@@ -121,79 +79,117 @@ class PolicyAdmin(ModelAdmin[Policy]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
-        assigned = ("assignments__group", "assignments__cardholder", "assignments__card")
+        assigned = (
+            "assignments__group",
+            "assignments__cardholder",
+            "assignments__card__cardholder",
+        )
         return (
             super()
             .get_queryset(request)
-            .select_related("current_version")
+            .select_related("current_version__author")
             .prefetch_related(*assigned)
         )
 
+    def get_urls(self) -> list[URLPattern]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            return differences_page(self, request, object_id)
+
+        page = self.admin_site.admin_view(require_safe(view))
+        name = "authorizations_policy_differences"
+        return [path("<int:object_id>/differences/", page, name=name), *super().get_urls()]
+
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
-        """Who may only look sees what is in force, in sentences."""
-        if obj is None:
-            return [part for part in self.fieldsets if part[0] != IN_FORCE]
-        if not self.has_change_permission(request, obj):
-            return [
-                (IN_FORCE, {"fields": ("in_force",)}),
-                (WHO, {"fields": ()}),
-                (SAVING, {"fields": ()}),
-            ]
-        return self.fieldsets
+        """Who may only look reads sentences instead."""
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        return self.fieldsets if may_edit else [(SAVING, {"fields": ()})]
 
     def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
-        if obj and not self.has_change_permission(request, obj):
-            return (AssignmentInline, VersionInline)
-        return self.inlines if obj else self.inlines[:-1]
+        if obj is None:
+            return INLINES
+        return self.inlines if self.has_change_permission(request, obj) else (VersionInline,)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Decisions name its versions for ever; one without assignments concerns nobody."""
         return False
 
+    def hold(self, request: HttpRequest, object_id: str | None) -> None:
+        """Cards before the policy, as everybody locks them."""
+        super().hold(request, object_id)
+        if object_id and object_id.isdecimal():
+            named = filter(CHOSEN_CARD.fullmatch, request.POST)
+            locks.hold(cards=[request.POST[name] for name in named])
+            row = Policy.objects.filter(pk=object_id).select_for_update(no_key=True)
+            list(row.values_list("pk"))
+
+    def state(self, obj: Policy) -> State:
+        return policy_state.state(obj)
+
+    def changes(self, shown: State, now: State) -> list[str]:
+        return policy_state.changes(shown, now)
+
+    def last_saved(self, obj: Policy) -> Saved | None:
+        """By a page or, where that is later, by a policy file."""
+        saved, version = super().last_saved(obj), obj.current_version
+        if version and (saved is None or saved.at < version.created_at):
+            return Saved(author(version), version.created_at)
+        return saved
+
     def save_related(
         self, request: HttpRequest, form: ModelForm[Policy], formsets: Any, change: bool
     ) -> None:
+        before = form.instance.current_version
         super().save_related(request, form, formsets, change)
         reason = form.cleaned_data["reason"]
         published = publish(form.instance, author=staff(request), reason=reason)
-        self._tell(request, published, formsets)
+        tell_what_was_saved(request, before, published, formsets)
 
-    def _tell(self, request: HttpRequest, published: Published, formsets: Any) -> None:
-        version = published.version
-        if published.is_new:
-            text = f"Version {version.number} is in force from the next purchase on."
-        else:
-            text = f"Nothing changed in the rules: version {version.number} stays in force."
-        messages.success(request, text)
-        for formset in formsets:
-            for card in getattr(formset, "moved", ()):
-                messages.info(
-                    request,
-                    f"{card} replaces another card: the policy is assigned to the first card of "
-                    f"its chain, {card.root_id}, and so to all of them.",
-                )
-        value = controls(json.loads(version.content))
-        for problem in warnings(value):
-            messages.warning(request, problem.message)
-        if sentence := cards_without_limit(version.policy_id, value):
-            messages.warning(request, sentence)
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if policy := options.get("obj"):
+            context |= _in_force(policy)
+        return super().render_change_form(request, context, *args, **options)
+
+    @display(description="Version", empty_value="None in force")
+    def version_in_force(self, policy: Policy) -> int | None:
+        version = policy.current_version
+        return version.number if version else None
 
     @display(description="What it says")
-    def in_force(self, policy: Policy) -> SafeString | str:
-        version = policy.current_version
-        return in_sentences(version) if version else "Nothing yet: saving makes the first version."
-
-    @display(description="In force", empty_value="Not published")
-    def version_in_force(self, policy: Policy) -> str | None:
-        version = policy.current_version
-        return f"Version {version.number}" if version else None
-
-    @display(description="Currency", ordering="currency")
-    def currency_code(self, policy: Policy) -> str:
-        return policy.currency.upper()
+    def says(self, policy: Policy) -> str:
+        return _sentences(policy)[0]
 
     @display(description="Assigned to")
     def assigned_to(self, policy: Policy) -> str:
-        targets = [scope_words(assignment) for assignment in policy.assignments.all()]
+        targets = [target_words(assignment) for assignment in policy.assignments.all()]
         more = f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-        return ", ".join(targets[:3]) + more if targets else "Nobody"
+        shown = ", ".join(targets[:3]) + more
+        return shown[0].upper() + shown[1:] if shown else "Nobody"
+
+    @display(description="Last changed")
+    def changed(self, policy: Policy) -> str:
+        version = policy.current_version
+        if version is None:
+            return "Never"
+        at = date_format(localtime(version.created_at), "SHORT_DATETIME_FORMAT")
+        return f"{at}, {author(version)}" if version.author else at
+
+
+def _sentences(policy: Policy) -> list[str]:
+    version = policy.current_version
+    if version is None:
+        return ["Nothing yet: saving makes the first version."]
+    return summary(controls(json.loads(version.content)))
+
+
+def _in_force(policy: Policy) -> dict[str, Any]:
+    """What the top of the page tells: never what is being typed, only what decides."""
+    version = policy.current_version
+    return {
+        "sentences": _sentences(policy),
+        "assigned": assigned_sentence(policy.assignments.all()),
+        "version": version,
+        "since": exact_time(version.created_at) if version else "",
+        "author": author(version) if version and version.author else "",
+    }

@@ -10,11 +10,16 @@ from authorizations.admin.base import ModelForm
 from authorizations.admin.choices import WordsField
 from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.models import Policy, SpendingLimit
+from authorizations.rules.differences import LABELS
 from authorizations.rules.document import PolicyProblems, Problem, normalize
 from authorizations.services.publish import own_document
 
 ANY = "Any"
 NONE = "None"
+PRESENCES = (
+    (Policy.CardPresence.PRESENT, "Present, in person"),
+    (Policy.CardPresence.NOT_PRESENT, "Not present, such as online"),
+)
 
 
 class PolicyForm(ModelForm[Policy]):
@@ -22,6 +27,7 @@ class PolicyForm(ModelForm[Policy]):
 
     currency = choices.choose_one(
         choices.currencies(),
+        blank="None: each limit names its own",
         help_text="Of the amounts below. A limit can have another of its own.",
     )
     time_zone = choices.choose_one(
@@ -29,55 +35,37 @@ class PolicyForm(ModelForm[Policy]):
         initial="UTC",
         help_text="Days, weeks, months and the schedule follow its clock.",
     )
-    allowed_categories = WordsField(
-        choices.categories(),
-        free=True,
-        label="Only these categories",
+    allowed_categories = choices.choose_categories(
+        options_of="blocked_categories",
         placeholder=ANY,
         help_text="By name, or type a code such as 5812 or a range such as 3000-3299.",
     )
-    blocked_categories = WordsField(
-        choices.categories(), free=True, label="Not these categories", placeholder=NONE
-    )
+    blocked_categories = choices.choose_categories(placeholder=NONE)
     allowed_merchant_countries = WordsField(
-        choices.countries(), label="Only these countries", placeholder=ANY
+        choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
     )
-    blocked_merchant_countries = WordsField(
-        choices.countries(), label="Not these countries", placeholder=NONE
-    )
+    blocked_merchant_countries = WordsField(choices.countries(), placeholder=NONE)
     allowed_merchants = WordsField(
         free=True,
-        label="Only these merchants",
         placeholder=ANY,
         help_text="A part of the name, or the merchant's network id. Type it and press Enter.",
     )
-    blocked_merchants = WordsField(free=True, label="Not these merchants", placeholder=NONE)
-    allowed_card_presences = WordsField(
-        Policy.CardPresence.choices, label="Only when", placeholder=ANY
-    )
-    blocked_card_presences = WordsField(
-        Policy.CardPresence.choices, label="Not when", placeholder=NONE
-    )
-    allowed_authorization_methods = WordsField(
-        Policy.AuthorizationMethod.choices, label="Only these methods", placeholder=ANY
-    )
-    blocked_authorization_methods = WordsField(
-        Policy.AuthorizationMethod.choices, label="Not these methods", placeholder=NONE
-    )
+    blocked_merchants = WordsField(free=True, placeholder=NONE)
+    allowed_card_presences = WordsField(PRESENCES, placeholder=ANY)
+    blocked_card_presences = WordsField(PRESENCES, placeholder=NONE)
+    allowed_authorization_methods = WordsField(Policy.AuthorizationMethod.choices, placeholder=ANY)
+    blocked_authorization_methods = WordsField(Policy.AuthorizationMethod.choices, placeholder=NONE)
     allowed_wallets = WordsField(
         Policy.Wallet.choices,
-        label="Only these wallets",
         placeholder=ANY,
         help_text="When set, the card pays through these wallets only.",
     )
     required_verification = WordsField(
         Policy.Verification.choices,
-        label="Must be verified by",
         placeholder=NONE,
         help_text="Purchases without a match are declined.",
     )
     smallest_partial_amount = MoneyField(
-        label="Smallest useful part",
         help_text="Parts below this are declined. Empty: any part will do.",
     )
     reason = forms.CharField(
@@ -91,14 +79,6 @@ class PolicyForm(ModelForm[Policy]):
     class Meta:
         model = Policy
         fields = tuple(own_document(Policy()))
-        labels = {
-            "max_network_risk_score": "Highest network risk score",
-            "week_starts": "Weeks start on",
-            "partial_approval": "Approve a part",
-            "refunds_restore": "Refunds give room back",
-            "usable_from": "First day",
-            "usable_until": "Last day",
-        }
         error_messages = {
             "name": {
                 "required": "Give the policy a name.",
@@ -115,9 +95,12 @@ class PolicyForm(ModelForm[Policy]):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        for name in LABELS.keys() & self.fields.keys():
+            self.fields[name].label = LABELS[name]
         show_money(self, "smallest_partial_amount", self.instance.currency)
 
     def clean(self) -> None:
+        super().clean()  # looks for another policy of this name
         read_money(self, "smallest_partial_amount", self.cleaned_data.get("currency", ""))
         if self._has_part_without_parts():
             self.add_error(

@@ -9,8 +9,6 @@ from django.utils.formats import date_format
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from authorizations.models import Assignment
-
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
     """Rows under headers; says so where there is none."""
@@ -28,10 +26,3 @@ def _cell(value: Any) -> Any:
     if isinstance(value, datetime):
         return date_format(localtime(value), "DATETIME_FORMAT")
     return value
-
-
-def scope_words(assignment: Assignment) -> str:
-    """Where a policy is assigned, in words."""
-    if assignment.program:
-        return "Every card"
-    return str(assignment.group or assignment.cardholder or assignment.card)

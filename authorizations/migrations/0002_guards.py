@@ -7,8 +7,10 @@ APPEND_ONLY = (
     "authorizations_decision",
     "authorizations_ledgerentry",
     "authorizations_policyversion",
+    "authorizations_rejectedrequest",
     "authorizations_export",
     "authorizations_exportend",
+    "authorizations_historyentry",
 )
 
 REFUSE = """

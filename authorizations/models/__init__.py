@@ -7,9 +7,11 @@ from authorizations.models.digest import (
     DigestMark,
     ListedDecision,
     MerchantName,
+    Stretch,
     Tally,
 )
 from authorizations.models.exports import Export, ExportEnd
+from authorizations.models.history import HistoryEntry
 from authorizations.models.ledger import Authorization, LedgerCause, LedgerEntry, Usage
 from authorizations.models.policies import (
     Assignment,
@@ -30,6 +32,7 @@ __all__ = [
     "DigestMark",
     "Export",
     "ExportEnd",
+    "HistoryEntry",
     "LedgerCause",
     "LedgerEntry",
     "ListedDecision",
@@ -40,6 +43,7 @@ __all__ = [
     "RejectedRequest",
     "ScheduleEntry",
     "SpendingLimit",
+    "Stretch",
     "Tally",
     "Usage",
     "WebhookRequest",

@@ -3,6 +3,7 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from authorizations.rules.reasons import label
 from authorizations.rules.values import DeclineReason
 
 
@@ -30,7 +31,12 @@ class WebhookRequest(models.Model):
         ordering = ("-pk",)
         indexes = [
             models.Index(fields=("event_id",), name="webhook_request_event"),
-            BrinIndex(fields=("received_at",), name="webhook_request_received"),
+            BrinIndex(
+                fields=("received_at",),
+                name="webhook_request_received",
+                autosummarize=True,
+                pages_per_range=32,
+            ),
         ]
 
     def __str__(self) -> str:
@@ -73,7 +79,7 @@ class Decision(models.Model):
     reason = models.CharField(
         max_length=50,
         blank=True,
-        choices=[(reason, reason.replace("_", " ").capitalize()) for reason in DeclineReason],
+        choices=[(reason, label(reason)) for reason in DeclineReason],
     )
     problem = models.CharField(
         max_length=500, blank=True, help_text="What could not be read, or what contradicts."
@@ -125,6 +131,14 @@ class RejectedRequest(models.Model):
 
     class Meta:
         ordering = ("-pk",)
+        indexes = [
+            BrinIndex(
+                fields=("received_at",),
+                name="rejected_request_received",
+                autosummarize=True,
+                pages_per_range=32,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.cause} from {self.sender}"

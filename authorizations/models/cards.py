@@ -71,6 +71,7 @@ class Card(models.Model):
 
     class Meta:
         ordering = ("-first_seen", "id")
+        indexes = [models.Index(fields=("-first_seen", "id"), name="card_newest_first")]
         constraints = [
             models.CheckConstraint(
                 # A replacement has no group of its own: it follows its root.

@@ -5,7 +5,7 @@ and are then made again. Whoever reads them reads the decisions beyond `DigestMa
 """
 
 from django.contrib.postgres.fields import ArrayField
-from django.contrib.postgres.indexes import BrinIndex, GinIndex
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 
@@ -73,11 +73,30 @@ class ListedDecision(models.Model):
             models.Index(fields=("card", "webhook_request"), name="listed_by_card"),
             models.Index(fields=("cardholder", "webhook_request"), name="listed_by_cardholder"),
             GinIndex(fields=("policies",), name="listed_by_policy"),
-            BrinIndex(fields=("decided_at",), name="listed_by_time", pages_per_range=32),
         ]
 
     def __str__(self) -> str:
         return str(self.pk)
+
+
+class Stretch(models.Model):
+    """When the decisions of a stretch of neighbouring requests were made.
+
+    Dates lead to numbers through it: requests are numbered nearly, but not quite, in the order of
+    time. `number` is that of a request divided by LENGTH.
+    """
+
+    LENGTH = 4096
+
+    number = models.BigIntegerField(primary_key=True)
+    earliest = models.DateTimeField()
+    latest = models.DateTimeField()
+
+    class Meta:
+        verbose_name_plural = "stretches"
+
+    def __str__(self) -> str:
+        return f"{self.earliest} to {self.latest}"
 
 
 class Tally(models.Model):
@@ -85,6 +104,9 @@ class Tally(models.Model):
 
     A quarter, because every time zone's days begin on one. Each decision counts once in every
     dimension, so that any of them adds up to all.
+
+    The dimensions in the plural hold the same by whole days of UTC, named by their first quarter:
+    a month by quarters is nearly as many rows as decisions.
     """
 
     class Dimension(models.TextChoices):
@@ -92,6 +114,10 @@ class Tally(models.Model):
         REASON = "reason"
         CATEGORY = "category"
         COUNTRY = "country"
+        TOTALS = "totals"
+        REASONS = "reasons"
+        CATEGORIES = "categories"
+        COUNTRIES = "countries"
 
     pk = models.CompositePrimaryKey("dimension", "quarter", "value", "currency", "approved")
     dimension = models.CharField(max_length=10, choices=Dimension)
@@ -130,16 +156,9 @@ class AnswerTimes(models.Model):
 
 
 class DigestMark(models.Model):
-    """How far the digest has come: the decisions of requests up to `digested` are in it.
-
-    Requests get their numbers before they commit, so a number may appear after a higher one.
-    `seen` is a number to go up to next, as soon as every transaction older than
-    `transaction` is over.
-    """
+    """How far the digest has come: the decisions of requests up to `digested` are in it."""
 
     digested = models.BigIntegerField(default=0)
-    seen = models.BigIntegerField(default=0)
-    transaction = models.BigIntegerField(default=0)
 
     def __str__(self) -> str:
         return f"up to {self.digested}"

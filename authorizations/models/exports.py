@@ -22,7 +22,7 @@ class Export(models.Model):
         ordering = ("-pk",)
 
     def __str__(self) -> str:
-        return f"{self.what} as {self.get_format_display()}"
+        return f"{self.what.capitalize()} as {self.get_format_display()}"
 
 
 class ExportEnd(models.Model):

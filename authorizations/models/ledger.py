@@ -1,5 +1,6 @@
 """What every authorization counts for, entry by entry, and the sums limits read."""
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 
@@ -52,6 +53,13 @@ class Authorization(models.Model):
                 name="authorization_of_group",
                 condition=models.Q(group__isnull=False),
             ),
+            # Next to nothing to keep up, and enough to find the newest.
+            BrinIndex(
+                fields=("created",),
+                name="authorization_created",
+                autosummarize=True,
+                pages_per_range=32,
+            ),
         ]
         constraints = [
             models.CheckConstraint(
@@ -97,6 +105,14 @@ class LedgerEntry(models.Model):
     class Meta:
         verbose_name_plural = "ledger entries"
         ordering = ("-pk",)
+        indexes = [
+            BrinIndex(
+                fields=("entered_at",),
+                name="ledger_entry_entered",
+                autosummarize=True,
+                pages_per_range=32,
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.get_cause_display()}: {self.authorization_id}"

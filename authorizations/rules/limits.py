@@ -31,7 +31,7 @@ def limit_checks(
             yield _check(DeclineReason.AMOUNT_LIMIT_EXCEEDED, policy, figures)
     for limit in limits:
         if limit.count is not None and _asked_count(limit, request, standing):
-            figures = _count_figures(limit, policy, request, usage)
+            figures = _window_figures(limit, policy, request.created, usage, 1)
             yield _check(DeclineReason.COUNT_LIMIT_EXCEEDED, policy, figures)
 
 
@@ -59,10 +59,7 @@ def _amount_figures(
         if limit.filter.cash_only:
             used = cash_part(used, standing.cashback, request.merchant)
         return _figures(limit, policy, used, asked)
-    window = limit_window(limit, policy, request.created)
-    found = usage[window]
-    used = found.amount - (found.refunded if policy.controls.refunds_restore else 0)
-    return _figures(limit, policy, used, asked, (window, found))
+    return _window_figures(limit, policy, request.created, usage, asked)
 
 
 def _asked_amount(limit: SpendingLimit, request: AuthorizationRequest, standing: Standing) -> int:
@@ -86,15 +83,28 @@ def _asked_count(limit: SpendingLimit, request: AuthorizationRequest, standing: 
     return 1 if standing.cashback or request.cashback_amount else 0
 
 
-def _count_figures(
+def unasked_figures(
+    limit: SpendingLimit, policy: AppliedControls, at: int, usage: Mapping[Window, Usage]
+) -> LimitFigures:
+    """How the limit stands at an instant, before a new purchase asks for anything."""
+    if limit.interval is Interval.PER_AUTHORIZATION:
+        return _figures(limit, policy, 0, 0)
+    return _window_figures(limit, policy, at, usage, 0)
+
+
+def _window_figures(
     limit: SpendingLimit,
     policy: AppliedControls,
-    request: AuthorizationRequest,
+    at: int,
     usage: Mapping[Window, Usage],
+    asked: int,
 ) -> LimitFigures:
-    window = limit_window(limit, policy, request.created)
+    window = limit_window(limit, policy, at)
     found = usage[window]
-    return _figures(limit, policy, found.count, 1, (window, found))
+    used = found.count
+    if limit.amount is not None:
+        used = found.amount - (found.refunded if policy.controls.refunds_restore else 0)
+    return _figures(limit, policy, used, asked, (window, found))
 
 
 def _figures(

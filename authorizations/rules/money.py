@@ -7,6 +7,7 @@ Stripe's list, kept beside this file as data, never ISO 4217 or CLDR: they diffe
 import csv
 import re
 from dataclasses import dataclass
+from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 
@@ -14,7 +15,11 @@ MAX_AMOUNT = 2**53 - 1
 """The largest amount in smallest units: the last integer every JSON reader keeps exact."""
 
 _MINUS = "\N{MINUS SIGN}"
-_FIGURES = re.compile(r"(?P<whole>[0-9]{1,3}(?:,[0-9]{3})+|[0-9]+)(?:\.(?P<decimals>[0-9]+))?")
+# Thousands apart by commas or by spaces, also by the two that don't break a line.
+_FIGURES = re.compile(
+    r"(?P<whole>[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:[ \u00a0\u202f][0-9]{3})+)|[0-9]+)"
+    r"(?:\.(?P<decimals>[0-9]+))?"
+)
 _COMMA_DECIMALS = re.compile(r"[0-9]+(?:\.[0-9]{3})*,[0-9]+")
 _MOST_FIGURES = 24  # more than any amount needs; int() of a very long text is slow
 
@@ -61,8 +66,13 @@ def format_money(amount: int, currency: str) -> str:
     return f"{_MINUS if amount < 0 else ''}{unit}{figures}"
 
 
+def in_units(amount: int, currency: str) -> Decimal:
+    """Money for other programs, in units of its currency and exact: 1250.00 for 125000 in euro."""
+    return Decimal(amount).scaleb(-_currency(currency).decimals)
+
+
 def parse_money(text: str, currency: str) -> int:
-    """The amount in smallest units that `text` writes: "1250", "1,250.00", "€1,250.00".
+    """The amount in smallest units that `text` writes: "1250", "1,250.00", "€1,250.00", "1 250".
 
     Raises ValueError with one sentence for the person who typed it.
     """
@@ -76,7 +86,7 @@ def parse_money(text: str, currency: str) -> int:
     decimals = match["decimals"] or ""
     if len(decimals) > known.decimals:
         raise ValueError(_too_fine(known))
-    amount = int(match["whole"].replace(",", "") + decimals.ljust(known.decimals, "0"))
+    amount = int(re.sub(r"[^0-9]", "", match["whole"]) + decimals.ljust(known.decimals, "0"))
     if amount > MAX_AMOUNT:
         raise ValueError(_too_large(known))
     return amount

@@ -32,9 +32,9 @@ TEXTS: dict[DeclineReason, ReasonTexts] = {
         f"This purchase could not be processed. {_ASK}",
     ),
     DeclineReason.CONFLICTING_EVENT: ReasonTexts(
-        "Event id reused",
-        "This event id was decided before for another authorization, card or amount; the first "
-        "decision stands.",
+        "Contradicts the record",
+        "The request contradicts the record: its event id was decided before for another "
+        "question, or its authorization began with another card, currency or time.",
         "This purchase could not be processed. Please try again or pay another way.",
     ),
     DeclineReason.INTERNAL_ERROR: ReasonTexts(

@@ -69,7 +69,8 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
 def limit_sentence(figures: LimitFigures, request: AuthorizationRequest) -> str:
     """The arithmetic of a limit, and when it has room again."""
     sums = _count_sums(figures) if not figures.currency else _amount_sums(figures)
-    return f"{limit_words(figures)}: {sums}.{_room_again(figures, request)}"
+    again = room_again(figures, request.created)
+    return f"{limit_words(figures)}: {sums}.{again and ' '}{again}"
 
 
 def limit_words(figures: LimitFigures) -> str:
@@ -106,18 +107,20 @@ def _count_sums(figures: LimitFigures) -> str:
     return f"{figures.used:,} made + this one = {figures.used + figures.asked:,}, {verdict}"
 
 
-def _room_again(figures: LimitFigures, request: AuthorizationRequest) -> str:
+def room_again(figures: LimitFigures, at: int) -> str:
+    """When a limit has room again, seen from the instant `at`; or nothing."""
     if figures.interval is Interval.PER_AUTHORIZATION:
         return ""
-    year = local_time(figures.time_zone, request.created).year
+    year = local_time(figures.time_zone, at).year
     if figures.interval is Interval.ROLLING:
         if figures.room_at is None:
             return ""
         whole_minute = figures.room_at + -figures.room_at % 60  # never shown too early
-        return f" Next room at {instant_words(whole_minute, figures.time_zone, year)}."
+        what = "Next room" if figures.over >= 0 else "Next part comes back"
+        return f"{what} at {instant_words(whole_minute, figures.time_zone, year)}."
     if figures.end >= FOREVER:
-        return " It never resets."
-    return f" Resets on {instant_words(figures.end, figures.time_zone, year)}."
+        return "It never resets."
+    return f"Resets on {instant_words(figures.end, figures.time_zone, year)}."
 
 
 def _set_sentence(check: Check) -> str:

@@ -1,97 +1,155 @@
-"""What a policy does, as a list of plain sentences for the people who keep it."""
+"""What a policy does, in plain sentences for the people who keep it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from datetime import timedelta
 
 from authorizations.rules.controls import Choice, ScheduleEntry, SpendingControls, SpendingLimit
 from authorizations.rules.money import format_money
+from authorizations.rules.windows import local_time
 from authorizations.rules.words import (
     WEEKDAYS,
-    category_words,
+    category_label,
     code_words,
     country_words,
+    day_words,
     figure_words,
     filter_words,
-    instant_words,
     interval_words,
     listed,
+    moment_words,
+    zone_words,
 )
+
+ONE_SENTENCE = 160
+"""Rules that take no more characters than this stand in one sentence."""
+
+_DASH = "\N{EN DASH}"
+_WITHIN = 2  # so many limits within others are told in the same breath
 
 _VERIFICATIONS = {
     "cvc": "a matching CVC",
     "postal_code": "a matching postal code",
     "three_d_secure": "3-D Secure",
 }
+_PRESENCES = {"present": "in person", "not_present": "online, by phone or by mail"}
 
 
 def summary(controls: SpendingControls) -> list[str]:
-    """Limits first, then where, how and when; one sentence per rule, then the settings."""
-    rules = [
-        *(_limit(limit) for limit in controls.spending_limits),
-        *_where(controls),
-        *_how(controls),
-        *_when(controls),
-    ]
-    return [*(rules or ["No rule and no limit: every purchase passes."]), *_settings(controls)]
+    """How much, where, how and when: one sentence where they are short; then the settings."""
+    rules = [*_how_much(controls), *_where(controls), *_how(controls), *_when(controls)]
+    if not rules:
+        rules = ["no rule and no limit: every purchase passes"]
+    together = "; ".join(rules)
+    told = [together] if len(together) <= ONE_SENTENCE else rules
+    return [*map(_sentence, told), *_settings(controls)]
 
 
-def _limit(limit: SpendingLimit) -> str:
+def _sentence(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}."
+
+
+def limit_phrase(limit: SpendingLimit) -> str:
+    """ "€50.00 a day on fast food restaurants", "5 purchases in 60 minutes"."""
     length = interval_words(limit.interval, limit.rolling_seconds)
-    concerning = filter_words(limit.filter.text)
-    if limit.amount is None:
-        return f"At most {figure_words(limit.count or 0, '')} {length}{concerning}."
-    return f"Up to {format_money(limit.amount, limit.currency)} {length}{concerning}."
+    figure = limit.count or 0 if limit.amount is None else limit.amount
+    return f"{figure_words(figure, limit.currency)} {length}{_concerning(limit)}"
+
+
+def _concerning(limit: SpendingLimit) -> str:
+    return filter_words(limit.filter.text, category_label)
+
+
+def _how_much(controls: SpendingControls) -> Iterator[str]:
+    limits = controls.spending_limits
+    for currency in dict.fromkeys(limit.currency for limit in limits if limit.amount):
+        yield from _up_to([it for it in limits if it.amount and it.currency == currency])
+    for limit in limits:
+        if limit.amount == 0:
+            whole = "" if limit.filter.text else f" in {limit.currency.upper()}"
+            yield f"no spending{_concerning(limit)}{whole}"
+        if limit.amount is None:
+            yield f"at most {limit_phrase(limit)}"
+
+
+def _up_to(limits: Sequence[SpendingLimit]) -> Iterator[str]:
+    """Amounts of one currency: "up to €500.00 a month, of it €50.00 a day on restaurants"."""
+    wide = [limit_phrase(limit) for limit in limits if not limit.filter.text]
+    narrow = [limit_phrase(limit) for limit in limits if limit.filter.text]
+    if not wide or len(narrow) > _WITHIN:
+        yield from ([f"up to {_all_of(wide)}"] if wide else [])
+        yield from (f"up to {phrase}" for phrase in narrow)
+    else:
+        within = f", of it {_all_of(narrow)}" if narrow else ""
+        yield f"up to {_all_of(wide)}{within}"
 
 
 def _where(controls: SpendingControls) -> Iterator[str]:
     countries = controls.merchant_countries
-    yield from _only("countries", sorted(map(country_words, countries.allowed)))
-    yield from _never("countries", sorted(map(country_words, countries.blocked)))
-    yield from _only("categories", [*map(category_words, controls.allowed_categories.words)])
-    yield from _never("categories", [*map(category_words, controls.blocked_categories.words)])
-    yield from _only("merchants", controls.allowed_merchants)
-    yield from _never("merchants", controls.blocked_merchants)
+    yield from _only("on", map(category_label, controls.allowed_categories.words))
+    yield from _never("on", map(category_label, controls.blocked_categories.words))
+    yield from _only("in", sorted(map(country_words, countries.allowed)))
+    yield from _never("in", sorted(map(country_words, countries.blocked)))
+    yield from _only("at", controls.allowed_merchants)
+    yield from _never("at", controls.blocked_merchants)
 
 
 def _how(controls: SpendingControls) -> Iterator[str]:
-    yield from _chosen("card presences", controls.card_presences)
-    yield from _chosen("authorization methods", controls.authorization_methods)
-    yield from _chosen("wallets", Choice(controls.allowed_wallets))
+    presences, methods = controls.card_presences, controls.authorization_methods
+    yield from _only("", _named(_PRESENCES, presences.allowed))
+    yield from _never("", _named(_PRESENCES, presences.blocked))
+    yield from _choice("by", methods)
+    yield from _choice("with", Choice(controls.allowed_wallets))
     if required := controls.required_verification:
-        yield f"Requires {' and '.join(_VERIFICATIONS[name] for name in required)}."
+        yield f"only with {_all_of([_VERIFICATIONS[name] for name in required])}"
     if controls.max_network_risk_score is not None:
-        yield f"Network risk score at most {controls.max_network_risk_score}."
+        yield f"network risk score at most {controls.max_network_risk_score}"
 
 
-def _chosen(plural: str, choice: Choice) -> Iterator[str]:
-    yield from _only(plural, sorted(map(code_words, choice.allowed)))
-    yield from _never(plural, sorted(map(code_words, choice.blocked)))
+def _choice(preposition: str, choice: Choice) -> Iterator[str]:
+    yield from _only(preposition, sorted(map(code_words, choice.allowed)))
+    yield from _never(preposition, sorted(map(code_words, choice.blocked)))
 
 
-def _only(plural: str, words: Sequence[str]) -> Iterator[str]:
+def _named(names: dict[str, str], chosen: Iterable[str]) -> list[str]:
+    return [words for name, words in names.items() if name in chosen]
+
+
+def _only(preposition: str, words: Iterable[str]) -> Iterator[str]:
+    yield from _joined(f"only {preposition}", [*words])
+
+
+def _never(preposition: str, words: Iterable[str]) -> Iterator[str]:
+    yield from _joined(f"not {preposition}", [*words])
+
+
+def _joined(start: str, words: Sequence[str]) -> Iterator[str]:
     if words:
-        yield f"Only these {plural}: {listed(words)}."
-
-
-def _never(plural: str, words: Sequence[str]) -> Iterator[str]:
-    if words:
-        yield f"Not these {plural}: {listed(words)}."
+        yield f"{start.strip()} {listed(words)}"
 
 
 def _when(controls: SpendingControls) -> Iterator[str]:
     if controls.schedule:
-        hours = "; ".join(_hours(entry) for entry in controls.schedule)
-        yield f"Only {hours} ({controls.time_zone})."
+        hours = ", and ".join(hours_words(entry) for entry in controls.schedule)
+        yield f"{hours} {zone_words(controls.time_zone)}"
     if controls.usable_from is not None:
-        yield f"Usable from {instant_words(controls.usable_from, controls.time_zone)}."
+        yield f"from {_day_or_moment(controls.usable_from, controls.time_zone)} on"
     if controls.usable_until is not None:
-        yield f"Usable until {instant_words(controls.usable_until, controls.time_zone)}."
+        yield f"until {_day_or_moment(controls.usable_until, controls.time_zone, is_end=True)}"
 
 
-def _hours(entry: ScheduleEntry) -> str:
-    """ "Monday to Friday, 08:00-20:00"."""
+def _day_or_moment(at: int, time_zone: str, *, is_end: bool = False) -> str:
+    """Whole days by their date; an end is exclusive, so its last day is the one before."""
+    when = local_time(time_zone, at)
+    if (when.hour, when.minute, when.second) != (0, 0, 0):
+        return f"{moment_words(when)} {zone_words(time_zone)}"
+    return day_words(when - timedelta(days=1) if is_end else when)
+
+
+def hours_words(entry: ScheduleEntry) -> str:
+    """ "Monday to Friday, 8:00-20:00"."""
     if (entry.start, entry.end) == (0, 24 * 60):
         return _days(entry.days)
-    return f"{_days(entry.days)}, {_clock(entry.start)}-{_clock(entry.end)}"
+    return f"{_days(entry.days)}, {_clock(entry.start)}{_DASH}{_clock(entry.end)}"
 
 
 def _days(days: frozenset[int]) -> str:
@@ -101,11 +159,11 @@ def _days(days: frozenset[int]) -> str:
         return "every day"
     if len(days) > 2 and last - first == len(days) - 1:
         return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
-    return ", ".join(WEEKDAYS[day] for day in sorted(days))
+    return _all_of([WEEKDAYS[day] for day in sorted(days)])
 
 
 def _clock(minutes: int) -> str:
-    return f"{minutes // 60:02}:{minutes % 60:02}"
+    return f"{minutes // 60}:{minutes % 60:02}"
 
 
 def _settings(controls: SpendingControls) -> Iterator[str]:
@@ -116,3 +174,9 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
         yield "Where only a part fits, that part is approved."
     if not controls.refunds_restore:
         yield "Refunds give no room back."
+
+
+def _all_of(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last

@@ -4,7 +4,7 @@ Windows are half-open [start, end) in Unix seconds, cut at midnights of the poli
 a day on which the clocks change has 23 or 25 hours.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
 from zoneinfo import ZoneInfo
@@ -36,11 +36,20 @@ def windows_for(
     """Every window whose usage `decide` will ask for, each once."""
     if request.amount == 0:
         return ()
+    return windows_at(request.created, applied, lambda limit: limit_concerns(limit, request))
+
+
+def windows_at(
+    at: int,
+    applied: Iterable[AppliedControls],
+    is_wanted: Callable[[SpendingLimit], bool] = lambda _: True,
+) -> tuple[Window, ...]:
+    """The windows around an instant of all limits that are wanted, each once."""
     needed = (
-        limit_window(limit, policy, request.created)
+        limit_window(limit, policy, at)
         for policy in applied
         for limit in policy.controls.spending_limits
-        if limit.interval is not Interval.PER_AUTHORIZATION and limit_concerns(limit, request)
+        if limit.interval is not Interval.PER_AUTHORIZATION and is_wanted(limit)
     )
     return tuple(dict.fromkeys(needed))
 

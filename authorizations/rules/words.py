@@ -4,11 +4,14 @@ Month and day names are ours, not strftime's: those follow the locale of the ser
 """
 
 import json
-from collections.abc import Sequence
-from datetime import datetime
+import re
+from collections.abc import Callable, Sequence
+from datetime import date, datetime
+from functools import cache
 
 from authorizations.rules.controls import Interval
 from authorizations.rules.countries import known_countries
+from authorizations.rules.filters import known_categories
 from authorizations.rules.money import format_money
 from authorizations.rules.windows import local_time
 
@@ -87,6 +90,40 @@ def category_words(word: str) -> str:
     return f"MCC {word}" if word[:1].isdigit() else word.replace("_", " ")
 
 
+def category_label(word: str) -> str:
+    """A category by the name people know: "betting and casino gambling", "MCC 3000-3299"."""
+    label = _category_labels().get(word)
+    return _plain_label(label) if label else category_words(word)
+
+
+@cache
+def _category_labels() -> dict[str, str]:
+    """Stripe's labels by name and by code."""
+    known = known_categories().values()
+    return {word: entry.label for entry in known for word in (entry.name, entry.code) if word}
+
+
+def _plain_label(label: str) -> str:
+    """A heading as words within a sentence; abbreviations such as A/C keep their capitals."""
+    words = re.sub(r"(?<=[a-z])/(?=[A-Z])", " and ", label.partition(" (")[0])
+    if words.count(",") == 1 and " and " not in words.lower():
+        words = words.replace(",", " and")
+    return re.sub(r"(?<!- )\b[A-Z](?=[a-z])", lambda found: found[0].lower(), words)
+
+
+def zone_words(time_zone: str) -> str:
+    """ "Paris time" for Europe/Paris; zones that are no place keep their name."""
+    area, _, place = time_zone.rpartition("/")
+    if not area or area == "Etc":
+        return time_zone
+    return f"{place.replace('_', ' ')} time"
+
+
+def day_words(day: date) -> str:
+    """ "1 Dec 2026"."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
 def country_words(code: str) -> str:
     """The country's name; its code where we know none."""
     return known_countries().get(code, code)
@@ -98,14 +135,14 @@ def listed(words: Sequence[str]) -> str:
     return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
 
 
-def filter_words(canonical: str) -> str:
+def filter_words(canonical: str, category: Callable[[str], str] = category_words) -> str:
     """What a limit concerns, to put behind it, such as " on MCC 5812 in DE, FR"; or nothing."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)
     parts = (
         " in cash" if concerned.get("cash_only") else "",
-        _part("on", [category_words(word) for word in concerned.get("categories", [])]),
+        _part("on", [category(word) for word in concerned.get("categories", [])]),
         _part("at", concerned.get("merchants", [])),
         _part("in", concerned.get("countries", [])),
     )

@@ -7,6 +7,7 @@ from django.db import transaction
 from authorizations.models import Assignment, Authorization, Card, Cardholder, Usage
 from authorizations.rules.values import AuthorizationRequest
 from authorizations.services import locks
+from authorizations.services.acting import acting
 
 
 class LockedCard(NamedTuple):
@@ -49,11 +50,14 @@ def refresh(request: AuthorizationRequest, row: LockedCard) -> None:
         return
     told = (card.last4, card.brand, card.type, card.currency, card.status)
     if told != (row.last4, row.brand, row.type, row.currency, row.status):
-        Card.objects.filter(pk=card.id).update(**_details(request))
+        with acting(event=request.event_id):
+            Card.objects.filter(pk=card.id).update(**_details(request))
     if row.cardholder_id == card.cardholder_id and row.cardholder_name != card.cardholder_name:
-        Cardholder.objects.filter(
+        known = Cardholder.objects.filter(
             pk=card.cardholder_id, details_at__lte=request.event_created
-        ).update(name=card.cardholder_name, details_at=request.event_created)
+        )
+        with acting(event=request.event_id):
+            known.update(name=card.cardholder_name, details_at=request.event_created)
 
 
 def _details(request: AuthorizationRequest) -> dict[str, str | int]:
@@ -68,10 +72,23 @@ def _details(request: AuthorizationRequest) -> dict[str, str | int]:
     }
 
 
-def register(request: AuthorizationRequest) -> None:
-    """Make sure card and cardholder are there and the card hangs on the right chain.
+def add_unless_known(row: Card | Cardholder) -> None:
+    """Keep what somebody wrote by hand, unless an event was quicker: what Stripe tells counts."""
+    if isinstance(row, Card):
+        row.root_id = row.pk
+        Card.objects.bulk_create([row], ignore_conflicts=True)
+    else:
+        Cardholder.objects.bulk_create([row], ignore_conflicts=True)
 
-    Each insert commits by itself, before anything is locked: so first uses of one card at the
+
+def register(request: AuthorizationRequest) -> None:
+    """Make sure card and cardholder are there and the card hangs on the right chain."""
+    with acting(event=request.event_id):
+        _register(request)
+
+
+def _register(request: AuthorizationRequest) -> None:
+    """Each insert commits by itself, before anything is locked: so first uses of one card at the
     same moment can neither deadlock nor see a row that is taken back.
     """
     card = request.card

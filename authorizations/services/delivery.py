@@ -2,7 +2,7 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from time import perf_counter_ns
 from typing import Any
 
@@ -16,9 +16,13 @@ class Stopwatch:
     started_ns: int = field(default_factory=perf_counter_ns)
     marks: dict[str, int] = field(default_factory=dict)
 
+    @property
+    def elapsed_us(self) -> int:
+        return (perf_counter_ns() - self.started_ns) // 1000
+
     def mark(self, step: str) -> int:
         """Note that a step is done, and say how long it has been since arrival."""
-        self.marks[step] = elapsed = (perf_counter_ns() - self.started_ns) // 1000
+        self.marks[step] = elapsed = self.elapsed_us
         return elapsed
 
 
@@ -33,6 +37,11 @@ class Delivery:
     signing_key: str
     event: Event
     stopwatch: Stopwatch
+
+    @property
+    def now(self) -> datetime:
+        """The clock on the wall is read on arrival, and never again on the way."""
+        return self.received_at + timedelta(microseconds=self.stopwatch.elapsed_us)
 
     @property
     def body_sha256(self) -> str:

@@ -5,7 +5,7 @@ For a newcomer's first look, and never anywhere else: the log-ins have a known p
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from random import Random
 
@@ -109,7 +109,7 @@ def _ask(question: Question) -> bytes:
     """One question through the real decision, as if it had come through the door."""
     event = events.read(question.body)
     delivery = Delivery(
-        received_at=timezone.now(),
+        received_at=datetime.fromtimestamp(event.created or 0, UTC),
         sender="load_demo",
         headers={},
         body=question.body,

@@ -12,6 +12,7 @@ from django.db import transaction
 
 from authorizations.models import Card
 from authorizations.services import locks
+from authorizations.services.acting import acting
 
 CHUNK = 100
 """So many cards are locked at once: decisions on them wait until all of them are written."""
@@ -30,8 +31,9 @@ def unfreeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:
 def _set(card_ids: Iterable[str], *, by: User, frozen: bool, reason: str) -> int:
     remaining = iter(card_ids)
     changed = 0
-    while chunk := list(islice(remaining, CHUNK)):
-        changed += _set_chunk(chunk, by=by, frozen=frozen, reason=reason)
+    with acting(user=by, reason=reason):
+        while chunk := list(islice(remaining, CHUNK)):
+            changed += _set_chunk(chunk, by=by, frozen=frozen, reason=reason)
     return changed
 
 

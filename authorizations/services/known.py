@@ -1,5 +1,6 @@
 """What is known when a request arrives: who it concerns, read under their lock."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import msgspec
@@ -111,12 +112,17 @@ def hold(request: AuthorizationRequest) -> Held | None:
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
         group_id=row.group_id,
-        applied=_applied(policies, Scope(ScopeKind.CARD, row.root_id)),
+        applied=applied_controls(policies, Scope(ScopeKind.CARD, row.root_id)),
     )
 
 
-def _applied(policies: list[tuple[str, int]], card: Scope) -> tuple[AppliedControls, ...]:
-    """The controls in force, narrowest scope first; the program's measure the card's usage."""
+def applied_controls(
+    policies: Sequence[tuple[str, int]], card: Scope
+) -> tuple[AppliedControls, ...]:
+    """The controls in force, narrowest scope first; the program's measure the card's usage.
+
+    `policies` are the key of a scope and the id of the version assigned to it.
+    """
     versions = controls_of(version_id for _, version_id in policies)
     applied = []
     for key, version_id in policies:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authorizations.rules.controls import ScopeKind
+from authorizations.rules.differences import gone_and_come
 from authorizations.rules.document import controls, normalize, warnings
 
 
@@ -97,8 +98,7 @@ def _difference(key: str, before: object, after: object) -> Iterator[str]:
     if not isinstance(before, list) or not isinstance(after, list):
         yield f"  {key}: {_written(before)} -> {_written(after)}"
         return
-    gone = [entry for entry in before if entry not in after]
-    come = [entry for entry in after if entry not in before]
+    gone, come = gone_and_come(before, after)
     yield f"  {key}:" + ("" if gone or come else " in another order")
     yield from (f"    - {_written(entry)}" for entry in gone)
     yield from (f"    + {_written(entry)}" for entry in come)

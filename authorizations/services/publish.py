@@ -1,7 +1,9 @@
 """Publishing: what operators edited becomes the version that decides from the next request on."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -97,16 +99,23 @@ def save_document(normal: dict[str, Any]) -> Policy:
     fields = {name: normal[name] for name in _FIELDS}
     fields |= {name: normal[name] or "" for name in _BLANK_MEANS_NONE}
     policy, _ = Policy.objects.update_or_create(name=normal["name"], defaults=fields)
-    policy.schedule.all().delete()
-    policy.schedule.bulk_create(
+    entries = [
         ScheduleEntry(policy=policy, days=entry["days"], start=entry["from"], end=entry["to"])
         for entry in normal["schedule"]
-    )
-    policy.spending_limits.all().delete()
-    policy.spending_limits.bulk_create(
-        _saved_limit(policy, limit) for limit in normal["spending_limits"]
-    )
+    ]
+    limits = [_saved_limit(policy, limit) for limit in normal["spending_limits"]]
+    _write_anew(policy.schedule, entries, schedule_document)
+    _write_anew(policy.spending_limits, limits, limit_document)
     return policy
+
+
+def _write_anew(rows: Any, wanted: list[Any], document: Callable[[Any], dict[str, Any]]) -> None:
+    """Order counts. The first ones that are the same are kept: the history tells of changes."""
+    there = list(rows.all())
+    pairs = zip(there, wanted, strict=False)
+    same = sum(1 for _ in takewhile(lambda pair: document(pair[0]) == document(pair[1]), pairs))
+    rows.filter(pk__in=[row.pk for row in there[same:]]).delete()
+    rows.bulk_create(wanted[same:])
 
 
 def _saved_limit(policy: Policy, limit: dict[str, Any]) -> SpendingLimit:

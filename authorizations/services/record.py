@@ -6,7 +6,6 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
-from django.utils import timezone
 
 from authorizations.models import Decision as DecisionRow
 from authorizations.models import LedgerCause
@@ -64,7 +63,7 @@ NO_ROWS = Rows()
 
 def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
-    request, now = outcome.request, timezone.now()
+    request, now = outcome.request, delivery.now
     row = _decision_row(outcome.decision, request.event_id, now) | _request_columns(request)
     row |= {
         "problem": outcome.problem,
@@ -96,7 +95,7 @@ def refused(
     # Without an event id the body itself names the decision: the same again is the same.
     decision_id = delivery.event.id or f"request_{delivery.body_sha256[:32]}"
     decision = Decision(approved=False, amount=0, reason=reason)
-    row = _decision_row(decision, decision_id, timezone.now())
+    row = _decision_row(decision, decision_id, delivery.now)
     row |= _request_columns(request) if request else {"event_created": delivery.received_at}
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
     row["duration_us"] = delivery.stopwatch.mark("decided")

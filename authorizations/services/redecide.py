@@ -28,7 +28,7 @@ from authorizations.services.known import scope_of
 from authorizations.services.versions import controls_of
 from authorizations.wire import answer, events
 
-_WITHOUT_RULES = {
+WITHOUT_RULES = {
     DeclineReason.WRONG_MODE,
     DeclineReason.CONFLICTING_EVENT,
     DeclineReason.INTERNAL_ERROR,
@@ -119,7 +119,7 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
         "amount": request.amount,
         "currency": request.currency,
     }
-    if row.reason in _WITHOUT_RULES:
+    if row.reason in WITHOUT_RULES:
         return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
     standing = _value(Standing, row.standing, "standing")
     usage = dict(_value(list[tuple[Window, Usage]], row.usage, "usage"))

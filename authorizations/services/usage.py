@@ -1,6 +1,6 @@
 """What limits have used up: remembered sums, and sums over the past where none is remembered.
 
-Everything here runs under the lock of the scopes it reads and writes.
+A decision runs all of it under the lock of the scopes it reads and writes. Nothing here writes.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -188,24 +188,31 @@ def with_rooms(
         figures = check.figures
         if check.passed or not figures or figures.interval is not Interval.ROLLING:
             continue
+        if figures.asked > figures.limit:  # never fits
+            continue
         if (policy.version_id, policy.scope) == (check.version_id, check.scope):
-            concern = filter_of(figures.filter)
+            key = filter_of(figures.filter).key
             bounds = (figures.start, figures.end)
-            window = Window(policy.measured, *bounds, concern.key, figures.currency, rolling=True)
-            at = _room_at(figures, window, restore=policy.controls.refunds_restore)
+            window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
+            at = room_at(figures, policy, *spent_by_time([window]))
             if at is not None:
                 rooms = (*told[window].rooms, (figures.limit, at))
                 told[window] = replace(told[window], rooms=rooms)
     return told
 
 
-def _room_at(figures: LimitFigures, window: Window, *, restore: bool) -> int | None:
-    """When enough of the window will have passed; None where the purchase can never fit."""
-    if figures.asked > figures.limit:
-        return None
+def spent_by_time(windows: Sequence[Window]) -> list[list[Spent]]:
+    """What was spent in each window, the oldest purchase first."""
+    spent = dict(_spent(windows, by_time=True)) if windows else {}
+    return [spent.get(place, []) for place in range(len(windows))]
+
+
+def room_at(figures: LimitFigures, policy: AppliedControls, spent: Iterable[Spent]) -> int | None:
+    """When enough of a rolling window will have passed; None where what is asked never fits."""
     over = figures.over
     concern = filter_of(figures.filter)
-    for part in next((spent for _, spent in _spent([window], by_time=True)), []):
+    restore = policy.controls.refunds_restore
+    for part in spent:
         amount, refunded, count = part.counted.seen_by(concern, part.merchant)
         over -= amount - (refunded if restore else 0) if figures.currency else count
         if over <= 0:

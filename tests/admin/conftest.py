@@ -1,12 +1,23 @@
-"""Staff who are logged in, by role."""
+"""Staff who are logged in, by role; and their browser."""
 
-from collections.abc import Callable
+import shutil
+from collections.abc import Callable, Iterator
 
 import pytest
 from django.contrib.auth.models import Group, User
 from django.test import Client
+from playwright.sync_api import BrowserContext, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+# As root, without a graphics card, and without calling home.
+ARGUMENTS = (
+    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+    *("--disable-background-networking", "--disable-component-update"),
+)
 
 Login = Callable[[str], Client]
+Visit = Callable[[str, str], Page]
 
 
 @pytest.fixture
@@ -46,3 +57,41 @@ def operator(login: Login) -> Client:
 @pytest.fixture
 def auditor(login: Login) -> Client:
     return login("Auditors")
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[BrowserContext]:
+    """One for all tests: it keeps scripts and styles."""
+    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
+        # Playwright keeps an event loop in this thread; Django would refuse to use its database.
+        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
+        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        context = chromium.new_context(viewport={"width": 1440, "height": 900})
+        context.set_default_timeout(15_000)
+        yield context
+        chromium.close()
+
+
+@pytest.fixture
+def page(browser: BrowserContext, live_server: LiveServer) -> Iterator[Page]:
+    """A new page of somebody not logged in; its scripts must run without errors."""
+    browser.clear_cookies()
+    page = browser.new_page()
+    problems: list[str] = []
+    page.on("pageerror", lambda error: problems.append(str(error)))
+    yield page
+    page.close()
+    assert not problems
+
+
+@pytest.fixture
+def visit(page: Page, login: Login, live_server: LiveServer) -> Visit:
+    """Somebody with the role, logged in already, opens a page."""
+
+    def go(role: str, url: str) -> Page:
+        session = login(role).cookies["sessionid"].value
+        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+        page.goto(f"{live_server.url}{url}")
+        return page
+
+    return go

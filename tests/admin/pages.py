@@ -26,7 +26,12 @@ def add_url(model: type[Model]) -> str:
 
 def as_shown(client: Client, url: str) -> Sent:
     """What a browser would send if nothing were changed on the page."""
-    context = client.get(url).context
+    return as_sent(client.get(url))
+
+
+def as_sent(response: Any) -> Sent:
+    """What a browser would send of a page that it was answered."""
+    context = response.context
     sent = _values(context["adminform"].form)
     for inline in context["inline_admin_formsets"]:
         sent |= _values(inline.formset.management_form)

@@ -8,6 +8,7 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.services.cards import add_unless_known
 from authorizations.services.freeze import freeze
 from tests.admin import pages
 from tests.admin.pages import as_shown, errors, messages
@@ -34,7 +35,7 @@ class TestFreezing:
         response = operator.post(freeze_url(card), {"reason": "Lost"}, follow=True)
         assert messages(response) == ["•••• 4242 (ic_1) frozen, from the next purchase on."]
         assert Shopper().reason(100) == "card_frozen"
-        assert "Frozen: Lost" in response.content.decode()
+        assert "The card is frozen: Lost" in response.content.decode()
         operator.post(freeze_url(card, "unfreeze"), {"reason": "Found"})
         assert Shopper().reason(100) == "approved"
 
@@ -47,10 +48,33 @@ class TestFreezing:
     def test_a_second_click_changes_nothing(self, operator: Client, card: Card) -> None:
         operator.post(freeze_url(card), {"reason": "Lost"})
         response = operator.post(freeze_url(card), {"reason": "Lost again"}, follow=True)
-        assert messages(response)[-1] == "Nothing to do: •••• 4242 (ic_1) already frozen."
+        told = messages(response)[-1]
+        assert told.startswith("Nothing to do: •••• 4242 (ic_1) is frozen already: Lost. Frozen by")
         card.refresh_from_db()
         assert card.frozen_reason == "Lost"
         assert LogEntry.objects.count() == 1
+
+    def test_who_froze_it_meanwhile_is_told(self, operator: Client, card: Card, staff: Any) -> None:
+        freeze([card.pk], by=staff("superuser"), reason="Fraud.")
+        page = operator.get(freeze_url(card)).content.decode()
+        assert "is frozen already: Fraud. Frozen by superuser on" in page
+        assert 'name="reason"' not in page
+        response = operator.post(freeze_url(card, "unfreeze"), {"reason": "Fine"}, follow=True)
+        response = operator.post(freeze_url(card, "unfreeze"), {"reason": "Fine"}, follow=True)
+        told = "Nothing to do: •••• 4242 (ic_1) is not frozen any more."
+        assert messages(response)[-1] == told
+
+    def test_a_card_frozen_again_for_another_reason_is_not_unfrozen_unseen(
+        self, operator: Client, card: Card, staff: Any
+    ) -> None:
+        freeze([card.pk], by=staff("superuser"), reason="Fraud")
+        sent = {"reason": "Found", "seen": "ic_1=Lost"}
+        page = operator.post(freeze_url(card, "unfreeze"), sent).content.decode()
+        assert "Frozen again meanwhile, for another reason. •••• 4242 (ic_1): Fraud." in page
+        assert 'value="ic_1=Fraud"' in page
+        operator.post(freeze_url(card, "unfreeze"), sent | {"seen": "ic_1=Fraud"})
+        card.refresh_from_db()
+        assert not card.frozen
 
     def test_it_asks_for_a_reason_and_only_a_post_freezes(
         self, operator: Client, card: Card
@@ -116,6 +140,27 @@ class TestByHand:
         found = errors(operator.post(pages.add_url(Card), {"status": "active"} | given))
         assert list(found) == [field]
         assert sentence in found[field][0]
+
+    @pytest.mark.parametrize(
+        ("given", "sentence"),
+        [
+            ({"last4": "4242424242424242"}, "Give the last four digits of the card number"),
+            ({"currency": "xyz"}, "Choose a currency from the list, or none."),
+        ],
+    )
+    def test_what_no_form_offers_is_refused_too(
+        self, operator: Client, given: dict[str, str], sentence: str
+    ) -> None:
+        sent = {"id": "ic_2", "status": "active"} | given
+        [found] = errors(operator.post(pages.add_url(Card), sent)).values()
+        assert sentence in found[0]
+
+    def test_an_event_that_was_quicker_is_not_overwritten(self, card: Card) -> None:
+        """Between the check of the form and the writing the first purchase can arrive."""
+        add_unless_known(Card(pk=card.pk, last4="0000", status="canceled"))
+        add_unless_known(Cardholder(pk="ich_1", name="Somebody"))
+        card.refresh_from_db()
+        assert (card.last4, card.status, str(card.cardholder)) == ("4242", "active", "Ada Lovelace")
 
     def test_a_cardholder_id_is_checked_too(self, operator: Client) -> None:
         found = errors(operator.post(pages.add_url(Cardholder), {"id": "ic_1", "name": "Ada"}))

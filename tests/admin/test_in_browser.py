@@ -1,68 +1,21 @@
 """A day at the desk, in a real browser."""
 
 import re
-import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
+from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Card, Decision, Policy
 from tests.admin import pages
-from tests.admin.conftest import Login
+from tests.admin.conftest import Visit
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-# As root, without a graphics card, and without calling home.
-ARGUMENTS = (
-    *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-    *("--disable-background-networking", "--disable-component-update"),
-)
 FIRST_LIMIT = "spending_limits-0"
-
-Visit = Callable[[str, str], Page]
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[BrowserContext]:
-    """One for all tests: it keeps scripts and styles."""
-    with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
-        # Playwright keeps an event loop in this thread; Django would refuse to use its database.
-        patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        context = chromium.new_context(viewport={"width": 1440, "height": 900})
-        context.set_default_timeout(15_000)
-        yield context
-        chromium.close()
-
-
-@pytest.fixture
-def page(browser: BrowserContext, live_server: LiveServer) -> Iterator[Page]:
-    """A new page of somebody not logged in; its scripts must run without errors."""
-    browser.clear_cookies()
-    page = browser.new_page()
-    problems: list[str] = []
-    page.on("pageerror", lambda error: problems.append(str(error)))
-    yield page
-    page.close()
-    assert not problems
-
-
-@pytest.fixture
-def visit(page: Page, login: Login, live_server: LiveServer) -> Visit:
-    """Somebody with the role, logged in already, opens a page."""
-
-    def go(role: str, url: str) -> Page:
-        session = login(role).cookies["sessionid"].value
-        page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
-        page.goto(f"{live_server.url}{url}")
-        return page
-
-    return go
 
 
 @pytest.fixture
@@ -132,6 +85,7 @@ def test_a_policy_is_assigned_to_a_card_found_by_its_last_four_digits(
     Shopper(card={"last4": "4242"}).asks(100)
     page = visit("Operations", pages.change_url(policy))
     page.get_by_text("Add another Assignment").click()
+    page.select_option("[name=assignments-1-kind]", "card")
     page.locator("[name=assignments-1-card] + .select2").click()
     page.locator(".select2-search__field").last.fill("4242")
     page.get_by_role("option", name="4242").click()
@@ -147,7 +101,7 @@ def test_a_lost_card_is_frozen_with_a_reason(visit: Visit, policy: Policy) -> No
     page.fill("[name=reason]", "Lost on the train")
     page.get_by_role("button", name="Freeze").click()
     expect(page.get_by_text("frozen, from the next purchase on.")).to_be_visible()
-    expect(page.get_by_text("Frozen: Lost on the train")).to_be_visible()
+    expect(page.get_by_text("The card is frozen: Lost on the train")).to_be_visible()
     assert Shopper().reason(100) == "card_frozen"
 
 
@@ -160,3 +114,41 @@ def test_an_auditor_finds_out_why_a_purchase_was_declined(visit: Visit, policy: 
     figures = "Monthly limit of €500.00: €0.00 used + €600.00 = €600.00, €100.00 over."
     expect(page.get_by_text(figures).first).to_be_visible()
     expect(page.get_by_role("button", name="Save")).to_have_count(0)
+
+
+def test_what_may_be_told_to_the_cardholder_is_copied_with_the_keyboard(
+    visit: Visit, policy: Policy
+) -> None:
+    Shopper().asks(60_000)
+    page = visit("Auditors", pages.change_url(Decision.objects.get()))
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.get_by_role("button", name="Copy the explanation for the cardholder")
+    button.focus()
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("status").filter(has_text="Copied")).to_have_count(1)
+    expect(page.get_by_role("button", name="Copied the explanation")).to_be_focused()
+    copied = page.evaluate("navigator.clipboard.readText()")
+    assert copied.startswith("This purchase of €600.00 is more than")
+    expect(button).to_be_visible()  # the button says again what it does
+
+
+def test_where_the_browser_has_no_clipboard_the_old_way_of_copying_is_taken(
+    visit: Visit, policy: Policy
+) -> None:
+    Shopper().asks(60_000)
+    page = visit("Auditors", pages.change_url(Decision.objects.get()))
+    page.evaluate("Object.defineProperty(navigator, 'clipboard', {value: undefined})")
+    page.get_by_role("button", name="Copy the explanation for staff").click()
+    expect(page.get_by_role("button", name="Copied the explanation for staff")).to_be_visible()
+    page.evaluate("document.execCommand = () => false")
+    page.get_by_role("button", name="Copy the explanation for the cardholder").click()
+    expect(page.get_by_text("press Ctrl+C.")).to_have_count(1)
+    assert page.evaluate("String(getSelection())").startswith("This purchase of €600.00")
+
+
+def test_an_auditor_decides_again_and_sees_the_green_mark(visit: Visit, policy: Policy) -> None:
+    Shopper().asks(60_000)
+    page = visit("Auditors", pages.change_url(Decision.objects.get()))
+    page.get_by_role("button", name="Decide again").click()
+    expect(page.get_by_role("status").filter(has_text="the same answer")).to_be_visible()
+    expect(page.get_by_text("Safe to tell the cardholder")).to_be_visible()

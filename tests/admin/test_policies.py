@@ -38,7 +38,10 @@ def test_an_amount_typed_as_money_is_in_force_with_the_next_purchase(
 ) -> None:
     assert Shopper().reason(60_000) == "amount_limit_exceeded"
     response = save(operator, policy, **{f"{LIMITS}-0-amount": "1,250.00", "reason": "Trade fair"})
-    assert "Version 2 is in force from the next purchase on." in messages(response)
+    assert messages(response)[0] == (
+        "Monthly limit: €500.00 \N{RIGHTWARDS ARROW} €1,250.00. "
+        "Version 2 is in force from the next purchase on."
+    )
     assert Shopper().reason(60_000) == "approved"
     version = PolicyVersion.objects.get(policy=policy, number=2)
     assert (str(version.author), version.reason) == ("operations", "Trade fair")
@@ -157,9 +160,10 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     sent = added(sent, LIMITS, count="5", interval="rolling", rolling_length="60")
     sent = sent | {f"{LIMITS}-0-rolling_unit": "minutes", f"{LIMITS}-0-countries": ["FR"]}
     sent = added(sent, HOURS, days=["tue", "mon"], start="8:00", end="20:00")
-    sent = added(sent, ASSIGNMENTS, program="on")
+    sent = added(sent, ASSIGNMENTS, kind="program")
     response = save_new(operator, sent)
-    assert "Version 1 is in force from the next purchase on." in messages(response)
+    told = "Now applies to every card. Version 1 is in force from the next purchase on."
+    assert told in messages(response)
     policy = Policy.objects.get(name="New")
     assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
     assert policy.smallest_partial_amount == 500
@@ -224,3 +228,16 @@ def test_the_list_costs_the_same_for_one_policy_and_for_many(
         in_force(f"P{number}", to={"card_id": "ic_9"})
     with django_assert_max_num_queries(12):
         operator.get(pages.list_url(Policy))
+
+
+def test_a_name_that_another_policy_has_is_refused(operator: Client, policy: Policy) -> None:
+    response = save_new(operator, new(operator) | {"name": "Travel"})
+    sentence = "Another policy has this name: choose a different one."
+    assert errors(response) == {"name": [sentence]}
+
+
+def test_a_category_kept_by_its_code_is_shown_with_its_name(operator: Client) -> None:
+    policy = in_force("Food", allowed_categories=["5812", "3000-3299"])
+    page = operator.get(pages.change_url(policy)).content.decode()
+    assert '<option value="5812" selected>MCC 5812, eating places and restaurants</option>' in page
+    assert '<option value="3000-3299" selected>3000-3299</option>' in page

@@ -87,7 +87,7 @@ class TestAssignments:
         assert both == {f"{ASSIGNMENTS}-1-__all__": [sentence]}
 
     def test_the_same_scope_twice_is_refused(self, operator: Client, policy: Policy) -> None:
-        [sentences] = errors(self.assign(operator, policy, program="on")).values()
+        [sentences] = errors(self.assign(operator, policy, kind="program")).values()
         assert sentences == ["The policy is assigned there already: keep one of them."]
 
     def test_each_kind_of_scope_can_be_chosen(self, operator: Client, policy: Policy) -> None:

@@ -6,20 +6,42 @@ from authorizations.rules.document import controls, normalize
 from authorizations.rules.summary import summary
 from tests.rules.documents import TRAVEL, policy
 
+DASH = "\N{EN DASH}"
+WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
+
 
 def summed_up(**keys: Any) -> list[str]:
     return summary(controls(normalize(policy(**keys))))
 
 
-def test_a_policy_reads_as_a_list_of_plain_sentences() -> None:
+def test_a_short_policy_reads_as_one_sentence() -> None:
+    sentences = summed_up(
+        time_zone="Europe/Paris",
+        spending_limits=[
+            {"amount": 50_000, "interval": "monthly"},
+            {"amount": 5_000, "interval": "daily", "categories": ["fast_food_restaurants"]},
+        ],
+        blocked_categories=["betting_casino_gambling"],
+        schedule=[{"days": WORKDAYS, "from": "08:00", "to": "20:00"}],
+        refunds_restore=False,
+    )
+    assert sentences == [
+        (
+            "Up to €500.00 a month, of it €50.00 a day on fast food restaurants; not on betting "
+            f"and casino gambling; Monday to Friday, 8:00{DASH}20:00 Paris time."
+        ),
+        "Refunds give no room back.",
+    ]
+
+
+def test_a_longer_policy_reads_as_a_sentence_per_rule() -> None:
     assert summary(controls(normalize(TRAVEL))) == [
-        "Up to €500.00 a month.",
-        "Up to €50.00 a day on eating places restaurants.",
+        "Up to €500.00 a month, of it €50.00 a day on eating places and restaurants.",
         "At most 5 purchases in 60 minutes.",
-        "Only these countries: France, Germany.",
-        "Not these categories: betting casino gambling, MCC 3000-3299.",
-        "Requires a matching CVC.",
-        "Only Monday, Tuesday, 08:00-20:00 (Europe/Paris).",
+        "Not on betting and casino gambling, MCC 3000-3299.",
+        "Only in France, Germany.",
+        "Only with a matching CVC.",
+        f"Monday and Tuesday, 8:00{DASH}20:00 Paris time.",
     ]
 
 
@@ -38,7 +60,7 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
     ("limit", "sentence"),
     [
         ({"amount": 20000, "interval": "per_authorization"}, "Up to €200.00 per purchase."),
-        ({"amount": 0, "interval": "all_time"}, "Up to €0.00 in all."),
+        ({"amount": 0, "interval": "all_time"}, "No spending in EUR."),
         ({"amount": 700, "interval": "weekly", "currency": "jpy"}, "Up to ¥700 a week."),
         ({"count": 1, "interval": "quarterly"}, "At most 1 purchase a quarter."),
         ({"count": 1000, "interval": "yearly"}, "At most 1,000 purchases a year."),
@@ -54,32 +76,69 @@ def test_a_limit_reads_as_one_sentence(limit: dict[str, Any], sentence: str) -> 
     assert summed_up(spending_limits=[limit]) == [sentence]
 
 
+def test_limits_are_told_by_currency_and_those_within_others_as_parts_of_them() -> None:
+    def daily(amount: int, **keys: Any) -> dict[str, Any]:
+        return {"amount": amount, "interval": "daily", **keys}
+
+    assert summed_up(
+        spending_limits=[
+            daily(60_000),
+            {"amount": 90_000, "interval": "monthly"},
+            daily(5_000, cash_only=True),
+            daily(7_000, merchants=["Uber"]),
+            daily(700, currency="jpy", countries=["jp"]),
+            daily(0, categories=["7995"]),
+        ],
+    ) == [
+        (
+            "Up to €600.00 a day and €900.00 a month, of it €50.00 a day in cash and €70.00 a day "
+            "at Uber; up to ¥700 a day in JP; no spending on betting and casino gambling."
+        )
+    ]
+
+
+def test_many_limits_within_others_are_told_one_by_one() -> None:
+    limits = [{"amount": n * 100, "interval": "daily", "merchants": [f"M{n}"]} for n in (1, 2, 3)]
+    told = summed_up(spending_limits=[{"amount": 50_000, "interval": "monthly"}, *limits])
+    assert told == [
+        (
+            "Up to €500.00 a month; up to €1.00 a day at M1; up to €2.00 a day at M2; "
+            "up to €3.00 a day at M3."
+        )
+    ]
+
+
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
-        ({"blocked_merchant_countries": ["RU"]}, "Not these countries: Russia."),
-        ({"allowed_categories": ["5812"]}, "Only these categories: MCC 5812."),
-        ({"allowed_merchants": ["Uber"]}, "Only these merchants: Uber."),
+        ({"blocked_merchant_countries": ["RU"]}, "Not in Russia."),
+        ({"allowed_categories": ["5812"]}, "Only on eating places and restaurants."),
+        ({"allowed_merchants": ["Uber"]}, "Only at Uber."),
         (
             {"blocked_merchants": [f"M{number}" for number in range(10)]},
-            "Not these merchants: M0, M1, M2, M3, M4, M5, M6, M7 and 2 more.",
+            "Not at M0, M1, M2, M3, M4, M5, M6, M7 and 2 more.",
         ),
-        ({"allowed_card_presences": ["present"]}, "Only these card presences: present."),
+        ({"allowed_card_presences": ["present"]}, "Only in person."),
         (
             {"blocked_authorization_methods": ["swipe", "keyed_in"]},
-            "Not these authorization methods: keyed in, swipe.",
+            "Not by keyed in, swipe.",
         ),
-        ({"allowed_wallets": ["apple_pay"]}, "Only these wallets: Apple Pay."),
+        ({"allowed_wallets": ["apple_pay"]}, "Only with Apple Pay."),
         (
             {"required_verification": ["cvc", "three_d_secure"]},
-            "Requires a matching CVC and 3-D Secure.",
+            "Only with a matching CVC and 3-D Secure.",
         ),
         ({"max_network_risk_score": 80}, "Network risk score at most 80."),
         (
             {"usable_from": "2026-12-01", "time_zone": "Europe/Paris"},
-            "Usable from 1 Dec 2026 00:00 Europe/Paris.",
+            "From 1 Dec 2026 on.",
         ),
-        ({"usable_until": "2026-12-31"}, "Usable until 1 Jan 2027 00:00 UTC."),
+        ({"usable_until": "2026-12-31"}, "Until 31 Dec 2026."),
+        (
+            {"usable_until": "2026-12-31T18:00:00+01:00", "time_zone": "Europe/Paris"},
+            "Until 31 Dec 2026 18:00 Paris time.",
+        ),
+        ({"blocked_card_presences": ["not_present"]}, "Not online, by phone or by mail."),
     ],
 )
 def test_a_rule_reads_as_one_sentence(keys: dict[str, Any], sentence: str) -> None:
@@ -89,14 +148,14 @@ def test_a_rule_reads_as_one_sentence(keys: dict[str, Any], sentence: str) -> No
 @pytest.mark.parametrize(
     ("days", "start", "end", "sentence"),
     [
-        (["mon", "tue", "wed", "thu", "fri"], "08:00", "20:00", "Monday to Friday, 08:00-20:00"),
-        (["sat", "sun"], "00:00", "24:00", "Saturday, Sunday"),
-        (["mon", "wed", "fri"], "09:30", "24:00", "Monday, Wednesday, Friday, 09:30-24:00"),
+        (WORKDAYS, "08:00", "20:00", f"Monday to Friday, 8:00{DASH}20:00"),
+        (["sat", "sun"], "00:00", "24:00", "Saturday and Sunday"),
+        (["mon", "wed", "fri"], "09:30", "24:00", f"Monday, Wednesday and Friday, 9:30{DASH}24:00"),
         (
             ["sun", "mon", "tue", "wed", "thu", "fri", "sat"],
             "06:00",
             "22:00",
-            "every day, 06:00-22:00",
+            f"Every day, 6:00{DASH}22:00",
         ),
     ],
 )
@@ -104,7 +163,7 @@ def test_a_schedule_names_its_days_and_hours(
     days: list[str], start: str, end: str, sentence: str
 ) -> None:
     entry = {"days": days, "from": start, "to": end}
-    assert summed_up(schedule=[entry]) == [f"Only {sentence} (UTC)."]
+    assert summed_up(schedule=[entry]) == [f"{sentence} UTC."]
 
 
 def test_partial_approval_is_told_with_its_smallest_amount() -> None:

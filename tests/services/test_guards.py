@@ -12,21 +12,27 @@ from pathlib import Path
 from typing import Any, Self
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.db.models import Model
+from django.utils import timezone
 from psycopg import ClientCursor
 
 from authorizations.models import (
     Card,
     CardGroup,
     Decision,
+    Export,
+    ExportEnd,
+    HistoryEntry,
     LedgerEntry,
     PolicyVersion,
+    RejectedRequest,
     WebhookRequest,
 )
 from authorizations.services import sql
 from authorizations.services.publish import publish
-from tests.desk import NOON, Shopper, in_force
+from tests.desk import NOON, Shopper, deliver, in_force
 
 DAILY = {"amount": 10_000, "interval": "daily"}
 
@@ -37,6 +43,10 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     Decision: {"approved_amount": 1},
     LedgerEntry: {"amount": 1},
     PolicyVersion: {"reason": "another"},
+    HistoryEntry: {"database_role": "nobody"},
+    RejectedRequest: {"sender": "203.0.113.7"},
+    Export: {"what": "nothing"},
+    ExportEnd: {"rows": 1},
 }
 """Each model, and a change that somebody might like to make."""
 
@@ -47,7 +57,17 @@ def rows() -> None:
     assert Shopper().reason(100) == "approved"
     policy.spending_limits.update(amount=20_000)
     publish(policy, author=None)
+    deliver(b"{}", secret="whsec_of_somebody_else")
+    export()
+    ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
     execute("SET CONSTRAINTS ALL IMMEDIATE")  # or TRUNCATE fails for another reason
+
+
+def export() -> Export:
+    author, _ = User.objects.get_or_create(username="auditor")
+    return Export.objects.create(
+        author=author, started_at=timezone.now(), what="decisions", format=Export.Format.CSV
+    )
 
 
 def by_save(model: type[Model], change: dict[str, Any]) -> None:

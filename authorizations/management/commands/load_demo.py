@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.services import demo
+from authorizations.services import demo, digest
 
 
 class Command(BaseCommand):
@@ -26,6 +26,7 @@ class Command(BaseCommand):
                 "`python manage.py createsuperuser`, then `python manage.py runserver`."
             )
         loaded = demo.load()
+        digest.catch_up(budget_s=60)
         self.stdout.write(
             f"Loaded demo data: {loaded.policies} policies, {loaded.cards} cards, "
             f"{loaded.decisions} decided purchases, and the log-ins "

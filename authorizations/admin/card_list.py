@@ -1,0 +1,44 @@
+"""The list of cards: filters and pages that stay quick however many cards there are."""
+
+from typing import TYPE_CHECKING, Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from authorizations.models import Card
+
+if TYPE_CHECKING:
+    from django.contrib.admin.views.main import ChangeList
+else:
+    from unfold.views import ChangeList
+
+MOST_AT_ONCE = 1_000
+"""All cards found can be selected with one click up to so many; only these are counted."""
+
+
+class CardChangeList(ChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        super().get_results(request)
+        shown = found = len(self.result_list)
+        if shown == self.list_per_page:
+            found = self.queryset[: MOST_AT_ONCE + 1].count()
+        self.result_count = found if found <= MOST_AT_ONCE else shown
+
+
+class StateFilter(admin.SimpleListFilter):
+    """As the badges say it: a frozen card is not also an active one."""
+
+    title = "state"
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [*Card.Status.choices, ("frozen", "Frozen")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> QuerySet[Card]:
+        state = self.value()
+        if state == "frozen":
+            return queryset.filter(frozen=True)
+        if state == Card.Status.ACTIVE:
+            return queryset.filter(status=state, frozen=False)
+        return queryset.filter(status=state) if state else queryset

@@ -1,0 +1,87 @@
+"""How a card stands: its badges, and what makes every purchase fail, with what to do about it."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from django.contrib.admin.models import LogEntry
+from django.contrib.contenttypes.models import ContentType
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+
+from authorizations.admin.tables import badge
+from authorizations.admin.times import exact_time
+from authorizations.models import Card
+from authorizations.rules.controls import SpendingControls
+from authorizations.rules.reasons import TEXTS
+from authorizations.rules.values import DeclineReason
+from authorizations.rules.words import code_words, instant_words
+from authorizations.services.remaining import PolicyLeft
+
+_VARIANTS: dict[str, str] = {Card.Status.ACTIVE: "success", Card.Status.INACTIVE: "warning"}
+
+_STATUS_ADVICE: dict[str, str] = {
+    Card.Status.INACTIVE: "Activate it in Stripe's Dashboard to let it pay.",
+    Card.Status.CANCELED: "It can't be used again: issue another card in Stripe's Dashboard.",
+}
+
+
+class Obstacle(NamedTuple):
+    """Why everything is declined, and what to do."""
+
+    why: str
+    advice: str = ""
+
+
+def state_badges(card: Card) -> SafeString:
+    """Frozen comes first; of a frozen card the state at Stripe is told where it isn't active."""
+    states = [("Frozen", "danger")] if card.frozen else []
+    if not card.frozen or card.status != Card.Status.ACTIVE:
+        status = code_words(card.status).capitalize() or "Not told"
+        states.append((status, _VARIANTS.get(card.status, "default")))
+    return format_html_join(" ", "{}", [(badge(*state),) for state in states])
+
+
+def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[Obstacle]:
+    """In the order in which a decision would name them."""
+    policies = list(policies)
+    if card.frozen:
+        yield Obstacle(f"The card is frozen: {card.frozen_reason}", _who_froze(card))
+    if card.status != Card.Status.ACTIVE:
+        yield Obstacle(
+            f"The card is {code_words(card.status)} at Stripe.", _STATUS_ADVICE.get(card.status, "")
+        )
+    if not policies:
+        yield Obstacle(*TEXTS[DeclineReason.NO_POLICY].staff.split(". ", 1))
+    for left in policies:
+        yield from _of_policy(left.policy.controls, card, at)
+
+
+def _of_policy(controls: SpendingControls, card: Card, at: int) -> Iterator[Obstacle]:
+    name, zone = controls.name, controls.time_zone
+    if controls.usable_from is not None and at < controls.usable_from:
+        yield Obstacle(f"{name} is usable from {instant_words(controls.usable_from, zone)}.")
+    if controls.usable_until is not None and at >= controls.usable_until:
+        until = instant_words(controls.usable_until, zone)
+        yield Obstacle(f"{name} was usable until {until}.", "Give it a later last day.")
+    limited = {limit.currency for limit in controls.spending_limits if limit.amount is not None}
+    if limited and card.currency and card.currency not in limited:
+        currency = card.currency.upper()
+        yield Obstacle(
+            f"{name} has amount limits, but none in {currency}, the currency of this card.",
+            f"Add a limit in {currency} to it, or assign it elsewhere.",
+        )
+
+
+def why_frozen(card: Card) -> str:
+    """ "Lost. Frozen by ada on 24 Nov 2026, 10:12:00 UTC."."""
+    return f"{card.frozen_reason.rstrip('.')}. {_who_froze(card)}".strip()
+
+
+def _who_froze(card: Card) -> str:
+    """After the log; nothing where the card was frozen past it."""
+    cards = ContentType.objects.get_for_model(Card)
+    entries = LogEntry.objects.filter(
+        content_type=cards, object_id=card.pk, change_message__startswith="Froze"
+    )
+    entry = entries.select_related("user").first()
+    return f"Frozen by {entry.user} on {exact_time(entry.action_time)}." if entry else ""

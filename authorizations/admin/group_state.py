@@ -1,0 +1,35 @@
+"""A card group as its page showed it, and what became of it since: for people who edit it together.
+
+Of a very large group the page shows no cards to choose, so they are no part of its state.
+"""
+
+from typing import Any
+
+from authorizations.admin.base import card_words
+from authorizations.models import CardGroup
+from authorizations.rules.differences import NOTHING, Change
+
+State = dict[str, Any]
+
+
+def state(group: CardGroup, *, with_cards: bool) -> State:
+    cards = group.cards.order_by("pk") if with_cards else ()
+    return {
+        "Name": group.name,
+        "Description": group.description,
+        "cards": {card.pk: card_words(card) for card in cards},
+    }
+
+
+def changes(shown: State, now: State) -> list[str]:
+    """What became what between two states, in sentences."""
+    told = [
+        Change(name, shown[name] or NOTHING, now[name] or NOTHING)
+        for name in ("Name", "Description")
+        if shown[name] != now[name]
+    ]
+    before, after = shown["cards"], now["cards"]
+    for verb, more, less in (("joined", after, before), ("left", before, after)):
+        if cards := tuple(words for card, words in more.items() if card not in less):
+            told.append(Change(f"Cards that {verb}", entries=cards))
+    return [str(change) for change in told]

@@ -1,0 +1,248 @@
+"""What an entry of the change history says, in words: who did it, and what became what."""
+
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from typing import Any
+
+from django.utils.text import capfirst
+
+from authorizations.admin.base import M, card_words
+from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, SpendingLimit
+from authorizations.models.history import TRACKED, Kind
+from authorizations.rules.differences import NOTHING, Change, differences
+from authorizations.rules.document import normalize
+from authorizations.rules.money import format_money
+from authorizations.rules.words import category_words, code_words, country_words, listed
+from authorizations.services.publish import limit_document, own_document, schedule_document
+
+Row = Mapping[str, Any]
+Words = Iterator[Change]
+
+_TRACKED = {Kind(tracked.kind): tracked for tracked in TRACKED}
+_UNSAID = ("id", "date_joined", "root_id")
+
+
+def who(entry: HistoryEntry) -> str:
+    """The person, or else the machine."""
+    facts = entry.pgh_context or {}
+    name = facts.get("name", "")
+    match entry.source:
+        case HistoryEntry.Source.STRIPE:
+            return "Stripe"
+        case HistoryEntry.Source.COMMAND:
+            return name or f"{facts.get('os_user')}, on the command line"
+        case HistoryEntry.Source.PAGE:
+            return name or "Nobody who was logged in"
+    return f"Directly in the database, as {entry.database_role}"
+
+
+def how(entry: HistoryEntry) -> str:
+    """By which way the change came."""
+    facts = entry.pgh_context or {}
+    match entry.source:
+        case HistoryEntry.Source.STRIPE:
+            return f"Stripe's event {facts.get('event')}"
+        case HistoryEntry.Source.COMMAND:
+            return f"manage.py {facts.get('command')}, run by {facts.get('os_user')}"
+        case HistoryEntry.Source.PAGE:
+            return f"Page {facts.get('url')}"
+    return f"Plain SQL, as the database role {entry.database_role}"
+
+
+def reason(entry: HistoryEntry) -> str:
+    """Why, where whoever did it said so."""
+    return str((entry.pgh_context or {}).get("reason", ""))
+
+
+def changes(entry: HistoryEntry) -> list[Change]:
+    """Everything that became another."""
+    words = _WORDS.get(Kind(entry.kind), _columns)
+    try:
+        found = list(words(entry))
+    except (KeyError, TypeError, ValueError):
+        # By plain SQL rows can hold what makes no sense; the history shows it all the same.
+        found = []
+    found = found or list(_columns(entry))
+    why = reason(entry)
+    if why and all(why not in change.entries for change in found):
+        found.append(Change("Reason", entries=(why,)))
+    return found
+
+
+def name_of(entry: HistoryEntry, kind: str, key: Any) -> str:
+    """What the entry is about, by the name of that time."""
+    name = str(entry.names.get(f"{kind}:{key}") or "")
+    if kind == "card":
+        return card_words(Card(pk=str(key), last4=name))
+    return f"version {name}" if kind == "policyversion" and name else name or str(key)
+
+
+def _policy(entry: HistoryEntry) -> Words:
+    if entry.before is None or entry.after is None:
+        yield from _come_or_gone(entry, "policy", entry.object_id)
+    old, new = _version(entry, entry.before), _version(entry, entry.after)
+    if old != new:
+        yield Change("In force", old, new)
+    empty = _document(name=(entry.after or entry.before or {})["name"])
+    if entry.after is not None:
+        before = own_document(_row(Policy, entry.before)) if entry.before else {}
+        yield from differences(empty | before, empty | own_document(_row(Policy, entry.after)))
+
+
+def _version(entry: HistoryEntry, row: Row | None) -> str:
+    pk = row and row["current_version_id"]
+    return name_of(entry, "policyversion", pk) if pk else "nothing"
+
+
+def _limit(entry: HistoryEntry) -> Words:
+    before, after = ([_limit_document(row)] if row else [] for row in (entry.before, entry.after))
+    yield from differences(
+        _document() | {"spending_limits": before}, _document() | {"spending_limits": after}
+    )
+
+
+def _limit_document(row: Row) -> dict[str, Any]:
+    said = {name: row[name] for name in ("categories", "countries", "merchants", "cash_only")}
+    currency = row["currency"] or row["policy_currency"]
+    return said | limit_document(_row(SpendingLimit, row)) | {"currency": currency}
+
+
+def _schedule(entry: HistoryEntry) -> Words:
+    rows = (entry.before, entry.after)
+    entries = [[schedule_document(_row(ScheduleEntry, row))] if row else [] for row in rows]
+    yield from differences(*(_document() | {"schedule": listed} for listed in entries))
+
+
+@cache
+def _empty() -> dict[str, Any]:
+    return normalize({"name": "Policy"})
+
+
+def _document(**settings: Any) -> dict[str, Any]:
+    """A policy that says nothing but this: to compare parts of policies as policies."""
+    return _empty() | settings
+
+
+def _row(model: type[M], row: Row) -> M:
+    """The row as it was; columns it had then and has no more are left out."""
+    names = {field.attname for field in model._meta.concrete_fields}
+    return model(**{name: value for name, value in row.items() if name in names})
+
+
+def _assignment(entry: HistoryEntry) -> Words:
+    if entry.before:
+        yield Change("No longer applies to", entries=(_target(entry, entry.before),))
+    if entry.after:
+        yield Change("Now applies to", entries=(_target(entry, entry.after),))
+
+
+def _target(entry: HistoryEntry, row: Row) -> str:
+    if row["group_id"]:
+        return f"the group {name_of(entry, 'cardgroup', row['group_id'])}"
+    if row["cardholder_id"]:
+        return f"the cardholder {name_of(entry, 'cardholder', row['cardholder_id'])}"
+    if row["card_id"]:
+        return f"the card {name_of(entry, 'card', row['card_id'])}"
+    return "every card"
+
+
+def _card(entry: HistoryEntry) -> Words:
+    was, is_now = entry.before, entry.after
+    if was and is_now and was["frozen"] != is_now["frozen"]:
+        why = is_now["frozen_reason"] or reason(entry) or "no reason given"
+        yield Change("Frozen" if is_now["frozen"] else "Unfrozen", entries=(why,))
+    yield from _columns(entry, "frozen", "frozen_reason") if was and is_now else _columns(entry)
+
+
+def _user(entry: HistoryEntry) -> Words:
+    if entry.after and "password" in entry.after:
+        yield Change("Password", entries=("changed",))
+    yield from _columns(entry, "password")
+
+
+def _granted(entry: HistoryEntry) -> Words:
+    """A role of a user, or a permission of either."""
+    kind, column = [*_TRACKED[Kind(entry.kind)].refers.items()][1]
+    key = (entry.after or entry.before or {})[column]
+    what = "role" if kind == "group" else kind
+    verb = "removed" if entry.after is None else "added"
+    yield Change(f"{capfirst(what)} {verb}", entries=(name_of(entry, kind, key),))
+
+
+def columns(entry: HistoryEntry) -> Iterator[tuple[str, str, str]]:
+    """The whole row: label, before and after; nothing on the side where there was no row."""
+    was, is_now = entry.before, entry.after
+    for name, label in _labels(entry).items():
+        before = _value(entry, name, was) if was else ""
+        yield label, before, _value(entry, name, is_now) if is_now else ""
+
+
+def _labels(entry: HistoryEntry) -> dict[str, str]:
+    fields = _TRACKED[Kind(entry.kind)].model._meta.concrete_fields
+    known = {field.attname: capfirst(str(field.verbose_name)) for field in fields}
+    recorded = {**(entry.before or {}), **(entry.after or {})}
+    return {
+        name: known.get(name, capfirst(name.replace("_", " ")))
+        for name in (*known, *recorded)
+        if name in recorded
+    }
+
+
+def _columns(entry: HistoryEntry, *but: str) -> Words:
+    """Every column that became another; of a row that came or went those that say something."""
+    was, is_now = entry.before or {}, entry.after or {}
+    if not was or not is_now:
+        yield from _come_or_gone(entry, _TRACKED[Kind(entry.kind)].subject, entry.object_id)
+    for name, label in _labels(entry).items():
+        before, after = _value(entry, name, was), _value(entry, name, is_now)
+        if name in (*_UNSAID, *but) or before == after:
+            continue
+        if was and is_now:
+            yield Change(label, before, after)
+        elif (was or is_now).get(name):
+            yield Change(label, entries=(before if was else after,))
+
+
+def _come_or_gone(entry: HistoryEntry, kind: str, key: str) -> Words:
+    verb = "removed" if entry.after is None else "added"
+    yield Change(f"{Kind(entry.kind).label} {verb}", entries=(name_of(entry, kind, key),))
+
+
+def _value(entry: HistoryEntry, column: str, row: Row) -> str:
+    """A column in words."""
+    value = row.get(column)
+    kinds = {name: kind for kind, name in _TRACKED[Kind(entry.kind)].refers.items()}
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if value in (None, "", []):
+        return NOTHING
+    if column in kinds and column != "id":
+        return name_of(entry, kinds[column], value)
+    if column.endswith("amount"):
+        return format_money(value, row.get("currency") or row.get("policy_currency") or "")
+    words = _ENTRY_WORDS.get(column.rpartition("_")[2], str)
+    return listed([*map(words, value)]) if isinstance(value, list) else words(str(value))
+
+
+_ENTRY_WORDS: dict[str, Callable[[str], str]] = {
+    "categories": category_words,
+    "countries": country_words,
+    "currency": str.upper,
+    "interval": code_words,
+    "presences": code_words,
+    "methods": code_words,
+    "wallets": code_words,
+    "verification": code_words,
+}
+
+_WORDS: dict[Kind, Callable[[HistoryEntry], Words]] = {
+    Kind.POLICY: _policy,
+    Kind.SPENDING_LIMIT: _limit,
+    Kind.SCHEDULE_ENTRY: _schedule,
+    Kind.ASSIGNMENT: _assignment,
+    Kind.CARD: _card,
+    Kind.USER: _user,
+    Kind.USER_ROLE: _granted,
+    Kind.USER_PERMISSION: _granted,
+    Kind.ROLE_PERMISSION: _granted,
+}

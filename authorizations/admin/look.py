@@ -1,0 +1,19 @@
+"""What unfold asks about each request to say which of several desks this is."""
+
+from django.conf import settings
+from django.contrib import admin
+from django.http import HttpRequest
+
+admin.site.index_title = "Home"
+
+
+def whereabouts(request: HttpRequest) -> str:
+    """Under the name."""
+    return request.get_host()
+
+
+def surroundings(_request: HttpRequest) -> list[str] | None:
+    """A label for a desk that decides nothing real."""
+    if settings.DEBUG:
+        return ["Development", "warning"]
+    return ["Test mode", "info"] if settings.STRIPE_LIVEMODE is False else None

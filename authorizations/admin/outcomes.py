@@ -1,0 +1,46 @@
+"""What a decision's row says of its answer, in the words that lists and pages share."""
+
+from typing import NamedTuple
+
+from authorizations.models import Decision
+from authorizations.rules.money import format_money
+from authorizations.rules.reasons import label
+from authorizations.rules.values import DeclineReason
+
+
+class Outcome(NamedTuple):
+    """`tone` is the colour of its badge: approved, partial or declined."""
+
+    words: str
+    tone: str
+
+
+def outcome(row: Decision) -> Outcome:
+    if not row.approved:
+        return Outcome("Declined", "declined")
+    return Outcome("In part", "partial") if row.is_partial else Outcome("Approved", "approved")
+
+
+def reason_of(row: Decision) -> DeclineReason | None:
+    """None where there is none, and for one that this program no longer knows."""
+    return DeclineReason(row.reason) if row.reason in set(DeclineReason) else None
+
+
+def reason_words(row: Decision) -> str:
+    """Nothing for an approval."""
+    return label_of(row.reason)
+
+
+def label_of(reason: str) -> str:
+    known = reason in set(DeclineReason)
+    return label(DeclineReason(reason)) if known else reason.replace("_", " ").capitalize()
+
+
+def amount_words(row: Decision) -> str:
+    """What was asked; of a partial approval also what was approved."""
+    if row.amount is None:
+        return "Not told"
+    asked = format_money(row.amount, row.currency)
+    if row.is_partial:
+        return f"{format_money(row.approved_amount, row.currency)} of {asked}"
+    return asked

@@ -1,0 +1,63 @@
+"""What the search box of each list finds, and whether an index helps with it."""
+
+from collections.abc import Iterable
+from typing import NamedTuple
+
+from django.db.models import Q
+
+from authorizations.models import Authorization, Card, Cardholder, Decision
+from authorizations.services.listing_decisions import requests_of_authorization
+
+_FEW = 20
+
+
+class Found(NamedTuple):
+    """What rows must meet; `is_narrow` where an index finds the few that do."""
+
+    condition: Q
+    is_narrow: bool = True
+
+
+def by_fields(term: str, fields: Iterable[str]) -> Found:
+    """One of the lookups of a ModelAdmin's search_fields."""
+    condition = Q()
+    for field in fields:
+        condition |= Q(**{field: term})
+    return Found(condition)
+
+
+def authorizations(term: str) -> Found:
+    """A whole id, a card's last four digits, or part of a name."""
+    if Authorization.objects.filter(pk=term).exists():
+        return Found(Q(pk=term))
+    cards = Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", "root_id")
+    if known := list(cards):
+        card_ids, roots = zip(*known, strict=True)
+        # By the root as well: that is what the index is on.
+        return Found(Q(root_card__in=set(roots), card__in=card_ids))
+    holders = Cardholder.objects.filter(Q(pk=term) | Q(name__icontains=term))
+    ids = list(holders.values_list("pk", flat=True)[: _FEW + 1])
+    names = Q(merchant_name__icontains=term)
+    if len(ids) > _FEW:
+        return Found(names | Q(cardholder__in=holders.order_by()), is_narrow=False)
+    return Found(names | Q(cardholder__in=ids), is_narrow=False)
+
+
+def ledger(term: str) -> Found:
+    """A whole id of an authorization, or of the event that made an entry."""
+    decision = Decision.objects.filter(pk=term).only("authorization_id").first()
+    if decision is not None:
+        return Found(Q(authorization=decision.authorization_id, event_id=term))
+    return Found(Q(authorization=term))
+
+
+def requests(term: str) -> Found:
+    """A whole id of an event, or of the authorization it is about."""
+    if numbers := requests_of_authorization(term):
+        return Found(Q(pk__in=numbers))
+    return Found(Q(event_id=term))
+
+
+def rejected(term: str) -> Found:
+    """The beginning of the sender's address, or the whole hash of the body."""
+    return Found(Q(sender__startswith=term) | Q(body_sha256=term.lower()), is_narrow=False)

@@ -1,0 +1,54 @@
+"""How long each step of an answer took, as a drawing."""
+
+from typing import Any, NamedTuple
+
+_STEPS = {
+    "verified": "Signature checked",
+    "locked": "Card locked",
+    "looked_up": "Usage looked up",
+    "decided": "Decided",
+}
+
+
+class Step(NamedTuple):
+    """`start` and `width` are percent of the whole."""
+
+    name: str
+    took: str
+    done: str
+    start: float
+    width: float
+
+
+class Timeline(NamedTuple):
+    steps: list[Step]
+    total: str
+
+
+def timeline(timings: Any) -> Timeline | None:
+    """Steps in the order of their ends, from microseconds since arrival; None where unreadable."""
+    if not isinstance(timings, dict) or not all(isinstance(us, int) for us in timings.values()):
+        return None
+    ends = sorted(timings.items(), key=lambda step: step[1])
+    total = max((us for _, us in ends), default=0)
+    if total <= 0:
+        return None
+    starts = [0, *(us for _, us in ends)]
+    steps = [
+        _step(name, start, end, total) for (name, end), start in zip(ends, starts, strict=False)
+    ]
+    return Timeline(steps, milliseconds(total))
+
+
+def milliseconds(us: int) -> str:
+    return f"{us / 1000:.1f} ms"
+
+
+def _step(name: str, start: int, end: int, total: int) -> Step:
+    return Step(
+        name=_STEPS.get(name, name.replace("_", " ").capitalize()),
+        took=milliseconds(end - start),
+        done=milliseconds(end),
+        start=round(start * 100 / total, 2),
+        width=round((end - start) * 100 / total, 2),
+    )

@@ -1,0 +1,54 @@
+"""manage.py digest"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+from rich.console import Console
+from rich.progress import Progress
+
+from authorizations.management.terminal import console_of, report
+from authorizations.services import digest
+from authorizations.services.verify_digest import verify_digest
+
+
+class Command(BaseCommand):
+    help = (
+        "Brings what lists and charts read up to date with the decisions. Pages do so themselves, "
+        "a little at a time; this does all of it, such as after a restore or an import."
+    )
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        how = parser.add_mutually_exclusive_group()
+        how.add_argument(
+            "--rebuild", action="store_true", help="Throw it away first and make it all again."
+        )
+        how.add_argument(
+            "--verify",
+            action="store_true",
+            help="Change nothing; compare it with the decisions and report what differs.",
+        )
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        console = console_of(self.stdout)
+        if options["verify"]:
+            pieces = -(-digest.mark() // digest.PIECE) + 1
+            report(console, verify_digest(), total=pieces, what="pieces of the digest")
+            return
+        if connection.in_atomic_block:
+            raise CommandError("The digest can't be brought up to date inside a transaction.")
+        if options["rebuild"]:
+            digest.empty()
+        mark = _digest(console)
+        with connection.cursor() as cursor:
+            cursor.execute("ANALYZE authorizations_listeddecision, authorizations_tally")
+        console.print(f"The decisions of all requests up to number {mark:,} are digested.")
+
+
+def _digest(console: Console) -> int:
+    goal = digest.last_drawn()
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Digesting decisions", total=goal, completed=digest.mark())
+        return digest.digest_all(lambda done: progress.update(task, completed=done))

@@ -1,0 +1,60 @@
+"""What people's pages share: times in their own zone, and changes under their own name.
+
+The zone is told by a cookie that their browser sets (zone.js).
+"""
+
+from collections.abc import Callable
+from functools import cache
+from zoneinfo import ZoneInfo, available_timezones
+
+from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.utils import timezone
+from django.utils.encoding import escape_uri_path
+
+from authorizations.services.acting import acting
+
+COOKIE = "desk_time_zone"
+
+
+class NoNul:
+    """An address with a NUL in it means nothing, and PostgreSQL takes none: 400, not an error."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
+            return HttpResponseBadRequest("This address can't be read.", "text/plain")
+        return self.get_response(request)
+
+
+class ReadersTimeZone:
+    """Shows the times of a page in its reader's zone; in TIME_ZONE where that is not known."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with timezone.override(_zone(request.COOKIES.get(COOKIE, ""))):
+            return self.get_response(request)
+
+
+class UnderTheirName:
+    """What a page changes goes into the history as the work of whoever is logged in."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        with acting(user=request.user, url=escape_uri_path(request.path)):
+            return self.get_response(request)
+
+
+def _zone(name: str) -> ZoneInfo | None:
+    # Only names that are known: a name is also a path into the zone files.
+    return ZoneInfo(name) if name in _known() else None
+
+
+@cache
+def _known() -> frozenset[str]:
+    return frozenset(available_timezones())

@@ -1,0 +1,112 @@
+"""The change history: who made what of policies, cards and people. Written by triggers only."""
+
+import pgtrigger
+from django.contrib.auth.models import Group, User
+from django.contrib.postgres.indexes import GinIndex
+from django.contrib.postgres.search import SearchVectorField
+from django.db import models
+from pghistory.models import Event
+
+from authorizations.models.cards import Card, CardGroup, Cardholder
+from authorizations.models.policies import Assignment, Policy, ScheduleEntry, SpendingLimit
+from authorizations.models.recorder import ADD_CURRENCY, HIDE_HASH, Recorder, Tracked
+
+
+class Kind(models.TextChoices):
+    """What a change can be of."""
+
+    POLICY = "policy", "Policy"
+    SPENDING_LIMIT = "spendinglimit", "Spending limit"
+    SCHEDULE_ENTRY = "scheduleentry", "Schedule"
+    ASSIGNMENT = "assignment", "Assignment"
+    CARD_GROUP = "cardgroup", "Card group"
+    CARD = "card", "Card"
+    CARDHOLDER = "cardholder", "Cardholder"
+    USER = "user", "User"
+    USER_ROLE = "userrole", "Role of a user"
+    USER_PERMISSION = "userpermission", "Permission of a user"
+    ROLE = "group", "Role"
+    ROLE_PERMISSION = "rolepermission", "Permission of a role"
+
+
+_BY_POLICY = {"policy": "policy_id"}
+_ASSIGNED = {"cardgroup": "group_id", "cardholder": "cardholder_id", "card": "card_id"}
+_CARD = {"card": "id", "cardholder": "cardholder_id", "cardgroup": "group_id"}
+_FROM_STRIPE = ("details_at", "first_seen")
+_ROLE = {"user": "user_id", "group": "group_id"}
+_USER_MAY = {"user": "user_id", "permission": "permission_id"}
+_ROLE_MAY = {"group": "group_id", "permission": "permission_id"}
+
+TRACKED = (
+    Tracked(Policy, Kind.POLICY, "policy", {"policy": "id", "policyversion": "current_version_id"}),
+    Tracked(SpendingLimit, Kind.SPENDING_LIMIT, "policy", _BY_POLICY, extra=ADD_CURRENCY),
+    Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, "policy", _BY_POLICY),
+    Tracked(Assignment, Kind.ASSIGNMENT, "policy", _BY_POLICY | _ASSIGNED, ("scope",)),
+    Tracked(CardGroup, Kind.CARD_GROUP, "cardgroup", {"cardgroup": "id"}),
+    Tracked(Card, Kind.CARD, "card", _CARD, _FROM_STRIPE),
+    Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _FROM_STRIPE),
+    Tracked(User, Kind.USER, "user", {"user": "id"}, ("last_login", "password"), HIDE_HASH),
+    Tracked(User.groups.through, Kind.USER_ROLE, "user", _ROLE),
+    Tracked(User.user_permissions.through, Kind.USER_PERMISSION, "user", _USER_MAY),
+    Tracked(Group, Kind.ROLE, "group", {"group": "id"}),
+    Tracked(Group.permissions.through, Kind.ROLE_PERMISSION, "group", _ROLE_MAY),
+)
+
+
+_NEWEST = ("pgh_created_at", "pgh_id")
+_VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
+
+
+class HistoryEntry(Event):
+    """One row as it was and as it became, whoever changed it: a page, a command, plain SQL.
+
+    `names` holds what the change is about: "policy:3" or "card:ic_1", each with its name at that
+    time, so a history outlives what it is about. `subject` is the one it is listed under.
+    """
+
+    class Source(models.TextChoices):
+        PAGE = "page", "Staff"
+        COMMAND = "command", "Command line"
+        DATABASE = "database", "Directly in the database"
+        STRIPE = "stripe", "Stripe"
+
+    pgh_id = models.BigAutoField(primary_key=True)
+    pgh_context_id = models.UUIDField(null=True)
+    pgh_context = models.JSONField(null=True)
+    database_role = models.TextField()
+    source = models.TextField(choices=Source)
+    user_id = models.BigIntegerField(null=True)
+    kind = models.TextField(choices=Kind)
+    object_id = models.TextField()
+    subject = models.TextField()
+    subject_id = models.TextField()
+    names = models.JSONField()
+    before = models.JSONField(null=True)
+    after = models.JSONField(null=True)
+    words = SearchVectorField()
+
+    class Meta:
+        verbose_name = "change"
+        verbose_name_plural = "change history"
+        default_permissions = ("view",)
+        ordering = ("-pgh_created_at", "-pgh_id")
+        indexes = [
+            models.Index(fields=_NEWEST, name="history_newest"),
+            models.Index(fields=("subject", *_NEWEST), name="history_of_subject"),
+            models.Index(fields=("user_id", *_NEWEST), name="history_of_user"),
+            models.Index(fields=("source", *_NEWEST), name="history_of_source"),
+            models.Index(
+                fields=_NEWEST, condition=~models.Q(source="stripe"), name="history_but_stripes"
+            ),
+            GinIndex(fields=("names",), name="history_names"),
+            GinIndex(fields=("words",), name="history_words"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} {_VERBS[self.pgh_label]}"
+
+    @classmethod
+    def pghistory_setup(cls) -> None:
+        """One table for the changes of all models, where pghistory would make one for each."""
+        for tracked in TRACKED:
+            pgtrigger.register(Recorder(cls, tracked))(tracked.model)

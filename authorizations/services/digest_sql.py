@@ -1,0 +1,113 @@
+"""The statements that fill the digest: each takes the decisions of requests above one number and
+up to another, once."""
+
+NAMES = """
+INSERT INTO authorizations_merchantname (name)
+SELECT DISTINCT merchant_name
+FROM authorizations_decision
+WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s AND merchant_name <> ''
+ON CONFLICT (name) DO NOTHING
+"""
+
+LISTED = """
+INSERT INTO authorizations_listeddecision (
+    webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
+    category_code, merchant_country, merchant_id, card_id, cardholder_id, policies
+)
+SELECT
+    webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
+    category_code, merchant_country, merchant.id, card_id, cardholder_id,
+    ARRAY (
+        SELECT DISTINCT version.policy_id
+        FROM jsonb_array_elements(decision.policies) AS applied
+        JOIN authorizations_policyversion AS version
+            ON version.id = (applied ->> 'version')::bigint
+        ORDER BY version.policy_id
+    )
+FROM authorizations_decision AS decision
+LEFT JOIN authorizations_merchantname AS merchant ON merchant.name = decision.merchant_name
+WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+ORDER BY webhook_request_id
+"""
+
+STRETCHES = """
+INSERT INTO authorizations_stretch AS kept (number, earliest, latest)
+SELECT webhook_request_id / %(length)s, min(decided_at), max(decided_at)
+FROM authorizations_decision
+WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+GROUP BY 1
+ON CONFLICT (number) DO UPDATE SET
+    earliest = least(kept.earliest, excluded.earliest),
+    latest = greatest(kept.latest, excluded.latest)
+"""
+
+TALLIES = """
+INSERT INTO authorizations_tally AS kept (
+    dimension, quarter, value, currency, approved, decisions, amount, approved_amount
+)
+SELECT
+    dimension, date_bin(length::interval, decided_at, 'epoch'), value, currency, approved,
+    count(*), coalesce(sum(amount), 0), sum(approved_amount)
+FROM authorizations_decision
+CROSS JOIN LATERAL (
+    VALUES
+        ('all', '15 minutes', ''), ('totals', '1 day', ''),
+        ('reason', '15 minutes', reason), ('reasons', '1 day', reason),
+        ('category', '15 minutes', category), ('categories', '1 day', category),
+        ('country', '15 minutes', merchant_country), ('countries', '1 day', merchant_country)
+) AS counted (dimension, length, value)
+WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+GROUP BY 1, 2, 3, 4, 5
+ON CONFLICT (dimension, quarter, value, currency, approved) DO UPDATE SET
+    decisions = kept.decisions + excluded.decisions,
+    amount = kept.amount + excluded.amount,
+    approved_amount = kept.approved_amount + excluded.approved_amount
+"""
+
+TIMES = """
+INSERT INTO authorizations_answertimes AS kept (quarter, bucket, decisions)
+SELECT
+    date_bin('15 minutes', decided_at, 'epoch'),
+    ceil(ln(greatest(duration_us, 1)) / ln(1.05::float8)),
+    count(*)
+FROM authorizations_decision
+WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+GROUP BY 1, 2
+ON CONFLICT (quarter, bucket) DO UPDATE SET decisions = kept.decisions + excluded.decisions
+"""
+
+SUMS = (STRETCHES, TALLIES, TIMES)
+"""These add up, whatever the pieces they are fed with."""
+
+EMPTY = """
+TRUNCATE authorizations_listeddecision, authorizations_merchantname, authorizations_stretch,
+    authorizations_tally, authorizations_answertimes, authorizations_digestmark
+"""
+
+LAST_DRAWN = """
+SELECT coalesce(
+    pg_sequence_last_value(pg_get_serial_sequence('authorizations_webhookrequest', 'id')), 0
+)
+"""
+
+WRITERS = """
+SELECT virtualtransaction FROM pg_locks
+WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
+    AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+    AND relation = 'authorizations_webhookrequest'::regclass
+"""
+
+# How far the next piece goes: so many decisions, or all there are up to what is settled.
+PIECE = """
+SELECT count(*), coalesce(max(webhook_request_id), 0) FROM (
+    SELECT webhook_request_id FROM authorizations_decision
+    WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(settled)s
+    ORDER BY webhook_request_id
+    LIMIT %(size)s
+) AS piece
+"""
+
+MOVE_MARK = """
+INSERT INTO authorizations_digestmark (id, digested) VALUES (1, %(up_to)s)
+ON CONFLICT (id) DO UPDATE SET digested = excluded.digested
+"""

@@ -1,0 +1,225 @@
+"""The list of decisions: those digested are found by their rows in the digest, which have an index
+for every filter, the few beyond its mark among the decisions themselves. One statement reads both,
+so that nothing is missed or shown twice while the digest moves on.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Max, Min, Q, QuerySet, Subquery, Value
+from django.db.models.functions import Coalesce
+
+from authorizations.models import (
+    Authorization,
+    Card,
+    Cardholder,
+    Decision,
+    DigestMark,
+    ListedDecision,
+    MerchantName,
+    PolicyVersion,
+    Stretch,
+)
+from authorizations.services.listing import Piece, WrongKeyError
+
+_MARK = Coalesce(Subquery(DigestMark.objects.values("digested")[:1]), Value(0))
+_LARGEST_ID = 2**63 - 1
+
+# Beyond so many, the database looks them up itself: it plans better for ids that it knows.
+_KNOWN = 1_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Facets:
+    """What decisions are filtered by; empty or None is no filter.
+
+    `outcome` is approved, part, granted (either of the two) or declined; amounts are in the
+    smallest unit of `currency`, `until` is the first instant that is too late, `search` any part
+    of what is searched for.
+    """
+
+    outcome: str = ""
+    reason: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+    least: int | None = None
+    most: int | None = None
+    currency: str = ""
+    category: str = ""
+    country: str = ""
+    card: str = ""
+    policy: int | None = None
+    search: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Decisions:
+    """The decisions that both queries choose, as `rows`; their keys are numbers of requests."""
+
+    rows: QuerySet[Decision]
+    tail: QuerySet[Decision]
+    listed: QuerySet[ListedDecision]
+
+    def key(self, row: Decision) -> str:
+        return str(row.webhook_request_id)
+
+    def older(self, key: str, size: int) -> Piece:
+        span = {"webhook_request_id__lt": _number(key)} if key else {}
+        numbers = self._numbers("-webhook_request_id", span, size + 1)
+        rows = self._rows(numbers[:size])
+        return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
+
+    def newer(self, key: str, size: int) -> Piece:
+        numbers = self._numbers(
+            "webhook_request_id", {"webhook_request_id__gt": _number(key)}, size + 1
+        )
+        rows = self._rows(numbers[:size])
+        return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
+
+    def _numbers(self, order: str, span: dict[str, int], size: int) -> list[int]:
+        tail = self.tail.filter(webhook_request_id__gt=_MARK).filter(**span)
+        listed = self.listed.filter(**span)
+        first, second = (
+            rows.order_by(order).values_list("webhook_request_id", flat=True)[:size]
+            for rows in (tail, listed)
+        )
+        return list(first.union(second, all=True).order_by(order)[:size])
+
+    def _rows(self, numbers: list[int]) -> list[Decision]:
+        found = self.rows.filter(webhook_request_id__in=numbers)
+        return list(found.order_by("-webhook_request_id"))
+
+
+def decisions(rows: QuerySet[Decision], facets: Facets) -> Decisions:
+    """The list of those of all decisions that meet the filter; `rows` says what to read of them."""
+    same = _columns(facets) & _period(facets)
+    tail = Decision.objects.filter(same)
+    listed = ListedDecision.objects.filter(same & _stretches(facets))
+    if facets.policy is not None:
+        tail = tail.filter(_rests_on(facets.policy))
+        listed = listed.filter(policies__contains=[facets.policy])
+    if facets.search:
+        found = _find(facets.search)
+        tail, listed = tail.filter(found.in_tail), listed.filter(found.in_list)
+    return Decisions(rows, tail, listed)
+
+
+def _number(key: str) -> int:
+    if not (key.isascii() and key.isdecimal()) or int(key) > _LARGEST_ID:
+        raise WrongKeyError(key)
+    return int(key)
+
+
+def _columns(facets: Facets) -> Q:
+    """What both tables keep under the same name."""
+    equal = {
+        "reason": facets.reason,
+        "currency": facets.currency,
+        "category": facets.category,
+        "merchant_country": facets.country,
+        "card": facets.card,
+    }
+    bounds = {"amount__gte": facets.least, "amount__lte": facets.most}
+    return (
+        Q(**{name: value for name, value in equal.items() if value})
+        & Q(**{name: value for name, value in bounds.items() if value is not None})
+        & _outcome(facets.outcome)
+    )
+
+
+def _outcome(outcome: str) -> Q:
+    match outcome:
+        case "approved":
+            # The reason as well: it has an index, and rules out at once what can't be.
+            return Q(approved=True, is_partial=False, reason="")
+        case "part":
+            return Q(is_partial=True, reason="")
+        case "granted":
+            return Q(approved=True, reason="")
+        case "declined":
+            return Q(approved=False)
+    return Q()
+
+
+def _period(facets: Facets) -> Q:
+    edges = {"decided_at__gte": facets.since, "decided_at__lt": facets.until}
+    return Q(**{name: edge for name, edge in edges.items() if edge})
+
+
+def _stretches(facets: Facets) -> Q:
+    """The numbers between which all digested decisions of the period are."""
+    touched = Stretch.objects.order_by().values(every=Value(1))
+    condition = Q()
+    if facets.since:
+        touched = touched.filter(latest__gte=facets.since)
+    if facets.until:
+        touched = touched.filter(earliest__lt=facets.until)
+    if facets.since:
+        first = touched.annotate(edge=Min("number") * Stretch.LENGTH).values("edge")
+        condition &= Q(webhook_request_id__gte=Subquery(first))
+    if facets.until:
+        end = touched.annotate(edge=(Max("number") + 1) * Stretch.LENGTH).values("edge")
+        condition &= Q(webhook_request_id__lt=Subquery(end))
+    return condition
+
+
+def _rests_on(policy: int) -> Q:
+    """Decisions name versions; beyond the mark they are few."""
+    versions = PolicyVersion.objects.filter(policy=policy).values_list("pk", flat=True)
+    condition = Q(pk__in=[])
+    for version in versions:
+        condition |= Q(policies__contains=[{"version": version}])
+    return condition
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """What a search comes down to, for either table."""
+
+    in_tail: Q
+    in_list: Q
+
+
+def _find(term: str) -> Found:
+    """A whole id of a decision, an authorization or a card, or else part of what people know."""
+    numbers = Decision.objects.filter(pk=term).values_list("webhook_request_id", flat=True)
+    if exact := list(numbers) or requests_of_authorization(term):
+        return _same(Q(webhook_request_id__in=exact))
+    if Card.objects.filter(pk=term).exists():
+        return _same(Q(card=term))
+    return _by_words(term)
+
+
+def requests_of_authorization(term: str) -> list[int]:
+    """Found by its card: that is what the index is on."""
+    purchase = Authorization.objects.filter(pk=term).only("card_id").first()
+    if purchase is None:
+        return []
+    rows = Decision.objects.filter(card=purchase.card_id, authorization=term)
+    return list(rows.values_list("webhook_request_id", flat=True))
+
+
+def _by_words(term: str) -> Found:
+    """Last four digits, or part of the cardholder's or the merchant's name."""
+    cards = Card.objects.filter(last4=term).values_list("pk", flat=True)
+    holders = Cardholder.objects.filter(name__icontains=term).values_list("pk", flat=True)
+    merchants = MerchantName.objects.filter(name__icontains=term).values_list("pk", flat=True)
+    # A card that was never registered is known by its id alone.
+    people = Q(card=term) | _any("card", cards) | _any("cardholder", holders)
+    return Found(
+        in_tail=people | Q(merchant_name__icontains=term),
+        in_list=people | _any("merchant", merchants),
+    )
+
+
+def _any(column: str, ids: QuerySet[Any, Any]) -> Q:
+    known: Iterable[Any] = list(ids.order_by()[: _KNOWN + 1])
+    if not known:
+        return Q(pk__in=[])
+    return Q(**{f"{column}__in": known if len(list(known)) <= _KNOWN else ids.order_by()})
+
+
+def _same(condition: Q) -> Found:
+    return Found(condition, condition)

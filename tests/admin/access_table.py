@@ -1,0 +1,131 @@
+"""Who gets what at each address: a new address needs a row here.
+
+Each row says what opening the address (GET) and sending an empty form to it (POST) answers, to
+each role in turn:
+
+    login   asked to log in
+    200     the page; after sending, the form with its complaints
+    moved   led to another page
+    403     refused, 404 nothing there, 405 not this method
+
+HEAD answers as GET does; PUT, PATCH, DELETE and OPTIONS as well, or 403 or 405. Where these are
+others, `others` says so.
+"""
+
+from dataclasses import dataclass, field
+
+ROLES = ("anonymous", "outsider", "nobody", "Auditors", "Operations", "superuser")
+"""An outsider has a password but is no staff; nobody is staff without a role."""
+
+Answers = dict[str, str]
+
+
+@dataclass(frozen=True)
+class Access:
+    """The answers to each role when opening and when sending."""
+
+    opens: Answers
+    sends: Answers
+    others: Answers = field(default_factory=dict)
+
+
+def to(*answers: str) -> Answers:
+    return dict(zip(ROLES, answers, strict=True))
+
+
+#            anonymous outsider nobody  Auditors Operations superuser
+SEEN = to("login", "login", "403", "200", "200", "200")
+EDITED = to("login", "login", "403", "403", "200", "200")
+SAVED = to("login", "login", "403", "403", "moved", "moved")
+SUPER = to("login", "login", "403", "403", "403", "200")
+NEVER = to("login", "login", "403", "403", "403", "403")
+LEADS_BACK = to("login", "login", "403", "moved", "moved", "moved")
+STAFF = to("login", "login", "200", "200", "200", "200")
+MOVES = to("login", "login", "moved", "moved", "moved", "moved")
+APPS = to("login", "login", "404", "200", "200", "200")
+NOTHING_THERE = to("login", "login", "404", "404", "404", "404")
+TO_ALL_MOVED = to("moved", "moved", "moved", "moved", "moved", "moved")
+ANYBODY = to("200", "200", "200", "200", "200", "200")
+NOT_SENT_BY_STAFF = to("login", "login", "405", "405", "405", "405")
+NOT_SENT = to("405", "405", "405", "405", "405", "405")
+
+Pages = dict[str, Access]
+
+# What operators edit; nothing is deleted, because the record names it.
+_EDITED: Pages = {
+    "changelist": Access(SEEN, SEEN),
+    "add": Access(EDITED, EDITED),
+    "change": Access(SEEN, EDITED),
+    "delete": Access(NEVER, NEVER),
+    "history": Access(SEEN, SEEN),
+    "": Access(MOVES, MOVES),
+}
+# What is written once: nobody changes it, superusers included.
+_RECORD: Pages = _EDITED | {
+    "add": Access(NEVER, NEVER),
+    "change": Access(SEEN, NEVER),
+    "history": Access(LEADS_BACK, LEADS_BACK),
+}
+# Staff and their roles.
+_PEOPLE: Pages = {page: Access(SUPER, SUPER) for page in _EDITED} | {"": Access(MOVES, MOVES)}
+# A list with buttons that export it; opened, it leads back to the list. Sent without a format too.
+_EXPORTED: Pages = _RECORD | {"export": Access(LEADS_BACK, LEADS_BACK)}
+
+
+def _pages(model: str, pages: Pages) -> dict[str, Access]:
+    app, name = model.split("_")
+    return {
+        f"admin:{model}_{page}" if page else f"admin/{app}/{name}/<path:object_id>/": access
+        for page, access in pages.items()
+    }
+
+
+TABLE: dict[str, Access] = {
+    # Machines.
+    "webhook": Access(NOT_SENT, to(*["400"] * 6)),
+    "healthz": Access(ANYBODY, NOT_SENT),
+    "readyz": Access(ANYBODY, NOT_SENT),
+    # Everybody.
+    "home": Access(to(*["moved"] * 6), to(*["moved"] * 6)),
+    "admin:login": Access(to("200", "200", "moved", "moved", "moved", "moved"), ANYBODY, ANYBODY),
+    # All staff.
+    "admin:index": Access(STAFF, STAFF),
+    "admin:logout": Access(
+        to("moved", "moved", "405", "405", "405", "405"),
+        to("moved", "moved", "200", "200", "200", "200"),
+    ),
+    "admin:password_change": Access(STAFF, STAFF),
+    "admin:password_change_done": Access(STAFF, NOT_SENT_BY_STAFF),
+    "admin:jsi18n": Access(STAFF, NOT_SENT_BY_STAFF),
+    # Unfold's search, which no page offers: both are one address, and lead home.
+    "admin/search/": Access(TO_ALL_MOVED, TO_ALL_MOVED),
+    "admin:search": Access(TO_ALL_MOVED, TO_ALL_MOVED),
+    "admin:autocomplete": Access(NEVER, NOT_SENT_BY_STAFF),
+    "admin:view_on_site": Access(NOTHING_THERE, NOTHING_THERE),
+    "admin:app_list": Access(APPS, APPS),
+    "admin/<url>": Access(NOTHING_THERE, NOTHING_THERE),
+    # What operators edit.
+    **_pages("authorizations_policy", _EDITED),
+    "admin:authorizations_policy_differences": Access(SEEN, NOT_SENT_BY_STAFF),
+    **_pages("authorizations_cardgroup", _EDITED),
+    # A card has nothing that must be filled in.
+    **_pages("authorizations_card", _EDITED | {"change": Access(SEEN, SAVED)}),
+    **_pages("authorizations_cardholder", _EDITED),
+    "admin:authorizations_card_freeze": Access(EDITED, EDITED),
+    "admin:authorizations_card_unfreeze": Access(EDITED, EDITED),
+    # The record.
+    **_pages("authorizations_policyversion", _RECORD),
+    **_pages("authorizations_decision", _EXPORTED),
+    "admin:authorizations_decision_again": Access(LEADS_BACK, SEEN),
+    **_pages("authorizations_authorization", _EXPORTED),
+    **_pages("authorizations_ledgerentry", _EXPORTED),
+    **_pages("authorizations_webhookrequest", _EXPORTED),
+    **_pages("authorizations_rejectedrequest", _RECORD),
+    **_pages("authorizations_rejectedminute", _RECORD),
+    **_pages("authorizations_historyentry", _RECORD),
+    **_pages("authorizations_export", _RECORD),
+    # Staff and their roles.
+    **_pages("auth_user", _PEOPLE),
+    **_pages("auth_group", _PEOPLE),
+    "admin:auth_user_password_change": Access(SUPER, SUPER),
+}

@@ -1,0 +1,260 @@
+"""Every address of the project, for every role, by every method: what the table says, no more."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from django.apps import apps
+from django.contrib import admin
+from django.contrib.auth.models import Group, Permission, User
+from django.test import Client, RequestFactory
+from django.urls import reverse
+
+from tests.admin import pages
+from tests.admin.access_table import ROLES, TABLE
+from tests.admin.addresses import Address, addresses
+from tests.admin.visitors import answer, client_of, make_rows, parameters
+from tests.admin.whole_database import altered, changed, contents
+
+pytestmark = pytest.mark.django_db
+
+Visit = Callable[[str], Client]
+OWN_TRACES = {"authorizations_export", "authorizations_exportend"}
+"""What even a reader leaves behind: that they took rows away."""
+
+
+@pytest.fixture
+def visit(roles: None, staff: Callable[[str], User]) -> Visit:
+    """A client of each role, with one row of everything to look at."""
+    make_rows()
+    return lambda role: client_of(role, staff)
+
+
+def test_every_address_has_a_row_in_the_table() -> None:
+    missing = {address.name for address in addresses()} - TABLE.keys()
+    assert not missing, (
+        f"Say in tests/admin/access_table.py who may open and send to: {', '.join(missing)}."
+    )
+
+
+def test_every_row_of_the_table_has_an_address() -> None:
+    assert not TABLE.keys() - {address.name for address in addresses()}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_each_role_gets_what_the_table_says_by_opening_and_sending(visit: Visit, role: str) -> None:
+    client = visit(role)
+    found = {}
+    for address in _logging_out_last():
+        url = address.url(**parameters(address))
+        found[address.name] = answer(client.get(url)), answer(client.post(url, {}))
+    assert found == {name: (row.opens[role], row.sends[role]) for name, row in TABLE.items()}
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_other_methods_do_no_more_than_opening(visit: Visit, role: str) -> None:
+    client = visit(role)
+    before = contents()
+    for address in _logging_out_last():
+        url = address.url(**parameters(address))
+        row = TABLE[address.name]
+        expected = (row.others or row.opens)[role]
+        assert answer(client.head(url)) == expected, url
+        for method in ("put", "patch", "delete"):
+            found = answer(getattr(client, method)(url))
+            assert found in {expected, "403", "405"}, (method, url, found)
+        # Which methods there are is all it may tell beyond that.
+        assert answer(client.options(url)) in {expected, "200", "403", "405"}, url
+    assert not changed(before)
+
+
+def test_auditors_change_nothing_whatever_they_send(visit: Visit) -> None:
+    superuser, auditor = visit("superuser"), visit("Auditors")
+    before = contents()
+    for url, sent in _attempts(superuser):
+        assert answer(auditor.post(url, sent)) in {"200", "moved", "403", "404", "405"}, url
+    assert not changed(before) - OWN_TRACES
+
+
+def test_the_same_sent_by_a_superuser_changes_what_is_not_the_record(visit: Visit) -> None:
+    superuser = visit("superuser")
+    before = contents()
+    for url, sent in list(_attempts(superuser)):
+        answer(superuser.post(url, sent))
+    edited = {"auth_user", "auth_group", "authorizations_cardgroup", "authorizations_policy"}
+    assert edited <= altered(before)
+    assert not altered(before) & _record()
+
+
+def test_operators_change_neither_the_record_nor_users_nor_roles(visit: Visit) -> None:
+    superuser, operator = visit("superuser"), visit("Operations")
+    before = contents()
+    for url, sent in list(_attempts(superuser)):
+        answer(operator.post(url, sent))
+    people = {table for table in before if table.startswith("auth_")}
+    assert not changed(before) & people
+    assert not altered(before) & _record()
+    assert {"authorizations_cardgroup", "authorizations_policy"} <= altered(before)
+
+
+@pytest.mark.parametrize("role", ["nobody", "Auditors", "Operations"])
+def test_nobody_gives_themselves_rights(visit: Visit, role: str) -> None:
+    client = visit(role)
+    user = User.objects.get(pk=client.session["_auth_user_id"])
+    rights = user.get_all_permissions()
+    everything = {
+        "username": user.username,
+        "is_staff": "on",
+        "is_superuser": "on",
+        "is_active": "on",
+        "groups": [group.pk for group in Group.objects.all()],
+        "user_permissions": [permission.pk for permission in Permission.objects.all()],
+        "name": "Auditors",
+        "permissions": [permission.pk for permission in Permission.objects.all()],
+    }
+    for row in (user, *Group.objects.all()):
+        assert client.post(pages.change_url(row), everything).status_code == 403
+    again = User.objects.get(pk=user.pk)
+    assert (again.get_all_permissions(), again.is_superuser) == (rights, False)
+
+
+HOSTILE = (
+    *("..", "%2F", "%00", "_00", "%0a", "%FF", "☃", "'", "None", "x" * 4000),
+    *("0", "-1", "1.5", str(2**63), str(2**70)),
+)
+
+
+def test_ids_of_nothing_are_answered_without_an_error(visit: Visit) -> None:
+    client = visit("superuser")  # who gets furthest
+    for address in addresses():
+        fine = parameters(address)
+        for name in fine.keys() - {"app_label", "url"}:
+            for odd in (*HOSTILE, *_ids_of_others(address)):
+                url = address.raw_url(**fine | {name: odd})
+                for send in (client.get, client.post):
+                    found = answer(send(url))
+                    assert found in {"moved", "400", "403", "404", "405"}, (found, url)
+                    client.cookies.pop("messages", None)  # they would only pile up
+
+
+def test_odd_queries_of_lists_are_answered_without_an_error(visit: Visit) -> None:
+    client = visit("Auditors")
+    for address in addresses():
+        if address.name.endswith("_changelist") and TABLE[address.name].opens["Auditors"] == "200":
+            url = address.url()
+            for name in _query_names(client, url):
+                for odd in ("x", "-1.5", str(2**70), "%FF"):
+                    found = answer(client.get(f"{url}?{name}={odd}"))
+                    assert found in {"200", "moved", "400"}, (found, url, name, odd)
+
+
+@pytest.mark.parametrize(
+    ("name", "column"),
+    [
+        ("policyversion", "author__password__startswith"),
+        ("export", "author__password__startswith"),
+        ("policy", "versions__author__password__startswith"),
+        ("card", "group__assignments__policy__versions__author__password__startswith"),
+    ],
+)
+def test_lists_cannot_be_filtered_by_what_they_do_not_show(
+    visit: Visit, name: str, column: str
+) -> None:
+    """Or a password's hash could be guessed character by character."""
+    url = reverse(f"admin:authorizations_{name}_changelist")
+    response = visit("Auditors").get(url, {column: "md5"})
+    assert response.status_code == 400 or not response.context["cl"].result_list
+
+
+@pytest.mark.parametrize("role", ["nobody", "Auditors", "Operations"])
+def test_choosing_by_typing_shows_only_what_the_role_may_see(visit: Visit, role: str) -> None:
+    client = visit(role)
+    user = User.objects.get(pk=client.session["_auth_user_id"])
+    for model in apps.get_models():
+        for field in model._meta.get_fields():
+            remote = field.related_model
+            if field.auto_created or not isinstance(remote, type):
+                continue
+            asked = {
+                "app_label": model._meta.app_label,
+                "model_name": str(model._meta.model_name),
+                "field_name": field.name,
+                "term": "",
+            }
+            response = client.get(reverse("admin:autocomplete"), asked)
+            may_see = user.has_perm(f"{remote._meta.app_label}.view_{remote._meta.model_name}")
+            assert response.status_code in ({200, 403, 404} if may_see else {403, 404}), asked
+
+
+def _logging_out_last() -> list[Address]:
+    return sorted(addresses(), key=lambda address: address.name == "admin:logout")
+
+
+def _ids_of_others(address: Address) -> list[str]:
+    """Some ids that other tables have and this one has not."""
+    own = {str(pk) for pk in _keys(address.model)} if address.model else set()
+    others = {str(pk) for model in admin.site._registry for pk in _keys(model)}
+    return sorted(others - own)[-4:] if own else []
+
+
+def _keys(model: Any) -> list[Any]:
+    return list(model._default_manager.values_list("pk", flat=True))
+
+
+def _record() -> set[str]:
+    """Tables whose pages nobody may change."""
+    return {
+        model._meta.db_table
+        for model in admin.site._registry
+        if set(TABLE[f"admin:{model._meta.label_lower.replace('.', '_')}_change"].sends.values())
+        == {"login", "403"}
+    }
+
+
+def _attempts(superuser: Client) -> Iterator[tuple[str, dict[str, Any]]]:
+    """What could be sent to each address: what a superuser's page would send, and more."""
+    for number, address in enumerate(addresses()):
+        if address.name in {"webhook", "admin:logout", "admin:login"}:
+            continue
+        url = address.url(**parameters(address))
+        # Names are taken once only.
+        general = {**GENERAL, **dict.fromkeys(NAMES, f"Changed {number}")}
+        yield url, general
+        if shown := _shown(superuser, url):
+            yield url, {**shown, **general}
+        if address.name.endswith("_changelist") and address.model:
+            for action in _actions(address.model):
+                keys = [str(key) for key in _keys(address.model)]
+                yield url, {**general, "action": action, "_selected_action": keys, "index": "0"}
+
+
+NAMES = ("name", "description", "first_name", "reason", "username")
+GENERAL = {
+    **dict.fromkeys(("password1", "password2", "new_password1"), "pass-word-2"),
+    "post": "yes",
+    "format": "csv",
+    "is_superuser": "on",
+    "usable_password": "true",
+}
+
+
+def _shown(superuser: Client, url: str) -> dict[str, Any]:
+    context = superuser.get(url).context
+    if not context or "adminform" not in context or "inline_admin_formsets" not in context:
+        return {}
+    return pages.as_shown(superuser, url)
+
+
+def _actions(model: Any) -> list[str]:
+    request = RequestFactory().get("/")
+    request.user = User.objects.get(username="superuser")
+    return [*admin.site._registry[model].get_actions(request), "delete_selected", "no_such_action"]
+
+
+def _query_names(client: Client, url: str) -> set[str]:
+    """What the list reads of its address, its filters included."""
+    changes = client.get(url).context["cl"]
+    own = {"q", "p", "o", "e", "all", "_popup", "_to_field", "_facets", "_changelist_filters", "id"}
+    if hasattr(changes, "form"):
+        return own.union(changes.form.fields, {"before", "after"})
+    return own.union(*(spec.expected_parameters() for spec in changes.filter_specs))

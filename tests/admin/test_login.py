@@ -1,0 +1,72 @@
+"""Logging in, and giving others a log-in. Who then may do what is in access_table.py."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group, User
+from django.test import Client
+
+from authorizations.services import demo
+from tests.admin import pages
+from tests.admin.conftest import Login
+
+pytestmark = pytest.mark.django_db
+
+
+def logged_in(name: str, password: str) -> Any:
+    return Client().post("/admin/login/", {"username": name, "password": password})
+
+
+def test_logging_in_leads_to_the_first_page(staff: Callable[[str], User]) -> None:
+    staff("Operations")
+    assert logged_in("operations", "pass-word-1").headers["Location"] == "/admin/"
+
+
+def test_a_superuser_adds_staff_and_gives_them_a_role(login: Login) -> None:
+    client = login("superuser")
+    secret = "long-enough-4-all"
+    given = {"username": "olga", "password1": secret, "password2": secret}
+    client.post(pages.add_url(User), given | {"usable_password": "true"})
+    olga = User.objects.get(username="olga")
+    role = Group.objects.get(name="Operations")
+    url = pages.change_url(olga)
+    client.post(url, pages.as_shown(client, url) | {"is_staff": "on", "groups": [role.pk]})
+    assert User.objects.get(pk=olga.pk).has_perm("authorizations.change_policy")
+
+
+@pytest.fixture
+def demo_admin(db: None) -> User:
+    return User.objects.create_superuser("admin", password=demo.PASSWORD)
+
+
+def test_outside_development_nobody_logs_in_with_the_demos_password(demo_admin: User) -> None:
+    response = logged_in("admin", demo.PASSWORD)
+    html = response.content.decode()
+    assert "This password is the demo&#x27;s, which everybody knows." in html
+    assert "python manage.py changepassword admin" in html
+    assert "_auth_user_id" not in response.client.session
+
+
+def test_with_another_password_the_demos_account_is_like_any_other(demo_admin: User) -> None:
+    demo_admin.set_password("pass-word-1")
+    demo_admin.save()
+    assert logged_in("admin", "pass-word-1").headers["Location"] == "/admin/"
+
+
+def test_in_development_the_demos_password_is_good(demo_admin: User, settings: Any) -> None:
+    settings.DEBUG = True
+    assert logged_in("admin", demo.PASSWORD).headers["Location"] == "/admin/"
+
+
+def test_who_guesses_at_other_accounts_is_told_nothing_of_the_demo(demo_admin: User) -> None:
+    demo_admin.set_password("pass-word-1")
+    demo_admin.save()
+    assert "demo" not in logged_in("admin", demo.PASSWORD).context["form"].errors.as_text()
+
+
+def test_the_demos_password_can_be_given_to_nobody(login: Login) -> None:
+    client = login("superuser")
+    sent = {"username": "olga", "password1": demo.PASSWORD, "password2": demo.PASSWORD}
+    client.post(pages.add_url(User), sent | {"usable_password": "true"})
+    assert not User.objects.filter(username="olga").exists()

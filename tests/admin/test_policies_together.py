@@ -1,0 +1,258 @@
+"""Two people at one policy: the second is told, and nothing is overwritten or lost."""
+
+import json
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+
+from authorizations.models import Card, CardGroup, Policy, PolicyVersion
+from authorizations.services.policy_files import export_policies, import_policies
+from tests.admin import pages
+from tests.admin.conftest import Login
+from tests.admin.pages import Sent, added, as_sent, as_shown, errors, messages
+from tests.desk import in_force
+
+LIMITS, ASSIGNMENTS = "spending_limits", "assignments"
+ARROW = "\N{RIGHTWARDS ARROW}"
+
+
+@pytest.fixture
+def policy(db: None) -> Policy:
+    limits = [
+        {"amount": 50_000, "interval": "monthly"},
+        {"amount": 90_000, "interval": "yearly"},
+    ]
+    return in_force("Travel", spending_limits=limits)
+
+
+@pytest.fixture
+def other(login: Login) -> Client:
+    return login("superuser")
+
+
+def save(client: Client, policy: Policy, sent: Sent) -> Any:
+    return client.post(pages.change_url(policy), sent, follow=True)
+
+
+def conflict(response: Any) -> Any:
+    return response.context["adminform"].form.fields["shown"].conflict
+
+
+def amounts(policy: Policy) -> list[int | None]:
+    return list(policy.spending_limits.values_list("amount", flat=True))
+
+
+class TestTwoPeople:
+    @pytest.fixture
+    def opened(self, operator: Client, policy: Policy) -> Sent:
+        """The page as the operator has it open, while others save."""
+        return as_shown(operator, pages.change_url(policy))
+
+    @pytest.fixture
+    def others(self, other: Client, policy: Policy) -> Callable[..., Any]:
+        def change(**values: Any) -> Any:
+            url = pages.change_url(policy)
+            return other.post(url, as_shown(other, url) | values, follow=True)
+
+        return change
+
+    def test_the_second_is_told_who_saved_what_and_keeps_what_they_typed(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(**{f"{LIMITS}-0-amount": "600"})
+        response = save(operator, policy, opened | {"name": "Journeys"})
+        assert list(errors(response)) == ["shown"]
+        assert conflict(response).saved.by == "superuser"
+        assert conflict(response).changes == [f"Monthly limit: €500.00 {ARROW} €600.00"]
+        page = response.content.decode()
+        assert f"Monthly limit: €500.00 {ARROW} €600.00" in page
+        assert ">Version 2</a>" in page
+        assert as_sent(response)["name"] == "Journeys"
+        policy.refresh_from_db()
+        assert (policy.name, amounts(policy)) == ("Travel", [60_000, 90_000])
+
+    def test_they_can_then_save_just_what_their_page_shows(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(**{f"{LIMITS}-0-amount": "600"})
+        refused = save(operator, policy, opened | {"name": "Journeys"})
+        told = messages(save(operator, policy, as_sent(refused)))
+        assert told[0].startswith(f"Name: Travel {ARROW} Journeys. Monthly limit: €600.00 {ARROW}")
+        assert amounts(policy) == [50_000, 90_000]
+
+    def test_a_change_in_between_the_two_tries_is_told_as_well(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(**{f"{LIMITS}-0-amount": "600"})
+        refused = save(operator, policy, opened | {"name": "Journeys"})
+        others(**{f"{LIMITS}-0-amount": "700"})
+        again = save(operator, policy, as_sent(refused))
+        assert conflict(again).changes == [f"Monthly limit: €600.00 {ARROW} €700.00"]
+
+    def test_rows_that_others_took_away_are_kept_as_typed_and_theirs_marked_for_removal(
+        self, operator: Client, other: Client, policy: Policy, opened: Sent
+    ) -> None:
+        url = pages.change_url(policy)
+        theirs = added(as_shown(other, url), LIMITS, amount="7", interval="daily")
+        save(other, policy, theirs | {f"{LIMITS}-0-DELETE": "on"})
+        assert amounts(policy) == [90_000, 700]
+        refused = save(operator, policy, opened | {f"{LIMITS}-0-amount": "450"})
+        page = as_sent(refused)
+        shown = [page[f"{LIMITS}-{n}-amount"] for n in range(int(page[f"{LIMITS}-TOTAL_FORMS"]))]
+        assert shown == ["€900.00", "€7.00", "450"]
+        assert [n for n in range(3) if page.get(f"{LIMITS}-{n}-DELETE")] == [1]
+        save(operator, policy, page)
+        assert amounts(policy) == [90_000, 45_000]
+
+    def test_an_assignment_made_in_the_meantime_is_told(
+        self, operator: Client, other: Client, policy: Policy, opened: Sent
+    ) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        url = pages.change_url(policy)
+        rows = added(as_shown(other, url), ASSIGNMENTS, kind="group", group=group.pk)
+        save(other, policy, rows | {f"{ASSIGNMENTS}-0-DELETE": "on"})
+        refused = save(operator, policy, opened)
+        assert conflict(refused).changes == [
+            "Now applies to the group Field team",
+            "No longer applies to every card",
+        ]
+
+    def test_a_policy_file_in_the_meantime_is_told_too(
+        self, operator: Client, policy: Policy, opened: Sent
+    ) -> None:
+        file = export_policies()
+        file["policies"][0]["spending_limits"][0]["amount"] = 1
+        import_policies(json.dumps(file))
+        refused = save(operator, policy, opened)
+        assert conflict(refused).saved.by == "Not by a member of staff"
+        assert conflict(refused).changes == [f"Monthly limit: €500.00 {ARROW} €0.01"]
+        save(operator, policy, as_sent(refused))
+        assert amounts(policy) == [50_000, 90_000]
+
+    def test_other_mistakes_are_told_at_the_same_time(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(name="Trips")
+        response = save(operator, policy, opened | {f"{LIMITS}-0-amount": "12.345"})
+        assert set(errors(response)) == {"shown", f"{LIMITS}-0-amount"}
+
+    def test_a_mark_that_cannot_be_read_is_refused(
+        self, operator: Client, policy: Policy, opened: Sent
+    ) -> None:
+        response = save(operator, policy, opened | {"shown": "made up", "name": "Journeys"})
+        assert list(errors(response)) == ["shown"]
+        save(operator, policy, as_sent(response))
+        policy.refresh_from_db()
+        assert policy.name == "Journeys"
+
+
+class TestTheSamePageTwice:
+    def test_a_changed_policy_is_saved_once(self, operator: Client, policy: Policy) -> None:
+        url = pages.change_url(policy)
+        sent = added(as_shown(operator, url), LIMITS, amount="7", interval="daily")
+        sent |= {f"{LIMITS}-0-DELETE": "on"}
+        save(operator, policy, sent)
+        again = save(operator, policy, sent)
+        assert "It was sent twice, and saved once." in messages(again)
+        assert amounts(policy) == [90_000, 700]
+        assert policy.versions.count() == 2
+
+    def test_a_new_policy_is_made_once(self, operator: Client) -> None:
+        url = pages.add_url(Policy)
+        sent = as_shown(operator, url) | {"name": "New"}
+        for _ in range(2):
+            response = operator.post(url, sent)
+            assert (response.status_code, response["Location"]) == (302, pages.list_url(Policy))
+        assert Policy.objects.count() == 1
+
+    def test_the_same_by_somebody_else_is_no_second_click(
+        self, operator: Client, other: Client, policy: Policy
+    ) -> None:
+        sent = as_shown(operator, pages.change_url(policy)) | {"name": "Journeys"}
+        save(operator, policy, sent)
+        assert conflict(save(other, policy, sent)).saved.by == "operations"
+
+
+def status(client: Client, url: str, sent: Sent) -> int:
+    return client.post(url, sent).status_code
+
+
+def at_once(*tasks: Callable[[], Any]) -> list[Any]:
+    def run(task: Callable[[], Any]) -> Any:
+        try:
+            return task()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(tasks)) as pool:
+        return list(pool.map(run, tasks))
+
+
+@pytest.mark.django_db(transaction=True)
+class TestAtTheSameMoment:
+    def test_of_two_pages_one_is_saved_and_one_refused(
+        self, operator: Client, other: Client, policy: Policy
+    ) -> None:
+        url = pages.change_url(policy)
+        for turn in range(5):
+            mine = as_shown(operator, url) | {"name": f"Mine {turn}"}
+            theirs = as_shown(other, url) | {"name": f"Theirs {turn}"}
+            answers = at_once(
+                partial(status, operator, url, mine), partial(status, other, url, theirs)
+            )
+            assert sorted(answers) == [200, 302]
+        assert PolicyVersion.objects.filter(policy=policy).count() == 1 + 5
+
+    def test_a_double_click_saves_once(self, operator: Client, policy: Policy) -> None:
+        url = pages.change_url(policy)
+        sent = added(as_shown(operator, url), LIMITS, amount="7", interval="daily")
+        clicks = [partial(status, operator, url, sent)] * 3
+        assert at_once(*clicks) == [302, 302, 302]
+        assert amounts(policy) == [50_000, 90_000, 700]
+
+    def test_a_double_clicked_new_policy_is_made_once(self, operator: Client) -> None:
+        url = pages.add_url(Policy)
+        sent = as_shown(operator, url) | {"name": "New"}
+        clicks = [partial(status, operator, url, sent)] * 3
+        assert at_once(*clicks) == [302, 302, 302]
+        assert Policy.objects.count() == 1
+
+    def test_of_two_new_policies_with_one_name_the_second_is_told(
+        self, operator: Client, other: Client
+    ) -> None:
+        url = pages.add_url(Policy)
+        typed = as_shown(operator, url) | {"name": "New"}
+        clients = (operator, other)
+        answers = at_once(*(partial(client.post, url, typed) for client in clients))
+        [refused] = [answer for answer in answers if answer.status_code == 200]
+        assert errors(refused) == {
+            "name": ["Another policy has this name: choose a different one."]
+        }
+
+    def test_pages_and_policy_files_wait_for_each_other_and_never_deadlock(
+        self, operator: Client, policy: Policy
+    ) -> None:
+        cards = [Card.objects.create(pk=f"ic_{n}") for n in range(3)]
+        url = pages.change_url(policy)
+        file = export_policies()
+        file["assignments"] += [{"policy": "Travel", "card": card.pk} for card in cards]
+
+        def by_page() -> set[int]:
+            answers = set()
+            for turn in range(8):
+                sent = added(as_shown(operator, url), ASSIGNMENTS, kind="card", card="ic_2")
+                answers.add(operator.post(url, sent | {"reason": f"{turn}"}).status_code)
+            return answers
+
+        def by_file() -> None:
+            for turn in range(8):
+                file["policies"][0]["spending_limits"][0]["amount"] = turn
+                import_policies(json.dumps(file))
+
+        answers, _ = at_once(by_page, by_file)
+        assert answers <= {200, 302}

@@ -1,0 +1,125 @@
+"""What the policy page does by itself in the browser: folding, choosing, and losing nothing."""
+
+import pytest
+from django.test import Client
+from playwright.sync_api import Page, expect
+
+from authorizations.models import Policy
+from tests.admin import pages
+from tests.admin.conftest import Login, Visit
+from tests.admin.pages import as_shown
+from tests.desk import in_force
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+NAMES = ("group", "cardholder", "card")
+MONTHLY = {"amount": 50_000, "interval": "monthly"}
+
+
+@pytest.fixture
+def policy(transactional_db: None) -> Policy:
+    return in_force("Travel", spending_limits=[MONTHLY])
+
+
+def save(page: Page) -> None:
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def test_a_page_whose_reader_was_logged_out_keeps_what_was_typed_and_is_saved_after_all(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.fill("[name=spending_limits-0-amount]", "1 250")
+    page.context.clear_cookies()
+    save(page)
+    expect(page.get_by_text("You are no longer logged in, so nothing was saved.")).to_be_visible()
+    with page.expect_popup() as opened:
+        page.get_by_role("link", name="Log in in another tab").click()
+    opened.value.fill("[name=username]", "operations")
+    opened.value.fill("[name=password]", "pass-word-1")
+    opened.value.click("[type=submit]")
+    opened.value.wait_for_url("**/admin/")
+    opened.value.close()
+    save(page)
+    expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
+    assert policy.spending_limits.get().amount == 125_000
+
+
+def test_a_page_that_cannot_reach_the_server_keeps_what_was_typed(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.fill("[name=name]", "Journeys")
+    page.context.set_offline(True)
+    save(page)
+    expect(page.get_by_text("The server can't be reached, so nothing was saved.")).to_be_visible()
+    page.context.set_offline(False)
+    save(page)
+    expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
+
+
+def test_save_clicked_twice_is_sent_once(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.fill("[name=name]", "Journeys")
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    page.get_by_role("button", name="Save", exact=True).dblclick()
+    expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
+    assert sent.count("POST") == 1
+
+
+def test_somebody_else_saved_first_and_both_changes_are_seen(
+    visit: Visit, login: Login, policy: Policy
+) -> None:
+    url = pages.change_url(policy)
+    page = visit("Operations", url)
+    page.fill("[name=name]", "Journeys")
+    other: Client = login("superuser")
+    other.post(url, as_shown(other, url) | {"spending_limits-0-amount": "600"})
+    save(page)
+    told = page.get_by_role("alert").filter(has_text="superuser saved this policy")
+    expect(told).to_contain_text("Monthly limit: €500.00 \N{RIGHTWARDS ARROW} €600.00")
+    expect(page.locator("[name=name]")).to_have_value("Journeys")
+    expect(page.get_by_text("Please correct the error")).to_be_hidden()
+    told.get_by_role("link", name="load the newer state").click()
+    expect(page.locator("[name=spending_limits-0-amount]")).to_have_value("€600.00")
+
+
+def test_many_limits_are_a_list_to_read_and_open_with_the_keyboard(visit: Visit) -> None:
+    limits = [MONTHLY, *({"count": n, "interval": "daily", "countries": ["FR"]} for n in (1, 2, 3))]
+    policy = in_force("Long", spending_limits=limits)
+    page = visit("Operations", pages.change_url(policy))
+    amount = page.locator("[name=spending_limits-0-amount]")
+    expect(amount).to_be_hidden()
+    expect(page.get_by_role("button", name="2 purchases a day in FR")).to_be_visible()
+    page.get_by_role("button", name="€500.00 a month").press("Enter")
+    expect(amount).to_be_visible()
+    page.get_by_text("Add another Limit").click()
+    expect(page.locator("[name=spending_limits-4-amount]")).to_be_visible()
+
+
+def test_an_assignment_asks_for_its_kind_and_then_only_for_that(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.get_by_text("Add another Assignment").click()
+    choices = {name: page.locator(f"[name=assignments-1-{name}] + .select2") for name in NAMES}
+    for kind in ("", *NAMES, "program"):
+        page.select_option("[name=assignments-1-kind]", kind)
+        for name, choice in choices.items():
+            expect(choice).to_be_visible(visible=name == kind)
+
+
+@pytest.mark.parametrize("typed", ["7995", "casino", "Betting/"])
+def test_a_category_is_found_by_its_code_and_by_a_part_of_its_name(
+    visit: Visit, policy: Policy, typed: str
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    search = page.locator("[name=spending_limits-0-categories] + .select2 input")
+    search.press_sequentially(typed)
+    expect(page.get_by_role("option", name="Betting/Casino Gambling 7995")).to_be_visible()
+    search.press("Escape")
+    countries = page.locator("[name=spending_limits-0-countries] + .select2 input")
+    for part in ("franc", "(FR"):
+        countries.fill(part)
+        expect(page.get_by_role("option", name="France (FR)")).to_be_visible()

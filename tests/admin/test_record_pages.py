@@ -1,0 +1,193 @@
+"""The pages around decisions: what came to the door, authorizations, entries of the ledger."""
+
+import html
+import re
+from typing import Any
+
+import pytest
+from django.db.models import Model
+from django.test import Client
+
+from authorizations.models import (
+    Authorization,
+    CardGroup,
+    Decision,
+    LedgerEntry,
+    RejectedRequest,
+    WebhookRequest,
+)
+from authorizations.wire.samples import MERCHANTS
+from tests.admin import pages
+from tests.desk import NOON, Shopper, deliver, in_force
+from tests.services.damage import damage
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def shown(auditor: Client) -> Any:
+    """Opens the page of a row."""
+
+    def show(row: Model) -> Any:
+        response = auditor.get(pages.change_url(row))
+        assert response.status_code == 200
+        return response
+
+    return show
+
+
+def text(response: Any) -> str:
+    """What can be read on the page, without marks."""
+    page = response.content.decode()
+    main = page[page.index('id="content-main"') :]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())
+
+
+# --- webhook requests
+
+
+def test_a_request_leads_to_its_decision_and_shows_body_headers_and_answer(shown: Any) -> None:
+    in_force()
+    Shopper().asks(500, event_id="evt_it")
+    page = shown(WebhookRequest.objects.get())
+    assert pages.change_url(Decision.objects.get()) in page.content.decode()
+    for words in ("issuing_authorization.request", "Test", "Stripe-Signature", "matches the body"):
+        assert words in text(page)
+    assert page.context["answer"].formatted.startswith('{\n  "approved": true')
+
+
+def test_a_repeated_event_leads_to_the_decision_made_before_and_to_the_other_delivery(
+    shown: Any,
+) -> None:
+    in_force()
+    purchase = Shopper().purchase(500)
+    Shopper().asks(purchase, event_id="evt_it")
+    Shopper().asks(purchase, event_id="evt_it")
+    second, first = WebhookRequest.objects.all()
+    page = shown(second)
+    assert [line.amount for line in page.context["decisions"]] == ["€5.00"]
+    assert pages.change_url(first) in page.content.decode()
+    assert [repeat.answer for repeat in page.context["repeats"]] == ["The same answer"]
+
+
+def test_a_request_without_an_event_id_leads_to_its_decision_all_the_same(shown: Any) -> None:
+    event = Shopper().event(Shopper().purchase(100))
+    del event["id"]
+    deliver(event)
+    page = shown(WebhookRequest.objects.get())
+    assert [line.reason for line in page.context["decisions"]] == ["Request unreadable"]
+
+
+def test_an_event_that_asks_nothing_says_so(shown: Any) -> None:
+    event = Shopper().event(Shopper().purchase(100))
+    deliver(event | {"type": "issuing_card.created"})
+    assert "asked for no decision" in text(shown(WebhookRequest.objects.get()))
+
+
+# --- what was refused
+
+
+@pytest.mark.parametrize(
+    ("cause", "words"),
+    [
+        ("mismatch", "No configured secret made this signature."),
+        ("too_old", "The signature is older than 300 seconds"),
+        ("not_an_event", "the body is not a JSON object with a type"),
+        ("of_another_version", "Refused at the door Nothing was decided."),
+    ],
+)
+def test_a_rejected_request_says_what_was_wrong_and_what_to_do(
+    shown: Any, cause: str, words: str
+) -> None:
+    deliver(b"<script>alert(1)</script>\x00\xff", secret="whsec_of_somebody_else")
+    damage(RejectedRequest.objects.get(), cause=cause)
+    page = shown(RejectedRequest.objects.get())
+    assert words in text(page)
+    assert r"<script>alert(1)</script>\x00\xff" in text(page)
+    assert "<script>alert(1)" not in page.content.decode()
+
+
+# --- authorizations and their ledger
+
+
+@pytest.fixture
+def purchase() -> Authorization:
+    """€20.00 approved, €5.00 more, and €7.00 more that were too much."""
+    in_force("Travel", spending_limits=[{"amount": 3_000, "interval": "monthly"}])
+    shopper = Shopper()
+    first = shopper.purchase(2_000)
+    shopper.asks(first, event_id="evt_1")
+    second = first.increment(500, approved=2_000, at=NOON + 5)
+    shopper.asks(second, event_id="evt_2")
+    shopper.asks(second.increment(700, approved=500, at=NOON + 9), event_id="evt_3")
+    shopper.asks(100)
+    return Authorization.objects.get(pk=first.authorization_id)
+
+
+def test_an_authorization_tells_what_it_counts_for_after_each_entry(
+    shown: Any, purchase: Authorization
+) -> None:
+    page = shown(purchase)
+    assert "Counts for €25.00" in text(page)
+    entries = page.context["entries"]
+    assert [(entry.change, entry.counted) for entry in entries] == [
+        ("+€20.00", "€20.00"),
+        ("+€5.00", "€25.00"),
+    ]
+    assert not page.context["is_cut"]
+
+
+def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
+    shown: Any, purchase: Authorization, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("authorizations.admin.authorization_page.ENTRIES", 1)
+    page = shown(purchase)
+    assert [entry.counted for entry in page.context["entries"]] == ["€25.00"]
+    assert "there are older ones" in text(page)
+
+
+def test_an_authorization_shows_all_its_decisions_and_no_others(
+    shown: Any, purchase: Authorization
+) -> None:
+    decisions = shown(purchase).context["decisions"]
+    assert [line.amount for line in decisions] == ["€7.00", "€5.00", "€20.00"]
+    assert [line.reason for line in decisions] == ["Amount limit exceeded", "", ""]
+
+
+def test_an_authorization_of_which_nothing_was_approved_shows_its_decline(shown: Any) -> None:
+    in_force("Travel", spending_limits=[{"amount": 100, "interval": "monthly"}])
+    Shopper().asks(500)
+    page = shown(Authorization.objects.get())
+    assert [line.reason for line in page.context["decisions"]] == ["Amount limit exceeded"]
+    assert "the purchase never counted for anything" in text(page)
+
+
+def test_an_authorization_shows_what_stripe_reported_and_its_books_as_json(
+    shown: Any, purchase: Authorization
+) -> None:
+    page = shown(purchase)
+    assert dict(page.context["stripe"])["Held"] == "€25.00"
+    assert '"furthest": {' in text(page)
+    Authorization.objects.filter(pk=purchase.pk).update(books={"furthest": "?"})
+    assert "It can't be read" in text(shown(purchase))
+
+
+def test_a_withdrawal_in_a_group_shows_cash_and_group(shown: Any) -> None:
+    in_force()
+    Shopper().asks(100)
+    group = CardGroup.objects.create(name="Sales")
+    cash = MERCHANTS[0]._replace(category="automated_cash_disburse", mcc="6011")
+    Shopper().asks(5_000, authorization_id="iauth_cash", merchant=cash)
+    Authorization.objects.filter(pk="iauth_cash").update(group=group, refunded_amount=1_000)
+    page = shown(Authorization.objects.get(pk="iauth_cash"))
+    assert dict(page.context["sums"])["Of it cash"] == "€50.00"
+    assert dict(page.context["sums"])["Refunded"] == "€10.00"
+    assert pages.change_url(group) in page.content.decode()
+
+
+def test_an_entry_of_the_ledger_leads_to_its_decision(shown: Any, purchase: Authorization) -> None:
+    newest = LedgerEntry.objects.filter(authorization=purchase).first()
+    page = shown(newest)
+    assert "Increment approved: +€5.00" in text(page)
+    assert pages.change_url(Decision.objects.get(pk="evt_2")) in page.content.decode()
+    assert pages.change_url(purchase) in page.content.decode()

@@ -1,0 +1,61 @@
+"""Everybody who may come by, and one row of everything for them to look at."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.db.models import Model
+from django.test import Client
+from django.utils import timezone
+
+from authorizations.models import CardGroup, Export, ExportEnd
+from tests.admin.addresses import Address
+from tests.desk import Shopper, deliver, in_force
+
+Visit = Callable[[str], Client]
+
+
+def make_rows() -> None:
+    """One row of everything that has a page."""
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    Shopper().asks(100)
+    CardGroup.objects.create(name="Team")
+    deliver(b"{}", secret="whsec_of_somebody_else")
+    author = User.objects.create_user("somebody", password="pass-word-1")
+    now = timezone.now()
+    export = Export.objects.create(author=author, started_at=now, what="decisions", format="csv")
+    ExportEnd.objects.create(export=export, ended_at=now, rows=1, complete=True)
+
+
+def client_of(role: str, staff: Callable[[str], User]) -> Client:
+    """Logged in as somebody with the role; errors come as answers (500), as from a server."""
+    client = Client(raise_request_exception=False)
+    if role == "outsider":
+        client.force_login(User.objects.create_user("outsider", password="pass-word-1"))
+    elif role != "anonymous":
+        client.force_login(staff("" if role == "nobody" else role))
+    return client
+
+
+def parameters(address: Address) -> dict[str, Any]:
+    """Values for the address's parameters, so that it leads to a row."""
+    known: dict[str, Any] = {"app_label": "authorizations", "content_type_id": "0", "url": "x"}
+    row = _row(address.model) if address.model and address.parameters else None
+    return {name: known.get(name, row.pk if row else "0") for name in address.parameters}
+
+
+def _row(model: type[Model]) -> Model:
+    row = model._default_manager.first()
+    if row is None:
+        pytest.fail(f"Let tests/admin/visitors.py make a row of {model.__name__} as well.")
+    return row
+
+
+def answer(response: Any) -> str:
+    """In the words of the table."""
+    if response.streaming:
+        response.getvalue()
+    if response.status_code != 302:
+        return str(response.status_code)
+    return "login" if "/login/" in response.headers["Location"] else "moved"

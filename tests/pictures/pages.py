@@ -1,0 +1,125 @@
+"""Which pages there are: every address of the admin that shows one, and some states of them."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.db.models import Model
+from django.urls import URLPattern, reverse
+from playwright.sync_api import Page
+
+from authorizations.admin.base import ReadOnly
+from authorizations.admin.cards import NeverDeleted
+from authorizations.admin.policies import PolicyAdmin
+from authorizations.models import Card, Decision, Policy
+
+Act = Callable[[Page], object]
+
+# Addresses that answer programs, buttons and log-outs, not people who look.
+_NO_PAGES = ("autocomplete", "jsi18n", "search", "view_on_site", "logout", "app_list")
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """A page in one state: who opens which address, what they do there, and what it answers."""
+
+    name: str
+    path: str
+    who: str = "admin"
+    act: Act | None = None
+    status: int = 200
+
+
+def all_pages() -> list[Shown]:
+    return [*_of_the_site(), *_of_models(), *_states()]
+
+
+def _of_the_site() -> Iterator[Shown]:
+    for pattern in admin.site.urls[0]:
+        if isinstance(pattern, URLPattern) and pattern.name and pattern.name not in _NO_PAGES:
+            who = "" if pattern.name == "login" else "admin"
+            yield Shown(pattern.name, reverse(f"admin:{pattern.name}"), who)
+
+
+def _of_models() -> Iterator[Shown]:
+    for model, model_admin in admin.site._registry.items():
+        row = model._default_manager.order_by("pk").last()
+        for pattern in model_admin.get_urls():
+            name = pattern.name or ""
+            values = _values(pattern, row) if _is_a_page(model_admin, name) else None
+            if values is not None:
+                path = reverse(f"admin:{name}", kwargs=values)
+                yield Shown(name.removeprefix("authorizations_"), path)
+
+
+def _is_a_page(model_admin: object, name: str) -> bool:
+    """Whether there is something to see for those who may do everything."""
+    if isinstance(model_admin, ReadOnly) and name.endswith(("_add", "_delete")):
+        return False
+    if isinstance(model_admin, NeverDeleted | PolicyAdmin) and name.endswith("_delete"):
+        return False
+    return bool(name) and not name.endswith(("_export", "_again"))
+
+
+def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
+    """What to put into an address; None where there is no row for it."""
+    wanted = set(pattern.pattern.regex.groupindex)
+    if not wanted:
+        return {}
+    if row is None:
+        return None
+    return dict.fromkeys(wanted, quote(row.pk))
+
+
+def _states() -> Iterator[Shown]:
+    decisions = Decision.objects.order_by("pk")
+    approved = decisions.filter(approved=True, is_partial=False).last()
+    declined = decisions.filter(reason="amount_limit_exceeded").last()
+    partial = decisions.filter(is_partial=True).last()
+    for name, row in (("approved", approved), ("declined", declined), ("partial", partial)):
+        if row:
+            yield Shown(f"decision_{name}", _change(row))
+            yield Shown(f"decision_{name}_auditor", _change(row), "auditor")
+    for card in (Card.objects.get(pk="ic_demo_noah"), Card.objects.get(last4="4242")):
+        yield Shown(f"card_{card.last4}", _change(card), "operator")
+    policy = Policy.objects.get(name="Everyday")
+    yield Shown("differences", reverse("admin:authorizations_policy_differences", args=[policy.pk]))
+    yield Shown("policy_operator", _change(policy), "operator")
+    yield Shown("policy_auditor", _change(policy), "auditor")
+    yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)
+    lists = "admin:authorizations_{}_changelist"
+    yield Shown("decision_filters", reverse(lists.format("decision")), act=_open_filters)
+    yield Shown("decision_nothing", reverse(lists.format("decision")) + "?q=nobody", "auditor")
+    yield Shown("card_nothing", reverse(lists.format("card")) + "?q=nobody", "operator")
+    yield Shown("home_operator", reverse("admin:index"), "operator")
+    yield Shown("home_auditor", reverse("admin:index"), "auditor")
+    yield Shown("menu", reverse("admin:index"), act=_open_menu)
+    yield Shown("login_refused", reverse("admin:login"), "", _log_in_wrongly)
+    yield Shown("not_allowed", reverse("admin:authorizations_policy_add"), "auditor", status=403)
+
+
+def _change(row: Model) -> str:
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    return reverse(name, args=[quote(row.pk)])
+
+
+def _type_a_wrong_amount(page: Page) -> None:
+    page.get_by_label("Smallest useful part").fill("12.345")
+    page.get_by_role("button", name="Save", exact=True).click()
+
+
+def _open_filters(page: Page) -> None:
+    page.locator("#changelist a", has_text="Filters").first.click()
+
+
+def _open_menu(page: Page) -> None:
+    if (button := page.get_by_role("button", name="Menu", exact=True)).is_visible():
+        button.click()
+
+
+def _log_in_wrongly(page: Page) -> None:
+    page.fill("[name=username]", "operator")
+    page.fill("[name=password]", "wrong")
+    page.locator("#login-form [type=submit]").click()
