@@ -52,7 +52,7 @@ UNFOLD: dict[str, Any] = {
     "ENVIRONMENT": "authorizations.admin.look.surroundings",
     "STYLES": [_file("desk.css"), _file("frame.css"), _file("unfold.css")],
     "SCRIPTS": [_file("zone.js"), _file("desk.js")],
-    "DASHBOARD_CALLBACK": "authorizations.admin.home.home",
+    "DASHBOARD_CALLBACK": "authorizations.admin.home.page.home",
     "COLORS": {"base": _PAPER, "primary": _INK},
     "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
 }

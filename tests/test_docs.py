@@ -5,7 +5,7 @@ import re
 
 from django.conf import settings
 
-from authorizations.admin.exported import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
+from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
 from authorizations.rules.document import normalize
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import DeclineReason

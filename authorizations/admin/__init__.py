@@ -1,18 +1,12 @@
 """The screens of the staff, by noun; importing them registers them."""
 
-from authorizations.admin import (
-    cardholders,
-    cards,
-    decisions,
-    exports,
-    groups,
-    history,
-    ledger,
-    login,
-    people,
-    policies,
-    requests,
-)
+from authorizations.admin import login, people
+from authorizations.admin.cards import cardholders, groups
+from authorizations.admin.cards import pages as cards
+from authorizations.admin.exports import pages as exports
+from authorizations.admin.history import pages as history
+from authorizations.admin.policies import pages as policies
+from authorizations.admin.record import decisions, ledger, requests
 
 __all__ = [
     "cardholders",

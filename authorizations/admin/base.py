@@ -15,10 +15,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authorizations.admin import search
-from authorizations.admin.filters import RecordFilters
-from authorizations.admin.lists import KeysetChangeList
-from authorizations.admin.search import Found
+from authorizations.admin.lists import search
+from authorizations.admin.lists.changelist import KeysetChangeList
+from authorizations.admin.lists.filters import RecordFilters
+from authorizations.admin.lists.search import Found
 from authorizations.services.listing import Listing
 from authorizations.services.listing_times import ByTime
 

@@ -11,7 +11,7 @@ from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from authorizations.admin.base import ModelAdmin, display
-from authorizations.admin.history_page import WithHistory
+from authorizations.admin.history.of_object import WithHistory
 
 admin.site.unregister(User)
 admin.site.unregister(Group)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authorizations.admin.charts import Named, Stack, chart, ranking, round_up, share_words
+from authorizations.admin.home.svg import Named, Stack, chart, ranking, round_up, share_words
 
 
 def stack(approved: int, declined: int = 0) -> Stack:

@@ -19,7 +19,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
 
-from authorizations.admin.exported import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
+from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
 from authorizations.models import (
     Authorization,
     Decision,

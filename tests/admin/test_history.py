@@ -11,7 +11,7 @@ from django.db.models import Model
 from django.test import Client
 from django.urls import reverse
 
-from authorizations.admin.history_page import history_of
+from authorizations.admin.history.of_object import history_of
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry, Policy
 from authorizations.services.acting import acting
 from authorizations.services.policy_files import import_policies

@@ -13,7 +13,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from authorizations.admin.home_cards import Card
+from authorizations.admin.home.cards import Card
 from authorizations.models import Decision, Policy
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.admin.conftest import Login

@@ -10,7 +10,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from authorizations.admin.filters import RecordFilters
+from authorizations.admin.lists.filters import RecordFilters
 from authorizations.middleware import COOKIE
 from authorizations.models import (
     Authorization,

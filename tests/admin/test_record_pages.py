@@ -140,7 +140,7 @@ def test_an_authorization_tells_what_it_counts_for_after_each_entry(
 def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
     shown: Any, purchase: Authorization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizations.admin.authorization_page.ENTRIES", 1)
+    monkeypatch.setattr("authorizations.admin.record.authorization_page.ENTRIES", 1)
     page = shown(purchase)
     assert [entry.counted for entry in page.context["entries"]] == ["€25.00"]
     assert "there are older ones" in text(page)

@@ -11,8 +11,8 @@ from django.urls import URLPattern, reverse
 from playwright.sync_api import Page
 
 from authorizations.admin.base import ReadOnly
-from authorizations.admin.cards import NeverDeleted
-from authorizations.admin.policies import PolicyAdmin
+from authorizations.admin.cards.pages import NeverDeleted
+from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.models import Card, Decision, Policy
 
 Act = Callable[[Page], object]

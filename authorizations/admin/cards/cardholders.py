@@ -1,0 +1,116 @@
+"""Cardholders: told by Stripe's events, or added by hand before the first one."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from unfold.paginator import InfinitePaginator
+
+from authorizations.admin.base import (
+    ModelAdmin,
+    ModelForm,
+    ReadOnly,
+    TabularInline,
+    card_words,
+    display,
+    link,
+)
+from authorizations.admin.cards.forms import CardholderForm
+from authorizations.admin.cards.pages import STYLES, NeverDeleted
+from authorizations.admin.cards.shared_page import of_cardholder
+from authorizations.admin.cards.state import state_badges
+from authorizations.admin.history.of_object import WithHistory
+from authorizations.models import Card, Cardholder
+from authorizations.services import locks
+from authorizations.services.cards import add_unless_known
+
+
+class CardInline(ReadOnly, TabularInline[Card, Cardholder]):
+    model = Card
+    fields = ("card", "state", "group_shown", "currency_shown", "id_shown")
+    readonly_fields = fields
+    hide_title = True
+    per_page = 20
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
+        return super().get_queryset(request).select_related("root__group")
+
+    @display(description="Card")
+    def card(self, row: Card) -> str:
+        return link(row, card_words(row))
+
+    @display(description="State")
+    def state(self, row: Card) -> str:
+        return state_badges(row)
+
+    @display(description="Card group")
+    def group_shown(self, row: Card) -> str:
+        return link(row.root.group)
+
+    @display(description="Currency")
+    def currency_shown(self, row: Card) -> str:
+        return row.currency.upper()
+
+    @display(description="Card id")
+    def id_shown(self, row: Card) -> str:
+        return row.pk
+
+
+@admin.register(Cardholder)
+class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
+    list_display = ("name_shown", "id", "first_seen")
+    search_fields = ("id__exact", "name__icontains")
+    search_help_text = "Cardholder id, or a part of the name."
+    show_full_result_count = False
+    list_per_page = 50
+    paginator = InfinitePaginator
+    sortable_by = ()
+    inlines = (CardInline,)
+    change_form_template = "admin/authorizations/shared.html"
+
+    class Media:
+        css = STYLES
+
+    def get_form(
+        self,
+        request: HttpRequest,
+        obj: Cardholder | None = None,
+        change: bool = False,
+        **kwargs: Any,
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = CardholderForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fields(self, request: HttpRequest, obj: Cardholder | None = None) -> Any:
+        return ("id", "name")
+
+    def get_readonly_fields(self, request: HttpRequest, obj: Cardholder | None = None) -> Any:
+        """The name is ours until Stripe tells one."""
+        if obj is None:
+            return ()
+        return ("id", "name") if obj.details_at else ("id",)
+
+    def get_inlines(self, request: HttpRequest, obj: Cardholder | None) -> Any:
+        return self.inlines if obj else ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if cardholder := options.get("obj"):
+            context["page"] = of_cardholder(cardholder)
+        return super().render_change_form(request, context, *args, **options)
+
+    def save_model(
+        self, request: HttpRequest, obj: Cardholder, form: ModelForm[Cardholder], change: bool
+    ) -> None:
+        if not change:
+            add_unless_known(obj)
+        else:
+            locks.hold(cardholders=[obj.pk])
+            Cardholder.objects.filter(pk=obj.pk, details_at=0).update(name=obj.name)
+
+    @display(description="Name")
+    def name_shown(self, row: Cardholder) -> str:
+        return str(row)

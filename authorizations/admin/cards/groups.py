@@ -1,0 +1,147 @@
+"""Card groups, with their cards chosen on the group's own page."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models.functions import Coalesce
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from authorizations.admin.base import ModelAdmin, ModelForm, card_words, display, link
+from authorizations.admin.cards import group_state
+from authorizations.admin.cards.pages import STYLES, NeverDeleted
+from authorizations.admin.cards.shared_page import of_group
+from authorizations.admin.cards.state import state_badges
+from authorizations.admin.concurrent.watched import State, Watched
+from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.tables import table
+from authorizations.models import Assignment, Card, CardGroup
+from authorizations.services import groups
+
+SHOWN = 20
+"""So many cards are listed on the page of a group; the list of cards has them all."""
+
+MANY = 1_000
+"""More cards than these can't be chosen from on one page."""
+
+_EACH_ON_ITS_OWN = (
+    f"This group has more than {MANY:,} cards. To put a card in or out, choose its group on the "
+    "page of the card."
+)
+
+
+def has_many_cards(group: CardGroup | None) -> bool:
+    return bool(group and group.pk and group.cards.all()[MANY:].exists())
+
+
+class CardGroupForm(ModelForm[CardGroup]):
+    cards = forms.ModelMultipleChoiceField(
+        Card.objects.all(),
+        required=False,
+        # Any foreign key to cards will do: it names the cards to choose from.
+        widget=AutocompleteSelectMultiple(Assignment._meta.get_field("card"), admin.site),
+        help_text="A card that is in another group moves here. Replacements follow their card.",
+    )
+
+    class Meta:
+        model = CardGroup
+        fields = ("name", "description")
+        error_messages = {
+            "name": {
+                "required": "Give the group a name.",
+                "unique": "Another group has this name: choose a different one.",
+            },
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        if has_many_cards(self.instance):
+            del self.fields["cards"]
+        elif self.instance.pk:
+            self.initial["cards"] = list(self.instance.cards.values_list("pk", flat=True))
+
+
+@admin.register(CardGroup)
+class CardGroupAdmin(NeverDeleted, WithHistory, Watched, ModelAdmin[CardGroup]):
+    form = CardGroupForm
+    fields = ("name", "description", "cards")
+    change_form_template = "admin/authorizations/shared.html"
+    list_display = ("name", "description", "card_count")
+    search_fields = ("name",)
+    show_full_result_count = False
+    sortable_by = ("name",)
+
+    class Media:
+        css = STYLES
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[CardGroup]:
+        cards = Card.objects.filter(group=OuterRef("pk")).order_by().values("group")
+        number = Subquery(cards.annotate(number=Count("pk")).values("number"))
+        every: QuerySet[CardGroup] = super().get_queryset(request)
+        return every.annotate(number_of_cards=Coalesce(number, 0))
+
+    def get_fieldsets(self, request: HttpRequest, obj: CardGroup | None = None) -> Any:
+        may_edit = self.has_change_permission(request, obj) if obj else True
+        is_large = has_many_cards(obj)
+        own = self.fields if may_edit and not is_large else self.fields[:-1]
+        if not obj:
+            return ((None, {"fields": own}),)
+        note = _EACH_ON_ITS_OWN if may_edit and is_large else ""
+        return (
+            (None, {"fields": own}),
+            ("Its cards", {"fields": ("card_list",), "description": note}),
+        )
+
+    def get_readonly_fields(self, request: HttpRequest, obj: CardGroup | None = None) -> Any:
+        return ("card_list",) if obj else ()
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if group := options.get("obj"):
+            context["page"] = of_group(group)
+        return super().render_change_form(request, context, *args, **options)
+
+    def state(self, obj: CardGroup) -> State:
+        return group_state.state(obj, with_cards=not has_many_cards(obj))
+
+    def changes(self, shown: State, now: State) -> list[str]:
+        return group_state.changes(shown, now)
+
+    def save_model(
+        self, request: HttpRequest, obj: CardGroup, form: ModelForm[CardGroup], change: bool
+    ) -> None:
+        """The cards are locked before anything is written, so not in save_related."""
+        if "cards" not in form.cleaned_data:
+            obj.save()
+            return
+        chosen = form.cleaned_data["cards"]
+        moved = groups.save(obj, [card.pk for card in chosen])
+        if moved.from_groups:
+            names = ", ".join(moved.from_groups)
+            messages.info(request, f"Cards moved here from: {names}.")
+        for card in chosen:
+            if card.root_id != card.pk:
+                text = f"{card} replaces another card: the first card of its chain was taken."
+                messages.info(request, text)
+
+    @display(description="Cards")
+    def card_count(self, row: Any) -> str:
+        url = f"{reverse('admin:authorizations_card_changelist')}?root__group__id__exact={row.pk}"
+        words = "1 card" if row.number_of_cards == 1 else f"{row.number_of_cards:,} cards"
+        return format_html('<a class="text-link" href="{}">{}</a>', url, words)
+
+    @display(description="Latest cards")
+    def card_list(self, row: CardGroup) -> SafeString:
+        cards = row.cards.select_related("cardholder")[:SHOWN]
+        rows = [
+            (link(card, card_words(card)), state_badges(card), link(card.cardholder), card.pk)
+            for card in cards
+        ]
+        shown = table(("Card", "State", "Cardholder", "Card id"), rows)
+        return format_html("{}<p>All of them: {}</p>", shown, self.card_count(row))

@@ -1,0 +1,180 @@
+"""Cards and cardholders: told by Stripe's events, frozen and put under policies here."""
+
+import re
+import time
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+from unfold.contrib.filters.admin import AutocompleteSelectFilter
+from unfold.paginator import InfinitePaginator
+
+from authorizations.admin.base import (
+    ModelAdmin,
+    ModelForm,
+    action,
+    card_words,
+    display,
+    link,
+)
+from authorizations.admin.cards.card_page import CardPage
+from authorizations.admin.cards.forms import CardForm
+from authorizations.admin.cards.freezing import freezing_page
+from authorizations.admin.cards.lists import CardChangeList, StateFilter
+from authorizations.admin.cards.state import state_badges
+from authorizations.admin.history.of_object import WithHistory
+from authorizations.models import Card
+from authorizations.services.cards import add_unless_known
+from authorizations.services.groups import move
+
+STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history", "card")]}
+
+
+class NeverDeleted:
+    """The record names these rows; and the next event would bring them back."""
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+@admin.register(Card)
+class CardAdmin(NeverDeleted, WithHistory, ModelAdmin[Card]):
+    list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
+    list_filter = (StateFilter, ("root__group", AutocompleteSelectFilter))
+    list_filter_submit = True
+    list_per_page = 50
+    paginator = InfinitePaginator
+    sortable_by = ()  # only the newest first is quick, however many cards there are
+    change_form_template = "admin/authorizations/card.html"
+    search_fields = ("cardholder__name__icontains",)
+    search_help_text = "Card id, last four digits, or a part of the cardholder's name."
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    autocomplete_fields = ("cardholder", "group")
+    actions = ("freeze_selected", "unfreeze_selected")
+    actions_detail = ("freeze", "unfreeze")
+    fieldsets = (
+        (
+            "Shared budget",
+            {"fields": ("group",), "description": "The cards of a group share its limits."},
+        ),
+    )
+    add_fieldsets = (
+        (
+            "Before its first purchase",
+            {
+                "fields": ("id", "cardholder", "last4", "currency", "status"),
+                "description": "A card comes here by itself with its first purchase. Add it "
+                "earlier to give it policies; what Stripe tells later replaces what you write.",
+            },
+        ),
+    )
+
+    class Media:
+        css = STYLES
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
+        # Not select_related: the joins would be made for the cards of all earlier pages as well.
+        return super().get_queryset(request).prefetch_related("cardholder", "root__group")
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
+        return CardChangeList
+
+    def get_form(
+        self, request: HttpRequest, obj: Card | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        if obj is None:
+            kwargs["form"] = CardForm
+        return super().get_form(request, obj, change, **kwargs)
+
+    def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
+        """What Stripe told is Stripe's: only the group can be edited, on the chain's first card."""
+        if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
+            return ()
+        return super().get_fieldsets(request, obj)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if card := options.get("obj"):
+            context["page"] = CardPage(card, int(time.time()))
+            context |= {"show_save_and_add_another": False, "show_save_and_continue": False}
+        return super().render_change_form(request, context, *args, **options)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Card], search_term: str
+    ) -> tuple[QuerySet[Card], bool]:
+        """One thing at a time: each has its own quick way."""
+        term = search_term.strip(" \N{BULLET}*")
+        if re.fullmatch("[0-9]{4}", term):
+            return queryset.filter(last4=term), False
+        if term.startswith("ic_"):
+            return queryset.filter(pk=term), False
+        return super().get_search_results(request, queryset, term)
+
+    def save_model(
+        self, request: HttpRequest, obj: Card, form: ModelForm[Card], change: bool
+    ) -> None:
+        if not change:
+            add_unless_known(obj)
+        elif "group" in form.changed_data:
+            move(obj.pk, obj.group)
+
+    @action(description="Freeze", icon="ac_unit", permissions=["change"])
+    def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._freezing_one(request, object_id, frozen=True)
+
+    @action(description="Unfreeze", icon="mode_heat", permissions=["change"])
+    def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        return self._freezing_one(request, object_id, frozen=False)
+
+    @admin.action(description="Freeze selected cards", permissions=["change"])
+    def freeze_selected(self, request: HttpRequest, queryset: QuerySet[Card]) -> HttpResponse:
+        return self._freezing(request, queryset, frozen=True, action="freeze_selected")
+
+    @admin.action(description="Unfreeze selected cards", permissions=["change"])
+    def unfreeze_selected(self, request: HttpRequest, queryset: QuerySet[Card]) -> HttpResponse:
+        return self._freezing(request, queryset, frozen=False, action="unfreeze_selected")
+
+    def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
+        """The one of the two that would change something."""
+        is_frozen = Card.objects.filter(pk=unquote(object_id), frozen=True).exists()
+        wanted = "unfreeze" if is_frozen else "freeze"
+        actions = super().get_actions_detail(request, object_id)  # type: ignore[misc]
+        return [entry for entry in actions if entry.action_name.endswith(f"_card_{wanted}")]
+
+    def _freezing_one(self, request: HttpRequest, object_id: str, *, frozen: bool) -> HttpResponse:
+        card = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
+        back = reverse("admin:authorizations_card_change", args=[object_id])
+        return freezing_page(request, [card], frozen=frozen, action="", back=back)
+
+    def _freezing(
+        self, request: HttpRequest, cards: QuerySet[Card], *, frozen: bool, action: str
+    ) -> HttpResponse:
+        back = reverse("admin:authorizations_card_changelist")
+        return freezing_page(request, list(cards), frozen=frozen, action=action, back=back)
+
+    @display(description="Card")
+    def card(self, row: Card) -> str:
+        return card_words(row)
+
+    @display(description="Cardholder")
+    def cardholder_shown(self, row: Card) -> str:
+        return link(row.cardholder)
+
+    @display(description="State")
+    def state(self, row: Card) -> str:
+        return state_badges(row)
+
+    @display(description="Card group")
+    def group_shown(self, row: Card) -> str:
+        """A replacement's group is its chain's."""
+        return link(row.root.group)
+
+    @display(description="Currency")
+    def currency_shown(self, row: Card) -> str:
+        return row.currency.upper()

@@ -1,0 +1,1 @@
+"""Pages that two people may have open at once."""

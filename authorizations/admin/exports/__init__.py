@@ -1,0 +1,1 @@
+"""Lists as files, and the list of who took them."""

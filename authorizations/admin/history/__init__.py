@@ -1,0 +1,1 @@
+"""The change history, as a list and on each object's page."""

@@ -1,0 +1,120 @@
+"""The change history: one list of every change of policies, cards and people, to look at only."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet, Value
+from django.http import HttpRequest
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from authorizations.admin.base import RecordAdmin, display
+from authorizations.admin.history.of_object import linked_about
+from authorizations.admin.history.words import changes, columns, how, who
+from authorizations.admin.lists.filters import RecordFilters, choice_field
+from authorizations.admin.times import exact_time
+from authorizations.models import HistoryEntry
+from authorizations.services.history import is_id, searched
+from authorizations.services.listing import Listing
+from authorizations.services.listing_times import ByTime
+
+Source = HistoryEntry.Source
+
+SUBJECTS = [
+    ("policy", "Policies"),
+    ("cardgroup", "Card groups"),
+    ("card", "Cards"),
+    ("cardholder", "Cardholders"),
+    ("user", "Users"),
+    ("group", "Roles"),
+]
+_EVERYBODY = "everybody"
+_MOST_USERS = 500
+_SHOWN = 6
+
+
+class HistoryFilters(RecordFilters):
+    """What Stripe told of cards is left out unless it is asked for: it would hide the rest."""
+
+    who = choice_field("Who", [])
+    subject = choice_field("What", SUBJECTS)
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        users = User.objects.filter(is_staff=True).order_by("username")
+        names = users.values_list("pk", "username")[:_MOST_USERS]
+        self.fields["who"].choices = [  # type: ignore[attr-defined]
+            ("", "Everybody but Stripe"),
+            (_EVERYBODY, "Everybody, Stripe too"),
+            *Source.choices,
+            *((str(pk), username) for pk, username in names),
+        ]
+
+    @property
+    def condition(self) -> Q:
+        subject = self.cleaned_data["subject"]
+        return self._by() & (Q(subject=subject) if subject else Q())
+
+    def _by(self) -> Q:
+        chosen = self.cleaned_data["who"]
+        if chosen.isdecimal():
+            return Q(user_id=int(chosen))
+        if chosen in Source.values:
+            return Q(source=chosen)
+        return Q() if chosen else ~Q(source=Source.STRIPE)
+
+
+@admin.register(HistoryEntry)
+class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
+    list_display = ("when", "by", "about_shown", "what")
+    list_display_links = ("when",)
+    filters = HistoryFilters
+    search_fields = ("words",)
+    search_help_text = "Name or id of what was changed, or of who changed it"
+    change_form_template = "admin/authorizations/history_entry.html"
+    fieldsets = ((None, {"fields": ("pgh_id",)}),)
+
+    class Media:
+        css = {"all": ("authorizations/history.css",)}
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[HistoryEntry]:
+        sees_users = request.user.has_perm("auth.view_user")
+        return super().get_queryset(request).defer("words").annotate(sees_users=Value(sees_users))
+
+    def listing(self, rows: QuerySet[HistoryEntry], filters: RecordFilters, term: str) -> Listing:
+        # Whatever is filtered by has an index in the order of time; words can be everywhere.
+        found = rows.filter(filters.condition, searched(term) if term else Q())
+        is_narrow = not term or is_id(term)
+        times = (filters.since, filters.until)
+        return ByTime(found, "pgh_created_at", *times, is_narrow=is_narrow)
+
+    def page(self, row: HistoryEntry) -> dict[str, Any]:
+        facts = {
+            "When": exact_time(row.pgh_created_at),
+            "Who": who(row),
+            "How": how(row),
+            "About": linked_about(row),
+            "Database role": row.database_role,
+        }
+        return {"facts": [*facts.items()], "changes": changes(row), "columns": columns(row)}
+
+    @display(description="When")
+    def when(self, row: HistoryEntry) -> str:
+        return exact_time(row.pgh_created_at)
+
+    @display(description="Who")
+    def by(self, row: HistoryEntry) -> str:
+        return who(row)
+
+    @display(description="What")
+    def about_shown(self, row: HistoryEntry) -> str:
+        return linked_about(row)
+
+    @display(description="Change")
+    def what(self, row: HistoryEntry) -> SafeString:
+        found = changes(row)
+        shown = format_html_join("", "<li>{}</li>", ((str(it),) for it in found[:_SHOWN]))
+        more = len(found) - _SHOWN
+        rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
+        return format_html('<ul class="desk-history-changes">{}{}</ul>', shown, rest)

@@ -1,0 +1,1 @@
+"""The first page: figures, charts, and what needs attention."""

@@ -1,0 +1,73 @@
+"""What somebody should look at: few sentences, each with the page where it is put right."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import User as Staff
+from django.db.models import Sum
+from django.urls import reverse
+
+from authorizations.admin.home.shown import Shown
+from authorizations.models import Policy, RejectedMinute
+from authorizations.rules.values import DeclineReason
+
+_DECLINED = {
+    DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
+    DeclineReason.MALFORMED_REQUEST: "A part of the request could not be read.",
+    DeclineReason.WRONG_MODE: "Test and live mode are mixed up: check which webhook points here.",
+    DeclineReason.NO_POLICY: "No policy applies to the card: assign one.",
+}
+_NAMED = 3
+
+
+class Item(NamedTuple):
+    """`what` leads to the page `url`; `more` says why, or what to do."""
+
+    what: str
+    more: str
+    url: str
+
+
+def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
+    """Only what the user may see."""
+    return [*_declined(shown), *_rejected(user, shown), *_unassigned(user)]
+
+
+def _declined(shown: Shown) -> Iterator[Item]:
+    counts = dict(shown.figures.reasons)
+    for reason, why in _DECLINED.items():
+        if count := counts.get(reason, 0):
+            yield Item(
+                f"{counted(count, 'purchase')} declined", why, shown.decisions(reason=reason)
+            )
+
+
+def _rejected(user: Staff | AnonymousUser, shown: Shown) -> Iterator[Item]:
+    if not user.has_perm("authorizations.view_rejectedrequest"):
+        return
+    period = shown.period
+    minutes = RejectedMinute.objects.filter(minute__gte=period.start, minute__lt=period.end)
+    if count := minutes.aggregate(sum=Sum("count"))["sum"]:
+        url = reverse("admin:authorizations_rejectedrequest_changelist")
+        why = "Not signed with the webhook secret of this desk: check it if Stripe sent them."
+        yield Item(f"{counted(count, 'request')} rejected", why, url)
+
+
+def _unassigned(user: Staff | AnonymousUser) -> Iterator[Item]:
+    if not user.has_perm("authorizations.view_policy"):
+        return
+    found = list(Policy.objects.filter(assignments=None).only("name")[: _NAMED + 1])
+    if not found:
+        return
+    names = ", ".join(policy.name for policy in found[:_NAMED])
+    more = " and others" if len(found) > _NAMED else ""
+    url = reverse("admin:authorizations_policy_changelist")
+    if len(found) == 1:
+        url = reverse("admin:authorizations_policy_change", args=[found[0].pk])
+    yield Item(f"{names}{more}", "Assigned to nobody, so without effect.", url)
+
+
+def counted(count: int, noun: str) -> str:
+    """ "1 purchase", "1,204 purchases"."""
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"

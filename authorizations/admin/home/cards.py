@@ -1,0 +1,89 @@
+"""The row of figures on top of the home page."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import timedelta
+
+from authorizations.admin.home.shown import APPROVED, Link, Shown
+from authorizations.admin.home.svg import share_words
+from authorizations.rules.money import format_money
+from authorizations.services.overview import Outcomes
+from authorizations.services.periods import DAYS, Length
+
+_BEFORE = {
+    Length.TODAY: "yesterday",
+    Length.WEEK: "in the 7 days before",
+    Length.MONTH: "in the 30 days before",
+}
+_OTHERS = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """One figure: what it is, where it leads, and what is to say about it."""
+
+    title: str
+    figure: str
+    url: str
+    notes: list[Link]
+
+
+def cards(shown: Shown) -> Iterator[Card]:
+    yield _decisions(shown)
+    yield _decline_rate(shown)
+    if shown.currency:
+        yield _money(shown, "Approved", APPROVED, lambda sums: sums.approved_amount)
+        yield _money(shown, "Declined", "declined", lambda sums: sums.declined_amount)
+    yield from _times(shown)
+
+
+def _decisions(shown: Shown) -> Card:
+    total = shown.figures.total
+    notes = [
+        Link(f"{total.approved:,} approved", shown.decisions(outcome=APPROVED)),
+        Link(f"{total.declined:,} declined", shown.decisions(outcome="declined")),
+    ]
+    return Card("Decisions", f"{total.decisions:,}", shown.decisions(), notes)
+
+
+def _decline_rate(shown: Shown) -> Card:
+    total, before = shown.figures.total, shown.figures.before
+    when = _BEFORE[shown.period.length]
+    note = Link(f"No decisions {when}")
+    if before.decisions:
+        days = timedelta(days=DAYS[shown.period.length])
+        since, until = shown.period.first - days, shown.period.last - days
+        url = shown.decisions(**{"outcome": "declined", "from": str(since), "to": str(until)})
+        note = Link(f"{share_words(before.declined, before.decisions)} {when}", url)
+    rate = share_words(total.declined, total.decisions)
+    return Card("Decline rate", rate, shown.decisions(outcome="declined"), [note])
+
+
+def _money(shown: Shown, title: str, outcome: str, amount: Callable[[Outcomes], int]) -> Card:
+    """In the chosen currency; others lead to themselves."""
+    currencies = [code for code in shown.figures.currencies if code != shown.currency]
+    others = [
+        Link(format_money(amount(shown.figures.by_currency[code]), code), shown.in_currency(code))
+        for code in currencies[:_OTHERS]
+    ]
+    url = shown.decisions(outcome=outcome, currency=shown.currency)
+    figure = format_money(amount(shown.money), shown.currency)
+    return Card(f"{title} in {shown.currency.upper()}", figure, url, others)
+
+
+def _times(shown: Shown) -> Iterator[Card]:
+    if shown.figures.times:
+        half, most, nearly_all = map(time_words, shown.figures.times)
+        notes = [
+            Link("95% take no longer"),
+            Link(f"half {half}, 99% {nearly_all}"),
+        ]
+        yield Card("Time to decide", f"about {most}", "", notes)
+
+
+def time_words(us: float) -> str:
+    """ "0.8 ms", "9.2 ms", "31 ms", "1.2 s"."""
+    ms = us / 1000
+    if ms >= 1000:
+        return f"{ms / 1000:.1f} s"
+    return f"{ms:.0f} ms" if ms >= 10 else f"{ms:.1f} ms"

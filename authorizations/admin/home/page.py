@@ -1,0 +1,40 @@
+"""Home: what was decided lately, how fast, and what needs somebody's attention."""
+
+from typing import Any
+
+from django.http import HttpRequest
+from django.utils import timezone
+
+from authorizations.admin.home.attention import attention
+from authorizations.admin.home.cards import cards
+from authorizations.admin.home.charts import charts, rankings
+from authorizations.admin.home.shown import Shown
+from authorizations.services.overview import overview
+from authorizations.services.periods import Length, Period
+
+Context = dict[str, Any]
+
+
+def home(request: HttpRequest, context: Context) -> Context:
+    """Fill the first page; unfold calls this (DASHBOARD_CALLBACK)."""
+    if not request.user.has_perm("authorizations.view_decision"):
+        return context | {"state": "closed"}
+    now = timezone.localtime()
+    period = Period.of(_length(request.GET.get("period", "")), now, timezone.get_current_timezone())
+    figures = overview(period)
+    if figures is None:
+        return context | {"state": "empty"}
+    shown = Shown(period, figures, request.GET.get("currency", "").lower())
+    return context | {
+        "state": "figures" if figures.total.decisions else "quiet",
+        "now": now,
+        "shown": shown,
+        "cards": list(cards(shown)),
+        "charts": list(charts(shown)),
+        "rankings": list(rankings(shown)),
+        "attention": attention(request.user, shown),
+    }
+
+
+def _length(word: str) -> Length:
+    return Length(word) if word in list(Length) else Length.TODAY

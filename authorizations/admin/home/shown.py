@@ -1,0 +1,92 @@
+"""What the home page shows: which days, in which currency, and where its figures lead."""
+
+from dataclasses import dataclass
+from functools import cache
+from typing import NamedTuple
+from urllib.parse import urlencode
+
+from django.urls import reverse
+from django.utils.formats import date_format
+
+from authorizations.admin.lists.period_words import days_words
+from authorizations.services.overview import Outcomes, Overview
+from authorizations.services.periods import Length, Period
+
+_TITLES = {Length.TODAY: "Today", Length.WEEK: "7 days", Length.MONTH: "30 days"}
+_WITHIN = {
+    Length.TODAY: "today",
+    Length.WEEK: "in these 7 days",
+    Length.MONTH: "in these 30 days",
+}
+
+APPROVED = "granted"
+"""How the list is asked for what was approved, in part or not."""
+
+
+class Link(NamedTuple):
+    """Mere text where there is no address."""
+
+    text: str
+    url: str = ""
+    is_current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """The figures of a period; `asked` is the currency asked for, if any."""
+
+    period: Period
+    figures: Overview
+    asked: str
+
+    @property
+    def currency(self) -> str:
+        """Money is shown in one currency; empty where none was asked for."""
+        found = self.figures.currencies
+        return self.asked if self.asked in found else next(iter(found), "")
+
+    @property
+    def money(self) -> Outcomes:
+        """The figures in that currency."""
+        return self.figures.by_currency.get(self.currency, Outcomes())
+
+    def decisions(self, **filters: str) -> str:
+        """The address of the list of decisions: those of the period, unless days are given."""
+        if not filters.keys() & {"from", "hour"}:
+            filters |= {"from": str(self.period.first), "to": str(self.period.last)}
+        return f"{_list()}?{urlencode(filters)}"
+
+    def lengths(self) -> list[Link]:
+        current = self.period.length
+        return [Link(_TITLES[it], _here(it, self.asked), it is current) for it in Length]
+
+    def currencies(self) -> list[Link]:
+        return [
+            Link(code.upper(), self.in_currency(code), code == self.currency)
+            for code in self.figures.currencies
+        ]
+
+    def in_currency(self, currency: str) -> str:
+        return _here(self.period.length, currency)
+
+    def week(self) -> str:
+        return _here(Length.WEEK, self.asked)
+
+    def days(self) -> str:
+        """Today with its weekday, or the first and the last of several days."""
+        if self.period.length is Length.TODAY:
+            return date_format(self.period.last, "l j F Y")
+        return days_words(self.period.first, self.period.last)
+
+    def within(self) -> str:
+        return _WITHIN[self.period.length]
+
+
+@cache
+def _list() -> str:
+    return reverse("admin:authorizations_decision_changelist")
+
+
+def _here(length: Length, currency: str) -> str:
+    chosen = {"period": str(length)} | ({"currency": currency} if currency else {})
+    return f"{reverse('admin:index')}?{urlencode(chosen)}"

@@ -1,0 +1,1 @@
+"""Lists of the record: pages by key, filters of their own, searching."""

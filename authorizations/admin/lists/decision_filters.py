@@ -1,0 +1,138 @@
+"""The filters of the list of decisions."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from django import forms
+from django.utils.timezone import is_naive, localtime, make_aware
+
+from authorizations.admin.base import DASH
+from authorizations.admin.choices import categories, countries, currencies
+from authorizations.admin.lists.filters import (
+    FIRST_DAY,
+    LAST_DAY,
+    Chip,
+    RecordFilters,
+    choice_field,
+    long_field,
+    row_field,
+)
+from authorizations.admin.money import MoneyField
+from authorizations.models import Authorization, PolicyVersion
+from authorizations.rules.money import format_money, parse_money
+from authorizations.rules.reasons import label
+from authorizations.rules.values import DeclineReason
+from authorizations.services.listing_decisions import Facets
+
+_OUTCOMES = [
+    ("approved", "Approved"),
+    ("part", "In part"),
+    ("granted", "Approved or in part"),
+    ("declined", "Declined"),
+]
+_AMOUNTS = ("amount_from", "amount_to")
+_HOUR = timedelta(hours=1)
+
+
+class HourField(forms.Field):
+    """An instant; one without a zone is by the reader's clock. Other pages link with it."""
+
+    def to_python(self, value: Any) -> datetime | None:
+        if not value:
+            return None
+        try:
+            # A plus sign in an address reads as a space.
+            at = datetime.fromisoformat(str(value).replace(" ", "+"))
+            at = localtime(make_aware(at) if is_naive(at) else at)
+        except (ValueError, OverflowError):
+            at = None
+        if at is None or not FIRST_DAY <= at.date() <= LAST_DAY:
+            raise forms.ValidationError("Write the hour such as 2026-11-18T14:00.")
+        return at
+
+
+class DecisionFilters(RecordFilters):
+    field_order = (
+        *("outcome", "reason", "from", "to", "currency", "amount_from", "amount_to"),
+        *("card", "policy", "category", "country"),
+    )
+    outcome = choice_field("Outcome", _OUTCOMES)
+    reason = choice_field("Reason", [(reason.value, label(reason)) for reason in DeclineReason])
+    card = row_field(
+        "Card",
+        Authorization.card,
+        "No card with this id is known. Type the id into the search instead.",
+    )
+    policy = row_field("Policy", PolicyVersion.policy, "There is no such policy.")
+    category = long_field("Category", categories())
+    country = long_field("Merchant country", countries())
+    currency = long_field("Currency", currencies())
+    amount_from = MoneyField(label="Amount from")
+    amount_to = MoneyField(label="Amount to")
+    hour = HourField(label="Hour", widget=forms.HiddenInput)
+
+    def clean_currency(self) -> str:
+        return str(self.cleaned_data["currency"]).lower()
+
+    def clean_country(self) -> str:
+        return str(self.cleaned_data["country"]).upper()
+
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean()
+        for name in _AMOUNTS:
+            self._read_amount(name)
+        least, most = (cleaned.get(name) for name in _AMOUNTS)
+        if not self.errors and least is not None and most is not None and least > most:
+            self.add_error("amount_to", "This is less than the amount it begins with.")
+        return cleaned
+
+    def _read_amount(self, name: str) -> None:
+        typed, currency = self.cleaned_data.get(name), self.cleaned_data.get("currency")
+        if not typed:
+            return
+        if not currency:
+            self.add_error(name, "Choose a currency as well: amounts are compared in one only.")
+            return
+        try:
+            self.cleaned_data[name] = parse_money(typed, currency)
+        except ValueError as wrong:
+            self.add_error(name, str(wrong))
+
+    def facets(self, search: str = "") -> Facets:
+        """What was chosen, for the list."""
+        found, hour = self.cleaned_data, self.cleaned_data["hour"]
+        starts = [at for at in (self.since, hour) if at]
+        # By UTC: added to local time, an hour passes over a change of the clocks.
+        ends = [at for at in (self.until, hour and hour.astimezone(UTC) + _HOUR) if at]
+        return Facets(
+            outcome=found["outcome"],
+            reason=found["reason"],
+            since=max(starts, default=None),
+            until=min(ends, default=None),
+            least=found["amount_from"],
+            most=found["amount_to"],
+            currency=found["currency"],
+            category=found["category"],
+            country=found["country"],
+            card=found["card"].pk if found["card"] else "",
+            policy=found["policy"].pk if found["policy"] else None,
+            search=search,
+        )
+
+    def chips(self) -> Iterator[Chip]:
+        has_amounts = any(self.cleaned_data[name] is not None for name in _AMOUNTS)
+        for chip in super().chips():
+            if chip.names == ("currency",) and has_amounts:
+                yield Chip(self._amounts(), ("currency", *_AMOUNTS))
+            elif chip.names[0] not in _AMOUNTS:
+                yield chip
+
+    def _amounts(self) -> str:
+        least, most = (
+            None if amount is None else format_money(amount, self.cleaned_data["currency"])
+            for amount in (self.cleaned_data[name] for name in _AMOUNTS)
+        )
+        if least and most:
+            return f"{least}{DASH}{most}"
+        return f"From {least}" if least else f"Up to {most}"

@@ -1,0 +1,93 @@
+"""The filters of the lists beside that of decisions."""
+
+from typing import Any
+
+from django.db.models import Q
+
+from authorizations.admin.choices import categories, countries, currencies
+from authorizations.admin.lists.filters import RecordFilters, choice_field, long_field, row_field
+from authorizations.models import Authorization, Export, LedgerCause
+from authorizations.wire.signature import SignatureCause
+
+_TYPES = [
+    (f"issuing_{name}", f"issuing_{name}")
+    for name in (
+        *("authorization.request", "authorization.created", "authorization.updated"),
+        *("card.created", "card.updated", "cardholder.created", "cardholder.updated"),
+        *("transaction.created", "transaction.updated"),
+    )
+]
+_MODES = [("live", "Live"), ("test", "Test"), ("unknown", "Not told")]
+
+_CAUSES = [
+    (cause, cause.replace("_", " ").capitalize()) for cause in (*SignatureCause, "not_an_event")
+]
+
+
+class RequestFilters(RecordFilters):
+    type = long_field("Event type", _TYPES)
+    mode = choice_field("Mode", _MODES)
+
+    @property
+    def condition(self) -> Q:
+        condition = Q()
+        if event_type := self.cleaned_data["type"]:
+            condition &= Q(event_type=event_type)
+        if mode := self.cleaned_data["mode"]:
+            condition &= Q(livemode={"live": True, "test": False, "unknown": None}[mode])
+        return condition
+
+
+class RejectedFilters(RecordFilters):
+    cause = choice_field("Cause", _CAUSES)
+
+    @property
+    def condition(self) -> Q:
+        return _equal(cause=self.cleaned_data["cause"])
+
+
+class LedgerFilters(RecordFilters):
+    cause = choice_field("Entry", list(LedgerCause.choices))
+    currency = long_field("Currency", currencies())
+
+    @property
+    def condition(self) -> Q:
+        return _equal(cause=self.cleaned_data["cause"], currency=self.cleaned_data["currency"])
+
+
+class AuthorizationFilters(RecordFilters):
+    card = row_field("Card", Authorization.card, "No card with this id is known.")
+    cardholder = row_field(
+        "Cardholder", Authorization.cardholder, "No cardholder with this id is known."
+    )
+    category = long_field("Category", categories())
+    country = long_field("Merchant country", countries())
+    currency = long_field("Currency", currencies())
+
+    @property
+    def condition(self) -> Q:
+        found, card = self.cleaned_data, self.cleaned_data["card"]
+        # By the root as well: that is what the index is on.
+        of_card = Q(root_card=card.root_id, card=card) if card else Q()
+        return of_card & _equal(
+            cardholder=found["cardholder"],
+            category=found["category"],
+            merchant_country=found["country"],
+            currency=found["currency"],
+        )
+
+    @property
+    def is_narrow(self) -> bool:
+        return bool(self.cleaned_data["card"] or self.cleaned_data["cardholder"])
+
+
+class ExportFilters(RecordFilters):
+    format = choice_field("Format", list(Export.Format.choices))
+
+    @property
+    def condition(self) -> Q:
+        return _equal(format=self.cleaned_data["format"])
+
+
+def _equal(**columns: Any) -> Q:
+    return Q(**{name: value for name, value in columns.items() if value})

@@ -1,0 +1,49 @@
+"""The page that tells what became what between any two versions of a policy."""
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+
+from authorizations.admin.base import ModelAdmin
+from authorizations.admin.policies.versions import author, version_changes
+from authorizations.admin.times import exact_time
+from authorizations.models import Policy, PolicyVersion
+
+
+def differences_page(
+    admin: ModelAdmin[Policy], request: HttpRequest, object_id: str
+) -> HttpResponse:
+    """`?from=2&to=5`; what is not told is the last version and the one before it."""
+    policy = admin.get_object(request, object_id)
+    if not admin.has_view_or_change_permission(request, policy):
+        raise PermissionDenied
+    if policy is None:
+        raise Http404
+    versions = list(policy.versions.select_related("author").order_by("-number"))
+    before, after = _chosen(request, versions)
+    context = {
+        **admin.admin_site.each_context(request),
+        "title": "Differences between versions",
+        "opts": admin.opts,
+        "original": policy,
+        "options": [(version.number, _option(version)) for version in versions],
+        "before": before,
+        "after": after,
+        "changes": version_changes(before, after) if before and after else (),
+    }
+    return TemplateResponse(request, "admin/authorizations/policy_differences.html", context)
+
+
+def _chosen(
+    request: HttpRequest, versions: list[PolicyVersion]
+) -> tuple[PolicyVersion | None, PolicyVersion | None]:
+    by_number = {str(version.number): version for version in versions}
+    last = by_number.get(request.GET.get("to", ""), versions[0] if versions else None)
+    one_before = next((it for it in versions if last and it.number < last.number), last)
+    return by_number.get(request.GET.get("from", ""), one_before), last
+
+
+def _option(version: PolicyVersion) -> Any:
+    return f"Version {version.number}, {exact_time(version.created_at)}, {author(version)}"

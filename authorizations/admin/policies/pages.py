@@ -1,0 +1,195 @@
+"""Spending policies: edited here, and in force as a new version as soon as they are saved."""
+
+import json
+import re
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.formats import date_format
+from django.utils.timezone import localtime
+from django.views.decorators.http import require_safe
+
+from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
+from authorizations.admin.concurrent.watched import Saved, State, Watched
+from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.policies import state as policy_state
+from authorizations.admin.policies.assigned import assigned_sentence, target_words
+from authorizations.admin.policies.differences import differences_page
+from authorizations.admin.policies.forms import PolicyForm
+from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
+from authorizations.admin.policies.saved import tell_what_was_saved
+from authorizations.admin.policies.versions import VersionInline, author
+from authorizations.admin.times import exact_time
+from authorizations.models import Policy
+from authorizations.rules.document import controls
+from authorizations.rules.summary import summary
+from authorizations.services import locks
+from authorizations.services.publish import publish
+
+SAVING = "Saving"
+CHOSEN_CARD = re.compile(r"assignments-\d+-card")
+
+
+@admin.register(Policy)
+class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
+    form = PolicyForm
+    change_form_template = "admin/authorizations/policy_form.html"
+    inlines = (*INLINES, VersionInline)
+    list_display = ("name", "version_in_force", "says", "assigned_to", "changed")
+    search_fields = ("name",)
+    warn_unsaved_form = True
+    fieldsets = (
+        (WHO, {"fields": ("name",)}),
+        (
+            HOW_MUCH,
+            {
+                "fields": (
+                    "currency",
+                    ("partial_approval", "smallest_partial_amount"),
+                    "refunds_restore",
+                )
+            },
+        ),
+        (
+            WHERE,
+            {
+                "fields": (
+                    ("allowed_categories", "blocked_categories"),
+                    ("allowed_merchant_countries", "blocked_merchant_countries"),
+                    ("allowed_merchants", "blocked_merchants"),
+                )
+            },
+        ),
+        (
+            HOW,
+            {
+                "fields": (
+                    ("allowed_card_presences", "blocked_card_presences"),
+                    ("allowed_authorization_methods", "blocked_authorization_methods"),
+                    ("allowed_wallets", "required_verification"),
+                    "max_network_risk_score",
+                )
+            },
+        ),
+        (WHEN, {"fields": (("time_zone", "week_starts"), ("usable_from", "usable_until"))}),
+        (SAVING, {"fields": ("reason",)}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
+        assigned = (
+            "assignments__group",
+            "assignments__cardholder",
+            "assignments__card__cardholder",
+        )
+        return (
+            super()
+            .get_queryset(request)
+            .select_related("current_version__author")
+            .prefetch_related(*assigned)
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+            return differences_page(self, request, object_id)
+
+        page = self.admin_site.admin_view(require_safe(view))
+        name = "authorizations_policy_differences"
+        return [path("<int:object_id>/differences/", page, name=name), *super().get_urls()]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
+        """Who may only look reads sentences instead."""
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        return self.fieldsets if may_edit else [(SAVING, {"fields": ()})]
+
+    def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
+        if obj is None:
+            return INLINES
+        return self.inlines if self.has_change_permission(request, obj) else (VersionInline,)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Decisions name its versions for ever; one without assignments concerns nobody."""
+        return False
+
+    def hold(self, request: HttpRequest, object_id: str | None) -> None:
+        """Cards before the policy, as everybody locks them."""
+        super().hold(request, object_id)
+        if object_id and object_id.isdecimal():
+            named = filter(CHOSEN_CARD.fullmatch, request.POST)
+            locks.hold(cards=[request.POST[name] for name in named])
+            row = Policy.objects.filter(pk=object_id).select_for_update(no_key=True)
+            list(row.values_list("pk"))
+
+    def state(self, obj: Policy) -> State:
+        return policy_state.state(obj)
+
+    def changes(self, shown: State, now: State) -> list[str]:
+        return policy_state.changes(shown, now)
+
+    def last_saved(self, obj: Policy) -> Saved | None:
+        """By a page or, where that is later, by a policy file."""
+        saved, version = super().last_saved(obj), obj.current_version
+        if version and (saved is None or saved.at < version.created_at):
+            return Saved(author(version), version.created_at)
+        return saved
+
+    def save_related(
+        self, request: HttpRequest, form: ModelForm[Policy], formsets: Any, change: bool
+    ) -> None:
+        before = form.instance.current_version
+        super().save_related(request, form, formsets, change)
+        reason = form.cleaned_data["reason"]
+        published = publish(form.instance, author=staff(request), reason=reason)
+        tell_what_was_saved(request, before, published, formsets)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        if policy := options.get("obj"):
+            context |= _in_force(policy)
+        return super().render_change_form(request, context, *args, **options)
+
+    @display(description="Version", empty_value="None in force")
+    def version_in_force(self, policy: Policy) -> int | None:
+        version = policy.current_version
+        return version.number if version else None
+
+    @display(description="What it says")
+    def says(self, policy: Policy) -> str:
+        return _sentences(policy)[0]
+
+    @display(description="Assigned to")
+    def assigned_to(self, policy: Policy) -> str:
+        targets = [target_words(assignment) for assignment in policy.assignments.all()]
+        more = f" and {len(targets) - 3} more" if len(targets) > 3 else ""
+        shown = ", ".join(targets[:3]) + more
+        return shown[0].upper() + shown[1:] if shown else "Nobody"
+
+    @display(description="Last changed")
+    def changed(self, policy: Policy) -> str:
+        version = policy.current_version
+        if version is None:
+            return "Never"
+        at = date_format(localtime(version.created_at), "SHORT_DATETIME_FORMAT")
+        return f"{at}, {author(version)}" if version.author else at
+
+
+def _sentences(policy: Policy) -> list[str]:
+    version = policy.current_version
+    if version is None:
+        return ["Nothing yet: saving makes the first version."]
+    return summary(controls(json.loads(version.content)))
+
+
+def _in_force(policy: Policy) -> dict[str, Any]:
+    """What the top of the page tells: never what is being typed, only what decides."""
+    version = policy.current_version
+    return {
+        "sentences": _sentences(policy),
+        "assigned": assigned_sentence(policy.assignments.all()),
+        "version": version,
+        "since": exact_time(version.created_at) if version else "",
+        "author": author(version) if version and version.author else "",
+    }

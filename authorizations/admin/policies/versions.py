@@ -1,0 +1,135 @@
+"""Versions of policies: what was in force when, by whom and why, and what each one changed."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import F, QuerySet, Window
+from django.db.models.functions import Lag
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from authorizations.admin.base import (
+    IN_TEMPLATE,
+    ReadOnly,
+    RecordAdmin,
+    TabularInline,
+    display,
+    link,
+)
+from authorizations.admin.concurrent.watched import person
+from authorizations.admin.times import exact_time
+from authorizations.models import Policy, PolicyVersion
+from authorizations.rules.differences import Change, differences
+from authorizations.rules.document import controls
+from authorizations.rules.summary import summary
+
+SHOWN = 3
+"""So many changes of a version stand in the list of versions."""
+
+
+class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
+    model = PolicyVersion
+    fields = ("version", "saved", "by", "why", "changed")
+    readonly_fields = fields
+    verbose_name_plural = "Versions"
+    per_page = 10
+    hide_title = True
+    below = "Saving"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[PolicyVersion]:
+        before = Window(Lag("content"), partition_by=F("policy"), order_by="number")
+        rows = super().get_queryset(request).select_related("author", "policy")
+        return rows.annotate(content_before=before)
+
+    @display(description="Version")
+    def version(self, row: PolicyVersion) -> str:
+        return link(row, f"Version {row.number}")
+
+    @display(description="In force since")
+    def saved(self, row: PolicyVersion) -> str:
+        return exact_time(row.created_at)
+
+    @display(description="By")
+    def by(self, row: PolicyVersion) -> str:
+        return author(row)
+
+    @display(description="Reason", empty_value="Not told")
+    def why(self, row: PolicyVersion) -> str | None:
+        return row.reason or None
+
+    @display(description="What it changed")
+    def changed(self, row: Any) -> SafeString | str:
+        if row.content_before is None:
+            return "The first version"
+        found = differences(json.loads(row.content_before), json.loads(row.content))
+        lines: list[Any] = [*found[:SHOWN]]
+        if len(found) > SHOWN:
+            lines.append(_differences_link(row, f"and {len(found) - SHOWN} more"))
+        return format_html_join("", "<p>{}</p>", [(line,) for line in lines])
+
+
+@admin.register(PolicyVersion)
+class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
+    change_form_template = "admin/authorizations/version.html"
+    list_display = ("version", "created_at", "by", "reason")
+    list_display_links = ("version",)
+    list_select_related = ("policy", "author")
+    ordered_by = "created_at"
+    long_columns = ("content",)
+    search_fields = ("policy__name__icontains", "sha256__exact")
+    fieldsets = IN_TEMPLATE
+
+    def page(self, row: PolicyVersion) -> dict[str, Any]:
+        before = row.policy.versions.filter(number__lt=row.number).order_by("-number").first()
+        return {
+            "is_in_force": row.policy.current_version_id == row.pk,
+            "facts": _facts(row),
+            "sentences": summary(controls(json.loads(row.content))),
+            "before": before,
+            "changes": version_changes(before, row),
+            "compare": differences_url(row.policy_id, before, row) if before else "",
+        }
+
+    @display(description="Version")
+    def version(self, row: PolicyVersion) -> str:
+        return str(row)
+
+    @display(description="Author")
+    def by(self, row: PolicyVersion) -> str:
+        return author(row)
+
+
+def _facts(row: PolicyVersion) -> list[tuple[str, str]]:
+    return [
+        ("Policy", link(row.policy)),
+        ("In force from", exact_time(row.created_at)),
+        ("By", author(row)),
+        ("Reason", row.reason or "Not told"),
+    ]
+
+
+def author(version: PolicyVersion) -> str:
+    return person(version.author) if version.author else "Not by a member of staff"
+
+
+def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Sequence[Change]:
+    """What became what between two versions of a policy."""
+    if before is None:
+        return ()
+    return differences(json.loads(before.content), json.loads(after.content))
+
+
+def differences_url(policy_id: int, before: PolicyVersion, after: PolicyVersion) -> str:
+    url = reverse("admin:authorizations_policy_differences", args=[policy_id])
+    return f"{url}?from={before.number}&to={after.number}"
+
+
+def _differences_link(row: PolicyVersion, text: str) -> SafeString:
+    """To what a version changed; its number is one more than the one before."""
+    before = PolicyVersion(number=row.number - 1)
+    url = differences_url(row.policy_id, before, row)
+    return format_html('<a href="{}" class="text-link">{}</a>', url, text)

@@ -1,0 +1,119 @@
+"""Decisions and why each was made, to look at only."""
+
+from copy import copy
+from typing import Any, cast
+
+from django.contrib import admin
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+
+from authorizations.admin import outcomes
+from authorizations.admin.base import (
+    IN_TEMPLATE,
+    card_words,
+    display,
+    known_or_id,
+)
+from authorizations.admin.exports import columns as exported
+from authorizations.admin.exports.pages import ExportableAdmin
+from authorizations.admin.lists.decision_filters import DecisionFilters
+from authorizations.admin.lists.filters import RecordFilters
+from authorizations.admin.record.again import decide_again
+from authorizations.admin.record.decision_page import decision_page
+from authorizations.admin.tables import badge
+from authorizations.models import Decision
+from authorizations.rules.values import DeclineReason
+from authorizations.services import digest
+from authorizations.services.listing import Listing
+from authorizations.services.listing_decisions import decisions
+
+_MOMENT_S = 0.05  # so long a page may help with the digest
+_LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
+_NO_RULES = {
+    DeclineReason.MALFORMED_REQUEST,
+    DeclineReason.WRONG_MODE,
+    DeclineReason.CONFLICTING_EVENT,
+    DeclineReason.INTERNAL_ERROR,
+    DeclineReason.CARD_FROZEN,
+    DeclineReason.CARD_NOT_ACTIVE,
+    DeclineReason.NO_POLICY,
+}
+_VARIANTS = {"approved": "success", "partial": "warning", "declined": "danger"}
+
+
+@admin.register(Decision)
+class DecisionAdmin(ExportableAdmin[Decision]):
+    exported = exported.DECISIONS
+    list_display = (
+        *("decided_at", "outcome", "why", "amount_shown", "merchant", "card_shown"),
+        "cardholder_shown",
+    )
+    filters = DecisionFilters
+    long_columns = ("request", "trace", "usage", "standing", "policies", "answer")
+    search_fields = ("id__exact",)
+    search_help_text = "Cardholder, merchant, last 4 digits or an id"
+    parents = ("card", "cardholder")
+    change_form_template = "admin/authorizations/decision.html"
+    fieldsets = IN_TEMPLATE
+
+    def listing(self, rows: QuerySet[Decision], filters: RecordFilters, term: str) -> Listing:
+        digest.catch_up(_MOMENT_S)
+        rows = rows.defer(*self.long_columns)
+        return decisions(rows, cast("DecisionFilters", filters).facets(term))
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.again_view)
+        name = "authorizations_decision_again"
+        return [path("<path:object_id>/again/", view, name=name), *super().get_urls()]
+
+    def page(self, row: Decision) -> dict[str, Any]:
+        return decision_page(row)
+
+    def again_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page, with what comes out when the decision is made again."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method != "POST":
+            return redirect("admin:authorizations_decision_change", object_id)
+        row = self.get_object(request, unquote(object_id))
+        looking = copy(request)
+        looking.method = "GET"  # a POST to the page would be an attempt to save it
+        extra = {"again": row and decide_again(row)}
+        return self.change_view(looking, object_id, extra_context=extra)
+
+    @display(description="Outcome")
+    def outcome(self, row: Decision) -> str:
+        words, tone = outcomes.outcome(row)
+        return badge(words, _VARIANTS[tone])
+
+    @display(description="Reason")
+    def why(self, row: Decision) -> str:
+        return badge(outcomes.reason_words(row), _reason_variant(row)) if row.reason else ""
+
+    @display(description="Amount")
+    def amount_shown(self, row: Decision) -> str:
+        return outcomes.amount_words(row)
+
+    @display(description="Merchant")
+    def merchant(self, row: Decision) -> str:
+        return row.merchant_name or "Not told"
+
+    @display(description="Card")
+    def card_shown(self, row: Decision) -> str:
+        return known_or_id(row, "card", card_words)
+
+    @display(description="Cardholder")
+    def cardholder_shown(self, row: Decision) -> str:
+        return known_or_id(row, "cardholder")
+
+
+def _reason_variant(row: Decision) -> str:
+    """Limits stand out from rules, and both from what concerns the card or the request itself."""
+    reason = outcomes.reason_of(row)
+    if reason in _LIMITS:
+        return "warning"
+    return "neutral" if reason is None or reason in _NO_RULES else "danger"

@@ -1,0 +1,118 @@
+"""What came to the door, signed or not, to look at only."""
+
+from typing import Any
+
+from django.contrib import admin
+
+from authorizations.admin.base import IN_TEMPLATE, RecordAdmin, display
+from authorizations.admin.exports import columns as exported
+from authorizations.admin.exports.pages import ExportableAdmin
+from authorizations.admin.lists import search
+from authorizations.admin.lists.record_filters import RejectedFilters, RequestFilters
+from authorizations.admin.lists.search import Found
+from authorizations.admin.record.bodies import body
+from authorizations.admin.record.deliveries import delivery
+from authorizations.admin.record.facts import Facts, told
+from authorizations.admin.record.surroundings import Near, lines, repeats
+from authorizations.admin.times import exact_time
+from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
+from authorizations.wire.signature import SignatureCause, SignatureRejected
+
+
+@admin.register(WebhookRequest)
+class WebhookRequestAdmin(ExportableAdmin[WebhookRequest]):
+    exported = exported.REQUESTS
+    list_display = ("received_at", "event_type", "event_id", "answer_status", "mode", "took")
+    ordered_by = "received_at"
+    filters = RequestFilters
+    long_columns = ("body", "headers", "answer_body")
+    search_fields = ("event_id__exact",)
+    search_help_text = "Whole id of an event or an authorization"
+    change_form_template = "admin/authorizations/webhook_request.html"
+    fieldsets = IN_TEMPLATE
+
+    def find(self, term: str) -> Found:
+        return search.requests(term)
+
+    def page(self, row: WebhookRequest) -> dict[str, Any]:
+        return request_page(row)
+
+    @display(description="Mode")
+    def mode(self, row: WebhookRequest) -> str:
+        return _MODES[row.livemode]
+
+    @display(description="Answered after")
+    def took(self, row: WebhookRequest) -> str:
+        return f"{max(row.timings.values(), default=0) / 1000:.1f} ms"
+
+
+@admin.register(RejectedRequest)
+class RejectedRequestAdmin(RecordAdmin[RejectedRequest]):
+    list_display = ("received_at", "cause", "sender", "body_sha256")
+    ordered_by = "received_at"
+    filters = RejectedFilters
+    search_fields = ("sender", "body_sha256")
+    search_help_text = "Sender's address, or hash of the body"
+    long_columns = ("body_start",)
+    change_form_template = "admin/authorizations/rejected_request.html"
+    fieldsets = IN_TEMPLATE
+
+    def find(self, term: str) -> Found:
+        return search.rejected(term)
+
+    def page(self, row: RejectedRequest) -> dict[str, Any]:
+        return rejected_page(row)
+
+
+@admin.register(RejectedMinute)
+class RejectedMinuteAdmin(RecordAdmin[RejectedMinute]):
+    list_display = ("minute", "count")
+    ordered_by = "minute"
+    fields = list_display
+
+
+def request_page(row: WebhookRequest) -> dict[str, Any]:
+    received = delivery(row)
+    return {
+        "delivery": received,
+        "answer": received.answer.body,
+        "event": _event(row),
+        "decisions": _decisions(row),
+        "repeats": repeats(row.event_id, row.pk, row.answer_body),
+    }
+
+
+def _event(row: WebhookRequest) -> Facts:
+    event = {
+        "Event": row.event_id,
+        "Account": row.account,
+        "Mode": _MODES[row.livemode],
+        "API version": row.api_version,
+    }
+    return told(event)
+
+
+_MODES = {True: "Live", False: "Test", None: "Not told"}
+
+
+def _decisions(row: WebhookRequest) -> list[Near]:
+    """The decision made upon it; for a repeated event the one made before."""
+    decided = Decision.objects.filter(webhook_request=row)
+    return lines(decided[:1] or Decision.objects.filter(pk=row.event_id))
+
+
+def rejected_page(row: RejectedRequest) -> dict[str, Any]:
+    return {
+        "received": exact_time(row.received_at),
+        "cause": _cause(row),
+        "body": body(bytes(row.body_start)),
+    }
+
+
+def _cause(row: RejectedRequest) -> str:
+    """What was wrong and what to do, as the sender was told it."""
+    if row.cause in set(SignatureCause):
+        return SignatureRejected(SignatureCause(row.cause)).sentence
+    if row.cause == "not_an_event":
+        return "The signature was right, but the body is not a JSON object with a type."
+    return ""
