@@ -1,5 +1,7 @@
 """Pages as a person uses them: open, change what is shown, send."""
 
+import html
+import re
 from datetime import datetime
 from typing import Any
 
@@ -75,3 +77,10 @@ def errors(response: Any) -> dict[str, list[str]]:
             named = form.errors.items()
             found |= {form.add_prefix(name): list(texts) for name, texts in named}
     return found
+
+
+def text(response: Any) -> str:
+    """What can be read on the page, without marks."""
+    page = response.content.decode()
+    main = page[page.index('id="content-main"') :]
+    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())

@@ -1,17 +1,16 @@
 """Saving a group while its cards pay: everybody locks in one order, so nobody deadlocks."""
 
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from authorizations.models import CardGroup
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, in_force
+from tests.services.test_races import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -41,17 +40,6 @@ def test_the_group_form_saves_in_a_loop_while_the_cards_of_the_group_pay(login: 
         *(lambda c=c, g=g: regroup(c, g) for c, g in zip(clients, groups, strict=True)),
         *(lambda s=s: pay(s) for s in shoppers),
     ]
-    results = _at_once(tasks)
+    results = at_once(*tasks)
     assert results[:2] == [{302}, {302}]
     assert results[2:] == [{"approved"}] * 4
-
-
-def _at_once(tasks: list[Callable[[], Any]]) -> list[Any]:
-    def run(task: Callable[[], Any]) -> Any:
-        try:
-            return task()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))

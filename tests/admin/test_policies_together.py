@@ -2,12 +2,10 @@
 
 import json
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from typing import Any
 
 import pytest
-from django.db import connection
 from django.test import Client
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion
@@ -16,6 +14,7 @@ from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import Sent, added, as_sent, as_shown, errors, messages
 from tests.desk import in_force
+from tests.services.test_races import at_once
 
 LIMITS, ASSIGNMENTS = "spending_limits", "assignments"
 ARROW = "\N{RIGHTWARDS ARROW}"
@@ -180,17 +179,6 @@ class TestTheSamePageTwice:
 
 def status(client: Client, url: str, sent: Sent) -> int:
     return client.post(url, sent).status_code
-
-
-def at_once(*tasks: Callable[[], Any]) -> list[Any]:
-    def run(task: Callable[[], Any]) -> Any:
-        try:
-            return task()
-        finally:
-            connection.close()
-
-    with ThreadPoolExecutor(len(tasks)) as pool:
-        return list(pool.map(run, tasks))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -1,7 +1,5 @@
 """The pages around decisions: what came to the door, authorizations, entries of the ledger."""
 
-import html
-import re
 from typing import Any
 
 import pytest
@@ -36,13 +34,6 @@ def shown(auditor: Client) -> Any:
     return show
 
 
-def text(response: Any) -> str:
-    """What can be read on the page, without marks."""
-    page = response.content.decode()
-    main = page[page.index('id="content-main"') :]
-    return " ".join(html.unescape(re.sub(r"<[^>]+>", " ", main)).split())
-
-
 # --- webhook requests
 
 
@@ -52,7 +43,7 @@ def test_a_request_leads_to_its_decision_and_shows_body_headers_and_answer(shown
     page = shown(WebhookRequest.objects.get())
     assert pages.change_url(Decision.objects.get()) in page.content.decode()
     for words in ("issuing_authorization.request", "Test", "Stripe-Signature", "matches the body"):
-        assert words in text(page)
+        assert words in pages.text(page)
     assert page.context["answer"].formatted.startswith('{\n  "approved": true')
 
 
@@ -81,7 +72,7 @@ def test_a_request_without_an_event_id_leads_to_its_decision_all_the_same(shown:
 def test_an_event_that_asks_nothing_says_so(shown: Any) -> None:
     event = Shopper().event(Shopper().purchase(100))
     deliver(event | {"type": "issuing_card.created"})
-    assert "asked for no decision" in text(shown(WebhookRequest.objects.get()))
+    assert "asked for no decision" in pages.text(shown(WebhookRequest.objects.get()))
 
 
 # --- what was refused
@@ -102,8 +93,8 @@ def test_a_rejected_request_says_what_was_wrong_and_what_to_do(
     deliver(b"<script>alert(1)</script>\x00\xff", secret="whsec_of_somebody_else")
     damage(RejectedRequest.objects.get(), cause=cause)
     page = shown(RejectedRequest.objects.get())
-    assert words in text(page)
-    assert r"<script>alert(1)</script>\x00\xff" in text(page)
+    assert words in pages.text(page)
+    assert r"<script>alert(1)</script>\x00\xff" in pages.text(page)
     assert "<script>alert(1)" not in page.content.decode()
 
 
@@ -128,7 +119,7 @@ def test_an_authorization_tells_what_it_counts_for_after_each_entry(
     shown: Any, purchase: Authorization
 ) -> None:
     page = shown(purchase)
-    assert "Counts for €25.00" in text(page)
+    assert "Counts for €25.00" in pages.text(page)
     entries = page.context["entries"]
     assert [(entry.change, entry.counted) for entry in entries] == [
         ("+€20.00", "€20.00"),
@@ -143,7 +134,7 @@ def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
     monkeypatch.setattr("authorizations.admin.record.authorization_page.ENTRIES", 1)
     page = shown(purchase)
     assert [entry.counted for entry in page.context["entries"]] == ["€25.00"]
-    assert "there are older ones" in text(page)
+    assert "there are older ones" in pages.text(page)
 
 
 def test_an_authorization_shows_all_its_decisions_and_no_others(
@@ -159,7 +150,7 @@ def test_an_authorization_of_which_nothing_was_approved_shows_its_decline(shown:
     Shopper().asks(500)
     page = shown(Authorization.objects.get())
     assert [line.reason for line in page.context["decisions"]] == ["Amount limit exceeded"]
-    assert "the purchase never counted for anything" in text(page)
+    assert "the purchase never counted for anything" in pages.text(page)
 
 
 def test_an_authorization_shows_what_stripe_reported_and_its_books_as_json(
@@ -167,9 +158,9 @@ def test_an_authorization_shows_what_stripe_reported_and_its_books_as_json(
 ) -> None:
     page = shown(purchase)
     assert dict(page.context["stripe"])["Held"] == "€25.00"
-    assert '"furthest": {' in text(page)
+    assert '"furthest": {' in pages.text(page)
     Authorization.objects.filter(pk=purchase.pk).update(books={"furthest": "?"})
-    assert "It can't be read" in text(shown(purchase))
+    assert "It can't be read" in pages.text(shown(purchase))
 
 
 def test_a_withdrawal_in_a_group_shows_cash_and_group(shown: Any) -> None:
@@ -188,6 +179,6 @@ def test_a_withdrawal_in_a_group_shows_cash_and_group(shown: Any) -> None:
 def test_an_entry_of_the_ledger_leads_to_its_decision(shown: Any, purchase: Authorization) -> None:
     newest = LedgerEntry.objects.filter(authorization=purchase).first()
     page = shown(newest)
-    assert "Increment approved: +€5.00" in text(page)
+    assert "Increment approved: +€5.00" in pages.text(page)
     assert pages.change_url(Decision.objects.get(pk="evt_2")) in page.content.decode()
     assert pages.change_url(purchase) in page.content.decode()

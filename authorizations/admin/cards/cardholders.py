@@ -17,16 +17,16 @@ from authorizations.admin.base import (
     link,
 )
 from authorizations.admin.cards.forms import CardholderForm
+from authorizations.admin.cards.lists import CardColumns
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.shared_page import of_cardholder
-from authorizations.admin.cards.state import state_badges
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.models import Card, Cardholder
 from authorizations.services import locks
 from authorizations.services.cards import add_unless_known
 
 
-class CardInline(ReadOnly, TabularInline[Card, Cardholder]):
+class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):
     model = Card
     fields = ("card", "state", "group_shown", "currency_shown", "id_shown")
     readonly_fields = fields
@@ -39,18 +39,6 @@ class CardInline(ReadOnly, TabularInline[Card, Cardholder]):
     @display(description="Card")
     def card(self, row: Card) -> str:
         return link(row, card_words(row))
-
-    @display(description="State")
-    def state(self, row: Card) -> str:
-        return state_badges(row)
-
-    @display(description="Card group")
-    def group_shown(self, row: Card) -> str:
-        return link(row.root.group)
-
-    @display(description="Currency")
-    def currency_shown(self, row: Card) -> str:
-        return row.currency.upper()
 
     @display(description="Card id")
     def id_shown(self, row: Card) -> str:

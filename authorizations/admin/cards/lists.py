@@ -6,6 +6,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from authorizations.admin.base import display, link
+from authorizations.admin.cards.state import state_badges
 from authorizations.models import Card
 
 if TYPE_CHECKING:
@@ -15,6 +17,23 @@ else:
 
 MOST_AT_ONCE = 1_000
 """All cards found can be selected with one click up to so many; only these are counted."""
+
+
+class CardColumns:
+    """What every list of cards shows."""
+
+    @display(description="State")
+    def state(self, row: Card) -> str:
+        return state_badges(row)
+
+    @display(description="Card group")
+    def group_shown(self, row: Card) -> str:
+        """A replacement's group is its chain's."""
+        return link(row.root.group)
+
+    @display(description="Currency")
+    def currency_shown(self, row: Card) -> str:
+        return row.currency.upper()
 
 
 class CardChangeList(ChangeList):

@@ -24,8 +24,7 @@ from authorizations.admin.base import (
 from authorizations.admin.cards.card_page import CardPage
 from authorizations.admin.cards.forms import CardForm
 from authorizations.admin.cards.freezing import freezing_page
-from authorizations.admin.cards.lists import CardChangeList, StateFilter
-from authorizations.admin.cards.state import state_badges
+from authorizations.admin.cards.lists import CardChangeList, CardColumns, StateFilter
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.models import Card
 from authorizations.services.cards import add_unless_known
@@ -42,7 +41,7 @@ class NeverDeleted:
 
 
 @admin.register(Card)
-class CardAdmin(NeverDeleted, WithHistory, ModelAdmin[Card]):
+class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
     list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
     list_filter = (StateFilter, ("root__group", AutocompleteSelectFilter))
     list_filter_submit = True
@@ -165,16 +164,3 @@ class CardAdmin(NeverDeleted, WithHistory, ModelAdmin[Card]):
     @display(description="Cardholder")
     def cardholder_shown(self, row: Card) -> str:
         return link(row.cardholder)
-
-    @display(description="State")
-    def state(self, row: Card) -> str:
-        return state_badges(row)
-
-    @display(description="Card group")
-    def group_shown(self, row: Card) -> str:
-        """A replacement's group is its chain's."""
-        return link(row.root.group)
-
-    @display(description="Currency")
-    def currency_shown(self, row: Card) -> str:
-        return row.currency.upper()
