@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Locator, Page, expect
 
 from authorizations.models import Decision, Export
 from tests.admin import pages
@@ -64,5 +64,5 @@ def search(page: Page, words: str) -> None:
     page.press("[name=q]", "Enter")
 
 
-def rows(page: Page) -> object:
+def rows(page: Page) -> Locator:
     return page.locator("#result_list tbody tr")
