@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
 from django.contrib.auth.admin import UserAdmin as DjangoUserAdmin
@@ -9,9 +10,16 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
+from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
 
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
+
+_IN_WORDS = {
+    "is_active": {"help_text": "Off: cannot log in any more. Better than deleting."},
+    "is_staff": {"label": "Staff", "help_text": "May log in to these pages."},
+    "is_superuser": {"label": "Superuser", "help_text": "May do everything, also to users."},
+}
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
@@ -31,15 +39,26 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
         ("On record", {"fields": ("last_login", "date_joined")}),
     )
     list_display = ("username", "name", "roles", "is_active", "is_superuser", "last_login")
+    filter_horizontal = ()
     list_filter = ("is_active", "is_superuser", "groups")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
+    def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
+        kwargs |= _IN_WORDS.get(db_field.name, {})
+        return super().formfield_for_dbfield(db_field, request, **kwargs)
+
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        if db_field.name == "groups":
-            kwargs |= {"label": "Roles", "help_text": "Operations edit; Auditors look."}
-        return super().formfield_for_manytomany(db_field, request, **kwargs)
+        if db_field.name != "groups":
+            return super().formfield_for_manytomany(db_field, request, **kwargs)
+        return forms.ModelMultipleChoiceField(
+            Group.objects.order_by("name"),
+            required=False,
+            widget=UnfoldAdminCheckboxSelectMultiple,
+            label="Roles",
+            help_text="Operations edit policies, groups and cards; Auditors look at everything.",
+        )
 
     @display(description="Name")
     def name(self, user: User) -> str:
