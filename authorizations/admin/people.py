@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, User
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
-from unfold.widgets import UnfoldAdminCheckboxSelectMultiple
+from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
@@ -55,7 +55,7 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
         return forms.ModelMultipleChoiceField(
             Group.objects.order_by("name"),
             required=False,
-            widget=UnfoldAdminCheckboxSelectMultiple,
+            widget=UnfoldAdminCheckboxSelectMultipleWidget,
             label="Roles",
             help_text="Operations edit policies, groups and cards; Auditors look at everything.",
         )
