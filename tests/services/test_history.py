@@ -7,7 +7,7 @@ from typing import Any
 import pgtrigger
 import pytest
 from django.contrib.auth.models import Group, Permission, User
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import Model
 
 from authorizations.models import (
@@ -172,6 +172,13 @@ def test_logging_in_is_no_change(client: Any) -> None:
     client.post("/admin/login/", {"username": "olga", "password": "first-pass-1"})
     assert User.objects.get().last_login
     assert HistoryEntry.objects.latest("pk") == last
+
+
+@pytest.mark.parametrize("tracked", TRACKED, ids=lambda tracked: str(tracked.kind))
+def test_truncate_which_would_leave_no_trace_is_refused(tracked: Any) -> None:
+    execute("SET LOCAL authorizations.may_truncate = 'off'")
+    with pytest.raises(IntegrityError, match="recorded row by row: TRUNCATE refused"):
+        execute(f"TRUNCATE {tracked.model._meta.db_table} CASCADE")
 
 
 def test_no_setting_of_a_session_silences_it() -> None:
