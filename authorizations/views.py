@@ -1,15 +1,18 @@
 """The doors: the webhook, and two for whoever watches over the process."""
 
 import logging
+import sys
 from datetime import UTC, datetime
 from time import time
 
 from django.conf import settings
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, OperationalError, connection
 from django.db.migrations.executor import MigrationExecutor
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
+from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
+from django.views.defaults import server_error
 
 from authorizations.rules.values import DeclineReason
 from authorizations.services import record, rejections
@@ -144,3 +147,10 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     if behind:
         return JsonResponse({"status": "unavailable", "migrations": "not applied"}, status=503)
     return JsonResponse({"status": "ready"})
+
+
+def broken(request: HttpRequest) -> HttpResponse:
+    """A page for people that failed; 503 where the database did, which comes back."""
+    if isinstance(sys.exc_info()[1], OperationalError):
+        return HttpResponse(render_to_string("503.html"), status=503)
+    return server_error(request)

@@ -6,6 +6,8 @@ from django.views.generic import RedirectView
 
 from authorizations import views
 
+handler500 = views.broken
+
 urlpatterns = [
     # Both spellings: Stripe follows no redirect.
     re_path(r"^webhook/?$", views.webhook, name="webhook"),

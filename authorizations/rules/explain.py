@@ -26,6 +26,7 @@ __all__ = [
     "interval_words",
     "label",
     "limit_words",
+    "part_for_cardholder",
     "source",
     "staff",
 ]
@@ -82,6 +83,12 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
     if isinstance(why, Check) and why.figures and why.scope and request:
         return _limit_for_cardholder(why.figures, why.scope.kind, request)
     return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder
+
+
+def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
+    """What a cardholder may be told where only a part was approved: the shop has said as much."""
+    part, whole = (format_money(amount, request.currency) for amount in (approved, request.amount))
+    return f"{part} of this purchase of {whole} was approved. Please pay the rest another way."
 
 
 def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:

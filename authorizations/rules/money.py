@@ -62,7 +62,7 @@ def format_money(amount: int, currency: str) -> str:
     figures = f"{whole:,}"
     if known.decimals:
         figures += f".{decimals:0{known.decimals}}"
-    unit = known.symbol or f"{known.code.upper()} "
+    unit = known.symbol or f"{known.code.upper()} ".lstrip()
     return f"{_MINUS if amount < 0 else ''}{unit}{figures}"
 
 
@@ -118,6 +118,8 @@ def _unreadable(figures: str, known: Currency) -> str:
 
 
 def _too_fine(known: Currency) -> str:
+    if not known.code:
+        return "Choose the currency first: it says how many decimals an amount has."
     if not known.decimals:
         return f"{known.name} amounts have no decimals: write it without the point."
     most = {2: "two", 3: "three"}[known.decimals]

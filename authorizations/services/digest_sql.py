@@ -79,9 +79,10 @@ ON CONFLICT (quarter, bucket) DO UPDATE SET decisions = kept.decisions + exclude
 SUMS = (STRETCHES, TALLIES, TIMES)
 """These add up, whatever the pieces they are fed with."""
 
+# In the order in which readers name them: so they never wait for each other in a circle.
 EMPTY = """
-TRUNCATE authorizations_listeddecision, authorizations_merchantname, authorizations_stretch,
-    authorizations_tally, authorizations_answertimes, authorizations_digestmark
+TRUNCATE authorizations_digestmark, authorizations_listeddecision, authorizations_stretch,
+    authorizations_merchantname, authorizations_tally, authorizations_answertimes
 """
 
 LAST_DRAWN = """

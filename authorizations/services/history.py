@@ -21,8 +21,8 @@ def entries_about(obj: Model) -> QuerySet[HistoryEntry]:
 
 
 def is_id(term: str) -> bool:
-    """Stripe's ids are searched for whole."""
-    return "_" in term
+    """Ids of cards and cardholders are searched for whole. Names too may have a low line."""
+    return term.startswith(("ic_", "ich_"))
 
 
 def searched(term: str) -> Q:

@@ -62,7 +62,7 @@ class ByTime:
     is_narrow: bool = False
 
     def key(self, row: Any) -> str:
-        return _written(Key(getattr(row, self.at), None if self.at == self._pk.name else row.pk))
+        return _written(Key(getattr(row, self.at), row.pk))
 
     def older(self, key: str, size: int) -> Piece:
         place = self._read(key) if key else None

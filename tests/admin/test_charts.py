@@ -77,6 +77,11 @@ def test_a_ranking_ends_in_what_the_others_add_up_to() -> None:
     assert others.is_rest
 
 
+def test_a_single_other_one_is_named_like_the_rest() -> None:
+    bars = ranking([("a", 3), ("b", 2), ("c", 1)], named, str, shown=2)
+    assert [(bar.text, bar.url, bar.is_rest) for bar in bars][-1] == ("C", "/c", False)
+
+
 def test_a_ranking_without_others_has_no_row_for_them() -> None:
     bars = ranking([("a", 1), ("b", 1)], named, str, shown=2)
     assert [bar.is_rest for bar in bars] == [False, False]

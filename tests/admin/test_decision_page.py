@@ -114,6 +114,9 @@ def test_a_part_shows_what_was_asked_and_which_limit_set_the_amount(shown: Any) 
         "Approved €100.00 of €125.00 at Shell: all that is left of the monthly limit of €100.00."
     )
     assert "This set the amount" in pages.text(page)
+    assert page.context["explained"].cardholder == (
+        "€100.00 of this purchase of €125.00 was approved. Please pay the rest another way."
+    )
 
 
 def test_an_approval_shows_what_is_left(shown: Any) -> None:

@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
+from django.db import OperationalError
 from django.db.models import Model
 from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.formats import date_format, localize_input
 
 from authorizations.admin import empty
+from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.middleware import COOKIE
 from authorizations.models import Card, Policy, RejectedRequest
 from authorizations.services import demo
@@ -254,3 +256,27 @@ def test_every_file_that_our_pages_name_is_there() -> None:
     named = [*context["styles"], *context["scripts"], context["site_icon"]]
     assert len(named) == 6
     assert [name for name in named if not (static / name.removeprefix("/static/")).is_file()] == []
+
+
+# --- Pages that fail ----------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("failure", "status", "title"),
+    [
+        (OperationalError("no connection"), 503, "The database doesn't answer"),
+        (ValueError("ours"), 500, "This page broke"),
+    ],
+)
+def test_a_page_that_fails_tells_a_missing_database_from_a_fault_of_ours(
+    login: Login, monkeypatch: pytest.MonkeyPatch, failure: Exception, status: int, title: str
+) -> None:
+    def fail(*_: Any) -> None:
+        raise failure
+
+    client = login("Operations")
+    client.raise_request_exception = False
+    monkeypatch.setattr(PolicyAdmin, "get_queryset", fail)
+    response = client.get(pages.list_url(Policy))
+    assert response.status_code == status
+    assert f"<h1>{title}</h1>" in response.content.decode()

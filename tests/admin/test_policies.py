@@ -230,6 +230,27 @@ def test_the_list_costs_the_same_for_one_policy_and_for_many(
         operator.get(pages.list_url(Policy))
 
 
+def test_the_list_says_the_first_of_what_a_policy_says_and_how_much_more_there_is(
+    operator: Client,
+) -> None:
+    in_force(
+        "Many",
+        spending_limits=[
+            {"amount": 50_000, "interval": "monthly"},
+            {"amount": 90_000, "interval": "monthly", "currency": "usd"},
+            {"amount": 70_000, "interval": "monthly", "currency": "jpy"},
+            {"amount": 80_000, "interval": "monthly", "currency": "gbp"},
+        ],
+        blocked_categories=["7995"],
+        blocked_merchant_countries=["US"],
+        max_network_risk_score=85,
+    )
+    page = operator.get(pages.list_url(Policy)).content.decode()
+    assert (
+        "Up to €500.00 a month. Up to $900.00 a month. Up to ¥70,000 a month. And 4 more." in page
+    )
+
+
 def test_a_name_that_another_policy_has_is_refused(operator: Client, policy: Policy) -> None:
     response = save_new(operator, new(operator) | {"name": "Travel"})
     sentence = "Another policy has this name: choose a different one."

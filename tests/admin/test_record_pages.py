@@ -6,6 +6,7 @@ import pytest
 from django.db.models import Model
 from django.test import Client
 
+from authorizations.admin.lists.record_filters import CAUSE_WORDS
 from authorizations.models import (
     Authorization,
     CardGroup,
@@ -15,6 +16,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.wire.samples import MERCHANTS
+from authorizations.wire.signature import SignatureCause
 from tests.admin import pages
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.services.damage import damage
@@ -76,6 +78,20 @@ def test_an_event_that_asks_nothing_says_so(shown: Any) -> None:
 
 
 # --- what was refused
+
+
+def test_every_cause_of_a_refusal_has_words_in_its_list_and_filter() -> None:
+    assert [*CAUSE_WORDS] == [*SignatureCause, "not_an_event"]
+    assert not any("_" in words for words in CAUSE_WORDS.values())
+
+
+def test_the_list_of_rejected_requests_says_the_cause_in_words(auditor: Client) -> None:
+    deliver(b"{}", secret="whsec_of_somebody_else")
+    content = auditor.get(pages.list_url(RejectedRequest)).content.decode()
+    _, _, after = content.partition('id="result_list"')
+    rows, _, _ = after.partition("</table>")
+    assert "Signed with another secret" in rows
+    assert "mismatch" not in rows
 
 
 @pytest.mark.parametrize(

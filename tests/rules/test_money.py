@@ -103,6 +103,8 @@ TOO_LARGE = "The amount is too large: €90,071,992,547,409.91 is the most."
             "Kuwaiti dinar amounts have at most three decimals, such as KWD 123.450.",
         ),
         ("1250.00", "jpy", "Japanese yen amounts have no decimals: write it without the point."),
+        ("12.345", "", "Choose the currency first: it says how many decimals an amount has."),
+        ("ten", "", "Write the amount in figures, such as 1,250.00."),
         ("-5", "eur", "Amounts can't be negative: write it without the minus."),
         ("\N{MINUS SIGN}€5.00", "eur", "Amounts can't be negative: write it without the minus."),
         ("1.250,00", "eur", COMMA_THOUSANDS),

@@ -1,10 +1,11 @@
 """The digest holds every decision once, whatever happens at the same moment."""
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from math import ceil, log
 from typing import Any
 
@@ -24,6 +25,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.services import digest, digest_sql
+from authorizations.services.listing_decisions import Facets, decisions
 from authorizations.services.verify_digest import verify_digest
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
@@ -332,6 +334,42 @@ def test_damage_to_the_digest_is_found(busy_day: None, damage: str) -> None:
         cursor.execute(damage)
     DigestMark.objects.update(digested=mark + 2000)
     assert [found for part in verify_digest() for found in part]
+
+
+def test_who_throws_it_away_and_who_reads_lists_wait_for_each_other_in_turn(
+    busy_day: None,
+) -> None:
+    digest_all()
+    reading = threading.Event()
+    rows = decisions(Decision.objects.all(), Facets(since=datetime(2020, 1, 1, tzinfo=UTC)))
+
+    def until_so_many_wait(number: int) -> None:
+        for _ in range(1_000):
+            with connection.cursor() as cursor:
+                cursor.execute(
+                    "SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted AND database = "
+                    "(SELECT oid FROM pg_database WHERE datname = current_database())"
+                )
+                if cursor.fetchone() == (number,):
+                    return
+            time.sleep(0.01)
+        pytest.fail("They do not wait.")
+
+    def read_for_long() -> None:
+        with transaction.atomic():
+            assert ListedDecision.objects.exists()
+            reading.set()
+            until_so_many_wait(2)
+
+    def throw_away() -> None:
+        assert reading.wait(20)
+        digest.empty()
+
+    def read() -> None:
+        until_so_many_wait(1)
+        assert len(rows.older("", 100).rows) == len(decided())
+
+    at_once(read_for_long, throw_away, read)
 
 
 def test_requests_that_ask_nothing_move_the_mark_along(busy_day: None) -> None:

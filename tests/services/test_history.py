@@ -21,6 +21,7 @@ from authorizations.models import (
     SpendingLimit,
 )
 from authorizations.models.history import TRACKED
+from authorizations.services.acting import acting
 from authorizations.services.history import entries_about, newest_first, searched
 from authorizations.services.listing import chunks
 from authorizations.services.publish import publish
@@ -238,6 +239,9 @@ def test_the_history_of_an_object_holds_what_belongs_to_it_and_outlives_it() -> 
         ("ic_1", 1),
         ("ic_", 0),
         ("4242", 1),
+        ("night_shift", 1),
+        ("NIGHT_sh", 1),
+        ("evt_77", 1),
         ("Łukasz", 1),
         ("łuk", 1),
         ("' | !x:*", 0),
@@ -252,6 +256,8 @@ def test_changes_are_found_by_beginnings_of_names_and_by_whole_ids(term: str, fo
     Card.objects.create(pk="ic_1", last4="4242")
     Card.objects.create(pk="ic_12")
     Cardholder.objects.create(pk="ich_1", name="Łukasz Żak")
+    with acting(event="evt_77x"):
+        CardGroup.objects.create(name="night_shift")
     rows = HistoryEntry.objects.filter(searched(term)).exclude(pgh_label="delete")
     assert rows.count() == found
 

@@ -6,7 +6,14 @@ from typing import Any
 
 import pytest
 
-from authorizations.models import Decision, ListedDecision, Policy, RejectedRequest, Stretch
+from authorizations.models import (
+    Decision,
+    ListedDecision,
+    Policy,
+    RejectedMinute,
+    RejectedRequest,
+    Stretch,
+)
 from authorizations.services import digest, listing, listing_times
 from authorizations.services.listing import Listing, WrongKeyError
 from authorizations.services.listing_decisions import Facets, decisions
@@ -167,7 +174,7 @@ def test_nothing_is_missed_or_shown_twice_while_the_digest_moves_on(spent: None)
     assert len(found) == 14
 
 
-@pytest.mark.parametrize("key", ["x", "-1", "1.5", "٣", str(2**63), "9" * 30, " 1"])
+@pytest.mark.parametrize("key", ["x", "-1", "1.5", "٣", str(2**63), "9" * 30, "9" * 5_000, " 1"])
 def test_what_is_no_key_of_a_decision_is_told(key: str) -> None:
     with pytest.raises(WrongKeyError):
         decisions(Decision.objects.all(), Facets()).older(key, 5)
@@ -210,6 +217,22 @@ def test_rows_in_the_order_of_time_are_all_found(
     assert [row.pk for row in walk_back(rows, size)] == rejected
     assert [row.pk for row in walk_forth(rows, size, OLD)] == rejected
     assert [row.pk for part in listing.chunks(rows, size) for row in part] == rejected
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_rows_that_are_named_by_their_time_are_shown_once(db: None, table: str, size: int) -> None:
+    minutes = [START - timedelta(minutes=minute) for minute in (0, 1, 2, 3, 30, 31, 500)]
+    for minute in minutes:
+        RejectedMinute.objects.create(minute=minute, count=1)
+    rows = ByTime(RejectedMinute.objects.all(), "minute")
+    assert [row.pk for row in walk_back(rows, size)] == minutes
+    oldest, *newer = reversed(minutes)
+    page = listing.page(rows, size=size, after=rows.key(RejectedMinute(minute=oldest)))
+    found = [row.pk for row in page.rows]
+    while len(found) < size and page.newer:
+        page = listing.page(rows, size=size, after=page.newer)
+        found = [row.pk for row in page.rows] + found
+    assert found[-size:] == newer[:size][::-1]
 
 
 def test_a_period_has_its_first_instant_and_not_its_last(rejected: list[int], table: str) -> None:

@@ -118,6 +118,8 @@ def ranking(
 
     `name` says what a row is called and where it leads, `words` its figure.
     """
+    if len(rows) == shown + 1:
+        shown += 1  # a single other one fits where "1 others" would stand
     named = [(name(value), figure) for value, figure in rows[:shown]]
     rest = rows[shown:]
     if rest:

@@ -19,9 +19,16 @@ _TYPES = [
 ]
 _MODES = [("live", "Live"), ("test", "Test"), ("unknown", "Not told")]
 
-_CAUSES = [
-    (cause, cause.replace("_", " ").capitalize()) for cause in (*SignatureCause, "not_an_event")
-]
+CAUSE_WORDS: dict[str, str] = {
+    SignatureCause.MISSING: "Not signed",
+    SignatureCause.MALFORMED: "Signature unreadable",
+    SignatureCause.NO_V1: "No v1 signature",
+    SignatureCause.TOO_OLD: "Signature too old",
+    SignatureCause.TOO_NEW: "Signature from the future",
+    SignatureCause.MISMATCH: "Signed with another secret",
+    "not_an_event": "Not an event",
+}
+"""Why a request was refused at the door, in the words of lists."""
 
 
 class RequestFilters(RecordFilters):
@@ -39,7 +46,7 @@ class RequestFilters(RecordFilters):
 
 
 class RejectedFilters(RecordFilters):
-    cause = choice_field("Cause", _CAUSES)
+    cause = choice_field("Cause", list(CAUSE_WORDS.items()))
 
     @property
     def condition(self) -> Q:

@@ -57,7 +57,7 @@ class HoursInline(TabularInline[ScheduleEntry, Policy]):
     form = HoursForm
     formset = HoursFormSet
     fields = ("days", "start", "end")
-    verbose_name = "days and hours"
+    verbose_name = "time of the week"
     verbose_name_plural = "Days and hours (none: always)"
     extra = 0
     hide_title = True

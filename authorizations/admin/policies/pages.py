@@ -40,6 +40,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
     inlines = (*INLINES, VersionInline)
     list_display = ("name", "version_in_force", "says", "assigned_to", "changed")
     search_fields = ("name",)
+    search_help_text = "A part of the policy's name."
     warn_unsaved_form = True
     fieldsets = (
         (WHO, {"fields": ("name",)}),
@@ -158,7 +159,9 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
 
     @display(description="What it says")
     def says(self, policy: Policy) -> str:
-        return _sentences(policy)[0]
+        sentences = _sentences(policy)
+        more = f" And {len(sentences) - 3} more." if len(sentences) > 3 else ""
+        return " ".join(sentences[:3]) + more
 
     @display(description="Assigned to")
     def assigned_to(self, policy: Policy) -> str:

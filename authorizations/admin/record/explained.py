@@ -69,8 +69,14 @@ def explained(row: Decision) -> Explained:
 def staff_sentence(row: Decision) -> str:
     """What `explained` says to staff and nothing else, for where there are many rows."""
     request = _request(row)
-    sentence = readable(lambda: explain.answer_sentence(_value(row), request))
-    return sentence or _unread(row, request).staff
+    return readable(lambda: _staff(row, request)) or _unread(row, request).staff
+
+
+def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
+    """What contradicts stands in a column of its own: no rule was asked."""
+    sentence = explain.answer_sentence(_value(row), request)
+    contradicts = row.reason == DeclineReason.CONFLICTING_EVENT
+    return f"{sentence} {row.problem}".strip() if contradicts else sentence
 
 
 def readable(read: Callable[[], T]) -> T | None:
@@ -100,8 +106,8 @@ def _explained(row: Decision, request: AuthorizationRequest | None) -> Explained
     return Explained(
         request=request,
         headline=f"{_outcome(row)}: {because(decision)}.",
-        staff=explain.answer_sentence(decision, request),
-        cardholder=_cardholder(decision, request),
+        staff=_staff(row, request),
+        cardholder=_cardholder(decision, request) or _NOTHING_SAFE,
         rules=_rules(decision, request),
     )
 
@@ -120,6 +126,8 @@ def _unread(row: Decision, request: AuthorizationRequest | None) -> Explained:
 
 
 def _unread_for_cardholder(row: Decision, request: AuthorizationRequest | None) -> str:
+    if row.is_partial and request:
+        return explain.part_for_cardholder(row.approved_amount, request)
     if row.approved and not row.is_partial:
         return _NOTHING_TO_EXPLAIN
     reason = reason_of(row)
@@ -134,10 +142,12 @@ def _outcome(row: Decision) -> str:
 
 
 def _cardholder(decision: DecisionValue, request: AuthorizationRequest | None) -> str:
+    if decision.is_partial and request:
+        return explain.part_for_cardholder(decision.amount, request)
     if decision.approved and not decision.is_partial:
         return _NOTHING_TO_EXPLAIN
     why = deciding_check(decision.trace) or decision.reason
-    return explain.cardholder(why, request) if why else _NOTHING_SAFE
+    return explain.cardholder(why, request) if why else ""
 
 
 def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[Rule]:

@@ -8,7 +8,7 @@ from authorizations.admin.base import IN_TEMPLATE, RecordAdmin, display
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
-from authorizations.admin.lists.record_filters import RejectedFilters, RequestFilters
+from authorizations.admin.lists.record_filters import CAUSE_WORDS, RejectedFilters, RequestFilters
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
@@ -48,7 +48,7 @@ class WebhookRequestAdmin(ExportableAdmin[WebhookRequest]):
 
 @admin.register(RejectedRequest)
 class RejectedRequestAdmin(RecordAdmin[RejectedRequest]):
-    list_display = ("received_at", "cause", "sender", "body_sha256")
+    list_display = ("received_at", "cause_shown", "sender", "body_sha256")
     ordered_by = "received_at"
     filters = RejectedFilters
     search_fields = ("sender", "body_sha256")
@@ -62,6 +62,10 @@ class RejectedRequestAdmin(RecordAdmin[RejectedRequest]):
 
     def page(self, row: RejectedRequest) -> dict[str, Any]:
         return rejected_page(row)
+
+    @display(description="Cause")
+    def cause_shown(self, row: RejectedRequest) -> str:
+        return CAUSE_WORDS.get(row.cause, row.cause)
 
 
 @admin.register(RejectedMinute)
@@ -105,6 +109,7 @@ def rejected_page(row: RejectedRequest) -> dict[str, Any]:
     return {
         "received": exact_time(row.received_at),
         "cause": _cause(row),
+        "cause_words": CAUSE_WORDS.get(row.cause, row.cause),
         "body": body(bytes(row.body_start)),
     }
 

@@ -9,7 +9,8 @@
 
   const obstacle = async () => {
     try {
-      const answer = await fetch(probe, { cache: "no-store", redirect: "manual" });
+      const signal = AbortSignal.timeout(5_000); // a database that hangs keeps everybody waiting
+      const answer = await fetch(probe, { cache: "no-store", redirect: "manual", signal });
       if (answer.type === "opaqueredirect") return "You are no longer logged in, so nothing was saved.";
       return answer.ok ? "" : "The server can't save this at the moment. Wait a little, then save again.";
     } catch {
