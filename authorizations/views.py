@@ -15,7 +15,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations.rules.values import DeclineReason
-from authorizations.services import record, rejections
+from authorizations.services import later, record, rejections
 from authorizations.services.authorize import authorize
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, signature
@@ -55,7 +55,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     sender, headers = _from(request)
     delivery = Delivery(received_at, sender, headers, body, verified.signing_key, event, stopwatch)
     try:
-        return _respond(_answer(delivery))
+        return _answer(delivery)
     except Exception:
         logger.exception("Event %s could not be handled.", event.id)
         return _failed(event)
@@ -86,12 +86,17 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     return request.META.get("REMOTE_ADDR", ""), kept
 
 
-def _answer(delivery: Delivery) -> bytes:
-    if delivery.event.type != AUTHORIZATION_REQUEST:
-        return record.received(delivery)
+def _answer(delivery: Delivery) -> HttpResponse:
+    if delivery.event.type == AUTHORIZATION_REQUEST:
+        return _respond(_decision(delivery))
+    answered = later.take(delivery)
+    return _respond(answered.body, answered.status)
+
+
+def _decision(delivery: Delivery) -> bytes:
     try:
         request = events.authorization_request(delivery.event)
-    except events.MalformedRequest as malformed:
+    except events.MalformedEvent as malformed:
         return record.refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
     if settings.STRIPE_LIVEMODE not in (None, request.livemode):
         problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
@@ -121,13 +126,12 @@ def _failed(event: Event) -> HttpResponse:
     return _error(503, "try_again", "The event could not be kept; please send it again.")
 
 
-def _respond(body: bytes) -> HttpResponse:
-    return HttpResponse(body, headers=answer.headers(settings.STRIPE_VERSION, body))
+def _respond(body: bytes, status: int = 200) -> HttpResponse:
+    return HttpResponse(body, status=status, headers=answer.headers(settings.STRIPE_VERSION, body))
 
 
 def _error(status: int, code: str, sentence: str) -> HttpResponse:
-    body = answer.error(code, sentence)
-    return HttpResponse(body, status=status, headers=answer.headers(settings.STRIPE_VERSION, body))
+    return _respond(answer.error(code, sentence), status)
 
 
 @require_safe

@@ -71,6 +71,14 @@ STRIPE_WEBHOOK_SECRETS = words("STRIPE_WEBHOOK_SECRET")
 STRIPE_VERSION = matching(
     "STRIPE_VERSION", "2022-08-01", r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", "2022-08-01"
 )
+# Reads Stripe's own list of authorizations, for `manage.py reconcile`; nothing else needs it.
+STRIPE_API_KEY = text("STRIPE_API_KEY")
+STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
+# How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
+# before it is a finding.
+CAPTURE_TOLERANCE_PERCENT = int(
+    matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20")
+)
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 

@@ -4,7 +4,7 @@ import os
 import timeit
 from typing import Any
 
-from authorizations.rules.books import Snapshot
+from authorizations.rules.snapshots import Snapshot
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize

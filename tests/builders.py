@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from authorizations.rules.books import Snapshot
+from authorizations.rules.snapshots import Snapshot
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import AuthorizationRequest, Card
 from authorizations.wire import samples, signature

@@ -19,6 +19,9 @@ os.environ.update(
     STRIPE_WEBHOOK_SECRET=",".join(SECRETS),
     STRIPE_VERSION="",
     STRIPE_LIVEMODE="",
+    STRIPE_API_KEY="",
+    STRIPE_API_BASE="",
+    CAPTURE_TOLERANCE_PERCENT="",
     TIME_ZONE="",
 )
 os.environ.setdefault("DATABASE_URL", "")

@@ -62,7 +62,8 @@ BEGIN
         WHERE schemaname = current_schema() AND indexname LIKE '%\\_like' AND tablename IN (
             'authorizations_decision', 'authorizations_authorization', 'authorizations_card',
             'authorizations_cardholder', 'authorizations_listeddecision', 'authorizations_tally',
-            'authorizations_merchantname'
+            'authorizations_merchantname', 'authorizations_transaction', 'authorizations_finding',
+            'authorizations_unappliedevent'
         )
     LOOP
         EXECUTE format('DROP INDEX %I', found);

@@ -17,6 +17,9 @@ EDITED = (
     "cardholder",
 )
 
+# Nobody adds or removes these, but operators work on them.
+CHANGED = ("change_authorization", "change_finding", "change_unappliedevent")
+
 
 def create_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     using = schema_editor.connection.alias
@@ -33,6 +36,7 @@ def create_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     )
     view = permissions.filter(codename__startswith="view_")
     edit = permissions.filter(content_type__model__in=EDITED)
+    edit |= permissions.filter(codename__in=CHANGED)
     auditors, _ = group.get_or_create(name="Auditors")
     auditors.permissions.set(view)
     operations, _ = group.get_or_create(name="Operations")

@@ -1,6 +1,12 @@
 """What is kept, by noun."""
 
-from authorizations.models.audit import Decision, RejectedMinute, RejectedRequest, WebhookRequest
+from authorizations.models.audit import (
+    DecidedBy,
+    Decision,
+    RejectedMinute,
+    RejectedRequest,
+    WebhookRequest,
+)
 from authorizations.models.cards import Card, CardGroup, Cardholder
 from authorizations.models.digest import (
     AnswerTimes,
@@ -11,8 +17,15 @@ from authorizations.models.digest import (
     Tally,
 )
 from authorizations.models.exports import Export, ExportEnd
+from authorizations.models.findings import Finding, Reconciliation, UnappliedEvent
 from authorizations.models.history import HistoryEntry
-from authorizations.models.ledger import Authorization, LedgerCause, LedgerEntry, Usage
+from authorizations.models.ledger import (
+    Authorization,
+    LedgerCause,
+    LedgerEntry,
+    Transaction,
+    Usage,
+)
 from authorizations.models.policies import (
     Assignment,
     Policy,
@@ -28,10 +41,12 @@ __all__ = [
     "Card",
     "CardGroup",
     "Cardholder",
+    "DecidedBy",
     "Decision",
     "DigestMark",
     "Export",
     "ExportEnd",
+    "Finding",
     "HistoryEntry",
     "LedgerCause",
     "LedgerEntry",
@@ -39,12 +54,15 @@ __all__ = [
     "MerchantName",
     "Policy",
     "PolicyVersion",
+    "Reconciliation",
     "RejectedMinute",
     "RejectedRequest",
     "ScheduleEntry",
     "SpendingLimit",
     "Stretch",
     "Tally",
+    "Transaction",
+    "UnappliedEvent",
     "Usage",
     "WebhookRequest",
 ]

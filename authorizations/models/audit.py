@@ -4,7 +4,14 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from authorizations.rules.reasons import label
+from authorizations.rules.stripe_reasons import STRIPE_TEXTS, stripe_reason
 from authorizations.rules.values import DeclineReason
+
+REASON_CHOICES = [
+    *((reason.value, label(reason)) for reason in DeclineReason),
+    *((stripe_reason(reason), texts.label) for reason, texts in STRIPE_TEXTS.items()),
+]
+"""Ours, then Stripe's own; new ones of Stripe's are kept as they come."""
 
 
 class WebhookRequest(models.Model):
@@ -43,6 +50,13 @@ class WebhookRequest(models.Model):
         return f"{self.event_type or 'request'} {self.event_id}"
 
 
+class DecidedBy(models.TextChoices):
+    """Stripe declines some requests itself and never asks us."""
+
+    DESK = "desk", "This desk"
+    STRIPE = "stripe", "Stripe"
+
+
 class Decision(models.Model):
     """An answer and all it rested on: deciding again from this row gives the same.
 
@@ -75,12 +89,9 @@ class Decision(models.Model):
         db_index=False,
         related_name="+",
     )
+    decided_by = models.CharField(max_length=10, choices=DecidedBy, default=DecidedBy.DESK)
     approved = models.BooleanField()
-    reason = models.CharField(
-        max_length=50,
-        blank=True,
-        choices=[(reason, label(reason)) for reason in DeclineReason],
-    )
+    reason = models.CharField(max_length=50, blank=True, choices=REASON_CHOICES)
     problem = models.CharField(
         max_length=500, blank=True, help_text="What could not be read, or what contradicts."
     )
@@ -99,6 +110,9 @@ class Decision(models.Model):
     trace = models.JSONField(default=list)
     answer = models.TextField(help_text="The body sent to Stripe, to the byte.")
     duration_us = models.PositiveIntegerField()
+    position = models.BigIntegerField(
+        default=0, help_text="Ledger entries of its scopes below this were there before it."
+    )
 
     class Meta:
         ordering = ("-webhook_request_id",)
@@ -111,6 +125,7 @@ class Decision(models.Model):
             ),
             models.CheckConstraint(
                 condition=models.Q(reason=DeclineReason.MALFORMED_REQUEST)
+                | models.Q(decided_by="stripe", approved=False)
                 | models.Q(request__isnull=False, amount__isnull=False, card__isnull=False),
                 name="decision_is_complete",
             ),

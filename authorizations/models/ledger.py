@@ -36,7 +36,13 @@ class Authorization(models.Model):
     merchant_country = models.CharField(max_length=500, blank=True)
     merchant_name = models.CharField(max_length=500, blank=True)
     network_id = models.CharField(max_length=500, blank=True)
+    status = models.CharField(
+        max_length=50, blank=True, help_text="Stripe's, as it was told furthest along its life."
+    )
     books = models.JSONField()
+    captured_amount = models.BigIntegerField(default=0)
+    # More than was captured is counted: it ends by an event that can get lost.
+    is_held = models.BooleanField(default=False)
     counted_amount = models.BigIntegerField(default=0)
     counted_cash = models.BigIntegerField(default=0)
     refunded_amount = models.BigIntegerField(default=0)
@@ -52,6 +58,12 @@ class Authorization(models.Model):
                 fields=("group", "created"),
                 name="authorization_of_group",
                 condition=models.Q(group__isnull=False),
+            ),
+            # Few at any time. What stays here for long is an alarm.
+            models.Index(
+                fields=("created",),
+                name="authorization_still_held",
+                condition=models.Q(is_held=True),
             ),
             # Next to nothing to keep up, and enough to find the newest.
             BrinIndex(
@@ -71,6 +83,11 @@ class Authorization(models.Model):
                 & models.Q(counted_amount__gte=models.F("counted_cash")),
                 name="authorization_cash_within_amount",
             ),
+            models.CheckConstraint(
+                condition=models.Q(refunded_amount__gte=0)
+                & models.Q(counted_amount__gte=models.F("refunded_amount")),
+                name="authorization_refunds_within_amount",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -83,7 +100,18 @@ class LedgerCause(models.TextChoices):
     HOLD = "hold", "Approved"
     INCREMENT = "increment", "Increment approved"
     REASKED = "reasked", "Asked again, earlier hold released"
-    REPORTED = "reported", "As Stripe reports it"
+    NOT_APPROVED = "not_approved", "Stripe did not approve it: hold released"
+    APPROVED_BY_STRIPE = "approved_by_stripe", "Approved by Stripe without us"
+    RAISED = "raised", "Raised by the merchant"
+    LOWERED = "lowered", "Lowered by the merchant"
+    REVERSED = "reversed", "Voided by the merchant"
+    EXPIRED = "expired", "Expired: hold released"
+    CLOSED = "closed", "Closed: what was not captured is released"
+    CAPTURE = "capture", "Captured"
+    REFUND = "refund", "Refunded"
+    MOVED = "moved", "Moved to the purchase it belongs to"
+    RELEASE = "release", "Hold released by hand"
+    ADJUSTMENT = "adjustment", "Adjusted by hand"
 
 
 class LedgerEntry(models.Model):
@@ -92,7 +120,7 @@ class LedgerEntry(models.Model):
     authorization = models.ForeignKey(
         Authorization, models.DO_NOTHING, db_constraint=False, related_name="ledger"
     )
-    event_id = models.CharField(max_length=255)
+    event_id = models.CharField(max_length=255, blank=True)
     cause = models.CharField(max_length=20, choices=LedgerCause)
     amount = models.BigIntegerField()
     cash_amount = models.BigIntegerField()
@@ -101,9 +129,22 @@ class LedgerEntry(models.Model):
     cash_count = models.SmallIntegerField()
     currency = models.CharField(max_length=3)
     entered_at = models.DateTimeField()
+    author = models.CharField(max_length=255, blank=True, help_text="Who booked it by hand.")
+    reason = models.CharField(max_length=500, blank=True)
 
     class Meta:
         verbose_name_plural = "ledger entries"
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(cause__in=("release", "adjustment"), event_id="")
+                & ~models.Q(author="")
+                & ~models.Q(reason="")
+                | ~models.Q(cause__in=("release", "adjustment"))
+                & ~models.Q(event_id="")
+                & models.Q(author="", reason=""),
+                name="ledger_entry_has_an_event_or_an_author",
+            ),
+        ]
         ordering = ("-pk",)
         indexes = [
             BrinIndex(
@@ -116,6 +157,49 @@ class LedgerEntry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_cause_display()}: {self.authorization_id}"
+
+
+class Transaction(models.Model):
+    """Money that moved, as the newest event tells it: `amount` is negative for a capture.
+
+    `linked` is the authorization Stripe names, `booked_under` the one whose books hold it: its own
+    where Stripe names none, or one that has not been heard of yet.
+    """
+
+    class Type(models.TextChoices):
+        CAPTURE = "capture"
+        REFUND = "refund"
+
+    id = models.CharField("transaction id", primary_key=True, max_length=255)
+    # An open word of Stripe's.
+    type = models.CharField(max_length=50, choices=Type)
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    merchant_amount = models.BigIntegerField()
+    merchant_currency = models.CharField(max_length=500, blank=True)
+    merchant_name = models.CharField(max_length=500, blank=True)
+    created = models.DateTimeField()
+    card = models.ForeignKey(
+        "Card", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    linked = models.CharField(max_length=255, blank=True)
+    booked_under = models.CharField(max_length=255, blank=True)
+    # When the event that told this version was created, in Unix seconds.
+    told_at = models.BigIntegerField()
+
+    class Meta:
+        ordering = ("-created", "id")
+        indexes = [
+            models.Index(fields=("card", "created"), name="transaction_of_card"),
+            models.Index(
+                fields=("linked",),
+                name="transaction_elsewhere",
+                condition=~models.Q(linked="") & ~models.Q(booked_under=models.F("linked")),
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.id
 
 
 class Usage(models.Model):

@@ -1,169 +1,137 @@
 """What one authorization counts for, whatever arrived of it and in which order.
 
-Stripe tells an authorization's life in snapshots that come late, twice and out of order. Books
-is a join of all of them with our own approvals: any order and any repetition gives the same.
+Books is a join of Stripe's snapshots and transactions with our own answers: any order and any
+repetition gives the same. What operators book by hand stands beside it.
 """
 
 from dataclasses import dataclass, replace
 
-from authorizations.rules.filters import LimitFilter, Merchant
-
-STATUS_ORDER = {"pending": 0, "expired": 1, "reversed": 2, "closed": 3}
-"""Of two snapshots alike in history and time the later status wins; an unknown one is furthest."""
-
-_OVER = STATUS_ORDER.keys() - {"pending"}
-"""What is held then is given back; a status we don't know may still hold it."""
-
-
-@dataclass(frozen=True, slots=True, order=True)
-class HistoryEntry:
-    """One request of the authorization as Stripe settled it."""
-
-    amount: int
-    approved: bool
-    created: int
-    reason: str = ""
-    cashback: int = 0
+from authorizations.rules.counted import Counted, cash_part
+from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import LAPSED, OVER, HistoryEntry, Snapshot, Transaction
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
-    """An authorization as one event showed it; `at` is the event's `created`."""
+class Answer:
+    """What we answered the request with this ordinal.
 
-    at: int
-    status: str
-    amount: int
-    history: tuple[HistoryEntry, ...] = ()
-    transactions: int = 0
-
-    @property
-    def progress(self) -> tuple[int, int, int, str, int, int, tuple[HistoryEntry, ...]]:
-        """Sorts snapshots of one authorization by how far along its life they are.
-
-        Down to the last detail, so that of two different ones the same is always the furthest.
-        """
-        rank = STATUS_ORDER.get(self.status, len(STATUS_ORDER))
-        return (
-            len(self.history),
-            self.at,
-            rank,
-            self.status,
-            self.transactions,
-            self.amount,
-            self.history,
-        )
-
-    @property
-    def approved_amount(self) -> int:
-        return sum(entry.amount for entry in self.history if entry.approved)
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """An approval of ours for the request with this ordinal, not yet seen in any snapshot."""
-
-    event_id: str
-    ordinal: int
-    amount: int
-    cashback: int = 0
-
-
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What limits see of a purchase: amount, the cash in it, refunds, and whether it is one.
-
-    `cash_count` is what limits on cash alone count it for.
+    `amount` is what an approval reserves: more than `asked` only at a fuel pump, which asks for
+    a token amount before the network holds the real one. `released` by an operator: it reserves
+    nothing any more.
     """
 
+    ordinal: int
+    event_id: str
+    approved: bool
     amount: int = 0
-    cash: int = 0
-    refunded: int = 0
-    count: int = 0
-    cash_count: int = 0
-
-    def __sub__(self, other: "Counted") -> "Counted":
-        return Counted(
-            self.amount - other.amount,
-            self.cash - other.cash,
-            self.refunded - other.refunded,
-            self.count - other.count,
-            self.cash_count - other.cash_count,
-        )
-
-    def __bool__(self) -> bool:
-        return self != NOTHING
-
-    def seen_by(self, concern: LimitFilter, merchant: Merchant) -> tuple[int, int, int]:
-        """Amount, refunds and count that a limit with this filter measures of the purchase."""
-        if not concern.concerns(merchant):
-            return 0, 0, 0
-        if concern.cash_only:
-            # Goods sent back restore no cash.
-            return self.cash, self.refunded if merchant.is_cash else 0, self.cash_count
-        return self.amount, self.refunded, self.count
-
-
-NOTHING = Counted()
-
-
-def cash_part(amount: int, cashback: int, merchant: Merchant) -> int:
-    """How much of `amount` is cash: all of it, or at most the cash-back approved with it."""
-    return amount if merchant.is_cash else min(amount, cashback)
+    asked: int = 0
+    cashback: int = 0
+    released: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Books:
     """The state of one authorization.
 
-    `furthest` is the furthest snapshot seen, `highest` the largest amount in any snapshot;
-    `captured` and `refunded` are sums of its transactions.
+    `furthest` is the furthest snapshot seen, `highest` the largest amount held in any snapshot,
+    `lapsed` whether any showed it over without money; `answers` are ours by ordinal, and
+    `transactions` a set by id. An operator's release holds until a snapshot goes beyond
+    `released_at`; `adjusted` is the room operators took (or, below zero, gave back).
     """
 
     furthest: Snapshot | None = None
     highest: int = 0
-    reservations: tuple[Reservation, ...] = ()
-    captured: int = 0
-    refunded: int = 0
+    lapsed: bool = False
+    answers: tuple[Answer, ...] = ()
+    transactions: tuple[Transaction, ...] = ()
+    released_at: Snapshot | None = None
+    adjusted: int = 0
 
-    def covers(self, ordinal: int) -> bool:
-        """Whether Stripe has already told how the request with this ordinal ended."""
-        return self.furthest is not None and ordinal < len(self.furthest.history)
+    # --- what arrives
 
     def joined(self, snapshot: Snapshot) -> "Books":
         """With one more snapshot: idempotent, and the same in any order."""
         furthest = self.furthest
         if furthest is None or snapshot.progress > furthest.progress:
             furthest = snapshot
-        covered = len(furthest.history)
         return replace(
             self,
             furthest=furthest,
-            highest=max(self.highest, snapshot.amount),
-            reservations=tuple(r for r in self.reservations if r.ordinal >= covered),
+            highest=max(self.highest, snapshot.held_amount),
+            lapsed=self.lapsed or snapshot.status in LAPSED,
         )
 
-    def released(self, ordinal: int) -> "Books":
-        """Without the reservation for this ordinal: Stripe asks the same question anew."""
-        kept = tuple(r for r in self.reservations if r.ordinal != ordinal)
-        return replace(self, reservations=kept)
+    def asking(self, event_id: str, ordinal: int) -> "Books":
+        """While this request is decided: what was answered it before counts no longer."""
+        return self.answered(Answer(ordinal, event_id, approved=False))
 
-    def reserved(self, reservation: Reservation) -> "Books":
-        """With one more approval of ours; one whose ordinal is covered takes nothing."""
-        if self.covers(reservation.ordinal):
+    def answered(self, answer: Answer) -> "Books":
+        """With an answer of ours; it replaces an earlier one, but not once Stripe told the end."""
+        if self.covers(answer.ordinal) and self.answer_to(answer.ordinal):
             return self
-        kept = self.released(reservation.ordinal).reservations
-        return replace(self, reservations=(*kept, reservation))
+        kept = [a for a in self.answers if a.ordinal != answer.ordinal]
+        return replace(self, answers=tuple(sorted((*kept, answer), key=lambda a: a.ordinal)))
+
+    def with_transaction(self, transaction: Transaction) -> "Books":
+        """With one more version of a transaction: of two the newest counts."""
+        newest = max([transaction, *(t for t in self.transactions if t.id == transaction.id)])
+        kept = [t for t in self.transactions if t.id != transaction.id]
+        return replace(self, transactions=tuple(sorted((*kept, newest))))
+
+    def without_transaction(self, transaction_id: str) -> "Books":
+        """Without one that belongs to another purchase after all."""
+        kept = tuple(t for t in self.transactions if t.id != transaction_id)
+        return replace(self, transactions=kept)
+
+    # --- what operators book
+
+    def released(self) -> "Books":
+        """With everything given back that is held and not captured."""
+        answers = tuple(replace(a, released=True) for a in self.answers)
+        return replace(self, answers=answers, released_at=self.furthest)
+
+    def adjusted_by(self, amount: int) -> "Books":
+        """With so much more counted; below zero: with so much room given back."""
+        return replace(self, adjusted=self.adjusted + amount)
+
+    # --- what follows
+
+    @property
+    def history(self) -> tuple[HistoryEntry, ...]:
+        return self.furthest.history if self.furthest else ()
+
+    def covers(self, ordinal: int) -> bool:
+        """Whether Stripe has already told how the request with this ordinal ended."""
+        return ordinal < len(self.history)
+
+    def answer_to(self, ordinal: int) -> Answer | None:
+        return next((a for a in self.answers if a.ordinal == ordinal), None)
 
     @property
     def uncovered(self) -> int:
-        return sum(r.amount for r in self.reservations)
+        """What our approvals reserve that no snapshot covers yet."""
+        return sum(a.amount for a in self._reserving)
+
+    @property
+    def _reserving(self) -> list[Answer]:
+        waiting = (a for a in self.answers if not self.covers(a.ordinal))
+        return [a for a in waiting if a.approved and not a.released]
+
+    @property
+    def captured(self) -> int:
+        return max(0, sum(t.captured for t in self.transactions))
+
+    @property
+    def refunded(self) -> int:
+        """Never more than was captured: what goes beyond belongs to another purchase."""
+        refunds = sum(t.refunded for t in self.transactions)
+        return min(max(0, refunds), self.captured, self.amount)
 
     @property
     def cashback(self) -> int:
         """The cash-back among all that is approved."""
-        history = self.furthest.history if self.furthest else ()
-        settled = sum(entry.cashback for entry in history if entry.approved)
-        return settled + sum(r.cashback for r in self.reservations)
+        settled = sum(entry.cashback for entry in self.history if entry.approved)
+        return settled + sum(a.cashback for a in self._reserving)
 
     @property
     def ceiling(self) -> int:
@@ -174,19 +142,44 @@ class Books:
     @property
     def amount(self) -> int:
         """What limits count, before refunds."""
+        return max(0, self._held_or_captured + self.adjusted)
+
+    @property
+    def held(self) -> int:
+        """What is counted beyond what was captured: it can still go away by itself."""
+        return max(0, self._held_or_captured - self.captured)
+
+    @property
+    def _held_or_captured(self) -> int:
         if self.furthest is None:
             return max(self.captured, self.uncovered)
-        if self.furthest.status in _OVER:
+        if self.furthest.status in OVER or self.furthest == self.released_at:
             return self.captured + self.uncovered
         # Stripe's object may or may not lower `amount` at a partial capture, and a closing
         # update may come after its transaction: the ceiling holds either way.
-        held = min(self.furthest.amount + self.captured, self.ceiling) + self.uncovered
-        return max(self.captured, held)
+        held = max(min(self.furthest.amount + self.captured, self.ceiling), self._fuel_held)
+        return max(self.captured, held + self.uncovered)
+
+    @property
+    def _fuel_held(self) -> int:
+        """What a fuel pump may still take: until more than its token amount is told of."""
+        if self.captured or self.furthest is None or len(self.history) != 1:
+            return 0
+        answer = self.answers[-1] if self.answers else None
+        if answer is None or answer.ordinal or answer.amount <= answer.asked:
+            return 0
+        is_token = self.history[0].approved and self.furthest.amount <= answer.asked
+        return answer.amount if is_token and not answer.released else 0
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether it is a purchase: from its first approval, also once that is given back."""
+        approved = (a for a in self.answers if a.approved and not self.covers(a.ordinal))
+        return bool(self.ceiling or self.captured or any(a.amount for a in approved))
 
     def counted(self, merchant: Merchant) -> Counted:
         """What limits see of a purchase at this merchant."""
-        amount = self.amount
-        count = int(bool(self.ceiling or self.uncovered or self.captured))
+        amount, count = self.amount, int(self.is_counted)
         return Counted(
             amount=amount,
             cash=cash_part(amount, self.cashback, merchant),

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator, Mapping
 
-from authorizations.rules.books import cash_part
 from authorizations.rules.controls import AppliedControls, Interval, SpendingLimit
+from authorizations.rules.counted import cash_part
 from authorizations.rules.values import (
     AuthorizationRequest,
     Check,

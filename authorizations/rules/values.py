@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.books import Snapshot, cash_part
 from authorizations.rules.controls import Interval, Scope
-from authorizations.rules.filters import (
-    Merchant,
-)
+from authorizations.rules.counted import cash_part
+from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import Snapshot
 
 
 class DeclineReason(StrEnum):
@@ -45,7 +44,7 @@ class DeclineReason(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """The card as it stands inside its own request."""
+    """The card as it stands inside its own event; transactions only name it."""
 
     id: str
     status: str
@@ -56,6 +55,11 @@ class Card:
     brand: str = ""
     type: str = ""
     replacement_for: str | None = None
+
+    @property
+    def is_only_named(self) -> bool:
+        """Whether the event tells no more of it than its id, and perhaps whose it is."""
+        return not self.status
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,23 +73,32 @@ class Verification:
     three_d_secure: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class AuthorizationRequest:
-    """One question of Stripe's: may this card pay `amount` more?
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What every event about a purchase tells: whose it is, when it began, in what, and where.
 
-    `amount` is what is asked for now; what was approved earlier on the same authorization stands
-    in `snapshot`. `created` is the authorization's, the same in every event of its life.
+    `created` is the authorization's, the same in every event of its life.
     """
 
     event_id: str
     event_created: int
-    livemode: bool
     authorization_id: str
     created: int
     card: Card
-    amount: int
     currency: str
     merchant: Merchant
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AuthorizationRequest(Told):
+    """One question of Stripe's: may this card pay `amount` more?
+
+    `amount` is what is asked for now; what was approved earlier on the same authorization stands
+    in `snapshot`.
+    """
+
+    livemode: bool
+    amount: int
     snapshot: Snapshot
     account: str | None = None
     merchant_amount: int | None = None

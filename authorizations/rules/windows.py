@@ -16,7 +16,7 @@ from authorizations.rules.controls import (
     SpendingLimit,
     Weekday,
 )
-from authorizations.rules.values import AuthorizationRequest, Window
+from authorizations.rules.values import AuthorizationRequest, Told, Window
 
 FOREVER = 253_402_300_800
 """The year 10000: the end of windows that have none."""
@@ -54,11 +54,11 @@ def windows_at(
     return tuple(dict.fromkeys(needed))
 
 
-def limit_concerns(limit: SpendingLimit, request: AuthorizationRequest) -> bool:
+def limit_concerns(limit: SpendingLimit, told: Told) -> bool:
     """Whether the limit has a say on this purchase: its currency and its filter are met."""
-    if limit.amount is not None and limit.currency != request.currency:
+    if limit.amount is not None and limit.currency != told.currency:
         return False
-    return limit.filter.concerns(request.merchant)
+    return limit.filter.concerns(told.merchant)
 
 
 def limit_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:

@@ -4,10 +4,13 @@ LOCK card, cardholder and group; LOOK_UP what is known and what is used up; deci
 it. Nothing slow happens in between, and nothing is read before the lock is held.
 """
 
+from dataclasses import replace
+
 from django.db import IntegrityError, transaction
 
 from authorizations.models import LedgerCause
-from authorizations.rules.books import Books, Counted, Reservation
+from authorizations.rules.books import Answer, Books
+from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide
 from authorizations.rules.values import (
     AuthorizationRequest,
@@ -17,7 +20,9 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.services import cards, record
+from authorizations.rules.windows import windows_for
+from authorizations.services import cards, findings, record
+from authorizations.services.causes import cause_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
 from authorizations.services.usage import Measured, measure, with_rooms
@@ -47,7 +52,7 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
             decided_elsewhere = error
         else:
             if not held:
-                cards.register(request)
+                cards.register(request.card, request.event_id, request.event_created)
     raise CannotHoldError(request.card.id) from decided_elsewhere
 
 
@@ -58,24 +63,31 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
     delivery.stopwatch.mark("looked_up")
     if known.decision:
         return record.recall(known.decision, request, delivery)
-    if known.purchase and not known.purchase.is_of(request):
-        return record.decided(_contradicted(request, held), delivery)
-    if known.purchase and not known.purchase.is_within(held):
-        return None
-    return record.decided(_decided(request, held, known), delivery)
+    if known.purchase:
+        if not known.purchase.is_of(request):
+            return record.decided(_contradicted(request, held), delivery)
+        if not known.purchase.is_within(held):
+            return None
+        request = replace(request, merchant=known.purchase.place(request.merchant))
+    outcome = _decided(request, held, known)
+    answer = record.decided(outcome, delivery)
+    if known.books.covers(request.ordinal):
+        findings.refresh(request, outcome.books or known.books)  # too late: Stripe has decided
+    return answer
 
 
 def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:
-    before = known.purchase.books if known.purchase else Books()
+    before = known.books
     joined = before.joined(request.snapshot)
     # The same question under a new event id replaces the answer given before.
-    asked = joined.released(request.ordinal)
+    asked = joined.asking(request.event_id, request.ordinal)
     counted = asked.counted(request.merchant)
     standing = Standing(held.frozen, counted.amount, asked.cashback, bool(counted.count))
     reported = counted - before.counted(request.merchant)
-    measured = measure(request, held.applied, known.remembered, reported)
+    windows = windows_for(request, held.applied)
+    measured = measure(request, windows, held.applied, known.remembered, reported)
     decision, usage = _decide(request, held, standing, measured)
-    after = _reserved(asked, request, decision)
+    after = asked.answered(_answer(request, decision))
     changes = _changes(request, [before, joined, asked, after])
     taken = after.counted(request.merchant) - counted
     return record.Outcome(
@@ -87,6 +99,7 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
         books=after,
         changes=changes,
         remembered=measured.changed(taken),
+        position=known.position,
     )
 
 
@@ -101,11 +114,15 @@ def _decide(
     return decide(request, standing, held.applied, told), told
 
 
-def _reserved(books: Books, request: AuthorizationRequest, decision: Decision) -> Books:
-    if not decision.amount:
-        return books
-    cashback = request.cashback_amount
-    return books.reserved(Reservation(request.event_id, request.ordinal, decision.amount, cashback))
+def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
+    return Answer(
+        ordinal=request.ordinal,
+        event_id=request.event_id,
+        approved=decision.approved,
+        amount=decision.amount,
+        asked=request.amount,
+        cashback=request.cashback_amount if decision.amount else 0,
+    )
 
 
 def _changes(
@@ -113,7 +130,8 @@ def _changes(
 ) -> list[tuple[LedgerCause, Counted]]:
     """What each step changed, in order: Stripe's report, the release, the new approval."""
     approval = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
-    causes = (LedgerCause.REPORTED, LedgerCause.REASKED, approval)
+    before, joined, *_ = states
+    causes = (cause_of(before, joined), LedgerCause.REASKED, approval)
     counted = [books.counted(request.merchant) for books in states]
     steps = zip(causes, counted, counted[1:], strict=False)
     return [(cause, new - old) for cause, old, new in steps if new != old]
@@ -123,4 +141,6 @@ def _contradicted(request: AuthorizationRequest, held: Held) -> record.Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
     decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
-    return record.Outcome(request, held, Standing(held.frozen), {}, decision, None, [], [], problem)
+    return record.Outcome(
+        request, held, Standing(held.frozen), {}, decision, None, [], [], 0, problem
+    )

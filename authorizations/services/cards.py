@@ -5,7 +5,9 @@ from typing import NamedTuple
 from django.db import transaction
 
 from authorizations.models import Assignment, Authorization, Card, Cardholder, Usage
-from authorizations.rules.values import AuthorizationRequest
+from authorizations.rules.reports import CardholderReport
+from authorizations.rules.values import Card as CardValue
+from authorizations.rules.values import Told
 from authorizations.services import locks
 from authorizations.services.acting import acting
 
@@ -30,10 +32,10 @@ class LockedCard(NamedTuple):
     scope_group_id: int | None
     policies: str
 
-    def is_settled(self, request: AuthorizationRequest) -> bool:
-        """Whether what is locked is what the request is about."""
-        card = request.card
-        is_late = request.event_created < self.details_at
+    def is_settled(self, told: Told) -> bool:
+        """Whether what is locked is what the event is about."""
+        card = told.card
+        is_late = told.event_created < self.details_at or card.is_only_named
         return (
             self.card_root_id == self.root_id
             and (self.replacement_for == card.replacement_for or not card.replacement_for)
@@ -43,32 +45,58 @@ class LockedCard(NamedTuple):
         )
 
 
-def refresh(request: AuthorizationRequest, row: LockedCard) -> None:
+def refresh(told: Told, row: LockedCard) -> None:
     """Bring the locked rows up to date where the event tells something newer."""
-    card = request.card
-    if request.event_created < row.details_at:
+    card, at = told.card, told.event_created
+    if card.is_only_named or at < row.details_at:
         return
-    told = (card.last4, card.brand, card.type, card.currency, card.status)
-    if told != (row.last4, row.brand, row.type, row.currency, row.status):
-        with acting(event=request.event_id):
-            Card.objects.filter(pk=card.id).update(**_details(request))
+    details = (card.last4, card.brand, card.type, card.currency, card.status)
+    if details != (row.last4, row.brand, row.type, row.currency, row.status):
+        with acting(event=told.event_id):
+            Card.objects.filter(pk=card.id).update(**_details(card, at))
     if row.cardholder_id == card.cardholder_id and row.cardholder_name != card.cardholder_name:
-        known = Cardholder.objects.filter(
-            pk=card.cardholder_id, details_at__lte=request.event_created
-        )
-        with acting(event=request.event_id):
-            known.update(name=card.cardholder_name, details_at=request.event_created)
+        with acting(event=told.event_id):
+            rename(card.cardholder_id, card.cardholder_name, at)
 
 
-def _details(request: AuthorizationRequest) -> dict[str, str | int]:
-    card = request.card
+def rename(cardholder_id: str, name: str, at: int) -> None:
+    """Give the cardholder the name an event created `at` tells, unless a newer one told another."""
+    known = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
+    known.exclude(name=name).update(name=name, details_at=at)
+
+
+def tell(card: CardValue, event_id: str, at: int) -> None:
+    """Bring a known card up to date with an event about it, created `at`; within a transaction."""
+    locks.hold(cards=[card.id], cardholders=[card.cardholder_id])
+    details = _details(card, at)
+    known = Card.objects.filter(pk=card.id, details_at__lte=at)
+    with acting(event=event_id):
+        known.exclude(
+            **{key: value for key, value in details.items() if key != "details_at"}
+        ).update(**details)
+        if card.cardholder_name:
+            rename(card.cardholder_id, card.cardholder_name, at)
+
+
+def tell_cardholder(report: CardholderReport) -> None:
+    """Keep a cardholder's name, of one not heard of before as well; within a transaction."""
+    at = report.event_created
+    with acting(event=report.event_id):
+        holder = Cardholder(id=report.id, name=report.name, details_at=at)
+        Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+        rename(report.id, report.name, at)
+
+
+def _details(card: CardValue, at: int) -> dict[str, str | int]:
+    if card.is_only_named:
+        return {}
     return {
         "last4": card.last4,
         "brand": card.brand,
         "type": card.type,
         "currency": card.currency,
         "status": card.status,
-        "details_at": request.event_created,
+        "details_at": at,
     }
 
 
@@ -81,39 +109,46 @@ def add_unless_known(row: Card | Cardholder) -> None:
         Cardholder.objects.bulk_create([row], ignore_conflicts=True)
 
 
-def register(request: AuthorizationRequest) -> None:
-    """Make sure card and cardholder are there and the card hangs on the right chain."""
-    with acting(event=request.event_id):
-        _register(request)
+def register(card: CardValue, event_id: str, at: int) -> None:
+    """Make sure card and cardholder are there and the card hangs on the right chain.
+
+    `at` is when the event that tells of them was created.
+    """
+    with acting(event=event_id):
+        _register(card, at)
 
 
-def _register(request: AuthorizationRequest) -> None:
+def _register(card: CardValue, at: int) -> None:
     """Each insert commits by itself, before anything is locked: so first uses of one card at the
     same moment can neither deadlock nor see a row that is taken back.
     """
-    card = request.card
-    holder = Cardholder(
-        id=card.cardholder_id, name=card.cardholder_name, details_at=request.event_created
-    )
+    told_at = at if card.cardholder_name else 0
+    holder = Cardholder(id=card.cardholder_id, name=card.cardholder_name, details_at=told_at)
     Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
-    root_id = _root_of(request)
+    root_id = _root_of(card)
     row = Card(
         id=card.id,
         root_id=root_id,
         replacement_for=card.replacement_for or "",
         cardholder_id=card.cardholder_id,
-        **_details(request),
+        **_details(card, at),
     )
     Card.objects.bulk_create([row], ignore_conflicts=True)
     _adopt(card.id, card.replacement_for or "", root_id)
-    Card.objects.filter(pk=card.id, details_at__lte=request.event_created).exclude(
-        cardholder=card.cardholder_id
-    ).update(cardholder=card.cardholder_id, details_at=request.event_created)
+    _move_to_cardholder(card, at)
 
 
-def _root_of(request: AuthorizationRequest) -> str:
+def _move_to_cardholder(card: CardValue, at: int) -> None:
+    """What only names a card tells of a cardholder just where none is known."""
+    known = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
+    if card.is_only_named:
+        known.filter(cardholder=None).update(cardholder=card.cardholder_id)
+    else:
+        known.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
+
+
+def _root_of(card: CardValue) -> str:
     """The first card of the chain; a replaced card never heard of before gets a row to stand on."""
-    card = request.card
     if not card.replacement_for:
         return card.id
     replaced = Card(

@@ -72,6 +72,7 @@ SELECT
     count(*)
 FROM authorizations_decision
 WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+    AND decided_by = 'desk'
 GROUP BY 1, 2
 ON CONFLICT (quarter, bucket) DO UPDATE SET decisions = kept.decisions + excluded.decisions
 """

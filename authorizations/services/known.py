@@ -1,13 +1,15 @@
 """What is known when a request arrives: who it concerns, read under their lock."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
+from authorizations.models import Authorization
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
-from authorizations.rules.values import AuthorizationRequest, DeclineReason
+from authorizations.rules.filters import Merchant
+from authorizations.rules.values import AuthorizationRequest, DeclineReason, Told
 from authorizations.services import cards, sql
 from authorizations.services.usage import Remembered, scope_key
 from authorizations.services.versions import controls_of
@@ -28,11 +30,19 @@ class Held:
     @property
     def scopes(self) -> list[str]:
         """Whose usage this purchase adds to."""
-        kinds = [Scope(ScopeKind.CARD, self.root_id)]
-        kinds.append(Scope(ScopeKind.CARDHOLDER, self.cardholder_id))
-        if self.group_id is not None:
-            kinds.append(Scope(ScopeKind.GROUP, str(self.group_id)))
-        return [scope_key(scope) for scope in kinds]
+        return _scope_keys(self.root_id, self.cardholder_id, self.group_id)
+
+
+def scope_keys(row: Authorization) -> list[str]:
+    """The scopes whose usage a purchase that is known already adds to."""
+    return _scope_keys(row.root_card_id, row.cardholder_id, row.group_id)
+
+
+def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[str]:
+    kinds = [Scope(ScopeKind.CARD, root_id), Scope(ScopeKind.CARDHOLDER, cardholder_id)]
+    if group_id is not None:
+        kinds.append(Scope(ScopeKind.GROUP, str(group_id)))
+    return [scope_key(scope) for scope in kinds]
 
 
 class Recorded(msgspec.Struct, frozen=True):
@@ -56,7 +66,10 @@ class Recorded(msgspec.Struct, frozen=True):
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """An authorization as an earlier event left it; `created` in Unix seconds."""
+    """An authorization as an earlier event left it; `created` in Unix seconds.
+
+    Its merchant is the one it began with: limits find it by that.
+    """
 
     card_id: str
     cardholder_id: str
@@ -64,13 +77,26 @@ class Purchase(msgspec.Struct, frozen=True):
     currency: str
     created: int
     books: Books
+    merchant: Merchant
 
-    def is_of(self, request: AuthorizationRequest) -> bool:
-        """Whether the request can be about this purchase: these never change in its life."""
+    def is_of(self, told: Told) -> bool:
+        """Whether an event can be about this purchase: these never change in its life."""
         return (self.card_id, self.currency, self.created) == (
-            request.card.id,
-            request.currency,
-            request.created,
+            told.card.id,
+            told.currency,
+            told.created,
+        )
+
+    def place(self, told: Merchant) -> Merchant:
+        """Where it is made, as limits know it: what an event tells besides stays."""
+        kept = self.merchant
+        return replace(
+            told,
+            category=kept.category,
+            category_code=kept.category_code,
+            country=kept.country,
+            name=kept.name,
+            network_id=kept.network_id,
         )
 
     def is_within(self, held: Held) -> bool:
@@ -85,6 +111,11 @@ class Known:
     decision: Recorded | None
     purchase: Purchase | None
     remembered: list[Remembered]
+    position: int
+
+    @property
+    def books(self) -> Books:
+        return self.purchase.books if self.purchase else Books()
 
 
 _decode_recorded = msgspec.json.Decoder(Recorded).decode
@@ -93,19 +124,17 @@ _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def hold(request: AuthorizationRequest) -> Held | None:
+def hold(told: Told) -> Held | None:
     """Lock root card, card, cardholder and group, in this order.
 
     None where one of them is not there yet, or is not the one the event names: then
     `cards.register` puts that right, and another attempt holds them.
     """
-    locked = sql.run(
-        sql.LOCK, card=request.card.id, authorization=request.authorization_id
-    ).fetchone()
+    locked = sql.run(sql.LOCK, card=told.card.id, authorization=told.authorization_id).fetchone()
     row = cards.LockedCard(*locked) if locked else None
-    if row is None or not row.is_settled(request):
+    if row is None or not row.is_settled(told):
         return None
-    cards.refresh(request, row)
+    cards.refresh(told, row)
     policies = _decode_policies(row.policies)
     return Held(
         root_id=row.root_id,
@@ -141,17 +170,18 @@ def scope_of(key: str) -> Scope:
     return Scope(ScopeKind(kind), id_)
 
 
-def look_up(request: AuthorizationRequest, held: Held) -> Known:
+def look_up(told: Told, held: Held) -> Known:
     """What is known of event and authorization, and what is remembered around its time."""
-    [(decision, purchase, usage)] = sql.run(
+    [(decision, purchase, usage, position)] = sql.run(
         sql.LOOK_UP,
-        event=request.event_id,
-        authorization=request.authorization_id,
+        event=told.event_id,
+        authorization=told.authorization_id,
         scopes=held.scopes,
-        created=request.created,
+        created=told.created,
     ).fetchall()
     return Known(
         decision=_decode_recorded(decision) if decision else None,
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),
+        position=position,
     )

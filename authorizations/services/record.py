@@ -2,31 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from typing import Any
+from datetime import datetime
 
 from django.db import IntegrityError, transaction
 
+from authorizations.models import DecidedBy, LedgerCause
 from authorizations.models import Decision as DecisionRow
-from authorizations.models import LedgerCause
-from authorizations.rules.books import Books, Counted
+from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls
+from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import (
     AuthorizationRequest,
     Decision,
     DeclineReason,
     Standing,
+    Told,
     Usage,
     Window,
 )
-from authorizations.services import codec, sql
+from authorizations.services import codec, rows, sql
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Recorded
+from authorizations.services.rows import Row
 from authorizations.services.usage import Remembered, scope_key
 from authorizations.wire import answer
-
-Row = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,8 @@ class Outcome:
     """A decision with all it rested on and all it changes.
 
     `books` is the authorization's state afterwards, None where it must not be touched; `changes`
-    are the steps that led there, `remembered` the usage rows that changed or are new.
+    are the steps that led there, `remembered` the usage rows that changed or are new. `position`
+    is where in the ledger it stands.
     """
 
     request: AuthorizationRequest
@@ -45,6 +46,7 @@ class Outcome:
     books: Books | None
     changes: list[tuple[LedgerCause, Counted]]
     remembered: list[Remembered]
+    position: int
     problem: str = ""
 
 
@@ -70,16 +72,26 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         "policies": [_policy_row(policy) for policy in outcome.held.applied],
         "standing": outcome.standing,
         "usage": list(outcome.usage.items()),
+        "position": outcome.position,
     }
     row["duration_us"] = delivery.stopwatch.mark("decided")
-    rows = Rows(
+    books, held = outcome.books, outcome.held
+    written = Rows(
         decisions=[row],
-        purchases=[_purchase_row(outcome)] if outcome.books else [],
-        entries=[_entry_row(request, cause, change, now) for cause, change in outcome.changes],
+        purchases=[rows.purchase(request, held, books)] if books else [],
+        entries=entries(request, outcome.changes, now),
         usage=outcome.remembered,
     )
-    _write(delivery, row["answer"], rows)
+    write(delivery, row["answer"], written)
     return str(row["answer"]).encode()
+
+
+def entries(told: Told, changes: Sequence[tuple[LedgerCause, Counted]], now: datetime) -> list[Row]:
+    """What an event changed, in order."""
+    return [
+        rows.entry(told.authorization_id, told.currency, cause, change, now, event_id=told.event_id)
+        for cause, change in changes
+    ]
 
 
 def refused(
@@ -98,10 +110,11 @@ def refused(
     row = _decision_row(decision, decision_id, delivery.now)
     row |= _request_columns(request) if request else {"event_created": delivery.received_at}
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
+    row["position"] = 0
     row["duration_us"] = delivery.stopwatch.mark("decided")
     try:
         with transaction.atomic():
-            _write(delivery, row["answer"], Rows(decisions=[row]))
+            write(delivery, row["answer"], Rows(decisions=[row]))
     except IntegrityError:  # decided before
         return recall(_recorded(decision_id), request, delivery)
     return str(row["answer"]).encode()
@@ -113,14 +126,14 @@ def recall(recorded: Recorded, request: AuthorizationRequest | None, delivery: D
     if not recorded.answers(request):
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
         text = _render(decision, delivery.event.id or "")
-    _write(delivery, text)
+    write(delivery, text)
     return text.encode()
 
 
-def received(delivery: Delivery) -> bytes:
-    """Keep an event that asks nothing; returns the body of the answer."""
+def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
+    """Keep an event that asks nothing, and what it changed; returns the body of the answer."""
     text = answer.received().decode()
-    _write(delivery, text)
+    write(delivery, text, written)
     return text.encode()
 
 
@@ -140,6 +153,7 @@ def _render(decision: Decision, decision_id: str) -> str:
 def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
     return {
         "id": decision_id,
+        "decided_by": DecidedBy.DESK,
         "decided_at": now,
         "approved": decision.approved,
         "approved_amount": decision.amount,
@@ -148,28 +162,19 @@ def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
         "trace": codec.plain_trace(decision.trace),
         "answer": _render(decision, decision_id),
         "currency": "",
-    } | _merchant_columns(Merchant())
+    } | rows.merchant(Merchant())
 
 
 def _request_columns(request: AuthorizationRequest) -> Row:
     return {
-        "event_created": _instant(request.event_created),
+        "event_created": rows.instant(request.event_created),
         "authorization_id": request.authorization_id,
         "card_id": request.card.id,
         "cardholder_id": request.card.cardholder_id,
         "amount": request.amount,
         "currency": request.currency,
         "request": request,
-    } | _merchant_columns(request.merchant)
-
-
-def _merchant_columns(merchant: Merchant) -> Row:
-    return {
-        "category": merchant.category,
-        "category_code": merchant.category_code,
-        "merchant_country": merchant.country,
-        "merchant_name": merchant.name,
-    }
+    } | rows.merchant(request.merchant)
 
 
 def _policy_row(policy: AppliedControls) -> Row:
@@ -181,59 +186,15 @@ def _policy_row(policy: AppliedControls) -> Row:
     }
 
 
-def _purchase_row(outcome: Outcome) -> Row:
-    request, held, books = outcome.request, outcome.held, outcome.books or Books()
-    counted = books.counted(request.merchant)
-    return {
-        "id": request.authorization_id,
-        "card_id": request.card.id,
-        "root_card_id": held.root_id,
-        "cardholder_id": held.cardholder_id,
-        "group_id": held.group_id,
-        "created": _instant(request.created),
-        "currency": request.currency,
-        "network_id": request.merchant.network_id,
-        "books": books,
-        "counted_amount": counted.amount,
-        "counted_cash": counted.cash,
-        "refunded_amount": counted.refunded,
-        "count": counted.count,
-        "cash_count": counted.cash_count,
-    } | _merchant_columns(request.merchant)
-
-
-def _entry_row(
-    request: AuthorizationRequest, cause: LedgerCause, change: Counted, now: datetime
-) -> Row:
-    return {
-        "authorization_id": request.authorization_id,
-        "event_id": request.event_id,
-        "cause": cause,
-        "amount": change.amount,
-        "cash_amount": change.cash,
-        "refunded_amount": change.refunded,
-        "count": change.count,
-        "cash_count": change.cash_count,
-        "currency": request.currency,
-        "entered_at": now,
-    }
-
-
-def _instant(seconds: int) -> datetime:
-    return datetime.fromtimestamp(seconds, UTC)
-
-
-def _write(
-    delivery: Delivery,
-    answer_body: str,
-    rows: Rows = NO_ROWS,
-) -> None:
+def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_ROWS) -> None:
+    """Write rows, and with them the delivery that caused them, if one did."""
+    requests = [delivery.row(answer_body)] if delivery else []
     sql.run(
         sql.WRITE,
-        body=delivery.body,
-        request=codec.to_json(delivery.row(answer_body)),
-        decisions=codec.to_json(rows.decisions),
-        purchases=codec.to_json(rows.purchases),
-        entries=codec.to_json(rows.entries),
-        usage=codec.to_json(rows.usage),
+        body=delivery.body if delivery else b"",
+        requests=codec.to_json(requests),
+        decisions=codec.to_json(written.decisions),
+        purchases=codec.to_json(written.purchases),
+        entries=codec.to_json(written.entries),
+        usage=codec.to_json(written.usage),
     )

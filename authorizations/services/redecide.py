@@ -9,7 +9,7 @@ import msgspec
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Exists, OuterRef, QuerySet
 
-from authorizations.models import Authorization, PolicyVersion, WebhookRequest
+from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
@@ -69,8 +69,8 @@ def redecide_all() -> Iterator[list[Difference]]:
 
 
 def _rows() -> QuerySet[Any, Any]:
-    """Decisions, and whether what they refer to is there: the database doesn't see to that."""
-    return DecisionRow.objects.annotate(
+    """Our decisions, and whether what they refer to is there: the database doesn't see to that."""
+    return DecisionRow.objects.filter(decided_by=DecidedBy.DESK).annotate(
         has_webhook_request=Exists(
             WebhookRequest.objects.filter(pk=OuterRef("webhook_request_id"))
         ),
@@ -134,7 +134,7 @@ def _unread(row: DecisionRow) -> Decision:
     """A request that could not be read then can't be read now either."""
     try:
         events.authorization_request(events.read(bytes(row.webhook_request.body)))
-    except events.MalformedRequest as malformed:
+    except events.MalformedEvent as malformed:
         if row.problem != malformed.problem[:500]:
             raise _Unreadable("problem", row.problem, malformed.problem) from None
         return Decision(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)

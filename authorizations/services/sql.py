@@ -77,7 +77,11 @@ SELECT
     (
         SELECT json_build_object(
             'card_id', card_id, 'cardholder_id', cardholder_id, 'group_id', group_id,
-            'currency', currency, 'created', extract(epoch FROM created)::bigint, 'books', books
+            'currency', currency, 'created', extract(epoch FROM created)::bigint, 'books', books,
+            'merchant', json_build_object(
+                'category', category, 'category_code', category_code,
+                'country', merchant_country, 'name', merchant_name, 'network_id', network_id
+            )
         )
         FROM authorizations_authorization WHERE id = %(authorization)s
     )::text AS purchase,
@@ -90,7 +94,9 @@ SELECT
         FROM authorizations_usage
         WHERE scope = ANY(%(scopes)s::text[])
             AND window_end > %(created)s AND window_start <= %(created)s
-    )::text AS usage
+    )::text AS usage,
+    -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
+    nextval('authorizations_ledgerentry_id_seq') AS position
 """
 
 SUM = """
@@ -138,7 +144,7 @@ WITH request AS (
     SELECT
         received_at, sender, headers, %(body)s, body_sha256, signing_key, event_id, event_type,
         api_version, account, livemode, answer_status, answer_body, timings
-    FROM jsonb_populate_record(NULL::authorizations_webhookrequest, %(request)s::jsonb)
+    FROM jsonb_populate_recordset(NULL::authorizations_webhookrequest, %(requests)s::jsonb)
     RETURNING id
 ), decision AS (
     INSERT INTO authorizations_decision
@@ -154,7 +160,10 @@ WITH request AS (
         NULL::authorizations_authorization, %(purchases)s::jsonb
     )
     ON CONFLICT (id) DO UPDATE SET
+        status = excluded.status,
         books = excluded.books,
+        captured_amount = excluded.captured_amount,
+        is_held = excluded.is_held,
         counted_amount = excluded.counted_amount,
         counted_cash = excluded.counted_cash,
         refunded_amount = excluded.refunded_amount,
@@ -163,11 +172,11 @@ WITH request AS (
 ), entry AS (
     INSERT INTO authorizations_ledgerentry (
         authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
-        cash_count, currency, entered_at
+        cash_count, currency, entered_at, author, reason
     )
     SELECT
         authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
-        cash_count, currency, entered_at
+        cash_count, currency, entered_at, author, reason
     FROM jsonb_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::jsonb)
     WITH ORDINALITY ORDER BY ordinality
 )

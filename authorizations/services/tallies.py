@@ -39,7 +39,8 @@ WITH tail AS MATERIALIZED (
     SELECT decided_at >= %(start)s AS within,
         width_bucket(decided_at, %(edges)s::timestamptz[]) AS place, approved,
         reason, category, merchant_country, currency, coalesce(amount, 0) AS amount,
-        approved_amount, ceil(ln(greatest(duration_us, 1)) / ln(1.05::float8)) AS bucket
+        approved_amount, decided_by,
+        ceil(ln(greatest(duration_us, 1)) / ln(1.05::float8)) AS bucket
     FROM authorizations_decision
     WHERE webhook_request_id > greatest(
             %(after)s, (SELECT max(digested) FROM authorizations_digestmark)
@@ -74,7 +75,7 @@ WITH tail AS MATERIALIZED (
     ) AS part(dimension, place, value)
     WHERE dimension = 'all' OR within AND approved = (dimension <> 'reason')
     UNION ALL
-    SELECT 'time', bucket, '', '', TRUE, 1, 0, 0 FROM tail WHERE within
+    SELECT 'time', bucket, '', '', TRUE, 1, 0, 0 FROM tail WHERE within AND decided_by = 'desk'
 )
 SELECT dimension, place::int, value, currency, approved,
     sum(decisions)::bigint, sum(amount), sum(approved_amount)

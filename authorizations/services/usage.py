@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
 
-from authorizations.rules.books import Counted
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
+from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import AuthorizationRequest, Check, LimitFigures, Usage, Window
-from authorizations.rules.windows import windows_for
+from authorizations.rules.values import Check, LimitFigures, Told, Usage, Window
 from authorizations.services import codec, sql
 
 
@@ -67,35 +66,38 @@ class Measured:
     reported; `stored` are those the database has, by window, as it has them.
     """
 
-    request: AuthorizationRequest
+    told: Told
     usage: dict[Window, Usage]
     rows: list[Remembered]
     stored: dict[Window, Remembered]
 
     def changed(self, taken: Counted) -> list[Remembered]:
         """The rows to write once this much more is taken: new ones, and those it changes."""
-        merchant, currency = self.request.merchant, self.request.currency
+        merchant, currency = self.told.merchant, self.told.currency
         rows = [row.with_change(taken, merchant, currency) for row in self.rows]
         return [row for row in rows if row != self.stored.get(row.window)]
 
 
 def measure(
-    request: AuthorizationRequest,
+    told: Told,
+    windows: Sequence[Window],
     applied: Sequence[AppliedControls],
     remembered: Sequence[Remembered],
     reported: Counted,
 ) -> Measured:
-    """The usage every limit asks for; what was never asked before is summed and remembered."""
+    """The usage in these windows; what was never asked before is summed and remembered.
+
+    `reported` is what the event just told, and is not in the database yet.
+    """
     stored = {row.window: row for row in remembered}
-    windows = windows_for(request, applied)
     summed = remember([window for window in windows if window not in stored], applied)
     rows = {
-        window: row.with_change(reported, request.merchant, request.currency)
+        window: row.with_change(reported, told.merchant, told.currency)
         for window, row in (stored | summed).items()
     }
     usage = {window: rows[window].usage for window in windows}
     lasting = [row for window, row in rows.items() if not window.rolling]
-    return Measured(request, usage, lasting, stored)
+    return Measured(told, usage, lasting, stored)
 
 
 @dataclass(frozen=True, slots=True)

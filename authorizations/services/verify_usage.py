@@ -13,13 +13,15 @@ from django.db.models.functions import JSONObject
 from msgspec import ValidationError
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, LedgerEntry, Usage
-from authorizations.rules.books import NOTHING, Books, Counted
+from authorizations.rules.books import Books
 from authorizations.rules.controls import ScopeKind
+from authorizations.rules.counted import NOTHING, Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
 from authorizations.services import codec
 from authorizations.services.checking import Difference, by_key
 from authorizations.services.known import scope_of
+from authorizations.services.moving import merchant_of
 from authorizations.services.usage import Remembered
 
 _PARENTS: dict[str, Any] = {
@@ -122,19 +124,9 @@ def _authorization_differences(row: Any) -> list[Difference]:
 
 def _booked(row: Authorization) -> Counted | None:
     try:
-        return codec.value(Books, row.books).counted(_merchant(row))
+        return codec.value(Books, row.books).counted(merchant_of(row))
     except ValidationError:
         return None
-
-
-def _merchant(row: Authorization) -> Merchant:
-    return Merchant(
-        category=row.category,
-        category_code=row.category_code,
-        country=row.merchant_country,
-        name=row.merchant_name,
-        network_id=row.network_id,
-    )
 
 
 def _usage_differences(row: Usage) -> list[Difference]:

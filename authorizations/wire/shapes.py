@@ -1,4 +1,4 @@
-"""What we read of Stripe's authorization request, in Stripe's own field names.
+"""What we read of Stripe's events, in Stripe's own field names.
 
 Everything else in the event is skipped, so new fields and new enum values pass. Which fields are
 needed and which optional: see lenient.py. Needed is what says who pays. What the books rest on
@@ -6,7 +6,7 @@ needed and which optional: see lenient.py. Needed is what says who pays. What th
 money from the limits.
 """
 
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -15,6 +15,10 @@ _LAST_SECOND = 253_402_300_799
 
 Amount: TypeAlias = Annotated[
     int, Meta(ge=0, le=2**53 - 1, description="a whole number from 0 to 2^53-1")
+]
+SignedAmount: TypeAlias = Annotated[
+    int,
+    Meta(ge=-(2**53) + 1, le=2**53 - 1, description="a whole number from -(2^53-1) to 2^53-1"),
 ]
 Instant: TypeAlias = Annotated[
     int, Meta(ge=0, le=_LAST_SECOND, description="whole Unix seconds up to the year 9999")
@@ -73,7 +77,9 @@ class HistoryEntry(Struct, frozen=True, gc=False):
     approved: Flag
     created: Instant
     amount_details: AmountDetails | UnsetType | None = UNSET
+    merchant_amount: Amount | None = None
     reason: str | None = None
+    reason_message: str | None = None
 
 
 class MerchantData(Struct, frozen=True, gc=False):
@@ -101,21 +107,57 @@ class VerificationData(Struct, frozen=True, gc=False):
     three_d_secure: ThreeDSecure | None = None
 
 
-class Authorization(Struct, frozen=True, gc=False):
+class Authorization(Struct, frozen=True, gc=False, kw_only=True):
+    """What both a question and a report tell."""
+
     id: Id
     created: Instant
     card: Card
-    pending_request: PendingRequest
     amount: Amount | UnsetType | None = UNSET
+    merchant_amount: Amount | None = None
+    merchant_currency: str | None = None
     request_history: tuple[HistoryEntry, ...] | UnsetType | None = UNSET
     status: str | None = None
+    merchant_data: MerchantData | None = None
+
+
+class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
+    pending_request: PendingRequest
     transactions: tuple[Any, ...] = ()
     authorization_method: str | None = None
     card_presence: str | None = None
-    merchant_data: MerchantData | None = None
     verification_data: VerificationData | None = None
     wallet: str | None = None
 
 
-class Data(Struct, frozen=True, gc=False):
-    object: Authorization
+class Transaction(Struct, frozen=True, gc=False, kw_only=True):
+    id: Id
+    type: Text
+    amount: SignedAmount
+    created: Instant
+    amount_details: AmountDetails | UnsetType | None = UNSET
+    merchant_amount: SignedAmount | None = None
+    merchant_currency: str | None = None
+
+
+class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):
+    """A transaction by itself, where its authorization does not say whose it is."""
+
+    card: Id | Expandable
+    currency: CurrencyCode
+    cardholder: Id | Cardholder | None = None
+    authorization: Id | Expandable | UnsetType | None = UNSET
+    merchant_data: MerchantData | None = None
+
+
+class ReportedAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
+    currency: CurrencyCode
+    # An unreadable transaction would hide money from the limits.
+    transactions: tuple[Transaction, ...] | UnsetType | None = UNSET
+
+
+Object = TypeVar("Object")
+
+
+class Data(Struct, Generic[Object], frozen=True, gc=False):
+    object: Object

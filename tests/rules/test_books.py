@@ -1,6 +1,7 @@
 """What one authorization counts for: any order and any repetition of what arrives."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from itertools import permutations
 from typing import Any
 
@@ -8,15 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.books import (
-    Books,
-    Counted,
-    HistoryEntry,
-    Reservation,
-    Snapshot,
-    cash_part,
-)
+from authorizations.rules.books import Answer, Books
+from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from tests.builders import merchant
 from tests.rules.deciding import THOROUGHLY
 
@@ -36,26 +32,52 @@ snapshots = st.builds(
     history=st.lists(entries, max_size=3).map(tuple),
     transactions=st.integers(0, 1),
 )
-reservations = st.builds(
-    Reservation,
+answers = st.builds(
+    Answer,
     event_id=st.sampled_from(["evt_1", "evt_2"]),
     ordinal=few,
+    approved=st.just(True),
     amount=st.integers(1, 9),
     cashback=st.integers(0, 1),
+) | st.builds(Answer, event_id=st.just("evt_3"), ordinal=few, approved=st.just(False))
+transactions = st.builds(
+    Transaction,
+    id=st.sampled_from(["ipi_1", "ipi_2", "ipi_3"]),
+    at=few,
+    type=st.sampled_from(["capture", "refund", "a_type_of_next_year"]),
+    amount=st.integers(-4, 4),
+    created=few,
 )
 
+Step = Snapshot | Answer | Transaction
 
-def told(*snapshots: Snapshot, **known: Any) -> Books:
+
+def told(*snapshots: Snapshot, captured: int = 0, refunded: int = 0, **known: Any) -> Books:
     """Books after these snapshots; `known` is what they begin with."""
     books = Books(**known)
-    for snapshot in snapshots:
-        books = books.joined(snapshot)
+    if captured:
+        books = books.with_transaction(moved("capture", -captured))
+    if refunded:
+        books = books.with_transaction(moved("refund", refunded))
+    return after(snapshots, books)
+
+
+def moved(type_: str, amount: int, **facts: Any) -> Transaction:
+    return Transaction(
+        **{"id": f"ipi_{type_}", "at": 1, "created": 1} | facts, type=type_, amount=amount
+    )
+
+
+def after(steps: Iterable[Step], books: Books = Books()) -> Books:  # noqa: B008 - frozen
+    for step in steps:
+        match step:
+            case Snapshot():
+                books = books.joined(step)
+            case Answer():
+                books = books.answered(step)
+            case Transaction():
+                books = books.with_transaction(step)
     return books
-
-
-def alike(books: Books) -> Books:
-    """Without the order in which reservations were made, which nothing depends on."""
-    return replace(books, reservations=tuple(sorted(books.reservations, key=lambda r: r.ordinal)))
 
 
 # --- any order, any repetition
@@ -74,43 +96,36 @@ def test_any_order_and_any_repetition_of_snapshots_ends_in_the_same_books(
 @THOROUGHLY
 @given(
     st.lists(snapshots, max_size=3),
-    st.lists(reservations, max_size=3, unique_by=lambda r: r.ordinal),
+    st.lists(answers, max_size=3, unique_by=lambda answer: answer.ordinal),
+    st.lists(transactions, max_size=4),
     st.data(),
 )
-def test_it_makes_no_difference_whether_an_approval_or_what_covers_it_is_written_first(
-    heard: list[Snapshot], approvals: list[Reservation], data: st.DataObject
+def test_any_order_and_repetition_of_all_that_arrives_ends_in_the_same_books(
+    heard: list[Snapshot], given: list[Answer], money: list[Transaction], data: st.DataObject
 ) -> None:
-    def after(steps: list[Snapshot | Reservation]) -> Books:
-        books = Books()
-        for step in steps:
-            is_told = isinstance(step, Snapshot)
-            books = books.joined(step) if is_told else books.reserved(step)  # type: ignore[arg-type]
-        return alike(books)
-
-    steps: list[Snapshot | Reservation] = [*heard, *approvals]
-    assert after(data.draw(st.permutations(steps))) == after(steps)
+    steps: list[Step] = [*heard, *given, *money]
+    again = data.draw(st.lists(st.sampled_from(steps), max_size=4)) if steps else []
+    assert after(data.draw(st.permutations(steps + again))) == after(steps)
 
 
 @THOROUGHLY
 @given(
     st.lists(snapshots, max_size=3),
-    st.lists(reservations, max_size=3),
+    st.lists(answers, max_size=3),
+    st.lists(transactions, max_size=4),
     st.sampled_from([SHOP, CASH_MACHINE]),
 )
 def test_whatever_arrives_what_is_counted_makes_sense(
-    heard: list[Snapshot], approvals: list[Reservation], place: Merchant
+    heard: list[Snapshot], given: list[Answer], money: list[Transaction], place: Merchant
 ) -> None:
-    books = told(*heard)
-    for approval in approvals:
-        books = books.reserved(approval)
+    books = after([*heard, *given, *money])
     counted = books.counted(place)
     assert 0 <= counted.cash <= counted.amount
+    assert 0 <= counted.refunded <= counted.amount
+    assert books.captured <= counted.amount == books.captured + books.held
     assert 0 <= counted.cash_count <= counted.count <= 1
     # What is held is held by an authorization that counts.
     assert counted.count or not counted.amount
-    assert {r.ordinal for r in books.reservations} == {
-        a.ordinal for a in approvals if not books.covers(a.ordinal)
-    }
 
 
 @pytest.mark.parametrize(
@@ -159,38 +174,114 @@ def pending(amount: int, *settled: int, at: int = 1) -> Snapshot:
     return Snapshot(at, "pending", amount, history(*settled))
 
 
-def approval(amount: int, ordinal: int = 0, **facts: Any) -> Reservation:
-    return Reservation(facts.pop("event_id", f"evt_{ordinal}"), ordinal, amount, **facts)
+def ended(status: str, amount: int, *settled: int) -> Snapshot:
+    return Snapshot(9, status, amount, history(*settled))
+
+
+def approval(amount: int, ordinal: int = 0, **facts: Any) -> Answer:
+    facts = {"event_id": f"evt_{ordinal}", "asked": amount} | facts
+    return Answer(ordinal=ordinal, approved=True, amount=amount, **facts)
+
+
+def decline(ordinal: int) -> Answer:
+    return Answer(ordinal, f"evt_{ordinal}", approved=False)
 
 
 def test_an_approval_is_covered_once_a_longer_history_tells_how_it_ended() -> None:
-    books = told(pending(0)).reserved(approval(500))
-    assert (books.covers(0), books.amount) == (False, 500)
-    after = books.joined(pending(500, 500))
-    assert (after.covers(0), after.reservations, after.amount) == (True, (), 500)
-    assert not after.covers(1)
+    books = told(pending(0)).answered(approval(500))
+    assert (books.covers(0), books.uncovered, books.amount) == (False, 500, 500)
+    covered = books.joined(pending(500, 500))
+    assert (covered.covers(0), covered.uncovered, covered.amount) == (True, 0, 500)
+    assert not covered.covers(1)
 
 
 def test_a_later_approval_is_not_covered_by_the_history_before_it() -> None:
-    books = told(pending(500, 500)).reserved(approval(300, ordinal=1))
+    books = told(pending(500, 500)).answered(approval(300, ordinal=1))
     assert books.joined(pending(500, 500, at=9)).amount == 800
 
 
-def test_an_approval_written_late_whose_ordinal_is_covered_takes_nothing() -> None:
-    books = told(pending(500, 500))
-    assert books.reserved(approval(500)) == books
+def test_an_approval_written_late_whose_ordinal_is_covered_is_kept_and_takes_nothing() -> None:
+    books = told(pending(500, 500)).answered(approval(700))
+    assert (books.answer_to(0), books.amount) == (approval(700), 500)
 
 
-def test_a_new_approval_for_an_ordinal_replaces_the_one_before() -> None:
-    books = told(pending(0)).reserved(approval(500)).reserved(approval(200, event_id="evt_new"))
-    assert [(r.event_id, r.amount) for r in books.reservations] == [("evt_new", 200)]
+def test_a_new_approval_for_a_request_replaces_the_one_before() -> None:
+    books = told(pending(0)).answered(approval(500)).answered(approval(200, event_id="evt_new"))
+    assert [(a.event_id, a.amount) for a in books.answers] == [("evt_new", 200)]
 
 
-def test_asking_again_releases_the_approval_for_this_ordinal_and_no_other() -> None:
-    books = told(pending(0)).reserved(approval(500)).reserved(approval(300, ordinal=1))
-    assert books.released(0).amount == 300
-    assert books.released(1).amount == 500
-    assert books.released(2) == books
+def test_once_the_end_is_told_the_answer_given_before_stays() -> None:
+    books = told(pending(0)).answered(approval(500)).joined(pending(500, 500))
+    assert books.answered(approval(200, event_id="evt_new")) == books
+
+
+def test_asking_again_releases_the_approval_of_this_request_and_no_other() -> None:
+    books = told(pending(0)).answered(approval(500)).answered(approval(300, ordinal=1))
+    assert books.asking("evt_new", 0).amount == 300
+    assert books.asking("evt_new", 1).amount == 500
+    assert books.asking("evt_new", 2).amount == 800
+
+
+# --- a fuel pump asks for a token amount; the network holds the real one
+
+
+def pump(hold: int = 10_000) -> Answer:
+    return approval(hold, asked=100)
+
+
+FUEL = (pump(),)
+
+
+@pytest.mark.parametrize(
+    ("what", "books", "amount"),
+    [
+        ("we approved the pump", told(pending(0), answers=FUEL), 10_000),
+        ("Stripe tells of the token alone", told(pending(100, 100), answers=FUEL), 10_000),
+        ("Stripe tells of the real amount", told(
+            pending(100, 100), pending(4_321, 100, at=2), answers=FUEL), 4_321),
+        ("Stripe held what we said", told(pending(10_000, 10_000), answers=FUEL), 10_000),
+        ("it was not approved", told(pending(0, -100), answers=FUEL), 0),
+        ("it asks for more", told(pending(100, 100), answers=FUEL).asking("evt_1", 1), 100),
+        ("more was declined", told(pending(100, 100, -500), answers=(*FUEL, decline(1))), 100),
+        ("the fuel was captured", told(pending(100, 100), captured=4_321, answers=FUEL), 4_321),
+        ("nobody took fuel", told(ended("reversed", 0, 100), answers=FUEL), 0),
+    ],
+)  # fmt: skip
+def test_at_a_fuel_pump_the_hold_counts_until_the_real_amount_is_told(
+    what: str, books: Books, amount: int
+) -> None:
+    assert books.amount == amount, what
+
+
+# --- what operators book
+
+
+def test_a_release_gives_back_what_is_held_until_a_later_snapshot_tells_otherwise() -> None:
+    books = told(pending(1_000, 1_000), captured=300)
+    released = books.released()
+    assert (books.held, released.held, released.amount) == (700, 0, 300)
+    assert released.joined(pending(1_000, 1_000)).amount == 300  # the same once more
+    assert released.joined(pending(900, 1_000, at=0)).amount == 300  # an older one
+    assert released.joined(pending(700, 1_000, at=2)).amount == 1_000
+
+
+def test_a_release_also_gives_back_an_approval_stripe_never_told_of() -> None:
+    released = told(pending(0), answers=(approval(500),)).released()
+    assert (released.amount, released.is_counted) == (0, True)
+    assert released.joined(pending(0, at=2)).amount == 0
+    assert released.joined(pending(500, 500, at=2)).amount == 500
+
+
+def test_room_given_or_taken_stays_whatever_is_told_later() -> None:
+    books = told(pending(1_000, 1_000)).adjusted_by(-200)
+    assert books.amount == 800
+    assert books.joined(ended("closed", 1_000, 1_000)).amount == 0
+    assert (
+        books.joined(ended("closed", 1_000, 1_000))
+        .with_transaction(moved("capture", -1_000))
+        .amount
+        == 800
+    )
 
 
 # --- what is counted, case by case
@@ -205,37 +296,33 @@ class Case:
     counts: tuple[int, int]
 
 
-def ended(status: str, amount: int, *settled: int) -> Snapshot:
-    return Snapshot(9, status, amount, history(*settled))
-
-
 ONE = (approval(1_000),)
 
 CASES = [
     Case("nothing is known", Books(), (0, 0)),
     # No snapshot yet: max(captured, our approvals).
-    Case("we approved €10, Stripe has not told", Books(reservations=ONE), (1_000, 1)),
-    Case("a capture came before anything else", Books(captured=400), (400, 1)),
-    Case("€10 approved, €4 of it captured", Books(reservations=ONE, captured=400), (1_000, 1)),
-    Case("€10 approved, €12 captured", Books(reservations=ONE, captured=1_200), (1_200, 1)),
+    Case("we approved €10, Stripe has not told", Books(answers=ONE), (1_000, 1)),
+    Case("a capture came before anything else", told(captured=400), (400, 1)),
+    Case("€10 approved, €4 of it captured", told(answers=ONE, captured=400), (1_000, 1)),
+    Case("€10 approved, €12 captured", told(answers=ONE, captured=1_200), (1_200, 1)),
     # Pending: max(captured, min(amount + captured, highest held) + our approvals).
     Case("we declined, nothing else happened", told(pending(0)), (0, 0)),
-    Case("we approved €10 just now", told(pending(0), reservations=ONE), (1_000, 1)),
+    Case("we approved €10 just now", told(pending(0), answers=ONE), (1_000, 1)),
     Case("Stripe holds the €10 we approved", told(
-        pending(1_000, 1_000), reservations=ONE), (1_000, 1)),
+        pending(1_000, 1_000), answers=ONE), (1_000, 1)),
     Case("Stripe approved €10 without us", told(pending(1_000, 1_000)), (1_000, 1)),
     Case("our answer came too late, Stripe declined", told(
-        pending(0, -1_000), reservations=ONE), (0, 0)),
+        pending(0, -1_000), answers=ONE), (0, 0)),
     Case("€10 held, we approved €3 more", told(
-        pending(1_000, 1_000), reservations=(approval(300, 1),)), (1_300, 1)),
+        pending(1_000, 1_000), answers=(approval(300, 1),)), (1_300, 1)),
     Case("€10 declined by timeout, then €3 approved", told(
-        pending(0, -1_000), reservations=(approval(300, 1),)), (300, 1)),
+        pending(0, -1_000), answers=(approval(300, 1),)), (300, 1)),
     Case("the merchant lowered €10 to €6", told(
         pending(1_000, 1_000), pending(600, 1_000, at=2)), (600, 1)),
     Case("lowered to 0, but still open", told(
         pending(1_000, 1_000), pending(0, 1_000, at=2)), (0, 1)),
     Case("lowered to 0 and raised by €2 of ours", told(
-        pending(0, 1_000), reservations=(approval(200, 1),)), (200, 1)),
+        pending(0, 1_000), answers=(approval(200, 1),)), (200, 1)),
     Case("€4 of €10 captured, the amount not lowered", told(
         pending(1_000, 1_000), captured=400), (1_000, 1)),
     Case("€4 of €10 captured, the amount lowered", told(
@@ -244,6 +331,8 @@ CASES = [
         pending(1_000, 1_000), captured=1_000), (1_000, 1)),
     Case("€12 captured of €10 held, a tip", told(
         pending(1_000, 1_000), captured=1_200), (1_200, 1)),
+    Case("declined by Stripe, which tells what it declined", told(
+        ended("closed", 1_000, -1_000)), (0, 0)),
     Case("a status nobody knows may still hold the €10", told(
         ended("a_word_of_next_year", 1_000, 1_000)), (1_000, 1)),
     # Closed, reversed, expired: captured + our approvals.
@@ -260,7 +349,7 @@ CASES = [
     Case("expired, then captured late", told(
         ended("expired", 0, 1_000), captured=1_000), (1_000, 1)),
     Case("voided, and a new request approved since", told(
-        ended("reversed", 0, 1_000), reservations=(approval(200, 1),)), (200, 1)),
+        ended("reversed", 0, 1_000), answers=(approval(200, 1),)), (200, 1)),
 ]  # fmt: skip
 
 
@@ -312,8 +401,8 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
 @pytest.mark.parametrize(
     ("books", "place", "counted"),
     [
-        (Books(reservations=(approval(1_000, cashback=300),)), SHOP, (1_000, 300, 1, 1)),
-        (Books(reservations=(approval(1_000),)), CASH_MACHINE, (1_000, 1_000, 1, 1)),
+        (Books(answers=(approval(1_000, cashback=300),)), SHOP, (1_000, 300, 1, 1)),
+        (Books(answers=(approval(1_000),)), CASH_MACHINE, (1_000, 1_000, 1, 1)),
         (told(Snapshot(1, "pending", 1_000, (with_cash(1_000, 300),))), SHOP, (1_000, 300, 1, 1)),
         # Not approved: no cash was paid out.
         (told(Snapshot(1, "closed", 0, (with_cash(1_000, 300, False),))), SHOP, (0, 0, 0, 0)),
@@ -321,7 +410,7 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
         (
             told(
                 Snapshot(1, "pending", 1_000, (with_cash(1_000, 0),)),
-                reservations=(approval(500, 1, cashback=200),),
+                answers=(approval(500, 1, cashback=200),),
             ),
             SHOP,
             (1_500, 200, 1, 1),

@@ -155,7 +155,7 @@ def test_an_increment_of_an_authorization_never_seen_brings_its_earlier_amount_a
     shopper = Shopper()
     unseen = shopper.purchase(8_000).increment(1_000, approved=8_000, at=NOON)
     assert shopper.reason(unseen) == "approved"
-    assert ledger() == [("reported", 8_000, 1), ("increment", 1_000, 0)]
+    assert ledger() == [("approved_by_stripe", 8_000, 1), ("increment", 1_000, 0)]
     assert shopper.reason(1_001) == "amount_limit_exceeded"
 
 

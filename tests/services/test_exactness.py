@@ -22,7 +22,8 @@ from authorizations.models import (
     LedgerEntry,
     Usage,
 )
-from authorizations.rules.books import Books, Counted, cash_part
+from authorizations.rules.books import Books
+from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import LimitFilter, Merchant
 from authorizations.services import codec

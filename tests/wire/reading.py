@@ -6,7 +6,7 @@ import pytest
 
 from authorizations.rules.values import AuthorizationRequest
 from authorizations.wire import samples
-from authorizations.wire.events import MalformedRequest, authorization_request, read
+from authorizations.wire.events import MalformedEvent, authorization_request, read
 
 
 def asked(event: samples.Json | bytes) -> AuthorizationRequest:
@@ -15,6 +15,6 @@ def asked(event: samples.Json | bytes) -> AuthorizationRequest:
 
 
 def problem(event: samples.Json | bytes) -> str:
-    with pytest.raises(MalformedRequest) as malformed:
+    with pytest.raises(MalformedEvent) as malformed:
         asked(event)
     return malformed.value.problem

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authorizations.rules.books import HistoryEntry, Snapshot
+from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import AuthorizationRequest, Card, Verification
 from authorizations.wire import samples

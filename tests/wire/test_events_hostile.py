@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from authorizations.wire import lenient, samples
 from authorizations.wire.events import (
-    MalformedRequest,
+    MalformedEvent,
     NotAnEvent,
     read,
 )
@@ -147,7 +147,7 @@ def paths(tree: object, above: str = "") -> Iterator[str]:
 def test_damage_anywhere_gives_a_request_or_a_problem_or_no_event(path: str, value: object) -> None:
     try:
         told = repr(asked(changed(path, value, account="acct_1")))
-    except (MalformedRequest, NotAnEvent) as refused:
+    except (MalformedEvent, NotAnEvent) as refused:
         told = str(refused)
     assert told.startswith(("AuthorizationRequest(", "The body is not")) or ": expected " in told
     assert b"\\x00" not in told.encode()  # which also raises for a lone surrogate

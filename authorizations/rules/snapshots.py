@@ -1,0 +1,102 @@
+"""What Stripe's events tell of an authorization's life: snapshots of it, and its transactions.
+
+They come late, twice and out of order; `progress` says which of two is further along.
+"""
+
+from dataclasses import dataclass
+
+STATUS_ORDER = {"pending": 0, "expired": 1, "reversed": 2, "closed": 3}
+"""Of two snapshots alike in history and time the later status wins; an unknown one is furthest."""
+
+OVER = STATUS_ORDER.keys() - {"pending"}
+"""What is held then is given back; a status we don't know may still hold it."""
+
+LAPSED = frozenset({"expired", "reversed"})
+"""Over without money: a capture can still come, and is then late."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class HistoryEntry:
+    """One request of the authorization as Stripe settled it.
+
+    `message` is Stripe's reason_message: what was wrong with an answer it could not read.
+    """
+
+    amount: int
+    approved: bool
+    created: int
+    reason: str = ""
+    cashback: int = 0
+    merchant_amount: int = 0
+    message: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """An authorization as one event showed it; `at` is the event's `created`.
+
+    `merchant_amount` is what is held in `merchant_currency`, 0 where it is not told.
+    """
+
+    at: int
+    status: str
+    amount: int
+    history: tuple[HistoryEntry, ...] = ()
+    transactions: int = 0
+    merchant_amount: int = 0
+    merchant_currency: str = ""
+
+    @property
+    def progress(self) -> tuple[object, ...]:
+        """Sorts snapshots of one authorization by how far along its life they are.
+
+        Down to the last detail, so that of two different ones the same is always the furthest.
+        """
+        rank = STATUS_ORDER.get(self.status, len(STATUS_ORDER))
+        return (
+            len(self.history),
+            self.at,
+            rank,
+            self.status,
+            self.transactions,
+            self.amount,
+            self.history,
+            self.merchant_amount,
+            self.merchant_currency,
+        )
+
+    @property
+    def approved_amount(self) -> int:
+        return sum(entry.amount for entry in self.history if entry.approved)
+
+    @property
+    def held_amount(self) -> int:
+        """`amount`, but for a declined authorization: there Stripe tells what it rejected."""
+        if self.history and not any(entry.approved for entry in self.history):
+            return 0
+        return self.amount
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Transaction:
+    """Money that moved: `amount` as Stripe signs it, negative for a capture.
+
+    `at` is the `created` of the event that told this version, `created` the transaction's own.
+    """
+
+    id: str
+    at: int
+    type: str
+    amount: int
+    created: int
+    cashback: int = 0
+    merchant_amount: int = 0
+    merchant_currency: str = ""
+
+    @property
+    def captured(self) -> int:
+        return -self.amount if self.type == "capture" else 0
+
+    @property
+    def refunded(self) -> int:
+        return self.amount if self.type == "refund" else 0

@@ -1,0 +1,147 @@
+"""Writing what a report of Stripe's changes in one purchase: entries, usage, findings, declines."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from authorizations.models import DecidedBy, Decision, LedgerCause
+from authorizations.rules.books import Books
+from authorizations.rules.counted import NOTHING, Counted
+from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.stripe_reasons import stripe_reason
+from authorizations.rules.values import Told, Window
+from authorizations.rules.windows import limit_concerns, windows_at
+from authorizations.services import findings, record, rows
+from authorizations.services.causes import cause_of
+from authorizations.services.delivery import Delivery
+from authorizations.services.known import Held, Known
+from authorizations.services.rows import Row
+from authorizations.services.usage import Measured, measure
+
+_CAUSES = {"refund": LedgerCause.REFUND}
+
+
+@dataclass(frozen=True, slots=True)
+class Booking:
+    """A purchase under its lock, and the states its books go through, each with its cause."""
+
+    told: Told
+    held: Held
+    known: Known
+    steps: Sequence[tuple[LedgerCause, Books]]
+
+    @property
+    def after(self) -> Books:
+        return self.steps[-1][1] if self.steps else self.known.books
+
+    @property
+    def changes(self) -> list[tuple[LedgerCause, Counted]]:
+        """What each step changed of what is counted."""
+        counted = [self.known.books.counted(self.told.merchant)]
+        counted += [books.counted(self.told.merchant) for _, books in self.steps]
+        causes = (cause for cause, _ in self.steps)
+        steps = zip(causes, counted, counted[1:], strict=False)
+        return [(cause, new - old) for cause, old, new in steps if new != old]
+
+    @property
+    def change(self) -> Counted:
+        merchant = self.told.merchant
+        return self.after.counted(merchant) - self.known.books.counted(merchant)
+
+
+def steps_of(
+    before: Books, snapshot: Snapshot | None, transactions: Sequence[Transaction]
+) -> Iterator[tuple[LedgerCause, Books]]:
+    """Money first: so a closing snapshot only gives back what was not captured."""
+    books = before
+    for transaction in transactions:
+        books = books.with_transaction(transaction)
+        yield _CAUSES.get(transaction.type, LedgerCause.CAPTURE), books
+    if snapshot:
+        joined = books.joined(snapshot)
+        yield cause_of(books, joined), joined
+
+
+def book(booking: Booking, delivery: Delivery) -> bytes:
+    """Write all of it, with the delivery; returns the body of the answer."""
+    measured = measured_after(booking)
+    written = rows_of(booking, measured, delivery)
+    answer = record.received(delivery, written)
+    findings.refresh(booking.told, booking.after)
+    findings.note_exceeded(booking.told, booking.held.applied, measured.usage, booking.change)
+    return answer
+
+
+def measured_after(booking: Booking) -> Measured:
+    """Usage once the change is counted in; where more is taken, in the windows of every limit."""
+    told, applied, change = booking.told, booking.held.applied, booking.change
+    windows: Sequence[Window] = ()
+    if change.amount > 0 or change.count > 0:
+        windows = windows_at(told.created, applied, lambda limit: limit_concerns(limit, told))
+    return measure(told, windows, applied, booking.known.remembered, change)
+
+
+def rows_of(booking: Booking, measured: Measured, delivery: Delivery) -> record.Rows:
+    told, held = booking.told, booking.held
+    is_new = booking.known.purchase is None
+    is_changed = is_new or booking.after != booking.known.books
+    return record.Rows(
+        decisions=_declined_by_stripe(booking),
+        purchases=[rows.purchase(told, held, booking.after)] if is_changed else [],
+        entries=record.entries(told, booking.changes, delivery.now),
+        usage=measured.changed(NOTHING),
+    )
+
+
+def _declined_by_stripe(booking: Booking) -> list[Row]:
+    """The newest decline that never reached us, unless it is listed already.
+
+    One an event: each of Stripe's declines comes with an event of its own.
+    """
+    found = {
+        f"{booking.told.authorization_id}/{ordinal}": entry
+        for ordinal, entry in enumerate(booking.after.history)
+        if _is_stripes_own(entry) and booking.after.answer_to(ordinal) is None
+    }
+    if not found:
+        return []
+    listed = set(Decision.objects.filter(pk__in=found).values_list("pk", flat=True))
+    missing = [(key, entry) for key, entry in found.items() if key not in listed]
+    return [_decline(booking.told, *missing[-1])] if missing else []
+
+
+def _is_stripes_own(entry: HistoryEntry) -> bool:
+    return not entry.approved and entry.reason != "webhook_declined"
+
+
+def _decline(told: Told, key: str, entry: HistoryEntry) -> Row:
+    return {
+        "id": key,
+        "decided_by": DecidedBy.STRIPE,
+        "event_created": rows.instant(told.event_created),
+        "decided_at": rows.instant(entry.created),
+        "authorization_id": told.authorization_id,
+        "card_id": told.card.id,
+        "cardholder_id": told.card.cardholder_id,
+        "approved": False,
+        "approved_amount": 0,
+        "is_partial": False,
+        "reason": stripe_reason(entry.reason),
+        "problem": "",
+        "amount": entry.amount,
+        "currency": told.currency,
+        "policies": [],
+        "usage": [],
+        "trace": [],
+        "answer": "",
+        "duration_us": 0,
+        "position": 0,
+    } | rows.merchant(told.merchant)
+
+
+def placed(booking: Booking) -> Booking:
+    """With the merchant by which limits know the purchase."""
+    purchase = booking.known.purchase
+    if purchase is None:
+        return booking
+    merchant = purchase.place(booking.told.merchant)
+    return replace(booking, told=replace(booking.told, merchant=merchant))

@@ -1,0 +1,26 @@
+"""Why what is counted changed: the words of the ledger for a step from one state to the next."""
+
+from authorizations.models import LedgerCause
+from authorizations.rules.books import Books
+from authorizations.rules.snapshots import OVER
+
+_ENDS = {
+    "expired": LedgerCause.EXPIRED,
+    "reversed": LedgerCause.REVERSED,
+    "closed": LedgerCause.CLOSED,
+}
+
+
+def cause_of(before: Books, after: Books) -> LedgerCause:
+    """What a snapshot told that made the difference."""
+    settled = after.history[len(before.history) :]
+    if after.amount > before.amount:
+        new = any(entry.approved and entry.amount for entry in settled)
+        return LedgerCause.APPROVED_BY_STRIPE if new else LedgerCause.RAISED
+    if settled and not any(entry.approved for entry in settled):
+        return LedgerCause.NOT_APPROVED
+    status = after.furthest.status if after.furthest else ""
+    was = before.furthest.status if before.furthest else ""
+    if status in OVER and was != status:
+        return _ENDS[status]
+    return LedgerCause.LOWERED

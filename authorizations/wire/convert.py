@@ -1,0 +1,124 @@
+"""Parts of Stripe's objects in our words, shared by questions and reports."""
+
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import msgspec
+
+from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.values import Card
+from authorizations.wire import lenient, shapes
+
+MAX_TEXT_CHARS = 500
+
+REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What the fast decoders raise where the lenient way is to be tried."""
+
+Needed = TypeVar("Needed")
+Shape = TypeVar("Shape", bound=msgspec.Struct)
+
+
+class MalformedEvent(ValueError):  # noqa: N818 - about the event, not about the program
+    """A needed part of the event is missing or unreadable; `problem` names its path."""
+
+    def __init__(self, problem: str) -> None:
+        self.problem = problem
+        super().__init__(problem)
+
+
+def reader(shape: type[Shape]) -> Callable[[msgspec.Raw], Shape]:
+    """Reads the object of this shape that an event is about. Raises MalformedEvent."""
+    data_of: Any = shapes.Data[shape]  # type: ignore[valid-type]
+    decode = msgspec.json.Decoder(data_of).decode
+
+    def read(data: msgspec.Raw) -> Shape:
+        try:
+            found: Shape = decode(data).object
+        except REFUSED:
+            return _read_leniently(data_of, data, shape)
+        return found
+
+    return read
+
+
+def _read_leniently(data_of: Any, data: msgspec.Raw, _: type[Shape]) -> Shape:
+    try:
+        found: Shape = lenient.build(data_of, lenient.loads(bytes(data)), "data").object
+    except lenient.UnreadableError as unreadable:
+        raise MalformedEvent(str(unreadable)) from None
+    return found
+
+
+def needed(value: Needed | None, problem: str) -> Needed:
+    if value is None:
+        raise MalformedEvent(problem)
+    return value
+
+
+def text(value: str | None) -> str:
+    """Text from outside as the database can hold it: without NUL, and not endless."""
+    if value is None:
+        return ""
+    return value[:MAX_TEXT_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def card(found: shapes.Card) -> Card:
+    holder, replaced = found.cardholder, found.replacement_for
+    replaced_id = replaced.id if isinstance(replaced, shapes.Expandable) else replaced or None
+    return Card(
+        id=found.id,
+        status=text(found.status),
+        last4=text(found.last4),
+        currency=text(found.currency).lower(),
+        cardholder_id=holder if isinstance(holder, str) else holder.id,
+        cardholder_name="" if isinstance(holder, str) else text(holder.name),
+        brand=text(found.brand),
+        type=text(found.type),
+        replacement_for=replaced_id,
+    )
+
+
+def merchant(found: shapes.MerchantData | None) -> Merchant:
+    if found is None:
+        return Merchant()
+    return Merchant(
+        category=text(found.category),
+        category_code=text(found.category_code),
+        country=text(found.country).upper(),
+        name=text(found.name),
+        network_id=text(found.network_id),
+        city=text(found.city),
+        state=text(found.state),
+        postal_code=text(found.postal_code),
+        terminal_id=text(found.terminal_id),
+        url=text(found.url),
+    )
+
+
+def snapshot(found: shapes.Authorization, at: int, transactions: int) -> Snapshot:
+    """`at` is the `created` of the event, or when the API was read."""
+    entries = sorted(found.request_history or (), key=lambda entry: entry.created)
+    return Snapshot(
+        at=at,
+        # Stripe asks only about authorizations that are open.
+        status=text(found.status) or "pending",
+        amount=found.amount or 0,
+        history=tuple(map(_history_entry, entries)),
+        transactions=transactions,
+        merchant_amount=found.merchant_amount or 0,
+        merchant_currency=text(found.merchant_currency).lower(),
+    )
+
+
+def _history_entry(entry: shapes.HistoryEntry) -> HistoryEntry:
+    details = entry.amount_details or shapes.AmountDetails()
+    return HistoryEntry(
+        amount=entry.amount,
+        approved=entry.approved,
+        created=entry.created,
+        reason=text(entry.reason),
+        cashback=details.cashback_amount or 0,
+        merchant_amount=entry.merchant_amount or 0,
+        message=text(entry.reason_message),
+    )

@@ -1,0 +1,123 @@
+"""What Stripe tells afterwards, in our words: how authorizations, transactions, cards stand now."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from authorizations.rules.reports import (
+    AuthorizationReport,
+    CardholderReport,
+    CardReport,
+    Report,
+    TransactionReport,
+)
+from authorizations.rules.snapshots import Transaction
+from authorizations.rules.values import Card
+from authorizations.wire import shapes
+from authorizations.wire.convert import card, merchant, reader, snapshot, text
+from authorizations.wire.events import Event, identity
+
+_authorization = reader(shapes.ReportedAuthorization)
+_transaction = reader(shapes.BookedTransaction)
+_card = reader(shapes.Card)
+_cardholder = reader(shapes.Cardholder)
+
+
+def report(event: Event) -> Report | None:
+    """What the event reports; None for types that change nothing here. Raises MalformedEvent."""
+    read = _READERS.get(event.type)
+    return read(event.data, *identity(event)) if read else None
+
+
+def authorization_read(found: Mapping[str, Any], at: int) -> AuthorizationReport:
+    """An authorization as the API's list gave it at the instant `at`. Raises MalformedEvent."""
+    data = msgspec.Raw(msgspec.json.encode({"object": found}))
+    return _authorization_report(data, f"read_{found.get('id')}_{at}", at)
+
+
+def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> AuthorizationReport:
+    found = _authorization(data)
+    transactions = found.transactions or ()
+    return AuthorizationReport(
+        event_id=event_id,
+        event_created=at,
+        authorization_id=found.id,
+        created=found.created,
+        card=card(found.card),
+        currency=found.currency.lower(),
+        merchant=merchant(found.merchant_data),
+        snapshot=snapshot(found, at, len(transactions)),
+        transactions=tuple(_version(transaction, at) for transaction in transactions),
+    )
+
+
+def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> TransactionReport:
+    found = _transaction(data)
+    return TransactionReport(
+        event_id=event_id,
+        event_created=at,
+        authorization_id=found.id,
+        created=found.created,
+        card=_named_card(found),
+        currency=found.currency.lower(),
+        merchant=merchant(found.merchant_data),
+        transaction=_version(found, at),
+        linked=_id(found.authorization),
+    )
+
+
+def _named_card(found: shapes.BookedTransaction) -> Card:
+    """Transactions name their card and tell no more of it."""
+    holder = found.cardholder
+    name = text(holder.name) if isinstance(holder, shapes.Cardholder) else ""
+    return Card(
+        id=_id(found.card) or "",
+        status="",
+        last4="",
+        currency="",
+        cardholder_id=_id(holder) or "",
+        cardholder_name=name,
+    )
+
+
+def _id(found: Any) -> str | None:
+    """Of what may have come as an id or as a whole object."""
+    if isinstance(found, msgspec.Struct):
+        return str(found.id)  # type: ignore[attr-defined]
+    return found if isinstance(found, str) else None
+
+
+def _version(found: shapes.Transaction, at: int) -> Transaction:
+    details = found.amount_details or shapes.AmountDetails()
+    return Transaction(
+        id=found.id,
+        at=at,
+        type=text(found.type),
+        amount=found.amount,
+        created=found.created,
+        cashback=details.cashback_amount or 0,
+        merchant_amount=found.merchant_amount or 0,
+        merchant_currency=text(found.merchant_currency).lower(),
+    )
+
+
+def _card_report(data: msgspec.Raw, event_id: str, at: int) -> CardReport:
+    return CardReport(event_id=event_id, event_created=at, card=card(_card(data)))
+
+
+def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderReport:
+    found = _cardholder(data)
+    return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=text(found.name))
+
+
+_READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
+    "issuing_authorization.created": _authorization_report,
+    "issuing_authorization.updated": _authorization_report,
+    "issuing_transaction.created": _transaction_report,
+    "issuing_transaction.updated": _transaction_report,
+    "issuing_card.created": _card_report,
+    "issuing_card.updated": _card_report,
+    "issuing_cardholder.created": _cardholder_report,
+    "issuing_cardholder.updated": _cardholder_report,
+}
