@@ -23,7 +23,10 @@ __all__ = [
     "card",
     "cardholder",
     "converted",
+    "event",
+    "history_entry",
     "identifier",
+    "pending_request",
     "request_event",
     "to_bytes",
 ]
@@ -77,29 +80,50 @@ class Purchase:
             amount=amount,
             merchant_amount=None,
             approved_amount=self.approved_amount + approved,
-            history=(*self.history, _history_entry(self, approved, at)),
+            history=(*self.history, self._answered(approved, at)),
         )
+
+    def _answered(self, approved: int, at: int) -> Json:
+        reason = "webhook_approved" if approved else "webhook_declined"
+        heard = replace(self, amount=approved or self.amount)
+        return history_entry(heard, approved=approved > 0, at=at, reason=reason)
+
+
+def event(  # noqa: PLR0913 - an envelope has so many fields
+    type: str,  # noqa: A002 - Stripe's word
+    found: Json,
+    *,
+    event_id: str,
+    created: int,
+    previous: Json | None = None,
+    account: str | None = None,
+    api_version: str = API_VERSION,
+) -> Json:
+    """An event about the object `found`, whose fields in `previous` were different before.
+
+    `created` is the event's, `account` the connected account's id on Connect.
+    """
+    about = {"object": found} | ({} if previous is None else {"previous_attributes": previous})
+    envelope = {
+        "id": event_id,
+        "object": "event",
+        "api_version": api_version,
+        "created": created,
+        "data": about,
+        "livemode": found["livemode"],
+        "pending_webhooks": 1,
+        "request": {"id": None, "idempotency_key": None},
+        "type": type,
+    }
+    return envelope | ({"account": account} if account else {})
 
 
 def request_event(
     purchase: Purchase, *, event_id: str, created: int, card: Json, account: str | None = None
 ) -> Json:
-    """The event in which Stripe asks whether `card` may pay for `purchase`.
-
-    `created` is the event's, `account` the connected account's id on Connect.
-    """
-    event = {
-        "id": event_id,
-        "object": "event",
-        "api_version": API_VERSION,
-        "created": created,
-        "data": {"object": authorization(purchase, card)},
-        "livemode": card["livemode"],
-        "pending_webhooks": 1,
-        "request": {"id": None, "idempotency_key": None},
-        "type": AUTHORIZATION_REQUEST,
-    }
-    return event | ({"account": account} if account else {})
+    """The event in which Stripe asks whether `card` may pay for `purchase`."""
+    found = authorization(purchase, card)
+    return event(AUTHORIZATION_REQUEST, found, event_id=event_id, created=created, account=account)
 
 
 def authorization(purchase: Purchase, card: Json) -> Json:
@@ -132,7 +156,7 @@ def authorization(purchase: Purchase, card: Json) -> Json:
             "system_trace_audit_number": f"{purchase.created % 1_000_000:06}",
             "transaction_id": None,
         },
-        "pending_request": _pending_request(purchase),
+        "pending_request": pending_request(purchase),
         "request_history": list(purchase.history),
         "status": "pending",
         "token": None,
@@ -163,18 +187,25 @@ def _asked(purchase: Purchase) -> Json:
     }
 
 
-def _pending_request(purchase: Purchase) -> Json:
+def pending_request(purchase: Purchase) -> Json:
     return _asked(purchase) | {"is_amount_controllable": purchase.is_amount_controllable}
 
 
-def _history_entry(purchase: Purchase, approved: int, at: int) -> Json:
+def history_entry(
+    purchase: Purchase,
+    *,
+    approved: bool,
+    at: int,
+    reason: str,
+    reason_message: str | None = None,
+) -> Json:
+    """How a request for `purchase` ended at `at`: its amount is what was approved or declined."""
     return _asked(purchase) | {
-        "amount": approved or purchase.amount,
-        "approved": approved > 0,
-        "authorization_code": f"{at % 1_000_000:06}" if approved else None,
+        "approved": approved,
+        "authorization_code": f"S{at % 1_000_000:06}" if approved else None,
         "created": at,
-        "reason": "webhook_approved" if approved else "webhook_declined",
-        "reason_message": None,
+        "reason": reason,
+        "reason_message": reason_message,
         "requested_at": at - 1,
     }
 

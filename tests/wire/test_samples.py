@@ -2,7 +2,6 @@
 
 import json
 import re
-from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -13,17 +12,14 @@ from authorizations.rules.filters import known_categories
 from authorizations.wire import samples
 from authorizations.wire.events import authorization_request, read
 from tests.builders import CREATED, request_event, signed
+from tests.wire.stripes_schema import request_schema
 
-SCHEMA = Path(__file__).parent / "schema" / "authorization_request_event.json"
 SPECIAL_CATEGORIES = {"3": "airlines_air_carriers", "4": "car_rental_agencies"}
 
 
 @pytest.fixture(scope="module")
 def validator() -> Draft202012Validator:
-    """Of Stripe's schema; unlike Stripe's it refuses fields that it doesn't know."""
-    schema = json.loads(SCHEMA.read_text("utf-8"))
-    Draft202012Validator.check_schema(schema)
-    return Draft202012Validator(schema)
+    return request_schema()
 
 
 EVENTS: dict[str, dict[str, Any]] = {

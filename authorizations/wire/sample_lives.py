@@ -1,0 +1,241 @@
+"""Whole lives of sample authorizations, told in events as Stripe tells them.
+
+A Life keeps its authorization as Stripe would and emits an event for each change of it. What
+each change does follows Stripe's test helpers (/v1/test_helpers/issuing/authorizations) and its
+guide, docs.stripe.com/issuing/purchases/authorizations. The clock is the caller's: every `at` is
+in Unix seconds. What has no authorization of its own comes from sample_transactions.
+"""
+
+from copy import deepcopy
+from dataclasses import replace
+from random import Random
+
+from authorizations.wire.events import AUTHORIZATION_REQUEST
+from authorizations.wire.sample_transactions import (
+    card_event,
+    cardholder_event,
+    force_capture,
+    transaction,
+    transaction_created,
+    transaction_updated,
+    unlinked_refund,
+)
+from authorizations.wire.samples import (
+    API_VERSION,
+    Json,
+    Purchase,
+    authorization,
+    converted,
+    event,
+    history_entry,
+    identifier,
+    pending_request,
+)
+
+__all__ = [
+    "Life",
+    "card_event",
+    "cardholder_event",
+    "described",
+    "force_capture",
+    "transaction_updated",
+    "unlinked_refund",
+]
+
+_EXPIRED_IS_A_STATUS_SINCE = "2025-03-31"
+
+
+class Life:
+    """One authorization at Stripe: `purchase` is what its first request asks for.
+
+    `chance` draws the ids of its events and transactions; without it they follow from the
+    authorization's id. `account` is the connected account's id on Connect. `events` holds all
+    that was emitted, in order, `kept` Stripe's authorization as it is now.
+    """
+
+    def __init__(
+        self,
+        purchase: Purchase,
+        card: Json,
+        *,
+        chance: Random | None = None,
+        account: str | None = None,
+        api_version: str = API_VERSION,
+    ) -> None:
+        self.events: list[Json] = []
+        self._first = self._asked = purchase
+        self._chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
+        self._account = account
+        self._api_version = api_version
+        self.kept = authorization(purchase, card) | {"pending_request": None}
+        self._told: Json = {}
+
+    @property
+    def amount(self) -> int:
+        """What Stripe holds now, or rejected."""
+        return int(self.kept["amount"])
+
+    def ask(self, amount: int | None = None, *, at: int) -> Json:
+        """The issuing_authorization.request: the first, or an increment by `amount`.
+
+        Asking again before it is answered is Stripe's second attempt at the same question.
+        """
+        self._ask(amount)
+        return self._emit(AUTHORIZATION_REQUEST, at)
+
+    def answered(
+        self,
+        *,
+        approved: bool,
+        at: int,
+        amount: int | None = None,
+        reason: str | None = None,
+        reason_message: str | None = None,
+    ) -> Json:
+        """The .created or, of an increment, the .updated that tells how the request ended.
+
+        `amount` is what was approved, where not all (or, at a fuel pump, more). `reason` is one
+        of request_history's, by default that of our answer; others mean that it did not count.
+        Without `ask` before, Stripe decided alone, on `amount` or what the purchase says.
+        """
+        if self.kept["pending_request"] is None:
+            self._ask(amount)
+        taken = self._asked.amount if amount is None or not approved else amount
+        entry = history_entry(
+            replace(self._asked, amount=taken, merchant_amount=self._charged(taken)),
+            approved=approved,
+            at=at,
+            reason=reason or ("webhook_approved" if approved else "webhook_declined"),
+            reason_message=reason_message,
+        )
+        is_first = not self.kept["request_history"]
+        self._settle(entry)
+        return self._emit(f"issuing_authorization.{'created' if is_first else 'updated'}", at)
+
+    def reverse(self, amount: int | None = None, *, at: int) -> Json:
+        """The merchant gives back `amount` of what is held; all of it (a void) ends the hold."""
+        left = 0 if amount is None else max(0, self.amount - amount)
+        if not left:
+            self.kept["status"] = "closed" if self.kept["transactions"] else "reversed"
+        return self.set_amount(left, at=at)
+
+    def set_amount(self, amount: int, *, at: int) -> Json:
+        """The merchant changes what is held, without asking: to nothing for a while, or at a fuel
+        pump from the estimate to the real amount (finalize_amount). The status stays.
+        """
+        self._hold(amount)
+        return self._emit("issuing_authorization.updated", at)
+
+    def expire(self, *, at: int) -> Json:
+        """Stripe gives back what nobody captured in time."""
+        knows = self._api_version[:10] >= _EXPIRED_IS_A_STATUS_SINCE
+        self.kept["status"] = "expired" if knows else "reversed"
+        return self.set_amount(0, at=at)
+
+    def capture(
+        self,
+        amount: int | None = None,
+        *,
+        at: int,
+        close: bool = True,
+        lowers_amount: bool = False,
+        merchant_amount: int | None = None,
+    ) -> tuple[Json, Json]:
+        """The merchant takes `amount`: the transaction's .created, the authorization's .updated.
+
+        By default all that is held, or was rejected. Nothing refuses a capture: not more than
+        was approved, nor after the end. Whether Stripe lowers the authorization's amount by it
+        is documented nowhere. `merchant_amount` is for an exchange rate that moved.
+        """
+        taken = self.amount if amount is None else amount
+        charged = self._charged(taken) if merchant_amount is None else merchant_amount
+        details = None if self.kept["transactions"] else self.kept["amount_details"]
+        captured = self._transact(-taken, -charged, at, details)
+        if lowers_amount:
+            self._hold(max(0, self.amount - taken))
+        if close:
+            self.kept["status"] = "closed"
+        return captured, self._emit("issuing_authorization.updated", at)
+
+    def refund(self, amount: int, *, at: int) -> Json:
+        """The merchant sends back `amount` of what it captured: the transaction's .created."""
+        return self._transact(amount, self._charged(amount), at, None)
+
+    def _ask(self, amount: int | None) -> None:
+        asked = self._asked
+        if self.kept["request_history"]:
+            asked = replace(asked, merchant_amount=None, cashback=None, atm_fee=None)
+        if amount is not None:
+            asked = replace(asked, amount=amount, merchant_amount=self._charged(amount))
+        self._asked = asked
+        self.kept["pending_request"] = pending_request(asked)
+
+    def _settle(self, entry: Json) -> None:
+        was_approved = self.kept["approved"]
+        self.kept["pending_request"] = None
+        self.kept["request_history"] = [*self.kept["request_history"], entry]
+        if entry["approved"]:
+            self.kept |= {"approved": True, "status": "pending"}
+            self._hold(entry["amount"] + (self.amount if was_approved else 0))
+            self._add_details(entry["amount_details"])
+        elif not was_approved:
+            self.kept |= {"status": "closed", "amount_details": entry["amount_details"]}
+            self._hold(entry["amount"])
+
+    def _add_details(self, more: Json) -> None:
+        details = self.kept["amount_details"]
+        self.kept["amount_details"] = {
+            name: details[name] if more[name] is None else (details[name] or 0) + more[name]
+            for name in details
+        }
+
+    def _hold(self, amount: int) -> None:
+        self.kept |= {"amount": amount, "merchant_amount": self._charged(amount)}
+
+    def _charged(self, amount: int) -> int:
+        """`amount` in what the merchant charges in, at the rate of the first request."""
+        first = self._first
+        if first.merchant_amount is None or not first.amount:
+            return converted(amount, first.currency, first.charged_in)
+        return round(amount * first.merchant_amount / first.amount)
+
+    def _transact(self, amount: int, charged: int, at: int, details: Json | None) -> Json:
+        found = transaction(
+            self.kept,
+            amount=amount,
+            merchant_amount=charged,
+            at=at,
+            chance=self._chance,
+            amount_details=details,
+        )
+        self.kept["transactions"] = [*self.kept["transactions"], found]
+        told = transaction_created(
+            deepcopy(found),
+            chance=self._chance,
+            account=self._account,
+            api_version=self._api_version,
+        )
+        self.events.append(told)
+        return told
+
+    def _emit(self, type: str, at: int) -> Json:  # noqa: A002 - Stripe's word
+        found, before = deepcopy(self.kept), self._told
+        changed = {name: before[name] for name in before if before[name] != found[name]}
+        told = event(
+            type,
+            found,
+            event_id=identifier("evt", self._chance),
+            created=at,
+            previous=changed if type.endswith(".updated") else None,
+            account=self._account,
+            api_version=self._api_version,
+        )
+        if type != AUTHORIZATION_REQUEST:
+            self._told = found
+        self.events.append(told)
+        return told
+
+
+def described(life: Life) -> Json:
+    """The authorization as Stripe's API tells it now, alone or in a list."""
+    return deepcopy(life.kept)
