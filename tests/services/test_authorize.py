@@ -167,7 +167,7 @@ def test_an_approval_stripe_did_not_count_gives_its_room_back_with_the_next_requ
     timed_out = purchase.increment(9_500, approved=0, at=NOON)
     assert shopper.reason(timed_out) == "approved"
     assert counted(purchase.authorization_id) == (9_500, 1)
-    assert ledger() == [("hold", 9_000, 1), ("reported", -9_000, -1), ("increment", 9_500, 1)]
+    assert ledger() == [("hold", 9_000, 1), ("not_approved", -9_000, -1), ("increment", 9_500, 1)]
 
 
 def test_the_same_question_under_a_new_event_id_replaces_the_earlier_hold() -> None:

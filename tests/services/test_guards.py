@@ -348,7 +348,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         )
     },
     "WRITE": {
-        "body": b"{}", "request": "{}", "decisions": "[]", "purchases": "[]", "entries": "[]",
+        "body": b"{}", "requests": "[]", "decisions": "[]", "purchases": "[]", "entries": "[]",
         "usage": "[]",
     },
 }  # fmt: skip

@@ -110,7 +110,7 @@ def test_a_counted_column_is_compared_with_its_ledger_and_with_its_books(column:
 
 def test_books_that_say_something_else_are_named() -> None:
     row = Authorization.objects.filter(counted_amount=700).get()
-    row.books["reservations"][0]["amount"] = 701
+    row.books["answers"][0]["amount"] = 701
     row.save()
     assert "amount=701" in only(found())
 

@@ -67,7 +67,9 @@ class TestAWholeRequest:
                 postal_code="69002",
                 terminal_id="50017735",
             ),
-            snapshot=Snapshot(at=CREATED + 1, status="pending", amount=0),
+            snapshot=Snapshot(
+                at=CREATED + 1, status="pending", amount=0, merchant_currency="usd"
+            ),
             account="acct_1",
             merchant_amount=5980,
             merchant_currency="usd",
@@ -101,9 +103,11 @@ class TestAWholeRequest:
             status="pending",
             amount=10_000,
             history=(
-                HistoryEntry(10_000, True, CREATED + 5, "webhook_approved", 500),
-                HistoryEntry(3000, False, CREATED + 9, "webhook_declined", 500),
+                HistoryEntry(10_000, True, CREATED + 5, "webhook_approved", 500, 10_000),
+                HistoryEntry(3000, False, CREATED + 9, "webhook_declined", 500, 3000),
             ),
+            merchant_amount=10_000,
+            merchant_currency="eur",
         )
 
     def test_the_history_is_read_in_the_order_of_time_and_ties_keep_theirs(self) -> None:
