@@ -63,7 +63,7 @@ class Life:
         api_version: str = API_VERSION,
     ) -> None:
         self.events: list[Json] = []
-        self._first = self._asked = purchase
+        self.purchase = self._asked = purchase
         self._chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
         self._account = account
         self._api_version = api_version
@@ -194,7 +194,7 @@ class Life:
 
     def _charged(self, amount: int) -> int:
         """`amount` in what the merchant charges in, at the rate of the first request."""
-        first = self._first
+        first = self.purchase
         if first.merchant_amount is None or not first.amount:
             return converted(amount, first.currency, first.charged_in)
         return round(amount * first.merchant_amount / first.amount)
