@@ -164,11 +164,10 @@ class Life:
     def _ask(self, amount: int | None) -> None:
         asked = self._asked
         if self.kept["request_history"]:
-            asked = replace(asked, merchant_amount=None, cashback=None, atm_fee=None)
-        if amount is not None:
-            asked = replace(asked, amount=amount, merchant_amount=self._charged(amount))
-        self._asked = asked
-        self.kept["pending_request"] = pending_request(asked)
+            asked = replace(asked, cashback=None, atm_fee=None)
+        amount = asked.amount if amount is None else amount
+        self._asked = replace(asked, amount=amount, merchant_amount=self._charged(amount))
+        self.kept["pending_request"] = pending_request(self._asked)
 
     def _settle(self, entry: Json) -> None:
         was_approved = self.kept["approved"]
