@@ -15,10 +15,12 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
 
-_IN_WORDS = {
-    "is_active": {"help_text": "Off: cannot log in any more. Better than deleting."},
-    "is_staff": {"label": "Staff", "help_text": "May log in to these pages."},
-    "is_superuser": {"label": "Superuser", "help_text": "May do everything, also to users."},
+_LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
+_HELP = {
+    "is_active": "Off: cannot log in any more. Better than deleting.",
+    "is_staff": "May log in to these pages.",
+    "is_superuser": "May do everything, also to users.",
+    "groups": "Operations edit policies, groups and cards; Auditors look at everything.",
 }
 
 admin.site.unregister(User)
@@ -48,11 +50,18 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
             return super().get_fieldsets(request, obj)
         return ((None, {"fields": ("username",)}), *self.fieldsets[1:])
 
+    def get_form(
+        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        texts = {"labels": _LABELS, "help_texts": _HELP}
+        if obj and not self.has_change_permission(request, obj):
+            texts["help_texts"] = {"username": "", **_HELP}  # it says what may be typed
+        return super().get_form(request, obj, change=change, **kwargs | texts)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs |= _IN_WORDS.get(db_field.name, {})
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "groups" and field:
             # All roles are shown already: no menu to add or find one beside them.
@@ -66,8 +75,8 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
             Group.objects.order_by("name"),
             required=False,
             widget=UnfoldAdminCheckboxSelectMultipleWidget,
-            label="Roles",
-            help_text="Operations edit policies, groups and cards; Auditors look at everything.",
+            label=_LABELS["groups"],
+            help_text=_HELP["groups"],
         )
 
     @display(description="Name")

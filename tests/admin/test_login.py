@@ -39,6 +39,8 @@ def test_an_auditor_sees_who_may_do_what_and_no_part_of_a_hash(login: Login) -> 
     client, operator = login("Auditors"), User.objects.create_user("olga", password="long-enough-4")
     operator.groups.add(Group.objects.get(name="Operations"))
     page = client.get(pages.change_url(operator)).content.decode()
+    assert "May log in to these pages." in page
+    assert "Designates" not in page
     assert "Operations" in page
     assert operator.password.partition("$")[0] not in page
     assert 'name="_save"' not in page
