@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from authorizations.models import Card, Decision, Policy
+from authorizations.models import Card, Decision, HistoryEntry, Policy
 from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.desk import Shopper, in_force
@@ -161,3 +161,9 @@ def test_an_empty_list_shows_nothing_of_what_lies_under_it(visit: Visit, policy:
     for scheme in ("light", "dark"):
         page.emulate_media(color_scheme=scheme)
         expect(empty).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+def test_who_changed_something_has_room_in_the_list(visit: Visit, policy: Policy) -> None:
+    page = visit("Auditors", pages.list_url(HistoryEntry))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.locator("td.field-by").first).to_have_css("min-width", "140px")
