@@ -211,7 +211,7 @@ def _all_but_currency(limit: SpendingLimit) -> tuple[object, ...]:
 
 def limit_name(limit: SpendingLimit) -> str:
     """ "Monthly limit on fast food restaurants", without its figure."""
-    return f"{_length_name(limit)}{filter_words(limit.filter.text, category_label)}"
+    return f"{_length_name(limit)}{filter_words(limit.filter.text)}"
 
 
 def _length_name(limit: SpendingLimit) -> str:

@@ -8,6 +8,7 @@ from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
+    category_label,
     category_words,
     code_words,
     duration_words,
@@ -137,7 +138,7 @@ def _set_sentence(check: Check) -> str:
 def _listed_words(rule: DeclineReason, entries: str) -> str:
     if rule is DeclineReason.MERCHANT_NOT_ALLOWED:
         return entries  # names may hold anything, commas too
-    words = category_words if rule is DeclineReason.CATEGORY_NOT_ALLOWED else code_words
+    words = category_label if rule is DeclineReason.CATEGORY_NOT_ALLOWED else code_words
     return ", ".join(words(entry) for entry in entries.split(", "))
 
 
@@ -147,7 +148,7 @@ def _found_words(rule: DeclineReason, found: str) -> str:
     if rule is not DeclineReason.CATEGORY_NOT_ALLOWED:
         return f'"{code_words(found)}"'
     code, _, name = found.partition(" ")
-    return f"{category_words(name)} ({category_words(code)})" if name else category_words(code)
+    return f"{category_label(name)} ({category_words(code)})" if name else category_words(code)
 
 
 def _verification_sentence(check: Check) -> str:

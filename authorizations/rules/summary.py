@@ -56,7 +56,7 @@ def limit_phrase(limit: SpendingLimit) -> str:
 
 
 def _concerning(limit: SpendingLimit) -> str:
-    return filter_words(limit.filter.text, category_label)
+    return filter_words(limit.filter.text)
 
 
 def _how_much(controls: SpendingControls) -> Iterator[str]:

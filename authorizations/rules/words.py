@@ -5,7 +5,7 @@ Month and day names are ours, not strftime's: those follow the locale of the ser
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
 
@@ -135,14 +135,14 @@ def listed(words: Sequence[str]) -> str:
     return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
 
 
-def filter_words(canonical: str, category: Callable[[str], str] = category_words) -> str:
-    """What a limit concerns, to put behind it, such as " on MCC 5812 in DE, FR"; or nothing."""
+def filter_words(canonical: str) -> str:
+    """What a limit concerns, to put behind it, such as " on bakeries in DE, FR"; or nothing."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)
     parts = (
         " in cash" if concerned.get("cash_only") else "",
-        _part("on", [category(word) for word in concerned.get("categories", [])]),
+        _part("on", [category_label(word) for word in concerned.get("categories", [])]),
         _part("at", concerned.get("merchants", [])),
         _part("in", concerned.get("countries", [])),
     )
