@@ -105,7 +105,8 @@ def lines_of(authorization_id: str) -> list[tuple[str, int]]:
 
 def counts_of(authorization_id: str) -> tuple[int, int, int]:
     columns = ("counted_amount", "refunded_amount", "count")
-    return Authorization.objects.values_list(*columns).get(pk=authorization_id)
+    amount, refunded, count = Authorization.objects.values_list(*columns).get(pk=authorization_id)
+    return amount, refunded, count
 
 
 def findings_of(authorization_id: str) -> list[tuple[str, int]]:
