@@ -76,7 +76,7 @@ def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
         body = answer.error("not_applied", "Kept, but not applied yet: please send it again.")
         answered = Answered(503, body, problem)
     with transaction.atomic():
-        row = delivery.row(answered.body.decode()) | {"answer_status": answered.status}
+        row = delivery.row(answered.body.decode(), answered.status)
         request = WebhookRequest.objects.create(body=delivery.body, **row)
         _note(delivery, request, problem)
     return answered
