@@ -358,6 +358,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("since", models.DateTimeField()),
+                (
+                    "listing",
+                    models.CharField(
+                        choices=[
+                            ("authorizations", "Authorizations"),
+                            ("transactions", "Transactions"),
+                        ],
+                        default="authorizations",
+                        max_length=20,
+                    ),
+                ),
                 ("started_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("reached", models.CharField(blank=True, max_length=255)),
