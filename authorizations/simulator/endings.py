@@ -9,6 +9,11 @@ _HOLDS_LAST = 7 * DAY
 _MOST_INCREMENTS = 3
 
 
+def forgotten(_: Scene, __: Life) -> Events:
+    """The merchant never comes back to it, or what it did never arrives."""
+    yield from ()
+
+
 def captured(scene: Scene, life: Life) -> Events:
     yield from life.capture(at=scene.within(_CAPTURED_WITHIN))
 
