@@ -323,6 +323,7 @@ class Migration(migrations.Migration):
                 ("partial_approval", models.BooleanField(default=False)),
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
+                ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
