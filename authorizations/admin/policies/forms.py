@@ -71,8 +71,8 @@ class PolicyForm(ModelForm[Policy]):
         help_text="Parts below this are declined. Empty: any part will do.",
     )
     fuel_hold = MoneyField(
-        help_text="Pumps ask for 1.00 before anybody knows how much will flow: so much is taken "
-        "from the limits until then. Empty: 100.00 in the pump's currency.",
+        help_text="Pumps ask for 1.00 first: so much is taken from the limits until the real "
+        "amount is known. Empty: 100.00 in the pump's currency.",
     )
     reason = forms.CharField(
         required=False,
