@@ -323,6 +323,7 @@ class Migration(migrations.Migration):
                 ("partial_approval", models.BooleanField(default=False)),
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
+                ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -1235,6 +1236,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
                             ("raised", "Raised by the merchant"),
