@@ -73,7 +73,7 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
 
     After a restart of the database each one in the pool is, which takes no time to find out.
     """
-    ends = delivery.arrived + settings.DECISION_BUDGET_MS / 1000
+    ends = monotonic() + delivery.seconds_left(settings.DECISION_BUDGET_MS)
     while True:
         try:
             with deadline(ends):

@@ -8,7 +8,7 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from time import monotonic
+from time import monotonic, sleep
 
 logger = logging.getLogger(__name__)
 
@@ -29,7 +29,7 @@ class Breaker:
     probe: Callable[[], None]
     recovered: Callable[[], None]
     clock: Callable[[], float] = monotonic
-    pause: Callable[[float], None] = field(default=lambda s: threading.Event().wait(s) and None)
+    pause: Callable[[float], None] = sleep
     is_open: bool = False
     opened: int = 0
     _misses: deque[float] = field(default_factory=lambda: deque(maxlen=MISSES))

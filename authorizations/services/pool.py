@@ -4,6 +4,7 @@ import logging
 from time import monotonic
 
 from django.db import connection
+from psycopg_pool import ConnectionPool
 
 from authorizations.services.deadline import deadline
 
@@ -21,7 +22,7 @@ def fill(timeout_s: float = 10.0) -> bool:
 
     A server starts as well while the database is away: stand-in answers until it is there.
     """
-    pool = connection.pool
+    pool = _pool()
     if pool is None:
         return True
     pool.timeout = PATIENCE_S
@@ -56,8 +57,14 @@ class Probe:
 
 def replace() -> None:
     """Throw the pool away, and fill a new one."""
-    if connection.pool is not None:
-        pool = connection.pool
-        del connection._connection_pools[connection.alias]  # type: ignore[attr-defined]  # noqa: SLF001
+    pool = _pool()
+    if pool is not None:
+        # Django's own, by alias; it makes another when next asked.
+        connection._connection_pools.pop(connection.alias, None)  # type: ignore[attr-defined]  # noqa: SLF001
         pool.close(timeout=0)
         fill(timeout_s=0.5)
+
+
+def _pool() -> ConnectionPool | None:
+    found: ConnectionPool | None = connection.pool  # type: ignore[attr-defined]
+    return found
