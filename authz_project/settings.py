@@ -16,6 +16,7 @@ from django.core.management.utils import get_random_secret_key
 from environ import Env
 
 from authz_project import look
+from authz_project.deadline import DeadlineConnection
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
@@ -77,6 +78,8 @@ STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 # How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
 # before it is a finding.
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
+# What Stripe waits for an answer is two seconds, less the way there and back.
+DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 
@@ -187,9 +190,11 @@ DATABASES["default"]["OPTIONS"] = {
     "prepare_threshold": 2**31,
     "connect_timeout": 5,
     "pool": {
-        "min_size": 2,
+        # One for each thread of a server process: none is opened while Stripe waits.
+        "min_size": 4,
         "max_size": 16,
-        "timeout": 1.0,  # seconds to wait for a free connection; Stripe waits two for everything
+        "timeout": 5.0,  # of commands; a server's is shorter, see services/pool.py
+        "connection_class": DeadlineConnection,
         # A plan prepared on a table that was empty then stays bad: renew connections.
         "max_lifetime": 600,
     },

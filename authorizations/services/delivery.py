@@ -28,7 +28,10 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in through the door, its signature checked, or what we read in Stripe's API."""
+    """What came in through the door, its signature checked, or what we read in Stripe's API.
+
+    `waited_ms` is how long a trusted proxy says that it waited for a worker.
+    """
 
     received_at: datetime
     sender: str
@@ -37,6 +40,11 @@ class Delivery:
     signing_key: str
     event: Event
     stopwatch: Stopwatch
+    waited_ms: float = 0.0
+
+    def seconds_left(self, budget_ms: int) -> float:
+        """How much of so many milliseconds from its arrival is left."""
+        return (budget_ms - self.stopwatch.elapsed_us / 1000) / 1000
 
     @property
     def now(self) -> datetime:
