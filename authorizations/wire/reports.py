@@ -30,6 +30,20 @@ def report(event: Event) -> Report | None:
     return read(event.data, *identity(event)) if read else None
 
 
+def about(event: Event) -> str:
+    """The authorization, or lone transaction, that a later event tells of; "" where it is neither.
+
+    Never fails: an event that can't be applied is found by it too.
+    """
+    if event.type not in _OF_PURCHASES:
+        return ""
+    try:
+        found = _named(event.data).object
+    except msgspec.MsgspecError:
+        return ""
+    return _id(found.authorization) or found.id
+
+
 def authorization_read(found: Mapping[str, Any], at: int) -> AuthorizationReport:
     """An authorization as the API's list gave it at the instant `at`. Raises MalformedEvent."""
     data = msgspec.Raw(msgspec.json.encode({"object": found}))
@@ -110,6 +124,22 @@ def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderR
     found = _cardholder(data)
     return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=text(found.name))
 
+
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    id: shapes.Id
+    authorization: shapes.Id | shapes.Expandable | None = None
+
+
+class _Data(msgspec.Struct, frozen=True, gc=False):
+    object: _Named
+
+
+_named = msgspec.json.Decoder(_Data).decode
+_OF_PURCHASES = {
+    f"issuing_{noun}.{change}"
+    for noun in ("authorization", "transaction")
+    for change in ("created", "updated")
+}
 
 _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_authorization.created": _authorization_report,
