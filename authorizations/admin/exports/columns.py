@@ -125,6 +125,7 @@ DECISIONS = Exported(
         "outcome": _of("outcome"),
         "reason": _of("row.reason"),
         "reason_label": lambda it: reason_words(it.row),
+        "decided_by": _of("row.decided_by"),
         "amount": _money("amount", "row."),
         "amount_in_smallest_unit": _of("row.amount"),
         "currency": _of("row.currency"),
@@ -135,7 +136,8 @@ DECISIONS = Exported(
         "mcc": _of("row.category_code"),
         "merchant_country": _of("row.merchant_country"),
         "policies": _of("policies"),
-        "duration_ms": lambda it: it.row.duration_us / 1000,
+        # Stripe's own declines took none of our time.
+        "duration_ms": lambda it: it.row.duration_us / 1000 or None,
         "explanation": lambda it: staff_sentence(it.row),
     },
     {
