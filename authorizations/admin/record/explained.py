@@ -51,7 +51,8 @@ class Rule(NamedTuple):
 class Explained:
     """The row as values of the rules, and in words.
 
-    Where the trace could not be read, or Stripe declined by itself, `rules` is None and the rest says what the columns tell.
+    Where the trace could not be read, or Stripe declined by itself, `rules` is None and the rest
+    says what the columns tell.
     """
 
     request: AuthorizationRequest | None

@@ -1,0 +1,104 @@
+"""The life of a purchase as a timeline: each step, and what the purchase counts for after it."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+
+from authorizations.admin.record.happenings import Happening
+from authorizations.admin.record.step_words import Told, step_told
+from authorizations.admin.times import exact_time
+from authorizations.models import Authorization, LedgerEntry
+from authorizations.rules.money import format_money
+
+MUCH_S = 60
+"""Where Stripe's time differs by more from ours, both are told."""
+
+
+class Link(NamedTuple):
+    text: str
+    url: str
+
+
+class Change(NamedTuple):
+    """What one entry of the ledger changed: "+€5.00", and of it refunded."""
+
+    why: str
+    amount: str
+    refunded: str
+    url: str
+
+
+class Step(NamedTuple):
+    """`counts_for` is what the purchase counts for after it; `at_stripe` is set where it differs
+    much from `when`.
+    """
+
+    told: Told
+    when: str
+    at_stripe: str
+    changes: list[Change]
+    counts_for: str
+    links: list[Link]
+
+
+def life(row: Authorization, happened: Iterable[Happening]) -> list[Step]:
+    """The steps of what happened, in its order."""
+    found = list(happened)
+    counted = row.counted_amount - sum(e.amount for one in found for e in one.entries)
+    told: Told | None = None
+    steps = []
+    for one in found:
+        counted += sum(entry.amount for entry in one.entries)
+        told = step_told(one, told, row.currency)
+        steps.append(_step(one, told, counted, row.currency))
+    return steps
+
+
+def _step(one: Happening, told: Told, counted: int, currency: str) -> Step:
+    return Step(
+        told=told,
+        when=exact_time(one.at),
+        at_stripe=_at_stripe(one),
+        changes=[_change(entry) for entry in one.entries],
+        counts_for=format_money(counted, currency),
+        links=_links(one),
+    )
+
+
+def _at_stripe(one: Happening) -> str:
+    if one.told_at is None or abs(one.at.timestamp() - one.told_at) <= MUCH_S:
+        return ""
+    return exact_time(datetime.fromtimestamp(one.told_at, UTC))
+
+
+def _change(entry: LedgerEntry) -> Change:
+    return Change(
+        why=entry.get_cause_display(),
+        amount=signed(entry.amount, entry.currency),
+        refunded=signed(entry.refunded_amount, entry.currency) if entry.refunded_amount else "",
+        url=_url("ledgerentry", entry.pk),
+    )
+
+
+def _links(one: Happening) -> list[Link]:
+    links = []
+    if decision := one.decision or one.stripes_decision:
+        links.append(Link("Decision", _url("decision", decision.pk)))
+    names = ["Event as it came", *("Came again" for _ in one.deliveries[1:])]
+    links += [
+        Link(name, _url("webhookrequest", delivery.pk))
+        for name, delivery in zip(names, one.deliveries, strict=False)
+    ]
+    return links
+
+
+def _url(model: str, key: str | int) -> str:
+    return reverse(f"admin:authorizations_{model}_change", args=[quote(key)])
+
+
+def signed(amount: int, currency: str) -> str:
+    """ "+€5.00", for what is a change."""
+    return f"{'+' if amount > 0 else ''}{format_money(amount, currency)}"
