@@ -76,9 +76,7 @@ STRIPE_API_KEY = text("STRIPE_API_KEY")
 STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 # How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
 # before it is a finding.
-CAPTURE_TOLERANCE_PERCENT = int(
-    matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20")
-)
+CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 
@@ -251,5 +249,8 @@ LOGGING: dict[str, Any] = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "INFO"},
     # Django's own handlers print only in development, and would print twice.
-    "loggers": {"django": {"handlers": [], "level": "INFO", "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "stripe": {"level": "WARNING"},  # else two lines for each page that is read
+    },
 }

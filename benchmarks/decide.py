@@ -4,11 +4,11 @@ import os
 import timeit
 from typing import Any
 
-from authorizations.rules.snapshots import Snapshot
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
 from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import Snapshot
 from authorizations.rules.values import AuthorizationRequest, Card, Standing, Usage
 from authorizations.rules.windows import windows_for
 

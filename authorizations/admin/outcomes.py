@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from authorizations.models import Decision
-from authorizations.rules.money import format_money
+from authorizations.rules import explain
 from authorizations.rules.reasons import label
 from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import DeclineReason
@@ -41,10 +41,7 @@ def label_of(reason: str) -> str:
 
 
 def amount_words(row: Decision) -> str:
-    """What was asked; of a partial approval also what was approved."""
+    """What was asked, and what was approved where that is another amount."""
     if row.amount is None:
         return "Not told"
-    asked = format_money(row.amount, row.currency)
-    if row.is_partial:
-        return f"{format_money(row.approved_amount, row.currency)} of {asked}"
-    return asked
+    return explain.amount_words(row.amount, row.approved_amount, row.currency)

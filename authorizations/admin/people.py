@@ -15,10 +15,12 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
 
-_IN_WORDS = {
-    "is_active": {"help_text": "Off: cannot log in any more. Better than deleting."},
-    "is_staff": {"label": "Staff", "help_text": "May log in to these pages."},
-    "is_superuser": {"label": "Superuser", "help_text": "May do everything, also to users."},
+_LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
+_HELP = {
+    "is_active": "Off: cannot log in any more. Better than deleting.",
+    "is_staff": "May log in to these pages.",
+    "is_superuser": "May do everything, also to users.",
+    "groups": "Operations edit policies, groups and cards; Auditors look at everything.",
 }
 
 admin.site.unregister(User)
@@ -42,12 +44,29 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
     filter_horizontal = ()
     list_filter = ("is_active", "is_superuser", "groups")
 
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Who may only look sees no part of a password's hash."""
+        if obj is None or self.has_change_permission(request, obj):
+            return super().get_fieldsets(request, obj)
+        return ((None, {"fields": ("username",)}), *self.fieldsets[1:])
+
+    def get_form(
+        self, request: HttpRequest, obj: User | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        texts = {"labels": _LABELS, "help_texts": _HELP}
+        if obj and not self.has_change_permission(request, obj):
+            texts["help_texts"] = {"username": "", **_HELP}  # it says what may be typed
+        return super().get_form(request, obj, change=change, **kwargs | texts)
+
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
         return super().get_queryset(request).prefetch_related("groups")
 
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
-        kwargs |= _IN_WORDS.get(db_field.name, {})
-        return super().formfield_for_dbfield(db_field, request, **kwargs)
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if db_field.name == "groups" and field:
+            # All roles are shown already: no menu to add or find one beside them.
+            field.widget.can_add_related = field.widget.can_view_related = False
+        return field
 
     def formfield_for_manytomany(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         if db_field.name != "groups":
@@ -56,8 +75,8 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
             Group.objects.order_by("name"),
             required=False,
             widget=UnfoldAdminCheckboxSelectMultipleWidget,
-            label="Roles",
-            help_text="Operations edit policies, groups and cards; Auditors look at everything.",
+            label=_LABELS["groups"],
+            help_text=_HELP["groups"],
         )
 
     @display(description="Name")
@@ -71,4 +90,15 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
 
 @admin.register(Group)
 class GroupAdmin(WithHistory, DjangoGroupAdmin, ModelAdmin[Group]):
-    pass
+    readonly_fields = ("rights",)
+
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        may_edit = obj is None or self.has_change_permission(request, obj)
+        return ("name", "permissions" if may_edit else "rights")
+
+    @display(description="May")
+    def rights(self, group: Group) -> str:
+        """ "View card, change card group": what Django calls "Can view card"."""
+        names = group.permissions.values_list("name", flat=True).order_by("name")
+        words = ", ".join(name.removeprefix("Can ") for name in names)
+        return words[:1].upper() + words[1:]

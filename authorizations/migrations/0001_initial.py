@@ -331,6 +331,7 @@ class Migration(migrations.Migration):
                 ("partial_approval", models.BooleanField(default=False)),
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
+                ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -366,6 +367,17 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("since", models.DateTimeField()),
+                (
+                    "listing",
+                    models.CharField(
+                        choices=[
+                            ("authorizations", "Authorizations"),
+                            ("transactions", "Transactions"),
+                        ],
+                        default="authorizations",
+                        max_length=20,
+                    ),
+                ),
                 ("started_at", models.DateTimeField()),
                 ("finished_at", models.DateTimeField(blank=True, null=True)),
                 ("reached", models.CharField(blank=True, max_length=255)),

@@ -24,21 +24,20 @@ CHANGED = ("change_authorization", "change_finding", "change_unappliedevent")
 def create_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     using = schema_editor.connection.alias
     # Permissions usually come after all migrations; the roles need them now.
-    app_config: Any = apps.get_app_config("authorizations")
-    app_config.models_module = True
-    create_permissions(app_config, apps=apps, using=using, verbosity=0)
-    app_config.models_module = None
+    for label in ("authorizations", "auth"):
+        app_config: Any = apps.get_app_config(label)
+        app_config.models_module = True
+        create_permissions(app_config, apps=apps, using=using, verbosity=0)
+        app_config.models_module = None
     group = apps.get_model("auth", "Group").objects.using(using)
-    permissions = (
-        apps.get_model("auth", "Permission")
-        .objects.using(using)
-        .filter(content_type__app_label="authorizations")
-    )
+    every = apps.get_model("auth", "Permission").objects.using(using)
+    permissions = every.filter(content_type__app_label="authorizations")
     view = permissions.filter(codename__startswith="view_")
     edit = permissions.filter(content_type__model__in=EDITED)
     edit |= permissions.filter(codename__in=CHANGED)
+    people = every.filter(content_type__app_label="auth", codename__in=("view_user", "view_group"))
     auditors, _ = group.get_or_create(name="Auditors")
-    auditors.permissions.set(view)
+    auditors.permissions.set(view | people)
     operations, _ = group.get_or_create(name="Operations")
     operations.permissions.set(view | edit)
 

@@ -99,13 +99,18 @@ class UnappliedEvent(models.Model):
 
 
 class Reconciliation(models.Model):
-    """A reading of Stripe's own list of authorizations, from `since` on.
+    """A reading of Stripe's own lists, from `since` on: first one, then the other.
 
-    Stripe lists the newest first: `reached` is the last authorization read, where an interrupted
-    reading goes on.
+    Stripe lists the newest first: `reached` is the last object read of the list it is at, where
+    an interrupted reading goes on.
     """
 
+    class Listing(models.TextChoices):
+        AUTHORIZATIONS = "authorizations"
+        TRANSACTIONS = "transactions"
+
     since = models.DateTimeField()
+    listing = models.CharField(max_length=20, choices=Listing, default=Listing.AUTHORIZATIONS)
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
     reached = models.CharField(max_length=255, blank=True)

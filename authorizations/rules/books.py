@@ -67,7 +67,8 @@ class Books:
 
     def answered(self, answer: Answer) -> "Books":
         """With an answer of ours; it replaces an earlier one, but not once Stripe told the end."""
-        if self.covers(answer.ordinal) and self.answer_to(answer.ordinal):
+        earlier = self.answer_to(answer.ordinal)
+        if earlier and self.covers(answer.ordinal) and earlier.event_id != answer.event_id:
             return self
         kept = [a for a in self.answers if a.ordinal != answer.ordinal]
         return replace(self, answers=tuple(sorted((*kept, answer), key=lambda a: a.ordinal)))

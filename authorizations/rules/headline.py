@@ -7,13 +7,19 @@ from authorizations.rules.decide import deciding_check
 from authorizations.rules.reasons import label
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import Check, Decision, DeclineReason, LimitFigures
-from authorizations.rules.words import category_words, code_words, country_words, figure_words
+from authorizations.rules.words import (
+    category_label,
+    category_words,
+    code_words,
+    country_words,
+    figure_words,
+)
 
 
 def _category(found: str) -> str:
-    """ "betting casino gambling, MCC 7995" from "7995 betting_casino_gambling"."""
+    """ "betting and casino gambling, MCC 7995" from "7995 betting_casino_gambling"."""
     code, _, name = found.partition(" ")
-    return ", ".join(category_words(word) for word in (name, code) if word)
+    return ", ".join(filter(None, (category_label(name), code and category_words(code))))
 
 
 _TOLD: dict[DeclineReason, Callable[[str], str]] = {

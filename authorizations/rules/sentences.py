@@ -8,6 +8,7 @@ from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
+    category_label,
     category_words,
     code_words,
     duration_words,
@@ -68,9 +69,14 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
 
 def limit_sentence(figures: LimitFigures, request: AuthorizationRequest) -> str:
     """The arithmetic of a limit, and when it has room again."""
-    sums = _count_sums(figures) if not figures.currency else _amount_sums(figures)
+    sums = _amount_sums(figures, request) if figures.currency else _count_sums(figures)
     again = room_again(figures, request.created)
     return f"{limit_words(figures)}: {sums}.{again and ' '}{again}"
+
+
+def is_at_pump(figures: LimitFigures, request: AuthorizationRequest) -> bool:
+    """Whether the limit was asked for what a fuel pump will hold, not for its token amount."""
+    return figures.asked > request.amount
 
 
 def limit_words(figures: LimitFigures) -> str:
@@ -85,7 +91,7 @@ def limit_words(figures: LimitFigures) -> str:
     return f"{name} limit of {most}{concerning}"
 
 
-def _amount_sums(figures: LimitFigures) -> str:
+def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
     used, asked, total, room = (
         figure_words(figure, figures.currency)
         for figure in (
@@ -96,8 +102,10 @@ def _amount_sums(figures: LimitFigures) -> str:
         )
     )
     verdict = f"{room} over" if figures.over > 0 else f"{room} left after it"
+    is_held = is_at_pump(figures, request)
     if figures.interval is Interval.PER_AUTHORIZATION and not figures.used:
-        return f"{asked} asked, {verdict}"
+        return f"{asked} {'held' if is_held else 'asked'}, {verdict}"
+    asked += " held" if is_held else ""
     before = "approved before" if figures.interval is Interval.PER_AUTHORIZATION else "used"
     return f"{used} {before} + {asked} = {total}, {verdict}"
 
@@ -137,7 +145,7 @@ def _set_sentence(check: Check) -> str:
 def _listed_words(rule: DeclineReason, entries: str) -> str:
     if rule is DeclineReason.MERCHANT_NOT_ALLOWED:
         return entries  # names may hold anything, commas too
-    words = category_words if rule is DeclineReason.CATEGORY_NOT_ALLOWED else code_words
+    words = category_label if rule is DeclineReason.CATEGORY_NOT_ALLOWED else code_words
     return ", ".join(words(entry) for entry in entries.split(", "))
 
 
@@ -147,7 +155,7 @@ def _found_words(rule: DeclineReason, found: str) -> str:
     if rule is not DeclineReason.CATEGORY_NOT_ALLOWED:
         return f'"{code_words(found)}"'
     code, _, name = found.partition(" ")
-    return f"{category_words(name)} ({category_words(code)})" if name else category_words(code)
+    return f"{category_label(name)} ({category_words(code)})" if name else category_words(code)
 
 
 def _verification_sentence(check: Check) -> str:

@@ -5,7 +5,7 @@ Month and day names are ours, not strftime's: those follow the locale of the ser
 
 import json
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
 
@@ -85,6 +85,11 @@ def figure_words(figure: int, currency: str) -> str:
     return "1 purchase" if figure == 1 else f"{figure:,} purchases"
 
 
+def fuel_hold_words(hold: int, currency: str) -> str:
+    """Why a pump takes more room than it asks for: a sentence without its full stop."""
+    return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"
+
+
 def category_words(word: str) -> str:
     """A category as a policy names it: "fast food restaurants", "MCC 5812", "MCC 3000-3299"."""
     return f"MCC {word}" if word[:1].isdigit() else word.replace("_", " ")
@@ -135,14 +140,14 @@ def listed(words: Sequence[str]) -> str:
     return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
 
 
-def filter_words(canonical: str, category: Callable[[str], str] = category_words) -> str:
-    """What a limit concerns, to put behind it, such as " on MCC 5812 in DE, FR"; or nothing."""
+def filter_words(canonical: str) -> str:
+    """What a limit concerns, to put behind it, such as " on bakeries in DE, FR"; or nothing."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)
     parts = (
         " in cash" if concerned.get("cash_only") else "",
-        _part("on", [category(word) for word in concerned.get("categories", [])]),
+        _part("on", [category_label(word) for word in concerned.get("categories", [])]),
         _part("at", concerned.get("merchants", [])),
         _part("in", concerned.get("countries", [])),
     )

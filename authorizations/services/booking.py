@@ -97,16 +97,21 @@ def _declined_by_stripe(booking: Booking) -> list[Row]:
 
     One an event: each of Stripe's declines comes with an event of its own.
     """
+    missing = unlisted_declines(booking.told.authorization_id, booking.after)
+    return [_decline(booking.told, *missing[-1])] if missing else []
+
+
+def unlisted_declines(authorization_id: str, books: Books) -> list[tuple[str, HistoryEntry]]:
+    """Stripe's own declines that no decision tells of yet, each with that decision's id."""
     found = {
-        f"{booking.told.authorization_id}/{ordinal}": entry
-        for ordinal, entry in enumerate(booking.after.history)
-        if _is_stripes_own(entry) and booking.after.answer_to(ordinal) is None
+        f"{authorization_id}/{ordinal}": entry
+        for ordinal, entry in enumerate(books.history)
+        if _is_stripes_own(entry) and books.answer_to(ordinal) is None
     }
     if not found:
         return []
     listed = set(Decision.objects.filter(pk__in=found).values_list("pk", flat=True))
-    missing = [(key, entry) for key, entry in found.items() if key not in listed]
-    return [_decline(booking.told, *missing[-1])] if missing else []
+    return [(key, entry) for key, entry in found.items() if key not in listed]
 
 
 def _is_stripes_own(entry: HistoryEntry) -> bool:

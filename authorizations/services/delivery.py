@@ -29,7 +29,7 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in through the door, its signature checked."""
+    """What came in through the door, its signature checked, or what we read in Stripe's API."""
 
     received_at: datetime
     sender: str
@@ -48,8 +48,10 @@ class Delivery:
     def body_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
-    def row(self, answer_body: str) -> dict[str, Any]:
+    def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
         """The webhook request as a row, without `body`, which travels as bytes."""
+        if self.event.is_read:
+            answer_body, answer_status = "", 200
         return {
             "received_at": self.received_at,
             "sender": self.sender,
@@ -62,7 +64,7 @@ class Delivery:
             "api_version": self.event.api_version or "",
             "account": self.event.account or "",
             "livemode": self.event.livemode,
-            "answer_status": 200,
+            "answer_status": answer_status,
             "answer_body": answer_body,
             "timings": self.stopwatch.marks,
         }

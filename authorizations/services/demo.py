@@ -15,13 +15,16 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy
+from authorizations.services import later
 from authorizations.services.authorize import authorize
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.freeze import freeze
 from authorizations.services.policy_files import import_policies
-from authorizations.simulator.cast import CAST
-from authorizations.simulator.door import Answer
-from authorizations.simulator.street import Question, Street, anybody
+from authorizations.simulator.cast import CAST, FIRST
+from authorizations.simulator.days import told_in_time
+from authorizations.simulator.lives import life
+from authorizations.simulator.mix import USUAL
+from authorizations.simulator.scene import Clock
 from authorizations.wire import events
 
 PASSWORD = "demo"  # noqa: S105 - known to everybody, which is why this is for demos only
@@ -29,8 +32,8 @@ LOGINS = {"operator": "Operations", "auditor": "Auditors", "admin": None}
 """User names and their role; the one without may do everything."""
 
 _SEED = "demo"
-_QUESTIONS = 66
-_DAYS = 6
+_LIVES = 75
+_DAYS = 12
 _OPEN_HOURS = range(7, 20)
 _FROZEN, _FROZEN_REASON = "ic_demo_noah", "Reported lost by phone; a replacement is on its way."
 
@@ -55,7 +58,7 @@ def load() -> Loaded:
         admin = _make_logins()
         written = files(__package__).joinpath("demo_policies.json").read_text("utf-8")
         changes = import_policies(written, reason="Demo data")
-        decisions = _go_shopping(timezone.now())
+        decisions = _live(timezone.now())
         _finish_cards(admin)
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # or plans are made for empty tables
@@ -75,13 +78,51 @@ def _make_logins() -> User:
     return User.objects.get(username="admin")
 
 
-def _go_shopping(now: datetime) -> int:
-    """Purchases of the last days, in the order of time; today is left free."""
-    street = Street(_SEED, anybody(_SEED))
-    for place, at in enumerate(sorted(_instants(now))):
-        question = street.question(place, at)
-        street.hear(question, Answer.of(_ask(question)))
-    return Decision.objects.count()
+def _live(now: datetime) -> int:
+    """Whole purchases of the last days, in the order of time; today is left free."""
+    chance = Random(_SEED)  # noqa: S311 - nothing secret
+    today = now.replace(hour=0, minute=0, second=0, microsecond=0)
+    lives = [
+        life(Random(f"{_SEED}/{at}"), USUAL, CAST, Clock(at))  # noqa: S311
+        for at in sorted(_instants(today, chance))
+    ]
+    # Nothing more is heard of the oldest: an alarm to look at.
+    oldest = Clock(int((today - timedelta(days=_DAYS)).timestamp()))
+    lives.append(life(chance, {"forgotten": 1}, [FIRST], oldest))
+    told = told_in_time(lives, until=int(today.timestamp()))
+    reply: bytes | None = None
+    while True:
+        try:
+            at, step = told.send(reply)
+        except StopIteration:
+            return Decision.objects.count()
+        reply = _deliver(step.body, at)
+
+
+def _instants(today: datetime, chance: Random) -> Iterator[int]:
+    for _ in range(_LIVES):
+        day = today - timedelta(days=chance.randint(1, _DAYS))
+        hour, minute = chance.choice(_OPEN_HOURS), chance.randrange(60)
+        at = day.replace(hour=hour, minute=minute, second=chance.randrange(60))
+        yield int(at.timestamp())
+
+
+def _deliver(body: bytes, at: int) -> bytes | None:
+    """One event through the real way, as if it had come through the door."""
+    event = events.read(body)
+    delivery = Delivery(
+        received_at=datetime.fromtimestamp(at, UTC),
+        sender="load_demo",
+        headers={},
+        body=body,
+        signing_key="demo",
+        event=event,
+        stopwatch=Stopwatch(),
+    )
+    if event.type != events.AUTHORIZATION_REQUEST:
+        later.take(delivery)
+        return None
+    return authorize(events.authorization_request(event), delivery)
 
 
 def _finish_cards(admin: User) -> None:
@@ -91,30 +132,3 @@ def _finish_cards(admin: User) -> None:
         Card.objects.filter(pk=member.replacement_for).update(
             status=Card.Status.CANCELED, cardholder=member.cardholder_id
         )
-
-
-def _instants(now: datetime) -> Iterator[int]:
-    chance = Random(_SEED)  # noqa: S311 - nothing secret
-    for _ in range(_QUESTIONS):
-        day = now - timedelta(days=chance.randint(1, _DAYS))
-        hour, minute, second = (
-            chance.choice(_OPEN_HOURS),
-            chance.randrange(60),
-            chance.randrange(60),
-        )
-        yield int(day.replace(hour=hour, minute=minute, second=second).timestamp())
-
-
-def _ask(question: Question) -> bytes:
-    """One question through the real decision, as if it had come through the door."""
-    event = events.read(question.body)
-    delivery = Delivery(
-        received_at=datetime.fromtimestamp(event.created or 0, UTC),
-        sender="load_demo",
-        headers={},
-        body=question.body,
-        signing_key="demo",
-        event=event,
-        stopwatch=Stopwatch(),
-    )
-    return authorize(events.authorization_request(event), delivery)

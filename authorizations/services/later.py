@@ -58,10 +58,11 @@ def _applied(delivery: Delivery) -> bytes:
             "here.",
             is_final=True,
         )
-    with transaction.atomic():
-        body = settle(report, delivery)
-        waiting = UnappliedEvent.objects.filter(pk=report.event_id, applied_at=None)
-        waiting.update(applied_at=delivery.now)
+    # Not in one transaction: settle must let go of its locks between attempts, and what is
+    # applied twice counts once.
+    body = settle(report, delivery)
+    waiting = UnappliedEvent.objects.filter(pk=report.event_id, applied_at=None)
+    waiting.update(applied_at=delivery.now)
     return body
 
 
@@ -76,7 +77,7 @@ def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
         body = answer.error("not_applied", "Kept, but not applied yet: please send it again.")
         answered = Answered(503, body, problem)
     with transaction.atomic():
-        row = delivery.row(answered.body.decode()) | {"answer_status": answered.status}
+        row = delivery.row(answered.body.decode(), answered.status)
         request = WebhookRequest.objects.create(body=delivery.body, **row)
         _note(delivery, request, problem)
     return answered
@@ -116,6 +117,22 @@ def apply_again(waiting: UnappliedEvent) -> str:
 
 
 def all_waiting() -> Iterator[UnappliedEvent]:
-    """Events that are not applied yet, the oldest first."""
-    waiting = UnappliedEvent.objects.filter(applied_at=None).order_by("failed_at", "pk")
-    yield from waiting.select_related("webhook_request")
+    """Events that are not applied yet, the oldest first, fetched one by one: bodies are long."""
+    waiting = UnappliedEvent.objects.filter(applied_at=None)
+    for key in list(waiting.order_by("failed_at", "pk").values_list("pk", flat=True)):
+        yield from waiting.filter(pk=key).select_related("webhook_request")
+
+
+def apply_all() -> Iterator[tuple[UnappliedEvent, str]]:
+    """Try each, and what is left once more while that helps: one may wait for another.
+
+    With each try comes what stands against it, "" where it was applied.
+    """
+    is_any_applied = is_any_left = True
+    while is_any_applied and is_any_left:
+        is_any_applied = is_any_left = False
+        for waiting in all_waiting():
+            problem = apply_again(waiting)
+            is_any_left |= bool(problem)
+            is_any_applied |= not problem
+            yield waiting, problem

@@ -3,9 +3,11 @@ for every filter, the few beyond its mark among the decisions themselves. One st
 so that nothing is missed or shown twice while the digest moves on.
 """
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.db.models import Max, Min, Q, QuerySet, Subquery, Value
@@ -29,6 +31,10 @@ _MARK = Coalesce(Subquery(DigestMark.objects.values("digested")[:1]), Value(0))
 
 # Beyond so many, the database looks them up itself: it plans better for ids that it knows.
 _KNOWN = 1_000
+
+# Up to so many, each is looked for by itself, in the order of its index. The database takes all
+# rare ones for as frequent as their average, and would look through the whole list for them.
+_FEW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,11 +62,14 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions that both queries choose, as `rows`; their keys are numbers of requests."""
+    """The decisions that the queries choose, as `rows`; their keys are numbers of requests.
+
+    What is `listed` may come in several parts, and a decision be in more than one of them.
+    """
 
     rows: QuerySet[Decision]
     tail: QuerySet[Decision]
-    listed: QuerySet[ListedDecision]
+    listed: Sequence[QuerySet[ListedDecision]]
 
     def key(self, row: Decision) -> str:
         return str(row.webhook_request_id)
@@ -79,13 +88,12 @@ class Decisions:
         return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
 
     def _numbers(self, order: str, span: dict[str, int], size: int) -> list[int]:
-        tail = self.tail.filter(webhook_request_id__gt=_MARK).filter(**span)
-        listed = self.listed.filter(**span)
-        first, second = (
-            rows.order_by(order).values_list("webhook_request_id", flat=True)[:size]
-            for rows in (tail, listed)
+        tail = self.tail.filter(webhook_request_id__gt=_MARK)
+        first, *others = (
+            part.filter(**span).order_by(order).values_list("webhook_request_id", flat=True)[:size]
+            for part in (tail, *self.listed)
         )
-        return list(first.union(second, all=True).order_by(order)[:size])
+        return list(first.union(*others).order_by(order)[:size])
 
     def _rows(self, numbers: list[int]) -> list[Decision]:
         found = self.rows.filter(webhook_request_id__in=numbers)
@@ -100,10 +108,10 @@ def decisions(rows: QuerySet[Decision], facets: Facets) -> Decisions:
     if facets.policy is not None:
         tail = tail.filter(_rests_on(facets.policy))
         listed = listed.filter(policies__contains=[facets.policy])
-    if facets.search:
-        found = _find(facets.search)
-        tail, listed = tail.filter(found.in_tail), listed.filter(found.in_list)
-    return Decisions(rows, tail, listed)
+    if not facets.search:
+        return Decisions(rows, tail, [listed])
+    found = _find(facets.search)
+    return Decisions(rows, tail.filter(found.in_tail), [listed.filter(it) for it in found.in_list])
 
 
 def _columns(facets: Facets) -> Q:
@@ -170,10 +178,10 @@ def _rests_on(policy: int) -> Q:
 
 @dataclass(frozen=True, slots=True)
 class Found:
-    """What a search comes down to, for either table."""
+    """What a search comes down to, for either table; of the list's any, each with its index."""
 
     in_tail: Q
-    in_list: Q
+    in_list: Sequence[Q]
 
 
 def _find(term: str) -> Found:
@@ -197,23 +205,25 @@ def requests_of_authorization(term: str) -> list[int]:
 
 def _by_words(term: str) -> Found:
     """Last four digits, or part of the cardholder's or the merchant's name."""
-    cards = Card.objects.filter(last4=term).values_list("pk", flat=True)
-    holders = Cardholder.objects.filter(name__icontains=term).values_list("pk", flat=True)
-    merchants = MerchantName.objects.filter(name__icontains=term).values_list("pk", flat=True)
     # A card that was never registered is known by its id alone.
-    people = Q(card=term) | _any("card", cards) | _any("cardholder", holders)
-    return Found(
-        in_tail=people | Q(merchant_name__icontains=term),
-        in_list=people | _any("merchant", merchants),
-    )
+    people = [
+        Q(card=term),
+        *_each("card", Card.objects.filter(last4=term)),
+        *_each("cardholder", Cardholder.objects.filter(name__icontains=term)),
+    ]
+    merchants = _each("merchant", MerchantName.objects.filter(name__icontains=term))
+    in_tail = reduce(or_, people, Q(merchant_name__icontains=term))
+    return Found(in_tail, [*people, *merchants])
 
 
-def _any(column: str, ids: QuerySet[Any, Any]) -> Q:
-    known: Iterable[Any] = list(ids.order_by()[: _KNOWN + 1])
-    if not known:
-        return Q(pk__in=[])
-    return Q(**{f"{column}__in": known if len(list(known)) <= _KNOWN else ids.order_by()})
+def _each(column: str, rows: QuerySet[Any]) -> list[Q]:
+    """Conditions of which decisions on any of the rows meet one."""
+    ids = rows.order_by().values_list("pk", flat=True)
+    known = list(ids[: _KNOWN + 1])
+    if len(known) <= _FEW:
+        return [Q(**{column: one}) for one in known]
+    return [Q(**{f"{column}__in": known if len(known) <= _KNOWN else ids})]
 
 
 def _same(condition: Q) -> Found:
-    return Found(condition, condition)
+    return Found(condition, [condition])

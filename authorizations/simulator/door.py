@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from time import perf_counter, time
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 from authorizations.wire.signature import SignatureCause, sign
@@ -17,9 +17,20 @@ class UnansweredError(Exception):
     """No answer that Stripe could use; the text says what to do about it."""
 
 
+class Reply(NamedTuple):
+    """What came back for an event, whatever it was."""
+
+    status: int
+    body: bytes
+
+    @property
+    def is_refusal(self) -> bool:
+        return self.status != 200
+
+
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said; `amount` is told for partial approvals only."""
+    """What the server said; `amount` is told where the answer names one."""
 
     body: bytes
     approved: bool
@@ -57,54 +68,25 @@ class Door:
     def ask(self, body: bytes) -> Answer:
         """Send an authorization request. Raises UnansweredError."""
         started = perf_counter()
-        try:
-            status, text = self._send(body)
-        except (OSError, HTTPException) as problem:
-            raise UnansweredError(self._unreachable(problem)) from None
+        reply = self.deliver(body)
         elapsed_ms = (perf_counter() - started) * 1000
         try:
-            if status == 200:
-                return Answer.of(text, elapsed_ms)
+            if not reply.is_refusal:
+                return Answer.of(reply.body, elapsed_ms)
         except ValueError:
             pass
-        raise UnansweredError(self._unusable(status, _object(text)))
+        raise UnansweredError(self.refusal(reply))
 
-    def close(self) -> None:
-        self._connection.close()
-
-    def _send(self, body: bytes) -> tuple[int, bytes]:
-        is_reused = self._connection.sock is not None
+    def deliver(self, body: bytes) -> Reply:
+        """Send any event. Raises UnansweredError where nobody replies."""
         try:
-            return self._send_once(body)
-        except (HTTPException, ConnectionError):
-            self._connection.close()
-            if not is_reused:
-                raise
-        # The server may close an idle connection at any time; an event may come twice.
-        return self._send_once(body)
+            return self._send(body)
+        except (OSError, HTTPException) as problem:
+            raise UnansweredError(self._unreachable(problem)) from None
 
-    def _send_once(self, body: bytes) -> tuple[int, bytes]:
-        headers = {
-            "Content-Type": "application/json; charset=utf-8",
-            "Stripe-Signature": sign(body, self._secret, int(time())),
-            "User-Agent": "simulate (stands in for Stripe)",
-        }
-        self._connection.request("POST", self.path, body, headers)
-        response = self._connection.getresponse()
-        return response.status, response.read()
-
-    def _unreachable(self, problem: Exception) -> str:
-        self._connection.close()
-        if isinstance(problem, TimeoutError):
-            return f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
-        cause = getattr(problem, "strerror", None) or problem
-        return (
-            f"No server answers at {self.base} ({cause}). Start one in another window with "
-            "`make run` or `python manage.py runserver`, or name another with --url."
-        )
-
-    def _unusable(self, status: int, data: dict[str, Any]) -> str:
-        error = data.get("error")
+    def refusal(self, reply: Reply) -> str:
+        """What a reply means that is not what Stripe expects, and what to do about it."""
+        status, error = reply.status, _object(reply.body).get("error")
         error = error if isinstance(error, dict) else {}
         if error.get("code") == SignatureCause.MISMATCH:
             return (
@@ -116,6 +98,40 @@ class Door:
         return (
             f"{self.base}{self.path} answered {status}, and not as a webhook of this program "
             "does. Name the right one with --url."
+        )
+
+    def close(self) -> None:
+        self._connection.close()
+
+    def _send(self, body: bytes) -> Reply:
+        is_reused = self._connection.sock is not None
+        try:
+            return self._send_once(body)
+        except (HTTPException, ConnectionError):
+            self._connection.close()
+            if not is_reused:
+                raise
+        # The server may close an idle connection at any time; an event may come twice.
+        return self._send_once(body)
+
+    def _send_once(self, body: bytes) -> Reply:
+        headers = {
+            "Content-Type": "application/json; charset=utf-8",
+            "Stripe-Signature": sign(body, self._secret, int(time())),
+            "User-Agent": "simulate (stands in for Stripe)",
+        }
+        self._connection.request("POST", self.path, body, headers)
+        response = self._connection.getresponse()
+        return Reply(response.status, response.read())
+
+    def _unreachable(self, problem: Exception) -> str:
+        self._connection.close()
+        if isinstance(problem, TimeoutError):
+            return f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
+        cause = getattr(problem, "strerror", None) or problem
+        return (
+            f"No server answers at {self.base} ({cause}). Start one in another window with "
+            "`make run` or `python manage.py runserver`, or name another with --url."
         )
 
 

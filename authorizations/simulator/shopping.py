@@ -1,5 +1,6 @@
 """What people buy: ordinary purchases with the usual exceptions, drawn from a random.Random."""
 
+from collections.abc import Collection
 from random import Random
 from typing import Any
 
@@ -14,15 +15,22 @@ from authorizations.wire.samples import (
 
 CASH_MACHINE, MANUAL_CASH, FUEL_PUMP = "6011", "6010", "5542"
 _GROCERIES = "5411"
-_HOTELS_AND_RENTALS = frozenset({"3389", "3640", "7011"})
+RESTAURANTS = ("5812", "5813", "5814")
+HOTELS_AND_RENTALS = ("3389", "3640", "7011")
+ALL_KINDS = frozenset(merchant.mcc for merchant in MERCHANTS)
+EVERYDAY = ALL_KINDS - {CASH_MACHINE, MANUAL_CASH, FUEL_PUMP}
+"""Where what is asked for is what is bought."""
+
 _LOYALTY = 0.75
 _ATM_FEE = 250
 _CASHBACK = 2_000
 
 
-def purchase(member: CardOf, chance: Random, at: int) -> Purchase:
-    """Something the holder of a card buys at the instant `at`."""
-    merchant = _shop(member, chance)
+def purchase(
+    member: CardOf, chance: Random, at: int, kinds: Collection[str] = ALL_KINDS
+) -> Purchase:
+    """Something the holder of a card buys at the instant `at`, in a shop with one of these MCC."""
+    merchant = _shop(member, chance, kinds)
     usual = converted(merchant.usual, merchant.currency, member.currency)
     varies = merchant.mcc != FUEL_PUMP  # a pump always asks for the same, before it is used
     amount = max(1, round(usual * chance.triangular(0.3, 2.5, 0.9))) if varies else usual
@@ -40,7 +48,7 @@ def purchase(member: CardOf, chance: Random, at: int) -> Purchase:
 
 def grows(bought: Purchase) -> bool:
     """Whether shops of this kind ask for more later, as hotels and fuel pumps do."""
-    return bought.merchant.mcc == FUEL_PUMP or bought.merchant.mcc in _HOTELS_AND_RENTALS
+    return bought.merchant.mcc == FUEL_PUMP or bought.merchant.mcc in HOTELS_AND_RENTALS
 
 
 def additional_amount(bought: Purchase, chance: Random) -> int:
@@ -50,10 +58,11 @@ def additional_amount(bought: Purchase, chance: Random) -> int:
     return max(1, round(bought.amount * chance.uniform(0.1, 0.6)))
 
 
-def _shop(member: CardOf, chance: Random) -> SampleMerchant:
+def _shop(member: CardOf, chance: Random, kinds: Collection[str]) -> SampleMerchant:
     """Mostly one of the usual shops, now and then any."""
-    usual = [merchant for merchant in MERCHANTS if merchant.name in member.shops]
-    return chance.choice(usual if usual and chance.random() < _LOYALTY else MERCHANTS)
+    fitting = [merchant for merchant in MERCHANTS if merchant.mcc in kinds]
+    usual = [merchant for merchant in fitting if merchant.name in member.shops]
+    return chance.choice(usual if usual and chance.random() < _LOYALTY else fitting)
 
 
 def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from authorizations.wire.convert import (
 
 __all__ = [
     "AUTHORIZATION_REQUEST",
+    "READ",
     "Event",
     "MalformedEvent",
     "NotAnEvent",
@@ -32,6 +33,9 @@ __all__ = [
 
 AUTHORIZATION_REQUEST = "issuing_authorization.request"
 """The type of the one event that wants a decision."""
+
+READ = "api."
+"""So begin the types of what was not sent to us, but read in Stripe's API: see api.py."""
 
 MAX_TYPE_CHARS = 255
 
@@ -56,6 +60,11 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     account: shapes.Id | None = None
     api_version: shapes.Id | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
+
+    @property
+    def is_read(self) -> bool:
+        """Read by us in Stripe's API: nobody waits for an answer."""
+        return self.type.startswith(READ)
 
 
 _decode_event = msgspec.json.Decoder(Event).decode

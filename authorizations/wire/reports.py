@@ -1,6 +1,6 @@
 """What Stripe tells afterwards, in our words: how authorizations, transactions, cards stand now."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -16,7 +16,7 @@ from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import Card
 from authorizations.wire import shapes
 from authorizations.wire.convert import card, merchant, reader, snapshot, text
-from authorizations.wire.events import Event, identity
+from authorizations.wire.events import READ, Event, identity
 
 _authorization = reader(shapes.ReportedAuthorization)
 _transaction = reader(shapes.BookedTransaction)
@@ -42,12 +42,6 @@ def about(event: Event) -> str:
     except msgspec.MsgspecError:
         return ""
     return _id(found.authorization) or found.id
-
-
-def authorization_read(found: Mapping[str, Any], at: int) -> AuthorizationReport:
-    """An authorization as the API's list gave it at the instant `at`. Raises MalformedEvent."""
-    data = msgspec.Raw(msgspec.json.encode({"object": found}))
-    return _authorization_report(data, f"read_{found.get('id')}_{at}", at)
 
 
 def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> AuthorizationReport:
@@ -135,19 +129,19 @@ class _Data(msgspec.Struct, frozen=True, gc=False):
 
 
 _named = msgspec.json.Decoder(_Data).decode
-_OF_PURCHASES = {
-    f"issuing_{noun}.{change}"
-    for noun in ("authorization", "transaction")
-    for change in ("created", "updated")
-}
-
 _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_authorization.created": _authorization_report,
     "issuing_authorization.updated": _authorization_report,
+    f"{READ}issuing_authorization": _authorization_report,
     "issuing_transaction.created": _transaction_report,
     "issuing_transaction.updated": _transaction_report,
+    f"{READ}issuing_transaction": _transaction_report,
     "issuing_card.created": _card_report,
     "issuing_card.updated": _card_report,
     "issuing_cardholder.created": _cardholder_report,
     "issuing_cardholder.updated": _cardholder_report,
+}
+
+_OF_PURCHASES = {
+    name for name, read in _READERS.items() if read in (_authorization_report, _transaction_report)
 }

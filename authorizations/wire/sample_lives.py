@@ -63,7 +63,7 @@ class Life:
         api_version: str = API_VERSION,
     ) -> None:
         self.events: list[Json] = []
-        self._first = self._asked = purchase
+        self.purchase = self._asked = purchase
         self._chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
         self._account = account
         self._api_version = api_version
@@ -164,11 +164,10 @@ class Life:
     def _ask(self, amount: int | None) -> None:
         asked = self._asked
         if self.kept["request_history"]:
-            asked = replace(asked, merchant_amount=None, cashback=None, atm_fee=None)
-        if amount is not None:
-            asked = replace(asked, amount=amount, merchant_amount=self._charged(amount))
-        self._asked = asked
-        self.kept["pending_request"] = pending_request(asked)
+            asked = replace(asked, cashback=None, atm_fee=None)
+        amount = asked.amount if amount is None else amount
+        self._asked = replace(asked, amount=amount, merchant_amount=self._charged(amount))
+        self.kept["pending_request"] = pending_request(self._asked)
 
     def _settle(self, entry: Json) -> None:
         was_approved = self.kept["approved"]
@@ -194,7 +193,7 @@ class Life:
 
     def _charged(self, amount: int) -> int:
         """`amount` in what the merchant charges in, at the rate of the first request."""
-        first = self._first
+        first = self.purchase
         if first.merchant_amount is None or not first.amount:
             return converted(amount, first.currency, first.charged_in)
         return round(amount * first.merchant_amount / first.amount)

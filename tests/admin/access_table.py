@@ -38,6 +38,7 @@ SEEN = to("login", "login", "403", "200", "200", "200")
 EDITED = to("login", "login", "403", "403", "200", "200")
 SAVED = to("login", "login", "403", "403", "moved", "moved")
 SUPER = to("login", "login", "403", "403", "403", "200")
+SEES_PEOPLE = to("login", "login", "403", "200", "403", "200")
 NEVER = to("login", "login", "403", "403", "403", "403")
 LEADS_BACK = to("login", "login", "403", "moved", "moved", "moved")
 STAFF = to("login", "login", "200", "200", "200", "200")
@@ -67,7 +68,14 @@ _RECORD: Pages = _EDITED | {
     "history": Access(LEADS_BACK, LEADS_BACK),
 }
 # Staff and their roles.
-_PEOPLE: Pages = {page: Access(SUPER, SUPER) for page in _EDITED} | {"": Access(MOVES, MOVES)}
+_PEOPLE: Pages = {
+    "changelist": Access(SEES_PEOPLE, SEES_PEOPLE),
+    "add": Access(SUPER, SUPER),
+    "change": Access(SEES_PEOPLE, SUPER),
+    "delete": Access(SUPER, SUPER),
+    "history": Access(SEES_PEOPLE, SEES_PEOPLE),
+    "": Access(MOVES, MOVES),
+}
 # A list with buttons that export it; opened, it leads back to the list. Sent without a format too.
 _EXPORTED: Pages = _RECORD | {"export": Access(LEADS_BACK, LEADS_BACK)}
 

@@ -8,7 +8,7 @@ from django.contrib.auth.models import User
 from playwright.sync_api import Page, expect
 from pytest_django.live_server_helper import LiveServer
 
-from authorizations.models import Card, Decision, Policy
+from authorizations.models import Card, Decision, HistoryEntry, Policy
 from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.desk import Shopper, in_force
@@ -152,3 +152,18 @@ def test_an_auditor_decides_again_and_sees_the_green_mark(visit: Visit, policy: 
     page.get_by_role("button", name="Decide again").click()
     expect(page.get_by_role("status").filter(has_text="the same answer")).to_be_visible()
     expect(page.get_by_text("Safe to tell the cardholder")).to_be_visible()
+
+
+def test_an_empty_list_shows_nothing_of_what_lies_under_it(visit: Visit, policy: Policy) -> None:
+    page = visit("Auditors", f"{pages.list_url(Decision)}?q=nobody")
+    empty = page.locator(".desk-empty")
+    expect(empty).to_have_css("position", "relative")
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)
+        expect(empty).not_to_have_css("background-color", "rgba(0, 0, 0, 0)")
+
+
+def test_who_changed_something_has_room_in_the_list(visit: Visit, policy: Policy) -> None:
+    page = visit("Auditors", pages.list_url(HistoryEntry))
+    page.set_viewport_size({"width": 1280, "height": 800})
+    expect(page.locator("td.field-by").first).to_have_css("min-width", "140px")

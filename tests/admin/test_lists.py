@@ -1,5 +1,6 @@
 """Lists of the record as people use them: filters, searches and pages, all in the address."""
 
+import re
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import parse_qs
@@ -232,6 +233,7 @@ def opened_in(client: Client, zone: str) -> list[Any]:
         (Authorization, {"country": "FR", "category": "bakeries"}, 3),
         (Authorization, {"country": "DE"}, 0),
         (Authorization, {"q": "4242"}, 3),
+        (Authorization, {"q": "•••• 4242"}, 3),
         (Authorization, {"q": "lovelace"}, 3),
         (Authorization, {"q": "ic_1"}, 3),
         (Authorization, {"q": "ich_1"}, 3),
@@ -258,6 +260,19 @@ def test_rows_are_found_by_the_ids_of_their_purchase(auditor: Client, purchases:
         assert opened(auditor, pages.list_url(model), q=purchase).result_list == [row]
         if model is not Authorization:
             assert opened(auditor, pages.list_url(model), q=decision.pk).result_list == [row]
+
+
+def test_a_card_is_found_as_lists_show_it(auditor: Client, purchases: None) -> None:
+    found = opened(auditor, LIST, q="•••• 4242")
+    assert len(found.result_list) == Decision.objects.filter(card__last4="4242").count() > 0
+    assert texts(found) == ["Search “4242”"]
+
+
+def test_what_is_not_chosen_yet_says_that_all_are_shown(auditor: Client, purchases: None) -> None:
+    html = auditor.get(LIST).content.decode()
+    for name in ("card", "policy"):
+        [tag] = re.findall(f'<select[^>]*name="{name}"[^>]*>', html)
+        assert 'data-placeholder="All"' in tag
 
 
 def test_a_page_that_stopped_looking_offers_to_look_further(

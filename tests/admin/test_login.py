@@ -35,6 +35,19 @@ def test_a_superuser_adds_staff_and_gives_them_a_role(login: Login) -> None:
     assert User.objects.get(pk=olga.pk).has_perm("authorizations.change_policy")
 
 
+def test_an_auditor_sees_who_may_do_what_and_no_part_of_a_hash(login: Login) -> None:
+    client, operator = login("Auditors"), User.objects.create_user("olga", password="long-enough-4")
+    operator.groups.add(Group.objects.get(name="Operations"))
+    page = client.get(pages.change_url(operator)).content.decode()
+    assert "May log in to these pages." in page
+    assert "Designates" not in page
+    assert "Operations" in page
+    assert operator.password.partition("$")[0] not in page
+    assert 'name="_save"' not in page
+    roles = client.get(pages.change_url(Group.objects.get(name="Operations")))
+    assert "change policy, " in roles.content.decode()
+
+
 @pytest.fixture
 def demo_admin(db: None) -> User:
     return User.objects.create_superuser("admin", password=demo.PASSWORD)

@@ -1,16 +1,12 @@
 """The simulator against a running server, over real HTTP."""
 
 import re
-import socket
-from collections.abc import Iterator
 from functools import partial
-from io import StringIO
 from time import monotonic
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
-from django.db import connection
+from django.core.management import CommandError
 from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
@@ -18,44 +14,8 @@ from authorizations.models import Authorization, Card, Decision, LedgerEntry, We
 from authorizations.services import redecide, verify_usage
 from authorizations.simulator import door
 from authorizations.wire.signature import sign
+from tests.commands.conftest import Simulate
 from tests.desk import in_force
-
-
-class Simulate:
-    """`manage.py simulate` against the live server; returns what it printed."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-
-    def __call__(self, **options: Any) -> str:
-        out = StringIO()
-        call_command("simulate", stdout=out, **({"url": self.url} | options))
-        return out.getvalue()
-
-
-@pytest.fixture
-def simulate(live_server: LiveServer, monkeypatch: pytest.MonkeyPatch) -> Simulate:
-    """As quick as our runserver, which doesn't wait for acknowledgements either."""
-    server = type(live_server.thread.httpd)
-    accept = server.get_request
-
-    def get_request(self: Any) -> tuple[socket.socket, Any]:
-        request, address = accept(self)
-        request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        return request, address
-
-    monkeypatch.setattr(server, "get_request", get_request)
-    # One database connection for all that comes over one of HTTP.
-    monkeypatch.setitem(connection.settings_dict, "CONN_MAX_AGE", None)
-    return Simulate(f"{live_server.url}/webhook")
-
-
-@pytest.fixture
-def silent_port() -> Iterator[int]:
-    """A port at which nobody listens, and nobody else will."""
-    with socket.socket() as taken:
-        taken.bind(("127.0.0.1", 0))
-        yield taken.getsockname()[1]
 
 
 def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:

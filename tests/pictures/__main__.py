@@ -51,7 +51,7 @@ LOOKS = (
     Look("dark", "dark", 1440, 900),
     Look("phone", "light", 390, 844),
     Look("phone-dark", "dark", 390, 844),
-    Look("small", "light", 1280, 640, whole=False),
+    Look("small", "light", 1280, 960, whole=False),
 )
 IN_DOCS = (
     *("index", "decision_changelist", "decision_declined", "card_4242", "policy_operator"),

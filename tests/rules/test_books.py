@@ -62,10 +62,8 @@ def told(*snapshots: Snapshot, captured: int = 0, refunded: int = 0, **known: An
     return after(snapshots, books)
 
 
-def moved(type_: str, amount: int, **facts: Any) -> Transaction:
-    return Transaction(
-        **{"id": f"ipi_{type_}", "at": 1, "created": 1} | facts, type=type_, amount=amount
-    )
+def moved(type_: str, amount: int) -> Transaction:
+    return Transaction(f"ipi_{type_}", at=1, type=type_, amount=amount, created=1)
 
 
 def after(steps: Iterable[Step], books: Books = Books()) -> Books:  # noqa: B008 - frozen
@@ -179,7 +177,7 @@ def ended(status: str, amount: int, *settled: int) -> Snapshot:
 
 
 def approval(amount: int, ordinal: int = 0, **facts: Any) -> Answer:
-    facts = {"event_id": f"evt_{ordinal}", "asked": amount} | facts
+    facts = dict[str, Any]({"event_id": f"evt_{ordinal}", "asked": amount}) | facts
     return Answer(ordinal=ordinal, approved=True, amount=amount, **facts)
 
 

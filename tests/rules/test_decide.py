@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.counted import cash_part
 from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
+from authorizations.rules.counted import cash_part
 from authorizations.rules.decide import decide, deciding_check
 from authorizations.rules.values import (
     AuthorizationRequest,

@@ -20,7 +20,7 @@ def declined(*trace: Check) -> Decision:
         (amount_check(monthly()), "monthly limit of €500.00 exceeded by €25.00"),
         (
             amount_check(monthly(filter='{"categories":["5812"]}')),
-            "monthly limit of €500.00 on MCC 5812 exceeded by €25.00",
+            "monthly limit of €500.00 on eating places and restaurants exceeded by €25.00",
         ),
         (
             amount_check(monthly(interval=Interval.PER_AUTHORIZATION, used=0, limit=4_000)),
@@ -34,7 +34,7 @@ def declined(*trace: Check) -> Decision:
                 found="7995 betting_casino_gambling",
                 wanted="blocked: 7995",
             ),
-            "merchant category not allowed (betting casino gambling, MCC 7995)",
+            "merchant category not allowed (betting and casino gambling, MCC 7995)",
         ),
         (
             rule_check(

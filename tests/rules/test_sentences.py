@@ -63,8 +63,8 @@ PARIS_RESET = "Resets on 1 Dec 00:00 Europe/Paris."
                 filter='{"cash_only":true,"categories":["6011","3000-3299"],'
                 '"countries":["DE","FR"],"merchants":["Uber"]}'
             ),
-            "Monthly limit of €500.00 in cash on MCC 6011, MCC 3000-3299 at Uber in DE, FR: "
-            "€480.00 used + €45.00 = €525.00, €25.00 over. " + PARIS_RESET,
+            "Monthly limit of €500.00 in cash on automated cash disburse, MCC 3000-3299 at Uber "
+            "in DE, FR: €480.00 used + €45.00 = €525.00, €25.00 over. " + PARIS_RESET,
         ),
         (
             monthly(interval=Interval.YEARLY, end=at(12, 31, 23)),
@@ -228,8 +228,8 @@ RULES: list[tuple[DeclineReason, bool, str | None, str | None, str]] = [
         "7995 betting_casino_gambling",
         "blocked: betting_casino_gambling, 3000-3299, …",
         (
-            "Merchant category betting casino gambling (MCC 7995) is among the blocked categories "
-            "(betting casino gambling, MCC 3000-3299, …)."
+            "Merchant category betting and casino gambling (MCC 7995) is among the blocked "
+            "categories (betting and casino gambling, MCC 3000-3299, …)."
         ),
     ),
     (
@@ -237,7 +237,10 @@ RULES: list[tuple[DeclineReason, bool, str | None, str | None, str]] = [
         False,
         "5999",
         "allowed: 5812",
-        "Merchant category MCC 5999 is not among the allowed categories (MCC 5812).",
+        (
+            "Merchant category MCC 5999 is not among the allowed categories "
+            "(eating places and restaurants)."
+        ),
     ),
     (
         DeclineReason.MERCHANT_NOT_ALLOWED,

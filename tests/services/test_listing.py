@@ -1,5 +1,6 @@
 """Lists read page by page show every row once and in order, digested or not."""
 
+import itertools
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -151,6 +152,25 @@ def test_filters_and_searches_find_the_same_in_the_digest_and_beyond_it(spent: N
         )
     found = {name: sum(map(expected, every)) for name, (_, expected) in FACETS.items()}
     assert min(found[name] for name in ("in part", "policy", "merchant", "everything")) >= 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_a_search_finds_in_several_ways_is_shown_once(spent: None) -> None:
+    digest.digest_all(lambda _: None)
+    rows = decisions(Decision.objects.all(), Facets(search="e"))  # cardholders and merchants
+    ways = [set(part.values_list("pk", flat=True)) for part in rows.listed]
+    assert any(one & other for one, other in itertools.combinations(ways, 2))
+    found = [row.webhook_request_id for row in walk_back(rows, 3)]
+    assert found == sorted(set().union(*ways), reverse=True)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_way_of_a_search_is_the_business_of_one_index(spent: None) -> None:
+    digest.digest_all(lambda _: None)
+    rows = decisions(Decision.objects.all(), Facets(search=GERMAN.name))
+    asked = [str(part.query) for part in rows.listed]
+    assert any('"merchant_id" = ' in sql for sql in asked)
+    assert not any(" OR " in sql or " IN " in sql for sql in asked)
 
 
 @pytest.mark.django_db(transaction=True)

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.wire.events import read
+from authorizations.wire.events import READ, read
 from authorizations.wire.reports import about
 from authorizations.wire.samples import to_bytes
 from tests.lives import approved
@@ -26,6 +26,8 @@ LATER = "issuing_transaction.updated"
         (LATER, {}, ""),
         (LATER, None, ""),
         ("issuing_card.updated", {"id": "ic_1"}, ""),
+        (f"{READ}issuing_authorization", {"id": "iauth_1"}, "iauth_1"),
+        (f"{READ}issuing_transaction", {"id": "ipi_1", "authorization": "iauth_1"}, "iauth_1"),
     ],
 )
 def test_an_event_tells_of_an_authorization_or_a_lone_transaction(

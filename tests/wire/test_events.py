@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.filters import Merchant
+from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.values import AuthorizationRequest, Card, Verification
 from authorizations.wire import samples
 from authorizations.wire.events import (
@@ -67,9 +67,7 @@ class TestAWholeRequest:
                 postal_code="69002",
                 terminal_id="50017735",
             ),
-            snapshot=Snapshot(
-                at=CREATED + 1, status="pending", amount=0, merchant_currency="usd"
-            ),
+            snapshot=Snapshot(at=CREATED + 1, status="pending", amount=0, merchant_currency="usd"),
             account="acct_1",
             merchant_amount=5980,
             merchant_currency="usd",

@@ -101,7 +101,7 @@ def about(entry: HistoryEntry) -> str:
 
 
 def linked_about(entry: Any) -> str:
-    """Leading to its page; few may see those of users and roles (`sees_users`)."""
+    """Leading to its page; not all may see those of users and roles (`sees_users`)."""
     app = _APPS.get(entry.subject, "authorizations")
     if app == "auth" and not entry.sees_users:
         return about(entry)

@@ -12,7 +12,7 @@ from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.differences import NOTHING, Change, differences
 from authorizations.rules.document import normalize
 from authorizations.rules.money import format_money
-from authorizations.rules.words import category_words, code_words, country_words, listed
+from authorizations.rules.words import category_label, code_words, country_words, listed
 from authorizations.services.publish import limit_document, own_document, schedule_document
 
 Row = Mapping[str, Any]
@@ -225,7 +225,7 @@ def _value(entry: HistoryEntry, column: str, row: Row) -> str:
 
 
 _ENTRY_WORDS: dict[str, Callable[[str], str]] = {
-    "categories": category_words,
+    "categories": category_label,
     "countries": country_words,
     "currency": str.upper,
     "interval": code_words,

@@ -71,7 +71,7 @@ class KeysetChangeList(ChangeList):
         self.form = record.filters(request.GET)
         self.problems = [*self.form.problems(), *self._unknown_words(request)]
         if not self.problems:
-            self.listing = record.listing(rows, self.form, self.query.strip())
+            self.listing = record.listing(rows, self.form, self.typed)
         self._tell_unfold()
         return rows
 
@@ -103,6 +103,11 @@ class KeysetChangeList(ChangeList):
             ActiveFilter(chip.words, self.get_query_string(dict.fromkeys(chip.names)))
             for chip in chips
         ]
+
+    @property
+    def typed(self) -> str:
+        """What is searched for; last four digits are found as lists show them, "•••• 4242"."""
+        return self.query.strip(" \N{BULLET}*")
 
     @property
     def newest_url(self) -> str:
@@ -138,7 +143,7 @@ class KeysetChangeList(ChangeList):
         ]
 
     def _searched(self) -> list[Chip]:
-        term = self.query.strip()
+        term = self.typed
         shown = term if len(term) <= _SHOWN else f"{term[:_SHOWN]}…"
         return [Chip(f"Search “{shown}”", ("q",))] if term else []
 

@@ -13,16 +13,17 @@ from django.contrib.admin import site
 from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Field, Q
+from django.utils.text import capfirst
 from django.utils.timezone import make_aware
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from authorizations.admin.choices import Choices, choose_one
 from authorizations.admin.lists.period_words import days_words, hour_words
 from authorizations.models import Card
-from authorizations.rules.words import category_words, country_words
+from authorizations.rules.words import category_label, country_words
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
-_OPEN = {"data-width": "100%", "data-placeholder": "All"}
+_OPEN = {"data-width": "100%"}
 _DAYS = "Choose a day between 2000 and 2199."
 
 
@@ -115,7 +116,7 @@ _NAMED: dict[str, Callable[[Any], str]] = {
     "card": lambda card: f"Card {card}",
     "chain": lambda card: f"Card {card} and those it replaced",
     "policy": lambda policy: f"Policy {policy}",
-    "category": lambda category: category_words(category).capitalize(),
+    "category": lambda category: capfirst(category_label(category)),
     "country": country_words,
     "currency": lambda currency: str(currency).upper(),
     "hour": hour_words,
@@ -156,6 +157,10 @@ def long_field(label: str, choices: Choices) -> forms.CharField:
 
 class ChooseRow(AutocompleteSelect):
     """A row found by typing. An address may name what can be no key: that is not looked for."""
+
+    def build_attrs(self, *args: Any, **options: Any) -> dict[str, Any]:
+        # Django writes its own, an empty one, over whatever it is given.
+        return super().build_attrs(*args, **options) | {"data-placeholder": "All"}
 
     def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
         return super().optgroups(name, [key for key in value if self._can_be(key)], attrs)

@@ -136,7 +136,7 @@ def _unread_for_cardholder(row: Decision, request: AuthorizationRequest | None) 
     if row.is_partial and request:
         return explain.part_for_cardholder(row.approved_amount, request)
     if row.approved and not row.is_partial:
-        return _NOTHING_TO_EXPLAIN
+        return _approved_for_cardholder(row.approved_amount, request)
     reason = reason_of(row)
     return explain.cardholder(reason, request) if reason else _NOTHING_SAFE
 
@@ -152,9 +152,15 @@ def _cardholder(decision: DecisionValue, request: AuthorizationRequest | None) -
     if decision.is_partial and request:
         return explain.part_for_cardholder(decision.amount, request)
     if decision.approved and not decision.is_partial:
-        return _NOTHING_TO_EXPLAIN
+        return _approved_for_cardholder(decision.amount, request)
     why = deciding_check(decision.trace) or decision.reason
     return explain.cardholder(why, request) if why else ""
+
+
+def _approved_for_cardholder(approved: int, request: AuthorizationRequest | None) -> str:
+    """At a fuel pump people wonder why so much is held."""
+    held = request and explain.hold_for_cardholder(approved, request)
+    return held or _NOTHING_TO_EXPLAIN
 
 
 def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[Rule]:

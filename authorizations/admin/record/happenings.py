@@ -32,6 +32,11 @@ class Happening:
     told_at: int | None = None
 
     @property
+    def is_read(self) -> bool:
+        """Whether it was read from Stripe's own list, where the webhook had missed it."""
+        return bool(self.deliveries) and self.deliveries[0].event_type.startswith(events.READ)
+
+    @property
     def at(self) -> datetime:
         """When it was booked; of what changed nothing, when it came."""
         if self.entries:

@@ -87,7 +87,8 @@ def _links(one: Happening) -> list[Link]:
     links = []
     if decision := one.decision or one.stripes_decision:
         links.append(Link("Decision", _url("decision", decision.pk)))
-    names = ["Event as it came", *("Came again" for _ in one.deliveries[1:])]
+    came = "As it was read" if one.is_read else "Event as it came"
+    names = [came, *("Came again" for _ in one.deliveries[1:])]
     links += [
         Link(name, _url("webhookrequest", delivery.pk))
         for name, delivery in zip(names, one.deliveries, strict=False)

@@ -16,6 +16,7 @@ from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.record.surroundings import Near, lines, repeats
 from authorizations.admin.times import exact_time
 from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
+from authorizations.wire.events import READ
 from authorizations.wire.signature import SignatureCause, SignatureRejected
 
 
@@ -82,6 +83,7 @@ def request_page(row: WebhookRequest) -> dict[str, Any]:
         "answer": received.answer.body,
         "event": _event(row),
         "decisions": _decisions(row),
+        "is_read": row.event_type.startswith(READ),
         "repeats": repeats(row.event_id, row.pk, row.answer_body),
     }
 

@@ -16,6 +16,7 @@ _ENDS = {
     "reversed": ("Voided by the merchant", "undo"),
     "expired": ("Expired", "timer_off"),
 }
+_READ = "Read from Stripe's own list: the webhook had missed it."
 _LATE = "It came late: what happened afterwards was known already."
 
 
@@ -40,13 +41,20 @@ def step_told(one: Happening, before: Told | None, currency: str) -> Told:
     if one.decision:
         asked = "Asked for more," if furthest else "Asked again" if before else "Asked"
         return _decided(one.decision, asked)._replace(furthest=furthest)
+    if told := _of_report(one, furthest, currency):
+        more = f"{told.more} {_READ}".strip() if one.is_read else told.more
+        return told._replace(more=more)
+    if one.entries:
+        return _booked(one.entries[0])._replace(furthest=furthest)
+    return Told("An event that could not be read", icon="error", tone="declined", furthest=furthest)
+
+
+def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told | None:
     if isinstance(one.report, TransactionReport):
         return _moved(one.report, one.deliveries[0].event_type)._replace(furthest=furthest)
     if isinstance(one.report, AuthorizationReport):
         return _reported(one.report.snapshot, furthest, currency)
-    if one.entries:
-        return _booked(one.entries[0])._replace(furthest=furthest)
-    return Told("An event that could not be read", icon="error", tone="declined", furthest=furthest)
+    return None
 
 
 def _decided(row: Decision, asked: str) -> Told:
@@ -137,9 +145,9 @@ def _held(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
 
 
 def _booked(entry: LedgerEntry) -> Told:
-    """By hand, or by an event that is not kept here, as those read from Stripe's list."""
+    """By hand, or by an event that is missing from the record."""
     by_hand = entry.cause in {LedgerCause.RELEASE, LedgerCause.ADJUSTMENT}
-    more = f"{entry.author}: {entry.reason}" if by_hand else "Read from Stripe's own list."
+    more = f"{entry.author}: {entry.reason}" if by_hand else "Its event is missing from the record."
     return Told(
         entry.get_cause_display(),
         more=more,

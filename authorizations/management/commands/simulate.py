@@ -2,8 +2,10 @@
 
 import secrets
 from argparse import ArgumentParser
-from contextlib import closing
-from time import monotonic, sleep, time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from random import Random
+from time import time
 from typing import Any
 
 from django.conf import settings
@@ -13,13 +15,21 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
+from authorizations.simulator.cast import CAST, extras
 from authorizations.simulator.door import Door, UnansweredError
 from authorizations.simulator.exact import UnclearError, Wish, order
+from authorizations.simulator.lives import life
+from authorizations.simulator.mix import USUAL, parse_mix
+from authorizations.simulator.post import Pace, Post
 from authorizations.simulator.report import Tally, print_answer, print_question
+from authorizations.simulator.report_lives import LivesTally
+from authorizations.simulator.scene import Clock
 from authorizations.simulator.street import Maker, Street, anybody
 
 # So that a long run isn't only refused for the limits of the few cards of the demo.
 _REQUESTS_PER_STRANGER = 20
+_LIFE_SECONDS = 30
+"""So long ago a life begins, a second for each of its steps: what is told is over."""
 _WISHES = {
     "card": "Whose card pays: an id (ic_…) or the last four digits of one of the demo's cards.",
     "amount": 'How much, as money: "45.00".',
@@ -34,7 +44,8 @@ class Command(BaseCommand):
     help = (
         "Sends purchases to a running server as Stripe would: signed authorization requests, over "
         "HTTP. Without options one purchase, and its answer in words; with --count many different "
-        "ones and a table of the answers; with options that describe a purchase exactly that one."
+        "ones and a table of the answers; with options that describe a purchase exactly that one. "
+        "With --lives whole lives of authorizations, to their capture, expiry or refund."
     )
     requires_system_checks = ()
 
@@ -49,6 +60,7 @@ class Command(BaseCommand):
         )
         for name, told in _WISHES.items():
             parser.add_argument(f"--{name}", help=told)
+        _add_arguments_of_lives(parser)
 
     def handle(self, *_: Any, **options: Any) -> None:
         console = console_of(self.stdout)
@@ -68,6 +80,10 @@ class Command(BaseCommand):
             raise CommandError("--count and --rate must be above 0.")
         seed = options["seed"] or secrets.token_hex(8)
         wish = Wish(**{name: options[name] for name in _WISHES})
+        _check_lives(options, alone=wish.is_open and count == 1)
+        if options["lives"]:
+            _play_lives(console, seed, options)
+            return
         if wish.is_open and count > 1:
             street = Street(seed, anybody(seed, count // _REQUESTS_PER_STRANGER))
         else:
@@ -77,6 +93,35 @@ class Command(BaseCommand):
                 _send_one(console, door, street)
             else:
                 _send_many(console, door, street, count, rate)
+
+
+def _add_arguments_of_lives(parser: ArgumentParser) -> None:
+    parser.add_argument("--lives", type=int, help="How many whole lives to play.")
+    parser.add_argument(
+        "--mix",
+        help='How lives end, and how often each: "capture=60,void=10". Endings not named do not '
+        f"come. The usual: {', '.join(f'{name}={weight}' for name, weight in USUAL.items())}",
+    )
+    parser.add_argument(
+        "--out-of-order",
+        action="store_true",
+        help="Deliver what comes after a request in any order, mixed with that of other lives.",
+    )
+    parser.add_argument("--duplicates", action="store_true", help="Deliver some events twice.")
+
+
+def _check_lives(options: dict[str, Any], *, alone: bool) -> None:
+    lives = options["lives"]
+    if lives is None:
+        for name in ("mix", "out_of_order", "duplicates"):
+            if options[name]:
+                raise CommandError(f"--{name.replace('_', '-')} goes with --lives.")
+    elif lives < 1:
+        raise CommandError("--lives must be above 0.")
+    elif not alone:
+        raise CommandError(
+            "--lives draws its own purchases: leave out --count and what describes one."
+        )
 
 
 def _exactly(wish: Wish) -> Maker:
@@ -96,17 +141,45 @@ def _send_one(console: Console, door: Door, street: Street) -> None:
 def _send_many(
     console: Console, door: Door, street: Street, count: int, rate: float | None
 ) -> None:
-    tally = Tally()
-    started = monotonic()
+    tally, pace = Tally(), Pace(rate)
+    with _until_stopped(console, tally) as progress:
+        for place in progress.track(range(count), description="Sending"):
+            pace.wait()
+            question = street.question(place, int(time()))
+            answer = door.ask(question.body)
+            street.hear(question, answer)
+            tally.add(question, answer)
+
+
+def _play_lives(console: Console, seed: str, options: dict[str, Any]) -> None:
+    count = options["lives"]
+    mix = parse_mix(options["mix"]) if options["mix"] is not None else USUAL
+    members = [*CAST, *extras(count // _REQUESTS_PER_STRANGER, _chance(seed))]
+    with closing(Door(options["url"], settings.STRIPE_WEBHOOK_SECRETS[0])) as door:
+        post = Post(
+            door,
+            Pace(options["rate"]),
+            _chance(f"{seed}/post"),
+            out_of_order=options["out_of_order"],
+            duplicates=options["duplicates"],
+        )
+        with _until_stopped(console, post.tally) as progress:
+            for place in progress.track(range(count), description="Playing"):
+                clock = Clock(int(time()) - _LIFE_SECONDS, longest_pause_seconds=1)
+                post.play(life(_chance(f"{seed}/{place}"), mix, members, clock))
+            post.finish()
+
+
+def _chance(seed: str) -> Random:
+    return Random(seed)  # noqa: S311 - nothing secret
+
+
+@contextmanager
+def _until_stopped(console: Console, tally: Tally | LivesTally) -> Iterator[Progress]:
+    """Whatever ends the sending, the tally is printed."""
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            for place in progress.track(range(count), description="Sending"):
-                if rate:
-                    sleep(max(0.0, started + place / rate - monotonic()))
-                question = street.question(place, int(time()))
-                answer = door.ask(question.body)
-                street.hear(question, answer)
-                tally.add(question, answer)
+            yield progress
     except KeyboardInterrupt:
         console.print("Stopped.")
     finally:

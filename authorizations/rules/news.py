@@ -1,0 +1,27 @@
+"""Whether what Stripe tells is new: so that reading its whole list writes only what was missed."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from authorizations.rules.books import Books
+from authorizations.rules.snapshots import Snapshot, Transaction
+
+
+def is_news(books: Books, snapshot: Snapshot | None, transactions: Iterable[Transaction]) -> bool:
+    """Whether the books would say more than before; being told the same again is no news.
+
+    So a release stands until Stripe tells something else than when the hold was released.
+    """
+    after = books
+    for transaction in transactions:
+        after = after.with_transaction(transaction)
+    if snapshot:
+        after = after.joined(snapshot)
+    return _whenever_told(after) != _whenever_told(books)
+
+
+def _whenever_told(books: Books) -> Books:
+    # How many transactions a snapshot had only helps to sort it; they are compared themselves.
+    furthest = books.furthest and replace(books.furthest, at=0, transactions=0)
+    transactions = tuple(replace(transaction, at=0) for transaction in books.transactions)
+    return replace(books, furthest=furthest, transactions=transactions)

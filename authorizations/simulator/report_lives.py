@@ -1,0 +1,57 @@
+"""Many lives on the terminal: how they ended, and what became of their events."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from authorizations.simulator.lives import DECLINED, ENDINGS
+
+_WORDS = {name: ending.words for name, ending in ENDINGS.items()} | {
+    DECLINED: "Declined by the server"
+}
+
+
+@dataclass
+class LivesTally:
+    """`refusal` is what the first refused event was refused with."""
+
+    endings: Counter[str] = field(default_factory=Counter)
+    sent: int = 0
+    repeats: int = 0
+    refused: int = 0
+    differing: int = 0
+    refusal: str = ""
+
+    def add(self, is_repeat: bool, problem: str | None) -> None:  # noqa: FBT001
+        self.sent += 1
+        self.repeats += is_repeat
+        if problem:
+            self.refused += 1
+            self.refusal = self.refusal or problem
+
+    def print(self, console: Console) -> None:
+        if not self.sent:
+            return
+        console.print(self._table())
+        console.print(
+            f"{self.sent:,} events sent, {self.repeats:,} of them for the second time; "
+            f"{self.refused:,} refused (not answered 200)."
+        )
+        if self.refusal:
+            console.print(f"[red]The first refusal: {escape(self.refusal)}[/red]")
+        if self.differing:
+            console.print(f"[red]{self.differing:,} answered differently the second time.[/red]")
+
+    def _table(self) -> Table:
+        table = Table()
+        table.add_column("Ending")
+        table.add_column("Lives", justify="right")
+        table.add_column("Share", justify="right")
+        for name, words in _WORDS.items():
+            if count := self.endings[name]:
+                share = count / self.endings.total()
+                table.add_row(words, f"{count:,}", f"{share:.0%}")
+        return table
