@@ -38,7 +38,8 @@ def open_by_kind() -> list[OpenKind]:
 
 def count_open(at_most: int) -> int:
     """How many are open, counted no further than that."""
-    return Finding.objects.filter(state=_OPEN).order_by()[:at_most].count()
+    keys = Finding.objects.filter(state=_OPEN).order_by().values_list("pk", flat=True)
+    return len(keys[:at_most])
 
 
 def open_of(kind: str, up_to: int, at_most: int) -> list[int]:

@@ -7,7 +7,14 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from authorizations.models import Authorization, DecidedBy, Decision, LedgerEntry, WebhookRequest
+from authorizations.models import (
+    Authorization,
+    DecidedBy,
+    Decision,
+    LedgerEntry,
+    UnappliedEvent,
+    WebhookRequest,
+)
 from authorizations.rules.books import Books
 from authorizations.rules.reports import Report
 from authorizations.wire import events, reports
@@ -20,6 +27,8 @@ MOST = 200
 class Happening:
     """One event, or what an operator booked: its deliveries and entries, the oldest first.
 
+    `problem` is what stands against applying it.
+
     `report` is what it tells, `told_at` when it was created at Stripe, in Unix seconds. `decision`
     is ours that it asked for, `stripes_decision` the decline that it told of.
     """
@@ -30,6 +39,7 @@ class Happening:
     stripes_decision: Decision | None = None
     report: Report | None = None
     told_at: int | None = None
+    problem: str = ""
 
     @property
     def is_read(self) -> bool:
@@ -38,10 +48,12 @@ class Happening:
 
     @property
     def at(self) -> datetime:
-        """When it was booked; of what changed nothing, when it came."""
+        """When it came, the time that it was applied; what came by no event, when it was booked."""
+        came = [delivery.received_at for delivery in self.deliveries]
         if self.entries:
-            return self.entries[0].entered_at
-        return self.decision.decided_at if self.decision else self.deliveries[0].received_at
+            entered = self.entries[0].entered_at
+            return max((at for at in came if at <= entered), default=entered)
+        return came[0] if came or self.decision is None else self.decision.decided_at
 
 
 def happenings(
@@ -65,6 +77,9 @@ def happenings(
         found[entry.event_id or f"entry {entry.pk}"].entries.append(entry)
     for key, decision in ours.items():
         found[key].decision = decision
+    waiting = UnappliedEvent.objects.filter(pk__in=found, applied_at=None)
+    for key, problem in waiting.values_list("pk", "error"):
+        found[key].problem = problem
     for happening in found.values():
         _read(happening)
     is_cut = len(entries) > MOST or len(deliveries) > MOST

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from itertools import accumulate, islice
 from typing import NamedTuple
 
 from django.contrib.admin.utils import quote
@@ -45,13 +46,20 @@ class Step(NamedTuple):
 
 
 def life(row: Authorization, happened: Iterable[Happening]) -> list[Step]:
-    """The steps of what happened, in its order."""
+    """The steps of what happened, in its order.
+
+    What it counted for is reckoned back from today's figure in the order of the ledger: of two
+    events that came at once, the later can have been booked first.
+    """
     found = list(happened)
-    counted = row.counted_amount - sum(e.amount for one in found for e in one.entries)
+    entries = sorted((e for one in found for e in one.entries), key=lambda entry: entry.pk)
+    counted = row.counted_amount - sum(entry.amount for entry in entries)
+    sums = accumulate((entry.amount for entry in entries), initial=counted)
+    after = dict(zip((entry.pk for entry in entries), islice(sums, 1, None), strict=True))
     told: Told | None = None
     steps = []
     for one in found:
-        counted += sum(entry.amount for entry in one.entries)
+        counted = after[one.entries[-1].pk] if one.entries else counted
         told = step_told(one, told, row.currency)
         steps.append(_step(one, told, counted, row.currency))
     return steps

@@ -16,6 +16,7 @@ _ENDS = {
     "reversed": ("Voided by the merchant", "undo"),
     "expired": ("Expired", "timer_off"),
 }
+_PROBLEM = ("sync_problem", "declined")
 _READ = "Read from Stripe's own list: the webhook had missed it."
 _LATE = "It came late: what happened afterwards was known already."
 
@@ -41,7 +42,11 @@ def step_told(one: Happening, before: Told | None, currency: str) -> Told:
     if one.decision:
         asked = "Asked for more," if furthest else "Asked again" if before else "Asked"
         return _decided(one.decision, asked)._replace(furthest=furthest)
-    if told := _of_report(one, furthest, currency):
+    told = _of_report(one, furthest, currency)
+    if one.problem:
+        title = f"{told.title}, not applied" if told else "An event that is not applied"
+        return Told(title, told.amount if told else "", one.problem, *_PROBLEM, furthest)
+    if told:
         more = f"{told.more} {_READ}".strip() if one.is_read else told.more
         return told._replace(more=more)
     if one.entries:
