@@ -105,7 +105,7 @@ def _words(name: str, value: Any, field: Any) -> str:
 def chain_field() -> "forms.ModelChoiceField[Any]":
     """A card together with those it replaced; the card's page links with it."""
     return forms.ModelChoiceField(
-        label="Card and those it replaced",
+        label="Card and any it replaced",
         queryset=Card.objects.all(),
         widget=forms.HiddenInput,
         error_messages={"invalid_choice": "No card with this id is known."},
@@ -114,7 +114,7 @@ def chain_field() -> "forms.ModelChoiceField[Any]":
 
 _NAMED: dict[str, Callable[[Any], str]] = {
     "card": lambda card: f"Card {card}",
-    "chain": lambda card: f"Card {card} and those it replaced",
+    "chain": lambda card: f"Card {card} and any it replaced",
     "policy": lambda policy: f"Policy {policy}",
     "category": lambda category: capfirst(category_label(category)),
     "country": country_words,

@@ -141,7 +141,7 @@ def _stripe(books: Books, currency: str) -> Facts:
     status = code_words(books.furthest.status).capitalize()
     reported = {
         "Status": status,
-        "Held": format_money(books.furthest.held_amount, currency),
+        "Amount at Stripe": format_money(books.furthest.amount, currency),
         "Requests so far": str(len(books.furthest.history)),
         "Transactions": str(books.furthest.transactions),
     }

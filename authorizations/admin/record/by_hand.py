@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWid
 
 from authorizations.admin.base import staff
 from authorizations.admin.money import MoneyField, read_money
+from authorizations.admin.record.explained import readable
 from authorizations.models import Authorization
 from authorizations.rules.books import Books
 from authorizations.rules.money import format_money
@@ -63,8 +64,11 @@ class AdjustForm(ReasonForm):
 
 def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Ask for the reason, then give back what is held."""
+    books = readable(lambda: codec.value(Books, row.books))
+    if books is None:
+        return _unreadable(request, row)
     form = ReasonForm(request.POST if request.method == "POST" else None)
-    held = format_money(codec.value(Books, row.books).held, row.currency)
+    held = format_money(books.held, row.currency)
 
     def book() -> str:
         release(row.pk, by=staff(request), reason=form.cleaned_data["reason"])
@@ -75,9 +79,11 @@ def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 
 def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Ask how much and why, then book it."""
-    adjusted = codec.value(Books, row.books).adjusted
+    books = readable(lambda: codec.value(Books, row.books))
+    if books is None:
+        return _unreadable(request, row)
     sent = request.POST if request.method == "POST" else None
-    form = AdjustForm(row, sent, initial={"seen": adjusted})
+    form = AdjustForm(row, sent, initial={"seen": books.adjusted})
 
     def book() -> str:
         change, seen = form.change, form.cleaned_data["seen"]
@@ -95,7 +101,7 @@ def _page(
     book: Callable[[], str],
     shown: dict[str, str],
 ) -> HttpResponse:
-    back = reverse("admin:authorizations_authorization_change", args=[quote(row.pk)])
+    back = _url(row)
     if request.GET.get("from") == _FROM_HOLDS:
         back = reverse("admin:authorizations_authorization_past")
     if request.method == "POST" and form.is_valid():
@@ -114,3 +120,13 @@ def _page(
         **shown,
     }
     return TemplateResponse(request, "admin/authorizations/by_hand.html", context)
+
+
+def _unreadable(request: HttpRequest, row: Authorization) -> HttpResponse:
+    sentence = "Its books can't be read: another version of this program wrote them."
+    messages.error(request, f"{sentence} Tell your administrator; nothing was booked.")
+    return HttpResponseRedirect(_url(row))
+
+
+def _url(row: Authorization) -> str:
+    return reverse("admin:authorizations_authorization_change", args=[quote(row.pk)])

@@ -24,11 +24,10 @@ class Link(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What one entry of the ledger changed: "+€5.00", and of it refunded."""
+    """What one entry of the ledger changed: "+€5.00"; `url` leads to it."""
 
     why: str
     amount: str
-    refunded: str
     url: str
 
 
@@ -85,10 +84,18 @@ def _at_stripe(one: Happening) -> str:
 def _change(entry: LedgerEntry) -> Change:
     return Change(
         why=entry.get_cause_display(),
-        amount=signed(entry.amount, entry.currency),
-        refunded=signed(entry.refunded_amount, entry.currency) if entry.refunded_amount else "",
+        amount=_changed_by(entry),
         url=_url("ledgerentry", entry.pk),
     )
+
+
+def _changed_by(entry: LedgerEntry) -> str:
+    """ "+€5.00", "+€5.00 refunded", or both."""
+    amount, refunded = signed(entry.amount, entry.currency), entry.refunded_amount
+    words = [amount] if entry.amount or not refunded else []
+    if refunded:
+        words.append(f"{signed(refunded, entry.currency)} refunded")
+    return ", ".join(words)
 
 
 def _links(one: Happening) -> list[Link]:

@@ -47,7 +47,7 @@ def _nothing_taken(row: Authorization) -> State:
     if row.count:
         return State("Nothing held", "neutral", "Its hold was released, or lowered to nothing.")
     words = code_words(row.status).capitalize() or "Not told yet"
-    return State("Counts for nothing", "neutral", f"Nothing was approved. At Stripe: {words}.")
+    return State("Nothing approved", "neutral", f"It counts for nothing. At Stripe: {words}.")
 
 
 def _lone(row: Authorization) -> State:
