@@ -77,6 +77,8 @@ STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 # How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
 # before it is a finding.
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
+# Where answers wait on this host's disk while the database can't be reached.
+SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 
