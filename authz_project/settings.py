@@ -80,6 +80,8 @@ STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
 # What Stripe waits for an answer is two seconds, less the way there and back.
 DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
+# Where answers wait on this host's disk while the database can't be reached.
+SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 

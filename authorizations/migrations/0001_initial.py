@@ -923,6 +923,22 @@ class Migration(migrations.Migration):
                 ),
                 ("approved", models.BooleanField()),
                 (
+                    "stand_in",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it was answered without the database.",
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "supersedes",
+                    models.CharField(
+                        blank=True,
+                        help_text="The decision on record that was not what was sent.",
+                        max_length=255,
+                    ),
+                ),
+                (
                     "reason",
                     models.CharField(
                         blank=True,
@@ -1244,6 +1260,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("answered", "Another answer had been sent: hold corrected"),
                             ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
@@ -1631,7 +1648,13 @@ class Migration(migrations.Migration):
             model_name="decision",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("reason", authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"]),
+                    (
+                        "reason__in",
+                        (
+                            authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"],
+                            authorizations.rules.values.DeclineReason["INTERNAL_ERROR"],
+                        ),
+                    ),
                     models.Q(("approved", False), ("decided_by", "stripe")),
                     models.Q(
                         ("amount__isnull", False),

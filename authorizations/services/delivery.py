@@ -56,6 +56,13 @@ class Delivery:
     def body_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
+    @property
+    def decision_id(self) -> str:
+        """Under which it is decided: the event's id, or, where that is unreadable, the body's own:
+        the same again is the same.
+        """
+        return self.event.id or f"request_{self.body_sha256[:32]}"
+
     def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
         """The webhook request as a row, without `body`, which travels as bytes."""
         if self.event.is_read:
