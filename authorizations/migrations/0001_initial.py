@@ -332,6 +332,8 @@ class Migration(migrations.Migration):
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
                 ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
+                ("stand_in_amount", models.BigIntegerField(blank=True, null=True)),
+                ("stand_in_cap", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
