@@ -182,6 +182,14 @@ class Migration(migrations.Migration):
                 ),
                 ("event_id", models.CharField(blank=True, max_length=255)),
                 ("event_type", models.CharField(blank=True, max_length=255)),
+                (
+                    "about",
+                    models.CharField(
+                        blank=True,
+                        help_text="The authorization, or lone transaction, that a later event tells of.",
+                        max_length=255,
+                    ),
+                ),
                 ("api_version", models.CharField(blank=True, max_length=255)),
                 ("account", models.CharField(blank=True, max_length=255)),
                 ("livemode", models.BooleanField(null=True)),
@@ -946,6 +954,22 @@ class Migration(migrations.Migration):
                 ),
                 ("approved", models.BooleanField()),
                 (
+                    "stand_in",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it was answered without the database.",
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "supersedes",
+                    models.CharField(
+                        blank=True,
+                        help_text="The decision on record that was not what was sent.",
+                        max_length=255,
+                    ),
+                ),
+                (
                     "reason",
                     models.CharField(
                         blank=True,
@@ -1268,6 +1292,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("answered", "Another answer had been sent: hold corrected"),
                             ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
@@ -1351,6 +1376,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="webhookrequest",
             index=models.Index(fields=["event_id"], name="webhook_request_event"),
+        ),
+        migrations.AddIndex(
+            model_name="webhookrequest",
+            index=models.Index(
+                condition=models.Q(("about", ""), _negated=True),
+                fields=["about"],
+                name="webhook_request_about",
+            ),
         ),
         migrations.AddIndex(
             model_name="webhookrequest",
@@ -1653,7 +1686,13 @@ class Migration(migrations.Migration):
             model_name="decision",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("reason", authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"]),
+                    (
+                        "reason__in",
+                        (
+                            authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"],
+                            authorizations.rules.values.DeclineReason["INTERNAL_ERROR"],
+                        ),
+                    ),
                     models.Q(("approved", False), ("decided_by", "stripe")),
                     models.Q(
                         ("amount__isnull", False),
@@ -1719,6 +1758,15 @@ class Migration(migrations.Migration):
                 ),
                 fields=["linked"],
                 name="transaction_elsewhere",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True,
+                fields=["created"],
+                name="transaction_created",
+                pages_per_range=32,
             ),
         ),
         migrations.AddIndex(

@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from authorizations.wire.events import Event
+from authorizations.wire.reports import about
 
 
 @dataclass(slots=True)
@@ -55,6 +56,13 @@ class Delivery:
     def body_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
+    @property
+    def decision_id(self) -> str:
+        """Under which it is decided: the event's id, or, where that is unreadable, the body's own:
+        the same again is the same.
+        """
+        return self.event.id or f"request_{self.body_sha256[:32]}"
+
     def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
         """The webhook request as a row, without `body`, which travels as bytes."""
         if self.event.is_read:
@@ -67,6 +75,7 @@ class Delivery:
             "signing_key": self.signing_key,
             "event_id": self.event.id or "",
             "event_type": self.event.type,
+            "about": about(self.event),
             "api_version": self.event.api_version or "",
             "account": self.event.account or "",
             "livemode": self.event.livemode,
