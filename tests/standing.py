@@ -8,11 +8,10 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from django.conf import settings
 from django.test import override_settings
 
 from authorizations.rules.document import canonical_json, normalize
-from authorizations.services import switch
+from authorizations.services import host_files, switch
 from authorizations.services.spooled import Spooled, decode
 from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
 from authorizations.services.standing_refresh import new_copy
@@ -46,7 +45,7 @@ def knows(
 
 def switched(*, on: bool, since: float) -> None:
     """As if a page had done it."""
-    path = Path(settings.SPOOL_DIR) / "stand-in-switch.json"
+    path = host_files.directory() / "stand-in-switch.json"
     path.write_text(json.dumps({"on": on, "since": since}))
     switch.look_again()
 
