@@ -4,6 +4,7 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,13 @@ from typing import Any
 from django.test import override_settings
 
 from authorizations.rules.document import canonical_json, normalize
-from authorizations.services import host_files, switch
+from authorizations.rules.stand_in import StandInCause
+from authorizations.services import host_files, stand_in, switch
+from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spooled import Spooled, decode
 from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
 from authorizations.services.standing_refresh import new_copy
+from authorizations.wire import events, samples
 from tests.rules.documents import policy
 
 _versions = count(1_000_000)
@@ -41,6 +45,17 @@ def knows(
             content = canonical_json(normalize(policy(**keys))).decode()
             copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
+
+
+def delivery(event: samples.Json) -> Delivery:
+    """As it comes in, just now."""
+    body = samples.to_bytes(event)
+    return Delivery(datetime.now(UTC), "192.0.2.1", {}, body, "k3y", events.read(body), Stopwatch())
+
+
+def stood_in(asked: Delivery, cause: StandInCause) -> bytes:
+    """The answer of stand-in."""
+    return stand_in.answer(events.authorization_request(asked.event), asked, cause)
 
 
 def switched(*, on: bool, since: float) -> None:

@@ -8,11 +8,11 @@ from collections.abc import Callable
 from time import monotonic
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError
+from django.db import InterfaceError, OperationalError
 
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.values import AuthorizationRequest, DeclineReason
-from authorizations.services import record, stand_in, switch
+from authorizations.services import stand_in, switch
 from authorizations.services.authorize import CommitUnknownError, authorize
 from authorizations.services.breaker import Breaker
 from authorizations.services.deadline import deadline, has_passed

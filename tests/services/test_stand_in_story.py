@@ -1,7 +1,6 @@
 """Stand-in from end to end: the database's own copy, an answer without it, and its record later."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -9,12 +8,11 @@ import pytest
 
 from authorizations.models import Decision
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import late, stand_in, standing_refresh
-from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services import late, standing_refresh
 from authorizations.services.redecide import redecide
-from authorizations.wire import events, samples
+from authorizations.wire import samples
 from tests.desk import Shopper, in_force
-from tests.standing import on_this_host, spooled
+from tests.standing import delivery, on_this_host, spooled, stood_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -25,13 +23,8 @@ def host(tmp_path: Path) -> Iterator[Path]:
         yield directory
 
 
-def stood_in(event: samples.Json) -> None:
-    body = samples.to_bytes(event)
-    delivery = Delivery(
-        datetime.now(UTC), "192.0.2.1", {}, body, "k3y", events.read(body), Stopwatch()
-    )
-    request = events.authorization_request(delivery.event)
-    stand_in.answer(request, delivery, StandInCause.DEADLINE_MISSED)
+def answered(event: samples.Json) -> None:
+    stood_in(delivery(event), StandInCause.DEADLINE_MISSED)
 
 
 @pytest.mark.parametrize(
@@ -56,8 +49,8 @@ def test_what_stand_in_decided_is_decided_again_from_its_row(
     shopper.asks(100)
     standing_refresh.renew_policies()
     standing_refresh.renew_cards()
-    stood_in(shopper.event(shopper.purchase(1_000)))
-    stood_in(shopper.event(shopper.purchase(amount, **facts), event_id="evt_a"))
+    answered(shopper.event(shopper.purchase(1_000)))
+    answered(shopper.event(shopper.purchase(amount, **facts), event_id="evt_a"))
     for kept in spooled(host):
         late.replay(kept)
     row = Decision.objects.get(pk="evt_a")
@@ -68,7 +61,7 @@ def test_what_stand_in_decided_is_decided_again_from_its_row(
 
 def test_a_refused_card_is_decided_again_as_well(host: Path) -> None:
     in_force()
-    stood_in(Shopper().event(Shopper().purchase(100), event_id="evt_a"))
+    answered(Shopper().event(Shopper().purchase(100), event_id="evt_a"))
     [kept] = spooled(host)
     late.replay(kept)
     assert Decision.objects.get(pk="evt_a").reason == "stand_in"
