@@ -151,14 +151,17 @@ def test_the_list_and_the_page_say_stand_in_and_why(stand_ins: None, operator: C
         operator, f"{DECISIONS}?stand_in=overloaded"
     ).count("Stand-in")
     shown = page(operator, f"{DECISIONS}evt_5Fmissed/change/")
-    assert f"Answered by stand-in, without the database. {CAUSES['deadline_missed']}" in shown
+    assert (
+        f"Answered by stand-in, without the database. {CAUSES[StandInCause.DEADLINE_MISSED]}"
+        in shown
+    )
     assert "The card was not in the server" in shown
     assert "Answered by stand-in" not in page(operator, f"{DECISIONS}evt_5Fusual/change/")
 
 
 def test_exports_tell_the_cause(stand_ins: None, operator: Client) -> None:
     url = reverse("admin:authorizations_decision_export")
-    lines = b"".join(operator.post(url, {"format": "csv"}).streaming_content).decode()
+    lines = operator.post(url, {"format": "csv"}).getvalue().decode()
     header, *rows = [line for line in lines.splitlines() if line]
     assert ",stand_in,supersedes" in header
     assert [row for row in rows if "evt_missed" in row and "deadline_missed" in row]

@@ -68,7 +68,7 @@ def test_other_processes_of_the_host_see_it_in_the_file_and_need_no_database(
     found = switch.state()
     monkeypatch.undo()
     at = StandInSwitch.objects.get().switched_at.timestamp()
-    assert (found.on, found.since) == (True, pytest.approx(at))
+    assert found == switch.Switched(on=True, since=at)
 
 
 def test_another_host_follows_with_its_next_look_at_the_database(operator: User) -> None:
