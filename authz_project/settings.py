@@ -91,6 +91,14 @@ CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d
 DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
 # Where answers wait on this host's disk while the database can't be reached.
 SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
+# Whether stand-in may approve anything, by what keeps the database from answering.
+STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
+STAND_IN_ON_DEADLINE_MISSED = yes_or_no("STAND_IN_ON_DEADLINE_MISSED") is not False
+STAND_IN_ON_INTERNAL_ERROR = yes_or_no("STAND_IN_ON_INTERNAL_ERROR") is not False
+# A policy's cap per card is shared by so many hosts.
+STAND_IN_HOSTS = int(matching("STAND_IN_HOSTS", "1", r"[1-9]\d{0,2}", "2"))
+STAND_IN_REFRESH_S = int(matching("STAND_IN_REFRESH_S", "5", r"[1-9]\d{0,3}", "5"))
+STAND_IN_MAX_AGE_S = int(matching("STAND_IN_MAX_AGE_S", "3600", r"[1-9]\d{0,6}", "3600"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 

@@ -126,6 +126,35 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="StandInSwitch",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("is_on", models.BooleanField(verbose_name="switched")),
+                ("switched_at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=500)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "stand-in switch",
+                "verbose_name_plural": "stand-in switches",
+                "ordering": ("-pk",),
+                "permissions": (("switch_standin", "Can switch stand-in on and off"),),
+                "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
             name="WebhookRequest",
             fields=[
                 (
@@ -949,6 +978,7 @@ class Migration(migrations.Migration):
                             ("wrong_mode", "Test and live mixed up"),
                             ("conflicting_event", "Contradicts the record"),
                             ("internal_error", "No answer in time"),
+                            ("stand_in", "Not allowed in stand-in"),
                             ("card_frozen", "Card frozen"),
                             ("card_not_active", "Card not active"),
                             ("no_policy", "No policy"),
@@ -1465,6 +1495,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="card",
             index=models.Index(fields=["-first_seen", "id"], name="card_newest_first"),
+        ),
+        migrations.AddIndex(
+            model_name="card",
+            index=models.Index(
+                condition=models.Q(("frozen", True)), fields=["id"], name="card_frozen"
+            ),
         ),
         migrations.AddConstraint(
             model_name="card",

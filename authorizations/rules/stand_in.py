@@ -86,10 +86,14 @@ def decide_without_usage(
     return replace(decision, trace=trace)
 
 
-def needs_cap(request: AuthorizationRequest, applied: tuple[AppliedControls, ...]) -> bool:
+def needs_cap(
+    request: AuthorizationRequest,
+    circumstances: Circumstances,
+    applied: tuple[AppliedControls, ...],
+) -> bool:
     """Whether the decision depends on what stand-in approved on this card before."""
-    decision = decide_without_usage(request, Circumstances(), applied)
-    return any(_is_cap(check) for check in decision.trace)
+    unasked = decide_without_usage(request, replace(circumstances, taken=0), applied)
+    return unasked.approved and any(map(_is_cap, unasked.trace))
 
 
 def _is_cap(check: Check) -> bool:

@@ -226,10 +226,19 @@ def test_at_a_fuel_pump_the_allowance_must_have_room_for_the_whole_hold() -> Non
     assert (decision.approved, decision.amount, decision.named_amount) == (True, 4_000, 4_000)
 
 
-def test_only_an_allowance_needs_the_cap_looked_up() -> None:
-    assert needs_cap(asking(100), (applied(spending_limits=[MONTHLY], **ALLOWED),))
-    assert not needs_cap(asking(100), (applied(spending_limits=[MONTHLY]),))
-    assert not needs_cap(asking(100), (applied(**ALLOWED),))
+@pytest.mark.parametrize(
+    ("amount", "keys", "is_needed"),
+    [
+        (100, {"spending_limits": [MONTHLY], **ALLOWED}, True),
+        (100, {"spending_limits": [MONTHLY]}, False),
+        (100, ALLOWED, False),
+        (5_001, {"spending_limits": [MONTHLY], **ALLOWED}, False),
+    ],
+)
+def test_the_cap_is_looked_up_only_where_it_decides(
+    amount: int, keys: dict[str, Any], *, is_needed: bool
+) -> None:
+    assert needs_cap(asking(amount), ORDINARY, (applied(**keys),)) is is_needed
 
 
 # --- what is kept and said of it
