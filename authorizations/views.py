@@ -14,12 +14,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
-from authorizations.rules.values import DeclineReason
-from authorizations.services import later, record, rejections
-from authorizations.services.authorize import authorize
+from authorizations.services import answering, arrival
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, signature
-from authorizations.wire.events import AUTHORIZATION_REQUEST, Event
+from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 logger = logging.getLogger(__name__)
 
@@ -53,12 +51,14 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     stopwatch.mark("verified")
     sender, headers = _from(request)
-    delivery = Delivery(received_at, sender, headers, body, verified.signing_key, event, stopwatch)
-    try:
-        return _answer(delivery)
-    except Exception:
-        logger.exception("Event %s could not be handled.", event.id)
-        return _failed(event)
+    waited_ms = arrival.waited_ms(request.META, received_at.timestamp())
+    delivery = Delivery(
+        received_at, sender, headers, body, verified.signing_key, event, stopwatch, waited_ms
+    )
+    if event.type == AUTHORIZATION_REQUEST:
+        return _respond(answering.answer(delivery))
+    answered = answering.take(delivery)
+    return _respond(answered.body, answered.status)
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -86,44 +86,9 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     return request.META.get("REMOTE_ADDR", ""), kept
 
 
-def _answer(delivery: Delivery) -> HttpResponse:
-    if delivery.event.type == AUTHORIZATION_REQUEST:
-        return _respond(_decision(delivery))
-    answered = later.take(delivery)
-    return _respond(answered.body, answered.status)
-
-
-def _decision(delivery: Delivery) -> bytes:
-    try:
-        request = events.authorization_request(delivery.event)
-    except events.MalformedEvent as malformed:
-        return record.refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
-    if settings.STRIPE_LIVEMODE not in (None, request.livemode):
-        problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
-        return record.refused(delivery, DeclineReason.WRONG_MODE, problem, request)
-    return authorize(request, delivery)
-
-
-def _mode(*, live: bool) -> str:
-    return "live" if live else "test"
-
-
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
-    try:
-        rejections.keep(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
-    except DatabaseError:
-        logger.exception("A rejected request (%s) could not be kept.", cause)
+    answering.note_rejected(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
     return _error(400, cause, sentence)
-
-
-def _failed(event: Event) -> HttpResponse:
-    """The answer when nothing could be kept: never an approval, and Stripe tells events again."""
-    if event.type == AUTHORIZATION_REQUEST:
-        reason = DeclineReason.INTERNAL_ERROR
-        return _respond(
-            answer.render(approved=False, amount=None, decision=event.id or "", reason=reason)
-        )
-    return _error(503, "try_again", "The event could not be kept; please send it again.")
 
 
 def _respond(body: bytes, status: int = 200) -> HttpResponse:

@@ -7,6 +7,7 @@ what is missing outside development is refused by authorizations/checks.py.
 """
 
 import re
+from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -53,6 +54,14 @@ def matching(name: str, default: str, pattern: str, example: str) -> str:
     raise ImproperlyConfigured(f"{name} is {value!r}; write it like {example}.")
 
 
+def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
+    """A comma-separated variable of network addresses."""
+    try:
+        return [ip_network(part) for part in words(name) or default.split(",")]
+    except ValueError as wrong:
+        raise ImproperlyConfigured(f"{name}: {wrong}; write networks like 10.0.0.0/8.") from None
+
+
 # --- Development or production -------------------------------------------------
 
 DEBUG = yes_or_no("DEBUG") or False
@@ -92,6 +101,9 @@ STAND_IN_REFRESH_S = int(matching("STAND_IN_REFRESH_S", "5", r"[1-9]\d{0,3}", "5
 STAND_IN_MAX_AGE_S = int(matching("STAND_IN_MAX_AGE_S", "3600", r"[1-9]\d{0,6}", "3600"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
+
+# Whose word counts on when a request arrived and where it came from.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 
 # --- The program ---------------------------------------------------------------
 

@@ -11,6 +11,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
 django.setup(set_prefix=False)
 
 from authorizations.checks import refuse_unsafe_start  # noqa: E402
+from authorizations.services import background  # noqa: E402
 from authorizations.views import webhook  # noqa: E402
 
 
@@ -34,4 +35,5 @@ class Application(WSGIHandler):
 
 
 refuse_unsafe_start()
+background.start()
 application = Application()

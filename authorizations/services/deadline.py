@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.db import connection
 
@@ -15,14 +16,15 @@ def deadline(at: float) -> Iterator[None]:
     """
     try:
         connection.ensure_connection()
-        held = connection.connection
+        held: Any = connection.connection
         held.deadline = at
         try:
             yield
         finally:
             held.deadline = None
     finally:
-        connection.close()  # back to the pool
+        if not connection.in_atomic_block:
+            connection.close()  # back to the pool
 
 
 def has_passed(error: BaseException) -> bool:
