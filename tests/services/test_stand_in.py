@@ -104,10 +104,7 @@ def test_many_at_once_never_get_more_than_the_cap_and_all_of_it(host: Path) -> N
     for thread in threads:
         thread.join()
     decisions = [kept.decision for kept in spooled(host) if kept.decision]
-    assert sum(decision.amount for decision in decisions) <= 12_000
-    # Who waited too long for its turn is declined; nobody else is, while there is room.
-    refused = [d for d in decisions if d.trace and d.trace[0].found == Refusal.CAP_UNKNOWN]
-    assert refused or sum(decision.amount for decision in decisions) == 12_000
+    assert sum(decision.amount for decision in decisions) == 12_000
 
 
 def test_hosts_share_a_cap() -> None:
@@ -144,7 +141,7 @@ def test_an_unknown_card_is_declined_whatever_the_policies_of_the_program_say(ho
 
 
 def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
-    knows({}, age_s=3_590)
+    knows({}, age_s=3_000)
     assert reason() == "approved"
     knows({}, age_s=3_601)
     assert reason() == "stand_in"
