@@ -4,7 +4,9 @@ At least 100 rounds; `--seed` repeats a run. Ends with status 1 where an answer 
 """
 
 import argparse
+import atexit
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -19,16 +21,16 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32)
     options = parser.parse_args()
     print(f"Seed {options.seed}: --seed {options.seed} repeats this run.")
-    # Where the database's own user can reach it.
-    with tempfile.TemporaryDirectory(prefix="power-cut-") as directory:
-        Path(directory).chmod(0o755)
-        os.environ |= {
-            "DATABASE_URL": "",
-            "EMBEDDED_POSTGRES_DIR": f"{directory}/postgres",
-            "DJANGO_SETTINGS_MODULE": "tests.settings",
-        }
-        django.setup()
-        sys.exit(_rounds(options.rounds, options.seed, Path(directory) / "spool"))
+    directory = Path(tempfile.mkdtemp(prefix="power-cut-"))
+    atexit.register(shutil.rmtree, directory, ignore_errors=True)  # after the database's own
+    directory.chmod(0o755)  # the database's own user can reach it
+    os.environ |= {
+        "DATABASE_URL": "",
+        "EMBEDDED_POSTGRES_DIR": str(directory / "postgres"),
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+    }
+    django.setup()
+    sys.exit(_rounds(options.rounds, options.seed, directory / "spool"))
 
 
 def _rounds(rounds: int, seed: int, spool_dir: Path) -> int:
