@@ -76,7 +76,7 @@ def test_home_says_so_and_the_list_of_authorizations_has_them_all(auditor: Clien
     row = held(9)
     held(1)
     items = auditor.get("/admin/").context["attention"]
-    assert ("1 hold past their time", reverse(PAST)) in [(item.what, item.url) for item in items]
+    assert ("1 hold past its time", reverse(PAST)) in [(item.what, item.url) for item in items]
     url = auditor.get(reverse(PAST)).context["list_url"]
     assert [found.pk for found in auditor.get(url).context["cl"].result_list] == [row.pk]
     now = auditor.get(pages.list_url(Authorization), {"held": "now"}).context["cl"]
