@@ -47,6 +47,8 @@ def test_the_list_is_narrowed_and_searched(auditor: Client, story: Life) -> None
     lone = force_capture(card(), amount=700, at=now(), chance=story._chance)
     played(lone)
     assert listed(auditor) == ["capture", "capture", "refund"]
+    purchase = Authorization.objects.get(pk=story.kept["id"])
+    assert pages.change_url(purchase) in auditor.get(pages.list_url(Transaction)).content.decode()
     assert listed(auditor, type="refund") == ["refund"]
     assert listed(auditor, linked="no") == ["capture"]
     assert listed(auditor, linked="yes") == ["capture", "refund"]
