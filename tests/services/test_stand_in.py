@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +14,11 @@ from authorizations.rules.stand_in import Refusal, StandInCause
 from authorizations.rules.values import Decision, DeclineReason, Standing
 from authorizations.services import record, spool, stand_in, stand_in_caps
 from authorizations.services.authorize import CommitUnknownError, Computed
-from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held
-from authorizations.wire import events, samples
+from authorizations.wire import events
 from tests.builders import request_event
-from tests.standing import knows, on_this_host, spooled, switched
+from tests.standing import delivery, knows, on_this_host, spooled, stood_in, switched
 
 CAUSE = StandInCause.DATABASE_UNREACHABLE
 LIMITED: dict[str, Any] = {
@@ -35,17 +34,9 @@ def host(tmp_path: Path) -> Iterator[Path]:
         yield directory
 
 
-def delivery(event: samples.Json) -> Delivery:
-    body = samples.to_bytes(event)
-    return Delivery(datetime.now(UTC), "192.0.2.1", {}, body, "k3y", events.read(body), Stopwatch())
-
-
 def answered(cause: StandInCause = CAUSE, **facts: Any) -> dict[str, Any]:
     """The answer to a purchase; `facts` are those of `request_event`."""
-    asked = delivery(request_event(**facts))
-    found: dict[str, Any] = json.loads(
-        stand_in.answer(events.authorization_request(asked.event), asked, cause)
-    )
+    found: dict[str, Any] = json.loads(stood_in(delivery(request_event(**facts)), cause))
     return found
 
 
