@@ -1,17 +1,14 @@
 """Deciding again finds every change of what a decision rests on, and names it."""
 
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from authorizations.models import Authorization, Decision, PolicyVersion, WebhookRequest
-from authorizations.services import late
 from authorizations.services import versions as version_cache
 from authorizations.services.redecide import redecide, redecide_all, versions
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.services.damage import damage, remove
-from tests.spooling import answered, asked
 
 pytestmark = pytest.mark.django_db
 
@@ -176,13 +173,3 @@ def test_every_decision_is_read_however_many_there_are(monkeypatch: pytest.Monke
     monkeypatch.setattr("authorizations.services.checking.by_key.__defaults__", (2,))
     wrong = [difference.where for part in redecide_all() for difference in part]
     assert wrong == ["evt_3", "evt_6"]
-
-
-def test_what_was_given_without_the_database_is_passed_over_and_counted() -> None:
-    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
-    late.replay(answered(asked(Shopper(), 100, "evt_late"), 100))
-    stand_ins = Counter[str]()
-    assert list(redecide_all(stand_ins)) == [[]]
-    assert stand_ins == {"database_unreachable": 1}
-    remove(Decision.objects.get(pk="evt_late").webhook_request)
-    assert [found.what for found in redecide("evt_late")] == ["webhook request"]
