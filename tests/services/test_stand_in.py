@@ -12,7 +12,7 @@ from django.test import override_settings
 
 from authorizations.rules.stand_in import Refusal, StandInCause
 from authorizations.rules.values import Decision, DeclineReason, Standing
-from authorizations.services import record, spool, stand_in, stand_in_caps
+from authorizations.services import kept_first, record, spool, stand_in, stand_in_caps
 from authorizations.services.authorize import CommitUnknownError, Computed
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held
@@ -213,7 +213,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         quick(payload)
 
     monkeypatch.setattr(spool, "append", append)
-    monkeypatch.setattr(stand_in, "ANSWER_BUDGET_MS", 50)
+    monkeypatch.setattr(kept_first, "ANSWER_BUDGET_MS", 50)
     yield released
     released.set()
     for thread in threading.enumerate():
@@ -245,7 +245,7 @@ def test_where_the_disk_hangs_no_more_than_so_many_wait_for_it_and_all_are_answe
     slow_disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knows({})
-    monkeypatch.setattr(stand_in, "_slots", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(kept_first, "_slots", threading.BoundedSemaphore(2))
     before = threading.active_count()
     assert [reason() for _ in range(4)] == ["internal_error"] * 4
     assert threading.active_count() - before <= 2
