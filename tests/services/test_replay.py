@@ -58,7 +58,9 @@ def all_of(directory: Path) -> list[replay.Step]:
 def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
     assert not any(verify_usage())
-    assert not any(redecide_all())
+    stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
+    wrong = {found.where for part in redecide_all() for found in part}
+    assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing
 
 
 def test_an_approval_takes_its_room_late_and_its_rows_have_the_times_it_was_given_at() -> None:

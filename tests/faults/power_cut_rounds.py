@@ -1,12 +1,14 @@
-"""`python -m tests.faults`: the power cut's long form, with a database of its own, killed as well.
+"""The power cut's long form, with a database of its own, killed as well.
 
-At least 100 rounds; `--seed` repeats a run. Ends with status 1 where an answer is lost or doubled.
+`python -m tests.faults.power_cut_rounds`: at least 100 rounds; `--seed` repeats a run. Ends with
+status 1 where an answer is lost or doubled.
 """
 
 import argparse
 import atexit
 import os
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -16,11 +18,12 @@ import django
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m tests.faults")
+    parser = argparse.ArgumentParser(prog="python -m tests.faults.power_cut_rounds")
     parser.add_argument("--rounds", type=int, default=100)
     parser.add_argument("--seed", type=int, default=time.time_ns() % 2**32)
     options = parser.parse_args()
     print(f"Seed {options.seed}: --seed {options.seed} repeats this run.")
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # stopped, it cleans up all the same
     directory = Path(tempfile.mkdtemp(prefix="power-cut-"))
     atexit.register(shutil.rmtree, directory, ignore_errors=True)  # after the database's own
     directory.chmod(0o755)  # the database's own user can reach it
