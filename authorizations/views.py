@@ -1,4 +1,4 @@
-"""The doors: the webhook, and two for whoever watches over the process."""
+"""The doors: the webhook, and three for whoever watches over the process."""
 
 import logging
 import sys
@@ -14,8 +14,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
+from authorizations import peers
 from authorizations.rules.values import DeclineReason
-from authorizations.services import later, record, rejections
+from authorizations.services import later, record, rejections, scrape
+from authorizations.services import metrics as counters
 from authorizations.services.authorize import authorize
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, signature
@@ -32,6 +34,7 @@ class _Unread(Exception):  # noqa: N818 - about the request
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
         super().__init__(sentence)
+        self.code = code
         self.response = _error(status, code, sentence)
 
 
@@ -46,6 +49,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         event = events.read(body)
     except _Unread as unread:
+        counters.rejected(unread.code)
         return unread.response
     except signature.SignatureRejected as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
@@ -109,6 +113,7 @@ def _mode(*, live: bool) -> str:
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
+    counters.rejected(cause)
     try:
         rejections.keep(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
     except DatabaseError:
@@ -151,6 +156,17 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     if behind:
         return JsonResponse({"status": "unavailable", "migrations": "not applied"}, status=503)
     return JsonResponse({"status": "ready"})
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What Prometheus reads, for the networks in METRICS_ALLOWED; for others there is nothing."""
+    if not peers.is_from(request, settings.METRICS_ALLOWED):
+        return HttpResponse(status=404)
+    try:
+        return HttpResponse(scrape.exposition(), content_type=scrape.CONTENT_TYPE)
+    except TimeoutError:
+        return HttpResponse(status=503)
 
 
 def broken(request: HttpRequest) -> HttpResponse:
