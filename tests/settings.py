@@ -5,6 +5,7 @@ database may come from outside.
 """
 
 import os
+import tempfile
 
 SECRETS = (
     "whsec_1d7c6a90f3b24e58a6bd0c91e5f7a2c4",
@@ -26,7 +27,14 @@ os.environ.update(
     TRUSTED_PROXIES="",
     METRICS_ALLOWED="",
     METRICS_DIR="",
+    STAND_IN_ON_DATABASE_UNREACHABLE="",
+    STAND_IN_ON_DEADLINE_MISSED="",
+    STAND_IN_ON_INTERNAL_ERROR="",
+    STAND_IN_HOSTS="",
+    STAND_IN_REFRESH_S="",
+    STAND_IN_MAX_AGE_S="",
 )
+os.environ["SPOOL_DIR"] = tempfile.mkdtemp(prefix="spool-of-tests-")
 os.environ.setdefault("DATABASE_URL", "")
 os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -63,9 +64,14 @@ def redecide(decision_id: str) -> list[Difference]:
     return _differences(_rows().get(pk=decision_id))
 
 
-def redecide_all() -> Iterator[list[Difference]]:
-    """The same for every decision there is."""
-    return map(_differences, by_key(_rows()))
+def redecide_all(stand_ins: Counter[str] | None = None) -> Iterator[list[Difference]]:
+    """The same for every decision there is; `stand_ins` gets how many were given by stand-in, by
+    cause: those are not decided again, but what they refer to must be there.
+    """
+    for row in by_key(_rows()):
+        if row.stand_in and stand_ins is not None:
+            stand_ins[row.stand_in] += 1
+        yield _differences(row)
 
 
 def _rows() -> QuerySet[Any, Any]:
@@ -88,6 +94,8 @@ def _differences(row: Any) -> list[Difference]:
 
 
 def _decided_otherwise(row: DecisionRow) -> list[Difference]:
+    if row.stand_in:
+        return []  # other rules gave it: they would decide again here
     try:
         again, columns = _again(row)
     except _Unreadable as damage:
@@ -97,7 +105,7 @@ def _decided_otherwise(row: DecisionRow) -> list[Difference]:
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
-        "answer": _answer(again, row.pk),
+        "answer": _answer(again, row.supersedes or row.pk),
         **columns,
     }
     changed = [
