@@ -8,7 +8,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from authorizations.services import spool
+from authorizations.services import metrics, spool
 from authorizations.services.delivery import Delivery
 from authorizations.services.spooled import Spooled, encode
 
@@ -30,7 +30,7 @@ class Answer:
     money: bool = False
 
 
-def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[], Answer]) -> bytes:
+def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[], Answer]) -> Answer:
     """What `decide` says, once it is kept; what `decline` says where that takes too long or fails.
 
     A thread of its own waits for the disk.
@@ -46,7 +46,7 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
     settled = way.settle(way.instead)
     if not way.ended.is_set():
         logger.error("Declined, because the disk took too long: %s", settled.body)
-    return settled.body
+    return settled
 
 
 @dataclass(slots=True)
@@ -91,6 +91,7 @@ class _Way:
         try:
             spool.append(encode(answer.record))
         except Exception:
+            metrics.spool_failed()
             logger.critical("An answer is not on record: %s", answer.body, exc_info=True)
             return self.instead if answer.money else answer
         return answer

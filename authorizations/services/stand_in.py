@@ -18,7 +18,14 @@ from authorizations.rules.stand_in import (
     needs_cap,
 )
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
-from authorizations.services import kept_first, stand_in_caps, standing_copy, switch
+from authorizations.services import (
+    decision_log,
+    kept_first,
+    metrics,
+    stand_in_caps,
+    standing_copy,
+    switch,
+)
 from authorizations.services.authorize import CommitUnknownError
 from authorizations.services.delivery import Delivery
 from authorizations.services.kept_first import Answer, sent
@@ -62,7 +69,10 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
         )
         return Answer(body, record, money=found.decision.approved)
 
-    return sent(delivery, decided, lambda: _decline(delivery, cause, DeclineReason.INTERNAL_ERROR))
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, decided, declined), request, delivery)
 
 
 def refused(
@@ -76,7 +86,7 @@ def refused(
     def declined() -> Answer:
         return _decline(delivery, cause, reason, problem)
 
-    return sent(delivery, declined, declined)
+    return _told(sent(delivery, declined, declined), None, delivery)
 
 
 def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
@@ -85,7 +95,8 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
     outcome = computed.outcome
     if outcome is None:  # the recorded answer once more
         record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
-        return sent(delivery, *[lambda: Answer(computed.body, record)] * 2)
+        again = Answer(computed.body, record)
+        return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
 
     def kept() -> Answer:
         record = spooled(
@@ -101,7 +112,11 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
         return Answer(computed.body, record, money=outcome.decision.approved)
 
     cause = StandInCause.DEADLINE_MISSED
-    return sent(delivery, kept, lambda: _decline(delivery, cause, DeclineReason.INTERNAL_ERROR))
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, kept, declined), outcome.request, delivery)
 
 
 def stand_in(
@@ -179,3 +194,14 @@ def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> byte
         reason=decision.reason,
         stand_in=cause,
     )
+
+
+def _told(given: Answer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+    """The body of an answer, once log and metrics know of it."""
+    record = given.record
+    metrics.stood_in(record.cause)
+    if record.decision is None:
+        decision_log.repeated("", delivery)
+    else:
+        decision_log.decided(record.decision, request, delivery, record.stand_in)
+    return given.body
