@@ -205,9 +205,8 @@ def test_a_request_that_could_not_be_read_is_on_record_with_its_decline(
 ) -> None:
     event = asked(Shopper(), 100, "evt_it")
     event["data"]["object"]["pending_request"] = None
-    record = answered(
-        event, None, reason=reason, problem="data.object.pending_request: expected an object"
-    )
+    problem = "data.object.pending_request: expected an object"
+    record = answered(event, None, reason=reason, problem=problem)
     assert [late.replay(record), late.replay(record)] == [Replayed.WRITTEN, Replayed.KNOWN]
     row = Decision.objects.get(pk="evt_it")
     assert (row.reason, row.problem, row.request) == (reason, problem, None)
