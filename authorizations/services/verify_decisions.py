@@ -1,0 +1,262 @@
+"""Every decision's usage figures against the ledger as of that decision, and against its limits.
+
+A decision draws a number from the ledger's own sequence under the lock of card, cardholder and
+group (`Decision.position`): entries of these scopes with lower numbers were there before it. So
+the ledger is read once, in order, beside the decisions.
+
+Decisions are read in the order they were written. Two of different scopes may have drawn their
+numbers the other way round; then the only entries of a decision's scopes that were read too early
+are its own, which its figures never hold but for what the event itself told.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import NamedTuple
+
+import msgspec
+from django.db import connection
+
+from authorizations.rules.controls import AppliedControls
+from authorizations.rules.counted import Counted
+from authorizations.rules.limits import limit_checks
+from authorizations.rules.sentences import limit_words
+from authorizations.rules.values import AuthorizationRequest, Standing, Usage, Window
+from authorizations.services.checking import Checked, Difference
+from authorizations.services.decided import UnreadableError, applied_of
+from authorizations.services.ledger_along import LedgerAlong
+from authorizations.services.rehung import was_rehung_since
+from authorizations.services.running_sums import Asked, Change, Used
+from authorizations.services.usage import scope_key
+from authorizations.services.windows_as_of import WindowsAsOf
+
+DECISIONS, ENTRIES = "decisions", "ledger entries"
+
+_SIZE = 1_000
+
+_DECISIONS = """
+SELECT
+    webhook_request_id, id, position, decided_at, approved, approved_amount,
+    request::text, standing::text, usage::text, policies::text,
+    (
+        -- What the event itself told was counted before it was decided.
+        SELECT json_agg(json_build_array(
+            entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
+        ))
+        FROM authorizations_ledgerentry AS entry
+        WHERE entry.authorization_id = decision.authorization_id
+            AND entry.event_id = decision.id AND entry.cause NOT IN ('hold', 'increment')
+    )::text AS told
+FROM authorizations_decision AS decision
+WHERE webhook_request_id > %s AND webhook_request_id <= %s
+    -- Others asked no policy.
+    AND decided_by = 'desk' AND position > 0
+ORDER BY webhook_request_id
+LIMIT %s
+"""
+
+_BOUNDS = """
+SELECT
+    coalesce((SELECT max(webhook_request_id) FROM authorizations_decision), 0),
+    (SELECT last_value FROM authorizations_ledgerentry_id_seq)
+"""
+
+_decode_request = msgspec.json.Decoder(AuthorizationRequest).decode
+_decode_standing = msgspec.json.Decoder(Standing).decode
+_decode_usage = msgspec.json.Decoder(list[tuple[Window, Usage]]).decode
+_decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+
+
+class _Row(NamedTuple):
+    """A decision as _DECISIONS reads it; JSON as text."""
+
+    webhook_request_id: int
+    id: str
+    position: int
+    decided_at: datetime
+    approved: bool
+    approved_amount: int
+    request: str
+    standing: str
+    usage: str
+    policies: str
+    told: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class _Decided:
+    """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
+
+    row: _Row
+    request: AuthorizationRequest
+    standing: Standing
+    applied: tuple[AppliedControls, ...]
+    usage: dict[Window, Usage]
+    asked: list[Asked]
+    told: list[Change]
+
+
+def verify_decisions() -> Iterator[Checked]:
+    """The decisions and the ledger entries there were when this began."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOUNDS)
+        last, position = cursor.fetchone()
+    along = _Along()
+    for rows in _pieces(last):
+        yield from along.check(rows)
+    yield from along.finish(position + 1)
+
+
+def _pieces(last: int) -> Iterator[list[_Row]]:
+    after = 0
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_DECISIONS, [after, last, _SIZE])
+            rows = [_Row(*row) for row in cursor.fetchall()]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].webhook_request_id
+
+
+class _Along:
+    """Where the check is: in the ledger, and in every window somebody asked about."""
+
+    def __init__(self) -> None:
+        self._ledger = LedgerAlong()
+        self._windows = WindowsAsOf()
+        # By event, of the entries read lately: those of decisions that come a little later.
+        self._early: dict[str, list[Change]] = {}
+        self._earlier: dict[str, list[Change]] = {}
+
+    def check(self, rows: Sequence[_Row]) -> Iterator[Checked]:
+        self._early, self._earlier = {}, self._early
+        read = [_decided(row) for row in rows]
+        decided = [one for one in read if isinstance(one, _Decided)]
+        differences = [one for one in read if isinstance(one, Difference)]
+        asked = (window for one in decided for window in one.asked)
+        self._windows.prepare(asked, self._ledger.before)
+        unchecked = 0
+        for one in decided:
+            yield from self._read_up_to(one.row.position)
+            found, unknown = self._check(one)
+            differences += found
+            unchecked += unknown
+        self._windows.tidy()
+        yield Checked(DECISIONS, len(rows), differences, unchecked)
+
+    def finish(self, position: int) -> Iterator[Checked]:
+        """The entries after the last decision."""
+        yield from self._read_up_to(position)
+
+    def _read_up_to(self, position: int) -> Iterator[Checked]:
+        count = 0
+        for entry in self._ledger.up_to(position):
+            count += 1
+            if entry.difference:
+                yield Checked(ENTRIES, 0, [entry.difference])
+            if entry.change:
+                self._windows.add(entry.change, entry.scopes)
+                self._early.setdefault(entry.event_id, []).append(entry.change)
+        yield Checked(ENTRIES, count)
+
+    def _check(self, decided: _Decided) -> tuple[list[Difference], int]:
+        """What is wrong with a decision, and how many of its windows nobody can tell."""
+        row = decided.row
+        own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
+        differences, unknown = [], 0
+        usage = dict(decided.usage)
+        for asked in decided.asked:
+            used = _as_of(self._windows.used(asked), asked, own, decided.told)
+            if used == _figures(decided.usage[asked.window]):
+                continue
+            if was_rehung_since(asked.window.scope, row.decided_at):
+                unknown += 1
+                continue
+            usage[asked.window] = Usage(*used)
+            what = f"usage of {_words(asked.window)}"
+            kept = _figures(decided.usage[asked.window])
+            differences.append(Difference(f"decision {row.id}", what, kept, used))
+        return [*differences, *_exceeded(decided, usage)], unknown
+
+
+def _decided(row: _Row) -> _Decided | Difference:
+    """Or what of the row can't be read."""
+    try:
+        request = _decode_request(row.request)
+        applied = applied_of(msgspec.json.decode(row.policies))
+        usage = dict(_decode_usage(row.usage))
+        return _Decided(
+            row=row,
+            request=request,
+            standing=_decode_standing(row.standing),
+            applied=applied,
+            usage=usage,
+            asked=list(_asked(usage, request, applied)),
+            told=_told(row, request),
+        )
+    except msgspec.ValidationError as problem:
+        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
+    except UnreadableError as damage:
+        return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
+
+
+def _asked(
+    usage: dict[Window, Usage],
+    request: AuthorizationRequest,
+    applied: Sequence[AppliedControls],
+) -> Iterator[Asked]:
+    limits = [limit for policy in applied for limit in policy.controls.spending_limits]
+    filters = {limit.filter.key: limit.filter for limit in limits}
+    for window in usage:
+        if window.filter_key not in filters:
+            raise UnreadableError(f"filter of {_words(window)}", window.filter_key, "a limit's")
+        length = request.created - window.start + 1 if window.rolling else 0
+        yield Asked(window, filters[window.filter_key], length)
+
+
+def _told(row: _Row, request: AuthorizationRequest) -> list[Change]:
+    if row.told is None:
+        return []
+    return [
+        Change(request.created, request.currency, request.merchant, Counted(*figures))
+        for figures in _decode_told(row.told)
+    ]
+
+
+def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Change]) -> Used:
+    """Without the decision's own entries, but for those of what its event told."""
+    for change in own:
+        used = used.minus(change.seen_in(asked.window.currency, asked.concern))
+    for change in told:
+        used = used.plus(change.seen_in(asked.window.currency, asked.concern))
+    return used
+
+
+def _figures(usage: Usage) -> Used:
+    return Used(usage.amount, usage.refunded, usage.count)
+
+
+def _words(window: Window) -> str:
+    return (
+        f"{scope_key(window.scope)}, {window.start} to {window.end}, {window.currency or 'count'}"
+    )
+
+
+def _exceeded(decided: _Decided, usage: dict[Window, Usage]) -> Iterator[Difference]:
+    """The limits that what was approved goes beyond, after the ledger as it was then."""
+    row = decided.row
+    if not row.approved_amount:
+        return
+    approved = replace(decided.request, amount=row.approved_amount)
+    try:
+        for policy in decided.applied:
+            for check in limit_checks(approved, decided.standing, policy, usage):
+                if check.figures and not check.passed:
+                    figures = check.figures
+                    name = f"{policy.controls.name} ({scope_key(policy.scope)})"
+                    what = f"policy {name}, {limit_words(figures)}: usage with what it approved"
+                    used, most = figures.used + figures.asked, f"at most {figures.limit}"
+                    yield Difference(f"decision {row.id}", what, used, most)
+    except KeyError as missing:
+        yield Difference(f"decision {row.id}", "usage", "none", missing)
