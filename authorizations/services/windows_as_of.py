@@ -7,7 +7,7 @@ the ledger is.
 """
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from authorizations.rules.values import Window
@@ -15,8 +15,8 @@ from authorizations.services import sql
 from authorizations.services.running_sums import Asked, CalendarSum, Change, RollingSum, Used
 from authorizations.services.usage import Spent, needed, spent_by_place
 
-_MOST_WINDOWS = 100_000
-_MOST_OF_A_SCOPE = 64
+_MOST_WINDOWS = 250_000
+_ROUNDS_KEPT = 16
 
 # As sql.SUM, but of the ledger up to a place, where that one reads what purchases count for now.
 _SUM = f"""
@@ -51,67 +51,76 @@ ScopeKey: TypeAlias = tuple[str, str]
 """Kind and id, as in Window.scope."""
 
 
+class _Scope:
+    """The sums of one card, cardholder or group; `rounds` counts those that asked about it."""
+
+    __slots__ = ("rounds", "sums")
+
+    def __init__(self) -> None:
+        self.sums: dict[Key, Sum] = {}
+        self.rounds = 0
+
+    def forget(self) -> int:
+        """What was not asked about lately; how many windows that were."""
+        for running in self.sums.values():
+            if isinstance(running, RollingSum) and running.asked_in == self.rounds:
+                running.forget_before(running.earliest)
+        oldest = self.rounds - _ROUNDS_KEPT
+        old = [key for key, running in self.sums.items() if running.asked_in < oldest]
+        for key in old:
+            del self.sums[key]
+        return len(old)
+
+
 class WindowsAsOf:
     """Running sums by scope. A round is: `prepare` for some decisions, `add` and `used`, `tidy`."""
 
     def __init__(self) -> None:
-        self._scopes: OrderedDict[ScopeKey, dict[Key, Sum]] = OrderedDict()
+        # The one asked about last comes last.
+        self._scopes: OrderedDict[ScopeKey, _Scope] = OrderedDict()
         self._windows = 0
-        self._round = 0
+        self._touched: set[ScopeKey] = set()
 
     def prepare(self, asked: Iterable[Asked], before: int) -> None:
         """Have a sum for each of these windows; entries from id `before` on are added later."""
-        self._round += 1
         missing: dict[tuple[ScopeKey, Key], Asked] = {}
         for one in asked:
-            window = one.window
-            running = self._scopes.get(window.scope, {}).get(one.key)
-            if running and running.reaches(window.start):
-                running.note(window.start, self._round)
-                self._scopes.move_to_end(window.scope)
+            scope, start = self._touch(one.window.scope), one.window.start
+            running = scope.sums.get(one.key)
+            if running and running.reaches(start):
+                running.note(start, scope.rounds)
                 continue
-            place = (window.scope, one.key)
-            if place not in missing or window.start < missing[place].window.start:
+            place = (one.window.scope, one.key)
+            if place not in missing or start < missing[place].window.start:
                 missing[place] = one
         self._begin(list(missing.values()), before)
 
     def add(self, change: Change, scopes: Iterable[ScopeKey]) -> None:
         """An entry of the ledger, of a purchase in these scopes."""
-        for scope in scopes:
-            if sums := self._scopes.get(scope):
-                for running in sums.values():
+        for key in scopes:
+            if scope := self._scopes.get(key):
+                for running in scope.sums.values():
                     running.add(change)
 
     def used(self, asked: Asked) -> Used:
         """What counts in a window now; KeyError for one that was not prepared."""
-        return self._scopes[asked.window.scope][asked.key].used(asked.window)
+        return self._scopes[asked.window.scope].sums[asked.key].used(asked.window)
 
     def tidy(self) -> None:
-        """Forget what was not asked about in this round, where there is too much of it."""
-        for sums in self._of_this_round():
-            for running in sums.values():
-                if isinstance(running, RollingSum) and running.asked_in == self._round:
-                    running.forget_before(running.earliest)
-            if len(sums) > _MOST_OF_A_SCOPE:
-                self._forget(sums, len(sums) - _MOST_OF_A_SCOPE)
-        recent = {id(sums) for sums in self._of_this_round()}
-        while self._windows > _MOST_WINDOWS and len(self._scopes) > len(recent):
-            self._windows -= len(self._scopes.popitem(last=False)[1])
+        """Forget what was not asked about for long, or where there is too much."""
+        for key in self._touched:
+            self._windows -= self._scopes[key].forget()
+        while self._windows > _MOST_WINDOWS and len(self._scopes) > len(self._touched):
+            self._windows -= len(self._scopes.popitem(last=False)[1].sums)
+        self._touched = set()
 
-    def _of_this_round(self) -> Iterator[dict[Key, Sum]]:
-        for scope in reversed(self._scopes):
-            sums = self._scopes[scope]
-            if all(running.asked_in < self._round for running in sums.values()):
-                return
-            yield sums
-
-    def _forget(self, sums: dict[Key, Sum], many: int) -> None:
-        """The windows that nobody asked about for longest."""
-        by_age = sorted(sums, key=lambda key: sums[key].asked_in)
-        for key in by_age[:many]:
-            if sums[key].asked_in < self._round:
-                del sums[key]
-                self._windows -= 1
+    def _touch(self, key: ScopeKey) -> _Scope:
+        scope = self._scopes.setdefault(key, _Scope())
+        if key not in self._touched:
+            self._touched.add(key)
+            self._scopes.move_to_end(key)
+            scope.rounds += 1
+        return scope
 
     def _begin(self, asked: Sequence[Asked], before: int) -> None:
         """Sum what the ledger holds before this entry, and go on from there."""
@@ -119,14 +128,13 @@ class WindowsAsOf:
             some = [one for one in asked if bool(one.length) == is_rolling]
             spent = _spent([one.window for one in some], before, by_time=is_rolling)
             for place, one in enumerate(some):
+                scope = self._scopes[one.window.scope]
                 running = RollingSum(one) if is_rolling else CalendarSum(one)
-                running.note(one.window.start, self._round)
+                running.note(one.window.start, scope.rounds)
                 for part in spent.get(place, []):
                     running.add(_change(part, one.window))
-                sums = self._scopes.setdefault(one.window.scope, {})
-                self._windows += one.key not in sums
-                sums[one.key] = running
-                self._scopes.move_to_end(one.window.scope)
+                self._windows += one.key not in scope.sums
+                scope.sums[one.key] = running
 
 
 def _spent(windows: Sequence[Window], before: int, *, by_time: bool) -> dict[int, list[Spent]]:
