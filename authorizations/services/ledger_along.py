@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from django.db import connection
@@ -86,5 +87,10 @@ def _entry(  # noqa: PLR0913, PLR0917 - column by column
     scopes: tuple[ScopeKey, ...] = (("card", root_card_id), ("cardholder", cardholder_id))
     if group_id is not None:
         scopes = (*scopes, ("group", group_id))
-    merchant, counted = Merchant(*facts[:5]), Counted(*facts[5:])  # type: ignore[arg-type]
-    return Entry(id_, event_id, scopes, Change(created, currency, merchant, counted), None)
+    change = Change(created, currency, _merchant(*facts[:5]), Counted(*facts[5:]))  # type: ignore[arg-type]
+    return Entry(id_, event_id, scopes, change, None)
+
+
+@lru_cache(maxsize=4096)
+def _merchant(*facts: str) -> Merchant:
+    return Merchant(*facts)

@@ -11,7 +11,7 @@ from authorizations.rules.values import Window
 
 
 class Used(NamedTuple):
-    """What counts in a window, after the ledger."""
+    """What counts in a window: amount, refunds, and how many purchases."""
 
     amount: int = 0
     refunded: int = 0
@@ -19,24 +19,19 @@ class Used(NamedTuple):
 
     def plus(self, more: "Used") -> "Used":
         return Used(
-            self.amount + more.amount,
-            self.refunded + more.refunded,
-            self.times + more.times,
+            self.amount + more.amount, self.refunded + more.refunded, self.times + more.times
         )
 
     def minus(self, less: "Used") -> "Used":
         return Used(
-            self.amount - less.amount,
-            self.refunded - less.refunded,
-            self.times - less.times,
+            self.amount - less.amount, self.refunded - less.refunded, self.times - less.times
         )
 
 
 NOTHING_USED = Used()
 
 
-@dataclass(frozen=True, slots=True)
-class Change:
+class Change(NamedTuple):
     """What an entry of the ledger changed for a purchase, and what limits know the purchase by."""
 
     created: int
@@ -52,41 +47,22 @@ class Change:
         return Used(amount, refunded, count) if currency else Used(0, 0, count)
 
 
-class Asked(NamedTuple):
-    """A window that a decision asked about; `length` is in seconds, 0 unless it rolls."""
-
-    window: Window
-    concern: LimitFilter
-    length: int
-
-    @property
-    def key(self) -> tuple[object, ...]:
-        """Rolling windows of one length share a sum: they differ only by where they start."""
-        window = self.window
-        return (window.filter_key, window.currency, self.length) if self.length else window
-
-
+@dataclass(slots=True)
 class CalendarSum:
-    """Of a window from `start` up to, not including, `end`."""
+    """Of a window from `start` up to, not including, `end`; `asked_in` is the last round."""
 
-    __slots__ = ("asked_in", "concern", "currency", "end", "start", "total")
-
-    def __init__(self, asked: Asked) -> None:
-        self.concern, self.currency = asked.concern, asked.window.currency
-        self.start, self.end = asked.window.start, asked.window.end
-        self.total = NOTHING_USED
-        self.asked_in = 0
-
-    def reaches(self, _: int) -> bool:
-        return True
+    start: int
+    end: int
+    total: Used = NOTHING_USED
+    asked_in: int = 0
 
     def note(self, _: int, asked_in: int) -> None:
         """Asked about in this round."""
         self.asked_in = asked_in
 
-    def add(self, change: Change) -> None:
-        if self.start <= change.created < self.end:
-            self.total = self.total.plus(change.seen_in(self.currency, self.concern))
+    def add(self, created: int, part: Used) -> None:
+        if self.start <= created < self.end:
+            self.total = self.total.plus(part)
 
     def used(self, _: Window) -> Used:
         return self.total
@@ -99,35 +75,30 @@ class RollingSum:
     one before, so the place moves little.
     """
 
-    __slots__ = (
-        *("asked_in", "below", "concern", "created", "currency", "earliest", "floor", "parts"),
-        *("place", "total"),
-    )
+    __slots__ = (*("asked_in", "below", "created", "earliest", "floor", "parts", "place", "total"),)
 
-    def __init__(self, asked: Asked) -> None:
-        self.concern, self.currency = asked.concern, asked.window.currency
-        self.floor = self.earliest = asked.window.start
+    def __init__(self, start: int) -> None:
+        self.asked_in = 0
+        self.begin_anew(start)
+
+    def begin_anew(self, start: int) -> None:
+        """Empty: what was spent since then is to be added again."""
+        self.floor = self.earliest = start
         self.created: list[int] = []
         self.parts: list[Used] = []
         self.place = 0
         self.total = self.below = NOTHING_USED
-        self.asked_in = 0
-
-    def reaches(self, start: int) -> bool:
-        """Whether a window that starts then can be told."""
-        return start >= self.floor
 
     def note(self, start: int, asked_in: int) -> None:
         """Asked about in this round, with a window that starts then."""
         self.earliest = start if asked_in > self.asked_in else min(start, self.earliest)
         self.asked_in = asked_in
 
-    def add(self, change: Change) -> None:
-        if change.created < self.floor:
+    def add(self, created: int, part: Used) -> None:
+        if created < self.floor:
             return
-        part = change.seen_in(self.currency, self.concern)
-        at = bisect_right(self.created, change.created)
-        self.created.insert(at, change.created)
+        at = bisect_right(self.created, created)
+        self.created.insert(at, created)
         self.parts.insert(at, part)
         self.total = self.total.plus(part)
         if at < self.place:
@@ -136,21 +107,23 @@ class RollingSum:
 
     def used(self, window: Window) -> Used:
         place = bisect_left(self.created, window.start)
-        self.below = self.below.plus(_sum(self.parts[self.place : place]))
-        self.below = self.below.minus(_sum(self.parts[place : self.place]))
+        if place > self.place:
+            self.below = self.below.plus(total(self.parts[self.place : place]))
+        elif place < self.place:
+            self.below = self.below.minus(total(self.parts[place : self.place]))
         self.place = place
         return self.total.minus(self.below)
 
     def forget_before(self, start: int) -> None:
         """No window will start earlier: what was spent before is not needed any more."""
         place = bisect_left(self.created, start)
-        self.total = self.total.minus(_sum(self.parts[:place]))
+        self.total = self.total.minus(total(self.parts[:place]))
         del self.created[:place], self.parts[:place]
         self.place, self.below, self.floor = 0, NOTHING_USED, start
 
 
-def _sum(parts: Iterable[Used]) -> Used:
-    total = NOTHING_USED
+def total(parts: Iterable[Used]) -> Used:
+    found = NOTHING_USED
     for part in parts:
-        total = total.plus(part)
-    return total
+        found = found.plus(part)
+    return found

@@ -9,9 +9,11 @@ numbers the other way round; then the only entries of a decision's scopes that w
 are its own, which its figures never hold but for what the event itself told.
 """
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from datetime import datetime
+from functools import lru_cache
+from itertools import islice
 from typing import NamedTuple
 
 import msgspec
@@ -19,6 +21,7 @@ from django.db import connection
 
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
+from authorizations.rules.filters import LimitFilter
 from authorizations.rules.limits import limit_checks
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import AuthorizationRequest, Standing, Usage, Window
@@ -26,9 +29,9 @@ from authorizations.services.checking import Checked, Difference
 from authorizations.services.decided import UnreadableError, applied_of
 from authorizations.services.ledger_along import LedgerAlong
 from authorizations.services.rehung import was_rehung_since
-from authorizations.services.running_sums import Asked, Change, Used
+from authorizations.services.running_sums import Change, Used
 from authorizations.services.usage import scope_key
-from authorizations.services.windows_as_of import WindowsAsOf
+from authorizations.services.windows_as_of import Asked, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"
 
@@ -83,15 +86,21 @@ class _Row(NamedTuple):
     told: str | None
 
 
-@dataclass(frozen=True, slots=True)
-class _Decided:
+class _Policies(NamedTuple):
+    """What was in force for a decision, and the filters of its limits by their keys."""
+
+    applied: tuple[AppliedControls, ...]
+    filters: dict[str, LimitFilter]
+
+
+class _Decided(NamedTuple):
     """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
 
     row: _Row
     request: AuthorizationRequest
     standing: Standing
     applied: tuple[AppliedControls, ...]
-    usage: dict[Window, Usage]
+    usage: list[tuple[Window, Usage]]
     asked: list[Asked]
     told: list[Change]
 
@@ -135,11 +144,11 @@ class _Along:
         decided = [one for one in read if isinstance(one, _Decided)]
         differences = [one for one in read if isinstance(one, Difference)]
         asked = (window for one in decided for window in one.asked)
-        self._windows.prepare(asked, self._ledger.before)
+        sums = iter(self._windows.prepare(asked, self._ledger.before))
         unchecked = 0
         for one in decided:
             yield from self._read_up_to(one.row.position)
-            found, unknown = self._check(one)
+            found, unknown = self._check(one, islice(sums, len(one.asked)))
             differences += found
             unchecked += unknown
         self._windows.tidy()
@@ -158,24 +167,29 @@ class _Along:
             if entry.change:
                 self._windows.add(entry.change, entry.scopes)
                 self._early.setdefault(entry.event_id, []).append(entry.change)
-        yield Checked(ENTRIES, count)
+        if count:
+            yield Checked(ENTRIES, count)
 
-    def _check(self, decided: _Decided) -> tuple[list[Difference], int]:
+    def _check(self, decided: _Decided, sums: Iterable[Sum]) -> tuple[list[Difference], int]:
         """What is wrong with a decision, and how many of its windows nobody can tell."""
         row = decided.row
         own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
         differences, unknown = [], 0
         usage = dict(decided.usage)
-        for asked in decided.asked:
-            used = _as_of(self._windows.used(asked), asked, own, decided.told)
-            if used == _figures(decided.usage[asked.window]):
+        for (window, recorded), asked, running in zip(
+            decided.usage, decided.asked, sums, strict=True
+        ):
+            used = running.used(window)
+            if own or decided.told:
+                used = _as_of(used, asked, own, decided.told)
+            kept = Used(recorded.amount, recorded.refunded, recorded.count)
+            if used == kept:
                 continue
-            if was_rehung_since(asked.window.scope, row.decided_at):
+            if was_rehung_since(window.scope, row.decided_at):
                 unknown += 1
                 continue
-            usage[asked.window] = Usage(*used)
-            what = f"usage of {_words(asked.window)}"
-            kept = _figures(decided.usage[asked.window])
+            usage[window] = Usage(*used)
+            what = f"usage of {_words(window)}"
             differences.append(Difference(f"decision {row.id}", what, kept, used))
         return [*differences, *_exceeded(decided, usage)], unknown
 
@@ -184,16 +198,16 @@ def _decided(row: _Row) -> _Decided | Difference:
     """Or what of the row can't be read."""
     try:
         request = _decode_request(row.request)
-        applied = applied_of(msgspec.json.decode(row.policies))
-        usage = dict(_decode_usage(row.usage))
+        policies = _policies(row.policies)
+        usage = _decode_usage(row.usage)
         return _Decided(
             row=row,
             request=request,
             standing=_decode_standing(row.standing),
-            applied=applied,
+            applied=policies.applied,
             usage=usage,
-            asked=list(_asked(usage, request, applied)),
-            told=_told(row, request),
+            asked=[_asked(window, request, policies) for window, _ in usage],
+            told=_told(row, request) if row.told else [],
         )
     except msgspec.ValidationError as problem:
         return Difference(f"decision {row.id}", "a part of it", problem, "readable")
@@ -201,26 +215,24 @@ def _decided(row: _Row) -> _Decided | Difference:
         return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
 
 
-def _asked(
-    usage: dict[Window, Usage],
-    request: AuthorizationRequest,
-    applied: Sequence[AppliedControls],
-) -> Iterator[Asked]:
-    limits = [limit for policy in applied for limit in policy.controls.spending_limits]
-    filters = {limit.filter.key: limit.filter for limit in limits}
-    for window in usage:
-        if window.filter_key not in filters:
-            raise UnreadableError(f"filter of {_words(window)}", window.filter_key, "a limit's")
-        length = request.created - window.start + 1 if window.rolling else 0
-        yield Asked(window, filters[window.filter_key], length)
+@lru_cache(maxsize=8192)
+def _policies(text: str) -> _Policies:
+    applied = applied_of(msgspec.json.decode(text))
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    return _Policies(applied, {limit.filter.key: limit.filter for limit in limits})
+
+
+def _asked(window: Window, request: AuthorizationRequest, policies: _Policies) -> Asked:
+    concern = policies.filters.get(window.filter_key)
+    if concern is None:
+        raise UnreadableError(f"filter of {_words(window)}", window.filter_key, "a limit's")
+    return Asked(window, concern, request.created - window.start + 1 if window.rolling else 0)
 
 
 def _told(row: _Row, request: AuthorizationRequest) -> list[Change]:
-    if row.told is None:
-        return []
     return [
         Change(request.created, request.currency, request.merchant, Counted(*figures))
-        for figures in _decode_told(row.told)
+        for figures in _decode_told(row.told or "[]")
     ]
 
 
@@ -233,22 +245,18 @@ def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Chang
     return used
 
 
-def _figures(usage: Usage) -> Used:
-    return Used(usage.amount, usage.refunded, usage.count)
-
-
 def _words(window: Window) -> str:
-    return (
-        f"{scope_key(window.scope)}, {window.start} to {window.end}, {window.currency or 'count'}"
-    )
+    of = window.currency or "count"
+    return f"{scope_key(window.scope)}, {window.start} to {window.end}, {of}"
 
 
 def _exceeded(decided: _Decided, usage: dict[Window, Usage]) -> Iterator[Difference]:
     """The limits that what was approved goes beyond, after the ledger as it was then."""
-    row = decided.row
+    row, approved = decided.row, decided.request
     if not row.approved_amount:
         return
-    approved = replace(decided.request, amount=row.approved_amount)
+    if row.approved_amount != approved.amount:
+        approved = replace(approved, amount=row.approved_amount)
     try:
         for policy in decided.applied:
             for check in limit_checks(approved, decided.standing, policy, usage):

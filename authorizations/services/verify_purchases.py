@@ -30,11 +30,11 @@ SELECT
     purchase.count, purchase.cash_count,
     entered.*,
     ARRAY(
-        SELECT id FROM authorizations_transaction AS booked
-        WHERE booked_under = purchase.id AND id IN (
-            SELECT named #>> '{}'
-            FROM jsonb_path_query(purchase.books, '$.transactions[*].id') AS named
+        SELECT (
+            SELECT id FROM authorizations_transaction
+            WHERE id = named #>> '{}' AND booked_under = purchase.id
         )
+        FROM jsonb_path_query(purchase.books, '$.transactions[*].id') AS named
     ),
     CASE WHEN card.id IS NULL THEN purchase.card_id END,
     CASE WHEN root.id IS NULL THEN purchase.root_card_id END,

@@ -8,11 +8,12 @@ the ledger is.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
+from authorizations.rules.filters import LimitFilter
 from authorizations.rules.values import Window
 from authorizations.services import sql
-from authorizations.services.running_sums import Asked, CalendarSum, Change, RollingSum, Used
+from authorizations.services.running_sums import NOTHING_USED, CalendarSum, Change, RollingSum
 from authorizations.services.usage import Spent, needed, spent_by_place
 
 _MOST_WINDOWS = 250_000
@@ -46,34 +47,72 @@ ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here
 
 Sum: TypeAlias = CalendarSum | RollingSum
-Key: TypeAlias = tuple[object, ...]
 ScopeKey: TypeAlias = tuple[str, str]
 """Kind and id, as in Window.scope."""
+
+Bounds: TypeAlias = tuple[int, int]
+"""Start and end; of rolling windows, which share a sum if they are of one length, 0 and that."""
+
+
+class Asked(NamedTuple):
+    """A window that a decision asked about; `length` is in seconds, 0 unless it rolls."""
+
+    window: Window
+    concern: LimitFilter
+    length: int
+
+    @property
+    def bounds(self) -> Bounds:
+        return (0, self.length) if self.length else (self.window.start, self.window.end)
+
+
+class _Alike:
+    """Windows of one scope that see the same of each purchase: in one currency, with one filter."""
+
+    __slots__ = ("concern", "currency", "sums")
+
+    def __init__(self, asked: Asked) -> None:
+        self.currency, self.concern = asked.window.currency, asked.concern
+        self.sums: dict[Bounds, Sum] = {}
+
+    def add(self, change: Change) -> None:
+        part = change.seen_in(self.currency, self.concern)
+        if part != NOTHING_USED:
+            for running in self.sums.values():
+                running.add(change.created, part)
 
 
 class _Scope:
     """The sums of one card, cardholder or group; `rounds` counts those that asked about it."""
 
-    __slots__ = ("rounds", "sums")
+    __slots__ = ("alike", "rounds")
 
     def __init__(self) -> None:
-        self.sums: dict[Key, Sum] = {}
+        self.alike: dict[tuple[str, str], _Alike] = {}
         self.rounds = 0
+
+    def sums_of(self, asked: Asked) -> dict[Bounds, Sum]:
+        key = (asked.window.currency, asked.window.filter_key)
+        found = self.alike.get(key)
+        if found is None:
+            found = self.alike[key] = _Alike(asked)
+        return found.sums
 
     def forget(self) -> int:
         """What was not asked about lately; how many windows that were."""
-        for running in self.sums.values():
-            if isinstance(running, RollingSum) and running.asked_in == self.rounds:
-                running.forget_before(running.earliest)
-        oldest = self.rounds - _ROUNDS_KEPT
-        old = [key for key, running in self.sums.items() if running.asked_in < oldest]
-        for key in old:
-            del self.sums[key]
-        return len(old)
+        forgotten = 0
+        for alike in self.alike.values():
+            for bounds, running in list(alike.sums.items()):
+                if running.asked_in < self.rounds - _ROUNDS_KEPT:
+                    del alike.sums[bounds]
+                    forgotten += 1
+                elif isinstance(running, RollingSum) and running.asked_in == self.rounds:
+                    running.forget_before(running.earliest)
+        return forgotten
 
 
 class WindowsAsOf:
-    """Running sums by scope. A round is: `prepare` for some decisions, `add` and `used`, `tidy`."""
+    """Running sums by scope. A round is: `prepare` for some decisions, `add` entries, `tidy`."""
 
     def __init__(self) -> None:
         # The one asked about last comes last.
@@ -81,60 +120,67 @@ class WindowsAsOf:
         self._windows = 0
         self._touched: set[ScopeKey] = set()
 
-    def prepare(self, asked: Iterable[Asked], before: int) -> None:
-        """Have a sum for each of these windows; entries from id `before` on are added later."""
-        missing: dict[tuple[ScopeKey, Key], Asked] = {}
-        for one in asked:
-            scope, start = self._touch(one.window.scope), one.window.start
-            running = scope.sums.get(one.key)
-            if running and running.reaches(start):
-                running.note(start, scope.rounds)
-                continue
-            place = (one.window.scope, one.key)
-            if place not in missing or start < missing[place].window.start:
-                missing[place] = one
-        self._begin(list(missing.values()), before)
+    def prepare(self, asked: Iterable[Asked], before: int) -> list[Sum]:
+        """A sum for each of these windows; the entries from id `before` on are to be added."""
+        missing: dict[int, tuple[Asked, Sum]] = {}
+        found = [self._running(one, missing) for one in asked]
+        _begin(list(missing.values()), before)
+        return found
 
     def add(self, change: Change, scopes: Iterable[ScopeKey]) -> None:
         """An entry of the ledger, of a purchase in these scopes."""
         for key in scopes:
             if scope := self._scopes.get(key):
-                for running in scope.sums.values():
-                    running.add(change)
-
-    def used(self, asked: Asked) -> Used:
-        """What counts in a window now; KeyError for one that was not prepared."""
-        return self._scopes[asked.window.scope].sums[asked.key].used(asked.window)
+                for alike in scope.alike.values():
+                    alike.add(change)
 
     def tidy(self) -> None:
         """Forget what was not asked about for long, or where there is too much."""
         for key in self._touched:
             self._windows -= self._scopes[key].forget()
         while self._windows > _MOST_WINDOWS and len(self._scopes) > len(self._touched):
-            self._windows -= len(self._scopes.popitem(last=False)[1].sums)
+            alike = self._scopes.popitem(last=False)[1].alike
+            self._windows -= sum(len(one.sums) for one in alike.values())
         self._touched = set()
 
+    def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> Sum:
+        """The sum there is, or one that is noted as missing its beginning."""
+        window, bounds = asked.window, asked.bounds
+        scope = self._touch(window.scope)
+        sums = scope.sums_of(asked)
+        running = sums.get(bounds)
+        if running is None:
+            running = RollingSum(window.start) if asked.length else CalendarSum(*bounds)
+            sums[bounds] = running
+            self._windows += 1
+            missing[id(running)] = asked, running
+        elif isinstance(running, RollingSum) and window.start < running.floor:
+            running.begin_anew(window.start)
+            missing[id(running)] = asked, running
+        running.note(window.start, scope.rounds)
+        return running
+
     def _touch(self, key: ScopeKey) -> _Scope:
-        scope = self._scopes.setdefault(key, _Scope())
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = _Scope()
         if key not in self._touched:
             self._touched.add(key)
             self._scopes.move_to_end(key)
             scope.rounds += 1
         return scope
 
-    def _begin(self, asked: Sequence[Asked], before: int) -> None:
-        """Sum what the ledger holds before this entry, and go on from there."""
-        for is_rolling in (False, True):
-            some = [one for one in asked if bool(one.length) == is_rolling]
-            spent = _spent([one.window for one in some], before, by_time=is_rolling)
-            for place, one in enumerate(some):
-                scope = self._scopes[one.window.scope]
-                running = RollingSum(one) if is_rolling else CalendarSum(one)
-                running.note(one.window.start, scope.rounds)
-                for part in spent.get(place, []):
-                    running.add(_change(part, one.window))
-                self._windows += one.key not in scope.sums
-                scope.sums[one.key] = running
+
+def _begin(missing: Sequence[tuple[Asked, Sum]], before: int) -> None:
+    """Add to each of these sums what the ledger holds before this entry."""
+    for is_rolling in (False, True):
+        some = [(asked, running) for asked, running in missing if bool(asked.length) == is_rolling]
+        spent = _spent([asked.window for asked, _ in some], before, by_time=is_rolling)
+        for place, parts in spent.items():
+            (window, concern, _), running = some[place]
+            for part in parts:
+                change = Change(part.created, window.currency, part.merchant, part.counted)
+                running.add(part.created or window.start, change.seen_in(window.currency, concern))
 
 
 def _spent(windows: Sequence[Window], before: int, *, by_time: bool) -> dict[int, list[Spent]]:
@@ -142,8 +188,3 @@ def _spent(windows: Sequence[Window], before: int, *, by_time: bool) -> dict[int
         return {}
     rows = sql.run(_SUM, windows=needed(windows, by_time=by_time), before=before).fetchall()
     return dict(spent_by_place(rows))
-
-
-def _change(part: Spent, window: Window) -> Change:
-    """What is summed over a window lies in it, and is in its currency."""
-    return Change(part.created or window.start, window.currency, part.merchant, part.counted)
