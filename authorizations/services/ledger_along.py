@@ -44,19 +44,16 @@ class Entry(NamedTuple):
 class LedgerAlong:
     """Goes forward only; `before` is the lowest id that was not yet read."""
 
-    def __init__(self) -> None:
-        self.before = 0
+    def __init__(self, begin: int) -> None:
+        self.before = begin
         self._ahead: deque[Entry] = deque()
-        self._fetched = 0
+        self._fetched = begin - 1
 
     def up_to(self, position: int) -> Iterator[Entry]:
         """The entries below this id that were not read yet."""
-        while self._ahead or self._fetch():
-            if self._ahead[0].id >= position:
-                return
-            entry = self._ahead.popleft()
-            self.before = entry.id + 1
-            yield entry
+        while (self._ahead or self._fetch()) and self._ahead[0].id < position:
+            yield self._ahead.popleft()
+        self.before = max(self.before, position)
 
     def _fetch(self) -> bool:
         with connection.cursor() as cursor:

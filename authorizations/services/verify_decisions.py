@@ -60,8 +60,20 @@ LIMIT %s
 
 _BOUNDS = """
 SELECT
-    coalesce((SELECT max(webhook_request_id) FROM authorizations_decision), 0),
+    coalesce(min(webhook_request_id), 0), coalesce(max(webhook_request_id), 0),
     (SELECT last_value FROM authorizations_ledgerentry_id_seq)
+FROM authorizations_decision
+"""
+
+# The lowest number of the decisions that come first: nothing of theirs is in the ledger below it.
+_BEGINNING = """
+SELECT coalesce(min(position), %s) FROM (
+    SELECT position FROM authorizations_decision
+    WHERE webhook_request_id > %s AND webhook_request_id <= %s
+        AND decided_by = 'desk' AND position > 0
+    ORDER BY webhook_request_id
+    LIMIT %s
+) AS first
 """
 
 _decode_request = msgspec.json.Decoder(AuthorizationRequest).decode
@@ -105,22 +117,46 @@ class _Decided(NamedTuple):
     told: list[Change]
 
 
-def verify_decisions() -> Iterator[Checked]:
-    """The decisions and the ledger entries there were when this began."""
+class Span(NamedTuple):
+    """A part of the record: decisions by webhook request, and the ledger from `begin` to `end`.
+
+    `after` and `begin` are the lowest, `last` is the highest one, `end` the next.
+    """
+
+    after: int
+    last: int
+    begin: int
+    end: int
+
+
+def spans(number: int) -> list[Span]:
+    """All decisions and ledger entries there are now, in so many parts."""
     with connection.cursor() as cursor:
         cursor.execute(_BOUNDS)
-        last, position = cursor.fetchone()
-    along = _Along()
-    for rows in _pieces(last):
-        yield from along.check(rows)
-    yield from along.finish(position + 1)
+        first, last, position = cursor.fetchone()
+        cuts = [0, *(first + (last - first) * place // number for place in range(1, number)), last]
+        begins = [0]
+        for cut in cuts[1:-1]:
+            cursor.execute(_BEGINNING, [position + 1, cut, last, _SIZE])
+            begins.append(max(begins[-1], cursor.fetchone()[0]))
+    ends = [*begins[1:], position + 1]
+    return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
 
 
-def _pieces(last: int) -> Iterator[list[_Row]]:
-    after = 0
+def verify_decisions(span: Span) -> Iterator[Checked]:
+    """Each decision, and whether each entry of the ledger is of a purchase."""
+    along = _Along(span)
+    for rows in _pieces(span):
+        yield along.check(rows)
+        yield along.entries()
+    yield from along.finish()
+
+
+def _pieces(span: Span) -> Iterator[list[_Row]]:
+    after = span.after
     while True:
         with connection.cursor() as cursor:
-            cursor.execute(_DECISIONS, [after, last, _SIZE])
+            cursor.execute(_DECISIONS, [after, span.last, _SIZE])
             rows = [_Row(*row) for row in cursor.fetchall()]
         if not rows:
             return
@@ -131,14 +167,18 @@ def _pieces(last: int) -> Iterator[list[_Row]]:
 class _Along:
     """Where the check is: in the ledger, and in every window somebody asked about."""
 
-    def __init__(self) -> None:
-        self._ledger = LedgerAlong()
+    def __init__(self, span: Span) -> None:
+        self._end = span.end
+        self._ledger = LedgerAlong(span.begin)
         self._windows = WindowsAsOf()
         # By event, of the entries read lately: those of decisions that come a little later.
         self._early: dict[str, list[Change]] = {}
         self._earlier: dict[str, list[Change]] = {}
+        self._entries = 0
+        self._strays: list[Difference] = []
 
-    def check(self, rows: Sequence[_Row]) -> Iterator[Checked]:
+    def check(self, rows: Sequence[_Row]) -> Checked:
+        """Some decisions, in the order they were written."""
         self._early, self._earlier = {}, self._early
         read = [_decided(row) for row in rows]
         decided = [one for one in read if isinstance(one, _Decided)]
@@ -147,28 +187,34 @@ class _Along:
         sums = iter(self._windows.prepare(asked, self._ledger.before))
         unchecked = 0
         for one in decided:
-            yield from self._read_up_to(one.row.position)
+            self._read_up_to(one.row.position)
             found, unknown = self._check(one, islice(sums, len(one.asked)))
             differences += found
             unchecked += unknown
         self._windows.tidy()
-        yield Checked(DECISIONS, len(rows), differences, unchecked)
+        return Checked(DECISIONS, len(rows), differences, unchecked)
 
-    def finish(self, position: int) -> Iterator[Checked]:
+    def entries(self) -> Checked:
+        """Those read since this was asked last; what lies beyond the span is left to others."""
+        found = Checked(ENTRIES, self._entries, self._strays)
+        self._entries, self._strays = 0, []
+        return found
+
+    def finish(self) -> Iterator[Checked]:
         """The entries after the last decision."""
-        yield from self._read_up_to(position)
+        while self._ledger.before < self._end:
+            self._read_up_to(min(self._ledger.before + _SIZE, self._end))
+            yield self.entries()
 
-    def _read_up_to(self, position: int) -> Iterator[Checked]:
-        count = 0
+    def _read_up_to(self, position: int) -> None:
         for entry in self._ledger.up_to(position):
-            count += 1
-            if entry.difference:
-                yield Checked(ENTRIES, 0, [entry.difference])
+            if entry.id < self._end:
+                self._entries += 1
+                if entry.difference:
+                    self._strays.append(entry.difference)
             if entry.change:
                 self._windows.add(entry.change, entry.scopes)
                 self._early.setdefault(entry.event_id, []).append(entry.change)
-        if count:
-            yield Checked(ENTRIES, count)
 
     def _check(self, decided: _Decided, sums: Iterable[Sum]) -> tuple[list[Difference], int]:
         """What is wrong with a decision, and how many of its windows nobody can tell."""

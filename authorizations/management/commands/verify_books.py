@@ -3,7 +3,7 @@
 from collections import Counter
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 from rich.progress import Progress
 
@@ -24,9 +24,17 @@ class Command(BaseCommand):
     )
     requires_migrations_checks = True
 
-    def handle(self, *_: Any, **__: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--processes",
+            type=int,
+            default=1,
+            help="How many share the work, 1 unless given. Processors that nobody else needs.",
+        )
+
+    def handle(self, *_: Any, processes: int, **__: Any) -> None:
         console = console_of(self.stdout)
-        counts, wrong, unchecked = _run(console)
+        counts, wrong, unchecked = _run(console, max(processes, 1))
         console.print(f"Checked {_listed(counts)}.")
         if unchecked:
             console.print(
@@ -38,14 +46,14 @@ class Command(BaseCommand):
         console.print("All is as it should be.")
 
 
-def _run(console: Console) -> tuple[Counter[str], int, int]:
+def _run(console: Console, processes: int) -> tuple[Counter[str], int, int]:
     """How many were checked by kind, how many differences there are, and how much is unknown."""
     total = estimated_count(Authorization, Transaction, Usage, Decision, LedgerEntry)
     counts: Counter[str] = Counter()
     wrong = unchecked = 0
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Checking the books", total=total)
-        for found in verify_books():
+        for found in verify_books(processes):
             counts[found.what] += found.number
             unchecked += found.unchecked
             for difference in found.differences:
