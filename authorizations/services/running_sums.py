@@ -2,7 +2,6 @@
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import NamedTuple
 
 from authorizations.rules.counted import Counted
@@ -47,14 +46,14 @@ class Change(NamedTuple):
         return Used(amount, refunded, count) if currency else Used(0, 0, count)
 
 
-@dataclass(slots=True)
 class CalendarSum:
     """Of a window from `start` up to, not including, `end`; `asked_in` is the last round."""
 
-    start: int
-    end: int
-    total: Used = NOTHING_USED
-    asked_in: int = 0
+    __slots__ = ("amount", "asked_in", "end", "refunded", "start", "times")
+
+    def __init__(self, start: int, end: int) -> None:
+        self.start, self.end = start, end
+        self.amount = self.refunded = self.times = self.asked_in = 0
 
     def note(self, _: int, asked_in: int) -> None:
         """Asked about in this round."""
@@ -62,10 +61,12 @@ class CalendarSum:
 
     def add(self, created: int, part: Used) -> None:
         if self.start <= created < self.end:
-            self.total = self.total.plus(part)
+            self.amount += part.amount
+            self.refunded += part.refunded
+            self.times += part.times
 
     def used(self, _: Window) -> Used:
-        return self.total
+        return Used(self.amount, self.refunded, self.times)
 
 
 class RollingSum:

@@ -6,8 +6,10 @@ limits it approved by. All in short transactions, beside the traffic: what comes
 beginning is left for the next time.
 """
 
+import gc
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
 from functools import partial
 from multiprocessing import get_context
 from typing import Protocol, TypeAlias
@@ -38,10 +40,21 @@ def verify_books(processes: int = 1) -> Iterator[Checked]:
     """What is found, piece by piece; more than one process share the work between them."""
     parts = _parts(1 if processes == 1 else processes * _SPANS_A_PROCESS)
     if processes == 1:
-        for part in parts:
-            yield from part()
+        with _no_search_for_cycles():
+            for part in parts:
+                yield from part()
     else:
         yield from _together(parts, processes)
+
+
+@contextmanager
+def _no_search_for_cycles() -> Iterator[None]:
+    """Many small values live long here, none in a cycle: to search them took half of the time."""
+    gc.disable()
+    try:
+        yield
+    finally:
+        gc.enable()
 
 
 def _parts(number_of_spans: int) -> list[_Part]:
@@ -73,7 +86,8 @@ def _together(parts: list[_Part], processes: int) -> Iterator[Checked]:
 
 def _work(part: _Part, mailbox: _Mailbox) -> None:
     try:
-        for found in part():
-            mailbox.put(found)
+        with _no_search_for_cycles():
+            for found in part():
+                mailbox.put(found)
     finally:
         connection.close()

@@ -17,7 +17,7 @@ from authorizations.services.running_sums import NOTHING_USED, CalendarSum, Chan
 from authorizations.services.usage import Spent, needed, spent_by_place
 
 _MOST_WINDOWS = 250_000
-_ROUNDS_KEPT = 16
+_MOST_ALIKE = 8
 
 # As sql.SUM, but of the ledger up to a place, where that one reads what purchases count for now.
 _SUM = f"""
@@ -93,21 +93,24 @@ class _Scope:
 
     def sums_of(self, asked: Asked) -> dict[Bounds, Sum]:
         key = (asked.window.currency, asked.window.filter_key)
-        found = self.alike.get(key)
-        if found is None:
-            found = self.alike[key] = _Alike(asked)
-        return found.sums
+        if key not in self.alike:
+            self.alike[key] = _Alike(asked)
+        return self.alike[key].sums
 
     def forget(self) -> int:
-        """What was not asked about lately; how many windows that were."""
+        """What was not asked about in this round, where it is much; how many windows that were."""
         forgotten = 0
         for alike in self.alike.values():
-            for bounds, running in list(alike.sums.items()):
-                if running.asked_in < self.rounds - _ROUNDS_KEPT:
-                    del alike.sums[bounds]
-                    forgotten += 1
-                elif isinstance(running, RollingSum) and running.asked_in == self.rounds:
+            sums = alike.sums
+            for running in sums.values():
+                if isinstance(running, RollingSum) and running.asked_in == self.rounds:
                     running.forget_before(running.earliest)
+            if len(sums) > _MOST_ALIKE:
+                old = [bounds for bounds in sums if sums[bounds].asked_in < self.rounds]
+                old.sort(key=lambda bounds: sums[bounds].asked_in)
+                for bounds in old[: len(sums) - _MOST_ALIKE]:
+                    del sums[bounds]
+                    forgotten += 1
         return forgotten
 
 
