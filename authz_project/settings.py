@@ -6,7 +6,6 @@ counts as not set. What is malformed is refused here with ImproperlyConfigured;
 what is missing outside development is refused by authorizations/checks.py.
 """
 
-import re
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -16,40 +15,11 @@ from django.core.management.utils import get_random_secret_key
 from environ import Env
 
 from authz_project import look
+from authz_project.environment import matching, networks, text, words, yes_or_no
+from authz_project.login import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
-
-
-def text(name: str, default: str = "") -> str:
-    """The variable as it stands, unless it is blank.
-
-    Not through Env(): that takes a leading "$", quite possible in a secret, for
-    the name of another variable.
-    """
-    value: str = Env.ENVIRON.get(name, "")
-    return value if value.strip() else default
-
-
-def words(name: str) -> list[str]:
-    """A comma-separated variable, without the white space around each part."""
-    return [part.strip() for part in text(name).split(",") if part.strip()]
-
-
-def yes_or_no(name: str) -> bool | None:
-    """true or false; None where the variable is not set."""
-    value = text(name).strip().lower()
-    if value in ("", "true", "false", "1", "0"):
-        return value in ("true", "1") if value else None
-    raise ImproperlyConfigured(f"{name} is {value!r}; write true or false, or leave it out.")
-
-
-def matching(name: str, default: str, pattern: str, example: str) -> str:
-    """A variable that must have a certain form."""
-    value = text(name, default).strip()
-    if re.fullmatch(pattern, value):
-        return value
-    raise ImproperlyConfigured(f"{name} is {value!r}; write it like {example}.")
 
 
 # --- Development or production -------------------------------------------------
@@ -83,10 +53,14 @@ STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 # --- The program ---------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Before staticfiles: it brings its own runserver.
-    "authorizations",
-    # Before django.contrib.admin: it brings the admin's templates.
-    "unfold",
+    # Logging in: brakes and second factors, see login.py. Before the screens, which take
+    # theirs out.
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "authorizations",  # before staticfiles: it brings its own runserver
+    "unfold",  # before django.contrib.admin: it brings the admin's templates
     "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -103,6 +77,7 @@ PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "authorizations.browsers.BrowserRules",
     "authorizations.middleware.NoNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -113,6 +88,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "authorizations.middleware.ReadersTimeZone",
     "authorizations.middleware.UnderTheirName",
+    "allauth.account.middleware.AccountMiddleware",
+    "authorizations.second_factor.SecondFactor",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "authz_project.urls"
@@ -195,6 +173,13 @@ DATABASES["default"]["OPTIONS"] = {
     },
     **DATABASES["default"].get("OPTIONS", {}),
 }
+# What all processes must know of each other: wrong codes, and codes used up.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "authorizations_shared_cache",
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Time and language ---------------------------------------------------------
@@ -211,7 +196,7 @@ except (OSError, ValueError, LookupError) as unknown:
 LANGUAGE_CODE = "en-us"
 FORMAT_MODULE_PATH = "authz_project.formats"
 
-# --- Static files: found in the packages by whitenoise, so nothing to collect ----
+# --- Static files: found in the packages by whitenoise, nothing to collect -------
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
@@ -226,6 +211,13 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
+# A log-in ends with the browser, and after so many hours without a click.
+SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_SAVE_EVERY_REQUEST = True
+REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
+# Whose word on where a request came from, and when, is taken.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -251,6 +243,7 @@ LOGGING: dict[str, Any] = {
     # Django's own handlers print only in development, and would print twice.
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "axes": {"level": "WARNING"},  # else five lines for each log-in
         "stripe": {"level": "WARNING"},  # else two lines for each page that is read
     },
 }
