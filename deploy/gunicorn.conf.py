@@ -10,6 +10,7 @@ behind nginx. ADDRESS overrides where.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ threads = instance.threads
 preload_app = False
 
 timeout = instance.timeout
-# At a restart (SIGHUP) or stop (SIGTERM) what was begun is finished. A decision takes less than a
+# When a worker is replaced or stopped, what was begun is finished. A decision takes less than a
 # second; an export that takes longer than this is cut off, and recorded as incomplete.
 graceful_timeout = 30
 # nginx keeps connections open; it must be the one to close them, or a request sent into a
@@ -75,3 +76,8 @@ forwarded_allow_ips = "127.0.0.1,::1"
 
 errorlog = "-"
 accesslog = None  # nginx writes one
+
+
+def post_worker_init(worker: Any) -> None:
+    """From here on it answers: loading the program took a while."""
+    worker.log.info("Worker ready (pid: %s)", worker.pid)

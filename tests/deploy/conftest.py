@@ -2,10 +2,13 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack
+from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -67,13 +70,11 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
 
 
 @pytest.fixture(scope="module")
-def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+def environment() -> Iterator[dict[str, str]]:
     """Of a production desk with a database of its own."""
-    directory = tmp_path_factory.mktemp("desk")
-    for parent in (directory, *directory.parents[:3]):
-        if parent.owner() == directory.owner() and parent != Path("/tmp"):
-            parent.chmod(0o711)  # the database may run as another user
-    return {
+    directory = Path(tempfile.mkdtemp(prefix="desk-"))
+    directory.chmod(0o711)  # the database may run as another user
+    yield {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
         "DEBUG": "false",
@@ -85,6 +86,7 @@ def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         "DATABASE_URL": "",
         "EMBEDDED_POSTGRES_DIR": str(directory / "postgres"),
     }
+    shutil.rmtree(directory, ignore_errors=True)
 
 
 def manage(environment: dict[str, str], *words: str) -> str:
@@ -96,15 +98,26 @@ def manage(environment: dict[str, str], *words: str) -> str:
     return done.stdout
 
 
+@dataclass(frozen=True)
+class Desk:
+    """As deployed."""
+
+    ports: Ports
+    webhook_process: int
+    webhook_log: Path
+
+
 @pytest.fixture(scope="module")
-def desk(
-    environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Ports, dict[str, int]]]:
-    """The desk as deployed; the ports, and the process id of each instance."""
+def desk(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
+    """Both instances behind nginx."""
     ports = serving.free_ports()
+    logs = tmp_path_factory.mktemp("logs")
+    log = logs / "webhook.log"
     with ExitStack() as stack:
         manage(environment, "migrate", "--verbosity", "0")
-        webhook = stack.enter_context(serving.gunicorn("webhook", ports.webhook, environment))
-        admin = stack.enter_context(serving.gunicorn("admin", ports.admin, environment))
+        webhook = serving.gunicorn("webhook", ports.webhook, environment, log)
+        admin = serving.gunicorn("admin", ports.admin, environment, logs / "admin.log")
+        process_id = stack.enter_context(webhook)
+        stack.enter_context(admin)
         stack.enter_context(serving.nginx(tmp_path_factory.mktemp("nginx"), ports))
-        yield ports, {"webhook": webhook, "admin": admin}
+        yield Desk(ports, process_id, log)

@@ -91,10 +91,11 @@ def nginx(directory: Path, ports: Ports) -> Iterator[None]:
 
 
 @contextmanager
-def gunicorn(instance: str, port: int, environment: dict[str, str]) -> Iterator[int]:
-    """One instance from deploy/gunicorn.conf.py; its process id."""
+def gunicorn(instance: str, port: int, environment: dict[str, str], log: Path) -> Iterator[int]:
+    """One instance from deploy/gunicorn.conf.py, with one worker; its process id."""
     told = {"INSTANCE": instance, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
     command = [sys.executable, "-m", "gunicorn", "--config", str(DEPLOY / "gunicorn.conf.py")]
+    command += ["--error-logfile", str(log)]
     with started(command, port, environment | told) as process_id:
         yield process_id
 
