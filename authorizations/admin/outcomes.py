@@ -3,8 +3,9 @@
 from typing import NamedTuple
 
 from authorizations.models import Decision
-from authorizations.rules.money import format_money
+from authorizations.rules import explain
 from authorizations.rules.reasons import label
+from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import DeclineReason
 
 
@@ -32,15 +33,15 @@ def reason_words(row: Decision) -> str:
 
 
 def label_of(reason: str) -> str:
+    """What a reason is called, ours or Stripe's own; one that nobody knows is told by its code."""
+    if texts := stripe_texts(reason):
+        return texts.label
     known = reason in set(DeclineReason)
     return label(DeclineReason(reason)) if known else reason.replace("_", " ").capitalize()
 
 
 def amount_words(row: Decision) -> str:
-    """What was asked; of a partial approval also what was approved."""
+    """What was asked, and what was approved where that is another amount."""
     if row.amount is None:
         return "Not told"
-    asked = format_money(row.amount, row.currency)
-    if row.is_partial:
-        return f"{format_money(row.approved_amount, row.currency)} of {asked}"
-    return asked
+    return explain.amount_words(row.amount, row.approved_amount, row.currency)

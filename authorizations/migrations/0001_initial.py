@@ -153,6 +153,14 @@ class Migration(migrations.Migration):
                 ),
                 ("event_id", models.CharField(blank=True, max_length=255)),
                 ("event_type", models.CharField(blank=True, max_length=255)),
+                (
+                    "about",
+                    models.CharField(
+                        blank=True,
+                        help_text="The authorization, or lone transaction, that a later event tells of.",
+                        max_length=255,
+                    ),
+                ),
                 ("api_version", models.CharField(blank=True, max_length=255)),
                 ("account", models.CharField(blank=True, max_length=255)),
                 ("livemode", models.BooleanField(null=True)),
@@ -323,6 +331,7 @@ class Migration(migrations.Migration):
                 ("partial_approval", models.BooleanField(default=False)),
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
+                ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -1235,6 +1244,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
                             ("raised", "Raised by the merchant"),
@@ -1317,6 +1327,14 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="webhookrequest",
             index=models.Index(fields=["event_id"], name="webhook_request_event"),
+        ),
+        migrations.AddIndex(
+            model_name="webhookrequest",
+            index=models.Index(
+                condition=models.Q(("about", ""), _negated=True),
+                fields=["about"],
+                name="webhook_request_about",
+            ),
         ),
         migrations.AddIndex(
             model_name="webhookrequest",
@@ -1679,6 +1697,15 @@ class Migration(migrations.Migration):
                 ),
                 fields=["linked"],
                 name="transaction_elsewhere",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True,
+                fields=["created"],
+                name="transaction_created",
+                pages_per_range=32,
             ),
         ),
         migrations.AddIndex(

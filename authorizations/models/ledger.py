@@ -100,6 +100,7 @@ class LedgerCause(models.TextChoices):
     HOLD = "hold", "Approved"
     INCREMENT = "increment", "Increment approved"
     REASKED = "reasked", "Asked again, earlier hold released"
+    KEPT = "kept", "More was declined: earlier hold kept"
     NOT_APPROVED = "not_approved", "Stripe did not approve it: hold released"
     APPROVED_BY_STRIPE = "approved_by_stripe", "Approved by Stripe without us"
     RAISED = "raised", "Raised by the merchant"
@@ -195,6 +196,12 @@ class Transaction(models.Model):
                 fields=("linked",),
                 name="transaction_elsewhere",
                 condition=~models.Q(linked="") & ~models.Q(booked_under=models.F("linked")),
+            ),
+            BrinIndex(
+                fields=("created",),
+                name="transaction_created",
+                autosummarize=True,
+                pages_per_range=32,
             ),
         ]
 

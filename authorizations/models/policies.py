@@ -62,6 +62,7 @@ class Policy(models.Model):
     partial_approval = models.BooleanField(default=False)
     smallest_partial_amount = models.BigIntegerField(null=True, blank=True)
     refunds_restore = models.BooleanField(default=True)
+    fuel_hold = models.BigIntegerField(null=True, blank=True)
     current_version = models.ForeignKey(
         "PolicyVersion",
         on_delete=models.PROTECT,

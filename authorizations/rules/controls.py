@@ -106,6 +106,7 @@ class SpendingControls:
     partial_approval: bool = False
     smallest_partial_amount: int | None = None
     refunds_restore: bool = True
+    fuel_hold: int | None = None
     spending_limits: tuple[SpendingLimit, ...] = ()
 
 

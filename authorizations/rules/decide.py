@@ -5,9 +5,11 @@ years. Every rule is evaluated, also after one has failed, so that the trace tel
 """
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 
 from authorizations.rules.checks import card_checks, policy_checks
 from authorizations.rules.controls import AppliedControls, ScopeKind
+from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.limits import limit_checks
 from authorizations.rules.values import (
     AuthorizationRequest,
@@ -32,15 +34,21 @@ def decide(
     """Approve only when every rule of every policy passes; else the first failing rule's reason.
 
     `usage` holds each window of `windows_for(request, applied)`, this authorization's own earlier
-    amount included; KeyError when one is missing.
+    amount included; KeyError when one is missing. A fuel pump's token request is judged by what
+    it will hold: Stripe hears of that where it lets us name the amount.
     """
-    trace = tuple(_trace(request, standing, applied, usage))
+    hold = fuel_hold(request, applied)
+    reserving = request if hold is None else replace(request, amount=hold)
+    trace = tuple(_trace(reserving, standing, applied, usage))
     failed = [check for check in trace if not check.passed]
     first = deciding_check(failed)
     if first is None:
-        return Decision(approved=True, amount=request.amount, trace=trace)
-    if amount := _partial_amount(request, applied, failed):
-        return Decision(approved=True, amount=amount, trace=trace, is_partial=True)
+        named = hold if request.is_amount_controllable else None
+        return Decision(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
+    if amount := _partial_amount(reserving, applied, failed):
+        return Decision(
+            approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount
+        )
     return Decision(approved=False, amount=0, reason=first.rule, trace=trace)
 
 

@@ -28,6 +28,7 @@ LABELS = {
     "partial_approval": "Approve a part",
     "smallest_partial_amount": "Smallest useful part",
     "refunds_restore": "Refunds give room back",
+    "fuel_hold": "Held at fuel pumps",
     "allowed_categories": "Only these categories",
     "blocked_categories": "Not these categories",
     "allowed_merchant_countries": "Only these countries",
@@ -100,9 +101,12 @@ def _setting(document: Mapping[str, Any], key: str) -> str:
         return NOTHING
     if isinstance(value, bool):
         return "yes" if value else "no"
-    if key == "smallest_partial_amount":
+    if key in _MONEY:
         return format_money(value, document["currency"] or "")
     return _SETTING_WORDS.get(key, str)(value)
+
+
+_MONEY = ("smallest_partial_amount", "fuel_hold")
 
 
 def _day(written: str) -> str:

@@ -68,7 +68,7 @@ _KEYS = (
     *(f"{side}_{what}" for what in _PAIRS for side in ("allowed", "blocked")),
     *("required_verification", "max_network_risk_score", "schedule", "usable_from"),
     *("usable_until", "partial_approval", "smallest_partial_amount", "refunds_restore"),
-    *("allowed_wallets", "spending_limits"),
+    *("fuel_hold", "allowed_wallets", "spending_limits"),
 )
 
 
@@ -104,6 +104,7 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
         **_normal_dates(fields, zone_name),
         **_normal_partial(fields, policy_currency),
         "refunds_restore": fields.value("refunds_restore", flag, default=True),
+        "fuel_hold": _money(fields, "fuel_hold", policy_currency),
         "allowed_wallets": fields.words("allowed_wallets", one_of("wallet", WALLETS)),
         "spending_limits": normal_limits(fields, policy_currency),
     }
@@ -166,13 +167,17 @@ def _normal_dates(fields: Fields, zone_name: str) -> dict[str, str | None]:
 def _normal_partial(fields: Fields, policy_currency: str | None) -> dict[str, Any]:
     partial = fields.value("partial_approval", flag, default=False)
     key = "smallest_partial_amount"
-    wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
-    smallest = fields.value(key, whole_number(1, MAX_AMOUNT, wrong), None)
     if fields.has(key) and not fields.data.get("partial_approval"):
         fields.problem(key, 'Only with "partial_approval": true; set that, or leave this out.')
+    return {"partial_approval": partial, key: _money(fields, key, policy_currency)}
+
+
+def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
+    """An amount in the policy's currency, or none."""
+    wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
     if fields.has(key) and not policy_currency and not fields.has("currency"):
         fields.problem(key, 'Say in which currency: give the policy a "currency".')
-    return {"partial_approval": partial, key: smallest}
+    return fields.value(key, whole_number(1, MAX_AMOUNT, wrong), None)
 
 
 def canonical_json(normal: Mapping[str, Any]) -> bytes:
@@ -205,6 +210,7 @@ def controls(normal: Mapping[str, Any]) -> SpendingControls:
         partial_approval=normal["partial_approval"],
         smallest_partial_amount=normal["smallest_partial_amount"],
         refunds_restore=normal["refunds_restore"],
+        fuel_hold=normal["fuel_hold"],
         spending_limits=tuple(
             limit_value(limit, policy_currency) for limit in normal["spending_limits"]
         ),

@@ -5,14 +5,17 @@ from collections.abc import Iterator
 from authorizations.rules.controls import Interval, SpendingControls, SpendingLimit
 from authorizations.rules.document_fields import Problem
 from authorizations.rules.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.fuel import PUMP
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
+_PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
 _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """What may be a slip; paths are those of the policy's document."""
-    return (*_empty(controls), *_pointless(controls), *_unreachable(controls))
+    found = (_empty, _pointless, _unreachable, _dry_pumps)
+    return tuple(problem for find in found for problem in find(controls))
 
 
 def _empty(controls: SpendingControls) -> Iterator[Problem]:
@@ -24,6 +27,7 @@ def _empty(controls: SpendingControls) -> Iterator[Problem]:
         partial_approval=controls.partial_approval,
         smallest_partial_amount=controls.smallest_partial_amount,
         refunds_restore=controls.refunds_restore,
+        fuel_hold=controls.fuel_hold,
     )
     if controls == bare:
         yield Problem((), "This policy has no rule and no limit: it lets every purchase pass.")
@@ -93,6 +97,19 @@ def _unreachable(controls: SpendingControls) -> Iterator[Problem]:
         if countries and not any(_can_pay_in(controls, country) for country in countries):
             message = "This limit has no effect: the policy allows none of its countries."
             yield Problem(("spending_limits", place, "countries"), message)
+
+
+def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
+    """A hold that a limit never has room for: no pump can be approved."""
+    for limit in controls.spending_limits:
+        if not controls.fuel_hold or controls.partial_approval or limit.amount is None:
+            continue
+        concerned = limit.currency == controls.currency and limit.filter.concerns(_PUMP)
+        if concerned and not limit.filter.cash_only and limit.amount < controls.fuel_hold:
+            hold = figure_words(controls.fuel_hold, controls.currency)
+            message = f"No fuel pump can be used: {hold} does not fit the {_words(limit)}."
+            yield Problem(("fuel_hold",), message)
+            return
 
 
 def _can_pay_in(controls: SpendingControls, country: str) -> bool:

@@ -2,9 +2,10 @@
 
 from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import deciding_check
+from authorizations.rules.fuel import is_token_request
 from authorizations.rules.money import format_money
 from authorizations.rules.reasons import TEXTS, label
-from authorizations.rules.sentences import limit_words, staff
+from authorizations.rules.sentences import is_at_pump, limit_words, staff
 from authorizations.rules.values import (
     AuthorizationRequest,
     Check,
@@ -16,13 +17,16 @@ from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
     country_words,
     filter_words,
+    fuel_hold_words,
     instant_words,
     interval_words,
 )
 
 __all__ = [
+    "amount_words",
     "answer_sentence",
     "cardholder",
+    "hold_for_cardholder",
     "interval_words",
     "label",
     "limit_words",
@@ -44,6 +48,9 @@ def answer_sentence(decision: Decision, request: AuthorizationRequest | None) ->
         because = TEXTS[decision.reason].staff
     else:
         because = _all_passed(decision)
+    reserving = check.figures.asked if check and check.figures else decision.amount
+    if request and reserving > request.amount:
+        because += f" {fuel_hold_words(reserving, request.currency)}."
     return f"{_outcome(decision, request)}. {because}"
 
 
@@ -59,11 +66,17 @@ def _outcome(decision: Decision, request: AuthorizationRequest | None) -> str:
     verb = "Approved" if decision.approved else "Declined"
     if request is None:
         return verb
-    amount = format_money(request.amount, request.currency)
-    if decision.is_partial:
-        amount = f"{format_money(decision.amount, request.currency)} of {amount}"
+    amount = amount_words(request.amount, decision.amount, request.currency)
     place = f" at {request.merchant.name}" if request.merchant.name else ""
     return f"{verb} {amount}{place}"
+
+
+def amount_words(asked: int, approved: int, currency: str) -> str:
+    """ "€45.00"; "€20.00 of €45.00" of a part; "€1.00 (€100.00 held)" at a fuel pump."""
+    words = format_money(asked, currency)
+    if 0 < approved < asked:
+        return f"{format_money(approved, currency)} of {words}"
+    return f"{words} ({format_money(approved, currency)} held)" if approved > asked else words
 
 
 def _all_passed(decision: Decision) -> str:
@@ -88,7 +101,16 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
 def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
     """What a cardholder may be told where only a part was approved: the shop has said as much."""
     part, whole = (format_money(amount, request.currency) for amount in (approved, request.amount))
+    if is_token_request(request):
+        return f"Fuel for up to {part} was approved. Please pay for more another way."
     return f"{part} of this purchase of {whole} was approved. Please pay the rest another way."
+
+
+def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
+    """What a cardholder may be told where a fuel pump holds more than it asked for; or nothing."""
+    if approved <= request.amount:
+        return ""
+    return f"{fuel_hold_words(approved, request.currency)}. Then only that amount counts."
 
 
 def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:
@@ -113,23 +135,23 @@ def _limit_for_cardholder(
         return (
             f"This card can make no more purchases{concerning} for now. {_when(figures, request)}"
         )
-    if figures.interval is Interval.ROLLING:
-        return f"This purchase is more than this card may spend for now. {_when(figures, request)}"
-    if scope is ScopeKind.GROUP:
-        return f"This purchase is more than your group has left. {_when(figures, request)}"
-    most = limit_words(figures)
-    most = most[0].lower() + most[1:]
     asked, left = (
         format_money(amount, figures.currency) for amount in (figures.asked, figures.room)
     )
+    purchase, exactly = "This purchase", f"This purchase of {asked}"
+    if is_at_pump(figures, request):
+        purchase = exactly = f"The {asked} held at fuel pumps"
+    if figures.interval is Interval.ROLLING:
+        return f"{purchase} is more than this card may spend for now. {_when(figures, request)}"
+    if scope is ScopeKind.GROUP:
+        return f"{purchase} is more than your group has left. {_when(figures, request)}"
+    most = limit_words(figures)
+    most = most[0].lower() + most[1:]
     if figures.interval is Interval.PER_AUTHORIZATION:
-        return f"This purchase of {asked} is above the {most}. Please try a smaller amount."
+        return f"{exactly} is above the {most}. {_when(figures, request)}"
     if figures.room <= 0:
         return f"The {most} is used up. {_when(figures, request)}"
-    return (
-        f"This purchase of {asked} is more than the {left} left of the {most}. "
-        f"{_when(figures, request)}"
-    )
+    return f"{exactly} is more than the {left} left of the {most}. {_when(figures, request)}"
 
 
 def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
@@ -137,7 +159,8 @@ def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
     if figures.interval is Interval.ROLLING:
         return "Please try again later."
     if figures.interval is Interval.PER_AUTHORIZATION:
-        return "Please try a smaller amount."
+        pay_inside = is_at_pump(figures, request)
+        return "Please pay inside instead." if pay_inside else "Please try a smaller amount."
     if figures.end >= FOREVER:
         return _ASK
     year = local_time(figures.time_zone, request.created).year

@@ -69,9 +69,14 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
 
 def limit_sentence(figures: LimitFigures, request: AuthorizationRequest) -> str:
     """The arithmetic of a limit, and when it has room again."""
-    sums = _count_sums(figures) if not figures.currency else _amount_sums(figures)
+    sums = _amount_sums(figures, request) if figures.currency else _count_sums(figures)
     again = room_again(figures, request.created)
     return f"{limit_words(figures)}: {sums}.{again and ' '}{again}"
+
+
+def is_at_pump(figures: LimitFigures, request: AuthorizationRequest) -> bool:
+    """Whether the limit was asked for what a fuel pump will hold, not for its token amount."""
+    return figures.asked > request.amount
 
 
 def limit_words(figures: LimitFigures) -> str:
@@ -86,7 +91,7 @@ def limit_words(figures: LimitFigures) -> str:
     return f"{name} limit of {most}{concerning}"
 
 
-def _amount_sums(figures: LimitFigures) -> str:
+def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
     used, asked, total, room = (
         figure_words(figure, figures.currency)
         for figure in (
@@ -97,8 +102,10 @@ def _amount_sums(figures: LimitFigures) -> str:
         )
     )
     verdict = f"{room} over" if figures.over > 0 else f"{room} left after it"
+    is_held = is_at_pump(figures, request)
     if figures.interval is Interval.PER_AUTHORIZATION and not figures.used:
-        return f"{asked} asked, {verdict}"
+        return f"{asked} {'held' if is_held else 'asked'}, {verdict}"
+    asked += " held" if is_held else ""
     before = "approved before" if figures.interval is Interval.PER_AUTHORIZATION else "used"
     return f"{used} {before} + {asked} = {total}, {verdict}"
 

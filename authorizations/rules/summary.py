@@ -14,6 +14,7 @@ from authorizations.rules.words import (
     day_words,
     figure_words,
     filter_words,
+    fuel_hold_words,
     interval_words,
     listed,
     moment_words,
@@ -174,6 +175,8 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
         yield "Where only a part fits, that part is approved."
     if not controls.refunds_restore:
         yield "Refunds give no room back."
+    if controls.fuel_hold:
+        yield f"{fuel_hold_words(controls.fuel_hold, controls.currency)}."
 
 
 def _all_of(words: Sequence[str]) -> str:

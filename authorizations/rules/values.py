@@ -221,10 +221,16 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """The answer and every rule behind it. `amount` is what is approved, 0 when declined."""
+    """The answer and every rule behind it.
+
+    `amount` is what an approval reserves: what was asked for, at a fuel pump more; less of either
+    where it `is_partial`, 0 when declined. `named_amount` is what the answer tells Stripe to hold,
+    None where it leaves that to Stripe.
+    """
 
     approved: bool
     amount: int
     reason: DeclineReason | None = None
     trace: tuple[Check, ...] = ()
     is_partial: bool = False
+    named_amount: int | None = None

@@ -85,6 +85,11 @@ def figure_words(figure: int, currency: str) -> str:
     return "1 purchase" if figure == 1 else f"{figure:,} purchases"
 
 
+def fuel_hold_words(hold: int, currency: str) -> str:
+    """Why a pump takes more room than it asks for: a sentence without its full stop."""
+    return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"
+
+
 def category_words(word: str) -> str:
     """A category as a policy names it: "fast food restaurants", "MCC 5812", "MCC 3000-3299"."""
     return f"MCC {word}" if word[:1].isdigit() else word.replace("_", " ")

@@ -58,10 +58,14 @@ def read(reading: Reconciliation, api: Api) -> Iterator[list[Outcome]]:
 def _read_page(reading: Reconciliation, api: Api) -> list[Outcome]:
     since = int(reading.since.timestamp())
     page = api.page(reading.listing, since=since, after=reading.reached)
-    outcomes = [_bring_in(found, page.headers) for found in page.found]
+    outcomes = []
+    for found in page.found:
+        outcomes.append(outcome := _bring_in(found, page.headers))
+        if outcome.is_changed:  # read again it is no news, so it must be counted now
+            reading.changed += 1
+            reading.save(update_fields=["changed"])
     _replace_waiting(outcomes)
     reading.read += len(outcomes)
-    reading.changed += sum(outcome.is_changed for outcome in outcomes)
     reading.failed += sum(bool(outcome.problem) for outcome in outcomes)
     if page.has_more:
         reading.reached = page.found[-1].id or ""

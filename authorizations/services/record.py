@@ -143,10 +143,11 @@ def _recorded(decision_id: str) -> Recorded:
 
 
 def _render(decision: Decision, decision_id: str) -> str:
-    partial_amount = decision.amount if decision.is_partial else None
-    reason = decision.reason or "approved"
     return answer.render(
-        approved=decision.approved, amount=partial_amount, decision=decision_id, reason=reason
+        approved=decision.approved,
+        amount=decision.named_amount,
+        decision=decision_id,
+        reason=decision.reason or "approved",
     ).decode()
 
 

@@ -171,9 +171,11 @@ def _value(kind: Any, data: Any, what: str) -> Any:
 
 
 def _answer(again: Decision, decision_id: str) -> str:
-    amount = again.amount if again.is_partial else None
     return answer.render(
-        approved=again.approved, amount=amount, decision=decision_id, reason=again.reason
+        approved=again.approved,
+        amount=again.named_amount,
+        decision=decision_id,
+        reason=again.reason,
     ).decode()
 
 

@@ -30,7 +30,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said; `amount` is told for partial approvals only."""
+    """What the server said; `amount` is told where the answer names one."""
 
     body: bytes
     approved: bool

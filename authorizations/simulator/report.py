@@ -39,19 +39,21 @@ def print_answer(console: Console, question: Question, answer: Answer, page: str
     amount = purchase.amount if answer.amount is None else answer.amount
     if answer.approved:
         told = format_money(amount, purchase.currency)
-        console.print(f"[bold green]{_outcome(answer)}: {told}[/bold green]")
+        console.print(f"[bold green]{_outcome(question, answer)}: {told}[/bold green]")
     else:
-        console.print(f"[bold red]Declined: {_outcome(answer)}[/bold red]")
+        console.print(f"[bold red]Declined: {_outcome(question, answer)}[/bold red]")
         console.print(_sentence(answer.reason))
     console.print(
         f"Answered in {answer.elapsed_ms:.0f} ms. Every rule and figure behind it:\n{page}\n",
     )
 
 
-def _outcome(answer: Answer) -> str:
+def _outcome(question: Question, answer: Answer) -> str:
     """Approved, or the reason's label; the reason itself where this program doesn't know it."""
     if answer.approved:
-        return APPROVED if answer.amount is None else IN_PART
+        asked = question.purchase.amount
+        # Fuel pumps are told more than they ask for.
+        return IN_PART if answer.amount is not None and answer.amount < asked else APPROVED
     if answer.reason in list(DeclineReason):
         return TEXTS[DeclineReason(answer.reason)].label
     return answer.reason or "no reason given"
@@ -77,7 +79,7 @@ class Tally:
             if answer.body != question.answered:
                 self.differing.append(answer.decision)
             return
-        self.outcomes[answer.approved, _outcome(answer)] += 1
+        self.outcomes[answer.approved, _outcome(question, answer)] += 1
 
     def print(self, console: Console) -> None:
         if not self.elapsed_ms:

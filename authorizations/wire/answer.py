@@ -14,9 +14,10 @@ _encode = msgspec.json.Encoder().encode
 def render(*, approved: bool, amount: int | None, decision: str, reason: str | None) -> bytes:
     """Answer an authorization request.
 
-    `amount` only for a partial approval, in the smallest unit of the card's currency: Stripe
-    takes it where `is_amount_controllable`. `decision` is the id of our record and `reason` why it
-    declined; Stripe keeps both as metadata of its authorization.
+    `amount` is what Stripe shall hold, in the smallest unit of the card's currency: less than was
+    asked for, or at a fuel pump more. None leaves it at what was asked; Stripe takes it only where
+    `is_amount_controllable`. `decision` is the id of our record and `reason` why it declined;
+    Stripe keeps both as metadata of its authorization.
     """
     metadata = {"decision": decision, "reason": "approved" if approved else reason or "declined"}
     answer: dict[str, object] = {"approved": approved}

@@ -124,6 +124,8 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
             "smallest_partial_amount",
             "Amounts can't be negative",
         ),
+        ({"fuel_hold": "a tank"}, "fuel_hold", "Write the amount in figures, such as €1,250.00."),
+        ({"fuel_hold": "0"}, "fuel_hold", "Give a whole number from 1 to"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(
@@ -134,6 +136,19 @@ def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(
     assert len(found[field]) == 1
     assert sentence in found[field][0]
     assert PolicyVersion.objects.filter(policy=policy).count() == 1
+
+
+def test_what_is_held_at_pumps_needs_the_policy_s_currency_and_is_shown_as_money(
+    operator: Client,
+) -> None:
+    found = errors(save_new(operator, new(operator, fuel_hold="150")))
+    assert list(found) == ["fuel_hold"]
+    assert "Say in which currency" in found["fuel_hold"][0]
+    save_new(operator, new(operator, fuel_hold="150", currency="usd"))
+    page = pages.change_url(Policy.objects.get(name="New"))
+    assert as_shown(operator, page)["fuel_hold"] == "$150.00"
+    told = "At fuel pumps $150.00 is held until the real amount is known."
+    assert told in pages.text(operator.get(page))
 
 
 def test_a_removed_limit_is_gone_with_the_next_version(operator: Client, policy: Policy) -> None:
@@ -156,6 +171,7 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
         required_verification=["cvc"],
         partial_approval="on",
         smallest_partial_amount="5",
+        fuel_hold="€150",
     )
     sent = added(sent, LIMITS, count="5", interval="rolling", rolling_length="60")
     sent = sent | {f"{LIMITS}-0-rolling_unit": "minutes", f"{LIMITS}-0-countries": ["FR"]}
@@ -166,7 +182,7 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     assert told in messages(response)
     policy = Policy.objects.get(name="New")
     assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
-    assert policy.smallest_partial_amount == 500
+    assert (policy.smallest_partial_amount, policy.fuel_hold) == (500, 15_000)
     assert policy.current_version
     assert '"days":["mon","tue"],"from":"08:00"' in policy.current_version.content
     assert '"hours":1' in policy.current_version.content

@@ -1,14 +1,18 @@
-"""The simulator and a server it sends to."""
+"""The simulator and a server it sends to; a server that stands in for Stripe."""
 
 import socket
 from collections.abc import Iterator
 from io import StringIO
 from typing import Any
+from unittest.mock import patch
 
 import pytest
+from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection
 from pytest_django.live_server_helper import LiveServer
+
+from tests.stripe_api import KEY, StripeApi, stripe_api
 
 
 class Simulate:
@@ -46,3 +50,19 @@ def silent_port() -> Iterator[int]:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         yield taken.getsockname()[1]
+
+
+@pytest.fixture
+def stripe(settings: LazySettings) -> Iterator[StripeApi]:
+    """Stripe's API, as the settings name it."""
+    with stripe_api() as api:
+        settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = KEY, api.base
+        yield api
+
+
+@pytest.fixture
+def waits() -> Iterator[list[float]]:
+    """How long was waited before each new try: in tests not at all."""
+    waited: list[float] = []
+    with patch("time.sleep", waited.append):
+        yield waited

@@ -27,6 +27,7 @@ TRAVEL: Document = {
     "partial_approval": False,
     "smallest_partial_amount": None,
     "refunds_restore": True,
+    "fuel_hold": None,
     "allowed_wallets": [],
     "spending_limits": [
         {"amount": 50000, "interval": "monthly"},

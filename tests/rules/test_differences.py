@@ -46,6 +46,7 @@ def test_what_stayed_the_same_is_left_out() -> None:
             "First day: 31 Dec 2026 18:00 UTC+01:00 -> not set",
         ),
         ({}, {"refunds_restore": False}, "Refunds give room back: yes -> no"),
+        ({}, {"fuel_hold": 15_000}, "Held at fuel pumps: not set -> €150.00"),
         (
             {"partial_approval": True},
             {"partial_approval": True, "smallest_partial_amount": 500},
@@ -161,6 +162,7 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "partial_approval": True,
         "smallest_partial_amount": 5,
         "refunds_restore": False,
+        "fuel_hold": 15_000,
         "allowed_wallets": ["apple_pay"],
         "blocked_merchants": ["x"],
         "blocked_card_presences": ["present"],
@@ -169,6 +171,6 @@ def test_every_key_of_a_policy_is_compared() -> None:
     bare = normalize({"name": "Bare"})
     for key, value in normalize(full).items():
         if value != bare[key] and key not in {"spending_limits", "schedule"}:
-            with_currency = {"currency": "eur"} if key == "smallest_partial_amount" else {}
-            before = bare | with_currency
+            is_money = key in {"smallest_partial_amount", "fuel_hold"}
+            before = bare | ({"currency": "eur"} if is_money else {})
             assert differences(before, before | {key: value}), key

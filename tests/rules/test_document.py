@@ -67,6 +67,7 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "partial_approval": False,
         "smallest_partial_amount": None,
         "refunds_restore": True,
+        "fuel_hold": None,
         "allowed_wallets": [],
         "spending_limits": [],
     }
@@ -183,6 +184,7 @@ def test_every_rule_reaches_the_value() -> None:
         partial_approval=True,
         smallest_partial_amount=500,
         refunds_restore=False,
+        fuel_hold=15_000,
         allowed_wallets=["apple_pay"],
         spending_limits=[
             {"amount": 1, "currency": "usd", "interval": "all_time", "cash_only": True}
@@ -201,6 +203,7 @@ def test_every_rule_reaches_the_value() -> None:
         partial_approval=True,
         smallest_partial_amount=500,
         refunds_restore=False,
+        fuel_hold=15_000,
         spending_limits=(
             SpendingLimit(
                 Interval.ALL_TIME,

@@ -271,6 +271,21 @@ REFUSED: list[tuple[object, str, str]] = [
         "smallest_partial_amount",
         'Say in which currency: give the policy a "currency".',
     ),
+    (
+        policy(fuel_hold="150"),
+        "fuel_hold",
+        "Give the amount as a whole number in the smallest unit, such as 500 for €5.00.",
+    ),
+    (
+        policy(fuel_hold=0),
+        "fuel_hold",
+        "Give a whole number from 1 to 9,007,199,254,740,991.",
+    ),
+    (
+        policy(fuel_hold=15_000, currency=None),
+        "fuel_hold",
+        'Say in which currency: give the policy a "currency".',
+    ),
     (policy(spending_limits={}), "spending_limits", NEEDS_LIST),
     (policy(spending_limits=[7]), "spending_limits[0]", NEEDS_OBJECT),
     (

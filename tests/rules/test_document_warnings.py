@@ -135,6 +135,38 @@ def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("limit", "keys", "is_dry"),
+    [
+        ({"amount": 14_999, "interval": "per_authorization"}, {}, True),
+        ({"amount": 14_999, "interval": "daily", "categories": ["5541-5542"]}, {}, True),
+        ({"amount": 15_000, "interval": "per_authorization"}, {}, False),
+        ({"amount": 14_999, "interval": "daily"}, {"partial_approval": True}, False),
+        ({"amount": 14_999, "interval": "daily", "currency": "usd"}, {}, False),
+        ({"amount": 14_999, "interval": "daily", "categories": ["5541"]}, {}, False),
+        ({"amount": 14_999, "interval": "daily", "cash_only": True}, {}, False),
+        ({"count": 3, "interval": "daily"}, {}, False),
+    ],
+)
+def test_a_hold_for_which_a_limit_never_has_room_is_pointed_out(
+    limit: dict[str, Any], keys: dict[str, Any], is_dry: bool
+) -> None:
+    found = warned(fuel_hold=15_000, spending_limits=[limit], **keys)
+    assert [path for path, _ in found] == ["fuel_hold"] * is_dry
+
+
+def test_a_hold_without_room_is_told_with_its_figures() -> None:
+    limits = [{"amount": 6_000, "interval": "per_authorization"}]
+    assert warned(fuel_hold=15_000, spending_limits=limits) == [
+        (
+            "fuel_hold",
+            "No fuel pump can be used: €150.00 does not fit the limit of €60.00 per purchase.",
+        )
+    ]
+
+
 def test_a_policy_that_forbids_nothing_is_pointed_out() -> None:
-    assert warned() == [("", "This policy has no rule and no limit: it lets every purchase pass.")]
+    nothing = [("", "This policy has no rule and no limit: it lets every purchase pass.")]
+    assert warned() == nothing
+    assert warned(fuel_hold=15_000) == nothing
     assert warned(max_network_risk_score=99) == []

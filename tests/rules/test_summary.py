@@ -50,9 +50,10 @@ def test_a_policy_without_rules_says_that_everything_passes() -> None:
 
 
 def test_settings_do_not_hide_that_everything_passes() -> None:
-    assert summed_up(refunds_restore=False) == [
+    assert summed_up(refunds_restore=False, fuel_hold=15_000) == [
         "No rule and no limit: every purchase passes.",
         "Refunds give no room back.",
+        "At fuel pumps €150.00 is held until the real amount is known.",
     ]
 
 

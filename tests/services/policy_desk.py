@@ -29,6 +29,7 @@ WHOLE: dict[str, Any] = {
             "usable_until": "2027-12-31",
             "partial_approval": True,
             "smallest_partial_amount": 500,
+            "fuel_hold": 15_000,
             "spending_limits": [
                 {"amount": 50_000, "interval": "monthly"},
                 {

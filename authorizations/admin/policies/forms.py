@@ -21,6 +21,8 @@ PRESENCES = (
     (Policy.CardPresence.NOT_PRESENT, "Not present, such as online"),
 )
 
+_MONEY = ("smallest_partial_amount", "fuel_hold")
+
 
 class PolicyForm(ModelForm[Policy]):
     """The policy without its limits, schedule and assignments, which have forms of their own."""
@@ -68,6 +70,10 @@ class PolicyForm(ModelForm[Policy]):
     smallest_partial_amount = MoneyField(
         help_text="Parts below this are declined. Empty: any part will do.",
     )
+    fuel_hold = MoneyField(
+        help_text="Pumps ask for 1.00 first: so much is taken from the limits until the real "
+        "amount is known. Empty: 100.00 in the pump's currency.",
+    )
     reason = forms.CharField(
         required=False,
         max_length=500,
@@ -97,11 +103,13 @@ class PolicyForm(ModelForm[Policy]):
         super().__init__(*args, **kwargs)
         for name in LABELS.keys() & self.fields.keys():
             self.fields[name].label = LABELS[name]
-        show_money(self, "smallest_partial_amount", self.instance.currency)
+        for name in _MONEY:
+            show_money(self, name, self.instance.currency)
 
     def clean(self) -> None:
         super().clean()  # looks for another policy of this name
-        read_money(self, "smallest_partial_amount", self.cleaned_data.get("currency", ""))
+        for name in _MONEY:
+            read_money(self, name, self.cleaned_data.get("currency", ""))
         if self._has_part_without_parts():
             self.add_error(
                 "smallest_partial_amount",

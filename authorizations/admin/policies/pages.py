@@ -50,7 +50,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
                 "fields": (
                     "currency",
                     ("partial_approval", "smallest_partial_amount"),
-                    "refunds_restore",
+                    ("refunds_restore", "fuel_hold"),
                 )
             },
         ),

@@ -10,6 +10,7 @@ from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
 from authorizations.rules.reasons import TEXTS
+from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
 from authorizations.rules.words import figure_words
@@ -50,7 +51,8 @@ class Rule(NamedTuple):
 class Explained:
     """The row as values of the rules, and in words.
 
-    Where the trace could not be read, `rules` is None and the rest says what the columns tell.
+    Where the trace could not be read, or Stripe declined by itself, `rules` is None and the rest
+    says what the columns tell.
     """
 
     request: AuthorizationRequest | None
@@ -62,12 +64,17 @@ class Explained:
 
 def explained(row: Decision) -> Explained:
     """Never fails, whatever the row holds."""
+    if texts := stripe_texts(row.reason):
+        headline = f"{_outcome(row)}, by {texts.label}."
+        return Explained(None, headline, texts.staff, texts.cardholder, None)
     request = _request(row)
     return readable(lambda: _explained(row, request)) or _unread(row, request)
 
 
 def staff_sentence(row: Decision) -> str:
     """What `explained` says to staff and nothing else, for where there are many rows."""
+    if texts := stripe_texts(row.reason):
+        return texts.staff
     request = _request(row)
     return readable(lambda: _staff(row, request)) or _unread(row, request).staff
 
@@ -129,7 +136,7 @@ def _unread_for_cardholder(row: Decision, request: AuthorizationRequest | None) 
     if row.is_partial and request:
         return explain.part_for_cardholder(row.approved_amount, request)
     if row.approved and not row.is_partial:
-        return _NOTHING_TO_EXPLAIN
+        return _approved_for_cardholder(row.approved_amount, request)
     reason = reason_of(row)
     return explain.cardholder(reason, request) if reason else _NOTHING_SAFE
 
@@ -145,9 +152,15 @@ def _cardholder(decision: DecisionValue, request: AuthorizationRequest | None) -
     if decision.is_partial and request:
         return explain.part_for_cardholder(decision.amount, request)
     if decision.approved and not decision.is_partial:
-        return _NOTHING_TO_EXPLAIN
+        return _approved_for_cardholder(decision.amount, request)
     why = deciding_check(decision.trace) or decision.reason
     return explain.cardholder(why, request) if why else ""
+
+
+def _approved_for_cardholder(approved: int, request: AuthorizationRequest | None) -> str:
+    """At a fuel pump people wonder why so much is held."""
+    held = request and explain.hold_for_cardholder(approved, request)
+    return held or _NOTHING_TO_EXPLAIN
 
 
 def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[Rule]:

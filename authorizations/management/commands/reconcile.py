@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
 from django.utils import timezone
 from rich.console import Console
-from rich.progress import Progress
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
@@ -94,7 +94,9 @@ def _key() -> str:
 
 
 def _read(console: Console, api: Api, reading: Reconciliation) -> None:
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    is_plain = not console.is_terminal
+    with Progress(*columns, console=console, transient=True, disable=is_plain) as progress:
         task = progress.add_task(f"Reading {reading.listing}", total=None)
         for outcomes in reconcile.read(reading, api):
             progress.update(task, description=_progress_words(reading, outcomes))
@@ -106,7 +108,7 @@ def _read(console: Console, api: Api, reading: Reconciliation) -> None:
 
 def _progress_words(reading: Reconciliation, outcomes: list[Outcome]) -> str:
     created = next((o.found.created for o in reversed(outcomes) if o.found.created), None)
-    reached = f", back to {_words(datetime.fromtimestamp(created, UTC))}" if created else ""
+    reached = f", back to {datetime.fromtimestamp(created, UTC):%Y-%m-%d}" if created else ""
     return (
         f"Reading {reading.listing}: {reading.read:,} read, {reading.changed:,} brought in{reached}"
     )
