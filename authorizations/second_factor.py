@@ -91,8 +91,8 @@ class SecondFactor:
 
 def _was_shown(request: HttpRequest) -> bool:
     """Whether a second factor was shown in this session, by the one who is logged in."""
-    records = get_authentication_records(request, request.user)
-    return "mfa" in [record["method"] for record in records]
+    methods: list[str] = [it["method"] for it in get_authentication_records(request, request.user)]
+    return "mfa" in methods
 
 
 def _has_one(user: AbstractBaseUser) -> bool:

@@ -98,22 +98,22 @@ def test_what_was_typed_as_a_password_is_kept_nowhere() -> None:
 
 def test_nobody_gets_a_fresh_count_by_naming_another_address_in_a_header() -> None:
     for number in range(5):
-        guess(1, **{"X-Forwarded-For": f"192.0.2.{number}"})
+        guess(1, x_forwarded_for=f"192.0.2.{number}")
     assert not gets_in()
 
 
 def test_behind_a_trusted_proxy_each_client_is_counted_by_itself(settings: Any) -> None:
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/24")]
-    guess(address=PROXY, **{"X-Forwarded-For": HERE})
-    assert not gets_in(address=PROXY, **{"X-Forwarded-For": HERE})
-    assert gets_in(address=PROXY, **{"X-Forwarded-For": ELSEWHERE})
+    guess(address=PROXY, x_forwarded_for=HERE)
+    assert not gets_in(address=PROXY, x_forwarded_for=HERE)
+    assert gets_in(address=PROXY, x_forwarded_for=ELSEWHERE)
 
 
 def test_behind_a_trusted_proxy_only_the_address_it_saw_itself_counts(settings: Any) -> None:
     settings.TRUSTED_PROXIES = [ip_network("10.0.0.0/24")]
     for number in range(5):
         guess(1, address=PROXY, **{"X-Forwarded-For": f"192.0.2.{number}, {HERE}"})
-    assert not gets_in(address=PROXY, **{"X-Forwarded-For": f"192.0.2.99, {HERE}"})
+    assert not gets_in(address=PROXY, x_forwarded_for=f"192.0.2.99, {HERE}")
 
 
 def test_all_addresses_of_one_ipv6_customer_count_together() -> None:
