@@ -8,7 +8,7 @@ for somebody who has none, as setting one up, shortly after their password was a
 from collections.abc import Callable
 from typing import Any
 
-from allauth.account.adapter import DefaultAccountAdapter
+from allauth.account.adapter import DefaultAccountAdapter, get_adapter
 from allauth.account.authentication import get_authentication_records
 from allauth.account.internal.flows.login import record_authentication
 from allauth.mfa.models import Authenticator
@@ -24,7 +24,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
-SHOWING = ("mfa_reauthenticate", "mfa_reauthenticate_webauthn")
 SETTING_UP = ("mfa_activate_totp", "mfa_add_webauthn")
 ALWAYS_OPEN = ("admin:login", "admin:logout", "account_login", "healthz", "readyz")
 
@@ -73,12 +72,12 @@ class SecondFactor:
             return None
         if not request.user.is_authenticated or name in ALWAYS_OPEN or _was_shown(request):
             return None
-        open_to_them = SHOWING if _has_one(request.user) else SETTING_UP
+        ways = [way["id"] for way in get_adapter().get_reauthentication_methods(request.user)]
+        open_to_them = ways or SETTING_UP
         if name in open_to_them:
             return None
-        return redirect(
-            f"{reverse(open_to_them[0])}?{urlencode({'next': request.get_full_path()})}"
-        )
+        query = urlencode({"next": request.get_full_path()})
+        return redirect(f"{reverse(open_to_them[0])}?{query}")
 
     def process_template_response(
         self, request: HttpRequest, response: TemplateResponse
@@ -89,14 +88,17 @@ class SecondFactor:
         return response
 
 
+def account_links(_request: HttpRequest) -> list[dict[str, str]]:
+    """In the menu under one's own name."""
+    if not settings.REQUIRE_MFA:
+        return []
+    return [{"title": "Second factors", "link": reverse("mfa_index")}]
+
+
 def _was_shown(request: HttpRequest) -> bool:
     """Whether a second factor was shown in this session, by the one who is logged in."""
-    methods: list[str] = [it["method"] for it in get_authentication_records(request, request.user)]
-    return "mfa" in methods
-
-
-def _has_one(user: AbstractBaseUser) -> bool:
-    return Authenticator.objects.filter(user_id=user.pk).exists()
+    records: list[dict[str, Any]] = get_authentication_records(request, request.user)
+    return any(record["method"] == "mfa" for record in records)
 
 
 @receiver(user_logged_in)

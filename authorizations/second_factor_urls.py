@@ -18,7 +18,8 @@ from django.urls import path, reverse
 def log_in_again(request: HttpRequest) -> HttpResponseBase:
     """Where allauth sends those whose password was asked too long ago to set up a factor."""
     logout(request)
-    return redirect_to_login(request.GET.get("next", ""), reverse("admin:login"))
+    wanted = request.GET.get("next") or reverse("admin:index")
+    return redirect_to_login(wanted, reverse("admin:login"))
 
 
 urlpatterns = [
