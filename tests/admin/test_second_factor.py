@@ -233,6 +233,8 @@ def test_off_the_pages_are_not_there_and_a_password_is_enough(settings: Any) -> 
 def test_a_security_key_is_set_up_and_used_in_a_browser(
     page: Page, live_server: LiveServer
 ) -> None:
+    refused: list[str] = []
+    page.on("console", lambda said: refused.append(said.text) if said.type == "error" else None)
     keys = page.context.new_cdp_session(page)
     keys.send("WebAuthn.enable")
     options = {"protocol": "ctap2", "transport": "usb", "automaticPresenceSimulation": True}
@@ -249,6 +251,7 @@ def test_a_security_key_is_set_up_and_used_in_a_browser(
     page.get_by_role("button", name="Use security key").click()
     page.wait_for_url(home)
     assert page.get_by_role("link", name="Policies").first.is_visible()
+    assert refused == []
 
 
 def _type_password(page: Page, url: str) -> None:
