@@ -3,16 +3,14 @@
 A header can say anything; it is believed only from the proxies in TRUSTED_PROXIES.
 """
 
-from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
-from django.conf import settings
 from django.http import HttpRequest
 
+from authorizations.services.arrival import is_trusted
 
-def is_trusted(address: str) -> bool:
-    """Whether this is one of our own proxies."""
-    found = _parsed(address)
-    return found is not None and any(found in network for network in settings.TRUSTED_PROXIES)
+_PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 
 
 def client_address(request: HttpRequest) -> str:
@@ -36,6 +34,15 @@ def network_of_client(request: HttpRequest) -> str | None:
     if isinstance(found, IPv6Address):
         return str(ip_network((found, 64), strict=False).network_address)
     return str(found) if found else None
+
+
+def is_from(request: HttpRequest, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
+    """Whether it surely comes from these networks: a proxy that is not ours hides who asks."""
+    is_passed_on = any(header in request.META for header in _PASSED_ON)
+    if is_passed_on and not is_trusted(request.META.get("REMOTE_ADDR", "")):
+        return False
+    found = _parsed(client_address(request))
+    return found is not None and any(found in network for network in networks)
 
 
 def _parsed(address: str) -> IPv4Address | IPv6Address | None:

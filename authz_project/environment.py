@@ -17,9 +17,9 @@ def text(name: str, default: str = "") -> str:
     return value if value.strip() else default
 
 
-def words(name: str) -> list[str]:
+def words(name: str, default: str = "") -> list[str]:
     """A comma-separated variable, without the white space around each part."""
-    return [part.strip() for part in text(name).split(",") if part.strip()]
+    return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
 def yes_or_no(name: str) -> bool | None:
@@ -38,10 +38,10 @@ def matching(name: str, default: str, pattern: str, example: str) -> str:
     raise ImproperlyConfigured(f"{name} is {value!r}; write it like {example}.")
 
 
-def networks(name: str) -> list[IPv4Network | IPv6Network]:
+def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
     """Addresses and networks, separated by commas."""
     try:
-        return [ip_network(word) for word in words(name)]
+        return [ip_network(word) for word in words(name, default)]
     except ValueError as problem:
         raise ImproperlyConfigured(
             f"{name} can't be read ({problem}); write it like 127.0.0.1,10.0.0.0/8."

@@ -14,7 +14,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
 
-from authz_project import look
+from authz_project import databases, logs, look
+from authz_project.deadline import DeadlineConnection
 from authz_project.environment import matching, networks, text, words, yes_or_no
 from authz_project.login import *  # noqa: F403
 
@@ -47,8 +48,23 @@ STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 # How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
 # before it is a finding.
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
+# What Stripe waits for an answer is two seconds, less the way there and back.
+DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
+# Where answers wait on this host's disk while the database can't be reached.
+SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
+# Whether stand-in may approve anything, by what keeps the database from answering.
+STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
+STAND_IN_ON_DEADLINE_MISSED = yes_or_no("STAND_IN_ON_DEADLINE_MISSED") is not False
+STAND_IN_ON_INTERNAL_ERROR = yes_or_no("STAND_IN_ON_INTERNAL_ERROR") is not False
+# A policy's cap per card is shared by so many hosts.
+STAND_IN_HOSTS = int(matching("STAND_IN_HOSTS", "1", r"[1-9]\d{0,2}", "2"))
+STAND_IN_REFRESH_S = int(matching("STAND_IN_REFRESH_S", "5", r"[1-9]\d{0,3}", "5"))
+STAND_IN_MAX_AGE_S = int(matching("STAND_IN_MAX_AGE_S", "3600", r"[1-9]\d{0,6}", "3600"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
+
+# Whose word counts on when a request arrived and where it came from.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 
 # --- The program ---------------------------------------------------------------
 
@@ -120,41 +136,11 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # --- PostgreSQL ----------------------------------------------------------------
 
-POSTGRESQL_SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
 EMBEDDED_POSTGRES_DIR = BASE_DIR / Path(text("EMBEDDED_POSTGRES_DIR", ".postgres")).expanduser()
-
-
-def database_from_url(url: str) -> dict[str, Any]:
-    """Django's settings for DATABASE_URL; only PostgreSQL is accepted."""
-    scheme, is_url, _ = url.strip().partition("://")
-    example = "postgres://user:password@host:5432/name"
-    if is_url and scheme not in POSTGRESQL_SCHEMES:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL names {scheme}; this program needs PostgreSQL 14 or newer, for example "
-            f"{example}."
-        )
-    try:
-        database = dict(Env.db_url_config(url.strip())) if is_url else {}
-    except ValueError:  # its details would show the password
-        database = {}
-    if not database.get("NAME"):
-        raise ImproperlyConfigured(f"DATABASE_URL can't be read; write it like {example}.")
-    return database
-
-
-def embedded_database() -> dict[str, Any]:
-    """The PostgreSQL that comes with the program and is started when first needed."""
-    return {
-        "ENGINE": "authz_project.embedded_postgres",
-        "NAME": "authorizations",
-        "DIRECTORY": EMBEDDED_POSTGRES_DIR,
-    }
-
-
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": database_from_url(text("DATABASE_URL"))
+    "default": databases.from_url(text("DATABASE_URL"))
     if text("DATABASE_URL")
-    else embedded_database()
+    else databases.embedded(EMBEDDED_POSTGRES_DIR)
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
 DATABASES["default"]["OPTIONS"] = {
@@ -165,9 +151,11 @@ DATABASES["default"]["OPTIONS"] = {
     "prepare_threshold": 2**31,
     "connect_timeout": 5,
     "pool": {
-        "min_size": 2,
+        # One for each thread of a server process: none is opened while Stripe waits.
+        "min_size": 4,
         "max_size": 16,
-        "timeout": 1.0,  # seconds to wait for a free connection; Stripe waits two for everything
+        "timeout": 5.0,  # of commands; a server's is shorter, see services/pool.py
+        "connection_class": DeadlineConnection,
         # A plan prepared on a table that was empty then stays bad: renew connections.
         "max_lifetime": 600,
     },
@@ -205,7 +193,7 @@ WHITENOISE_USE_FINDERS = True
 
 SECURE_SSL_REDIRECT = not DEBUG
 # Machines ask these, over whatever the proxy speaks to us; Stripe follows no redirect.
-SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
@@ -216,8 +204,6 @@ SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12"))
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_SAVE_EVERY_REQUEST = True
 REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
-# Whose word on where a request came from, and when, is taken.
-TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -232,18 +218,15 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Logging: one line each, to stderr -------------------------------------------
+# --- Watching ------------------------------------------------------------------
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's own handlers print only in development, and would print twice.
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "axes": {"level": "WARNING"},  # else five lines for each log-in
-        "stripe": {"level": "WARNING"},  # else two lines for each page that is read
-    },
-}
+# Who may read /metrics; to others it does not exist. Default: this machine and private networks.
+METRICS_ALLOWED = networks(
+    "METRICS_ALLOWED", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+)
+# Where the processes of a server put their figures together.
+METRICS_DIR = Path(text("METRICS_DIR")).expanduser() if text("METRICS_DIR") else None
+
+# --- Logging: one line each, to stderr; JSON but for a developer's own eyes --------
+
+LOGGING = logs.configuration(json_lines=not DEBUG)

@@ -29,7 +29,8 @@ class Instance:
 INSTANCES = {
     # A worker that is replaced while its successor starts is one worker less, and memory that a
     # library leaks is the admin's: no max_requests here.
-    "webhook": Instance("127.0.0.1:8001", 2, 8, timeout=10, backlog=256, max_requests=0),
+    # As many threads as the pool keeps connections open (settings.py): none is opened in haste.
+    "webhook": Instance("127.0.0.1:8001", 2, 4, timeout=10, backlog=256, max_requests=0),
     # An export holds a thread until its reader has all of it.
     "admin": Instance("127.0.0.1:8002", 2, 16, timeout=30, backlog=64, max_requests=20_000),
 }

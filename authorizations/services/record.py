@@ -1,6 +1,6 @@
 """Rows: what was asked, what was answered, and what it rested on, written in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.services import codec, rows, sql
+from authorizations.services import codec, decision_log, rows, sql
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Recorded
 from authorizations.services.rows import Row
@@ -66,10 +66,10 @@ NO_ROWS = Rows()
 def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
     request, now = outcome.request, delivery.now
-    row = _decision_row(outcome.decision, request.event_id, now) | _request_columns(request)
+    row = decision_row(outcome.decision, request.event_id, now) | request_columns(request)
     row |= {
         "problem": outcome.problem,
-        "policies": [_policy_row(policy) for policy in outcome.held.applied],
+        "policies": [policy_row(policy) for policy in outcome.held.applied],
         "standing": outcome.standing,
         "usage": list(outcome.usage.items()),
         "position": outcome.position,
@@ -83,6 +83,7 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         usage=outcome.remembered,
     )
     write(delivery, row["answer"], written)
+    _once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     return str(row["answer"]).encode()
 
 
@@ -104,17 +105,17 @@ def refused(
 
     Raises django.db.Error when the database fails; then nothing was kept.
     """
-    # Without an event id the body itself names the decision: the same again is the same.
-    decision_id = delivery.event.id or f"request_{delivery.body_sha256[:32]}"
+    decision_id = delivery.decision_id
     decision = Decision(approved=False, amount=0, reason=reason)
-    row = _decision_row(decision, decision_id, delivery.now)
-    row |= _request_columns(request) if request else {"event_created": delivery.received_at}
+    row = decision_row(decision, decision_id, delivery.now)
+    row |= request_columns(request) if request else {"event_created": delivery.received_at}
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
     row["position"] = 0
     row["duration_us"] = delivery.stopwatch.mark("decided")
     try:
         with transaction.atomic():
             write(delivery, row["answer"], Rows(decisions=[row]))
+            _once_kept(lambda: decision_log.decided(decision, request, delivery))
     except IntegrityError:  # decided before
         return recall(_recorded(decision_id), request, delivery)
     return str(row["answer"]).encode()
@@ -122,11 +123,12 @@ def refused(
 
 def recall(recorded: Recorded, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
     """Answer a repeated event as before, to the byte, and keep only that it came again."""
-    text = recorded.answer
+    text, reason = recorded.answer, recorded.reason
     if not recorded.answers(request):
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
-        text = _render(decision, delivery.event.id or "")
+        text, reason = _render(decision, delivery.event.id or ""), decision.reason or ""
     write(delivery, text)
+    _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 
 
@@ -135,6 +137,11 @@ def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
     text = answer.received().decode()
     write(delivery, text, written)
     return text.encode()
+
+
+def _once_kept(log: Callable[[], None]) -> None:
+    """Told when the transaction has committed, or there would be two lines where it is repeated."""
+    transaction.on_commit(log)
 
 
 def _recorded(decision_id: str) -> Recorded:
@@ -151,7 +158,8 @@ def _render(decision: Decision, decision_id: str) -> str:
     ).decode()
 
 
-def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
+def decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
+    """A decision of this desk, without what it was about: `request_columns`."""
     return {
         "id": decision_id,
         "decided_by": DecidedBy.DESK,
@@ -163,10 +171,12 @@ def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
         "trace": codec.plain_trace(decision.trace),
         "answer": _render(decision, decision_id),
         "currency": "",
+        "stand_in": "",
+        "supersedes": "",
     } | rows.merchant(Merchant())
 
 
-def _request_columns(request: AuthorizationRequest) -> Row:
+def request_columns(request: AuthorizationRequest) -> Row:
     return {
         "event_created": rows.instant(request.event_created),
         "authorization_id": request.authorization_id,
@@ -178,7 +188,7 @@ def _request_columns(request: AuthorizationRequest) -> Row:
     } | rows.merchant(request.merchant)
 
 
-def _policy_row(policy: AppliedControls) -> Row:
+def policy_row(policy: AppliedControls) -> Row:
     return {
         "version": policy.version_id,
         "number": policy.number,

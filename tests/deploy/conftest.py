@@ -85,6 +85,7 @@ def environment() -> Iterator[dict[str, str]]:
         "TRUSTED_PROXIES": "127.0.0.1",
         "DATABASE_URL": "",
         "EMBEDDED_POSTGRES_DIR": str(directory / "postgres"),
+        "SPOOL_DIR": str(directory / "spool"),
     }
     shutil.rmtree(directory, ignore_errors=True)
 

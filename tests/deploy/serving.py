@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
+from typing import IO
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = PROJECT / "deploy"
@@ -95,17 +96,19 @@ def gunicorn(instance: str, port: int, environment: dict[str, str], log: Path) -
     """One instance from deploy/gunicorn.conf.py, with one worker; its process id."""
     told = {"INSTANCE": instance, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
     command = [sys.executable, "-m", "gunicorn", "--config", str(DEPLOY / "gunicorn.conf.py")]
-    command += ["--error-logfile", str(log)]
-    with started(command, port, environment | told) as process_id:
+    with log.open("wb") as file, started(command, port, environment | told, file) as process_id:
         yield process_id
 
 
 @contextmanager
 def started(
-    command: list[str], port: int, environment: dict[str, str] | None = None
+    command: list[str],
+    port: int,
+    environment: dict[str, str] | None = None,
+    log: IO[bytes] | None = None,
 ) -> Iterator[int]:
     """A server, once it listens; stopped at the end."""
-    process = subprocess.Popen(command, env=environment, cwd=PROJECT)
+    process = subprocess.Popen(command, env=environment, cwd=PROJECT, stderr=log)
     try:
         _wait_for(port, process)
         yield process.pid
