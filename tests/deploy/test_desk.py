@@ -111,21 +111,23 @@ print(client.cookies["sessionid"].value)
 
 
 @pytest.fixture(scope="module")
-def session(desk: Desk, environment: dict[str, str]) -> str:
+def cookies(desk: Desk, environment: dict[str, str]) -> dict[str, str]:
     """Of somebody who may export, and more to export than fits between desk and reader."""
     purchase(desk.ports.https)
-    return manage(environment, "shell", "--no-imports", "-c", MANY_ROWS).split()[-1]
+    session = manage(environment, "shell", "--no-imports", "-c", MANY_ROWS).split()[-1]
+    told = ask(desk.ports.https, "/admin/login/").headers["Set-Cookie"]
+    token = told.partition("csrftoken=")[2].partition(";")[0]
+    return {"sessionid": session, "csrftoken": token}
 
 
 @contextmanager
-def export_unread(port: int, session: str) -> Iterator[ssl.SSLSocket]:
+def export_unread(port: int, cookies: dict[str, str]) -> Iterator[ssl.SSLSocket]:
     """A connection on which an export has begun to arrive, and nobody reads on."""
-    page = ask(port, "/admin/login/")
-    token = page.headers["Set-Cookie"].partition("csrftoken=")[2].partition(";")[0]
-    body = f"format=jsonl&csrfmiddlewaretoken={token}"
+    body = f"format=jsonl&csrfmiddlewaretoken={cookies['csrftoken']}"
+    sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
     request = (
         f"POST /admin/authorizations/webhookrequest/export/ HTTP/1.1\r\nHost: {HOST}\r\n"
-        f"Cookie: sessionid={session}; csrftoken={token}\r\n"
+        f"Cookie: {sent}\r\n"
         f"Referer: https://{HOST}/admin/\r\nContent-Type: application/x-www-form-urlencoded\r\n"
         f"Content-Length: {len(body)}\r\n\r\n{body}"
     )
@@ -141,12 +143,12 @@ def export_unread(port: int, session: str) -> Iterator[ssl.SSLSocket]:
 
 
 def test_purchases_are_answered_while_exports_hold_every_thread_of_the_admin(
-    desk: Desk, session: str
+    desk: Desk, cookies: dict[str, str]
 ) -> None:
     ports = desk.ports
     with ExitStack() as stack:
         for _ in range(LONG_EXPORTS - 1):
-            stack.enter_context(export_unread(ports.https, session))
+            stack.enter_context(export_unread(ports.https, cookies))
         assert decided(purchases(ports.https, 24))
 
 
