@@ -31,8 +31,9 @@ INSTANCES = {
     # library leaks is the admin's: no max_requests here.
     # As many threads as the pool keeps connections open (settings.py): none is opened in haste.
     "webhook": Instance("127.0.0.1:8001", 2, 4, timeout=10, backlog=256, max_requests=0),
-    # An export holds a thread until its reader has all of it.
-    "admin": Instance("127.0.0.1:8002", 2, 16, timeout=30, backlog=64, max_requests=20_000),
+    # An export holds a thread, and a connection of the pool's 16, until its reader has all of it;
+    # some connections are left for what a process does in the background.
+    "admin": Instance("127.0.0.1:8002", 2, 12, timeout=30, backlog=64, max_requests=20_000),
 }
 
 name = os.environ.get("INSTANCE", "")
