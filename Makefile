@@ -34,6 +34,8 @@ run: .venv/runtime
 test: .venv/development
 	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
 		echo "The tests look at the admin's pages in Chromium: apt-get install chromium"; exit 1; }
+	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { \
+		echo "The tests start the nginx of deploy/: apt-get install nginx-light"; exit 1; }
 	@$(MAKE) --no-print-directory lint
 	$(VENV) -m pytest -n 2 --dist loadfile $(TESTS)
 

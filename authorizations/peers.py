@@ -4,7 +4,7 @@ A header can say anything; it is believed only from the proxies in TRUSTED_PROXI
 """
 
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 
 from django.http import HttpRequest
 
@@ -23,6 +23,17 @@ def client_address(request: HttpRequest) -> str:
             break
         peer = nearer
     return peer
+
+
+def network_of_client(request: HttpRequest) -> str | None:
+    """The client's address, for counting what it does; for IPv6 the first of its /64.
+
+    One customer of a network provider has all of a /64 to change addresses in.
+    """
+    found = _parsed(client_address(request))
+    if isinstance(found, IPv6Address):
+        return str(ip_network((found, 64), strict=False).network_address)
+    return str(found) if found else None
 
 
 def is_from(request: HttpRequest, networks: Iterable[IPv4Network | IPv6Network]) -> bool:

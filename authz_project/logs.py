@@ -10,10 +10,37 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 from math import isfinite
 from traceback import walk_tb
+from typing import Any
 
 _OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _NEVER = {"sql", "params"}
 """What Django's own loggers bring along."""
+
+
+def configuration(*, json_lines: bool) -> dict[str, Any]:
+    """Django's LOGGING: everything to stderr, one line each."""
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+            "json": {"()": "authz_project.logs.JsonLine"},
+        },
+        "handlers": {
+            "stderr": {
+                "class": "logging.StreamHandler",
+                "formatter": "json" if json_lines else "line",
+            }
+        },
+        "root": {"handlers": ["stderr"], "level": "INFO"},
+        # Django's and gunicorn's own handlers have other forms, and would print twice.
+        "loggers": {
+            "django": {"handlers": [], "level": "INFO", "propagate": True},
+            "axes": {"level": "WARNING"},  # else five lines for each log-in
+            "gunicorn.error": {"handlers": [], "propagate": True},
+            "stripe": {"level": "WARNING"},  # else two lines for each page that is read
+        },
+    }
 
 
 class JsonLine(logging.Formatter):

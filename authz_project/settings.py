@@ -14,9 +14,10 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
 
-from authz_project import look
+from authz_project import databases, logs, look
 from authz_project.deadline import DeadlineConnection
 from authz_project.environment import matching, networks, text, words, yes_or_no
+from authz_project.login import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
@@ -68,10 +69,14 @@ TRUSTED_PROXIES = networks("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 # --- The program ---------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Before staticfiles: it brings its own runserver.
-    "authorizations",
-    # Before django.contrib.admin: it brings the admin's templates.
-    "unfold",
+    # Logging in: brakes and second factors, see login.py. Before the screens, which take
+    # theirs out.
+    "axes",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "authorizations",  # before staticfiles: it brings its own runserver
+    "unfold",  # before django.contrib.admin: it brings the admin's templates
     "unfold.contrib.filters",
     "django.contrib.admin",
     "django.contrib.auth",
@@ -88,6 +93,7 @@ PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "authorizations.browsers.BrowserRules",
     "authorizations.middleware.NoNul",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -98,6 +104,9 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "authorizations.middleware.ReadersTimeZone",
     "authorizations.middleware.UnderTheirName",
+    "allauth.account.middleware.AccountMiddleware",
+    "authorizations.second_factor.SecondFactor",
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "authz_project.urls"
@@ -127,41 +136,11 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # --- PostgreSQL ----------------------------------------------------------------
 
-POSTGRESQL_SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
 EMBEDDED_POSTGRES_DIR = BASE_DIR / Path(text("EMBEDDED_POSTGRES_DIR", ".postgres")).expanduser()
-
-
-def database_from_url(url: str) -> dict[str, Any]:
-    """Django's settings for DATABASE_URL; only PostgreSQL is accepted."""
-    scheme, is_url, _ = url.strip().partition("://")
-    example = "postgres://user:password@host:5432/name"
-    if is_url and scheme not in POSTGRESQL_SCHEMES:
-        raise ImproperlyConfigured(
-            f"DATABASE_URL names {scheme}; this program needs PostgreSQL 14 or newer, for example "
-            f"{example}."
-        )
-    try:
-        database = dict(Env.db_url_config(url.strip())) if is_url else {}
-    except ValueError:  # its details would show the password
-        database = {}
-    if not database.get("NAME"):
-        raise ImproperlyConfigured(f"DATABASE_URL can't be read; write it like {example}.")
-    return database
-
-
-def embedded_database() -> dict[str, Any]:
-    """The PostgreSQL that comes with the program and is started when first needed."""
-    return {
-        "ENGINE": "authz_project.embedded_postgres",
-        "NAME": "authorizations",
-        "DIRECTORY": EMBEDDED_POSTGRES_DIR,
-    }
-
-
 DATABASES: dict[str, dict[str, Any]] = {
-    "default": database_from_url(text("DATABASE_URL"))
+    "default": databases.from_url(text("DATABASE_URL"))
     if text("DATABASE_URL")
-    else embedded_database()
+    else databases.embedded(EMBEDDED_POSTGRES_DIR)
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
 DATABASES["default"]["OPTIONS"] = {
@@ -182,6 +161,13 @@ DATABASES["default"]["OPTIONS"] = {
     },
     **DATABASES["default"].get("OPTIONS", {}),
 }
+# What all processes must know of each other: wrong codes, and codes used up.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "authorizations_shared_cache",
+    }
+}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Time and language ---------------------------------------------------------
@@ -198,7 +184,7 @@ except (OSError, ValueError, LookupError) as unknown:
 LANGUAGE_CODE = "en-us"
 FORMAT_MODULE_PATH = "authz_project.formats"
 
-# --- Static files: found in the packages by whitenoise, so nothing to collect ----
+# --- Static files: found in the packages by whitenoise, nothing to collect -------
 
 STATIC_URL = "static/"
 WHITENOISE_USE_FINDERS = True
@@ -213,6 +199,11 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
+# A log-in ends with the browser, and after so many hours without a click.
+SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
+SESSION_EXPIRE_AT_BROWSER_CLOSE = True
+SESSION_SAVE_EVERY_REQUEST = True
+REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
@@ -238,21 +229,4 @@ METRICS_DIR = Path(text("METRICS_DIR")).expanduser() if text("METRICS_DIR") else
 
 # --- Logging: one line each, to stderr; JSON but for a developer's own eyes --------
 
-LOGGING: dict[str, Any] = {
-    "version": 1,
-    "disable_existing_loggers": False,
-    "formatters": {
-        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
-        "json": {"()": "authz_project.logs.JsonLine"},
-    },
-    "handlers": {
-        "stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"}
-    },
-    "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's and gunicorn's own handlers have other forms, and would print twice.
-    "loggers": {
-        "django": {"handlers": [], "level": "INFO", "propagate": True},
-        "gunicorn.error": {"handlers": [], "propagate": True},
-        "stripe": {"level": "WARNING"},  # else two lines for each page that is read
-    },
-}
+LOGGING = logs.configuration(json_lines=not DEBUG)

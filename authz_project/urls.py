@@ -1,7 +1,7 @@
 """Where everything is."""
 
 from django.contrib import admin
-from django.urls import path, re_path
+from django.urls import include, path, re_path
 from django.views.generic import RedirectView
 
 from authorizations import views
@@ -16,6 +16,7 @@ urlpatterns = [
     re_path(r"^metrics/?$", views.metrics, name="metrics"),
     # Unfold's search over names of pages: no page offers it, and an odd number makes it fail.
     path("admin/search/", RedirectView.as_view(pattern_name="admin:index")),
+    path("admin/second-factor/", include("authorizations.second_factor_urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]

@@ -23,6 +23,8 @@ os.environ.update(
     STRIPE_API_BASE="",
     CAPTURE_TOLERANCE_PERCENT="",
     TIME_ZONE="",
+    SESSION_HOURS="",
+    REQUIRE_MFA="",
     TRUSTED_PROXIES="",
     METRICS_ALLOWED="",
     METRICS_DIR="",

@@ -129,6 +129,8 @@ def test_livemode_is_true_false_or_unset(
         ("STRIPE_LIVEMODE", "live", "write true or false, or leave it out"),
         ("TRUSTED_PROXIES", "proxy.example", "write it like 127.0.0.1,10.0.0.0/8"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "write it like 127.0.0.1,10.0.0.0/8"),
+        ("SESSION_HOURS", "0", "write it like 12"),
+        ("REQUIRE_MFA", "always", "write true or false, or leave it out"),
         ("METRICS_ALLOWED", "everybody", "write it like 127.0.0.1,10.0.0.0/8"),
         ("DEBUG", "maybe", "write true or false, or leave it out"),
         ("STRIPE_VERSION", "latest", "write it like 2022-08-01"),

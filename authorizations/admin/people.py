@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from allauth.account.models import EmailAddress
+from allauth.mfa.models import Authenticator
 from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import GroupAdmin as DjangoGroupAdmin
@@ -25,6 +27,8 @@ _HELP = {
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
+# Allauth's pages would show secrets of second factors, and addresses that nothing is sent to.
+admin.site.unregister([Authenticator, EmailAddress])
 
 
 @admin.register(User)

@@ -74,6 +74,15 @@ $$
 """
 
 
+# Where processes tell each other of wrong codes; as `manage.py createcachetable` makes it.
+SHARED_CACHE = """
+CREATE TABLE authorizations_shared_cache (
+    cache_key varchar(255) PRIMARY KEY, value text NOT NULL, expires timestamptz NOT NULL
+);
+CREATE INDEX authorizations_shared_cache_expires ON authorizations_shared_cache (expires)
+"""
+
+
 class Migration(migrations.Migration):
     dependencies = [("authorizations", "0001_initial")]
 
@@ -85,4 +94,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
+        migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),
     ]

@@ -82,10 +82,11 @@ SUMS = (STRETCHES, TALLIES, TIMES)
 """These add up, whatever the pieces they are fed with."""
 
 # In the order in which readers name them: so they never wait for each other in a circle.
-EMPTY = """
-TRUNCATE authorizations_digestmark, authorizations_listeddecision, authorizations_stretch,
-    authorizations_merchantname, authorizations_tally, authorizations_answertimes
-"""
+TABLES = (
+    *("authorizations_digestmark", "authorizations_listeddecision", "authorizations_stretch"),
+    *("authorizations_merchantname", "authorizations_tally", "authorizations_answertimes"),
+)
+EMPTY = f"TRUNCATE {', '.join(TABLES)}"
 
 LAST_DRAWN = """
 SELECT coalesce(

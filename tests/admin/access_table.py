@@ -47,6 +47,7 @@ APPS = to("login", "login", "404", "200", "200", "200")
 NOTHING_THERE = to("login", "login", "404", "404", "404", "404")
 TO_ALL_MOVED = to("moved", "moved", "moved", "moved", "moved", "moved")
 ANYBODY = to("200", "200", "200", "200", "200", "200")
+NEVER_THERE = to("404", "404", "404", "404", "404", "404")
 NOT_SENT_BY_STAFF = to("login", "login", "405", "405", "405", "405")
 NOT_SENT = to("405", "405", "405", "405", "405", "405")
 
@@ -88,6 +89,13 @@ def _pages(model: str, pages: Pages) -> dict[str, Access]:
     }
 
 
+SECOND_FACTOR = (
+    *("account_login", "mfa_index", "mfa_reauthenticate", "mfa_activate_totp"),
+    *("mfa_deactivate_totp", "mfa_reauthenticate_webauthn", "mfa_list_webauthn"),
+    *("mfa_add_webauthn", "mfa_remove_webauthn", "mfa_view_recovery_codes"),
+    "mfa_generate_recovery_codes",
+)
+
 TABLE: dict[str, Access] = {
     # Machines.
     "webhook": Access(NOT_SENT, to(*["400"] * 6)),
@@ -98,6 +106,8 @@ TABLE: dict[str, Access] = {
     # Everybody.
     "home": Access(to(*["moved"] * 6), to(*["moved"] * 6)),
     "admin:login": Access(to("200", "200", "moved", "moved", "moved", "moved"), ANYBODY, ANYBODY),
+    # Second factors, which these tests do not require (tests/admin/test_second_factor.py does).
+    **dict.fromkeys(SECOND_FACTOR, Access(NEVER_THERE, NEVER_THERE)),
     # All staff.
     "admin:index": Access(STAFF, STAFF),
     "admin:logout": Access(

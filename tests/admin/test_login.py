@@ -1,10 +1,13 @@
 """Logging in, and giving others a log-in. Who then may do what is in access_table.py."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, User
+from django.contrib.sessions.models import Session
+from django.db.models import F
 from django.test import Client
 
 from authorizations.services import demo
@@ -83,3 +86,24 @@ def test_the_demos_password_can_be_given_to_nobody(login: Login) -> None:
     sent = {"username": "olga", "password1": demo.PASSWORD, "password2": demo.PASSWORD}
     client.post(pages.add_url(User), sent | {"usable_password": "true"})
     assert not User.objects.filter(username="olga").exists()
+
+
+def test_a_log_in_ends_with_the_browser_and_after_hours_without_a_click(demo_admin: User) -> None:
+    client = Client()
+    client.force_login(demo_admin)
+    assert client.get("/admin/").cookies["sessionid"]["expires"] == ""
+    session = client.session
+    assert session.get_expiry_age() == 12 * 3600
+    session.set_expiry(-1)
+    session.save()
+    assert client.get("/admin/").status_code == 302
+
+
+def test_each_click_begins_the_hours_anew(demo_admin: User) -> None:
+    client = Client()
+    client.force_login(demo_admin)
+    rows = Session.objects
+    rows.update(expire_date=F("expire_date") - timedelta(hours=11))
+    before = rows.get().expire_date
+    client.get("/admin/")
+    assert rows.get().expire_date - before > timedelta(hours=10)

@@ -10,6 +10,7 @@ from django.contrib.auth import authenticate
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 from django.db import connection
+from django.http import HttpRequest
 from django.utils import timezone
 from pytest_django import Settings
 
@@ -86,7 +87,7 @@ def test_the_log_ins_have_the_rights_of_their_roles(
     name: str, may_edit: bool, may_view: bool
 ) -> None:
     load_demo()
-    user = authenticate(username=name, password="demo")
+    user = authenticate(HttpRequest(), username=name, password="demo")
     assert isinstance(user, User)
     assert user.is_staff
     assert user.has_perm("authorizations.change_policy") is may_edit

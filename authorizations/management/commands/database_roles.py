@@ -1,0 +1,38 @@
+"""manage.py database_roles"""
+
+from argparse import ArgumentParser
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from django.db import connection
+
+from authorizations.services.database_roles import Roles, script
+
+NAMES = {
+    "owner": ("desk_owner", "Owns the tables; only `migrate` logs in as it."),
+    "webhook": ("desk_webhook", "Answers Stripe."),
+    "admin": ("desk_admin", "Serves people's pages and runs the other commands."),
+}
+
+
+class Command(BaseCommand):
+    help = (
+        "Prints SQL that makes the roles of PostgreSQL a desk is served with, none of which can "
+        "change the record. Run it as a superuser in the desk's database, after `migrate` and "
+        "after each upgrade; then give each role a password (psql: \\password desk_webhook)."
+    )
+    requires_migrations_checks = True
+
+    def add_arguments(self, parser: ArgumentParser) -> None:
+        for name, (default, what_for) in NAMES.items():
+            parser.add_argument(f"--{name}", default=default, help=f"{what_for} ({default})")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        names = [options[name] for name in NAMES]
+        # PostgreSQL cuts off longer ones; and inside DO they stand in quotes of other kinds.
+        if any(not name.isidentifier() or len(name) > 24 for name in names):
+            raise CommandError("Names of roles have up to 24 letters, digits and underscores.")
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT current_database(), current_schema()")
+            database, schema = cursor.fetchone()
+        self.stdout.write(script(Roles(database, schema, *names)))
