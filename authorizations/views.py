@@ -1,7 +1,9 @@
 """The doors: the webhook, and two for whoever watches over the process."""
 
+import hashlib
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import time
 
@@ -18,7 +20,7 @@ from authorizations.rules.values import DeclineReason
 from authorizations.services import later, record, rejections
 from authorizations.services.authorize import authorize
 from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.wire import answer, events, signature
+from authorizations.wire import answer, events, masking, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST, Event
 
 logger = logging.getLogger(__name__)
@@ -44,7 +46,8 @@ def webhook(request: HttpRequest) -> HttpResponse:
         body = _body(request)
         header = request.headers.get("Stripe-Signature")
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
-        event = events.read(body)
+        kept = masking.body(body)
+        event = events.read(kept)
     except _Unread as unread:
         return unread.response
     except signature.SignatureRejected as rejected:
@@ -53,7 +56,16 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     stopwatch.mark("verified")
     sender, headers = _from(request)
-    delivery = Delivery(received_at, sender, headers, body, verified.signing_key, event, stopwatch)
+    delivery = Delivery(
+        received_at=received_at,
+        sender=sender,
+        headers=headers,
+        body=kept,
+        signing_key=verified.signing_key,
+        event=event,
+        stopwatch=stopwatch,
+        received_sha256="" if kept is body else hashlib.sha256(body).hexdigest(),
+    )
     try:
         return _answer(delivery)
     except Exception:
@@ -74,15 +86,16 @@ def _body(request: HttpRequest) -> bytes:
         raise _Unread(411, "length_required", "Say in Content-Length how long the body is.")
     if int(length) > MAX_BODY_BYTES:
         raise _Unread(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
-    try:
-        return request.body
-    except UnreadablePostError:
-        raise _Unread(400, "incomplete", "The body ended before its end.") from None
+    with suppress(UnreadablePostError):
+        if len(request.body) == int(length):
+            return request.body
+    raise _Unread(400, "incomplete", "The body ended before its end.")
 
 
 def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     """Who sent it, as far as the connection tells, and the headers worth keeping."""
-    kept = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    found = request.headers
+    kept = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
     return request.META.get("REMOTE_ADDR", ""), kept
 
 

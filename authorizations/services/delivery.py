@@ -28,7 +28,10 @@ class Stopwatch:
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in through the door, its signature checked, or what we read in Stripe's API."""
+    """What came in through the door, its signature checked, or what we read in Stripe's API.
+
+    `received_sha256` is of the body as it came, where card numbers were masked in `body`.
+    """
 
     received_at: datetime
     sender: str
@@ -37,6 +40,7 @@ class Delivery:
     signing_key: str
     event: Event
     stopwatch: Stopwatch
+    received_sha256: str = ""
 
     @property
     def now(self) -> datetime:
@@ -45,6 +49,11 @@ class Delivery:
 
     @property
     def body_sha256(self) -> str:
+        """Of what was received."""
+        return self.received_sha256 or self._kept_sha256
+
+    @property
+    def _kept_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
     def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
@@ -56,6 +65,7 @@ class Delivery:
             "sender": self.sender,
             "headers": self.headers,
             "body_sha256": self.body_sha256,
+            "masked_sha256": self._kept_sha256 if self.received_sha256 else "",
             "signing_key": self.signing_key,
             "event_id": self.event.id or "",
             "event_type": self.event.type,
