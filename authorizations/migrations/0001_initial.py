@@ -1249,6 +1249,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
                             ("raised", "Raised by the merchant"),

@@ -62,8 +62,10 @@ class Books:
         )
 
     def asking(self, event_id: str, ordinal: int) -> "Books":
-        """While this request is decided: what was answered it before counts no longer."""
-        return self.answered(Answer(ordinal, event_id, approved=False))
+        """While this request is decided: neither what was answered it before counts, nor what is
+        held at a fuel pump, since an approval would take its place.
+        """
+        return self.answered(Answer(ordinal, event_id, approved=True))
 
     def answered(self, answer: Answer) -> "Books":
         """With an answer of ours; it replaces an earlier one, but not once Stripe told the end."""
@@ -163,14 +165,18 @@ class Books:
 
     @property
     def _fuel_held(self) -> int:
-        """What a fuel pump may still take: until more than its token amount is told of."""
-        if self.captured or self.furthest is None or len(self.history) != 1:
+        """What a fuel pump may still take: until more than its token amount is told of.
+
+        A declined request for more changes nothing: the pump may still be running.
+        """
+        answer = self.answer_to(0)
+        if self.captured or answer is None or answer.released or not self.history[:1]:
             return 0
-        answer = self.answers[-1] if self.answers else None
-        if answer is None or answer.ordinal or answer.amount <= answer.asked:
-            return 0
-        is_token = self.history[0].approved and self.furthest.amount <= answer.asked
-        return answer.amount if is_token and not answer.released else 0
+        is_told = self.furthest is not None and self.furthest.amount > answer.asked
+        more = [entry.approved for entry in self.history[1:]]
+        more += [later.approved for later in self.answers if later.ordinal]
+        is_held = self.history[0].approved and not is_told and not any(more)
+        return answer.amount if is_held and answer.amount > answer.asked else 0
 
     @property
     def is_counted(self) -> bool:

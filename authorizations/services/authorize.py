@@ -88,7 +88,7 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
     measured = measure(request, windows, held.applied, known.remembered, reported)
     decision, usage = _decide(request, held, standing, measured)
     after = asked.answered(_answer(request, decision))
-    changes = _changes(request, [before, joined, asked, after])
+    changes = _changes(request, decision, [before, joined, asked, after])
     taken = after.counted(request.merchant) - counted
     return record.Outcome(
         request=request,
@@ -126,10 +126,12 @@ def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
 
 
 def _changes(
-    request: AuthorizationRequest, states: list[Books]
+    request: AuthorizationRequest, decision: Decision, states: list[Books]
 ) -> list[tuple[LedgerCause, Counted]]:
     """What each step changed, in order: Stripe's report, the release, the new approval."""
     approval = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+    if not decision.approved:
+        approval = LedgerCause.KEPT
     before, joined, *_ = states
     causes = (cause_of(before, joined), LedgerCause.REASKED, approval)
     counted = [books.counted(request.merchant) for books in states]

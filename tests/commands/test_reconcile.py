@@ -18,7 +18,7 @@ from authorizations.models import (
 )
 from authorizations.services import later
 from authorizations.services.settle import CannotApplyError
-from authorizations.wire.sample_lives import force_capture, unlinked_refund
+from authorizations.wire.sample_lives import force_capture, transaction_updated, unlinked_refund
 from authorizations.wire.samples import Json
 from tests.commands.reconciling import CARD, approved, counted, life, run
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -90,6 +90,19 @@ class TestWhatTheWebhookNeverDelivered:
         assert sorted(Authorization.objects.values_list("counted_amount", flat=True)) == [0, 900]
         assert Finding.objects.get(kind="unlinked_refund").amount == 900
 
+    def test_a_link_that_was_lost_books_the_capture_once_its_authorization_is_heard_of(
+        self, stripe: StripeApi
+    ) -> None:
+        in_force()
+        lived = approved(5_000)
+        capture = force_capture(CARD, amount=4_000, at=NOON + 9, chance=Random(1))
+        delivered(capture)
+        stripe.transactions = [capture["data"]["object"] | {"authorization": lived.kept["id"]}]
+        assert "1 brought in" in run()[0]
+        delivered(*lived.events)
+        assert counted(lived) == 5_000
+        assert Transaction.objects.get().booked_under == lived.kept["id"]
+
     def test_what_stripe_approved_without_asking_becomes_a_finding(self, stripe: StripeApi) -> None:
         alone = life()
         alone.answered(approved=True, reason="card_active", at=NOON + 1)
@@ -143,6 +156,19 @@ class TestWhatIsKnown:
         before = rows()
         run("2023-11-01")
         assert rows() == before
+
+    def test_a_transaction_that_changed_after_it_was_read_stays_as_it_is(
+        self, stripe: StripeApi
+    ) -> None:
+        told = force_capture(CARD, amount=900, at=NOON, chance=Random(1))
+        found = told["data"]["object"]
+        stripe.transactions = [found]
+        changes = {"authorization": "iauth_other"}
+        delivered(transaction_updated(found, at=stripe.now + 1, chance=Random(2), changes=changes))
+        before = rows()
+        run()
+        assert rows() == before
+        assert Transaction.objects.get().linked == "iauth_other"
 
     def test_what_was_read_loses_against_later_events_and_wins_against_late_ones(
         self, stripe: StripeApi

@@ -240,7 +240,11 @@ FUEL = (pump(),)
         ("Stripe held what we said", told(pending(10_000, 10_000), answers=FUEL), 10_000),
         ("it was not approved", told(pending(0, -100), answers=FUEL), 0),
         ("it asks for more", told(pending(100, 100), answers=FUEL).asking("evt_1", 1), 100),
-        ("more was declined", told(pending(100, 100, -500), answers=(*FUEL, decline(1))), 100),
+        ("more was declined", told(pending(100, 100, -500), answers=(*FUEL, decline(1))), 10_000),
+        ("more was approved", told(
+            pending(100, 100), answers=(*FUEL, approval(4_000, 1))), 4_100),
+        ("Stripe tells of more", told(
+            pending(4_100, 100, 4_000), answers=(*FUEL, approval(4_000, 1))), 4_100),
         ("the fuel was captured", told(pending(100, 100), captured=4_321, answers=FUEL), 4_321),
         ("nobody took fuel", told(ended("reversed", 0, 100), answers=FUEL), 0),
     ],

@@ -129,6 +129,20 @@ def test_an_increment_takes_the_place_of_the_hold() -> None:
     assert taken(life) == 12_100
 
 
+def test_a_declined_increment_leaves_the_hold_as_it_was() -> None:
+    """The pump may still be running."""
+    monthly(15_000)
+    life = pump()
+    asks(life)
+    tell(life.answered(approved=True, at=T + 1))
+    assert asks(life, 15_000, at=T + 300)["approved"] is False
+    assert taken(life) == 10_000
+    tell(life.answered(approved=False, at=T + 301))
+    assert taken(life) == 10_000
+    causes = LedgerEntry.objects.order_by("pk").values_list("cause", "amount")
+    assert list(causes) == [("hold", 10_000), ("reasked", -9_900), ("kept", 9_900)]
+
+
 def test_a_pump_that_stripe_declined_gives_all_of_it_back() -> None:
     monthly(15_000)
     life = pump()

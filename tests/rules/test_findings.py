@@ -1,0 +1,156 @@
+"""What Stripe did differently from what we decided, case by case."""
+
+from typing import Any
+
+import pytest
+
+from authorizations.rules.books import Answer, Books
+from authorizations.rules.findings import FINDING_TEXTS, Finding, FindingKind, findings
+from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.stripe_reasons import STRIPE_TEXTS, stripe_reason, stripe_texts
+from tests.builders import merchant
+
+TOLERANCE = 20
+SHOP, RESTAURANT = merchant(), merchant(category_code="5812")
+
+Kind = FindingKind
+
+
+def found(books: Books, place: Any = SHOP) -> list[Finding]:
+    return list(findings(books, place, "eur", TOLERANCE))
+
+
+def settled(*, approved: bool, reason: str = "", message: str = "") -> Books:
+    """One request of €50.00, as Stripe settled it."""
+    entry = HistoryEntry(5_000, approved=approved, created=1, reason=reason, message=message)
+    status = "pending" if approved else "closed"
+    return Books().joined(Snapshot(1, status, 5_000, (entry,)))
+
+
+def ours(*, approved: bool) -> Answer:
+    return Answer(0, "evt_1", approved=approved, amount=5_000 if approved else 0)
+
+
+@pytest.mark.parametrize(
+    ("approved", "reason", "answer", "kind"),
+    [
+        (True, "webhook_approved", True, None),
+        (False, "webhook_declined", False, None),
+        (True, "webhook_approved", None, Kind.NOT_RECORDED),
+        (False, "webhook_declined", None, None),
+        (True, "webhook_timeout", True, Kind.ANSWERED_TOO_LATE),
+        (True, "webhook_timeout", None, Kind.ANSWERED_TOO_LATE),
+        (False, "webhook_timeout", True, Kind.ANSWERED_TOO_LATE),
+        (False, "webhook_timeout", False, Kind.ANSWERED_TOO_LATE),
+        (False, "webhook_error", True, Kind.ANSWER_NOT_UNDERSTOOD),
+        (True, "webhook_error", None, Kind.ANSWER_NOT_UNDERSTOOD),
+        (True, "card_active", None, Kind.NEVER_ASKED),
+        (True, "network_fallback", None, Kind.NEVER_ASKED),
+        (True, "network_fallback", True, None),
+        (True, "network_fallback", False, Kind.APPROVED_AGAINST_US),
+        (False, "network_fallback", True, Kind.OVERRULED),
+        (False, "suspected_fraud", True, Kind.OVERRULED),
+        (False, "insufficient_funds", None, None),
+        (True, "a_reason_of_next_year", None, Kind.NEVER_ASKED),
+    ],
+)
+def test_each_request_is_compared_with_our_answer_to_it(
+    approved: bool, reason: str, answer: bool | None, kind: FindingKind | None
+) -> None:
+    books = settled(approved=approved, reason=reason)
+    if answer is not None:
+        books = books.answered(ours(approved=answer))
+    kinds = [finding.kind for finding in found(books)]
+    assert kinds == ([kind] if kind else [])
+
+
+def test_a_finding_says_what_happened_and_what_was_done() -> None:
+    books = settled(approved=False, reason="webhook_error", message="Missing Stripe-Version.")
+    [finding] = found(books.answered(ours(approved=True)))
+    assert finding.told == (
+        "Stripe declined €50.00 (webhook error); we had approved €50.00. "
+        "Stripe's message: Missing Stripe-Version."
+    )
+    assert finding.done == "The €50.00 held for it is released."
+    assert (finding.subject, finding.amount) == ("request 0", 5_000)
+
+
+def test_what_stripe_approved_without_us_is_counted() -> None:
+    [finding] = found(settled(approved=True, reason="card_active"))
+    assert finding.done == "€50.00 is counted, as Stripe approved it."
+
+
+def captured(books: Books, *amounts: int) -> Books:
+    for place, amount in enumerate(amounts):
+        kind = "capture" if amount > 0 else "refund"
+        books = books.with_transaction(Transaction(f"ipi_{place}", 1, kind, -amount, 1))
+    return books
+
+
+APPROVED = settled(approved=True, reason="webhook_approved").answered(ours(approved=True))
+
+
+@pytest.mark.parametrize(
+    ("place", "amounts", "excess"),
+    [
+        (SHOP, (5_000,), None),
+        (SHOP, (2_000, 3_000), None),
+        (SHOP, (5_001,), 1),
+        (SHOP, (3_000, 3_000), 1_000),
+        (RESTAURANT, (6_000,), None),
+        (RESTAURANT, (6_001,), 1_001),
+        (merchant(category_code="3501"), (6_000,), None),
+        (merchant(category_code="5411"), (6_000,), 1_000),
+    ],
+)
+def test_what_is_captured_above_the_approval_is_found_beyond_what_is_usual_there(
+    place: Any, amounts: tuple[int, ...], excess: int | None
+) -> None:
+    expected = [] if excess is None else [(Kind.CAPTURED_ABOVE_APPROVAL, excess)]
+    assert [(f.kind, f.amount) for f in found(captured(APPROVED, *amounts), place)] == expected
+
+
+def test_a_capture_nobody_approved_is_at_stake_in_whole() -> None:
+    [finding] = found(captured(Books(), 700))
+    assert (finding.kind, finding.amount) == (Kind.CAPTURED_ABOVE_APPROVAL, 700)
+    assert "was never approved" in finding.told
+
+
+@pytest.mark.parametrize("status", ["expired", "reversed"])
+def test_a_capture_after_the_end_is_found_also_when_stripe_closed_it_since(status: str) -> None:
+    history = APPROVED.history
+    over = APPROVED.joined(Snapshot(2, status, 0, history))
+    closed = captured(over, 5_000).joined(Snapshot(3, "closed", 0, history, 1))
+    assert [finding.kind for finding in found(closed)] == [Kind.CAPTURED_LATE]
+
+
+def test_a_refund_beyond_what_was_captured_belongs_elsewhere() -> None:
+    assert found(captured(APPROVED, 5_000, -5_000)) == []
+    [finding] = found(captured(APPROVED, 5_000, -5_200))
+    assert (finding.kind, finding.amount) == (Kind.UNLINKED_REFUND, 200)
+
+
+def test_every_kind_has_its_words() -> None:
+    assert list(FINDING_TEXTS) == list(FindingKind)
+
+
+REASONS = (
+    *("account_disabled", "card_canceled", "card_expired", "card_inactive", "cardholder_blocked"),
+    *("cardholder_inactive", "cardholder_verification_required", "insecure_authorization_method"),
+    *("insufficient_funds", "network_fallback", "not_allowed", "pin_blocked", "spending_controls"),
+    *("stripe_internal_error", "suspected_fraud", "verification_failed", "webhook_error"),
+    "webhook_timeout",
+)
+"""Those that Stripe can decline with by itself, after the API of 2026-10-28."""
+
+
+def test_each_of_stripe_s_reasons_has_a_plain_sentence() -> None:
+    assert tuple(STRIPE_TEXTS) == REASONS
+    assert all(len(stripe_reason(reason)) <= 50 for reason in REASONS)
+
+
+def test_a_reason_of_next_year_is_told_by_its_code() -> None:
+    texts = stripe_texts(stripe_reason("moon_phase"))
+    assert texts is not None
+    assert texts.staff == "Stripe declined by itself: moon phase."
+    assert stripe_texts("card_frozen") is None
