@@ -4,15 +4,19 @@ from authorizations.admin import login, people
 from authorizations.admin.cards import cardholders, groups
 from authorizations.admin.cards import pages as cards
 from authorizations.admin.exports import pages as exports
+from authorizations.admin.findings import pages as findings
+from authorizations.admin.findings import unapplied
 from authorizations.admin.history import pages as history
 from authorizations.admin.policies import pages as policies
-from authorizations.admin.record import decisions, ledger, requests
+from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
 
 __all__ = [
+    "authorizations",
     "cardholders",
     "cards",
     "decisions",
     "exports",
+    "findings",
     "groups",
     "history",
     "ledger",
@@ -20,4 +24,6 @@ __all__ = [
     "people",
     "policies",
     "requests",
+    "transactions",
+    "unapplied",
 ]

@@ -62,6 +62,23 @@ _LISTS = {
         f"Each purchase Stripe asks about appears here. {_CONNECT}",
         "receipt_long",
     ),
+    "transaction": Empty(
+        "No transaction yet",
+        "Captures and refunds appear here once Stripe tells of them: send the event types"
+        " issuing_transaction.created and .updated to this desk's webhook.",
+        "payments",
+    ),
+    "finding": Empty(
+        "Nothing differs",
+        "Where Stripe does otherwise than was decided here, it appears here with the money at"
+        " stake: answers that came too late, captures above the approval, and the like.",
+        "rule_settings",
+    ),
+    "unappliedevent": Empty(
+        "Every event was applied",
+        "What Stripe tells and the books can't take in waits here, with the reason why not.",
+        "sync",
+    ),
     "ledgerentry": Empty(
         "Nothing in the ledger yet",
         "An entry is written each time a purchase takes up room in a limit, or gives it back.",

@@ -25,7 +25,7 @@ def show_money(form: ModelForm[Any], name: str, currency: str) -> None:
         form.initial[name] = format_money(amount, currency)
 
 
-def read_money(form: ModelForm[Any], name: str, currency: str) -> None:
+def read_money(form: forms.BaseForm, name: str, currency: str) -> None:
     """Replace what was typed by the amount, or say at the field what is wrong with it."""
     typed = form.cleaned_data.get(name)
     if typed is None:

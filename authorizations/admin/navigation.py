@@ -6,7 +6,14 @@ from django.db.models.options import Options
 from django.http import HttpRequest
 from django.urls import reverse
 
-# The title, the icon, the model whose list it is, and models whose pages belong to it as well.
+from authorizations.services.open_findings import count_open
+
+_FINDINGS = "authorizations.finding"
+MOST_OPEN = 99
+"""So many open findings are counted."""
+
+# The title, the icon, the model whose list it is (or another page of its), and models whose pages
+# belong to it as well.
 _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Policies": (
         ("Policies", "policy", "authorizations.policy", "authorizations.policyversion"),
@@ -19,7 +26,11 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Decisions": (("Decisions", "rule", "authorizations.decision"),),
     "Authorizations": (
         ("Authorizations", "receipt_long", "authorizations.authorization"),
+        ("Transactions", "payments", "authorizations.transaction"),
         ("Ledger", "menu_book", "authorizations.ledgerentry"),
+        ("Findings", "rule_settings", _FINDINGS),
+        ("Holds past their time", "timer_off", "authorizations.authorization.past"),
+        ("Events not applied", "sync_problem", "authorizations.unappliedevent"),
     ),
     "Requests": (
         ("Webhook requests", "webhook", "authorizations.webhookrequest"),
@@ -63,14 +74,27 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
 
 def _item(request: HttpRequest, title: str, icon: str, *models: str) -> dict[str, Any]:
     lists = [_list(model) for model in models]
-    active = any(request.path.startswith(url) for url in lists)
-    return {"title": title, "icon": icon, "link": lists[0], "active": active}
+    found = {"title": title, "icon": icon, "link": lists[0], "active": _nearest(request) in lists}
+    return found | ({"count": _open_findings()} if models[0] == _FINDINGS else {})
+
+
+def _nearest(request: HttpRequest) -> str:
+    """The list that the page belongs to: of those its address begins with the longest."""
+    lists = (_list(model) for items in _SIDEBAR.values() for item in items for model in item[2:])
+    return max((url for url in lists if request.path.startswith(url)), key=len, default="")
 
 
 def _list(model: str) -> str:
-    return reverse(f"admin:{model.replace('.', '_')}_changelist")
+    app, name, *page = model.split(".")
+    return reverse(f"admin:{app}_{name}_{page[0] if page else 'changelist'}")
+
+
+def _open_findings() -> str:
+    """ "3", "99+"; empty where all were seen."""
+    count = count_open(MOST_OPEN + 1)
+    return f"{MOST_OPEN}+" if count > MOST_OPEN else str(count or "")
 
 
 def _may_see(request: HttpRequest, item: tuple[str, ...]) -> bool:
-    app, name = item[2].split(".")
+    app, name = item[2].split(".")[:2]
     return request.user.has_perms([f"{app}.view_{name}"])

@@ -5,6 +5,7 @@ from typing import NamedTuple
 from authorizations.models import Decision
 from authorizations.rules import explain
 from authorizations.rules.reasons import label
+from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import DeclineReason
 
 
@@ -32,6 +33,9 @@ def reason_words(row: Decision) -> str:
 
 
 def label_of(reason: str) -> str:
+    """What a reason is called, ours or Stripe's own; one that nobody knows is told by its code."""
+    if texts := stripe_texts(reason):
+        return texts.label
     known = reason in set(DeclineReason)
     return label(DeclineReason(reason)) if known else reason.replace("_", " ").capitalize()
 

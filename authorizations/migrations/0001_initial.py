@@ -166,6 +166,14 @@ class Migration(migrations.Migration):
                 ),
                 ("event_id", models.CharField(blank=True, max_length=255)),
                 ("event_type", models.CharField(blank=True, max_length=255)),
+                (
+                    "about",
+                    models.CharField(
+                        blank=True,
+                        help_text="The authorization, or lone transaction, that a later event tells of.",
+                        max_length=255,
+                    ),
+                ),
                 ("api_version", models.CharField(blank=True, max_length=255)),
                 ("account", models.CharField(blank=True, max_length=255)),
                 ("livemode", models.BooleanField(null=True)),
@@ -1335,6 +1343,14 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="webhookrequest",
+            index=models.Index(
+                condition=models.Q(("about", ""), _negated=True),
+                fields=["about"],
+                name="webhook_request_about",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="webhookrequest",
             index=django.contrib.postgres.indexes.BrinIndex(
                 autosummarize=True,
                 fields=["received_at"],
@@ -1694,6 +1710,15 @@ class Migration(migrations.Migration):
                 ),
                 fields=["linked"],
                 name="transaction_elsewhere",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=django.contrib.postgres.indexes.BrinIndex(
+                autosummarize=True,
+                fields=["created"],
+                name="transaction_created",
+                pages_per_range=32,
             ),
         ),
         migrations.AddIndex(

@@ -35,6 +35,11 @@ class WebhookRequest(models.Model):
     )
     event_id = models.CharField(max_length=255, blank=True)
     event_type = models.CharField(max_length=255, blank=True)
+    about = models.CharField(
+        max_length=255,
+        blank=True,
+        help_text="The authorization, or lone transaction, that a later event tells of.",
+    )
     api_version = models.CharField(max_length=255, blank=True)
     account = models.CharField(max_length=255, blank=True)
     livemode = models.BooleanField(null=True)
@@ -46,6 +51,12 @@ class WebhookRequest(models.Model):
         ordering = ("-pk",)
         indexes = [
             models.Index(fields=("event_id",), name="webhook_request_event"),
+            # Requests for a decision are found by it, and cost nothing here.
+            models.Index(
+                fields=("about",),
+                name="webhook_request_about",
+                condition=~models.Q(about=""),
+            ),
             BrinIndex(
                 fields=("received_at",),
                 name="webhook_request_received",

@@ -197,6 +197,12 @@ class Transaction(models.Model):
                 name="transaction_elsewhere",
                 condition=~models.Q(linked="") & ~models.Q(booked_under=models.F("linked")),
             ),
+            BrinIndex(
+                fields=("created",),
+                name="transaction_created",
+                autosummarize=True,
+                pages_per_range=32,
+            ),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,8 @@ from enum import StrEnum
 from authorizations.rules.controls import Interval
 from authorizations.rules.sentences import room_again
 from authorizations.rules.values import LimitFigures
-from authorizations.rules.words import duration_words, figure_words
+from authorizations.rules.windows import FOREVER, local_time
+from authorizations.rules.words import duration_words, figure_words, instant_words, moment_words
 
 
 class Level(StrEnum):
@@ -63,3 +64,15 @@ def return_words(figures: LimitFigures, at: int) -> str:
     if figures.interval is Interval.ROLLING and figures.room_at is None:
         return f"Each purchase counts for {duration_words(figures.rolling_seconds)}."
     return room_again(figures, at)
+
+
+def span_words(figures: LimitFigures) -> str:
+    """Which stretch of time a limit's figures are of: "1 Nov 2026 00:00 to 1 Dec …"."""
+    if figures.interval is Interval.ROLLING:
+        return f"The {duration_words(figures.rolling_seconds)} up to it, and all since."
+    if figures.end >= FOREVER:
+        return "All time."
+    start = local_time(figures.time_zone, figures.start)
+    end = local_time(figures.time_zone, figures.end)
+    until = instant_words(figures.end, figures.time_zone, start.year)
+    return f"{moment_words(start, end.year)} to {until}."

@@ -36,13 +36,21 @@ def release(authorization_id: str, *, by: User, reason: str) -> None:
     _book(authorization_id, LedgerCause.RELEASE, released, by, reason)
 
 
-def adjust(authorization_id: str, amount: int, *, by: User, reason: str) -> None:
+def adjust(
+    authorization_id: str, amount: int, *, by: User, reason: str, seen: int | None = None
+) -> None:
     """Count `amount` more for the purchase; below zero: give so much room back.
 
-    In the smallest unit of its currency. Raises CannotAdjustError.
+    In the smallest unit of its currency. `seen` is what stood adjusted when `by` looked: so the
+    same click sent twice books once. Raises CannotAdjustError.
     """
 
     def adjusted(books: Books, row: Authorization) -> Books:
+        if seen not in (None, books.adjusted):
+            raise CannotAdjustError(
+                "It was adjusted meanwhile, perhaps by your own first click. See what it counts "
+                "for now, and adjust again only if that is still wrong."
+            )
         if not 0 < abs(amount) <= MAX_AMOUNT:
             raise CannotAdjustError("Give an amount other than zero.")
         if books.amount - books.refunded + amount < 0:

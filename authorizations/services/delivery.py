@@ -7,6 +7,7 @@ from time import perf_counter_ns
 from typing import Any
 
 from authorizations.wire.events import Event
+from authorizations.wire.reports import about
 
 
 @dataclass(slots=True)
@@ -69,6 +70,7 @@ class Delivery:
             "signing_key": self.signing_key,
             "event_id": self.event.id or "",
             "event_type": self.event.type,
+            "about": about(self.event),
             "api_version": self.event.api_version or "",
             "account": self.event.account or "",
             "livemode": self.event.livemode,

@@ -3,7 +3,6 @@ for every filter, the few beyond its mark among the decisions themselves. One st
 so that nothing is missed or shown twice while the digest moves on.
 """
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -25,11 +24,10 @@ from authorizations.models import (
     PolicyVersion,
     Stretch,
 )
-from authorizations.services.listing import Piece, WrongKeyError
+from authorizations.services.listing import Piece
+from authorizations.services.listing_keys import number
 
 _MARK = Coalesce(Subquery(DigestMark.objects.values("digested")[:1]), Value(0))
-_LARGEST_ID = 2**63 - 1
-_NUMBER = re.compile("[0-9]{1,19}")
 
 # Beyond so many, the database looks them up itself: it plans better for ids that it knows.
 _KNOWN = 1_000
@@ -77,14 +75,14 @@ class Decisions:
         return str(row.webhook_request_id)
 
     def older(self, key: str, size: int) -> Piece:
-        span = {"webhook_request_id__lt": _number(key)} if key else {}
+        span = {"webhook_request_id__lt": number(key)} if key else {}
         numbers = self._numbers("-webhook_request_id", span, size + 1)
         rows = self._rows(numbers[:size])
         return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
 
     def newer(self, key: str, size: int) -> Piece:
         numbers = self._numbers(
-            "webhook_request_id", {"webhook_request_id__gt": _number(key)}, size + 1
+            "webhook_request_id", {"webhook_request_id__gt": number(key)}, size + 1
         )
         rows = self._rows(numbers[:size])
         return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
@@ -114,13 +112,6 @@ def decisions(rows: QuerySet[Decision], facets: Facets) -> Decisions:
         return Decisions(rows, tail, [listed])
     found = _find(facets.search)
     return Decisions(rows, tail.filter(found.in_tail), [listed.filter(it) for it in found.in_list])
-
-
-def _number(key: str) -> int:
-    # Python refuses to read numbers that are far too long.
-    if not _NUMBER.fullmatch(key) or int(key) > _LARGEST_ID:
-        raise WrongKeyError(key)
-    return int(key)
 
 
 def _columns(facets: Facets) -> Q:

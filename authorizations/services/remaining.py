@@ -5,18 +5,19 @@ the figures are those of a moment ago.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import TypeAlias
 
 from django.db import OperationalError, connection, transaction
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Usage
+from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder, Usage
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, SpendingLimit
 from authorizations.rules.limits import unasked_figures
 from authorizations.rules.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.values import Usage as UsageValue
-from authorizations.rules.windows import limit_window, windows_at
-from authorizations.services.known import applied_controls
+from authorizations.rules.windows import limit_concerns, limit_window, windows_at
+from authorizations.services.known import applied_controls, scope_keys, scope_of
+from authorizations.services.moving import told_of
 from authorizations.services.usage import (
     Remembered,
     remember,
@@ -73,6 +74,26 @@ def of_cardholder(cardholder: Cardholder, at: int) -> list[PolicyLeft]:
 def of_group(group: CardGroup, at: int) -> list[PolicyLeft]:
     """The policies whose budget the cards of the group share."""
     return _left([Scope(ScopeKind.GROUP, str(group.pk))], "", at)
+
+
+def of_purchase(row: Authorization) -> list[PolicyLeft]:
+    """The limits in force today that the purchase counts in, each around the purchase's time.
+
+    Its scopes are those it began with; limits on each purchase have no window, and are left out.
+    """
+    told = told_of(row, event_id="")
+    scopes = [scope_of(key) for key in ("program:", *scope_keys(row))]
+    found = []
+    for left in _left(scopes, row.root_card_id, told.created):
+        limits = zip(left.limits, left.policy.controls.spending_limits, strict=True)
+        counted_in = tuple(
+            its
+            for its, limit in limits
+            if limit.interval is not Interval.PER_AUTHORIZATION and limit_concerns(limit, told)
+        )
+        if counted_in:
+            found.append(replace(left, limits=counted_in))
+    return found
 
 
 def _left(scopes: Sequence[Scope], root_id: str, at: int) -> list[PolicyLeft]:

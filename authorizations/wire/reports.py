@@ -30,6 +30,20 @@ def report(event: Event) -> Report | None:
     return read(event.data, *identity(event)) if read else None
 
 
+def about(event: Event) -> str:
+    """The authorization, or lone transaction, that a later event tells of; "" where it is neither.
+
+    Never fails: an event that can't be applied is found by it too.
+    """
+    if event.type not in _OF_PURCHASES:
+        return ""
+    try:
+        found = _named(event.data).object
+    except msgspec.MsgspecError:
+        return ""
+    return _id(found.authorization) or found.id
+
+
 def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> AuthorizationReport:
     found = _authorization(data)
     transactions = found.transactions or ()
@@ -105,6 +119,16 @@ def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderR
     return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=text(found.name))
 
 
+class _Named(msgspec.Struct, frozen=True, gc=False):
+    id: shapes.Id
+    authorization: shapes.Id | shapes.Expandable | None = None
+
+
+class _Data(msgspec.Struct, frozen=True, gc=False):
+    object: _Named
+
+
+_named = msgspec.json.Decoder(_Data).decode
 _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_authorization.created": _authorization_report,
     "issuing_authorization.updated": _authorization_report,
@@ -116,4 +140,8 @@ _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_card.updated": _card_report,
     "issuing_cardholder.created": _cardholder_report,
     "issuing_cardholder.updated": _cardholder_report,
+}
+
+_OF_PURCHASES = {
+    name for name, read in _READERS.items() if read in (_authorization_report, _transaction_report)
 }

@@ -85,6 +85,7 @@ def test_a_decision_is_told_in_full(auditor: Client, decided: None) -> None:
         "outcome": "declined",
         "reason": "amount_limit_exceeded",
         "reason_label": "Amount limit exceeded",
+        "decided_by": "desk",
         "amount": "150.00",
         "amount_in_smallest_unit": "15000",
         "currency": "eur",

@@ -135,45 +135,52 @@ def test_an_authorization_tells_what_it_counts_for_after_each_entry(
     shown: Any, purchase: Authorization
 ) -> None:
     page = shown(purchase)
-    assert "Counts for €25.00" in pages.text(page)
-    entries = page.context["entries"]
-    assert [(entry.change, entry.counted) for entry in entries] == [
-        ("+€20.00", "€20.00"),
-        ("+€5.00", "€25.00"),
+    assert "€25.00 counts in limits" in pages.text(page)
+    assert changes(page) == [
+        (["+€20.00"], "€20.00"),
+        (["+€5.00"], "€25.00"),
+        ([], "€25.00"),
     ]
     assert not page.context["is_cut"]
+
+
+def changes(page: Any) -> list[tuple[list[str], str]]:
+    """What each step changed, and what the purchase counted for after it."""
+    steps = page.context["steps"]
+    return [([change.amount for change in step.changes], step.counts_for) for step in steps]
 
 
 def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
     shown: Any, purchase: Authorization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizations.admin.record.authorization_page.ENTRIES", 1)
+    monkeypatch.setattr("authorizations.admin.record.happenings.MOST", 1)
     page = shown(purchase)
-    assert [entry.counted for entry in page.context["entries"]] == ["€25.00"]
+    assert (["+€5.00"], "€25.00") in changes(page)
+    assert (["+€20.00"], "€20.00") not in changes(page)
     assert "there are older ones" in pages.text(page)
 
 
 def test_an_authorization_shows_all_its_decisions_and_no_others(
     shown: Any, purchase: Authorization
 ) -> None:
-    decisions = shown(purchase).context["decisions"]
-    assert [line.amount for line in decisions] == ["€7.00", "€5.00", "€20.00"]
-    assert [line.reason for line in decisions] == ["Amount limit exceeded", "", ""]
+    told = [step.told for step in shown(purchase).context["steps"]]
+    assert [it.amount for it in told] == ["€20.00", "€5.00", "€7.00"]
+    assert [it.more for it in told] == ["", "", "Amount limit exceeded"]
 
 
 def test_an_authorization_of_which_nothing_was_approved_shows_its_decline(shown: Any) -> None:
     in_force("Travel", spending_limits=[{"amount": 100, "interval": "monthly"}])
     Shopper().asks(500)
     page = shown(Authorization.objects.get())
-    assert [line.reason for line in page.context["decisions"]] == ["Amount limit exceeded"]
-    assert "the purchase never counted for anything" in pages.text(page)
+    assert [step.told.more for step in page.context["steps"]] == ["Amount limit exceeded"]
+    assert "Nothing approved" in pages.text(page)
 
 
 def test_an_authorization_shows_what_stripe_reported_and_its_books_as_json(
     shown: Any, purchase: Authorization
 ) -> None:
     page = shown(purchase)
-    assert dict(page.context["stripe"])["Held"] == "€25.00"
+    assert dict(page.context["stripe"])["Amount at Stripe"] == "€25.00"
     assert '"furthest": {' in pages.text(page)
     Authorization.objects.filter(pk=purchase.pk).update(books={"furthest": "?"})
     assert "It can't be read" in pages.text(shown(purchase))
@@ -188,7 +195,7 @@ def test_a_withdrawal_in_a_group_shows_cash_and_group(shown: Any) -> None:
     Authorization.objects.filter(pk="iauth_cash").update(group=group, refunded_amount=1_000)
     page = shown(Authorization.objects.get(pk="iauth_cash"))
     assert dict(page.context["sums"])["Of it cash"] == "€50.00"
-    assert dict(page.context["sums"])["Refunded"] == "€10.00"
+    assert dict(page.context["figures"])["refunded"] == "€10.00"
     assert pages.change_url(group) in page.content.decode()
 
 

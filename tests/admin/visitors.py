@@ -11,7 +11,9 @@ from django.utils import timezone
 
 from authorizations.models import CardGroup, Export, ExportEnd
 from tests.admin.addresses import Address
+from tests.builders import CREATED
 from tests.desk import Shopper, deliver, in_force
+from tests.lives import approved
 
 Visit = Callable[[str], Client]
 
@@ -24,8 +26,18 @@ def make_rows() -> None:
     deliver(b"{}", secret="whsec_of_somebody_else")
     author = User.objects.create_user("somebody", password="pass-word-1")
     now = timezone.now()
+    _play_a_life()
     export = Export.objects.create(author=author, started_at=now, what="decisions", format="csv")
     ExportEnd.objects.create(export=export, ended_at=now, rows=1, complete=True)
+
+
+def _play_a_life() -> None:
+    """Captured above its approval, so that there is a finding; and an event that says nothing."""
+    life = approved()
+    life.capture(15_000, at=CREATED + 60)
+    for event in life.events:
+        deliver(event)
+    deliver({"id": "evt_unreadable", "type": "issuing_transaction.created", "created": 1})
 
 
 def client_of(role: str, staff: Callable[[str], User]) -> Client:

@@ -13,6 +13,7 @@ from urllib.request import urlopen
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 PURCHASES = 150
+LIVES = 60
 PATIENCE_SECONDS = 60
 
 
@@ -48,6 +49,8 @@ def served(settings: dict[str, str]) -> Iterator[str]:
         _wait(f"{url}/healthz")
         count = ("--count", str(PURCHASES), "--seed", "pictures")
         _manage(settings, "simulate", "--url", f"{url}/webhook", *count)
+        lives = ("--lives", str(LIVES), "--seed", "lives")
+        _manage(settings, "simulate", "--url", f"{url}/webhook", *lives)
         yield url
     finally:
         server.terminate()

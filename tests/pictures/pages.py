@@ -13,7 +13,7 @@ from playwright.sync_api import Page
 from authorizations.admin.base import ReadOnly
 from authorizations.admin.cards.pages import NeverDeleted
 from authorizations.admin.policies.pages import PolicyAdmin
-from authorizations.models import Card, Decision, Policy
+from authorizations.models import Authorization, Card, Decision, Finding, Policy
 
 Act = Callable[[Page], object]
 
@@ -82,6 +82,7 @@ def _states() -> Iterator[Shown]:
         if row:
             yield Shown(f"decision_{name}", _change(row))
             yield Shown(f"decision_{name}_auditor", _change(row), "auditor")
+    yield from _lives()
     for card in (Card.objects.get(pk="ic_demo_noah"), Card.objects.get(last4="4242")):
         yield Shown(f"card_{card.last4}", _change(card), "operator")
     policy = Policy.objects.get(name="Everyday")
@@ -98,6 +99,38 @@ def _states() -> Iterator[Shown]:
     yield Shown("menu", reverse("admin:index"), act=_open_menu)
     yield Shown("login_refused", reverse("admin:login"), "", _log_in_wrongly)
     yield Shown("not_allowed", reverse("admin:authorizations_policy_add"), "auditor", status=403)
+
+
+def _lives() -> Iterator[Shown]:
+    """Purchases at each stage of their life, and findings of each kind."""
+    purchases = Authorization.objects.filter(pk__startswith="iauth")
+    stages = {
+        "held": purchases.filter(is_held=True).first(),
+        "captured": purchases.filter(is_held=False, captured_amount__gt=0).first(),
+        "refunded": purchases.filter(refunded_amount__gt=0).first(),
+        "voided": purchases.filter(status="reversed").first(),
+        "not_approved": purchases.filter(count=0).first(),
+        "late": purchases.filter(pk__in=_differing("answered_too_late")).first(),
+        "tipped": purchases.filter(pk="iauth_pictures_tipped").first(),
+        "alone": Authorization.objects.filter(pk__startswith="ipi").first(),
+    }
+    for name, row in stages.items():
+        if row:
+            yield Shown(f"authorization_{name}", _change(row), "operator")
+    for finding in Finding.objects.order_by("kind", "-pk").distinct("kind"):
+        yield Shown(f"finding_{finding.kind}", _change(finding), "operator")
+    findings = reverse("admin:authorizations_finding_changelist")
+    yield Shown("finding_list_operator", findings, "operator")
+    see = reverse("admin:authorizations_finding_see")
+    yield Shown("finding_see_kind", f"{see}?kind=captured_above_approval", "operator")
+    yield Shown("holds_operator", reverse("admin:authorizations_authorization_past"), "operator")
+    if stripes := Decision.objects.filter(decided_by="stripe").first():
+        yield Shown("decision_stripes", _change(stripes), "auditor")
+
+
+def _differing(kind: str) -> list[str]:
+    rows = Finding.objects.filter(kind=kind, state=Finding.State.OPEN)
+    return list(rows.values_list("authorization_id", flat=True))
 
 
 def _change(row: Model) -> str:

@@ -1,12 +1,17 @@
 """What the demo leaves out, so that no page is empty: a policy that was changed, an export, a
 request that was rejected."""
 
+from time import time
+
 from django.contrib.auth.models import User
 from django.test import Client
 from django.test.utils import setup_test_environment
+from django.urls import reverse
 
-from authorizations.models import Decision, Policy
+from authorizations.models import Decision, Finding, Policy
 from tests.admin import pages
+from tests.desk import deliver
+from tests.pictures.lives import play_lives
 
 
 def set_the_stage() -> None:
@@ -14,6 +19,15 @@ def set_the_stage() -> None:
     _raise_a_limit(_logged_in("operator"))
     _export(_logged_in("auditor"))
     Client().post("/webhook", b"{}", content_type="application/json")
+    play_lives()
+    deliver({"id": "evt_cut_off", "type": "issuing_transaction.created", "created": int(time())})
+    _see_a_finding(_logged_in("operator"))
+
+
+def _see_a_finding(client: Client) -> None:
+    finding = Finding.objects.filter(state=Finding.State.OPEN).order_by("pk").first()
+    sent = {"id": finding.pk if finding else 0, "note": "Agreed with the cardholder."}
+    assert client.post(reverse("admin:authorizations_finding_see"), sent).status_code == 302
 
 
 def _logged_in(name: str) -> Client:

@@ -9,6 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.admin.base import card_words, link
+from authorizations.admin.cards.activity import Figure, activity
 from authorizations.admin.cards.latest import (
     all_decisions_url,
     decisions_table,
@@ -105,6 +106,10 @@ class CardPage:
             ScopeKind.PROGRAM: "Every card, each measured on its own",
         }
         return policy_bars(self.policies, self.at, through=through, currency=card.currency)
+
+    @property
+    def activity(self) -> list[Figure]:
+        return activity(self.card)
 
     @property
     def decisions(self) -> SafeString:

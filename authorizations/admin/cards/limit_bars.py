@@ -1,6 +1,6 @@
 """Limits as bars: what is used, what is left and when there is room again, policy by policy."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from django.urls import reverse
@@ -15,6 +15,7 @@ from authorizations.rules.left import (
     used_words,
 )
 from authorizations.rules.sentences import limit_words
+from authorizations.rules.values import LimitFigures
 from authorizations.services.remaining import LimitLeft, PolicyLeft
 
 _TONES = {
@@ -23,6 +24,9 @@ _TONES = {
     Level.USED_UP: "declined",
     Level.OVER: "declined",
 }
+
+
+When = Callable[[LimitFigures, int], str]
 
 
 class Bar(NamedTuple):
@@ -55,8 +59,12 @@ def policy_bars(
     *,
     through: Mapping[ScopeKind, str],
     currency: str = "",
+    when: When = return_words,
 ) -> list[PolicyBars]:
-    """`through` names the scopes; limits in another currency than the card's are marked."""
+    """`through` names the scopes; limits in another currency than the card's are marked.
+
+    `when` says of a limit's figures and `at` when there is room again, or of which time they are.
+    """
     return [
         PolicyBars(
             name=left.policy.controls.name,
@@ -64,7 +72,7 @@ def policy_bars(
             version=f"Version {left.policy.number}",
             version_url=_url("policyversion", left.policy.version_id),
             through=through[left.policy.scope.kind],
-            bars=[_bar(limit, at, currency) for limit in left.limits],
+            bars=[_bar(limit, at, currency, when) for limit in left.limits],
         )
         for left in policies
     ]
@@ -74,7 +82,7 @@ def _url(model: str, pk: int) -> str:
     return reverse(f"admin:authorizations_{model}_change", args=[pk])
 
 
-def _bar(left: LimitLeft, at: int, currency: str) -> Bar:
+def _bar(left: LimitLeft, at: int, currency: str, when: When) -> Bar:
     figures, title = left.figures, limit_words(left.figures)
     if figures.interval is Interval.PER_AUTHORIZATION:
         each = "Each purchase is measured on its own."
@@ -93,7 +101,7 @@ def _bar(left: LimitLeft, at: int, currency: str) -> Bar:
         percent=percent_used(figures),
         used=used_words(figures),
         room=room_words(figures),
-        back=return_words(figures, at),
+        back=when(figures, at),
     )
 
 

@@ -101,7 +101,7 @@ def _decisions(rows: Sequence[Decision]) -> list[_Decision]:
     ]
 
 
-def _money(name: str, prefix: str = "") -> Callable[[Any], Decimal | None]:
+def money_of(name: str, prefix: str = "") -> Callable[[Any], Decimal | None]:
     """An amount of the row in units of the row's currency."""
     amount_of, currency_of = attrgetter(f"{prefix}{name}"), attrgetter(f"{prefix}currency")
 
@@ -125,17 +125,19 @@ DECISIONS = Exported(
         "outcome": _of("outcome"),
         "reason": _of("row.reason"),
         "reason_label": lambda it: reason_words(it.row),
-        "amount": _money("amount", "row."),
+        "decided_by": _of("row.decided_by"),
+        "amount": money_of("amount", "row."),
         "amount_in_smallest_unit": _of("row.amount"),
         "currency": _of("row.currency"),
-        "approved_amount": _money("approved_amount", "row."),
+        "approved_amount": money_of("approved_amount", "row."),
         "approved_amount_in_smallest_unit": _of("row.approved_amount"),
         "merchant": _of("row.merchant_name"),
         "category": _of("row.category"),
         "mcc": _of("row.category_code"),
         "merchant_country": _of("row.merchant_country"),
         "policies": _of("policies"),
-        "duration_ms": lambda it: it.row.duration_us / 1000,
+        # Stripe's own declines took none of our time.
+        "duration_ms": lambda it: it.row.duration_us / 1000 or None,
         "explanation": lambda it: staff_sentence(it.row),
     },
     {
@@ -186,10 +188,10 @@ AUTHORIZATIONS = Exported(
         "card": _of("card_id"),
         "cardholder": _of("cardholder_id"),
         "currency": _of("currency"),
-        "counted_amount": _money("counted_amount"),
+        "counted_amount": money_of("counted_amount"),
         "counted_amount_in_smallest_unit": _of("counted_amount"),
-        "counted_cash": _money("counted_cash"),
-        "refunded_amount": _money("refunded_amount"),
+        "counted_cash": money_of("counted_cash"),
+        "refunded_amount": money_of("refunded_amount"),
         "counted_purchases": _of("count"),
         "merchant": _of("merchant_name"),
         "network_id": _of("network_id"),
@@ -210,10 +212,10 @@ LEDGER = Exported(
         "event": _of("event_id"),
         "cause": _of("cause"),
         "currency": _of("currency"),
-        "amount": _money("amount"),
+        "amount": money_of("amount"),
         "amount_in_smallest_unit": _of("amount"),
-        "cash_amount": _money("cash_amount"),
-        "refunded_amount": _money("refunded_amount"),
+        "cash_amount": money_of("cash_amount"),
+        "refunded_amount": money_of("refunded_amount"),
         "purchases": _of("count"),
     },
     {},

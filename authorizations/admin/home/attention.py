@@ -7,10 +7,13 @@ from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.models import User as Staff
 from django.db.models import Sum
 from django.urls import reverse
+from django.utils import timezone
 
 from authorizations.admin.home.shown import Shown
-from authorizations.models import Policy, RejectedMinute
+from authorizations.models import Policy, RejectedMinute, UnappliedEvent
 from authorizations.rules.values import DeclineReason
+from authorizations.services.holds import oldest_past
+from authorizations.services.open_findings import count_open
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
@@ -19,6 +22,7 @@ _DECLINED = {
     DeclineReason.NO_POLICY: "No policy applies to the card: assign one.",
 }
 _NAMED = 3
+_COUNTED = 99
 
 
 class Item(NamedTuple):
@@ -31,7 +35,42 @@ class Item(NamedTuple):
 
 def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
     """Only what the user may see."""
-    return [*_declined(shown), *_rejected(user, shown), *_unassigned(user)]
+    return [
+        *_findings(user),
+        *_holds(user),
+        *_unapplied(user),
+        *_declined(shown),
+        *_rejected(user, shown),
+        *_unassigned(user),
+    ]
+
+
+def _findings(user: Staff | AnonymousUser) -> Iterator[Item]:
+    if not user.has_perm("authorizations.view_finding"):
+        return
+    if count := count_open(_COUNTED + 1):
+        url = f"{reverse('admin:authorizations_finding_changelist')}?state=open"
+        why = "Stripe did otherwise than was decided here. Note them as seen once looked at."
+        yield Item(f"{_capped(count, 'finding')} open", why, url)
+
+
+def _holds(user: Staff | AnonymousUser) -> Iterator[Item]:
+    if not user.has_perm("authorizations.view_authorization"):
+        return
+    if count := oldest_past(timezone.now())[: _COUNTED + 1].count():
+        url = reverse("admin:authorizations_authorization_past")
+        why = "Their end was never told. Look them up at Stripe, and release what has ended."
+        yield Item(f"{_capped(count, 'hold')} past their time", why, url)
+
+
+def _unapplied(user: Staff | AnonymousUser) -> Iterator[Item]:
+    if not user.has_perm("authorizations.view_unappliedevent"):
+        return
+    waiting = UnappliedEvent.objects.filter(applied_at=None).order_by()
+    if count := waiting[: _COUNTED + 1].count():
+        url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
+        why = "What they tell is missing from the books. See what stands against them."
+        yield Item(f"{_capped(count, 'event')} not applied", why, url)
 
 
 def _declined(shown: Shown) -> Iterator[Item]:
@@ -66,6 +105,11 @@ def _unassigned(user: Staff | AnonymousUser) -> Iterator[Item]:
     if len(found) == 1:
         url = reverse("admin:authorizations_policy_change", args=[found[0].pk])
     yield Item(f"{names}{more}", "Assigned to nobody, so without effect.", url)
+
+
+def _capped(count: int, noun: str) -> str:
+    """ "99+ findings": counted no further."""
+    return f"{_COUNTED}+ {noun}s" if count > _COUNTED else counted(count, noun)
 
 
 def counted(count: int, noun: str) -> str:

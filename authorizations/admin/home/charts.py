@@ -12,10 +12,9 @@ from django.utils.timezone import localtime
 
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.admin.home.svg import Bar, Chart, Named, Stack, Words, chart, ranking
+from authorizations.admin.outcomes import label_of
 from authorizations.rules.money import exponent, format_money
-from authorizations.rules.reasons import label
-from authorizations.rules.values import DeclineReason
-from authorizations.rules.words import category_label, code_words, country_words
+from authorizations.rules.words import category_label, country_words
 from authorizations.services.overview import Column, Outcomes
 from authorizations.services.periods import Length
 
@@ -67,9 +66,7 @@ def rankings(shown: Shown) -> Iterator[Ranking]:
 
 
 def _reason(shown: Shown, code: str) -> Named:
-    known = code in set(DeclineReason)
-    text = label(DeclineReason(code)) if known else capfirst(code_words(code))
-    return Named(text, shown.decisions(reason=code))
+    return Named(label_of(code), shown.decisions(reason=code))
 
 
 def _category(shown: Shown, name: str) -> Named:

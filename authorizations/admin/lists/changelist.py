@@ -81,7 +81,8 @@ class KeysetChangeList(ChangeList):
         self.result_list = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None
-        self.show_full_result_count = self.show_admin_actions = False
+        self.show_full_result_count = False
+        self.show_admin_actions = bool(self.model_admin.get_actions(request))
         self.can_show_all = self.multi_page = False
         self.paginator = cast("Any", SimpleNamespace(template_name=_PAGES))
 

@@ -20,9 +20,8 @@ from authorizations.admin.lists.filters import (
 )
 from authorizations.admin.money import MoneyField
 from authorizations.models import Authorization, PolicyVersion
+from authorizations.models.audit import REASON_CHOICES
 from authorizations.rules.money import format_money, parse_money
-from authorizations.rules.reasons import label
-from authorizations.rules.values import DeclineReason
 from authorizations.services.listing_decisions import Facets
 
 _OUTCOMES = [
@@ -58,7 +57,7 @@ class DecisionFilters(RecordFilters):
         *("card", "policy", "category", "country"),
     )
     outcome = choice_field("Outcome", _OUTCOMES)
-    reason = choice_field("Reason", [(reason.value, label(reason)) for reason in DeclineReason])
+    reason = choice_field("Reason", REASON_CHOICES)
     card = row_field(
         "Card",
         Authorization.card,

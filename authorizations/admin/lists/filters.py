@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from authorizations.admin.choices import Choices, choose_one
 from authorizations.admin.lists.period_words import days_words, hour_words
+from authorizations.models import Card
 from authorizations.rules.words import category_label, country_words
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
@@ -101,8 +102,19 @@ def _words(name: str, value: Any, field: Any) -> str:
     return str(value)
 
 
+def chain_field() -> "forms.ModelChoiceField[Any]":
+    """A card together with those it replaced; the card's page links with it."""
+    return forms.ModelChoiceField(
+        label="Card and any it replaced",
+        queryset=Card.objects.all(),
+        widget=forms.HiddenInput,
+        error_messages={"invalid_choice": "No card with this id is known."},
+    )
+
+
 _NAMED: dict[str, Callable[[Any], str]] = {
     "card": lambda card: f"Card {card}",
+    "chain": lambda card: f"Card {card} and any it replaced",
     "policy": lambda policy: f"Policy {policy}",
     "category": lambda category: capfirst(category_label(category)),
     "country": country_words,

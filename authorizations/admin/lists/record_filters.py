@@ -3,10 +3,18 @@
 from typing import Any
 
 from django.db.models import Q
+from django.utils import timezone
 
 from authorizations.admin.choices import categories, countries, currencies
-from authorizations.admin.lists.filters import RecordFilters, choice_field, long_field, row_field
+from authorizations.admin.lists.filters import (
+    RecordFilters,
+    chain_field,
+    choice_field,
+    long_field,
+    row_field,
+)
 from authorizations.models import Authorization, Export, LedgerCause
+from authorizations.services.holds import past_their_time
 from authorizations.wire.signature import SignatureCause
 
 _TYPES = [
@@ -63,6 +71,7 @@ class LedgerFilters(RecordFilters):
 
 
 class AuthorizationFilters(RecordFilters):
+    held = choice_field("Held", [("now", "Held now"), ("past", "Held past its time")])
     card = row_field("Card", Authorization.card, "No card with this id is known.")
     cardholder = row_field(
         "Cardholder", Authorization.cardholder, "No cardholder with this id is known."
@@ -70,22 +79,33 @@ class AuthorizationFilters(RecordFilters):
     category = long_field("Category", categories())
     country = long_field("Merchant country", countries())
     currency = long_field("Currency", currencies())
+    chain = chain_field()
 
     @property
     def condition(self) -> Q:
-        found, card = self.cleaned_data, self.cleaned_data["card"]
+        found, card, chain = (
+            self.cleaned_data,
+            self.cleaned_data["card"],
+            self.cleaned_data["chain"],
+        )
         # By the root as well: that is what the index is on.
         of_card = Q(root_card=card.root_id, card=card) if card else Q()
-        return of_card & _equal(
-            cardholder=found["cardholder"],
-            category=found["category"],
-            merchant_country=found["country"],
-            currency=found["currency"],
+        of_chain = Q(root_card=chain.root_id) if chain else Q()
+        return (
+            of_card
+            & of_chain
+            & _held(found["held"])
+            & _equal(
+                cardholder=found["cardholder"],
+                category=found["category"],
+                merchant_country=found["country"],
+                currency=found["currency"],
+            )
         )
 
     @property
     def is_narrow(self) -> bool:
-        return bool(self.cleaned_data["card"] or self.cleaned_data["cardholder"])
+        return any(self.cleaned_data[name] for name in ("card", "chain", "cardholder", "held"))
 
 
 class ExportFilters(RecordFilters):
@@ -94,6 +114,12 @@ class ExportFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         return _equal(format=self.cleaned_data["format"])
+
+
+def _held(word: str) -> Q:
+    if word == "past":
+        return past_their_time(timezone.now())
+    return Q(is_held=True) if word else Q()
 
 
 def _equal(**columns: Any) -> Q:

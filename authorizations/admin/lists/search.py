@@ -5,10 +5,18 @@ from typing import NamedTuple
 
 from django.db.models import Q
 
-from authorizations.models import Authorization, Card, Cardholder, Decision
+from authorizations.models import (
+    Authorization,
+    Card,
+    Cardholder,
+    Decision,
+    Transaction,
+    WebhookRequest,
+)
 from authorizations.services.listing_decisions import requests_of_authorization
 
 _FEW = 20
+_MANY = 500
 
 
 class Found(NamedTuple):
@@ -53,9 +61,35 @@ def ledger(term: str) -> Found:
 
 def requests(term: str) -> Found:
     """A whole id of an event, or of the authorization it is about."""
-    if numbers := requests_of_authorization(term):
-        return Found(Q(pk__in=numbers))
-    return Found(Q(event_id=term))
+    told = Q(event_id=term) | Q(about=term)
+    numbers = requests_of_authorization(term)
+    return Found(told | Q(pk__in=numbers) if numbers else told)
+
+
+def transactions(term: str) -> Found:
+    """A whole id of a transaction or an authorization, a card's, or part of the merchant's name."""
+    if Transaction.objects.filter(pk=term).exists():
+        return Found(Q(pk=term))
+    if purchase := Authorization.objects.filter(pk=term).only("card_id").first():
+        # By the card as well: that is what the index is on.
+        return Found(Q(card=purchase.card_id, booked_under=term))
+    cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
+    if cards:
+        return Found(Q(card__in=cards))
+    return Found(Q(merchant_name__icontains=term), is_narrow=False)
+
+
+def findings(term: str) -> Q:
+    """A whole id of an authorization, a transaction or an event, or a card's id or digits."""
+    booked = Transaction.objects.filter(pk=term).values_list("booked_under", flat=True)
+    cards = Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True)
+    return Q(authorization__in=[term, *booked]) | Q(card__in=list(cards)) | Q(event_id=term)
+
+
+def unapplied(term: str) -> Found:
+    """A whole id of an event, or of the authorization it tells of."""
+    about = WebhookRequest.objects.filter(about=term).values_list("pk", flat=True)
+    return Found(Q(pk=term) | Q(webhook_request__in=list(about[:_MANY])))
 
 
 def rejected(term: str) -> Found:

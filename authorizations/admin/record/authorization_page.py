@@ -1,44 +1,49 @@
-"""The page of an authorization: what it counts for, entry by entry, and what was decided."""
+"""The page of an authorization: how it stands, its whole life, and the limits it counts in."""
 
-from typing import Any, NamedTuple
+from collections.abc import Iterable
+from typing import Any
+
+from django.db.models import Case, IntegerField, Value, When
 
 from authorizations.admin.base import card_words, known_or_id, link, parent
+from authorizations.admin.cards.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.record.bodies import pretty
 from authorizations.admin.record.explained import readable
-from authorizations.admin.record.facts import Facts, category_and_code, money_if_any, told
-from authorizations.admin.record.surroundings import of_purchase
+from authorizations.admin.record.facts import Facts, money_if_any, place_facts, told
+from authorizations.admin.record.happenings import happenings
+from authorizations.admin.record.life import life, signed
+from authorizations.admin.record.standing import is_lone, state_of
+from authorizations.admin.record.surroundings import decisions_of
+from authorizations.admin.record.transactions import Line, lines_of
 from authorizations.admin.times import exact_time
-from authorizations.models import Authorization, Decision, LedgerEntry
+from authorizations.models import Authorization, Card, Decision, Finding, LedgerEntry
 from authorizations.rules.books import Books
+from authorizations.rules.controls import ScopeKind
+from authorizations.rules.findings import FindingKind
+from authorizations.rules.left import span_words
 from authorizations.rules.money import format_money
-from authorizations.rules.words import code_words, country_words
-from authorizations.services import codec
+from authorizations.rules.words import code_words
+from authorizations.services import codec, remaining
 
-ENTRIES = 200
-
-
-class Entry(NamedTuple):
-    """A change of what the purchase counts for, and what that was afterwards."""
-
-    when: str
-    cause: str
-    change: str
-    counted: str
-    refunded: str
-    event: str
+FINDINGS = 20
 
 
 def authorization_page(row: Authorization) -> dict[str, Any]:
-    entries, is_cut = _entries(row)
+    """Never fails for what another version of this program has written."""
+    books = readable(lambda: codec.value(Books, row.books))
+    happened, is_cut = happenings(row, books, decisions_of(row))
     return {
-        "counts_for": format_money(row.counted_amount, row.currency),
+        "state": state_of(row),
+        "is_lone": is_lone(row),
+        "figures": _figures(row, books),
         "sums": _sums(row),
-        "who_and_where": told(_who(row) | _where(row)),
-        "decisions": of_purchase(row),
-        "entries": entries,
+        "who_and_where": told(_who(row) | place_facts(row) | {"Network id": row.network_id}),
+        "findings": _open_findings(row),
+        "steps": life(row, happened),
         "is_cut": is_cut,
-        "has_refunds": any(entry.refunded for entry in entries),
-        "stripe": readable(lambda: _stripe(codec.value(Books, row.books), row.currency)),
+        "transactions": _transactions(books),
+        "bars": _bars(row),
+        "stripe": _stripe(books, row.currency) if books else None,
         "books": pretty(row.books),
     }
 
@@ -50,6 +55,8 @@ def entry_page(row: LedgerEntry) -> dict[str, Any]:
         "Authorization": known_or_id(row, "authorization"),
         "Decision": link(decision) if decision else "",
         "Event": "" if decision else row.event_id,
+        "Booked by": row.author,
+        "Reason": row.reason,
         "Of it cash": signed(row.cash_amount, row.currency) if row.cash_amount else "",
         "Refunded": signed(row.refunded_amount, row.currency) if row.refunded_amount else "",
         "As a number of purchases": _counts(row.count),
@@ -63,13 +70,23 @@ def _counts(change: int) -> str:
     return "One purchase more" if change > 0 else "One purchase less"
 
 
+def _figures(row: Authorization, books: Books | None) -> Facts:
+    """What it counts for, and of what that is made up."""
+    held = format_money(books.held, row.currency) if books else "Can't be read"
+    return [
+        ("counts in limits", format_money(row.counted_amount, row.currency)),
+        ("held", held),
+        ("captured", format_money(row.captured_amount, row.currency)),
+        ("refunded", format_money(row.refunded_amount, row.currency)),
+    ]
+
+
 def _sums(row: Authorization) -> Facts:
     sums = {
-        "Of it cash": money_if_any(row.counted_cash, row.currency),
-        "Refunded": money_if_any(row.refunded_amount, row.currency),
-        "As a number of purchases": "Counts as one" if row.count else "Does not count",
         "Began": exact_time(row.created),
-        "Authorization": row.pk,
+        "As a number of purchases": "Counts as one" if row.count else "Does not count",
+        "Of it cash": money_if_any(row.counted_cash, row.currency),
+        "Transaction" if is_lone(row) else "Authorization": row.pk,
     }
     return told(sums)
 
@@ -83,43 +100,33 @@ def _who(row: Authorization) -> dict[str, str]:
     }
 
 
-def _where(row: Authorization) -> dict[str, str]:
-    return {
-        "Merchant": row.merchant_name,
-        "Category": category_and_code(row.category, row.category_code),
-        "Country": country_words(row.merchant_country),
-        "Network id": row.network_id,
+def _open_findings(row: Authorization) -> Iterable[Finding]:
+    """In the order of how much somebody can do about them."""
+    places = [When(kind=kind.value, then=Value(place)) for place, kind in enumerate(FindingKind)]
+    ranked = Finding.objects.filter(authorization=row.pk, state=Finding.State.OPEN)
+    return ranked.order_by(Case(*places, output_field=IntegerField()), "pk")[:FINDINGS]
+
+
+def _transactions(books: Books | None) -> list[Line]:
+    return lines_of(transaction.id for transaction in books.transactions) if books else []
+
+
+def _bars(row: Authorization) -> list[PolicyBars]:
+    """Whatever is wrong with a policy, the rest of the page still opens."""
+    root = Card.objects.filter(pk=row.root_card_id).first()
+    through = {
+        ScopeKind.CARD: link(root, card_words(root)) if root else row.root_card_id,
+        ScopeKind.CARDHOLDER: "All cards of the cardholder together",
+        ScopeKind.GROUP: "One budget shared by the cards of the group",
+        ScopeKind.PROGRAM: "Every card, each measured on its own",
     }
-
-
-def _entries(row: Authorization) -> tuple[list[Entry], bool]:
-    """Oldest first, and whether older ones are left out.
-
-    Reckoned back from what the purchase counts for now, so that the newest are enough.
-    """
-    newest = list(row.ledger.all()[: ENTRIES + 1])
-    after, entries = row.counted_amount, []
-    for entry in newest[:ENTRIES]:
-        entries.append(_entry(entry, after))
-        after -= entry.amount
-    return entries[::-1], len(newest) > ENTRIES
-
-
-def _entry(entry: LedgerEntry, after: int) -> Entry:
-    refunded = entry.refunded_amount
-    return Entry(
-        when=exact_time(entry.entered_at),
-        cause=link(entry, entry.get_cause_display()),
-        change=signed(entry.amount, entry.currency),
-        counted=format_money(after, entry.currency),
-        refunded=signed(refunded, entry.currency) if refunded else "",
-        event=entry.event_id,
+    return policy_bars(
+        remaining.of_purchase(row),
+        int(row.created.timestamp()),
+        through=through,
+        currency=row.currency,
+        when=lambda figures, _: span_words(figures),
     )
-
-
-def signed(amount: int, currency: str) -> str:
-    """ "+€5.00", for what is a change."""
-    return f"{'+' if amount > 0 else ''}{format_money(amount, currency)}"
 
 
 def _stripe(books: Books, currency: str) -> Facts:
@@ -127,13 +134,14 @@ def _stripe(books: Books, currency: str) -> Facts:
     ours = {
         "Captured": money_if_any(books.captured, currency),
         "Approved by us, not yet reported": money_if_any(books.uncovered, currency),
+        "Adjusted by hand": signed(books.adjusted, currency) if books.adjusted else "",
     }
     if books.furthest is None:
         return [("Status", "Nothing reported yet"), *told(ours)]
     status = code_words(books.furthest.status).capitalize()
     reported = {
         "Status": status,
-        "Held": format_money(books.furthest.amount, currency),
+        "Amount at Stripe": format_money(books.furthest.amount, currency),
         "Requests so far": str(len(books.furthest.history)),
         "Transactions": str(books.furthest.transactions),
     }

@@ -7,16 +7,17 @@ from authorizations.admin.outcomes import outcome
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.explained import Explained, explained, readable
-from authorizations.admin.record.facts import Facts, facts
+from authorizations.admin.record.facts import Facts, facts, money_if_any, place_facts, told
 from authorizations.admin.record.rule_groups import Group, groups
 from authorizations.admin.record.surroundings import of_authorization, of_card, repeats
 from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
-from authorizations.models import Decision
+from authorizations.models import DecidedBy, Decision
 from authorizations.rules.values import DeclineReason
 from authorizations.services.redecide import WITHOUT_RULES
 
 NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
+NEVER_ASKED = "Stripe declined by itself and did not ask this desk, so no rule was applied."
 UNREAD = (
     "The rules of this decision can't be read: another version of this program wrote them. The"
     " answer and the request below are as they were kept."
@@ -25,16 +26,18 @@ UNREAD = (
 
 def decision_page(row: Decision) -> dict[str, Any]:
     """Never fails, whatever the row holds."""
+    if row.decided_by == DecidedBy.STRIPE:
+        return stripes_page(row)
     received = parent(row, "webhook_request")
-    told = explained(row)
-    shown, instead = _groups(row, told)
+    words = explained(row)
+    shown, instead = _groups(row, words)
     return {
-        "explained": told,
+        "explained": words,
         "outcome": outcome(row),
         "decided": exact_time(row.decided_at),
         "groups": shown,
         "instead_of_rules": instead,
-        "facts": facts(told.request) if told.request else [],
+        "facts": facts(words.request) if words.request else [],
         "concerning": _concerning(row),
         "kept": _kept(row),
         "delivery": delivery(received) if received else None,
@@ -45,11 +48,35 @@ def decision_page(row: Decision) -> dict[str, Any]:
     }
 
 
-def _groups(row: Decision, told: Explained) -> tuple[list[Group], str]:
+def stripes_page(row: Decision) -> dict[str, Any]:
+    """Of a decline of Stripe's own: nothing was asked here, no rule applied, nothing answered."""
+    received = parent(row, "webhook_request")
+    return {
+        "explained": explained(row),
+        "outcome": outcome(row),
+        "decided": exact_time(row.decided_at),
+        "instead_of_rules": NEVER_ASKED,
+        "facts": told(
+            {"Amount asked": money_if_any(row.amount or 0, row.currency)} | place_facts(row)
+        ),
+        "concerning": _concerning(row),
+        "kept": [
+            ("Declined by Stripe", exact_time(row.decided_at)),
+            ("Told by Stripe", exact_time(row.event_created)),
+            ("Decision", row.pk),
+        ],
+        "delivery": delivery(received) if received else None,
+        "is_stripes": True,
+        "of_card": of_card(row),
+        "of_authorization": of_authorization(row),
+    }
+
+
+def _groups(row: Decision, words: Explained) -> tuple[list[Group], str]:
     """The rules, or the sentence that stands in their place."""
     if row.reason in {*WITHOUT_RULES, DeclineReason.MALFORMED_REQUEST}:
         return [], NOT_ASKED
-    rules = told.rules
+    rules = words.rules
     shown = None if rules is None else readable(lambda: groups(row, rules))
     return (shown, "") if shown else ([], UNREAD)
 

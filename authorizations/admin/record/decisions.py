@@ -25,7 +25,7 @@ from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.record.again import decide_again
 from authorizations.admin.record.decision_page import decision_page
 from authorizations.admin.tables import badge
-from authorizations.models import Decision
+from authorizations.models import DecidedBy, Decision
 from authorizations.rules.values import DeclineReason
 from authorizations.services import digest
 from authorizations.services.listing import Listing
@@ -77,9 +77,9 @@ class DecisionAdmin(ExportableAdmin[Decision]):
         """The page, with what comes out when the decision is made again."""
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method != "POST":
-            return redirect("admin:authorizations_decision_change", object_id)
         row = self.get_object(request, unquote(object_id))
+        if request.method != "POST" or (row and row.decided_by == DecidedBy.STRIPE):
+            return redirect("admin:authorizations_decision_change", object_id)
         looking = copy(request)
         looking.method = "GET"  # a POST to the page would be an attempt to save it
         extra = {"again": row and decide_again(row)}

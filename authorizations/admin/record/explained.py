@@ -10,6 +10,7 @@ from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
 from authorizations.rules.reasons import TEXTS
+from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
 from authorizations.rules.words import figure_words
@@ -50,7 +51,8 @@ class Rule(NamedTuple):
 class Explained:
     """The row as values of the rules, and in words.
 
-    Where the trace could not be read, `rules` is None and the rest says what the columns tell.
+    Where the trace could not be read, or Stripe declined by itself, `rules` is None and the rest
+    says what the columns tell.
     """
 
     request: AuthorizationRequest | None
@@ -62,12 +64,17 @@ class Explained:
 
 def explained(row: Decision) -> Explained:
     """Never fails, whatever the row holds."""
+    if texts := stripe_texts(row.reason):
+        headline = f"{_outcome(row)}: {texts.label}."
+        return Explained(None, headline, texts.staff, texts.cardholder, None)
     request = _request(row)
     return readable(lambda: _explained(row, request)) or _unread(row, request)
 
 
 def staff_sentence(row: Decision) -> str:
     """What `explained` says to staff and nothing else, for where there are many rows."""
+    if texts := stripe_texts(row.reason):
+        return texts.staff
     request = _request(row)
     return readable(lambda: _staff(row, request)) or _unread(row, request).staff
 

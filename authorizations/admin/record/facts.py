@@ -1,5 +1,6 @@
 """What a request asked, in plain words; what was not told is left out."""
 
+from authorizations.models import Authorization, Decision
 from authorizations.rules.filters import Merchant, known_categories
 from authorizations.rules.money import format_money
 from authorizations.rules.values import AuthorizationRequest
@@ -59,6 +60,15 @@ def category_and_code(category: str, code: str) -> str:
     known = known_categories().get(category)
     words = known.label if known else category_words(category).capitalize()
     return f"{words} ({code})" if words and code else words or code
+
+
+def place_facts(row: Authorization | Decision) -> dict[str, str]:
+    """Where, as rows keep it."""
+    return {
+        "Merchant": row.merchant_name,
+        "Category": category_and_code(row.category, row.category_code),
+        "Country": country_words(row.merchant_country),
+    }
 
 
 def _way(request: AuthorizationRequest) -> dict[str, str]:

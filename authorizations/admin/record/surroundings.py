@@ -20,6 +20,7 @@ REPEATS = 20
 _SHOWN = (
     *("id", "decided_at", "approved", "is_partial", "reason", "amount", "approved_amount"),
     *("currency", "merchant_name", "card_id", "authorization_id", "webhook_request_id"),
+    "decided_by",
 )
 
 
@@ -57,12 +58,12 @@ def of_authorization(row: Decision) -> list[Near]:
     return lines(found, row) if len(found) > 1 else []
 
 
-def of_purchase(purchase: Authorization) -> list[Near]:
+def decisions_of(purchase: Authorization) -> list[Decision]:
     """All decisions of an authorization, newest first, looked for around one that it counts."""
     of_card = Decision.objects.only(*_SHOWN).filter(card_id=purchase.card_id)
     counted = purchase.ledger.values_list("event_id", flat=True)[:SEARCHED]
     somewhere = of_card.filter(pk__in=list(counted)).first() or of_card.first()
-    return lines(_of_purchase(purchase.pk, somewhere)) if somewhere else []
+    return _of_purchase(purchase.pk, somewhere) if somewhere else []
 
 
 def _of_purchase(authorization_id: str, somewhere: Decision) -> list[Decision]:

@@ -1,0 +1,1 @@
+"""The pages of what Stripe did differently, and of events that wait to be applied."""

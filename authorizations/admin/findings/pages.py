@@ -1,0 +1,111 @@
+"""Findings: what Stripe did differently, until somebody has seen it."""
+
+from typing import Any
+
+from django.contrib import admin
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html
+
+from authorizations.admin.base import IN_TEMPLATE, card_words, display, known_or_id
+from authorizations.admin.exports import later_columns as exported
+from authorizations.admin.exports.pages import ExportableAdmin
+from authorizations.admin.findings.finding_page import finding_page
+from authorizations.admin.findings.seeing import seeing_page
+from authorizations.admin.findings.summary import summary
+from authorizations.admin.lists import search
+from authorizations.admin.lists.filters import RecordFilters
+from authorizations.admin.lists.later_filters import FindingFilters
+from authorizations.admin.tables import badge
+from authorizations.models import Finding
+from authorizations.rules.money import format_money
+from authorizations.services.listing import Listing
+from authorizations.services.listing_keys import ByKey
+
+VARIANTS = {"open": "warning", "seen": "success", "gone": "neutral"}
+STATES = {"open": "Open", "seen": "Seen", "gone": "Settled"}
+
+
+@admin.register(Finding)
+class FindingAdmin(ExportableAdmin[Finding]):
+    exported = exported.FINDINGS
+    list_display = (
+        *("found_at", "kind_shown", "at_stake", "told_shown", "card_shown", "purchase"),
+        "state_shown",
+    )
+    list_display_links = ("found_at", "kind_shown")
+    list_before_template = "admin/authorizations/finding_summary.html"
+    filters = FindingFilters
+    search_fields = ("authorization__exact",)
+    search_help_text = "Last 4 digits, or an id of a card, authorization, transaction"
+    parents = ("card", "seen_by")
+    actions = ("note_selected",)
+    change_form_template = "admin/authorizations/finding.html"
+    fieldsets = IN_TEMPLATE
+
+    class Media:
+        css = {"screen": ["authorizations/findings.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.see_view)
+        return [path("see/", view, name="authorizations_finding_see"), *super().get_urls()]
+
+    def listing(self, rows: QuerySet[Finding], filters: RecordFilters, term: str) -> Listing:
+        found = rows.filter(filters.condition)
+        return ByKey(found.filter(search.findings(term)) if term else found)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        extra = {"summary": summary(), "may_see": self.has_see_permission(request)}
+        return super().changelist_view(request, {**(extra_context or {}), **extra})
+
+    def page(self, row: Finding) -> dict[str, Any]:
+        return finding_page(row)
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_see"] = self.has_see_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def has_see_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("authorizations.change_finding")
+
+    def see_view(self, request: HttpRequest) -> HttpResponse:
+        """Note findings as seen: one, several, or all of a kind."""
+        if not self.has_see_permission(request):
+            raise PermissionDenied
+        return seeing_page(request)
+
+    @admin.action(description="Note as seen", permissions=["see"])
+    def note_selected(self, request: HttpRequest, queryset: QuerySet[Finding]) -> HttpResponse:
+        return seeing_page(request, [int(pk) for pk in queryset.values_list("pk", flat=True)])
+
+    @display(description="Kind")
+    def kind_shown(self, row: Finding) -> str:
+        return row.get_kind_display()
+
+    @display(description="At stake")
+    def at_stake(self, row: Finding) -> str:
+        return format_money(row.amount, row.currency)
+
+    @display(description="What happened")
+    def told_shown(self, row: Finding) -> str:
+        return row.told
+
+    @display(description="Card")
+    def card_shown(self, row: Finding) -> str:
+        return known_or_id(row, "card", card_words)
+
+    @display(description="Authorization")
+    def purchase(self, row: Finding) -> str:
+        url = reverse(
+            "admin:authorizations_authorization_change", args=[quote(row.authorization_id)]
+        )
+        return format_html('<a href="{}" class="text-link">{}</a>', url, row.authorization_id)
+
+    @display(description="State")
+    def state_shown(self, row: Finding) -> str:
+        return badge(STATES.get(row.state, row.state), VARIANTS.get(row.state, "neutral"))

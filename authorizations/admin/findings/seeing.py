@@ -1,0 +1,93 @@
+"""Noting findings as seen, with a note if wanted: one, several, or all of a kind."""
+
+import re
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from authorizations.admin.base import staff
+from authorizations.admin.home.attention import counted
+from authorizations.models import Finding
+from authorizations.rules.findings import FINDING_TEXTS, FindingKind
+from authorizations.services.findings import see
+from authorizations.services.open_findings import newest_open_of, open_of
+
+AT_ONCE = 10_000
+_NAMED = 10
+_KEY = re.compile("[0-9]{1,18}")
+
+
+class NoteForm(forms.Form):
+    note = forms.CharField(
+        label="Note, if you want",
+        required=False,
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="What was done about it. It stays with the finding.",
+    )
+
+
+class Chosen(NamedTuple):
+    """Findings by their keys; of all of a kind, `up_to` is the newest that was looked at."""
+
+    ids: list[int]
+    kind: str = ""
+    up_to: int = 0
+
+
+def seeing_page(request: HttpRequest, ids: Sequence[int] = ()) -> HttpResponse:
+    """Ask for a note, then note as seen; `ids` were chosen in the list just now."""
+    chosen = Chosen(list(ids)) if ids else _chosen(request)
+    if not chosen.ids:
+        messages.info(request, "Nothing is open there. Choose open findings in the list.")
+        return HttpResponseRedirect(_list_url())
+    form = NoteForm(request.POST if "note" in request.POST else None)
+    if request.method == "POST" and form.is_valid():
+        return _note(request, chosen, form.cleaned_data["note"])
+    open_ones = Finding.objects.filter(pk__in=chosen.ids, state=Finding.State.OPEN)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Note as seen",
+        "opts": Finding._meta,
+        "count": counted(len(chosen.ids), "finding"),
+        "named": open_ones.order_by("-pk")[:_NAMED],
+        "chosen": chosen,
+        "label": FINDING_TEXTS[FindingKind(chosen.kind)].label if chosen.kind else "",
+        "form": form,
+        "action": reverse("admin:authorizations_finding_see"),
+        "back": _list_url(),
+    }
+    return TemplateResponse(request, "admin/authorizations/seeing.html", context)
+
+
+def _chosen(request: HttpRequest) -> Chosen:
+    """By what the form names, or the link to it."""
+    asked = request.POST if request.method == "POST" else request.GET
+    kind = asked.get("kind", "")
+    if kind in set(FindingKind):
+        typed = asked.get("up_to", "")
+        up_to = int(typed) if _KEY.fullmatch(typed) else newest_open_of(kind)
+        return Chosen(open_of(kind, up_to, AT_ONCE), kind, up_to)
+    return Chosen([int(key) for key in asked.getlist("id")[:AT_ONCE] if _KEY.fullmatch(key)])
+
+
+def _note(request: HttpRequest, chosen: Chosen, note: str) -> HttpResponse:
+    seen = see(chosen.ids, by=staff(request), note=note)
+    if seen:
+        messages.success(request, f"{counted(seen, 'finding')} noted as seen.")
+    else:
+        messages.info(request, "Nothing to do: somebody noted it as seen before, or it is settled.")
+    if len(chosen.ids) == 1 and not chosen.kind:
+        url = reverse("admin:authorizations_finding_change", args=chosen.ids)
+        return HttpResponseRedirect(url)
+    return HttpResponseRedirect(_list_url())
+
+
+def _list_url() -> str:
+    return reverse("admin:authorizations_finding_changelist")

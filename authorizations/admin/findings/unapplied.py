@@ -1,0 +1,127 @@
+"""Events that could not be applied to the books: why, and applying them again."""
+
+import logging
+from typing import Any
+
+from django.contrib import admin, messages
+from django.contrib.admin.utils import unquote
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import URLPattern, path
+
+from authorizations.admin.base import RecordAdmin, display, link, parent
+from authorizations.admin.lists import search
+from authorizations.admin.lists.later_filters import UnappliedFilters
+from authorizations.admin.lists.search import Found
+from authorizations.admin.record.facts import Facts, told
+from authorizations.admin.tables import badge
+from authorizations.admin.times import exact_time
+from authorizations.models import Authorization, UnappliedEvent
+from authorizations.services.later import apply_again
+
+logger = logging.getLogger(__name__)
+
+_DATABASE = "The database did not answer. Nothing was changed; please try again."
+
+
+@admin.register(UnappliedEvent)
+class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
+    list_display = ("failed_at", "event_type", "error_shown", "attempts", "state", "event_id")
+    list_display_links = ("failed_at", "event_id")
+    ordered_by = "failed_at"
+    filters = UnappliedFilters
+    search_fields = ("event_id__exact",)
+    search_help_text = "Whole id of an event or an authorization"
+    parents = ("webhook_request",)
+    actions = ("apply_selected",)
+    change_form_template = "admin/authorizations/unapplied_event.html"
+    fieldsets = ((None, {"fields": ("event_id",)}),)
+
+    class Media:
+        css = {"screen": ["authorizations/findings.css"]}
+
+    def get_urls(self) -> list[URLPattern]:
+        view = self.admin_site.admin_view(self.apply_view)
+        name = "authorizations_unappliedevent_apply"
+        return [path("<path:object_id>/apply/", view, name=name), *super().get_urls()]
+
+    def find(self, term: str) -> Found:
+        return search.unapplied(term)
+
+    def page(self, row: UnappliedEvent) -> dict[str, Any]:
+        return {"facts": _facts(row), "is_waiting": row.applied_at is None}
+
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_apply"] = self.has_apply_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def has_apply_permission(self, request: HttpRequest) -> bool:
+        return request.user.has_perm("authorizations.change_unappliedevent")
+
+    def apply_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """Apply it again, and back to its page, which says what still stands against it."""
+        if not self.has_apply_permission(request):
+            raise PermissionDenied
+        row = UnappliedEvent.objects.filter(pk=unquote(object_id)).first()
+        if row is None:
+            raise Http404
+        if request.method == "POST":
+            _apply(request, [row])
+        return redirect("admin:authorizations_unappliedevent_change", object_id)
+
+    @admin.action(description="Apply again", permissions=["apply"])
+    def apply_selected(self, request: HttpRequest, queryset: QuerySet[UnappliedEvent]) -> None:
+        # The oldest first: later events build on earlier ones.
+        _apply(request, list(queryset.order_by("failed_at", "pk")))
+
+    @display(description="What stands against it")
+    def error_shown(self, row: UnappliedEvent) -> str:
+        return row.error
+
+    @display(description="State")
+    def state(self, row: UnappliedEvent) -> str:
+        if row.applied_at is None:
+            return badge("Not applied", "danger")
+        return badge("Applied meanwhile", "success")
+
+
+def _apply(request: HttpRequest, rows: list[UnappliedEvent]) -> None:
+    """Say of each that still can't be applied what stands against it."""
+    waiting = [row for row in rows if row.applied_at is None]
+    applied = 0
+    for row in waiting:
+        try:
+            problem = apply_again(row)
+        except DatabaseError:
+            logger.exception("Event %s could not be applied again.", row.pk)
+            problem = _DATABASE
+        if problem:
+            messages.warning(request, f"{row.pk} is still not applied. {problem}")
+        else:
+            applied += 1
+    if applied:
+        events = "1 event" if applied == 1 else f"{applied} events"
+        messages.success(request, f"{events} applied: the books are complete again.")
+    elif not waiting:
+        messages.info(request, "Nothing to do: it was applied before.")
+
+
+def _facts(row: UnappliedEvent) -> Facts:
+    request = parent(row, "webhook_request")
+    about = request.about if request else ""
+    purchase = Authorization.objects.filter(pk=about).only("pk").first() if about else None
+    facts = {
+        "Event": row.pk,
+        "Type": row.event_type,
+        "Since": exact_time(row.failed_at),
+        "Attempts": str(row.attempts),
+        "Applied": exact_time(row.applied_at) if row.applied_at else "",
+        "Event as it came": link(request, "Open the request") if request else "",
+        "About": link(purchase) if purchase else about,
+    }
+    return told(facts)

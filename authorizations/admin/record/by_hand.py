@@ -1,0 +1,132 @@
+"""The pages on which operators release a hold, or give and take room, each with a reason."""
+
+from collections.abc import Callable
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.utils import quote
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
+
+from authorizations.admin.base import staff
+from authorizations.admin.money import MoneyField, read_money
+from authorizations.admin.record.explained import readable
+from authorizations.models import Authorization
+from authorizations.rules.books import Books
+from authorizations.rules.money import format_money
+from authorizations.services import codec
+from authorizations.services.adjust import CannotAdjustError, adjust, release
+
+_FROM_HOLDS = "holds"
+
+
+class ReasonForm(forms.Form):
+    reason = forms.CharField(
+        label="Reason",
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        help_text="It stays with the entry in the ledger.",
+        error_messages={"required": "Say why: the reason stays with the entry."},
+    )
+
+
+class AdjustForm(ReasonForm):
+    """`seen` is what stood adjusted when the page was opened."""
+
+    field_order = ("direction", "amount", "reason")
+    direction = forms.ChoiceField(
+        label="What to do",
+        choices=[("give", "Give room back: count less"), ("take", "Take room: count more")],
+        initial="give",
+        widget=UnfoldAdminRadioSelectWidget,
+        error_messages={"required": "Choose whether to give or to take room."},
+    )
+    amount = MoneyField(label="Amount")
+    seen = forms.IntegerField(widget=forms.HiddenInput)
+
+    def __init__(self, row: Authorization, *args: object, **options: object) -> None:
+        super().__init__(*args, **options)  # type: ignore[arg-type]
+        self.currency = row.currency
+
+    def clean(self) -> None:
+        if self.cleaned_data.get("amount") is None and "amount" not in self.errors:
+            self.add_error("amount", "Write how much.")
+        read_money(self, "amount", self.currency)
+
+    @property
+    def change(self) -> int:
+        """By how much more the purchase is to count."""
+        amount: int = self.cleaned_data["amount"]
+        return amount if self.cleaned_data["direction"] == "take" else -amount
+
+
+def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
+    """Ask for the reason, then give back what is held."""
+    books = readable(lambda: codec.value(Books, row.books))
+    if books is None:
+        return _unreadable(request, row)
+    form = ReasonForm(request.POST if request.method == "POST" else None)
+    held = format_money(books.held, row.currency)
+
+    def book() -> str:
+        release(row.pk, by=staff(request), reason=form.cleaned_data["reason"])
+        return f"{held} is released and can be spent again, from the next purchase on."
+
+    return _page(request, row, form, book, {"title": "Release hold", "held": held})
+
+
+def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
+    """Ask how much and why, then book it."""
+    books = readable(lambda: codec.value(Books, row.books))
+    if books is None:
+        return _unreadable(request, row)
+    sent = request.POST if request.method == "POST" else None
+    form = AdjustForm(row, sent, initial={"seen": books.adjusted})
+
+    def book() -> str:
+        change, seen = form.change, form.cleaned_data["seen"]
+        adjust(row.pk, change, by=staff(request), reason=form.cleaned_data["reason"], seen=seen)
+        money = format_money(abs(change), row.currency)
+        return f"{money} more is counted." if change > 0 else f"{money} of room is given back."
+
+    return _page(request, row, form, book, {"title": "Adjust what is counted"})
+
+
+def _page(
+    request: HttpRequest,
+    row: Authorization,
+    form: ReasonForm,
+    book: Callable[[], str],
+    shown: dict[str, str],
+) -> HttpResponse:
+    back = _url(row)
+    if request.GET.get("from") == _FROM_HOLDS:
+        back = reverse("admin:authorizations_authorization_past")
+    if request.method == "POST" and form.is_valid():
+        try:
+            messages.success(request, book())
+            return HttpResponseRedirect(back)
+        except CannotAdjustError as problem:
+            form.add_error(None, str(problem))
+    context = {
+        **admin.site.each_context(request),
+        "opts": Authorization._meta,
+        "original": row,
+        "counted": format_money(row.counted_amount, row.currency),
+        "form": form,
+        "back": back,
+        **shown,
+    }
+    return TemplateResponse(request, "admin/authorizations/by_hand.html", context)
+
+
+def _unreadable(request: HttpRequest, row: Authorization) -> HttpResponse:
+    sentence = "Its books can't be read: another version of this program wrote them."
+    messages.error(request, f"{sentence} Tell your administrator; nothing was booked.")
+    return HttpResponseRedirect(_url(row))
+
+
+def _url(row: Authorization) -> str:
+    return reverse("admin:authorizations_authorization_change", args=[quote(row.pk)])

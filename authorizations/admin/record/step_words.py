@@ -1,0 +1,161 @@
+"""What a step of a purchase's life is called, and what it means."""
+
+from typing import NamedTuple
+
+from authorizations.admin.outcomes import amount_words, outcome, reason_words
+from authorizations.admin.record.happenings import Happening
+from authorizations.models import Decision, LedgerCause, LedgerEntry
+from authorizations.rules.money import format_money
+from authorizations.rules.reports import AuthorizationReport, TransactionReport
+from authorizations.rules.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.stripe_reasons import stripe_reason, stripe_texts
+
+_OUR_ANSWERS = {"webhook_approved", "webhook_declined"}
+_ENDS = {
+    "closed": ("Closed", "task_alt"),
+    "reversed": ("Voided by the merchant", "undo"),
+    "expired": ("Expired", "timer_off"),
+}
+_PROBLEM = ("sync_problem", "declined")
+_READ = "Read from Stripe's own list: the webhook had missed it."
+_LATE = "It came late: what happened afterwards was known already."
+
+
+class Told(NamedTuple):
+    """A step in words; `icon` and `tone` are its mark, `furthest` what is known of the
+    authorization after it.
+    """
+
+    title: str
+    amount: str = ""
+    more: str = ""
+    icon: str = "radio_button_unchecked"
+    tone: str = "neutral"
+    furthest: Snapshot | None = None
+
+
+def step_told(one: Happening, before: Told | None, currency: str) -> Told:
+    """`before` is the step before it."""
+    furthest = before.furthest if before else None
+    if one.entries and one.entries[0].cause == LedgerCause.MOVED:
+        return Told(one.entries[0].get_cause_display(), icon="move_item", furthest=furthest)
+    if one.decision:
+        asked = "Asked for more," if furthest else "Asked again" if before else "Asked"
+        return _decided(one.decision, asked)._replace(furthest=furthest)
+    told = _of_report(one, furthest, currency)
+    if one.problem:
+        title = f"{told.title}, not applied" if told else "An event that is not applied"
+        return Told(title, told.amount if told else "", one.problem, *_PROBLEM, furthest)
+    if told:
+        more = f"{told.more} {_READ}".strip() if one.is_read else told.more
+        return told._replace(more=more)
+    if one.entries:
+        return _booked(one.entries[0])._replace(furthest=furthest)
+    return Told("An event that could not be read", icon="error", tone="declined", furthest=furthest)
+
+
+def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told | None:
+    if isinstance(one.report, TransactionReport):
+        return _moved(one.report, one.deliveries[0].event_type)._replace(furthest=furthest)
+    if isinstance(one.report, AuthorizationReport):
+        return _reported(one.report.snapshot, furthest, currency)
+    return None
+
+
+def _decided(row: Decision, asked: str) -> Told:
+    found = outcome(row)
+    verdict = {"approved": "approved", "partial": "approved in part", "declined": "declined"}
+    return Told(
+        f"{asked} and {verdict[found.tone]}",
+        amount_words(row),
+        reason_words(row),
+        "contactless",
+        found.tone,
+    )
+
+
+def _moved(report: TransactionReport, event_type: str) -> Told:
+    money = report.transaction
+    is_refund = money.type == "refund"
+    amount = format_money(abs(money.amount), report.currency)
+    if event_type.endswith(".updated"):
+        return Told(f"{'Refund' if is_refund else 'Capture'} updated", amount, icon="edit_note")
+    if is_refund:
+        return Told("Refunded", amount, icon="keyboard_return", tone="info")
+    return Told("Captured", amount, icon="payments", tone="approved")
+
+
+def _reported(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
+    if before and snapshot.progress <= before.progress:
+        words = _ENDS.get(snapshot.status, ("Update of the authorization", ""))[0]
+        amount = f"held {format_money(snapshot.held_amount, currency)}"
+        return Told(words, amount, _LATE, "history", "neutral", before)
+    told = _settled(snapshot, before, currency) or _ended(snapshot, before, currency)
+    return (told or _held(snapshot, before, currency))._replace(furthest=snapshot)
+
+
+def _settled(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told | None:
+    """The outcome of a request, where it tells a new one."""
+    known = len(before.history) if before else 0
+    if len(snapshot.history) <= known:
+        return None
+    entry, is_first = snapshot.history[-1], len(snapshot.history) == 1
+    verdict = "approved" if entry.approved else "declined"
+    what = "Created at Stripe" if is_first else "Increment settled at Stripe"
+    return Told(
+        f"{what}: {verdict}",
+        format_money(entry.amount, currency),
+        _reason(entry),
+        "verified" if entry.approved else "block",
+        verdict,
+    )
+
+
+def _reason(entry: HistoryEntry) -> str:
+    """Stripe's reason, where it is another than our answer."""
+    if entry.reason in _OUR_ANSWERS or not entry.reason:
+        return ""
+    texts = stripe_texts(stripe_reason(entry.reason))
+    if texts and not entry.approved:
+        return texts.staff
+    return _APPROVED.get(entry.reason, f"Stripe's reason: {entry.reason}.")
+
+
+_APPROVED = {
+    "card_active": "Stripe approved by itself, because the card is active: nobody was asked.",
+    "network_fallback": "The card network approved while Stripe could not be reached.",
+    "webhook_timeout": "The answer came too late, so the account's default approved it.",
+    "webhook_error": "The answer was not understood, so the account's default approved it.",
+}
+
+
+def _ended(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told | None:
+    if snapshot.status not in _ENDS or (before and before.status == snapshot.status):
+        return None
+    words, icon = _ENDS[snapshot.status]
+    given_back = before.amount if before and snapshot.status != "closed" else 0
+    amount = f"{format_money(given_back, currency)} given back" if given_back else ""
+    return Told(words, amount, icon=icon)
+
+
+def _held(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
+    amount = f"to {format_money(snapshot.amount, currency)}"
+    if before and snapshot.amount < before.amount:
+        return Told("Hold lowered by the merchant", amount, icon="trending_down", tone="info")
+    if before and snapshot.amount > before.amount:
+        return Told("Hold raised by the merchant", amount, icon="trending_up", tone="partial")
+    if before and snapshot.transactions > before.transactions:
+        return Told("Transaction noted on the authorization", icon="link")
+    return Told("Updated at Stripe", more="Nothing changed that is counted.", icon="edit_note")
+
+
+def _booked(entry: LedgerEntry) -> Told:
+    """By hand, or by an event that is missing from the record."""
+    by_hand = entry.cause in {LedgerCause.RELEASE, LedgerCause.ADJUSTMENT}
+    more = f"{entry.author}: {entry.reason}" if by_hand else "Its event is missing from the record."
+    return Told(
+        entry.get_cause_display(),
+        more=more,
+        icon="person_edit" if by_hand else "sync",
+        tone="partial" if by_hand else "neutral",
+    )

@@ -1,0 +1,37 @@
+"""Purchases the demo has none of: one of whose end nothing was heard, and one captured above it."""
+
+from datetime import timedelta
+from random import Random
+
+from django.utils import timezone
+
+from authorizations.simulator.cast import FIRST, named
+from authorizations.wire.sample_lives import Life
+from authorizations.wire.samples import MERCHANTS, Purchase
+from tests.desk import deliver
+
+_DAY = 86_400
+
+
+def play_lives() -> None:
+    now = timezone.now()
+    begun = int((now - timedelta(days=9)).timestamp())
+    waiting = _asked("iauth_pictures_waiting", 2_460, "Spree Kantine", begun)
+    tipped = _asked("iauth_pictures_tipped", 4_000, "Chez Ninon", begun + 6 * _DAY)
+    tipped.ask(800, at=begun + 6 * _DAY + 600)
+    tipped.answered(approved=True, at=begun + 6 * _DAY + 602)
+    tipped.capture(6_100, at=begun + 7 * _DAY)
+    tipped.refund(1_500, at=begun + 8 * _DAY)
+    for event in (*waiting.events, *tipped.events):
+        deliver(event)
+
+
+def _asked(key: str, amount: int, shop: str, at: int) -> Life:
+    """Asked and approved by a card that little is spent with."""
+    member = named("0077") if key.endswith("waiting") else FIRST
+    merchant = next(found for found in MERCHANTS if found.name == shop)
+    purchase = Purchase(authorization_id=key, created=at, amount=amount, merchant=merchant)
+    life = Life(purchase, member.as_stripe_has_it(at), chance=Random(key))
+    life.ask(at=at + 1)
+    life.answered(approved=True, at=at + 2)
+    return life
