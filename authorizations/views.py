@@ -1,4 +1,4 @@
-"""The doors: the webhook, and two for whoever watches over the process."""
+"""The doors: the webhook, and three for whoever watches over the process."""
 
 import hashlib
 import logging
@@ -16,8 +16,10 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
+from authorizations import peers
 from authorizations.rules.values import DeclineReason
-from authorizations.services import later, record, rejections
+from authorizations.services import later, record, rejections, scrape
+from authorizations.services import metrics as counters
 from authorizations.services.authorize import authorize
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
@@ -34,6 +36,7 @@ class _Unread(Exception):  # noqa: N818 - about the request
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
         super().__init__(sentence)
+        self.code = code
         self.response = _error(status, code, sentence)
 
 
@@ -49,6 +52,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         kept = masking.body(body)
         event = events.read(kept)
     except _Unread as unread:
+        counters.rejected(unread.code)
         return unread.response
     except signature.SignatureRejected as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
@@ -122,6 +126,7 @@ def _mode(*, live: bool) -> str:
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
+    counters.rejected(cause)
     try:
         rejections.keep(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
     except DatabaseError:
@@ -164,6 +169,17 @@ def readyz(_request: HttpRequest) -> HttpResponse:
     if behind:
         return JsonResponse({"status": "unavailable", "migrations": "not applied"}, status=503)
     return JsonResponse({"status": "ready"})
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What Prometheus reads, for the networks in METRICS_ALLOWED; for others there is nothing."""
+    if not peers.is_from(request, settings.METRICS_ALLOWED):
+        return HttpResponse(status=404)
+    try:
+        return HttpResponse(scrape.exposition(), content_type=scrape.CONTENT_TYPE)
+    except TimeoutError:
+        return HttpResponse(status=503)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

@@ -23,6 +23,9 @@ os.environ.update(
     STRIPE_API_BASE="",
     CAPTURE_TOLERANCE_PERCENT="",
     TIME_ZONE="",
+    TRUSTED_PROXIES="",
+    METRICS_ALLOWED="",
+    METRICS_DIR="",
 )
 os.environ.setdefault("DATABASE_URL", "")
 os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")

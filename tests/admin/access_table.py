@@ -93,6 +93,8 @@ TABLE: dict[str, Access] = {
     "webhook": Access(NOT_SENT, to(*["400"] * 6)),
     "healthz": Access(ANYBODY, NOT_SENT),
     "readyz": Access(ANYBODY, NOT_SENT),
+    # Here the peer is this machine; for other networks see tests/test_metrics.py.
+    "metrics": Access(ANYBODY, NOT_SENT),
     # Everybody.
     "home": Access(to(*["moved"] * 6), to(*["moved"] * 6)),
     "admin:login": Access(to("200", "200", "moved", "moved", "moved", "moved"), ANYBODY, ANYBODY),

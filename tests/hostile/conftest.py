@@ -8,7 +8,7 @@ from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
 from tests.desk import in_force
-from tests.hostile.server import Server, running
+from tests.server import Server, running
 
 
 @pytest.fixture(scope="module")

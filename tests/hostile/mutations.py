@@ -41,7 +41,7 @@ TOKENS = (
 
 @dataclass(frozen=True)
 class Mutation:
-    """`body` is what was signed; `raw` what is sent, None where that is the body rightly wrapped."""
+    """`body` is what was signed; `raw` what is sent, None where that is the body as it should."""
 
     kind: str
     body: bytes

@@ -24,7 +24,7 @@ from tests.hostile.bodies import (
 from tests.hostile.exchange import exchange, post
 from tests.hostile.names import NAMES
 from tests.hostile.requests import signed
-from tests.hostile.server import Server
+from tests.server import Server
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
 
 # In a transaction that only reads: what the server commits can be seen in it.

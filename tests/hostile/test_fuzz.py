@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections import Counter
 
 import pytest
@@ -10,7 +11,7 @@ from authorizations.models import Decision, LedgerEntry
 from authorizations.services.redecide import redecide_all
 from tests.hostile.exchange import Answer, exchange
 from tests.hostile.mutations import Mutation, mutations
-from tests.hostile.server import Server
+from tests.server import Server
 from tests.hostile.watch import harmless, outcome, unharmed
 
 # In a transaction that only reads: what the server commits can be seen in it.
@@ -38,7 +39,7 @@ def test_no_mutation_breaks_the_server_or_gets_an_approval_that_nobody_asked_for
     assert not [found for found in redecide_all() if found]
     with capsys.disabled():
         told = ", ".join(f"{count} {word}" for word, count in seen.most_common())
-        print(f"\n{CASES} mutated requests, seed {SEED}: {told}")
+        sys.stdout.write(f"\n{CASES} mutated requests, seed {SEED}: {told}\n")
 
 
 NO_ANSWER = Answer(0, {}, b"")

@@ -9,7 +9,7 @@ import pytest
 from tests.hostile.exchange import exchange, post
 from tests.hostile.framing import NO_REQUEST, REQUESTS
 from tests.hostile.requests import Request, purchase
-from tests.hostile.server import Server
+from tests.server import Server
 from tests.hostile.signatures import SIGNATURES
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
 from tests.settings import SECRETS
