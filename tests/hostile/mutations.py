@@ -55,7 +55,7 @@ def mutations(seed: int, cases: int) -> Iterator[Mutation]:
     chance = Random(seed)
     makers = (_values, _values, _values, _bytes, _wrapped)
     for _ in range(cases):
-        kind = chance.choice((REQUEST, REQUEST, *EVENTS))
+        kind = chance.choice((*[REQUEST] * 8, *EVENTS))
         yield chance.choice(makers)(chance, kind)
 
 

@@ -24,8 +24,8 @@ from tests.hostile.bodies import (
 from tests.hostile.exchange import exchange, post
 from tests.hostile.names import NAMES
 from tests.hostile.requests import signed
-from tests.server import Server
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
+from tests.server import Server
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db

@@ -9,9 +9,9 @@ import pytest
 from tests.hostile.exchange import exchange, post
 from tests.hostile.framing import NO_REQUEST, REQUESTS
 from tests.hostile.requests import Request, purchase
-from tests.server import Server
 from tests.hostile.signatures import SIGNATURES
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
+from tests.server import Server
 from tests.settings import SECRETS
 
 # In a transaction that only reads: what the server commits can be seen in it.
