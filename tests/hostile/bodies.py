@@ -195,6 +195,27 @@ HARMLESS = {
 }
 """Each told as an unknown field, and as metadata."""
 
+LONG_TEXTS = ("x" * 51, "x" * 256, "\xdf" * 500, "\u0130" * 500, "x" * 100_000)
+"""Among them letters that turn into two when they become large or small."""
+
+_OF_CARDS = ("brand", "type", "last4", "currency")
+_OF_MERCHANTS = ("name", "category", "category_code", "country", "city", "network_id", "url")
+_IN_AUTHORIZATIONS = (
+    *(f"card.{part}" for part in _OF_CARDS),
+    *(f"merchant_data.{part}" for part in _OF_MERCHANTS),
+    *("card.cardholder.name", "merchant_currency", "wallet", "authorization_method"),
+)
+LONG_PLACES = {
+    REQUEST: (*_IN_AUTHORIZATIONS, "pending_request.merchant_currency", "verification_data"),
+    "issuing_authorization": (*_IN_AUTHORIZATIONS, "status", "card.status"),
+    "issuing_transaction": (
+        *(f"merchant_data.{part}" for part in _OF_MERCHANTS),
+        *("type", "merchant_currency", "wallet"),
+    ),
+    "issuing_card": (*_OF_CARDS, "status", "cardholder.name"),
+    "issuing_cardholder": ("name", "status", "type", "email"),
+}
+
 WAITING = {
     "issuing_authorization": [
         *(f"amount {written}" for written in WRONG_AMOUNTS.values() if written != "null"),

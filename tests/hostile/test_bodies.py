@@ -13,6 +13,8 @@ from tests.hostile.bodies import (
     EVENTS,
     HARMLESS,
     LATER,
+    LONG_PLACES,
+    LONG_TEXTS,
     MALFORMED,
     NO_EVENTS,
     NO_TEXTS,
@@ -121,6 +123,17 @@ def test_a_later_event_without_what_it_is_about_waits(server: Server, kind: str)
         for path, written in damages:
             assert told(server, damaged(kind, path, written)) == "received"
     assert new == {"requests": len(damages), "waiting": len(damages)}
+
+
+@pytest.mark.parametrize("kind", EVENTS)
+def test_no_text_is_too_long(server: Server, kind: str) -> None:
+    places = LONG_PLACES.get(kind) or LONG_PLACES[kind.partition(".")[0]]
+    expected = "approved" if kind == REQUEST else "received"
+    with unharmed(server) as new:
+        for place, text in product(places, LONG_TEXTS):
+            body = damaged(kind, f"data.object.{place}", json.dumps(text))
+            assert told(server, body) == expected, (place, text[:10])
+    assert (new["requests"], new["waiting"]) == (len(places) * len(LONG_TEXTS), 0)
 
 
 @pytest.mark.parametrize(
