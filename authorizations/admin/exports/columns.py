@@ -192,6 +192,9 @@ AUTHORIZATIONS = Exported(
         "counted_amount_in_smallest_unit": _of("counted_amount"),
         "counted_cash": money_of("counted_cash"),
         "refunded_amount": money_of("refunded_amount"),
+        "captured_amount": money_of("captured_amount"),
+        "is_held": _of("is_held"),
+        "status": _of("status"),
         "counted_purchases": _of("count"),
         "merchant": _of("merchant_name"),
         "network_id": _of("network_id"),
@@ -217,6 +220,8 @@ LEDGER = Exported(
         "cash_amount": money_of("cash_amount"),
         "refunded_amount": money_of("refunded_amount"),
         "purchases": _of("count"),
+        "author": _of("author"),
+        "reason": _of("reason"),
     },
     {},
 )

@@ -65,7 +65,7 @@ class Explained:
 def explained(row: Decision) -> Explained:
     """Never fails, whatever the row holds."""
     if texts := stripe_texts(row.reason):
-        headline = f"{_outcome(row)}: {texts.label}."
+        headline = f"{_outcome(row)}, by {texts.label}."
         return Explained(None, headline, texts.staff, texts.cardholder, None)
     request = _request(row)
     return readable(lambda: _explained(row, request)) or _unread(row, request)
