@@ -6,15 +6,11 @@ A header can say anything; it is believed only from the proxies in TRUSTED_PROXI
 from collections.abc import Iterable
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-from django.conf import settings
 from django.http import HttpRequest
 
+from authorizations.services.arrival import is_trusted
+
 _PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
-
-
-def is_trusted(address: str) -> bool:
-    """Whether this is one of our own proxies."""
-    return _is_in(address, settings.TRUSTED_PROXIES)
 
 
 def client_address(request: HttpRequest) -> str:
@@ -31,14 +27,10 @@ def client_address(request: HttpRequest) -> str:
 
 def is_from(request: HttpRequest, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
     """Whether it surely comes from these networks: a proxy that is not ours hides who asks."""
-    is_hidden = any(header in request.META for header in _PASSED_ON)
-    if is_hidden and not is_trusted(request.META.get("REMOTE_ADDR", "")):
+    is_passed_on = any(header in request.META for header in _PASSED_ON)
+    if is_passed_on and not is_trusted(request.META.get("REMOTE_ADDR", "")):
         return False
-    return _is_in(client_address(request), networks)
-
-
-def _is_in(address: str, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    found = _parsed(address)
+    found = _parsed(client_address(request))
     return found is not None and any(found in network for network in networks)
 
 

@@ -5,7 +5,7 @@ import logging
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import time
+from time import monotonic, time
 
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection
@@ -17,16 +17,16 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations import peers
-from authorizations.rules.values import DeclineReason
-from authorizations.services import later, record, rejections, scrape
+from authorizations.services import answering, arrival, scrape, switch
 from authorizations.services import metrics as counters
-from authorizations.services.authorize import authorize
+from authorizations.services.deadline import deadline
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
-from authorizations.wire.events import AUTHORIZATION_REQUEST, Event
+from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 logger = logging.getLogger(__name__)
 
+_READY_S = 1.0
 MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
@@ -68,13 +68,13 @@ def webhook(request: HttpRequest) -> HttpResponse:
         signing_key=verified.signing_key,
         event=event,
         stopwatch=stopwatch,
+        waited_ms=arrival.waited_ms(request.META, received_at.timestamp()),
         received_sha256="" if kept is body else hashlib.sha256(body).hexdigest(),
     )
-    try:
-        return _answer(delivery)
-    except Exception:
-        logger.exception("Event %s could not be handled.", event.id)
-        return _failed(event)
+    if event.type == AUTHORIZATION_REQUEST:
+        return _respond(answering.answer(delivery))
+    answered = answering.take(delivery)
+    return _respond(answered.body, answered.status)
 
 
 def _body(request: HttpRequest) -> bytes:
@@ -103,45 +103,10 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     return request.META.get("REMOTE_ADDR", ""), kept
 
 
-def _answer(delivery: Delivery) -> HttpResponse:
-    if delivery.event.type == AUTHORIZATION_REQUEST:
-        return _respond(_decision(delivery))
-    answered = later.take(delivery)
-    return _respond(answered.body, answered.status)
-
-
-def _decision(delivery: Delivery) -> bytes:
-    try:
-        request = events.authorization_request(delivery.event)
-    except events.MalformedEvent as malformed:
-        return record.refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
-    if settings.STRIPE_LIVEMODE not in (None, request.livemode):
-        problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
-        return record.refused(delivery, DeclineReason.WRONG_MODE, problem, request)
-    return authorize(request, delivery)
-
-
-def _mode(*, live: bool) -> str:
-    return "live" if live else "test"
-
-
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
     counters.rejected(cause)
-    try:
-        rejections.keep(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
-    except DatabaseError:
-        logger.exception("A rejected request (%s) could not be kept.", cause)
+    answering.note_rejected(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
     return _error(400, cause, sentence)
-
-
-def _failed(event: Event) -> HttpResponse:
-    """The answer when nothing could be kept: never an approval, and Stripe tells events again."""
-    if event.type == AUTHORIZATION_REQUEST:
-        reason = DeclineReason.INTERNAL_ERROR
-        return _respond(
-            answer.render(approved=False, amount=None, decision=event.id or "", reason=reason)
-        )
-    return _error(503, "try_again", "The event could not be kept; please send it again.")
 
 
 def _respond(body: bytes, status: int = 200) -> HttpResponse:
@@ -160,15 +125,24 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """The database answers and its tables are those this program expects."""
+    """The database answers and its tables are those this program expects; how stand-in is."""
+    standing = {
+        "breaker": "open" if answering.breaker.is_open else "closed",
+        "stand_in": "on" if switch.is_on() else "off",
+    }
     try:
-        executor = MigrationExecutor(connection)
-        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        with deadline(monotonic() + _READY_S):
+            executor = MigrationExecutor(connection)
+            behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
-        return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
+        return _unavailable({"database": "does not answer"} | standing)
     if behind:
-        return JsonResponse({"status": "unavailable", "migrations": "not applied"}, status=503)
-    return JsonResponse({"status": "ready"})
+        return _unavailable({"migrations": "not applied"} | standing)
+    return JsonResponse({"status": "ready"} | standing)
+
+
+def _unavailable(why: dict[str, str]) -> HttpResponse:
+    return JsonResponse({"status": "unavailable"} | why, status=503)
 
 
 @require_safe

@@ -15,6 +15,7 @@ from django.core.management.utils import get_random_secret_key
 from environ import Env
 
 from authz_project import look
+from authz_project.deadline import DeadlineConnection
 from authz_project.environment import matching, networks, text, words, yes_or_no
 
 BASE_DIR = Path(__file__).resolve().parent.parent
@@ -46,8 +47,23 @@ STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
 # How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
 # before it is a finding.
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
+# What Stripe waits for an answer is two seconds, less the way there and back.
+DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
+# Where answers wait on this host's disk while the database can't be reached.
+SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
+# Whether stand-in may approve anything, by what keeps the database from answering.
+STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
+STAND_IN_ON_DEADLINE_MISSED = yes_or_no("STAND_IN_ON_DEADLINE_MISSED") is not False
+STAND_IN_ON_INTERNAL_ERROR = yes_or_no("STAND_IN_ON_INTERNAL_ERROR") is not False
+# A policy's cap per card is shared by so many hosts.
+STAND_IN_HOSTS = int(matching("STAND_IN_HOSTS", "1", r"[1-9]\d{0,2}", "2"))
+STAND_IN_REFRESH_S = int(matching("STAND_IN_REFRESH_S", "5", r"[1-9]\d{0,3}", "5"))
+STAND_IN_MAX_AGE_S = int(matching("STAND_IN_MAX_AGE_S", "3600", r"[1-9]\d{0,6}", "3600"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
+
+# Whose word counts on when a request arrived and where it came from.
+TRUSTED_PROXIES = networks("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 
 # --- The program ---------------------------------------------------------------
 
@@ -156,9 +172,11 @@ DATABASES["default"]["OPTIONS"] = {
     "prepare_threshold": 2**31,
     "connect_timeout": 5,
     "pool": {
-        "min_size": 2,
+        # One for each thread of a server process: none is opened while Stripe waits.
+        "min_size": 4,
         "max_size": 16,
-        "timeout": 1.0,  # seconds to wait for a free connection; Stripe waits two for everything
+        "timeout": 5.0,  # of commands; a server's is shorter, see services/pool.py
+        "connection_class": DeadlineConnection,
         # A plan prepared on a table that was empty then stays bad: renew connections.
         "max_lifetime": 600,
     },
@@ -195,8 +213,6 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
-# Whose word on where a request came from, and when, is taken.
-TRUSTED_PROXIES = networks("TRUSTED_PROXIES")
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")

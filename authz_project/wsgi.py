@@ -17,6 +17,7 @@ if settings.METRICS_DIR and not apps.ready:  # runserver is set up by now, and a
 django.setup(set_prefix=False)
 
 from authorizations.checks import refuse_unsafe_start  # noqa: E402
+from authorizations.services import background  # noqa: E402
 from authorizations.views import metrics, webhook  # noqa: E402
 
 _STRAIGHT = {"/webhook": webhook, "/metrics": metrics}
@@ -43,4 +44,5 @@ class Application(WSGIHandler):
 
 
 refuse_unsafe_start()
+background.start()
 application = Application()

@@ -1,12 +1,21 @@
 """What all tests share."""
 
+from collections.abc import Iterator
 from importlib import import_module
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
+
+
+@pytest.fixture(scope="session", autouse=True)
+def spool_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """No test writes into the spool of whoever runs it."""
+    with override_settings(SPOOL_DIR=tmp_path_factory.mktemp("spool")):
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,12 @@ os.environ.update(
     TRUSTED_PROXIES="",
     METRICS_ALLOWED="",
     METRICS_DIR="",
+    STAND_IN_ON_DATABASE_UNREACHABLE="",
+    STAND_IN_ON_DEADLINE_MISSED="",
+    STAND_IN_ON_INTERNAL_ERROR="",
+    STAND_IN_HOSTS="",
+    STAND_IN_REFRESH_S="",
+    STAND_IN_MAX_AGE_S="",
 )
 os.environ.setdefault("DATABASE_URL", "")
 os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")

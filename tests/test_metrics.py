@@ -1,8 +1,10 @@
 """What Prometheus reads, from the real server with two workers, and who may."""
 
 import json
+import logging
 import os
 import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -19,7 +21,8 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from authorizations.models import Authorization
-from authorizations.services import metrics_files, readings
+from authorizations.services import answering, metrics_files, readings, scrape
+from authorizations.services.breaker import MISSES, Breaker
 from authorizations.wire import samples
 from tests import server
 from tests.builders import signed
@@ -123,7 +126,9 @@ def test_each_decision_is_one_line_of_json_and_a_repeat_says_so(desk: server.Ser
         ("::ffff:10.0.0.9", {}, 200),
         ("203.0.113.9", {}, 404),
         ("2001:db8::1", {}, 404),
-        ("", {}, 404),  # a socket in the file system: anybody's proxy
+        ("", {}, 404),  # a socket of this machine tells nobody's address, its proxy does
+        ("", {"X-Forwarded-For": "10.0.0.9"}, 200),
+        ("", {"X-Forwarded-For": "203.0.113.9"}, 404),
         ("127.0.0.1", {"X-Forwarded-For": "10.0.0.9"}, 404),  # a proxy nobody vouches for
         ("127.0.0.1", {"Forwarded": "for=10.0.0.9"}, 404),
         ("10.9.9.9", {"X-Forwarded-For": "10.0.0.9"}, 200),
@@ -215,3 +220,56 @@ def test_a_directory_that_cannot_be_used_stops_nobody(
     [told] = caplog.messages
     assert f"METRICS_DIR, {taken}, can't be used" in told
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+@pytest.mark.usefixtures("_no_memory")
+def test_stand_in_is_counted_by_its_cause_and_told_with_each_decision(
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    settings.SPOOL_DIR = tmp_path
+    caplog.set_level(logging.INFO)
+    cause = ("desk_stand_ins_total", ("database_unreachable",))
+    before = ours(client.get("/metrics"))
+    monkeypatch.setattr(answering.breaker, "is_open", True)
+    answer = Shopper().asks(250)
+    after = ours(client.get("/metrics"))
+    assert after[cause] - before.get(cause, 0) == 1
+    assert after["desk_database_up", ()] == 0
+    assert after["desk_spool_bytes", ()] > before["desk_spool_bytes", ()]
+    assert after["desk_spool_files", ()] == 1
+    assert after["desk_standing_copy_age_seconds", ()] == float("inf")
+    [told] = [record for record in caplog.records if "decision_log" in record.name]
+    facts = vars(told)
+    assert (facts["decision"], facts["outcome"]) == (answer["metadata"]["decision"], "declined")
+    assert (facts["stand_in"], facts["amount"]) == ("database_unreachable", 250)
+    ready = client.get("/readyz")
+    assert ready.json() == {"status": "ready", "breaker": "open", "stand_in": "off"}
+
+
+def test_the_breaker_tells_when_it_opens_and_closes() -> None:
+    may_recover = threading.Event()
+
+    def pause(_seconds: float) -> None:
+        may_recover.wait()
+
+    breaker = Breaker(probe=lambda: None, recovered=lambda: None, pause=pause)
+    for _ in range(MISSES):
+        breaker.miss()
+    assert figures(scrape.exposition())["desk_breaker_open", ()] == 1
+    may_recover.set()
+    wait_until(lambda: figures(scrape.exposition())["desk_breaker_open", ()] == 0)
+
+
+def test_an_answer_that_the_spool_refuses_is_counted(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = ours(client.get("/metrics"))["desk_spool_failures_total", ()]
+    (tmp_path / "file").touch()
+    settings.SPOOL_DIR = tmp_path / "file"
+    monkeypatch.setattr(answering.breaker, "is_open", True)
+    assert Shopper().asks(250)["approved"] is False
+    assert ours(client.get("/metrics"))["desk_spool_failures_total", ()] > before

@@ -126,6 +126,35 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="StandInSwitch",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("is_on", models.BooleanField(verbose_name="switched")),
+                ("switched_at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=500)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "stand-in switch",
+                "verbose_name_plural": "stand-in switches",
+                "ordering": ("-pk",),
+                "permissions": (("switch_standin", "Can switch stand-in on and off"),),
+                "default_permissions": ("view",),
+            },
+        ),
+        migrations.CreateModel(
             name="WebhookRequest",
             fields=[
                 (
@@ -345,6 +374,8 @@ class Migration(migrations.Migration):
                 ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
                 ("refunds_restore", models.BooleanField(default=True)),
                 ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
+                ("stand_in_amount", models.BigIntegerField(blank=True, null=True)),
+                ("stand_in_cap", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -936,6 +967,22 @@ class Migration(migrations.Migration):
                 ),
                 ("approved", models.BooleanField()),
                 (
+                    "stand_in",
+                    models.CharField(
+                        blank=True,
+                        help_text="Why it was answered without the database.",
+                        max_length=30,
+                    ),
+                ),
+                (
+                    "supersedes",
+                    models.CharField(
+                        blank=True,
+                        help_text="The decision on record that was not what was sent.",
+                        max_length=255,
+                    ),
+                ),
+                (
                     "reason",
                     models.CharField(
                         blank=True,
@@ -944,6 +991,7 @@ class Migration(migrations.Migration):
                             ("wrong_mode", "Test and live mixed up"),
                             ("conflicting_event", "Contradicts the record"),
                             ("internal_error", "No answer in time"),
+                            ("stand_in", "Not allowed in stand-in"),
                             ("card_frozen", "Card frozen"),
                             ("card_not_active", "Card not active"),
                             ("no_policy", "No policy"),
@@ -1257,6 +1305,7 @@ class Migration(migrations.Migration):
                             ("hold", "Approved"),
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
+                            ("answered", "Another answer had been sent: hold corrected"),
                             ("kept", "More was declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
@@ -1332,6 +1381,7 @@ class Migration(migrations.Migration):
                         base_field=models.BigIntegerField(), default=list, size=None
                     ),
                 ),
+                ("stand_in", models.CharField(blank=True, max_length=30)),
             ],
             options={
                 "ordering": ("-webhook_request_id",),
@@ -1459,6 +1509,12 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="card",
             index=models.Index(fields=["-first_seen", "id"], name="card_newest_first"),
+        ),
+        migrations.AddIndex(
+            model_name="card",
+            index=models.Index(
+                condition=models.Q(("frozen", True)), fields=["id"], name="card_frozen"
+            ),
         ),
         migrations.AddConstraint(
             model_name="card",
@@ -1644,7 +1700,13 @@ class Migration(migrations.Migration):
             model_name="decision",
             constraint=models.CheckConstraint(
                 condition=models.Q(
-                    ("reason", authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"]),
+                    (
+                        "reason__in",
+                        (
+                            authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"],
+                            authorizations.rules.values.DeclineReason["INTERNAL_ERROR"],
+                        ),
+                    ),
                     models.Q(("approved", False), ("decided_by", "stripe")),
                     models.Q(
                         ("amount__isnull", False),
@@ -1727,6 +1789,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("applied_at__isnull", True)),
                 fields=["failed_at"],
                 name="unapplied_event_waiting",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="listeddecision",
+            index=models.Index(
+                condition=models.Q(("stand_in", ""), _negated=True),
+                fields=["webhook_request"],
+                name="listed_stand_in",
             ),
         ),
         migrations.AddIndex(

@@ -18,7 +18,12 @@ EDITED = (
 )
 
 # Nobody adds or removes these, but operators work on them.
-CHANGED = ("change_authorization", "change_finding", "change_unappliedevent")
+CHANGED = (
+    "change_authorization",
+    "change_finding",
+    "change_unappliedevent",
+    "switch_standin",
+)
 
 
 def create_roles(apps: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:

@@ -33,6 +33,7 @@ from authorizations.models.policies import (
     ScheduleEntry,
     SpendingLimit,
 )
+from authorizations.models.stand_in import StandInSwitch
 
 __all__ = [
     "AnswerTimes",
@@ -59,6 +60,7 @@ __all__ = [
     "RejectedRequest",
     "ScheduleEntry",
     "SpendingLimit",
+    "StandInSwitch",
     "Stretch",
     "Tally",
     "Transaction",

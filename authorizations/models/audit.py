@@ -79,7 +79,9 @@ class DecidedBy(models.TextChoices):
 class Decision(models.Model):
     """An answer and all it rested on: deciding again from this row gives the same.
 
-    `id` is Stripe's event id. `request` is the question in our words, `policies` names the
+    `id` is Stripe's event id; with "/answered" behind it where another answer was sent than the
+    decision of that id says, which it `supersedes`. `stand_in` says why the database was not asked.
+    `request` is the question in our words, `policies` names the
     versions in force and their scopes, `standing` and `usage` are the figures read under the lock.
     """
 
@@ -110,6 +112,12 @@ class Decision(models.Model):
     )
     decided_by = models.CharField(max_length=10, choices=DecidedBy, default=DecidedBy.DESK)
     approved = models.BooleanField()
+    stand_in = models.CharField(
+        max_length=30, blank=True, help_text="Why it was answered without the database."
+    )
+    supersedes = models.CharField(
+        max_length=255, blank=True, help_text="The decision on record that was not what was sent."
+    )
     reason = models.CharField(max_length=50, blank=True, choices=REASON_CHOICES)
     problem = models.CharField(
         max_length=500, blank=True, help_text="What could not be read, or what contradicts."
@@ -143,7 +151,9 @@ class Decision(models.Model):
                 name="decision_has_one_outcome",
             ),
             models.CheckConstraint(
-                condition=models.Q(reason=DeclineReason.MALFORMED_REQUEST)
+                condition=models.Q(
+                    reason__in=(DeclineReason.MALFORMED_REQUEST, DeclineReason.INTERNAL_ERROR)
+                )
                 | models.Q(decided_by="stripe", approved=False)
                 | models.Q(request__isnull=False, amount__isnull=False, card__isnull=False),
                 name="decision_is_complete",

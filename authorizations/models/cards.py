@@ -71,7 +71,11 @@ class Card(models.Model):
 
     class Meta:
         ordering = ("-first_seen", "id")
-        indexes = [models.Index(fields=("-first_seen", "id"), name="card_newest_first")]
+        indexes = [
+            models.Index(fields=("-first_seen", "id"), name="card_newest_first"),
+            # Few; stand-in keeps a copy of them.
+            models.Index(fields=("id",), name="card_frozen", condition=models.Q(frozen=True)),
+        ]
         constraints = [
             models.CheckConstraint(
                 # A replacement has no group of its own: it follows its root.

@@ -100,6 +100,7 @@ class LedgerCause(models.TextChoices):
     HOLD = "hold", "Approved"
     INCREMENT = "increment", "Increment approved"
     REASKED = "reasked", "Asked again, earlier hold released"
+    ANSWERED = "answered", "Another answer had been sent: hold corrected"
     KEPT = "kept", "More was declined: earlier hold kept"
     NOT_APPROVED = "not_approved", "Stripe did not approve it: hold released"
     APPROVED_BY_STRIPE = "approved_by_stripe", "Approved by Stripe without us"

@@ -63,6 +63,8 @@ class Policy(models.Model):
     smallest_partial_amount = models.BigIntegerField(null=True, blank=True)
     refunds_restore = models.BooleanField(default=True)
     fuel_hold = models.BigIntegerField(null=True, blank=True)
+    stand_in_amount = models.BigIntegerField(null=True, blank=True)
+    stand_in_cap = models.BigIntegerField(null=True, blank=True)
     current_version = models.ForeignKey(
         "PolicyVersion",
         on_delete=models.PROTECT,

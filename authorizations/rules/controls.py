@@ -107,6 +107,8 @@ class SpendingControls:
     smallest_partial_amount: int | None = None
     refunds_restore: bool = True
     fuel_hold: int | None = None
+    stand_in_amount: int | None = None
+    stand_in_cap: int | None = None
     spending_limits: tuple[SpendingLimit, ...] = ()
 
 

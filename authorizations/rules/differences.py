@@ -29,6 +29,8 @@ LABELS = {
     "smallest_partial_amount": "Smallest useful part",
     "refunds_restore": "Refunds give room back",
     "fuel_hold": "Held at fuel pumps",
+    "stand_in_amount": "A purchase in stand-in",
+    "stand_in_cap": "A card in stand-in",
     "allowed_categories": "Only these categories",
     "blocked_categories": "Not these categories",
     "allowed_merchant_countries": "Only these countries",
@@ -106,7 +108,7 @@ def _setting(document: Mapping[str, Any], key: str) -> str:
     return _SETTING_WORDS.get(key, str)(value)
 
 
-_MONEY = ("smallest_partial_amount", "fuel_hold")
+_MONEY = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
 
 
 def _day(written: str) -> str:

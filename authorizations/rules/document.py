@@ -68,7 +68,7 @@ _KEYS = (
     *(f"{side}_{what}" for what in _PAIRS for side in ("allowed", "blocked")),
     *("required_verification", "max_network_risk_score", "schedule", "usable_from"),
     *("usable_until", "partial_approval", "smallest_partial_amount", "refunds_restore"),
-    *("fuel_hold", "allowed_wallets", "spending_limits"),
+    *("fuel_hold", "stand_in_amount", "stand_in_cap", "allowed_wallets", "spending_limits"),
 )
 
 
@@ -105,6 +105,7 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
         **_normal_partial(fields, policy_currency),
         "refunds_restore": fields.value("refunds_restore", flag, default=True),
         "fuel_hold": _money(fields, "fuel_hold", policy_currency),
+        **_normal_stand_in(fields, policy_currency),
         "allowed_wallets": fields.words("allowed_wallets", one_of("wallet", WALLETS)),
         "spending_limits": normal_limits(fields, policy_currency),
     }
@@ -172,6 +173,21 @@ def _normal_partial(fields: Fields, policy_currency: str | None) -> dict[str, An
     return {"partial_approval": partial, key: _money(fields, key, policy_currency)}
 
 
+def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, int | None]:
+    """What may be spent while the database is away: so much a purchase, and in all."""
+    keys = ("stand_in_amount", "stand_in_cap")
+    amount, cap = (_money(fields, key, policy_currency) for key in keys)
+    for key, other in (keys, keys[::-1]):
+        if fields.has(other) and not fields.has(key):
+            fields.problem(
+                key,
+                "Give this as well, or neither: so much a purchase and so much a card go together.",
+            )
+    if amount and cap and amount > cap:
+        fields.problem(keys[1], "Make this at least as much as one purchase may take.")
+    return dict(zip(keys, (amount, cap), strict=True))
+
+
 def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
     """An amount in the policy's currency, or none."""
     wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
@@ -211,6 +227,8 @@ def controls(normal: Mapping[str, Any]) -> SpendingControls:
         smallest_partial_amount=normal["smallest_partial_amount"],
         refunds_restore=normal["refunds_restore"],
         fuel_hold=normal["fuel_hold"],
+        stand_in_amount=normal["stand_in_amount"],
+        stand_in_cap=normal["stand_in_cap"],
         spending_limits=tuple(
             limit_value(limit, policy_currency) for limit in normal["spending_limits"]
         ),

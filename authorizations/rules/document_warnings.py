@@ -28,6 +28,8 @@ def _empty(controls: SpendingControls) -> Iterator[Problem]:
         smallest_partial_amount=controls.smallest_partial_amount,
         refunds_restore=controls.refunds_restore,
         fuel_hold=controls.fuel_hold,
+        stand_in_amount=controls.stand_in_amount,
+        stand_in_cap=controls.stand_in_cap,
     )
     if controls == bare:
         yield Problem((), "This policy has no rule and no limit: it lets every purchase pass.")

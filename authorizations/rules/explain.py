@@ -93,7 +93,8 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
     what others in a group have used, names of policies.
     """
     rule = why.rule if isinstance(why, Check) else why
-    if isinstance(why, Check) and why.figures and why.scope and request:
+    is_limit = rule is not DeclineReason.STAND_IN  # how much it allows is nobody's business
+    if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
         return _limit_for_cardholder(why.figures, why.scope.kind, request)
     return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder
 

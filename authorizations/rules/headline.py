@@ -39,7 +39,7 @@ _TOLD: dict[DeclineReason, Callable[[str], str]] = {
 def because(decision: Decision) -> str:
     """ "monthly limit of €500.00 exceeded by €5.00", to stand behind a colon."""
     check = deciding_check(decision.trace)
-    if check and check.figures:
+    if check and check.figures and check.rule is not DeclineReason.STAND_IN:
         return _limit(check.figures, is_partial=decision.is_partial)
     if decision.reason:
         return _inside_sentence(label(decision.reason)) + (_told(check) if check else "")

@@ -42,6 +42,12 @@ TEXTS: dict[DeclineReason, ReasonTexts] = {
         "The decision could not be made in time, so the purchase was declined to be safe.",
         "This purchase could not be processed just now. Please try again in a few minutes.",
     ),
+    DeclineReason.STAND_IN: ReasonTexts(
+        "Not allowed in stand-in",
+        "The database could not be asked what is used up, and what stand-in may approve without it "
+        "does not allow this purchase.",
+        "This purchase could not be processed just now. Please try again in a few minutes.",
+    ),
     DeclineReason.CARD_FROZEN: ReasonTexts(
         "Card frozen",
         "The card is frozen. Unfreeze it to let it pay again.",

@@ -5,6 +5,7 @@ from datetime import datetime
 
 from authorizations.rules.controls import Interval
 from authorizations.rules.reasons import TEXTS
+from authorizations.rules.stand_in_words import stand_in_sentence
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
@@ -57,6 +58,8 @@ _VERIFICATIONS = {
 
 def staff(check: Check, request: AuthorizationRequest) -> str:
     """What the rule found, what it wanted, and by how much the request passed or failed."""
+    if check.rule is DeclineReason.STAND_IN:
+        return stand_in_sentence(check)
     if check.figures:
         return limit_sentence(check.figures, request)
     if check.rule in _SETS:

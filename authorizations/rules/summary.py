@@ -177,6 +177,10 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
         yield "Refunds give no room back."
     if controls.fuel_hold:
         yield f"{fuel_hold_words(controls.fuel_hold, controls.currency)}."
+    if controls.stand_in_amount and controls.stand_in_cap:
+        amounts = (controls.stand_in_amount, controls.stand_in_cap)
+        purchase, card = (format_money(amount, controls.currency) for amount in amounts)
+        yield f"While the database is away: up to {purchase} a purchase, {card} a card."
 
 
 def _all_of(words: Sequence[str]) -> str:

@@ -21,6 +21,7 @@ class DeclineReason(StrEnum):
     WRONG_MODE = "wrong_mode"
     CONFLICTING_EVENT = "conflicting_event"
     INTERNAL_ERROR = "internal_error"
+    STAND_IN = "stand_in"
     CARD_FROZEN = "card_frozen"
     CARD_NOT_ACTIVE = "card_not_active"
     NO_POLICY = "no_policy"

@@ -4,9 +4,9 @@ LOCK card, cardholder and group; LOOK_UP what is known and what is used up; deci
 it. Nothing slow happens in between, and nothing is read before the lock is held.
 """
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
-from django.db import IntegrityError, transaction
+from django.db import Error, IntegrityError, transaction
 
 from authorizations.models import LedgerCause
 from authorizations.rules.books import Answer, Books
@@ -34,38 +34,70 @@ class CannotHoldError(Exception):
     """The card's rows kept changing while they were being locked."""
 
 
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An answer, and the decision behind it; None where a recorded one was looked up."""
+
+    body: bytes
+    outcome: record.Outcome | None = None
+
+
+class CommitUnknownError(Exception):
+    """COMMIT was sent and its reply is lost: what was computed may or may not be in the books.
+
+    It is the answer all the same: a second one could contradict the first.
+    """
+
+    def __init__(self, computed: Computed) -> None:
+        super().__init__("The reply to COMMIT is lost.")
+        self.computed = computed
+
+
 def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     """Decide, keep everything, and return the body of the answer.
 
     A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
-    CannotHoldError when the card could not be held; then nothing was kept.
+    CannotHoldError when the card could not be held; then nothing was kept. Raises
+    CommitUnknownError when nobody can tell.
     """
     decided_elsewhere = None
     for _ in range(_ATTEMPTS):
         try:
-            with transaction.atomic():
-                held = hold(request)
-                if held and (body := _authorize(request, delivery, held)):
-                    return body
+            if computed := _attempt(request, delivery):
+                return computed.body
         except IntegrityError as error:
             # The same event was decided meanwhile, for another card: now it can be looked up.
             decided_elsewhere = error
-        else:
-            if not held:
-                cards.register(request.card, request.event_id, request.event_created)
     raise CannotHoldError(request.card.id) from decided_elsewhere
 
 
-def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> bytes | None:
+def _attempt(request: AuthorizationRequest, delivery: Delivery) -> Computed | None:
+    """None where the card was not there yet, or changed: then it is put right."""
+    computed = None
+    try:
+        with transaction.atomic():
+            held = hold(request)
+            computed = _authorize(request, delivery, held) if held else None
+    except Error as error:
+        if computed is None:
+            raise
+        raise CommitUnknownError(computed) from error
+    if not held:
+        cards.register(request.card, request.event_id, request.event_created)
+    return computed
+
+
+def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> Computed | None:
     """The answer; None where the purchase turns out to belong to other scopes than those held."""
     delivery.stopwatch.mark("locked")
     known = look_up(request, held)
     delivery.stopwatch.mark("looked_up")
     if known.decision:
-        return record.recall(known.decision, request, delivery)
+        return Computed(record.recall(known.decision, request, delivery))
     if known.purchase:
         if not known.purchase.is_of(request):
-            return record.decided(_contradicted(request, held), delivery)
+            contradicted = _contradicted(request, held)
+            return Computed(record.decided(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return None
         request = replace(request, merchant=known.purchase.place(request.merchant))
@@ -73,7 +105,7 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
     answer = record.decided(outcome, delivery)
     if known.books.covers(request.ordinal):
         findings.refresh(request, outcome.books or known.books)  # too late: Stripe has decided
-    return answer
+    return Computed(answer, outcome)
 
 
 def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:

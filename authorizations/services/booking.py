@@ -140,6 +140,8 @@ def _decline(told: Told, key: str, entry: HistoryEntry) -> Row:
         "answer": "",
         "duration_us": 0,
         "position": 0,
+        "stand_in": "",
+        "supersedes": "",
     } | rows.merchant(told.merchant)
 
 

@@ -1,6 +1,8 @@
 """Each decision once in the log and in the metrics, when the answer stands."""
 
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 from authorizations.rules.values import AuthorizationRequest, Decision
 from authorizations.services import metrics
@@ -9,9 +11,18 @@ from authorizations.services.delivery import Delivery, Stopwatch
 logger = logging.getLogger(__name__)
 
 
+@contextmanager
+def _harmless() -> Iterator[None]:
+    """The answer stands by now: nothing here may change it."""
+    try:
+        yield
+    except Exception:
+        logger.exception("A decision could not be counted or told.")
+
+
+@_harmless()
 def decided(
     decision: Decision,
-    decision_id: str,
     request: AuthorizationRequest | None,
     delivery: Delivery,
     stand_in: str = "",
@@ -20,16 +31,14 @@ def decided(
     outcome, reason = _outcome(decision), decision.reason or "approved"
     elapsed_us = delivery.stopwatch.elapsed_us
     metrics.decided(outcome, reason, elapsed_us / 1e6)
-    if stand_in:
-        metrics.stood_in(stand_in)
     _count_wait(delivery.stopwatch)
     logger.info(
         "Decision %s: %s, %s.",
-        decision_id,
+        delivery.decision_id,
         outcome.replace("_", " "),
         reason,
         extra={
-            "decision": decision_id,
+            "decision": delivery.decision_id,
             "event_id": delivery.event.id or "",
             "outcome": outcome,
             "reason": reason,
@@ -41,14 +50,15 @@ def decided(
     )
 
 
-def repeated(decision_id: str, reason: str, delivery: Delivery) -> None:
+@_harmless()
+def repeated(reason: str, delivery: Delivery) -> None:
     """A request that was decided before; `reason` is that of the answer, "" for an approval."""
     metrics.repeated()
     logger.info(
         "Decision %s: repeated.",
-        decision_id,
+        delivery.decision_id,
         extra={
-            "decision": decision_id,
+            "decision": delivery.decision_id,
             "event_id": delivery.event.id or "",
             "outcome": "repeated",
             "reason": reason or "approved",

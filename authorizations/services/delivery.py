@@ -31,7 +31,8 @@ class Stopwatch:
 class Delivery:
     """What came in through the door, its signature checked, or what we read in Stripe's API.
 
-    `received_sha256` is of the body as it came, where card numbers were masked in `body`.
+    `received_sha256` is of the body as it came, where card numbers were masked in `body`;
+    `waited_ms` is how long a trusted proxy says that it waited for a worker.
     """
 
     received_at: datetime
@@ -41,7 +42,12 @@ class Delivery:
     signing_key: str
     event: Event
     stopwatch: Stopwatch
+    waited_ms: float = 0.0
     received_sha256: str = ""
+
+    def seconds_left(self, budget_ms: int) -> float:
+        """How much of so many milliseconds from its arrival is left."""
+        return (budget_ms - self.stopwatch.elapsed_us / 1000) / 1000
 
     @property
     def now(self) -> datetime:
@@ -56,6 +62,13 @@ class Delivery:
     @property
     def _kept_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
+
+    @property
+    def decision_id(self) -> str:
+        """Under which it is decided: the event's id, or, where that is unreadable, the body's own:
+        the same again is the same.
+        """
+        return self.event.id or f"request_{self.body_sha256[:32]}"
 
     def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
         """The webhook request as a row, without `body`, which travels as bytes."""

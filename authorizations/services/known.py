@@ -12,7 +12,7 @@ from authorizations.rules.filters import Merchant
 from authorizations.rules.values import AuthorizationRequest, DeclineReason, Told
 from authorizations.services import cards, sql
 from authorizations.services.usage import Remembered, scope_key
-from authorizations.services.versions import controls_of
+from authorizations.services.versions import Reader, controls_of, from_database
 
 _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
@@ -146,13 +146,14 @@ def hold(told: Told) -> Held | None:
 
 
 def applied_controls(
-    policies: Sequence[tuple[str, int]], card: Scope
+    policies: Sequence[tuple[str, int]], card: Scope, read: Reader = from_database
 ) -> tuple[AppliedControls, ...]:
     """The controls in force, narrowest scope first; the program's measure the card's usage.
 
-    `policies` are the key of a scope and the id of the version assigned to it.
+    `policies` are the key of a scope and the id of the version assigned to it; `read` gets
+    versions that this process does not know yet. KeyError where one can't be got.
     """
-    versions = controls_of(version_id for _, version_id in policies)
+    versions = controls_of((version_id for _, version_id in policies), read)
     applied = []
     for key, version_id in policies:
         scope = scope_of(key)

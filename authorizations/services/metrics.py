@@ -1,6 +1,6 @@
 """What is counted for whoever watches over the desk, by the names that /metrics shows.
 
-Plain functions to call where something happens; none of them raises, asks the database or waits.
+Plain functions to call where something happens; none of them asks the database or waits.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -36,7 +36,8 @@ _lock_wait = Histogram(
 )
 _stand_ins = Counter(
     "desk_stand_ins",
-    "Decisions made without the database, by cause.",
+    "Answers that went to the spool instead of the database, by cause; commit_unknown was decided "
+    "as usual, but nobody knows yet whether it is kept.",
     ("cause",),
     registry=REGISTRY,
 )

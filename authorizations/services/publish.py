@@ -14,9 +14,10 @@ from authorizations.rules.document import canonical_json, normalize
 
 _FIELDS = (
     "name", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
-    "smallest_partial_amount", "refunds_restore", "fuel_hold", "allowed_categories",
-    "blocked_categories", "allowed_merchant_countries", "blocked_merchant_countries",
-    "allowed_merchants", "blocked_merchants", "allowed_card_presences", "blocked_card_presences",
+    "smallest_partial_amount", "refunds_restore", "fuel_hold", "stand_in_amount", "stand_in_cap",
+    "allowed_categories", "blocked_categories", "allowed_merchant_countries",
+    "blocked_merchant_countries", "allowed_merchants", "blocked_merchants",
+    "allowed_card_presences", "blocked_card_presences",
     "allowed_authorization_methods", "blocked_authorization_methods", "allowed_wallets",
     "required_verification",
 )  # fmt: skip

@@ -66,10 +66,10 @@ NO_ROWS = Rows()
 def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
     request, now = outcome.request, delivery.now
-    row = _decision_row(outcome.decision, request.event_id, now) | _request_columns(request)
+    row = decision_row(outcome.decision, request.event_id, now) | request_columns(request)
     row |= {
         "problem": outcome.problem,
-        "policies": [_policy_row(policy) for policy in outcome.held.applied],
+        "policies": [policy_row(policy) for policy in outcome.held.applied],
         "standing": outcome.standing,
         "usage": list(outcome.usage.items()),
         "position": outcome.position,
@@ -83,7 +83,7 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         usage=outcome.remembered,
     )
     write(delivery, row["answer"], written)
-    _once_kept(lambda: decision_log.decided(outcome.decision, request.event_id, request, delivery))
+    _once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     return str(row["answer"]).encode()
 
 
@@ -105,17 +105,17 @@ def refused(
 
     Raises django.db.Error when the database fails; then nothing was kept.
     """
-    decision_id = _decision_id(delivery)
+    decision_id = delivery.decision_id
     decision = Decision(approved=False, amount=0, reason=reason)
-    row = _decision_row(decision, decision_id, delivery.now)
-    row |= _request_columns(request) if request else {"event_created": delivery.received_at}
+    row = decision_row(decision, decision_id, delivery.now)
+    row |= request_columns(request) if request else {"event_created": delivery.received_at}
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
     row["position"] = 0
     row["duration_us"] = delivery.stopwatch.mark("decided")
     try:
         with transaction.atomic():
             write(delivery, row["answer"], Rows(decisions=[row]))
-            _once_kept(lambda: decision_log.decided(decision, decision_id, request, delivery))
+            _once_kept(lambda: decision_log.decided(decision, request, delivery))
     except IntegrityError:  # decided before
         return recall(_recorded(decision_id), request, delivery)
     return str(row["answer"]).encode()
@@ -128,7 +128,7 @@ def recall(recorded: Recorded, request: AuthorizationRequest | None, delivery: D
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
         text, reason = _render(decision, delivery.event.id or ""), decision.reason or ""
     write(delivery, text)
-    _once_kept(lambda: decision_log.repeated(_decision_id(delivery), reason, delivery))
+    _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 
 
@@ -139,14 +139,9 @@ def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
     return text.encode()
 
 
-def _decision_id(delivery: Delivery) -> str:
-    """Without an event id the body itself names the decision: the same again is the same."""
-    return delivery.event.id or f"request_{delivery.body_sha256[:32]}"
-
-
 def _once_kept(log: Callable[[], None]) -> None:
     """Told when the transaction has committed, or there would be two lines where it is repeated."""
-    transaction.on_commit(log, robust=True)
+    transaction.on_commit(log)
 
 
 def _recorded(decision_id: str) -> Recorded:
@@ -163,7 +158,8 @@ def _render(decision: Decision, decision_id: str) -> str:
     ).decode()
 
 
-def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
+def decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
+    """A decision of this desk, without what it was about: `request_columns`."""
     return {
         "id": decision_id,
         "decided_by": DecidedBy.DESK,
@@ -175,10 +171,12 @@ def _decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
         "trace": codec.plain_trace(decision.trace),
         "answer": _render(decision, decision_id),
         "currency": "",
+        "stand_in": "",
+        "supersedes": "",
     } | rows.merchant(Merchant())
 
 
-def _request_columns(request: AuthorizationRequest) -> Row:
+def request_columns(request: AuthorizationRequest) -> Row:
     return {
         "event_created": rows.instant(request.event_created),
         "authorization_id": request.authorization_id,
@@ -190,7 +188,7 @@ def _request_columns(request: AuthorizationRequest) -> Row:
     } | rows.merchant(request.merchant)
 
 
-def _policy_row(policy: AppliedControls) -> Row:
+def policy_row(policy: AppliedControls) -> Row:
     return {
         "version": policy.version_id,
         "number": policy.number,

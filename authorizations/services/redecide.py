@@ -13,6 +13,7 @@ from authorizations.models import Authorization, DecidedBy, PolicyVersion, Webho
 from authorizations.models import Decision as DecisionRow
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
+from authorizations.rules.stand_in import Circumstances, decide_without_usage
 from authorizations.rules.values import (
     AuthorizationRequest,
     Check,
@@ -97,7 +98,7 @@ def _decided_otherwise(row: DecisionRow) -> list[Difference]:
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
-        "answer": _answer(again, row.pk),
+        "answer": _answer(again, row),
         **columns,
     }
     changed = [
@@ -121,6 +122,9 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
     }
     if row.reason in WITHOUT_RULES:
         return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
+    if row.stand_in:
+        known = _value(Circumstances, row.standing, "standing")
+        return decide_without_usage(request, known, _applied(row)), columns
     standing = _value(Standing, row.standing, "standing")
     usage = dict(_value(list[tuple[Window, Usage]], row.usage, "usage"))
     applied = _applied(row)
@@ -170,12 +174,13 @@ def _value(kind: Any, data: Any, what: str) -> Any:
         raise _Unreadable(what, problem) from None
 
 
-def _answer(again: Decision, decision_id: str) -> str:
+def _answer(again: Decision, row: DecisionRow) -> str:
     return answer.render(
         approved=again.approved,
         amount=again.named_amount,
-        decision=decision_id,
+        decision=row.supersedes or row.pk,
         reason=again.reason,
+        stand_in=row.stand_in,
     ).decode()
 
 

@@ -5,12 +5,13 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 
 from authorizations.services import metrics
 from authorizations.services.metrics_files import Shared
-from authorizations.services.readings import Readings
+from authorizations.services.readings import DatabaseReadings, HostReadings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _read = CollectorRegistry()
-_read.register(Readings())
+_read.register(DatabaseReadings())
+_read.register(HostReadings())
 
 
 def exposition() -> bytes:

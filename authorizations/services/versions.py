@@ -4,8 +4,9 @@ A version never changes, so nothing goes stale.
 """
 
 import json
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from threading import Lock
+from typing import TypeAlias
 
 from authorizations.models import PolicyVersion
 from authorizations.rules.controls import SpendingControls
@@ -16,13 +17,26 @@ _cache: dict[int, tuple[int, SpendingControls]] = {}
 _lock = Lock()
 
 
-def controls_of(version_ids: Iterable[int]) -> dict[int, tuple[int, SpendingControls]]:
+Reader: TypeAlias = Callable[[Iterable[int]], Iterable[tuple[int, int, str]]]
+"""Id, number and content of the versions with these ids, as far as they are there."""
+
+
+def from_database(version_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
+    """The usual Reader."""
+    rows = PolicyVersion.objects.filter(pk__in=version_ids)
+    return rows.values_list("pk", "number", "content")
+
+
+def controls_of(
+    version_ids: Iterable[int], read: Reader = from_database
+) -> dict[int, tuple[int, SpendingControls]]:
     """Number and controls of each version, by its id; unknown ids are left out."""
     wanted = set(version_ids)
     known = {id_: _cache[id_] for id_ in wanted if id_ in _cache}
     if missing := wanted - known.keys():
-        rows = PolicyVersion.objects.filter(pk__in=missing).values_list("pk", "number", "content")
-        loaded = {pk: (number, controls(json.loads(content))) for pk, number, content in rows}
+        loaded = {
+            id_: (number, controls(json.loads(content))) for id_, number, content in read(missing)
+        }
         _keep(loaded)
         known |= loaded
     return known

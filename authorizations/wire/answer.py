@@ -11,15 +11,19 @@ METADATA_VALUE_CHARS = 500
 _encode = msgspec.json.Encoder().encode
 
 
-def render(*, approved: bool, amount: int | None, decision: str, reason: str | None) -> bytes:
+def render(
+    *, approved: bool, amount: int | None, decision: str, reason: str | None, stand_in: str = ""
+) -> bytes:
     """Answer an authorization request.
 
     `amount` is what Stripe shall hold, in the smallest unit of the card's currency: less than was
     asked for, or at a fuel pump more. None leaves it at what was asked; Stripe takes it only where
-    `is_amount_controllable`. `decision` is the id of our record and `reason` why it declined;
-    Stripe keeps both as metadata of its authorization.
+    `is_amount_controllable`. `decision` is the id of our record and `reason` why it declined,
+    `stand_in` why the database was not asked; Stripe keeps them as metadata of its authorization.
     """
     metadata = {"decision": decision, "reason": "approved" if approved else reason or "declined"}
+    if stand_in:
+        metadata["stand_in"] = stand_in
     answer: dict[str, object] = {"approved": approved}
     if amount is not None:
         answer["amount"] = amount

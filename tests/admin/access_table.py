@@ -127,6 +127,8 @@ TABLE: dict[str, Access] = {
     **_pages("authorizations_policyversion", _RECORD),
     **_pages("authorizations_decision", _EXPORTED),
     "admin:authorizations_decision_again": Access(LEADS_BACK, SEEN),
+    **_pages("authorizations_standinswitch", _RECORD),
+    "admin:authorizations_standinswitch_switch": Access(EDITED, EDITED),
     **_pages("authorizations_authorization", _EXPORTED),
     "admin:authorizations_authorization_past": Access(SEEN, SEEN),
     "admin:authorizations_authorization_release": Access(EDITED, EDITED),

@@ -28,6 +28,8 @@ TRAVEL: Document = {
     "smallest_partial_amount": None,
     "refunds_restore": True,
     "fuel_hold": None,
+    "stand_in_amount": None,
+    "stand_in_cap": None,
     "allowed_wallets": [],
     "spending_limits": [
         {"amount": 50000, "interval": "monthly"},

@@ -166,6 +166,7 @@ def test_the_table_has_every_reason_that_a_decision_can_give_in_order_of_precede
         DeclineReason.WRONG_MODE,
         DeclineReason.CONFLICTING_EVENT,
         DeclineReason.INTERNAL_ERROR,
+        DeclineReason.STAND_IN,
     }
     assert [reason for reason in DeclineReason if reason not in undecided] == FAILURES
 

@@ -48,6 +48,11 @@ def test_what_stayed_the_same_is_left_out() -> None:
         ({}, {"refunds_restore": False}, "Refunds give room back: yes -> no"),
         ({}, {"fuel_hold": 15_000}, "Held at fuel pumps: not set -> €150.00"),
         (
+            {"stand_in_amount": 5_000, "stand_in_cap": 20_000},
+            {"stand_in_amount": 5_000, "stand_in_cap": 10_000},
+            "A card in stand-in: €200.00 -> €100.00",
+        ),
+        (
             {"partial_approval": True},
             {"partial_approval": True, "smallest_partial_amount": 500},
             "Smallest useful part: not set -> €5.00",
@@ -163,6 +168,8 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "smallest_partial_amount": 5,
         "refunds_restore": False,
         "fuel_hold": 15_000,
+        "stand_in_amount": 5_000,
+        "stand_in_cap": 20_000,
         "allowed_wallets": ["apple_pay"],
         "blocked_merchants": ["x"],
         "blocked_card_presences": ["present"],
@@ -171,6 +178,6 @@ def test_every_key_of_a_policy_is_compared() -> None:
     bare = normalize({"name": "Bare"})
     for key, value in normalize(full).items():
         if value != bare[key] and key not in {"spending_limits", "schedule"}:
-            is_money = key in {"smallest_partial_amount", "fuel_hold"}
+            is_money = key in {"smallest_partial_amount", "fuel_hold"} or "stand_in" in key
             before = bare | ({"currency": "eur"} if is_money else {})
             assert differences(before, before | {key: value}), key

@@ -68,6 +68,8 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "smallest_partial_amount": None,
         "refunds_restore": True,
         "fuel_hold": None,
+        "stand_in_amount": None,
+        "stand_in_cap": None,
         "allowed_wallets": [],
         "spending_limits": [],
     }
@@ -185,6 +187,8 @@ def test_every_rule_reaches_the_value() -> None:
         smallest_partial_amount=500,
         refunds_restore=False,
         fuel_hold=15_000,
+        stand_in_amount=5_000,
+        stand_in_cap=20_000,
         allowed_wallets=["apple_pay"],
         spending_limits=[
             {"amount": 1, "currency": "usd", "interval": "all_time", "cash_only": True}
@@ -204,6 +208,8 @@ def test_every_rule_reaches_the_value() -> None:
         smallest_partial_amount=500,
         refunds_restore=False,
         fuel_hold=15_000,
+        stand_in_amount=5_000,
+        stand_in_cap=20_000,
         spending_limits=(
             SpendingLimit(
                 Interval.ALL_TIME,

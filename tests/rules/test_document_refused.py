@@ -286,6 +286,21 @@ REFUSED: list[tuple[object, str, str]] = [
         "fuel_hold",
         'Say in which currency: give the policy a "currency".',
     ),
+    (
+        policy(stand_in_amount=5_000),
+        "stand_in_cap",
+        "Give this as well, or neither: so much a purchase and so much a card go together.",
+    ),
+    (
+        policy(stand_in_cap=5_000),
+        "stand_in_amount",
+        "Give this as well, or neither: so much a purchase and so much a card go together.",
+    ),
+    (
+        policy(stand_in_amount=5_001, stand_in_cap=5_000),
+        "stand_in_cap",
+        "Make this at least as much as one purchase may take.",
+    ),
     (policy(spending_limits={}), "spending_limits", NEEDS_LIST),
     (policy(spending_limits=[7]), "spending_limits[0]", NEEDS_OBJECT),
     (

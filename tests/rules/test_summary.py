@@ -50,10 +50,13 @@ def test_a_policy_without_rules_says_that_everything_passes() -> None:
 
 
 def test_settings_do_not_hide_that_everything_passes() -> None:
-    assert summed_up(refunds_restore=False, fuel_hold=15_000) == [
+    assert summed_up(
+        refunds_restore=False, fuel_hold=15_000, stand_in_amount=5_000, stand_in_cap=20_000
+    ) == [
         "No rule and no limit: every purchase passes.",
         "Refunds give no room back.",
         "At fuel pumps €150.00 is held until the real amount is known.",
+        "While the database is away: up to €50.00 a purchase, €200.00 a card.",
     ]
 
 

@@ -30,6 +30,8 @@ WHOLE: dict[str, Any] = {
             "partial_approval": True,
             "smallest_partial_amount": 500,
             "fuel_hold": 15_000,
+            "stand_in_amount": 5_000,
+            "stand_in_cap": 20_000,
             "spending_limits": [
                 {"amount": 50_000, "interval": "monthly"},
                 {

@@ -139,6 +139,8 @@ DECISIONS = Exported(
         # Stripe's own declines took none of our time.
         "duration_ms": lambda it: it.row.duration_us / 1000 or None,
         "explanation": lambda it: staff_sentence(it.row),
+        "stand_in": _of("row.stand_in"),
+        "supersedes": _of("row.supersedes"),
     },
     {
         "event_created": _of("row.event_created"),

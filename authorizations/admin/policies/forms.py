@@ -21,7 +21,7 @@ PRESENCES = (
     (Policy.CardPresence.NOT_PRESENT, "Not present, such as online"),
 )
 
-_MONEY = ("smallest_partial_amount", "fuel_hold")
+_MONEY = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
 
 
 class PolicyForm(ModelForm[Policy]):
@@ -73,6 +73,13 @@ class PolicyForm(ModelForm[Policy]):
     fuel_hold = MoneyField(
         help_text="Pumps ask for 1.00 first: so much is taken from the limits until the real "
         "amount is known. Empty: 100.00 in the pump's currency.",
+    )
+    stand_in_amount = MoneyField(
+        help_text="While the database is away, a purchase up to this is approved where limits "
+        "can't be looked at. Empty: it is declined.",
+    )
+    stand_in_cap = MoneyField(
+        help_text="So much in all for each card, until the database is back.",
     )
     reason = forms.CharField(
         required=False,

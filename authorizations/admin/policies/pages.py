@@ -51,6 +51,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
                     "currency",
                     ("partial_approval", "smallest_partial_amount"),
                     ("refunds_restore", "fuel_hold"),
+                    ("stand_in_amount", "stand_in_cap"),
                 )
             },
         ),

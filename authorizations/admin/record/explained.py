@@ -10,6 +10,7 @@ from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
 from authorizations.rules.reasons import TEXTS
+from authorizations.rules.stand_in_words import cause_sentence
 from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
@@ -82,6 +83,7 @@ def staff_sentence(row: Decision) -> str:
 def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
     """What contradicts stands in a column of its own: no rule was asked."""
     sentence = explain.answer_sentence(_value(row), request)
+    sentence = f"{sentence} {cause_sentence(row.stand_in)}".strip()
     contradicts = row.reason == DeclineReason.CONFLICTING_EVENT
     return f"{sentence} {row.problem}".strip() if contradicts else sentence
 

@@ -1,0 +1,67 @@
+"""manage.py replay_spool"""
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError
+from django.db import Error
+from rich.console import Console
+from rich.progress import Progress
+
+from authorizations.management.terminal import console_of
+from authorizations.services import replay, spool_files
+from authorizations.services.late import CannotReplayError, Replayed
+
+
+class Command(BaseCommand):
+    help = (
+        "Brings answers that were given while the database could not be reached into the books, "
+        "each exactly once: the servers do so by themselves, this does it now and tells of it. "
+        "Ends with status 1 where an answer could not be brought in, or a file is damaged."
+    )
+    requires_migrations_checks = True
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        console = console_of(self.stdout)
+        directory = Path(settings.SPOOL_DIR)
+        try:
+            replayed, problems = _replay(console, directory)
+        except replay.AnotherReplayError as error:
+            raise CommandError(f"{error} It goes on by itself; see again in a moment.") from error
+        except (Error, CannotReplayError, OSError) as error:
+            raise CommandError(
+                "Stopped, and nothing is lost; run it again when this is put right: "
+                f"{str(error).strip()}"
+            ) from error
+        console.print(_summary(replayed))
+        if damaged := len(spool_files.damaged(directory)) or problems:
+            raise CommandError(
+                f"{damaged:,} damaged or unreadable: see {directory / spool_files.ASIDE}, and read "
+                "the note beside each. Move or delete them once they are dealt with."
+            )
+
+
+def _replay(console: Console, directory: Path) -> tuple[Counter[Replayed], int]:
+    """What became of the answers, and how many problems there were."""
+    replayed, problems = Counter[Replayed](), 0
+    total = replay.size_bytes(directory)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("Replaying", total=total)
+        for step in replay.steps(directory, with_growing=True):
+            if step.replayed:
+                replayed[step.replayed] += 1
+            problems += bool(step.problem)
+            if step.problem or step.note:
+                progress.console.print(step.problem or step.note, markup=False)
+            progress.advance(task, step.size_bytes)
+    return replayed, problems
+
+
+def _summary(replayed: Counter[Replayed]) -> str:
+    return (
+        f"{replayed[Replayed.WRITTEN]:,} brought into the books, "
+        f"{replayed[Replayed.CORRECTED]:,} put in place of another answer on record, "
+        f"{replayed[Replayed.KNOWN]:,} on record already."
+    )

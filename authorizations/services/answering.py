@@ -1,0 +1,170 @@
+"""Always an answer in time: decided with the database, or, where that fails, by stand-in.
+
+Nothing here raises: whatever breaks, a signed authorization request gets a well-formed answer.
+"""
+
+import logging
+from collections.abc import Callable
+from time import monotonic
+
+from django.conf import settings
+from django.db import DatabaseError, InterfaceError, OperationalError, connection
+
+from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.services import (
+    decision_log,
+    later,
+    record,
+    rejections,
+    replay,
+    stand_in,
+    switch,
+)
+from authorizations.services.authorize import CommitUnknownError, authorize
+from authorizations.services.breaker import Breaker
+from authorizations.services.deadline import deadline, has_passed
+from authorizations.services.delivery import Delivery
+from authorizations.services.pool import Probe
+from authorizations.wire import answer as wire
+from authorizations.wire import events
+
+logger = logging.getLogger(__name__)
+
+MAX_WAIT_MS = 200
+"""A request that waited longer for a worker is answered by stand-in: its time is used up."""
+
+_ENOUGH_FOR_ANOTHER_S = 0.3
+_REPLAY_S = 60.0
+_REJECTED_S = 0.3
+_LATER_S = 1.5
+"""So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
+
+
+def answer(delivery: Delivery) -> bytes:
+    """The body of the answer to an authorization request; it is on record, or in the spool."""
+    try:
+        return _answer(delivery)
+    except Exception:
+        logger.exception("Event %s: not even stand-in could answer; declined.", delivery.event.id)
+        reason = DeclineReason.INTERNAL_ERROR
+        event_id = delivery.event.id or ""
+        decision = Decision(approved=False, amount=0, reason=reason)
+        decision_log.decided(decision, None, delivery, StandInCause.INTERNAL_ERROR)
+        return wire.render(approved=False, amount=None, decision=event_id, reason=reason)
+
+
+def take(delivery: Delivery) -> later.Answered:
+    """Status and body for an event that asks nothing; Stripe sends again what can't be kept now."""
+    if not breaker.is_open:
+        try:
+            with deadline(monotonic() + _LATER_S):
+                return later.take(delivery)
+        except (OperationalError, InterfaceError):
+            breaker.miss()
+            logger.exception("Event %s could not be kept.", delivery.event.id)
+        except Exception:
+            logger.exception("Event %s could not be handled.", delivery.event.id)
+    sentence = "The event could not be kept; please send it again."
+    return later.Answered(503, wire.error("try_again", sentence))
+
+
+def note_rejected(body: bytes, cause: str, *, sender: str) -> None:
+    """Keep what came without a valid signature, where that holds nobody up."""
+    if breaker.is_open:
+        return
+    try:
+        with deadline(monotonic() + _REJECTED_S):
+            rejections.keep(body, cause, sender=sender)
+    except DatabaseError:
+        logger.exception("A rejected request (%s) could not be kept.", cause)
+
+
+def _answer(delivery: Delivery) -> bytes:
+    try:
+        request = events.authorization_request(delivery.event)
+    except events.MalformedEvent as malformed:
+        return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
+    if settings.STRIPE_LIVEMODE not in (None, request.livemode):
+        problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
+        return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
+    return _decided(request, delivery)
+
+
+def _mode(*, live: bool) -> str:
+    return "live" if live else "test"
+
+
+def _decided(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    cause = _cause_at_once(delivery)
+    if cause is None:
+        try:
+            return _in_time(delivery, lambda: authorize(request, delivery))
+        except CommitUnknownError as unknown:
+            breaker.miss()
+            return stand_in.commit_unknown(unknown, delivery)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
+            cause = _cause_of(error, delivery)
+    return stand_in.answer(request, delivery, cause)
+
+
+def _refused(
+    delivery: Delivery,
+    reason: DeclineReason,
+    problem: str,
+    request: AuthorizationRequest | None = None,
+) -> bytes:
+    """A decline that no policy is asked for."""
+    cause = _cause_at_once(delivery)
+    if cause is None:
+        try:
+            return _in_time(delivery, lambda: record.refused(delivery, reason, problem, request))
+        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
+            cause = _cause_of(error, delivery)
+    return stand_in.refused(delivery, reason, problem, cause)
+
+
+def _cause_at_once(delivery: Delivery) -> StandInCause | None:
+    """Why the database is not even asked."""
+    if switch.is_on():
+        return StandInCause.SWITCHED_ON
+    if delivery.waited_ms > MAX_WAIT_MS:
+        return StandInCause.OVERLOADED
+    return StandInCause.DATABASE_UNREACHABLE if breaker.is_open else None
+
+
+def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
+    """What `decide` returns, tried again where a connection turned out to be dead.
+
+    After a restart of the database each one in the pool is, which takes no time to find out.
+    """
+    ends = monotonic() + delivery.seconds_left(settings.DECISION_BUDGET_MS)
+    while True:
+        try:
+            with deadline(ends):
+                return decide()
+        except (OperationalError, InterfaceError) as error:
+            if has_passed(error) or ends - monotonic() < _ENOUGH_FOR_ANOTHER_S:
+                raise
+
+
+def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
+    event_id = delivery.event.id
+    if not isinstance(error, OperationalError | InterfaceError):
+        logger.error("Event %s could not be decided.", event_id, exc_info=error)
+        return StandInCause.INTERNAL_ERROR
+    breaker.miss()
+    late = has_passed(error)
+    logger.warning("Event %s: the database %s.", event_id, "was too late" if late else "failed")
+    return StandInCause.DEADLINE_MISSED if late else StandInCause.DATABASE_UNREACHABLE
+
+
+def _recovered() -> None:
+    """What was answered meanwhile goes into the books."""
+    try:
+        replay.some(_REPLAY_S)
+    finally:
+        connection.close()
+
+
+breaker = Breaker(probe=Probe(), recovered=_recovered)

@@ -1,0 +1,46 @@
+"""What a server process does beside answering: connections, the copy for stand-in, replay."""
+
+import logging
+import os
+import threading
+import time
+from functools import cache
+
+from django.db import connection
+
+from authorizations.services import pool, replay, standing_refresh
+from authorizations.services.answering import breaker
+
+logger = logging.getLogger(__name__)
+
+_REPLAY_EVERY_S = 2.0
+_REPLAY_FOR_S = 5.0
+
+
+def start() -> None:
+    """Fill the pool and start the threads; once for each process, after a fork as well."""
+    _started(os.getpid())
+
+
+@cache
+def _started(_pid: int) -> threading.Thread:
+    pool.fill()
+    connection.close()
+    standing_refresh.keep_warm()
+    thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)
+    thread.start()
+    return thread
+
+
+def _keep_replaying() -> None:
+    """What the breaker never noticed is replayed as well: one answer too late, one lost COMMIT."""
+    while True:
+        time.sleep(_REPLAY_EVERY_S)
+        if breaker.is_open:
+            continue
+        try:
+            replay.some(_REPLAY_FOR_S)
+        except Exception:
+            logger.exception("The replay failed; it is tried again.")
+        finally:
+            connection.close()

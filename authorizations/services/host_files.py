@@ -1,0 +1,46 @@
+"""Files in settings.SPOOL_DIR that the processes of a host share: replaced whole or not at all."""
+
+import fcntl
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from django.conf import settings
+
+
+def directory() -> Path:
+    """Where they are; made where it is not there yet."""
+    place = Path(settings.SPOOL_DIR)
+    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return place
+
+
+@contextmanager
+def alone(name: str, *, wait: bool) -> Iterator[bool]:
+    """Keep other processes of the host out meanwhile; False where one of them is in already."""
+    fd = os.open(directory() / name, os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+    finally:
+        os.close(fd)
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A new file to be written, which takes the place of `path` once it is on the disk."""
+    new = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
+    try:
+        yield new
+        new.chmod(0o600)
+        with new.open("rb") as written:
+            os.fsync(written.fileno())
+        new.replace(path)
+    finally:
+        new.unlink(missing_ok=True)

@@ -1,0 +1,230 @@
+"""One answer that was sent without the database, brought into the books: late, and exactly once.
+
+The same locks and the same joins as `authorize`, but nothing is decided: the answer is out. What
+limits have no room for is taken all the same, and flagged.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from authorizations.models import Decision as DecisionRow
+from authorizations.models import LedgerCause, WebhookRequest
+from authorizations.rules.books import Answer, Books
+from authorizations.rules.counted import NOTHING
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.services import cards, findings, record, rows
+from authorizations.services.booking import Booking, measured_after, placed
+from authorizations.services.causes import cause_of
+from authorizations.services.delivery import Delivery
+from authorizations.services.known import Held, Known, hold, look_up
+from authorizations.services.rows import Row
+from authorizations.services.spooled import Spooled
+from authorizations.services.superseding import Place, place_of
+from authorizations.wire import events
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 4
+
+_WITHOUT_BOOKS = {
+    DeclineReason.MALFORMED_REQUEST,
+    DeclineReason.WRONG_MODE,
+    DeclineReason.CONFLICTING_EVENT,
+}
+"""Declines that leave card and purchase alone."""
+
+_CONTRADICTS = (
+    "Card, currency or creation time differ from what this authorization began with: it is not "
+    "counted."
+)
+
+
+class CannotReplayError(Exception):
+    """The rows it concerns kept changing: it can be tried again."""
+
+
+class Replayed(StrEnum):
+    """What became of a spooled answer."""
+
+    WRITTEN = "written"
+    CORRECTED = "corrected"
+    """The record had another answer than the one that was sent."""
+    KNOWN = "known"
+    """It was on record already, or came once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A spooled answer, read; `request` is None where it could not be."""
+
+    spooled: Spooled
+    delivery: Delivery
+    request: AuthorizationRequest | None
+
+    @property
+    def decision(self) -> Decision:
+        """Of those that have one."""
+        assert self.spooled.decision  # noqa: S101 - see `replay`
+        return self.spooled.decision
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this very delivery, answered like this, is in the database."""
+        kept = WebhookRequest.objects.filter(
+            event_id=self.delivery.event.id or "",
+            received_at=self.spooled.received_at,
+            body_sha256=self.delivery.body_sha256,
+            answer_body=self.spooled.answer,
+        )
+        return kept.exists()
+
+
+def replay(spooled: Spooled) -> Replayed:
+    """Write what its answer would have left behind, with the original times.
+
+    Raises CannotReplayError and django.db.Error, NotAnEvent where its body is none; then nothing
+    was kept.
+    """
+    delivery = spooled.delivery()
+    late = _Late(spooled, delivery, _request(delivery))
+    refused = None
+    for _ in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                done, held = _attempt(late)
+        except IntegrityError as error:
+            refused = error  # decided meanwhile, and is looked up now; or refused for good
+            continue
+        if done:
+            return done
+        if late.request and not held:
+            cards.register(late.request.card, late.request.event_id, late.request.event_created)
+    if refused is not None:
+        raise refused
+    raise CannotReplayError("its card or authorization kept changing meanwhile.")
+
+
+def _request(delivery: Delivery) -> AuthorizationRequest | None:
+    try:
+        return events.authorization_request(delivery.event)
+    except events.MalformedEvent:
+        return None
+    except Exception:  # as then: what made the answer an internal error
+        logger.exception("Event %s could not be read.", delivery.event.id)
+        return None
+
+
+def _attempt(late: _Late) -> tuple[Replayed | None, Held | None]:
+    """What became of it; None where other rows must be held than could be."""
+    decision, request = late.spooled.decision, late.request
+    if decision is None or request is None or decision.reason in _WITHOUT_BOOKS:
+        return _replay(late, None, None), None
+    held = hold(request)
+    known = look_up(request, held) if held else None
+    if held is None or known is None:
+        return None, None
+    if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
+        return None, held
+    return _replay(late, held, known), held
+
+
+def _replay(late: _Late, held: Held | None, known: Known | None) -> Replayed:
+    if late.is_kept:
+        return Replayed.KNOWN
+    place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
+    if place is None:
+        record.write(late.delivery, late.spooled.answer)
+        return Replayed.KNOWN
+    if held and known and late.request:
+        _book(late, late.request, place, held, known)
+    else:
+        row = _row(late, place, late.request, position=0)
+        record.write(late.delivery, late.spooled.answer, record.Rows(decisions=[row]))
+    return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
+
+
+def _book(
+    late: _Late, request: AuthorizationRequest, place: Place, held: Held, known: Known
+) -> None:
+    """Write the decision with what it takes, under the locks."""
+    spooled, delivery = late.spooled, late.delivery
+    if known.purchase and not known.purchase.is_of(request):
+        row = _row(late, place, request, known.position) | {"problem": _CONTRADICTS}
+        record.write(delivery, spooled.answer, record.Rows(decisions=[row]))
+        return
+    booking = placed(Booking(request, held, known, list(_steps(late, request, place, known.books))))
+    measured = measured_after(booking)
+    told, books = booking.told, booking.after
+    written = record.Rows(
+        decisions=[_row(late, place, request, known.position) | rows.merchant(told.merchant)],
+        purchases=[rows.purchase(told, held, books)],
+        entries=record.entries(told, booking.changes, timezone.now()),
+        usage=measured.changed(NOTHING),
+    )
+    record.write(delivery, spooled.answer, written)
+    findings.refresh(told, books)
+    findings.note_exceeded(told, held.applied, measured.usage, booking.change)
+
+
+def _steps(
+    late: _Late, request: AuthorizationRequest, place: Place, before: Books
+) -> Iterator[tuple[LedgerCause, Books]]:
+    """The states of the books, each with its cause: Stripe's report, then the answer."""
+    joined = before.joined(request.snapshot)
+    yield cause_of(before, joined), joined
+    if _is_overtaken(late, request, joined):
+        return
+    after = joined.answered(_answer(request, late.decision))
+    if place.supersedes:
+        yield LedgerCause.ANSWERED, after
+        return
+    asked = joined.asking(request.event_id, request.ordinal)
+    yield LedgerCause.REASKED, asked
+    cause = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+    yield cause if late.decision.approved else LedgerCause.KEPT, after
+
+
+def _is_overtaken(late: _Late, request: AuthorizationRequest, books: Books) -> bool:
+    """Whether the same question was answered later under another event id."""
+    answer = books.answer_to(request.ordinal)
+    if answer is None or answer.event_id == request.event_id:
+        return False
+    later = DecisionRow.objects.filter(pk=answer.event_id, decided_at__gt=late.spooled.answered_at)
+    return later.exists()
+
+
+def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
+    return Answer(
+        ordinal=request.ordinal,
+        event_id=request.event_id,
+        approved=decision.approved,
+        amount=decision.amount,
+        asked=request.amount,
+        cashback=request.cashback_amount if decision.amount else 0,
+    )
+
+
+def _row(late: _Late, place: Place, request: AuthorizationRequest | None, position: int) -> Row:
+    spooled = late.spooled
+    row = record.decision_row(late.decision, place.id, spooled.answered_at)
+    columns = record.request_columns(request) if request else {"event_created": spooled.received_at}
+    return (
+        row
+        | columns
+        | {
+            "problem": spooled.problem[:500],
+            "policies": spooled.policies,
+            "standing": spooled.standing,
+            "usage": spooled.usage,
+            "position": position,
+            "duration_us": spooled.duration_us,
+            "answer": spooled.answer,
+            "stand_in": spooled.stand_in,
+            "supersedes": place.supersedes,
+        }
+    )

@@ -1,0 +1,207 @@
+"""Answers given without the database: decided by what was last known, kept in the spool.
+
+Nothing here raises, and nothing is approved that is not on the disk: whatever breaks, the answer
+is a decline.
+"""
+
+import logging
+from dataclasses import dataclass, field, replace
+
+from django.conf import settings
+
+from authorizations.rules.controls import AppliedControls
+from authorizations.rules.stand_in import (
+    Circumstances,
+    Refusal,
+    StandInCause,
+    decide_without_usage,
+    needs_cap,
+)
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.services import (
+    decision_log,
+    kept_first,
+    metrics,
+    stand_in_caps,
+    standing_copy,
+    switch,
+)
+from authorizations.services.authorize import CommitUnknownError
+from authorizations.services.delivery import Delivery
+from authorizations.services.kept_first import Answer, sent
+from authorizations.services.spooled import COMMIT_UNKNOWN, spooled
+from authorizations.wire import answer as wire
+
+logger = logging.getLogger(__name__)
+
+_CAP_WAIT_S = 0.1
+
+_SETTINGS = {
+    StandInCause.DATABASE_UNREACHABLE: "STAND_IN_ON_DATABASE_UNREACHABLE",
+    StandInCause.OVERLOADED: "STAND_IN_ON_DATABASE_UNREACHABLE",
+    StandInCause.DEADLINE_MISSED: "STAND_IN_ON_DEADLINE_MISSED",
+    StandInCause.INTERNAL_ERROR: "STAND_IN_ON_INTERNAL_ERROR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StandInAnswer:
+    """A decision made without the database, and what it rested on."""
+
+    decision: Decision
+    applied: tuple[AppliedControls, ...] = ()
+    circumstances: Circumstances = field(default_factory=Circumstances)
+
+
+def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
+    """Decide an authorization request without the database; returns the body of the answer."""
+
+    def decided() -> Answer:
+        found = stand_in(request, cause, delivery.seconds_left(kept_first.ANSWER_BUDGET_MS))
+        body = _render(delivery, found.decision, cause)
+        record = spooled(
+            delivery,
+            cause,
+            body,
+            found.decision,
+            applied=found.applied,
+            standing=found.circumstances,
+        )
+        return Answer(body, record, money=found.decision.approved)
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, decided, declined), request, delivery)
+
+
+def refused(
+    delivery: Delivery,
+    reason: DeclineReason,
+    problem: str,
+    cause: StandInCause = StandInCause.DATABASE_UNREACHABLE,
+) -> bytes:
+    """Decline a request that no policy is asked for; returns the body of the answer."""
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, reason, problem)
+
+    return _told(sent(delivery, declined, declined), None, delivery)
+
+
+def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
+    """Answer what was computed, and let the replay find out whether the database has it."""
+    computed = unknown.computed
+    outcome = computed.outcome
+    if outcome is None:  # the recorded answer once more
+        record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
+        again = Answer(computed.body, record)
+        return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
+
+    def kept() -> Answer:
+        record = spooled(
+            delivery,
+            COMMIT_UNKNOWN,
+            computed.body,
+            outcome.decision,
+            applied=outcome.held.applied,
+            standing=outcome.standing,
+            usage=outcome.usage,
+            problem=outcome.problem,
+        )
+        return Answer(computed.body, record, money=outcome.decision.approved)
+
+    cause = StandInCause.DEADLINE_MISSED
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, kept, declined), outcome.request, delivery)
+
+
+def stand_in(
+    request: AuthorizationRequest, cause: StandInCause, seconds_left: float
+) -> StandInAnswer:
+    """The decision, from this host's copy of cards and policies; caps are taken of."""
+    name = _SETTINGS.get(cause)
+    if name and not getattr(settings, name):
+        return _refusal(request, Refusal.CAUSE_SWITCHED_OFF)
+    try:
+        heard_at = standing_copy.read_at()
+        card = standing_copy.card(request.card.id, request.card.cardholder_id)
+    except standing_copy.NothingKnownError as nothing:
+        logger.error("Stand-in knows nothing: %s", nothing)
+        return _refusal(request, Refusal.NOTHING_KNOWN)
+    if standing_copy.age_s() > settings.STAND_IN_MAX_AGE_S:
+        return _refusal(request, Refusal.COPY_TOO_OLD)
+    if card is None:
+        return _refusal(request, Refusal.UNKNOWN_CARD)
+    circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS)
+    if not needs_cap(request, circumstances, card.applied):
+        decision = decide_without_usage(request, circumstances, card.applied)
+        return StandInAnswer(decision, card.applied, circumstances)
+    return _capped(request, card, circumstances, heard_at, min(_CAP_WAIT_S, seconds_left))
+
+
+def _refusal(
+    request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
+) -> StandInAnswer:
+    circumstances = Circumstances(refusal=refusal)
+    return StandInAnswer(
+        decide_without_usage(request, circumstances, applied), applied, circumstances
+    )
+
+
+def _capped(
+    request: AuthorizationRequest,
+    card: standing_copy.KnownCard,
+    circumstances: Circumstances,
+    heard_at: float,
+    within_s: float,
+) -> StandInAnswer:
+    """The decision where the card's cap has a say; what it approves is taken of the cap."""
+    switched = switch.state()
+    try:
+        with stand_in_caps.turn(
+            card.root_id,
+            request.event_id,
+            heard_at=heard_at,
+            switched_on_at=switched.since if switched.on else None,
+            within_s=within_s,
+        ) as turn:
+            circumstances = replace(circumstances, taken=turn.taken)
+            decision = decide_without_usage(request, circumstances, card.applied)
+            turn.take(decision.amount)
+    except stand_in_caps.CapUnknownError as unknown:
+        logger.error("A stand-in cap can't be kept: %s", unknown)
+        return _refusal(request, Refusal.CAP_UNKNOWN, card.applied)
+    return StandInAnswer(decision, card.applied, circumstances)
+
+
+def _decline(
+    delivery: Delivery, cause: StandInCause, reason: DeclineReason, problem: str = ""
+) -> Answer:
+    decision = Decision(approved=False, amount=0, reason=reason)
+    body = _render(delivery, decision, cause)
+    return Answer(body, spooled(delivery, cause, body, decision, problem=problem))
+
+
+def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> bytes:
+    return wire.render(
+        approved=decision.approved,
+        amount=decision.named_amount,
+        decision=delivery.event.id or "",
+        reason=decision.reason,
+        stand_in=cause,
+    )
+
+
+def _told(given: Answer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+    """The body of an answer, once log and metrics know of it."""
+    record = given.record
+    metrics.stood_in(record.cause)
+    if record.decision is None:
+        decision_log.repeated("", delivery)
+    else:
+        decision_log.decided(record.decision, request, delivery, record.stand_in)
+    return given.body

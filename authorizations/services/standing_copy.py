@@ -1,0 +1,124 @@
+"""What stand-in rests on: a copy of cards, assignments and policies, on this host's disk.
+
+One process of the host renews it (standing_refresh.py); all read it, file by file as they are
+replaced, so that it costs no memory and a process started during an outage has it too.
+"""
+
+import sqlite3
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.services import host_files
+from authorizations.services.known import applied_controls
+from authorizations.services.usage import scope_key
+
+POLICIES, CARDS = "standing-policies.sqlite3", "standing-cards.sqlite3"
+
+POLICIES_SCHEMA = """
+CREATE TABLE read (at REAL NOT NULL);
+CREATE TABLE version (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, content TEXT NOT NULL);
+CREATE TABLE assignment (
+    scope TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (scope, version)
+) WITHOUT ROWID;
+CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID
+"""
+CARDS_SCHEMA = """
+CREATE TABLE read (at REAL NOT NULL);
+CREATE TABLE card (
+    id TEXT PRIMARY KEY, root TEXT NOT NULL, cardholder TEXT NOT NULL, card_group TEXT NOT NULL
+) WITHOUT ROWID
+"""
+
+
+class NothingKnownError(Exception):
+    """There is no copy, or none that can be read."""
+
+
+@dataclass(frozen=True, slots=True)
+class KnownCard:
+    """A card as it was last known, and the policies that applied to it."""
+
+    root_id: str
+    frozen: bool
+    applied: tuple[AppliedControls, ...]
+
+
+def read_at() -> float:
+    """When the older part of the copy was read from the database, in Unix seconds.
+
+    Raises NothingKnownError.
+    """
+    with _opened(POLICIES) as policies, _opened(CARDS) as cards:
+        return min(_read_at(policies), _read_at(cards))
+
+
+def age_s() -> float:
+    """How old the copy is. Raises NothingKnownError."""
+    return max(0.0, time.time() - read_at())
+
+
+def card(card_id: str, cardholder_id: str) -> KnownCard | None:
+    """The card, where it is known; `cardholder_id` is the one its own request names.
+
+    Raises NothingKnownError.
+    """
+    with _opened(CARDS) as cards:
+        found = cards.execute(
+            "SELECT root, cardholder, card_group FROM card WHERE id = ?", [card_id]
+        ).fetchone()
+    if found is None:
+        return None
+    root_id, known_holder, group_id = found
+    root = Scope(ScopeKind.CARD, root_id)
+    scopes = [root, Scope(ScopeKind.PROGRAM, "")]
+    if holder := cardholder_id or known_holder:
+        scopes.append(Scope(ScopeKind.CARDHOLDER, holder))
+    if group_id:
+        scopes.append(Scope(ScopeKind.GROUP, group_id))
+    with _opened(POLICIES) as policies:
+        frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
+        return KnownCard(root_id, frozen is not None, _applied(policies, scopes, root))
+
+
+def _applied(
+    policies: sqlite3.Connection, scopes: list[Scope], root: Scope
+) -> tuple[AppliedControls, ...]:
+    assigned = [
+        (key, version)
+        for key in map(scope_key, scopes)
+        for (version,) in policies.execute(
+            "SELECT version FROM assignment WHERE scope = ?", [key]
+        ).fetchall()
+    ]
+
+    def contents(version_ids: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+        for version_id in version_ids:
+            yield from policies.execute(
+                "SELECT id, number, content FROM version WHERE id = ?", [version_id]
+            )
+
+    return applied_controls(assigned, root, contents)
+
+
+def _read_at(copy: sqlite3.Connection) -> float:
+    [(at,)] = copy.execute("SELECT at FROM read").fetchall()
+    return float(at)
+
+
+@contextmanager
+def _opened(name: str) -> Iterator[sqlite3.Connection]:
+    """A file is never written again once it is in its place, so nothing has to be locked."""
+    path = host_files.directory() / name
+    try:
+        with closing(sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)) as opened:
+            yield opened
+    except (sqlite3.Error, ValueError, KeyError) as damage:
+        raise NothingKnownError(f"{path} can't be read: {damage}") from damage
+
+
+def _uri(path: Path) -> str:
+    return path.absolute().as_uri()

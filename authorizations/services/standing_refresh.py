@@ -1,0 +1,162 @@
+"""Keeps the copy that stand-in rests on warm: one process of each host reads the database for all.
+
+Page by page and by key, each in a transaction of its own. What fails leaves the old copy, and
+its age, as they are.
+"""
+
+import functools
+import logging
+import os
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db.models import QuerySet
+
+from authorizations.models import Assignment, Card, PolicyVersion
+from authorizations.services import host_files, switch
+from authorizations.services.deadline import deadline
+from authorizations.services.standing_copy import (
+    CARDS,
+    CARDS_SCHEMA,
+    POLICIES,
+    POLICIES_SCHEMA,
+)
+
+logger = logging.getLogger(__name__)
+
+PAGE = 2000
+PAGE_BUDGET_S = 5.0
+
+_SHARE = 20
+"""A reading is followed by a pause of so many times its length: at most a twentieth of one core."""
+
+_LOCK = "standing.lock"
+Row = Sequence[Any]
+
+
+@functools.cache
+def _thread(_pid: int) -> threading.Thread:
+    thread = threading.Thread(target=_keep_warm, name="standing-copy", daemon=True)
+    thread.start()
+    return thread
+
+
+def keep_warm() -> None:
+    """Renew the copy from now on, in the background; once for each process, however often asked."""
+    _thread(os.getpid())
+
+
+def _keep_warm() -> None:
+    while True:
+        try:
+            # Whoever is first does it for the host until its end; then another takes over.
+            with host_files.alone(_LOCK, wait=False) as is_mine:
+                if is_mine:
+                    _renew_for_ever()
+        except Exception:
+            logger.exception("The copy for stand-in can't be kept in SPOOL_DIR; trying again.")
+        time.sleep(settings.STAND_IN_REFRESH_S)
+
+
+def _renew_for_ever() -> None:
+    parts = [Part(renew_switch), Part(renew_policies), Part(renew_cards)]
+    while True:
+        for part in parts:
+            part.renew_when_due()
+        time.sleep(settings.STAND_IN_REFRESH_S)
+
+
+@dataclass(slots=True)
+class Part:
+    """A part of what is kept warm, and when it is to be read again."""
+
+    renew: Callable[[], None]
+    due: float = 0.0
+    failing: bool = False
+
+    def renew_when_due(self) -> None:
+        began = time.monotonic()
+        if began < self.due:
+            return
+        try:
+            self.renew()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the old copy stays
+            if not self.failing:
+                logger.warning("%s failed, the old copy stays: %s", self.renew.__name__, error)
+            self.failing = True
+        else:
+            self.failing = False
+        ended = time.monotonic()
+        self.due = ended + _SHARE * (ended - began)
+
+
+def renew_switch() -> None:
+    """Follow whoever switched stand-in on or off at another host."""
+    with deadline(time.monotonic() + PAGE_BUDGET_S):
+        switch.renew()
+
+
+def renew_policies() -> None:
+    """Read what is assigned to whom, in which version, and which cards are frozen.
+
+    Raises django.db.Error, OSError and sqlite3.Error; then the old copy stays.
+    """
+    began = time.time()
+    assignments = Assignment.objects.exclude(policy__current_version=None)
+    assigned = list(_pages(assignments, "scope", "policy__current_version_id"))
+    # After the assignments: versions never change, so each one they name is there.
+    wanted = PolicyVersion.objects.filter(pk__in={version for _, _, version in assigned})
+    with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
+        _insert(copy, "version", _pages(wanted, "number", "content"))
+        _insert(copy, "assignment", [row[1:] for row in assigned])
+        _insert(copy, "frozen", _pages(Card.objects.filter(frozen=True)))
+
+
+def renew_cards() -> None:
+    """Read to which chain, cardholder and group each card belongs. Raises as `renew_policies`."""
+    began = time.time()
+    with new_copy(CARDS, CARDS_SCHEMA, began) as copy:
+        columns = ("root_id", "cardholder_id", "root__group_id")
+        rows = _pages(Card.objects.all(), *columns)
+        _insert(copy, "card", ((*row[:2], row[2] or "", str(row[3] or "")) for row in rows))
+
+
+def _pages(rows: QuerySet[Any], *columns: str) -> Iterator[Row]:
+    """The key and these columns of all rows, in the order of the key."""
+    last = None
+    while True:
+        page = rows if last is None else rows.filter(pk__gt=last)
+        with deadline(time.monotonic() + PAGE_BUDGET_S):
+            found = list(page.order_by("pk").values_list("pk", *columns)[:PAGE])
+        yield from found
+        if len(found) < PAGE:
+            return
+        last = found[-1][0]
+
+
+def _insert(copy: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
+    rows = iter(rows)
+    for first in rows:
+        places = ", ".join("?" for _ in first)
+        insert = f"INSERT OR IGNORE INTO {table} VALUES ({places})"  # noqa: S608 - names of ours
+        copy.execute(insert, first)
+        copy.executemany(insert, rows)
+
+
+@contextmanager
+def new_copy(name: str, schema: str, began: float) -> Iterator[sqlite3.Connection]:
+    """A part of the copy to be filled, which replaces the old one; `began` is its age."""
+    place = host_files.directory() / name
+    with host_files.replacing(place) as path, closing(sqlite3.connect(path)) as copy:
+        # Nobody reads it before it is whole, and `replacing` sees it to the disk.
+        copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
+        copy.executescript(schema)
+        copy.execute("INSERT INTO read VALUES (?)", [began])
+        yield copy
+        copy.commit()

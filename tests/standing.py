@@ -1,0 +1,92 @@
+"""What stand-in knows, written by hand: no database is needed."""
+
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from unittest.mock import patch
+
+from django.test import override_settings
+
+from authorizations.rules.document import canonical_json, normalize
+from authorizations.rules.stand_in import StandInCause
+from authorizations.services import host_files, kept_first, spool, stand_in, switch
+from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.spooled import Spooled, decode
+from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
+from authorizations.services.standing_refresh import new_copy
+from authorizations.wire import events, samples
+from tests.rules.documents import policy
+
+_versions = count(1_000_000)
+"""Beyond those of the database: versions are remembered by their number."""
+
+
+def knows(
+    *policies: dict[str, Any],
+    cards: tuple[tuple[str, str, str, str], ...] = (("ic_marie", "ic_marie", "ich_marie", ""),),
+    frozen: tuple[str, ...] = (),
+    age_s: float = 0.0,
+) -> None:
+    """Write this host's copy; each policy has the keys of the policy file, and `scope`.
+
+    `cards` are id, root, cardholder and group; `age_s` is how long ago all that was read.
+    """
+    began = time.time() - age_s
+    with new_copy(CARDS, CARDS_SCHEMA, began) as copy:
+        copy.executemany("INSERT INTO card VALUES (?, ?, ?, ?)", cards)
+    with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
+        copy.executemany("INSERT INTO frozen VALUES (?)", [[card] for card in frozen])
+        for keys in policies:
+            scope, version = keys.pop("scope", "program:"), next(_versions)
+            content = canonical_json(normalize(policy(**keys))).decode()
+            copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
+            copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
+
+
+def delivery(event: samples.Json) -> Delivery:
+    """As it comes in, just now."""
+    body = samples.to_bytes(event)
+    return Delivery(datetime.now(UTC), "192.0.2.1", {}, body, "k3y", events.read(body), Stopwatch())
+
+
+def stood_in(asked: Delivery, cause: StandInCause) -> bytes:
+    """The answer of stand-in."""
+    return stand_in.answer(events.authorization_request(asked.event), asked, cause)
+
+
+def switched(*, on: bool, since: float) -> None:
+    """As if a page had done it."""
+    path = host_files.directory() / "stand-in-switch.json"
+    path.write_text(json.dumps({"on": on, "since": since}))
+    switch.look_again()
+
+
+def spooled(directory: Path) -> list[Spooled]:
+    """All records of the spool, the oldest first."""
+    found = []
+    for file in sorted(directory.glob("*.spool")):
+        rest = file.read_bytes()
+        while rest:
+            length = int.from_bytes(rest[:4])
+            found.append(decode(rest[8 : 8 + length]))
+            rest = rest[8 + length :]
+    return found
+
+
+@contextmanager
+def on_this_host(directory: Path) -> Iterator[Path]:
+    """With an empty spool of its own, and all the time that a busy machine may need."""
+    with (
+        override_settings(SPOOL_DIR=directory),
+        patch.object(kept_first, "ANSWER_BUDGET_MS", 60_000),
+        patch.object(stand_in, "_CAP_WAIT_S", 60),
+    ):
+        spool.spool()._timeout_s = 60
+        switch.look_again()
+        yield directory
+    switch.look_again()

@@ -1,0 +1,86 @@
+"""The client's own deadline: it holds where the server can't keep any."""
+
+import os
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from time import monotonic
+from typing import Any
+
+import psycopg
+import pytest
+from django.db import connection
+
+from authz_project.deadline import DeadlineConnection, DeadlineExceededError
+
+pytestmark = pytest.mark.django_db
+
+SOON_S = 0.3
+FAR_BELOW_ANY_OTHER_TIMEOUT_S = 4.0
+
+
+@pytest.fixture
+def opened() -> Iterator[DeadlineConnection]:
+    parameters = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    with DeadlineConnection.connect(**parameters) as found:
+        yield found
+
+
+@contextmanager
+def frozen(backend: int) -> Iterator[None]:
+    """The server's process for one connection stands still, as on a machine that hangs."""
+    os.kill(backend, signal.SIGSTOP)
+    try:
+        yield
+    finally:
+        os.kill(backend, signal.SIGCONT)
+
+
+def begin(opened: Any) -> None:
+    opened.execute("BEGIN")
+
+
+def write(opened: Any) -> None:
+    opened.execute("BEGIN")
+    opened.execute("CREATE TEMPORARY TABLE kept (id int)")
+
+
+STEPS: dict[str, tuple[Callable[[Any], None], Callable[[Any], None]]] = {
+    "before a transaction": (lambda _: None, begin),
+    "inside one": (begin, lambda opened: opened.execute("SELECT 1")),
+    "before COMMIT": (write, lambda opened: opened.execute("COMMIT")),
+    "while much is sent": (
+        begin,
+        lambda opened: opened.execute("SELECT length(%s)", ["x" * 4_000_000]),
+    ),
+}
+
+
+@pytest.mark.parametrize("when", STEPS)
+def test_a_server_that_stands_still_is_given_up_at_the_deadline(
+    opened: DeadlineConnection, when: str
+) -> None:
+    before, during = STEPS[when]
+    before(opened)
+    with frozen(opened.info.backend_pid):
+        started = monotonic()
+        opened.deadline = started + SOON_S
+        with pytest.raises(DeadlineExceededError):
+            during(opened)
+        assert SOON_S <= monotonic() - started < FAR_BELOW_ANY_OTHER_TIMEOUT_S
+        assert opened.closed
+
+
+def test_what_is_quicker_than_the_deadline_is_not_disturbed(opened: DeadlineConnection) -> None:
+    opened.deadline = monotonic() + 60
+    assert opened.execute("SELECT 1").fetchone() == (1,)
+    opened.deadline = None
+    assert opened.execute("SELECT pg_sleep(0.01)").fetchone() is not None
+
+
+def test_a_deadline_that_has_passed_lets_nothing_more_be_waited_for(
+    opened: DeadlineConnection,
+) -> None:
+    opened.deadline = monotonic() - 1
+    with pytest.raises(DeadlineExceededError):
+        opened.execute("SELECT pg_sleep(0.2)")
