@@ -8,11 +8,13 @@ import pytest
 from django.apps import apps
 from django.db import connection
 from django.test import Client
+from django.utils import timezone
 
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
-from authorizations.services import later
+from authorizations.services import later, spooled
+from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.redecide import redecide_all
-from authorizations.wire import samples
+from authorizations.wire import events, masking, samples
 from authorizations.wire.api import _found
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -121,6 +123,26 @@ def test_later_events_and_those_that_wait_are_masked_too() -> None:
     rows = WebhookRequest.objects.filter(event_id=captured["id"])
     assert {row.body_sha256 for row in rows} == {hashlib.sha256(body).hexdigest()}
     assert UnappliedEvent.objects.get().attempts == 2
+
+
+def test_what_goes_through_the_spool_keeps_its_digest() -> None:
+    body = samples.to_bytes(asked(merchant_data__name=CARD))
+    kept = masking.body(body)
+    delivery = Delivery(
+        received_at=timezone.now(),
+        sender="",
+        headers={},
+        body=kept,
+        signing_key="",
+        event=events.read(kept),
+        stopwatch=Stopwatch(),
+        received_sha256=hashlib.sha256(body).hexdigest(),
+    )
+    written = spooled.encode(spooled.spooled(delivery, "deadline_missed", b"{}", None))
+    assert CARD.encode() not in written
+    again = spooled.decode(written).delivery().row("")
+    assert again["body_sha256"] == hashlib.sha256(body).hexdigest()
+    assert again["masked_sha256"] == hashlib.sha256(kept).hexdigest()
 
 
 @pytest.mark.parametrize("before", [0, 1010, 1016, 1020])
