@@ -5,6 +5,7 @@
 # make bench-books measures how quickly verify_books counts a million ledger entries again
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
+# make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
 # make lint  the checks of `make test` without the tests
 # make clean removes what can be made again; .env and the database stay
 
@@ -18,7 +19,7 @@ PROCESSES ?= 8
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test bench bench-pages bench-books load screenshots lint clean
+.PHONY: help run test bench bench-pages bench-books load screenshots fuzz lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -60,6 +61,10 @@ load: .venv/development
 
 screenshots: .venv/development
 	@$(VENV) -m tests.pictures .pictures $(PICTURES)
+
+fuzz: .venv/development
+	@FUZZ_CASES=$${FUZZ_CASES:-20000} FUZZ_SEED=$${FUZZ_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} \
+		$(VENV) -m pytest -q tests/hostile/test_fuzz.py
 
 clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,7 +1,9 @@
 """The doors: the webhook, and three for whoever watches over the process."""
 
+import hashlib
 import logging
 import sys
+from contextlib import suppress
 from datetime import UTC, datetime
 from time import monotonic, time
 
@@ -19,7 +21,7 @@ from authorizations.services import answering, arrival, scrape, switch
 from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
 from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.wire import answer, events, signature
+from authorizations.wire import answer, events, masking, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 logger = logging.getLogger(__name__)
@@ -47,7 +49,8 @@ def webhook(request: HttpRequest) -> HttpResponse:
         body = _body(request)
         header = request.headers.get("Stripe-Signature")
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
-        event = events.read(body)
+        kept = masking.body(body)
+        event = events.read(kept)
     except _Unread as unread:
         counters.rejected(unread.code)
         return unread.response
@@ -57,9 +60,16 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     stopwatch.mark("verified")
     sender, headers = _from(request)
-    waited_ms = arrival.waited_ms(request.META, received_at.timestamp())
     delivery = Delivery(
-        received_at, sender, headers, body, verified.signing_key, event, stopwatch, waited_ms
+        received_at=received_at,
+        sender=sender,
+        headers=headers,
+        body=kept,
+        signing_key=verified.signing_key,
+        event=event,
+        stopwatch=stopwatch,
+        waited_ms=arrival.waited_ms(request.META, received_at.timestamp()),
+        received_sha256="" if kept is body else hashlib.sha256(body).hexdigest(),
     )
     if event.type == AUTHORIZATION_REQUEST:
         return _respond(answering.answer(delivery))
@@ -80,15 +90,16 @@ def _body(request: HttpRequest) -> bytes:
         raise _Unread(411, "length_required", "Say in Content-Length how long the body is.")
     if int(length) > MAX_BODY_BYTES:
         raise _Unread(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
-    try:
-        return request.body
-    except UnreadablePostError:
-        raise _Unread(400, "incomplete", "The body ended before its end.") from None
+    with suppress(UnreadablePostError):
+        if len(request.body) == int(length):
+            return request.body
+    raise _Unread(400, "incomplete", "The body ended before its end.")
 
 
 def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     """Who sent it, as far as the connection tells, and the headers worth keeping."""
-    kept = {name: request.headers[name] for name in KEPT_HEADERS if name in request.headers}
+    found = request.headers
+    kept = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
     return request.META.get("REMOTE_ADDR", ""), kept
 
 

@@ -1,7 +1,8 @@
 """One line of JSON for each log record: what collectors of logs can read without guessing.
 
 Escaped to ASCII, so that nothing from outside can begin a line of its own. Of what a record brings
-along, only plain values are written: no requests, bodies or statements.
+along, only plain values are written: no requests, bodies or statements. Card numbers and signatures
+are masked wherever they are.
 """
 
 import json
@@ -11,6 +12,8 @@ from datetime import UTC, datetime
 from math import isfinite
 from traceback import walk_tb
 from typing import Any
+
+from authorizations.wire import masking
 
 _OF_EVERY_RECORD = {*vars(logging.makeLogRecord({})), "message", "asctime", "taskName"}
 _NEVER = {"sql", "params"}
@@ -23,7 +26,11 @@ def configuration(*, json_lines: bool) -> dict[str, Any]:
         "version": 1,
         "disable_existing_loggers": False,
         "formatters": {
-            "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+            "line": {
+                "()": "authz_project.logs.TextLine",
+                "format": "{asctime} {levelname} {name}: {message}",
+                "style": "{",
+            },
             "json": {"()": "authz_project.logs.JsonLine"},
         },
         "handlers": {
@@ -56,7 +63,18 @@ class JsonLine(logging.Formatter):
         line |= {name: value for name, value in _extras(record) if name not in line}
         if record.exc_info and record.exc_info[1]:
             line["exception"] = "\n".join(_told(record.exc_info[1]))
-        return json.dumps(line)
+        return json.dumps({name: _masked(value) for name, value in line.items()})
+
+
+class TextLine(logging.Formatter):
+    """For a developer's own eyes."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return masking.text(super().format(record))
+
+
+def _masked(value: object) -> object:
+    return masking.text(value) if isinstance(value, str) else value
 
 
 def _extras(record: logging.LogRecord) -> Iterator[tuple[str, object]]:

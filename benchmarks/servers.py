@@ -18,6 +18,7 @@ SECRET = f"whsec_{secrets.token_hex(16)}"
 GUNICORN = [
     *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{PORT}", "--log-level", "error"),
     *("--worker-class", "gthread", "--workers", "2", "--threads", "4", "--no-control-socket"),
+    *("--forwarder-headers", ""),
 ]
 
 

@@ -51,6 +51,8 @@ backlog = instance.backlog
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", instance.workers))
 threads = instance.threads
+# nginx and we are on one machine, which gunicorn trusts: no header may set a path.
+forwarder_headers = ""
 # Each worker has a pool of database connections of its own and opens it itself.
 preload_app = False
 

@@ -19,6 +19,7 @@ PATIENCE_S = 120
 GUNICORN = (
     *(sys.executable, "-m", "gunicorn", "authz_project.wsgi", "--worker-class", "gthread"),
     *("--workers", str(WORKERS), "--threads", "4", "--no-control-socket"),
+    *("--forwarder-headers", ""),
 )
 
 
@@ -82,8 +83,11 @@ def running(log: Path, **variables: str) -> Iterator[Server]:
 
 
 def _environment() -> dict[str, str]:
-    own = {"DJANGO_SETTINGS_MODULE": "authz_project.settings", "DATABASE_URL": database_url()}
-    return os.environ | own
+    return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "authz_project.settings",
+        "DATABASE_URL": database_url(),
+        "SPOOL_DIR": str(settings.SPOOL_DIR),
+    }
 
 
 def database_url() -> str:

@@ -9,7 +9,7 @@ import pytest
 from django.db import DatabaseError, connection
 from pytest_django import Settings
 
-from authz_project.logs import JsonLine
+from authz_project.logs import JsonLine, TextLine
 from tests.desk import Shopper, in_force
 
 
@@ -47,6 +47,25 @@ def test_a_line_says_when_how_grave_where_and_what() -> None:
 def test_nothing_from_outside_begins_a_line_of_its_own(hostile: str) -> None:
     told = line("%s", hostile, merchant=hostile)
     assert (told["message"], told["merchant"]) == (hostile, hostile)
+
+
+@pytest.mark.parametrize(
+    ("secret", "shown"),
+    [
+        ("4242424242424242", "424242******4242"),
+        (f"t=1,v1={'ab' * 32}", "t=1,v1=abababab"),
+    ],
+)
+def test_card_numbers_and_signatures_are_masked_wherever_they_are(secret: str, shown: str) -> None:
+    try:
+        raise ValueError(secret)
+    except ValueError:
+        told = line("%s", secret, merchant=secret, amount=4242424242424242)
+    assert (told["message"], told["merchant"]) == (shown, shown)
+    assert told["exception"].startswith(f"builtins.ValueError: {shown}\n")
+    assert told["amount"] == 4242424242424242
+    record = logging.makeLogRecord({"msg": "%s", "args": (secret,)})
+    assert TextLine("{message}", style="{").format(record) == shown
 
 
 @pytest.mark.parametrize("value", [object(), b"{}", {"a": 1}, [1], float("nan"), float("inf")])

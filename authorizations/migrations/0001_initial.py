@@ -172,7 +172,20 @@ class Migration(migrations.Migration):
                 ("body", models.BinaryField()),
                 (
                     "body_sha256",
-                    models.CharField(max_length=64, verbose_name="SHA-256 of the body"),
+                    models.CharField(
+                        help_text="Of the body as it was received.",
+                        max_length=64,
+                        verbose_name="SHA-256 of the body",
+                    ),
+                ),
+                (
+                    "masked_sha256",
+                    models.CharField(
+                        blank=True,
+                        help_text="Blank unless card numbers in it were masked.",
+                        max_length=64,
+                        verbose_name="SHA-256 of the body as kept",
+                    ),
                 ),
                 (
                     "signing_key",

@@ -21,7 +21,15 @@ class WebhookRequest(models.Model):
     sender = models.CharField(max_length=64, blank=True, help_text="Network address.")
     headers = models.JSONField()
     body = models.BinaryField()
-    body_sha256 = models.CharField("SHA-256 of the body", max_length=64)
+    body_sha256 = models.CharField(
+        "SHA-256 of the body", max_length=64, help_text="Of the body as it was received."
+    )
+    masked_sha256 = models.CharField(
+        "SHA-256 of the body as kept",
+        max_length=64,
+        blank=True,
+        help_text="Blank unless card numbers in it were masked.",
+    )
     signing_key = models.CharField(
         max_length=8, help_text="Fingerprint of the webhook secret that matched."
     )

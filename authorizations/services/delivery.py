@@ -31,6 +31,7 @@ class Stopwatch:
 class Delivery:
     """What came in through the door, its signature checked, or what we read in Stripe's API.
 
+    `received_sha256` is of the body as it came, where card numbers were masked in `body`;
     `waited_ms` is how long a trusted proxy says that it waited for a worker.
     """
 
@@ -42,6 +43,7 @@ class Delivery:
     event: Event
     stopwatch: Stopwatch
     waited_ms: float = 0.0
+    received_sha256: str = ""
 
     def seconds_left(self, budget_ms: int) -> float:
         """How much of so many milliseconds from its arrival is left."""
@@ -54,6 +56,11 @@ class Delivery:
 
     @property
     def body_sha256(self) -> str:
+        """Of what was received."""
+        return self.received_sha256 or self._kept_sha256
+
+    @property
+    def _kept_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
     @property
@@ -72,6 +79,7 @@ class Delivery:
             "sender": self.sender,
             "headers": self.headers,
             "body_sha256": self.body_sha256,
+            "masked_sha256": self._kept_sha256 if self.received_sha256 else "",
             "signing_key": self.signing_key,
             "event_id": self.event.id or "",
             "event_type": self.event.type,

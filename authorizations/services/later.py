@@ -112,6 +112,7 @@ def apply_again(waiting: UnappliedEvent) -> str:
         signing_key=kept.signing_key,
         event=events.read(body),
         stopwatch=Stopwatch(),
+        received_sha256=kept.body_sha256 if kept.masked_sha256 else "",
     )
     return take(delivery).problem
 

@@ -7,9 +7,11 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from authorizations.models import RejectedRequest
+from authorizations.wire import masking
 
 KEPT_A_MINUTE = 60
 KEPT_BYTES = 1024
+_LOOKED_AT_BYTES = KEPT_BYTES + 128  # a card number may begin in what is kept and end behind it
 
 _COUNT = """
 INSERT INTO authorizations_rejectedminute (minute, count) VALUES (date_trunc('minute', %s), 1)
@@ -31,7 +33,7 @@ def keep(body: bytes, cause: str, *, sender: str) -> None:
                 cause=cause,
                 sender=sender,
                 body_sha256=hashlib.sha256(body).hexdigest(),
-                body_start=body[:KEPT_BYTES],
+                body_start=masking.raw(body[:_LOOKED_AT_BYTES])[:KEPT_BYTES],
             )
 
 

@@ -49,6 +49,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     usage: list[Any] = []
     problem: str = ""
     timings: dict[str, int] = {}
+    received_sha256: str = ""
 
     @property
     def stand_in(self) -> str:
@@ -70,6 +71,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
             signing_key=self.signing_key,
             event=events.read(self.body),
             stopwatch=Stopwatch(marks=dict(self.timings)),
+            received_sha256=self.received_sha256,
         )
 
 
@@ -101,6 +103,7 @@ def spooled(  # noqa: PLR0913 - a record has these parts
         usage=codec.plain(list((usage or {}).items())),
         problem=problem,
         timings=dict(delivery.stopwatch.marks),
+        received_sha256=delivery.received_sha256,
     )
 
 

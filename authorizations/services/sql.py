@@ -141,12 +141,12 @@ ORDER BY 1, 2
 WRITE = """
 WITH request AS (
     INSERT INTO authorizations_webhookrequest (
-        received_at, sender, headers, body, body_sha256, signing_key, event_id, event_type, about,
-        api_version, account, livemode, answer_status, answer_body, timings
+        received_at, sender, headers, body, body_sha256, masked_sha256, signing_key, event_id,
+        event_type, about, api_version, account, livemode, answer_status, answer_body, timings
     )
     SELECT
-        received_at, sender, headers, %(body)s, body_sha256, signing_key, event_id, event_type,
-        about, api_version, account, livemode, answer_status, answer_body, timings
+        received_at, sender, headers, %(body)s, body_sha256, masked_sha256, signing_key, event_id,
+        event_type, about, api_version, account, livemode, answer_status, answer_body, timings
     FROM jsonb_populate_recordset(NULL::authorizations_webhookrequest, %(requests)s::jsonb)
     RETURNING id
 ), decision AS (

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 import stripe
 
-from authorizations.wire import lenient, shapes
+from authorizations.wire import lenient, masking, shapes
 from authorizations.wire.convert import REFUSED
 from authorizations.wire.events import READ
 
@@ -202,7 +202,7 @@ def _found(type_: str, raw: bytes, at: int, version: str) -> Found:
         "api_version": version or None,
         "data": {"object": msgspec.Raw(raw)},
     }
-    return Found(listed.id, listed.created, msgspec.json.encode(event))
+    return Found(listed.id, listed.created, masking.body(msgspec.json.encode(event)))
 
 
 def _identity(raw: bytes) -> _Listed:

@@ -11,6 +11,7 @@ from authorizations.rules.values import Card
 from authorizations.wire import lenient, shapes
 
 MAX_TEXT_CHARS = 500
+"""Here and below: what the database has room for, since no long text may decide a purchase."""
 
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the fast decoders raise where the lenient way is to be tried."""
@@ -56,11 +57,26 @@ def needed(value: Needed | None, problem: str) -> Needed:
     return value
 
 
-def text(value: str | None) -> str:
+def text(value: str | None, most: int = MAX_TEXT_CHARS) -> str:
     """Text from outside as the database can hold it: without NUL, and not endless."""
     if value is None:
         return ""
-    return value[:MAX_TEXT_CHARS].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return value[:most].replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+def word(value: str | None) -> str:
+    """A word of Stripe's, of which more may come: active, capture, Visa."""
+    return text(value, 50)
+
+
+def name(value: str | None) -> str:
+    """Of a person or company."""
+    return text(value, 255)
+
+
+def lower(value: str | None) -> str:
+    """A code in small letters; of some letters these are longer."""
+    return text((value or "").lower())
 
 
 def card(found: shapes.Card) -> Card:
@@ -68,13 +84,13 @@ def card(found: shapes.Card) -> Card:
     replaced_id = replaced.id if isinstance(replaced, shapes.Expandable) else replaced or None
     return Card(
         id=found.id,
-        status=text(found.status),
+        status=word(found.status),
         last4=text(found.last4),
-        currency=text(found.currency).lower(),
+        currency=lower(found.currency),
         cardholder_id=holder if isinstance(holder, str) else holder.id,
-        cardholder_name="" if isinstance(holder, str) else text(holder.name),
-        brand=text(found.brand),
-        type=text(found.type),
+        cardholder_name="" if isinstance(holder, str) else name(holder.name),
+        brand=word(found.brand),
+        type=word(found.type),
         replacement_for=replaced_id,
     )
 
@@ -85,7 +101,7 @@ def merchant(found: shapes.MerchantData | None) -> Merchant:
     return Merchant(
         category=text(found.category),
         category_code=text(found.category_code),
-        country=text(found.country).upper(),
+        country=text((found.country or "").upper()),
         name=text(found.name),
         network_id=text(found.network_id),
         city=text(found.city),
@@ -102,12 +118,12 @@ def snapshot(found: shapes.Authorization, at: int, transactions: int) -> Snapsho
     return Snapshot(
         at=at,
         # Stripe asks only about authorizations that are open.
-        status=text(found.status) or "pending",
+        status=word(found.status) or "pending",
         amount=found.amount or 0,
         history=tuple(map(_history_entry, entries)),
         transactions=transactions,
         merchant_amount=found.merchant_amount or 0,
-        merchant_currency=text(found.merchant_currency).lower(),
+        merchant_currency=lower(found.merchant_currency),
     )
 
 

@@ -15,7 +15,16 @@ from authorizations.rules.reports import (
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import Card
 from authorizations.wire import shapes
-from authorizations.wire.convert import card, merchant, reader, snapshot, text
+from authorizations.wire.convert import (
+    REFUSED,
+    card,
+    lower,
+    merchant,
+    name,
+    reader,
+    snapshot,
+    word,
+)
 from authorizations.wire.events import READ, Event, identity
 
 _authorization = reader(shapes.ReportedAuthorization)
@@ -39,7 +48,7 @@ def about(event: Event) -> str:
         return ""
     try:
         found = _named(event.data).object
-    except msgspec.MsgspecError:
+    except REFUSED:
         return ""
     return _id(found.authorization) or found.id
 
@@ -78,14 +87,13 @@ def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> Transactio
 def _named_card(found: shapes.BookedTransaction) -> Card:
     """Transactions name their card and tell no more of it."""
     holder = found.cardholder
-    name = text(holder.name) if isinstance(holder, shapes.Cardholder) else ""
     return Card(
         id=_id(found.card) or "",
         status="",
         last4="",
         currency="",
         cardholder_id=_id(holder) or "",
-        cardholder_name=name,
+        cardholder_name=name(holder.name) if isinstance(holder, shapes.Cardholder) else "",
     )
 
 
@@ -101,12 +109,12 @@ def _version(found: shapes.Transaction, at: int) -> Transaction:
     return Transaction(
         id=found.id,
         at=at,
-        type=text(found.type),
+        type=word(found.type),
         amount=found.amount,
         created=found.created,
         cashback=details.cashback_amount or 0,
         merchant_amount=found.merchant_amount or 0,
-        merchant_currency=text(found.merchant_currency).lower(),
+        merchant_currency=lower(found.merchant_currency),
     )
 
 
@@ -116,7 +124,7 @@ def _card_report(data: msgspec.Raw, event_id: str, at: int) -> CardReport:
 
 def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderReport:
     found = _cardholder(data)
-    return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=text(found.name))
+    return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=name(found.name))
 
 
 class _Named(msgspec.Struct, frozen=True, gc=False):

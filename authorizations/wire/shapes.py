@@ -29,6 +29,7 @@ Id: TypeAlias = Annotated[
 CurrencyCode: TypeAlias = Annotated[
     str, Meta(pattern=r"\A[A-Za-z]{3}\Z", description="a currency code of 3 letters")
 ]
+LastFour: TypeAlias = Annotated[str, Meta(max_length=4)]
 Text: TypeAlias = Annotated[str, Meta(description="text")]
 Flag: TypeAlias = Annotated[bool, Meta(description="true or false")]
 RiskScore: TypeAlias = Annotated[int, Meta(ge=1, le=99)]
@@ -51,8 +52,8 @@ class Card(Struct, frozen=True, gc=False):
     cardholder: Id | Cardholder
     # Limits belong to the first card of the chain: an unreadable link would open fresh ones.
     replacement_for: Id | Expandable | UnsetType | None = UNSET
-    last4: str | None = None
-    currency: str | None = None
+    last4: LastFour | None = None
+    currency: CurrencyCode | None = None
     brand: str | None = None
     type: str | None = None
 

@@ -169,10 +169,11 @@ REQUESTS = Exported(
         "answered_after_ms": lambda row: max(row.timings.values(), default=0) / 1000,
         "signing_key": _of("signing_key"),
         "body_sha256": _of("body_sha256"),
+        "masked_sha256": _of("masked_sha256"),
     },
     {
         "headers": _of("headers"),
-        # What is signed is JSON and so UTF-8: it stays as it came.
+        # What is signed is JSON and so UTF-8: it stays as it is kept.
         "body": lambda row: bytes(row.body).decode(errors="replace"),
         "answer": _of("answer_body"),
         "timings_us": _of("timings"),

@@ -1,0 +1,36 @@
+"""One server for a module, on a database that other processes see."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps import apps
+from django.db import connection
+from pytest_django.plugin import DjangoDbBlocker
+
+from tests.desk import in_force
+from tests.server import Server, running
+
+
+@pytest.fixture(scope="module")
+def server(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Server]:
+    """Answers with a policy in force that approves up to 100.00 EUR at a time."""
+    with django_db_blocker.unblock():
+        limit = {"amount": 10_000, "interval": "per_authorization"}
+        in_force("Hostile", spending_limits=[limit])
+        try:
+            with running(tmp_path_factory.mktemp("gunicorn") / "log") as server:
+                yield server
+        finally:
+            _empty()
+
+
+def _empty() -> None:
+    """What the server committed. The roles stay, which tests after this one may need."""
+    models = apps.get_app_config("authorizations").get_models()
+    names = {model._meta.db_table for model in models if model._meta.managed}
+    with connection.cursor() as cursor:
+        cursor.execute(f"TRUNCATE {', '.join(sorted(names))} CASCADE")

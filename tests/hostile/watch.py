@@ -1,0 +1,96 @@
+"""What a hostile request may not do, looked at around it."""
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from django.db.models import Sum
+
+from authorizations.models import (
+    Decision,
+    LedgerEntry,
+    RejectedMinute,
+    UnappliedEvent,
+    WebhookRequest,
+)
+from authorizations.wire.signature import SignatureCause
+from tests.hostile.exchange import Answer, exchange, post
+from tests.hostile.requests import purchase
+from tests.server import Server
+from tests.settings import SECRETS
+
+REJECTED = {*SignatureCause, "not_an_event"}
+SECRET = re.compile(r"Traceback|SELECT |INSERT |UPDATE |whsec_|" + "|".join(SECRETS))
+FROM_OUTSIDE = re.compile(r"v1=[0-9a-f]{9}|4242424242424242")
+"""What the log may not repeat, nor an answer of ours; gunicorn's tell the sender its own words."""
+
+
+def outcome(answer: Answer) -> str:
+    """An answer in a word: approved, received, a reason for declining, a code, else the status."""
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        return str(answer.status)
+    told = json.loads(answer.body)
+    if "error" in told:
+        return str(told["error"]["code"])
+    assert answer.status == 200
+    return str(told["metadata"]["reason"]) if "metadata" in told else "received"
+
+
+def outcomes(answers: list[Answer]) -> str:
+    return " ".join(map(outcome, answers))
+
+
+def rows() -> Counter[str]:
+    """How many of each there are; of rejected requests, how many were counted."""
+    rejected = RejectedMinute.objects.aggregate(sum=Sum("count"))["sum"]
+    return Counter(
+        requests=WebhookRequest.objects.count(),
+        decisions=Decision.objects.count(),
+        entries=LedgerEntry.objects.count(),
+        waiting=UnappliedEvent.objects.count(),
+        rejected=rejected or 0,
+    )
+
+
+def expected_rows(told: str) -> Counter[str]:
+    """What answers to purchases leave behind."""
+    words = Counter(told.split())
+    refused = words["malformed_request"]
+    found = Counter(
+        requests=words["approved"] + refused,
+        decisions=words["approved"] + refused,
+        entries=words["approved"],
+        rejected=sum(words[cause] for cause in REJECTED),
+    )
+    return +found
+
+
+@contextmanager
+def unharmed(server: Server) -> Iterator[Counter[str]]:
+    """Around a hostile request: afterwards everything works, and no secret was told.
+
+    Yields what rows it will have left behind.
+    """
+    new = Counter[str]()
+    before, workers, said = rows(), server.workers(), len(server.log)
+    yield new
+    new.update(rows() - before)
+    body, signature = purchase()
+    [answer] = exchange(server.port, post(body, signature))
+    assert outcome(answer) == "approved"
+    assert server.workers() == workers
+    for line in server.log[said:].splitlines():
+        assert json.loads(line)["time"], "not a line of the log"
+        assert not SECRET.search(line)
+        assert not FROM_OUTSIDE.search(line)
+
+
+def harmless(answers: list[Answer]) -> None:
+    """No answer breaks down or tells what is nobody's business."""
+    for answer in answers:
+        assert answer.status not in (500, 502, 504)
+        told = f"{answer.headers}{answer.body.decode(errors='replace')}"
+        assert not SECRET.search(told)
+        assert "application/json" not in told or not FROM_OUTSIDE.search(told)
