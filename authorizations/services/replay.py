@@ -67,7 +67,8 @@ def some(budget_s: float) -> int:
         if not spool_files.waiting(directory):
             return 0
         until = time.monotonic() + budget_s
-        connection.close_if_unusable_or_obsolete()
+        if not connection.in_atomic_block:
+            connection.close_if_unusable_or_obsolete()
         connection.ensure_connection()
         spool.spool().rotate()
         with closing(steps(directory, with_growing=False)) as replayed:
@@ -119,10 +120,10 @@ def _steps(directory: Path, *, with_growing: bool) -> Iterator[Step]:
         while readings:
             reading = readings[0]
             step = _replay(reading)
-            heapq.heappop(readings)
             reading.place = reading.record.end
-            yield from _read_on(readings, reading.path, reading.place)
             yield step
+            heapq.heappop(readings)
+            yield from _read_on(readings, reading.path, reading.place)
     finally:
         for reading in readings:
             _note_place(reading.path, reading.place)
