@@ -1,9 +1,9 @@
-"""The doors: the webhook, and two for whoever watches over the process."""
+"""The doors: the webhook, and three for whoever watches over the process."""
 
 import logging
 import sys
 from datetime import UTC, datetime
-from time import time
+from time import monotonic, time
 
 from django.conf import settings
 from django.db import DatabaseError, OperationalError, connection
@@ -14,13 +14,17 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
-from authorizations.services import answering, arrival
+from authorizations import peers
+from authorizations.services import answering, arrival, scrape, switch
+from authorizations.services import metrics as counters
+from authorizations.services.deadline import deadline
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 logger = logging.getLogger(__name__)
 
+_READY_S = 1.0
 MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
@@ -30,6 +34,7 @@ class _Unread(Exception):  # noqa: N818 - about the request
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
         super().__init__(sentence)
+        self.code = code
         self.response = _error(status, code, sentence)
 
 
@@ -44,6 +49,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         event = events.read(body)
     except _Unread as unread:
+        counters.rejected(unread.code)
         return unread.response
     except signature.SignatureRejected as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
@@ -87,6 +93,7 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
+    counters.rejected(cause)
     answering.note_rejected(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
     return _error(400, cause, sentence)
 
@@ -107,15 +114,35 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """The database answers and its tables are those this program expects."""
+    """The database answers and its tables are those this program expects; how stand-in is."""
+    standing = {
+        "breaker": "open" if answering.breaker.is_open else "closed",
+        "stand_in": "on" if switch.is_on() else "off",
+    }
     try:
-        executor = MigrationExecutor(connection)
-        behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
+        with deadline(monotonic() + _READY_S):
+            executor = MigrationExecutor(connection)
+            behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
     except DatabaseError:
-        return JsonResponse({"status": "unavailable", "database": "does not answer"}, status=503)
+        return _unavailable({"database": "does not answer"} | standing)
     if behind:
-        return JsonResponse({"status": "unavailable", "migrations": "not applied"}, status=503)
-    return JsonResponse({"status": "ready"})
+        return _unavailable({"migrations": "not applied"} | standing)
+    return JsonResponse({"status": "ready"} | standing)
+
+
+def _unavailable(why: dict[str, str]) -> HttpResponse:
+    return JsonResponse({"status": "unavailable"} | why, status=503)
+
+
+@require_safe
+def metrics(request: HttpRequest) -> HttpResponse:
+    """What Prometheus reads, for the networks in METRICS_ALLOWED; for others there is nothing."""
+    if not peers.is_from(request, settings.METRICS_ALLOWED):
+        return HttpResponse(status=404)
+    try:
+        return HttpResponse(scrape.exposition(), content_type=scrape.CONTENT_TYPE)
+    except TimeoutError:
+        return HttpResponse(status=503)
 
 
 def broken(request: HttpRequest) -> HttpResponse:

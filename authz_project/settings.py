@@ -6,8 +6,6 @@ counts as not set. What is malformed is refused here with ImproperlyConfigured;
 what is missing outside development is refused by authorizations/checks.py.
 """
 
-import re
-from ipaddress import IPv4Network, IPv6Network, ip_network
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -18,48 +16,10 @@ from environ import Env
 
 from authz_project import look
 from authz_project.deadline import DeadlineConnection
+from authz_project.environment import matching, networks, text, words, yes_or_no
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 Env.read_env(BASE_DIR / ".env")
-
-
-def text(name: str, default: str = "") -> str:
-    """The variable as it stands, unless it is blank.
-
-    Not through Env(): that takes a leading "$", quite possible in a secret, for
-    the name of another variable.
-    """
-    value: str = Env.ENVIRON.get(name, "")
-    return value if value.strip() else default
-
-
-def words(name: str) -> list[str]:
-    """A comma-separated variable, without the white space around each part."""
-    return [part.strip() for part in text(name).split(",") if part.strip()]
-
-
-def yes_or_no(name: str) -> bool | None:
-    """true or false; None where the variable is not set."""
-    value = text(name).strip().lower()
-    if value in ("", "true", "false", "1", "0"):
-        return value in ("true", "1") if value else None
-    raise ImproperlyConfigured(f"{name} is {value!r}; write true or false, or leave it out.")
-
-
-def matching(name: str, default: str, pattern: str, example: str) -> str:
-    """A variable that must have a certain form."""
-    value = text(name, default).strip()
-    if re.fullmatch(pattern, value):
-        return value
-    raise ImproperlyConfigured(f"{name} is {value!r}; write it like {example}.")
-
-
-def networks(name: str, default: str) -> list[IPv4Network | IPv6Network]:
-    """A comma-separated variable of network addresses."""
-    try:
-        return [ip_network(part) for part in words(name) or default.split(",")]
-    except ValueError as wrong:
-        raise ImproperlyConfigured(f"{name}: {wrong}; write networks like 10.0.0.0/8.") from None
 
 
 # --- Development or production -------------------------------------------------
@@ -247,7 +207,7 @@ WHITENOISE_USE_FINDERS = True
 
 SECURE_SSL_REDIRECT = not DEBUG
 # Machines ask these, over whatever the proxy speaks to us; Stripe follows no redirect.
-SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
@@ -267,17 +227,32 @@ AUTH_PASSWORD_VALIDATORS = [
     )
 ]
 
-# --- Logging: one line each, to stderr -------------------------------------------
+# --- Watching ------------------------------------------------------------------
+
+# Who may read /metrics; to others it does not exist. Default: this machine and private networks.
+METRICS_ALLOWED = networks(
+    "METRICS_ALLOWED", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
+)
+# Where the processes of a server put their figures together.
+METRICS_DIR = Path(text("METRICS_DIR")).expanduser() if text("METRICS_DIR") else None
+
+# --- Logging: one line each, to stderr; JSON but for a developer's own eyes --------
 
 LOGGING: dict[str, Any] = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
-    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "formatters": {
+        "line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"},
+        "json": {"()": "authz_project.logs.JsonLine"},
+    },
+    "handlers": {
+        "stderr": {"class": "logging.StreamHandler", "formatter": "line" if DEBUG else "json"}
+    },
     "root": {"handlers": ["stderr"], "level": "INFO"},
-    # Django's own handlers print only in development, and would print twice.
+    # Django's and gunicorn's own handlers have other forms, and would print twice.
     "loggers": {
         "django": {"handlers": [], "level": "INFO", "propagate": True},
+        "gunicorn.error": {"handlers": [], "propagate": True},
         "stripe": {"level": "WARNING"},  # else two lines for each page that is read
     },
 }

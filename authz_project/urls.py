@@ -13,6 +13,7 @@ urlpatterns = [
     re_path(r"^webhook/?$", views.webhook, name="webhook"),
     re_path(r"^healthz/?$", views.healthz, name="healthz"),
     re_path(r"^readyz/?$", views.readyz, name="readyz"),
+    re_path(r"^metrics/?$", views.metrics, name="metrics"),
     # Unfold's search over names of pages: no page offers it, and an odd number makes it fail.
     path("admin/search/", RedirectView.as_view(pattern_name="admin:index")),
     path("admin/", admin.site.urls),

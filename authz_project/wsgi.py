@@ -4,34 +4,43 @@ import os
 from typing import Any
 
 import django
+from django.apps import apps
+from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import connections
 
+from authorizations.services import metrics_files
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
+if settings.METRICS_DIR and not apps.ready:  # runserver is set up by now, and a single process
+    metrics_files.share(settings.METRICS_DIR)
 django.setup(set_prefix=False)
 
 from authorizations.checks import refuse_unsafe_start  # noqa: E402
 from authorizations.services import background  # noqa: E402
-from authorizations.views import webhook  # noqa: E402
+from authorizations.views import metrics, webhook  # noqa: E402
+
+_STRAIGHT = {"/webhook": webhook, "/metrics": metrics}
 
 
 class Application(WSGIHandler):
-    """Django's handler, but Stripe's requests go straight to their view.
+    """Django's handler, but Stripe's and Prometheus' requests go straight to their view.
 
     They have no session, no user and no cookies: what middleware does for people's pages would
-    only spend their time.
+    only spend their time. And Prometheus asks a process by its address, whatever ALLOWED_HOSTS.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
-        if environ.get("PATH_INFO") not in ("/webhook", "/webhook/"):
+        view = _STRAIGHT.get(environ.get("PATH_INFO", "").removesuffix("/"))
+        if view is None:
             return super().__call__(environ, start_response)
         try:
-            response = webhook(WSGIRequest(environ))
+            response = view(WSGIRequest(environ))
         finally:
             connections.close_all()  # back to the pool
         status = f"{response.status_code} {response.reason_phrase}"
         start_response(status, list(response.items()))
-        return [response.content]
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [response.content]
 
 
 refuse_unsafe_start()

@@ -5,7 +5,6 @@ database may come from outside.
 """
 
 import os
-import tempfile
 
 SECRETS = (
     "whsec_1d7c6a90f3b24e58a6bd0c91e5f7a2c4",
@@ -24,6 +23,9 @@ os.environ.update(
     STRIPE_API_BASE="",
     CAPTURE_TOLERANCE_PERCENT="",
     TIME_ZONE="",
+    TRUSTED_PROXIES="",
+    METRICS_ALLOWED="",
+    METRICS_DIR="",
     STAND_IN_ON_DATABASE_UNREACHABLE="",
     STAND_IN_ON_DEADLINE_MISSED="",
     STAND_IN_ON_INTERNAL_ERROR="",
@@ -31,7 +33,6 @@ os.environ.update(
     STAND_IN_REFRESH_S="",
     STAND_IN_MAX_AGE_S="",
 )
-os.environ["SPOOL_DIR"] = tempfile.mkdtemp(prefix="spool-of-tests-")
 os.environ.setdefault("DATABASE_URL", "")
 os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")
 

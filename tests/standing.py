@@ -4,18 +4,22 @@ import json
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from itertools import count
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
-from django.conf import settings
 from django.test import override_settings
 
 from authorizations.rules.document import canonical_json, normalize
-from authorizations.services import switch
+from authorizations.rules.stand_in import StandInCause
+from authorizations.services import host_files, kept_first, spool, stand_in, switch
+from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spooled import Spooled, decode
 from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
 from authorizations.services.standing_refresh import new_copy
+from authorizations.wire import events, samples
 from tests.rules.documents import policy
 
 _versions = count(1_000_000)
@@ -44,9 +48,20 @@ def knows(
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
 
 
+def delivery(event: samples.Json) -> Delivery:
+    """As it comes in, just now."""
+    body = samples.to_bytes(event)
+    return Delivery(datetime.now(UTC), "192.0.2.1", {}, body, "k3y", events.read(body), Stopwatch())
+
+
+def stood_in(asked: Delivery, cause: StandInCause) -> bytes:
+    """The answer of stand-in."""
+    return stand_in.answer(events.authorization_request(asked.event), asked, cause)
+
+
 def switched(*, on: bool, since: float) -> None:
     """As if a page had done it."""
-    path = Path(settings.SPOOL_DIR) / "stand-in-switch.json"
+    path = host_files.directory() / "stand-in-switch.json"
     path.write_text(json.dumps({"on": on, "since": since}))
     switch.look_again()
 
@@ -65,8 +80,13 @@ def spooled(directory: Path) -> list[Spooled]:
 
 @contextmanager
 def on_this_host(directory: Path) -> Iterator[Path]:
-    """With an empty spool of its own."""
-    with override_settings(SPOOL_DIR=directory):
+    """With an empty spool of its own, and all the time that a busy machine may need."""
+    with (
+        override_settings(SPOOL_DIR=directory),
+        patch.object(kept_first, "ANSWER_BUDGET_MS", 60_000),
+        patch.object(stand_in, "_CAP_WAIT_S", 60),
+    ):
+        spool.spool()._timeout_s = 60
         switch.look_again()
         yield directory
     switch.look_again()

@@ -6,6 +6,7 @@ import re
 from django.conf import settings
 
 from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
+from authorizations.admin.exports.later_columns import FINDINGS, TRANSACTIONS
 from authorizations.rules.document import normalize
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import DeclineReason
@@ -35,7 +36,7 @@ def test_every_column_of_the_exported_files_is_documented() -> None:
     rows = re.findall(r"^\| (\w+) \| (`.+`) \| (.*) \|$", text, re.MULTILINE)
     assert {name: re.findall(r"`(\w+)`", csv + more) for name, csv, more in rows} == {
         exported.name: [*exported.columns, *exported.more]
-        for exported in (DECISIONS, REQUESTS, AUTHORIZATIONS, LEDGER)
+        for exported in (DECISIONS, REQUESTS, AUTHORIZATIONS, LEDGER, TRANSACTIONS, FINDINGS)
     }
 
 

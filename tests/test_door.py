@@ -230,4 +230,8 @@ def test_rejected_requests_are_kept_up_to_sixty_a_minute_and_counted_beyond(door
 
 def test_the_process_and_the_database_can_be_asked_how_they_are(door: Door) -> None:
     assert door.knock(b"", method="GET", path="/healthz")[1] == {"status": "ok"}
-    assert door.knock(b"", method="GET", path="/readyz")[1] == {"status": "ready"}
+    assert door.knock(b"", method="GET", path="/readyz")[1] == {
+        "status": "ready",
+        "breaker": "closed",
+        "stand_in": "off",
+    }

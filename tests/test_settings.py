@@ -66,7 +66,9 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
 
 
 def test_every_variable_is_described_and_every_described_one_is_read() -> None:
-    read = re.findall(r'\b(?:text|words|yes_or_no|matching)\(\s*"([A-Z_]+)"', SETTINGS.read_text())
+    read = re.findall(
+        r'\b(?:text|words|yes_or_no|matching|networks)\(\s*"([A-Z_]+)"', SETTINGS.read_text()
+    )
     assert set(read) == VARIABLES
 
 
@@ -125,6 +127,9 @@ def test_livemode_is_true_false_or_unset(
         ("TIME_ZONE", "Europe/Atlantis", "write the name of a time zone like Europe/Paris"),
         ("TIME_ZONE", "../etc/passwd", "write the name of a time zone like Europe/Paris"),
         ("STRIPE_LIVEMODE", "live", "write true or false, or leave it out"),
+        ("TRUSTED_PROXIES", "proxy.example", "write it like 127.0.0.1,10.0.0.0/8"),
+        ("TRUSTED_PROXIES", "10.0.0.1/8", "write it like 127.0.0.1,10.0.0.0/8"),
+        ("METRICS_ALLOWED", "everybody", "write it like 127.0.0.1,10.0.0.0/8"),
         ("DEBUG", "maybe", "write true or false, or leave it out"),
         ("STRIPE_VERSION", "latest", "write it like 2022-08-01"),
         ("STRIPE_VERSION", "2022-08-01\nX-Other: header", "write it like 2022-08-01"),

@@ -9,6 +9,7 @@ from authorizations.admin.findings import unapplied
 from authorizations.admin.history import pages as history
 from authorizations.admin.policies import pages as policies
 from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
+from authorizations.admin.stand_in import pages as stand_in
 
 __all__ = [
     "authorizations",
@@ -24,6 +25,7 @@ __all__ = [
     "people",
     "policies",
     "requests",
+    "stand_in",
     "transactions",
     "unapplied",
 ]

@@ -98,6 +98,11 @@ _LISTS = {
         "When very many requests are rejected, they are counted here by the minute.",
         "schedule",
     ),
+    "standinswitch": Empty(
+        "Never switched by hand",
+        "Whoever switches stand-in on or off is recorded here, with the reason.",
+        "offline_bolt",
+    ),
     "historyentry": Empty(
         "No change yet",
         "Each change of policies, limits, cards, groups and users appears here, with who made it.",

@@ -23,7 +23,10 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Cards", "credit_card", "authorizations.card"),
         ("Cardholders", "person", "authorizations.cardholder"),
     ),
-    "Decisions": (("Decisions", "rule", "authorizations.decision"),),
+    "Decisions": (
+        ("Decisions", "rule", "authorizations.decision"),
+        ("Stand-in", "offline_bolt", "authorizations.standinswitch"),
+    ),
     "Authorizations": (
         ("Authorizations", "receipt_long", "authorizations.authorization"),
         ("Transactions", "payments", "authorizations.transaction"),

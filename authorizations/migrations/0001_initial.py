@@ -1368,6 +1368,7 @@ class Migration(migrations.Migration):
                         base_field=models.BigIntegerField(), default=list, size=None
                     ),
                 ),
+                ("stand_in", models.CharField(blank=True, max_length=30)),
             ],
             options={
                 "ordering": ("-webhook_request_id",),
@@ -1775,6 +1776,14 @@ class Migration(migrations.Migration):
                 condition=models.Q(("applied_at__isnull", True)),
                 fields=["failed_at"],
                 name="unapplied_event_waiting",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="listeddecision",
+            index=models.Index(
+                condition=models.Q(("stand_in", ""), _negated=True),
+                fields=["webhook_request"],
+                name="listed_stand_in",
             ),
         ),
         migrations.AddIndex(

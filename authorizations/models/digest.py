@@ -61,6 +61,7 @@ class ListedDecision(models.Model):
         related_name="+",
     )
     policies = ArrayField(models.BigIntegerField(), default=list)
+    stand_in = models.CharField(max_length=30, blank=True)
 
     class Meta:
         ordering = ("-webhook_request_id",)
@@ -73,6 +74,11 @@ class ListedDecision(models.Model):
             models.Index(fields=("card", "webhook_request"), name="listed_by_card"),
             models.Index(fields=("cardholder", "webhook_request"), name="listed_by_cardholder"),
             GinIndex(fields=("policies",), name="listed_by_policy"),
+            models.Index(
+                fields=("webhook_request",),
+                name="listed_stand_in",
+                condition=~models.Q(stand_in=""),
+            ),
         ]
 
     def __str__(self) -> str:

@@ -179,7 +179,10 @@ def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, i
     amount, cap = (_money(fields, key, policy_currency) for key in keys)
     for key, other in (keys, keys[::-1]):
         if fields.has(other) and not fields.has(key):
-            fields.problem(key, f'Give this as well, or leave "{other}" out: they go together.')
+            fields.problem(
+                key,
+                "Give this as well, or neither: so much a purchase and so much a card go together.",
+            )
     if amount and cap and amount > cap:
         fields.problem(keys[1], "Make this at least as much as one purchase may take.")
     return dict(zip(keys, (amount, cap), strict=True))

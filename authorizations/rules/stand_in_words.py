@@ -5,6 +5,15 @@ from authorizations.rules.stand_in import Refusal, StandInCause
 from authorizations.rules.values import Check, LimitFigures
 from authorizations.rules.words import figure_words
 
+CAUSE_LABELS = {
+    StandInCause.DATABASE_UNREACHABLE: "Database unreachable",
+    StandInCause.DEADLINE_MISSED: "Deadline missed",
+    StandInCause.OVERLOADED: "Overloaded",
+    StandInCause.INTERNAL_ERROR: "Internal error",
+    StandInCause.SWITCHED_ON: "Switched on by hand",
+}
+"""For lists and filters."""
+
 CAUSES = {
     StandInCause.DATABASE_UNREACHABLE: "The database could not be reached.",
     StandInCause.DEADLINE_MISSED: "The database did not answer in time.",
@@ -24,6 +33,15 @@ REFUSALS = {
     Refusal.CAP_UNKNOWN: "What stand-in had approved on the card before could not be looked up "
     "or kept.",
 }
+
+
+def cause_sentence(cause: str) -> str:
+    """Why an answer was given without the database, for staff; nothing where it was not."""
+    if not cause:
+        return ""
+    known = cause in set(StandInCause)
+    why = f" {CAUSES[StandInCause(cause)]}" if known else ""
+    return f"Answered by stand-in, without the database.{why}"
 
 
 def stand_in_sentence(check: Check) -> str:

@@ -11,8 +11,16 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, connection
 
 from authorizations.rules.stand_in import StandInCause
-from authorizations.rules.values import AuthorizationRequest, DeclineReason
-from authorizations.services import later, record, rejections, replay, stand_in, switch
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.services import (
+    decision_log,
+    later,
+    record,
+    rejections,
+    replay,
+    stand_in,
+    switch,
+)
 from authorizations.services.authorize import CommitUnknownError, authorize
 from authorizations.services.breaker import Breaker
 from authorizations.services.deadline import deadline, has_passed
@@ -41,6 +49,8 @@ def answer(delivery: Delivery) -> bytes:
         logger.exception("Event %s: not even stand-in could answer; declined.", delivery.event.id)
         reason = DeclineReason.INTERNAL_ERROR
         event_id = delivery.event.id or ""
+        decision = Decision(approved=False, amount=0, reason=reason)
+        decision_log.decided(decision, None, delivery, StandInCause.INTERNAL_ERROR)
         return wire.render(approved=False, amount=None, decision=event_id, reason=reason)
 
 

@@ -10,6 +10,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from time import monotonic, sleep
 
+from authorizations.services import metrics
+
 logger = logging.getLogger(__name__)
 
 MISSES, WITHIN_S = 3, 5.0
@@ -44,6 +46,7 @@ class Breaker:
             if self.is_open or not is_enough:
                 return
             self.is_open = True
+            metrics.breaker(is_open=True)
             self.opened += 1
         logger.error("The database does not answer: stand-in decides until it does.")
         threading.Thread(target=self._watch, name="breaker", daemon=True).start()
@@ -55,6 +58,7 @@ class Breaker:
             good = good + 1 if self._is_good() else 0
         with self._lock:
             self.is_open = False
+            metrics.breaker(is_open=False)
             self._misses.clear()
         logger.warning("The database answers again.")
         self._recover()

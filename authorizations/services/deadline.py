@@ -22,9 +22,16 @@ def deadline(at: float) -> Iterator[None]:
             yield
         finally:
             held.deadline = None
-    finally:
-        if not connection.in_atomic_block:
-            connection.close()  # back to the pool
+    except BaseException:
+        _give_back()  # it may be dead
+        raise
+    if connection.pool is not None:  # type: ignore[attr-defined]
+        _give_back()
+
+
+def _give_back() -> None:
+    if not connection.in_atomic_block:
+        connection.close()
 
 
 def has_passed(error: BaseException) -> bool:

@@ -12,11 +12,12 @@ ON CONFLICT (name) DO NOTHING
 LISTED = """
 INSERT INTO authorizations_listeddecision (
     webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
-    category_code, merchant_country, merchant_id, card_id, cardholder_id, policies
+    category_code, merchant_country, merchant_id, card_id, cardholder_id, stand_in, policies
 )
 SELECT
     webhook_request_id, decided_at, approved, is_partial, reason, amount, currency, category,
     category_code, merchant_country, merchant.id, card_id, cardholder_id,
+    stand_in,
     ARRAY (
         SELECT DISTINCT version.policy_id
         FROM jsonb_array_elements(decision.policies) AS applied

@@ -8,7 +8,6 @@ import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import count
 
 from django.db import IntegrityError, transaction
 from django.utils import timezone
@@ -25,6 +24,7 @@ from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
 from authorizations.services.rows import Row
 from authorizations.services.spooled import Spooled
+from authorizations.services.superseding import Place, place_of
 from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
@@ -84,14 +84,6 @@ class _Late:
         return kept.exists()
 
 
-@dataclass(frozen=True, slots=True)
-class _Place:
-    """Under which id a decision is written, and which one it corrects, if any."""
-
-    id: str
-    supersedes: str = ""
-
-
 def replay(spooled: Spooled) -> Replayed:
     """Write what its answer would have left behind, with the original times.
 
@@ -144,7 +136,7 @@ def _attempt(late: _Late) -> tuple[Replayed | None, Held | None]:
 def _replay(late: _Late, held: Held | None, known: Known | None) -> Replayed:
     if late.is_kept:
         return Replayed.KNOWN
-    place = _place(late) if late.spooled.decision else None
+    place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
     if place is None:
         record.write(late.delivery, late.spooled.answer)
         return Replayed.KNOWN
@@ -156,45 +148,8 @@ def _replay(late: _Late, held: Held | None, known: Known | None) -> Replayed:
     return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
 
 
-def _place(late: _Late) -> _Place | None:
-    """None where what is on record already is what Stripe goes by."""
-    decision_id = late.delivery.decision_id
-    ids = _ids(decision_id)
-    given: list[DecisionRow] = []
-    for key in ids:
-        row = DecisionRow.objects.filter(pk=key).first()
-        if row is None:
-            break
-        given.append(row)
-    if not given:
-        return _Place(decision_id)
-    if late.spooled.answer in [row.answer for row in given] or not _counts(late, given):
-        return None
-    return _Place(key, supersedes=decision_id)
-
-
-def _ids(decision_id: str) -> Iterator[str]:
-    yield decision_id
-    yield f"{decision_id}/answered"
-    for number in count(2):
-        yield f"{decision_id}/answered/{number}"
-
-
-def _counts(late: _Late, given: list[DecisionRow]) -> bool:
-    """Whether this answer goes before those on record.
-
-    It does where it answers the same delivery, whose decision was committed too late to be sent,
-    or an earlier one. The answer to a repetition does where it approves more: until Stripe has
-    told, nobody knows which of the two arrived.
-    """
-    first = WebhookRequest.objects.filter(pk=given[0].webhook_request_id)
-    received_at = first.values_list("received_at", flat=True).first()
-    is_first = received_at is None or late.spooled.received_at <= received_at
-    return is_first or late.decision.amount > max(row.approved_amount for row in given)
-
-
 def _book(
-    late: _Late, request: AuthorizationRequest, place: _Place, held: Held, known: Known
+    late: _Late, request: AuthorizationRequest, place: Place, held: Held, known: Known
 ) -> None:
     """Write the decision with what it takes, under the locks."""
     spooled, delivery = late.spooled, late.delivery
@@ -217,7 +172,7 @@ def _book(
 
 
 def _steps(
-    late: _Late, request: AuthorizationRequest, place: _Place, before: Books
+    late: _Late, request: AuthorizationRequest, place: Place, before: Books
 ) -> Iterator[tuple[LedgerCause, Books]]:
     """The states of the books, each with its cause: Stripe's report, then the answer."""
     joined = before.joined(request.snapshot)
@@ -254,7 +209,7 @@ def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
     )
 
 
-def _row(late: _Late, place: _Place, request: AuthorizationRequest | None, position: int) -> Row:
+def _row(late: _Late, place: Place, request: AuthorizationRequest | None, position: int) -> Row:
     spooled = late.spooled
     row = record.decision_row(late.decision, place.id, spooled.answered_at)
     columns = record.request_columns(request) if request else {"event_created": spooled.received_at}

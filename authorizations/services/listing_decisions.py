@@ -27,6 +27,8 @@ from authorizations.models import (
 from authorizations.services.listing import Piece
 from authorizations.services.listing_keys import number
 
+STAND_IN = "any"
+
 _MARK = Coalesce(Subquery(DigestMark.objects.values("digested")[:1]), Value(0))
 
 # Beyond so many, the database looks them up itself: it plans better for ids that it knows.
@@ -41,7 +43,8 @@ _FEW = 8
 class Facets:
     """What decisions are filtered by; empty or None is no filter.
 
-    `outcome` is approved, part, granted (either of the two) or declined; amounts are in the
+    `stand_in` is the cause of an answer without the database, or STAND_IN for any; `outcome` is
+    approved, part, granted (either of the two) or declined; amounts are in the
     smallest unit of `currency`, `until` is the first instant that is too late, `search` any part
     of what is searched for.
     """
@@ -57,6 +60,7 @@ class Facets:
     country: str = ""
     card: str = ""
     policy: int | None = None
+    stand_in: str = ""
     search: str = ""
 
 
@@ -128,7 +132,15 @@ def _columns(facets: Facets) -> Q:
         Q(**{name: value for name, value in equal.items() if value})
         & Q(**{name: value for name, value in bounds.items() if value is not None})
         & _outcome(facets.outcome)
+        & _stand_in(facets.stand_in)
     )
+
+
+def _stand_in(cause: str) -> Q:
+    if not cause:
+        return Q()
+    # Both conditions: the index is of those alone that have a cause.
+    return ~Q(stand_in="") & (Q() if cause == STAND_IN else Q(stand_in=cause))
 
 
 def _outcome(outcome: str) -> Q:

@@ -1,6 +1,6 @@
 """Rows: what was asked, what was answered, and what it rested on, written in one statement."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -21,7 +21,7 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.services import codec, rows, sql
+from authorizations.services import codec, decision_log, rows, sql
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Recorded
 from authorizations.services.rows import Row
@@ -83,6 +83,7 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         usage=outcome.remembered,
     )
     write(delivery, row["answer"], written)
+    _once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     return str(row["answer"]).encode()
 
 
@@ -114,6 +115,7 @@ def refused(
     try:
         with transaction.atomic():
             write(delivery, row["answer"], Rows(decisions=[row]))
+            _once_kept(lambda: decision_log.decided(decision, request, delivery))
     except IntegrityError:  # decided before
         return recall(_recorded(decision_id), request, delivery)
     return str(row["answer"]).encode()
@@ -121,11 +123,12 @@ def refused(
 
 def recall(recorded: Recorded, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
     """Answer a repeated event as before, to the byte, and keep only that it came again."""
-    text = recorded.answer
+    text, reason = recorded.answer, recorded.reason
     if not recorded.answers(request):
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
-        text = _render(decision, delivery.event.id or "")
+        text, reason = _render(decision, delivery.event.id or ""), decision.reason or ""
     write(delivery, text)
+    _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 
 
@@ -134,6 +137,11 @@ def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
     text = answer.received().decode()
     write(delivery, text, written)
     return text.encode()
+
+
+def _once_kept(log: Callable[[], None]) -> None:
+    """Told when the transaction has committed, or there would be two lines where it is repeated."""
+    transaction.on_commit(log)
 
 
 def _recorded(decision_id: str) -> Recorded:

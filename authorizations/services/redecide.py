@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +13,7 @@ from authorizations.models import Authorization, DecidedBy, PolicyVersion, Webho
 from authorizations.models import Decision as DecisionRow
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
+from authorizations.rules.stand_in import Circumstances, decide_without_usage
 from authorizations.rules.values import (
     AuthorizationRequest,
     Check,
@@ -64,14 +64,9 @@ def redecide(decision_id: str) -> list[Difference]:
     return _differences(_rows().get(pk=decision_id))
 
 
-def redecide_all(stand_ins: Counter[str] | None = None) -> Iterator[list[Difference]]:
-    """The same for every decision there is; `stand_ins` gets how many were given by stand-in, by
-    cause: those are not decided again, but what they refer to must be there.
-    """
-    for row in by_key(_rows()):
-        if row.stand_in and stand_ins is not None:
-            stand_ins[row.stand_in] += 1
-        yield _differences(row)
+def redecide_all() -> Iterator[list[Difference]]:
+    """The same for every decision there is."""
+    return map(_differences, by_key(_rows()))
 
 
 def _rows() -> QuerySet[Any, Any]:
@@ -94,8 +89,6 @@ def _differences(row: Any) -> list[Difference]:
 
 
 def _decided_otherwise(row: DecisionRow) -> list[Difference]:
-    if row.stand_in:
-        return []  # other rules gave it: they would decide again here
     try:
         again, columns = _again(row)
     except _Unreadable as damage:
@@ -105,7 +98,7 @@ def _decided_otherwise(row: DecisionRow) -> list[Difference]:
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
-        "answer": _answer(again, row.supersedes or row.pk),
+        "answer": _answer(again, row),
         **columns,
     }
     changed = [
@@ -129,6 +122,9 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
     }
     if row.reason in WITHOUT_RULES:
         return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
+    if row.stand_in:
+        known = _value(Circumstances, row.standing, "standing")
+        return decide_without_usage(request, known, _applied(row)), columns
     standing = _value(Standing, row.standing, "standing")
     usage = dict(_value(list[tuple[Window, Usage]], row.usage, "usage"))
     applied = _applied(row)
@@ -178,12 +174,13 @@ def _value(kind: Any, data: Any, what: str) -> Any:
         raise _Unreadable(what, problem) from None
 
 
-def _answer(again: Decision, decision_id: str) -> str:
+def _answer(again: Decision, row: DecisionRow) -> str:
     return answer.render(
         approved=again.approved,
         amount=again.named_amount,
-        decision=decision_id,
+        decision=row.supersedes or row.pk,
         reason=again.reason,
+        stand_in=row.stand_in,
     ).decode()
 
 

@@ -5,8 +5,6 @@ is a decline.
 """
 
 import logging
-import threading
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
 from django.conf import settings
@@ -20,21 +18,23 @@ from authorizations.rules.stand_in import (
     needs_cap,
 )
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
-from authorizations.services import spool, stand_in_caps, standing_copy, switch
+from authorizations.services import (
+    decision_log,
+    kept_first,
+    metrics,
+    stand_in_caps,
+    standing_copy,
+    switch,
+)
 from authorizations.services.authorize import CommitUnknownError
 from authorizations.services.delivery import Delivery
-from authorizations.services.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
+from authorizations.services.kept_first import Answer, sent
+from authorizations.services.spooled import COMMIT_UNKNOWN, spooled
 from authorizations.wire import answer as wire
 
 logger = logging.getLogger(__name__)
 
-ANSWER_BUDGET_MS = 880
-"""From the arrival of a request; the rest of 900 is for sending."""
-
 _CAP_WAIT_S = 0.1
-
-_slots = threading.BoundedSemaphore(64)
-"""So many answers wait for the disk at once; where it hangs, further ones don't wait for it."""
 
 _SETTINGS = {
     StandInCause.DATABASE_UNREACHABLE: "STAND_IN_ON_DATABASE_UNREACHABLE",
@@ -53,20 +53,11 @@ class StandInAnswer:
     circumstances: Circumstances = field(default_factory=Circumstances)
 
 
-@dataclass(frozen=True, slots=True)
-class _Answer:
-    """What may be sent, with its record; `money` where it may only be sent once that is kept."""
-
-    body: bytes
-    record: Spooled
-    money: bool = False
-
-
 def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
     """Decide an authorization request without the database; returns the body of the answer."""
 
-    def decided() -> _Answer:
-        found = stand_in(request, cause, delivery.seconds_left(ANSWER_BUDGET_MS))
+    def decided() -> Answer:
+        found = stand_in(request, cause, delivery.seconds_left(kept_first.ANSWER_BUDGET_MS))
         body = _render(delivery, found.decision, cause)
         record = spooled(
             delivery,
@@ -76,9 +67,12 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
             applied=found.applied,
             standing=found.circumstances,
         )
-        return _Answer(body, record, money=found.decision.approved)
+        return Answer(body, record, money=found.decision.approved)
 
-    return _sent(delivery, decided, lambda: _decline(delivery, cause, DeclineReason.INTERNAL_ERROR))
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, decided, declined), request, delivery)
 
 
 def refused(
@@ -89,10 +83,10 @@ def refused(
 ) -> bytes:
     """Decline a request that no policy is asked for; returns the body of the answer."""
 
-    def declined() -> _Answer:
+    def declined() -> Answer:
         return _decline(delivery, cause, reason, problem)
 
-    return _sent(delivery, declined, declined)
+    return _told(sent(delivery, declined, declined), None, delivery)
 
 
 def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
@@ -101,9 +95,10 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
     outcome = computed.outcome
     if outcome is None:  # the recorded answer once more
         record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
-        return _sent(delivery, *[lambda: _Answer(computed.body, record)] * 2)
+        again = Answer(computed.body, record)
+        return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
 
-    def kept() -> _Answer:
+    def kept() -> Answer:
         record = spooled(
             delivery,
             COMMIT_UNKNOWN,
@@ -114,10 +109,14 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
             usage=outcome.usage,
             problem=outcome.problem,
         )
-        return _Answer(computed.body, record, money=outcome.decision.approved)
+        return Answer(computed.body, record, money=outcome.decision.approved)
 
     cause = StandInCause.DEADLINE_MISSED
-    return _sent(delivery, kept, lambda: _decline(delivery, cause, DeclineReason.INTERNAL_ERROR))
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, kept, declined), outcome.request, delivery)
 
 
 def stand_in(
@@ -181,10 +180,10 @@ def _capped(
 
 def _decline(
     delivery: Delivery, cause: StandInCause, reason: DeclineReason, problem: str = ""
-) -> _Answer:
+) -> Answer:
     decision = Decision(approved=False, amount=0, reason=reason)
     body = _render(delivery, decision, cause)
-    return _Answer(body, spooled(delivery, cause, body, decision, problem=problem))
+    return Answer(body, spooled(delivery, cause, body, decision, problem=problem))
 
 
 def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> bytes:
@@ -197,69 +196,12 @@ def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> byte
     )
 
 
-def _sent(
-    delivery: Delivery, decide: Callable[[], _Answer], decline: Callable[[], _Answer]
-) -> bytes:
-    """What `decide` says, once it is kept; what `decline` says where that takes too long or fails.
-
-    A thread of its own waits for the disk.
-    """
-    way = _Way(decide, decline())
-    if _slots.acquire(blocking=False):
-        try:
-            threading.Thread(target=way.go, name="stand-in", daemon=True).start()
-        except RuntimeError:  # no more threads
-            _slots.release()
-        else:
-            way.ended.wait(max(0.0, delivery.seconds_left(ANSWER_BUDGET_MS)))
-    sent = way.settle(way.instead)
-    if not way.ended.is_set():
-        logger.error("Declined, because the disk took too long: %s", sent.body)
-    return sent.body
-
-
-@dataclass(slots=True)
-class _Way:
-    """One answer on its way to the spool, while Stripe waits in another thread.
-
-    `sent` is settled once, by whichever thread comes first; what was sent is the truth, and where
-    the spool has something else already, the truth follows.
-    """
-
-    decide: Callable[[], _Answer]
-    instead: _Answer
-    sent: _Answer | None = None
-    ended: threading.Event = field(default_factory=threading.Event)
-    _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def settle(self, answer: _Answer) -> _Answer:
-        with self._lock:
-            if self.sent is None:
-                self.sent = answer
-            return self.sent
-
-    def go(self) -> None:
-        try:
-            kept = self._kept(self._decided())
-            if self.settle(kept) is not kept:
-                self._kept(self.instead)
-        finally:
-            self.ended.set()
-            _slots.release()
-
-    def _decided(self) -> _Answer:
-        try:
-            decided = self.decide()
-        except Exception:
-            logger.exception("Stand-in failed, so the purchase is declined.")
-            return self.instead
-        return self.instead if self.sent else decided
-
-    def _kept(self, answer: _Answer) -> _Answer:
-        """The answer that can be given: what costs money only with its record on the disk."""
-        try:
-            spool.append(encode(answer.record))
-        except Exception:
-            logger.critical("An answer is not on record: %s", answer.body, exc_info=True)
-            return self.instead if answer.money else answer
-        return answer
+def _told(given: Answer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+    """The body of an answer, once log and metrics know of it."""
+    record = given.record
+    metrics.stood_in(record.cause)
+    if record.decision is None:
+        decision_log.repeated("", delivery)
+    else:
+        decision_log.decided(record.decision, request, delivery, record.stand_in)
+    return given.body

@@ -65,7 +65,7 @@ def _keep_warm() -> None:
 
 
 def _renew_for_ever() -> None:
-    parts = [_Part(renew_switch), _Part(renew_policies), _Part(renew_cards)]
+    parts = [Part(renew_switch), Part(renew_policies), Part(renew_cards)]
     while True:
         for part in parts:
             part.renew_when_due()
@@ -73,7 +73,9 @@ def _renew_for_ever() -> None:
 
 
 @dataclass(slots=True)
-class _Part:
+class Part:
+    """A part of what is kept warm, and when it is to be read again."""
+
     renew: Callable[[], None]
     due: float = 0.0
     failing: bool = False

@@ -95,7 +95,8 @@ def set_to(*, on: bool, by: User, reason: str) -> bool:
         if (last is not None and last.is_on) == on:
             return False
         StandInSwitch.objects.create(is_on=on, author=by, switched_at=timezone.now(), reason=reason)
-        transaction.on_commit(renew)
+        # What fails here is caught up with by the next renewal in the background.
+        transaction.on_commit(renew, robust=True)
     return True
 
 

@@ -22,7 +22,8 @@ SELECT webhook_request_id, kept.facts::text, made.facts::text
 FROM (
     SELECT webhook_request_id, row (
         decided_at, approved, is_partial, reason, amount, currency, category, category_code,
-        merchant_country, coalesce(merchant.name, ''), card_id, cardholder_id, policies
+        merchant_country, coalesce(merchant.name, ''), card_id, cardholder_id, stand_in,
+        policies
     ) AS facts
     FROM authorizations_listeddecision
     LEFT JOIN authorizations_merchantname AS merchant ON merchant.id = merchant_id
@@ -31,7 +32,7 @@ FROM (
 FULL JOIN (
     SELECT webhook_request_id, row (
         decided_at, approved, is_partial, reason, amount, currency, category, category_code,
-        merchant_country, merchant_name, card_id, cardholder_id, (
+        merchant_country, merchant_name, card_id, cardholder_id, stand_in, (
             SELECT coalesce(array_agg(DISTINCT policy_id), '{}')
             FROM authorizations_policyversion
             WHERE decision.policies @> jsonb_build_array(jsonb_build_object('version', id))

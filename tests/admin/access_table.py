@@ -93,6 +93,8 @@ TABLE: dict[str, Access] = {
     "webhook": Access(NOT_SENT, to(*["400"] * 6)),
     "healthz": Access(ANYBODY, NOT_SENT),
     "readyz": Access(ANYBODY, NOT_SENT),
+    # Here the peer is this machine; for other networks see tests/test_metrics.py.
+    "metrics": Access(ANYBODY, NOT_SENT),
     # Everybody.
     "home": Access(to(*["moved"] * 6), to(*["moved"] * 6)),
     "admin:login": Access(to("200", "200", "moved", "moved", "moved", "moved"), ANYBODY, ANYBODY),
@@ -125,6 +127,8 @@ TABLE: dict[str, Access] = {
     **_pages("authorizations_policyversion", _RECORD),
     **_pages("authorizations_decision", _EXPORTED),
     "admin:authorizations_decision_again": Access(LEADS_BACK, SEEN),
+    **_pages("authorizations_standinswitch", _RECORD),
+    "admin:authorizations_standinswitch_switch": Access(EDITED, EDITED),
     **_pages("authorizations_authorization", _EXPORTED),
     "admin:authorizations_authorization_past": Access(SEEN, SEEN),
     "admin:authorizations_authorization_release": Access(EDITED, EDITED),

@@ -84,6 +84,15 @@ def test_every_step_leads_to_its_event_as_it_came(auditor: Client) -> None:
         assert pages.change_url(decision) in linked
 
 
+def test_an_event_leads_back_to_the_purchase_it_tells_of(auditor: Client) -> None:
+    in_force()
+    row = played(approved())
+    told = WebhookRequest.objects.get(event_type="issuing_authorization.created")
+    assert pages.change_url(row) in auditor.get(pages.change_url(told)).content.decode()
+    found = auditor.get(pages.list_url(WebhookRequest), {"q": row.pk}).context["cl"].result_list
+    assert len(found) == 2
+
+
 def test_stripes_time_stands_beside_ours_where_they_differ_much(auditor: Client) -> None:
     in_force()
     page = shown(auditor, played(approved()))

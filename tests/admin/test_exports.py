@@ -98,6 +98,8 @@ def test_a_decision_is_told_in_full(auditor: Client, decided: None) -> None:
         "policies": "Travel, version 1",
         "duration_ms": str(row.duration_us / 1000),
         "explanation": declined["explanation"],
+        "stand_in": "",
+        "supersedes": "",
     }
     assert "€90.00 used + €150.00 = €240.00, €40.00 over." in declined["explanation"]
     assert (approved["outcome"], approved["reason"], approved["approved_amount"]) == (

@@ -126,6 +126,7 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
         ),
         ({"fuel_hold": "a tank"}, "fuel_hold", "Write the amount in figures, such as €1,250.00."),
         ({"fuel_hold": "0"}, "fuel_hold", "Give a whole number from 1 to"),
+        ({"stand_in_amount": "50"}, "stand_in_cap", "Give this as well, or neither"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(
@@ -172,6 +173,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
         partial_approval="on",
         smallest_partial_amount="5",
         fuel_hold="€150",
+        stand_in_amount="€50",
+        stand_in_cap="200",
     )
     sent = added(sent, LIMITS, count="5", interval="rolling", rolling_length="60")
     sent = sent | {f"{LIMITS}-0-rolling_unit": "minutes", f"{LIMITS}-0-countries": ["FR"]}
@@ -183,6 +186,7 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     policy = Policy.objects.get(name="New")
     assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
     assert (policy.smallest_partial_amount, policy.fuel_hold) == (500, 15_000)
+    assert (policy.stand_in_amount, policy.stand_in_cap) == (5_000, 20_000)
     assert policy.current_version
     assert '"days":["mon","tue"],"from":"08:00"' in policy.current_version.content
     assert '"hours":1' in policy.current_version.content

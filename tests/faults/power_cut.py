@@ -1,6 +1,6 @@
 """A power cut: everything is killed at a random point, and what was answered must be on record.
 
-`python -m tests.faults` runs the long form, test_power_cut.py a quick one.
+`python -m tests.faults.power_cut_rounds` runs the long form, test_power_cut.py a quick one.
 """
 
 import http.client

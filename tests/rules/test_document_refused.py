@@ -289,12 +289,12 @@ REFUSED: list[tuple[object, str, str]] = [
     (
         policy(stand_in_amount=5_000),
         "stand_in_cap",
-        'Give this as well, or leave "stand_in_amount" out: they go together.',
+        "Give this as well, or neither: so much a purchase and so much a card go together.",
     ),
     (
         policy(stand_in_cap=5_000),
         "stand_in_amount",
-        'Give this as well, or leave "stand_in_cap" out: they go together.',
+        "Give this as well, or neither: so much a purchase and so much a card go together.",
     ),
     (
         policy(stand_in_amount=5_001, stand_in_cap=5_000),

@@ -58,7 +58,9 @@ def all_of(directory: Path) -> list[replay.Step]:
 def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
     assert not any(verify_usage())
-    assert not any(redecide_all())
+    stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
+    wrong = {found.where for part in redecide_all() for found in part}
+    assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing
 
 
 def test_an_approval_takes_its_room_late_and_its_rows_have_the_times_it_was_given_at() -> None:
@@ -203,14 +205,12 @@ def test_a_request_that_could_not_be_read_is_on_record_with_its_decline(
 ) -> None:
     event = asked(Shopper(), 100, "evt_it")
     event["data"]["object"]["pending_request"] = None
-    record = answered(event, None, reason=reason, problem="pending_request: expected an object")
+    record = answered(
+        event, None, reason=reason, problem="data.object.pending_request: expected an object"
+    )
     assert [late.replay(record), late.replay(record)] == [Replayed.WRITTEN, Replayed.KNOWN]
     row = Decision.objects.get(pk="evt_it")
-    assert (row.reason, row.problem, row.request) == (
-        reason,
-        "pending_request: expected an object",
-        None,
-    )
+    assert (row.reason, row.problem, row.request) == (reason, problem, None)
     assert not Authorization.objects.exists()
     assert redecide("evt_it") == []
 

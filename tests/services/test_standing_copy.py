@@ -1,5 +1,6 @@
 """The copy that stand-in rests on: what it tells, how old it is, and what renews it."""
 
+import itertools
 import sqlite3
 import time
 from collections.abc import Iterator
@@ -192,6 +193,40 @@ def test_an_assignment_whose_version_is_missing_is_damage_not_a_card_without_it(
     copy.close()
     with pytest.raises(standing_copy.NothingKnownError):
         standing_copy.card("ic_marie", "")
+
+
+def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
+    now, reads = [1_000.0], []
+    monkeypatch.setattr(time, "monotonic", lambda: now[0])
+
+    def renew() -> None:
+        reads.append(now[0])
+        now[0] += 3  # so long it takes
+
+    part = standing_refresh.Part(renew)
+    for _ in range(50):
+        part.renew_when_due()
+        now[0] += 5
+    gaps = {after - before for before, after in itertools.pairwise(reads)}
+    assert gaps == {3 + 60}  # seconds of reading, and a pause of twenty times that
+
+
+def test_a_part_that_fails_is_tried_again_and_complained_of_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    outcomes = iter([OSError("full"), OSError("full"), None, OSError("full")])
+
+    def renew() -> None:
+        if problem := next(outcomes):
+            raise problem
+
+    part = standing_refresh.Part(renew)
+    complaints = []
+    for _ in range(4):
+        part.due = 0
+        part.renew_when_due()
+        complaints.append(len(caplog.records))
+    assert complaints == [1, 1, 1, 2]
 
 
 def test_one_process_of_the_host_renews_the_copy_for_all() -> None:

@@ -139,6 +139,8 @@ DECISIONS = Exported(
         # Stripe's own declines took none of our time.
         "duration_ms": lambda it: it.row.duration_us / 1000 or None,
         "explanation": lambda it: staff_sentence(it.row),
+        "stand_in": _of("row.stand_in"),
+        "supersedes": _of("row.supersedes"),
     },
     {
         "event_created": _of("row.event_created"),
@@ -191,6 +193,9 @@ AUTHORIZATIONS = Exported(
         "counted_amount_in_smallest_unit": _of("counted_amount"),
         "counted_cash": money_of("counted_cash"),
         "refunded_amount": money_of("refunded_amount"),
+        "captured_amount": money_of("captured_amount"),
+        "is_held": _of("is_held"),
+        "status": _of("status"),
         "counted_purchases": _of("count"),
         "merchant": _of("merchant_name"),
         "network_id": _of("network_id"),
@@ -216,6 +221,8 @@ LEDGER = Exported(
         "cash_amount": money_of("cash_amount"),
         "refunded_amount": money_of("refunded_amount"),
         "purchases": _of("count"),
+        "author": _of("author"),
+        "reason": _of("reason"),
     },
     {},
 )

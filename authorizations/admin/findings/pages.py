@@ -3,12 +3,10 @@
 from typing import Any
 
 from django.contrib import admin
-from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
-from django.utils.html import format_html
+from django.urls import URLPattern, path
 
 from authorizations.admin.base import IN_TEMPLATE, card_words, display, known_or_id
 from authorizations.admin.exports import later_columns as exported
@@ -33,8 +31,7 @@ STATES = {"open": "Open", "seen": "Seen", "gone": "Settled"}
 class FindingAdmin(ExportableAdmin[Finding]):
     exported = exported.FINDINGS
     list_display = (
-        *("found_at", "kind_shown", "at_stake", "told_shown", "card_shown", "purchase"),
-        "state_shown",
+        *("found_at", "kind_shown", "at_stake", "told_shown", "card_shown", "state_shown"),
     )
     list_display_links = ("found_at", "kind_shown")
     list_before_template = "admin/authorizations/finding_summary.html"
@@ -98,13 +95,6 @@ class FindingAdmin(ExportableAdmin[Finding]):
     @display(description="Card")
     def card_shown(self, row: Finding) -> str:
         return known_or_id(row, "card", card_words)
-
-    @display(description="Authorization")
-    def purchase(self, row: Finding) -> str:
-        url = reverse(
-            "admin:authorizations_authorization_change", args=[quote(row.authorization_id)]
-        )
-        return format_html('<a href="{}" class="text-link">{}</a>', url, row.authorization_id)
 
     @display(description="State")
     def state_shown(self, row: Finding) -> str:

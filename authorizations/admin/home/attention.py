@@ -50,7 +50,7 @@ def _findings(user: Staff | AnonymousUser) -> Iterator[Item]:
         return
     if count := count_open(_COUNTED + 1):
         url = f"{reverse('admin:authorizations_finding_changelist')}?state=open"
-        why = "Stripe did otherwise than was decided here. Note them as seen once looked at."
+        why = "Stripe did otherwise than was decided here. Look at each, and note it as seen."
         yield Item(f"{_capped(count, 'finding')} open", why, url)
 
 
@@ -59,8 +59,9 @@ def _holds(user: Staff | AnonymousUser) -> Iterator[Item]:
         return
     if count := oldest_past(timezone.now())[: _COUNTED + 1].count():
         url = reverse("admin:authorizations_authorization_past")
-        why = "Their end was never told. Look them up at Stripe, and release what has ended."
-        yield Item(f"{_capped(count, 'hold')} past their time", why, url)
+        whose = "its" if count == 1 else "their"
+        why = "No end was ever told. Look it up at Stripe, and release what has ended."
+        yield Item(f"{_capped(count, 'hold')} past {whose} time", why, url)
 
 
 def _unapplied(user: Staff | AnonymousUser) -> Iterator[Item]:
@@ -69,7 +70,7 @@ def _unapplied(user: Staff | AnonymousUser) -> Iterator[Item]:
     waiting = UnappliedEvent.objects.filter(applied_at=None).order_by()
     if count := waiting[: _COUNTED + 1].count():
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
-        why = "What they tell is missing from the books. See what stands against them."
+        why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
 
 

@@ -22,7 +22,8 @@ from authorizations.admin.money import MoneyField
 from authorizations.models import Authorization, PolicyVersion
 from authorizations.models.audit import REASON_CHOICES
 from authorizations.rules.money import format_money, parse_money
-from authorizations.services.listing_decisions import Facets
+from authorizations.rules.stand_in_words import CAUSE_LABELS
+from authorizations.services.listing_decisions import STAND_IN, Facets
 
 _OUTCOMES = [
     ("approved", "Approved"),
@@ -54,7 +55,7 @@ class HourField(forms.Field):
 class DecisionFilters(RecordFilters):
     field_order = (
         *("outcome", "reason", "from", "to", "currency", "amount_from", "amount_to"),
-        *("card", "policy", "category", "country"),
+        *("card", "policy", "category", "country", "stand_in"),
     )
     outcome = choice_field("Outcome", _OUTCOMES)
     reason = choice_field("Reason", REASON_CHOICES)
@@ -67,6 +68,7 @@ class DecisionFilters(RecordFilters):
     category = long_field("Category", categories())
     country = long_field("Merchant country", countries())
     currency = long_field("Currency", currencies())
+    stand_in = choice_field("Stand-in", [(STAND_IN, "Any cause"), *CAUSE_LABELS.items()])
     amount_from = MoneyField(label="Amount from")
     amount_to = MoneyField(label="Amount to")
     hour = HourField(label="Hour", widget=forms.HiddenInput)
@@ -116,6 +118,7 @@ class DecisionFilters(RecordFilters):
             country=found["country"],
             card=found["card"].pk if found["card"] else "",
             policy=found["policy"].pk if found["policy"] else None,
+            stand_in=found["stand_in"],
             search=search,
         )
 

@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from authorizations.admin.base import card_words, known_or_id, parent
+from django.utils.html import format_html
+
+from authorizations.admin.base import card_words, known_or_id, link, parent
 from authorizations.admin.outcomes import outcome
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
@@ -13,6 +15,7 @@ from authorizations.admin.record.surroundings import of_authorization, of_card, 
 from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
+from authorizations.rules.stand_in_words import cause_sentence
 from authorizations.rules.values import DeclineReason
 from authorizations.services.redecide import WITHOUT_RULES
 
@@ -34,6 +37,8 @@ def decision_page(row: Decision) -> dict[str, Any]:
     return {
         "explained": words,
         "outcome": outcome(row),
+        "stand_in": cause_sentence(row.stand_in),
+        "sent": _sent(row),
         "decided": exact_time(row.decided_at),
         "groups": shown,
         "instead_of_rules": instead,
@@ -89,6 +94,18 @@ def _concerning(row: Decision) -> Facts:
         "Webhook request": known_or_id(row, "webhook_request", lambda _: "As it came in"),
     }
     return list(links.items())
+
+
+def _sent(row: Decision) -> str:
+    """Where two decisions of one request are on record: which of them Stripe was told."""
+    if row.supersedes:
+        other = Decision.objects.filter(pk=row.supersedes).first()
+        text = "This is the answer that was sent. {} was recorded before, but came too late."
+        return format_html(text, link(other, "Another one"))
+    answered = Decision.objects.filter(pk=f"{row.pk}/answered").first()
+    if answered is None:
+        return ""
+    return format_html("This was not sent in time: {} was.", link(answered, "another answer"))
 
 
 def _kept(row: Decision) -> Facts:

@@ -88,7 +88,10 @@ class DecisionAdmin(ExportableAdmin[Decision]):
     @display(description="Outcome")
     def outcome(self, row: Decision) -> str:
         words, tone = outcomes.outcome(row)
-        return badge(words, _VARIANTS[tone])
+        shown = badge(words, _VARIANTS[tone])
+        if row.stand_in:
+            shown += badge("Stand-in", "neutral")
+        return shown
 
     @display(description="Reason")
     def why(self, row: Decision) -> str:

@@ -10,6 +10,7 @@ from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
 from authorizations.rules.reasons import TEXTS
+from authorizations.rules.stand_in_words import cause_sentence
 from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
@@ -65,7 +66,7 @@ class Explained:
 def explained(row: Decision) -> Explained:
     """Never fails, whatever the row holds."""
     if texts := stripe_texts(row.reason):
-        headline = f"{_outcome(row)}: {texts.label}."
+        headline = f"{_outcome(row)}, by {texts.label}."
         return Explained(None, headline, texts.staff, texts.cardholder, None)
     request = _request(row)
     return readable(lambda: _explained(row, request)) or _unread(row, request)
@@ -82,6 +83,7 @@ def staff_sentence(row: Decision) -> str:
 def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
     """What contradicts stands in a column of its own: no rule was asked."""
     sentence = explain.answer_sentence(_value(row), request)
+    sentence = f"{sentence} {cause_sentence(row.stand_in)}".strip()
     contradicts = row.reason == DeclineReason.CONFLICTING_EVENT
     return f"{sentence} {row.problem}".strip() if contradicts else sentence
 

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.contrib import admin
 
-from authorizations.admin.base import IN_TEMPLATE, RecordAdmin, display
+from authorizations.admin.base import IN_TEMPLATE, RecordAdmin, display, link
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
@@ -15,7 +15,13 @@ from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.record.surroundings import Near, lines, repeats
 from authorizations.admin.times import exact_time
-from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
+from authorizations.models import (
+    Authorization,
+    Decision,
+    RejectedMinute,
+    RejectedRequest,
+    WebhookRequest,
+)
 from authorizations.wire.events import READ
 from authorizations.wire.signature import SignatureCause, SignatureRejected
 
@@ -94,8 +100,15 @@ def _event(row: WebhookRequest) -> Facts:
         "Account": row.account,
         "Mode": _MODES[row.livemode],
         "API version": row.api_version,
+        "Tells of": _told_of(row.about),
     }
     return told(event)
+
+
+def _told_of(about: str) -> str:
+    """The purchase as a link, once it is known."""
+    purchase = Authorization.objects.filter(pk=about).only("pk").first() if about else None
+    return link(purchase) if purchase else about
 
 
 _MODES = {True: "Live", False: "Test", None: "Not told"}

@@ -89,7 +89,8 @@ class TransactionAdmin(ExportableAdmin[Transaction]):
 
     @display(description="Authorization")
     def purchase(self, row: Transaction) -> str:
-        return DASH if row.booked_under == row.pk else row.booked_under
+        # Without looking for it: a list has no query for each row.
+        return DASH if row.booked_under == row.pk else link(Authorization(pk=row.booked_under))
 
 
 def transaction_page(row: Transaction) -> dict[str, Any]:

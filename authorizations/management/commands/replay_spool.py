@@ -32,8 +32,8 @@ class Command(BaseCommand):
             raise CommandError(f"{error} It goes on by itself; see again in a moment.") from error
         except (Error, CannotReplayError, OSError) as error:
             raise CommandError(
-                f"Stopped: {str(error).strip()} Nothing is lost; run it again when that is put "
-                "right."
+                "Stopped, and nothing is lost; run it again when this is put right: "
+                f"{str(error).strip()}"
             ) from error
         console.print(_summary(replayed))
         if damaged := len(spool_files.damaged(directory)) or problems:

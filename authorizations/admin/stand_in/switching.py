@@ -1,0 +1,54 @@
+"""The page on which stand-in is switched on and off, with a reason."""
+
+from django import forms
+from django.contrib import admin, messages
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from authorizations.admin.base import staff
+from authorizations.admin.stand_in.state import state
+from authorizations.models import StandInSwitch
+from authorizations.services import switch
+
+
+class SwitchForm(forms.Form):
+    """`on` is what the page offered: another may have been quicker."""
+
+    on = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], widget=forms.HiddenInput)
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget,
+        error_messages={"required": "Give a reason: others will ask why."},
+    )
+
+
+def switching_page(request: HttpRequest) -> HttpResponse:
+    """Ask for the reason, then switch."""
+    form = SwitchForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        _switch(request, on=form.cleaned_data["on"] == "on", reason=form.cleaned_data["reason"])
+        return HttpResponseRedirect(_list_url())
+    now = state()
+    context = {
+        **admin.site.each_context(request),
+        "title": f"Switch stand-in {'off' if now.on else 'on'}",
+        "opts": StandInSwitch._meta,
+        "state": now,
+        "form": form,
+        "back": _list_url(),
+    }
+    return TemplateResponse(request, "admin/authorizations/switching.html", context)
+
+
+def _switch(request: HttpRequest, *, on: bool, reason: str) -> None:
+    word = "on" if on else "off"
+    if switch.set_to(on=on, by=staff(request), reason=reason):
+        messages.success(request, f"Stand-in is switched {word}.")
+    else:
+        messages.info(request, f"Nothing to do: somebody switched it {word} before.")
+
+
+def _list_url() -> str:
+    return reverse("admin:authorizations_standinswitch_changelist")

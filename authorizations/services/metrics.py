@@ -1,0 +1,91 @@
+"""What is counted for whoever watches over the desk, by the names that /metrics shows.
+
+Plain functions to call where something happens; none of them asks the database or waits.
+"""
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
+
+disable_created_metrics()
+REGISTRY = CollectorRegistry()
+
+_UP_TO_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0)
+"""Stripe waits two seconds; the desk promises 0.9."""
+
+_decisions = Counter(
+    "desk_decisions",
+    "Answers to authorization requests, repeats left out; the reason as in the answer.",
+    ("outcome", "reason"),
+    registry=REGISTRY,
+)
+_repeats = Counter(
+    "desk_repeated_requests",
+    "Authorization requests that came again and got the recorded answer.",
+    registry=REGISTRY,
+)
+_seconds = Histogram(
+    "desk_decision_seconds",
+    "From the arrival of an authorization request at a worker to its decision, kept.",
+    buckets=_UP_TO_S,
+    registry=REGISTRY,
+)
+_lock_wait = Histogram(
+    "desk_lock_wait_seconds",
+    "Of that, waiting for a connection and for the card's lock.",
+    buckets=_UP_TO_S,
+    registry=REGISTRY,
+)
+_stand_ins = Counter(
+    "desk_stand_ins",
+    "Answers that went to the spool instead of the database, by cause; commit_unknown was decided "
+    "as usual, but nobody knows yet whether it is kept.",
+    ("cause",),
+    registry=REGISTRY,
+)
+_breaker = Gauge(
+    "desk_breaker_open",
+    "Server processes that have stopped asking the database, because it did not answer.",
+    multiprocess_mode="livesum",
+    registry=REGISTRY,
+)
+_spool_failures = Counter(
+    "desk_spool_failures",
+    "Stand-in answers that could not be kept on the disk; each was turned into a decline.",
+    registry=REGISTRY,
+)
+_rejected = Counter(
+    "desk_rejected_requests",
+    "Requests that the webhook turned away, by cause: not signed, not readable, not Stripe's.",
+    ("cause",),
+    registry=REGISTRY,
+)
+
+
+def decided(outcome: str, reason: str, seconds: float) -> None:
+    """One decision: `outcome` is approved, partly_approved or declined."""
+    _decisions.labels(outcome, reason).inc()
+    _seconds.observe(seconds)
+
+
+def waited_for_lock(seconds: float) -> None:
+    _lock_wait.observe(seconds)
+
+
+def repeated() -> None:
+    _repeats.inc()
+
+
+def stood_in(cause: str) -> None:
+    _stand_ins.labels(cause).inc()
+
+
+def breaker(*, is_open: bool) -> None:
+    """This process's breaker opened, or closed."""
+    _breaker.set(int(is_open))
+
+
+def spool_failed() -> None:
+    _spool_failures.inc()
+
+
+def rejected(cause: str) -> None:
+    _rejected.labels(cause).inc()

@@ -1,0 +1,118 @@
+"""One set of figures for all server processes of a host: each counts into files of its own.
+
+The files are prometheus_client's; /metrics adds them up, whichever process is asked. What a
+process has counted is kept when it ends: a sum that shrinks would look like a restart.
+"""
+
+import fcntl
+import logging
+import os
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from time import monotonic, sleep
+
+from prometheus_client import Metric, values
+from prometheus_client.mmap_dict import MmapedDict
+from prometheus_client.multiprocess import MultiProcessCollector
+from prometheus_client.registry import Collector
+
+logger = logging.getLogger(__name__)
+
+_KINDS = ("counter", "histogram", "gauge_livesum")
+_ROOM_BYTES = 128 * 1024
+_PATIENCE_S = 0.5
+
+
+def share(directory: Path) -> None:
+    """Let this process count into `directory`, which is made. Before the first metric is.
+
+    Where that is impossible nothing is raised: the desk decides all the same.
+    """
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+        with _alone(directory):
+            # An earlier process may have had our number.
+            _fold(directory, ended={os.getpid()})
+        for kind in _KINDS:
+            _make_room(directory / f"{kind}_{os.getpid()}.db")
+    except OSError:
+        logger.exception(
+            "METRICS_DIR, %s, can't be used: /metrics shows each process by itself. Let the "
+            "server's user write there, and restart.",
+            directory,
+        )
+        return
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    values.ValueClass = values.get_value_class()
+
+
+class Shared(Collector):
+    """The sums over all processes that count into `directory`, those that ended included."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        """Raises TimeoutError where another process reads and does not come to an end."""
+        with _alone(self._directory):
+            _fold(self._directory)
+            # One that is just being made is empty.
+            files = [str(file) for file in self._directory.glob("*.db") if file.stat().st_size]
+            return list(MultiProcessCollector.merge(files))
+
+
+@contextmanager
+def _alone(directory: Path) -> Iterator[None]:
+    fd = os.open(directory, os.O_RDONLY)
+    try:
+        until = monotonic() + _PATIENCE_S
+        while True:
+            try:
+                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if monotonic() > until:
+                    raise TimeoutError(f"{directory} is being read by another process.") from None
+                sleep(0.01)
+        yield
+    finally:
+        os.close(fd)
+
+
+def _fold(directory: Path, ended: frozenset[int] | set[int] = frozenset()) -> None:
+    """Add what processes that ended have counted to what others before them have."""
+    for path in directory.glob("*.db"):
+        kind, _, number = path.stem.rpartition("_")
+        if not number.isdigit() or (int(number) not in ended and _is_alive(int(number))):
+            continue
+        if not kind.startswith("gauge"):
+            _add(path, directory / f"{kind}_ended.db")
+        path.unlink()
+
+
+def _add(path: Path, sums: Path) -> None:
+    _make_room(sums)
+    total = MmapedDict(str(sums))
+    try:
+        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
+            total.write_value(key, total.read_value(key)[0] + value, 0.0)
+    finally:
+        total.close()
+
+
+def _make_room(path: Path) -> None:
+    """A page that can't be written when the disk is full would end the process on the spot."""
+    size = path.stat().st_size if path.exists() else 0
+    with path.open("ab") as file:
+        file.write(bytes(max(0, _ROOM_BYTES - size)))
+
+
+def _is_alive(number: int) -> bool:
+    try:
+        os.kill(number, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:  # somebody else's
+        pass
+    return True

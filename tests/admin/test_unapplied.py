@@ -1,0 +1,97 @@
+"""Events that wait to be applied: why, and applying them again."""
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+
+from authorizations.models import Authorization, Transaction, UnappliedEvent, WebhookRequest
+from authorizations.wire.sample_lives import Life, force_capture
+from tests.admin import pages
+from tests.builders import CREATED
+from tests.desk import deliver, in_force
+from tests.lives import approved, card
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def story(db: None) -> Life:
+    """A capture came before anything was known of its card."""
+    in_force()
+    story = approved()
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=story._chance)
+    capture["data"]["object"]["cardholder"] = None
+    assert deliver(capture).status_code == 503
+    return story
+
+
+def apply_url() -> str:
+    row = UnappliedEvent.objects.get()
+    return reverse("admin:authorizations_unappliedevent_apply", args=[row.pk])
+
+
+def test_the_list_and_the_page_say_what_stands_against_it(auditor: Client, story: Life) -> None:
+    page = auditor.get(pages.list_url(UnappliedEvent))
+    assert "is not known yet" in page.content.decode()
+    row = UnappliedEvent.objects.get()
+    page = auditor.get(pages.change_url(row))
+    assert "Card ic_marie is not known yet" in pages.text(page)
+    assert pages.change_url(WebhookRequest.objects.get()) in page.content.decode()
+    assert "Apply again" not in page.content.decode()
+
+
+def test_applied_again_too_early_it_says_what_still_stands_against_it(
+    operator: Client, story: Life
+) -> None:
+    page = operator.post(apply_url(), follow=True)
+    assert "is still not applied. Card ic_marie is not known yet" in pages.messages(page)[0]
+    assert dict(page.context["facts"])["Attempts"] == "2"
+
+
+def test_once_nothing_stands_against_it_the_books_are_complete(
+    operator: Client, story: Life
+) -> None:
+    for event in story.events:
+        deliver(event)
+    page = operator.post(apply_url(), follow=True)
+    assert pages.messages(page) == ["1 event applied: the books are complete again."]
+    assert "Applied meanwhile" in pages.text(page)
+    transaction = Transaction.objects.get()
+    assert Authorization.objects.get(pk=transaction.booked_under).counted_amount == 2_500
+    again = operator.post(apply_url(), follow=True)
+    assert pages.messages(again) == ["Nothing to do: it was applied before."]
+
+
+def test_several_are_applied_from_the_list(operator: Client, story: Life) -> None:
+    for event in story.events:
+        deliver(event)
+    keys = list(UnappliedEvent.objects.values_list("pk", flat=True))
+    sent = {"action": "apply_selected", "_selected_action": keys, "index": 0}
+    page = operator.post(pages.list_url(UnappliedEvent), sent, follow=True)
+    assert pages.messages(page) == ["1 event applied: the books are complete again."]
+
+
+def test_filters_and_search_find_them(auditor: Client, story: Life) -> None:
+    row = UnappliedEvent.objects.get()
+    about = WebhookRequest.objects.get().about
+    for query, found in (
+        ({"state": "waiting"}, 1),
+        ({"state": "applied"}, 0),
+        ({"q": row.pk}, 1),
+        ({"q": about}, 1),
+        ({"q": "evt_other"}, 0),
+    ):
+        rows = auditor.get(pages.list_url(UnappliedEvent), query).context["cl"].result_list
+        assert len(rows) == found, query
+
+
+def test_auditors_apply_nothing(auditor: Client, story: Life) -> None:
+    assert auditor.post(apply_url()).status_code == 403
+    assert UnappliedEvent.objects.get().attempts == 1
+
+
+def test_home_says_that_some_wait(auditor: Client, story: Life) -> None:
+    for event in story.events:
+        deliver(event)
+    items = auditor.get("/admin/").context["attention"]
+    assert "1 event not applied" in [item.what for item in items]

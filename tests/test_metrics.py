@@ -1,0 +1,275 @@
+"""What Prometheus reads, from the real server with two workers, and who may."""
+
+import json
+import logging
+import os
+import signal
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from ipaddress import ip_network
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
+from pytest_django import Settings
+
+from authorizations.models import Authorization
+from authorizations.services import answering, metrics_files, readings, scrape
+from authorizations.services.breaker import MISSES, Breaker
+from authorizations.wire import samples
+from tests import server
+from tests.builders import signed
+from tests.desk import Shopper, deliver, in_force
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Figures = dict[tuple[str, tuple[str, ...]], float]
+
+
+def figures(exposition: bytes) -> Figures:
+    """Each sample by its name and the values of its labels."""
+    return {
+        (sample.name, tuple(sample.labels.values())): sample.value
+        for family in text_string_to_metric_families(exposition.decode())
+        for sample in family.samples
+    }
+
+
+def scraped(desk: server.Server) -> Figures:
+    status, content = desk.ask("/metrics")
+    assert status == 200
+    return figures(content)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    until = time.monotonic() + server.PATIENCE_S
+    while not is_so():
+        assert time.monotonic() < until
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[server.Server]:
+    with server.running(tmp_path / "log", METRICS_DIR=str(tmp_path / "metrics")) as running:
+        wait_until(lambda: len(list((tmp_path / "metrics").glob("counter_[0-9]*.db"))) == 2)
+        yield running
+
+
+def purchase(amount: int = 100) -> tuple[bytes, dict[str, str]]:
+    shopper = Shopper()
+    return signed(samples.to_bytes(shopper.event(shopper.purchase(amount))))
+
+
+def lines(desk: server.Server) -> list[dict[str, Any]]:
+    """What the application logged; gunicorn's master, which has not loaded it, writes text."""
+    return [json.loads(line) for line in desk.log.splitlines() if line.startswith("{")]
+
+
+def test_a_scrape_adds_up_over_the_workers_also_those_that_ended(desk: server.Server) -> None:
+    in_force(spending_limits=[{"amount": 500, "interval": "per_authorization"}])
+    for amount in [100, 600] * 6:
+        assert desk.ask("/webhook", *purchase(amount))[0] == 200
+    desk.ask("/webhook", b"{}", {})
+    before = scraped(desk)
+    assert before["desk_decisions_total", ("approved", "approved")] == 6
+    assert before["desk_decisions_total", ("declined", "amount_limit_exceeded")] == 6
+    assert before["desk_decision_seconds_count", ()] == 12
+    assert before["desk_lock_wait_seconds_count", ()] == 12
+    assert before["desk_rejected_requests_total", ("missing",)] == 1
+    assert before["desk_breaker_open", ()] == 0
+    assert before["desk_database_up", ()] == 1
+
+    first = desk.workers()
+    for worker in first:
+        os.kill(worker, signal.SIGKILL)
+    wait_until(lambda: len(desk.workers() - first) == 2)
+    wait_until(lambda: desk.log.count("Booting worker") == 4)
+    assert desk.ask("/webhook", *purchase())[0] == 200
+    after = scraped(desk)
+    assert after["desk_decisions_total", ("approved", "approved")] == 7
+    assert after["desk_decision_seconds_count", ()] == 13
+
+
+def test_each_decision_is_one_line_of_json_and_a_repeat_says_so(desk: server.Server) -> None:
+    in_force()
+    questions = [purchase(250) for _ in range(5)]
+    for question in [*questions, questions[0]]:
+        desk.ask("/webhook", *question)
+    told = [line for line in lines(desk) if line["logger"].endswith("decision_log")]
+    assert Counter(line["outcome"] for line in told) == {"approved": 5, "repeated": 1}
+    first, again = told[0], told[-1]
+    event = json.loads(questions[0][0])
+    assert (first["decision"], first["event_id"]) == (event["id"], event["id"])
+    assert (first["amount"], first["currency"], first["card"]) == (250, "eur", "ic_1")
+    assert first["authorization"] == event["data"]["object"]["id"]
+    assert (first["reason"], first["stand_in"], first["level"]) == ("approved", "", "INFO")
+    assert first["duration_ms"] > 0
+    assert again["decision"] == first["decision"]
+    text = desk.log
+    assert "v1=" not in text
+    assert "whsec_" not in text
+
+
+@pytest.mark.parametrize(
+    ("peer", "headers", "status"),
+    [
+        ("127.0.0.1", {}, 200),
+        ("::1", {}, 200),
+        ("192.168.7.7", {}, 200),
+        ("::ffff:10.0.0.9", {}, 200),
+        ("203.0.113.9", {}, 404),
+        ("2001:db8::1", {}, 404),
+        ("", {}, 404),  # a socket of this machine tells nobody's address, its proxy does
+        ("", {"X-Forwarded-For": "10.0.0.9"}, 200),
+        ("", {"X-Forwarded-For": "203.0.113.9"}, 404),
+        ("127.0.0.1", {"X-Forwarded-For": "10.0.0.9"}, 404),  # a proxy nobody vouches for
+        ("127.0.0.1", {"Forwarded": "for=10.0.0.9"}, 404),
+        ("10.9.9.9", {"X-Forwarded-For": "10.0.0.9"}, 200),
+        ("10.9.9.9", {"X-Forwarded-For": "203.0.113.9"}, 404),
+        ("10.9.9.9", {"X-Forwarded-For": "10.0.0.9, 203.0.113.9"}, 404),
+        ("203.0.113.9", {"X-Forwarded-For": "10.0.0.9"}, 404),
+    ],
+)
+def test_metrics_exist_for_the_local_network_only(
+    settings: Settings, peer: str, headers: dict[str, str], status: int
+) -> None:
+    settings.TRUSTED_PROXIES = [ip_network("10.9.9.9")]
+    assert Client(REMOTE_ADDR=peer).get("/metrics", headers=headers).status_code == status
+
+
+def test_other_networks_can_be_allowed_instead(settings: Settings) -> None:
+    settings.METRICS_ALLOWED = [ip_network("203.0.113.0/24")]
+    assert Client(REMOTE_ADDR="203.0.113.9").get("/metrics").status_code == 200
+    assert Client(REMOTE_ADDR="127.0.0.1").get("/metrics").status_code == 404
+
+
+def test_the_real_server_tells_the_networks_apart_and_takes_any_name_without_https(
+    tmp_path: Path,
+) -> None:
+    """It runs with production's settings: all else is led to HTTPS, or refused for its name."""
+    with server.running(tmp_path / "log", TRUSTED_PROXIES="127.0.0.1") as desk:
+        assert desk.ask("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}) == (404, b"")
+        assert desk.ask("/metrics", headers={"X-Forwarded-For": "10.0.0.9"})[0] == 200
+        assert desk.ask("/metrics", headers={"Host": "10.0.0.5:8000"})[0] == 200
+
+
+def ours(response: Any) -> Figures:
+    return figures(response.content)
+
+
+@pytest.fixture
+def _no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(readings, "FRESH_S", 0.0)
+
+
+@pytest.mark.usefixtures("_no_memory")
+def test_what_waits_for_somebody_is_read_when_asked(client: Client) -> None:
+    in_force()
+    Shopper().asks(100)
+    before = ours(client.get("/metrics"))
+    assert before["desk_holds_past_their_time", ()] == 0
+    Authorization.objects.update(created=timezone.now() - timedelta(days=32))
+    deliver({"id": "evt_odd", "type": "issuing_transaction.created", "data": {"object": {}}})
+    after = ours(client.get("/metrics"))
+    assert after["desk_holds_past_their_time", ()] == 1
+    assert after["desk_events_not_applied", ()] == 1
+    assert after["desk_findings_open", ()] == 0
+
+
+@pytest.mark.usefixtures("_no_memory")
+def test_without_the_database_its_gauges_are_left_out_and_the_counters_stay(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    in_force()
+    Shopper().asks(100)
+    connection.close()
+    monkeypatch.setitem(connection.settings_dict, "NAME", "no_such_database")
+    away = ours(client.get("/metrics"))
+    monkeypatch.undo()
+    connection.close()
+    assert away["desk_database_up", ()] == 0
+    assert not [name for name, _ in away if name.startswith("desk_findings")]
+    assert away["desk_decisions_total", ("approved", "approved")] >= 1
+
+
+@pytest.mark.usefixtures("_no_memory")
+def test_a_table_that_is_locked_is_waited_for_half_a_second_only(client: Client) -> None:
+    """Held by somebody who lets go when the scrape is over: without a time-out it never is."""
+    other = connection.copy()
+    try:
+        with other.cursor() as cursor:
+            cursor.execute("BEGIN; LOCK TABLE authorizations_finding IN ACCESS EXCLUSIVE MODE")
+            assert ours(client.get("/metrics"))["desk_database_up", ()] == 0
+    finally:
+        other.close()
+
+
+def test_a_directory_that_cannot_be_used_stops_nobody(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    taken = tmp_path / "file"
+    taken.touch()
+    metrics_files.share(taken)
+    [told] = caplog.messages
+    assert f"METRICS_DIR, {taken}, can't be used" in told
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+@pytest.mark.usefixtures("_no_memory")
+def test_stand_in_is_counted_by_its_cause_and_told_with_each_decision(
+    client: Client,
+    settings: Settings,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    tmp_path: Path,
+) -> None:
+    settings.SPOOL_DIR = tmp_path
+    caplog.set_level(logging.INFO)
+    cause = ("desk_stand_ins_total", ("database_unreachable",))
+    before = ours(client.get("/metrics"))
+    monkeypatch.setattr(answering.breaker, "is_open", True)
+    answer = Shopper().asks(250)
+    after = ours(client.get("/metrics"))
+    assert after[cause] - before.get(cause, 0) == 1
+    assert after["desk_database_up", ()] == 0
+    assert after["desk_spool_bytes", ()] > before["desk_spool_bytes", ()]
+    assert after["desk_spool_files", ()] == 1
+    assert after["desk_standing_copy_age_seconds", ()] == float("inf")
+    [told] = [record for record in caplog.records if "decision_log" in record.name]
+    facts = vars(told)
+    assert (facts["decision"], facts["outcome"]) == (answer["metadata"]["decision"], "declined")
+    assert (facts["stand_in"], facts["amount"]) == ("database_unreachable", 250)
+    ready = client.get("/readyz")
+    assert ready.json() == {"status": "ready", "breaker": "open", "stand_in": "off"}
+
+
+def test_the_breaker_tells_when_it_opens_and_closes() -> None:
+    may_recover = threading.Event()
+
+    def pause(_seconds: float) -> None:
+        may_recover.wait()
+
+    breaker = Breaker(probe=lambda: None, recovered=lambda: None, pause=pause)
+    for _ in range(MISSES):
+        breaker.miss()
+    assert figures(scrape.exposition())["desk_breaker_open", ()] == 1
+    may_recover.set()
+    wait_until(lambda: figures(scrape.exposition())["desk_breaker_open", ()] == 0)
+
+
+def test_an_answer_that_the_spool_refuses_is_counted(
+    client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    before = ours(client.get("/metrics"))["desk_spool_failures_total", ()]
+    (tmp_path / "file").touch()
+    settings.SPOOL_DIR = tmp_path / "file"
+    monkeypatch.setattr(answering.breaker, "is_open", True)
+    assert Shopper().asks(250)["approved"] is False
+    assert ours(client.get("/metrics"))["desk_spool_failures_total", ()] > before
