@@ -29,7 +29,6 @@ class Counted:
     stood_in: int = 0
     worst_ms: float = 0.0
     worst_stall_ms: float = 0.0
-    unkept_declines: int = 0
     back_after_s: float = 0.0
     late: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
@@ -52,13 +51,12 @@ def counted(
     metronome: Metronome,
     spool_dir: Path,
     *,
-    declines_may_be_unkept: bool,
     answers_may_be_missing: bool,
 ) -> Counted:
-    """`declines_may_be_unkept` where database and spool were both away, `answers_may_be_missing`
-    where whoever would have answered was killed.
-    """
+    """`answers_may_be_missing` where whoever would have answered was killed."""
     from django.db import connection
+
+    from authorizations.services import spool_files
 
     connection.close()  # the fault may have broken it
     row = Counted(name, len(log), sum(sent.is_answered for sent in log))
@@ -66,7 +64,8 @@ def counted(
     row.stood_in = sum("stand_in" in sent.metadata for sent in answered)
     row.worst_ms = max((sent.elapsed_ms for sent in answered), default=0.0)
     _late(row, log, metronome, answers_may_be_missing=answers_may_be_missing)
-    _lost(row, answered, spool_dir, declines_may_be_unkept=declines_may_be_unkept)
+    row.lost += [f"{sent.event_id} at {sent.began:.3f}: {sent.body}" for sent in missing(answered)]
+    row.lost += [f"{path} was set aside" for path in spool_files.damaged(spool_dir)]
     _doubled(row, log)
     _overspent(row, log)
     return row
@@ -86,23 +85,13 @@ def _late(
             row.late.append(f"{sent.event_id}: {sent.elapsed_ms:.0f} ms: {sent.body}")
 
 
-def _lost(
-    row: Counted, answered: list[Sent], spool_dir: Path, *, declines_may_be_unkept: bool
-) -> None:
+def missing(log: list[Sent]) -> list[Sent]:
+    """Answers that the database does not have."""
     from authorizations.models import WebhookRequest
-    from authorizations.services import spool_files
 
-    ids = {sent.event_id for sent in answered}
-    rows = WebhookRequest.objects.filter(event_id__in=ids)
+    rows = WebhookRequest.objects.filter(event_id__in={sent.event_id for sent in log})
     kept = set(rows.values_list("event_id", "answer_body"))
-    for sent in answered:
-        if (sent.event_id, sent.body) in kept:
-            continue
-        if declines_may_be_unkept and not sent.approved_amount:
-            row.unkept_declines += 1
-        else:
-            row.lost.append(f"{sent.event_id} at {sent.began:.3f}: {sent.body}")
-    row.lost += [f"{path} was set aside" for path in spool_files.damaged(spool_dir)]
+    return [sent for sent in log if sent.is_answered and (sent.event_id, sent.body) not in kept]
 
 
 def _doubled(row: Counted, log: list[Sent]) -> None:
@@ -117,7 +106,6 @@ def _doubled(row: Counted, log: list[Sent]) -> None:
         row.doubled += [f"{key}: {number} {what}" for key, number in many.items() if number > 1]
     counts = dict(Authorization.objects.filter(pk__in=ids).values_list("pk", "counted_amount"))
     for authorization_id, amounts in _answers(log).items():
-        # A decline of which nothing is on record takes nothing: `_lost` says whether it may.
         found = counts.get(authorization_id, 0)
         if found not in amounts:
             row.doubled.append(f"{authorization_id} counts {found}, answered {sorted(amounts)}")

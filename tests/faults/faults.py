@@ -32,14 +32,12 @@ class Stage:
 class Fault:
     """`play` ends when the fault is over, or earlier; `rate` is purchases a second.
 
-    `declines_may_be_unkept` and `answers_may_be_missing` as in counts.py. `starts_anew`: the desk's
-    processes are others afterwards. `is_quick`: played by the tests as well.
+    `answers_may_be_missing` as in counts.py. `is_quick`: played by the tests as well.
     """
 
     name: str
     play: Callable[[Stage], None]
     rate: float = 30.0
-    declines_may_be_unkept: bool = False
     answers_may_be_missing: bool = False
     is_quick: bool = True
 
@@ -265,17 +263,17 @@ FAULTS = (
     Fault("wire one byte at a time", wire(piece=1), rate=5.0),
     Fault("reply to COMMIT cut at every byte", commit_reply_cut),
     Fault("COMMIT never arrives", commit_dropped, is_quick=False),
-    Fault("spool's disk full", disk_full, declines_may_be_unkept=True),
-    Fault("spool read-only", disk("EROFS", database="away"), declines_may_be_unkept=True, is_quick=False),
-    Fault("spool's disk fails (EIO)", disk("EIO", database="away"), declines_may_be_unkept=True, is_quick=False),
-    Fault("spool's disk hangs", disk(HANGS, database="away"), declines_may_be_unkept=True, is_quick=False),
-    Fault("database frozen, spool fails", disk("EIO", database="frozen"), declines_may_be_unkept=True),
-    Fault("database frozen, spool hangs", disk(HANGS, database="frozen"), declines_may_be_unkept=True, is_quick=False),
+    Fault("spool's disk full", disk_full),
+    Fault("spool read-only", disk("EROFS", database="away"), is_quick=False),
+    Fault("spool's disk fails (EIO)", disk("EIO", database="away"), is_quick=False),
+    Fault("spool's disk hangs", disk(HANGS, database="away"), is_quick=False),
+    Fault("database frozen, spool fails", disk("EIO", database="frozen")),
+    Fault("database frozen, spool hangs", disk(HANGS, database="frozen"), is_quick=False),
     Fault("clock steps", clock_steps("here")),
     Fault("clock steps, database away", clock_steps("away"), is_quick=False),
     Fault("three times the load", overload(3)),
     Fault("SIGHUP", reloaded, is_quick=False),
     Fault("workers replaced", workers_replaced, is_quick=False),
     Fault("workers killed", workers_killed, answers_may_be_missing=True, is_quick=False),
-    Fault("swizzle", swizzle, declines_may_be_unkept=True),
+    Fault("swizzle", swizzle),
 )
