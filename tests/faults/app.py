@@ -11,7 +11,7 @@ from datetime import datetime, tzinfo
 from pathlib import Path
 from typing import Any
 
-from tests.faults.flags import CLOCK, DISK, HANGS
+from tests.faults.flags import CLOCK, DISK, HANGS, READY
 
 _DIRECTORY = Path(os.environ["FAULTS_DIR"])
 
@@ -64,5 +64,6 @@ from authz_project.wsgi import application  # noqa: E402, I001 - sets up Django
 from authorizations import views  # noqa: E402
 
 views.datetime = _ShiftedDatetime  # type: ignore[attr-defined,misc,assignment]
+(_DIRECTORY / f"{READY}{os.getpid()}").touch()
 
 __all__ = ["application"]

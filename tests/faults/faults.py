@@ -10,7 +10,7 @@ from tests.faults.flags import HANGS
 from tests.faults.database import send
 from tests.faults.proxy import COMMITTED
 from tests.faults.shoppers import Shoppers
-from tests.faults.world import World, wait_until
+from tests.faults.world import WORKERS, World, wait_until
 
 
 @dataclass(frozen=True)
@@ -205,21 +205,26 @@ def reloaded(stage: Stage) -> None:
     old = set(stage.world.workers())
     stage.world.desk.send_signal(signal.SIGHUP)
     wait_until(lambda: not old & set(stage.world.workers()))
-    stage.wait(stage.seconds / 2)
 
 
 def workers_replaced(stage: Stage) -> None:
     """One by one, each in good order: SIGTERM to a worker, and gunicorn starts another."""
     for pid in stage.world.workers():
         send(pid, signal.SIGTERM)
-        wait_until(lambda pid=pid: pid not in stage.world.workers())
-        stage.wait(stage.seconds / 2)
+        wait_until(lambda pid=pid: _are_all_new(stage.world, pid))
+
+
+def _are_all_new(world: World, old: int) -> bool:
+    workers = world.workers()
+    return old not in workers and len(workers) == WORKERS and all(map(world.is_served_by, workers))
 
 
 def workers_killed(stage: Stage) -> None:
-    while not stage.wait(stage.seconds / 3):
-        if found := stage.world.workers():
-            send(stage.chance.choice(found), signal.SIGKILL)
+    """One after the other; with all of them gone at once nobody could answer."""
+    while not stage.wait(stage.seconds / 5):
+        pid = stage.chance.choice(stage.world.workers())
+        send(pid, signal.SIGKILL)
+        wait_until(lambda pid=pid: _are_all_new(stage.world, pid))
 
 
 def swizzle(stage: Stage) -> None:
@@ -272,7 +277,7 @@ FAULTS = (
     Fault("clock steps", clock_steps("here")),
     Fault("clock steps, database away", clock_steps("away"), is_quick=False),
     Fault("three times the load", overload(3)),
-    Fault("SIGHUP", reloaded, is_quick=False),
+    Fault("SIGHUP", reloaded),
     Fault("workers replaced", workers_replaced, is_quick=False),
     Fault("workers killed", workers_killed, answers_may_be_missing=True, is_quick=False),
     Fault("swizzle", swizzle),

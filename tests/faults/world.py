@@ -11,7 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.faults.flags import CLOCK, DISK
+from tests.faults.flags import CLOCK, DISK, READY
 from tests.faults.database import PATIENCE_S, Database, children, free_port, new_secret, send
 from tests.faults.proxy import Proxy
 
@@ -74,6 +74,7 @@ class World:
                     *(sys.executable, "-m", "gunicorn", "tests.faults.app"),
                     *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread"),
                     *("--workers", str(WORKERS), "--threads", "4", "--no-control-socket"),
+                    *("--config", "python:authz_project.rolling_reload"),
                 ],
                 cwd=ROOT,
                 env=self._environment(),
@@ -82,6 +83,7 @@ class World:
                 start_new_session=True,
             )
         wait_until(self._is_up)
+        wait_until(lambda: all(map(self.is_served_by, children(process.pid))))
         return process
 
     def _is_up(self) -> bool:
@@ -92,6 +94,10 @@ class World:
 
     def workers(self) -> list[int]:
         return children(self.desk.pid)
+
+    def is_served_by(self, worker: int) -> bool:
+        """Whether this one has loaded the program."""
+        return (self._flags / f"{READY}{worker}").exists()
 
     def break_disk(self, how: str) -> None:
         """`how` is the name of an error, or HANGS."""
