@@ -1,5 +1,6 @@
 # make run   starts everything on http://127.0.0.1:4242; make run PORT=... elsewhere
 # make test  checks style, types and imports, and runs all tests
+# make faults breaks everything the desk stands on, in turn, and counts what came of it
 # make bench measures decisions per second
 # make bench-pages measures how quickly the admin's pages open with a million decisions
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
@@ -14,7 +15,7 @@ PORT ?= 4242
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test bench bench-pages screenshots lint clean
+.PHONY: help run test faults bench bench-pages screenshots lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -39,6 +40,9 @@ lint: .venv/development
 	$(VENV) -m mypy
 	.venv/bin/lint-imports
 	$(VENV) manage.py makemigrations --check --dry-run --settings tests.settings
+
+faults: .venv/development
+	@$(VENV) -m tests.faults $(FAULTS)
 
 bench: .venv/development
 	$(VENV) -m benchmarks

@@ -112,9 +112,7 @@ class _Way:
     def _is_kept(self, answer: Answer) -> bool:
         """Whether its record is on the disk, in time."""
         try:
-            spool.append(
-                encode(answer.record), max(_LEAST_S, self.seconds_left() - _TO_SETTLE_S)
-            )
+            spool.append(encode(answer.record), max(_LEAST_S, self.seconds_left() - _TO_SETTLE_S))
         except Exception:
             metrics.spool_failed()
             logger.critical("An answer is not on record yet: %s", answer.body, exc_info=True)

@@ -20,8 +20,9 @@ from random import Random
 from rich.console import Console
 from rich.table import Table
 
+from tests.faults.breaking import Stage
 from tests.faults.counts import PROMISED_MS, SLACK_MS, Counted, counted, missing
-from tests.faults.faults import FAULTS, Fault, Stage
+from tests.faults.faults import FAULTS, Fault
 from tests.faults.shoppers import Metronome, Sent, Shoppers
 from tests.faults.world import World, wait_until
 
@@ -63,7 +64,9 @@ def _play_all(faults: list[Fault], seed: int, seconds: float, directory: str) ->
     try:
         rows = []
         for number, fault in enumerate(faults):
-            row = _Play(world, fault, Random(f"{seed} {fault.name}"), number, seconds).row(metronome)
+            row = _Play(world, fault, Random(f"{seed} {fault.name}"), number, seconds).row(
+                metronome
+            )
             rows.append(row)
             print("\n".join([_line(row), *row.complaints()]), file=sys.stderr, flush=True)
         return rows
@@ -74,12 +77,11 @@ def _play_all(faults: list[Fault], seed: int, seconds: float, directory: str) ->
 
 
 def _line(row: Counted) -> str:
-    bad = "BAD " if row.is_bad else ""
     return (
-        f"{bad}{row.name}: {row.answered} of {row.sent} answered, {row.stood_in} by stand-in, worst "
-        f"{row.worst_ms:.0f} ms (stall {row.worst_stall_ms:.0f}), back after {row.back_after_s:.1f} s"
-        f"; late {len(row.late)}, lost {len(row.lost)}, doubled {len(row.doubled)}, "
-        f"overspent {len(row.overspent)}"
+        f"{'BAD ' if row.is_bad else ''}{row.name}: {row.answered} of {row.sent} answered, "
+        f"{row.stood_in} by stand-in, worst {row.worst_ms:.0f} ms, of which this machine may have "
+        f"stalled {row.worst_stall_ms:.0f}; back after {row.back_after_s:.1f} s; late {len(row.late)}, lost {len(row.lost)}, "
+        f"doubled {len(row.doubled)}, overspent {len(row.overspent)}"
     )
 
 

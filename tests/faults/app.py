@@ -63,7 +63,7 @@ time.time = _shifted_time
 from authz_project.wsgi import application  # noqa: E402, I001 - sets up Django
 from authorizations import views  # noqa: E402
 
-views.datetime = _ShiftedDatetime  # type: ignore[attr-defined,misc,assignment]
+views.datetime = _ShiftedDatetime  # type: ignore[attr-defined,assignment]
 (_DIRECTORY / f"{READY}{os.getpid()}").touch()
 
 __all__ = ["application"]

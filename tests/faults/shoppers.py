@@ -78,9 +78,7 @@ class Shoppers:
             cardholder_id=card_id.replace("ic_", "ich_"), name="Marie Curie", created=self._began
         )
         event = samples.request_event(
-            samples.Purchase(
-                authorization_id=authorization_id, created=self._began, amount=amount
-            ),
+            samples.Purchase(authorization_id=authorization_id, created=self._began, amount=amount),
             event_id=event_id,
             created=self._began,
             card=samples.card(card_id=card_id, holder=holder, created=self._began),
@@ -163,7 +161,9 @@ class Metronome:
 
     def longest_ms(self, start: float, end: float) -> float:
         """The longest stall that touched this stretch of time.monotonic."""
-        return max((ms for at, ms in self._stalls if at >= start and at - ms / 1000 <= end), default=0)
+        return max(
+            (ms for at, ms in self._stalls if at >= start and at - ms / 1000 <= end), default=0
+        )
 
     def _beat(self) -> None:
         while True:

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
-from tests.faults.flags import CLOCK, DISK, READY
 from tests.faults.database import PATIENCE_S, Database, children, free_port, new_secret, send
+from tests.faults.flags import CLOCK, DISK, READY
 from tests.faults.proxy import Proxy
 
 ROOT = Path(__file__).resolve().parent.parent.parent
