@@ -86,7 +86,9 @@ ENDINGS: Mapping[str, Ending] = {
     "lowered": Ending("Lowered to 0, raised again", 1, _approved(endings.lowered_and_raised)),
     "expiry": Ending("Expired", 3, _approved(endings.expired)),
     "late_capture": Ending("Captured after its expiry", 2, _approved(endings.captured_late)),
-    "forgotten": Ending("Approved, then nothing is heard", 1, _approved(endings.forgotten)),
+    "forgotten": Ending(
+        "Approved, then nothing is heard", 1, _approved(endings.forgotten, shopping.BAKERY)
+    ),
     "refund": Ending("Captured, refunded", 4, _approved(endings.refunded)),
     "fuel": Ending("Fuel from a pump", 5, _approved(endings.fuelled, shopping.FUEL_PUMP)),
     "cash": Ending(

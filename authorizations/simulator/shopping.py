@@ -13,7 +13,7 @@ from authorizations.wire.samples import (
     identifier,
 )
 
-CASH_MACHINE, MANUAL_CASH, FUEL_PUMP = "6011", "6010", "5542"
+CASH_MACHINE, MANUAL_CASH, FUEL_PUMP, BAKERY = "6011", "6010", "5542", "5462"
 _GROCERIES = "5411"
 RESTAURANTS = ("5812", "5813", "5814")
 HOTELS_AND_RENTALS = ("3389", "3640", "7011")

@@ -1,6 +1,7 @@
 """The demo: what a newcomer finds, and who may not have it."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from time import time
 
@@ -12,9 +13,17 @@ from django.db import connection
 from django.utils import timezone
 from pytest_django import Settings
 
-from authorizations.models import Card, Decision, Policy, PolicyVersion, WebhookRequest
+from authorizations.models import (
+    Authorization,
+    Card,
+    Decision,
+    Policy,
+    PolicyVersion,
+    WebhookRequest,
+)
 from authorizations.rules.document import controls, warnings
-from authorizations.services import redecide, verify_usage
+from authorizations.rules.horizons import USUAL_DAYS
+from authorizations.services import redecide, verify_books
 from authorizations.simulator.exact import Wish, order
 from tests.desk import Shopper
 
@@ -86,8 +95,15 @@ def test_the_log_ins_have_the_rights_of_their_roles(
 def test_the_demo_s_own_record_stands_every_check() -> None:
     load_demo()
     assert not any(redecide.redecide_all())
-    assert not any(verify_usage.verify_usage())
+    assert not any(piece.differences for piece in verify_books.verify_books())
     assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
+
+
+def test_one_hold_is_past_its_time_so_that_there_is_an_alarm_to_look_at() -> None:
+    load_demo()
+    oldest = timezone.now() - timedelta(days=USUAL_DAYS)
+    held = Authorization.objects.filter(is_held=True, created__lt=oldest, category_code="5462")
+    assert held.exists()
 
 
 def test_a_second_time_nothing_is_loaded() -> None:

@@ -53,14 +53,14 @@ def test_redecide_wants_to_know_which_decisions() -> None:
 
 
 def test_usage_is_counted_again() -> None:
-    printed, error = run("verify_usage")
+    printed, error = run("verify_books")
     assert "all as they should be" in printed
     assert not error
 
 
 def test_a_sum_that_is_off_ends_with_status_1_and_names_it() -> None:
     Usage.objects.update(amount=1)
-    printed, error = run("verify_usage")
+    printed, error = run("verify_books")
     assert "usage of card:ic_1" in printed
     assert "amount=3000" in printed
     assert error.endswith("differ from what they should be. (status 1)")

@@ -10,7 +10,7 @@ from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, W
 from authorizations.rules.document import PolicyProblems
 from authorizations.services.policy_files import compare, export_policies, import_policies
 from authorizations.services.redecide import redecide_all
-from authorizations.services.verify_usage import verify_usage
+from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, deliver, in_force
 
 pytestmark = pytest.mark.django_db
@@ -77,7 +77,7 @@ def test_a_decision_changed_behind_the_guards_is_found(busy_day: None, damage: s
 
 def test_usage_and_ledger_agree(busy_day: None) -> None:
     assert Usage.objects.exists()
-    assert differences(verify_usage()) == []
+    assert differences(verify_books()) == []
 
 
 @pytest.mark.parametrize(
@@ -90,9 +90,9 @@ def test_usage_and_ledger_agree(busy_day: None) -> None:
 )
 def test_a_sum_changed_behind_the_guards_is_found(busy_day: None, damage: str) -> None:
     unguarded(damage)
-    assert differences(verify_usage())
+    assert differences(verify_books())
     with pytest.raises((CommandError, SystemExit)):
-        call_command("verify_usage")
+        call_command("verify_books")
 
 
 @pytest.mark.parametrize("model", [WebhookRequest, Decision, LedgerEntry, PolicyVersion])

@@ -33,10 +33,10 @@ from authorizations.services.spooled import (
     encode,
     spooled,
 )
-from authorizations.services.verify_usage import verify_usage
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.exact import wrong_in_books
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave
 from tests.told import counts_of, findings_of, lines_of
 
@@ -57,7 +57,7 @@ def all_of(directory: Path) -> list[replay.Step]:
 
 def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
-    assert not any(verify_usage())
+    assert wrong_in_books() == []
     stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
     wrong = {found.where for part in redecide_all() for found in part}
     assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing
@@ -205,9 +205,8 @@ def test_a_request_that_could_not_be_read_is_on_record_with_its_decline(
 ) -> None:
     event = asked(Shopper(), 100, "evt_it")
     event["data"]["object"]["pending_request"] = None
-    record = answered(
-        event, None, reason=reason, problem="data.object.pending_request: expected an object"
-    )
+    problem = "data.object.pending_request: expected an object"
+    record = answered(event, None, reason=reason, problem=problem)
     assert [late.replay(record), late.replay(record)] == [Replayed.WRITTEN, Replayed.KNOWN]
     row = Decision.objects.get(pk="evt_it")
     assert (row.reason, row.problem, row.request) == (reason, problem, None)

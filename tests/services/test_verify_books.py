@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, LedgerEntry, Usage
-from authorizations.services.verify_usage import verify_usage
+from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
 
@@ -46,7 +46,7 @@ def _purchases() -> None:
 
 
 def found() -> list[str]:
-    return [str(difference) for part in verify_usage() for difference in part]
+    return [str(difference) for piece in verify_books() for difference in piece.differences]
 
 
 def only(differences: list[str]) -> str:
