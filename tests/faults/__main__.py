@@ -80,7 +80,8 @@ def _line(row: Counted) -> str:
     return (
         f"{'BAD ' if row.is_bad else ''}{row.name}: {row.answered} of {row.sent} answered, "
         f"{row.stood_in} by stand-in, worst {row.worst_ms:.0f} ms, of which this machine may have "
-        f"stalled {row.worst_stall_ms:.0f}; back after {row.back_after_s:.1f} s; late {len(row.late)}, lost {len(row.lost)}, "
+        f"stalled {row.worst_stall_ms:.0f}; back "
+        f"after {row.back_after_s:.1f} s; late {len(row.late)}, lost {len(row.lost)}, "
         f"doubled {len(row.doubled)}, overspent {len(row.overspent)}"
     )
 
