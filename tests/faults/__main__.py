@@ -27,7 +27,7 @@ from tests.faults.shoppers import Metronome, Sent, Shoppers
 from tests.faults.world import World, wait_until
 
 CARDS = 8
-LONG_S, QUICK_S = 10.0, 2.0
+LONG_S, QUICK_S = 10.0, 1.5
 GOOD_IN_A_ROW = 12
 
 
@@ -76,6 +76,21 @@ def _play_all(faults: list[Fault], seed: int, seconds: float, directory: str) ->
         world.close()
 
 
+def _let_the_cards_be_known(world: World, plays: list["_Play"]) -> None:
+    """To the desk, and to the copy that stand-in rests on."""
+    for shoppers in (play.shoppers for play in plays):
+        for card_id in shoppers.cards:
+            shoppers.ask(shoppers.question(card_id))
+    wanted = {card_id for play in plays for card_id in play.shoppers.cards}
+    wait_until(lambda: wanted <= _known_cards(world.spool_dir / "standing-cards.sqlite3"))
+
+
+def _known_cards(copy: Path) -> set[str]:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as cards:
+        return {card_id for (card_id,) in cards.execute("SELECT id FROM card")}
+    return set()
+
+
 def _line(row: Counted) -> str:
     return (
         f"{'BAD ' if row.is_bad else ''}{row.name}: {row.answered} of {row.sent} answered, "
@@ -94,11 +109,10 @@ class _Play:
     ) -> None:
         self._world, self._fault, self._seconds = world, fault, seconds
         self._chance = chance
-        self._shoppers = Shoppers(world.port, world.secret, f"f{number}x", CARDS, chance)
+        self.shoppers = Shoppers(world.port, world.secret, f"f{number}x", CARDS, chance)
 
     def row(self, metronome: Metronome) -> Counted:
-        shoppers, fault, world = self._shoppers, self._fault, self._world
-        self._let_the_cards_be_known()
+        shoppers, fault, world = self.shoppers, self._fault, self._world
         stopped = threading.Event()
         shoppers.rate = fault.rate
         paying = threading.Thread(target=shoppers.pay, args=(stopped,))
@@ -121,33 +135,18 @@ class _Play:
         row.back_after_s = back_after_s
         return row
 
-    def _let_the_cards_be_known(self) -> None:
-        """To the desk, and to the copy that stand-in rests on."""
-        for card_id in self._shoppers.cards:
-            self._shoppers.ask(self._shoppers.question(card_id))
-        wait_until(self._are_cards_known)
-
-    def _are_cards_known(self) -> bool:
-        with (
-            suppress(sqlite3.Error),
-            closing(sqlite3.connect(self._world.spool_dir / "standing-cards.sqlite3")) as copy,
-        ):
-            known = {card_id for (card_id,) in copy.execute("SELECT id FROM card")}
-            return known.issuperset(self._shoppers.cards)
-        return False
-
     def _play(self) -> None:
         over = threading.Event()
         timer = threading.Timer(self._seconds, over.set)
         try:
             time.sleep(0.3)
             timer.start()
-            stage = Stage(self._world, self._shoppers, self._chance, over, self._seconds)
+            stage = Stage(self._world, self.shoppers, self._chance, over, self._seconds)
             self._fault.play(stage)
         finally:
             over.set()
             timer.cancel()
-            self._shoppers.clock_off_s, self._shoppers.rate = 0.0, self._fault.rate
+            self.shoppers.clock_off_s, self.shoppers.rate = 0.0, self._fault.rate
             self._world.heal()
 
     def _back_after_s(self) -> float:
@@ -155,7 +154,7 @@ class _Play:
         healed = time.monotonic()
 
         def is_back() -> bool:
-            last = sorted(self._shoppers.log[-2 * GOOD_IN_A_ROW :], key=_began)[-GOOD_IN_A_ROW:]
+            last = sorted(self.shoppers.log[-2 * GOOD_IN_A_ROW :], key=_began)[-GOOD_IN_A_ROW:]
             return len(last) == GOOD_IN_A_ROW and all(
                 sent.began > healed and sent.is_answered and "stand_in" not in sent.metadata
                 for sent in last
@@ -173,7 +172,7 @@ class _Play:
         connection.close()  # the fault may have broken it
         with suppress(TimeoutError):  # what is missing then is lost
             wait_until(lambda: not spool_files.waiting(self._world.spool_dir))
-            wait_until(lambda: not missing(self._shoppers.log), patience_s=15)
+            wait_until(lambda: not missing(self.shoppers.log), patience_s=15)
             wait_until(lambda: not spool_files.waiting(self._world.spool_dir))
 
 
