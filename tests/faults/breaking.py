@@ -3,6 +3,7 @@
 import signal
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from random import Random
@@ -140,12 +141,15 @@ def commit_dropped(stage: Stage) -> None:
 def disk_full(stage: Stage) -> None:
     stage.world.proxy.is_refusing = True
     stage.world.proxy.reset()
-    with (stage.world.spool_dir / "ballast").open("wb", buffering=0) as ballast:
-        try:
+    if stage.world.is_mounted:
+        with (
+            suppress(OSError),
+            (stage.world.spool_dir / "ballast").open("wb", buffering=0) as ballast,
+        ):
             while True:
                 ballast.write(bytes(65536))
-        except OSError:
-            pass
+    else:  # never the whole machine's disk
+        stage.world.break_disk("ENOSPC")
     stage.wait(stage.seconds)
 
 

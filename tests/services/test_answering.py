@@ -6,6 +6,7 @@ from contextlib import nullcontext
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from authorizations.services import answering, later, rejections
 from authorizations.services.breaker import Breaker
@@ -18,12 +19,14 @@ PATIENCE_S = 60
 @pytest.fixture(autouse=True)
 def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
     """Of this test alone, which nothing closes."""
-    own = Breaker(
-        probe=lambda: None, recovered=lambda: None, pause=lambda _: threading.Event().wait()
-    )
+    own = Breaker(probe=lambda: None, recovered=lambda: None, pause=_for_ever)
     monkeypatch.setattr(answering, "breaker", own)
     monkeypatch.setattr(answering, "deadline", lambda _: nullcontext())  # no database is asked
     return own
+
+
+def _for_ever(_: float) -> None:
+    threading.Event().wait()
 
 
 def test_events_that_ask_nothing_leave_threads_for_purchases(
@@ -53,7 +56,7 @@ def test_rejected_requests_that_cannot_be_kept_open_the_breaker_as_well(
     monkeypatch: pytest.MonkeyPatch, breaker: Breaker
 ) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise answering.OperationalError
+        raise OperationalError
 
     monkeypatch.setattr(rejections, "keep", fail)
     for _ in range(3):
