@@ -149,8 +149,15 @@ def _overspent(row: Counted, log: list[Sent]) -> None:
         is_marked = entry.authorization_id in marked or entry.event_id in stood_in
         if entry.amount > 0 and spent[card_id] > DAILY_LIMIT and not is_marked:
             row.overspent.append(f"{card_id} has {spent[card_id]} with {entry.event_id}")
+    # Of an event that came twice, whose second answer was written first, both are approvals.
+    by_event = {
+        (card_id, key.partition("/")[0]): amount
+        for key, card_id, amount in decisions.exclude(stand_in="")
+        .order_by("webhook_request_id")
+        .values_list("pk", "card_id", "approved_amount")
+    }
     taken: Counter[str] = Counter()
-    for card_id, amount in decisions.exclude(stand_in="").values_list("card_id", "approved_amount"):
+    for (card_id, _), amount in by_event.items():
         taken[str(card_id)] += amount
     row.overspent += [
         f"stand-in approved {amount} on {card_id}"
