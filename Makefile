@@ -1,5 +1,6 @@
 # make run   starts everything on http://127.0.0.1:4242; make run PORT=... elsewhere
 # make test  checks style, types and imports, and runs all tests
+# make faults breaks everything the desk stands on, in turn, and counts what came of it
 # make bench measures decisions per second
 # make bench-pages measures how quickly the admin's pages open with a million decisions
 # make bench-books measures how quickly verify_books counts a million ledger entries again
@@ -19,7 +20,7 @@ PROCESSES ?= 8
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test bench bench-pages bench-books load screenshots fuzz lint clean
+.PHONY: help run test faults bench bench-pages bench-books load screenshots fuzz lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -46,6 +47,9 @@ lint: .venv/development
 	$(VENV) -m mypy
 	.venv/bin/lint-imports
 	$(VENV) manage.py makemigrations --check --dry-run --settings tests.settings
+
+faults: .venv/development
+	@$(VENV) -m tests.faults $(FAULTS)
 
 bench: .venv/development
 	$(VENV) -m benchmarks

@@ -4,6 +4,7 @@ Nothing here raises: whatever breaks, a signed authorization request gets a well
 """
 
 import logging
+import threading
 from collections.abc import Callable
 from time import monotonic
 
@@ -37,8 +38,13 @@ MAX_WAIT_MS = 200
 _ENOUGH_FOR_ANOTHER_S = 0.3
 _REPLAY_S = 60.0
 _REJECTED_S = 0.3
-_LATER_S = 1.5
+_LATER_S = 0.7
 """So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
+
+_LATER_TURN_S = 0.2
+_later_turns = threading.BoundedSemaphore(2)
+"""So many of them at once in a process: the other threads are for purchases, whatever the database
+does."""
 
 
 def answer(delivery: Delivery) -> bytes:
@@ -56,7 +62,7 @@ def answer(delivery: Delivery) -> bytes:
 
 def take(delivery: Delivery) -> later.Answered:
     """Status and body for an event that asks nothing; Stripe sends again what can't be kept now."""
-    if not breaker.is_open:
+    if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
         try:
             with deadline(monotonic() + _LATER_S):
                 return later.take(delivery)
@@ -65,6 +71,8 @@ def take(delivery: Delivery) -> later.Answered:
             logger.exception("Event %s could not be kept.", delivery.event.id)
         except Exception:
             logger.exception("Event %s could not be handled.", delivery.event.id)
+        finally:
+            _later_turns.release()
     sentence = "The event could not be kept; please send it again."
     return later.Answered(503, wire.error("try_again", sentence))
 
@@ -77,6 +85,7 @@ def note_rejected(body: bytes, cause: str, *, sender: str) -> None:
         with deadline(monotonic() + _REJECTED_S):
             rejections.keep(body, cause, sender=sender)
     except DatabaseError:
+        breaker.miss()
         logger.exception("A rejected request (%s) could not be kept.", cause)
 
 

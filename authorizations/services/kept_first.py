@@ -1,6 +1,7 @@
 """First kept, then sent: an answer of stand-in waits for its record in the spool, but not for ever.
 
-Nothing here raises, and no approval is sent that is not on the disk.
+Nothing here raises, and no approval is sent that is not on the disk. A decline is sent all the
+same, and its record follows (kept_later.py).
 """
 
 import logging
@@ -8,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from authorizations.services import metrics, spool
+from authorizations.services import kept_later, metrics, spool
 from authorizations.services.delivery import Delivery
 from authorizations.services.spooled import Spooled, encode
 
@@ -19,6 +20,9 @@ ANSWER_BUDGET_MS = 880
 
 _slots = threading.BoundedSemaphore(64)
 """So many answers wait for the disk at once; where it hangs, further ones don't wait for it."""
+
+_TO_SETTLE_S = 0.02
+_LEAST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,18 +39,27 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
 
     A thread of its own waits for the disk.
     """
-    way = _Way(decide, decline())
-    if _slots.acquire(blocking=False):
-        try:
-            threading.Thread(target=way.go, name="stand-in", daemon=True).start()
-        except RuntimeError:  # no more threads
-            _slots.release()
-        else:
-            way.ended.wait(max(0.0, delivery.seconds_left(ANSWER_BUDGET_MS)))
+    way = _Way(decide, decline(), lambda: delivery.seconds_left(ANSWER_BUDGET_MS))
+    is_begun = _begun(way)
+    if is_begun:
+        way.ended.wait(max(0.0, way.seconds_left()))
     settled = way.settle(way.instead)
+    if not is_begun:
+        way.keep_later(settled)
     if not way.ended.is_set():
         logger.error("Declined, because the disk took too long: %s", settled.body)
     return settled
+
+
+def _begun(way: "_Way") -> bool:
+    if not _slots.acquire(blocking=False):
+        return False
+    try:
+        threading.Thread(target=way.go, name="stand-in", daemon=True).start()
+    except RuntimeError:  # no more threads
+        _slots.release()
+        return False
+    return True
 
 
 @dataclass(slots=True)
@@ -59,6 +72,7 @@ class _Way:
 
     decide: Callable[[], Answer]
     instead: Answer
+    seconds_left: Callable[[], float]
     sent: Answer | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -71,12 +85,21 @@ class _Way:
 
     def go(self) -> None:
         try:
-            kept = self._kept(self._decided())
-            if self.settle(kept) is not kept:
-                self._kept(self.instead)
+            decided = self._decided()
+            is_kept = self._is_kept(decided)
+            answer = self.instead if decided.money and not is_kept else decided
+            sent = self.settle(answer)
+            if sent is not decided or not is_kept:
+                self.keep_later(sent)
         finally:
             self.ended.set()
             _slots.release()
+
+    def keep_later(self, answer: Answer) -> None:
+        try:
+            kept_later.keep(encode(answer.record))
+        except Exception:
+            logger.critical("An answer is not on record: %s", answer.body, exc_info=True)
 
     def _decided(self) -> Answer:
         try:
@@ -86,12 +109,12 @@ class _Way:
             return self.instead
         return self.instead if self.sent else decided
 
-    def _kept(self, answer: Answer) -> Answer:
-        """The answer that can be given: what costs money only with its record on the disk."""
+    def _is_kept(self, answer: Answer) -> bool:
+        """Whether its record is on the disk, in time."""
         try:
-            spool.append(encode(answer.record))
+            spool.append(encode(answer.record), max(_LEAST_S, self.seconds_left() - _TO_SETTLE_S))
         except Exception:
             metrics.spool_failed()
-            logger.critical("An answer is not on record: %s", answer.body, exc_info=True)
-            return self.instead if answer.money else answer
-        return answer
+            logger.critical("An answer is not on record yet: %s", answer.body, exc_info=True)
+            return False
+        return True

@@ -17,7 +17,7 @@ _PROBE_S = 0.5
 _STUCK_AFTER = 4
 
 
-def fill(timeout_s: float = 10.0) -> bool:
+def fill(timeout_s: float = 2.0) -> bool:
     """Open the pool and wait until it is full; whether it is. Without a pool nothing is done.
 
     A server starts as well while the database is away: stand-in answers until it is there.

@@ -33,7 +33,7 @@ SUFFIX = ".spool"
 
 ROTATE_BYTES = 4 * 2**20
 TIMEOUT_S = 0.15
-"""From the deadline of the database to that of the answer there are 200 ms."""
+"""Unless whoever waits has more time, or less."""
 
 _ATTEMPTS = 3
 
@@ -88,18 +88,20 @@ class Spool:
         self._rotate_bytes = rotate_bytes
         self._timeout_s = timeout_s
         self._turn = threading.Lock()
+        self._hangs = False
         self._fd: int | None = None
         self._size = 0
         _spools.add(self)
 
-    def append(self, payload: bytes) -> None:
+    def append(self, payload: bytes, within_s: float | None = None) -> None:
         """Keep a record; when this returns it is on the disk. Raises SpoolFailedError.
 
         A record that failed is taken back as far as the disk allows. Waits no longer than the
-        time-out, whatever the disk does: a thread of its own waits for that.
+        time-out, whatever the disk does: a thread of its own waits for that. While the disk still
+        owes an answer to somebody who gave up, nobody else waits for it at all.
         """
         try:
-            self._append(payload)
+            self._append(payload, self._timeout_s if within_s is None else within_s)
         except Exception as error:
             self.failed += 1
             raise SpoolFailedError(
@@ -116,12 +118,12 @@ class Spool:
             finally:
                 self._turn.release()
 
-    def _append(self, payload: bytes) -> None:
+    def _append(self, payload: bytes, within_s: float) -> None:
         if not 0 < len(payload) <= LONGEST_BYTES:
             raise ValueError(f"A record of {len(payload):,} bytes is none.")
-        until = time.monotonic() + self._timeout_s
+        until = time.monotonic() + within_s
         turn = self._turn
-        if not turn.acquire(timeout=self._timeout_s):
+        if not turn.acquire(timeout=0 if self._hangs else max(0.0, within_s)):
             raise TimeoutError("the disk keeps an earlier record waiting.")
         job = _Job(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
         try:
@@ -130,6 +132,7 @@ class Spool:
             turn.release()
             raise
         if not job.ended.wait(max(0, until - time.monotonic())) and job.decide():
+            self._hangs = not job.ended.is_set()
             raise TimeoutError("the disk did not answer in time.")
         job.ended.wait()
         if job.error:
@@ -149,6 +152,7 @@ class Spool:
         else:
             self._take_back(start)
         job.ended.set()
+        self._hangs = False
         if self._size >= self._rotate_bytes:
             self._let_go()
         turn.release()
@@ -211,7 +215,7 @@ class Spool:
 
     def forked(self) -> None:
         """In a child: the file is the parent's, and so are the threads that had its turn."""
-        self._turn = threading.Lock()
+        self._turn, self._hangs = threading.Lock(), False
         self.appended = self.failed = 0
         self._let_go()
 
@@ -237,6 +241,6 @@ def spool() -> Spool:
     return _spool_in(Path(settings.SPOOL_DIR))
 
 
-def append(payload: bytes) -> None:
+def append(payload: bytes, within_s: float | None = None) -> None:
     """Keep a record in this process's spool. Raises SpoolFailedError; then it is not kept."""
-    spool().append(payload)
+    spool().append(payload, within_s)

@@ -38,10 +38,10 @@ def main() -> None:
 
 def _rounds(rounds: int, seed: int, spool_dir: Path) -> int:
     # They need Django set up.
-    from django.core.management import call_command  # noqa: PLC0415
+    from django.core.management import call_command
 
-    from tests.desk import in_force  # noqa: PLC0415
-    from tests.faults import power_cut  # noqa: PLC0415
+    from tests.desk import in_force
+    from tests.faults import power_cut
 
     call_command("migrate", verbosity=0)
     in_force(spending_limits=[{"amount": 10**12, "interval": "daily"}])

@@ -204,7 +204,7 @@ def test_a_disk_that_hangs_fails_the_record_and_takes_it_back_when_it_is_back(
         spool.append(b"given up")
     assert hangs.wait(PATIENCE_S)
     with pytest.raises(SpoolFailedError, match="earlier record waiting"):
-        spool.append(b"not even begun")
+        spool.append(b"not even begun", within_s=PATIENCE_S)  # nobody else waits for it
     goes_on.set()
     again = spool_in(tmp_path)
     again.append(b"after")

@@ -1,0 +1,65 @@
+"""Purchases first: what asks nothing, or is not Stripe's, never has all threads of a process."""
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
+from typing import Any
+
+import pytest
+from django.db import OperationalError
+
+from authorizations.services import answering, later, rejections
+from authorizations.services.breaker import Breaker
+from tests.builders import request_event
+from tests.spooling import delivery_of
+
+PATIENCE_S = 60
+
+
+@pytest.fixture(autouse=True)
+def breaker(monkeypatch: pytest.MonkeyPatch) -> Breaker:
+    """Of this test alone, which nothing closes."""
+    own = Breaker(probe=lambda: None, recovered=lambda: None, pause=_for_ever)
+    monkeypatch.setattr(answering, "breaker", own)
+    monkeypatch.setattr(answering, "deadline", lambda _: nullcontext())  # no database is asked
+    return own
+
+
+def _for_ever(_: float) -> None:
+    threading.Event().wait()
+
+
+def test_events_that_ask_nothing_leave_threads_for_purchases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    goes_on, busy = threading.Event(), threading.Semaphore(0)
+
+    def take(_: Any) -> later.Answered:
+        busy.release()
+        assert goes_on.wait(PATIENCE_S)
+        return later.Answered(200, b"kept")
+
+    monkeypatch.setattr(later, "take", take)
+    with ThreadPoolExecutor(2) as threads:
+        kept = [threads.submit(answering.take, delivery_of(request_event())) for _ in range(2)]
+        for _ in kept:
+            assert busy.acquire(timeout=PATIENCE_S)
+        try:
+            assert answering.take(delivery_of(request_event())).status == 503
+        finally:
+            goes_on.set()
+        assert [answered.result().status for answered in kept] == [200, 200]
+    assert answering.take(delivery_of(request_event())).status == 200
+
+
+def test_rejected_requests_that_cannot_be_kept_open_the_breaker_as_well(
+    monkeypatch: pytest.MonkeyPatch, breaker: Breaker
+) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise OperationalError
+
+    monkeypatch.setattr(rejections, "keep", fail)
+    for _ in range(3):
+        assert not breaker.is_open
+        answering.note_rejected(b"", "no_signature", sender="")
+    assert breaker.is_open

@@ -1,0 +1,64 @@
+"""Records of what was sent before it could be kept."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+
+from authorizations.services import kept_later, spool, spool_files
+from authorizations.services.spool import Disk
+
+
+@pytest.fixture
+def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
+    settings.SPOOL_DIR = tmp_path / "spool"
+    monkeypatch.setattr(kept_later, "AGAIN_S", 0.01)
+    return tmp_path / "spool"
+
+
+def breaking_disk(refusals: int) -> Disk:
+    """It refuses so many records, and then takes all."""
+    left = [None] * refusals
+
+    def sync(_: int) -> None:
+        if left:
+            left.pop()
+            raise OSError("The disk is full.")
+
+    return Disk(sync=sync)
+
+
+def kept(directory: Path) -> list[bytes]:
+    found = []
+    for path in spool_files.waiting(directory):
+        place = 0
+        while record := spool_files.read(path, place):
+            place = record.end
+            found.append(record.payload)
+    return found
+
+
+def wait_for(directory: Path, number: int) -> list[bytes]:
+    until = time.monotonic() + 30
+    while len(kept(directory)) < number and time.monotonic() < until:
+        time.sleep(0.01)
+    return kept(directory)
+
+
+def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> None:
+    spool.spool()._disk = breaking_disk(refusals=3)
+    kept_later.keep(b"first")
+    kept_later.keep(b"second")
+    assert wait_for(directory, 2) == [b"first", b"second"]
+    assert spool.spool().failed == 3
+
+
+def test_no_more_waits_than_memory_is_meant_for(
+    directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(kept_later, "MOST", 0)
+    kept_later.keep(b"one too many")
+    assert "one too many" in caplog.text
+    assert kept(Path(settings.SPOOL_DIR)) == []
