@@ -1,8 +1,8 @@
 """What the checks of the record share: whole tables in small pieces, and what was found wrong."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection
 from django.db.models import Model, QuerySet
@@ -21,6 +21,15 @@ class Difference:
 
     def __str__(self) -> str:
         return f"{self.where}: {self.what} is kept as {self.kept}, but should be {self.found}"
+
+
+class Checked(NamedTuple):
+    """What a piece of a check found; `unchecked` counts what nobody can tell any more."""
+
+    what: str
+    number: int
+    differences: Sequence[Difference] = ()
+    unchecked: int = 0
 
 
 def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:

@@ -5,13 +5,11 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 from django.core.exceptions import ObjectDoesNotExist
 from django.db.models import Exists, OuterRef, QuerySet
 
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
-from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
 from authorizations.rules.stand_in import Circumstances, decide_without_usage
 from authorizations.rules.values import (
@@ -25,8 +23,7 @@ from authorizations.rules.values import (
 )
 from authorizations.services import codec
 from authorizations.services.checking import Difference, by_key
-from authorizations.services.known import scope_of
-from authorizations.services.versions import controls_of
+from authorizations.services.decided import UnreadableError, applied_of, value_of
 from authorizations.wire import answer, events
 
 WITHOUT_RULES = {
@@ -35,25 +32,6 @@ WITHOUT_RULES = {
     DeclineReason.INTERNAL_ERROR,
 }
 """Declines that no policy was asked for."""
-
-
-class _Unreadable(Exception):  # noqa: N818 - the row's state, not the program's
-    """A part of the row that a decision needs is gone or damaged."""
-
-    def __init__(self, what: str, kept: object, found: object = "readable") -> None:
-        super().__init__(what)
-        self.what = what
-        self.kept = kept
-        self.found = found
-
-
-class _PolicyRow(msgspec.Struct, frozen=True):
-    """A policy as the decision's row names it."""
-
-    version: int
-    number: int
-    scope: str
-    measured: str
 
 
 def redecide(decision_id: str) -> list[Difference]:
@@ -91,7 +69,7 @@ def _differences(row: Any) -> list[Difference]:
 def _decided_otherwise(row: DecisionRow) -> list[Difference]:
     try:
         again, columns = _again(row)
-    except _Unreadable as damage:
+    except UnreadableError as damage:
         return [Difference(row.pk, damage.what, damage.kept, damage.found)]
     found = {
         "approved": again.approved,
@@ -113,7 +91,7 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
     """The decision made again, and the columns that repeat a part of the request."""
     if row.request is None:
         return _unread(row), {}
-    request = _value(AuthorizationRequest, row.request, "request")
+    request = value_of(AuthorizationRequest, row.request, "request")
     columns = {
         "authorization_id": request.authorization_id,
         "card_id": request.card.id,
@@ -123,15 +101,15 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
     if row.reason in WITHOUT_RULES:
         return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
     if row.stand_in:
-        known = _value(Circumstances, row.standing, "standing")
-        return decide_without_usage(request, known, _applied(row)), columns
-    standing = _value(Standing, row.standing, "standing")
-    usage = dict(_value(list[tuple[Window, Usage]], row.usage, "usage"))
-    applied = _applied(row)
+        known = value_of(Circumstances, row.standing, "standing")
+        return decide_without_usage(request, known, applied_of(row.policies)), columns
+    standing = value_of(Standing, row.standing, "standing")
+    usage = dict(value_of(list[tuple[Window, Usage]], row.usage, "usage"))
+    applied = applied_of(row.policies)
     try:
         return decide(request, standing, applied, usage), columns
     except KeyError as missing:
-        raise _Unreadable("usage", "none", missing) from None
+        raise UnreadableError("usage", "none", missing) from None
 
 
 def _unread(row: DecisionRow) -> Decision:
@@ -140,38 +118,11 @@ def _unread(row: DecisionRow) -> Decision:
         events.authorization_request(events.read(bytes(row.webhook_request.body)))
     except events.MalformedEvent as malformed:
         if row.problem != malformed.problem[:500]:
-            raise _Unreadable("problem", row.problem, malformed.problem) from None
+            raise UnreadableError("problem", row.problem, malformed.problem) from None
         return Decision(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
     except (events.NotAnEvent, ObjectDoesNotExist) as problem:
-        raise _Unreadable("webhook request", row.webhook_request_id, problem) from None
-    raise _Unreadable("problem", row.problem, "none: the request can be read")
-
-
-def _applied(row: DecisionRow) -> tuple[AppliedControls, ...]:
-    """The policies in force then, from their versions."""
-    policies: list[_PolicyRow] = _value(list[_PolicyRow], row.policies, "policies")
-    versions = controls_of(policy.version for policy in policies)
-    for policy in policies:
-        found, _ = versions.get(policy.version, (None, None))
-        if found != policy.number:
-            what = f"number of policy version {policy.version}"
-            raise _Unreadable(what, policy.number, found)
-    return tuple(
-        AppliedControls(
-            scope_of(policy.scope),
-            scope_of(policy.measured),
-            policy.version,
-            *versions[policy.version],
-        )
-        for policy in policies
-    )
-
-
-def _value(kind: Any, data: Any, what: str) -> Any:
-    try:
-        return codec.value(kind, data)
-    except msgspec.ValidationError as problem:
-        raise _Unreadable(what, problem) from None
+        raise UnreadableError("webhook request", row.webhook_request_id, problem) from None
+    raise UnreadableError("problem", row.problem, "none: the request can be read")
 
 
 def _answer(again: Decision, row: DecisionRow) -> str:

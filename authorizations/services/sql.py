@@ -99,7 +99,22 @@ SELECT
     nextval('authorizations_ledgerentry_id_seq') AS position
 """
 
-SUM = """
+WITHIN = """(
+        SELECT * FROM authorizations_authorization
+        WHERE needed.kind = 'card' AND root_card_id = needed.id
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        UNION ALL
+        SELECT * FROM authorizations_authorization
+        WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        UNION ALL
+        SELECT * FROM authorizations_authorization
+        WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END
+            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+    )"""
+"""The purchases of the scope `needed.kind`, `needed.id` that began in [start, end)."""
+
+SUM = f"""
 SELECT
     needed.place, summed.*
 FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
@@ -116,24 +131,12 @@ CROSS JOIN LATERAL (
         CASE WHEN by_merchant THEN network_id END,
         sum(counted_amount)::bigint, sum(counted_cash)::bigint,
         sum(refunded_amount)::bigint, sum(count)::bigint, sum(cash_count)::bigint
-    FROM (
-        SELECT * FROM authorizations_authorization
-        WHERE needed.kind = 'card' AND root_card_id = needed.id
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
-        UNION ALL
-        SELECT * FROM authorizations_authorization
-        WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
-        UNION ALL
-        SELECT * FROM authorizations_authorization
-        WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
-    ) AS purchase
+    FROM {WITHIN} AS purchase
     WHERE needed.currency IN ('', purchase.currency)
     GROUP BY 1, 2, 3, 4, 5, 6
 ) AS summed
 ORDER BY 1, 2
-"""
+"""  # noqa: S608 - all of it is written here
 
 WRITE = """
 WITH request AS (

@@ -6,6 +6,7 @@ A decision runs all of it under the lock of the scopes it reads and writes. Noth
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby, product
+from typing import Any
 
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
 from authorizations.rules.counted import Counted
@@ -147,20 +148,31 @@ def _summed(window: Window, concern: LimitFilter, spent: list[Spent]) -> Remembe
 
 
 def _spent(windows: Sequence[Window], *, by_time: bool) -> Iterator[tuple[int, list[Spent]]]:
-    needed = [
-        {
-            "place": place,
-            "kind": window.scope.kind,
-            "id": window.scope.id,
-            "start": window.start,
-            "end": window.end,
-            "currency": window.currency,
-            "by_merchant": bool(window.filter_key),
-            "by_time": by_time,
-        }
-        for place, window in enumerate(windows)
-    ]
-    rows = sql.run(sql.SUM, windows=codec.to_json(needed)).fetchall()
+    rows = sql.run(sql.SUM, windows=needed(windows, by_time=by_time)).fetchall()
+    return spent_by_place(rows)
+
+
+def needed(windows: Sequence[Window], *, by_time: bool) -> str:
+    """The windows as the statements take them that sum: JSON, each with its place."""
+    return codec.to_json(
+        [
+            {
+                "place": place,
+                "kind": window.scope.kind,
+                "id": window.scope.id,
+                "start": window.start,
+                "end": window.end,
+                "currency": window.currency,
+                "by_merchant": bool(window.filter_key),
+                "by_time": by_time,
+            }
+            for place, window in enumerate(windows)
+        ]
+    )
+
+
+def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[Spent]]]:
+    """What such a statement found, window by window."""
     for place, group in groupby(rows, key=lambda row: row[0]):
         yield (
             place,

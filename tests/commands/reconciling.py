@@ -6,10 +6,10 @@ from typing import Any
 from django.core.management import CommandError, call_command
 
 from authorizations.models import Authorization
-from authorizations.services.verify_usage import verify_usage
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper
+from tests.verified import differences
 
 SINCE = "2026-11-18"
 CARD = samples.card(
@@ -42,5 +42,5 @@ def approved(amount: int = 5_000, **facts: Any) -> Life:
 
 def counted(lived: Life) -> int:
     row = Authorization.objects.get(pk=lived.kept["id"])
-    assert [found for found in verify_usage() if found] == []
+    assert differences() == []
     return row.counted_amount

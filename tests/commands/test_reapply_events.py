@@ -11,11 +11,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from authorizations.models import Authorization, UnappliedEvent, WebhookRequest
-from authorizations.services.verify_usage import verify_usage
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life, card_event, force_capture
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,7 +75,7 @@ def test_an_event_that_came_before_its_card_was_known_is_applied_afterwards() ->
     printed, error = run()
     assert ("1 applied, 0 still waiting." in printed, error) == (True, "")
     assert Authorization.objects.get().counted_amount == 900
-    assert [found for found in verify_usage() if found] == []
+    assert differences() == []
     assert UnappliedEvent.objects.get().applied_at
 
 

@@ -15,11 +15,11 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authorizations.models import Authorization, Finding, LedgerEntry, Transaction
-from authorizations.services.verify_usage import verify_usage
 from authorizations.wire.sample_lives import Life, force_capture, unlinked_refund
 from authorizations.wire.samples import MERCHANTS, Json
 from tests.desk import Shopper, deliver, in_force
 from tests.told import card_of, life_of
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +107,7 @@ def ended_after(events: Iterable[Json]) -> dict[str, Any]:
         for event in events:
             answer = deliver(event)
             assert answer.status_code == 200, (event["type"], answer.content)
-        assert [line for lines in verify_usage() for line in lines] == []
+        assert differences() == []
         found = {"authorizations": purchases(), "findings": findings(), "transactions": moved()}
         transaction.set_rollback(True)
     return found

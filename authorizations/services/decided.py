@@ -1,0 +1,57 @@
+"""What a decision's row holds, as the values it was made of."""
+
+from typing import Any
+
+import msgspec
+
+from authorizations.rules.controls import AppliedControls
+from authorizations.services import codec
+from authorizations.services.known import scope_of
+from authorizations.services.versions import controls_of
+
+
+class UnreadableError(Exception):
+    """A part of the row that a decision needs is gone or damaged."""
+
+    def __init__(self, what: str, kept: object, found: object = "readable") -> None:
+        super().__init__(what)
+        self.what = what
+        self.kept = kept
+        self.found = found
+
+
+class _PolicyRow(msgspec.Struct, frozen=True):
+    """A policy as the decision's row names it."""
+
+    version: int
+    number: int
+    scope: str
+    measured: str
+
+
+def value_of(kind: Any, data: Any, what: str) -> Any:
+    """A part of the row, already parsed, as a value of this kind. Raises UnreadableError."""
+    try:
+        return codec.value(kind, data)
+    except msgspec.ValidationError as problem:
+        raise UnreadableError(what, problem) from None
+
+
+def applied_of(data: Any) -> tuple[AppliedControls, ...]:
+    """The policies in force then, from their versions. Raises UnreadableError."""
+    policies: list[_PolicyRow] = value_of(list[_PolicyRow], data, "policies")
+    versions = controls_of(policy.version for policy in policies)
+    for policy in policies:
+        found, _ = versions.get(policy.version, (None, None))
+        if found != policy.number:
+            what = f"number of policy version {policy.version}"
+            raise UnreadableError(what, policy.number, found)
+    return tuple(
+        AppliedControls(
+            scope_of(policy.scope),
+            scope_of(policy.measured),
+            policy.version,
+            *versions[policy.version],
+        )
+        for policy in policies
+    )

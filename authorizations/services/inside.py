@@ -1,0 +1,26 @@
+"""Events taken in without the door: demo data, benchmarks, and tests of load."""
+
+from datetime import datetime
+
+from authorizations.services import later
+from authorizations.services.authorize import authorize
+from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.later import Answered
+from authorizations.wire import events
+
+
+def take_in(body: bytes, *, received_at: datetime, sender: str) -> Answered:
+    """What becomes of an event that is signed as it should be; raises as its service does."""
+    event = events.read(body)
+    delivery = Delivery(
+        received_at=received_at,
+        sender=sender,
+        headers={},
+        body=body,
+        signing_key=sender[:8],
+        event=event,
+        stopwatch=Stopwatch(),
+    )
+    if event.type != events.AUTHORIZATION_REQUEST:
+        return later.take(delivery)
+    return Answered(200, authorize(events.authorization_request(event), delivery))

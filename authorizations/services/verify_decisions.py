@@ -1,0 +1,143 @@
+"""Every decision's usage figures against the ledger as of that decision, and against its limits.
+
+A decision draws a number from the ledger's own sequence under the lock of card, cardholder and
+group (`Decision.position`): entries of these scopes with lower numbers were there before it. So
+the ledger is read once, in order, beside the decisions.
+
+Decisions are read in the order they were written. Where two of different scopes drew their
+numbers the other way round, the only entries of a decision's scopes that were read too early
+are its own, which its figures never hold but for what the event itself told.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
+from itertools import islice
+
+from authorizations.rules.limits import limit_checks
+from authorizations.rules.sentences import limit_words
+from authorizations.rules.values import Usage, Window
+from authorizations.services.checking import Checked, Difference
+from authorizations.services.ledger_along import LedgerAlong
+from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
+from authorizations.services.rehung import was_rehung_since
+from authorizations.services.running_sums import Change, Used
+from authorizations.services.usage import scope_key
+from authorizations.services.windows_as_of import Asked, Sum, WindowsAsOf
+
+DECISIONS, ENTRIES = "decisions", "ledger entries"
+
+_STRIDE = 10_000
+
+
+def verify_decisions(span: Span) -> Iterator[Checked]:
+    """Each decision, and whether each entry of the ledger is of a purchase."""
+    along = _Along(span)
+    for rows in pieces(span):
+        yield along.check(rows)
+        yield along.entries()
+    yield from along.finish()
+
+
+class _Along:
+    """Where the check is: in the ledger, and in every window somebody asked about."""
+
+    def __init__(self, span: Span) -> None:
+        self._end = span.end
+        self._ledger = LedgerAlong(span.begin)
+        self._windows = WindowsAsOf()
+        # By event, of the entries read lately: those of decisions that come a little later.
+        self._early: dict[str, list[Change]] = {}
+        self._earlier: dict[str, list[Change]] = {}
+        self._entries = 0
+        self._strays: list[Difference] = []
+
+    def check(self, rows: Sequence[Row]) -> Checked:
+        """Some decisions, in the order they were written."""
+        self._early, self._earlier = {}, self._early
+        found = [read(row) for row in rows]
+        decided = [one for one in found if isinstance(one, Decided)]
+        differences = [one for one in found if isinstance(one, Difference)]
+        asked = (window for one in decided for window in one.asked)
+        sums = iter(self._windows.prepare(asked, self._ledger.before))
+        unchecked = 0
+        for one in decided:
+            self._read_up_to(one.row.position)
+            wrong, unknown = self._check(one, islice(sums, len(one.asked)))
+            differences += wrong
+            unchecked += unknown
+        self._windows.tidy()
+        return Checked(DECISIONS, len(rows), differences, unchecked)
+
+    def entries(self) -> Checked:
+        """Those read since this was asked last; what lies beyond the span is left to others."""
+        found = Checked(ENTRIES, self._entries, self._strays)
+        self._entries, self._strays = 0, []
+        return found
+
+    def finish(self) -> Iterator[Checked]:
+        """The entries after the last decision."""
+        while self._ledger.before < self._end:
+            self._read_up_to(min(self._ledger.before + _STRIDE, self._end))
+            yield self.entries()
+
+    def _read_up_to(self, position: int) -> None:
+        for entry in self._ledger.up_to(position):
+            if entry.id < self._end:
+                self._entries += 1
+                if entry.difference:
+                    self._strays.append(entry.difference)
+            if entry.change:
+                self._windows.add(entry.change, entry.scopes)
+                self._early.setdefault(entry.event_id, []).append(entry.change)
+
+    def _check(self, decided: Decided, sums: Iterable[Sum]) -> tuple[list[Difference], int]:
+        """What is wrong with a decision, and how many of its windows nobody can tell."""
+        row = decided.row
+        own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
+        differences: list[Difference] = []
+        unknown = 0
+        as_it_was: dict[Window, Usage] = {}
+        of_decision = zip(decided.usage, decided.asked, sums, strict=True)
+        for (window, recorded), asked, running in of_decision:
+            used = running.used(window)
+            if own or decided.told:
+                used = _as_of(used, asked, own, decided.told)
+            kept = (recorded.amount, recorded.refunded, recorded.count)
+            if used == kept:
+                continue
+            if was_rehung_since(window.scope, row.decided_at):
+                unknown += 1
+                continue
+            as_it_was[window] = Usage(*used)
+            what = f"usage of {window_words(window)}"
+            differences.append(Difference(f"decision {row.id}", what, Used(*kept), used))
+        if row.approved_amount:
+            differences += _exceeded(decided, dict(decided.usage) | as_it_was)
+        return differences, unknown
+
+
+def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Change]) -> Used:
+    """Without the decision's own entries, but for those of what its event told."""
+    for change in own:
+        used = used.minus(change.seen_in(asked.window.currency, asked.concern))
+    for change in told:
+        used = used.plus(change.seen_in(asked.window.currency, asked.concern))
+    return used
+
+
+def _exceeded(decided: Decided, usage: dict[Window, Usage]) -> Iterator[Difference]:
+    """The limits that what was approved goes beyond, after the ledger as it was then."""
+    row, approved = decided.row, decided.request
+    if row.approved_amount != approved.amount:
+        approved = replace(approved, amount=row.approved_amount)
+    try:
+        for policy in decided.applied:
+            for check in limit_checks(approved, decided.standing, policy, usage):
+                if check.figures and not check.passed:
+                    figures = check.figures
+                    name = f"{policy.controls.name} ({scope_key(policy.scope)})"
+                    what = f"policy {name}, {limit_words(figures)}: usage with what it approved"
+                    used, most = figures.used + figures.asked, f"at most {figures.limit}"
+                    yield Difference(f"decision {row.id}", what, used, most)
+    except KeyError as missing:
+        yield Difference(f"decision {row.id}", "usage", "none", missing)

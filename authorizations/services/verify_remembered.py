@@ -1,0 +1,83 @@
+"""Each remembered sum against the ledger of the purchases it sums up.
+
+Each statement reads both sides at once, so what is booked meanwhile makes no difference.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from django.db import connection
+
+from authorizations.rules.counted import Counted
+from authorizations.rules.document import filter_of
+from authorizations.rules.filters import Merchant
+from authorizations.services import sql
+from authorizations.services.checking import Checked, Difference
+from authorizations.services.running_sums import NOTHING_USED, Change, Used
+
+REMEMBERED = "remembered sums"
+
+_SIZE = 200
+
+_KEY = "scope, window_end, window_start, filter_key, currency"
+
+_RECOUNT = f"""
+SELECT
+    scope, window_end, window_start, filter_key, needed.currency,
+    filter, needed.amount, needed.refunded_amount, needed.count, summed.*
+FROM (
+    SELECT
+        *, split_part(scope, ':', 1) AS kind, substr(scope, strpos(scope, ':') + 1) AS id,
+        window_start AS start, window_end AS "end"
+    FROM authorizations_usage
+    WHERE ({_KEY}) > (%s, %s, %s, %s, %s) ORDER BY {_KEY} LIMIT %s
+) AS needed
+LEFT JOIN LATERAL (
+    SELECT
+        CASE WHEN filter_key <> '' THEN category END,
+        CASE WHEN filter_key <> '' THEN category_code END,
+        CASE WHEN filter_key <> '' THEN merchant_country END,
+        CASE WHEN filter_key <> '' THEN merchant_name END,
+        CASE WHEN filter_key <> '' THEN network_id END,
+        sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
+        sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
+        sum(entry.cash_count)::bigint
+    FROM {sql.WITHIN} AS purchase
+    JOIN authorizations_ledgerentry AS entry ON entry.authorization_id = purchase.id
+    WHERE needed.currency IN ('', purchase.currency)
+    GROUP BY 1, 2, 3, 4, 5
+) AS summed ON TRUE
+ORDER BY 1, 2, 3, 4, 5
+"""  # noqa: S608 - all of it is written here
+
+
+def verify_remembered() -> Iterator[Checked]:
+    """Every row of the usage table. One forgotten meanwhile is no difference."""
+    key: tuple[Any, ...] = ("", 0, 0, "", "")
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_RECOUNT, [*key, _SIZE])
+            rows = cursor.fetchall()
+        if not rows:
+            return
+        found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:5])]
+        yield Checked(REMEMBERED, len(found), [one for part in found for one in part])
+        key = rows[-1][:5]
+
+
+def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
+    scope, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:9]
+    where = f"usage of {scope}, {start} to {end}, {currency or 'count'}"
+    concern = filter_of(filter_text)
+    if concern.key != filter_key:
+        return [Difference(where, f"key of {filter_text}", filter_key, concern.key)]
+    kept, counted = Used(*kept_figures), NOTHING_USED
+    for line in lines:
+        if line[-1] is not None:
+            merchant = Merchant(*(word or "" for word in line[9:14]))
+            change = Change(start, currency, merchant, Counted(*line[14:]))
+            counted = counted.plus(change.seen_in(currency, concern))
+    if kept == counted:
+        return []
+    return [Difference(where, filter_text or "everything", kept, counted)]

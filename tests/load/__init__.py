@@ -1,0 +1,1 @@
+"""`make load`: many processes at once on a few cards, and what the books say afterwards."""
