@@ -2,7 +2,7 @@
 
 import pytest
 
-from authorizations.services import verify_decisions, windows_as_of
+from authorizations.services import recorded, windows_as_of
 from authorizations.services.verify_books import verify_books
 
 
@@ -14,7 +14,7 @@ def differences() -> list[str]:
 def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The same, where little is read at once and no sum is kept that nobody asks about."""
     with monkeypatch.context() as patched:
-        patched.setattr(verify_decisions, "_SIZE", 2)
+        patched.setattr(recorded, "SIZE", 2)
         patched.setattr(windows_as_of, "_MOST_ALIKE", 0)
         patched.setattr(windows_as_of, "_MOST_WINDOWS", 1)
         return differences()

@@ -116,6 +116,15 @@ class LedgerCause(models.TextChoices):
     ADJUSTMENT = "adjustment", "Adjusted by hand"
 
 
+AFTER_DECIDING = (
+    LedgerCause.HOLD,
+    LedgerCause.INCREMENT,
+    LedgerCause.KEPT,
+    LedgerCause.ANSWERED,
+)
+"""What follows from a decision; all else that a request changes was counted before it."""
+
+
 class LedgerEntry(models.Model):
     """One change of what an authorization counts for; their sum is its state."""
 

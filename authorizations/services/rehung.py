@@ -4,7 +4,7 @@ Stripe may tell only late that a card replaces another one. What the scopes of b
 that moment can't be told from the ledger any more.
 """
 
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import F
 
@@ -15,8 +15,8 @@ _CLOCKS_APART = timedelta(minutes=1)
 """The change history has the database's time, decisions that of their own machine."""
 
 
-def was_rehung_since(scope: tuple[str, str], at: datetime) -> bool:
-    """Whether purchases left or joined a card's scope after this moment."""
+def was_rehung_since(scope: tuple[str, str], at: float) -> bool:
+    """Whether purchases left or joined a card's scope after this moment, in Unix seconds."""
     kind, id_ = scope
     if kind != "card":
         return False
@@ -26,6 +26,6 @@ def was_rehung_since(scope: tuple[str, str], at: datetime) -> bool:
         names__has_any_keys=names,
         kind=Kind.CARD,
         pgh_label="update",
-        pgh_created_at__gte=at - _CLOCKS_APART,
+        pgh_created_at__gte=datetime.fromtimestamp(at, UTC) - _CLOCKS_APART,
     )
     return changes.exclude(before__root_id=F("after__root_id")).exists()

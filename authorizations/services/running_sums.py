@@ -55,6 +55,9 @@ class CalendarSum:
         self.start, self.end = start, end
         self.amount = self.refunded = self.times = self.asked_in = 0
 
+    def begins_anew(self, _: int) -> bool:
+        return False
+
     def note(self, _: int, asked_in: int) -> None:
         """Asked about in this round."""
         self.asked_in = asked_in
@@ -80,10 +83,18 @@ class RollingSum:
 
     def __init__(self, start: int) -> None:
         self.asked_in = 0
-        self.begin_anew(start)
+        self._begin(start)
 
-    def begin_anew(self, start: int) -> None:
-        """Empty: what was spent since then is to be added again."""
+    def begins_anew(self, start: int) -> bool:
+        """Where too little is known of a window that starts then: empty now, and True; what was
+        spent since is to be added.
+        """
+        if start >= self.floor:
+            return False
+        self._begin(start)
+        return True
+
+    def _begin(self, start: int) -> None:
         self.floor = self.earliest = start
         self.created: list[int] = []
         self.parts: list[Used] = []

@@ -18,7 +18,8 @@ import django
 from django.db import connection
 
 from authorizations.services.checking import Checked
-from authorizations.services.verify_decisions import DECISIONS, ENTRIES, spans, verify_decisions
+from authorizations.services.recorded import spans
+from authorizations.services.verify_decisions import DECISIONS, ENTRIES, verify_decisions
 from authorizations.services.verify_purchases import (
     PURCHASES,
     TRANSACTIONS,

@@ -61,18 +61,14 @@ class Asked(NamedTuple):
     concern: LimitFilter
     length: int
 
-    @property
-    def bounds(self) -> Bounds:
-        return (0, self.length) if self.length else (self.window.start, self.window.end)
-
 
 class _Alike:
     """Windows of one scope that see the same of each purchase: in one currency, with one filter."""
 
     __slots__ = ("concern", "currency", "sums")
 
-    def __init__(self, asked: Asked) -> None:
-        self.currency, self.concern = asked.window.currency, asked.concern
+    def __init__(self, currency: str, concern: LimitFilter) -> None:
+        self.currency, self.concern = currency, concern
         self.sums: dict[Bounds, Sum] = {}
 
     def add(self, change: Change) -> None:
@@ -91,10 +87,10 @@ class _Scope:
         self.alike: dict[tuple[str, str], _Alike] = {}
         self.rounds = 0
 
-    def sums_of(self, asked: Asked) -> dict[Bounds, Sum]:
-        key = (asked.window.currency, asked.window.filter_key)
+    def sums_of(self, window: Window, concern: LimitFilter) -> dict[Bounds, Sum]:
+        key = (window.currency, window.filter_key)
         if key not in self.alike:
-            self.alike[key] = _Alike(asked)
+            self.alike[key] = _Alike(window.currency, concern)
         return self.alike[key].sums
 
     def forget(self) -> int:
@@ -148,29 +144,29 @@ class WindowsAsOf:
 
     def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> Sum:
         """The sum there is, or one that is noted as missing its beginning."""
-        window, bounds = asked.window, asked.bounds
-        scope = self._touch(window.scope)
-        sums = scope.sums_of(asked)
+        window, concern, length = asked
+        scope = self._scopes.get(window.scope)
+        if scope is None or window.scope not in self._touched:
+            scope = self._touch(window.scope)
+        sums = scope.sums_of(window, concern)
+        bounds = (0, length) if length else (window.start, window.end)
         running = sums.get(bounds)
         if running is None:
-            running = RollingSum(window.start) if asked.length else CalendarSum(*bounds)
+            running = RollingSum(window.start) if length else CalendarSum(*bounds)
             sums[bounds] = running
             self._windows += 1
             missing[id(running)] = asked, running
-        elif isinstance(running, RollingSum) and window.start < running.floor:
-            running.begin_anew(window.start)
+        elif length and running.begins_anew(window.start):
             missing[id(running)] = asked, running
         running.note(window.start, scope.rounds)
         return running
 
     def _touch(self, key: ScopeKey) -> _Scope:
-        scope = self._scopes.get(key)
-        if scope is None:
-            scope = self._scopes[key] = _Scope()
-        if key not in self._touched:
-            self._touched.add(key)
-            self._scopes.move_to_end(key)
-            scope.rounds += 1
+        """Asked about in this round."""
+        scope = self._scopes.setdefault(key, _Scope())
+        self._touched.add(key)
+        self._scopes.move_to_end(key)
+        scope.rounds += 1
         return scope
 
 

@@ -202,7 +202,7 @@ class Worker:
             self.report.counts["refused by hand"] += 1
 
     def _freezes(self) -> None:
-        change = self._chance.choice([freeze, unfreeze, unfreeze])
+        change = self._chance.choice([freeze, *[unfreeze] * 7])
         change(town.CARDS, by=self._operator, reason="Load")
 
     def _publishes(self) -> None:

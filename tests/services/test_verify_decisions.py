@@ -15,7 +15,7 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.services import verify_decisions
+from authorizations.services import recorded, verify_decisions
 from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
@@ -78,7 +78,7 @@ def test_what_was_forgotten_is_summed_anew(monkeypatch: pytest.MonkeyPatch) -> N
 def test_shared_out_the_same_is_found(number: int) -> None:
     found = [
         piece
-        for span in verify_decisions.spans(number)
+        for span in recorded.spans(number)
         for piece in verify_decisions.verify_decisions(span)
     ]
     assert not any(piece.differences for piece in found)

@@ -1,0 +1,187 @@
+"""Decisions as they were recorded, in the order they were written, piece by piece."""
+
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import NamedTuple
+
+import msgspec
+from django.db import connection
+
+from authorizations.models.ledger import AFTER_DECIDING
+from authorizations.rules.controls import AppliedControls
+from authorizations.rules.counted import Counted
+from authorizations.rules.filters import LimitFilter
+from authorizations.rules.values import AuthorizationRequest, Standing, Usage, Window
+from authorizations.services.checking import Difference
+from authorizations.services.decided import UnreadableError, applied_of
+from authorizations.services.running_sums import Change
+from authorizations.services.usage import scope_key
+from authorizations.services.windows_as_of import Asked
+
+SIZE = 1_000
+"""So many are read at once."""
+
+_DECISIONS = """
+SELECT
+    webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
+    request::text, standing::text, usage::text, policies::text,
+    (
+        -- What the event itself told was counted before it was decided.
+        SELECT json_agg(json_build_array(
+            entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
+        ))
+        FROM authorizations_ledgerentry AS entry
+        WHERE entry.authorization_id = decision.authorization_id
+            AND entry.event_id = decision.id AND entry.cause <> ALL(%s)
+    )::text AS told
+FROM authorizations_decision AS decision
+WHERE webhook_request_id > %s AND webhook_request_id <= %s
+    -- Others asked no policy.
+    AND decided_by = 'desk' AND position > 0
+ORDER BY webhook_request_id
+LIMIT %s
+"""
+
+_BOUNDS = """
+SELECT
+    coalesce(min(webhook_request_id), 0), coalesce(max(webhook_request_id), 0),
+    (SELECT last_value FROM authorizations_ledgerentry_id_seq)
+FROM authorizations_decision
+"""
+
+# The lowest number of the decisions that come first: nothing of theirs is in the ledger below it.
+_BEGINNING = """
+SELECT coalesce(min(position), %s) FROM (
+    SELECT position FROM authorizations_decision
+    WHERE webhook_request_id > %s AND webhook_request_id <= %s
+        AND decided_by = 'desk' AND position > 0
+    ORDER BY webhook_request_id
+    LIMIT %s
+) AS first
+"""
+
+_AFTER_DECIDING = [cause.value for cause in AFTER_DECIDING]
+
+_decode_request = msgspec.json.Decoder(AuthorizationRequest).decode
+_decode_standing = msgspec.json.Decoder(Standing).decode
+_decode_usage = msgspec.json.Decoder(list[tuple[Window, Usage]]).decode
+_decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+
+
+class Row(NamedTuple):
+    """A decision as _DECISIONS reads it; JSON as text."""
+
+    webhook_request_id: int
+    id: str
+    position: int
+    decided_at: float
+    approved_amount: int
+    request: str
+    standing: str
+    usage: str
+    policies: str
+    told: str | None
+
+
+class _Policies(NamedTuple):
+    """What was in force for a decision, and the filters of its limits by their keys."""
+
+    applied: tuple[AppliedControls, ...]
+    filters: dict[str, LimitFilter]
+
+
+class Decided(NamedTuple):
+    """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
+
+    row: Row
+    request: AuthorizationRequest
+    standing: Standing
+    applied: tuple[AppliedControls, ...]
+    usage: list[tuple[Window, Usage]]
+    asked: list[Asked]
+    told: list[Change]
+
+
+class Span(NamedTuple):
+    """A part of the record: decisions by webhook request, and the ledger from `begin` to `end`.
+
+    `after` and `begin` are the lowest, `last` is the highest one, `end` the next.
+    """
+
+    after: int
+    last: int
+    begin: int
+    end: int
+
+
+def spans(number: int) -> list[Span]:
+    """All decisions and ledger entries there are now, in so many parts."""
+    with connection.cursor() as cursor:
+        cursor.execute(_BOUNDS)
+        first, last, position = cursor.fetchone()
+        cuts = [0, *(first + (last - first) * place // number for place in range(1, number)), last]
+        begins = [0]
+        for cut in cuts[1:-1]:
+            cursor.execute(_BEGINNING, [position + 1, cut, last, SIZE])
+            begins.append(max(begins[-1], cursor.fetchone()[0]))
+    ends = [*begins[1:], position + 1]
+    return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
+
+
+def pieces(span: Span) -> Iterator[list[Row]]:
+    after = span.after
+    while True:
+        with connection.cursor() as cursor:
+            cursor.execute(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
+            rows = [Row(*row) for row in cursor.fetchall()]
+        if not rows:
+            return
+        yield rows
+        after = rows[-1].webhook_request_id
+
+
+def read(row: Row) -> Decided | Difference:
+    """Or what of the row can't be read."""
+    try:
+        request = _decode_request(row.request)
+        policies = _policies(row.policies)
+        usage = _decode_usage(row.usage)
+        return Decided(
+            row=row,
+            request=request,
+            standing=_decode_standing(row.standing),
+            applied=policies.applied,
+            usage=usage,
+            asked=[_asked(window, request, policies) for window, _ in usage],
+            told=_told(row, request) if row.told else [],
+        )
+    except msgspec.ValidationError as problem:
+        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
+    except UnreadableError as damage:
+        return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
+
+
+@lru_cache(maxsize=8192)
+def _policies(text: str) -> _Policies:
+    applied = applied_of(msgspec.json.decode(text))
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    return _Policies(applied, {limit.filter.key: limit.filter for limit in limits})
+
+
+def _asked(window: Window, request: AuthorizationRequest, policies: _Policies) -> Asked:
+    concern = policies.filters.get(window.filter_key)
+    if concern is None:
+        raise UnreadableError(f"filter of {window_words(window)}", window.filter_key, "a limit's")
+    return Asked(window, concern, request.created - window.start + 1 if window.rolling else 0)
+
+
+def _told(row: Row, request: AuthorizationRequest) -> list[Change]:
+    return [
+        Change(request.created, request.currency, request.merchant, Counted(*figures))
+        for figures in _decode_told(row.told or "[]")
+    ]
+
+
+def window_words(window: Window) -> str:
+    of = window.currency or "count"
+    return f"{scope_key(window.scope)}, {window.start} to {window.end}, {of}"
