@@ -27,8 +27,8 @@ from django.db import Error, connection
 from authorizations.models import LedgerEntry, WebhookRequest
 from authorizations.services import replay, spool_files
 from authorizations.services.spooled import decode
-from authorizations.services.verify_usage import verify_usage
 from tests.builders import identifier, request_event, signed
+from tests.verified import differences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = 4
@@ -184,7 +184,7 @@ def doubled(event_ids: set[str]) -> list[str]:
 
 def inexact() -> list[str]:
     """Sums that are not what their parts come to."""
-    return [str(difference) for part in verify_usage() for difference in part]
+    return differences()
 
 
 def _spooled(spool_dir: Path) -> set[Answer]:
