@@ -15,17 +15,15 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy
-from authorizations.services import later
-from authorizations.services.authorize import authorize
-from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.freeze import freeze
+from authorizations.services.inside import take_in
 from authorizations.services.policy_files import import_policies
 from authorizations.simulator.cast import CAST, FIRST
 from authorizations.simulator.days import told_in_time
 from authorizations.simulator.lives import life
 from authorizations.simulator.mix import USUAL
 from authorizations.simulator.scene import Clock
-from authorizations.wire import events
+from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 PASSWORD = "demo"  # noqa: S105 - known to everybody, which is why this is for demos only
 LOGINS = {"operator": "Operations", "auditor": "Auditors", "admin": None}
@@ -96,7 +94,9 @@ def _live(now: datetime) -> int:
             at, step = told.send(reply)
         except StopIteration:
             return Decision.objects.count()
-        reply = _deliver(step.body, at)
+        received_at = datetime.fromtimestamp(at, UTC)
+        answered = take_in(step.body, received_at=received_at, sender="load_demo")
+        reply = answered.body if step.kind == AUTHORIZATION_REQUEST else None
 
 
 def _instants(today: datetime, chance: Random) -> Iterator[int]:
@@ -105,24 +105,6 @@ def _instants(today: datetime, chance: Random) -> Iterator[int]:
         hour, minute = chance.choice(_OPEN_HOURS), chance.randrange(60)
         at = day.replace(hour=hour, minute=minute, second=chance.randrange(60))
         yield int(at.timestamp())
-
-
-def _deliver(body: bytes, at: int) -> bytes | None:
-    """One event through the real way, as if it had come through the door."""
-    event = events.read(body)
-    delivery = Delivery(
-        received_at=datetime.fromtimestamp(at, UTC),
-        sender="load_demo",
-        headers={},
-        body=body,
-        signing_key="demo",
-        event=event,
-        stopwatch=Stopwatch(),
-    )
-    if event.type != events.AUTHORIZATION_REQUEST:
-        later.take(delivery)
-        return None
-    return authorize(events.authorization_request(event), delivery)
 
 
 def _finish_cards(admin: User) -> None:
