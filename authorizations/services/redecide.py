@@ -90,7 +90,7 @@ def _decided_otherwise(row: DecisionRow) -> list[Difference]:
 def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
     """The decision made again, and the columns that repeat a part of the request."""
     if row.request is None:
-        return _unread(row), {}
+        return _without_rules(row) or _unread(row), {}
     request = value_of(AuthorizationRequest, row.request, "request")
     columns = {
         "authorization_id": request.authorization_id,
@@ -98,8 +98,8 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
         "amount": request.amount,
         "currency": request.currency,
     }
-    if row.reason in WITHOUT_RULES:
-        return Decision(approved=False, amount=0, reason=DeclineReason(row.reason)), columns
+    if unasked := _without_rules(row):
+        return unasked, columns
     if row.stand_in:
         known = value_of(Circumstances, row.standing, "standing")
         return decide_without_usage(request, known, applied_of(row.policies)), columns
@@ -110,6 +110,13 @@ def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
         return decide(request, standing, applied, usage), columns
     except KeyError as missing:
         raise UnreadableError("usage", "none", missing) from None
+
+
+def _without_rules(row: DecisionRow) -> Decision | None:
+    """A decline that no policy was asked for."""
+    if row.reason not in WITHOUT_RULES:
+        return None
+    return Decision(approved=False, amount=0, reason=DeclineReason(row.reason))
 
 
 def _unread(row: DecisionRow) -> Decision:

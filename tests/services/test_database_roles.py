@@ -133,7 +133,7 @@ def test_people_work_as_the_admins_role(served_as: Served) -> None:
         ("digest",),
         ("digest", "--rebuild"),
         ("digest", "--verify"),
-        ("verify_usage",),
+        ("verify_books",),
         ("redecide", "--all"),
         ("clearsessions",),
     ],
