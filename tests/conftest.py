@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from importlib import import_module
+from itertools import count
 
 import pytest
 from django.apps import apps
@@ -10,12 +11,22 @@ from django.db import connection
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
+from authorizations.services import answering
+
 
 @pytest.fixture(scope="session", autouse=True)
 def spool_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes into the spool of whoever runs it."""
     with override_settings(SPOOL_DIR=tmp_path_factory.mktemp("spool")):
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def breaker_stays_closed() -> None:
+    """Where a test makes the database fail, those after it would be answered by stand-in, and a
+    replay would write beside them.
+    """
+    answering.breaker.clock = count(0.0, 1_000.0).__next__  # no two misses are close
 
 
 @pytest.fixture(scope="session")
