@@ -3,6 +3,8 @@
 # make faults breaks everything the desk stands on, in turn, and counts what came of it
 # make bench measures decisions per second
 # make bench-pages measures how quickly the admin's pages open with a million decisions
+# make bench-books measures how quickly verify_books counts a million ledger entries again
+# make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make lint  the checks of `make test` without the tests
 # make clean removes what can be made again; .env and the database stay
@@ -12,10 +14,12 @@ PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3
 	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
 	echo $$python && break; done)
 PORT ?= 4242
+SECONDS ?= 120
+PROCESSES ?= 8
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
-.PHONY: help run test faults bench bench-pages screenshots lint clean
+.PHONY: help run test faults bench bench-pages bench-books load screenshots lint clean
 .DELETE_ON_ERROR:
 
 help:
@@ -49,6 +53,12 @@ bench: .venv/development
 
 bench-pages: .venv/development
 	$(VENV) -m benchmarks.pages
+
+bench-books: .venv/development
+	$(VENV) -m benchmarks.books
+
+load: .venv/development
+	$(VENV) -m tests.load --seconds $(SECONDS) --processes $(PROCESSES) $(SEED:%=--seed %)
 
 screenshots: .venv/development
 	@$(VENV) -m tests.pictures .pictures $(PICTURES)

@@ -49,14 +49,15 @@ def fill(entries: int) -> Iterator[str]:
     weeks = int(entries * _HOT_SHARE / of_hot)
     teams = int((entries - weeks * of_hot) / of_team)
     _make_people(teams)
-    span = _last_number() + 1
+    last, last_of_team = _last_numbers()
+    hot_begins = last + (last_of_team + 1) * teams
     with connection.cursor() as cursor:
         for table in _TABLES:
             rows = _pattern(cursor, table, f"{TEAM}|{GROUP_ID}")
-            _copy_in(cursor, table, _of_teams(rows, table, teams, after=span))
+            _copy_in(cursor, table, _of_teams(rows, table, teams, after=last))
             yield f"{table.name}s of teams"
             rows = _pattern(cursor, table, f"[_:]{HOT}$|_{HOT}_")
-            _copy_in(cursor, table, _of_weeks(rows, table, weeks, after=span * (teams + 2)))
+            _copy_in(cursor, table, _of_weeks(rows, table, weeks, after=hot_begins, each=last))
             yield f"{table.name}s of the hot card"
         cursor.execute(
             "SELECT setval('authorizations_ledgerentry_id_seq', max(id)) "
@@ -86,11 +87,17 @@ def _make_people(teams: int) -> None:
     )
 
 
-def _last_number() -> int:
+def _last_numbers() -> tuple[int, int]:
+    """The last one that was drawn, and the last one of the team."""
     with connection.cursor() as cursor:
-        cursor.execute("SELECT nextval('authorizations_ledgerentry_id_seq')")
-        [number] = cursor.fetchone()
-        return int(number)
+        cursor.execute(
+            "SELECT nextval('authorizations_ledgerentry_id_seq'), greatest("
+            "(SELECT max(webhook_request_id) FROM authorizations_decision WHERE card_id ~ %s),"
+            "(SELECT max(id) FROM authorizations_ledgerentry WHERE authorization_id ~ %s))",
+            [TEAM, TEAM],
+        )
+        last, of_team = cursor.fetchone()
+        return int(last), int(of_team)
 
 
 def _columns(cursor: Any, table: _Table) -> list[str]:
@@ -155,7 +162,9 @@ def _place(after: int, teams: int, k: int, number: int) -> int:
     return after + number * teams + k
 
 
-def _of_weeks(rows: Sequence[bytes], table: _Table, weeks: int, after: int) -> Iterator[bytes]:
+def _of_weeks(
+    rows: Sequence[bytes], table: _Table, weeks: int, after: int, each: int
+) -> Iterator[bytes]:
     """The whole week again, one week later, and so on."""
     many = len(table.numbers)
     for week in range(1, weeks + 1):
@@ -164,7 +173,7 @@ def _of_weeks(rows: Sequence[bytes], table: _Table, weeks: int, after: int) -> I
             copied = copied.replace(b"_hot_", b"_hot%d_" % week)
             for drawn in _DRAWN:
                 copied = copied.replace(drawn, drawn[:-1] + b"h%d_" % week)
-            yield _numbered(copied, many, partial(int.__add__, after * week))
+            yield _numbered(copied, many, partial(int.__add__, after + (week - 1) * each))
 
 
 def _later(week: int, instant: re.Match[bytes]) -> bytes:

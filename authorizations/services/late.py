@@ -143,7 +143,7 @@ def _replay(late: _Late, held: Held | None, known: Known | None) -> Replayed:
     if held and known and late.request:
         _book(late, late.request, place, held, known)
     else:
-        row = _row(late, place, late.request, position=0)
+        row = _row(late, place, late.request)
         record.write(late.delivery, late.spooled.answer, record.Rows(decisions=[row]))
     return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
 
@@ -154,14 +154,14 @@ def _book(
     """Write the decision with what it takes, under the locks."""
     spooled, delivery = late.spooled, late.delivery
     if known.purchase and not known.purchase.is_of(request):
-        row = _row(late, place, request, known.position) | {"problem": _CONTRADICTS}
+        row = _row(late, place, request) | {"problem": _CONTRADICTS}
         record.write(delivery, spooled.answer, record.Rows(decisions=[row]))
         return
     booking = placed(Booking(request, held, known, list(_steps(late, request, place, known.books))))
     measured = measured_after(booking)
     told, books = booking.told, booking.after
     written = record.Rows(
-        decisions=[_row(late, place, request, known.position) | rows.merchant(told.merchant)],
+        decisions=[_row(late, place, request) | rows.merchant(told.merchant)],
         purchases=[rows.purchase(told, held, books)],
         entries=record.entries(told, booking.changes, timezone.now()),
         usage=measured.changed(NOTHING),
@@ -209,7 +209,7 @@ def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
     )
 
 
-def _row(late: _Late, place: Place, request: AuthorizationRequest | None, position: int) -> Row:
+def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row:
     spooled = late.spooled
     row = record.decision_row(late.decision, place.id, spooled.answered_at)
     columns = record.request_columns(request) if request else {"event_created": spooled.received_at}
@@ -221,7 +221,8 @@ def _row(late: _Late, place: Place, request: AuthorizationRequest | None, positi
             "policies": spooled.policies,
             "standing": spooled.standing,
             "usage": spooled.usage,
-            "position": position,
+            # What it rested on was measured at another place in the ledger, or not at all.
+            "position": 0,
             "duration_us": spooled.duration_us,
             "answer": spooled.answer,
             "stand_in": spooled.stand_in,

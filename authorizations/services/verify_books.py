@@ -1,7 +1,7 @@
 """Whether the books are right, from the first entry to the last, and whether they ever were not.
 
 Purchases against their ledger, their books and their transactions; remembered sums against the
-purchases; every decision's usage figures against the ledger as of that decision, and against the
+ledger; every decision's usage figures against the ledger as of that decision, and against the
 limits it approved by. All in short transactions, beside the traffic: what comes in after the
 beginning is left for the next time.
 """

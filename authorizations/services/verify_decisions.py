@@ -48,7 +48,8 @@ SELECT
         ))
         FROM authorizations_ledgerentry AS entry
         WHERE entry.authorization_id = decision.authorization_id
-            AND entry.event_id = decision.id AND entry.cause NOT IN ('hold', 'increment', 'kept', 'answered')
+            AND entry.event_id = decision.id
+            AND entry.cause NOT IN ('hold', 'increment', 'kept', 'answered')
     )::text AS told
 FROM authorizations_decision AS decision
 WHERE webhook_request_id > %s AND webhook_request_id <= %s

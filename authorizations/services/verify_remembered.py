@@ -1,7 +1,6 @@
-"""Each remembered sum against the purchases it sums up.
+"""Each remembered sum against the ledger of the purchases it sums up.
 
-Those are compared with the ledger by verify_purchases. Each statement reads both sides at once,
-so what is booked meanwhile makes no difference.
+Each statement reads both sides at once, so what is booked meanwhile makes no difference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -41,10 +40,11 @@ LEFT JOIN LATERAL (
         CASE WHEN filter_key <> '' THEN merchant_country END,
         CASE WHEN filter_key <> '' THEN merchant_name END,
         CASE WHEN filter_key <> '' THEN network_id END,
-        sum(counted_amount)::bigint, sum(counted_cash)::bigint,
-        sum(purchase.refunded_amount)::bigint, sum(purchase.count)::bigint,
-        sum(cash_count)::bigint
+        sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
+        sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
+        sum(entry.cash_count)::bigint
     FROM {sql.WITHIN} AS purchase
+    JOIN authorizations_ledgerentry AS entry ON entry.authorization_id = purchase.id
     WHERE needed.currency IN ('', purchase.currency)
     GROUP BY 1, 2, 3, 4, 5
 ) AS summed ON TRUE

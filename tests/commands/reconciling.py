@@ -9,7 +9,7 @@ from authorizations.models import Authorization
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper
-from tests.exact import wrong_in_books
+from tests.verified import differences
 
 SINCE = "2026-11-18"
 CARD = samples.card(
@@ -42,5 +42,5 @@ def approved(amount: int = 5_000, **facts: Any) -> Life:
 
 def counted(lived: Life) -> int:
     row = Authorization.objects.get(pk=lived.kept["id"])
-    assert wrong_in_books() == []
+    assert differences() == []
     return row.counted_amount

@@ -23,9 +23,10 @@ from authorizations.models import (
 )
 from authorizations.rules.document import controls, warnings
 from authorizations.rules.horizons import USUAL_DAYS
-from authorizations.services import redecide, verify_books
+from authorizations.services import redecide
 from authorizations.simulator.exact import Wish, order
 from tests.desk import Shopper
+from tests.verified import differences
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("roles")]
 
@@ -95,7 +96,7 @@ def test_the_log_ins_have_the_rights_of_their_roles(
 def test_the_demo_s_own_record_stands_every_check() -> None:
     load_demo()
     assert not any(redecide.redecide_all())
-    assert not any(piece.differences for piece in verify_books.verify_books())
+    assert differences() == []
     assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
 
 

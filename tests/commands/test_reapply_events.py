@@ -15,7 +15,7 @@ from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life, card_event, force_capture
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver
-from tests.exact import wrong_in_books
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -75,7 +75,7 @@ def test_an_event_that_came_before_its_card_was_known_is_applied_afterwards() ->
     printed, error = run()
     assert ("1 applied, 0 still waiting." in printed, error) == (True, "")
     assert Authorization.objects.get().counted_amount == 900
-    assert wrong_in_books() == []
+    assert differences() == []
     assert UnappliedEvent.objects.get().applied_at
 
 

@@ -1,11 +1,11 @@
-"""`redecide` and `verify_usage` as people run them: what they print, and how they end."""
+"""`redecide` and `verify_books` as people run them: what they print, and how they end."""
 
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
 
-from authorizations.models import Decision, Usage
+from authorizations.models import Authorization, Decision, Usage
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
 
@@ -52,9 +52,12 @@ def test_redecide_wants_to_know_which_decisions() -> None:
     assert "required" in run("redecide")[1]
 
 
-def test_usage_is_counted_again() -> None:
+def test_books_that_are_right_are_told_with_what_was_checked() -> None:
     printed, error = run("verify_books")
-    assert "all as they should be" in printed
+    assert printed == (
+        "Checked 3 authorizations, 0 transactions, 1 remembered sums, 3 decisions and 3 ledger "
+        "entries.\nAll is as it should be.\n"
+    )
     assert not error
 
 
@@ -63,4 +66,34 @@ def test_a_sum_that_is_off_ends_with_status_1_and_names_it() -> None:
     printed, error = run("verify_books")
     assert "usage of card:ic_1" in printed
     assert "amount=3000" in printed
-    assert error.endswith("differ from what they should be. (status 1)")
+    assert error == "1 differences from what should be. (status 1)"
+
+
+def test_of_many_differences_the_first_twenty_are_shown() -> None:
+    for _ in range(19):
+        Shopper().asks(100)
+    Authorization.objects.update(status="closed")
+    printed, error = run("verify_books")
+    assert printed.count("should be pending after its books") == 20
+    assert "... and 2 more." in printed
+    assert error.startswith("22 differences")
+
+
+def test_figures_that_nobody_can_tell_any_more_are_counted() -> None:
+    """Two purchases, and only then is it known that the card replaces another."""
+    for card in ({}, {}, {"replacement_for": "ic_1"}):
+        Shopper(card_id="ic_2", card=card).asks(100)
+    printed, error = run("verify_books")
+    assert "1 usage figures can't be told any more: their card was hung under another" in printed
+    assert not error
+
+
+def test_people_at_a_terminal_see_how_far_it_is() -> None:
+    class Terminal(StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    out = Terminal()
+    call_command("verify_books", stdout=out)
+    assert "Checking the books" in out.getvalue()
+    assert "Checking the books" not in run("verify_books")[0]

@@ -28,7 +28,7 @@ from authorizations.models import LedgerEntry, WebhookRequest
 from authorizations.services import replay, spool_files
 from authorizations.services.spooled import decode
 from tests.builders import identifier, request_event, signed
-from tests.exact import wrong_in_books
+from tests.verified import differences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = 4
@@ -184,7 +184,7 @@ def doubled(event_ids: set[str]) -> list[str]:
 
 def inexact() -> list[str]:
     """Sums that are not what their parts come to."""
-    return wrong_in_books()
+    return differences()
 
 
 def _spooled(spool_dir: Path) -> set[Answer]:

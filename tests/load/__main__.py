@@ -22,7 +22,7 @@ def main() -> int:
             "DJANGO_SETTINGS_MODULE": "tests.settings",
         }
         return subprocess.run(
-            [sys.executable, "-c", _INSIDE], cwd=ROOT, env=env, check=False
+            [sys.executable, "-c", _INSIDE, *sys.argv[1:]], cwd=ROOT, env=env, check=False
         ).returncode
 
 

@@ -1,9 +1,9 @@
-"""The load itself. SECONDS, PROCESSES and SEED in the environment choose others than usual.
+"""The load itself.
 
 What each process does follows from the printed seed; what they do to each other does not.
 """
 
-import os
+import argparse
 import secrets
 import time
 from concurrent.futures import ProcessPoolExecutor
@@ -18,15 +18,14 @@ from rich.table import Table
 from tests.load import town
 from tests.load.worker import Mailbox, Report, Worker
 
-_KINDS = ("requests", "events", "by hand", "retries", "deadlocks", "errors")
+_KINDS = ("requests", "approved", "events", "by hand", "retries", "deadlocks", "errors")
 
 
 def run() -> int:
     """The status to end with: 1 after any error, deadlock or difference in the books."""
     console = Console(highlight=False)
-    seconds = float(os.environ.get("SECONDS") or 120)
-    processes = int(os.environ.get("PROCESSES") or 8)
-    seed = os.environ.get("SEED") or secrets.token_hex(4)
+    options = _options()
+    seconds, processes, seed = options.seconds, options.processes, options.seed
     console.print(f"SEED={seed} PROCESSES={processes} SECONDS={seconds:g}")
     call_command("migrate", verbosity=0)
     town.build()
@@ -39,6 +38,14 @@ def run() -> int:
     is_verified = _verify(console)
     is_clean = not any(report.counts["deadlocks"] or report.counts["errors"] for report in reports)
     return 0 if is_verified and is_clean else 1
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.load")
+    parser.add_argument("--seconds", type=float, default=120)
+    parser.add_argument("--processes", type=int, default=8)
+    parser.add_argument("--seed", default=secrets.token_hex(4))
+    return parser.parse_args()
 
 
 def _work(seconds: float, processes: int, seed: str) -> list[Report]:
@@ -82,7 +89,7 @@ def _table(reports: list[Report]) -> Table:
 
 def _verify(console: Console) -> bool:
     try:
-        call_command("verify_books")
+        call_command("verify_books", processes=2)
     except CommandError as problem:
         console.print(str(problem), markup=False)
         return False

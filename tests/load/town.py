@@ -22,7 +22,7 @@ _LIMITS: dict[str, list[Json]] = {
     "program": [
         {"amount": 60_000, "interval": "daily"},
         {"amount": 9_000, "interval": "per_authorization"},
-        {"amount": 50_000, "interval": "rolling", "hours": 12},
+        {"amount": 2_000_000, "interval": "rolling", "hours": 12},
         {"count": 60, "interval": "weekly", "categories": ["eating_places_restaurants"]},
     ],
     "cardholder": [
@@ -30,8 +30,8 @@ _LIMITS: dict[str, list[Json]] = {
         {"amount": 20_000, "interval": "daily", "cash_only": True},
     ],
     "group": [
-        {"amount": 300_000, "interval": "monthly"},
-        {"count": 400, "interval": "rolling", "hours": 48},
+        {"amount": 3_000_000, "interval": "monthly"},
+        {"count": 1_500, "interval": "rolling", "hours": 48},
     ],
 }
 
@@ -62,13 +62,13 @@ def card(chance: Random) -> Json:
 
 
 def purchase(chance: Random, at: int) -> Purchase:
-    """A new purchase that begins at `at`, or up to two days before."""
+    """A new purchase that begins at `at`, or up to ten days before."""
     merchant = chance.choice(_MERCHANTS)
     amount = chance.choice([0, 100, 990, 2_500, 4_990, 8_000, 12_000])
     is_cash = merchant.mcc == "6011"
     return Purchase(
         authorization_id=samples.identifier("iauth", chance),
-        created=at - chance.choice([0, 0, 0, 10, 3_600, 50_000, 172_800]),
+        created=at - chance.choice([0, 10, 3_600, chance.randrange(864_000)]),
         amount=amount,
         merchant=merchant,
         cashback=chance.randrange(amount + 1) if not is_cash and chance.random() < 0.1 else None,
@@ -79,10 +79,7 @@ def purchase(chance: Random, at: int) -> Purchase:
 def publish_other_limits(chance: Random) -> None:
     """Another version of a policy, tighter or wider than the one in force."""
     policy = Policy.objects.get(name=chance.choice(list(_LIMITS)))
-    limit = policy.spending_limits.filter(interval__in=["daily", "weekly", "monthly"]).first()
-    if limit is None:
-        return
-    if limit.amount:
-        limit.amount = max(limit.amount * chance.choice([50, 90, 110, 150]) // 100, 5_000)
+    limit = policy.spending_limits.order_by("pk")[0]
+    limit.amount = _LIMITS[policy.name][0]["amount"] * chance.choice([70, 100, 150]) // 100
     limit.save()
     publish(policy, author=None, reason="Load")

@@ -121,6 +121,7 @@ class Worker:
         answered = take_in(body, received_at=datetime.now(UTC), sender="load")
         self.report.counts["requests"] += 1
         answer = json.loads(answered.body)
+        self.report.counts["approved"] += answer["approved"]
         approved, amount, reason = answer["approved"], answer.get("amount"), None
         if self._chance.random() < 0.08:  # it came too late
             approved, amount, reason = self._chance.random() < 0.5, None, "webhook_timeout"

@@ -18,8 +18,8 @@ from authorizations.models import Authorization, Finding, LedgerEntry, Transacti
 from authorizations.wire.sample_lives import Life, force_capture, unlinked_refund
 from authorizations.wire.samples import MERCHANTS, Json
 from tests.desk import Shopper, deliver, in_force
-from tests.exact import wrong_in_books
 from tests.told import card_of, life_of
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -107,7 +107,7 @@ def ended_after(events: Iterable[Json]) -> dict[str, Any]:
         for event in events:
             answer = deliver(event)
             assert answer.status_code == 200, (event["type"], answer.content)
-        assert wrong_in_books() == []
+        assert differences() == []
         found = {"authorizations": purchases(), "findings": findings(), "transactions": moved()}
         transaction.set_rollback(True)
     return found

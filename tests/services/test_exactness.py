@@ -29,6 +29,7 @@ from authorizations.rules.filters import LimitFilter, Merchant
 from authorizations.services import codec
 from authorizations.wire.samples import MERCHANTS, Json, Purchase
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.verified import differences, differences_piecemeal
 
 pytestmark = pytest.mark.django_db
 
@@ -388,12 +389,14 @@ SEEDS = range(8)
 
 @pytest.mark.parametrize("seed", SEEDS)
 def test_whatever_is_asked_in_whatever_order_no_limit_is_exceeded_and_none_is_left_unused(
-    seed: int,
+    seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     story = Story(seed)
     for step in story.steps():
         step()
         check_rows()
+    assert differences() == []
+    assert differences_piecemeal(monkeypatch) == []
     # Full enough that the limits were in the way.
     assert story.reasons["approved"] >= 5
     assert story.reasons["amount_limit_exceeded"] + story.reasons["partial"] >= 2

@@ -11,7 +11,7 @@ from authorizations.wire.samples import MERCHANTS, Json
 from tests import lives
 from tests.builders import CREATED
 from tests.desk import deliver, in_force
-from tests.exact import wrong_in_books
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +52,7 @@ def _books_agree() -> Any:
     """After each story: decided again the same, and every sum is what its ledger says."""
     yield
     assert [found for found in redecide_all() if found] == []
-    assert wrong_in_books() == []
+    assert differences() == []
 
 
 def test_a_tank_of_fuel_from_the_token_to_the_capture() -> None:

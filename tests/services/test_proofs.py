@@ -10,13 +10,13 @@ from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, W
 from authorizations.rules.document import PolicyProblems
 from authorizations.services.policy_files import compare, export_policies, import_policies
 from authorizations.services.redecide import redecide_all
-from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
 
-def differences(found: object) -> list[object]:
+def found_by(found: object) -> list[object]:
     return [difference for part in found for difference in part]  # type: ignore[attr-defined]
 
 
@@ -57,7 +57,7 @@ def unguarded(sql: str) -> None:
 
 def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) -> None:
     assert Decision.objects.count() >= 7
-    assert differences(redecide_all()) == []
+    assert found_by(redecide_all()) == []
 
 
 @pytest.mark.parametrize(
@@ -70,14 +70,14 @@ def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) ->
 )
 def test_a_decision_changed_behind_the_guards_is_found(busy_day: None, damage: str) -> None:
     unguarded(damage)
-    assert differences(redecide_all())
+    assert found_by(redecide_all())
     with pytest.raises((CommandError, SystemExit)):
         call_command("redecide", "--all")
 
 
 def test_usage_and_ledger_agree(busy_day: None) -> None:
     assert Usage.objects.exists()
-    assert differences(verify_books()) == []
+    assert differences() == []
 
 
 @pytest.mark.parametrize(
@@ -90,7 +90,7 @@ def test_usage_and_ledger_agree(busy_day: None) -> None:
 )
 def test_a_sum_changed_behind_the_guards_is_found(busy_day: None, damage: str) -> None:
     unguarded(damage)
-    assert differences(verify_books())
+    assert differences()
     with pytest.raises((CommandError, SystemExit)):
         call_command("verify_books")
 

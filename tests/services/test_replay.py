@@ -36,9 +36,9 @@ from authorizations.services.spooled import (
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver, in_force
-from tests.exact import wrong_in_books
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave
 from tests.told import counts_of, findings_of, lines_of
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -57,7 +57,7 @@ def all_of(directory: Path) -> list[replay.Step]:
 
 def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
-    assert wrong_in_books() == []
+    assert differences() == []
     stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
     wrong = {found.where for part in redecide_all() for found in part}
     assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing

@@ -13,9 +13,9 @@ from authorizations.services.authorize import authorize
 from authorizations.services.late import Replayed
 from authorizations.wire import events
 from tests.desk import Shopper, in_force
-from tests.exact import wrong_in_books
 from tests.services.test_races import at_once
 from tests.spooling import answered, asked, delivery_of
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -49,7 +49,7 @@ def test_a_late_worker_whose_commit_is_under_way_is_waited_for(commits: bool) ->
     assert Decision.objects.filter(pk="evt_it/answered").exists() == commits
     purchase = Authorization.objects.get(pk=event["data"]["object"]["id"])
     assert purchase.counted_amount == 0
-    assert wrong_in_books() == []
+    assert differences() == []
 
 
 def test_one_record_replayed_by_many_at_once_is_written_by_one() -> None:
@@ -76,7 +76,7 @@ def test_purchases_go_on_while_answers_come_in_and_the_sums_stay_exact() -> None
     records = [answered(asked(shopper, 1_000), 1_000) for _ in range(8)]
     tasks = [lambda record=record: late.replay(record) for record in records]
     at_once(*tasks, *[lambda: shopper.reason(1_500)] * 8)
-    assert wrong_in_books() == []
+    assert differences() == []
     assert Decision.objects.exclude(stand_in="").count() == 8
     # What was decided here kept within what was known then; what came in late did not ask.
     ours = Decision.objects.filter(stand_in="", approved=True)

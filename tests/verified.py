@@ -1,0 +1,20 @@
+"""What checking the books finds."""
+
+import pytest
+
+from authorizations.services import verify_decisions, windows_as_of
+from authorizations.services.verify_books import verify_books
+
+
+def differences() -> list[str]:
+    """Each as a person reads it: none, as it should be."""
+    return [str(found) for piece in verify_books() for found in piece.differences]
+
+
+def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The same, where little is read at once and no sum is kept that nobody asks about."""
+    with monkeypatch.context() as patched:
+        patched.setattr(verify_decisions, "_SIZE", 2)
+        patched.setattr(windows_as_of, "_MOST_ALIKE", 0)
+        patched.setattr(windows_as_of, "_MOST_WINDOWS", 1)
+        return differences()
