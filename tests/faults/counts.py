@@ -95,7 +95,7 @@ def missing(log: list[Sent]) -> list[Sent]:
 
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
-    from tests.exact import wrong_in_books
+    from tests.verified import differences
 
     ids = {sent.authorization_id for sent in log}
     decisions = Decision.objects.filter(authorization_id__in=ids, supersedes="")
@@ -108,7 +108,7 @@ def _doubled(row: Counted, log: list[Sent]) -> None:
         found = counts.get(authorization_id, 0)
         if found not in amounts:
             row.doubled.append(f"{authorization_id} counts {found}, answered {sorted(amounts)}")
-    row.doubled += wrong_in_books()
+    row.doubled += differences()
 
 
 def _answers(log: list[Sent]) -> dict[str, set[int]]:
