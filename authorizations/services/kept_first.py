@@ -18,6 +18,9 @@ logger = logging.getLogger(__name__)
 ANSWER_BUDGET_MS = 880
 """From the arrival of a request; the rest of 900 is for sending."""
 
+LEAST_BUDGET_MS = 300
+"""For one that waited so long for a worker that next to nothing is left."""
+
 _slots = threading.BoundedSemaphore(64)
 """So many answers wait for the disk at once; where it hangs, further ones don't wait for it."""
 
@@ -39,7 +42,8 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
 
     A thread of its own waits for the disk.
     """
-    way = _Way(decide, decline(), lambda: delivery.seconds_left(ANSWER_BUDGET_MS))
+    budget_ms = _budget_ms(delivery)
+    way = _Way(decide, decline(), lambda: delivery.seconds_left(budget_ms))
     is_begun = _begun(way)
     if is_begun:
         way.ended.wait(max(0.0, way.seconds_left()))
@@ -49,6 +53,11 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
     if not way.ended.is_set():
         logger.error("Declined, because the disk took too long: %s", settled.body)
     return settled
+
+
+def _budget_ms(delivery: Delivery) -> int:
+    """Stripe waits from before it reached a worker on."""
+    return max(min(LEAST_BUDGET_MS, ANSWER_BUDGET_MS), int(ANSWER_BUDGET_MS - delivery.waited_ms))
 
 
 def _begun(way: "_Way") -> bool:

@@ -6,7 +6,6 @@ Looked at once the fault is over and the spool is in the books. Django is set up
 from collections import Counter, defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from itertools import chain
 from pathlib import Path
 
 from tests.faults.shoppers import Metronome, Sent
@@ -96,8 +95,7 @@ def missing(log: list[Sent]) -> list[Sent]:
 
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
-    from authorizations.services.verify_purchases import verify_purchases
-    from authorizations.services.verify_remembered import verify_remembered
+    from tests.verified import differences
 
     ids = {sent.authorization_id for sent in log}
     decisions = Decision.objects.filter(authorization_id__in=ids, supersedes="")
@@ -110,9 +108,7 @@ def _doubled(row: Counted, log: list[Sent]) -> None:
         found = counts.get(authorization_id, 0)
         if found not in amounts:
             row.doubled.append(f"{authorization_id} counts {found}, answered {sorted(amounts)}")
-    # Not the decisions: what a late one rested on is not what the books were when it was written.
-    for checked in chain(verify_purchases(), verify_remembered()):
-        row.doubled += map(str, checked.differences)
+    row.doubled += differences()
 
 
 def _answers(log: list[Sent]) -> dict[str, set[int]]:

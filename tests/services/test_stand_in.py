@@ -4,6 +4,7 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -251,6 +252,17 @@ def test_where_the_disk_hangs_no_more_than_so_many_wait_for_it_and_all_are_answe
     monkeypatch.setattr(kept_first, "_slots", threading.BoundedSemaphore(2))
     assert [reason() for _ in range(4)] == ["internal_error"] * 4
     assert sum(thread.name == "stand-in" for thread in threading.enumerate()) <= 2
+
+
+@pytest.mark.parametrize(
+    ("waited_ms", "left_ms"), [(0, 880), (280, 600), (579, 301), (581, 300), (5_000, 300)]
+)
+def test_what_a_request_waited_for_a_worker_is_taken_off_the_time_for_its_answer(
+    waited_ms: float, left_ms: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(kept_first, "ANSWER_BUDGET_MS", 880)
+    asked = replace(delivery(request_event()), waited_ms=waited_ms)
+    assert kept_first._budget_ms(asked) == left_ms
 
 
 def test_an_error_of_our_own_ends_in_a_decline_that_is_kept(
