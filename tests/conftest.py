@@ -11,7 +11,12 @@ from django.db import connection
 from django.test import override_settings
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering
+from authorizations.services import answering, background
+
+
+def pytest_configure() -> None:
+    """A server within the tests' own process must not replay and renew beside them."""
+    pytest.MonkeyPatch().setattr(background, "start", lambda: None)
 
 
 @pytest.fixture(scope="session", autouse=True)
