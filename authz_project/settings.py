@@ -202,7 +202,7 @@ CSRF_COOKIE_SECURE = not DEBUG
 # A log-in ends with the browser, and after so many hours without a click.
 SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
-SESSION_SAVE_EVERY_REQUEST = True
+SESSION_ENGINE = "authorizations.sessions"
 REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):

@@ -12,7 +12,7 @@ from django.conf import settings
 from authorizations.rules.values import Decision, DeclineReason
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spool import Spool
-from authorizations.services.spooled import Spooled, encode, spooled
+from authorizations.services.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
 from authorizations.wire import answer, events, samples, signature
 from authorizations.wire.samples import Json, Purchase
 from tests.desk import Shopper
@@ -59,7 +59,8 @@ def answered(
         approved=decision.approved,
         amount=decision.named_amount,
         decision=delivery.decision_id,
-        reason=f"stand-in: {decision.reason or 'approved'}",
+        reason=decision.reason,
+        stand_in="" if cause == COMMIT_UNKNOWN else cause,
     )
     record = spooled(delivery, cause, sent, decision, **facts)
     # Not the clock of the test: answered 40 ms after it came.

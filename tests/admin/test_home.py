@@ -262,4 +262,4 @@ def test_it_takes_few_statements_however_much_there_is(purchases: None, operator
     for period in ("today", "30d"):
         with CaptureQueriesContext(connection) as queries:
             page(operator, f"{HOME}?period={period}")
-        assert len(queries) <= 17  # three of them keep the session alive
+        assert len(queries) <= 12

@@ -246,7 +246,7 @@ def test_the_list_costs_the_same_for_one_policy_and_for_many(
     Card.objects.create(pk="ic_9", cardholder_id="ich_9")
     for number in range(12):
         in_force(f"P{number}", to={"card_id": "ic_9"})
-    with django_assert_max_num_queries(15):
+    with django_assert_max_num_queries(12):
         operator.get(pages.list_url(Policy))
 
 

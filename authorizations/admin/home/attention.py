@@ -10,10 +10,9 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authorizations.admin.home.shown import Shown
-from authorizations.models import Policy, RejectedMinute, UnappliedEvent
+from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
-from authorizations.services.holds import oldest_past
-from authorizations.services.open_findings import count_open
+from authorizations.services.waiting import EVENTS, FINDINGS, HOLDS, waiting
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
@@ -36,39 +35,26 @@ class Item(NamedTuple):
 def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
     """Only what the user may see."""
     return [
-        *_findings(user),
-        *_holds(user),
-        *_unapplied(user),
+        *_waiting(user),
         *_declined(shown),
         *_rejected(user, shown),
         *_unassigned(user),
     ]
 
 
-def _findings(user: Staff | AnonymousUser) -> Iterator[Item]:
-    if not user.has_perm("authorizations.view_finding"):
-        return
-    if count := count_open(_COUNTED + 1):
+def _waiting(user: Staff | AnonymousUser) -> Iterator[Item]:
+    """What is no matter of the period shown: it waits until somebody has seen to it."""
+    counts = waiting(timezone.now(), _COUNTED + 1)
+    if (count := counts[FINDINGS]) and user.has_perm("authorizations.view_finding"):
         url = f"{reverse('admin:authorizations_finding_changelist')}?state=open"
         why = "Stripe did otherwise than was decided here. Look at each, and note it as seen."
         yield Item(f"{_capped(count, 'finding')} open", why, url)
-
-
-def _holds(user: Staff | AnonymousUser) -> Iterator[Item]:
-    if not user.has_perm("authorizations.view_authorization"):
-        return
-    if count := oldest_past(timezone.now())[: _COUNTED + 1].count():
+    if (count := counts[HOLDS]) and user.has_perm("authorizations.view_authorization"):
         url = reverse("admin:authorizations_authorization_past")
         whose = "its" if count == 1 else "their"
         why = "No end was ever told. Look it up at Stripe, and release what has ended."
         yield Item(f"{_capped(count, 'hold')} past {whose} time", why, url)
-
-
-def _unapplied(user: Staff | AnonymousUser) -> Iterator[Item]:
-    if not user.has_perm("authorizations.view_unappliedevent"):
-        return
-    waiting = UnappliedEvent.objects.filter(applied_at=None).order_by()
-    if count := waiting[: _COUNTED + 1].count():
+    if (count := counts[EVENTS]) and user.has_perm("authorizations.view_unappliedevent"):
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
         why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
