@@ -172,7 +172,7 @@ def _asked(window: Window, request: AuthorizationRequest, policies: _Policies) -
     concern = policies.filters.get(window.filter_key)
     if concern is None:
         raise UnreadableError(f"filter of {window_words(window)}", window.filter_key, "a limit's")
-    return Asked(window, concern, request.created - window.start + 1 if window.rolling else 0)
+    return window, concern, request.created - window.start + 1 if window.rolling else 0
 
 
 def _told(row: Row, request: AuthorizationRequest) -> list[Change]:

@@ -1,33 +1,40 @@
-"""Sums that run along the ledger: what counts in a window, entry after entry."""
+"""Sums that run along the ledger: what counts in a window, entry after entry.
+
+Millions of figures pass through here: they are plain tuples.
+"""
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import Window
+
+Used: TypeAlias = tuple[int, int, int]
+"""What counts in a window: amount, refunds, and how many purchases."""
+
+NOTHING_USED: Used = (0, 0, 0)
+_MANY = 64
 
 
-class Used(NamedTuple):
-    """What counts in a window: amount, refunds, and how many purchases."""
-
-    amount: int = 0
-    refunded: int = 0
-    times: int = 0
-
-    def plus(self, more: "Used") -> "Used":
-        return Used(
-            self.amount + more.amount, self.refunded + more.refunded, self.times + more.times
-        )
-
-    def minus(self, less: "Used") -> "Used":
-        return Used(
-            self.amount - less.amount, self.refunded - less.refunded, self.times - less.times
-        )
+def plus(one: Used, more: Used) -> Used:
+    return one[0] + more[0], one[1] + more[1], one[2] + more[2]
 
 
-NOTHING_USED = Used()
+def minus(one: Used, less: Used) -> Used:
+    return one[0] - less[0], one[1] - less[1], one[2] - less[2]
+
+
+def total(parts: Iterable[Used]) -> Used:
+    found = NOTHING_USED
+    for part in parts:
+        found = plus(found, part)
+    return found
+
+
+def used_words(used: Used) -> str:
+    amount, refunded, purchases = used
+    return f"amount={amount}, refunded={refunded}, purchases={purchases}"
 
 
 class Change(NamedTuple):
@@ -42,8 +49,8 @@ class Change(NamedTuple):
         """What of it a window with this currency ("" counts in all) and filter measures."""
         if currency and currency != self.currency:
             return NOTHING_USED
-        amount, refunded, count = self.counted.seen_by(concern, self.merchant)
-        return Used(amount, refunded, count) if currency else Used(0, 0, count)
+        seen = self.counted.seen_by(concern, self.merchant)
+        return seen if currency else (0, 0, seen[2])
 
 
 class CalendarSum:
@@ -64,12 +71,15 @@ class CalendarSum:
 
     def add(self, created: int, part: Used) -> None:
         if self.start <= created < self.end:
-            self.amount += part.amount
-            self.refunded += part.refunded
-            self.times += part.times
+            self.amount += part[0]
+            self.refunded += part[1]
+            self.times += part[2]
 
-    def used(self, _: Window) -> Used:
-        return Used(self.amount, self.refunded, self.times)
+    def used(self, _: int) -> Used:
+        return self.amount, self.refunded, self.times
+
+    def forget(self) -> None:
+        pass
 
 
 class RollingSum:
@@ -112,30 +122,25 @@ class RollingSum:
         at = bisect_right(self.created, created)
         self.created.insert(at, created)
         self.parts.insert(at, part)
-        self.total = self.total.plus(part)
+        self.total = plus(self.total, part)
         if at < self.place:
             self.place += 1
-            self.below = self.below.plus(part)
+            self.below = plus(self.below, part)
 
-    def used(self, window: Window) -> Used:
-        place = bisect_left(self.created, window.start)
-        if place > self.place:
-            self.below = self.below.plus(total(self.parts[self.place : place]))
-        elif place < self.place:
-            self.below = self.below.minus(total(self.parts[place : self.place]))
-        self.place = place
-        return self.total.minus(self.below)
-
-    def forget_before(self, start: int) -> None:
-        """No window will start earlier: what was spent before is not needed any more."""
+    def used(self, start: int) -> Used:
         place = bisect_left(self.created, start)
-        self.total = self.total.minus(total(self.parts[:place]))
+        if place > self.place:
+            self.below = plus(self.below, total(self.parts[self.place : place]))
+        elif place < self.place:
+            self.below = minus(self.below, total(self.parts[place : self.place]))
+        self.place = place
+        return minus(self.total, self.below)
+
+    def forget(self) -> None:
+        """What was spent before the windows of the last round, where that is much."""
+        place = bisect_left(self.created, self.earliest)
+        if place < _MANY:
+            return
+        self.total = minus(self.total, total(self.parts[:place]))
         del self.created[:place], self.parts[:place]
-        self.place, self.below, self.floor = 0, NOTHING_USED, start
-
-
-def total(parts: Iterable[Used]) -> Used:
-    found = NOTHING_USED
-    for part in parts:
-        found = found.plus(part)
-    return found
+        self.place, self.below, self.floor = 0, NOTHING_USED, self.earliest

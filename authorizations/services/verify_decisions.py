@@ -20,7 +20,7 @@ from authorizations.services.checking import Checked, Difference
 from authorizations.services.ledger_along import LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
 from authorizations.services.rehung import was_rehung_since
-from authorizations.services.running_sums import Change, Used
+from authorizations.services.running_sums import Change, Used, minus, plus, used_words
 from authorizations.services.usage import scope_key
 from authorizations.services.windows_as_of import Asked, Sum, WindowsAsOf
 
@@ -99,7 +99,7 @@ class _Along:
         as_it_was: dict[Window, Usage] = {}
         of_decision = zip(decided.usage, decided.asked, sums, strict=True)
         for (window, recorded), asked, running in of_decision:
-            used = running.used(window)
+            used = running.used(window.start)
             if own or decided.told:
                 used = _as_of(used, asked, own, decided.told)
             kept = (recorded.amount, recorded.refunded, recorded.count)
@@ -110,7 +110,8 @@ class _Along:
                 continue
             as_it_was[window] = Usage(*used)
             what = f"usage of {window_words(window)}"
-            differences.append(Difference(f"decision {row.id}", what, Used(*kept), used))
+            difference = Difference(f"decision {row.id}", what, used_words(kept), used_words(used))
+            differences.append(difference)
         if row.approved_amount:
             differences += _exceeded(decided, dict(decided.usage) | as_it_was)
         return differences, unknown
@@ -118,10 +119,11 @@ class _Along:
 
 def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Change]) -> Used:
     """Without the decision's own entries, but for those of what its event told."""
+    window, concern, _ = asked
     for change in own:
-        used = used.minus(change.seen_in(asked.window.currency, asked.concern))
+        used = minus(used, change.seen_in(window.currency, concern))
     for change in told:
-        used = used.plus(change.seen_in(asked.window.currency, asked.concern))
+        used = plus(used, change.seen_in(window.currency, concern))
     return used
 
 

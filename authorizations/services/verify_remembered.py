@@ -14,7 +14,7 @@ from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
 from authorizations.services import sql
 from authorizations.services.checking import Checked, Difference
-from authorizations.services.running_sums import NOTHING_USED, Change, Used
+from authorizations.services.running_sums import NOTHING_USED, Change, plus, used_words
 
 REMEMBERED = "remembered sums"
 
@@ -72,12 +72,12 @@ def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
     concern = filter_of(filter_text)
     if concern.key != filter_key:
         return [Difference(where, f"key of {filter_text}", filter_key, concern.key)]
-    kept, counted = Used(*kept_figures), NOTHING_USED
+    kept, counted = tuple(kept_figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
             merchant = Merchant(*(word or "" for word in line[9:14]))
             change = Change(start, currency, merchant, Counted(*line[14:]))
-            counted = counted.plus(change.seen_in(currency, concern))
+            counted = plus(counted, change.seen_in(currency, concern))
     if kept == counted:
         return []
-    return [Difference(where, filter_text or "everything", kept, counted)]
+    return [Difference(where, filter_text or "everything", used_words(kept), used_words(counted))]

@@ -8,7 +8,7 @@ the ledger is.
 
 from collections import OrderedDict
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple, TypeAlias
+from typing import TypeAlias
 
 from authorizations.rules.filters import LimitFilter
 from authorizations.rules.values import Window
@@ -54,12 +54,8 @@ Bounds: TypeAlias = tuple[int, int]
 """Start and end; of rolling windows, which share a sum if they are of one length, 0 and that."""
 
 
-class Asked(NamedTuple):
-    """A window that a decision asked about; `length` is in seconds, 0 unless it rolls."""
-
-    window: Window
-    concern: LimitFilter
-    length: int
+Asked: TypeAlias = tuple[Window, LimitFilter, int]
+"""A window that a decision asked about, its filter, and its length in seconds if it rolls, or 0."""
 
 
 class _Alike:
@@ -71,11 +67,19 @@ class _Alike:
         self.currency, self.concern = currency, concern
         self.sums: dict[Bounds, Sum] = {}
 
-    def add(self, change: Change) -> None:
-        part = change.seen_in(self.currency, self.concern)
-        if part != NOTHING_USED:
-            for running in self.sums.values():
-                running.add(change.created, part)
+    def forget(self, asked_in: int) -> int:
+        """What was not asked about in this round, where it is much; how many windows that were."""
+        sums = self.sums
+        for running in sums.values():
+            running.forget()
+        if len(sums) <= _MOST_ALIKE:
+            return 0
+        old = [bounds for bounds in sums if sums[bounds].asked_in < asked_in]
+        old.sort(key=lambda bounds: sums[bounds].asked_in)
+        forgotten = old[: len(sums) - _MOST_ALIKE]
+        for bounds in forgotten:
+            del sums[bounds]
+        return len(forgotten)
 
 
 class _Scope:
@@ -92,22 +96,6 @@ class _Scope:
         if key not in self.alike:
             self.alike[key] = _Alike(window.currency, concern)
         return self.alike[key].sums
-
-    def forget(self) -> int:
-        """What was not asked about in this round, where it is much; how many windows that were."""
-        forgotten = 0
-        for alike in self.alike.values():
-            sums = alike.sums
-            for running in sums.values():
-                if isinstance(running, RollingSum) and running.asked_in == self.rounds:
-                    running.forget_before(running.earliest)
-            if len(sums) > _MOST_ALIKE:
-                old = [bounds for bounds in sums if sums[bounds].asked_in < self.rounds]
-                old.sort(key=lambda bounds: sums[bounds].asked_in)
-                for bounds in old[: len(sums) - _MOST_ALIKE]:
-                    del sums[bounds]
-                    forgotten += 1
-        return forgotten
 
 
 class WindowsAsOf:
@@ -128,15 +116,20 @@ class WindowsAsOf:
 
     def add(self, change: Change, scopes: Iterable[ScopeKey]) -> None:
         """An entry of the ledger, of a purchase in these scopes."""
+        created = change.created
         for key in scopes:
-            if scope := self._scopes.get(key):
-                for alike in scope.alike.values():
-                    alike.add(change)
+            scope = self._scopes.get(key)
+            for alike in scope.alike.values() if scope else ():
+                part = change.seen_in(alike.currency, alike.concern)
+                if part != NOTHING_USED:
+                    for running in alike.sums.values():
+                        running.add(created, part)
 
     def tidy(self) -> None:
         """Forget what was not asked about for long, or where there is too much."""
         for key in self._touched:
-            self._windows -= self._scopes[key].forget()
+            scope = self._scopes[key]
+            self._windows -= sum(alike.forget(scope.rounds) for alike in scope.alike.values())
         while self._windows > _MOST_WINDOWS and len(self._scopes) > len(self._touched):
             alike = self._scopes.popitem(last=False)[1].alike
             self._windows -= sum(len(one.sums) for one in alike.values())
@@ -173,8 +166,8 @@ class WindowsAsOf:
 def _begin(missing: Sequence[tuple[Asked, Sum]], before: int) -> None:
     """Add to each of these sums what the ledger holds before this entry."""
     for is_rolling in (False, True):
-        some = [(asked, running) for asked, running in missing if bool(asked.length) == is_rolling]
-        spent = _spent([asked.window for asked, _ in some], before, by_time=is_rolling)
+        some = [(asked, running) for asked, running in missing if bool(asked[2]) == is_rolling]
+        spent = _spent([window for (window, _, _), _ in some], before, by_time=is_rolling)
         for place, parts in spent.items():
             (window, concern, _), running = some[place]
             for part in parts:

@@ -20,13 +20,13 @@ _MERCHANTS = [m for m in MERCHANTS if m.currency == "eur"]
 
 _LIMITS: dict[str, list[Json]] = {
     "program": [
-        {"amount": 60_000, "interval": "daily"},
+        {"amount": 150_000, "interval": "daily"},
         {"amount": 9_000, "interval": "per_authorization"},
         {"amount": 2_000_000, "interval": "rolling", "hours": 12},
         {"count": 60, "interval": "weekly", "categories": ["eating_places_restaurants"]},
     ],
     "cardholder": [
-        {"amount": 200_000, "interval": "weekly"},
+        {"amount": 900_000, "interval": "weekly"},
         {"amount": 20_000, "interval": "daily", "cash_only": True},
     ],
     "group": [

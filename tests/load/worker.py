@@ -1,6 +1,7 @@
 """One of the processes: plays lives of purchases, hands events about, and meddles as people do."""
 
 import json
+import logging
 import queue
 import time
 import traceback
@@ -61,6 +62,7 @@ class Worker:
     """`chance` draws everything but what the others do meanwhile."""
 
     def __init__(self, seed: str, mailbox: Mailbox) -> None:
+        logging.disable(logging.INFO)  # a line for each decision
         self.report = Report()
         self._chance = Random(seed)
         self._mailbox = mailbox
