@@ -119,7 +119,7 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
     windows = windows_for(request, held.applied)
     measured = measure(request, windows, held.applied, known.remembered, reported)
     decision, usage = _decide(request, held, standing, measured)
-    after = asked.answered(_answer(request, decision))
+    after = asked.answered(answer_of(request, decision))
     changes = _changes(request, decision, [before, joined, asked, after])
     taken = after.counted(request.merchant) - counted
     return record.Outcome(
@@ -146,7 +146,8 @@ def _decide(
     return decide(request, standing, held.applied, told), told
 
 
-def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
+def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
+    """What the books remember of a decision."""
     return Answer(
         ordinal=request.ordinal,
         event_id=request.event_id,

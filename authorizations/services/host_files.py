@@ -1,6 +1,5 @@
 """Files in settings.SPOOL_DIR that the processes of a host share: replaced whole or not at all."""
 
-import fcntl
 import os
 import secrets
 from collections.abc import Iterator
@@ -8,6 +7,8 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from django.conf import settings
+
+from authorizations.services.spool_files import held
 
 
 def directory() -> Path:
@@ -20,16 +21,10 @@ def directory() -> Path:
 @contextmanager
 def alone(name: str, *, wait: bool) -> Iterator[bool]:
     """Keep other processes of the host out meanwhile; False where one of them is in already."""
-    fd = os.open(directory() / name, os.O_RDWR | os.O_CREAT, 0o600)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
+    path = directory() / name
+    path.touch(mode=0o600)
+    with held(path, wait=wait) as is_mine:
+        yield is_mine
 
 
 @contextmanager

@@ -14,10 +14,11 @@ from django.utils import timezone
 
 from authorizations.models import Decision as DecisionRow
 from authorizations.models import LedgerCause, WebhookRequest
-from authorizations.rules.books import Answer, Books
+from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
 from authorizations.services import cards, findings, record, rows
+from authorizations.services.authorize import answer_of
 from authorizations.services.booking import Booking, measured_after, placed
 from authorizations.services.causes import cause_of
 from authorizations.services.delivery import Delivery
@@ -179,7 +180,7 @@ def _steps(
     yield cause_of(before, joined), joined
     if _is_overtaken(late, request, joined):
         return
-    after = joined.answered(_answer(request, late.decision))
+    after = joined.answered(answer_of(request, late.decision))
     if place.supersedes:
         yield LedgerCause.ANSWERED, after
         return
@@ -196,17 +197,6 @@ def _is_overtaken(late: _Late, request: AuthorizationRequest, books: Books) -> b
         return False
     later = DecisionRow.objects.filter(pk=answer.event_id, decided_at__gt=late.spooled.answered_at)
     return later.exists()
-
-
-def _answer(request: AuthorizationRequest, decision: Decision) -> Answer:
-    return Answer(
-        ordinal=request.ordinal,
-        event_id=request.event_id,
-        approved=decision.approved,
-        amount=decision.amount,
-        asked=request.amount,
-        cashback=request.cashback_amount if decision.amount else 0,
-    )
 
 
 def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row:

@@ -102,12 +102,12 @@ def _holds_a_record(rest: bytes) -> bool:
 
 
 @contextmanager
-def held(path: Path) -> Iterator[bool]:
-    """Hold a file with flock; False where somebody else holds it: it is still being written."""
+def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Hold a file with flock; False where somebody else holds it, and it is not waited for."""
     fd = os.open(path, os.O_RDONLY)
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
         except BlockingIOError:
             yield False
         else:
