@@ -12,6 +12,17 @@ logger = logging.getLogger(__name__)
 
 
 @contextmanager
+def silence() -> Iterator[None]:
+    """No line for what is decided meanwhile: for demo data, of which there would be many."""
+    before = logger.level
+    logger.setLevel(logging.WARNING)
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
+
+
+@contextmanager
 def _harmless() -> Iterator[None]:
     """The answer stands by now: nothing here may change it."""
     try:

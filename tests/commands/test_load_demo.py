@@ -108,6 +108,17 @@ def test_one_hold_is_past_its_time_so_that_there_is_an_alarm_to_look_at() -> Non
     assert held.exists()
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_terminal_is_left_to_what_a_newcomer_is_told(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    caplog.set_level("INFO")
+    load_demo()
+    assert not [record for record in caplog.records if "Decision" in record.getMessage()]
+    Shopper().asks(100, "evt_afterwards")
+    assert "Decision evt_afterwards" in caplog.text
+
+
 def test_a_second_time_nothing_is_loaded() -> None:
     load_demo()
     before = Decision.objects.count()

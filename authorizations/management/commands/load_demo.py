@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.services import demo, digest
+from authorizations.services import decision_log, demo, digest
 
 
 class Command(BaseCommand):
@@ -25,7 +25,8 @@ class Command(BaseCommand):
                 "development only. Set DEBUG=true in .env, or go on without: "
                 "`python manage.py createsuperuser`, then `python manage.py runserver`."
             )
-        loaded = demo.load()
+        with decision_log.silence():
+            loaded = demo.load()
         digest.catch_up(budget_s=60)
         self.stdout.write(
             f"Loaded demo data: {loaded.policies} policies, {loaded.cards} cards, "
