@@ -20,38 +20,48 @@ MOST = 2_000
 AGAIN_S = 1.0
 _PATIENCE_S = 10.0
 
-_waiting: deque[tuple[Spool, bytes]] = deque()
-_busy = threading.Lock()
+
+class KeptLater:
+    """What waits in this process for its disk, the oldest first; a thread works while any does."""
+
+    def __init__(self) -> None:
+        self._waiting: deque[tuple[Spool, bytes]] = deque()
+        self._busy = threading.Lock()
+
+    def keep(self, payload: bytes) -> None:
+        """Put this into the spool, in the background, as soon and as often tried as it takes."""
+        if len(self._waiting) >= MOST:
+            logger.critical("Nothing keeps this answer but the log: %s", payload)
+            return
+        self._waiting.append((spool.spool(), payload))
+        if self._busy.acquire(blocking=False):
+            self._start()
+
+    def _start(self) -> None:
+        try:
+            threading.Thread(target=self._follow, name="kept-later", daemon=True).start()
+        except RuntimeError:  # no more threads; the next answer tries again
+            self._busy.release()
+
+    def _follow(self) -> None:
+        try:
+            while self._waiting:
+                own, payload = self._waiting[0]
+                try:
+                    own.append(payload, _PATIENCE_S)
+                except SpoolFailedError:
+                    time.sleep(AGAIN_S)
+                else:
+                    self._waiting.popleft()
+        finally:
+            self._busy.release()
+        if self._waiting and self._busy.acquire(blocking=False):  # put there in this very moment
+            self._start()
+
+
+_here = KeptLater()
 
 
 def keep(payload: bytes) -> None:
-    """Put this into the spool, in the background, as soon and as often tried as it takes."""
-    if len(_waiting) >= MOST:
-        logger.critical("Nothing keeps this answer but the log: %s", payload)
-        return
-    _waiting.append((spool.spool(), payload))
-    if _busy.acquire(blocking=False):
-        _start()
-
-
-def _start() -> None:
-    try:
-        threading.Thread(target=_follow, name="kept-later", daemon=True).start()
-    except RuntimeError:  # no more threads; the next answer tries again
-        _busy.release()
-
-
-def _follow() -> None:
-    try:
-        while _waiting:
-            own, payload = _waiting[0]
-            try:
-                own.append(payload, _PATIENCE_S)
-            except SpoolFailedError:
-                time.sleep(AGAIN_S)
-            else:
-                _waiting.popleft()
-    finally:
-        _busy.release()
-    if _waiting and _busy.acquire(blocking=False):  # put there in this very moment
-        _start()
+    """As `KeptLater.keep`, for the whole process."""
+    _here.keep(payload)

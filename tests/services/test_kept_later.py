@@ -49,8 +49,9 @@ def wait_for(directory: Path, number: int) -> list[bytes]:
 
 def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> None:
     spool.spool()._disk = breaking_disk(refusals=3)
-    kept_later.keep(b"first")
-    kept_later.keep(b"second")
+    later = kept_later.KeptLater()
+    later.keep(b"first")
+    later.keep(b"second")
     assert wait_for(directory, 2) == [b"first", b"second"]
     assert spool.spool().failed == 3
 
@@ -59,6 +60,6 @@ def test_no_more_waits_than_memory_is_meant_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(kept_later, "MOST", 0)
-    kept_later.keep(b"one too many")
+    kept_later.KeptLater().keep(b"one too many")
     assert "one too many" in caplog.text
     assert kept(Path(settings.SPOOL_DIR)) == []
