@@ -1,5 +1,6 @@
 """The sidebar, by task; each sees the pages they may see."""
 
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db.models.options import Options
@@ -47,6 +48,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Exports", "download", "authorizations.export"),
     ),
 }
+_MODELS = [model for items in _SIDEBAR.values() for item in items for model in item[2:]]
 _TITLES = {item[2]: item[0] for items in _SIDEBAR.values() for item in items}
 
 
@@ -65,25 +67,28 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's navigation for whoever is asking."""
     home = reverse("admin:index")
     first = {"title": "Home", "icon": "home", "link": home, "active": request.path == home}
+    lists = {model: _list(model) for model in _MODELS}
+    here = _nearest(request, lists.values())
     groups = [
         {
             "title": title,
-            "items": [_item(request, *item) for item in items if _may_see(request, item)],
+            "items": [_item(lists, here, *item) for item in items if _may_see(request, item)],
         }
         for title, items in _SIDEBAR.items()
     ]
     return [{"title": "", "items": [first]}, *(group for group in groups if group["items"])]
 
 
-def _item(request: HttpRequest, title: str, icon: str, *models: str) -> dict[str, Any]:
-    lists = [_list(model) for model in models]
-    found = {"title": title, "icon": icon, "link": lists[0], "active": _nearest(request) in lists}
+def _item(
+    lists: Mapping[str, str], here: str, title: str, icon: str, *models: str
+) -> dict[str, Any]:
+    is_active = here in {lists[model] for model in models}
+    found = {"title": title, "icon": icon, "link": lists[models[0]], "active": is_active}
     return found | ({"count": _open_findings()} if models[0] == _FINDINGS else {})
 
 
-def _nearest(request: HttpRequest) -> str:
+def _nearest(request: HttpRequest, lists: Iterable[str]) -> str:
     """The list that the page belongs to: of those its address begins with the longest."""
-    lists = (_list(model) for items in _SIDEBAR.values() for item in items for model in item[2:])
     return max((url for url in lists if request.path.startswith(url)), key=len, default="")
 
 
