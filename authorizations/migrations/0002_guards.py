@@ -17,10 +17,6 @@ APPEND_ONLY = (
 REFUSE = """
 CREATE FUNCTION authorizations_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Only a test database sets this, for its own clean-up between tests.
-    IF TG_OP = 'TRUNCATE' AND current_setting('authorizations.may_truncate', true) = 'on' THEN
-        RETURN NULL;
-    END IF;
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = '23514', HINT = 'Write a new row that corrects the old one.';
 END

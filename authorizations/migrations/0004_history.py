@@ -9,10 +9,6 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 REFUSE = """
 CREATE FUNCTION authorizations_refuse_truncate() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
-    -- Only a test database sets this, for its own clean-up between tests.
-    IF current_setting('authorizations.may_truncate', true) = 'on' THEN
-        RETURN NULL;
-    END IF;
     RAISE EXCEPTION 'changes of % are recorded row by row: TRUNCATE refused', TG_TABLE_NAME
         USING ERRCODE = '23514', HINT = 'DELETE the rows instead.';
 END

@@ -108,7 +108,6 @@ def by_sql_delete(model: type[Model], change: dict[str, Any]) -> None:
 
 
 def by_truncate(model: type[Model], change: dict[str, Any]) -> None:
-    execute("SET LOCAL authorizations.may_truncate = 'off'")
     execute(f"TRUNCATE {model._meta.db_table} CASCADE")
 
 

@@ -102,7 +102,6 @@ def test_the_database_itself_refuses_to_change_the_record(
 ) -> None:
     table = model._meta.db_table  # type: ignore[attr-defined]
     with connection.cursor() as cursor:
-        cursor.execute("SET LOCAL authorizations.may_truncate = 'off'")
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
         with pytest.raises(IntegrityError, match="append-only"), transaction.atomic():
             cursor.execute(how.format(table))

@@ -22,8 +22,8 @@ from tests.verified import differences
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _purchases() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _purchases(one_transaction: None) -> None:
     """Two cards of a group, one with a replacement; limits on all scopes and of all kinds."""
     group = CardGroup.objects.create(name="Team")
     in_force(

@@ -1,15 +1,12 @@
 """Every decision's figures are the ledger's as of then, whatever happened before and after."""
 
-import threading
 from typing import Any
 
 import pytest
-from django.db import connection
 
 from authorizations.models import (
     Authorization,
     Card,
-    CardGroup,
     Cardholder,
     Decision,
     LedgerEntry,
@@ -33,8 +30,8 @@ LIMITS = [
 ]
 
 
-@pytest.fixture(autouse=True)
-def _lives() -> None:
+@pytest.fixture(scope="module", autouse=True)
+def _lives(one_transaction: None) -> None:
     """Purchases of two days that go on while others are decided."""
     in_force("All", spending_limits=LIMITS, partial_approval=True)
     for place in range(3):
@@ -200,31 +197,4 @@ def test_decisions_that_wrote_in_another_order_than_they_were_decided_in() -> No
     swapped = WebhookRequest.objects.latest("pk").pk + 1
     damage(early, webhook_request_id=swapped)
     assert early.position < late.position
-    assert differences() == []
-
-
-@pytest.mark.django_db(transaction=True)
-def test_traffic_meanwhile_makes_no_difference() -> None:
-    group = CardGroup.objects.create(name="Team")
-    Card.objects.update(group=group)
-    in_force("Team", spending_limits=LIMITS, to={"group": group})
-    is_over = threading.Event()
-
-    def pay(card: str) -> None:
-        try:
-            while not is_over.is_set():
-                bought = Told(10, Shopper(card_id=card, cardholder_id="ich_1"))
-                bought.buys()
-                bought.captures(7)
-        finally:
-            connection.close()
-
-    payers = [threading.Thread(target=pay, args=[f"ic_{n}"]) for n in (1, 5)]
-    for payer in payers:
-        payer.start()
-    found = [line for _ in range(4) for line in differences()]
-    is_over.set()
-    for payer in payers:
-        payer.join()
-    assert found == []
     assert differences() == []
