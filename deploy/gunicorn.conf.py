@@ -8,9 +8,17 @@ behind nginx. ADDRESS overrides where.
 """
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+PROGRAM = str(Path(__file__).resolve().parent.parent)
+if PROGRAM not in sys.path:
+    sys.path.insert(0, PROGRAM)
+
+# SIGHUP: the old workers go once new ones answer.
+from authz_project.rolling_reload import on_reload  # noqa: E402, F401
 
 
 @dataclass(frozen=True)
@@ -42,7 +50,7 @@ if name not in INSTANCES:
 instance = INSTANCES[name]
 
 wsgi_app = "authz_project.wsgi"
-chdir = str(Path(__file__).resolve().parent.parent)
+chdir = PROGRAM
 proc_name = f"desk-{name}"
 bind = os.environ.get("ADDRESS", instance.address)
 backlog = instance.backlog

@@ -148,10 +148,12 @@ def test_odd_queries_of_lists_are_answered_without_an_error(visit: Visit) -> Non
     for address in addresses():
         if address.name.endswith("_changelist") and TABLE[address.name].opens["Auditors"] == "200":
             url = address.url()
-            for name in _query_names(client, url):
-                for odd in ("x", "-1.5", str(2**70), "%FF"):
-                    found = answer(client.get(f"{url}?{name}={odd}"))
-                    assert found in {"200", "moved", "400"}, (found, url, name, odd)
+            names = sorted(_query_names(client, url))
+            queries = [f"{name}={odd}" for name in names for odd in ("x", str(2**70))]
+            queries += ["&".join(f"{name}={odd}" for name in names) for odd in ("-1.5", "%FF")]
+            for query in queries:
+                found = answer(client.get(f"{url}?{query}"))
+                assert found in {"200", "moved", "400"}, (found, url, query)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,9 @@ class World:
             "STAND_IN_REFRESH_S": "1",
             "DJANGO_SETTINGS_MODULE": "authz_project.settings",
             "FAULTS_DIR": str(self._flags),
+            "INSTANCE": "webhook",
+            "ADDRESS": f"127.0.0.1:{self.port}",
+            "WEB_CONCURRENCY": str(WORKERS),
         }
 
     def _set_up(self) -> None:
@@ -72,9 +75,7 @@ class World:
             process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "gunicorn", "tests.faults.app"),
-                    *("--bind", f"127.0.0.1:{self.port}", "--worker-class", "gthread"),
-                    *("--workers", str(WORKERS), "--threads", "4", "--no-control-socket"),
-                    *("--config", "python:authz_project.rolling_reload"),
+                    *("--config", "deploy/gunicorn.conf.py"),
                 ],
                 cwd=ROOT,
                 env=self._environment(),

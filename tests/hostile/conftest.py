@@ -3,10 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from django.apps import apps
-from django.db import connection
 from pytest_django.plugin import DjangoDbBlocker
 
+from tests.conftest import empty_the_database
 from tests.desk import in_force
 from tests.server import Server, running
 
@@ -25,12 +24,4 @@ def server(
             with running(tmp_path_factory.mktemp("gunicorn") / "log") as server:
                 yield server
         finally:
-            _empty()
-
-
-def _empty() -> None:
-    """What the server committed. The roles stay, which tests after this one may need."""
-    models = apps.get_app_config("authorizations").get_models()
-    names = {model._meta.db_table for model in models if model._meta.managed}
-    with connection.cursor() as cursor:
-        cursor.execute(f"TRUNCATE {', '.join(sorted(names))} CASCADE")
+            empty_the_database()
