@@ -27,7 +27,7 @@ from tests.faults.shoppers import Metronome, Sent, Shoppers
 from tests.faults.world import World, wait_until
 
 CARDS = 8
-LONG_S, QUICK_S = 10.0, 1.5
+LONG_S, QUICK_S = 10.0, 0.8
 GOOD_IN_A_ROW = 12
 UNTIL_LOST_S = 30.0
 

@@ -35,7 +35,8 @@ from tests.faults.flags import HANGS
 class Fault:
     """`play` ends when the fault is over, or earlier; `rate` is purchases a second.
 
-    `answers_may_be_missing` as in counts.py. `is_quick`: played by the tests as well.
+    `answers_may_be_missing` as in counts.py. `is_quick`: played by the tests as well,
+    one of each kind.
     """
 
     name: str
@@ -50,32 +51,32 @@ FAULTS = (
     Fault("database stopped: smart", stopped(signal.SIGTERM), is_quick=False),
     Fault("database stopped: fast", stopped(signal.SIGINT)),
     Fault("database stopped: immediate", stopped(signal.SIGQUIT), is_quick=False),
-    Fault("database restarted", restarted, is_quick=False),
+    Fault("database restarted", restarted),
     Fault("database frozen", frozen),
     Fault("database frozen for moments", frozen_for_moments, is_quick=False),
-    Fault("database killed", killed, is_quick=False),
+    Fault("database killed", killed),
     Fault("postmaster killed", postmaster_killed, is_quick=False),
-    Fault("backends ended", backends_ended(signal.SIGTERM, 10)),
-    Fault("backends killed", backends_ended(signal.SIGKILL, 3), is_quick=False),
-    Fault("wire slow: 40 ms a way", wire(latency_s=0.04), is_quick=False),
+    Fault("backends ended", backends_ended(signal.SIGTERM, 10), is_quick=False),
+    Fault("backends killed", backends_ended(signal.SIGKILL, 3)),
+    Fault("wire slow: 40 ms a way", wire(latency_s=0.04)),
     Fault("wire slow: 300 ms a way", wire(latency_s=0.3), is_quick=False),
-    Fault("wire held open", wire(is_holding=True), is_quick=False),
-    Fault("wire resets", wire_resets, is_quick=False),
+    Fault("wire held open", wire(is_holding=True)),
+    Fault("wire resets", wire_resets),
     Fault("wire refuses", wire_refuses, is_quick=False),
-    Fault("wire one byte at a time", wire(piece=1), rate=5.0, is_quick=False),
+    Fault("wire one byte at a time", wire(piece=1), rate=5.0),
     Fault("reply to COMMIT cut at every byte", commit_reply_cut),
     Fault("COMMIT never arrives", commit_dropped, is_quick=False),
     Fault("spool's disk full", disk_full),
-    Fault("spool read-only", disk("EROFS", database="away"), is_quick=False),
-    Fault("spool's disk fails (EIO)", disk("EIO", database="away"), is_quick=False),
+    Fault("spool read-only", disk("EROFS", database="away")),
+    Fault("spool's disk fails (EIO)", disk("EIO", database="away")),
     Fault("spool's disk hangs", disk(HANGS, database="away"), is_quick=False),
     Fault("database frozen, spool fails", disk("EIO", database="frozen")),
     Fault("database frozen, spool hangs", disk(HANGS, database="frozen"), is_quick=False),
-    Fault("clock steps", clock_steps("here"), is_quick=False),
+    Fault("clock steps", clock_steps("here")),
     Fault("clock steps, database away", clock_steps("away"), is_quick=False),
     Fault("three times the load", overload(3)),
     Fault("SIGHUP", reloaded),
-    Fault("workers replaced", workers_replaced, is_quick=False),
+    Fault("workers replaced", workers_replaced),
     Fault("workers killed", workers_killed, answers_may_be_missing=True, is_quick=False),
     Fault("swizzle", swizzle),
 )
