@@ -7,7 +7,12 @@ from collections.abc import Callable
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from django.http import HttpRequest, HttpResponseBadRequest, HttpResponseBase
+from django.http import (
+    HttpRequest,
+    HttpResponseBadRequest,
+    HttpResponseBase,
+    HttpResponseNotAllowed,
+)
 from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
@@ -25,6 +30,22 @@ class NoNul:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if "\0" in request.path_info or "%00" in request.META.get("QUERY_STRING", ""):
             return HttpResponseBadRequest("This address can't be read.", "text/plain")
+        return self.get_response(request)
+
+
+class OnlyOpenedAndSent:
+    """People's pages are opened, and forms sent. Django's admin takes any other method for that
+    of opening a page, and renders it.
+    """
+
+    METHODS = ("GET", "HEAD", "POST")
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method not in self.METHODS and request.path_info.startswith("/admin/"):
+            return HttpResponseNotAllowed(self.METHODS)
         return self.get_response(request)
 
 

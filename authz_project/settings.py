@@ -95,6 +95,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "authorizations.browsers.BrowserRules",
     "authorizations.middleware.NoNul",
+    "authorizations.middleware.OnlyOpenedAndSent",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",

@@ -48,3 +48,6 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False
+# Each test has a server of its own: that none of them reads all of the static files.
+WHITENOISE_AUTOREFRESH = True
+WHITENOISE_MAX_AGE = 60

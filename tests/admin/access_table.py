@@ -8,8 +8,8 @@ each role in turn:
     moved   led to another page
     403     refused, 404 nothing there, 405 not this method
 
-HEAD answers as GET does; PUT, PATCH, DELETE and OPTIONS as well, or 403 or 405. Where these are
-others, `others` says so.
+HEAD answers as GET does, unless `others` says otherwise; PUT, PATCH, DELETE and OPTIONS 405 in the
+admin, and elsewhere as HEAD, or 403 or 405.
 """
 
 from dataclasses import dataclass, field
