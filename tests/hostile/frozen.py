@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import psycopg
 from django.conf import settings
@@ -46,6 +47,7 @@ class FrozenDesk:
     def __init__(self, server: Server, database: Database, spool_dir: Path) -> None:
         self.server, self.spool_dir = server, spool_dir
         self.decided: list[str] = []
+        self.password = urlsplit(database.url()).password
         self._database = database
 
     def unexpected(self, cases: Iterable[Case]) -> dict[str, tuple[Outcomes, Outcomes]]:

@@ -89,6 +89,8 @@ def test_afterwards_what_was_answered_is_on_record_and_no_more(desk: FrozenDesk)
     approved = "SELECT id, approved_amount FROM authorizations_decision WHERE approved"
     assert set(desk.rows(held)) == set(desk.rows(approved))
     assert not spool_files.damaged(desk.spool_dir)
+    assert desk.password
+    assert desk.password not in desk.server.log
     desk.verify_books()
 
 
