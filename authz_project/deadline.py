@@ -4,6 +4,9 @@ A frozen PostgreSQL answers no timeout of its own, and none of TCP's: only the c
 waiting. Rests on psycopg's inner names (`wait` and its `timeout`), which is why psycopg is pinned.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from time import monotonic
 from typing import TypeVar
 
@@ -18,10 +21,24 @@ class DeadlineExceededError(psycopg.OperationalError):
     """The time was used up; the connection is closed, since nobody knows what is under way."""
 
 
-class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
-    """Waits up to `deadline` (of time.monotonic) in everything it does; for ever where None."""
+_at: ContextVar[float | None] = ContextVar("deadline", default=None)
 
-    deadline: float | None = None
+
+@contextmanager
+def ending(at: float) -> Iterator[None]:
+    """What this thread waits for meanwhile, on whichever connection, ends at `at`.
+
+    An instant of time.monotonic. Not of one connection: where that one dies, the next begins.
+    """
+    token = _at.set(at)
+    try:
+        yield
+    finally:
+        _at.reset(token)
+
+
+class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
+    """Waits up to the deadline in everything it does; for ever where there is none."""
 
     def wait(
         self,
@@ -29,13 +46,14 @@ class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
         interval: float = _WAIT_INTERVAL,
         timeout: float | None = None,
     ) -> RV:
-        if self.deadline is None:
+        at = _at.get()
+        if at is None:
             return super().wait(gen, interval, timeout)
-        left = max(0.0, self.deadline - monotonic())
+        left = max(0.0, at - monotonic())
         try:
             return super().wait(gen, interval, left if timeout is None else min(left, timeout))
         except psycopg.errors._WaitTimeout as late:  # noqa: SLF001
-            if monotonic() < self.deadline:  # somebody else's time-out
+            if monotonic() < at:  # somebody else's time-out
                 raise
             self.pgconn.finish()
             raise DeadlineExceededError("The database did not answer in time.") from late

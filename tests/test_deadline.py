@@ -11,7 +11,7 @@ import psycopg
 import pytest
 from django.db import connection
 
-from authz_project.deadline import DeadlineConnection, DeadlineExceededError
+from authz_project.deadline import DeadlineConnection, DeadlineExceededError, ending
 
 pytestmark = pytest.mark.django_db
 
@@ -21,9 +21,13 @@ FAR_BELOW_ANY_OTHER_TIMEOUT_S = 4.0
 
 @pytest.fixture
 def opened() -> Iterator[DeadlineConnection]:
-    parameters = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
-    with DeadlineConnection.connect(**parameters) as found:
+    with connected() as found:
         yield found
+
+
+def connected() -> DeadlineConnection:
+    parameters = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
+    return DeadlineConnection.connect(**parameters)
 
 
 @contextmanager
@@ -64,23 +68,32 @@ def test_a_server_that_stands_still_is_given_up_at_the_deadline(
     before(opened)
     with frozen(opened.info.backend_pid):
         started = monotonic()
-        opened.deadline = started + SOON_S
-        with pytest.raises(DeadlineExceededError):
+        with pytest.raises(DeadlineExceededError), ending(started + SOON_S):
             during(opened)
         assert SOON_S <= monotonic() - started < FAR_BELOW_ANY_OTHER_TIMEOUT_S
         assert opened.closed
 
 
+def test_a_deadline_is_for_each_connection_that_is_used_until_then(
+    opened: DeadlineConnection,
+) -> None:
+    with connected() as second, frozen(opened.info.backend_pid), frozen(second.info.backend_pid):
+        started = monotonic()
+        with ending(started + SOON_S):
+            for connection_ in (opened, second):
+                with pytest.raises(DeadlineExceededError):
+                    connection_.execute("SELECT 1")
+        assert monotonic() - started < FAR_BELOW_ANY_OTHER_TIMEOUT_S
+
+
 def test_what_is_quicker_than_the_deadline_is_not_disturbed(opened: DeadlineConnection) -> None:
-    opened.deadline = monotonic() + 60
-    assert opened.execute("SELECT 1").fetchone() == (1,)
-    opened.deadline = None
+    with ending(monotonic() + 60):
+        assert opened.execute("SELECT 1").fetchone() == (1,)
     assert opened.execute("SELECT pg_sleep(0.01)").fetchone() is not None
 
 
 def test_a_deadline_that_has_passed_lets_nothing_more_be_waited_for(
     opened: DeadlineConnection,
 ) -> None:
-    opened.deadline = monotonic() - 1
-    with pytest.raises(DeadlineExceededError):
+    with ending(monotonic() - 1), pytest.raises(DeadlineExceededError):
         opened.execute("SELECT pg_sleep(0.2)")

@@ -1,10 +1,11 @@
-"""All database work for one answer ends at one instant, and leaves no trace on the connection."""
+"""All database work for one answer ends at one instant, whichever connection it is done on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from django.db import connection
+
+from authz_project.deadline import DeadlineExceededError, ending
 
 
 @contextmanager
@@ -12,16 +13,12 @@ def deadline(at: float) -> Iterator[None]:
     """What this thread asks of the database ends at `at`, an instant of time.monotonic.
 
     Raises django.db.OperationalError where no connection is to be had, or when the time is used
-    up. The connection goes back to the pool without a deadline, or the admin would inherit it.
+    up. The connection goes back to the pool.
     """
     try:
-        connection.ensure_connection()
-        held: Any = connection.connection
-        held.deadline = at
-        try:
+        with ending(at):
+            connection.ensure_connection()
             yield
-        finally:
-            held.deadline = None
     except BaseException:
         _give_back()  # it may be dead
         raise
@@ -38,7 +35,7 @@ def has_passed(error: BaseException) -> bool:
     """Whether an error of the database, or one it was raised from, is that the time was used up."""
     seen: BaseException | None = error
     while seen is not None:
-        if type(seen).__name__ == "DeadlineExceededError":
+        if isinstance(seen, DeadlineExceededError):
             return True
         seen = seen.__cause__ or seen.__context__
     return False

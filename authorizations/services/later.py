@@ -13,6 +13,7 @@ from django.db import DatabaseError, transaction
 from django.utils import timezone
 
 from authorizations.models import UnappliedEvent, WebhookRequest
+from authorizations.services.deadline import has_passed
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.record import received
 from authorizations.services.settle import CannotApplyError, settle
@@ -33,7 +34,7 @@ class Answered:
 def take(delivery: Delivery) -> Answered:
     """Apply an event and keep its delivery, or keep it with what stands against it.
 
-    Raises django.db.Error where not even that can be kept.
+    Raises django.db.Error where not even that can be kept, or the time for it is used up.
     """
     try:
         return Answered(200, _applied(delivery))
@@ -42,6 +43,8 @@ def take(delivery: Delivery) -> Answered:
     except CannotApplyError as problem:
         return _keep(delivery, str(problem), is_final=problem.is_final)
     except DatabaseError as error:
+        if has_passed(error):
+            raise
         logger.exception("Event %s could not be applied.", delivery.event.id)
         return _keep(delivery, f"The database refused: {_first_line(error)}", is_final=False)
 

@@ -164,7 +164,8 @@ def _capped(
     try:
         with stand_in_caps.turn(
             card.root_id,
-            request.event_id,
+            # Under an event's id once more, but about another amount, is another question.
+            f"{request.event_id} {request.amount}",
             heard_at=heard_at,
             switched_on_at=switched.since if switched.on else None,
             within_s=within_s,

@@ -45,25 +45,26 @@ class Turn:
 
 @contextmanager
 def turn(
-    root_id: str, event_id: str, *, heard_at: float, switched_on_at: float | None, within_s: float
+    root_id: str, question: str, *, heard_at: float, switched_on_at: float | None, within_s: float
 ) -> Iterator[Turn]:
     """Look at a card's cap and take of it; what was taken is on the disk when this ends.
 
-    The same event gets the same turn again, and takes nothing twice. `heard_at` is when the
-    database was last heard of, `switched_on_at` since when stand-in is on by hand, if it is; both
-    in Unix seconds. Waits at most `within_s` for others. Raises CapUnknownError.
+    The same question, an event's id with its amount, gets the same turn again and takes nothing
+    twice. `heard_at` is when the database was last heard of, `switched_on_at` since when stand-in
+    is on by hand, if it is; both in Unix seconds. Waits at most `within_s` for others. Raises
+    CapUnknownError.
     """
     try:
         with closing(_opened(host_files.directory() / FILE, within_s)) as caps:
             caps.execute("BEGIN IMMEDIATE")
             _begin_outage(caps, heard_at, switched_on_at)
             earlier = caps.execute(
-                "SELECT before FROM taken WHERE event = ?", [event_id]
+                "SELECT before FROM taken WHERE event = ?", [question]
             ).fetchone()
             mine = Turn(earlier[0] if earlier else _taken(caps, root_id))
             yield mine
             if mine.amount and not earlier:
-                row = [event_id, root_id, mine.amount, mine.taken]
+                row = [question, root_id, mine.amount, mine.taken]
                 caps.execute("INSERT INTO taken VALUES (?, ?, ?, ?)", row)
             caps.execute("COMMIT")
     except (sqlite3.Error, OSError) as error:

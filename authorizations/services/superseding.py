@@ -26,7 +26,9 @@ def place_of(spooled: Spooled, delivery: Delivery) -> Place | None:
     given = [row for _, row in taken if row]
     if not given:
         return Place(free)
-    if spooled.answer in [row.answer for row in given] or not _counts(spooled, given):
+    # An approval in whole names no amount: the text alone does not tell two questions apart.
+    known = {(row.answer, row.approved_amount) for row in given}
+    if (spooled.answer, _amount(spooled)) in known or not _counts(spooled, given):
         return None
     return Place(free, supersedes=delivery.decision_id)
 
@@ -57,5 +59,8 @@ def _counts(spooled: Spooled, given: list[Decision]) -> bool:
     first = WebhookRequest.objects.filter(pk=given[0].webhook_request_id)
     received_at = first.values_list("received_at", flat=True).first()
     is_first = received_at is None or spooled.received_at <= received_at
-    amount = spooled.decision.amount if spooled.decision else 0
-    return is_first or amount > max(row.approved_amount for row in given)
+    return is_first or _amount(spooled) > max(row.approved_amount for row in given)
+
+
+def _amount(spooled: Spooled) -> int:
+    return spooled.decision.amount if spooled.decision else 0

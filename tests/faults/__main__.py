@@ -7,12 +7,10 @@
 import argparse
 import json
 import signal
-import sqlite3
 import sys
 import tempfile
 import threading
 import time
-from contextlib import closing, suppress
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
@@ -24,7 +22,7 @@ from tests.faults.breaking import Stage
 from tests.faults.counts import PROMISED_MS, SLACK_MS, Counted, counted, missing
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.shoppers import Metronome, Sent, Shoppers
-from tests.faults.world import World, wait_until
+from tests.faults.world import World, known_cards, wait_until
 
 CARDS = 8
 LONG_S, QUICK_S = 10.0, 0.8
@@ -63,11 +61,14 @@ def _play_all(faults: list[Fault], seed: int, seconds: float, directory: str) ->
     metronome = Metronome()
     world = World(Path(directory))
     try:
+        plays = [
+            _Play(world, fault, Random(f"{seed} {fault.name}"), number, seconds)
+            for number, fault in enumerate(faults)
+        ]
+        _let_the_cards_be_known(world, plays)
         rows = []
-        for number, fault in enumerate(faults):
-            row = _Play(world, fault, Random(f"{seed} {fault.name}"), number, seconds).row(
-                metronome
-            )
+        for play in plays:
+            row = play.row(metronome)
             rows.append(row)
             print("\n".join([_line(row), *row.complaints()]), file=sys.stderr, flush=True)
         return rows
@@ -83,13 +84,7 @@ def _let_the_cards_be_known(world: World, plays: list["_Play"]) -> None:
         for card_id in shoppers.cards:
             shoppers.ask(shoppers.question(card_id))
     wanted = {card_id for play in plays for card_id in play.shoppers.cards}
-    wait_until(lambda: wanted <= _known_cards(world.spool_dir / "standing-cards.sqlite3"))
-
-
-def _known_cards(copy: Path) -> set[str]:
-    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as cards:
-        return {card_id for (card_id,) in cards.execute("SELECT id FROM card")}
-    return set()
+    wait_until(lambda: wanted <= known_cards(world.spool_dir))
 
 
 def _line(row: Counted) -> str:

@@ -3,13 +3,15 @@
 import os
 import secrets
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import Any
 
 from tests.faults.database import PATIENCE_S, Database, children, free_port, new_secret, send
 from tests.faults.flags import CLOCK, DISK, READY
@@ -56,15 +58,7 @@ class World:
         """Migrate, and put a policy in force; this process looks at the database itself."""
         os.environ["DATABASE_URL"] = self.database.url()
         os.environ["DJANGO_SETTINGS_MODULE"] = "tests.settings"
-        import django
-
-        django.setup()
-        from django.core.management import call_command
-
-        from tests.desk import in_force
-
-        call_command("migrate", verbosity=0)
-        in_force(
+        furnish(
             spending_limits=[{"amount": DAILY_LIMIT, "interval": "daily"}],
             stand_in_amount=STAND_IN_AMOUNT,
             stand_in_cap=STAND_IN_CAP,
@@ -130,6 +124,27 @@ class World:
         self.database.close()
         if self.is_mounted:
             subprocess.run(["umount", "--lazy", self.spool_dir], check=False)
+
+
+def furnish(**policy: Any) -> None:
+    """Migrate the database of the environment, and put a policy in force; sets up Django."""
+    import django
+
+    django.setup()
+    from django.core.management import call_command
+
+    from tests.desk import in_force
+
+    call_command("migrate", verbosity=0)
+    in_force(**policy)
+
+
+def known_cards(spool_dir: Path) -> set[str]:
+    """Those in the copy that stand-in rests on."""
+    copy = spool_dir / "standing-cards.sqlite3"
+    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as cards:
+        return {card_id for (card_id,) in cards.execute("SELECT id FROM card")}
+    return set()
 
 
 def _mounted(directory: Path) -> bool:

@@ -1,5 +1,13 @@
 """Wrong Stripe-Signature headers of a right body, and what each is refused for."""
 
+import hashlib
+import hmac
+import time
+
+from tests.hostile.exchange import post
+from tests.hostile.requests import purchase
+from tests.settings import SECRETS
+
 GOOD = "t={t},v1={v1}"
 OTHER = "0" * 64
 
@@ -61,3 +69,35 @@ SIGNATURES = [
     ("t with leading zeros", "approved", ["t=00{t},v1={v1}"]),
     ("v1 before t", "approved", ["v1={v1},t={t}"]),
 ]
+
+
+def purchase_signed(headers: list[str]) -> bytes:
+    """A request with a new purchase, and these headers instead of the right one."""
+    body, _ = purchase()
+    return post(body, *(f"Stripe-Signature: {_filled(header, body)}" for header in headers))
+
+
+def _filled(header: str, body: bytes) -> str:
+    now = int(time.time())
+    signed = b"%d.%b" % (now, body)
+    v1 = _digest(SECRETS[0], signed)
+    values = {
+        "{t}": now,
+        "{t-1}": now - 1,
+        "{t-301}": now - 301,
+        "{t+120}": now + 120,
+        "{v1}": v1,
+        "{v1[:-1]}": v1[:-1],
+        "{V1}": v1.upper(),
+        "{retired}": _digest("whsec_retired", signed),
+        "{empty}": _digest("", signed),
+        "{hash}": hashlib.sha256(signed).hexdigest(),
+        "{body_only}": _digest(SECRETS[0], body),
+    }
+    for name, value in values.items():
+        header = header.replace(name, str(value))
+    return header
+
+
+def _digest(secret: str, message: bytes) -> str:
+    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -1,18 +1,13 @@
 """Wrong wrapping and wrong signatures, over a raw socket."""
 
-import hashlib
-import hmac
-import time
-
 import pytest
 
 from tests.hostile.exchange import exchange, post
 from tests.hostile.framing import NO_REQUEST, REQUESTS
 from tests.hostile.requests import Request, purchase
-from tests.hostile.signatures import SIGNATURES
+from tests.hostile.signatures import SIGNATURES, purchase_signed
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
 from tests.server import Server
-from tests.settings import SECRETS
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db
@@ -46,10 +41,8 @@ def test_what_is_no_request_gets_no_further(server: Server, told: str, sent: byt
 def test_a_wrong_signature_names_its_cause_and_leaves_one_counted_row(
     server: Server, told: str, headers: list[str]
 ) -> None:
-    body, _ = purchase()
     with unharmed(server) as new:
-        sent = [f"Stripe-Signature: {filled(header, body)}" for header in headers]
-        answers = exchange(server.port, post(body, *sent))
+        answers = exchange(server.port, purchase_signed(headers))
     harmless(answers)
     assert outcomes(answers) == told
     assert new == expected_rows(told)
@@ -60,29 +53,3 @@ def test_a_signature_under_a_name_that_only_looks_like_its_own_is_none(server: S
     with unharmed(server):
         answers = exchange(server.port, post(body, header.replace("-", "_", 1)))
     assert outcomes(answers) == "missing"
-
-
-def filled(header: str, body: bytes) -> str:
-    now = int(time.time())
-    signed = b"%d.%b" % (now, body)
-    v1 = _digest(SECRETS[0], signed)
-    values = {
-        "{t}": now,
-        "{t-1}": now - 1,
-        "{t-301}": now - 301,
-        "{t+120}": now + 120,
-        "{v1}": v1,
-        "{v1[:-1]}": v1[:-1],
-        "{V1}": v1.upper(),
-        "{retired}": _digest("whsec_retired", signed),
-        "{empty}": _digest("", signed),
-        "{hash}": hashlib.sha256(signed).hexdigest(),
-        "{body_only}": _digest(SECRETS[0], body),
-    }
-    for name, value in values.items():
-        header = header.replace(name, str(value))
-    return header
-
-
-def _digest(secret: str, message: bytes) -> str:
-    return hmac.new(secret.encode(), message, hashlib.sha256).hexdigest()

@@ -23,6 +23,7 @@ from authorizations.wire.sample_lives import (
     transaction_updated,
 )
 from authorizations.wire.samples import Json
+from authz_project.deadline import DeadlineExceededError
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of, counts_of
 
@@ -213,3 +214,13 @@ def test_where_not_even_keeping_works_stripe_is_told_to_send_again(
     monkeypatch.setattr(WebhookRequest.objects, "create", refuse)
     answer = deliver(force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "try_again")
+
+
+def test_once_the_time_is_used_up_nothing_more_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    def wait_in_vain(*_: object) -> None:
+        raise OperationalError from DeadlineExceededError()
+
+    monkeypatch.setattr(later, "settle", wait_in_vain)
+    answer = deliver(force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE))
+    assert (answer.status_code, answer.json()["error"]["code"]) == (503, "try_again")
+    assert not UnappliedEvent.objects.exists()

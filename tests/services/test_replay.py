@@ -359,6 +359,22 @@ def test_of_two_answers_spooled_for_one_event_each_is_on_record() -> None:
     assert counts_of(event["data"]["object"]["id"]) == (4_000, 0, 1)
 
 
+@pytest.mark.parametrize("amounts", [(1, 4_000), (4_000, 1)])
+def test_one_event_approved_about_several_amounts_counts_the_largest(
+    amounts: tuple[int, int],
+) -> None:
+    in_force(spending_limits=[LIMIT])
+    events = [
+        asked(Shopper(), Shopper().purchase(a, authorization_id="iauth_it"), "evt_it")
+        for a in amounts
+    ]
+    for second, event in enumerate(events):
+        at = EARLIER + timedelta(seconds=second)
+        late.replay(answered(event, amounts[second], received_at=at))
+    assert counts_of("iauth_it") == (4_000, 0, 1)
+    assert_exact()
+
+
 def test_an_answer_repeated_from_the_record_is_kept_as_a_delivery_alone() -> None:
     in_force()
     event = asked(Shopper(), 4_000)

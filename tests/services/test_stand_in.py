@@ -90,6 +90,13 @@ def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_on
     assert reason(event_id="evt_2", amount=2_001) == "stand_in"
 
 
+def test_one_event_about_several_amounts_takes_each_of_the_cap() -> None:
+    knows(LIMITED)
+    amounts = [1, 5_000, 5_000, 4_999, 4_998]
+    reasons = [reason(event_id="evt_1", amount=amount) for amount in amounts]
+    assert reasons == ["approved", "approved", "approved", "approved", "stand_in"]
+
+
 def test_a_replaced_card_shares_the_cap_of_its_chain() -> None:
     cards = (("ic_marie", "ic_marie", "ich_marie", ""), ("ic_new", "ic_marie", "ich_marie", ""))
     knows(LIMITED, cards=cards)
