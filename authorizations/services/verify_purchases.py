@@ -7,14 +7,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-from django.db import connection
 
 from authorizations.rules import snapshots
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
 from authorizations.services import rows
-from authorizations.services.checking import Checked, Difference
+from authorizations.services.checking import Checked, Difference, fetch
 
 PURCHASES, TRANSACTIONS = "authorizations", "transactions"
 
@@ -99,9 +98,7 @@ def _pieces(statement: str) -> Iterator[list[tuple[Any, ...]]]:
     """By key, each piece a short transaction of its own."""
     last = ""
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [last, _SIZE])
-            piece = cursor.fetchall()
+        piece = fetch(statement, [last, _SIZE])
         if not piece:
             return
         yield piece
