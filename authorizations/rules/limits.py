@@ -24,7 +24,11 @@ def limit_checks(
     request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
 ) -> Iterator[Check]:
     """A check for each limit that concerns the purchase: amount limits first, then counts."""
-    for limit, asked in _concerned(request, standing, policy):
+    amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
+    for limit in amounts_first:
+        asked = _asked(limit, request, standing)
+        if asked is None:
+            continue
         figures = _figures(limit, policy, _used(limit, policy, request, standing, usage), asked)
         amount, count = DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED
         yield Check(
@@ -41,31 +45,27 @@ def fits_limits(
     request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
 ) -> bool:
     """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
-    for limit, asked in _concerned(request, standing, policy):
-        if _used(limit, policy, request, standing, usage)[0] + asked > _allowed(limit):
-            return False
+    for limit in policy.controls.spending_limits:
+        asked = _asked(limit, request, standing)
+        if asked is not None:
+            used, _, _ = _used(limit, policy, request, standing, usage)
+            if used + asked > _allowed(limit):
+                return False
     return True
 
 
-def _concerned(
-    request: Asking, standing: Standing, policy: AppliedControls
-) -> Iterator[tuple[SpendingLimit, int]]:
-    """The limits that have a say, and how much the request adds to what each measures."""
-    limits = [limit for limit in policy.controls.spending_limits if limit_concerns(limit, request)]
-    for limit in limits:
-        if limit.amount is not None:
-            asked = _asked_amount(limit, request, standing)
-            if asked or not limit.filter.cash_only:
-                yield limit, asked
-    for limit in limits:
-        if limit.amount is None and (asked := _asked_count(limit, request, standing)):
-            yield limit, asked
-
-
-def _asked_amount(limit: SpendingLimit, request: Asking, standing: Standing) -> int:
-    """How much the request adds to what this limit measures."""
+def _asked(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:
+    """How much the request adds to what the limit measures; None where it has no say."""
+    if not limit_concerns(limit, request):
+        return None
+    if limit.amount is None:
+        return _asked_count(limit, request, standing) or None
     if not limit.filter.cash_only:
         return request.amount
+    return _asked_cash(request, standing) or None
+
+
+def _asked_cash(request: Asking, standing: Standing) -> int:
     before = cash_part(standing.counted, standing.cashback, request.merchant)
     cashback = standing.cashback + request.cashback_amount
     return cash_part(standing.counted + request.amount, cashback, request.merchant) - before
