@@ -29,6 +29,8 @@ from authorizations.services.windows_as_of import Asked, Scope, Sum, WindowsAsOf
 DECISIONS, ENTRIES = "decisions", "ledger entries"
 
 _STRIDE = 10_000
+_AT_ONCE = 100
+"""Few enough to be still in the processor's cache when they are checked."""
 
 
 def verify_decisions(span: Span) -> Iterator[Checked]:
@@ -56,6 +58,15 @@ class _Along:
     def check(self, rows: Sequence[Row]) -> Checked:
         """Some decisions, in the order they were written."""
         self._early, self._earlier = {}, self._early
+        differences: list[Difference] = []
+        unchecked = 0
+        for start in range(0, len(rows), _AT_ONCE):
+            wrong, unknown = self._check_round(rows[start : start + _AT_ONCE])
+            differences += wrong
+            unchecked += unknown
+        return Checked(DECISIONS, len(rows), differences, unchecked)
+
+    def _check_round(self, rows: Sequence[Row]) -> tuple[list[Difference], int]:
         found = [read(row) for row in rows]
         decided = [one for one in found if isinstance(one, Decided)]
         differences = [one for one in found if isinstance(one, Difference)]
@@ -68,7 +79,7 @@ class _Along:
             differences += wrong
             unchecked += unknown
         self._windows.tidy()
-        return Checked(DECISIONS, len(rows), differences, unchecked)
+        return differences, unchecked
 
     def entries(self) -> Checked:
         """Those read since this was asked last; what lies beyond the span is left to others."""
