@@ -17,5 +17,5 @@ def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         patched.setattr(recorded, "SIZE", 2)
         patched.setattr(running_sums, "_MANY", 0)
         patched.setattr(windows_as_of, "_MOST_ALIKE", 0)
-        patched.setattr(windows_as_of, "_MOST_WINDOWS", 1)
+        patched.setattr(windows_as_of, "_MOST_SCOPES", 1)
         return differences()

@@ -117,7 +117,8 @@ class Books:
 
     @property
     def _reserving(self) -> list[Answer]:
-        waiting = (a for a in self.answers if not self.covers(a.ordinal))
+        covered = len(self.history)
+        waiting = (a for a in self.answers if a.ordinal >= covered)
         return [a for a in waiting if a.approved and not a.released]
 
     @property
@@ -127,8 +128,8 @@ class Books:
     @property
     def refunded(self) -> int:
         """Never more than was captured: what goes beyond belongs to another purchase."""
-        refunds = sum(t.refunded for t in self.transactions)
-        return min(max(0, refunds), self.captured, self.amount)
+        refunds = max(0, sum(t.refunded for t in self.transactions))
+        return min(refunds, self.captured, self.amount) if refunds else 0
 
     @property
     def cashback(self) -> int:

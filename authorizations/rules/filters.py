@@ -119,7 +119,7 @@ class LimitFilter:
 
     def concerns(self, merchant: Merchant) -> bool:
         """Whether purchases at this merchant count (of those with `cash_only`, their cash)."""
-        return (
+        return self is EVERYTHING or (
             (not self.categories or self.categories.holds(merchant))
             and (not self.countries or merchant.country in self.countries)
             and (

@@ -6,7 +6,7 @@ currencies are lower-case, countries upper-case. Names are Stripe's own wherever
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 from authorizations.rules.controls import Interval, Scope
 from authorizations.rules.counted import cash_part
@@ -122,6 +122,26 @@ class AuthorizationRequest(Told):
     def cash_amount(self) -> int:
         """The part of what is asked that is cash."""
         return cash_part(self.amount, self.cashback_amount, self.merchant)
+
+
+class Placed(Protocol):
+    """What tells which limits concern a purchase; part of every Told."""
+
+    @property
+    def currency(self) -> str: ...
+    @property
+    def merchant(self) -> Merchant: ...
+
+
+class Asking(Placed, Protocol):
+    """What limits measure of a request; part of every AuthorizationRequest."""
+
+    @property
+    def created(self) -> int: ...
+    @property
+    def amount(self) -> int: ...
+    @property
+    def cashback_amount(self) -> int: ...
 
 
 class Window(NamedTuple):

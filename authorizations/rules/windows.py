@@ -16,7 +16,7 @@ from authorizations.rules.controls import (
     SpendingLimit,
     Weekday,
 )
-from authorizations.rules.values import AuthorizationRequest, Told, Window
+from authorizations.rules.values import AuthorizationRequest, Placed, Window
 
 FOREVER = 253_402_300_800
 """The year 10000: the end of windows that have none."""
@@ -54,7 +54,7 @@ def windows_at(
     return tuple(dict.fromkeys(needed))
 
 
-def limit_concerns(limit: SpendingLimit, told: Told) -> bool:
+def limit_concerns(limit: SpendingLimit, told: Placed) -> bool:
     """Whether the limit has a say on this purchase: its currency and its filter are met."""
     if limit.amount is not None and limit.currency != told.currency:
         return False
@@ -82,7 +82,15 @@ def limit_bounds(limit: SpendingLimit, controls: SpendingControls, at: int) -> t
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
-    return bounds(limit.interval, controls.time_zone, controls.week_starts, at)
+    period = (limit.interval, controls.time_zone, controls.week_starts)
+    # Time passes slowly: mostly it is still the window of the time before.
+    latest = _latest.get(period)
+    if latest is None or not latest[0] <= at < latest[1]:
+        latest = _latest[period] = bounds(*period, at)
+    return latest
+
+
+_latest: dict[tuple[Interval, str, Weekday], tuple[int, int]] = {}
 
 
 @lru_cache(maxsize=4096)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
@@ -30,6 +30,18 @@ class Checked(NamedTuple):
     number: int
     differences: Sequence[Difference] = ()
     unchecked: int = 0
+
+
+def fetch(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
+    """The rows of a statement that reads some thousands by their keys: a short transaction.
+
+    PostgreSQL guesses more, and would start workers or a compiler that take longer than it all.
+    """
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off")
+        cursor.execute(statement, parameters)
+        rows: list[tuple[Any, ...]] = cursor.fetchall()
+    return rows
 
 
 def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:

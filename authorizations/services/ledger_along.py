@@ -5,11 +5,9 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import NamedTuple
 
-from django.db import connection
-
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
-from authorizations.services.checking import Difference
+from authorizations.services.checking import Difference, fetch
 from authorizations.services.running_sums import Change
 from authorizations.services.windows_as_of import ScopeKey
 
@@ -56,9 +54,7 @@ class LedgerAlong:
         self.before = max(self.before, position)
 
     def _fetch(self) -> bool:
-        with connection.cursor() as cursor:
-            cursor.execute(_ENTRIES, [self._fetched, _SIZE])
-            rows = cursor.fetchall()
+        rows = fetch(_ENTRIES, [self._fetched, _SIZE])
         self._ahead.extend(_entry(*row) for row in rows)
         if rows:
             self._fetched = rows[-1][0]

@@ -5,14 +5,14 @@ from functools import lru_cache
 from typing import NamedTuple
 
 import msgspec
-from django.db import connection
 
+from authorizations.models import Decision
 from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter
-from authorizations.rules.values import AuthorizationRequest, Standing, Usage, Window
-from authorizations.services.checking import Difference
+from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.values import Standing, Usage, Window
+from authorizations.services.checking import Difference, estimated_count, fetch
 from authorizations.services.decided import UnreadableError, applied_of
 from authorizations.services.running_sums import Change
 from authorizations.services.usage import scope_key
@@ -20,6 +20,8 @@ from authorizations.services.windows_as_of import Asked
 
 SIZE = 1_000
 """So many are read at once."""
+
+_SAMPLED = 10_000
 
 _DECISIONS = """
 SELECT
@@ -44,9 +46,14 @@ LIMIT %s
 
 _BOUNDS = """
 SELECT
-    coalesce(min(webhook_request_id), 0), coalesce(max(webhook_request_id), 0),
+    coalesce((SELECT max(webhook_request_id) FROM authorizations_decision), 0),
     (SELECT last_value FROM authorizations_ledgerentry_id_seq)
-FROM authorizations_decision
+"""
+
+# Where to cut them into parts of about the same size, from some pages of the table.
+_CUTS = """
+SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY webhook_request_id)
+FROM authorizations_decision TABLESAMPLE SYSTEM (%s)
 """
 
 # The lowest number of the decisions that come first: nothing of theirs is in the ledger below it.
@@ -62,7 +69,18 @@ SELECT coalesce(min(position), %s) FROM (
 
 _AFTER_DECIDING = [cause.value for cause in AFTER_DECIDING]
 
-_decode_request = msgspec.json.Decoder(AuthorizationRequest).decode
+
+class Request(msgspec.Struct, frozen=True):
+    """What limits measure of a request; `redecide` reads all of it."""
+
+    created: int
+    currency: str
+    amount: int
+    merchant: Merchant
+    cashback_amount: int = 0
+
+
+_decode_request = msgspec.json.Decoder(Request).decode
 _decode_standing = msgspec.json.Decoder(Standing).decode
 _decode_usage = msgspec.json.Decoder(list[tuple[Window, Usage]]).decode
 _decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
@@ -94,7 +112,7 @@ class Decided(NamedTuple):
     """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
 
     row: Row
-    request: AuthorizationRequest
+    request: Request
     standing: Standing
     applied: tuple[AppliedControls, ...]
     usage: list[tuple[Window, Usage]]
@@ -116,26 +134,31 @@ class Span(NamedTuple):
 
 def spans(number: int) -> list[Span]:
     """All decisions and ledger entries there are now, in so many parts."""
-    with connection.cursor() as cursor:
-        cursor.execute(_BOUNDS)
-        first, last, position = cursor.fetchone()
-        cuts = [0, *(first + (last - first) * place // number for place in range(1, number)), last]
-        begins = [0]
-        for cut in cuts[1:-1]:
-            cursor.execute(_BEGINNING, [position + 1, cut, last, SIZE])
-            begins.append(max(begins[-1], cursor.fetchone()[0]))
+    [(last, position)] = fetch(_BOUNDS, [])
+    cuts = [0, *(min(cut, last) for cut in _cuts(number)), last]
+    begins = [0]
+    for cut in cuts[1:-1]:
+        [(begin,)] = fetch(_BEGINNING, [position + 1, cut, last, SIZE])
+        begins.append(max(begins[-1], begin))
     ends = [*begins[1:], position + 1]
     return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
+
+
+def _cuts(number: int) -> list[int]:
+    """Up to which decision each part goes, but for the last."""
+    shares = [place / number for place in range(1, number)]
+    percent = min(100, 100 * _SAMPLED / max(estimated_count(Decision) or 0, 1))
+    [(found,)] = fetch(_CUTS, [shares, percent])
+    return found or [0] * len(shares)
 
 
 def pieces(span: Span) -> Iterator[list[Row]]:
     after = span.after
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
-            rows = [Row(*row) for row in cursor.fetchall()]
-        if not rows:
+        found = fetch(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
+        if not found:
             return
+        rows = [Row(*row) for row in found]
         yield rows
         after = rows[-1].webhook_request_id
 
@@ -152,7 +175,7 @@ def read(row: Row) -> Decided | Difference:
             standing=_decode_standing(row.standing),
             applied=policies.applied,
             usage=usage,
-            asked=[_asked(window, request, policies) for window, _ in usage],
+            asked=_asked(usage, request.created, policies.filters),
             told=_told(row, request) if row.told else [],
         )
     except msgspec.ValidationError as problem:
@@ -168,14 +191,20 @@ def _policies(text: str) -> _Policies:
     return _Policies(applied, {limit.filter.key: limit.filter for limit in limits})
 
 
-def _asked(window: Window, request: AuthorizationRequest, policies: _Policies) -> Asked:
-    concern = policies.filters.get(window.filter_key)
-    if concern is None:
-        raise UnreadableError(f"filter of {window_words(window)}", window.filter_key, "a limit's")
-    return window, concern, request.created - window.start + 1 if window.rolling else 0
+def _asked(
+    usage: list[tuple[Window, Usage]], created: int, filters: dict[str, LimitFilter]
+) -> list[Asked]:
+    asked = []
+    for window, _ in usage:
+        concern = filters.get(window.filter_key)
+        if concern is None:
+            what = f"filter of {window_words(window)}"
+            raise UnreadableError(what, window.filter_key, "a limit's")
+        asked.append((window, concern, created - window.start + 1 if window.rolling else 0))
+    return asked
 
 
-def _told(row: Row, request: AuthorizationRequest) -> list[Change]:
+def _told(row: Row, request: Request) -> list[Change]:
     return [
         Change(request.created, request.currency, request.merchant, Counted(*figures))
         for figures in _decode_told(row.told or "[]")

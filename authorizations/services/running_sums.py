@@ -9,6 +9,7 @@ from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.windows import FOREVER
 
 Used: TypeAlias = tuple[int, int, int]
 """What counts in a window: amount, refunds, and how many purchases."""
@@ -62,24 +63,20 @@ class CalendarSum:
         self.start, self.end = start, end
         self.amount = self.refunded = self.times = self.asked_in = 0
 
-    def begins_anew(self, _: int) -> bool:
-        return False
-
-    def note(self, _: int, asked_in: int) -> None:
-        """Asked about in this round."""
+    def note(self, _: int, asked_in: int) -> bool:
+        """Asked about in this round; True where what was spent before is to be added."""
+        is_new = not self.asked_in
         self.asked_in = asked_in
+        return is_new
 
-    def add(self, created: int, part: Used) -> None:
-        if self.start <= created < self.end:
-            self.amount += part[0]
-            self.refunded += part[1]
-            self.times += part[2]
+    def add(self, _: int, part: Used) -> None:
+        """What was spent within the window."""
+        self.amount += part[0]
+        self.refunded += part[1]
+        self.times += part[2]
 
     def used(self, _: int) -> Used:
         return self.amount, self.refunded, self.times
-
-    def forget(self) -> None:
-        pass
 
 
 class RollingSum:
@@ -91,18 +88,9 @@ class RollingSum:
 
     __slots__ = (*("asked_in", "below", "created", "earliest", "floor", "parts", "place", "total"),)
 
-    def __init__(self, start: int) -> None:
+    def __init__(self) -> None:
         self.asked_in = 0
-        self._begin(start)
-
-    def begins_anew(self, start: int) -> bool:
-        """Where too little is known of a window that starts then: empty now, and True; what was
-        spent since is to be added.
-        """
-        if start >= self.floor:
-            return False
-        self._begin(start)
-        return True
+        self._begin(FOREVER)
 
     def _begin(self, start: int) -> None:
         self.floor = self.earliest = start
@@ -111,10 +99,17 @@ class RollingSum:
         self.place = 0
         self.total = self.below = NOTHING_USED
 
-    def note(self, start: int, asked_in: int) -> None:
-        """Asked about in this round, with a window that starts then."""
+    def note(self, start: int, asked_in: int) -> bool:
+        """Asked about in this round, with a window that starts then.
+
+        True where too little is known of it: now nothing, and what was spent since is to be added.
+        """
+        is_new = start < self.floor
+        if is_new:
+            self._begin(start)
         self.earliest = start if asked_in > self.asked_in else min(start, self.earliest)
         self.asked_in = asked_in
+        return is_new
 
     def add(self, created: int, part: Used) -> None:
         if created < self.floor:

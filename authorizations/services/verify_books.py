@@ -7,6 +7,7 @@ beginning is left for the next time.
 """
 
 import gc
+import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -31,21 +32,25 @@ from authorizations.services.verify_remembered import REMEMBERED, verify_remembe
 KINDS = (PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
 """What is checked."""
 
-_SPANS_A_PROCESS = 3
-"""So that all are busy until the end."""
+_FEW = 20_000
+"""So many rows are checked before a second process has even started."""
 
 _Part: TypeAlias = Callable[[], Iterator[Checked]]
 
 
+def processes_for(rows: int | None) -> int:
+    """How many share the work best where about so many rows are to be checked."""
+    return (os.cpu_count() or 1) if rows and rows > _FEW else 1
+
+
 def verify_books(processes: int = 1) -> Iterator[Checked]:
     """What is found, piece by piece; more than one process share the work between them."""
-    parts = _parts(1 if processes == 1 else processes * _SPANS_A_PROCESS)
     if processes == 1:
         with _no_search_for_cycles():
-            for part in parts:
+            for part in _parts(1):
                 yield from part()
     else:
-        yield from _together(parts, processes)
+        yield from _together(_longest_first(_parts(processes)), processes)
 
 
 @contextmanager
@@ -61,6 +66,12 @@ def _no_search_for_cycles() -> Iterator[None]:
 def _parts(number_of_spans: int) -> list[_Part]:
     of_decisions = [partial(verify_decisions, span) for span in spans(number_of_spans)]
     return [verify_purchases, verify_transactions, verify_remembered, *of_decisions]
+
+
+def _longest_first(parts: list[_Part]) -> list[_Part]:
+    """So that all are busy until the end."""
+    purchases, transactions, remembered, *of_decisions = parts
+    return [*of_decisions, remembered, purchases, transactions]
 
 
 class _Mailbox(Protocol):

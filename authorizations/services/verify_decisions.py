@@ -10,23 +10,27 @@ are its own, which its figures never hold but for what the event itself told.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from itertools import islice
 
-from authorizations.rules.limits import limit_checks
+from msgspec.structs import replace
+
+from authorizations.rules.controls import AppliedControls
+from authorizations.rules.limits import fits_limits, limit_checks
 from authorizations.rules.sentences import limit_words
-from authorizations.rules.values import Usage, Window
+from authorizations.rules.values import LimitFigures, Usage, Window
 from authorizations.services.checking import Checked, Difference
 from authorizations.services.ledger_along import LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
 from authorizations.services.rehung import was_rehung_since
 from authorizations.services.running_sums import Change, Used, minus, plus, used_words
 from authorizations.services.usage import scope_key
-from authorizations.services.windows_as_of import Asked, Sum, WindowsAsOf
+from authorizations.services.windows_as_of import Asked, Scope, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"
 
 _STRIDE = 10_000
+_AT_ONCE = 100
+"""Few enough to be still in the processor's cache when they are checked."""
 
 
 def verify_decisions(span: Span) -> Iterator[Checked]:
@@ -44,7 +48,7 @@ class _Along:
     def __init__(self, span: Span) -> None:
         self._end = span.end
         self._ledger = LedgerAlong(span.begin)
-        self._windows = WindowsAsOf()
+        self._windows = WindowsAsOf(span.begin)
         # By event, of the entries read lately: those of decisions that come a little later.
         self._early: dict[str, list[Change]] = {}
         self._earlier: dict[str, list[Change]] = {}
@@ -54,6 +58,15 @@ class _Along:
     def check(self, rows: Sequence[Row]) -> Checked:
         """Some decisions, in the order they were written."""
         self._early, self._earlier = {}, self._early
+        differences: list[Difference] = []
+        unchecked = 0
+        for start in range(0, len(rows), _AT_ONCE):
+            wrong, unknown = self._check_round(rows[start : start + _AT_ONCE])
+            differences += wrong
+            unchecked += unknown
+        return Checked(DECISIONS, len(rows), differences, unchecked)
+
+    def _check_round(self, rows: Sequence[Row]) -> tuple[list[Difference], int]:
         found = [read(row) for row in rows]
         decided = [one for one in found if isinstance(one, Decided)]
         differences = [one for one in found if isinstance(one, Difference)]
@@ -66,7 +79,7 @@ class _Along:
             differences += wrong
             unchecked += unknown
         self._windows.tidy()
-        return Checked(DECISIONS, len(rows), differences, unchecked)
+        return differences, unchecked
 
     def entries(self) -> Checked:
         """Those read since this was asked last; what lies beyond the span is left to others."""
@@ -90,7 +103,9 @@ class _Along:
                 self._windows.add(entry.change, entry.scopes)
                 self._early.setdefault(entry.event_id, []).append(entry.change)
 
-    def _check(self, decided: Decided, sums: Iterable[Sum]) -> tuple[list[Difference], int]:
+    def _check(
+        self, decided: Decided, sums: Iterable[tuple[Scope, Sum]]
+    ) -> tuple[list[Difference], int]:
         """What is wrong with a decision, and how many of its windows nobody can tell."""
         row = decided.row
         own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
@@ -98,7 +113,9 @@ class _Along:
         unknown = 0
         as_it_was: dict[Window, Usage] = {}
         of_decision = zip(decided.usage, decided.asked, sums, strict=True)
-        for (window, recorded), asked, running in of_decision:
+        for (window, recorded), asked, (scope, running) in of_decision:
+            if scope.waiting:
+                scope.settle()
             used = running.used(window.start)
             if own or decided.told:
                 used = _as_of(used, asked, own, decided.told)
@@ -129,17 +146,22 @@ def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Chang
 
 def _exceeded(decided: Decided, usage: dict[Window, Usage]) -> Iterator[Difference]:
     """The limits that what was approved goes beyond, after the ledger as it was then."""
-    row, approved = decided.row, decided.request
+    row, approved, standing = decided.row, decided.request, decided.standing
     if row.approved_amount != approved.amount:
         approved = replace(approved, amount=row.approved_amount)
     try:
         for policy in decided.applied:
-            for check in limit_checks(approved, decided.standing, policy, usage):
-                if check.figures and not check.passed:
-                    figures = check.figures
-                    name = f"{policy.controls.name} ({scope_key(policy.scope)})"
-                    what = f"policy {name}, {limit_words(figures)}: usage with what it approved"
-                    used, most = figures.used + figures.asked, f"at most {figures.limit}"
-                    yield Difference(f"decision {row.id}", what, used, most)
+            if not fits_limits(approved, standing, policy, usage):
+                for check in limit_checks(approved, standing, policy, usage):
+                    if check.figures and not check.passed:
+                        yield _exceeds(row.id, policy, check.figures)
     except KeyError as missing:
         yield Difference(f"decision {row.id}", "usage", "none", missing)
+
+
+def _exceeds(id_: str, policy: AppliedControls, figures: LimitFigures) -> Difference:
+    name = f"{policy.controls.name} ({scope_key(policy.scope)})"
+    what = f"policy {name}, {limit_words(figures)}: usage with what it approved"
+    return Difference(
+        f"decision {id_}", what, figures.used + figures.asked, f"at most {figures.limit}"
+    )

@@ -4,17 +4,17 @@ Each statement reads both sides at once, so what is booked meanwhile makes no di
 """
 
 from collections.abc import Iterator
+from operator import itemgetter
 from typing import Any
 
 import msgspec
-from django.db import connection
 
 from authorizations.rules import snapshots
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
 from authorizations.services import rows
-from authorizations.services.checking import Checked, Difference
+from authorizations.services.checking import Checked, Difference, fetch
 
 PURCHASES, TRANSACTIONS = "authorizations", "transactions"
 
@@ -77,7 +77,7 @@ _decode_books = msgspec.json.Decoder(Books).decode
 _decode_transaction = msgspec.json.Decoder(snapshots.Transaction).decode
 
 
-_COUNTED = ("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
+_counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
 _PARENTS = ("card", "root_card", "cardholder", "group")
 
 
@@ -99,9 +99,7 @@ def _pieces(statement: str) -> Iterator[list[tuple[Any, ...]]]:
     """By key, each piece a short transaction of its own."""
     last = ""
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(statement, [last, _SIZE])
-            piece = cursor.fetchall()
+        piece = fetch(statement, [last, _SIZE])
         if not piece:
             return
         yield piece
@@ -110,10 +108,10 @@ def _pieces(statement: str) -> Iterator[list[tuple[Any, ...]]]:
 
 def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
     where = f"authorization {id_}"
-    place, (status, captured, held), kept = columns[:5], columns[5:8], Counted(*columns[8:13])
-    entered, booked, missing = Counted(*columns[13:18]), columns[18], columns[19:]
+    place, (status, captured, held), kept = columns[:5], columns[5:8], columns[8:13]
+    entered, booked, missing = columns[13:18], columns[18], columns[19:]
     if kept != entered:
-        yield Difference(where, "counted", kept, f"{entered} after its ledger")
+        yield _counted_otherwise(where, kept, entered, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):
         if parent is not None:
             yield Difference(where, name, parent, "there")
@@ -123,9 +121,9 @@ def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[
         yield Difference(where, "books", problem, "readable")
         return
     standing = rows.standing(books, Merchant(*place))
-    counted = Counted(*(standing[name] for name in _COUNTED))
+    counted = _counted_of(standing)
     if kept != counted:
-        yield Difference(where, "counted", kept, f"{counted} after its books")
+        yield _counted_otherwise(where, kept, counted, "its books")
     for name, value in (("status", status), ("captured_amount", captured), ("is_held", held)):
         if value != standing[name]:
             yield Difference(where, name, value, f"{standing[name]} after its books")
@@ -133,6 +131,12 @@ def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[
         if transaction.id not in booked:
             what = f"transaction {transaction.id}"
             yield Difference(where, what, "in its books only", "a row that is booked under it")
+
+
+def _counted_otherwise(
+    where: str, kept: tuple[int, ...], found: tuple[int, ...], after: str
+) -> Difference:
+    return Difference(where, "counted", Counted(*kept), f"{Counted(*found)} after {after}")
 
 
 def _transaction_differences(id_: str, booked_under: str, *columns: Any) -> Iterator[Difference]:

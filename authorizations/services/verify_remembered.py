@@ -7,13 +7,11 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from django.db import connection
-
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
 from authorizations.services import sql
-from authorizations.services.checking import Checked, Difference
+from authorizations.services.checking import Checked, Difference, fetch
 from authorizations.services.running_sums import NOTHING_USED, Change, plus, used_words
 
 REMEMBERED = "remembered sums"
@@ -56,9 +54,7 @@ def verify_remembered() -> Iterator[Checked]:
     """Every row of the usage table. One forgotten meanwhile is no difference."""
     key: tuple[Any, ...] = ("", 0, 0, "", "")
     while True:
-        with connection.cursor() as cursor:
-            cursor.execute(_RECOUNT, [*key, _SIZE])
-            rows = cursor.fetchall()
+        rows = fetch(_RECOUNT, [*key, _SIZE])
         if not rows:
             return
         found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:5])]

@@ -1,9 +1,10 @@
 """What limits had used up at any place of the ledger, counted along it from its beginning.
 
 A window's sum begins where the window is first asked about, with what the ledger holds before
-that place; from there each entry is added as it comes. Windows that nobody asked about for long
-are forgotten, and summed anew if somebody does after all: so memory stays the same however long
-the ledger is.
+that place; from there each entry is added as it comes. Where the ledger is read from its first
+entry, most windows begin after all that was spent before: nothing is read for these. Windows that
+nobody asked about for long are forgotten, and summed anew if somebody does after all: so memory
+stays the same however long the ledger is.
 """
 
 from collections import OrderedDict
@@ -12,12 +13,16 @@ from typing import TypeAlias
 
 from authorizations.rules.filters import LimitFilter
 from authorizations.rules.values import Window
+from authorizations.rules.windows import FOREVER
 from authorizations.services import sql
+from authorizations.services.checking import fetch
 from authorizations.services.running_sums import NOTHING_USED, CalendarSum, Change, RollingSum
-from authorizations.services.usage import Spent, needed, spent_by_place
+from authorizations.services.usage import needed, spent_by_place
 
-_MOST_WINDOWS = 250_000
-_MOST_ALIKE = 8
+_MOST_SCOPES = 30_000
+_MOST_ALIKE = 4
+_MOST_WAITING = 64
+_PLACES = 2**22
 
 # As sql.SUM, but of the ledger up to a place, where that one reads what purchases count for now.
 _SUM = f"""
@@ -50,65 +55,117 @@ Sum: TypeAlias = CalendarSum | RollingSum
 ScopeKey: TypeAlias = tuple[str, str]
 """Kind and id, as in Window.scope."""
 
-Bounds: TypeAlias = tuple[int, int]
-"""Start and end; of rolling windows, which share a sum if they are of one length, 0 and that."""
-
-
 Asked: TypeAlias = tuple[Window, LimitFilter, int]
 """A window that a decision asked about, its filter, and its length in seconds if it rolls, or 0."""
 
 
 class _Alike:
-    """Windows of one scope that see the same of each purchase: in one currency, with one filter."""
+    """Windows of one scope that see the same of each purchase: in one currency, with one filter.
 
-    __slots__ = ("concern", "currency", "sums")
+    Calendar windows by start and end, rolling ones by length: those of one length share a sum.
+    """
+
+    __slots__ = ("calendar", "concern", "currency", "rolling")
 
     def __init__(self, currency: str, concern: LimitFilter) -> None:
         self.currency, self.concern = currency, concern
-        self.sums: dict[Bounds, Sum] = {}
+        self.calendar: dict[tuple[int, int], CalendarSum] = {}
+        self.rolling: dict[int, RollingSum] = {}
 
-    def forget(self, asked_in: int) -> int:
-        """What was not asked about in this round, where it is much; how many windows that were."""
-        sums = self.sums
-        for running in sums.values():
-            running.forget()
-        if len(sums) <= _MOST_ALIKE:
-            return 0
-        old = [bounds for bounds in sums if sums[bounds].asked_in < asked_in]
-        old.sort(key=lambda bounds: sums[bounds].asked_in)
-        forgotten = old[: len(sums) - _MOST_ALIKE]
-        for bounds in forgotten:
-            del sums[bounds]
-        return len(forgotten)
+    def sum_of(self, asked: Asked) -> Sum:
+        (_, start, end, *_), _, length = asked
+        if length:
+            return self.rolling.setdefault(length, RollingSum())
+        found = self.calendar.get((start, end))
+        if found is None:
+            found = self.calendar[start, end] = CalendarSum(start, end)
+        return found
+
+    def add(self, change: Change) -> None:
+        part = change.seen_in(self.currency, self.concern)
+        if part == NOTHING_USED:
+            return
+        created = change.created
+        for calendar in self.calendar.values():
+            if calendar.start <= created < calendar.end:
+                calendar.add(created, part)
+        for rolling in self.rolling.values():
+            rolling.add(created, part)
+
+    def forget(self, asked_in: int) -> None:
+        """What was not asked about in this round, where it is much."""
+        for rolling in self.rolling.values():
+            rolling.forget()
+        sums = self.calendar
+        if len(sums) > _MOST_ALIKE:
+            old = [bounds for bounds in sums if sums[bounds].asked_in < asked_in]
+            old.sort(key=lambda bounds: sums[bounds].asked_in)
+            for bounds in old[: len(sums) - _MOST_ALIKE]:
+                del sums[bounds]
 
 
-class _Scope:
-    """The sums of one card, cardholder or group; `rounds` counts those that asked about it."""
+class Scope:
+    """The sums of a card, cardholder or group; `asked_in` is the last round that asked for any.
 
-    __slots__ = ("alike", "rounds")
+    Entries wait until somebody asks: then all is added up at once.
+    """
 
-    def __init__(self) -> None:
+    __slots__ = ("alike", "asked_in", "latest", "waiting")
+
+    def __init__(self, latest: int) -> None:
+        """None of its purchases in the ledger so far began after `latest`."""
         self.alike: dict[tuple[str, str], _Alike] = {}
-        self.rounds = 0
+        self.asked_in = 0
+        self.latest = latest
+        self.waiting: list[Change] = []
 
-    def sums_of(self, window: Window, concern: LimitFilter) -> dict[Bounds, Sum]:
+    def sum_of(self, asked: Asked) -> Sum:
+        window, concern, _ = asked
         key = (window.currency, window.filter_key)
-        if key not in self.alike:
-            self.alike[key] = _Alike(window.currency, concern)
-        return self.alike[key].sums
+        alike = self.alike.get(key)
+        if alike is None:
+            alike = self.alike[key] = _Alike(window.currency, concern)
+        return alike.sum_of(asked)
+
+    def settle(self) -> None:
+        """Add what waits."""
+        for change in self.waiting:
+            self.latest = max(self.latest, change.created)
+            for alike in self.alike.values():
+                alike.add(change)
+        self.waiting.clear()
+
+
+class _Met:
+    """The scopes met so far, however many: a few that were not may look as if they were."""
+
+    def __init__(self, *, everybody: bool) -> None:
+        self._places = bytearray([everybody]) * _PLACES
+
+    def add(self, key: ScopeKey) -> None:
+        self._places[hash(key) % _PLACES] = True
+
+    def __contains__(self, key: ScopeKey) -> bool:
+        return bool(self._places[hash(key) % _PLACES])
 
 
 class WindowsAsOf:
     """Running sums by scope. A round is: `prepare` for some decisions, `add` entries, `tidy`."""
 
-    def __init__(self) -> None:
+    def __init__(self, begin: int) -> None:
+        """All entries from this id on are to be added."""
+        self._met = _Met(everybody=begin > 0)
+        self._round = 0
         # The one asked about last comes last.
-        self._scopes: OrderedDict[ScopeKey, _Scope] = OrderedDict()
-        self._windows = 0
-        self._touched: set[ScopeKey] = set()
+        self._scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
+        self._touched: list[Scope] = []
 
-    def prepare(self, asked: Iterable[Asked], before: int) -> list[Sum]:
-        """A sum for each of these windows; the entries from id `before` on are to be added."""
+    def prepare(self, asked: Iterable[Asked], before: int) -> list[tuple[Scope, Sum]]:
+        """A sum for each of these windows; the entries from id `before` on are to be added.
+
+        It is right once its scope is settled.
+        """
+        self._round += 1
         missing: dict[int, tuple[Asked, Sum]] = {}
         found = [self._running(one, missing) for one in asked]
         _begin(list(missing.values()), before)
@@ -116,50 +173,45 @@ class WindowsAsOf:
 
     def add(self, change: Change, scopes: Iterable[ScopeKey]) -> None:
         """An entry of the ledger, of a purchase in these scopes."""
-        created = change.created
         for key in scopes:
             scope = self._scopes.get(key)
-            for alike in scope.alike.values() if scope else ():
-                part = change.seen_in(alike.currency, alike.concern)
-                if part != NOTHING_USED:
-                    for running in alike.sums.values():
-                        running.add(created, part)
+            if scope is None:
+                self._met.add(key)
+                continue
+            scope.waiting.append(change)
+            if len(scope.waiting) == _MOST_WAITING:
+                scope.settle()
 
     def tidy(self) -> None:
         """Forget what was not asked about for long, or where there is too much."""
-        for key in self._touched:
-            scope = self._scopes[key]
-            self._windows -= sum(alike.forget(scope.rounds) for alike in scope.alike.values())
-        while self._windows > _MOST_WINDOWS and len(self._scopes) > len(self._touched):
-            alike = self._scopes.popitem(last=False)[1].alike
-            self._windows -= sum(len(one.sums) for one in alike.values())
-        self._touched = set()
+        for scope in self._touched:
+            for alike in scope.alike.values():
+                alike.forget(self._round)
+        while len(self._scopes) > max(_MOST_SCOPES, len(self._touched)):
+            self._scopes.popitem(last=False)
+        self._touched = []
 
-    def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> Sum:
+    def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> tuple[Scope, Sum]:
         """The sum there is, or one that is noted as missing its beginning."""
-        window, concern, length = asked
+        window = asked[0]
         scope = self._scopes.get(window.scope)
-        if scope is None or window.scope not in self._touched:
+        if scope is None or scope.asked_in != self._round:
             scope = self._touch(window.scope)
-        sums = scope.sums_of(window, concern)
-        bounds = (0, length) if length else (window.start, window.end)
-        running = sums.get(bounds)
-        if running is None:
-            running = RollingSum(window.start) if length else CalendarSum(*bounds)
-            sums[bounds] = running
-            self._windows += 1
+        running = scope.sum_of(asked)
+        if running.note(window.start, self._round) and window.start <= scope.latest:
             missing[id(running)] = asked, running
-        elif length and running.begins_anew(window.start):
-            missing[id(running)] = asked, running
-        running.note(window.start, scope.rounds)
-        return running
+        return scope, running
 
-    def _touch(self, key: ScopeKey) -> _Scope:
+    def _touch(self, key: ScopeKey) -> Scope:
         """Asked about in this round."""
-        scope = self._scopes.setdefault(key, _Scope())
-        self._touched.add(key)
+        scope = self._scopes.get(key)
+        if scope is None:
+            scope = self._scopes[key] = Scope(latest=FOREVER if key in self._met else -1)
+            self._met.add(key)
+        scope.settle()
+        scope.asked_in = self._round
+        self._touched.append(scope)
         self._scopes.move_to_end(key)
-        scope.rounds += 1
         return scope
 
 
@@ -167,16 +219,10 @@ def _begin(missing: Sequence[tuple[Asked, Sum]], before: int) -> None:
     """Add to each of these sums what the ledger holds before this entry."""
     for is_rolling in (False, True):
         some = [(asked, running) for asked, running in missing if bool(asked[2]) == is_rolling]
-        spent = _spent([window for (window, _, _), _ in some], before, by_time=is_rolling)
-        for place, parts in spent.items():
+        windows = needed([window for (window, _, _), _ in some], by_time=is_rolling)
+        rows = fetch(_SUM, {"windows": windows, "before": before}) if some else ()
+        for place, parts in spent_by_place(rows):
             (window, concern, _), running = some[place]
             for part in parts:
                 change = Change(part.created, window.currency, part.merchant, part.counted)
                 running.add(part.created or window.start, change.seen_in(window.currency, concern))
-
-
-def _spent(windows: Sequence[Window], before: int, *, by_time: bool) -> dict[int, list[Spent]]:
-    if not windows:
-        return {}
-    rows = sql.run(_SUM, windows=needed(windows, by_time=by_time), before=before).fetchall()
-    return dict(spent_by_place(rows))

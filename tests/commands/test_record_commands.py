@@ -6,6 +6,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from authorizations.models import Authorization, Decision, Usage
+from authorizations.services.verify_books import processes_for
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
 
@@ -86,6 +87,14 @@ def test_figures_that_nobody_can_tell_any_more_are_counted() -> None:
     printed, error = run("verify_books")
     assert "1 usage figures can't be told any more: their card was hung under another" in printed
     assert not error
+
+
+@pytest.mark.parametrize(("rows", "processes"), [(None, 1), (0, 1), (20_000, 1), (20_001, 6)])
+def test_all_processors_share_the_work_where_there_is_much(
+    rows: int | None, processes: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: 6)
+    assert processes_for(rows) == processes
 
 
 def test_people_at_a_terminal_see_how_far_it_is() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import decide
-from authorizations.rules.values import Check, DeclineReason, Standing, Usage
+from authorizations.rules.limits import fits_limits
+from authorizations.rules.values import NO_USAGE, Check, DeclineReason, Standing, Usage
 from authorizations.rules.windows import windows_for
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import SCOPES, applied, decided
@@ -18,8 +19,13 @@ CALENDAR = [i for i in Interval if i not in (Interval.PER_AUTHORIZATION, Interva
 
 
 def limit_checks(*limits: dict[str, Any], request: Any = FIRST, **facts: Any) -> list[Check]:
-    trace = decided(request, applied(spending_limits=list(limits)), **facts).trace
-    return [check for check in trace if check.figures]
+    policy = applied(spending_limits=list(limits))
+    trace = decided(request, policy, **facts).trace
+    checks = [check for check in trace if check.figures]
+    usage = dict.fromkeys(windows_for(request, [policy]), facts.get("usage", NO_USAGE))
+    fits = fits_limits(request, facts.get("standing", Standing()), policy, usage)
+    assert fits == all(check.passed for check in checks)
+    return checks
 
 
 def figures(*limits: dict[str, Any], **facts: Any) -> list[tuple[int, int, int]]:

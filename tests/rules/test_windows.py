@@ -229,6 +229,21 @@ def test_windows_touch_also_where_calendars_end(
         assert bounds(interval, zone, week_starts, start - 1)[1] == start
 
 
+NEAR = st.sampled_from([-DAY, -1, 0, 1, DAY])
+
+
+@given(st.lists(st.tuples(instants, NEAR)), st.sampled_from(PERIODS))
+def test_the_window_of_a_limit_does_not_depend_on_those_asked_about_before(
+    moments: list[tuple[int, int]], interval: Interval
+) -> None:
+    value = controls(normalize(policy(time_zone="Europe/Paris")))
+    limit = SpendingLimit(interval)
+    for near, later in moments:
+        for at in (near, near + later):
+            found = bounds(interval, value.time_zone, value.week_starts, at)
+            assert limit_bounds(limit, value, at) == found
+
+
 # --- rolling
 
 

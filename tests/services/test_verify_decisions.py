@@ -12,7 +12,7 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.services import recorded, verify_decisions
+from authorizations.services import recorded, verify_decisions, windows_as_of
 from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
@@ -69,6 +69,39 @@ def test_nothing_is_found_where_nothing_is_wrong() -> None:
 
 def test_what_was_forgotten_is_summed_anew(monkeypatch: pytest.MonkeyPatch) -> None:
     assert differences_piecemeal(monkeypatch) == []
+
+
+def test_what_was_captured_before_anything_was_decided_about_the_card_is_counted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recorded, "SIZE", 2)
+    shopper = Shopper(card_id="ic_7", cardholder_id="ich_7")
+    Told(4_000, shopper).captures(1_500)
+    for _ in range(4):
+        Shopper().asks(100)
+    shopper.asks(100)
+    assert decision(authorization__card="ic_7").usage[0][1]["amount"] == 1_500
+    assert differences() == []
+
+
+@pytest.mark.parametrize("limit", LIMITS)
+def test_what_was_spent_before_there_was_a_limit_is_counted(
+    limit: dict[str, object], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(recorded, "SIZE", 2)
+    in_force("Later", spending_limits=[limit | {"merchants": ["a"]}])
+    Shopper().asks(200, cashback=100)
+    assert differences() == []
+    row = decision(authorization__card="ic_1")
+    assert len(row.usage) == len(LIMITS) + 1
+    assert any(row.usage[-1][1].values())
+
+
+def test_what_was_read_while_nobody_asked_is_added_before_it_is_much(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(windows_as_of, "_MOST_WAITING", 2)
+    assert differences() == []
 
 
 @pytest.mark.parametrize("number", [2, 3, 7])

@@ -10,7 +10,7 @@ from rich.progress import Progress
 from authorizations.management.terminal import console_of
 from authorizations.models import Authorization, Decision, LedgerEntry, Transaction, Usage
 from authorizations.services.checking import estimated_count
-from authorizations.services.verify_books import KINDS, verify_books
+from authorizations.services.verify_books import KINDS, processes_for, verify_books
 
 _SHOWN = 20
 
@@ -28,13 +28,13 @@ class Command(BaseCommand):
         parser.add_argument(
             "--processes",
             type=int,
-            default=1,
-            help="How many share the work, 1 unless given. Processors that nobody else needs.",
+            help="How many share the work; as many as there are processors unless given, "
+            "but one where there is little to check.",
         )
 
-    def handle(self, *_: Any, processes: int, **__: Any) -> None:
+    def handle(self, *_: Any, processes: int | None, **__: Any) -> None:
         console = console_of(self.stdout)
-        counts, wrong, unchecked = _run(console, max(processes, 1))
+        counts, wrong, unchecked = _run(console, processes)
         console.print(f"Checked {_listed(counts)}.")
         if unchecked:
             console.print(
@@ -46,14 +46,14 @@ class Command(BaseCommand):
         console.print("All is as it should be.")
 
 
-def _run(console: Console, processes: int) -> tuple[Counter[str], int, int]:
+def _run(console: Console, processes: int | None) -> tuple[Counter[str], int, int]:
     """How many were checked by kind, how many differences there are, and how much is unknown."""
     total = estimated_count(Authorization, Transaction, Usage, Decision, LedgerEntry)
     counts: Counter[str] = Counter()
     wrong = unchecked = 0
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Checking the books", total=total)
-        for found in verify_books(processes):
+        for found in verify_books(max(processes or processes_for(total), 1)):
             counts[found.what] += found.number
             unchecked += found.unchecked
             for difference in found.differences:
