@@ -142,8 +142,9 @@ class _Play:
         finally:
             over.set()
             timer.cancel()
-            self.shoppers.clock_off_s, self.shoppers.rate = 0.0, self._fault.rate
-            self._world.heal()
+            self.shoppers.rate = self._fault.rate
+            with self.shoppers.stepping(0):
+                self._world.heal()
 
     def _back_after_s(self) -> float:
         """How long after the fault the database decides again."""

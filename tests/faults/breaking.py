@@ -179,8 +179,8 @@ def clock_steps(database: str) -> Callable[[Stage], None]:
             stage.world.proxy.reset()
         while not stage.wait(stage.seconds / 5):
             seconds = stage.chance.choice([-3600, -120, -1, 1, 120, 1800])
-            stage.world.step_clock(seconds)
-            stage.shoppers.clock_off_s = seconds
+            with stage.shoppers.stepping(seconds):
+                stage.world.step_clock(seconds)
 
     return play
 

@@ -77,6 +77,8 @@ def _late(
         ended = sent.began + sent.elapsed_ms / 1000
         stalled_ms = metronome.longest_ms(sent.began, ended)
         row.worst_stall_ms = max(row.worst_stall_ms, stalled_ms)
+        if sent.is_refused_for_its_time:
+            continue
         if not sent.is_answered:
             if not (answers_may_be_missing and sent.status == 0):
                 row.late.append(f"{sent.event_id}: no answer: {sent.status} {sent.body[:200]}")

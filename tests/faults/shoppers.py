@@ -4,7 +4,9 @@ import http.client
 import json
 import threading
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from itertools import count
 from pathlib import Path
@@ -21,7 +23,9 @@ _numbers = count(1)
 
 @dataclass(frozen=True)
 class Sent:
-    """One delivery: `began` is of time.monotonic, `status` 0 where no answer came."""
+    """One delivery: `began` is of time.monotonic, `status` 0 where no answer came. Where the
+    desk's clock was `stepped` meanwhile, it rightly refused a signature of another time.
+    """
 
     event_id: str
     authorization_id: str
@@ -31,6 +35,11 @@ class Sent:
     elapsed_ms: float
     status: int
     body: str
+    stepped: bool = False
+
+    @property
+    def is_refused_for_its_time(self) -> bool:
+        return self.stepped and self.status == 400
 
     @property
     def is_answered(self) -> bool:
@@ -59,12 +68,13 @@ class Question:
 
 
 class Shoppers:
-    """Whoever pays with these cards; `clock` says by how many seconds the desk's clock is off."""
+    """Whoever pays with these cards, by clocks that are wrong together with the desk's."""
 
     def __init__(self, port: int, secret: str, name: str, cards: int, chance: Random) -> None:
         self.cards = [f"ic_{name}{number}" for number in range(cards)]
         self.log: list[Sent] = []
-        self.clock_off_s, self.rate = 0.0, 30.0
+        self.rate = 30.0
+        self._clock_off_s, self._steps = 0.0, 0
         self._port, self._secret, self._name, self._chance = port, secret, name, chance
         self._began = int(time.time()) - 5
         self._known: list[Question] = []
@@ -85,10 +95,18 @@ class Shoppers:
         )
         return Question(event_id, authorization_id, card_id, amount, samples.to_bytes(event))
 
+    @contextmanager
+    def stepping(self, seconds: float) -> Iterator[None]:
+        """Around a step of the desk's clock to so many seconds from the true time."""
+        self._steps += 1
+        yield
+        self._clock_off_s = seconds
+        self._steps += 1
+
     def ask(self, question: Question) -> Sent:
         """Send it on a connection of its own, as a proxy without keep-alive does."""
-        began, status, body = time.monotonic(), 0, ""
-        now = time.time() + self.clock_off_s
+        began, steps, status, body = time.monotonic(), self._steps, 0, ""
+        now = time.time() + self._clock_off_s
         headers = {
             "Stripe-Signature": signature.sign(question.body, self._secret, int(now)),
             "Content-Type": "application/json",
@@ -113,6 +131,7 @@ class Shoppers:
             elapsed_ms,
             status,
             body,
+            steps % 2 == 1 or steps != self._steps,
         )
         self.log.append(sent)
         return sent
