@@ -1,7 +1,8 @@
 """What stand-in has approved on each card in this outage: one file for all processes of the host.
 
 An outage begins with the first purchase that needs a cap, and ends when the database has been
-heard of a whole minute after the last such purchase: one that comes and goes gives no new caps.
+heard of anew a whole minute after the last such purchase: one that comes and goes gives no new
+caps, and neither does a clock that is set.
 """
 
 import sqlite3
@@ -16,8 +17,13 @@ from authorizations.services import host_files
 FILE = "stand-in-caps.sqlite3"
 HEALTHY_S = 60.0
 
+since_boot = time.monotonic
+
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS outage (one INTEGER PRIMARY KEY CHECK (one = 1), last REAL NOT NULL);
+CREATE TABLE IF NOT EXISTS outage (
+    one INTEGER PRIMARY KEY CHECK (one = 1),
+    last REAL NOT NULL, last_since_boot REAL NOT NULL, heard REAL NOT NULL
+);
 CREATE TABLE IF NOT EXISTS taken (
     event TEXT PRIMARY KEY, card TEXT NOT NULL, amount INTEGER NOT NULL, before INTEGER NOT NULL
 ) WITHOUT ROWID;
@@ -84,18 +90,40 @@ def _opened(path: Path, within_s: float) -> sqlite3.Connection:
     return caps
 
 
+@dataclass(frozen=True, slots=True)
+class _Outage:
+    """Its last purchase, in Unix seconds and by a clock that nobody sets, the same for all
+    processes of the host; and when the database had been heard of last by then.
+    """
+
+    last: float
+    last_since_boot: float
+    heard: float
+
+    def is_over(self, heard_at: float, switched_on_at: float | None) -> bool:
+        still_on = switched_on_at is not None and switched_on_at <= self.last
+        is_heard_anew = heard_at > self.heard and heard_at > self.last + HEALTHY_S
+        return is_heard_anew and self._quiet_s() >= HEALTHY_S and not still_on
+
+    def _quiet_s(self) -> float:
+        """How long it is at least since its last purchase: that clock begins anew with the host."""
+        now = since_boot()
+        return now - self.last_since_boot if now >= self.last_since_boot else now
+
+    def going_on(self, heard_at: float) -> "_Outage":
+        return _Outage(max(self.last, time.time()), since_boot(), max(self.heard, heard_at))
+
+
 def _begin_outage(caps: sqlite3.Connection, heard_at: float, switched_on_at: float | None) -> None:
     """Forget an outage that is over, and note that this one goes on."""
-    now = time.time()
-    last = caps.execute("SELECT last FROM outage").fetchone()
-    if last is not None and _is_over(last[0], heard_at, switched_on_at):
+    row = caps.execute("SELECT last, last_since_boot, heard FROM outage").fetchone()
+    outage = _Outage(*row) if row else None
+    if outage is None or outage.is_over(heard_at, switched_on_at):
         caps.execute("DELETE FROM taken")
-    caps.execute("INSERT OR REPLACE INTO outage VALUES (1, ?)", [now])
-
-
-def _is_over(last: float, heard_at: float, switched_on_at: float | None) -> bool:
-    still_on = switched_on_at is not None and switched_on_at <= last
-    return not still_on and heard_at > last + HEALTHY_S
+        outage = _Outage(0.0, 0.0, heard_at)
+    now = outage.going_on(heard_at)
+    row = (now.last, now.last_since_boot, now.heard)
+    caps.execute("INSERT OR REPLACE INTO outage VALUES (1, ?, ?, ?)", row)
 
 
 def _taken(caps: sqlite3.Connection, root_id: str) -> int:

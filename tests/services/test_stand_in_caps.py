@@ -3,7 +3,7 @@
 import multiprocessing
 import sqlite3
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,6 +61,14 @@ def test_a_turn_that_fails_takes_nothing() -> None:
     assert taken("evt_2", 0) == 0
 
 
+@pytest.fixture
+def pause(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """Lets so many seconds pass, by the clock that nobody sets."""
+    passed = [0.0]
+    monkeypatch.setattr(stand_in_caps, "since_boot", lambda: 1_000.0 + passed[0])
+    return lambda seconds: passed.__setitem__(0, passed[0] + seconds)
+
+
 @pytest.mark.parametrize(
     ("heard_after_s", "switched_on_before_s", "is_new"),
     [
@@ -71,9 +79,14 @@ def test_a_turn_that_fails_takes_nothing() -> None:
     ],
 )
 def test_an_outage_ends_when_the_database_is_heard_of_a_minute_after_the_last_purchase(
-    heard_after_s: float, switched_on_before_s: float | None, *, is_new: bool
+    pause: Callable[[float], None],
+    heard_after_s: float,
+    switched_on_before_s: float | None,
+    *,
+    is_new: bool,
 ) -> None:
     taken("evt_1", 100)
+    pause(61)
     last = time.time()
     on_at = None if switched_on_before_s is None else last - switched_on_before_s
     heard_at = last + heard_after_s
@@ -81,8 +94,38 @@ def test_an_outage_ends_when_the_database_is_heard_of_a_minute_after_the_last_pu
     assert before == (0 if is_new else 100)
 
 
-def test_stand_in_switched_on_after_an_outage_begins_a_new_one() -> None:
+@pytest.mark.parametrize("step_s", [-3_600, -61, 61, 1_800])
+def test_a_clock_that_is_set_gives_no_new_caps(
+    monkeypatch: pytest.MonkeyPatch, step_s: float
+) -> None:
+    true_time = time.time
+    heard_at = true_time() - 5
+    taken("evt_1", 100, heard_at=heard_at)
+    monkeypatch.setattr(time, "time", lambda: true_time() + step_s)
+    assert taken("evt_2", 100, heard_at=heard_at) == 100
+    assert taken("evt_3", 100, heard_at=heard_at) == 200
+    monkeypatch.undo()
+    assert taken("evt_4", 0, heard_at=heard_at) == 300
+    # Even where a reading of the database has the time of the wrong clock.
+    assert taken("evt_5", 0, heard_at=heard_at + 1_900) == 300
+
+
+def test_after_the_host_began_anew_it_is_a_minute_too(
+    monkeypatch: pytest.MonkeyPatch, pause: Callable[[float], None]
+) -> None:
     taken("evt_1", 100)
+    pause(-1_000)
+    heard_at = time.time() + 61
+    assert taken("evt_2", 0, heard_at=heard_at) == 100
+    pause(61)
+    assert taken("evt_3", 0, heard_at=heard_at + 61) == 0
+
+
+def test_stand_in_switched_on_after_an_outage_begins_a_new_one(
+    pause: Callable[[float], None],
+) -> None:
+    taken("evt_1", 100)
+    pause(61)
     last = time.time()
     assert taken("evt_2", 0, heard_at=last + 61, switched_on_at=last + 62) == 0
 
