@@ -3,11 +3,11 @@
 from collections import deque
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
-from authorizations.services.checking import Difference, fetch
+from authorizations.services.checking import Difference, ahead, fetch
 from authorizations.services.running_sums import Change
 from authorizations.services.windows_as_of import ScopeKey
 
@@ -42,10 +42,10 @@ class Entry(NamedTuple):
 class LedgerAlong:
     """Goes forward only; `before` is the lowest id that was not yet read."""
 
-    def __init__(self, begin: int) -> None:
+    def __init__(self, begin: int, *, reads_ahead: bool = False) -> None:
         self.before = begin
         self._ahead: deque[Entry] = deque()
-        self._fetched = begin - 1
+        self._pieces = ahead(_pieces(begin)) if reads_ahead else _pieces(begin)
 
     def up_to(self, position: int) -> Iterator[Entry]:
         """The entries below this id that were not read yet."""
@@ -54,11 +54,15 @@ class LedgerAlong:
         self.before = max(self.before, position)
 
     def _fetch(self) -> bool:
-        rows = fetch(_ENTRIES, [self._fetched, _SIZE])
-        self._ahead.extend(_entry(*row) for row in rows)
-        if rows:
-            self._fetched = rows[-1][0]
-        return bool(rows)
+        self._ahead.extend(_entry(*row) for row in next(self._pieces, ()))
+        return bool(self._ahead)
+
+
+def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
+    fetched = begin - 1
+    while rows := fetch(_ENTRIES, [fetched, _SIZE]):
+        yield rows
+        fetched = rows[-1][0]
 
 
 def _entry(  # noqa: PLR0913, PLR0917 - column by column
