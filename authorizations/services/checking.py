@@ -58,7 +58,11 @@ def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
                 coming = thread.submit(next, pieces, None)
                 yield piece
         finally:
-            thread.submit(connection.close)
+            thread.submit(_hang_up)
+
+
+def _hang_up() -> None:
+    connection.close()  # looked up here, where it is that of this thread
 
 
 def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:

@@ -12,7 +12,7 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.services import ledger_along, recorded, verify_decisions, windows_as_of
+from authorizations.services import recorded, verify_decisions, windows_as_of
 from authorizations.services.verify_books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
@@ -112,20 +112,6 @@ def test_shared_out_the_same_is_found(number: int) -> None:
         for piece in verify_decisions.verify_decisions(span)
     ]
     assert not any(piece.differences for piece in found)
-    for what, model in (("decisions", Decision), ("ledger entries", LedgerEntry)):
-        assert sum(piece.number for piece in found if piece.what == what) == model.objects.count()
-
-
-@pytest.mark.django_db(transaction=True)
-def test_read_ahead_in_other_threads_the_same_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded, "SIZE", 2)
-    monkeypatch.setattr(ledger_along, "_SIZE", 2)
-    row = decision(authorization__card="ic_2")
-    damage(row, approved_amount=9_001)
-    [span] = recorded.spans(1)
-    found = list(verify_decisions.verify_decisions(span, reads_ahead=True))
-    [difference] = [one for piece in found for one in piece.differences]
-    assert difference.where == f"decision {row.pk}"
     for what, model in (("decisions", Decision), ("ledger entries", LedgerEntry)):
         assert sum(piece.number for piece in found if piece.what == what) == model.objects.count()
 
