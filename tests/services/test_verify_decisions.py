@@ -161,6 +161,7 @@ def test_a_part_of_what_was_asked_for_is_measured_by_what_was_approved() -> None
     ("column", "value", "words"),
     [
         ("request", {"amount": 5}, "a part of it"),
+        ("request", 5, "a part of it"),
         ("standing", 5, "a part of it"),
         ("usage", [["card:ic_2"]], "a part of it"),
         ("usage", [], "usage is kept as none"),
