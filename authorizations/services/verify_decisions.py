@@ -130,7 +130,9 @@ class _Along:
             difference = Difference(f"decision {row.id}", what, used_words(kept), used_words(used))
             differences.append(difference)
         if row.approved_amount:
-            differences += _exceeded(decided, dict(decided.usage) | as_it_was)
+            usage = dict(decided.usage)
+            usage.update(as_it_was)
+            differences += _exceeded(decided, usage)
         return differences, unknown
 
 

@@ -75,11 +75,14 @@ class _Alike:
     def sum_of(self, asked: Asked) -> Sum:
         (_, start, end, *_), _, length = asked
         if length:
-            return self.rolling.setdefault(length, RollingSum())
-        found = self.calendar.get((start, end))
-        if found is None:
-            found = self.calendar[start, end] = CalendarSum(start, end)
-        return found
+            rolling = self.rolling.get(length)
+            if rolling is None:
+                rolling = self.rolling[length] = RollingSum()
+            return rolling
+        calendar = self.calendar.get((start, end))
+        if calendar is None:
+            calendar = self.calendar[start, end] = CalendarSum(start, end)
+        return calendar
 
     def add(self, change: Change) -> None:
         part = change.seen_in(self.currency, self.concern)
