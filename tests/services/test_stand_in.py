@@ -131,6 +131,10 @@ def test_while_switched_on_by_hand_there_is_one_cap_however_well_the_database_is
     knows(LIMITED, age_s=-3_600)  # the copy is renewed all the while
     assert reason(cause, amount=5_000) == "stand_in"
     switched(on=False, since=time.time())
+    assert reason(amount=5_000) == "stand_in"
+    an_hour_later = time.monotonic() + 3_600
+    monkeypatch.setattr(stand_in_caps, "since_boot", lambda: an_hour_later)
+    knows(LIMITED, age_s=-7_200)
     assert reason(amount=5_000) == "approved"  # another outage
 
 
