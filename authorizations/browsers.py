@@ -31,13 +31,18 @@ PERMISSIONS = ", ".join(f"{name}=()" for name in _UNUSED.split(", ")) + (
 )
 
 
+def is_of_admin(request: HttpRequest) -> bool:
+    """Whether the address is one of the admin's."""
+    return request.path_info.startswith("/admin/")
+
+
 class BrowserRules:
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         response = self.get_response(request)
-        rules = ADMIN if request.path_info.startswith("/admin/") else OTHERS
+        rules = ADMIN if is_of_admin(request) else OTHERS
         response.headers["Content-Security-Policy"] = rules
         response.headers["Permissions-Policy"] = PERMISSIONS
         return response

@@ -16,6 +16,7 @@ from django.http import (
 from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
+from authorizations.browsers import is_of_admin
 from authorizations.services.acting import acting
 
 COOKIE = "desk_time_zone"
@@ -44,7 +45,7 @@ class OnlyOpenedAndSent:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.method not in self.METHODS and request.path_info.startswith("/admin/"):
+        if is_of_admin(request) and request.method not in self.METHODS:
             return HttpResponseNotAllowed(self.METHODS)
         return self.get_response(request)
 

@@ -1,7 +1,7 @@
 """A reload of gunicorn (SIGHUP) without a gap: its old workers go once the new ones answer.
 
 By itself gunicorn stops the old ones at once, and purchases wait while the new ones load the
-program. A configuration that imports `on_reload` has it, as deploy/gunicorn.conf.py does.
+program. deploy/gunicorn.conf.py has it called.
 """
 
 import signal

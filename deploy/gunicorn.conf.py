@@ -8,17 +8,9 @@ behind nginx. ADDRESS overrides where.
 """
 
 import os
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
-
-PROGRAM = str(Path(__file__).resolve().parent.parent)
-if PROGRAM not in sys.path:
-    sys.path.insert(0, PROGRAM)
-
-# SIGHUP: the old workers go once new ones answer.
-from authz_project.rolling_reload import on_reload  # noqa: E402, F401
 
 
 @dataclass(frozen=True)
@@ -50,7 +42,7 @@ if name not in INSTANCES:
 instance = INSTANCES[name]
 
 wsgi_app = "authz_project.wsgi"
-chdir = PROGRAM
+chdir = str(Path(__file__).resolve().parent.parent)
 proc_name = f"desk-{name}"
 bind = os.environ.get("ADDRESS", instance.address)
 backlog = instance.backlog
@@ -88,6 +80,14 @@ forwarded_allow_ips = "127.0.0.1,::1"
 
 errorlog = "-"
 accesslog = None  # nginx writes one
+
+
+def on_reload(arbiter: Any) -> None:
+    """SIGHUP: the old workers go once new ones answer."""
+    # Found only once gunicorn has gone to `chdir`.
+    from authz_project import rolling_reload  # noqa: PLC0415
+
+    rolling_reload.on_reload(arbiter)
 
 
 def post_worker_init(worker: Any) -> None:

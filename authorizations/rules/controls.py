@@ -61,6 +61,11 @@ class SpendingLimit:
     rolling_seconds: int = 0
     filter: LimitFilter = EVERYTHING
 
+    @property
+    def most(self) -> int:
+        """The amount or the count that may be used."""
+        return (self.count if self.amount is None else self.amount) or 0
+
 
 @dataclass(frozen=True, slots=True)
 class ScheduleEntry:

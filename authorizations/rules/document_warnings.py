@@ -54,7 +54,7 @@ def _covers(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
         and wide.currency == narrow.currency
         and wide.filter.text in {"", narrow.filter.text}
         and _lasts_as_long(wide, narrow)
-        and _most(wide) <= _most(narrow)
+        and wide.most <= narrow.most
     )
 
 
@@ -79,13 +79,9 @@ def _pointless_words(limit: SpendingLimit, other: SpendingLimit) -> str:
 
 
 def _words(limit: SpendingLimit) -> str:
-    most = figure_words(_most(limit), limit.currency)
+    most = figure_words(limit.most, limit.currency)
     length = interval_words(limit.interval, limit.rolling_seconds)
     return f"limit of {most} {length}{filter_words(limit.filter.text)}"
-
-
-def _most(limit: SpendingLimit) -> int:
-    return (limit.count if limit.amount is None else limit.amount) or 0
 
 
 def _unreachable(controls: SpendingControls) -> Iterator[Problem]:

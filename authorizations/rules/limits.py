@@ -49,7 +49,7 @@ def fits_limits(
         asked = _asked(limit, request, standing)
         if asked is not None:
             used, _, _ = _used(limit, policy, request, standing, usage)
-            if used + asked > _allowed(limit):
+            if used + asked > limit.most:
                 return False
     return True
 
@@ -117,18 +117,13 @@ def unasked_figures(
     return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)
 
 
-def _allowed(limit: SpendingLimit) -> int:
-    return (limit.count if limit.amount is None else limit.amount) or 0
-
-
 def _figures(
     limit: SpendingLimit, policy: AppliedControls, found: _Used, asked: int
 ) -> LimitFigures:
     used, window, usage = found
-    allowed = _allowed(limit)
     return LimitFigures(
         interval=limit.interval,
-        limit=allowed,
+        limit=limit.most,
         used=used,
         asked=asked,
         currency=limit.currency if limit.amount is not None else "",
@@ -138,5 +133,5 @@ def _figures(
         rolling_seconds=limit.rolling_seconds,
         filter=limit.filter.text,
         cash_only=limit.filter.cash_only,
-        room_at=usage.room_at(allowed) if usage else None,
+        room_at=usage.room_at(limit.most) if usage else None,
     )

@@ -93,7 +93,6 @@ def limit_bounds(limit: SpendingLimit, controls: SpendingControls, at: int) -> t
 _latest: dict[tuple[Interval, str, Weekday], tuple[int, int]] = {}
 
 
-@lru_cache(maxsize=4096)
 def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) -> tuple[int, int]:
     """Start and end of the calendar window that contains `at`."""
     if interval is Interval.ALL_TIME:
