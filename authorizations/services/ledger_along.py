@@ -2,13 +2,11 @@
 
 from collections import deque
 from collections.abc import Iterator
-from functools import lru_cache
 from typing import Any, NamedTuple
 
 from authorizations.rules.counted import Counted
-from authorizations.rules.filters import Merchant
 from authorizations.services.checking import Difference, ahead, fetch
-from authorizations.services.running_sums import Change
+from authorizations.services.running_sums import Change, merchant_of
 from authorizations.services.windows_as_of import ScopeKey
 
 _SIZE = 2_000
@@ -54,7 +52,7 @@ class LedgerAlong:
         self.before = max(self.before, position)
 
     def _fetch(self) -> bool:
-        self._ahead.extend(_entry(*row) for row in next(self._pieces, ()))
+        self._ahead.extend(map(_entry, next(self._pieces, ())))
         return bool(self._ahead)
 
 
@@ -65,29 +63,16 @@ def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
         fetched = rows[-1][0]
 
 
-def _entry(  # noqa: PLR0913, PLR0917 - column by column
-    id_: int,
-    event_id: str,
-    authorization_id: str,
-    entered_in: str,
-    currency: str | None,
-    created: int,
-    root_card_id: str,
-    cardholder_id: str,
-    group_id: str | None,
-    *facts: str | int,
-) -> Entry:
+def _entry(row: tuple[Any, ...]) -> Entry:
+    """Of a row of _ENTRIES."""
+    id_, event_id, authorization_id, entered_in, currency, created = row[:6]
     if currency != entered_in:
         what = f"authorization in {entered_in}"
         missing = Difference(f"ledger entry {id_}", what, authorization_id, "there")
         return Entry(id_, event_id, (), None, missing)
+    root_card_id, cardholder_id, group_id = row[6:9]
     scopes: tuple[ScopeKey, ...] = (("card", root_card_id), ("cardholder", cardholder_id))
     if group_id is not None:
         scopes = (*scopes, ("group", group_id))
-    change = Change(created, currency, _merchant(*facts[:5]), Counted(*facts[5:]))  # type: ignore[arg-type]
+    change = Change(created, currency, merchant_of(*row[9:14]), Counted(*row[14:]))
     return Entry(id_, event_id, scopes, change, None)
-
-
-@lru_cache(maxsize=4096)
-def _merchant(*facts: str) -> Merchant:
-    return Merchant(*facts)

@@ -5,6 +5,7 @@ Millions of figures pass through here: they are plain tuples.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.counted import Counted
@@ -36,6 +37,12 @@ def total(parts: Iterable[Used]) -> Used:
 def used_words(used: Used) -> str:
     amount, refunded, purchases = used
     return f"amount={amount}, refunded={refunded}, purchases={purchases}"
+
+
+@lru_cache(maxsize=4096)
+def merchant_of(*facts: str) -> Merchant:
+    """Of its first fields; the same few are met again and again."""
+    return Merchant(*facts)
 
 
 class Change(NamedTuple):

@@ -8,6 +8,7 @@ beginning is left for the next time.
 
 import gc
 import os
+import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -34,6 +35,12 @@ KINDS = (PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
 
 _FEW = 20_000
 """So many rows are checked before a second process has even started."""
+
+_TURN_S = 0.001
+"""Much shorter than usual: a thread that reads ahead takes several turns for each piece."""
+
+_NICE = 10
+"""Of 19: what gives way still gets something done."""
 
 _Part: TypeAlias = Callable[[], Iterator[Checked]]
 
@@ -73,9 +80,16 @@ def _parts(number_of_spans: int, *, reads_ahead: bool = False) -> list[_Part]:
 
 
 def _longest_first(parts: list[_Part]) -> list[_Part]:
-    """So that all are busy until the end."""
+    """So that all are busy until the end. The first ones take longest: the others give way."""
     purchases, transactions, remembered, *of_decisions = parts
-    return [*of_decisions, remembered, purchases, transactions]
+    others = (remembered, purchases, transactions)
+    return [*of_decisions, *(partial(_giving_way, part) for part in others)]
+
+
+def _giving_way(part: _Part) -> Iterator[Checked]:
+    """Where there are fewer processors than want to work, counting PostgreSQL's processes."""
+    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
+    yield from part()
 
 
 class _Mailbox(Protocol):
@@ -101,6 +115,8 @@ def _together(parts: list[_Part], processes: int) -> Iterator[Checked]:
 
 
 def _work(part: _Part, mailbox: _Mailbox) -> None:
+    """In a process of its own."""
+    sys.setswitchinterval(_TURN_S)
     try:
         with _no_search_for_cycles():
             for found in part():

@@ -12,13 +12,13 @@ import msgspec
 from authorizations.rules import snapshots
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
-from authorizations.rules.filters import Merchant
 from authorizations.services import rows
 from authorizations.services.checking import Checked, Difference, fetch
+from authorizations.services.running_sums import merchant_of
 
 PURCHASES, TRANSACTIONS = "authorizations", "transactions"
 
-_SIZE = 1_000
+_SIZE = 2_000
 
 _PURCHASES = """
 SELECT
@@ -120,7 +120,7 @@ def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[
     except msgspec.ValidationError as problem:
         yield Difference(where, "books", problem, "readable")
         return
-    standing = rows.standing(books, Merchant(*place))
+    standing = rows.standing(books, merchant_of(*place))
     counted = _counted_of(standing)
     if kept != counted:
         yield _counted_otherwise(where, kept, counted, "its books")

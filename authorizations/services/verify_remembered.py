@@ -9,17 +9,33 @@ from typing import Any
 
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
-from authorizations.rules.filters import Merchant
 from authorizations.services import sql
 from authorizations.services.checking import Checked, Difference, fetch
-from authorizations.services.running_sums import NOTHING_USED, Change, plus, used_words
+from authorizations.services.running_sums import (
+    NOTHING_USED,
+    Change,
+    merchant_of,
+    plus,
+    used_words,
+)
 
 REMEMBERED = "remembered sums"
 
-_SIZE = 200
+_SIZE = 2_000
 
 _KEY = "scope, window_end, window_start, filter_key, currency"
 
+# Of the purchases that a window measures, in its currency.
+_SUMMED = f"""
+        sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
+        sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
+        sum(entry.cash_count)::bigint
+    FROM {sql.WITHIN} AS purchase
+    JOIN authorizations_ledgerentry AS entry ON entry.authorization_id = purchase.id
+    WHERE needed.currency IN ('', purchase.currency)
+"""
+
+# By merchant only where a filter asks for it: most have none, and are added up in one go.
 _RECOUNT = f"""
 SELECT
     scope, window_end, window_start, filter_key, needed.currency,
@@ -32,18 +48,10 @@ FROM (
     WHERE ({_KEY}) > (%s, %s, %s, %s, %s) ORDER BY {_KEY} LIMIT %s
 ) AS needed
 LEFT JOIN LATERAL (
-    SELECT
-        CASE WHEN filter_key <> '' THEN category END,
-        CASE WHEN filter_key <> '' THEN category_code END,
-        CASE WHEN filter_key <> '' THEN merchant_country END,
-        CASE WHEN filter_key <> '' THEN merchant_name END,
-        CASE WHEN filter_key <> '' THEN network_id END,
-        sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
-        sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
-        sum(entry.cash_count)::bigint
-    FROM {sql.WITHIN} AS purchase
-    JOIN authorizations_ledgerentry AS entry ON entry.authorization_id = purchase.id
-    WHERE needed.currency IN ('', purchase.currency)
+    SELECT NULL, NULL, NULL, NULL, NULL, {_SUMMED} AND filter_key = ''
+    UNION ALL
+    SELECT category, category_code, merchant_country, merchant_name, network_id,
+        {_SUMMED} AND filter_key <> ''
     GROUP BY 1, 2, 3, 4, 5
 ) AS summed ON TRUE
 ORDER BY 1, 2, 3, 4, 5
@@ -71,7 +79,7 @@ def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
     kept, counted = tuple(kept_figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
-            merchant = Merchant(*(word or "" for word in line[9:14]))
+            merchant = merchant_of(*(word or "" for word in line[9:14]))
             change = Change(start, currency, merchant, Counted(*line[14:]))
             counted = plus(counted, change.seen_in(currency, concern))
     if kept == counted:
