@@ -3,6 +3,7 @@
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -50,6 +51,18 @@ def test_events_that_ask_nothing_leave_threads_for_purchases(
             goes_on.set()
         assert [answered.result().status for answered in kept] == [200, 200]
     assert answering.take(delivery_of(request_event())).status == 200
+
+
+@pytest.mark.parametrize(
+    ("budget_ms", "waited_ms", "left_ms"),
+    [(700, 0, 700), (700, 199.6, 500), (700, 200, 500), (90, 80, 45)],
+)
+def test_what_a_purchase_waited_for_a_worker_is_taken_off_the_time_for_the_database(
+    budget_ms: int, waited_ms: float, left_ms: int, settings: Any
+) -> None:
+    settings.DECISION_BUDGET_MS = budget_ms
+    asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
+    assert answering._budget_ms(asked) == left_ms
 
 
 def test_rejected_requests_that_cannot_be_kept_open_the_breaker_as_well(
