@@ -64,7 +64,7 @@ def duration_words(seconds: int) -> str:
     for unit, length in _UNITS:
         if seconds % length == 0 and seconds > length:
             return f"{seconds // length} {unit}s"
-    return "1 minute" if seconds == 60 else f"{seconds} seconds"
+    return {1: "1 second", 60: "1 minute"}.get(seconds, f"{seconds} seconds")
 
 
 def instant_words(at: int, time_zone: str, this_year: int | None = None) -> str:

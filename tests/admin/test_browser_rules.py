@@ -1,6 +1,8 @@
 """What browsers are told they may do with our pages, and that every page keeps to it."""
 
 from itertools import groupby
+from operator import attrgetter
+from typing import Any
 from urllib.parse import urljoin
 
 import pytest
@@ -72,13 +74,14 @@ def test_the_browser_refuses_what_somebody_smuggled_into_a_page(
 
 @pytest.mark.django_db(transaction=True)
 def test_no_page_of_the_admin_does_what_the_rules_forbid(
-    watched: tuple[Page, list[str]], live_server: LiveServer, roles: None
+    watched: tuple[Page, list[str]], live_server: LiveServer, roles: None, settings: Any
 ) -> None:
     page, refused = watched
     demo.load()
     wrong: dict[str, int] = {}
-    pages = sorted(all_pages(), key=lambda one: one.who)
-    for who, theirs in groupby(pages, key=lambda one: one.who):
+    by_session = attrgetter("who", "require_mfa")
+    pages = sorted(all_pages(), key=by_session)
+    for (who, settings.REQUIRE_MFA), theirs in groupby(pages, key=by_session):
         _log_in(page, live_server.url, who)
         wrong |= {one.name: status for one in theirs if (status := _open(page, one)) != one.status}
     assert len(pages) > 60

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from tests.pictures.desk import PROJECT, environment, served
+from tests.pictures.desk import PROJECT, environment, running, served
 
 if TYPE_CHECKING:
     from tests.pictures.pages import Shown
@@ -56,6 +56,7 @@ LOOKS = (
 IN_DOCS = (
     *("index", "decision_changelist", "decision_declined", "card_4242", "policy_operator"),
     *("historyentry_changelist", "differences"),
+    *("standinswitch_changelist", "second_factor_app"),
 )
 
 Wanted = dict[tuple[Look, "Shown"], Path]
@@ -64,7 +65,7 @@ Wanted = dict[tuple[Look, "Shown"], Path]
 def main(directory: Path, part: str) -> int:
     directory.mkdir(parents=True, exist_ok=True)
     settings = environment(_scratch() / "postgres")
-    with served(settings) as url:
+    with served(settings) as url, running(settings | {"REQUIRE_MFA": "true"}) as strict_url:
         shown = _pages(settings)
         files = {
             (look, one): f"{one.name}-{look.name}.png"
@@ -73,7 +74,7 @@ def main(directory: Path, part: str) -> int:
             if look.whole or one.name in IN_DOCS
         }
         wanted = {key: directory / file for key, file in files.items() if part in file}
-        wrong = _take(url, wanted)
+        wrong = _take({False: url, True: strict_url}, wanted)
     for sentence, where in sorted(wrong.items()):
         print(f"{sentence}\n    {', '.join(where)}")
     print(f"{len(wanted)} pictures in {directory}; {len(wrong)} kinds of flaws.")
@@ -101,19 +102,26 @@ def _pages(settings: dict[str, str]) -> list["Shown"]:
     return all_pages()
 
 
-def _take(url: str, wanted: Wanted) -> dict[str, list[str]]:
-    """The pictures, and where each flaw was seen."""
+def _take(urls: dict[bool, str], wanted: Wanted) -> dict[str, list[str]]:
+    """The pictures, and where each flaw was seen; the addresses by whether REQUIRE_MFA is on."""
     wrong: dict[str, list[str]] = defaultdict(list)
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
-        for look, who in dict.fromkeys((look, one.who) for look, one in wanted):
-            with _logged_in(chromium, look, url, who) as context:
-                for (its_look, one), file in wanted.items():
-                    if (its_look, one.who) == (look, who):
-                        for flaw in _picture(context, look, one, file):
-                            wrong[flaw].append(file.stem)
+        for (look, who, strict), pictures in _by_session(wanted).items():
+            with _logged_in(chromium, look, urls[strict], who) as context:
+                for one, file in pictures:
+                    for flaw in _picture(context, look, one, file):
+                        wrong[flaw].append(file.stem)
         chromium.close()
     return wrong
+
+
+def _by_session(wanted: Wanted) -> dict[tuple[Look, str, bool], list[tuple["Shown", Path]]]:
+    """Those that one and the same person looks at."""
+    sessions = defaultdict(list)
+    for (look, one), file in wanted.items():
+        sessions[look, one.who, one.require_mfa].append((one, file))
+    return sessions
 
 
 @contextmanager
@@ -131,7 +139,7 @@ def _logged_in(chromium: Browser, look: Look, url: str, who: str) -> Iterator[Br
         page.fill("[name=username]", who)
         page.fill("[name=password]", "demo")
         page.locator("#login-form [type=submit]").click()
-        page.wait_for_url("**/admin/")
+        page.wait_for_url(lambda there: "/login/" not in there)
     page.close()
     yield context
     context.close()

@@ -36,6 +36,17 @@ def served(settings: dict[str, str]) -> Iterator[str]:
     """The address of a running desk that has decided purchases today."""
     _manage(settings, "migrate", "--verbosity", "0")
     _manage(settings, "load_demo")
+    with running(settings) as url:
+        count = ("--count", str(PURCHASES), "--seed", "pictures")
+        _manage(settings, "simulate", "--url", f"{url}/webhook", *count)
+        lives = ("--lives", str(LIVES), "--seed", "lives")
+        _manage(settings, "simulate", "--url", f"{url}/webhook", *lives)
+        yield url
+
+
+@contextmanager
+def running(settings: dict[str, str]) -> Iterator[str]:
+    """The address of a server."""
     port = _free_port()
     server = subprocess.Popen(
         [sys.executable, "manage.py", "runserver", "--noreload", f"127.0.0.1:{port}"],
@@ -47,10 +58,6 @@ def served(settings: dict[str, str]) -> Iterator[str]:
     try:
         url = f"http://127.0.0.1:{port}"
         _wait(f"{url}/healthz")
-        count = ("--count", str(PURCHASES), "--seed", "pictures")
-        _manage(settings, "simulate", "--url", f"{url}/webhook", *count)
-        lives = ("--lives", str(LIVES), "--seed", "lives")
-        _manage(settings, "simulate", "--url", f"{url}/webhook", *lives)
         yield url
     finally:
         server.terminate()

@@ -23,13 +23,17 @@ _NO_PAGES = ("autocomplete", "jsi18n", "search", "view_on_site", "logout", "app_
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """A page in one state: who opens which address, what they do there, and what it answers."""
+    """A page in one state: who opens which address, what they do there, and what it answers.
+
+    `require_mfa`: with this setting on.
+    """
 
     name: str
     path: str
     who: str = "admin"
     act: Act | None = None
     status: int = 200
+    require_mfa: bool = False
 
 
 def all_pages() -> list[Shown]:
@@ -83,6 +87,7 @@ def _states() -> Iterator[Shown]:
             yield Shown(f"decision_{name}", _change(row))
             yield Shown(f"decision_{name}_auditor", _change(row), "auditor")
     yield from _lives()
+    yield from _second_factors()
     for card in (Card.objects.get(pk="ic_demo_noah"), Card.objects.get(last4="4242")):
         yield Shown(f"card_{card.last4}", _change(card), "operator")
     policy = Policy.objects.get(name="Everyday")
@@ -126,6 +131,12 @@ def _lives() -> Iterator[Shown]:
     yield Shown("holds_operator", reverse("admin:authorizations_authorization_past"), "operator")
     if stripes := Decision.objects.filter(decided_by="stripe").first():
         yield Shown("decision_stripes", _change(stripes), "auditor")
+
+
+def _second_factors() -> Iterator[Shown]:
+    """Setting up the first one."""
+    for name, view in (("app", "mfa_activate_totp"), ("key", "mfa_add_webauthn")):
+        yield Shown(f"second_factor_{name}", reverse(view), "operator", require_mfa=True)
 
 
 def _differing(kind: str) -> list[str]:

@@ -1,5 +1,5 @@
 """What the demo leaves out, so that no page is empty: a policy that was changed, an export, a
-request that was rejected."""
+request that was rejected, stand-in that was switched."""
 
 from time import time
 
@@ -22,12 +22,20 @@ def set_the_stage() -> None:
     play_lives()
     deliver({"id": "evt_cut_off", "type": "issuing_transaction.created", "created": int(time())})
     _see_a_finding(_logged_in("operator"))
+    _switch(_logged_in("operator"))
 
 
 def _see_a_finding(client: Client) -> None:
     finding = Finding.objects.filter(state=Finding.State.OPEN).order_by("pk").first()
     sent = {"id": finding.pk if finding else 0, "note": "Agreed with the cardholder."}
     assert client.post(reverse("admin:authorizations_finding_see"), sent).status_code == 302
+
+
+def _switch(client: Client) -> None:
+    """On and off again: on every page would stand that it is on."""
+    for on, reason in (("on", "The database moves to its new server"), ("off", "It has moved")):
+        url = reverse("admin:authorizations_standinswitch_switch")
+        assert client.post(url, {"on": on, "reason": reason}).status_code == 302
 
 
 def _logged_in(name: str) -> Client:

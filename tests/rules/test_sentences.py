@@ -12,6 +12,7 @@ from authorizations.rules.explain import staff
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import DeclineReason, LimitFigures, Standing, Usage, Verification
 from authorizations.rules.windows import FOREVER
+from authorizations.rules.words import duration_words
 from tests.builders import card, merchant
 from tests.rules.checks import (
     CARD,
@@ -402,3 +403,17 @@ def test_every_rule_that_decide_can_fail_has_a_sentence_of_its_own() -> None:
     for check in trace:
         general = TEXTS[check.rule].staff
         assert (staff(check, asked) == general) == (check.rule is DeclineReason.CARD_FROZEN)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        *((0, "0 seconds"), (1, "1 second"), (2, "2 seconds"), (60, "1 minute")),
+        *((61, "61 seconds"), (120, "2 minutes"), (3_600, "60 minutes"), (86_400, "24 hours")),
+        (172_800, "2 days"),
+    ],
+)
+def test_a_duration_is_told_in_the_largest_unit_of_which_there_are_several(
+    seconds: int, words: str
+) -> None:
+    assert duration_words(seconds) == words
