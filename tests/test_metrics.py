@@ -172,7 +172,7 @@ def _no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.usefixtures("_no_memory")
 def test_what_waits_for_somebody_is_read_when_asked(client: Client) -> None:
     in_force()
-    Shopper().asks(100)
+    Shopper(at=int(time.time())).asks(100)
     before = ours(client.get("/metrics"))
     assert before["desk_holds_past_their_time", ()] == 0
     Authorization.objects.update(created=timezone.now() - timedelta(days=32))
