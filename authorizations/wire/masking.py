@@ -41,7 +41,7 @@ _PARTS = re.compile(
     rb"|STRING".replace(b"STRING", _STRING),
     re.DOTALL,
 )
-_SIGNATURE = re.compile(r"\b(v[0-9]+=[^\s,]{8})[^\s,]+")
+_SIGNATURE = re.compile(r"(v[0-9]+=[^\s,]{8})[^\s,]+")  # whatever stands before it
 
 
 def body(received: bytes) -> bytes:
@@ -83,7 +83,11 @@ def _part(part: re.Match[bytes]) -> bytes:
 
 
 def _rows(received: bytes) -> bytes:
-    return _ROW.sub(_row, received)
+    """What one row leaves may be part of another with what stands beside it."""
+    masked = _ROW.sub(_row, received)
+    while masked != received:
+        received, masked = masked, _ROW.sub(_row, masked)
+    return masked
 
 
 def _row(found: re.Match[bytes]) -> bytes:

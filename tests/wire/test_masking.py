@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from authorizations.wire import masking, samples
@@ -110,6 +110,11 @@ def test_of_a_signature_8_digits_are_kept() -> None:
     assert masking.text(header) == "t=1795003200,v1=abababab,v0=cdcdcdcd"
 
 
+@pytest.mark.parametrize("before", ["t=1795003200", "x", "\\x00", "\N{NOT SIGN}", "é", "_"])
+def test_whatever_stands_before_a_signature_it_is_cut_short(before: str) -> None:
+    assert masking.text(f"{before}v1={'ab' * 32}") == f"{before}v1=abababab"
+
+
 @given(st.text(st.sampled_from('4242 -\\u0034"{}:,[]x\0é')).map(lambda text: f"{VISA}{text}{VISA}"))
 def test_json_stays_the_json_it_was(text: str) -> None:
     body = json.dumps({"a": text, "b": [text]}).encode()
@@ -120,6 +125,7 @@ def test_json_stays_the_json_it_was(text: str) -> None:
         assert all(new in (old, "*") for old, new in zip(was, now, strict=True))
 
 
+@example(around=b"00 000000 0000", inside=b"\0\0")
 @given(st.binary(max_size=200), st.binary(max_size=50))
 def test_no_bytes_are_too_odd_and_nothing_is_masked_twice(around: bytes, inside: bytes) -> None:
     body = around + VISA.encode() + inside + VISA.encode() + around
