@@ -147,7 +147,9 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
 
     After a restart of the database each one in the pool is, which takes no time to find out.
     """
-    ends = monotonic() + delivery.seconds_left(_budget_ms(delivery))
+    budget_ms: int = settings.DECISION_BUDGET_MS
+    share_ms = delivery.share_of(budget_ms, at_least_ms=budget_ms // 2)
+    ends = monotonic() + delivery.seconds_left(share_ms)
     while True:
         try:
             with deadline(ends):
@@ -155,12 +157,6 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
         except (OperationalError, InterfaceError) as error:
             if has_passed(error) or ends - monotonic() < _ENOUGH_FOR_ANOTHER_S:
                 raise
-
-
-def _budget_ms(delivery: Delivery) -> int:
-    """Of the worker's time; Stripe waits from before it reached the worker on."""
-    budget_ms: int = settings.DECISION_BUDGET_MS
-    return max(budget_ms // 2, int(budget_ms - delivery.waited_ms))
 
 
 def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:

@@ -45,6 +45,10 @@ class Delivery:
     waited_ms: float = 0.0
     received_sha256: str = ""
 
+    def share_of(self, budget_ms: int, at_least_ms: int) -> int:
+        """What of a budget is left for the worker: Stripe waits from before it got there on."""
+        return max(at_least_ms, int(budget_ms - self.waited_ms))
+
     def seconds_left(self, budget_ms: int) -> float:
         """How much of so many milliseconds from its arrival is left."""
         return (budget_ms - self.stopwatch.elapsed_us / 1000) / 1000

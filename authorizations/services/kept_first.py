@@ -56,8 +56,7 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
 
 
 def _budget_ms(delivery: Delivery) -> int:
-    """Stripe waits from before it reached a worker on."""
-    return max(min(LEAST_BUDGET_MS, ANSWER_BUDGET_MS), int(ANSWER_BUDGET_MS - delivery.waited_ms))
+    return delivery.share_of(ANSWER_BUDGET_MS, min(LEAST_BUDGET_MS, ANSWER_BUDGET_MS))
 
 
 def _begun(way: "_Way") -> bool:

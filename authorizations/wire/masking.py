@@ -30,6 +30,7 @@ _ROW = re.compile(
     rb"|\\u[0-9a-fA-F]{4}|\\.".replace(b"D", _DIGIT),  # other escapes, whose digits are none
     re.DOTALL,
 )
+_MOST_LOOKS = 4
 _PLACE = re.compile(rb"\\u003([0-9])|([0-9])")
 
 _STRING = rb'"(?:[^"\\]|\\.)*+"'
@@ -83,11 +84,15 @@ def _part(part: re.Match[bytes]) -> bytes:
 
 
 def _rows(received: bytes) -> bytes:
-    """What one row leaves may be part of another with what stands beside it."""
-    masked = _ROW.sub(_row, received)
-    while masked != received:
-        received, masked = masked, _ROW.sub(_row, masked)
-    return masked
+    """What one row leaves may be part of another with what stands beside it, so it is looked again:
+    a few times, since text can be made in which each time uncovers one more.
+    """
+    for _ in range(_MOST_LOOKS):
+        masked = _ROW.sub(_row, received)
+        if masked == received:
+            break
+        received = masked
+    return received
 
 
 def _row(found: re.Match[bytes]) -> bytes:

@@ -11,6 +11,7 @@ from django.db import OperationalError
 
 from authorizations.services import answering, later, rejections
 from authorizations.services.breaker import Breaker
+from authorizations.services.delivery import Stopwatch
 from tests.builders import request_event
 from tests.spooling import delivery_of
 
@@ -58,11 +59,22 @@ def test_events_that_ask_nothing_leave_threads_for_purchases(
     [(700, 0, 700), (700, 199.6, 500), (700, 200, 500), (90, 80, 45)],
 )
 def test_what_a_purchase_waited_for_a_worker_is_taken_off_the_time_for_the_database(
-    budget_ms: int, waited_ms: float, left_ms: int, settings: Any
+    budget_ms: int, waited_ms: float, left_ms: int, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings.DECISION_BUDGET_MS = budget_ms
+    ends: list[float] = []
+    monkeypatch.setattr(answering, "monotonic", lambda: 0.0)
+    monkeypatch.setattr(Stopwatch, "elapsed_us", 0)
+    monkeypatch.setattr(answering, "authorize", lambda *_: b"decided")
+
+    def deadline(at: float) -> nullcontext[None]:
+        ends.append(at)
+        return nullcontext()
+
+    monkeypatch.setattr(answering, "deadline", deadline)
     asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
-    assert answering._budget_ms(asked) == left_ms
+    assert answering.answer(asked) == b"decided"
+    assert ends == [left_ms / 1000]
 
 
 def test_rejected_requests_that_cannot_be_kept_open_the_breaker_as_well(
