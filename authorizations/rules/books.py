@@ -5,6 +5,7 @@ repetition gives the same. What operators book by hand stands beside it.
 """
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.filters import Merchant
@@ -113,29 +114,21 @@ class Books:
     @property
     def uncovered(self) -> int:
         """What our approvals reserve that no snapshot covers yet."""
-        return sum(a.amount for a in self._reserving)
-
-    @property
-    def _reserving(self) -> list[Answer]:
-        covered = len(self.history)
-        waiting = (a for a in self.answers if a.ordinal >= covered)
-        return [a for a in waiting if a.approved and not a.released]
+        return self.sums().uncovered
 
     @property
     def captured(self) -> int:
-        return max(0, sum(t.captured for t in self.transactions))
+        return self.sums().captured
 
     @property
     def refunded(self) -> int:
         """Never more than was captured: what goes beyond belongs to another purchase."""
-        refunds = max(0, sum(t.refunded for t in self.transactions))
-        return min(refunds, self.captured, self.amount) if refunds else 0
+        return self.sums().refunded
 
     @property
     def cashback(self) -> int:
         """The cash-back among all that is approved."""
-        settled = sum(entry.cashback for entry in self.history if entry.approved)
-        return settled + sum(a.cashback for a in self._reserving)
+        return self.sums().cashback
 
     @property
     def ceiling(self) -> int:
@@ -146,23 +139,53 @@ class Books:
     @property
     def amount(self) -> int:
         """What limits count, before refunds."""
-        return max(0, self._held_or_captured + self.adjusted)
+        return self.sums().amount
 
     @property
     def held(self) -> int:
         """What is counted beyond what was captured: it can still go away by itself."""
-        return max(0, self._held_or_captured - self.captured)
+        return self.sums().held
 
     @property
-    def _held_or_captured(self) -> int:
+    def is_counted(self) -> bool:
+        """Whether it is a purchase: from its first approval, also once that is given back."""
+        return self.sums().is_counted
+
+    def counted(self, merchant: Merchant) -> Counted:
+        """What limits see of a purchase at this merchant."""
+        return self.sums().counted(merchant)
+
+    def sums(self) -> "Sums":
+        """All of it at once: most of it follows from the same few parts."""
+        captured = max(0, sum([t.captured for t in self.transactions]))
+        history = self.history
+        waiting = [a for a in self.answers if a.approved and a.ordinal >= len(history)]
+        reserving = [a for a in waiting if not a.released]
+        uncovered = sum([a.amount for a in reserving])
+        held_or_captured = self._held_or_captured(captured, uncovered)
+        amount = max(0, held_or_captured + self.adjusted)
+        refunds = max(0, sum([t.refunded for t in self.transactions]))
+        cashback = [entry.cashback for entry in history if entry.approved]
+        return Sums(
+            captured=captured,
+            uncovered=uncovered,
+            refunded=min(refunds, captured, amount),
+            held=max(0, held_or_captured - captured),
+            amount=amount,
+            cashback=sum(cashback) + sum([a.cashback for a in reserving]),
+            is_counted=bool(captured or self.ceiling or any(a.amount for a in waiting)),
+        )
+
+    def _held_or_captured(self, captured: int, uncovered: int) -> int:
         if self.furthest is None:
-            return max(self.captured, self.uncovered)
+            return max(captured, uncovered)
         if self.furthest.status in OVER or self.furthest == self.released_at:
-            return self.captured + self.uncovered
+            return captured + uncovered
         # Stripe's object may or may not lower `amount` at a partial capture, and a closing
         # update may come after its transaction: the ceiling holds either way.
-        held = max(min(self.furthest.amount + self.captured, self.ceiling), self._fuel_held)
-        return max(self.captured, held + self.uncovered)
+        fuel = 0 if captured else self._fuel_held
+        held = max(min(self.furthest.amount + captured, self.ceiling), fuel)
+        return max(captured, held + uncovered)
 
     @property
     def _fuel_held(self) -> int:
@@ -171,7 +194,7 @@ class Books:
         A declined request for more changes nothing: the pump may still be running.
         """
         answer = self.answer_to(0)
-        if self.captured or answer is None or answer.released or not self.history[:1]:
+        if answer is None or answer.released or not self.history[:1]:
             return 0
         is_told = self.furthest is not None and self.furthest.amount > answer.asked
         more = [entry.approved for entry in self.history[1:]]
@@ -179,18 +202,23 @@ class Books:
         is_held = self.history[0].approved and not is_told and not any(more)
         return answer.amount if is_held and answer.amount > answer.asked else 0
 
-    @property
-    def is_counted(self) -> bool:
-        """Whether it is a purchase: from its first approval, also once that is given back."""
-        approved = (a for a in self.answers if a.approved and not self.covers(a.ordinal))
-        return bool(self.ceiling or self.captured or any(a.amount for a in approved))
+
+class Sums(NamedTuple):
+    """What Books come to; each as the property of Books with its name."""
+
+    captured: int
+    uncovered: int
+    refunded: int
+    held: int
+    amount: int
+    cashback: int
+    is_counted: bool
 
     def counted(self, merchant: Merchant) -> Counted:
-        """What limits see of a purchase at this merchant."""
-        amount, count = self.amount, int(self.is_counted)
+        count = int(self.is_counted)
         return Counted(
-            amount=amount,
-            cash=cash_part(amount, self.cashback, merchant),
+            amount=self.amount,
+            cash=cash_part(self.amount, self.cashback, merchant),
             refunded=self.refunded,
             count=count,
             cash_count=count if merchant.is_cash or self.cashback else 0,

@@ -33,12 +33,13 @@ def purchase(told: Told, held: Held, books: Books) -> Row:
 
 def standing(books: Books, at: Merchant) -> Row:
     """The columns of an authorization that change in its life."""
-    counted = books.counted(at)
+    sums = books.sums()
+    counted = sums.counted(at)
     return {
         "status": books.furthest.status[:50] if books.furthest else "",
         "books": books,
-        "captured_amount": books.captured,
-        "is_held": books.held > 0,
+        "captured_amount": sums.captured,
+        "is_held": sums.held > 0,
         "counted_amount": counted.amount,
         "counted_cash": counted.cash,
         "refunded_amount": counted.refunded,
