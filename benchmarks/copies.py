@@ -31,6 +31,11 @@ class _Table(NamedTuple):
     of: str
     is_dated: bool = False
 
+    @property
+    def order(self) -> str:
+        """As the rows came in, where they tell."""
+        return "created" if self.is_dated else (*self.numbers, self.of)[0]
+
 
 _TABLES = (
     _Table("decision", ("webhook_request_id", "position"), "card_id"),
@@ -115,7 +120,7 @@ def _pattern(cursor: Any, table: _Table, of: str) -> list[bytes]:
         columns = columns.replace('"created"', "extract(epoch FROM created)::bigint")
     statement = (
         f"COPY (SELECT {columns} FROM authorizations_{table.name} "  # noqa: S608
-        f"WHERE {table.of} ~ '{of}' ORDER BY 1) TO STDOUT"
+        f"WHERE {table.of} ~ '{of}' ORDER BY {table.order}) TO STDOUT"
     )
     with connection.connection.cursor().copy(statement) as copy:
         return b"".join(bytes(block) for block in copy).splitlines(keepends=True)

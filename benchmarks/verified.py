@@ -1,5 +1,6 @@
 """Fills the database if it is empty, and measures `verify_books` over it."""
 
+import logging
 import os
 import resource
 import time
@@ -66,6 +67,7 @@ class Run:
 
 
 def _fill(console: Console, entries: int) -> None:
+    logging.getLogger("authorizations").setLevel(logging.WARNING)  # else a line for each decision
     purchases = TEAM_PURCHASES + HOT_PURCHASES
     made = patterns.play(TEAM_PURCHASES, HOT_PURCHASES)
     for _ in track(made, "Making purchases to copy", total=purchases, console=console):

@@ -10,6 +10,7 @@ import django.db.models.functions.text
 from django.conf import settings
 from django.db import migrations, models
 
+import authorizations.models.fields
 import authorizations.rules.controls
 import authorizations.rules.values
 
@@ -797,7 +798,7 @@ class Migration(migrations.Migration):
                         max_length=50,
                     ),
                 ),
-                ("books", models.JSONField()),
+                ("books", authorizations.models.fields.WrittenJSONField()),
                 ("captured_amount", models.BigIntegerField(default=0)),
                 ("is_held", models.BooleanField(default=False)),
                 ("counted_amount", models.BigIntegerField(default=0)),
@@ -1055,11 +1056,11 @@ class Migration(migrations.Migration):
                 ("category_code", models.CharField(blank=True, max_length=500, verbose_name="MCC")),
                 ("merchant_country", models.CharField(blank=True, max_length=500)),
                 ("merchant_name", models.CharField(blank=True, max_length=500)),
-                ("request", models.JSONField(null=True)),
+                ("request", authorizations.models.fields.WrittenJSONField(null=True)),
                 ("policies", models.JSONField(default=list)),
-                ("standing", models.JSONField(null=True)),
-                ("usage", models.JSONField(default=list)),
-                ("trace", models.JSONField(default=list)),
+                ("standing", authorizations.models.fields.WrittenJSONField(null=True)),
+                ("usage", authorizations.models.fields.WrittenJSONField(default=list)),
+                ("trace", authorizations.models.fields.WrittenJSONField(default=list)),
                 ("answer", models.TextField(help_text="The body sent to Stripe, to the byte.")),
                 ("duration_us", models.PositiveIntegerField()),
                 (
@@ -1341,6 +1342,7 @@ class Migration(migrations.Migration):
                     "authorization",
                     models.ForeignKey(
                         db_constraint=False,
+                        db_index=False,
                         on_delete=django.db.models.deletion.DO_NOTHING,
                         related_name="ledger",
                         to="authorizations.authorization",
@@ -1613,6 +1615,10 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="ledgerentry",
+            index=models.Index(fields=["authorization"], name="ledger_entry_of_purchase"),
+        ),
+        migrations.AddIndex(
+            model_name="ledgerentry",
             index=django.contrib.postgres.indexes.BrinIndex(
                 autosummarize=True,
                 fields=["entered_at"],
@@ -1762,6 +1768,10 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="transaction",
             index=models.Index(fields=["card", "created"], name="transaction_of_card"),
+        ),
+        migrations.AddIndex(
+            model_name="transaction",
+            index=models.Index(fields=["booked_under"], name="transaction_of_purchase"),
         ),
         migrations.AddIndex(
             model_name="transaction",

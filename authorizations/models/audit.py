@@ -3,6 +3,7 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from authorizations.models.fields import WrittenJSONField
 from authorizations.rules.reasons import label
 from authorizations.rules.stripe_reasons import STRIPE_TEXTS, stripe_reason
 from authorizations.rules.values import DeclineReason
@@ -130,11 +131,11 @@ class Decision(models.Model):
     category_code = models.CharField("MCC", max_length=500, blank=True)
     merchant_country = models.CharField(max_length=500, blank=True)
     merchant_name = models.CharField(max_length=500, blank=True)
-    request = models.JSONField(null=True)
+    request = WrittenJSONField(null=True)
     policies = models.JSONField(default=list)
-    standing = models.JSONField(null=True)
-    usage = models.JSONField(default=list)
-    trace = models.JSONField(default=list)
+    standing = WrittenJSONField(null=True)
+    usage = WrittenJSONField(default=list)
+    trace = WrittenJSONField(default=list)
     answer = models.TextField(help_text="The body sent to Stripe, to the byte.")
     duration_us = models.PositiveIntegerField()
     position = models.BigIntegerField(

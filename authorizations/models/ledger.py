@@ -3,6 +3,8 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
+from authorizations.models.fields import WrittenJSONField
+
 
 class Authorization(models.Model):
     """A purchase's whole life in one row; `books` is its state, the counted columns its sums.
@@ -39,7 +41,7 @@ class Authorization(models.Model):
     status = models.CharField(
         max_length=50, blank=True, help_text="Stripe's, as it was told furthest along its life."
     )
-    books = models.JSONField()
+    books = WrittenJSONField()
     captured_amount = models.BigIntegerField(default=0)
     # More than was captured is counted: it ends by an event that can get lost.
     is_held = models.BooleanField(default=False)
@@ -129,7 +131,11 @@ class LedgerEntry(models.Model):
     """One change of what an authorization counts for; their sum is its state."""
 
     authorization = models.ForeignKey(
-        Authorization, models.DO_NOTHING, db_constraint=False, related_name="ledger"
+        Authorization,
+        models.DO_NOTHING,
+        db_constraint=False,
+        db_index=False,
+        related_name="ledger",
     )
     event_id = models.CharField(max_length=255, blank=True)
     cause = models.CharField(max_length=20, choices=LedgerCause)
@@ -158,6 +164,7 @@ class LedgerEntry(models.Model):
         ]
         ordering = ("-pk",)
         indexes = [
+            models.Index(fields=("authorization",), name="ledger_entry_of_purchase"),
             BrinIndex(
                 fields=("entered_at",),
                 name="ledger_entry_entered",
@@ -202,6 +209,7 @@ class Transaction(models.Model):
         ordering = ("-created", "id")
         indexes = [
             models.Index(fields=("card", "created"), name="transaction_of_card"),
+            models.Index(fields=("booked_under",), name="transaction_of_purchase"),
             models.Index(
                 fields=("linked",),
                 name="transaction_elsewhere",

@@ -1,7 +1,6 @@
 """What the checks of the record share: whole tables in small pieces, and what was found wrong."""
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any, NamedTuple, TypeVar
 
@@ -9,7 +8,6 @@ from django.db import connection, transaction
 from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
-Piece = TypeVar("Piece")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,25 +42,6 @@ def fetch(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tu
         cursor.execute(statement, parameters)
         rows: list[tuple[Any, ...]] = cursor.fetchall()
     return rows
-
-
-def ahead(pieces: Iterator[Piece]) -> Iterator[Piece]:
-    """The same pieces, each read in a thread of its own while the one before is checked.
-
-    What the database does meanwhile costs no time. The thread has its own connection.
-    """
-    with ThreadPoolExecutor(max_workers=1) as thread:
-        try:
-            coming = thread.submit(next, pieces, None)
-            while (piece := coming.result()) is not None:
-                coming = thread.submit(next, pieces, None)
-                yield piece
-        finally:
-            thread.submit(_hang_up)
-
-
-def _hang_up() -> None:
-    connection.close()  # looked up here, where it is that of this thread
 
 
 def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:

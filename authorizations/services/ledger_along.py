@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from authorizations.rules.counted import Counted
-from authorizations.services.checking import Difference, ahead, fetch
+from authorizations.services.checking import Difference, fetch
 from authorizations.services.running_sums import Change, merchant_of
 from authorizations.services.windows_as_of import ScopeKey
 
@@ -40,10 +40,10 @@ class Entry(NamedTuple):
 class LedgerAlong:
     """Goes forward only; `before` is the lowest id that was not yet read."""
 
-    def __init__(self, begin: int, *, reads_ahead: bool = False) -> None:
+    def __init__(self, begin: int) -> None:
         self.before = begin
         self._ahead: deque[Entry] = deque()
-        self._pieces = ahead(_pieces(begin)) if reads_ahead else _pieces(begin)
+        self._pieces = _pieces(begin)
 
     def up_to(self, position: int) -> Iterator[Entry]:
         """The entries below this id that were not read yet."""

@@ -1,7 +1,6 @@
 """Decisions as they were recorded, in the order they were written, piece by piece."""
 
-from collections.abc import Iterator
-from dataclasses import fields
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -12,7 +11,7 @@ from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import AuthorizationRequest, Standing, Usage, Window
+from authorizations.rules.values import Standing, Usage, Window
 from authorizations.services.checking import Difference, estimated_count, fetch
 from authorizations.services.decided import UnreadableError, applied_of
 from authorizations.services.running_sums import Change
@@ -27,8 +26,7 @@ _SAMPLED = 10_000
 _DECISIONS = """
 SELECT
     webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
-    (CASE WHEN jsonb_typeof(request) = 'object' THEN request - %s::text[] ELSE request END)::text,
-    standing::text, usage::text, policies::text,
+    request::text, standing::text, usage::text, policies::text,
     (
         -- What the event itself told was counted before it was decided.
         SELECT json_agg(json_build_array(
@@ -52,7 +50,7 @@ SELECT
     (SELECT last_value FROM authorizations_ledgerentry_id_seq)
 """
 
-# Where to cut them into parts of about the same size, from some pages of the table.
+# After which of them to cut, from some pages of the table.
 _CUTS = """
 SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY webhook_request_id)
 FROM authorizations_decision TABLESAMPLE SYSTEM (%s)
@@ -81,13 +79,6 @@ class Request(msgspec.Struct, frozen=True):
     merchant: Merchant
     cashback_amount: int = 0
 
-
-# Half of a request is never read here; not even to be written out as text.
-_UNREAD = [
-    field.name
-    for field in fields(AuthorizationRequest)
-    if field.name not in Request.__struct_fields__
-]
 
 _decode_request = msgspec.json.Decoder(Request).decode
 _decode_standing = msgspec.json.Decoder(Standing).decode
@@ -141,10 +132,10 @@ class Span(NamedTuple):
     end: int
 
 
-def spans(number: int) -> list[Span]:
-    """All decisions and ledger entries there are now, in so many parts."""
+def spans(shares: Sequence[float] = ()) -> list[Span]:
+    """All decisions and ledger entries there are now, cut after about these shares of them."""
     [(last, position)] = fetch(_BOUNDS, [])
-    cuts = [0, *(min(cut, last) for cut in _cuts(number)), last]
+    cuts = [0, *(min(cut, last) for cut in _cuts(shares)), last]
     begins = [0]
     for cut in cuts[1:-1]:
         [(begin,)] = fetch(_BEGINNING, [position + 1, cut, last, SIZE])
@@ -153,18 +144,17 @@ def spans(number: int) -> list[Span]:
     return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
 
 
-def _cuts(number: int) -> list[int]:
+def _cuts(shares: Sequence[float]) -> list[int]:
     """Up to which decision each part goes, but for the last."""
-    shares = [place / number for place in range(1, number)]
     percent = min(100, 100 * _SAMPLED / max(estimated_count(Decision) or 0, 1))
-    [(found,)] = fetch(_CUTS, [shares, percent])
+    [(found,)] = fetch(_CUTS, [list(shares), percent])
     return found or [0] * len(shares)
 
 
 def pieces(span: Span) -> Iterator[list[Row]]:
     after = span.after
     while True:
-        found = fetch(_DECISIONS, [_UNREAD, _AFTER_DECIDING, after, span.last, SIZE])
+        found = fetch(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
         if not found:
             return
         rows = [Row(*row) for row in found]

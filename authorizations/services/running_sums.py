@@ -55,10 +55,11 @@ class Change(NamedTuple):
 
     def seen_in(self, currency: str, concern: LimitFilter) -> Used:
         """What of it a window with this currency ("" counts in all) and filter measures."""
-        if currency and currency != self.currency:
+        if not currency:
+            return (0, 0, self.counted.seen_by(concern, self.merchant)[2])
+        if currency != self.currency:
             return NOTHING_USED
-        seen = self.counted.seen_by(concern, self.merchant)
-        return seen if currency else (0, 0, seen[2])
+        return self.counted.seen_by(concern, self.merchant)
 
 
 class CalendarSum:

@@ -152,15 +152,15 @@ WITH request AS (
 ), decision AS (
     INSERT INTO authorizations_decision
     SELECT decided.*
-    FROM request, jsonb_populate_recordset(
-        NULL::authorizations_decision, %(decisions)s::jsonb
+    FROM request, json_populate_recordset(
+        NULL::authorizations_decision, %(decisions)s::json
     ) AS written, jsonb_populate_record(
         written, jsonb_build_object('webhook_request_id', request.id)
     ) AS decided
 ), purchase AS (
     INSERT INTO authorizations_authorization
-    SELECT * FROM jsonb_populate_recordset(
-        NULL::authorizations_authorization, %(purchases)s::jsonb
+    SELECT * FROM json_populate_recordset(
+        NULL::authorizations_authorization, %(purchases)s::json
     )
     ON CONFLICT (id) DO UPDATE SET
         status = excluded.status,

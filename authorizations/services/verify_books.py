@@ -1,14 +1,13 @@
 """Whether the books are right, from the first entry to the last, and whether they ever were not.
 
 Purchases against their ledger, their books and their transactions; remembered sums against the
-ledger; every decision's usage figures against the ledger as of that decision, and against the
+purchases; every decision's usage figures against the ledger as of that decision, and against the
 limits it approved by. All in short transactions, beside the traffic: what comes in after the
 beginning is left for the next time.
 """
 
 import gc
 import os
-import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -36,13 +35,13 @@ KINDS = (PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
 _FEW = 20_000
 """So many rows are checked before a second process has even started."""
 
-_TURN_S = 0.001
-"""Much shorter than usual: a thread that reads ahead takes several turns for each piece."""
-
-_NICE = 10
-"""Of 19: what gives way still gets something done."""
+_DECISIONS_SHARE = 0.7
+"""Of all the work."""
 
 _Part: TypeAlias = Callable[[], Iterator[Checked]]
+
+_CHECKS: tuple[_Part, ...] = (verify_purchases, verify_remembered, verify_transactions)
+"""Besides that of the decisions; the longest first."""
 
 
 def processes_for(rows: int | None) -> int:
@@ -54,12 +53,11 @@ def verify_books(processes: int = 1) -> Iterator[Checked]:
     """What is found, piece by piece; more than one process share the work between them."""
     if processes == 1:
         with _no_search_for_cycles():
-            for part in _parts(1):
+            for part in (*_CHECKS, *_of_decisions(1)):
                 yield from part()
     else:
-        # One has the other checks. Few spans: each first counts up what was before it.
-        parts = _parts(processes - 1, reads_ahead=True)
-        yield from _together(_longest_first(parts), processes)
+        # The longest first, so that all are busy until the end.
+        yield from _together([*_of_decisions(processes), *_CHECKS], processes)
 
 
 @contextmanager
@@ -72,24 +70,11 @@ def _no_search_for_cycles() -> Iterator[None]:
         gc.enable()
 
 
-def _parts(number_of_spans: int, *, reads_ahead: bool = False) -> list[_Part]:
-    of_decisions = [
-        partial(verify_decisions, span, reads_ahead=reads_ahead) for span in spans(number_of_spans)
-    ]
-    return [verify_purchases, verify_transactions, verify_remembered, *of_decisions]
-
-
-def _longest_first(parts: list[_Part]) -> list[_Part]:
-    """So that all are busy until the end. The first ones take longest: the others give way."""
-    purchases, transactions, remembered, *of_decisions = parts
-    others = (remembered, purchases, transactions)
-    return [*of_decisions, *(partial(_giving_way, part) for part in others)]
-
-
-def _giving_way(part: _Part) -> Iterator[Checked]:
-    """Where there are fewer processors than want to work, counting PostgreSQL's processes."""
-    os.setpriority(os.PRIO_PROCESS, 0, _NICE)
-    yield from part()
+def _of_decisions(processes: int) -> list[_Part]:
+    """As few spans of decisions as possible: each sums up first what was before it."""
+    length = 1 / processes / _DECISIONS_SHARE
+    shares = [place * length for place in range(1, processes) if place * length < 1]
+    return [partial(verify_decisions, span) for span in spans(shares)]
 
 
 class _Mailbox(Protocol):
@@ -116,7 +101,6 @@ def _together(parts: list[_Part], processes: int) -> Iterator[Checked]:
 
 def _work(part: _Part, mailbox: _Mailbox) -> None:
     """In a process of its own."""
-    sys.setswitchinterval(_TURN_S)
     try:
         with _no_search_for_cycles():
             for found in part():

@@ -18,7 +18,7 @@ from authorizations.rules.controls import AppliedControls
 from authorizations.rules.limits import fits_limits, limit_checks
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import LimitFigures, Usage, Window
-from authorizations.services.checking import Checked, Difference, ahead
+from authorizations.services.checking import Checked, Difference
 from authorizations.services.ledger_along import LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
 from authorizations.services.rehung import was_rehung_since
@@ -33,10 +33,10 @@ _AT_ONCE = 100
 """Few enough to be still in the processor's cache when they are checked."""
 
 
-def verify_decisions(span: Span, *, reads_ahead: bool = False) -> Iterator[Checked]:
+def verify_decisions(span: Span) -> Iterator[Checked]:
     """Each decision, and whether each entry of the ledger is of a purchase."""
-    along = _Along(span, LedgerAlong(span.begin, reads_ahead=reads_ahead))
-    for rows in ahead(pieces(span)) if reads_ahead else pieces(span):
+    along = _Along(span)
+    for rows in pieces(span):
         yield along.check(rows)
         yield along.entries()
     yield from along.finish()
@@ -45,9 +45,9 @@ def verify_decisions(span: Span, *, reads_ahead: bool = False) -> Iterator[Check
 class _Along:
     """Where the check is: in the ledger, and in every window somebody asked about."""
 
-    def __init__(self, span: Span, ledger: LedgerAlong) -> None:
+    def __init__(self, span: Span) -> None:
         self._end = span.end
-        self._ledger = ledger
+        self._ledger = LedgerAlong(span.begin)
         self._windows = WindowsAsOf(span.begin)
         # By event, of the entries read lately: those of decisions that come a little later.
         self._early: dict[str, list[Change]] = {}
@@ -64,13 +64,14 @@ class _Along:
             wrong, unknown = self._check_round(rows[start : start + _AT_ONCE])
             differences += wrong
             unchecked += unknown
+        self._windows.tidy()
         return Checked(DECISIONS, len(rows), differences, unchecked)
 
     def _check_round(self, rows: Sequence[Row]) -> tuple[list[Difference], int]:
         found = [read(row) for row in rows]
         decided = [one for one in found if isinstance(one, Decided)]
         differences = [one for one in found if isinstance(one, Difference)]
-        asked = (window for one in decided for window in one.asked)
+        asked = [window for one in decided for window in one.asked]
         sums = iter(self._windows.prepare(asked, self._ledger.before))
         unchecked = 0
         for one in decided:
@@ -78,7 +79,6 @@ class _Along:
             wrong, unknown = self._check(one, islice(sums, len(one.asked)))
             differences += wrong
             unchecked += unknown
-        self._windows.tidy()
         return differences, unchecked
 
     def entries(self) -> Checked:

@@ -5,11 +5,10 @@ Each statement reads both sides at once, so what is booked meanwhile makes no di
 
 from collections.abc import Iterator
 from operator import itemgetter
-from typing import Any
+from typing import Any, TypeAlias
 
 import msgspec
 
-from authorizations.rules import snapshots
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
 from authorizations.services import rows
@@ -29,13 +28,14 @@ SELECT
     purchase.counted_amount, purchase.counted_cash, purchase.refunded_amount,
     purchase.count, purchase.cash_count,
     entered.*,
-    ARRAY(
-        SELECT (
-            SELECT id FROM authorizations_transaction
-            WHERE id = named #>> '{}' AND booked_under = purchase.id
-        )
-        FROM jsonb_path_query(purchase.books, '$.transactions[*].id') AS named
-    ),
+    purchase.currency,
+    (
+        SELECT json_agg(json_build_array(
+            id, told_at, type, amount, extract(epoch FROM created)::bigint,
+            merchant_amount, merchant_currency, currency
+        ))
+        FROM authorizations_transaction WHERE booked_under = purchase.id
+    )::text,
     CASE WHEN card.id IS NULL THEN purchase.card_id END,
     CASE WHEN root.id IS NULL THEN purchase.root_card_id END,
     CASE WHEN cardholder.id IS NULL THEN purchase.cardholder_id END,
@@ -57,25 +57,21 @@ LEFT JOIN authorizations_cardgroup AS card_group ON card_group.id = purchase.gro
 ORDER BY purchase.id
 """
 
-_TRANSACTIONS = """
+_STRAYS = """
 SELECT
-    booked.id, booked.booked_under, booked.type, booked.amount,
-    extract(epoch FROM booked.created)::bigint, booked.told_at,
-    booked.merchant_amount, booked.merchant_currency, booked.currency, purchase.currency,
-    (
-        SELECT kept::text FROM jsonb_path_query(purchase.books, '$.transactions[*]') AS kept
-        WHERE kept ->> 'id' = booked.id
-    )
+    count(*), max(booked.id),
+    array_agg(ARRAY[booked.id, booked_under] ORDER BY booked.id) FILTER (WHERE purchase.id IS NULL)
 FROM (
-    SELECT * FROM authorizations_transaction WHERE id > %s ORDER BY id LIMIT %s
+    SELECT id, booked_under FROM authorizations_transaction WHERE id > %s ORDER BY id LIMIT %s
 ) AS booked
 LEFT JOIN authorizations_authorization AS purchase ON purchase.id = booked.booked_under
-ORDER BY booked.id
 """
 
-_decode_books = msgspec.json.Decoder(Books).decode
-_decode_transaction = msgspec.json.Decoder(snapshots.Transaction).decode
+_Booked: TypeAlias = tuple[str, int, str, int, int, int, str, str]
+"""A row of a transaction as _PURCHASES reads it."""
 
+_decode_books = msgspec.json.Decoder(Books).decode
+_decode_booked = msgspec.json.Decoder(list[_Booked]).decode
 
 _counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
 _PARENTS = ("card", "root_card", "cardholder", "group")
@@ -83,25 +79,30 @@ _PARENTS = ("card", "root_card", "cardholder", "group")
 
 def verify_purchases() -> Iterator[Checked]:
     """Every authorization: its columns, its books, its transactions, and what it refers to."""
-    for piece in _pieces(_PURCHASES):
+    for piece in _pieces():
         differences = [found for row in piece for found in _purchase_differences(*row)]
         yield Checked(PURCHASES, len(piece), differences)
 
 
 def verify_transactions() -> Iterator[Checked]:
-    """Every transaction against the books it is booked in."""
-    for piece in _pieces(_TRANSACTIONS):
-        differences = [found for row in piece for found in _transaction_differences(*row)]
-        yield Checked(TRANSACTIONS, len(piece), differences)
-
-
-def _pieces(statement: str) -> Iterator[list[tuple[Any, ...]]]:
-    """By key, each piece a short transaction of its own."""
+    """Every transaction: whether what it is booked under is there. Its purchase tells the rest."""
     last = ""
     while True:
-        piece = fetch(statement, [last, _SIZE])
-        if not piece:
+        [(number, last, strays)] = fetch(_STRAYS, [last, _SIZE])
+        if not number:
             return
+        what = "authorization it is booked under"
+        differences = [
+            Difference(f"transaction {id_}", what, booked_under, "there")
+            for id_, booked_under in strays or ()
+        ]
+        yield Checked(TRANSACTIONS, number, differences)
+
+
+def _pieces() -> Iterator[list[tuple[Any, ...]]]:
+    """By key, each piece a short transaction of its own."""
+    last = ""
+    while piece := fetch(_PURCHASES, [last, _SIZE]):
         yield piece
         last = piece[-1][0]
 
@@ -109,7 +110,7 @@ def _pieces(statement: str) -> Iterator[list[tuple[Any, ...]]]:
 def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
     where = f"authorization {id_}"
     place, (status, captured, held), kept = columns[:5], columns[5:8], columns[8:13]
-    entered, booked, missing = columns[13:18], columns[18], columns[19:]
+    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:]
     if kept != entered:
         yield _counted_otherwise(where, kept, entered, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):
@@ -127,10 +128,8 @@ def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[
     for name, value in (("status", status), ("captured_amount", captured), ("is_held", held)):
         if value != standing[name]:
             yield Difference(where, name, value, f"{standing[name]} after its books")
-    for transaction in books.transactions:
-        if transaction.id not in booked:
-            what = f"transaction {transaction.id}"
-            yield Difference(where, what, "in its books only", "a row that is booked under it")
+    if booked or books.transactions:
+        yield from _transaction_differences(id_, books, currency, booked)
 
 
 def _counted_otherwise(
@@ -139,24 +138,20 @@ def _counted_otherwise(
     return Difference(where, "counted", Counted(*kept), f"{Counted(*found)} after {after}")
 
 
-def _transaction_differences(id_: str, booked_under: str, *columns: Any) -> Iterator[Difference]:
-    where = f"transaction {id_}"
-    type_, amount, created, told_at, merchant_amount, merchant_currency, *rest = columns
-    currency, currency_there, kept = rest
-    if currency_there is None:
-        yield Difference(where, "authorization it is booked under", booked_under, "there")
-        return
-    if kept is None:
-        yield Difference(where, "booked under", booked_under, "in the books of that one")
-        return
-    try:
-        booked = _decode_transaction(kept)
-    except msgspec.ValidationError:
-        return  # told with the books
-    row = (type_, amount, created, told_at, merchant_amount, merchant_currency, currency)
-    found = (
-        *(booked.type[:50], booked.amount, booked.created, booked.at, booked.merchant_amount),
-        *(booked.merchant_currency, currency_there),
-    )
-    if row != found:
-        yield Difference(where, "type, amounts and times", row, f"{found} after the books")
+def _transaction_differences(
+    id_: str, books: Books, currency: str, booked: str | None
+) -> Iterator[Difference]:
+    rows_by_id = {row[0]: row for row in _decode_booked(booked or "[]")}
+    for one in books.transactions:
+        where = f"transaction {one.id}"
+        row = rows_by_id.pop(one.id, None)
+        told = (one.id, one.at, one.type[:50], one.amount, one.created)
+        after: _Booked = (*told, one.merchant_amount, one.merchant_currency, currency)
+        if row is None:
+            what = "in its books only"
+            yield Difference(f"authorization {id_}", where, what, "a row that is booked under it")
+        elif row != after:
+            what = "type, amounts and times"
+            yield Difference(where, what, row[1:], f"{after[1:]} after the books")
+    for stray in rows_by_id:
+        yield Difference(f"transaction {stray}", "booked under", id_, "in the books of that one")

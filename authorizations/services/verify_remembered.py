@@ -1,6 +1,7 @@
-"""Each remembered sum against the ledger of the purchases it sums up.
+"""Each remembered sum against what the purchases count for that it sums up.
 
-Each statement reads both sides at once, so what is booked meanwhile makes no difference.
+That these columns are the sums of their ledger is checked with the purchases. Each statement
+reads both sides at once, so what is booked meanwhile makes no difference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -9,6 +10,7 @@ from typing import Any
 
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
+from authorizations.rules.filters import Merchant
 from authorizations.services import sql
 from authorizations.services.checking import Checked, Difference, fetch
 from authorizations.services.running_sums import (
@@ -23,15 +25,16 @@ REMEMBERED = "remembered sums"
 
 _SIZE = 2_000
 
+_ANYWHERE = Merchant()
+
 _KEY = "scope, window_end, window_start, filter_key, currency"
 
 # Of the purchases that a window measures, in its currency.
 _SUMMED = f"""
-        sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
-        sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
-        sum(entry.cash_count)::bigint
+        sum(purchase.counted_amount)::bigint, sum(purchase.counted_cash)::bigint,
+        sum(purchase.refunded_amount)::bigint, sum(purchase.count)::bigint,
+        sum(purchase.cash_count)::bigint
     FROM {sql.WITHIN} AS purchase
-    JOIN authorizations_ledgerentry AS entry ON entry.authorization_id = purchase.id
     WHERE needed.currency IN ('', purchase.currency)
 """
 
@@ -72,16 +75,16 @@ def verify_remembered() -> Iterator[Checked]:
 
 def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
     scope, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:9]
-    where = f"usage of {scope}, {start} to {end}, {currency or 'count'}"
     concern = filter_of(filter_text)
-    if concern.key != filter_key:
-        return [Difference(where, f"key of {filter_text}", filter_key, concern.key)]
     kept, counted = tuple(kept_figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
-            merchant = merchant_of(*(word or "" for word in line[9:14]))
+            merchant = merchant_of(*line[9:14]) if filter_key else _ANYWHERE
             change = Change(start, currency, merchant, Counted(*line[14:]))
             counted = plus(counted, change.seen_in(currency, concern))
-    if kept == counted:
+    if kept == counted and concern.key == filter_key:
         return []
+    where = f"usage of {scope}, {start} to {end}, {currency or 'count'}"
+    if concern.key != filter_key:
+        return [Difference(where, f"key of {filter_text}", filter_key, concern.key)]
     return [Difference(where, filter_text or "everything", used_words(kept), used_words(counted))]

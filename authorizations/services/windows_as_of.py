@@ -72,28 +72,22 @@ class _Alike:
         self.calendar: dict[tuple[int, int], CalendarSum] = {}
         self.rolling: dict[int, RollingSum] = {}
 
-    def sum_of(self, asked: Asked) -> Sum:
-        (_, start, end, *_), _, length = asked
-        if length:
-            rolling = self.rolling.get(length)
-            if rolling is None:
-                rolling = self.rolling[length] = RollingSum()
-            return rolling
-        calendar = self.calendar.get((start, end))
-        if calendar is None:
-            calendar = self.calendar[start, end] = CalendarSum(start, end)
-        return calendar
-
-    def add(self, change: Change) -> None:
-        part = change.seen_in(self.currency, self.concern)
-        if part == NOTHING_USED:
-            return
-        created = change.created
-        for calendar in self.calendar.values():
-            if calendar.start <= created < calendar.end:
-                calendar.add(created, part)
-        for rolling in self.rolling.values():
-            rolling.add(created, part)
+    def add(self, changes: Iterable[Change]) -> None:
+        """Most time is spent here: nothing is looked up or called more often than it must be."""
+        currency, concern = self.currency, self.concern
+        for change in changes:
+            part = change.seen_in(currency, concern)
+            if part == NOTHING_USED:
+                continue
+            created = change.created
+            amount, refunded, times = part
+            for calendar in self.calendar.values():
+                if calendar.start <= created < calendar.end:
+                    calendar.amount += amount
+                    calendar.refunded += refunded
+                    calendar.times += times
+            for rolling in self.rolling.values():
+                rolling.add(created, part)
 
     def forget(self, asked_in: int) -> None:
         """What was not asked about in this round, where it is much."""
@@ -123,20 +117,28 @@ class Scope:
         self.waiting: list[Change] = []
 
     def sum_of(self, asked: Asked) -> Sum:
-        window, concern, _ = asked
-        key = (window.currency, window.filter_key)
-        alike = self.alike.get(key)
+        (_, start, end, filter_key, currency, _), concern, length = asked
+        alike = self.alike.get((currency, filter_key))
         if alike is None:
-            alike = self.alike[key] = _Alike(window.currency, concern)
-        return alike.sum_of(asked)
+            alike = self.alike[currency, filter_key] = _Alike(currency, concern)
+        if length:
+            rolling = alike.rolling.get(length)
+            if rolling is None:
+                rolling = alike.rolling[length] = RollingSum()
+            return rolling
+        calendar = alike.calendar.get((start, end))
+        if calendar is None:
+            calendar = alike.calendar[start, end] = CalendarSum(start, end)
+        return calendar
 
     def settle(self) -> None:
         """Add what waits."""
-        for change in self.waiting:
-            self.latest = max(self.latest, change.created)
+        waiting = self.waiting
+        if waiting:
+            self.latest = max(self.latest, *[change.created for change in waiting])
             for alike in self.alike.values():
-                alike.add(change)
-        self.waiting.clear()
+                alike.add(waiting)
+            waiting.clear()
 
 
 class _Met:
@@ -153,7 +155,10 @@ class _Met:
 
 
 class WindowsAsOf:
-    """Running sums by scope. A round is: `prepare` for some decisions, `add` entries, `tidy`."""
+    """Running sums by scope. A round is: `prepare` for some decisions, `add` entries.
+
+    `tidy` comes after some rounds.
+    """
 
     def __init__(self, begin: int) -> None:
         """All entries from this id on are to be added."""
@@ -161,7 +166,7 @@ class WindowsAsOf:
         self._round = 0
         # The one asked about last comes last.
         self._scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
-        self._touched: list[Scope] = []
+        self._touched: set[Scope] = set()
 
     def prepare(self, asked: Iterable[Asked], before: int) -> list[tuple[Scope, Sum]]:
         """A sum for each of these windows; the entries from id `before` on are to be added.
@@ -192,7 +197,7 @@ class WindowsAsOf:
                 alike.forget(self._round)
         while len(self._scopes) > max(_MOST_SCOPES, len(self._touched)):
             self._scopes.popitem(last=False)
-        self._touched = []
+        self._touched = set()
 
     def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> tuple[Scope, Sum]:
         """The sum there is, or one that is noted as missing its beginning."""
@@ -213,7 +218,7 @@ class WindowsAsOf:
             self._met.add(key)
         scope.settle()
         scope.asked_in = self._round
-        self._touched.append(scope)
+        self._touched.add(scope)
         self._scopes.move_to_end(key)
         return scope
 

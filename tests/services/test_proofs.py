@@ -64,7 +64,7 @@ def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) ->
     "damage",
     [
         "UPDATE authorizations_decision SET approved_amount = 1 WHERE approved AND amount > 0",
-        "UPDATE authorizations_decision SET trace = '[]' WHERE trace <> '[]'",
+        "UPDATE authorizations_decision SET trace = '[]' WHERE trace::text <> '[]'",
         "UPDATE authorizations_decision SET standing = '{\"card_frozen\": true}' WHERE amount > 0",
     ],
 )
