@@ -39,7 +39,7 @@ test: .venv/development
 	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { \
 		echo "The tests start the nginx of deploy/: apt-get install nginx-light"; exit 1; }
 	@$(MAKE) --no-print-directory lint
-	$(VENV) -m pytest -n 3 --dist loadfile $(TESTS)
+	$(VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 
 lint: .venv/development
 	$(VENV) -m ruff check

@@ -76,9 +76,10 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "authorizations",  # before staticfiles: it brings its own runserver
-    "unfold",  # before django.contrib.admin: it brings the admin's templates
+    # Before the admin, as it brings its templates; the site is our own.
+    "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
-    "django.contrib.admin",
+    "authz_project.site.SiteConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -2,14 +2,17 @@
 
 import gc
 from collections.abc import Iterator
+from copy import copy
 from importlib import import_module
 from itertools import count
+from typing import Any
 
 import pytest
 from django.apps import apps
 from django.contrib.auth.models import Group
 from django.db import connection, transaction
-from django.test import TransactionTestCase, override_settings
+from django.test import TransactionTestCase, client, override_settings
+from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.services import answering, background
@@ -22,6 +25,15 @@ def pytest_configure() -> None:
     patched = pytest.MonkeyPatch()
     patched.setattr(background, "start", lambda: None)
     patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_the_database())
+    patched.setattr(client, "store_rendered_templates", keep_the_pages_context)
+
+
+def keep_the_pages_context(kept: dict[str, Any], context: Any, **_: object) -> None:
+    """What `response.context` is: that of the page alone, not of each of its hundred parts, which
+    took a tenth of its time.
+    """
+    if "context" not in kept:
+        kept["context"] = ContextList([copy(context)])
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -37,6 +49,20 @@ def breaker_stays_closed() -> None:
     replay would write beside them.
     """
     answering.breaker.clock = count(0.0, 1_000.0).__next__  # no two misses are close
+
+
+_FIRST = (
+    *("faults/test_faults.py", "admin/test_access.py", "admin/test_browser_rules.py"),
+    *("deploy/test_desk.py", "admin/test_policy_in_browser.py", "hostile/test_bodies.py"),
+    *("load/test_load.py", "hostile/test_frozen.py", "admin/test_in_browser.py"),
+    *("admin/test_hostile_names.py", "test_embedded_postgres.py", "test_make_run.py"),
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The longest come first: what begins last must be short, or all wait for one process."""
+    places = {f"tests/{name}": place for place, name in enumerate(_FIRST)}
+    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
 
 
 def pytest_collection_finish() -> None:

@@ -1,10 +1,7 @@
 """What unfold asks about each request to say which of several desks this is."""
 
 from django.conf import settings
-from django.contrib import admin
 from django.http import HttpRequest
-
-admin.site.index_title = "Home"
 
 
 def whereabouts(request: HttpRequest) -> str:

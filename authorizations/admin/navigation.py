@@ -1,11 +1,12 @@
 """The sidebar, by task; each sees the pages they may see."""
 
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from django.db.models.options import Options
 from django.http import HttpRequest
-from django.urls import reverse
+from django.urls import get_script_prefix, reverse
 
 from authorizations.services.open_findings import count_open
 
@@ -67,7 +68,7 @@ def sidebar(request: HttpRequest) -> list[dict[str, Any]]:
     """Unfold's navigation for whoever is asking."""
     home = reverse("admin:index")
     first = {"title": "Home", "icon": "home", "link": home, "active": request.path == home}
-    lists = {model: _list(model) for model in _MODELS}
+    lists = _lists(get_script_prefix())
     here = _nearest(request, lists.values())
     groups = [
         {
@@ -90,6 +91,12 @@ def _item(
 def _nearest(request: HttpRequest, lists: Iterable[str]) -> str:
     """The list that the page belongs to: of those its address begins with the longest."""
     return max((url for url in lists if request.path.startswith(url)), key=len, default="")
+
+
+@lru_cache(maxsize=8)
+def _lists(_prefix: str) -> dict[str, str]:
+    """The addresses of all of them, which are the same on every page of a server."""
+    return {model: _list(model) for model in _MODELS}
 
 
 def _list(model: str) -> str:

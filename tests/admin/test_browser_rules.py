@@ -104,7 +104,6 @@ def _open(page: Page, shown: Shown) -> int:
     answer = page.goto(urljoin(page.url, shown.path))
     if shown.act:
         shown.act(page)
-        page.wait_for_timeout(300)  # what they did may have begun to load another page
         page.wait_for_load_state("networkidle")
     assert answer
     return answer.status

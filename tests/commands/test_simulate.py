@@ -160,7 +160,8 @@ def test_a_long_run_has_increments_partial_amounts_repeats_and_several_of_everyt
 def test_an_increment_tells_what_the_server_answered_before(simulate: Simulate) -> None:
     in_force()
     simulate(count=80, seed="history")
-    for grown in Authorization.objects.filter(ledger__cause="increment").distinct():
+    increments = LedgerEntry.objects.filter(cause="increment")
+    for grown in Authorization.objects.filter(pk__in=increments.values("authorization")):
         approved = Decision.objects.filter(authorization=grown, approved=True)
         assert grown.counted_amount == sum(approved.values_list("approved_amount", flat=True))
     assert not any(redecide.redecide_all())

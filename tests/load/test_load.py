@@ -10,7 +10,7 @@ ROOT = Path(__file__).resolve().parent.parent.parent
 
 def test_processes_at_once_on_a_few_cards_leave_books_that_are_right() -> None:
     done = subprocess.run(
-        [sys.executable, "-m", "tests.load", "--seconds", "5", "--processes", "4"],
+        [sys.executable, "-m", "tests.load", "--seconds", "3", "--processes", "4"],
         cwd=ROOT,
         capture_output=True,
         text=True,

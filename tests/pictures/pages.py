@@ -151,7 +151,8 @@ def _change(row: Model) -> str:
 
 def _type_a_wrong_amount(page: Page) -> None:
     page.get_by_label("Smallest useful part").fill("12.345")
-    page.get_by_role("button", name="Save", exact=True).click()
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
 
 
 def _open_filters(page: Page) -> None:
@@ -166,4 +167,5 @@ def _open_menu(page: Page) -> None:
 def _log_in_wrongly(page: Page) -> None:
     page.fill("[name=username]", "operator")
     page.fill("[name=password]", "wrong")
-    page.locator("#login-form [type=submit]").click()
+    with page.expect_navigation():
+        page.locator("#login-form [type=submit]").click()
