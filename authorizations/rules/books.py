@@ -146,11 +146,6 @@ class Books:
         """What is counted beyond what was captured: it can still go away by itself."""
         return self.sums().held
 
-    @property
-    def is_counted(self) -> bool:
-        """Whether it is a purchase: from its first approval, also once that is given back."""
-        return self.sums().is_counted
-
     def counted(self, merchant: Merchant) -> Counted:
         """What limits see of a purchase at this merchant."""
         return self.sums().counted(merchant)
@@ -204,7 +199,10 @@ class Books:
 
 
 class Sums(NamedTuple):
-    """What Books come to; each as the property of Books with its name."""
+    """What Books come to; each as the property of Books with its name.
+
+    `is_counted`: whether it is a purchase; from its first approval, also once that is given back.
+    """
 
     captured: int
     uncovered: int

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from authorizations.rules.filters import EVERYTHING, LimitFilter, Merchant
+from authorizations.rules.filters import LimitFilter, Merchant
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,8 +32,6 @@ class Counted:
 
     def seen_by(self, concern: LimitFilter, merchant: Merchant) -> tuple[int, int, int]:
         """Amount, refunds and count that a limit with this filter measures of the purchase."""
-        if concern is EVERYTHING:
-            return self.amount, self.refunded, self.count
         if not concern.concerns(merchant):
             return 0, 0, 0
         if concern.cash_only:

@@ -16,7 +16,6 @@ from authorizations.rules.controls import (
     SpendingLimit,
     Weekday,
 )
-from authorizations.rules.filters import EVERYTHING
 from authorizations.rules.values import AuthorizationRequest, Placed, Window
 
 FOREVER = 253_402_300_800
@@ -59,7 +58,7 @@ def limit_concerns(limit: SpendingLimit, told: Placed) -> bool:
     """Whether the limit has a say on this purchase: its currency and its filter are met."""
     if limit.amount is not None and limit.currency != told.currency:
         return False
-    return limit.filter is EVERYTHING or limit.filter.concerns(told.merchant)
+    return limit.filter.concerns(told.merchant)
 
 
 def limit_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:

@@ -55,11 +55,10 @@ class Change(NamedTuple):
 
     def seen_in(self, currency: str, concern: LimitFilter) -> Used:
         """What of it a window with this currency ("" counts in all) and filter measures."""
-        if not currency:
-            return (0, 0, self.counted.seen_by(concern, self.merchant)[2])
-        if currency != self.currency:
+        if currency and currency != self.currency:
             return NOTHING_USED
-        return self.counted.seen_by(concern, self.merchant)
+        seen = self.counted.seen_by(concern, self.merchant)
+        return seen if currency else (0, 0, seen[2])
 
 
 class CalendarSum:

@@ -73,19 +73,14 @@ class _Alike:
         self.rolling: dict[int, RollingSum] = {}
 
     def add(self, changes: Iterable[Change]) -> None:
-        """Most time is spent here: nothing is looked up or called more often than it must be."""
-        currency, concern = self.currency, self.concern
         for change in changes:
-            part = change.seen_in(currency, concern)
+            part = change.seen_in(self.currency, self.concern)
             if part == NOTHING_USED:
                 continue
             created = change.created
-            amount, refunded, times = part
             for calendar in self.calendar.values():
                 if calendar.start <= created < calendar.end:
-                    calendar.amount += amount
-                    calendar.refunded += refunded
-                    calendar.times += times
+                    calendar.add(created, part)
             for rolling in self.rolling.values():
                 rolling.add(created, part)
 

@@ -269,7 +269,7 @@ def test_a_release_gives_back_what_is_held_until_a_later_snapshot_tells_otherwis
 
 def test_a_release_also_gives_back_an_approval_stripe_never_told_of() -> None:
     released = told(pending(0), answers=(approval(500),)).released()
-    assert (released.amount, released.is_counted) == (0, True)
+    assert (released.amount, released.sums().is_counted) == (0, True)
     assert released.joined(pending(0, at=2)).amount == 0
     assert released.joined(pending(500, 500, at=2)).amount == 500
 

@@ -70,9 +70,8 @@ def transactions(term: str) -> Found:
     """A whole id of a transaction or an authorization, a card's, or part of the merchant's name."""
     if Transaction.objects.filter(pk=term).exists():
         return Found(Q(pk=term))
-    if purchase := Authorization.objects.filter(pk=term).only("card_id").first():
-        # By the card as well: that is what the index is on.
-        return Found(Q(card=purchase.card_id, booked_under=term))
+    if Authorization.objects.filter(pk=term).exists():
+        return Found(Q(booked_under=term))
     cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
     if cards:
         return Found(Q(card__in=cards))
