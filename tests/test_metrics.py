@@ -27,6 +27,7 @@ from authorizations.wire import samples
 from tests import server
 from tests.builders import signed
 from tests.desk import Shopper, deliver, in_force
+from tests.standing import spooled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -268,8 +269,11 @@ def test_an_answer_that_the_spool_refuses_is_counted(
     client: Client, settings: Settings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     before = ours(client.get("/metrics"))["desk_spool_failures_total", ()]
-    (tmp_path / "file").touch()
-    settings.SPOOL_DIR = tmp_path / "file"
+    directory = tmp_path / "file"
+    directory.touch()
+    settings.SPOOL_DIR = directory
     monkeypatch.setattr(answering.breaker, "is_open", True)
     assert Shopper().asks(250)["approved"] is False
     assert ours(client.get("/metrics"))["desk_spool_failures_total", ()] > before
+    directory.unlink()
+    wait_until(lambda: bool(spooled(directory)))  # its record followed: nothing is left behind

@@ -4,6 +4,7 @@ They wait in memory, so a process that is killed meanwhile takes them along. No 
 here: what costs money is not sent before it is kept.
 """
 
+import functools
 import logging
 import threading
 import time
@@ -22,10 +23,11 @@ _PATIENCE_S = 10.0
 
 
 class KeptLater:
-    """What waits in this process for its disk, the oldest first; a thread works while any does."""
+    """What waits for one spool, the oldest first; a thread works while anything does."""
 
-    def __init__(self) -> None:
-        self._waiting: deque[tuple[Spool, bytes]] = deque()
+    def __init__(self, own: Spool) -> None:
+        self._spool = own
+        self._waiting: deque[bytes] = deque()
         self._busy = threading.Lock()
 
     def keep(self, payload: bytes) -> None:
@@ -33,7 +35,7 @@ class KeptLater:
         if len(self._waiting) >= MOST:
             logger.critical("Nothing keeps this answer but the log: %s", payload)
             return
-        self._waiting.append((spool.spool(), payload))
+        self._waiting.append(payload)
         if self._busy.acquire(blocking=False):
             self._start()
 
@@ -46,9 +48,8 @@ class KeptLater:
     def _follow(self) -> None:
         try:
             while self._waiting:
-                own, payload = self._waiting[0]
                 try:
-                    own.append(payload, _PATIENCE_S)
+                    self._spool.append(self._waiting[0], _PATIENCE_S)
                 except SpoolFailedError:
                     time.sleep(AGAIN_S)
                 else:
@@ -59,9 +60,11 @@ class KeptLater:
             self._start()
 
 
-_here = KeptLater()
+@functools.cache
+def _waiting_for(own: Spool) -> KeptLater:
+    return KeptLater(own)
 
 
 def keep(payload: bytes) -> None:
-    """As `KeptLater.keep`, for the whole process."""
-    _here.keep(payload)
+    """As `KeptLater.keep`, for the spool of this process."""
+    _waiting_for(spool.spool()).keep(payload)

@@ -49,7 +49,7 @@ def wait_for(directory: Path, number: int) -> list[bytes]:
 
 def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> None:
     spool.spool()._disk = breaking_disk(refusals=3)
-    later = kept_later.KeptLater()
+    later = kept_later.KeptLater(spool.spool())
     later.keep(b"first")
     later.keep(b"second")
     assert wait_for(directory, 2) == [b"first", b"second"]
@@ -60,6 +60,19 @@ def test_no_more_waits_than_memory_is_meant_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     monkeypatch.setattr(kept_later, "MOST", 0)
-    kept_later.KeptLater().keep(b"one too many")
+    kept_later.KeptLater(spool.spool()).keep(b"one too many")
     assert "one too many" in caplog.text
     assert kept(Path(settings.SPOOL_DIR)) == []
+
+
+def test_a_directory_that_takes_nothing_holds_up_no_other(
+    directory: Path, settings: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "file").touch()
+    settings.SPOOL_DIR = tmp_path / "file"
+    kept_later.keep(b"waits")
+    settings.SPOOL_DIR = directory
+    kept_later.keep(b"kept")
+    assert wait_for(directory, 1) == [b"kept"]
+    (tmp_path / "file").unlink()
+    assert wait_for(tmp_path / "file", 1) == [b"waits"]
