@@ -20,6 +20,9 @@ PROCESSES ?= 8
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
+# Without compiled files beside them, a hundred processes would compile all modules anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .PHONY: help run test faults bench bench-pages bench-books load screenshots fuzz lint clean
 .DELETE_ON_ERROR:
 

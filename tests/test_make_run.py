@@ -37,6 +37,16 @@ def clone() -> Iterator[Path]:
 
 
 @pytest.fixture
+def ctrl_c_ends() -> Iterator[None]:
+    """What is started here heeds Ctrl-C, even where the tests themselves run in the background
+    of a script and don't.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
 def port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
@@ -77,6 +87,7 @@ class Desk:
         self.process.communicate(timeout=30)
 
 
+@pytest.mark.usefixtures("ctrl_c_ends")
 def test_make_run_answers_a_purchase_stops_with_ctrl_c_and_survives_a_kill(
     clone: Path, port: int
 ) -> None:

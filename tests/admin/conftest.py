@@ -59,9 +59,9 @@ def auditor(login: Login) -> Client:
     return login("Auditors")
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def browser() -> Iterator[BrowserContext]:
-    """One for all tests: it keeps scripts and styles."""
+    """One for all tests of a process: it keeps scripts and styles."""
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright keeps an event loop in this thread; Django would refuse to use its database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")

@@ -9,7 +9,6 @@ import time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
-import django
 from django.core.management import CommandError, call_command
 from django.db import connection
 from rich.console import Console
@@ -50,11 +49,9 @@ def _options() -> argparse.Namespace:
 
 def _work(seconds: float, processes: int, seed: str) -> list[Report]:
     """All processes at once; then the last events, by one alone."""
-    context = get_context("spawn")
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(processes, context, initializer=django.setup) as pool,
-    ):
+    context = get_context("forkserver")
+    context.set_forkserver_preload(["tests.load.ready"])
+    with context.Manager() as manager, ProcessPoolExecutor(processes, context) as pool:
         mailbox = manager.Queue()
         at_work = [
             pool.submit(_play, f"{seed}/{number}", mailbox, seconds) for number in range(processes)
