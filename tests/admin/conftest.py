@@ -59,9 +59,13 @@ def auditor(login: Login) -> Client:
     return login("Auditors")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[BrowserContext]:
-    """One for all tests of a process: it keeps scripts and styles."""
+    """One for all tests of a module: it keeps scripts and styles.
+
+    While its event loop runs, Django has another connection to the database in this thread; so it
+    must not outlive the module.
+    """
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright keeps an event loop in this thread; Django would refuse to use its database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
