@@ -168,7 +168,9 @@ class Books:
             held=max(0, held_or_captured - captured),
             amount=amount,
             cashback=sum(cashback) + sum([a.cashback for a in reserving]),
-            is_counted=bool(captured or self.ceiling or any(a.amount for a in waiting)),
+            is_counted=bool(
+                captured or self.ceiling or any(a.amount for a in waiting) or self._pump
+            ),
         )
 
     def _held_or_captured(self, captured: int, uncovered: int) -> int:
@@ -188,14 +190,21 @@ class Books:
 
         A declined request for more changes nothing: the pump may still be running.
         """
-        answer = self.answer_to(0)
-        if answer is None or answer.released or not self.history[:1]:
+        answer = self._pump
+        if answer is None or answer.released:
             return 0
         is_told = self.furthest is not None and self.furthest.amount > answer.asked
         more = [entry.approved for entry in self.history[1:]]
         more += [later.approved for later in self.answers if later.ordinal]
-        is_held = self.history[0].approved and not is_told and not any(more)
-        return answer.amount if is_held and answer.amount > answer.asked else 0
+        return 0 if is_told or any(more) else answer.amount
+
+    @property
+    def _pump(self) -> Answer | None:
+        """Our approval of more than a fuel pump asked for, once Stripe tells that it counts."""
+        answer = self.answer_to(0)
+        if answer is None or answer.amount <= answer.asked or not self.history[:1]:
+            return None
+        return answer if self.history[0].approved else None
 
 
 class Sums(NamedTuple):

@@ -38,6 +38,7 @@ answers = st.builds(
     ordinal=few,
     approved=st.just(True),
     amount=st.integers(1, 9),
+    asked=st.integers(0, 9),
     cashback=st.integers(0, 1),
 ) | st.builds(Answer, event_id=st.just("evt_3"), ordinal=few, approved=st.just(False))
 transactions = st.builds(
@@ -253,6 +254,15 @@ def test_at_a_fuel_pump_the_hold_counts_until_the_real_amount_is_told(
     what: str, books: Books, amount: int
 ) -> None:
     assert books.amount == amount, what
+
+
+def test_an_approved_pump_is_a_purchase_even_where_stripe_tells_of_nothing_held() -> None:
+    books = told(
+        Snapshot(1, "pending", 0, (HistoryEntry(0, approved=True, created=0),)), answers=FUEL
+    )
+    assert (books.amount, books.sums().is_counted) == (10_000, True)
+    released = books.released()
+    assert (released.amount, released.sums().is_counted) == (0, True)
 
 
 # --- what operators book
