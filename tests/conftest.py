@@ -3,13 +3,10 @@
 import gc
 from collections.abc import Iterator
 from copy import copy
-from importlib import import_module
 from itertools import count
 from typing import Any
 
 import pytest
-from django.apps import apps
-from django.contrib.auth.models import Group
 from django.db import connection, transaction
 from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
@@ -75,10 +72,20 @@ def pytest_collection_finish() -> None:
 
 
 _MIGRATED = {"django_content_type", "auth_permission", "django_migrations"}
+_ROLES = ("auth_group", "auth_group_permissions")
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
+    """The roles are kept aside as the migration made them."""
+    with django_db_blocker.unblock(), connection.cursor() as cursor:
+        cursor.execute("CREATE SCHEMA aside")
+        for table in _ROLES:
+            cursor.execute(f"CREATE TABLE aside.{table} AS TABLE {table}")
 
 
 def empty_the_database() -> None:
-    """Delete every row that no migration made."""
+    """Delete every row that no migration made, and put the roles as they were."""
     tables = [
         connection.ops.quote_name(table)
         for table in set(connection.introspection.table_names()) - _MIGRATED
@@ -86,7 +93,9 @@ def empty_the_database() -> None:
     with transaction.atomic(), connection.cursor() as cursor:
         # No trigger runs, neither those of foreign keys nor those that keep the record from this.
         cursor.execute("SET LOCAL session_replication_role = replica")
-        cursor.execute(";".join(f"DELETE FROM {table}" for table in tables))  # noqa: S608
+        statements = [f"DELETE FROM {table}" for table in tables]  # noqa: S608
+        statements += [f"INSERT INTO {table} TABLE aside.{table}" for table in _ROLES]
+        cursor.execute(";".join(statements))
 
 
 @pytest.fixture(scope="module")
@@ -97,17 +106,3 @@ def one_transaction(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -
     with django_db_blocker.unblock(), transaction.atomic():
         yield
         transaction.set_rollback(True)
-
-
-@pytest.fixture
-def roles(db: None) -> None:
-    """The roles as the migration makes them: what tests commit is deleted with them."""
-    make_roles()
-
-
-def make_roles() -> None:
-    """The roles as the migration makes them, if there are none."""
-    if not Group.objects.exists():
-        migration = import_module("authorizations.migrations.0003_roles")
-        with connection.schema_editor() as schema_editor:
-            migration.create_roles(apps, schema_editor)

@@ -21,7 +21,7 @@ Visit = Callable[[str, str], Page]
 
 
 @pytest.fixture
-def staff(roles: None) -> Callable[[str], User]:
+def staff(db: None) -> Callable[[str], User]:
     """Makes a member of staff with a role: Operations, Auditors, superuser, or none."""
 
     def make(role: str) -> User:

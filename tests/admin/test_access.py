@@ -34,7 +34,7 @@ ACTED_ON = {
 
 
 @pytest.fixture
-def visit(roles: None, staff: Callable[[str], User]) -> Visit:
+def visit(staff: Callable[[str], User]) -> Visit:
     """A client of each role, with one row of everything to look at."""
     make_rows()
     return lambda role: client_of(role, staff)

@@ -74,7 +74,7 @@ def test_the_browser_refuses_what_somebody_smuggled_into_a_page(
 
 @pytest.mark.django_db(transaction=True)
 def test_no_page_of_the_admin_does_what_the_rules_forbid(
-    watched: tuple[Page, list[str]], live_server: LiveServer, roles: None, settings: Any
+    watched: tuple[Page, list[str]], live_server: LiveServer, settings: Any
 ) -> None:
     page, refused = watched
     demo.load()

@@ -44,7 +44,7 @@ ODD = MERCHANTS[0]._replace(name='=HYPERLINK("http://evil.example")\r\nCafé ☕
 
 
 @pytest.fixture
-def decided(roles: None) -> None:
+def decided(db: None) -> None:
     """An approval, a decline and an odd merchant, in that order."""
     in_force("Travel", spending_limits=[{"amount": 20_000, "interval": "monthly"}])
     ADA.asks(9_000)
@@ -133,15 +133,13 @@ def test_an_odd_merchant_harms_no_spreadsheet_and_stays_exact_in_json(
     ("currency", "amount"), [("eur", "12.34"), ("jpy", "1234"), ("kwd", "1.234")]
 )
 def test_amounts_have_the_decimals_of_their_currency(
-    auditor: Client, roles: None, currency: str, amount: str
+    auditor: Client, currency: str, amount: str
 ) -> None:
     Shopper().asks(1234, currency=currency)
     assert as_csv(auditor)[0]["amount"] == as_json(auditor)[0]["amount"] == amount
 
 
-def test_a_request_that_could_not_be_read_is_exported_with_gaps(
-    auditor: Client, roles: None
-) -> None:
+def test_a_request_that_could_not_be_read_is_exported_with_gaps(auditor: Client) -> None:
     event = Shopper().event(Shopper().purchase(100), "evt_broken")
     del event["data"]["object"]["pending_request"]
     deliver(event)
@@ -261,9 +259,7 @@ def test_who_may_not_see_a_list_may_not_export_it(
 
 @pytest.mark.parametrize("model", LISTS)
 @pytest.mark.parametrize("format_", ["csv", "jsonl"])
-def test_no_export_costs_a_query_per_row(
-    auditor: Client, roles: None, model: type[Model], format_: str
-) -> None:
+def test_no_export_costs_a_query_per_row(auditor: Client, model: type[Model], format_: str) -> None:
     for number in range(12):
         in_force(f"P{number}")
         Shopper(card_id=f"ic_{number}", cardholder_id=f"ich_{number}").asks(10)

@@ -49,7 +49,7 @@ def listed(client: Client, **asked: Any) -> list[str]:
 
 
 @pytest.fixture
-def policy(roles: None) -> Policy:
+def policy(db: None) -> Policy:
     daily = {"amount": 5_000, "interval": "daily"}
     return in_force("Travel", spending_limits=[daily], schedule=[])
 
@@ -129,7 +129,7 @@ def test_roles_rights_and_passwords_of_users_are_told(login: Login) -> None:
     assert said(role) == ["Role removed: Operations"]
 
 
-def test_permissions_of_roles_are_told(roles: None) -> None:
+def test_permissions_of_roles_are_told() -> None:
     auditors = Group.objects.get(name="Auditors")
     auditors.permissions.add(Permission.objects.get(codename="change_policy"))
     assert said(auditors) == ["Permission added: Can change policy"]
@@ -217,7 +217,7 @@ def test_a_row_opens_to_all_there_is(auditor: Client, policy: Policy) -> None:
         assert words in page
 
 
-def test_only_who_may_see_users_gets_links_to_them(login: Login, roles: None) -> None:
+def test_only_who_may_see_users_gets_links_to_them(login: Login) -> None:
     user = User.objects.create(username="olga")
     link = f'href="{pages.change_url(user)}"'
     assert link in login("Auditors").get(LIST).content.decode()

@@ -35,7 +35,7 @@ APP, CODE, RECOVERY = (
 
 
 @pytest.fixture(autouse=True)
-def olga(roles: None, settings: Any) -> Iterator[User]:
+def olga(db: None, settings: Any) -> Iterator[User]:
     settings.REQUIRE_MFA = True
     cache.clear()
     yield User.objects.create_superuser("olga", password=PASSWORD)

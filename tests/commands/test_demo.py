@@ -26,7 +26,6 @@ from authorizations.rules.document import controls, warnings
 from authorizations.rules.horizons import USUAL_DAYS
 from authorizations.services import redecide
 from authorizations.simulator.exact import Wish, order
-from tests.conftest import make_roles
 from tests.desk import Shopper
 from tests.verified import differences
 
@@ -43,7 +42,6 @@ def load() -> str:
 @pytest.fixture(scope="module", autouse=True)
 def told(one_transaction: None) -> str:
     """What the command says as it loads everything, once for all of these tests."""
-    make_roles()
     return load()
 
 

@@ -13,7 +13,7 @@ from authorizations.models import (
 )
 from tests.desk import Shopper
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("roles")]
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
