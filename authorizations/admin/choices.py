@@ -1,13 +1,13 @@
 """Lists to choose from by name: categories, countries, currencies, time zones and days."""
 
 from collections.abc import Callable, Iterable
-from functools import cache
+from functools import cache, lru_cache
 from typing import Any
 from zoneinfo import available_timezones
 
 from django import forms
 from django.forms.utils import flatatt
-from django.utils.html import format_html, format_html_join
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
@@ -30,7 +30,7 @@ class Options:
     """
 
     attrs: dict[str, Any]
-    choices: Any
+    choices: Any = ()  # pairs: Django's own property would look through all of them for each form
     allow_multiple_selected: bool
     describe: Callable[[str], str] = str
     """How to show what is not on the list."""
@@ -42,14 +42,19 @@ class Options:
         shown = {"", *chosen} if "data-options-of" in self.attrs else known.keys()
         listed = [(word, text) for word, text in known.items() if word in shown]
         listed += [(word, self.describe(word)) for word in chosen if word not in known]
-        rows = [(word, SELECTED if word in chosen else "", text) for word, text in listed]
-        options = format_html_join("", '<option value="{}"{}>{}</option>', rows)
+        options = SafeString("".join([_option(*pair, pair[0] in chosen) for pair in listed]))
         every = {**self.attrs, **(attrs or {}), "name": name}
         every["multiple"] = self.allow_multiple_selected
         # Not Django's class as well: in added rows its script would come first, and look for a
         # server to ask.
         every["class"] = "unfold-admin-autocomplete"
         return format_html("<select{}>{}</select>", flatatt(every), options)
+
+
+@lru_cache(maxsize=8_192)  # several times those of all lists
+def _option(word: str, text: str, is_chosen: bool) -> SafeString:
+    selected = SELECTED if is_chosen else ""
+    return format_html('<option value="{}"{}>{}</option>', word, selected, text)
 
 
 class ChooseOne(Options, UnfoldAdminSelect2Widget):  # type: ignore[misc]
