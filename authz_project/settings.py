@@ -184,6 +184,7 @@ except (OSError, ValueError, LookupError) as unknown:
         f"TIME_ZONE is {TIME_ZONE!r}; write the name of a time zone like Europe/Paris."
     ) from unknown
 LANGUAGE_CODE = "en-us"
+LANGUAGES = [("en", "English")]  # of Django's hundred, each page would look up the names
 FORMAT_MODULE_PATH = "authz_project.formats"
 
 # --- Static files: found in the packages by whitenoise, nothing to collect -------
