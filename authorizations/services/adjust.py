@@ -86,7 +86,7 @@ def _book(
     entry = rows.entry(
         row.pk, row.currency, cause, difference, now, author=user_words(by), reason=reason[:500]
     )
-    measured = measure(told, (), held.applied, known.remembered, difference)
+    measured = measure(told, (), known.applied, known.remembered, difference)
     written = record.Rows(
         purchases=[rows.purchase(told, held, after)],
         entries=[entry],

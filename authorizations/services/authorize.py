@@ -10,6 +10,7 @@ from django.db import Error, IntegrityError, transaction
 
 from authorizations.models import LedgerCause
 from authorizations.rules.books import Answer, Books
+from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide
 from authorizations.rules.values import (
@@ -96,7 +97,7 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
         return Computed(record.recall(known.decision, request, delivery))
     if known.purchase:
         if not known.purchase.is_of(request):
-            contradicted = _contradicted(request, held)
+            contradicted = _contradicted(request, held, known)
             return Computed(record.decided(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return None
@@ -116,15 +117,16 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
     counted = asked.counted(request.merchant)
     standing = Standing(held.frozen, counted.amount, asked.cashback, bool(counted.count))
     reported = counted - before.counted(request.merchant)
-    windows = windows_for(request, held.applied)
-    measured = measure(request, windows, held.applied, known.remembered, reported)
-    decision, usage = _decide(request, held, standing, measured)
+    windows = windows_for(request, known.applied)
+    measured = measure(request, windows, known.applied, known.remembered, reported)
+    decision, usage = _decide(request, known.applied, standing, measured)
     after = asked.answered(answer_of(request, decision))
     changes = _changes(request, decision, [before, joined, asked, after])
     taken = after.counted(request.merchant) - counted
     return record.Outcome(
         request=request,
         held=held,
+        applied=known.applied,
         standing=standing,
         usage=usage,
         decision=decision,
@@ -136,14 +138,17 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
 
 
 def _decide(
-    request: AuthorizationRequest, held: Held, standing: Standing, measured: Measured
+    request: AuthorizationRequest,
+    applied: tuple[AppliedControls, ...],
+    standing: Standing,
+    measured: Measured,
 ) -> tuple[Decision, dict[Window, Usage]]:
     usage = measured.usage
-    decision = decide(request, standing, held.applied, usage)
-    told = with_rooms(usage, decision.trace, held.applied)
+    decision = decide(request, standing, applied, usage)
+    told = with_rooms(usage, decision.trace, applied)
     if told == usage:
         return decision, usage
-    return decide(request, standing, held.applied, told), told
+    return decide(request, standing, applied, told), told
 
 
 def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
@@ -172,10 +177,11 @@ def _changes(
     return [(cause, new - old) for cause, old, new in steps if new != old]
 
 
-def _contradicted(request: AuthorizationRequest, held: Held) -> record.Outcome:
+def _contradicted(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
     decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
+    standing = Standing(held.frozen)
     return record.Outcome(
-        request, held, Standing(held.frozen), {}, decision, None, [], [], 0, problem
+        request, held, known.applied, standing, {}, decision, None, [], [], 0, problem
     )

@@ -67,13 +67,13 @@ def book(booking: Booking, delivery: Delivery) -> bytes:
     written = rows_of(booking, measured, delivery)
     answer = record.received(delivery, written)
     findings.refresh(booking.told, booking.after)
-    findings.note_exceeded(booking.told, booking.held.applied, measured.usage, booking.change)
+    findings.note_exceeded(booking.told, booking.known.applied, measured.usage, booking.change)
     return answer
 
 
 def measured_after(booking: Booking) -> Measured:
     """Usage once the change is counted in; where more is taken, in the windows of every limit."""
-    told, applied, change = booking.told, booking.held.applied, booking.change
+    told, applied, change = booking.told, booking.known.applied, booking.change
     windows: Sequence[Window] = ()
     if change.amount > 0 or change.count > 0:
         windows = windows_at(told.created, applied, lambda limit: limit_concerns(limit, told))

@@ -30,7 +30,6 @@ class LockedCard(NamedTuple):
     cardholder_name: str | None
     group_id: int | None
     scope_group_id: int | None
-    policies: str
 
     def is_settled(self, told: Told) -> bool:
         """Whether what is locked is what the event is about."""

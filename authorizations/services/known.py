@@ -25,7 +25,6 @@ class Held:
     frozen: bool
     cardholder_id: str
     group_id: int | None
-    applied: tuple[AppliedControls, ...]
 
     @property
     def scopes(self) -> list[str]:
@@ -106,11 +105,12 @@ class Purchase(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier requests left behind."""
+    """What earlier requests left behind, and the policies in force under the lock."""
 
     decision: Recorded | None
     purchase: Purchase | None
     remembered: list[Remembered]
+    applied: tuple[AppliedControls, ...]
     position: int
 
     @property
@@ -135,13 +135,11 @@ def hold(told: Told) -> Held | None:
     if row is None or not row.is_settled(told):
         return None
     cards.refresh(told, row)
-    policies = _decode_policies(row.policies)
     return Held(
         root_id=row.root_id,
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
         group_id=row.group_id,
-        applied=applied_controls(policies, Scope(ScopeKind.CARD, row.root_id)),
     )
 
 
@@ -172,8 +170,10 @@ def scope_of(key: str) -> Scope:
 
 
 def look_up(told: Told, held: Held) -> Known:
-    """What is known of event and authorization, and what is remembered around its time."""
-    [(decision, purchase, usage, position)] = sql.run(
+    """What is known of event and authorization, what is remembered around its time, and the
+    policies in force.
+    """
+    [(decision, purchase, usage, policies, position)] = sql.run(
         sql.LOOK_UP,
         event=told.event_id,
         authorization=told.authorization_id,
@@ -184,5 +184,6 @@ def look_up(told: Told, held: Held) -> Known:
         decision=_decode_recorded(decision) if decision else None,
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),
+        applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, held.root_id)),
         position=position,
     )

@@ -169,7 +169,7 @@ def _book(
     )
     record.write(delivery, spooled.answer, written)
     findings.refresh(told, books)
-    findings.note_exceeded(told, held.applied, measured.usage, booking.change)
+    findings.note_exceeded(told, known.applied, measured.usage, booking.change)
 
 
 def _steps(

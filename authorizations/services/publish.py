@@ -36,7 +36,8 @@ class Published:
 def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
     """Make the policy's saved state the version in force; the same as before makes none.
 
-    No card is locked: requests already being decided keep the version they began with. Raises
+    No card is locked: a purchase that has read its policies under its lock keeps them, and commits
+    within 700 ms; one that still waits for its lock is decided by the new version. Raises
     PolicyProblems where the policy can't work; then the version in force stays.
     """
     policy = Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)

@@ -40,6 +40,7 @@ class Outcome:
 
     request: AuthorizationRequest
     held: Held
+    applied: tuple[AppliedControls, ...]
     standing: Standing
     usage: dict[Window, Usage]
     decision: Decision
@@ -69,7 +70,7 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     row = decision_row(outcome.decision, request.event_id, now) | request_columns(request)
     row |= {
         "problem": outcome.problem,
-        "policies": [policy_row(policy) for policy in outcome.held.applied],
+        "policies": [policy_row(policy) for policy in outcome.applied],
         "standing": outcome.standing,
         "usage": list(outcome.usage.items()),
         "position": outcome.position,

@@ -1,12 +1,14 @@
 """The named statements of the decision path, in the order they run.
 
-    LOCK     card, cardholder and group, and with them the policy versions in force
-    LOOK_UP  what is known of event and authorization, and the usage already remembered
+    LOCK     card, cardholder and group
+    LOOK_UP  what is known of event and authorization, the usage already remembered and the policy
+             versions in force
     SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
     WRITE    everything, at once
 
 Only locking first and reading afterwards is right: in READ COMMITTED each statement sees what was
-committed when it began, so a sum taken in the statement that waits for the lock is out of date.
+committed when it began, so whatever else the statement that waits for the lock reads is out of date
+once the lock is held: a sum, or a policy published meanwhile. LOCK returns locked rows alone.
 """
 
 from typing import Any
@@ -47,18 +49,7 @@ SELECT
     card.last4, card.brand, card.type, card.currency, card.status,
     cardholder.id AS cardholder_id, cardholder.name AS cardholder_name,
     card_group.id AS group_id,
-    (SELECT group_id FROM scope) AS scope_group_id,
-    (
-        SELECT coalesce(
-            json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]'
-        )
-        FROM authorizations_assignment assignment
-        JOIN authorizations_policy policy ON policy.id = assignment.policy_id
-        WHERE policy.current_version_id IS NOT NULL AND assignment.scope IN (
-            'program:', 'card:' || root.id, 'cardholder:' || cardholder.id,
-            'group:' || card_group.id
-        )
-    )::text AS policies
+    (SELECT group_id FROM scope) AS scope_group_id
 FROM root
 CROSS JOIN card
 LEFT JOIN cardholder ON TRUE
@@ -95,6 +86,15 @@ SELECT
         WHERE scope = ANY(%(scopes)s::text[])
             AND window_end > %(created)s AND window_start <= %(created)s
     )::text AS usage,
+    (
+        SELECT coalesce(
+            json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]'
+        )
+        FROM authorizations_assignment assignment
+        JOIN authorizations_policy policy ON policy.id = assignment.policy_id
+        WHERE policy.current_version_id IS NOT NULL
+            AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
+    )::text AS policies,
     -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
     nextval('authorizations_ledgerentry_id_seq') AS position
 """

@@ -104,7 +104,7 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
             COMMIT_UNKNOWN,
             computed.body,
             outcome.decision,
-            applied=outcome.held.applied,
+            applied=outcome.applied,
             standing=outcome.standing,
             usage=outcome.usage,
             problem=outcome.problem,

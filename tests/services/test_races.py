@@ -8,11 +8,21 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import Sum
 
-from authorizations.models import Authorization, Card, CardGroup, Cardholder, Decision, LedgerEntry
+from authorizations.models import (
+    Authorization,
+    Card,
+    CardGroup,
+    Cardholder,
+    Decision,
+    LedgerEntry,
+    Policy,
+)
+from authorizations.services import locks
 from authorizations.services.publish import publish
+from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, deliver, in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -128,6 +138,11 @@ def test_replacement_cards_first_seen_at_the_same_moment_share_the_limit_of_thei
     assert chain[3].reason(10_000) == "amount_limit_exceeded"
 
 
+def publish_lowered(policy: Policy) -> None:
+    policy.spending_limits.update(amount=1)
+    publish(policy, author=None)
+
+
 def test_a_limit_lowered_in_the_middle_of_the_rush_holds_for_every_later_request() -> None:
     policy = in_force(spending_limits=[{"amount": 100_000, "interval": "daily"}])
     shopper = Shopper()
@@ -135,8 +150,7 @@ def test_a_limit_lowered_in_the_middle_of_the_rush_holds_for_every_later_request
     late: list[str] = []
 
     def lower() -> None:
-        policy.spending_limits.update(amount=1)
-        publish(policy, author=None)
+        publish_lowered(policy)
         published.set()
 
     def spend() -> None:
@@ -149,3 +163,39 @@ def test_a_limit_lowered_in_the_middle_of_the_rush_holds_for_every_later_request
     at_once(lower, *[spend] * 7)
     late.append(shopper.reason(100))
     assert set(late) == {"amount_limit_exceeded"}
+
+
+@pytest.fixture
+def patient(settings: Any) -> None:
+    """Purchases wait for their locks as long as it takes."""
+    settings.DECISION_BUDGET_MS = 60_000
+
+
+@pytest.mark.usefixtures("patient")
+def test_purchases_that_wait_for_their_card_are_decided_by_what_is_published_meanwhile() -> None:
+    policy = in_force(spending_limits=[{"amount": 100_000, "interval": "daily"}])
+    shopper = Shopper()
+    shopper.asks(0)
+    with transaction.atomic():
+        locks.hold(cards=[shopper.card_id])
+        asked = [apart(lambda: shopper.reason(100)) for _ in range(3)]
+        until_waiting(3)
+        done(lambda: publish_lowered(policy))
+    assert [reason.result() for reason in asked] == ["amount_limit_exceeded"] * 3
+    waited = Decision.objects.filter(amount=100)
+    assert [policy["number"] for row in waited for policy in row.policies] == [2, 2, 2]
+
+
+@pytest.mark.usefixtures("patient")
+def test_a_purchase_that_waits_for_its_card_is_decided_by_what_is_assigned_meanwhile() -> None:
+    in_force(spending_limits=[{"amount": 100_000, "interval": "daily"}])
+    shopper = Shopper()
+    shopper.asks(0)
+    limits = [{"amount": 1, "interval": "daily"}]
+    to = {"cardholder_id": shopper.cardholder_id}
+    with transaction.atomic():
+        locks.hold(cards=[shopper.card_id])
+        asked = apart(lambda: shopper.reason(100))
+        until_waiting(1)
+        done(lambda: in_force("Ada's", spending_limits=limits, to=to))
+    assert asked.result() == "amount_limit_exceeded"

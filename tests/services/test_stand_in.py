@@ -310,8 +310,8 @@ def test_what_cannot_be_read_is_declined_and_kept_with_the_problem(host: Path) -
 def unknown(asked: Delivery, *, approved: bool = True) -> CommitUnknownError:
     request = events.authorization_request(asked.event)
     decision = Decision(approved=approved, amount=request.amount if approved else 0)
-    held = Held("ic_marie", False, "ich_marie", None, ())
-    outcome = record.Outcome(request, held, Standing(), {}, decision, None, [], [], 7)
+    held = Held("ic_marie", False, "ich_marie", None)
+    outcome = record.Outcome(request, held, (), Standing(), {}, decision, None, [], [], 7)
     return CommitUnknownError(Computed(b'{"approved":true}', outcome))
 
 
