@@ -10,15 +10,17 @@ from typing import TypeVar
 from django.db.models import F, Q
 from django.utils import timezone
 
-from authorizations.models import Authorization, LedgerCause, LedgerEntry, Usage
+from authorizations.models import Authorization, LedgerCause, LedgerEntry
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.books import Books
+from authorizations.rules.counted import NOTHING
 from authorizations.rules.filters import Merchant
 from authorizations.rules.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import Card, Told
-from authorizations.services import codec, findings, locks, rows
+from authorizations.services import codec, findings, locks, record, rows
 from authorizations.services.known import Held, scope_keys
+from authorizations.services.usage import measure, remembered_around
 
 Report = TypeVar("Report", AuthorizationReport, TransactionReport)
 
@@ -106,7 +108,8 @@ def are_held(found: Iterable[Stray], held: Held, before: Iterable[Stray]) -> boo
 def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
     """Take them out of the rows they are booked under; returns them as they were booked.
 
-    Sums around those rows are forgotten rather than changed: they are made again when asked for.
+    The sums remembered around those rows change with them: a busy scope must not have to count
+    its past again.
     """
     return [taken for stray in found for taken in _take_out(stray, told)]
 
@@ -130,9 +133,9 @@ def _take_out(stray: Stray, told: Told) -> list[Transaction]:
             event_id=told.event_id,
         )
         LedgerEntry.objects.create(**entry)
-        at = int(row.created.timestamp())
-        around = Usage.objects.filter(window_start__lte=at, window_end__gt=at)
-        around.filter(scope__in=scope_keys(row)).delete()
+        around = remembered_around(int(row.created.timestamp()), scope_keys(row))
+        changed = measure(told_of(row, told.event_id), (), (), around, change).changed(NOTHING)
+        record.write(None, written=record.Rows(usage=changed))
     findings.refresh(told_of(row, told.event_id, told.event_created), after)
     return [t for t in before.transactions if t.id == stray.id]
 

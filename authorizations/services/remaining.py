@@ -5,12 +5,12 @@ the figures are those of a moment ago.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 from django.db import OperationalError, connection, transaction
 
-from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder, Usage
+from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, SpendingLimit
 from authorizations.rules.limits import unasked_figures
 from authorizations.rules.values import NO_USAGE, LimitFigures, Window
@@ -19,8 +19,8 @@ from authorizations.rules.windows import limit_concerns, limit_window, windows_a
 from authorizations.services.known import applied_controls, scope_keys, scope_of
 from authorizations.services.moving import told_of
 from authorizations.services.usage import (
-    Remembered,
     remember,
+    remembered_around,
     room_at,
     scope_key,
     spent_by_time,
@@ -28,8 +28,6 @@ from authorizations.services.usage import (
 
 _PATIENCE_MS = 2000
 """So long a sum may take: no snapshot may be held for longer."""
-
-_ROW = tuple(field.name for field in fields(Remembered))
 
 _Place: TypeAlias = tuple[AppliedControls, SpendingLimit]
 """Which limit of which policy, and through which scope."""
@@ -152,11 +150,7 @@ def _with_rooms(found: dict[_Place, LimitFigures], at: int) -> dict[_Place, Limi
 
 def _usage(applied: Sequence[AppliedControls], at: int) -> dict[Window, UsageValue]:
     windows = windows_at(at, applied)
-    remembered = Usage.objects.filter(
-        scope__in={scope_key(window.scope) for window in windows},
-        window_end__gt=at,
-        window_start__lte=at,
-    )
-    known = {row.window: row for row in (Remembered(*row) for row in remembered.values_list(*_ROW))}
+    remembered = remembered_around(at, {scope_key(window.scope) for window in windows})
+    known = {row.window: row for row in remembered}
     known |= remember([window for window in windows if window not in known], applied)
     return {window: known[window].usage for window in windows}

@@ -4,10 +4,11 @@ A decision runs all of it under the lock of the scopes it reads and writes. Noth
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import groupby, product
 from typing import Any
 
+from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
@@ -57,6 +58,17 @@ class Remembered:
             refunded_amount=self.refunded_amount + (refunded if self.currency else 0),
             count=self.count + count,
         )
+
+
+_COLUMNS = tuple(field.name for field in fields(Remembered))
+
+
+def remembered_around(at: int, scopes: Iterable[str]) -> list[Remembered]:
+    """The remembered windows of these scopes that contain the instant `at`."""
+    rows = UsageRow.objects.filter(
+        scope__in=list(scopes), window_end__gt=at, window_start__lte=at
+    ).values_list(*_COLUMNS)
+    return [Remembered(*row) for row in rows]
 
 
 @dataclass(frozen=True, slots=True)

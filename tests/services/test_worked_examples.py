@@ -8,12 +8,13 @@ from random import Random
 
 import pytest
 
-from authorizations.models import Authorization, Card, Decision, Finding, Transaction
+from authorizations.models import Authorization, Card, Decision, Finding, Transaction, Usage
 from authorizations.services import remaining
 from authorizations.wire.sample_lives import force_capture, unlinked_refund
 from authorizations.wire.samples import MERCHANTS, SampleMerchant
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of, counts_of, findings_of, lines_of, tomorrow
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -363,6 +364,24 @@ def test_money_that_moved_before_its_authorization_was_heard_of_moves_to_it() ->
     bought.hears(created)
     deliver(asked)
     assert bought.counts == (4_000, 0, 1)
+
+
+def test_money_that_moves_changes_the_sums_around_it_and_has_none_of_them_forgotten() -> None:
+    """€30.00 bought elsewhere on the second day; then €40.00 counted there move to the first."""
+    bought = Told(5_000)
+    bought.life.ask(at=NOON)
+    bought.life.answered(approved=True, at=NOON + 1)
+    captured, closed = bought.life.capture(4_000, at=NOON + 86_400)
+    Shopper(at=NOON).asks(0)
+    Shopper(at=NOON + 86_400).asks(3_000)
+    bought.hears(captured)
+    second_day = Usage.objects.get(currency="eur", window_start__gt=NOON)
+    assert (second_day.amount, second_day.count) == (7_000, 2)
+    bought.hears(closed)
+    second_day.refresh_from_db()  # it would not be there
+    assert (second_day.amount, second_day.count) == (3_000, 1)
+    assert (left(), left(NOON + 86_400)) == (6_000, 7_000)
+    assert differences() == []
 
 
 def test_a_late_answer_of_ours_is_recorded_and_takes_nothing() -> None:
