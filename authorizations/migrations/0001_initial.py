@@ -1307,7 +1307,7 @@ class Migration(migrations.Migration):
                             ("increment", "Increment approved"),
                             ("reasked", "Asked again, earlier hold released"),
                             ("answered", "Another answer had been sent: hold corrected"),
-                            ("kept", "More was declined: earlier hold kept"),
+                            ("kept", "Declined: earlier hold kept"),
                             ("not_approved", "Stripe did not approve it: hold released"),
                             ("approved_by_stripe", "Approved by Stripe without us"),
                             ("raised", "Raised by the merchant"),

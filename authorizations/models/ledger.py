@@ -103,7 +103,7 @@ class LedgerCause(models.TextChoices):
     INCREMENT = "increment", "Increment approved"
     REASKED = "reasked", "Asked again, earlier hold released"
     ANSWERED = "answered", "Another answer had been sent: hold corrected"
-    KEPT = "kept", "More was declined: earlier hold kept"
+    KEPT = "kept", "Declined: earlier hold kept"
     NOT_APPROVED = "not_approved", "Stripe did not approve it: hold released"
     APPROVED_BY_STRIPE = "approved_by_stripe", "Approved by Stripe without us"
     RAISED = "raised", "Raised by the merchant"

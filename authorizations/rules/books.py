@@ -4,6 +4,7 @@ Books is a join of Stripe's snapshots and transactions with our own answers: any
 repetition gives the same. What operators book by hand stands beside it.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -16,9 +17,10 @@ from authorizations.rules.snapshots import LAPSED, OVER, HistoryEntry, Snapshot,
 class Answer:
     """What we answered the request with this ordinal.
 
-    `amount` is what an approval reserves: more than `asked` only at a fuel pump, which asks for
-    a token amount before the network holds the real one. `released` by an operator: it reserves
-    nothing any more.
+    `event_id` is the id of the decision: that of its event, but for a second answer to the same
+    event. `amount` is what an approval reserves: more than `asked` only at a fuel pump, which asks
+    for a token amount before the network holds the real one. `released` by an operator: it
+    reserves nothing any more.
     """
 
     ordinal: int
@@ -29,14 +31,18 @@ class Answer:
     cashback: int = 0
     released: bool = False
 
+    @property
+    def is_reserving(self) -> bool:
+        return self.approved and not self.released
+
 
 @dataclass(frozen=True, slots=True)
 class Books:
     """The state of one authorization.
 
     `furthest` is the furthest snapshot seen, `highest` the largest amount held in any snapshot,
-    `lapsed` whether any showed it over without money; `answers` are ours by ordinal, and
-    `transactions` a set by id. An operator's release holds until a snapshot goes beyond
+    `lapsed` whether any showed it over without money; `answers` are ours, a set by ordinal and
+    event, and `transactions` a set by id. An operator's release holds until a snapshot goes beyond
     `released_at`; `adjusted` is the room operators took (or, below zero, gave back).
     """
 
@@ -62,19 +68,35 @@ class Books:
             lapsed=self.lapsed or snapshot.status in LAPSED,
         )
 
-    def asking(self, event_id: str, ordinal: int) -> "Books":
-        """While this request is decided: neither what was answered it before counts, nor what is
-        held at a fuel pump, since an approval would take its place.
+    def asking(self, ordinal: int, amount: int = 0, cashback: int = 0) -> "Books":
+        """While a request for so much is decided, all of which an approval would add.
+
+        An earlier approval of the same request counts only by what it goes beyond that, and a
+        fuel pump's hold not at all: a new approval takes its place.
         """
-        return self.answered(Answer(ordinal, event_id, approved=True))
+        if self.covers(ordinal):
+            return self
+        before = [a for a in self.answers if a.ordinal == ordinal and a.is_reserving]
+        beyond = Answer(
+            ordinal,
+            event_id="",
+            approved=True,
+            amount=max([0, *(a.amount - amount for a in before)]),
+            asked=amount,
+            cashback=max([0, *(a.cashback - cashback for a in before)]),
+        )
+        others = (a for a in self.answers if a.ordinal != ordinal)
+        return replace(self, answers=_in_order(*others, beyond))
 
     def answered(self, answer: Answer) -> "Books":
-        """With an answer of ours; it replaces an earlier one, but not once Stripe told the end."""
-        earlier = self.answer_to(answer.ordinal)
-        if earlier and self.covers(answer.ordinal) and earlier.event_id != answer.event_id:
-            return self
-        kept = [a for a in self.answers if a.ordinal != answer.ordinal]
-        return replace(self, answers=tuple(sorted((*kept, answer), key=lambda a: a.ordinal)))
+        """With an answer of ours; a corrected one replaces that of the same event.
+
+        Several events may ask one request. All answers were sent, and nobody knows which one
+        arrived: until Stripe tells, the largest approval counts.
+        """
+        key = (answer.ordinal, answer.event_id)
+        others = (a for a in self.answers if (a.ordinal, a.event_id) != key)
+        return replace(self, answers=_in_order(*others, answer))
 
     def with_transaction(self, transaction: Transaction) -> "Books":
         """With one more version of a transaction: of two the newest counts."""
@@ -108,8 +130,19 @@ class Books:
         """Whether Stripe has already told how the request with this ordinal ended."""
         return ordinal < len(self.history)
 
+    def answers_to(self, ordinal: int) -> tuple[Answer, ...]:
+        return tuple(a for a in self.answers if a.ordinal == ordinal)
+
     def answer_to(self, ordinal: int) -> Answer | None:
-        return next((a for a in self.answers if a.ordinal == ordinal), None)
+        """Of several the largest approval: the one that counts."""
+        answers = self.answers_to(ordinal)
+        return max(answers, key=lambda a: (a.approved, a.amount, a.event_id), default=None)
+
+    def approved_for(self, ordinal: int) -> int:
+        """What our approvals of this request reserve until Stripe tells how it ended."""
+        if self.covers(ordinal):
+            return 0
+        return max((a.amount for a in self.answers_to(ordinal) if a.is_reserving), default=0)
 
     @property
     def uncovered(self) -> int:
@@ -155,8 +188,8 @@ class Books:
         captured = max(0, sum([t.captured for t in self.transactions]))
         history = self.history
         waiting = [a for a in self.answers if a.approved and a.ordinal >= len(history)]
-        reserving = [a for a in waiting if not a.released]
-        uncovered = sum([a.amount for a in reserving])
+        reserving = [a for a in waiting if a.is_reserving]
+        uncovered = _largest_each((a.ordinal, a.amount) for a in reserving)
         held_or_captured = self._held_or_captured(captured, uncovered)
         amount = max(0, held_or_captured + self.adjusted)
         refunds = max(0, sum([t.refunded for t in self.transactions]))
@@ -167,7 +200,7 @@ class Books:
             refunded=min(refunds, captured, amount),
             held=max(0, held_or_captured - captured),
             amount=amount,
-            cashback=sum(cashback) + sum([a.cashback for a in reserving]),
+            cashback=sum(cashback) + _largest_each((a.ordinal, a.cashback) for a in reserving),
             is_counted=bool(
                 captured or self.ceiling or any(a.amount for a in waiting) or self._pump
             ),
@@ -190,21 +223,20 @@ class Books:
 
         A declined request for more changes nothing: the pump may still be running.
         """
-        answer = self._pump
-        if answer is None or answer.released:
+        holding = [a for a in self._pump if a.is_reserving]
+        if self.furthest is None or not holding:
             return 0
-        is_told = self.furthest is not None and self.furthest.amount > answer.asked
+        is_told = self.furthest.amount > max(a.asked for a in holding)
         more = [entry.approved for entry in self.history[1:]]
-        more += [later.approved for later in self.answers if later.ordinal]
-        return 0 if is_told or any(more) else answer.amount
+        more += [a.approved for a in self.answers if a.ordinal >= max(1, len(self.history))]
+        return 0 if is_told or any(more) else max(a.amount for a in holding)
 
     @property
-    def _pump(self) -> Answer | None:
-        """Our approval of more than a fuel pump asked for, once Stripe tells that it counts."""
-        answer = self.answer_to(0)
-        if answer is None or answer.amount <= answer.asked or not self.history[:1]:
-            return None
-        return answer if self.history[0].approved else None
+    def _pump(self) -> list[Answer]:
+        """Our approvals of more than a fuel pump asked for, once Stripe tells that it counts."""
+        if not self.history[:1] or not self.history[0].approved:
+            return []
+        return [a for a in self.answers_to(0) if a.amount > a.asked]
 
 
 class Sums(NamedTuple):
@@ -230,3 +262,15 @@ class Sums(NamedTuple):
             count=count,
             cash_count=count if merchant.is_cash or self.cashback else 0,
         )
+
+
+def _in_order(*answers: Answer) -> tuple[Answer, ...]:
+    return tuple(sorted(answers, key=lambda a: (a.ordinal, a.event_id)))
+
+
+def _largest_each(amounts: Iterable[tuple[int, int]]) -> int:
+    """The sum over all ordinals of the largest amount of each."""
+    largest: dict[int, int] = {}
+    for ordinal, amount in amounts:
+        largest[ordinal] = max(amount, largest.get(ordinal, 0))
+    return sum(largest.values())

@@ -45,7 +45,7 @@ def decide(
     if first is None:
         named = hold if request.is_amount_controllable else None
         return Decision(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
-    if amount := _partial_amount(reserving, applied, failed):
+    if amount := _partial_amount(reserving, standing, applied, failed):
         return Decision(
             approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount
         )
@@ -81,17 +81,21 @@ def _urgency(check: Check) -> tuple[int, int, int]:
 
 
 def _partial_amount(
-    request: AuthorizationRequest, applied: tuple[AppliedControls, ...], failed: list[Check]
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    failed: list[Check],
 ) -> int:
     """The largest amount that fits every amount limit; 0 where nothing may be cut.
 
     Only where Stripe lets us name the amount, nothing but amount limits failed, and each policy
-    that would be exceeded allows it. The cash part is paid out in whole or not at all.
+    that would be exceeded allows it. The cash part is paid out in whole or not at all. Less than
+    was approved for this request before would give no room back, so it is no way to fit.
     """
     if not request.is_amount_controllable:
         return 0
     policies = {policy.version_id: policy.controls for policy in applied}
-    smallest = max(request.cash_amount, 1)
+    smallest = max(request.cash_amount, standing.approved_before, 1)
     room = request.amount
     for check in failed:
         controls = policies.get(check.version_id or 0)

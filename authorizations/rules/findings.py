@@ -107,17 +107,18 @@ def findings(
     `tolerance_percent` is how much above the approval a merchant of TOLERANT kinds may capture.
     """
     for ordinal, entry in enumerate(books.history):
-        yield from _of_request(ordinal, entry, books.answer_to(ordinal), currency)
+        yield from _of_request(ordinal, entry, books, currency)
     yield from _captures(books, merchant, currency, tolerance_percent)
     yield from _refunds(books, currency)
 
 
 def _of_request(
-    ordinal: int, entry: HistoryEntry, answer: Answer | None, currency: str
+    ordinal: int, entry: HistoryEntry, books: Books, currency: str
 ) -> Iterator[Finding]:
-    kind = _kind(entry, answer)
+    kind = _kind(entry, books.answers_to(ordinal))
     if kind is None:
         return
+    answer = books.answer_to(ordinal)
     money = format_money(entry.amount, currency)
     stripe = f"Stripe {'approved' if entry.approved else 'declined'} {money}"
     ours = _answer_words(answer, currency)
@@ -127,17 +128,18 @@ def _of_request(
     yield Finding(kind, f"request {ordinal}", entry.amount, told, _done(entry, answer, currency))
 
 
-def _kind(entry: HistoryEntry, answer: Answer | None) -> FindingKind | None:
+def _kind(entry: HistoryEntry, answers: tuple[Answer, ...]) -> FindingKind | None:
     if entry.reason == "webhook_timeout":
         return FindingKind.ANSWERED_TOO_LATE
     if entry.reason == "webhook_error":
         return FindingKind.ANSWER_NOT_UNDERSTOOD
-    if answer is None:
+    if not answers:
         if not entry.approved:
             return None  # Stripe's own decline, in the list of decisions
         told_us = entry.reason == "webhook_approved"
         return FindingKind.NOT_RECORDED if told_us else FindingKind.NEVER_ASKED
-    if entry.approved == answer.approved:
+    # Of several, nobody knows which one Stripe went by.
+    if any(answer.approved == entry.approved for answer in answers):
         return None
     return FindingKind.APPROVED_AGAINST_US if entry.approved else FindingKind.OVERRULED
 

@@ -111,7 +111,7 @@ def _declined(trace: tuple[Check, ...]) -> Decision:
 
 def _standing(request: AuthorizationRequest, circumstances: Circumstances) -> Standing:
     """How the purchase stands by Stripe's own word."""
-    told = Books().joined(request.snapshot).asking(request.event_id, request.ordinal)
+    told = Books().joined(request.snapshot)
     counted = told.counted(request.merchant)
     return Standing(
         circumstances.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)

@@ -183,13 +183,16 @@ class Standing:
     """How card and authorization stood, under the lock, just before this request.
 
     `counted`, `cashback` and `is_counted` are this authorization's own: the amount held for it,
-    the cash-back among its approvals, and whether count limits have it already.
+    the cash-back among its approvals, and whether count limits have it already. `approved_before`
+    is the largest amount that this very request was approved for under another event id: as it
+    counts until Stripe tells, `counted` holds only what of it goes beyond the request.
     """
 
     card_frozen: bool = False
     counted: int = 0
     cashback: int = 0
     is_counted: bool = False
+    approved_before: int = 0
 
 
 class LimitFigures(NamedTuple):

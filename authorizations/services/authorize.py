@@ -13,6 +13,7 @@ from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide
+from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.values import (
     AuthorizationRequest,
     Decision,
@@ -112,15 +113,23 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
 def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:
     before = known.books
     joined = before.joined(request.snapshot)
-    # The same question under a new event id replaces the answer given before.
-    asked = joined.asking(request.event_id, request.ordinal)
+    # Of several answers to one request the largest approval counts: the same question under a
+    # new event id takes only what goes beyond the answer given before.
+    reserving = fuel_hold(request, known.applied) or request.amount
+    asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
     counted = asked.counted(request.merchant)
-    standing = Standing(held.frozen, counted.amount, asked.cashback, bool(counted.count))
+    standing = Standing(
+        held.frozen,
+        counted.amount,
+        asked.cashback,
+        bool(counted.count),
+        joined.approved_for(request.ordinal),
+    )
     reported = counted - before.counted(request.merchant)
     windows = windows_for(request, known.applied)
     measured = measure(request, windows, known.applied, known.remembered, reported)
     decision, usage = _decide(request, known.applied, standing, measured)
-    after = asked.answered(answer_of(request, decision))
+    after = joined.answered(answer_of(request, decision))
     changes = _changes(request, decision, [before, joined, asked, after])
     taken = after.counted(request.merchant) - counted
     return record.Outcome(

@@ -12,7 +12,6 @@ from enum import StrEnum
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from authorizations.models import Decision as DecisionRow
 from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
@@ -178,25 +177,14 @@ def _steps(
     """The states of the books, each with its cause: Stripe's report, then the answer."""
     joined = before.joined(request.snapshot)
     yield cause_of(before, joined), joined
-    if _is_overtaken(late, request, joined):
-        return
-    after = joined.answered(answer_of(request, late.decision))
+    answer = answer_of(request, late.decision)
+    after = joined.answered(answer)
     if place.supersedes:
         yield LedgerCause.ANSWERED, after
         return
-    asked = joined.asking(request.event_id, request.ordinal)
-    yield LedgerCause.REASKED, asked
+    yield LedgerCause.REASKED, joined.asking(request.ordinal, answer.amount, answer.cashback)
     cause = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
     yield cause if late.decision.approved else LedgerCause.KEPT, after
-
-
-def _is_overtaken(late: _Late, request: AuthorizationRequest, books: Books) -> bool:
-    """Whether the same question was answered later under another event id."""
-    answer = books.answer_to(request.ordinal)
-    if answer is None or answer.event_id == request.event_id:
-        return False
-    later = DecisionRow.objects.filter(pk=answer.event_id, decided_at__gt=late.spooled.answered_at)
-    return later.exists()
 
 
 def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row:

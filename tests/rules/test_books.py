@@ -95,7 +95,7 @@ def test_any_order_and_any_repetition_of_snapshots_ends_in_the_same_books(
 @THOROUGHLY
 @given(
     st.lists(snapshots, max_size=3),
-    st.lists(answers, max_size=3, unique_by=lambda answer: answer.ordinal),
+    st.lists(answers, max_size=5, unique_by=lambda answer: (answer.ordinal, answer.event_id)),
     st.lists(transactions, max_size=4),
     st.data(),
 )
@@ -204,21 +204,60 @@ def test_an_approval_written_late_whose_ordinal_is_covered_is_kept_and_takes_not
     assert (books.answer_to(0), books.amount) == (approval(700), 500)
 
 
-def test_a_new_approval_for_a_request_replaces_the_one_before() -> None:
-    books = told(pending(0)).answered(approval(500)).answered(approval(200, event_id="evt_new"))
-    assert [(a.event_id, a.amount) for a in books.answers] == [("evt_new", 200)]
+@pytest.mark.parametrize(
+    ("given", "amount", "cash"),
+    [
+        ([approval(500, event_id="evt_1"), approval(200, event_id="evt_2")], 500, 0),
+        ([approval(500, event_id="evt_1"), decline(0)], 500, 0),
+        ([approval(500, event_id="evt_1"), approval(700, event_id="evt_2"), decline(0)], 700, 0),
+        # Each figure by itself: 500 may be taken, and 100 of it in cash.
+        ([approval(500, event_id="evt_1", cashback=20),
+          approval(300, event_id="evt_2", cashback=100)], 500, 100),
+        # Another request is another question.
+        ([approval(500, event_id="evt_1"), approval(200, 1, event_id="evt_2")], 700, 0),
+    ],
+)  # fmt: skip
+def test_of_several_answers_to_one_request_the_largest_approval_counts_until_stripe_tells(
+    given: list[Answer], amount: int, cash: int
+) -> None:
+    for order in permutations(given):
+        books = after(order, told(pending(0)))
+        assert (books.amount, books.cashback) == (amount, cash)
+    settled = [abs(amount)] * len({answer.ordinal for answer in given})
+    assert books.joined(pending(0, *(-amount for amount in settled), at=9)).amount == 0
 
 
-def test_once_the_end_is_told_the_answer_given_before_stays() -> None:
+def test_a_corrected_answer_takes_the_place_of_that_to_the_same_event() -> None:
+    books = told(pending(0)).answered(approval(500)).answered(approval(200))
+    assert (len(books.answers), books.amount) == (1, 200)
+
+
+def test_an_answer_after_stripe_has_told_takes_nothing_and_is_kept() -> None:
     books = told(pending(0)).answered(approval(500)).joined(pending(500, 500))
-    assert books.answered(approval(200, event_id="evt_new")) == books
+    late = books.answered(approval(900, event_id="evt_new"))
+    assert (late.amount, len(late.answers)) == (500, 2)
 
 
-def test_asking_again_releases_the_approval_of_this_request_and_no_other() -> None:
+def test_a_released_approval_stays_released_whatever_is_answered_besides() -> None:
+    released = told(pending(0)).answered(approval(500)).released()
+    assert released.answered(Answer(0, "evt_new", approved=False)).amount == 0
+    assert released.answered(approval(200, event_id="evt_new")).amount == 200
+
+
+@pytest.mark.parametrize(
+    ("ordinal", "asked", "amount"),
+    [(0, 500, 300), (0, 900, 300), (0, 200, 600), (0, 0, 800), (1, 300, 500), (2, 900, 800)],
+)
+def test_asking_again_leaves_of_an_approval_of_this_request_what_goes_beyond_it(
+    ordinal: int, asked: int, amount: int
+) -> None:
     books = told(pending(0)).answered(approval(500)).answered(approval(300, ordinal=1))
-    assert books.asking("evt_new", 0).amount == 300
-    assert books.asking("evt_new", 1).amount == 500
-    assert books.asking("evt_new", 2).amount == 800
+    assert books.asking(ordinal, asked).amount == amount
+
+
+def test_asking_again_what_stripe_has_told_of_changes_nothing() -> None:
+    books = told(pending(500, 500)).answered(approval(500))
+    assert (books.asking(0, 500), books.approved_for(0)) == (books, 0)
 
 
 # --- a fuel pump asks for a token amount; the network holds the real one
@@ -240,8 +279,13 @@ FUEL = (pump(),)
             pending(100, 100), pending(4_321, 100, at=2), answers=FUEL), 4_321),
         ("Stripe held what we said", told(pending(10_000, 10_000), answers=FUEL), 10_000),
         ("it was not approved", told(pending(0, -100), answers=FUEL), 0),
-        ("it asks for more", told(pending(100, 100), answers=FUEL).asking("evt_1", 1), 100),
+        ("it asks for more", told(pending(100, 100), answers=FUEL).asking(1), 100),
         ("more was declined", told(pending(100, 100, -500), answers=(*FUEL, decline(1))), 10_000),
+        ("its question was asked twice", told(
+            pending(100, 100), answers=(*FUEL, approval(9_000, event_id="evt_2", asked=100))),
+            10_000),
+        ("more was approved after Stripe had declined it", told(
+            pending(100, 100, -500), answers=(*FUEL, approval(500, 1))), 10_000),
         ("more was approved", told(
             pending(100, 100), answers=(*FUEL, approval(4_000, 1))), 4_100),
         ("Stripe tells of more", told(

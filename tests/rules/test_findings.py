@@ -64,6 +64,13 @@ def test_each_request_is_compared_with_our_answer_to_it(
     assert kinds == ([kind] if kind else [])
 
 
+@pytest.mark.parametrize("approved", [True, False])
+def test_of_two_answers_to_one_request_stripe_may_have_gone_by_either(approved: bool) -> None:
+    books = settled(approved=approved, reason="webhook_answered")
+    both = books.answered(ours(approved=True)).answered(Answer(0, "evt_2", approved=False))
+    assert found(both) == []
+
+
 def test_a_finding_says_what_happened_and_what_was_done() -> None:
     books = settled(approved=False, reason="webhook_error", message="Missing Stripe-Version.")
     [finding] = found(books.answered(ours(approved=True)))

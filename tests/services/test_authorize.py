@@ -19,7 +19,9 @@ from authorizations.models import (
 from authorizations.rules.document import normalize
 from authorizations.services import sql
 from authorizations.services.publish import publish, save_document
+from authorizations.services.redecide import redecide_all
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.verified import differences
 
 pytestmark = pytest.mark.django_db
 
@@ -177,6 +179,61 @@ def test_the_same_question_under_a_new_event_id_replaces_the_earlier_hold() -> N
     assert [shopper.reason(purchase), shopper.reason(purchase)] == ["approved", "approved"]
     assert counted(purchase.authorization_id) == (9_000, 1)
     assert ledger() == [("hold", 9_000, 1), ("reasked", -9_000, -1), ("hold", 9_000, 1)]
+
+
+def test_a_later_decline_of_the_same_question_keeps_the_room_of_the_approval() -> None:
+    """Both answers were sent, and either may be the one that Stripe goes by: 90.00 is taken."""
+    policy = in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    shopper = Shopper()
+    purchase = shopper.purchase(9_000)
+    assert shopper.reason(purchase) == "approved"
+    policy.spending_limits.update(amount=8_000)
+    publish(policy, author=None)
+    assert shopper.reason(purchase) == "amount_limit_exceeded"
+    assert counted(purchase.authorization_id) == (9_000, 1)
+    assert ledger() == [("hold", 9_000, 1), ("reasked", -9_000, -1), ("kept", 9_000, 1)]
+    policy.spending_limits.update(amount=10_000)
+    publish(policy, author=None)
+    assert shopper.reason(1_001) == "amount_limit_exceeded"
+    assert shopper.reason(1_000) == "approved"
+    assert differences() == []
+
+
+def test_the_same_question_for_less_keeps_the_larger_approval() -> None:
+    """90.00 was approved; asked again for 20.00, 90.00 may still be what Stripe holds."""
+    policy = in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    shopper = Shopper()
+    purchase = shopper.purchase(9_000)
+    assert shopper.reason(purchase) == "approved"
+    assert shopper.reason(replace(purchase, amount=2_000)) == "approved"
+    assert counted(purchase.authorization_id) == (9_000, 1)
+    assert ledger() == [("hold", 9_000, 1), ("reasked", -2_000, 0), ("hold", 2_000, 0)]
+    policy.spending_limits.update(amount=8_000)
+    publish(policy, author=None)
+    # Approving would commit 90.00 where 80.00 is allowed.
+    assert shopper.reason(replace(purchase, amount=2_000)) == "amount_limit_exceeded"
+    assert counted(purchase.authorization_id) == (9_000, 1)
+    assert differences() == []
+
+
+def test_a_part_smaller_than_was_approved_before_is_no_answer() -> None:
+    """50.00 was approved; of a limit that is now 30.00 the same question gets no part."""
+    limits = [{"amount": 5_000, "interval": "daily"}]
+    policy = in_force(partial_approval=True, spending_limits=limits)
+    shopper = Shopper()
+    purchase = shopper.purchase(9_000, is_amount_controllable=True)
+    assert shopper.asks(purchase)["amount"] == 5_000
+    assert shopper.asks(purchase)["amount"] == 5_000
+    policy.spending_limits.update(amount=7_000)
+    publish(policy, author=None)
+    assert shopper.asks(purchase)["amount"] == 7_000
+    assert counted(purchase.authorization_id) == (7_000, 1)
+    policy.spending_limits.update(amount=3_000)
+    publish(policy, author=None)
+    assert shopper.reason(purchase) == "amount_limit_exceeded"
+    assert counted(purchase.authorization_id) == (7_000, 1)
+    assert differences() == []
+    assert [found for part in redecide_all() for found in part] == []
 
 
 def test_a_request_that_comes_after_its_successor_takes_nothing() -> None:

@@ -172,7 +172,7 @@ def test_a_card_never_seen_is_registered_first() -> None:
     assert Authorization.objects.get().counted_amount == 700
 
 
-def test_a_question_answered_again_meanwhile_under_another_event_is_left_as_it_is() -> None:
+def test_a_question_answered_again_meanwhile_under_another_event_counts_once() -> None:
     in_force(spending_limits=[LIMIT])
     shopper = Shopper()
     purchase = shopper.purchase(4_000)
@@ -181,8 +181,23 @@ def test_a_question_answered_again_meanwhile_under_another_event_is_left_as_it_i
     late.replay(first)
     assert counts_of(purchase.authorization_id) == (4_000, 0, 1)
     books = msgspec.convert(Authorization.objects.get().books, Books)
-    assert [answer.event_id for answer in books.answers] == ["evt_second"]
+    assert [answer.event_id for answer in books.answers] == ["evt_first", "evt_second"]
     assert Decision.objects.get(pk="evt_first").approved
+    assert_exact()
+
+
+@pytest.mark.parametrize("late_amount", [None, 3_000, 6_000])
+def test_of_two_answers_to_one_question_the_larger_counts_whichever_comes_late(
+    late_amount: int | None,
+) -> None:
+    in_force(spending_limits=[LIMIT])
+    shopper = Shopper()
+    purchase = shopper.purchase(4_000)
+    first = answered(shopper.event(purchase, "evt_first"), late_amount)
+    assert shopper.asks(purchase, event_id="evt_second")["approved"]
+    late.replay(first)
+    assert counts_of(purchase.authorization_id) == (max(4_000, late_amount or 0), 0, 1)
+    assert_exact()
 
 
 def test_a_purchase_that_contradicts_the_record_is_kept_but_not_counted() -> None:
