@@ -16,6 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.rules.card_numbers import mask_text
 
 _LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
 _HELP = {
@@ -82,6 +83,10 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
             label=_LABELS["groups"],
             help_text=_HELP["groups"],
         )
+
+    def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
+        obj.first_name, obj.last_name = mask_text(obj.first_name), mask_text(obj.last_name)
+        super().save_model(request, obj, form, change)
 
     @display(description="Name")
     def name(self, user: User) -> str:

@@ -2,6 +2,8 @@
 
 from django.db import models
 
+from authorizations.models.fields import TypedCharField
+
 
 class Cardholder(models.Model):
     """A person or company that cards are issued to; limits can span all their cards."""
@@ -9,7 +11,7 @@ class Cardholder(models.Model):
     id = models.CharField(
         "cardholder id", primary_key=True, max_length=255, help_text="Stripe's id, ich_…"
     )
-    name = models.CharField(max_length=255, blank=True)
+    name = TypedCharField(max_length=255, blank=True)
     # When the newest event that told these details was created, in Unix seconds: a late event
     # must not bring back an old name.
     details_at = models.BigIntegerField(default=0, editable=False)
@@ -25,8 +27,8 @@ class Cardholder(models.Model):
 class CardGroup(models.Model):
     """Cards that share one budget: a limit assigned to the group is used up by all of them."""
 
-    name = models.CharField(max_length=100, unique=True)
-    description = models.CharField(max_length=500, blank=True)
+    name = TypedCharField(max_length=100, unique=True)
+    description = TypedCharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ("name",)
@@ -65,7 +67,7 @@ class Card(models.Model):
     # An open word of Stripe's: choices name what is known today, others are kept as they come.
     status = models.CharField(max_length=50, choices=Status, default=Status.ACTIVE)
     frozen = models.BooleanField(default=False, editable=False)
-    frozen_reason = models.CharField(max_length=500, blank=True, editable=False)
+    frozen_reason = TypedCharField(max_length=500, blank=True, editable=False)
     details_at = models.BigIntegerField(default=0, editable=False)
     first_seen = models.DateTimeField(auto_now_add=True)
 

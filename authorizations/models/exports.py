@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from authorizations.models.fields import TypedTextField
+
 
 class Export(models.Model):
     """That somebody began to export a list; `filter` is the query of its address, in words too."""
@@ -15,8 +17,8 @@ class Export(models.Model):
     started_at = models.DateTimeField()
     what = models.CharField("list", max_length=50)
     format = models.CharField(max_length=5, choices=Format)
-    query = models.TextField(blank=True)
-    filter = models.TextField(blank=True)
+    query = TypedTextField(blank=True)
+    filter = TypedTextField(blank=True)
 
     class Meta:
         ordering = ("-pk",)

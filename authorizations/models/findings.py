@@ -4,6 +4,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models.functions import Now
 
+from authorizations.models.fields import TypedCharField
 from authorizations.rules.findings import FINDING_TEXTS, FindingKind
 
 
@@ -42,7 +43,7 @@ class Finding(models.Model):
         settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
     )
     seen_at = models.DateTimeField(null=True, blank=True)
-    note = models.CharField(max_length=500, blank=True)
+    note = TypedCharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ("-pk",)

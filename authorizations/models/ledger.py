@@ -3,7 +3,7 @@
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
-from authorizations.models.fields import WrittenJSONField
+from authorizations.models.fields import TypedCharField, WrittenJSONField
 
 
 class Authorization(models.Model):
@@ -147,7 +147,7 @@ class LedgerEntry(models.Model):
     currency = models.CharField(max_length=3)
     entered_at = models.DateTimeField()
     author = models.CharField(max_length=255, blank=True, help_text="Who booked it by hand.")
-    reason = models.CharField(max_length=500, blank=True)
+    reason = TypedCharField(max_length=500, blank=True)
 
     class Meta:
         verbose_name_plural = "ledger entries"

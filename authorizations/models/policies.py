@@ -7,6 +7,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
+from authorizations.models.fields import TypedCharField
 from authorizations.rules.controls import Interval, ScopeKind, Weekday
 
 
@@ -38,7 +39,7 @@ class Policy(models.Model):
         GOOGLE_PAY = "google_pay", "Google Pay"
         SAMSUNG_PAY = "samsung_pay", "Samsung Pay"
 
-    name = models.CharField(max_length=100, unique=True)
+    name = TypedCharField(max_length=100, unique=True)
     currency = models.CharField(max_length=3, blank=True)
     time_zone = models.CharField(max_length=64, default="UTC")
     week_starts = models.CharField(
@@ -138,7 +139,7 @@ class PolicyVersion(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     created_at = models.DateTimeField(auto_now_add=True)
-    reason = models.CharField(max_length=500, blank=True)
+    reason = TypedCharField(max_length=500, blank=True)
     # Text, not jsonb: the hash is over exactly these characters.
     content = models.TextField(help_text="Canonical JSON of the whole policy.")
     sha256 = models.CharField("SHA-256", max_length=64)

@@ -3,6 +3,8 @@
 from django.conf import settings
 from django.db import models
 
+from authorizations.models.fields import TypedCharField
+
 
 class StandInSwitch(models.Model):
     """That somebody switched stand-in on or off; the newest row says how it is."""
@@ -10,7 +12,7 @@ class StandInSwitch(models.Model):
     is_on = models.BooleanField("switched")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
     switched_at = models.DateTimeField()
-    reason = models.CharField(max_length=500)
+    reason = TypedCharField(max_length=500)
 
     class Meta:
         verbose_name = "stand-in switch"

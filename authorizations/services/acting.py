@@ -19,6 +19,7 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
+from authorizations.rules.card_numbers import mask_text
 from authorizations.services import sql
 
 if TYPE_CHECKING:  # manage.py comes before the models
@@ -64,6 +65,7 @@ def acting(*, user: "Who" = None, **facts: str) -> Iterator[None]:
     Inside another, it adds to what that one told.
     """
     outer = _acting.get()
+    facts = {name: mask_text(fact) for name, fact in facts.items()}
     told = (*(outer.told if outer else ()), (user, facts))
     now = _Acting(outer.id if outer else str(uuid4()), told)
     token = _acting.set(now)

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from authorizations.models import Authorization, LedgerCause
 from authorizations.rules.books import Books
+from authorizations.rules.card_numbers import mask_text
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.money import MAX_AMOUNT, format_money
 from authorizations.services import findings, record, rows
@@ -71,7 +72,7 @@ def _book(
     by: User,
     reason: str,
 ) -> None:
-    reason = reason.strip()
+    reason = mask_text(reason.strip())  # it goes past the model into the row
     if not reason:
         raise CannotAdjustError("Say why: the reason stays with the entry.")
     row = Authorization.objects.get(pk=authorization_id)

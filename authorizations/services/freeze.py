@@ -11,6 +11,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Card
+from authorizations.rules.card_numbers import mask_text
 from authorizations.services import locks
 from authorizations.services.acting import acting
 
@@ -29,6 +30,7 @@ def unfreeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:
 
 
 def _set(card_ids: Iterable[str], *, by: User, frozen: bool, reason: str) -> int:
+    reason = mask_text(reason)
     remaining = iter(card_ids)
     changed = 0
     with acting(user=by, reason=reason):
