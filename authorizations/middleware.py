@@ -19,7 +19,8 @@ from django.utils.encoding import escape_uri_path
 from authorizations.browsers import is_of_admin
 from authorizations.services.acting import acting
 
-COOKIE = "desk_time_zone"
+COOKIES = ("__Host-desk_time_zone", "desk_time_zone")
+"""Over HTTPS, and in development."""
 
 
 class NoNul:
@@ -57,7 +58,8 @@ class ReadersTimeZone:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        with timezone.override(_zone(request.COOKIES.get(COOKIE, ""))):
+        names = (request.COOKIES.get(name) for name in COOKIES)
+        with timezone.override(_zone(next(filter(None, names), ""))):
             return self.get_response(request)
 
 

@@ -43,10 +43,12 @@ class _Unread(Exception):  # noqa: N818 - about the request
 @csrf_exempt
 def webhook(request: HttpRequest) -> HttpResponse:
     """Verify, read, decide, answer. What is signed never gets a 500; what isn't gets no further."""
-    stopwatch, received_at = Stopwatch(), datetime.now(UTC)
     body = b""
     try:
         body = _body(request)
+        # Time counts from here: until its body is here, however slowly that comes, there is
+        # no request to decide.
+        stopwatch, received_at = Stopwatch(), datetime.now(UTC)
         header = request.headers.get("Stripe-Signature")
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         kept = masking.body(body)
@@ -97,15 +99,15 @@ def _body(request: HttpRequest) -> bytes:
 
 
 def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
-    """Who sent it, as far as the connection tells, and the headers worth keeping."""
+    """Who sent it, past our own proxies, and the headers worth keeping."""
     found = request.headers
     kept = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
-    return request.META.get("REMOTE_ADDR", ""), kept
+    return peers.client_address(request), kept
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
     counters.rejected(cause)
-    answering.note_rejected(body, cause, sender=request.META.get("REMOTE_ADDR", ""))
+    answering.note_rejected(body, cause, sender=peers.client_address(request))
     return _error(400, cause, sentence)
 
 

@@ -202,8 +202,16 @@ SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
-# A log-in ends with the browser, and after so many hours without a click.
+# Browsers take a cookie of this name only from this very host, over HTTPS, and for all its pages:
+# so no neighbouring host can plant one.
+if not DEBUG:
+    SESSION_COOKIE_NAME = "__Host-sessionid"
+    CSRF_COOKIE_NAME = "__Host-csrftoken"
+MESSAGE_STORAGE = "authorizations.sessions.MessageStorage"
+# A log-in ends with the browser, after so many hours without a click, and so many after it began
+# whatever was clicked.
 SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
+SESSION_MAX_AGE_S = int(matching("SESSION_MAX_HOURS", "24", r"[1-9]\d{0,2}", "24")) * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_ENGINE = "authorizations.sessions"
 REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False

@@ -24,6 +24,7 @@ os.environ.update(
     CAPTURE_TOLERANCE_PERCENT="",
     TIME_ZONE="",
     SESSION_HOURS="",
+    SESSION_MAX_HOURS="",
     REQUIRE_MFA="",
     TRUSTED_PROXIES="",
     METRICS_ALLOWED="",
@@ -48,6 +49,9 @@ PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 SECURE_SSL_REDIRECT = False
 SESSION_COOKIE_SECURE = False
 CSRF_COOKIE_SECURE = False
+# Browsers take names that begin with __Host- over HTTPS only.
+SESSION_COOKIE_NAME = "sessionid"
+CSRF_COOKIE_NAME = "csrftoken"
 # Each test has a server of its own: that none of them reads all of the static files.
 WHITENOISE_AUTOREFRESH = True
 WHITENOISE_MAX_AGE = 60

@@ -98,6 +98,20 @@ def test_each_configured_secret_opens_and_which_one_is_on_record(door: Door) -> 
     assert list(keys) == [fingerprint(secret) for secret in SECRETS]
 
 
+def test_who_sent_it_is_on_record_as_a_trusted_proxy_tells(door: Door, settings: Settings) -> None:
+    body = question()
+    header = sign(body, SECRETS[0], int(time.time()))
+    told = {"X-Forwarded-For": "192.0.2.1, 203.0.113.9"}
+    door.knock(body, {"Stripe-Signature": header} | told)
+    door.knock(b"{}", told)
+    settings.TRUSTED_PROXIES = []
+    door.knock(body, {"Stripe-Signature": header} | told)
+    door.knock(b"{}", told)
+    senders = ["203.0.113.9", "127.0.0.1"]  # the nearest that is no proxy of ours
+    assert [row.sender for row in WebhookRequest.objects.order_by("pk")] == senders
+    assert [row.sender for row in RejectedRequest.objects.order_by("pk")] == senders
+
+
 def test_a_secret_that_was_rolled_away_no_longer_opens(door: Door, settings: Settings) -> None:
     settings.STRIPE_WEBHOOK_SECRETS = [SECRETS[1]]
     response, answer = door.knock_signed(question(), SECRETS[0])

@@ -82,6 +82,8 @@ def test_without_any_variable_it_is_production_on_the_embedded_database(load: Lo
     assert settings["STRIPE_LIVEMODE"] is None
     assert settings["TIME_ZONE"] == "UTC"
     assert settings["SECURE_SSL_REDIRECT"] is True
+    assert settings["SESSION_COOKIE_NAME"] == "__Host-sessionid"
+    assert settings["CSRF_COOKIE_NAME"] == "__Host-csrftoken"
     assert "SECURE_PROXY_SSL_HEADER" not in settings
 
 
@@ -89,6 +91,7 @@ def test_development_forgives_what_is_missing(load: LoadSettings) -> None:
     settings = load(DEBUG="true")
     assert settings["ALLOWED_HOSTS"] == ["localhost", "127.0.0.1", "[::1]"]
     assert settings["SECURE_SSL_REDIRECT"] is False
+    assert "SESSION_COOKIE_NAME" not in settings  # Django's own, which needs no HTTPS
     names = ("DEBUG", "SECRET_KEY", "UNSET_SECRET_KEY", "ALLOWED_HOSTS", "STRIPE_WEBHOOK_SECRETS")
     with override_settings(**{name: settings[name] for name in names}):
         assert run_checks(tags=[TAG]) == []
@@ -130,6 +133,7 @@ def test_livemode_is_true_false_or_unset(
         ("TRUSTED_PROXIES", "proxy.example", "write it like 127.0.0.1,10.0.0.0/8"),
         ("TRUSTED_PROXIES", "10.0.0.1/8", "write it like 127.0.0.1,10.0.0.0/8"),
         ("SESSION_HOURS", "0", "write it like 12"),
+        ("SESSION_MAX_HOURS", "1.5", "write it like 24"),
         ("REQUIRE_MFA", "always", "write true or false, or leave it out"),
         ("METRICS_ALLOWED", "everybody", "write it like 127.0.0.1,10.0.0.0/8"),
         ("DEBUG", "maybe", "write true or false, or leave it out"),

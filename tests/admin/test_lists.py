@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.admin.lists.filters import RecordFilters
-from authorizations.middleware import COOKIE
+from authorizations.middleware import COOKIES
 from authorizations.models import (
     Authorization,
     Decision,
@@ -211,7 +211,7 @@ def test_days_are_those_of_the_reader(auditor: Client, purchases: None) -> None:
 
 
 def opened_in(client: Client, zone: str) -> list[Any]:
-    client.cookies[COOKIE] = zone
+    client.cookies[COOKIES[-1]] = zone
     return list(opened(client, LIST, **{"from": "2026-03-01", "to": "2026-03-01"}).result_list)
 
 

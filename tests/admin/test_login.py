@@ -11,6 +11,7 @@ from django.db.models import F
 from django.test import Client
 
 from authorizations.services import demo
+from authorizations.sessions import BEGAN
 from tests.admin import pages
 from tests.admin.conftest import Login
 
@@ -97,6 +98,29 @@ def test_a_log_in_ends_with_the_browser_and_after_hours_without_a_click(demo_adm
     assert session.get_expiry_age() == 12 * 3600
     session.set_expiry(-1)
     session.save()
+    assert client.get("/admin/").status_code == 302
+
+
+def test_a_log_in_ends_some_hours_after_it_began_whatever_was_clicked(demo_admin: User) -> None:
+    client = Client()
+    client.force_login(demo_admin)
+    session = client.session
+    session[BEGAN] -= 24 * 3600 - 60
+    session.save()
+    assert client.get("/admin/").status_code == 200
+    session[BEGAN] -= 60
+    session.save()
+    assert client.get("/admin/").status_code == 302
+    client.force_login(demo_admin)
+    assert client.get("/admin/").status_code == 200
+
+
+def test_a_session_that_does_not_say_when_it_began_is_over(demo_admin: User) -> None:
+    client = Client()
+    client.force_login(demo_admin)
+    session = client.session
+    del session[BEGAN]
+    Session.objects.update(session_data=session.encode(dict(session.items())))
     assert client.get("/admin/").status_code == 302
 
 

@@ -15,7 +15,7 @@ from django.utils.formats import date_format, localize_input
 
 from authorizations.admin import empty
 from authorizations.admin.policies.pages import PolicyAdmin
-from authorizations.middleware import COOKIE
+from authorizations.middleware import COOKIES
 from authorizations.models import Card, Policy, RejectedRequest
 from authorizations.services import demo
 from tests.admin import pages
@@ -147,7 +147,7 @@ def rejected() -> RejectedRequest:
 
 def rejected_list(client: Client, zone: str | None) -> str:
     if zone is not None:
-        client.cookies[COOKIE] = zone
+        client.cookies[COOKIES[-1]] = zone
     return words(client.get(pages.list_url(RejectedRequest)))
 
 
@@ -194,7 +194,7 @@ def test_the_next_reader_does_not_get_the_zone_of_the_last(
 
 
 def test_an_instant_on_a_page_says_its_zone(rejected: RejectedRequest, auditor: Client) -> None:
-    auditor.cookies[COOKIE] = "Europe/Paris"
+    auditor.cookies[COOKIES[-1]] = "Europe/Paris"
     assert "24 Nov 2026, 09:30:05 CET" in words(auditor.get(pages.change_url(rejected)))
 
 

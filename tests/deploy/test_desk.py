@@ -110,7 +110,7 @@ WebhookRequest.objects.bulk_create(
 )
 client = Client()
 client.force_login(User.objects.create_superuser("olga", password="pass-word-1"))
-print(client.cookies["sessionid"].value)
+print(client.cookies["__Host-sessionid"].value)
 """
 
 
@@ -119,14 +119,14 @@ def cookies(desk: Desk, environment: dict[str, str]) -> dict[str, str]:
     """Of somebody who may export, and more to export than fits between desk and reader."""
     session = manage(environment, "shell", "--no-imports", "-c", MANY_ROWS).split()[-1]
     told = ask(desk.ports.https, "/admin/login/").headers["Set-Cookie"]
-    token = told.partition("csrftoken=")[2].partition(";")[0]
-    return {"sessionid": session, "csrftoken": token}
+    token = told.partition("__Host-csrftoken=")[2].partition(";")[0]
+    return {"__Host-sessionid": session, "__Host-csrftoken": token}
 
 
 @contextmanager
 def export_unread(port: int, cookies: dict[str, str]) -> Iterator[ssl.SSLSocket]:
     """A connection on which an export has begun to arrive, and nobody reads on."""
-    body = f"format=jsonl&csrfmiddlewaretoken={cookies['csrftoken']}"
+    body = f"format=jsonl&csrfmiddlewaretoken={cookies['__Host-csrftoken']}"
     sent = "; ".join(f"{name}={value}" for name, value in cookies.items())
     request = (
         f"POST /admin/authorizations/webhookrequest/export/ HTTP/1.1\r\nHost: {HOST}\r\n"

@@ -1,8 +1,11 @@
 """What nginx lets through, to whom, and with what it adds."""
 
 import json
+import socket
+import ssl
 import subprocess
 import time
+from contextlib import ExitStack
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
@@ -86,6 +89,33 @@ def test_the_webhook_is_never_redirected(
 def test_people_who_come_by_http_are_led_to_https(mirrored: Ports) -> None:
     moved = _over_http(mirrored, "/admin/?q=1", HOST)
     assert (moved.status, moved.headers["Location"]) == (301, f"https://{HOST}/admin/?q=1")
+
+
+def test_http_leads_to_the_configured_name_only(mirrored: Ports) -> None:
+    moved = _over_http(mirrored, "/admin/", "evil.example")
+    assert moved.headers["Location"] == f"https://{HOST}/admin/"
+
+
+@pytest.mark.parametrize(
+    ("cipher", "is_taken"),
+    [
+        ("ECDHE+AESGCM", True),
+        ("ECDHE+CHACHA20", True),
+        ("AES128-GCM-SHA256", False),  # the key decrypts what was recorded
+        ("ECDHE-RSA-AES128-SHA256", False),
+        ("ECDHE-RSA-AES256-SHA", False),
+    ],
+)
+def test_of_tls_1_2_only_modern_ciphers_are_taken(
+    mirrored: Ports, cipher: str, is_taken: bool
+) -> None:
+    context = serving.tls()
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    context.set_ciphers(cipher)
+    with socket.create_connection(("127.0.0.1", mirrored.https)) as plain, ExitStack() as stack:
+        if not is_taken:
+            stack.enter_context(pytest.raises(ssl.SSLError, match="handshake failure"))
+        context.wrap_socket(plain, server_hostname=HOST).close()
 
 
 def _over_http(ports: Ports, path: str, host: str) -> Any:

@@ -1,6 +1,8 @@
 """Requests that come slowly, or stop half-way: whoever sends them, others are answered."""
 
+import json
 import socket
+import time
 from contextlib import ExitStack
 
 import pytest
@@ -37,6 +39,22 @@ def test_a_purchase_that_stops_half_way_is_answered_once_it_goes_on(server: Serv
         client.sendall(sent[len(sent) // 2 :])
         client.shutdown(socket.SHUT_WR)
         assert outcomes(read_answers(received(client))) == "approved"
+
+
+def test_a_body_that_comes_a_second_after_its_head_is_decided_as_usual(server: Server) -> None:
+    sent = request()
+    head = sent.index(b"\r\n\r\n") + 4
+    address = ("127.0.0.1", server.port)
+    with unharmed(server) as new, socket.create_connection(address) as client:
+        client.settimeout(PATIENCE_SECONDS)
+        client.sendall(sent[:head])
+        time.sleep(1.2)  # longer than an answer may take
+        client.sendall(sent[head:])
+        client.shutdown(socket.SHUT_WR)
+        [answer] = read_answers(received(client))
+        assert outcomes([answer]) == "approved"
+        assert "stand_in" not in json.loads(answer.body)["metadata"]
+    assert new == expected_rows("approved")
 
 
 @pytest.mark.parametrize("part", [0.0, 0.02, 0.05, 0.5, 0.999])

@@ -35,7 +35,7 @@
 
   // Logging in again changed the token; the form still has the old one.
   const renewToken = () => {
-    const token = document.cookie.match(/(?:^|; )csrftoken=([^;]+)/);
+    const token = document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=([^;]+)/);
     if (token) form.elements.csrfmiddlewaretoken.value = token[1];
   };
 

@@ -3,6 +3,8 @@
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone) return;
-  const secure = location.protocol === "https:" ? "; Secure" : "";
-  document.cookie = `desk_time_zone=${zone}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
+  // Over HTTPS under a name that no other host can set.
+  const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; Secure"] : ["", ""];
+  const cookie = `${prefix}desk_time_zone=${zone}`;
+  document.cookie = `${cookie}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;
 })();
