@@ -8,6 +8,7 @@
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
 # make lint  the checks of `make test` without the tests
+# make lock  pins what requirements.txt needs, with hashes, after a change of it
 # make clean removes what can be made again; .env and the database stay
 
 # The first Python on this machine that is new enough; `make run PYTHON=...` chooses another.
@@ -23,7 +24,7 @@ PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books load screenshots fuzz lint clean
+.PHONY: help run test faults bench bench-pages bench-books load screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -77,16 +78,27 @@ clean:
 	rm -rf .venv .mypy_cache .pytest_cache .ruff_cache .hypothesis .import_linter_cache
 	find . -name __pycache__ -not -path './.postgres/*' -prune -exec rm -rf {} +
 
+# One list for every Python and machine, so that all install the same, to the byte.
+lock: .venv/tools/ready
+	@for list in requirements requirements-dev; do .venv/tools/bin/uv pip compile --quiet --no-header \
+		--universal --python-version 3.11 --generate-hashes $$list.txt --output-file $$list.lock; done
+
 # An environment is complete when its stamp is newer than the list it was made from.
-.venv/runtime: requirements.txt .venv/bin/python
+.venv/runtime: requirements.lock .venv/bin/python
 	@echo "Installing what requirements.txt lists..."
-	@$(PIP) -r requirements.txt
+	@$(PIP) --require-hashes -r requirements.lock
 	@touch $@
 
-.venv/development: requirements-dev.txt requirements.txt .venv/bin/python
+.venv/development: requirements-dev.lock .venv/bin/python
 	@echo "Installing what requirements-dev.txt lists..."
-	@$(PIP) -r requirements-dev.txt
+	@$(PIP) --require-hashes -r requirements-dev.lock
 	@touch .venv/runtime $@
+
+# Tools that look at the lists of packages, apart from those packages.
+.venv/tools/ready: .venv/bin/python
+	@$(VENV) -m venv .venv/tools
+	@.venv/tools/bin/python -m pip install --quiet --disable-pip-version-check uv==0.13.9 pip-audit==2.10.1
+	@touch $@
 
 .venv/bin/python:
 	@test -n "$(PYTHON)" || { echo "Python 3.11 or newer is needed; none was found. Install one," \

@@ -1,0 +1,67 @@
+"""The lists of pinned packages: whole, with hashes, and what is installed here."""
+
+import re
+from importlib.metadata import distributions
+from pathlib import Path
+
+import pytest
+from django.conf import settings
+from packaging.markers import Marker
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+PYTHONS = ("3.11", "3.12", "3.13", "3.14")
+NOT_OURS = {"pip", "setuptools"}
+"""What comes with an environment."""
+
+
+def locked(name: str) -> dict[str, tuple[Requirement, int]]:
+    """Each package with its pin, and how many files of it are told by a hash."""
+    text = (Path(settings.BASE_DIR) / name).read_text()
+    entries = re.split(r"\n(?=\S)", re.sub(r"^ *#.*\n", "", text, flags=re.MULTILINE).strip())
+    found: dict[str, tuple[Requirement, int]] = {}
+    for entry in entries:
+        pinned = Requirement(entry.partition("\\")[0].strip())
+        found[canonicalize_name(pinned.name)] = (
+            pinned,
+            len(re.findall(r"sha256:[0-9a-f]{64}", entry)),
+        )
+    return found
+
+
+def asked_for(name: str) -> list[Requirement]:
+    lines = (Path(settings.BASE_DIR) / name).read_text().splitlines()
+    lines = [line.partition("#")[0].strip() for line in lines]
+    return [Requirement(line) for line in lines if line and not line.startswith("-r")]
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_every_package_is_pinned_with_a_hash(name: str) -> None:
+    for pinned, hashes in locked(f"{name}.lock").values():
+        assert hashes, pinned
+        assert re.fullmatch(r"==[^,*]+", str(pinned.specifier)), pinned
+
+
+@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+def test_what_is_asked_for_is_what_is_pinned_for_every_python(name: str) -> None:
+    pins = locked(f"{name}.lock")
+    for wanted in asked_for(f"{name}.txt"):
+        pinned, _ = pins[canonicalize_name(wanted.name)]
+        assert pinned.specifier == wanted.specifier
+        marker = pinned.marker or Marker("python_version >= '3.11'")
+        assert all(marker.evaluate({"python_version": python}) for python in PYTHONS), pinned
+
+
+def test_nothing_else_is_installed() -> None:
+    pins = locked("requirements-dev.lock")
+    installed = {canonicalize_name(it.name): it.version for it in distributions()}
+    for name, version in installed.items():
+        if name not in NOT_OURS:
+            assert name in pins, f"{name} is pinned nowhere: run make lock"
+            assert str(pins[name][0].specifier) == f"=={version}"
+
+
+def test_the_program_runs_with_what_the_tests_run_with() -> None:
+    pins = {name: str(pinned) for name, (pinned, _) in locked("requirements-dev.lock").items()}
+    for name, (pinned, _) in locked("requirements.lock").items():
+        assert pins[name] == str(pinned)
