@@ -735,10 +735,21 @@ class Migration(migrations.Migration):
                 (
                     "root",
                     models.ForeignKey(
+                        db_constraint=False,
                         editable=False,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="chain",
                         to="authorizations.card",
+                    ),
+                ),
+                (
+                    "own_root",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=models.Case(
+                            models.When(root_id=models.F("id"), then=models.F("id"))
+                        ),
+                        output_field=models.CharField(max_length=255, null=True),
                     ),
                 ),
                 (
@@ -1526,6 +1537,10 @@ class Migration(migrations.Migration):
                 ),
                 name="card_group_on_root",
             ),
+        ),
+        migrations.AddConstraint(
+            model_name="card",
+            constraint=models.UniqueConstraint(fields=("own_root",), name="card_own_root"),
         ),
         migrations.AddIndex(
             model_name="authorization",

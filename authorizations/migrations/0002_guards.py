@@ -48,6 +48,14 @@ ALTER TABLE authorizations_tally SET (fillfactor = 70);
 ALTER TABLE authorizations_answertimes SET (fillfactor = 70)
 """
 
+# A root is its own root, also against a neighbour who has not committed yet: each side of a foreign
+# key waits for the other. Whoever hangs a card under a root holds that row's key, and a root that is
+# hung under another one loses its key.
+ROOTS = """
+ALTER TABLE authorizations_card ADD CONSTRAINT card_root_is_its_own_root
+    FOREIGN KEY (root_id) REFERENCES authorizations_card (own_root)
+"""
+
 # Django adds an index for LIKE 'prefix%' to every text key; ids are only looked up whole.
 DROP_LIKE_INDEXES = """
 DO $$
@@ -89,6 +97,9 @@ class Migration(migrations.Migration):
             for table in APPEND_ONLY
         ),
         migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
+        migrations.RunSQL(
+            ROOTS, "ALTER TABLE authorizations_card DROP CONSTRAINT card_root_is_its_own_root"
+        ),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
         migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),
     ]

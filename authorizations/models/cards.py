@@ -55,7 +55,19 @@ class Card(models.Model):
     cardholder = models.ForeignKey(
         Cardholder, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
     )
-    root = models.ForeignKey("self", on_delete=models.PROTECT, related_name="chain", editable=False)
+    # Refers to `own_root` in the database (0002_guards), so that a root is its own root.
+    root = models.ForeignKey(
+        "self",
+        on_delete=models.PROTECT,
+        related_name="chain",
+        editable=False,
+        db_constraint=False,
+    )
+    own_root = models.GeneratedField(
+        expression=models.Case(models.When(root_id=models.F("id"), then=models.F("id"))),
+        output_field=models.CharField(max_length=255, null=True),
+        db_persist=True,
+    )
     replacement_for = models.CharField(max_length=255, blank=True, editable=False)
     group = models.ForeignKey(
         CardGroup, on_delete=models.PROTECT, null=True, blank=True, related_name="cards"
@@ -84,6 +96,7 @@ class Card(models.Model):
                 condition=models.Q(root_id=models.F("id")) | models.Q(group__isnull=True),
                 name="card_group_on_root",
             ),
+            models.UniqueConstraint(fields=("own_root",), name="card_own_root"),
         ]
 
     def __str__(self) -> str:

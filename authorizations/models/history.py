@@ -43,7 +43,7 @@ TRACKED = (
     Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, "policy", _BY_POLICY),
     Tracked(Assignment, Kind.ASSIGNMENT, "policy", _BY_POLICY | _ASSIGNED, ("scope",)),
     Tracked(CardGroup, Kind.CARD_GROUP, "cardgroup", {"cardgroup": "id"}),
-    Tracked(Card, Kind.CARD, "card", _CARD, _FROM_STRIPE),
+    Tracked(Card, Kind.CARD, "card", _CARD, (*_FROM_STRIPE, "own_root")),
     Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _FROM_STRIPE),
     Tracked(User, Kind.USER, "user", {"user": "id"}, ("last_login", "password"), HIDE_HASH),
     Tracked(User.groups.through, Kind.USER_ROLE, "user", _ROLE),

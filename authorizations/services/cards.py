@@ -1,8 +1,10 @@
 """Cards and cardholders as the events tell them: the newest event wins, whatever comes last."""
 
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import NamedTuple
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 
 from authorizations.models import Assignment, Authorization, Card, Cardholder, Usage
 from authorizations.rules.reports import CardholderReport
@@ -10,6 +12,8 @@ from authorizations.rules.values import Card as CardValue
 from authorizations.rules.values import Told
 from authorizations.services import locks
 from authorizations.services.acting import acting
+
+_ATTEMPTS = 3
 
 
 class LockedCard(NamedTuple):
@@ -30,13 +34,15 @@ class LockedCard(NamedTuple):
     cardholder_name: str | None
     group_id: int | None
     scope_group_id: int | None
+    root_root_id: str
 
     def is_settled(self, told: Told) -> bool:
         """Whether what is locked is what the event is about."""
         card = told.card
         is_late = told.event_created < self.details_at or card.is_only_named
         return (
-            self.card_root_id == self.root_id
+            self.root_root_id == self.root_id
+            and self.card_root_id == self.root_id
             and (self.replacement_for == card.replacement_for or not card.replacement_for)
             and (self.card_cardholder_id == card.cardholder_id or is_late)
             and self.cardholder_id is not None
@@ -118,22 +124,29 @@ def register(card: CardValue, event_id: str, at: int) -> None:
 
 
 def _register(card: CardValue, at: int) -> None:
-    """Each insert commits by itself, before anything is locked: so first uses of one card at the
-    same moment can neither deadlock nor see a row that is taken back.
+    """Each row that may be new commits by itself, before anything is locked: so first uses of one
+    card at the same moment can neither deadlock nor see a row that is taken back. A card that
+    replaces another is added under the lock of their root.
     """
     told_at = at if card.cardholder_name else 0
     holder = Cardholder(id=card.cardholder_id, name=card.cardholder_name, details_at=told_at)
-    Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
-    root_id = _root_of(card)
-    row = Card(
-        id=card.id,
-        root_id=root_id,
-        replacement_for=card.replacement_for or "",
-        cardholder_id=card.cardholder_id,
-        **_details(card, at),
+    first = Card(
+        id=card.id, root_id=card.id, cardholder_id=card.cardholder_id, **_details(card, at)
     )
-    Card.objects.bulk_create([row], ignore_conflicts=True)
-    _adopt(card.id, card.replacement_for or "", root_id)
+    if card.replacement_for:
+        # A replaced card never heard of before gets a row to stand on.
+        first = Card(
+            id=card.replacement_for,
+            root_id=card.replacement_for,
+            cardholder_id=card.cardholder_id,
+            status=Card.Status.CANCELED,
+        )
+    Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+    Card.objects.bulk_create([first], ignore_conflicts=True)
+    for _ in range(_ATTEMPTS):
+        with suppress(IntegrityError):  # somebody hangs these cards elsewhere without our locks
+            if _join_chain(card, at):
+                break
     _move_to_cardholder(card, at)
 
 
@@ -146,34 +159,63 @@ def _move_to_cardholder(card: CardValue, at: int) -> None:
         known.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
 
 
-def _root_of(card: CardValue) -> str:
-    """The first card of the chain; a replaced card never heard of before gets a row to stand on."""
-    if not card.replacement_for:
-        return card.id
-    replaced = Card(
-        id=card.replacement_for,
-        root_id=card.replacement_for,
-        cardholder_id=card.cardholder_id,
-        status=Card.Status.CANCELED,
-    )
-    Card.objects.bulk_create([replaced], ignore_conflicts=True)
-    return Card.objects.values_list("root_id", flat=True).get(pk=card.replacement_for)
-
-
 @transaction.atomic
-def _adopt(card_id: str, replacement_for: str, root_id: str) -> None:
-    """Hang a card, and all that replace it, under a root learned of only now.
+def _join_chain(card: CardValue, at: int) -> bool:
+    """Hang a card on the chain of the one it replaces, with all that replace it.
 
-    What it used up moves along; the sums are made anew from the moved authorizations.
+    A chain that is broken, a root under another root, is put right. False where the chains changed
+    before they were locked.
     """
-    known = Card.objects.filter(pk=card_id).exclude(replacement_for=replacement_for)
-    if not replacement_for or not known.exists():
-        return
-    old_root_id = Card.objects.values_list("root_id", flat=True).get(pk=card_id)
-    locks.hold(cards=[old_root_id, root_id])
-    Card.objects.filter(pk=card_id).update(replacement_for=replacement_for)
-    if old_root_id == root_id:
-        return
+    named = [card.id, card.replacement_for or card.id]
+    chains = _chains(named)
+    root_id = _root_in(chains, named[-1])
+    if not card.replacement_for and {*chains.values()} == {root_id}:
+        return True
+    locks.hold(cards=chains)
+    if _chains(named) != chains:
+        return False
+    if card.id not in chains:
+        row = Card(
+            id=card.id,
+            root_id=root_id,
+            replacement_for=card.replacement_for or "",
+            cardholder_id=card.cardholder_id,
+            **_details(card, at),
+        )
+        Card.objects.bulk_create([row], ignore_conflicts=True)
+        return Card.objects.filter(pk=card.id, root=root_id).exists()
+    if card.replacement_for:
+        known = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
+        known.update(replacement_for=card.replacement_for)
+    for old_root_id in sorted({*chains.values()} - {root_id}):
+        _move_chain(old_root_id, root_id)
+    return True
+
+
+def _chains(named: Iterable[str]) -> dict[str, str]:
+    """The root of each of these cards, and of each root: itself, unless a chain is broken."""
+    chains: dict[str, str] = {}
+    wanted = set(named)
+    while wanted:
+        found = dict(Card.objects.filter(pk__in=wanted).values_list("pk", "root_id"))
+        chains |= found
+        wanted = set(found.values()) - chains.keys()
+    return chains
+
+
+def _root_in(chains: Mapping[str, str], card_id: str) -> str:
+    """The card that a card's roots lead to in the end."""
+    passed = {card_id}
+    while (root_id := chains.get(card_id, card_id)) not in passed:
+        passed.add(card_id := root_id)
+    return card_id
+
+
+def _move_chain(old_root_id: str, root_id: str) -> None:
+    """Hang all cards of a root under another one, both locked.
+
+    What they used up moves along; the sums are made anew from the moved authorizations.
+    """
     group_id = Card.objects.values_list("group_id", flat=True).get(pk=old_root_id)
     Card.objects.filter(root=old_root_id).update(root=root_id, group=None)
     Card.objects.filter(pk=root_id, group=None).update(group=group_id)
@@ -181,4 +223,6 @@ def _adopt(card_id: str, replacement_for: str, root_id: str) -> None:
     scopes = [f"card:{old_root_id}", f"card:{root_id}"]
     Usage.objects.filter(scope__in=scopes).delete()
     taken = Assignment.objects.filter(card=root_id).values("policy")
-    Assignment.objects.filter(card=old_root_id).exclude(policy__in=taken).update(card=root_id)
+    assigned = Assignment.objects.filter(card=old_root_id)
+    assigned.exclude(policy__in=taken).update(card=root_id)
+    assigned.delete()  # of what the root has already

@@ -7,9 +7,20 @@ transaction. FOR NO KEY UPDATE, so that rows that only refer to them need not wa
 from collections.abc import Iterable
 from typing import Any
 
+from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
+from django.db.transaction import TransactionManagementError
 
 from authorizations.models import Card, CardGroup, Cardholder
+
+CHUNK = 100
+"""Whoever changes more cards than these locks so many at once: purchases on them wait."""
+
+_ATTEMPTS = 5
+
+
+class ChainsKeepChangingError(OperationalError):
+    """The roots of the cards changed each time while they were being locked; try again."""
 
 
 def hold(
@@ -17,15 +28,30 @@ def hold(
     cards: Iterable[str] = (),
     cardholders: Iterable[str] = (),
     groups: Iterable[int] = (),
-) -> None:
+) -> dict[str, str]:
     """Lock these rows until the transaction ends; `cards` may be any cards of a chain.
 
-    Raises django.db.transaction.TransactionManagementError outside a transaction.
+    Returns the root of each known card, as it is under the lock: a root that was read before may
+    have been hung under another one while its lock was waited for. Raises ChainsKeepChangingError,
+    and TransactionManagementError outside a transaction.
     """
-    roots = Card.objects.filter(pk__in=list(cards)).values_list("root_id", flat=True)
-    _lock(Card.objects.filter(pk__in=set(roots)))
-    _lock(Cardholder.objects.filter(pk__in=list(cardholders)))
-    _lock(CardGroup.objects.filter(pk__in=list(groups)))
+    if not connection.in_atomic_block:
+        raise TransactionManagementError("Locks last until the end of a transaction: begin one.")
+    named = list(cards)
+    for _ in range(_ATTEMPTS):
+        with transaction.atomic():
+            roots = _roots(named)
+            _lock(Card.objects.filter(pk__in=set(roots.values())))
+            if _roots(named) == roots:
+                _lock(Cardholder.objects.filter(pk__in=list(cardholders)))
+                _lock(CardGroup.objects.filter(pk__in=list(groups)))
+                return roots
+            transaction.set_rollback(True)  # gives the locks back: others may have to come first
+    raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
+
+
+def _roots(cards: list[str]) -> dict[str, str]:
+    return dict(Card.objects.filter(pk__in=cards).values_list("pk", "root_id")) if cards else {}
 
 
 def _lock(rows: QuerySet[Any]) -> None:

@@ -18,7 +18,7 @@ from psycopg import Cursor
 
 LOCK = """
 WITH root AS MATERIALIZED (
-    SELECT id, group_id FROM authorizations_card
+    SELECT id, root_id, group_id FROM authorizations_card
     WHERE id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
     FOR NO KEY UPDATE
 ), card AS MATERIALIZED (
@@ -49,7 +49,8 @@ SELECT
     card.last4, card.brand, card.type, card.currency, card.status,
     cardholder.id AS cardholder_id, cardholder.name AS cardholder_name,
     card_group.id AS group_id,
-    (SELECT group_id FROM scope) AS scope_group_id
+    (SELECT group_id FROM scope) AS scope_group_id,
+    root.root_id AS root_root_id
 FROM root
 CROSS JOIN card
 LEFT JOIN cardholder ON TRUE

@@ -1,9 +1,9 @@
 """Whether the books are right, from the first entry to the last, and whether they ever were not.
 
-Purchases against their ledger, their books and their transactions; remembered sums against the
-purchases; every decision's usage figures against the ledger as of that decision, and against the
-limits it approved by. All in short transactions, beside the traffic: what comes in after the
-beginning is left for the next time.
+Cards against their chains; purchases against their ledger, their books and their transactions;
+remembered sums against the purchases; every decision's usage figures against the ledger as of that
+decision, and against the limits it approved by. All in short transactions, beside the traffic: what
+comes in after the beginning is left for the next time.
 """
 
 import gc
@@ -20,6 +20,7 @@ from django.db import connection
 
 from authorizations.services.checking import Checked
 from authorizations.services.recorded import spans
+from authorizations.services.verify_cards import CARDS, verify_cards
 from authorizations.services.verify_decisions import DECISIONS, ENTRIES, verify_decisions
 from authorizations.services.verify_purchases import (
     PURCHASES,
@@ -29,7 +30,7 @@ from authorizations.services.verify_purchases import (
 )
 from authorizations.services.verify_remembered import REMEMBERED, verify_remembered
 
-KINDS = (PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
+KINDS = (CARDS, PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
 """What is checked."""
 
 _FEW = 20_000
@@ -40,7 +41,12 @@ _DECISIONS_SHARE = 0.7
 
 _Part: TypeAlias = Callable[[], Iterator[Checked]]
 
-_CHECKS: tuple[_Part, ...] = (verify_purchases, verify_remembered, verify_transactions)
+_CHECKS: tuple[_Part, ...] = (
+    verify_purchases,
+    verify_remembered,
+    verify_cards,
+    verify_transactions,
+)
 """Besides that of the decisions; the longest first."""
 
 

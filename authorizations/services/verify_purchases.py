@@ -39,7 +39,8 @@ SELECT
     CASE WHEN card.id IS NULL THEN purchase.card_id END,
     CASE WHEN root.id IS NULL THEN purchase.root_card_id END,
     CASE WHEN cardholder.id IS NULL THEN purchase.cardholder_id END,
-    CASE WHEN card_group.id IS NULL THEN purchase.group_id END
+    CASE WHEN card_group.id IS NULL THEN purchase.group_id END,
+    purchase.root_card_id, card.root_id
 FROM (
     SELECT * FROM authorizations_authorization WHERE id > %s ORDER BY id LIMIT %s
 ) AS purchase
@@ -110,12 +111,15 @@ def _pieces() -> Iterator[list[tuple[Any, ...]]]:
 def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
     where = f"authorization {id_}"
     place, (status, captured, held), kept = columns[:5], columns[5:8], columns[8:13]
-    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:]
+    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:24]
+    root_id, root_of_card = columns[24:]
     if kept != entered:
         yield _counted_otherwise(where, kept, entered, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):
         if parent is not None:
             yield Difference(where, name, parent, "there")
+    if root_of_card not in (None, root_id):
+        yield Difference(where, "root card", root_id, f"{root_of_card}, the root of its card")
     try:
         books = _decode_books(books_text)
     except msgspec.ValidationError as problem:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
-from authorizations.models import Authorization, Decision, LedgerEntry, Transaction, Usage
+from authorizations.models import Authorization, Card, Decision, LedgerEntry, Transaction, Usage
 from authorizations.services.checking import estimated_count
 from authorizations.services.verify_books import KINDS, processes_for, verify_books
 
@@ -17,8 +17,9 @@ _SHOWN = 20
 
 class Command(BaseCommand):
     help = (
-        "Checks the books: every purchase against its ledger entries and transactions, every "
-        "remembered sum against the purchases, every decision's usage figures against the ledger "
+        "Checks the books: every card against its chain, every purchase against its ledger entries "
+        "and transactions, every remembered sum against the purchases, every decision's usage "
+        "figures against the ledger "
         "as it was then, and that no approval went over a limit. Reports differences: none, as "
         "it should be. Ends with status 1 where there are some."
     )
@@ -48,7 +49,7 @@ class Command(BaseCommand):
 
 def _run(console: Console, processes: int | None) -> tuple[Counter[str], int, int]:
     """How many were checked by kind, how many differences there are, and how much is unknown."""
-    total = estimated_count(Authorization, Transaction, Usage, Decision, LedgerEntry)
+    total = estimated_count(Card, Authorization, Transaction, Usage, Decision, LedgerEntry)
     counts: Counter[str] = Counter()
     wrong = unchecked = 0
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
