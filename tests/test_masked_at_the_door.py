@@ -13,12 +13,12 @@ from django.utils import timezone
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
 from authorizations.services import later, spooled
 from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.redecide import redecide_all
 from authorizations.wire import events, masking, samples
 from authorizations.wire.api import _found
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told
+from tests.verified import redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -77,7 +77,7 @@ def test_a_card_number_anywhere_in_a_request_is_nowhere_in_the_database() -> Non
     assert json.loads(bytes(row.body))["data"]["object"]["metadata"]["order"] == MASKED
     decision = Decision.objects.get()
     assert (decision.approved, decision.merchant_name) == (True, f"Shop {MASKED}")
-    assert not [found for found in redecide_all() if found]
+    assert redecided() == []
 
 
 def test_a_request_without_one_is_kept_to_the_byte() -> None:
@@ -99,7 +99,7 @@ def test_a_malformed_request_is_malformed_in_the_same_way_when_it_is_read_again(
     event = asked(pending_request__amount=CARD)
     assert deliver(event).json()["metadata"]["reason"] == "malformed_request"
     assert CARD not in everything()
-    assert not [found for found in redecide_all() if found]
+    assert redecided() == []
 
 
 def test_the_same_request_sent_twice_is_still_the_same() -> None:

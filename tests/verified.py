@@ -1,14 +1,21 @@
-"""What checking the books finds."""
+"""What the proofs of the record find."""
 
 import pytest
 
 from authorizations.services import recorded, running_sums, windows_as_of
+from authorizations.services.checking import Difference
+from authorizations.services.redecide import redecide_all
 from authorizations.services.verify_books import verify_books
 
 
 def differences() -> list[str]:
     """Each as a person reads it: none, as it should be."""
     return [str(found) for piece in verify_books() for found in piece.differences]
+
+
+def redecided() -> list[Difference]:
+    """What comes out differently when every decision is made again: nothing, as it should be."""
+    return [found for piece in redecide_all() for found in piece.differences]
 
 
 def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:

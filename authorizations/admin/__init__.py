@@ -8,6 +8,7 @@ from authorizations.admin.findings import pages as findings
 from authorizations.admin.findings import unapplied
 from authorizations.admin.history import pages as history
 from authorizations.admin.policies import pages as policies
+from authorizations.admin.proofs import pages as proofs
 from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
 from authorizations.admin.stand_in import pages as stand_in
 
@@ -24,6 +25,7 @@ __all__ = [
     "login",
     "people",
     "policies",
+    "proofs",
     "requests",
     "stand_in",
     "transactions",

@@ -47,6 +47,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Roles", "key", "auth.group"),
         ("Change history", "history", "authorizations.historyentry"),
         ("Exports", "download", "authorizations.export"),
+        ("Proofs", "verified", "authorizations.proofrun"),
     ),
 }
 _MODELS = [model for items in _SIDEBAR.values() for item in items for model in item[2:]]

@@ -403,6 +403,59 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="ProofRun",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "command",
+                    models.CharField(
+                        choices=[
+                            ("verify_record", "verify_record"),
+                            ("verify_books", "verify_books"),
+                            ("redecide", "redecide"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("started_at", models.DateTimeField()),
+                ("ended_at", models.DateTimeField()),
+                ("since", models.DateTimeField(null=True)),
+                ("until", models.DateTimeField(null=True)),
+                ("decision", models.CharField(blank=True, max_length=255)),
+                ("processes", models.PositiveIntegerField(default=1)),
+                ("run_by", models.CharField(help_text="System user and host.", max_length=255)),
+                (
+                    "result",
+                    models.CharField(
+                        choices=[
+                            ("right", "All as it should be"),
+                            ("different", "Differences"),
+                            ("stopped", "Stopped before its end"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("differences", models.BigIntegerField()),
+                (
+                    "unchecked",
+                    models.BigIntegerField(default=0, help_text="What nobody can tell any more."),
+                ),
+                ("checked", models.JSONField(default=dict)),
+                ("missing", models.JSONField(default=dict)),
+                ("first_differences", models.JSONField(default=list)),
+                ("problem", models.TextField(blank=True, help_text="What stopped it.")),
+            ],
+            options={
+                "verbose_name": "proof",
+                "ordering": ("-pk",),
+            },
+        ),
+        migrations.CreateModel(
             name="Reconciliation",
             fields=[
                 (
@@ -1286,6 +1339,7 @@ class Migration(migrations.Migration):
                     models.Index(
                         fields=["source", "pgh_created_at", "pgh_id"], name="history_of_source"
                     ),
+                    models.Index(fields=["kind", "object_id", "-pgh_id"], name="history_of_object"),
                     models.Index(
                         condition=models.Q(("source", "stripe"), _negated=True),
                         fields=["pgh_created_at", "pgh_id"],

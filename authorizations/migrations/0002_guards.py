@@ -10,6 +10,7 @@ APPEND_ONLY = (
     "authorizations_rejectedrequest",
     "authorizations_export",
     "authorizations_exportend",
+    "authorizations_proofrun",
     "authorizations_standinswitch",
     "authorizations_historyentry",
 )

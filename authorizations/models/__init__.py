@@ -33,6 +33,7 @@ from authorizations.models.policies import (
     ScheduleEntry,
     SpendingLimit,
 )
+from authorizations.models.proofs import ProofRun
 from authorizations.models.stand_in import StandInSwitch
 
 __all__ = [
@@ -55,6 +56,7 @@ __all__ = [
     "MerchantName",
     "Policy",
     "PolicyVersion",
+    "ProofRun",
     "Reconciliation",
     "RejectedMinute",
     "RejectedRequest",

@@ -98,6 +98,8 @@ class HistoryEntry(Event):
             models.Index(
                 fields=_NEWEST, condition=~models.Q(source="stripe"), name="history_but_stripes"
             ),
+            # For proofs: what a row was before a change.
+            models.Index(fields=("kind", "object_id", "-pgh_id"), name="history_of_object"),
             GinIndex(fields=("names",), name="history_names"),
             GinIndex(fields=("words",), name="history_words"),
         ]

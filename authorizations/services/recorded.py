@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import accumulate, pairwise
 from typing import NamedTuple
 
 import msgspec
@@ -14,6 +15,7 @@ from authorizations.rules.filters import LimitFilter, Merchant
 from authorizations.rules.values import Standing, Usage, Window
 from authorizations.services.checking import Difference, estimated_count, fetch
 from authorizations.services.decided import UnreadableError, applied_of
+from authorizations.services.ranges import WHOLE, Ids, Range, entries_in, requests_in
 from authorizations.services.running_sums import Change
 from authorizations.services.usage import scope_key
 from authorizations.services.windows_as_of import Asked
@@ -44,11 +46,7 @@ ORDER BY webhook_request_id
 LIMIT %s
 """
 
-_BOUNDS = """
-SELECT
-    coalesce((SELECT max(webhook_request_id) FROM authorizations_decision), 0),
-    (SELECT last_value FROM authorizations_ledgerentry_id_seq)
-"""
+_LAST_POSITION = "SELECT last_value FROM authorizations_ledgerentry_id_seq"
 
 # After which of them to cut, from some pages of the table.
 _CUTS = """
@@ -132,23 +130,31 @@ class Span(NamedTuple):
     end: int
 
 
-def spans(shares: Sequence[float] = ()) -> list[Span]:
-    """All decisions and ledger entries there are now, cut after about these shares of them."""
-    [(last, position)] = fetch(_BOUNDS, [])
-    cuts = [0, *(min(cut, last) for cut in _cuts(shares)), last]
-    begins = [0]
-    for cut in cuts[1:-1]:
-        [(begin,)] = fetch(_BEGINNING, [position + 1, cut, last, SIZE])
-        begins.append(max(begins[-1], begin))
-    ends = [*begins[1:], position + 1]
+def spans(shares: Sequence[float] = (), part: Range = WHOLE) -> list[Span]:
+    """Decisions and ledger entries there are now, cut after about these shares of them."""
+    requests, entries = requests_in(part), entries_in(part)
+    [(position,)] = fetch(_LAST_POSITION, [])
+    end = position + 1 if part.until is None else entries.up_to + 1
+    cuts = [requests.above, *_cuts(shares, requests, part), requests.up_to]
+    begins = [_begin(position, after, last) for after, last in pairwise(cuts)]
+    begins[0] = min(begins[0], entries.above + 1) if requests.above else 0
+    begins = list(accumulate(begins, max))
+    ends = [*begins[1:], max(end, begins[-1])]
     return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
 
 
-def _cuts(shares: Sequence[float]) -> list[int]:
+def _begin(position: int, after: int, last: int) -> int:
+    [(begin,)] = fetch(_BEGINNING, [position + 1, after, last, SIZE])
+    return int(begin)
+
+
+def _cuts(shares: Sequence[float], requests: Ids, part: Range) -> list[int]:
     """Up to which decision each part goes, but for the last."""
+    if not part.is_whole:
+        return [requests.above + int(share * requests.number) for share in shares]
     percent = min(100, 100 * _SAMPLED / max(estimated_count(Decision) or 0, 1))
     [(found,)] = fetch(_CUTS, [list(shares), percent])
-    return found or [0] * len(shares)
+    return [min(cut, requests.up_to) for cut in found or [0] * len(shares)]
 
 
 def pieces(span: Span) -> Iterator[list[Row]]:

@@ -3,10 +3,12 @@
 import hashlib
 import json
 from collections.abc import Iterator
+from functools import partial
+from itertools import pairwise
 from typing import Any
 
 from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
@@ -22,9 +24,16 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.services import codec
-from authorizations.services.checking import Difference, by_key
+from authorizations.services.checking import Checked, Difference, by_key
 from authorizations.services.decided import UnreadableError, applied_of, value_of
+from authorizations.services.parts import checked
+from authorizations.services.ranges import WHOLE, Ids, Range, requests_in
 from authorizations.wire import answer, events
+
+DECISIONS, VERSIONS = "decisions", "policy versions"
+KINDS = (DECISIONS, VERSIONS)
+
+_SIZE = 200
 
 WITHOUT_RULES = {
     DeclineReason.WRONG_MODE,
@@ -42,9 +51,23 @@ def redecide(decision_id: str) -> list[Difference]:
     return _differences(_rows().get(pk=decision_id))
 
 
-def redecide_all() -> Iterator[list[Difference]]:
-    """The same for every decision there is."""
-    return map(_differences, by_key(_rows()))
+def redecide_all(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
+    """The same for every decision there is, or of a range, and every version against its hash."""
+    ids = requests_in(part)
+    cuts = [ids.above + ids.number * place // processes for place in range(processes + 1)]
+    spans = [partial(_redecide, Ids(*span)) for span in pairwise(cuts)]
+    yield from checked([*spans, versions], processes)
+
+
+def _redecide(ids: Ids) -> Iterator[Checked]:
+    """In the order they were written, in pieces that are short transactions of their own."""
+    rows = _rows().filter(webhook_request_id__lte=ids.up_to).order_by("webhook_request_id", "pk")
+    rest = Q(webhook_request_id__gt=ids.above)
+    while piece := list(rows.filter(rest)[:_SIZE]):
+        differences = [found for row in piece for found in _differences(row)]
+        yield Checked(DECISIONS, len(piece), differences)
+        last = piece[-1].webhook_request_id
+        rest = Q(webhook_request_id__gt=last) | Q(webhook_request_id=last, pk__gt=piece[-1].pk)
 
 
 def _rows() -> QuerySet[Any, Any]:
@@ -151,9 +174,10 @@ def _trace_differences(row: DecisionRow, again: tuple[Check, ...]) -> Iterator[D
         yield Difference(row.pk, "length of the trace", len(recorded), len(found))
 
 
-def versions() -> Iterator[list[Difference]]:
+def versions() -> Iterator[Checked]:
     """For each policy version, whether its content is what its SHA-256 was taken of."""
-    return map(_version_differences, by_key(PolicyVersion.objects.all()))
+    for version in by_key(PolicyVersion.objects.all()):
+        yield Checked(VERSIONS, 1, _version_differences(version))
 
 
 def _version_differences(version: PolicyVersion) -> list[Difference]:

@@ -11,6 +11,7 @@ are its own, which its figures never hold but for what the event itself told.
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
+from typing import TypeAlias
 
 from msgspec.structs import replace
 
@@ -21,12 +22,15 @@ from authorizations.rules.values import LimitFigures, Usage, Window
 from authorizations.services.checking import Checked, Difference
 from authorizations.services.ledger_along import LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
-from authorizations.services.rehung import was_rehung_since
+from authorizations.services.rehung import Rehung
 from authorizations.services.running_sums import Change, Used, minus, plus, used_words
 from authorizations.services.usage import scope_key
 from authorizations.services.windows_as_of import Asked, Scope, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"
+
+_Off: TypeAlias = tuple[Window, Used, Used]
+"""A window, what a decision says that it had used up, and what it had."""
 
 _STRIDE = 10_000
 _AT_ONCE = 100
@@ -73,10 +77,15 @@ class _Along:
         differences = [one for one in found if isinstance(one, Difference)]
         asked = [window for one in decided for window in one.asked]
         sums = iter(self._windows.prepare(asked, self._ledger.before))
-        unchecked = 0
+        off = []
         for one in decided:
             self._read_up_to(one.row.position)
-            wrong, unknown = self._check(one, islice(sums, len(one.asked)))
+            off.append(self._off(one, islice(sums, len(one.asked))))
+        # Only now, and for all at once: what is hung elsewhere meanwhile has happened by now.
+        rehung = Rehung({window.scope for figures in off for window, _, _ in figures})
+        unchecked = 0
+        for one, figures in zip(decided, off, strict=True):
+            wrong, unknown = _differences(one, figures, rehung)
             differences += wrong
             unchecked += unknown
         return differences, unchecked
@@ -103,15 +112,11 @@ class _Along:
                 self._windows.add(entry.change, entry.scopes)
                 self._early.setdefault(entry.event_id, []).append(entry.change)
 
-    def _check(
-        self, decided: Decided, sums: Iterable[tuple[Scope, Sum]]
-    ) -> tuple[list[Difference], int]:
-        """What is wrong with a decision, and how many of its windows nobody can tell."""
+    def _off(self, decided: Decided, sums: Iterable[tuple[Scope, Sum]]) -> list[_Off]:
+        """The windows of a decision that had used up something else than it says."""
         row = decided.row
         own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
-        differences: list[Difference] = []
-        unknown = 0
-        as_it_was: dict[Window, Usage] = {}
+        found = []
         of_decision = zip(decided.usage, decided.asked, sums, strict=True)
         for (window, recorded), asked, (scope, running) in of_decision:
             if scope.waiting:
@@ -120,20 +125,31 @@ class _Along:
             if own or decided.told:
                 used = _as_of(used, asked, own, decided.told)
             kept = (recorded.amount, recorded.refunded, recorded.count)
-            if used == kept:
-                continue
-            if was_rehung_since(window.scope, row.decided_at):
-                unknown += 1
-                continue
-            as_it_was[window] = Usage(*used)
-            what = f"usage of {window_words(window)}"
-            difference = Difference(f"decision {row.id}", what, used_words(kept), used_words(used))
-            differences.append(difference)
-        if row.approved_amount:
-            usage = dict(decided.usage)
-            usage.update(as_it_was)
-            differences += _exceeded(decided, usage)
-        return differences, unknown
+            if used != kept:
+                found.append((window, kept, used))
+        return found
+
+
+def _differences(
+    decided: Decided, off: Sequence[_Off], rehung: Rehung
+) -> tuple[list[Difference], int]:
+    """What is wrong with a decision, and how many of its windows nobody can tell."""
+    row = decided.row
+    known = [figures for figures in off if not rehung.since(figures[0].scope, row.decided_at)]
+    differences = [
+        Difference(
+            f"decision {row.id}",
+            f"usage of {window_words(window)}",
+            used_words(kept),
+            used_words(used),
+        )
+        for window, kept, used in known
+    ]
+    if row.approved_amount:
+        usage = dict(decided.usage)
+        usage.update((window, Usage(*used)) for window, _, used in known)
+        differences += _exceeded(decided, usage)
+    return differences, len(off) - len(known)
 
 
 def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Change]) -> Used:

@@ -13,7 +13,9 @@ from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
 from authorizations.services import rows
 from authorizations.services.checking import Checked, Difference, fetch
+from authorizations.services.ranges import WHOLE, Range
 from authorizations.services.running_sums import merchant_of
+from authorizations.services.touched import touched
 
 PURCHASES, TRANSACTIONS = "authorizations", "transactions"
 
@@ -41,9 +43,7 @@ SELECT
     CASE WHEN cardholder.id IS NULL THEN purchase.cardholder_id END,
     CASE WHEN card_group.id IS NULL THEN purchase.group_id END,
     purchase.root_card_id, card.root_id
-FROM (
-    SELECT * FROM authorizations_authorization WHERE id > %s ORDER BY id LIMIT %s
-) AS purchase
+FROM ({which}) AS purchase
 CROSS JOIN LATERAL (
     SELECT
         coalesce(sum(amount), 0)::bigint, coalesce(sum(cash_amount), 0)::bigint,
@@ -58,6 +58,9 @@ LEFT JOIN authorizations_cardgroup AS card_group ON card_group.id = purchase.gro
 ORDER BY purchase.id
 """
 
+_BY_KEY = "SELECT * FROM authorizations_authorization WHERE id > %s ORDER BY id LIMIT %s"
+_NAMED = "SELECT * FROM authorizations_authorization WHERE id = ANY(%s)"
+
 _STRAYS = """
 SELECT
     count(*), max(booked.id),
@@ -66,6 +69,13 @@ FROM (
     SELECT id, booked_under FROM authorizations_transaction WHERE id > %s ORDER BY id LIMIT %s
 ) AS booked
 LEFT JOIN authorizations_authorization AS purchase ON purchase.id = booked.booked_under
+"""
+
+_STRAYS_OF = """
+SELECT id, booked_under FROM authorizations_transaction
+WHERE booked_under = ANY(%s) AND NOT EXISTS (
+    SELECT FROM authorizations_authorization AS purchase WHERE purchase.id = booked_under
+)
 """
 
 _Booked: TypeAlias = tuple[str, int, str, int, int, int, str, str]
@@ -78,34 +88,53 @@ _counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "c
 _PARENTS = ("card", "root_card", "cardholder", "group")
 
 
-def verify_purchases() -> Iterator[Checked]:
-    """Every authorization: its columns, its books, its transactions, and what it refers to."""
-    for piece in _pieces():
+def verify_purchases(part: Range = WHOLE) -> Iterator[Checked]:
+    """Every authorization: its columns, its books, its transactions, and what it refers to.
+
+    Of a range those that something was written of in it.
+    """
+    for piece in _all() if part.is_whole else _touched(part):
         differences = [found for row in piece for found in _purchase_differences(*row)]
         yield Checked(PURCHASES, len(piece), differences)
 
 
-def verify_transactions() -> Iterator[Checked]:
+def verify_transactions(part: Range = WHOLE) -> Iterator[Checked]:
     """Every transaction: whether what it is booked under is there. Its purchase tells the rest."""
+    if not part.is_whole:
+        yield from _strays_of(part)
+        return
     last = ""
     while True:
         [(number, last, strays)] = fetch(_STRAYS, [last, _SIZE])
         if not number:
             return
-        what = "authorization it is booked under"
-        differences = [
-            Difference(f"transaction {id_}", what, booked_under, "there")
-            for id_, booked_under in strays or ()
-        ]
-        yield Checked(TRANSACTIONS, number, differences)
+        yield Checked(TRANSACTIONS, number, [_stray(*stray) for stray in strays or ()])
 
 
-def _pieces() -> Iterator[list[tuple[Any, ...]]]:
+def _strays_of(part: Range) -> Iterator[Checked]:
+    """Of the range, those booked under what its events tell of."""
+    for ids in touched(part):
+        strays = fetch(_STRAYS_OF, [ids])
+        yield Checked(TRANSACTIONS, len(strays), [_stray(*stray) for stray in strays])
+
+
+def _stray(id_: str, booked_under: str) -> Difference:
+    return Difference(
+        f"transaction {id_}", "authorization it is booked under", booked_under, "there"
+    )
+
+
+def _all() -> Iterator[list[tuple[Any, ...]]]:
     """By key, each piece a short transaction of its own."""
     last = ""
-    while piece := fetch(_PURCHASES, [last, _SIZE]):
+    while piece := fetch(_PURCHASES.format(which=_BY_KEY), [last, _SIZE]):
         yield piece
         last = piece[-1][0]
+
+
+def _touched(part: Range) -> Iterator[list[tuple[Any, ...]]]:
+    for ids in touched(part):
+        yield fetch(_PURCHASES.format(which=_NAMED), [ids])
 
 
 def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:

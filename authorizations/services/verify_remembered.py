@@ -11,8 +11,10 @@ from typing import Any
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
+from authorizations.rules.windows import FOREVER
 from authorizations.services import sql
 from authorizations.services.checking import Checked, Difference, fetch
+from authorizations.services.ranges import WHOLE, Range
 from authorizations.services.running_sums import (
     NOTHING_USED,
     Change,
@@ -48,7 +50,8 @@ FROM (
         *, split_part(scope, ':', 1) AS kind, substr(scope, strpos(scope, ':') + 1) AS id,
         window_start AS start, window_end AS "end"
     FROM authorizations_usage
-    WHERE ({_KEY}) > (%s, %s, %s, %s, %s) ORDER BY {_KEY} LIMIT %s
+    WHERE ({_KEY}) > (%s, %s, %s, %s, %s) AND window_end > %s AND window_start < %s
+    ORDER BY {_KEY} LIMIT %s
 ) AS needed
 LEFT JOIN LATERAL (
     SELECT NULL, NULL, NULL, NULL, NULL, {_SUMMED} AND filter_key = ''
@@ -61,15 +64,20 @@ ORDER BY 1, 2, 3, 4, 5
 """  # noqa: S608 - all of it is written here
 
 
-def verify_remembered() -> Iterator[Checked]:
-    """Every row of the usage table. One forgotten meanwhile is no difference."""
+def verify_remembered(part: Range = WHOLE) -> Iterator[Checked]:
+    """Every row of the usage table. One forgotten meanwhile is no difference.
+
+    Of a range the windows that touch it: what is over by then has nothing added to it any more.
+    """
+    since = int(part.since.timestamp()) if part.since else -1
+    until = int(part.until.timestamp()) if part.until else FOREVER
     key: tuple[Any, ...] = ("", 0, 0, "", "")
     while True:
-        rows = fetch(_RECOUNT, [*key, _SIZE])
+        rows = fetch(_RECOUNT, [*key, since, until, _SIZE])
         if not rows:
             return
         found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:5])]
-        yield Checked(REMEMBERED, len(found), [one for part in found for one in part])
+        yield Checked(REMEMBERED, len(found), [one for window in found for one in window])
         key = rows[-1][:5]
 
 

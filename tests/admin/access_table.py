@@ -155,6 +155,7 @@ TABLE: dict[str, Access] = {
     **_pages("authorizations_rejectedminute", _RECORD),
     **_pages("authorizations_historyentry", _RECORD),
     **_pages("authorizations_export", _RECORD),
+    **_pages("authorizations_proofrun", _RECORD),
     # Staff and their roles.
     **_pages("auth_user", _PEOPLE),
     **_pages("auth_group", _PEOPLE),

@@ -9,7 +9,8 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from authorizations.models import CardGroup, Export, ExportEnd, StandInSwitch
+from authorizations.models import CardGroup, Export, ExportEnd, ProofRun, StandInSwitch
+from authorizations.services.proofs import Proof
 from tests.admin.addresses import Address
 from tests.builders import CREATED
 from tests.desk import Shopper, deliver, in_force
@@ -29,6 +30,7 @@ def make_rows() -> None:
     _play_a_life()
     export = Export.objects.create(author=author, started_at=now, what="decisions", format="csv")
     ExportEnd.objects.create(export=export, ended_at=now, rows=1, complete=True)
+    Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
     StandInSwitch.objects.create(is_on=False, author=author, switched_at=now, reason="Over")
 
 

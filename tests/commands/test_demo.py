@@ -24,10 +24,9 @@ from authorizations.models import (
 )
 from authorizations.rules.document import controls, warnings
 from authorizations.rules.horizons import USUAL_DAYS
-from authorizations.services import redecide
 from authorizations.simulator.exact import Wish, order
 from tests.desk import Shopper
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -93,7 +92,7 @@ def test_the_log_ins_have_the_rights_of_their_roles(
 
 
 def test_the_demo_s_own_record_stands_every_check() -> None:
-    assert not any(redecide.redecide_all())
+    assert redecided() == []
     assert differences() == []
     assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
 

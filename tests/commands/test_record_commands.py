@@ -1,12 +1,16 @@
 """`redecide` and `verify_books` as people run them: what they print, and how they end."""
 
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.utils import timezone
 
-from authorizations.models import Authorization, Decision, Usage
-from authorizations.services.verify_books import processes_for
+from authorizations.models import Authorization, Decision, LedgerEntry, ProofRun, Usage
+from authorizations.services.checking import Checked
+from authorizations.services.parts import processes_for
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
 
@@ -32,8 +36,7 @@ def run(*command: str) -> tuple[str, str]:
 
 def test_all_decisions_and_versions_are_made_again_and_counted() -> None:
     printed, error = run("redecide", "--all")
-    assert "3 decisions checked: all as they should be." in printed
-    assert "1 policy versions checked" in printed
+    assert "Checked 3 decisions and 1 policy versions." in printed
     assert not error
 
 
@@ -42,7 +45,7 @@ def test_one_decision_can_be_made_again_alone() -> None:
     assert run("redecide", "--decision", "evt_1")[1] == ""
     printed, error = run("redecide", "--decision", "evt_2")
     assert "evt_2: approved_amount is kept as 7, but should be 1000" in printed
-    assert "1 of 1 decisions differ" in error
+    assert "1 differences from what should be" in error
 
 
 def test_a_decision_nobody_knows_is_told_with_where_to_find_its_id() -> None:
@@ -104,5 +107,92 @@ def test_people_at_a_terminal_see_how_far_it_is() -> None:
 
     out = Terminal()
     call_command("verify_books", stdout=out)
-    assert "Checking the books" in out.getvalue()
-    assert "Checking the books" not in run("verify_books")[0]
+    assert "verify_books: checking" in out.getvalue()
+    assert "verify_books: checking" not in run("verify_books")[0]
+
+
+def later(*, hours: float) -> datetime:
+    return timezone.now() + timedelta(hours=hours)
+
+
+def received_at(decision_id: str, at: datetime) -> None:
+    """As if it had been written then."""
+    row = Decision.objects.get(pk=decision_id).webhook_request
+    damage(row, received_at=at)
+    for entry in LedgerEntry.objects.filter(event_id=decision_id):
+        damage(entry, entered_at=at)
+
+
+@pytest.fixture
+def three_days() -> None:
+    for place in range(3):
+        received_at(f"evt_{place}", later(hours=24 * (place - 3)))
+
+
+@pytest.mark.parametrize(
+    ("range_", "decisions"),
+    [
+        ({}, 3),
+        ({"since": "60h"}, 2),
+        ({"until": "60h"}, 1),
+        ({"since": "60h", "until": "36h"}, 1),
+        ({"since": "20h"}, 0),
+        ({"until": "80h"}, 0),
+        ({"since": "300d"}, 3),
+    ],
+)
+@pytest.mark.usefixtures("three_days")
+def test_a_range_is_what_was_written_in_it(range_: dict[str, str], decisions: int) -> None:
+    since_until = [word for name, value in range_.items() for word in (f"--{name}", value)]
+    for command in (["redecide", "--all"], ["verify_books"]):
+        printed, error = run(*command, *since_until)
+        assert f"{decisions} decisions" in printed
+        assert not error
+
+
+@pytest.mark.usefixtures("three_days")
+def test_what_lies_outside_the_range_is_not_looked_at() -> None:
+    damage(Decision.objects.get(pk="evt_0"), approved_amount=7)
+    Authorization.objects.filter(ledger__event_id="evt_0").update(counted_amount=7)
+    for command in (["redecide", "--all"], ["verify_books"]):
+        assert run(*command, "--since", "60h", "--until", "36h")[1] == ""
+        assert "differences" in run(*command)[1]
+
+
+@pytest.mark.parametrize(
+    ("words", "sentence"),
+    [
+        (["--since", "yesterday"], "can't be read"),
+        (["--since", "2999-01-01"], "must lie in the past"),
+        (["--since", "999999d"], "must not lie before 1970"),
+        (["--since", "1h", "--until", "2h"], "--since must lie before --until"),
+    ],
+)
+def test_a_range_that_is_none_is_refused(words: list[str], sentence: str) -> None:
+    assert sentence in run("verify_books", *words)[1]
+
+
+def test_each_run_leaves_a_row_with_its_range_and_result() -> None:
+    run("verify_books", "--since", "2026-11-01", "--processes", "1")
+    Usage.objects.update(amount=1)
+    run("verify_books")
+    right, different = ProofRun.objects.order_by("pk")
+    assert (right.command, right.result, right.differences) == ("verify_books", "right", 0)
+    assert right.since == datetime(2026, 11, 1, tzinfo=UTC)
+    assert right.checked["decisions"] == 3
+    assert (different.result, different.differences, different.since) == ("different", 1, None)
+    assert "usage of card:ic_1" in different.first_differences[0]
+    assert different.ended_at >= different.started_at
+
+
+def test_a_run_that_fails_leaves_a_row_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Iterator[object]:
+        yield Checked("decisions", 5)
+        raise OSError("the disk is full")
+
+    monkeypatch.setattr("authorizations.management.commands.verify_books.verify_books", broken)
+    with pytest.raises(OSError, match="disk is full"):
+        run("verify_books")
+    row = ProofRun.objects.get()
+    assert (row.result, row.checked) == ("stopped", {"decisions": 5})
+    assert row.problem == "OSError: the disk is full"

@@ -11,12 +11,11 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Authorization, Card, Decision, LedgerEntry, WebhookRequest
-from authorizations.services import redecide
 from authorizations.simulator import door
 from authorizations.wire.signature import sign
 from tests.commands.conftest import Simulate
 from tests.desk import in_force
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 
 def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:
@@ -164,7 +163,7 @@ def test_an_increment_tells_what_the_server_answered_before(simulate: Simulate) 
     for grown in Authorization.objects.filter(pk__in=increments.values("authorization")):
         approved = Decision.objects.filter(authorization=grown, approved=True)
         assert grown.counted_amount == sum(approved.values_list("approved_amount", flat=True))
-    assert not any(redecide.redecide_all())
+    assert redecided() == []
     assert differences() == []
 
 

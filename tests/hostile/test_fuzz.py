@@ -8,11 +8,11 @@ from collections import Counter
 import pytest
 
 from authorizations.models import Decision, LedgerEntry
-from authorizations.services.redecide import redecide_all
 from tests.hostile.exchange import Answer, exchange
 from tests.hostile.mutations import Mutation, mutations
 from tests.hostile.watch import harmless, outcome, unharmed
 from tests.server import Server
+from tests.verified import redecided
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db
@@ -36,7 +36,7 @@ def test_no_mutation_breaks_the_server_or_gets_an_approval_that_nobody_asked_for
                 answers = exchange(server.port, mutation.sent())
                 _look(answers, mutation, f"seed {SEED}, case {number}: {mutation.sent()!r}")
                 seen.update(map(outcome, answers or [NO_ANSWER]))
-    assert not [found for found in redecide_all() if found]
+    assert redecided() == []
     with capsys.disabled():
         told = ", ".join(f"{count} {word}" for word, count in seen.most_common())
         sys.stdout.write(f"\n{CASES} mutated requests, seed {SEED}: {told}\n")

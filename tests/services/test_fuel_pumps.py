@@ -5,13 +5,12 @@ from typing import Any
 import pytest
 
 from authorizations.models import Authorization, Decision, Finding, LedgerEntry
-from authorizations.services.redecide import redecide_all
 from authorizations.wire.sample_lives import Life
 from authorizations.wire.samples import MERCHANTS, Json
 from tests import lives
 from tests.builders import CREATED
 from tests.desk import deliver, in_force
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +50,7 @@ def monthly(amount: int, **keys: Any) -> None:
 def _books_agree() -> Any:
     """After each story: decided again the same, and every sum is what its ledger says."""
     yield
-    assert [found for found in redecide_all() if found] == []
+    assert redecided() == []
     assert differences() == []
 
 

@@ -27,10 +27,12 @@ from authorizations.models import (
     HistoryEntry,
     LedgerEntry,
     PolicyVersion,
+    ProofRun,
     RejectedRequest,
     WebhookRequest,
 )
 from authorizations.services import sql
+from authorizations.services.proofs import Proof
 from authorizations.services.publish import publish
 from tests.desk import NOON, Shopper, deliver, in_force
 
@@ -47,6 +49,7 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     RejectedRequest: {"sender": "203.0.113.7"},
     Export: {"what": "nothing"},
     ExportEnd: {"rows": 1},
+    ProofRun: {"differences": 1},
 }
 """Each model, and a change that somebody might like to make."""
 
@@ -60,6 +63,7 @@ def rows() -> None:
     deliver(b"{}", secret="whsec_of_somebody_else")
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
+    Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
     execute("SET CONSTRAINTS ALL IMMEDIATE")  # or TRUNCATE fails for another reason
 
 

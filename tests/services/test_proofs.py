@@ -9,15 +9,10 @@ from django.db import IntegrityError, connection, transaction
 from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, WebhookRequest
 from authorizations.rules.document import PolicyProblems
 from authorizations.services.policy_files import compare, export_policies, import_policies
-from authorizations.services.redecide import redecide_all
 from tests.desk import NOON, Shopper, deliver, in_force
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
-
-
-def found_by(found: object) -> list[object]:
-    return [difference for part in found for difference in part]  # type: ignore[attr-defined]
 
 
 @pytest.fixture
@@ -57,7 +52,7 @@ def unguarded(sql: str) -> None:
 
 def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) -> None:
     assert Decision.objects.count() >= 7
-    assert found_by(redecide_all()) == []
+    assert redecided() == []
 
 
 @pytest.mark.parametrize(
@@ -70,7 +65,7 @@ def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) ->
 )
 def test_a_decision_changed_behind_the_guards_is_found(busy_day: None, damage: str) -> None:
     unguarded(damage)
-    assert found_by(redecide_all())
+    assert redecided()
     with pytest.raises((CommandError, SystemExit)):
         call_command("redecide", "--all")
 

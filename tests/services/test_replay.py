@@ -24,7 +24,7 @@ from authorizations.rules.values import DeclineReason
 from authorizations.services import late, replay, spool, spool_files
 from authorizations.services import record as rows_written
 from authorizations.services.late import Replayed
-from authorizations.services.redecide import redecide, redecide_all
+from authorizations.services.redecide import redecide
 from authorizations.services.spooled import (
     COMMIT_UNKNOWN,
     Spooled,
@@ -38,7 +38,7 @@ from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave
 from tests.told import counts_of, findings_of, lines_of
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -59,7 +59,7 @@ def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
     assert differences() == []
     stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
-    wrong = {found.where for part in redecide_all() for found in part}
+    wrong = {found.where for found in redecided()}
     assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing
 
 

@@ -13,7 +13,7 @@ from authorizations.admin.lists.filters import (
     long_field,
     row_field,
 )
-from authorizations.models import Authorization, Export, LedgerCause
+from authorizations.models import Authorization, Export, LedgerCause, ProofRun
 from authorizations.services.holds import past_their_time
 from authorizations.wire.signature import SignatureCause
 
@@ -114,6 +114,15 @@ class ExportFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         return _equal(format=self.cleaned_data["format"])
+
+
+class ProofFilters(RecordFilters):
+    command = choice_field("Command", list(ProofRun.Command.choices))
+    result = choice_field("Result", list(ProofRun.Result.choices))
+
+    @property
+    def condition(self) -> Q:
+        return _equal(command=self.cleaned_data["command"], result=self.cleaned_data["result"])
 
 
 def _held(word: str) -> Q:

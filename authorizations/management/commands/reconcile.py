@@ -1,6 +1,6 @@
 """manage.py reconcile"""
 
-from argparse import ArgumentParser, ArgumentTypeError
+from argparse import ArgumentParser
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
+from authorizations.management.instants import instant
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
 from authorizations.services import reconcile
@@ -19,22 +20,6 @@ from authorizations.wire.api import Api, CannotReadError
 
 _GOES_ON = "Run it again with the same --since: it goes on where it stopped."
 _INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
-
-
-def _instant(text: str) -> datetime:
-    """A date is its first moment in the desk's own time zone, as is a time without a zone."""
-    try:
-        found = datetime.fromisoformat(text.strip())
-        found = found if found.tzinfo else timezone.make_aware(found)
-        is_possible = 0 <= found.timestamp() <= timezone.now().timestamp()
-    except (ValueError, OverflowError):
-        raise ArgumentTypeError(
-            f"{text!r} can't be read. Write a date, such as 2026-11-01, or a time, such as "
-            "2026-11-01T08:30:00Z."
-        ) from None
-    if not is_possible:
-        raise ArgumentTypeError(f"{text!r} must lie in the past, and not before 1970.")
-    return found
 
 
 class Command(BaseCommand):
@@ -50,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument(
             "--since",
             required=True,
-            type=_instant,
+            type=instant,
             metavar="DATE",
             help="Read what was created from this date or ISO time on, such as 2026-11-01. In "
             "TIME_ZONE, unless it says otherwise.",

@@ -1,46 +1,49 @@
 """manage.py redecide"""
 
 from argparse import ArgumentParser
-from typing import Any
+from collections.abc import Iterator
 
-from django.core.management.base import BaseCommand, CommandError
+from django.core.management.base import CommandError
 
-from authorizations.management.terminal import console_of, report
-from authorizations.models import Decision, PolicyVersion
+from authorizations.management.proving import ProofCommand
+from authorizations.models import Decision, PolicyVersion, ProofRun
 from authorizations.services import redecide
-from authorizations.services.checking import Difference, estimated_count
+from authorizations.services.checking import Checked, estimated_count
+from authorizations.services.proofs import Proof
+from authorizations.services.ranges import Range, requests_in
 
 
-class Command(BaseCommand):
+class Command(ProofCommand):
     help = (
         "Makes decisions again from their rows alone, and reports what comes out differently from "
         "what is on record: nothing, as it should be. Ends with status 1 where there is something."
     )
-    requires_migrations_checks = True
+    proof = ProofRun.Command.REDECIDE
+    kinds = redecide.KINDS
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         which = parser.add_mutually_exclusive_group(required=True)
         which.add_argument("--decision", metavar="ID", help="One decision: Stripe's event id.")
         which.add_argument(
-            "--all", action="store_true", help="Every decision, and every policy version's hash."
+            "--all",
+            action="store_true",
+            help="Every decision of the range, and every policy version's hash.",
         )
+        super().add_arguments(parser)
 
-    def handle(self, *_: Any, **options: Any) -> None:
-        console = console_of(self.stdout)
-        if options["all"]:
-            total = estimated_count(PolicyVersion)
-            report(console, redecide.versions(), total=total, what="policy versions")
-            total = estimated_count(Decision)
-            report(console, redecide.redecide_all(), total=total, what="decisions")
-        else:
-            report(console, _one(options["decision"]), total=1, what="decisions")
+    def checked(self, proof: Proof) -> Iterator[Checked]:
+        if not proof.decision:
+            yield from redecide.redecide_all(proof.processes, proof.part)
+            return
+        try:
+            yield Checked(redecide.DECISIONS, 1, redecide.redecide(proof.decision))
+        except Decision.DoesNotExist:
+            raise CommandError(
+                f"There is no decision {proof.decision}. Its id is that of Stripe's event, evt_…, "
+                "as the answer's metadata and the admin show it."
+            ) from None
 
-
-def _one(decision_id: str) -> list[list[Difference]]:
-    try:
-        return [redecide.redecide(decision_id)]
-    except Decision.DoesNotExist:
-        raise CommandError(
-            f"There is no decision {decision_id}. Its id is that of Stripe's event, evt_…, as the "
-            "answer's metadata and the admin show it."
-        ) from None
+    def rows(self, part: Range) -> int | None:
+        if part.is_whole:
+            return estimated_count(Decision, PolicyVersion)
+        return requests_in(part).number

@@ -1,0 +1,1 @@
+"""The list of who proved the record, and what came of it."""

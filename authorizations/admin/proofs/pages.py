@@ -1,0 +1,80 @@
+"""Runs of the commands that check the record, to look at only."""
+
+from django.contrib import admin
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from authorizations.admin.base import DASH, RecordAdmin, display
+from authorizations.admin.lists.record_filters import ProofFilters
+from authorizations.admin.tables import badge
+from authorizations.admin.times import exact_time
+from authorizations.models import ProofRun
+
+_BADGES = {
+    ProofRun.Result.RIGHT: "success",
+    ProofRun.Result.DIFFERENT: "danger",
+    ProofRun.Result.STOPPED: "warning",
+}
+
+
+@admin.register(ProofRun)
+class ProofRunAdmin(RecordAdmin[ProofRun]):
+    list_display = ("started_at", "command", "range_shown", "number", "result_shown", "run_by")
+    ordered_by = "started_at"
+    filters = ProofFilters
+    fieldsets = (
+        (None, {"fields": ("result_shown", "differences_shown", "problem")}),
+        ("What was checked", {"fields": ("command", "range_shown", "number", "unchecked")}),
+        ("Numbers that no row has", {"fields": ("missing_shown",)}),
+        ("On record", {"fields": ("started", "ended", "run_by", "processes")}),
+    )
+
+    @display(description="Range")
+    def range_shown(self, row: ProofRun) -> str:
+        if row.decision:
+            return f"Decision {row.decision}"
+        since = exact_time(row.since) if row.since else ""
+        until = exact_time(row.until) if row.until else ""
+        if since and until:
+            return f"{since} to {until}"
+        return f"From {since} on" if since else f"Up to {until}" if until else "All of it"
+
+    @display(description="Checked")
+    def number(self, row: ProofRun) -> str:
+        return ", ".join(f"{number:,} {what}" for what, number in row.checked.items()) or DASH
+
+    @display(description="Result")
+    def result_shown(self, row: ProofRun) -> str:
+        return badge(_words(row), _BADGES[ProofRun.Result(row.result)])
+
+    @display(description="Differences")
+    def differences_shown(self, row: ProofRun) -> str | SafeString:
+        more = row.differences - len(row.first_differences)
+        lines = [*row.first_differences, *([f"... and {more:,} more."] if more > 0 else [])]
+        return _lines(lines) if lines else DASH
+
+    @display(description="Missing")
+    def missing_shown(self, row: ProofRun) -> str | SafeString:
+        lines = [
+            f"{what}: {found['count']:,} ({found['ranges']})" for what, found in row.missing.items()
+        ]
+        return _lines(lines) if lines else DASH
+
+    @display(description="Started")
+    def started(self, row: ProofRun) -> str:
+        return exact_time(row.started_at)
+
+    @display(description="Ended")
+    def ended(self, row: ProofRun) -> str:
+        return exact_time(row.ended_at)
+
+
+def _words(row: ProofRun) -> str:
+    if row.result == ProofRun.Result.DIFFERENT:
+        return f"{row.differences:,} difference{'' if row.differences == 1 else 's'}"
+    return row.get_result_display()
+
+
+def _lines(lines: list[str]) -> SafeString:
+    items = format_html_join("", "<li>{}</li>", ((line,) for line in lines))
+    return format_html('<ul class="break-words">{}</ul>', items)
