@@ -296,24 +296,8 @@ class Migration(migrations.Migration):
                         size=None,
                     ),
                 ),
-                (
-                    "allowed_merchants",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=200),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "blocked_merchants",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=200),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
+                ("allowed_merchants", models.JSONField(blank=True, default=list)),
+                ("blocked_merchants", models.JSONField(blank=True, default=list)),
                 (
                     "allowed_card_presences",
                     django.contrib.postgres.fields.ArrayField(
@@ -603,15 +587,7 @@ class Migration(migrations.Migration):
                         size=None,
                     ),
                 ),
-                (
-                    "merchants",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=200),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
+                ("merchants", models.JSONField(blank=True, default=list)),
                 ("cash_only", models.BooleanField(default=False)),
             ],
             options={

@@ -15,6 +15,11 @@ def _words(max_length: int = 100) -> Any:
     return ArrayField(models.CharField(max_length=max_length), default=list, blank=True)
 
 
+def _merchants() -> Any:
+    """Entries as policy files have them: "Uber", {"network_id": "1234567890"}."""
+    return models.JSONField(default=list, blank=True)
+
+
 class Policy(models.Model):
     """What operators edit. Saving publishes a version; only versions decide."""
 
@@ -49,8 +54,8 @@ class Policy(models.Model):
     blocked_categories = _words()
     allowed_merchant_countries = _words(2)
     blocked_merchant_countries = _words(2)
-    allowed_merchants = _words(200)
-    blocked_merchants = _words(200)
+    allowed_merchants = _merchants()
+    blocked_merchants = _merchants()
     allowed_card_presences = _words()
     blocked_card_presences = _words()
     allowed_authorization_methods = _words()
@@ -103,7 +108,7 @@ class SpendingLimit(models.Model):
     rolling_unit = models.CharField(max_length=7, choices=Unit, blank=True)
     categories = _words()
     countries = _words(2)
-    merchants = _words(200)
+    merchants = _merchants()
     cash_only = models.BooleanField(default=False)
 
     class Meta:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from authorizations.rules.controls import AppliedControls, Choice, ScheduleEntry, SpendingControls
-from authorizations.rules.filters import CategorySet, Merchant, merchant_matches
+from authorizations.rules.filters import CategorySet, Merchant
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Standing
 from authorizations.rules.windows import local_time
 
@@ -95,10 +95,10 @@ def _places(merchant: Merchant, controls: SpendingControls) -> Iterator[Fact]:
         passed = allowed.holds(merchant) if allowed else not blocked.holds(merchant)
         found = f"{merchant.category_code} {merchant.category}".strip() or None
         yield DeclineReason.CATEGORY_NOT_ALLOWED, passed, found, _category_words(allowed, blocked)
-    if entries := controls.allowed_merchants or controls.blocked_merchants:
-        passed = any(merchant_matches(entry, merchant) for entry in entries)
-        passed = passed if controls.allowed_merchants else not passed
-        wanted = _listed("allowed" if controls.allowed_merchants else "blocked", entries)
+    only, never = controls.allowed_merchants, controls.blocked_merchants
+    if only or never:
+        passed = only.holds(merchant) if only else not never.holds(merchant)
+        wanted = _listed("allowed" if only else "blocked", (only or never).words)
         yield DeclineReason.MERCHANT_NOT_ALLOWED, passed, merchant.name or None, wanted
 
 

@@ -8,7 +8,15 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.filters import EVERYTHING, NO_CATEGORIES, CategorySet, LimitFilter
+from authorizations.rules.filters import (
+    EVERYTHING,
+    MATCHING,
+    NO_CATEGORIES,
+    NO_MERCHANTS,
+    CategorySet,
+    LimitFilter,
+    MerchantSet,
+)
 
 
 class Interval(StrEnum):
@@ -89,7 +97,10 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class SpendingControls:
-    """A policy version as a value. Empty and None mean: no such rule."""
+    """A policy version as a value. Empty and None mean: no such rule.
+
+    `matching` is how it matches merchants: see filters.MATCHING.
+    """
 
     name: str
     currency: str = ""
@@ -98,8 +109,8 @@ class SpendingControls:
     allowed_categories: CategorySet = NO_CATEGORIES
     blocked_categories: CategorySet = NO_CATEGORIES
     merchant_countries: Choice = Choice()
-    allowed_merchants: tuple[str, ...] = ()
-    blocked_merchants: tuple[str, ...] = ()
+    allowed_merchants: MerchantSet = NO_MERCHANTS
+    blocked_merchants: MerchantSet = NO_MERCHANTS
     card_presences: Choice = Choice()
     authorization_methods: Choice = Choice()
     allowed_wallets: frozenset[str] = frozenset()
@@ -115,6 +126,7 @@ class SpendingControls:
     stand_in_amount: int | None = None
     stand_in_cap: int | None = None
     spending_limits: tuple[SpendingLimit, ...] = ()
+    matching: int = MATCHING
 
 
 @dataclass(frozen=True, slots=True)

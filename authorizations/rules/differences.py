@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 from authorizations.rules.controls import Interval, SpendingControls, SpendingLimit
 from authorizations.rules.document import controls
-from authorizations.rules.filters import known_categories
+from authorizations.rules.filters import known_categories, merchant_words
 from authorizations.rules.money import format_money
 from authorizations.rules.summary import hours_words, limit_phrase
 from authorizations.rules.words import (
@@ -124,7 +124,7 @@ _SETTING_WORDS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _list_changes(key: str, before: list[str], after: list[str]) -> Iterator[Change]:
+def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[Change]:
     """Such as "Category added to “Not these categories”"."""
     label = f"\N{LEFT DOUBLE QUOTATION MARK}{LABELS[key]}\N{RIGHT DOUBLE QUOTATION MARK}"
     singular, plural, words = _ENTRY_WORDS[key.partition("_")[2]]
@@ -156,10 +156,10 @@ def _verification_title(code: str) -> str:
     return {"cvc": "CVC", "three_d_secure": "3-D Secure"}.get(code) or _code_title(code)
 
 
-_ENTRY_WORDS: dict[str, tuple[str, str, Callable[[str], str]]] = {
+_ENTRY_WORDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
     "categories": ("Category", "Categories", category_title),
     "merchant_countries": ("Country", "Countries", lambda code: f"{country_words(code)} ({code})"),
-    "merchants": ("Merchant", "Merchants", str),
+    "merchants": ("Merchant", "Merchants", merchant_words),
     "card_presences": ("Entry", "Entries", _code_title),
     "authorization_methods": ("Method", "Methods", _code_title),
     "wallets": ("Wallet", "Wallets", _code_title),

@@ -5,18 +5,13 @@ key present, one way to write each meaning) and SpendingControls. The words are 
 spending_controls, and ours where Stripe has none. Nothing here knows the time of day.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from authorizations.rules.controls import Choice, ScheduleEntry, SpendingControls, Weekday
 from authorizations.rules.document_fields import Fields, PolicyProblems, Problem, path_text
-from authorizations.rules.document_limits import (
-    MERCHANT_LENGTH,
-    filter_of,
-    json_text,
-    limit_value,
-    normal_limits,
-)
+from authorizations.rules.document_limits import filter_of, json_text, limit_value, normal_limits
+from authorizations.rules.document_merchants import merchants
 from authorizations.rules.document_values import (
     category,
     clock,
@@ -32,7 +27,7 @@ from authorizations.rules.document_values import (
     whole_number,
 )
 from authorizations.rules.document_warnings import warnings
-from authorizations.rules.filters import CategorySet
+from authorizations.rules.filters import MATCHING, CategorySet, MerchantSet
 from authorizations.rules.money import MAX_AMOUNT
 
 __all__ = [
@@ -54,12 +49,17 @@ AUTHORIZATION_METHODS = ("chip", "contactless", "keyed_in", "online", "swipe")
 WALLETS = ("apple_pay", "google_pay", "samsung_pay")
 VERIFICATIONS = ("cvc", "postal_code", "three_d_secure")
 
-_PAIRS = {
-    "categories": category,
-    "merchant_countries": country,
-    "merchants": text(MERCHANT_LENGTH),
-    "card_presences": one_of("card presence", CARD_PRESENCES),
-    "authorization_methods": one_of("authorization method", AUTHORIZATION_METHODS),
+
+def _words(convert: Callable[[object], str]) -> Callable[[Fields, str], list[Any]]:
+    return lambda fields, key: fields.words(key, convert)
+
+
+_PAIRS: dict[str, Callable[[Fields, str], list[Any]]] = {
+    "categories": _words(category),
+    "merchant_countries": _words(country),
+    "merchants": merchants,
+    "card_presences": _words(one_of("card presence", CARD_PRESENCES)),
+    "authorization_methods": _words(one_of("authorization method", AUTHORIZATION_METHODS)),
 }
 """Lists that exist as allowed_… and as blocked_…, of which one may be set."""
 
@@ -117,12 +117,12 @@ def _name(fields: Fields) -> str:
     return fields.value("name", text(NAME_LENGTH), "")
 
 
-def _normal_pairs(fields: Fields) -> dict[str, list[str]]:
+def _normal_pairs(fields: Fields) -> dict[str, list[Any]]:
     normal = {}
-    for what, convert in _PAIRS.items():
+    for what, read in _PAIRS.items():
         allowed, blocked = f"allowed_{what}", f"blocked_{what}"
-        normal[allowed] = fields.words(allowed, convert)
-        normal[blocked] = fields.words(blocked, convert)
+        normal[allowed] = read(fields, allowed)
+        normal[blocked] = read(fields, blocked)
         if fields.data.get(allowed) and fields.data.get(blocked):
             plain = what.replace("_", " ")
             fields.problem(blocked, f"Give allowed or blocked {plain}, not both.")
@@ -201,8 +201,11 @@ def canonical_json(normal: Mapping[str, Any]) -> bytes:
     return json_text(normal).encode()
 
 
-def controls(normal: Mapping[str, Any]) -> SpendingControls:
-    """A normal document as the value decisions use. Checks nothing: `normalize` did."""
+def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingControls:
+    """A normal document as the value decisions use. Checks nothing: `normalize` did.
+
+    `matching` is that of the decision it is for. ValueError for one that is unknown here.
+    """
     policy_currency, zone_name = normal["currency"] or "", normal["time_zone"]
     first, last = normal["usable_from"], normal["usable_until"]
     return SpendingControls(
@@ -213,8 +216,8 @@ def controls(normal: Mapping[str, Any]) -> SpendingControls:
         allowed_categories=CategorySet.of(normal["allowed_categories"]),
         blocked_categories=CategorySet.of(normal["blocked_categories"]),
         merchant_countries=_choice(normal, "merchant_countries"),
-        allowed_merchants=tuple(normal["allowed_merchants"]),
-        blocked_merchants=tuple(normal["blocked_merchants"]),
+        allowed_merchants=MerchantSet.of(normal["allowed_merchants"], matching),
+        blocked_merchants=MerchantSet.of(normal["blocked_merchants"], matching),
         card_presences=_choice(normal, "card_presences"),
         authorization_methods=_choice(normal, "authorization_methods"),
         allowed_wallets=frozenset(normal["allowed_wallets"]),
@@ -230,8 +233,9 @@ def controls(normal: Mapping[str, Any]) -> SpendingControls:
         stand_in_amount=normal["stand_in_amount"],
         stand_in_cap=normal["stand_in_cap"],
         spending_limits=tuple(
-            limit_value(limit, policy_currency) for limit in normal["spending_limits"]
+            limit_value(limit, policy_currency, matching) for limit in normal["spending_limits"]
         ),
+        matching=matching,
     )
 
 

@@ -16,6 +16,7 @@ MOST_ENTRIES = 1000
 """In one list; far beyond what people keep, and still quick to go through in a decision."""
 
 T = TypeVar("T")
+Default = TypeVar("Default")
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,11 +101,15 @@ class Fields:
 
     def words(self, key: str, convert: Callable[[object], str]) -> list[str]:
         """A set of words: each once, in alphabetical order, whatever the order given."""
+        return sorted(set(self.entries(key, convert)))
+
+    def entries(self, key: str, convert: Callable[[object], T]) -> list[T]:
+        """The entries of a list as `convert` reads them, without those that are wrong."""
         found = (
-            self._converted((*self.path, key, place), entry, convert, "")
+            self._converted((*self.path, key, place), entry, convert, None)
             for place, entry in self._entries(key)
         )
-        return sorted(set(found) - {""})
+        return [entry for entry in found if entry is not None]
 
     def objects(self, key: str, most: int) -> Iterator["Fields"]:
         """The objects of a list."""
@@ -128,8 +133,8 @@ class Fields:
         return list(enumerate(given))
 
     def _converted(
-        self, path: Path, given: object, convert: Callable[[object], T], default: T
-    ) -> T:
+        self, path: Path, given: object, convert: Callable[[object], T], default: Default
+    ) -> T | Default:
         try:
             return convert(given)
         except ValueError as wrong:

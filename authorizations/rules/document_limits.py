@@ -7,6 +7,7 @@ from typing import Any
 
 from authorizations.rules.controls import Interval, SpendingLimit
 from authorizations.rules.document_fields import Fields, Problem, path_text
+from authorizations.rules.document_merchants import merchants
 from authorizations.rules.document_values import (
     amount,
     category,
@@ -14,15 +15,19 @@ from authorizations.rules.document_values import (
     currency,
     flag,
     one_of,
-    text,
     whole_number,
 )
-from authorizations.rules.filters import EVERYTHING, CategorySet, LimitFilter
+from authorizations.rules.filters import (
+    EVERYTHING,
+    MATCHING,
+    CategorySet,
+    LimitFilter,
+    MerchantSet,
+)
 
 MOST_LIMITS = 50
 MOST_COUNT = 1_000_000
 MOST_DAYS = 400  # a rolling window is summed at every decision: its length is its cost
-MERCHANT_LENGTH = 200
 
 _UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _FILTERS = ("categories", "countries", "merchants", "cash_only")
@@ -57,7 +62,7 @@ def _normal_limit(
     limit |= _rolling_window(fields, interval)
     limit["categories"] = fields.words("categories", category)
     limit["countries"] = fields.words("countries", country)
-    limit["merchants"] = fields.words("merchants", text(MERCHANT_LENGTH))
+    limit["merchants"] = merchants(fields, "merchants")
     limit["cash_only"] = fields.value("cash_only", flag, default=False)
     return limit
 
@@ -115,7 +120,9 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
     )
 
 
-def limit_value(limit: dict[str, Any], policy_currency: str) -> SpendingLimit:
+def limit_value(
+    limit: dict[str, Any], policy_currency: str, matching: int = MATCHING
+) -> SpendingLimit:
     """A limit of a normal document as a value; the policy's currency where it names none."""
     money = limit.get("amount") is not None
     return SpendingLimit(
@@ -124,12 +131,15 @@ def limit_value(limit: dict[str, Any], policy_currency: str) -> SpendingLimit:
         count=limit.get("count"),
         currency=(limit["currency"] or policy_currency) if money else "",
         rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
-        filter=filter_of(_filter_text(limit)),
+        filter=filter_of(_filter_text(limit, matching)),
     )
 
 
-def _filter_text(limit: dict[str, Any]) -> str:
+def _filter_text(limit: dict[str, Any], matching: int) -> str:
+    """With the rule merchants are matched by: what it means is a part of the filter's key."""
     concerned = {key: limit[key] for key in _FILTERS if limit[key]}
+    if "merchants" in concerned and matching > 1:
+        concerned["matching"] = matching
     return json_text(concerned) if concerned else ""
 
 
@@ -140,14 +150,17 @@ def json_text(value: object) -> str:
 
 @lru_cache(maxsize=4096)
 def filter_of(canonical: str) -> LimitFilter:
-    """The filter with this canonical text, as kept beside remembered sums."""
+    """The filter with this canonical text, as kept beside remembered sums.
+
+    Of the time before matching was named there are texts without it: they mean the first rule.
+    """
     if not canonical:
         return EVERYTHING
     concerned = json.loads(canonical)
     return LimitFilter(
         categories=CategorySet.of(concerned.get("categories", [])),
         countries=frozenset(concerned.get("countries", [])),
-        merchants=tuple(concerned.get("merchants", [])),
+        merchants=MerchantSet.of(concerned.get("merchants", []), concerned.get("matching", 1)),
         cash_only=concerned.get("cash_only", False),
         key=hashlib.sha256(canonical.encode()).hexdigest()[:32],
         text=canonical,

@@ -4,9 +4,22 @@ One meaning of "matches" for the whole program: rules, limits and sums over the 
 """
 
 import csv
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import cache
 from importlib.resources import files
+from typing import TypeAlias
+
+from authorizations.rules.folding import folded
+
+MATCHING = 2
+"""How merchants are matched by their names now. Decisions and the filters of limits name it.
+
+1 compared lower-case names as they came, and nothing is decided by it any more; it stays for what
+was. Any other meaning needs a number of its own: a decision's row must decide the same for ever,
+and sums of one meaning must not be taken for sums of another.
+"""
 
 CASH_CATEGORY_CODES = frozenset({"6010", "6011"})
 """MCCs that are cash withdrawals as a whole: manual cash disbursement and cash machines."""
@@ -94,12 +107,94 @@ class CategorySet:
         return cls(names, frozenset(codes), tuple((first, last) for first, last in ranges))
 
 
-def merchant_matches(entry: str, merchant: Merchant) -> bool:
-    """Whether `entry` is the merchant's network id, or is part of its name in any case."""
-    return entry == merchant.network_id or entry.casefold() in merchant.name.casefold()
+class Manner(StrEnum):
+    """How an entry of a policy names merchants."""
+
+    NETWORK_ID = "network_id"
+    IS = "is"
+    BEGINS_WITH = "begins_with"
+    CONTAINS = "contains"
+    ID_OR_CONTAINS = "id_or_contains"  # a plain string
+
+
+_MANNERS = {
+    Manner.NETWORK_ID: "network id {}",
+    Manner.IS: "name is “{}”",
+    Manner.BEGINS_WITH: "name begins with “{}”",
+    Manner.CONTAINS: "name contains “{}”",
+    Manner.ID_OR_CONTAINS: "{}",
+}
+
+MerchantEntry: TypeAlias = str | Mapping[str, str]
+"""An entry of a normal document: "Uber", or one pair such as {"begins_with": "Uber"}."""
+
+
+def manner_and_text(entry: MerchantEntry) -> tuple[Manner, str]:
+    if isinstance(entry, str):
+        return Manner.ID_OR_CONTAINS, entry
+    [(manner, text)] = entry.items()
+    return Manner(manner), text
+
+
+def merchant_words(entry: MerchantEntry) -> str:
+    """An entry as people read it: "Uber", "network id 1234567890"."""
+    manner, text = manner_and_text(entry)
+    return _MANNERS[manner].format(text)
+
+
+@dataclass(frozen=True, slots=True)
+class MerchantSet:
+    """Merchants by their network ids and names, which are folded as `matching` says.
+
+    `words` are the entries as people read them, in the policy's order.
+    """
+
+    network_ids: frozenset[str] = frozenset()
+    names: frozenset[str] = frozenset()
+    beginnings: tuple[str, ...] = ()
+    parts: tuple[str, ...] = ()
+    words: tuple[str, ...] = ()
+    matching: int = MATCHING
+
+    def __bool__(self) -> bool:
+        return bool(self.words)
+
+    def holds(self, merchant: Merchant) -> bool:
+        name, network_id = merchant.name.casefold(), merchant.network_id
+        if self.matching > 1:
+            name, network_id = folded(merchant.name), network_id.strip()
+        return (
+            network_id in self.network_ids
+            or name in self.names
+            or name.startswith(self.beginnings)
+            or any(part in name for part in self.parts)
+        )
+
+    @classmethod
+    def of(cls, entries: Iterable[MerchantEntry], matching: int = MATCHING) -> "MerchantSet":
+        """Build from entries that were checked before. ValueError for an unknown `matching`."""
+        if matching not in range(1, MATCHING + 1):
+            raise ValueError(f"merchants can't be matched by rule {matching}")
+        fold = str.casefold if matching == 1 else folded
+        by_manner: dict[Manner, list[str]] = {manner: [] for manner in Manner}
+        words = []
+        for entry in entries:
+            manner, text = manner_and_text(entry)
+            by_manner[manner].append(text)
+            words.append(merchant_words(entry))
+        plain = by_manner[Manner.ID_OR_CONTAINS]
+        return cls(
+            network_ids=frozenset([*by_manner[Manner.NETWORK_ID], *plain]),
+            names=frozenset(map(fold, by_manner[Manner.IS])),
+            beginnings=tuple(map(fold, by_manner[Manner.BEGINS_WITH])),
+            parts=tuple(map(fold, [*by_manner[Manner.CONTAINS], *plain])),
+            words=tuple(words),
+            matching=matching,
+        )
 
 
 NO_CATEGORIES = CategorySet()
+NO_MERCHANTS = MerchantSet()
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +207,7 @@ class LimitFilter:
 
     categories: CategorySet = NO_CATEGORIES
     countries: frozenset[str] = frozenset()
-    merchants: tuple[str, ...] = ()
+    merchants: MerchantSet = NO_MERCHANTS
     cash_only: bool = False
     key: str = ""
     text: str = ""
@@ -122,10 +217,7 @@ class LimitFilter:
         return self is EVERYTHING or (
             (not self.categories or self.categories.holds(merchant))
             and (not self.countries or merchant.country in self.countries)
-            and (
-                not self.merchants
-                or any(merchant_matches(entry, merchant) for entry in self.merchants)
-            )
+            and (not self.merchants or self.merchants.holds(merchant))
         )
 
 

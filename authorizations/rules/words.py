@@ -11,7 +11,7 @@ from functools import cache
 
 from authorizations.rules.controls import Interval
 from authorizations.rules.countries import known_countries
-from authorizations.rules.filters import known_categories
+from authorizations.rules.filters import known_categories, merchant_words
 from authorizations.rules.money import format_money
 from authorizations.rules.windows import local_time
 
@@ -148,7 +148,7 @@ def filter_words(canonical: str) -> str:
     parts = (
         " in cash" if concerned.get("cash_only") else "",
         _part("on", [category_label(word) for word in concerned.get("categories", [])]),
-        _part("at", concerned.get("merchants", [])),
+        _part("at", [merchant_words(entry) for entry in concerned.get("merchants", [])]),
         _part("in", concerned.get("countries", [])),
     )
     return "".join(parts)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.controls import AppliedControls
+from authorizations.rules.controls import AppliedControls, SpendingControls
 from authorizations.services import codec
 from authorizations.services.known import scope_of
 from authorizations.services.versions import controls_of
@@ -21,12 +21,16 @@ class UnreadableError(Exception):
 
 
 class _PolicyRow(msgspec.Struct, frozen=True):
-    """A policy as the decision's row names it."""
+    """A policy as the decision's row names it.
+
+    `matching` is the rule that merchants were matched by; rows from before it say nothing.
+    """
 
     version: int
     number: int
     scope: str
     measured: str
+    matching: int = 1
 
 
 def value_of(kind: Any, data: Any, what: str) -> Any:
@@ -40,18 +44,24 @@ def value_of(kind: Any, data: Any, what: str) -> Any:
 def applied_of(data: Any) -> tuple[AppliedControls, ...]:
     """The policies in force then, from their versions. Raises UnreadableError."""
     policies: list[_PolicyRow] = value_of(list[_PolicyRow], data, "policies")
-    versions = controls_of(policy.version for policy in policies)
+    versions: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
+    for matching in {policy.matching for policy in policies}:
+        try:
+            found = controls_of((policy.version for policy in policies), matching=matching)
+        except ValueError as unknown:
+            raise UnreadableError("matching", matching, unknown) from None
+        versions |= {(version, matching): controls for version, controls in found.items()}
     for policy in policies:
-        found, _ = versions.get(policy.version, (None, None))
-        if found != policy.number:
+        number, _ = versions.get((policy.version, policy.matching), (None, None))
+        if number != policy.number:
             what = f"number of policy version {policy.version}"
-            raise UnreadableError(what, policy.number, found)
+            raise UnreadableError(what, policy.number, number)
     return tuple(
         AppliedControls(
             scope_of(policy.scope),
             scope_of(policy.measured),
             policy.version,
-            *versions[policy.version],
+            *versions[policy.version, policy.matching],
         )
         for policy in policies
     )

@@ -195,6 +195,7 @@ def policy_row(policy: AppliedControls) -> Row:
         "number": policy.number,
         "scope": scope_key(policy.scope),
         "measured": scope_key(policy.measured),
+        "matching": policy.controls.matching,
     }
 
 

@@ -11,9 +11,11 @@ from typing import TypeAlias
 from authorizations.models import PolicyVersion
 from authorizations.rules.controls import SpendingControls
 from authorizations.rules.document import controls
+from authorizations.rules.filters import MATCHING
 
 _CACHED = 4096
-_cache: dict[int, tuple[int, SpendingControls]] = {}
+_cache: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
+"""By version and by the rule that merchants are matched by."""
 _lock = Lock()
 
 
@@ -28,22 +30,26 @@ def from_database(version_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
 
 
 def controls_of(
-    version_ids: Iterable[int], read: Reader = from_database
+    version_ids: Iterable[int], read: Reader = from_database, matching: int = MATCHING
 ) -> dict[int, tuple[int, SpendingControls]]:
-    """Number and controls of each version, by its id; unknown ids are left out."""
+    """Number and controls of each version, by its id; unknown ids are left out.
+
+    ValueError for a `matching` that is unknown here.
+    """
     wanted = set(version_ids)
-    known = {id_: _cache[id_] for id_ in wanted if id_ in _cache}
+    known = {id_: _cache[id_, matching] for id_ in wanted if (id_, matching) in _cache}
     if missing := wanted - known.keys():
         loaded = {
-            id_: (number, controls(json.loads(content))) for id_, number, content in read(missing)
+            id_: (number, controls(json.loads(content), matching))
+            for id_, number, content in read(missing)
         }
-        _keep(loaded)
+        _keep(loaded, matching)
         known |= loaded
     return known
 
 
-def _keep(loaded: dict[int, tuple[int, SpendingControls]]) -> None:
+def _keep(loaded: dict[int, tuple[int, SpendingControls]], matching: int) -> None:
     with _lock:
-        _cache.update(loaded)
+        _cache.update({(id_, matching): found for id_, found in loaded.items()})
         while len(_cache) > _CACHED:
             _cache.pop(next(iter(_cache)))

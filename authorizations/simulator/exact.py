@@ -8,6 +8,7 @@ from zlib import crc32
 
 from authorizations.rules.document_values import category, country, currency
 from authorizations.rules.filters import known_categories
+from authorizations.rules.folding import folded
 from authorizations.rules.money import parse_money
 from authorizations.simulator.cast import FIRST, CardOf, named
 from authorizations.wire.samples import MERCHANTS, Purchase, SampleMerchant, converted, identifier
@@ -84,7 +85,7 @@ def _merchant(wish: Wish) -> SampleMerchant:
     fitting = (
         shop
         for shop in (_FIRST_SHOP, *MERCHANTS)
-        if name.casefold() in shop.name.casefold()
+        if folded(name) in folded(shop.name)
         and kind in ("", shop.category, shop.mcc)
         and place in ("", shop.country)
     )

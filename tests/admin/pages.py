@@ -61,6 +61,11 @@ def added(sent: Sent, prefix: str, **values: Any) -> Sent:
     return sent | row | {f"{prefix}-TOTAL_FORMS": place + 1}
 
 
+def merchants(*names: str, manner: str = "id_or_contains") -> list[str]:
+    """What a browser sends of a list of merchants, each named in this manner."""
+    return [part for name in names for part in (manner, name)]
+
+
 def messages(response: Any) -> list[str]:
     return [str(message) for message in response.context["messages"]]
 

@@ -82,12 +82,13 @@ def test_a_limit_in_a_currency_of_its_own_is_read_in_that_currency(operator: Cli
 def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
     operator: Client, policy: Policy
 ) -> None:
-    typed = {f"{LIMITS}-0-amount": "12.345", "name": "Journeys", "blocked_merchants": ["Casino"]}
+    typed: Sent = {f"{LIMITS}-0-amount": "12.345", "name": "Journeys"}
+    typed |= {"blocked_merchants": pages.merchants("Café Où", manner="is")}
     response = save(operator, policy, **typed)
     sentence = "Euro amounts have at most two decimals, such as €123.45."
     assert errors(response) == {f"{LIMITS}-0-amount": [sentence]}
     page = response.content.decode()
-    assert all(text in page for text in ("12.345", "Journeys", "Casino", sentence))
+    assert all(text in page for text in ("12.345", "Journeys", "Café Où", sentence))
     assert policy.spending_limits.get().amount == 50_000
 
 
@@ -168,7 +169,7 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
         currency="eur",
         blocked_categories=["betting_casino_gambling", "3000 - 3299"],
         allowed_merchant_countries=["FR", "DE"],
-        allowed_merchants=["Quick Curry"],
+        allowed_merchants=["is", "Quick Curry", "network_id", " 42 ", "contains", ""],
         required_verification=["cvc"],
         partial_approval="on",
         smallest_partial_amount="5",
@@ -185,6 +186,7 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     assert told in messages(response)
     policy = Policy.objects.get(name="New")
     assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
+    assert policy.allowed_merchants == [{"network_id": "42"}, {"is": "Quick Curry"}]
     assert (policy.smallest_partial_amount, policy.fuel_hold) == (500, 15_000)
     assert (policy.stand_in_amount, policy.stand_in_cap) == (5_000, 20_000)
     assert policy.current_version
@@ -194,9 +196,45 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
 
 def test_as_long_a_list_as_a_policy_may_have_can_be_saved(operator: Client, policy: Policy) -> None:
     merchants = [f"Merchant {number}" for number in range(1000)]
-    save(operator, policy, blocked_merchants=merchants)
+    save(operator, policy, blocked_merchants=pages.merchants(*merchants))
     policy.refresh_from_db()
     assert policy.blocked_merchants == sorted(merchants)
+
+
+def test_what_a_policy_says_of_merchants_is_sent_as_it_was_shown(operator: Client) -> None:
+    entries = [{"network_id": "42"}, {"is": "Uber"}, {"begins_with": "A"}, {"contains": "B"}, "C"]
+    limit = {"amount": 100, "interval": "daily", "merchants": entries}
+    policy = in_force("Shops", blocked_merchants=entries, spending_limits=[limit])
+    assert "version 1 stays in force" in messages(save(operator, policy))[0]
+    policy.refresh_from_db()
+    assert policy.blocked_merchants == policy.spending_limits.get().merchants == entries
+
+
+@pytest.mark.parametrize(
+    ("typed", "sentence"),
+    [
+        (
+            ["network_id", "Casino"],
+            "“Casino” has no digit, as network ids have: choose how the name is matched.",
+        ),
+        (
+            ["contains", "´"],
+            (
+                '"´" would match every merchant, as accents and blanks don\'t count: '
+                "write a part of the name, or the merchant's network id."
+            ),
+        ),
+        (["Casino"], "Choose for each merchant how it is named."),
+    ],
+)
+def test_a_merchant_that_would_match_none_or_all_is_refused_at_its_field(
+    operator: Client, policy: Policy, typed: list[str], sentence: str
+) -> None:
+    assert errors(save(operator, policy, blocked_merchants=typed)) == {
+        "blocked_merchants": [sentence]
+    }
+    limit = {f"{LIMITS}-0-merchants": typed}
+    assert errors(save(operator, policy, **limit)) == {f"{LIMITS}-0-merchants": [sentence]}
 
 
 def test_daily_above_monthly_is_saved_with_a_warning(operator: Client, policy: Policy) -> None:

@@ -64,7 +64,12 @@ class TestDifferences:
         assert "There is no version yet" in auditor.get(differences(none)).content.decode()
 
     def test_markup_in_a_name_is_text(self, operator: Client, policy: Policy) -> None:
-        change(operator, policy, name="<b>Bold</b>", blocked_merchants=["<script>x</script>"])
+        change(
+            operator,
+            policy,
+            name="<b>Bold</b>",
+            blocked_merchants=pages.merchants("<script>x</script>"),
+        )
         page = operator.get(differences(policy)).content.decode()
         assert "&lt;script&gt;x&lt;/script&gt;" in page
         assert "<script>x" not in page

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from authorizations.rules.decide import decide
+from authorizations.rules.filters import MerchantEntry
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Verification
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import NEW, applied, decided, instant, reason
@@ -133,14 +134,43 @@ def test_categories_are_matched_by_name_by_mcc_of_the_name_by_mcc_and_by_range(
         ("lepic", "BOULANGERIE LEPIC PARIS 18", True),
         ("strasse", "Bäckerei Hauptstraße", True),
         ("lepique", "Boulangerie Lepic", False),
+        ("Casino du Lac", "CASINO DU LAC 1234", True),
+        ("Casino du Lac", "CASINO  DU LAC*1234", True),
+        ("Taxi Lumière", "TAXI LUMIERE PARIS", True),
+        ("Lumière", "LUMIE\N{COMBINING GRAVE ACCENT}RE", True),
+        ("McDonald\N{RIGHT SINGLE QUOTATION MARK}s", "MCDONALD'S 112", True),
+        ({"network_id": "498750001042"}, "Boulangerie Lepic", True),
+        ({"network_id": "Boulangerie Lepic"}, "Boulangerie Lepic", False),
+        ({"contains": "498750001042"}, "Boulangerie Lepic", False),
+        ({"is": "Boulangerie Lépic"}, "BOULANGERIE  LEPIC", True),
+        ({"is": "Boulangerie"}, "Boulangerie Lepic", False),
+        ({"begins_with": "boulangerie"}, "Boulangerie Lepic", True),
+        ({"begins_with": "lepic"}, "Boulangerie Lepic", False),
+        ({"contains": "lepic"}, "Boulangerie Lepic", True),
+        ({"contains": "lépicé"}, "Boulangerie Lepic", False),
     ],
 )
-def test_merchants_are_matched_by_their_whole_network_id_or_a_part_of_their_name(
-    word: str, name: str, is_listed: bool
+def test_merchants_are_matched_by_their_whole_network_id_or_by_their_name_as_the_entry_says(
+    word: MerchantEntry, name: str, is_listed: bool
 ) -> None:
     request = shop(name=name)
     assert decided(request, applied(allowed_merchants=[word])).approved == is_listed
     assert decided(request, applied(blocked_merchants=[word])).approved != is_listed
+
+
+def test_a_network_id_is_the_same_with_the_blanks_that_networks_fill_it_up_with() -> None:
+    entry = {"network_id": "498750001042"}
+    assert not decided(
+        shop(network_id="498750001042   "), applied(blocked_merchants=[entry])
+    ).approved
+
+
+def test_a_rule_names_merchants_as_its_policy_does() -> None:
+    entries = ["Uber", {"network_id": "1"}, {"is": "A"}, {"begins_with": "B"}, {"contains": "C"}]
+    check = the_check(DeclineReason.MERCHANT_NOT_ALLOWED, BAKERY, blocked_merchants=entries)
+    assert check.wanted == (
+        "blocked: network id 1, name is “A”, name begins with “B”, name contains “C”, Uber"
+    )
 
 
 def test_a_rule_tells_what_it_found_and_what_it_wants() -> None:

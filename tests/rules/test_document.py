@@ -26,7 +26,14 @@ from authorizations.rules.document import (
     filter_of,
     normalize,
 )
-from authorizations.rules.filters import EVERYTHING, CategorySet, Merchant, known_categories
+from authorizations.rules.filters import (
+    EVERYTHING,
+    CategorySet,
+    Merchant,
+    MerchantSet,
+    known_categories,
+)
+from authorizations.rules.folding import folded
 from authorizations.rules.money import MAX_AMOUNT
 from tests.rules.documents import TRAVEL, Document, limit, policy
 
@@ -96,6 +103,11 @@ def test_keys_come_in_the_order_of_the_format() -> None:
             ["0763", "3000-3299", "5812"],
         ),
         ("allowed_merchants", [" Uber ", "Uber", "uber"], ["Uber", "uber"]),
+        (
+            "allowed_merchants",
+            ["Uber", {"is": " Uber "}, {"network_id": "42"}, {"is": "Uber"}, {"contains": "Ube"}],
+            [{"network_id": "42"}, {"is": "Uber"}, {"contains": "Ube"}, "Uber"],
+        ),
         ("required_verification", ["three_d_secure", "cvc"], ["cvc", "three_d_secure"]),
         ("allowed_wallets", ["Google_Pay"], ["google_pay"]),
         ("usable_until", "2026-12-31", "2026-12-31"),
@@ -199,7 +211,7 @@ def test_every_rule_reaches_the_value() -> None:
         currency="eur",
         allowed_categories=CategorySet.of(["5812"]),
         merchant_countries=Choice(blocked=frozenset({"RU"})),
-        blocked_merchants=("Casino",),
+        blocked_merchants=MerchantSet.of(["Casino"]),
         card_presences=Choice(allowed=frozenset({"present"})),
         authorization_methods=Choice(blocked=frozenset({"swipe"})),
         allowed_wallets=frozenset({"apple_pay"}),
@@ -249,12 +261,34 @@ def test_a_filter_is_named_by_its_canonical_text() -> None:
     written = limit(merchants=["Uber"], cash_only=True, countries=["fr"], categories=["6011"])
     found = controls(normalize(written)).spending_limits[0].filter
     assert found.text == (
-        '{"cash_only":true,"categories":["6011"],"countries":["FR"],"merchants":["Uber"]}'
+        '{"cash_only":true,"categories":["6011"],"countries":["FR"],"matching":2,'
+        '"merchants":["Uber"]}'
     )
-    assert found.key == "6e31410883e05b56d8f772c3cf0b2405"
+    assert found.key == "4c38613f38e872f49b417e523ba4d3bb"
     assert filter_of(found.text) == found
     assert found.concerns(Merchant(category_code="6011", country="FR", name="UBER TRIP"))
     assert not found.concerns(Merchant(category_code="6011", country="DE", name="UBER TRIP"))
+
+
+def test_a_filter_of_merchants_is_another_one_where_they_were_matched_otherwise() -> None:
+    normal = normalize(limit(merchants=["Casino du Lac"], categories=["6011"]))
+    before = controls(normal, matching=1).spending_limits[0].filter
+    after = controls(normal).spending_limits[0].filter
+    assert before.text == '{"categories":["6011"],"merchants":["Casino du Lac"]}'
+    assert before.key != after.key
+    assert filter_of(before.text) == before
+    shop = Merchant(category_code="6011", name="CASINO  DU LAC")
+    assert (before.concerns(shop), after.concerns(shop)) == (False, True)
+
+
+def test_a_filter_without_merchants_is_the_same_however_they_are_matched() -> None:
+    normal = normalize(limit(categories=["6011"], countries=["FR"]))
+    assert controls(normal, matching=1).spending_limits == controls(normal).spending_limits
+
+
+def test_a_rule_that_is_not_known_here_is_refused() -> None:
+    with pytest.raises(ValueError, match="rule 99"):
+        controls(normalize(policy()), matching=99)
 
 
 def test_a_limit_on_everything_has_the_empty_filter() -> None:
@@ -270,6 +304,15 @@ def test_canonical_json_is_compact_sorted_utf_8() -> None:
 
 texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=20).filter(
     str.strip
+)
+shops = texts.filter(folded)
+merchants = st.lists(
+    st.one_of(
+        shops,
+        st.builds(lambda key, name: {key: name}, st.sampled_from(["is", "contains"]), shops),
+        st.builds(lambda id_: {"network_id": id_}, st.from_regex("[A-Z0-9]{1,15}", fullmatch=True)),
+    ),
+    max_size=3,
 )
 categories = st.lists(
     st.sampled_from([*sorted(known_categories()), "0763", "5812", "3000-3299", "3000-3000"]),
@@ -294,7 +337,7 @@ filters = st.fixed_dictionaries(
     optional={
         "categories": categories,
         "countries": countries,
-        "merchants": st.lists(texts, max_size=3),
+        "merchants": merchants,
         "cash_only": flags,
     },
 )
@@ -317,7 +360,7 @@ documents = st.fixed_dictionaries(
         "week_starts": st.sampled_from(["monday", "Sunday"]),
         "blocked_categories": categories,
         "allowed_merchant_countries": countries,
-        "blocked_merchants": st.lists(texts, max_size=3),
+        "blocked_merchants": merchants,
         "required_verification": st.lists(st.sampled_from(["cvc", "postal_code"])),
         "max_network_risk_score": st.one_of(st.none(), st.integers(1, 99)),
         "schedule": st.lists(entries, max_size=4),

@@ -15,6 +15,10 @@ from tests.rules.documents import Document, limit, policy
 NEEDS_LIST = "Give a list in square brackets: […]."
 NEEDS_OBJECT = "Give an object in braces: {…}."
 NEEDS_TEXT = 'Write this as text in "quotes".'
+HOW_TO_NAME = (
+    'Write a merchant as text, or say which part it is: {"network_id": "…"}, {"is": "…"}, '
+    '{"begins_with": "…"} or {"contains": "…"}.'
+)
 NEEDS_FLAG = "Write true or false, without quotes."
 NEEDS_TIME = 'Write the time as "08:00", from "00:00" to "24:00".'
 NEEDS_MOMENT = (
@@ -169,6 +173,43 @@ REFUSED: list[tuple[object, str, str]] = [
         policy(allowed_merchants=["x" * 201]),
         "allowed_merchants[0]",
         "This has 201 characters: keep it to 200.",
+    ),
+    (
+        policy(blocked_merchants=["\N{ACUTE ACCENT}"]),
+        "blocked_merchants[0]",
+        (
+            '"\N{ACUTE ACCENT}" would match every merchant, as accents and blanks don\'t count: '
+            "write a part of the name, or the merchant's network id."
+        ),
+    ),
+    (
+        limit(merchants=["Uber", {"begins_with": "¨"}]),
+        "spending_limits[0].merchants[1]",
+        (
+            '"¨" would match every merchant, as accents and blanks don\'t count: write a part of '
+            "the name, or the merchant's network id."
+        ),
+    ),
+    (
+        policy(blocked_merchants=[{"begin_with": "Uber"}]),
+        "blocked_merchants[0]",
+        f'There is no key "begin_with". Did you mean "begins_with"? {HOW_TO_NAME}',
+    ),
+    (
+        policy(blocked_merchants=[{"is": "Uber", "network_id": "1"}]),
+        "blocked_merchants[0]",
+        HOW_TO_NAME,
+    ),
+    (policy(blocked_merchants=[7]), "blocked_merchants[0]", HOW_TO_NAME),
+    (
+        policy(blocked_merchants=[{"network_id": "É1"}]),
+        "blocked_merchants[0]",
+        "Copy the network id from a purchase: it has plain letters and digits only.",
+    ),
+    (
+        policy(blocked_merchants=[{"network_id": 1}]),
+        "blocked_merchants[0]",
+        'Write this as text in "quotes".',
     ),
     (
         policy(allowed_card_presences=["absent"]),

@@ -25,7 +25,7 @@ from authorizations.models import (
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.document import filter_of
-from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.filters import LimitFilter, Merchant, MerchantSet
 from authorizations.services import codec
 from authorizations.wire.samples import MERCHANTS, Json, Purchase
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -105,7 +105,7 @@ class Limit:
     def concern(self) -> LimitFilter:
         return LimitFilter(
             countries=frozenset(self.words.get("countries", ())),
-            merchants=tuple(self.words.get("merchants", ())),
+            merchants=MerchantSet.of(self.words.get("merchants", ())),
             cash_only=self.words.get("cash_only", False),
         )
 

@@ -11,6 +11,7 @@ from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, Spe
 from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.differences import NOTHING, Change, differences
 from authorizations.rules.document import normalize
+from authorizations.rules.filters import merchant_words
 from authorizations.rules.money import format_money
 from authorizations.rules.words import category_label, code_words, country_words, listed
 from authorizations.services.publish import limit_document, own_document, schedule_document
@@ -224,11 +225,12 @@ def _value(entry: HistoryEntry, column: str, row: Row) -> str:
     return listed([*map(words, value)]) if isinstance(value, list) else words(str(value))
 
 
-_ENTRY_WORDS: dict[str, Callable[[str], str]] = {
+_ENTRY_WORDS: dict[str, Callable[[Any], str]] = {
     "categories": category_label,
     "countries": country_words,
     "currency": str.upper,
     "interval": code_words,
+    "merchants": merchant_words,
     "presences": code_words,
     "methods": code_words,
     "wallets": code_words,

@@ -9,6 +9,7 @@ from authorizations.admin import choices
 from authorizations.admin.base import ModelForm
 from authorizations.admin.choices import WordsField
 from authorizations.admin.money import MoneyField, read_money, show_money
+from authorizations.admin.policies.merchants_field import MerchantsField
 from authorizations.models import Policy, SpendingLimit
 from authorizations.rules.differences import LABELS
 from authorizations.rules.document import PolicyProblems, Problem, normalize
@@ -47,12 +48,12 @@ class PolicyForm(ModelForm[Policy]):
         choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
     )
     blocked_merchant_countries = WordsField(choices.countries(), placeholder=NONE)
-    allowed_merchants = WordsField(
-        free=True,
+    allowed_merchants = MerchantsField(
         placeholder=ANY,
-        help_text="A part of the name, or the merchant's network id. Type it and press Enter.",
+        help_text="Best by network id, which stands on each purchase's page. In names, case, "
+        "accents and blanks make no difference.",
     )
-    blocked_merchants = WordsField(free=True, placeholder=NONE)
+    blocked_merchants = MerchantsField(placeholder=NONE)
     allowed_card_presences = WordsField(PRESENCES, placeholder=ANY)
     blocked_card_presences = WordsField(PRESENCES, placeholder=NONE)
     allowed_authorization_methods = WordsField(Policy.AuthorizationMethod.choices, placeholder=ANY)

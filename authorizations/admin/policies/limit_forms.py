@@ -10,6 +10,7 @@ from authorizations.admin.base import InlineFormSet, ModelForm
 from authorizations.admin.choices import WordsField
 from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policies.forms import ANY, show_problem
+from authorizations.admin.policies.merchants_field import MerchantsField
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 from authorizations.rules.controls import Interval
 from authorizations.rules.document import PolicyProblems, Problem, controls, normalize
@@ -76,7 +77,7 @@ class LimitForm(ModelForm[SpendingLimit]):
     countries = WordsField(
         choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
     )
-    merchants = WordsField(free=True, placeholder=ANY)
+    merchants = MerchantsField(placeholder=ANY)
 
     class Meta:
         model = SpendingLimit
