@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations import peers
-from authorizations.services import answering, arrival, scrape, switch
+from authorizations.services import answering, arrival, rejections, scrape, switch
 from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
 from authorizations.services.delivery import Delivery, Stopwatch
@@ -107,7 +107,7 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
     counters.rejected(cause)
-    answering.note_rejected(body, cause, sender=peers.client_address(request))
+    rejections.note(body, cause, sender=peers.client_address(request))
     return _error(400, cause, sentence)
 
 

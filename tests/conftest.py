@@ -12,7 +12,7 @@ from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering, background
+from authorizations.services import answering, background, rejections
 
 
 def pytest_configure() -> None:
@@ -46,6 +46,12 @@ def breaker_stays_closed() -> None:
     replay would write beside them.
     """
     answering.breaker.clock = count(0.0, 1_000.0).__next__  # no two misses are close
+
+
+@pytest.fixture(autouse=True)
+def nothing_was_rejected_before() -> None:
+    """What one test has knocked with is not written in another."""
+    rejections._counter = rejections.RejectionCounter()
 
 
 _FIRST = (

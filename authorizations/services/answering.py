@@ -9,7 +9,7 @@ from collections.abc import Callable
 from time import monotonic
 
 from django.conf import settings
-from django.db import DatabaseError, InterfaceError, OperationalError, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
@@ -17,7 +17,6 @@ from authorizations.services import (
     decision_log,
     later,
     record,
-    rejections,
     replay,
     stand_in,
     switch,
@@ -37,7 +36,6 @@ MAX_WAIT_MS = 200
 
 _ENOUGH_FOR_ANOTHER_S = 0.3
 _REPLAY_S = 60.0
-_REJECTED_S = 0.3
 _LATER_S = 0.7
 """So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
 
@@ -75,18 +73,6 @@ def take(delivery: Delivery) -> later.Answered:
             _later_turns.release()
     sentence = "The event could not be kept; please send it again."
     return later.Answered(503, wire.error("try_again", sentence))
-
-
-def note_rejected(body: bytes, cause: str, *, sender: str) -> None:
-    """Keep what came without a valid signature, where that holds nobody up."""
-    if breaker.is_open:
-        return
-    try:
-        with deadline(monotonic() + _REJECTED_S):
-            rejections.keep(body, cause, sender=sender)
-    except DatabaseError:
-        breaker.miss()
-        logger.exception("A rejected request (%s) could not be kept.", cause)
 
 
 def _answer(delivery: Delivery) -> bytes:

@@ -1,4 +1,6 @@
-"""What a server process does beside answering: connections, the copy for stand-in, replay."""
+"""What a server process does beside answering: connections, the copy for stand-in, replay,
+writing down what was rejected.
+"""
 
 import logging
 import os
@@ -8,7 +10,7 @@ from functools import cache
 
 from django.db import connection
 
-from authorizations.services import pool, replay, standing_refresh
+from authorizations.services import pool, rejections, replay, standing_refresh
 from authorizations.services.answering import breaker
 
 logger = logging.getLogger(__name__)
@@ -27,6 +29,7 @@ def _started(_pid: int) -> threading.Thread:
     pool.fill()
     connection.close()
     standing_refresh.keep_warm()
+    rejections.keep_writing()
     thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)
     thread.start()
     return thread

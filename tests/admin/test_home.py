@@ -17,7 +17,7 @@ from authorizations.admin.home.cards import Card
 from authorizations.models import Authorization, Decision, Policy
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.admin.conftest import Login
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver_forged, in_force
 from tests.services.damage import damage
 
 pytestmark = pytest.mark.django_db
@@ -220,7 +220,7 @@ def test_what_needs_attention_is_said_with_the_page_to_go_to(
     policy.assignments.all().delete()
     Shopper().asks(100)
     for _ in range(2):
-        deliver(b"{}", secret="whsec_of_somebody_else")
+        deliver_forged(b"{}")
     declined, rejected, unassigned = page(operator).context["attention"]
     assert declined.what == "1 purchase declined"
     assert asked(declined.url)["reason"] == "no_policy"
@@ -234,7 +234,7 @@ def test_what_one_may_not_see_needs_none_of_ones_attention(
     purchases: None, policy: Policy, login: Login
 ) -> None:
     policy.assignments.all().delete()
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
     client = login("")
     user = User.objects.get(username="nobody")
     user.user_permissions.add(Permission.objects.get(codename="view_decision"))

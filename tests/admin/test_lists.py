@@ -26,7 +26,7 @@ from authorizations.models import (
 )
 from authorizations.services import digest, listing_times
 from tests.admin import pages
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver_forged, in_force
 from tests.services.damage import damage
 
 pytestmark = pytest.mark.django_db
@@ -51,7 +51,7 @@ def purchases() -> None:
     shopper = Shopper(card={"last4": "4242"})
     for amount in (1_000, 2_000, 9_000):
         shopper.asks(amount)
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
 
 
 def opened(client: Client, url: str, **query: Any) -> Any:

@@ -20,7 +20,7 @@ from authorizations.models import Card, Policy, RejectedRequest
 from authorizations.services import demo
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver_forged, in_force
 from tests.services.damage import damage
 
 pytestmark = pytest.mark.django_db
@@ -140,7 +140,7 @@ WHEN = datetime(2026, 11, 24, 8, 30, 5, tzinfo=UTC)
 
 @pytest.fixture
 def rejected() -> RejectedRequest:
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
     damage(RejectedRequest.objects.get(), received_at=WHEN)
     return RejectedRequest.objects.get()
 

@@ -18,7 +18,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from tests.admin import pages
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 
@@ -114,7 +114,7 @@ def test_the_request_is_shown_as_it_was_received(auditor: Client, declined: Deci
 
 
 def test_what_strangers_send_is_shown_but_never_run(auditor: Client) -> None:
-    deliver(b"<script>alert(1)</script>\x00\xff", secret="whsec_of_somebody_else")
+    deliver_forged(b"<script>alert(1)</script>\x00\xff")
     html = page(auditor, RejectedRequest.objects.get())
     assert "<script>alert(1)</script>" not in html
     assert "&lt;script&gt;alert(1)&lt;/script&gt;" in html
@@ -149,7 +149,7 @@ def test_no_list_costs_a_query_per_row_or_counts_its_table(
     for number in range(12):
         Shopper(card_id=f"ic_x{number}", cardholder_id=f"ich_x{number}").asks(10)
         in_force(f"P{number}", to={"card_id": "ic_1"})
-        deliver(b"{}", secret="whsec_of_somebody_else")
+        deliver_forged(b"{}")
     with django_assert_max_num_queries(10) as captured:
         assert auditor.get(pages.list_url(model)).status_code == 200
     queries = [query["sql"] for query in captured.captured_queries]

@@ -18,7 +18,7 @@ from authorizations.models import (
 from authorizations.wire.samples import MERCHANTS
 from authorizations.wire.signature import SignatureCause
 from tests.admin import pages
-from tests.desk import NOON, Shopper, deliver, in_force
+from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
 from tests.services.damage import damage
 
 pytestmark = pytest.mark.django_db
@@ -86,7 +86,7 @@ def test_every_cause_of_a_refusal_has_words_in_its_list_and_filter() -> None:
 
 
 def test_the_list_of_rejected_requests_says_the_cause_in_words(auditor: Client) -> None:
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
     content = auditor.get(pages.list_url(RejectedRequest)).content.decode()
     _, _, after = content.partition('id="result_list"')
     rows, _, _ = after.partition("</table>")
@@ -106,7 +106,7 @@ def test_the_list_of_rejected_requests_says_the_cause_in_words(auditor: Client) 
 def test_a_rejected_request_says_what_was_wrong_and_what_to_do(
     shown: Any, cause: str, words: str
 ) -> None:
-    deliver(b"<script>alert(1)</script>\x00\xff", secret="whsec_of_somebody_else")
+    deliver_forged(b"<script>alert(1)</script>\x00\xff")
     damage(RejectedRequest.objects.get(), cause=cause)
     page = shown(RejectedRequest.objects.get())
     assert words in pages.text(page)

@@ -13,7 +13,7 @@ from authorizations.models import CardGroup, Export, ExportEnd, ProofRun, StandI
 from authorizations.services.proofs import Proof
 from tests.admin.addresses import Address
 from tests.builders import CREATED
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver, deliver_forged, in_force
 from tests.lives import approved
 
 Visit = Callable[[str], Client]
@@ -24,7 +24,7 @@ def make_rows() -> None:
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
     Shopper().asks(100)
     CardGroup.objects.create(name="Team")
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
     author = User.objects.create_user("somebody", password="pass-word-1")
     now = timezone.now()
     _play_a_life()

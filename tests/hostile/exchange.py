@@ -1,12 +1,18 @@
 """Bytes to a server and what comes back, with nothing in between that would put them right."""
 
+import json
 import socket
+from collections import Counter
 from http.client import parse_headers
 from io import BytesIO
 from typing import NamedTuple
 
 PATIENCE_SECONDS = 60
 """For a machine that has other things to do; no test waits for it to pass."""
+
+
+answered: Counter[str] = Counter()
+"""The code of each error that `exchange` was answered with; to be cleared with a new server."""
 
 
 class Answer(NamedTuple):
@@ -25,7 +31,15 @@ def exchange(port: int, *parts: bytes) -> list[Answer]:
             client.shutdown(socket.SHUT_WR)
         except OSError:
             pass  # the server has heard enough, and perhaps said so before
-        return read_answers(received(client))
+        answers = read_answers(received(client))
+    answered.update(code for answer in answers if (code := _error_code(answer)))
+    return answers
+
+
+def _error_code(answer: Answer) -> str:
+    if not answer.headers.get("content-type", "").startswith("application/json"):
+        return ""
+    return str(json.loads(answer.body).get("error", {}).get("code", ""))
 
 
 def received(client: socket.socket) -> bytes:

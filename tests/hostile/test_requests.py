@@ -38,7 +38,7 @@ def test_what_is_no_request_gets_no_further(server: Server, told: str, sent: byt
 @pytest.mark.parametrize(
     ("told", "headers"), [pytest.param(*case[1:], id=case[0]) for case in SIGNATURES]
 )
-def test_a_wrong_signature_names_its_cause_and_leaves_one_counted_row(
+def test_a_wrong_signature_names_its_cause_and_leaves_nothing_of_a_purchase(
     server: Server, told: str, headers: list[str]
 ) -> None:
     with unharmed(server) as new:

@@ -6,12 +6,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from django.db.models import Sum
-
 from authorizations.models import (
     Decision,
     LedgerEntry,
-    RejectedMinute,
     UnappliedEvent,
     WebhookRequest,
 )
@@ -48,14 +45,12 @@ def outcomes(answers: list[Answer]) -> str:
 
 
 def rows() -> Counter[str]:
-    """How many of each there are; of rejected requests, how many were counted."""
-    rejected = RejectedMinute.objects.aggregate(sum=Sum("count"))["sum"]
+    """How many of each there are that a request leaves at once; rejections are written later."""
     return Counter(
         requests=WebhookRequest.objects.count(),
         decisions=Decision.objects.count(),
         entries=LedgerEntry.objects.count(),
         waiting=UnappliedEvent.objects.count(),
-        rejected=rejected or 0,
     )
 
 
@@ -67,7 +62,6 @@ def expected_rows(told: str) -> Counter[str]:
         requests=words["approved"] + refused,
         decisions=words["approved"] + refused,
         entries=words["approved"],
-        rejected=sum(words[cause] for cause in REJECTED),
     )
     return +found
 

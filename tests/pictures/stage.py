@@ -9,6 +9,7 @@ from django.test.utils import setup_test_environment
 from django.urls import reverse
 
 from authorizations.models import Decision, Finding, Policy
+from authorizations.services import rejections
 from tests.admin import pages
 from tests.desk import deliver
 from tests.pictures.lives import play_lives
@@ -19,6 +20,7 @@ def set_the_stage() -> None:
     _raise_a_limit(_logged_in("operator"))
     _export(_logged_in("auditor"))
     Client().post("/webhook", b"{}", content_type="application/json")
+    rejections.write()
     play_lives()
     deliver({"id": "evt_cut_off", "type": "issuing_transaction.created", "created": int(time())})
     _see_a_finding(_logged_in("operator"))

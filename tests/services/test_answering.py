@@ -7,9 +7,8 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from django.db import OperationalError
 
-from authorizations.services import answering, later, rejections
+from authorizations.services import answering, later
 from authorizations.services.breaker import Breaker
 from authorizations.services.delivery import Stopwatch
 from tests.builders import request_event
@@ -75,16 +74,3 @@ def test_what_a_purchase_waited_for_a_worker_is_taken_off_the_time_for_the_datab
     asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
     assert answering.answer(asked) == b"decided"
     assert ends == [left_ms / 1000]
-
-
-def test_rejected_requests_that_cannot_be_kept_open_the_breaker_as_well(
-    monkeypatch: pytest.MonkeyPatch, breaker: Breaker
-) -> None:
-    def fail(*_: object, **__: object) -> None:
-        raise OperationalError
-
-    monkeypatch.setattr(rejections, "keep", fail)
-    for _ in range(3):
-        assert not breaker.is_open
-        answering.note_rejected(b"", "no_signature", sender="")
-    assert breaker.is_open

@@ -19,7 +19,7 @@ from authorizations.services.database_roles import (
     WEBHOOK_SETTINGS,
 )
 from tests.admin import pages
-from tests.desk import Shopper, deliver, in_force
+from tests.desk import Shopper, deliver_forged, in_force
 from tests.told import Told
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,7 +98,7 @@ def test_purchases_and_what_follows_are_taken_as_the_webhooks_role(served_as: Se
     assert shopper.asks(purchase, "evt_same")["approved"] is True
     assert shopper.asks(purchase, "evt_same")["approved"] is True  # told again
     assert shopper.reason(9_000) == "amount_limit_exceeded"
-    assert deliver(b"{}", secret="whsec_of_somebody_else").status_code == 400
+    assert deliver_forged(b"{}").status_code == 400
     told = Told(2_000)
     told.asks()
     told.captures(2_500)
@@ -149,7 +149,7 @@ def test_commands_run_as_the_admins_role(served_as: Served, command: tuple[str, 
 def _one_row_of_each() -> None:
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
     Shopper().asks(4_000)
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
 
 
 @pytest.mark.parametrize("role", ["webhook", "admin"])

@@ -34,7 +34,7 @@ from authorizations.models import (
 from authorizations.services import sql
 from authorizations.services.proofs import Proof
 from authorizations.services.publish import publish
-from tests.desk import NOON, Shopper, deliver, in_force
+from tests.desk import NOON, Shopper, deliver_forged, in_force
 
 DAILY = {"amount": 10_000, "interval": "daily"}
 
@@ -60,7 +60,7 @@ def rows() -> None:
     assert Shopper().reason(100) == "approved"
     policy.spending_limits.update(amount=20_000)
     publish(policy, author=None)
-    deliver(b"{}", secret="whsec_of_somebody_else")
+    deliver_forged(b"{}")
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
     Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
