@@ -1,54 +1,67 @@
 """Card groups: who shares a budget. The cards are locked before the group is written.
 
-The admin's natural order, the group first and then its cards, deadlocks with decisions.
+The admin's natural order, the group first and then its cards, deadlocks with decisions. Of many
+cards no more than locks.CHUNK are locked at once: purchases on them wait.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
 from django.db import transaction
-from django.db.models import F
 
 from authorizations.models import Card, CardGroup
 from authorizations.services import locks
 
 
-@dataclass(frozen=True, slots=True)
-class Moved:
-    """What a change of a group did to cards; `from_groups` had one of the cards before."""
-
-    joined: int
-    left: int
-    from_groups: tuple[str, ...]
-
-
 @transaction.atomic
-def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
+def save(group: CardGroup, card_ids: Iterable[str]) -> tuple[str, ...]:
     """Save the group with exactly these cards; cards of a chain stand for its first card.
 
-    Cards that join the group while this runs stay in it.
+    The first cards move with the group itself, the others once that is committed. Cards that join
+    the group while this runs stay in it. Returns the names of the groups that cards come from.
     """
-    wanted = set(Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True))
+    roots = Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True)
+    wanted = set(roots)
     before = set(group.cards.values_list("pk", flat=True)) if group.pk else set()
-    concerned = Card.objects.filter(pk__in=wanted ^ before)
-    left_groups = set(concerned.exclude(group=None).values_list("group_id", flat=True))
-    own = {group.pk} if group.pk else set()
-    locks.hold(cards=wanted ^ before, groups=left_groups | own)
-    # A card may have turned out to replace another just before it was locked.
-    joining = concerned.filter(pk__in=wanted - before, root=F("pk"))
-    others = joining.exclude(group=None).values_list("group__name", flat=True).distinct()
-    from_groups = tuple(others.order_by("group__name"))
+    others = Card.objects.filter(pk__in=wanted - before).exclude(group=None)
+    from_groups = others.values_list("group__name", flat=True).distinct().order_by("group__name")
+    names = tuple(from_groups)
+    leaving, joining = sorted(before - wanted), sorted(wanted - before)
+    number = min(len(leaving), locks.CHUNK)
+    first_out, first_in = leaving[:number], joining[: locks.CHUNK - number]
+    locks.hold(cards=[*first_out, *first_in], groups=[group.pk] if group.pk else [])
     group.save()
-    return Moved(
-        left=concerned.filter(pk__in=before - wanted, group=group).update(group=None),
-        joined=joining.update(group=group),
-        from_groups=from_groups,
-    )
+    _move(first_out, None, out_of=group.pk)
+    _move(first_in, group.pk)
+
+    def move_the_others() -> None:
+        move_all(leaving[len(first_out) :], None, out_of=group.pk)
+        move_all(joining[len(first_in) :], group.pk)
+
+    transaction.on_commit(move_the_others)
+    return names
 
 
 @transaction.atomic
 def move(card_id: str, group: CardGroup | None) -> None:
     """Put one card into another group, or into none."""
-    old = Card.objects.exclude(group=None).filter(pk=card_id).values_list("group_id", flat=True)
-    locks.hold(cards=[card_id], groups={*old, *([group.pk] if group else [])})
-    Card.objects.filter(pk=card_id, root=F("pk")).update(group=group)
+    locks.hold(cards=[card_id], groups=[group.pk] if group else [])
+    _move([card_id], group.pk if group else None)
+
+
+def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+    """Put cards into another group, or into none; with `out_of` only those that are in that one.
+
+    locks.CHUNK at a time, each time a transaction of its own. Broken off, the rest stays where it
+    was.
+    """
+    for chunk in locks.in_chunks(card_ids):
+        with transaction.atomic():
+            _move(chunk, group_id, out_of=out_of)
+
+
+def _move(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+    """By their roots, read under the lock: a card may have turned out to replace another."""
+    cards = Card.objects.filter(pk__in=set(locks.hold(cards=card_ids).values()))
+    if out_of is not None:
+        cards = cards.filter(group=out_of)
+    cards.update(group=group_id)

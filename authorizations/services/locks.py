@@ -4,14 +4,17 @@ Cards are locked by their root, in the order of their ids, before the first writ
 transaction. FOR NO KEY UPDATE, so that rows that only refer to them need not wait.
 """
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Iterator
+from itertools import islice
+from typing import Any, TypeVar
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
 from authorizations.models import Card, CardGroup, Cardholder
+
+T = TypeVar("T")
 
 CHUNK = 100
 """Whoever changes more cards than these locks so many at once: purchases on them wait."""
@@ -48,6 +51,13 @@ def hold(
                 return roots
             transaction.set_rollback(True)  # gives the locks back: others may have to come first
     raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
+
+
+def in_chunks(ids: Iterable[T]) -> Iterator[list[T]]:
+    """So many at a time as may be locked at once."""
+    remaining = iter(ids)
+    while chunk := list(islice(remaining, CHUNK)):
+        yield chunk
 
 
 def _roots(cards: list[str]) -> dict[str, str]:

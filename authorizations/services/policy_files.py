@@ -1,6 +1,7 @@
-"""Policy files: everything the desk decides by, out of the database and into it, all or nothing."""
+"""Policy files: everything the desk decides by, out of the database and into it."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -9,8 +10,7 @@ from django.db import transaction
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import PolicyProblems, Problem
-from authorizations.rules.policy_file import PolicyFile
-from authorizations.services import locks, policy_plan
+from authorizations.services import groups, locks, policy_plan
 from authorizations.services.policy_changes import Changes, GroupChange, Target
 from authorizations.services.policy_plan import Strangers
 from authorizations.services.publish import publish, save_document
@@ -21,12 +21,12 @@ def export_policies() -> dict[str, Any]:
 
     Raises PolicyProblems where a saved policy could not be published.
     """
-    groups = CardGroup.objects.prefetch_related("cards").order_by("name")
+    shared = CardGroup.objects.prefetch_related("cards").order_by("name")
     return {
         "policies": [_saved(policy) for policy in policy_plan.policies().order_by("name")],
         "groups": [
             {"name": group.name, "cards": sorted(card.pk for card in group.cards.all())}
-            for group in groups
+            for group in shared
         ],
         "assignments": [
             {"policy": at.policy, at.kind.value: at.target or True}
@@ -49,31 +49,37 @@ def compare(written: str) -> Changes:
     return policy_plan.changes(file, policy_plan.strangers(file))
 
 
-@transaction.atomic
 def import_policies(written: str, *, author: User | None = None, reason: str = "") -> Changes:
     """Make what is there what the file says; returns what that changed.
 
     Policies in the file are created or replaced, its groups get exactly the cards listed, its
     assignments are made, and others of its policies removed. What it doesn't name stays. Raises
     PolicyProblems with all that is wrong; then nothing has changed.
+
+    Policies come into force together; then cards get theirs and change groups, locks.CHUNK at a
+    time, as purchases on them wait; what the file takes away goes last, so that no card is without
+    its policies meanwhile. Broken off, it goes on where it stopped when run again.
     """
     file = policy_plan.checked(written)
     unseen = policy_plan.strangers(file)
     _register(unseen)
-    _hold(file)
     changes = policy_plan.changes(file, unseen)
+    with transaction.atomic():
+        for change in changes.policies:
+            publish(save_document(change.normal), author, reason)
+        for group in changes.groups:
+            CardGroup.objects.get_or_create(name=group.name)
+        _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
+    _assign_cards([target for target in changes.assigned if target.kind is ScopeKind.CARD])
     _regroup(changes.groups)
-    for change in changes.policies:
-        publish(save_document(change.normal), author, reason)
-    _reassign(assigned=changes.assigned, unassigned=changes.unassigned)
+    _unassign(changes.unassigned)
     return changes
 
 
 def _register(unseen: Strangers) -> None:
     """Rows to refer to; the first event about them fills in the rest.
 
-    New rows can come before the locks: whoever wants to make one of them too waits for this
-    transaction, and holds no lock meanwhile.
+    Committed before anything is locked: whoever wants to make one of them too may hold locks.
     """
     cards = [Card(id=id_, root_id=id_) for id_ in unseen.cards]
     Card.objects.bulk_create(cards, ignore_conflicts=True)
@@ -81,33 +87,42 @@ def _register(unseen: Strangers) -> None:
     Cardholder.objects.bulk_create(cardholders, ignore_conflicts=True)
 
 
-def _hold(file: PolicyFile) -> None:
-    names = [*file.group_names, *file.targets(ScopeKind.GROUP)]
-    groups = list(CardGroup.objects.filter(name__in=names).values_list("pk", flat=True))
-    members = Card.objects.filter(group__in=groups).values_list("pk", flat=True)
-    left = Card.objects.filter(chain__in=file.cards, group__isnull=False)
-    locks.hold(
-        cards=[*file.cards, *members],
-        cardholders=file.targets(ScopeKind.CARDHOLDER),
-        groups={*groups, *left.values_list("group_id", flat=True)},
-    )
-
-
-def _regroup(changes: Iterable[GroupChange]) -> None:
+def _regroup(changes: Sequence[GroupChange]) -> None:
     """Cards leave before others join: one may go from a group of the file to another."""
+    ids = dict(CardGroup.objects.values_list("name", "pk"))
     for change in changes:
-        Card.objects.filter(pk__in=change.leaving).update(group=None)
+        groups.move_all(change.leaving, None, out_of=ids[change.name])
     for change in changes:
-        group, _ = CardGroup.objects.get_or_create(name=change.name)
-        Card.objects.filter(pk__in=change.joining).update(group=group)
+        groups.move_all(sorted(change.joining), ids[change.name])
 
 
-def _reassign(*, assigned: Iterable[Target], unassigned: Iterable[Target]) -> None:
-    for target in unassigned:
-        Assignment.objects.filter(policy__name=target.policy, **_scope(target)).delete()
+def _assign(targets: Iterable[Target]) -> None:
     ids = dict(Policy.objects.values_list("name", "pk"))
-    rows = [Assignment(policy_id=ids[at.policy], **_scope(at)) for at in assigned]
+    rows = [Assignment(policy_id=ids[at.policy], **_scope(at)) for at in targets]
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)  # somebody may just have made one
+
+
+def _assign_cards(targets: Iterable[Target]) -> None:
+    for chunk in locks.in_chunks(targets):
+        with transaction.atomic():
+            _assign(_on_roots(chunk))
+
+
+def _unassign(targets: Iterable[Target]) -> None:
+    for chunk in locks.in_chunks(targets):
+        with transaction.atomic():
+            for target in _on_roots(chunk):
+                rows = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
+                rows.delete()
+
+
+def _on_roots(targets: Sequence[Target]) -> list[Target]:
+    """With cards locked, and named by their roots as they are under the lock."""
+    cards = [at.target for at in targets if at.kind is ScopeKind.CARD]
+    roots = locks.hold(cards=cards)
+    return [
+        replace(at, target=roots[at.target]) if at.kind is ScopeKind.CARD else at for at in targets
+    ]
 
 
 def _scope(target: Target) -> dict[str, Any]:

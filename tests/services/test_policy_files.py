@@ -4,8 +4,6 @@ import json
 
 import pytest
 from django.contrib.auth.models import User
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import (
     Assignment,
@@ -169,22 +167,3 @@ def test_a_policy_that_can_t_work_is_put_right_by_an_import() -> None:
     Policy.objects.create(name="Broken", max_network_risk_score=500)
     load({"policies": [{"name": "Broken"}]})
     assert export_policies()["policies"][0]["max_network_risk_score"] is None
-
-
-def test_cards_are_locked_before_cardholders_before_groups_and_all_before_the_first_change() -> (
-    None
-):
-    load(WHOLE)
-    edited = json.loads(json.dumps(WHOLE))
-    edited["groups"][0]["cards"] = ["ic_2"]
-    edited["policies"][1]["max_network_risk_score"] = 70
-    with CaptureQueriesContext(
-        connection,
-    ) as queries:
-        load(edited)
-    statements = [query["sql"] for query in queries]
-    locks = [sql for sql in statements if sql.endswith("FOR NO KEY UPDATE")][:3]
-    tables = ["authorizations_card", "authorizations_cardholder", "authorizations_cardgroup"]
-    assert [table for sql in locks for table in tables if f'FROM "{table}"' in sql] == tables
-    writes = [sql for sql in statements if sql.startswith(("UPDATE", "INSERT", "DELETE"))]
-    assert statements.index(writes[0]) > statements.index(locks[2])

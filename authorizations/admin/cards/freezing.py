@@ -1,6 +1,6 @@
 """The page on which cards are frozen and unfrozen, with a reason."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Iterable, Sequence
 
 from django import forms
 from django.contrib import admin, messages
@@ -55,14 +55,19 @@ def _title(cards: Sequence[Card], *, frozen: bool) -> str:
     return f"{'Freeze' if frozen else 'Unfreeze'} {what}"
 
 
-def _refrozen(request: HttpRequest, cards: Sequence[Card]) -> list[Card]:
+def _refrozen(request: HttpRequest, cards: Iterable[Card]) -> list[Card]:
     """Cards that are frozen for another reason than the page showed when it asked."""
-    seen = dict(entry.split("=", 1) for entry in request.POST.getlist("seen") if "=" in entry)
+    seen = _seen(request)
     return [
         card
         for card in cards
         if card.frozen and card.frozen_reason != seen.get(card.pk, card.frozen_reason)
     ]
+
+
+def _seen(request: HttpRequest) -> dict[str, str]:
+    """Why each card was frozen when the page was shown."""
+    return dict(entry.split("=", 1) for entry in request.POST.getlist("seen") if "=" in entry)
 
 
 def _look_again(cards: Sequence[Card]) -> str:
@@ -71,8 +76,15 @@ def _look_again(cards: Sequence[Card]) -> str:
 
 
 def _set(request: HttpRequest, cards: Sequence[Card], *, frozen: bool, reason: str) -> None:
-    change: Callable[..., int] = freeze if frozen else unfreeze
-    changed = change([card.pk for card in cards], by=staff(request), reason=reason)
+    ids = [card.pk for card in cards]
+    if frozen:
+        changed = freeze(ids, by=staff(request), reason=reason)
+    else:
+        changed = unfreeze(ids, by=staff(request), reason=reason, seen=_seen(request))
+        if refrozen := _refrozen(request, Card.objects.filter(pk__in=ids)):
+            messages.warning(request, _look_again(refrozen))
+            if not changed:
+                return
     what = str(cards[0]) if len(cards) == 1 else f"{changed:,} of {len(cards):,} cards"
     if changed:
         word = "frozen" if frozen else "unfrozen"

@@ -122,10 +122,8 @@ class CardGroupAdmin(NeverDeleted, WithHistory, Watched, ModelAdmin[CardGroup]):
             obj.save()
             return
         chosen = form.cleaned_data["cards"]
-        moved = groups.save(obj, [card.pk for card in chosen])
-        if moved.from_groups:
-            names = ", ".join(moved.from_groups)
-            messages.info(request, f"Cards moved here from: {names}.")
+        if from_groups := groups.save(obj, [card.pk for card in chosen]):
+            messages.info(request, f"Cards moved here from: {', '.join(from_groups)}.")
         for card in chosen:
             if card.root_id != card.pk:
                 text = f"{card} replaces another card: the first card of its chain was taken."

@@ -23,8 +23,9 @@ What a file means:
   assignments  all listed are made; others of the policies in the file are removed, unless
                the file has no "assignments" at all.
 A card that replaces another stands for the first one of its chain. Cards and cardholders
-never seen before are created; their first purchase tells the rest. All of it happens or
-nothing. `manage.py export_policies` writes such a file.
+never seen before are created; their first purchase tells the rest. A file with an error
+changes nothing. Cards change a hundred at a time, after the policies; broken off, the import
+goes on where it stopped when it is run again. `manage.py export_policies` writes such a file.
 """
 
 
