@@ -54,6 +54,7 @@ DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"
 SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
 # Whether stand-in may approve anything, by what keeps the database from answering.
 STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
+STAND_IN_ON_OVERLOADED = yes_or_no("STAND_IN_ON_OVERLOADED") is True
 STAND_IN_ON_DEADLINE_MISSED = yes_or_no("STAND_IN_ON_DEADLINE_MISSED") is not False
 STAND_IN_ON_INTERNAL_ERROR = yes_or_no("STAND_IN_ON_INTERNAL_ERROR") is not False
 # A policy's cap per card is shared by so many hosts.

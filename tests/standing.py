@@ -14,7 +14,7 @@ from django.test import override_settings
 
 from authorizations.rules.document import canonical_json, normalize
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import host_files, kept_first, spool, stand_in, switch
+from authorizations.services import budget, host_files, spool, stand_in, switch
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spooled import Spooled, decode
 from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
@@ -83,8 +83,8 @@ def on_this_host(directory: Path) -> Iterator[Path]:
     """With an empty spool of its own, and all the time that a busy machine may need."""
     with (
         override_settings(SPOOL_DIR=directory),
-        patch.object(kept_first, "ANSWER_BUDGET_MS", 60_000),
-        patch.object(stand_in, "_CAP_WAIT_S", 60),
+        patch.object(budget, "STAND_IN_MS", 60_000),
+        patch.object(budget, "CAP_WAIT_MS", 60_000),
     ):
         spool.spool()._timeout_s = 60
         switch.look_again()

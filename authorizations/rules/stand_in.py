@@ -38,6 +38,7 @@ class Refusal(StrEnum):
     """Why stand-in could not even look at the rules, or must not."""
 
     CAUSE_SWITCHED_OFF = "cause_switched_off"
+    OVERLOAD_OPENS_NO_CAP = "overload_opens_no_cap"
     NOTHING_KNOWN = "nothing_known"
     COPY_TOO_OLD = "copy_too_old"
     UNKNOWN_CARD = "unknown_card"

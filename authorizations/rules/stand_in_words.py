@@ -27,6 +27,8 @@ CAUSES = {
 
 REFUSALS = {
     Refusal.CAUSE_SWITCHED_OFF: "The settings let stand-in approve nothing in such a case.",
+    Refusal.OVERLOAD_OPENS_NO_CAP: "A limit concerns the purchase. The server was overloaded, but "
+    "the database was there: stand-in's amounts are for when it is not.",
     Refusal.NOTHING_KNOWN: "The server had no copy of cards and policies yet.",
     Refusal.COPY_TOO_OLD: "The server's copy of cards and policies was too old to rest on.",
     Refusal.UNKNOWN_CARD: "The card was not in the server's copy yet.",

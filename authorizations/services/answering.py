@@ -14,6 +14,7 @@ from django.db import InterfaceError, OperationalError, connection
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
 from authorizations.services import (
+    budget,
     decision_log,
     later,
     record,
@@ -31,10 +32,6 @@ from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
 
-MAX_WAIT_MS = 200
-"""A request that waited longer for a worker is answered by stand-in: its time is used up."""
-
-_ENOUGH_FOR_ANOTHER_S = 0.3
 _REPLAY_S = 60.0
 _LATER_S = 0.7
 """So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
@@ -123,7 +120,7 @@ def _cause_at_once(delivery: Delivery) -> StandInCause | None:
     """Why the database is not even asked."""
     if switch.is_on():
         return StandInCause.SWITCHED_ON
-    if delivery.waited_ms > MAX_WAIT_MS:
+    if settings.DECISION_BUDGET_MS - delivery.waited_ms < budget.least_for_database_ms():
         return StandInCause.OVERLOADED
     return StandInCause.DATABASE_UNREACHABLE if breaker.is_open else None
 
@@ -133,15 +130,14 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
 
     After a restart of the database each one in the pool is, which takes no time to find out.
     """
-    budget_ms: int = settings.DECISION_BUDGET_MS
-    share_ms = delivery.share_of(budget_ms, at_least_ms=budget_ms // 2)
+    share_ms = delivery.share_of(settings.DECISION_BUDGET_MS, budget.least_for_database_ms())
     ends = monotonic() + delivery.seconds_left(share_ms)
     while True:
         try:
             with deadline(ends):
                 return decide()
         except (OperationalError, InterfaceError) as error:
-            if has_passed(error) or ends - monotonic() < _ENOUGH_FOR_ANOTHER_S:
+            if has_passed(error) or ends - monotonic() < budget.LEAST_FOR_RETRY_MS / 1000:
                 raise
 
 

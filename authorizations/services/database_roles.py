@@ -9,7 +9,7 @@ append-only. Only `migrate` logs in as the owner.
 from dataclasses import dataclass
 from importlib import import_module
 
-from authorizations.services import digest_sql
+from authorizations.services import budget, digest_sql
 
 APPEND_ONLY: tuple[str, ...] = import_module("authorizations.migrations.0002_guards").APPEND_ONLY
 
@@ -32,8 +32,8 @@ class Roles:
 # Of 900 ms that an answer may take (docs/why.md). The program ends its own work after 700 ms; these
 # are for what it leaves behind when it is stopped itself, such as a lock.
 WEBHOOK_SETTINGS = {
-    "lock_timeout": "600ms",
-    "statement_timeout": "650ms",
+    "lock_timeout": f"{budget.LOCK_TIMEOUT_MS}ms",
+    "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
     "idle_in_transaction_session_timeout": "1s",
     "client_connection_check_interval": "250ms",
 }

@@ -9,17 +9,11 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from authorizations.services import kept_later, metrics, spool
+from authorizations.services import budget, kept_later, metrics, spool
 from authorizations.services.delivery import Delivery
 from authorizations.services.spooled import Spooled, encode
 
 logger = logging.getLogger(__name__)
-
-ANSWER_BUDGET_MS = 880
-"""From the arrival of a request; the rest of 900 is for sending."""
-
-LEAST_BUDGET_MS = 300
-"""For one that waited so long for a worker that next to nothing is left."""
 
 _slots = threading.BoundedSemaphore(64)
 """So many answers wait for the disk at once; where it hangs, further ones don't wait for it."""
@@ -56,7 +50,8 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
 
 
 def _budget_ms(delivery: Delivery) -> int:
-    return delivery.share_of(ANSWER_BUDGET_MS, min(LEAST_BUDGET_MS, ANSWER_BUDGET_MS))
+    least_ms = min(budget.LEAST_FOR_STAND_IN_MS, budget.STAND_IN_MS)
+    return delivery.share_of(budget.STAND_IN_MS, least_ms)
 
 
 def _begun(way: "_Way") -> bool:

@@ -6,12 +6,10 @@ from time import monotonic
 from django.db import connection
 from psycopg_pool import ConnectionPool
 
+from authorizations.services import budget
 from authorizations.services.deadline import deadline
 
 logger = logging.getLogger(__name__)
-
-PATIENCE_S = 0.1
-"""So long a request waits for a free connection: there is one for each thread."""
 
 _PROBE_S = 0.5
 _STUCK_AFTER = 4
@@ -25,7 +23,7 @@ def fill(timeout_s: float = 2.0) -> bool:
     pool = _pool()
     if pool is None:
         return True
-    pool.timeout = PATIENCE_S
+    pool.timeout = budget.POOL_WAIT_MS / 1000
     try:
         pool.open(wait=True, timeout=timeout_s)
     except Exception:

@@ -23,6 +23,8 @@ from typing import Any
 
 from django.conf import settings
 
+from authorizations.services import budget
+
 HEADER = struct.Struct("!II")
 """Length and CRC-32 of the payload that follows."""
 
@@ -32,7 +34,7 @@ LONGEST_BYTES = 16 * 2**20
 SUFFIX = ".spool"
 
 ROTATE_BYTES = 4 * 2**20
-TIMEOUT_S = 0.15
+TIMEOUT_S = budget.SPOOL_WAIT_MS / 1000
 """Unless whoever waits has more time, or less."""
 
 _ATTEMPTS = 3

@@ -19,8 +19,8 @@ from authorizations.rules.stand_in import (
 )
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
 from authorizations.services import (
+    budget,
     decision_log,
-    kept_first,
     metrics,
     stand_in_caps,
     standing_copy,
@@ -34,11 +34,9 @@ from authorizations.wire import answer as wire
 
 logger = logging.getLogger(__name__)
 
-_CAP_WAIT_S = 0.1
-
 _SETTINGS = {
     StandInCause.DATABASE_UNREACHABLE: "STAND_IN_ON_DATABASE_UNREACHABLE",
-    StandInCause.OVERLOADED: "STAND_IN_ON_DATABASE_UNREACHABLE",
+    StandInCause.OVERLOADED: "STAND_IN_ON_OVERLOADED",
     StandInCause.DEADLINE_MISSED: "STAND_IN_ON_DEADLINE_MISSED",
     StandInCause.INTERNAL_ERROR: "STAND_IN_ON_INTERNAL_ERROR",
 }
@@ -57,7 +55,7 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
     """Decide an authorization request without the database; returns the body of the answer."""
 
     def decided() -> Answer:
-        found = stand_in(request, cause, delivery.seconds_left(kept_first.ANSWER_BUDGET_MS))
+        found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
         body = _render(delivery, found.decision, cause)
         record = spooled(
             delivery,
@@ -129,18 +127,21 @@ def stand_in(
     try:
         heard_at = standing_copy.read_at()
         card = standing_copy.card(request.card.id, request.card.cardholder_id)
+        is_too_old = standing_copy.age_s() > settings.STAND_IN_MAX_AGE_S
     except standing_copy.NothingKnownError as nothing:
         logger.error("Stand-in knows nothing: %s", nothing)
         return _refusal(request, Refusal.NOTHING_KNOWN)
-    if standing_copy.age_s() > settings.STAND_IN_MAX_AGE_S:
-        return _refusal(request, Refusal.COPY_TOO_OLD)
-    if card is None:
-        return _refusal(request, Refusal.UNKNOWN_CARD)
+    if is_too_old or card is None:
+        refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
+        return _refusal(request, refusal)
     circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS)
     if not needs_cap(request, circumstances, card.applied):
         decision = decide_without_usage(request, circumstances, card.applied)
         return StandInAnswer(decision, card.applied, circumstances)
-    return _capped(request, card, circumstances, heard_at, min(_CAP_WAIT_S, seconds_left))
+    if cause is StandInCause.OVERLOADED:
+        return _refusal(request, Refusal.OVERLOAD_OPENS_NO_CAP, card.applied)
+    within_s = min(budget.CAP_WAIT_MS / 1000, seconds_left)
+    return _capped(request, card, circumstances, heard_at, within_s)
 
 
 def _refusal(

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.services import answering, later
+from authorizations.rules.stand_in import StandInCause
+from authorizations.services import answering, later, stand_in
 from authorizations.services.breaker import Breaker
 from authorizations.services.delivery import Stopwatch
 from tests.builders import request_event
@@ -55,7 +56,7 @@ def test_events_that_ask_nothing_leave_threads_for_purchases(
 
 @pytest.mark.parametrize(
     ("budget_ms", "waited_ms", "left_ms"),
-    [(700, 0, 700), (700, 199.6, 500), (700, 200, 500), (90, 80, 45)],
+    [(700, 0, 700), (700, 199.6, 500), (700, 499.6, 200), (700, 500, 200), (90, 45, 45)],
 )
 def test_what_a_purchase_waited_for_a_worker_is_taken_off_the_time_for_the_database(
     budget_ms: int, waited_ms: float, left_ms: int, settings: Any, monkeypatch: pytest.MonkeyPatch
@@ -74,3 +75,26 @@ def test_what_a_purchase_waited_for_a_worker_is_taken_off_the_time_for_the_datab
     asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
     assert answering.answer(asked) == b"decided"
     assert ends == [left_ms / 1000]
+
+
+@pytest.mark.parametrize(("budget_ms", "waited_ms"), [(700, 500.5), (700, 5_000), (90, 46)])
+def test_a_purchase_is_only_overloaded_where_too_little_is_left_to_ask_the_database(
+    budget_ms: int,
+    waited_ms: float,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    breaker: Breaker,
+) -> None:
+    causes: list[StandInCause] = []
+
+    def answer(*given: Any) -> bytes:
+        causes.append(given[-1])
+        return b"stood in"
+
+    settings.DECISION_BUDGET_MS = budget_ms
+    monkeypatch.setattr(stand_in, "answer", answer)
+    asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
+    for _ in range(5):
+        assert answering.answer(asked) == b"stood in"
+    assert causes == [StandInCause.OVERLOADED] * 5
+    assert not breaker.opened  # overload says nothing about the database

@@ -13,7 +13,14 @@ from django.test import override_settings
 
 from authorizations.rules.stand_in import Refusal, StandInCause
 from authorizations.rules.values import Decision, DeclineReason, Standing
-from authorizations.services import kept_first, record, spool, stand_in, stand_in_caps
+from authorizations.services import (
+    budget,
+    kept_first,
+    record,
+    spool,
+    stand_in,
+    stand_in_caps,
+)
 from authorizations.services.authorize import CommitUnknownError, Computed
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held
@@ -163,7 +170,8 @@ def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
 @pytest.mark.parametrize(
     ("setting", "causes"),
     [
-        ("STAND_IN_ON_DATABASE_UNREACHABLE", {"database_unreachable", "overloaded"}),
+        ("STAND_IN_ON_DATABASE_UNREACHABLE", {"database_unreachable"}),
+        ("STAND_IN_ON_OVERLOADED", {"overloaded"}),
         ("STAND_IN_ON_DEADLINE_MISSED", {"deadline_missed"}),
         ("STAND_IN_ON_INTERNAL_ERROR", {"internal_error"}),
     ],
@@ -172,9 +180,21 @@ def test_each_cause_can_be_switched_off_and_then_declines_everything(
     host: Path, setting: str, causes: set[str]
 ) -> None:
     knows({})
-    with override_settings(**{setting: False}):
+    with override_settings(**{"STAND_IN_ON_OVERLOADED": True, setting: False}):
         declined = {cause for cause in StandInCause if reason(cause) == "stand_in"}
     assert declined == causes
+
+
+def test_overload_is_declined_unless_it_may_be_approved_and_opens_no_cap_even_then(
+    host: Path,
+) -> None:
+    knows(LIMITED)
+    assert reason(StandInCause.OVERLOADED, amount=0) == "stand_in"
+    assert refusal(host) == Refusal.CAUSE_SWITCHED_OFF
+    with override_settings(STAND_IN_ON_OVERLOADED=True):
+        assert reason(StandInCause.OVERLOADED, amount=0) == "approved"
+        assert reason(StandInCause.OVERLOADED, amount=100) == "stand_in"
+    assert refusal(host) == Refusal.OVERLOAD_OPENS_NO_CAP
 
 
 def test_a_cap_that_cannot_be_looked_up_declines_what_needs_it_and_nothing_else(
@@ -228,7 +248,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
         quick(payload)
 
     monkeypatch.setattr(spool, "append", append)
-    monkeypatch.setattr(kept_first, "ANSWER_BUDGET_MS", 50)
+    monkeypatch.setattr(budget, "STAND_IN_MS", 50)
     yield released
     released.set()
     for thread in threading.enumerate():
@@ -271,7 +291,7 @@ def test_where_the_disk_hangs_no_more_than_so_many_wait_for_it_and_all_are_answe
 def test_what_a_request_waited_for_a_worker_is_taken_off_the_time_for_its_answer(
     waited_ms: float, left_ms: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(kept_first, "ANSWER_BUDGET_MS", 880)
+    monkeypatch.setattr(budget, "STAND_IN_MS", 880)
     asked = replace(delivery(request_event()), waited_ms=waited_ms)
     assert kept_first._budget_ms(asked) == left_ms
 
