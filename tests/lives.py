@@ -22,13 +22,15 @@ def life(
     paid_by: samples.Json | None = None,
     account: str | None = None,
     api_version: str = samples.API_VERSION,
+    balances: bool = False,
     **purchase: Any,
 ) -> Life:
     """A life that begins at CREATED and asks for `amount`; `purchase` are fields of Purchase."""
     paid_by = paid_by or card(currency=purchase.get("currency", "eur"))
     usual = {"authorization_id": identifier("iauth"), "created": CREATED}
     wanted = {"amount": amount, "currency": paid_by["currency"]} | usual | purchase
-    return Life(samples.Purchase(**wanted), paid_by, account=account, api_version=api_version)
+    envelope: dict[str, Any] = {"account": account, "api_version": api_version}
+    return Life(samples.Purchase(**wanted), paid_by, balances=balances, **envelope)
 
 
 def approved(amount: int = 10_000, **of: Any) -> Life:

@@ -18,20 +18,28 @@ def card_of(shopper: Shopper) -> Json:
     return samples.card(card_id=shopper.card_id, holder=holder, created=shopper.at) | shopper.card
 
 
-def life_of(purchase: Purchase, shopper: Shopper | None = None) -> Life:
-    return Life(purchase, card_of(shopper or Shopper()))
+def life_of(purchase: Purchase, shopper: Shopper | None = None, *, balances: bool = False) -> Life:
+    return Life(purchase, card_of(shopper or Shopper()), balances=balances)
 
 
 class Told:
     """One purchase. Each step happens at Stripe and reaches the desk at once, in order.
 
-    A minute passes with every step. Amounts are in cents.
+    A minute passes with every step. Amounts are in cents. With `balances` Stripe lists balance
+    transactions too.
     """
 
-    def __init__(self, amount: int, shopper: Shopper | None = None, **facts: Any) -> None:
+    def __init__(
+        self,
+        amount: int,
+        shopper: Shopper | None = None,
+        *,
+        balances: bool = False,
+        **facts: Any,
+    ) -> None:
         self.shopper = shopper or Shopper()
         self.purchase = self.shopper.purchase(amount, **facts)
-        self.life = life_of(self.purchase, self.shopper)
+        self.life = life_of(self.purchase, self.shopper, balances=balances)
         self.at = self.purchase.created
 
     @property

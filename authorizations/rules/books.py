@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import LAPSED, OVER, HistoryEntry, Snapshot, Transaction
+from authorizations.rules.snapshots import LAPSED, HistoryEntry, Snapshot, Transaction
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,13 +18,14 @@ class Answer:
     """What we answered the request with this ordinal.
 
     `event_id` is the id of the decision: that of its event, but for a second answer to the same
-    event. `amount` is what an approval reserves: more than `asked` only at a fuel pump, which asks
-    for a token amount before the network holds the real one. `released` by an operator: it
-    reserves nothing any more.
+    event. `at` is the `created` of the event that asked. `amount` is what an approval reserves:
+    more than `asked` only at a fuel pump, which asks for a token amount before the network holds
+    the real one. `released` by an operator: it reserves nothing any more.
     """
 
     ordinal: int
     event_id: str
+    at: int
     approved: bool
     amount: int = 0
     asked: int = 0
@@ -36,17 +37,31 @@ class Answer:
         return self.approved and not self.released
 
 
+class End(NamedTuple):
+    """The latest snapshot that showed the authorization over: when that was, and how it ended."""
+
+    at: int
+    status: str
+
+
+NO_END = End(-1, "")
+
+
 @dataclass(frozen=True, slots=True)
 class Books:
     """The state of one authorization.
 
-    `furthest` is the furthest snapshot seen, `highest` the largest amount held in any snapshot,
-    `lapsed` whether any showed it over without money; `answers` are ours, a set by ordinal and
-    event, and `transactions` a set by id. An operator's release holds until a snapshot goes beyond
-    `released_at`; `adjusted` is the room operators took (or, below zero, gave back).
+    `furthest` is the furthest snapshot seen, `uncaptured` the furthest of those that list no
+    capture, None where that is the same one. `end` is the latest that showed it over, `highest`
+    the largest amount held in any, `lapsed` whether any showed it over without money. `answers`
+    are ours, a set by ordinal and event, and `transactions` a set by id. An operator's release
+    holds until a snapshot goes beyond `released_at`; `adjusted` is the room operators took (or,
+    below zero, gave back).
     """
 
     furthest: Snapshot | None = None
+    uncaptured: Snapshot | None = None
+    end: End | None = None
     highest: int = 0
     lapsed: bool = False
     answers: tuple[Answer, ...] = ()
@@ -58,12 +73,19 @@ class Books:
 
     def joined(self, snapshot: Snapshot) -> "Books":
         """With one more snapshot: idempotent, and the same in any order."""
-        furthest = self.furthest
-        if furthest is None or snapshot.progress > furthest.progress:
-            furthest = snapshot
+        furthest = _further(self.furthest, snapshot)
+        uncaptured = self._before_captures
+        if snapshot.captured is None:
+            uncaptured = _further(uncaptured, snapshot)
+        end = self.end
+        # A decline ends nothing: there is nothing yet that could end.
+        if snapshot.is_over and not snapshot.is_declined:
+            end = max(End(snapshot.at, snapshot.status), end or NO_END)
         return replace(
             self,
             furthest=furthest,
+            uncaptured=None if furthest.captured is None else uncaptured,
+            end=end,
             highest=max(self.highest, snapshot.held_amount),
             lapsed=self.lapsed or snapshot.status in LAPSED,
         )
@@ -76,10 +98,11 @@ class Books:
         """
         if self.covers(ordinal):
             return self
-        before = [a for a in self.answers if a.ordinal == ordinal and a.is_reserving]
+        before = [a for a in self._reserving if a.ordinal == ordinal]
         beyond = Answer(
             ordinal,
             event_id="",
+            at=self.end.at if self.end else 0,
             approved=True,
             amount=max([0, *(a.amount - amount for a in before)]),
             asked=amount,
@@ -126,6 +149,31 @@ class Books:
     def history(self) -> tuple[HistoryEntry, ...]:
         return self.furthest.history if self.furthest else ()
 
+    @property
+    def status(self) -> str:
+        """Stripe's; "" where nothing was told yet."""
+        if self.furthest is None:
+            return ""
+        if self.end and self.is_over and not self.furthest.is_over:
+            return self.end.status
+        return self.furthest.status
+
+    @property
+    def is_over(self) -> bool:
+        """Whether what is not captured is given back.
+
+        An end with a shorter history than was known before is no less an end: it ends all that
+        was told and asked before it. Of the same second the request still counts.
+        """
+        furthest = self.furthest
+        if furthest is None:
+            return False
+        return furthest.is_over or (self.end is not None and furthest.at < self.end.at)
+
+    def is_ended(self, answer: Answer) -> bool:
+        """Whether the authorization was over after this had been asked."""
+        return self.end is not None and answer.at < self.end.at
+
     def covers(self, ordinal: int) -> bool:
         """Whether Stripe has already told how the request with this ordinal ended."""
         return ordinal < len(self.history)
@@ -140,9 +188,7 @@ class Books:
 
     def approved_for(self, ordinal: int) -> int:
         """What our approvals of this request reserve until Stripe tells how it ended."""
-        if self.covers(ordinal):
-            return 0
-        return max((a.amount for a in self.answers_to(ordinal) if a.is_reserving), default=0)
+        return max((a.amount for a in self._reserving if a.ordinal == ordinal), default=0)
 
     @property
     def uncovered(self) -> int:
@@ -187,8 +233,7 @@ class Books:
         """All of it at once: most of it follows from the same few parts."""
         captured = max(0, sum([t.captured for t in self.transactions]))
         history = self.history
-        waiting = [a for a in self.answers if a.approved and a.ordinal >= len(history)]
-        reserving = [a for a in waiting if a.is_reserving]
+        reserving = self._reserving
         uncovered = _largest_each((a.ordinal, a.amount) for a in reserving)
         held_or_captured = self._held_or_captured(captured, uncovered)
         amount = max(0, held_or_captured + self.adjusted)
@@ -201,21 +246,58 @@ class Books:
             held=max(0, held_or_captured - captured),
             amount=amount,
             cashback=sum(cashback) + _largest_each((a.ordinal, a.cashback) for a in reserving),
-            is_counted=bool(
-                captured or self.ceiling or any(a.amount for a in waiting) or self._pump
-            ),
+            is_counted=bool(held_or_captured or self.ceiling or self._unsettled or self._pump),
         )
 
     def _held_or_captured(self, captured: int, uncovered: int) -> int:
         if self.furthest is None:
             return max(captured, uncovered)
-        if self.furthest.status in OVER or self.furthest == self.released_at:
+        if self.is_over or self.furthest == self.released_at:
             return captured + uncovered
-        # Stripe's object may or may not lower `amount` at a partial capture, and a closing
-        # update may come after its transaction: the ceiling holds either way.
         fuel = 0 if captured else self._fuel_held
-        held = max(min(self.furthest.amount + captured, self.ceiling), fuel)
-        return max(captured, held + uncovered)
+        return max(captured, max(self._told(self.furthest), fuel) + uncovered)
+
+    def _told(self, furthest: Snapshot) -> int:
+        """What the furthest snapshot by itself says is held or was captured of it.
+
+        Its balance transactions tell what is held. Without them `amount` does: as Stripe's beta
+        migration guide has it, it stays at a capture, but should it fall after all, what was held
+        before any capture bounds it.
+        """
+        listed = max(0, furthest.captured or 0)
+        if furthest.held is not None:
+            return listed + furthest.held
+        return max(listed, min(furthest.held_amount + listed, self._most_held))
+
+    @property
+    def _most_held(self) -> int:
+        """What was held before any capture, and what was approved since."""
+        before = self._before_captures
+        if before is None:
+            return self.ceiling
+        later = self.history[len(before.history) :]
+        return before.held_amount + sum(entry.amount for entry in later if entry.approved)
+
+    @property
+    def _before_captures(self) -> Snapshot | None:
+        """The furthest snapshot that lists no capture."""
+        if self.furthest and self.furthest.captured is None:
+            return self.furthest
+        return self.uncaptured
+
+    @property
+    def _reserving(self) -> list[Answer]:
+        """Our approvals of which Stripe has told nothing, asked since the end if there was one."""
+        return [
+            a
+            for a in self.answers
+            if a.is_reserving and not self.covers(a.ordinal) and not self.is_ended(a)
+        ]
+
+    @property
+    def _unsettled(self) -> bool:
+        """Whether we approved money of which Stripe has not told whether it did."""
+        return any(a.approved and a.amount and not self.covers(a.ordinal) for a in self.answers)
 
     @property
     def _fuel_held(self) -> int:
@@ -226,7 +308,8 @@ class Books:
         holding = [a for a in self._pump if a.is_reserving]
         if self.furthest is None or not holding:
             return 0
-        is_told = self.furthest.amount > max(a.asked for a in holding)
+        told = max(self.furthest.amount, self.furthest.held or 0)
+        is_told = told > max(a.asked for a in holding)
         more = [entry.approved for entry in self.history[1:]]
         more += [a.approved for a in self.answers if a.ordinal >= max(1, len(self.history))]
         return 0 if is_told or any(more) else max(a.amount for a in holding)
@@ -262,6 +345,10 @@ class Sums(NamedTuple):
             count=count,
             cash_count=count if merchant.is_cash or self.cashback else 0,
         )
+
+
+def _further(one: Snapshot | None, other: Snapshot) -> Snapshot:
+    return other if one is None or other.progress > one.progress else one
 
 
 def _in_order(*answers: Answer) -> tuple[Answer, ...]:

@@ -26,7 +26,9 @@ class FindingKind(StrEnum):
     LIMIT_EXCEEDED = "limit_exceeded"
     CAPTURED_ABOVE_APPROVAL = "captured_above_approval"
     CAPTURED_LATE = "captured_late"
+    UNKNOWN_TRANSACTION = "unknown_transaction"
     UNLINKED_REFUND = "unlinked_refund"
+    REFUND_REVERSED = "refund_reversed"
 
 
 class FindingTexts(NamedTuple):
@@ -76,9 +78,19 @@ FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
         "Captured after its hold had ended",
         "The room had been given back and is taken again. Dispute it if it was not agreed.",
     ),
+    FindingKind.UNKNOWN_TRANSACTION: FindingTexts(
+        "Transaction of an unknown kind",
+        "Stripe has a new kind of transaction. Look it up at Stripe: money out counts as a "
+        "capture, money in gives no room back. Adjust the purchase by hand where that is wrong.",
+    ),
     FindingKind.UNLINKED_REFUND: FindingTexts(
         "Refund that belongs to no purchase",
         "It gave no room back. If it belongs to a purchase here, adjust that one by hand.",
+    ),
+    FindingKind.REFUND_REVERSED: FindingTexts(
+        "Refund taken back",
+        "A refund that belongs to no purchase was reversed. If a purchase here was adjusted for "
+        "that refund meanwhile, undo the adjustment.",
     ),
 }
 
@@ -109,6 +121,7 @@ def findings(
     for ordinal, entry in enumerate(books.history):
         yield from _of_request(ordinal, entry, books, currency)
     yield from _captures(books, merchant, currency, tolerance_percent)
+    yield from _unknown(books, currency)
     yield from _refunds(books, currency)
 
 
@@ -192,7 +205,7 @@ def _comparable(books: Books, currency: str) -> tuple[int, int]:
     approved = [entry for entry in books.history if entry.approved]
     asked = sum(entry.merchant_amount for entry in approved)
     abroad = books.furthest.merchant_currency if books.furthest else ""
-    captures = [t for t in books.transactions if t.type == "capture"]
+    captures = [t for t in books.transactions if t.is_capture]
     same = all(t.merchant_currency == abroad and t.merchant_amount for t in captures)
     if not asked or abroad in ("", currency) or not same:
         return books.captured, most
@@ -206,8 +219,30 @@ def is_tolerant(merchant: Merchant) -> bool:
     return any(first <= merchant.category_code <= last for first, last in TOLERANT)
 
 
+def _unknown(books: Books, currency: str) -> Iterator[Finding]:
+    for transaction in books.transactions:
+        if not transaction.is_of_unknown_type or not transaction.amount:
+            continue
+        amount = abs(transaction.amount)
+        money = format_money(amount, currency)
+        name = transaction.type.replace("_", " ")
+        moved, done = "brought back", "Nothing: it gives no room back."
+        if transaction.is_capture:
+            moved, done = "took", f"{money} is counted as captured."
+        told = f"A transaction of the unknown kind “{name}” {moved} {money}."
+        yield Finding(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
+
+
 def _refunds(books: Books, currency: str) -> Iterator[Finding]:
-    excess = sum(t.refunded for t in books.transactions) - books.captured
+    refunded = sum(t.refunded for t in books.transactions)
+    if refunded < 0:
+        told = (
+            f"A refund of {format_money(-refunded, currency)} that belongs to no purchase was "
+            "taken back."
+        )
+        done = "Nothing: the refund had given no room back."
+        yield Finding(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
+    excess = refunded - books.captured
     if excess > 0:
         told = f"{format_money(excess, currency)} was refunded beyond what was captured here."
         done = "Nothing: it gives no room back."

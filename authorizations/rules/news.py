@@ -20,8 +20,18 @@ def is_news(books: Books, snapshot: Snapshot | None, transactions: Iterable[Tran
     return _whenever_told(after) != _whenever_told(books)
 
 
-def _whenever_told(books: Books) -> Books:
+def _whenever_told(books: Books) -> tuple[Books, bool, int]:
+    """With what is over: the same end told later may end what was asked meanwhile."""
+    same = replace(
+        books,
+        furthest=_without_time(books.furthest),
+        uncaptured=_without_time(books.uncaptured),
+        end=books.end and books.end._replace(at=0),
+        transactions=tuple(replace(transaction, at=0) for transaction in books.transactions),
+    )
+    return same, books.is_over, sum(map(books.is_ended, books.answers))
+
+
+def _without_time(snapshot: Snapshot | None) -> Snapshot | None:
     # How many transactions a snapshot had only helps to sort it; they are compared themselves.
-    furthest = books.furthest and replace(books.furthest, at=0, transactions=0)
-    transactions = tuple(replace(transaction, at=0) for transaction in books.transactions)
-    return replace(books, furthest=furthest, transactions=transactions)
+    return snapshot and replace(snapshot, at=0, transactions=0)

@@ -11,6 +11,9 @@ STATUS_ORDER = {"pending": 0, "expired": 1, "reversed": 2, "closed": 3}
 OVER = STATUS_ORDER.keys() - {"pending"}
 """What is held then is given back; a status we don't know may still hold it."""
 
+KNOWN_TYPES = frozenset({"capture", "refund"})
+"""Of transactions."""
+
 LAPSED = frozenset({"expired", "reversed"})
 """Over without money: a capture can still come, and is then late."""
 
@@ -35,7 +38,9 @@ class HistoryEntry:
 class Snapshot:
     """An authorization as one event showed it; `at` is the event's `created`.
 
-    `merchant_amount` is what is held in `merchant_currency`, 0 where it is not told.
+    `merchant_amount` is what is held in `merchant_currency`, 0 where it is not told. `captured` is
+    the sum of the captures that the event itself lists, None where it lists none. `held` is what
+    its balance transactions hold, None where they don't tell.
     """
 
     at: int
@@ -45,6 +50,8 @@ class Snapshot:
     transactions: int = 0
     merchant_amount: int = 0
     merchant_currency: str = ""
+    captured: int | None = None
+    held: int | None = None
 
     @property
     def progress(self) -> tuple[object, ...]:
@@ -63,18 +70,28 @@ class Snapshot:
             self.history,
             self.merchant_amount,
             self.merchant_currency,
+            self.captured is not None,
+            self.captured or 0,
+            self.held is not None,
+            self.held or 0,
         )
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in OVER
 
     @property
     def approved_amount(self) -> int:
         return sum(entry.amount for entry in self.history if entry.approved)
 
     @property
+    def is_declined(self) -> bool:
+        """Whether nothing was ever approved: `amount` is then what Stripe rejected."""
+        return bool(self.history) and not any(entry.approved for entry in self.history)
+
+    @property
     def held_amount(self) -> int:
-        """`amount`, but for a declined authorization: there Stripe tells what it rejected."""
-        if self.history and not any(entry.approved for entry in self.history):
-            return 0
-        return self.amount
+        return 0 if self.is_declined else self.amount
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -94,8 +111,17 @@ class Transaction:
     merchant_currency: str = ""
 
     @property
+    def is_capture(self) -> bool:
+        """Also money out of a kind we don't know: Stripe's list of types is open."""
+        return self.type == "capture" or (self.is_of_unknown_type and self.amount < 0)
+
+    @property
+    def is_of_unknown_type(self) -> bool:
+        return self.type not in KNOWN_TYPES
+
+    @property
     def captured(self) -> int:
-        return -self.amount if self.type == "capture" else 0
+        return -self.amount if self.is_capture else 0
 
     @property
     def refunded(self) -> int:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 from authorizations.rules.controls import Interval, Scope
 from authorizations.rules.counted import cash_part
 from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import Snapshot
+from authorizations.rules.snapshots import Snapshot, Transaction
 
 
 class DeclineReason(StrEnum):
@@ -95,12 +95,13 @@ class AuthorizationRequest(Told):
     """One question of Stripe's: may this card pay `amount` more?
 
     `amount` is what is asked for now; what was approved earlier on the same authorization stands
-    in `snapshot`.
+    in `snapshot`, and what was captured of it in `transactions`.
     """
 
     livemode: bool
     amount: int
     snapshot: Snapshot
+    transactions: tuple[Transaction, ...] = ()
     account: str | None = None
     merchant_amount: int | None = None
     merchant_currency: str | None = None

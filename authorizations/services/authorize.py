@@ -165,6 +165,7 @@ def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
     return Answer(
         ordinal=request.ordinal,
         event_id=request.event_id,
+        at=request.event_created,
         approved=decision.approved,
         amount=decision.amount,
         asked=request.amount,

@@ -19,8 +19,6 @@ def cause_of(before: Books, after: Books) -> LedgerCause:
         return LedgerCause.APPROVED_BY_STRIPE if new else LedgerCause.RAISED
     if settled and not any(entry.approved for entry in settled):
         return LedgerCause.NOT_APPROVED
-    status = after.furthest.status if after.furthest else ""
-    was = before.furthest.status if before.furthest else ""
-    if status in OVER and was != status:
-        return _ENDS[status]
+    if after.status in OVER and before.status != after.status:
+        return _ENDS[after.status]
     return LedgerCause.LOWERED

@@ -36,7 +36,7 @@ def standing(books: Books, at: Merchant) -> Row:
     sums = books.sums()
     counted = sums.counted(at)
     return {
-        "status": books.furthest.status[:50] if books.furthest else "",
+        "status": books.status[:50],
         "books": books,
         "captured_amount": sums.captured,
         "is_held": sums.held > 0,

@@ -59,7 +59,9 @@ class Scene:
 
     def life_of(self, purchase: Purchase) -> Life:
         """Nobody has asked about it yet."""
-        return Life(purchase, self.card, chance=self.chance)
+        # Some accounts' events list balance transactions, others' none.
+        balances = purchase.authorization_id[-1] < "M"
+        return Life(purchase, self.card, chance=self.chance, balances=balances)
 
     def within(self, longest_seconds: int) -> int:
         """The instant after a drawn pause."""

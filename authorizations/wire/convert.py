@@ -1,12 +1,13 @@
 """Parts of Stripe's objects in our words, shared by questions and reports."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import msgspec
 
 from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.money import MAX_AMOUNT
+from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.rules.values import Card
 from authorizations.wire import lenient, shapes
 
@@ -15,6 +16,8 @@ MAX_TEXT_CHARS = 500
 
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What the fast decoders raise where the lenient way is to be tried."""
+
+_HOLDS = frozenset({"issuing_authorization_hold", "issuing_authorization_release"})
 
 Needed = TypeVar("Needed")
 Shape = TypeVar("Shape", bound=msgspec.Struct)
@@ -112,19 +115,55 @@ def merchant(found: shapes.MerchantData | None) -> Merchant:
     )
 
 
-def snapshot(found: shapes.Authorization, at: int, transactions: int) -> Snapshot:
-    """`at` is the `created` of the event, or when the API was read."""
+def snapshot(
+    found: shapes.Authorization, at: int, currency: str, transactions: tuple[Transaction, ...]
+) -> Snapshot:
+    """`at` is the `created` of the event, or when the API was read; `currency` the card's."""
     entries = sorted(found.request_history or (), key=lambda entry: entry.created)
+    captures = [transaction.captured for transaction in transactions if transaction.is_capture]
     return Snapshot(
         at=at,
         # Stripe asks only about authorizations that are open.
         status=word(found.status) or "pending",
         amount=found.amount or 0,
         history=tuple(map(_history_entry, entries)),
-        transactions=transactions,
+        transactions=len(transactions),
+        merchant_amount=found.merchant_amount or 0,
+        merchant_currency=lower(found.merchant_currency),
+        captured=sum(captures) if captures else None,
+        held=_held(found.balance_transactions or (), currency),
+    )
+
+
+def transactions(found: shapes.Authorization, at: int) -> tuple[Transaction, ...]:
+    """Those that an authorization lists itself."""
+    return tuple(transaction(one, at) for one in found.transactions or ())
+
+
+def transaction(found: shapes.Transaction, at: int) -> Transaction:
+    """`at` is the `created` of the event that tells this version."""
+    details = found.amount_details or shapes.AmountDetails()
+    return Transaction(
+        id=found.id,
+        at=at,
+        type=word(found.type),
+        amount=found.amount,
+        created=found.created,
+        cashback=details.cashback_amount or 0,
         merchant_amount=found.merchant_amount or 0,
         merchant_currency=lower(found.merchant_currency),
     )
+
+
+def _held(rows: Sequence[shapes.BalanceTransaction], currency: str) -> int | None:
+    """What balance transactions leave on hold: a hold is negative, its release positive.
+
+    None where they don't tell: there are none, or others among them.
+    """
+    if not rows or any(row.type not in _HOLDS or lower(row.currency) != currency for row in rows):
+        return None
+    held = max(0, -sum(row.amount for row in rows))
+    return held if held <= MAX_AMOUNT else None
 
 
 def _history_entry(entry: shapes.HistoryEntry) -> HistoryEntry:

@@ -19,6 +19,7 @@ from authorizations.wire.convert import (
     reader,
     snapshot,
     text,
+    transactions,
 )
 
 __all__ = [
@@ -89,6 +90,7 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     livemode = needed(event.livemode, "livemode: expected true or false")
     found = _asking_authorization(event.data)
     pending = found.pending_request
+    currency, moved = pending.currency.lower(), transactions(found, at)
     details = pending.amount_details or shapes.AmountDetails()
     return AuthorizationRequest(
         event_id=event_id,
@@ -98,9 +100,10 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         created=found.created,
         card=card(found.card),
         amount=pending.amount,
-        currency=pending.currency.lower(),
+        currency=currency,
         merchant=merchant(found.merchant_data),
-        snapshot=snapshot(found, at, len(found.transactions)),
+        snapshot=snapshot(found, at, currency, moved),
+        transactions=moved,
         account=event.account,
         merchant_amount=pending.merchant_amount,
         merchant_currency=lower(pending.merchant_currency) or None,

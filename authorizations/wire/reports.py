@@ -12,18 +12,17 @@ from authorizations.rules.reports import (
     Report,
     TransactionReport,
 )
-from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import Card
 from authorizations.wire import shapes
 from authorizations.wire.convert import (
     REFUSED,
     card,
-    lower,
     merchant,
     name,
     reader,
     snapshot,
-    word,
+    transaction,
+    transactions,
 )
 from authorizations.wire.events import READ, Event, identity
 
@@ -55,17 +54,17 @@ def about(event: Event) -> str:
 
 def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> AuthorizationReport:
     found = _authorization(data)
-    transactions = found.transactions or ()
+    currency, moved = found.currency.lower(), transactions(found, at)
     return AuthorizationReport(
         event_id=event_id,
         event_created=at,
         authorization_id=found.id,
         created=found.created,
         card=card(found.card),
-        currency=found.currency.lower(),
+        currency=currency,
         merchant=merchant(found.merchant_data),
-        snapshot=snapshot(found, at, len(transactions)),
-        transactions=tuple(_version(transaction, at) for transaction in transactions),
+        snapshot=snapshot(found, at, currency, moved),
+        transactions=moved,
     )
 
 
@@ -79,7 +78,7 @@ def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> Transactio
         card=_named_card(found),
         currency=found.currency.lower(),
         merchant=merchant(found.merchant_data),
-        transaction=_version(found, at),
+        transaction=transaction(found, at),
         linked=_id(found.authorization),
     )
 
@@ -102,20 +101,6 @@ def _id(found: Any) -> str | None:
     if isinstance(found, msgspec.Struct):
         return str(found.id)  # type: ignore[attr-defined]
     return found if isinstance(found, str) else None
-
-
-def _version(found: shapes.Transaction, at: int) -> Transaction:
-    details = found.amount_details or shapes.AmountDetails()
-    return Transaction(
-        id=found.id,
-        at=at,
-        type=word(found.type),
-        amount=found.amount,
-        created=found.created,
-        cashback=details.cashback_amount or 0,
-        merchant_amount=found.merchant_amount or 0,
-        merchant_currency=lower(found.merchant_currency),
-    )
 
 
 def _card_report(data: msgspec.Raw, event_id: str, at: int) -> CardReport:

@@ -15,6 +15,7 @@ from authorizations.wire.sample_transactions import (
     card_event,
     cardholder_event,
     force_capture,
+    hold_or_release,
     transaction,
     transaction_created,
     transaction_updated,
@@ -49,11 +50,13 @@ class Life:
     """One authorization at Stripe: `purchase` is what its first request asks for.
 
     `chance` draws the ids of its events and transactions; without it they follow from the
-    authorization's id. `account` is the connected account's id on Connect. `events` holds all
-    that was emitted, in order, `kept` Stripe's authorization as it is now.
+    authorization's id. `account` is the connected account's id on Connect. With `balances` its
+    events list the balance transactions by which Stripe holds and releases; without, none.
+    `events` holds all that was emitted, in order, `kept` Stripe's authorization as it is now, and
+    `open` what a merchant may still capture, whatever its amount says.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - of these a life is made
         self,
         purchase: Purchase,
         card: Json,
@@ -61,8 +64,11 @@ class Life:
         chance: Random | None = None,
         account: str | None = None,
         api_version: str = API_VERSION,
+        balances: bool = False,
     ) -> None:
         self.events: list[Json] = []
+        self.open = 0
+        self._balances = Random(f"balances of {purchase.authorization_id}") if balances else None  # noqa: S311
         self.purchase = self._asked = purchase
         self._chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
         self._account = account
@@ -151,10 +157,12 @@ class Life:
         charged = self._charged(taken) if merchant_amount is None else merchant_amount
         details = None if self.kept["transactions"] else self.kept["amount_details"]
         captured = self._transact(-taken, -charged, at, details)
+        self.open = max(0, self.open - taken)
         if lowers_amount:
-            self._hold(max(0, self.amount - taken))
+            self._show(max(0, self.amount - taken))
         if close:
             self.kept["status"] = "closed"
+            self.open = 0
         return captured, self._emit("issuing_authorization.updated", at)
 
     def refund(self, amount: int, *, at: int) -> Json:
@@ -175,11 +183,12 @@ class Life:
         self.kept["request_history"] = [*self.kept["request_history"], entry]
         if entry["approved"]:
             self.kept |= {"approved": True, "status": "pending"}
-            self._hold(entry["amount"] + (self.amount if was_approved else 0))
+            self.open += entry["amount"]
+            self._show(entry["amount"] + (self.amount if was_approved else 0))
             self._add_details(entry["amount_details"])
         elif not was_approved:
             self.kept |= {"status": "closed", "amount_details": entry["amount_details"]}
-            self._hold(entry["amount"])
+            self._show(entry["amount"])
 
     def _add_details(self, more: Json) -> None:
         details = self.kept["amount_details"]
@@ -189,6 +198,11 @@ class Life:
         }
 
     def _hold(self, amount: int) -> None:
+        """The merchant raises or lowers what is held."""
+        self.open = max(0, self.open + amount - self.amount)
+        self._show(amount)
+
+    def _show(self, amount: int) -> None:
         self.kept |= {"amount": amount, "merchant_amount": self._charged(amount)}
 
     def _charged(self, amount: int) -> int:
@@ -217,7 +231,17 @@ class Life:
         self.events.append(told)
         return told
 
+    def _balance(self, chance: Random, at: int) -> None:
+        """Hold or release what is open now, and was not before."""
+        told = self.kept["balance_transactions"]
+        change = -self.open - sum(row["amount"] for row in told)
+        if change:
+            row = hold_or_release(self.kept, change, at=at, chance=chance)
+            self.kept["balance_transactions"] = [*told, row]
+
     def _emit(self, type: str, at: int) -> Json:  # noqa: A002 - Stripe's word
+        if self._balances:
+            self._balance(self._balances, at)
         found, before = deepcopy(self.kept), self._told
         changed = {name: before[name] for name in before if before[name] != found[name]}
         told = event(

@@ -60,6 +60,29 @@ def transaction(  # noqa: PLR0913 - each is something a transaction is about
     }
 
 
+def hold_or_release(under: Json, amount: int, *, at: int, chance: Random) -> Json:
+    """The balance transaction that holds, where `amount` is negative, or releases money."""
+    kind = "issuing_authorization_hold" if amount < 0 else "issuing_authorization_release"
+    return {
+        "id": identifier("txn", chance),
+        "object": "balance_transaction",
+        "amount": amount,
+        "available_on": at,
+        "balance_type": "issuing",
+        "created": at,
+        "currency": under["currency"],
+        "description": None,
+        "exchange_rate": None,
+        "fee": 0,
+        "fee_details": [],
+        "net": amount,
+        "reporting_category": kind,
+        "source": under["id"],
+        "status": "available",
+        "type": kind,
+    }
+
+
 def transaction_created(
     found: Json, *, chance: Random, account: str | None = None, **envelope: Any
 ) -> Json:

@@ -6,7 +6,7 @@ needed and which optional: see lenient.py. Needed is what says who pays. What th
 money from the limits.
 """
 
-from typing import Annotated, Any, Generic, TypeAlias, TypeVar
+from typing import Annotated, Generic, TypeAlias, TypeVar
 
 from msgspec import UNSET, Meta, Struct, UnsetType
 
@@ -108,27 +108,10 @@ class VerificationData(Struct, frozen=True, gc=False):
     three_d_secure: ThreeDSecure | None = None
 
 
-class Authorization(Struct, frozen=True, gc=False, kw_only=True):
-    """What both a question and a report tell."""
-
-    id: Id
-    created: Instant
-    card: Card
-    amount: Amount | UnsetType | None = UNSET
-    merchant_amount: Amount | None = None
-    merchant_currency: str | None = None
-    request_history: tuple[HistoryEntry, ...] | UnsetType | None = UNSET
-    status: str | None = None
-    merchant_data: MerchantData | None = None
-
-
-class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
-    pending_request: PendingRequest
-    transactions: tuple[Any, ...] = ()
-    authorization_method: str | None = None
-    card_presence: str | None = None
-    verification_data: VerificationData | None = None
-    wallet: str | None = None
+class BalanceTransaction(Struct, frozen=True, gc=False):
+    amount: SignedAmount
+    currency: Text
+    type: Text
 
 
 class Transaction(Struct, frozen=True, gc=False, kw_only=True):
@@ -139,6 +122,32 @@ class Transaction(Struct, frozen=True, gc=False, kw_only=True):
     amount_details: AmountDetails | UnsetType | None = UNSET
     merchant_amount: SignedAmount | None = None
     merchant_currency: str | None = None
+
+
+class Authorization(Struct, frozen=True, gc=False, kw_only=True):
+    """What both a question and a report tell."""
+
+    id: Id
+    created: Instant
+    card: Card
+    amount: Amount | UnsetType | None = UNSET
+    # Where they can't be read, `amount` tells what is held, if less exactly.
+    balance_transactions: tuple[BalanceTransaction, ...] | None = None
+    merchant_amount: Amount | None = None
+    merchant_currency: str | None = None
+    request_history: tuple[HistoryEntry, ...] | UnsetType | None = UNSET
+    status: str | None = None
+    # An unreadable transaction would hide money from the limits.
+    transactions: tuple[Transaction, ...] | UnsetType | None = UNSET
+    merchant_data: MerchantData | None = None
+
+
+class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
+    pending_request: PendingRequest
+    authorization_method: str | None = None
+    card_presence: str | None = None
+    verification_data: VerificationData | None = None
+    wallet: str | None = None
 
 
 class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):
@@ -153,8 +162,6 @@ class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):
 
 class ReportedAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
     currency: CurrencyCode
-    # An unreadable transaction would hide money from the limits.
-    transactions: tuple[Transaction, ...] | UnsetType | None = UNSET
 
 
 Object = TypeVar("Object")

@@ -28,7 +28,7 @@ def settled(*, approved: bool, reason: str = "", message: str = "") -> Books:
 
 
 def ours(*, approved: bool) -> Answer:
-    return Answer(0, "evt_1", approved=approved, amount=5_000 if approved else 0)
+    return Answer(0, "evt_1", 1, approved=approved, amount=5_000 if approved else 0)
 
 
 @pytest.mark.parametrize(
@@ -67,7 +67,7 @@ def test_each_request_is_compared_with_our_answer_to_it(
 @pytest.mark.parametrize("approved", [True, False])
 def test_of_two_answers_to_one_request_stripe_may_have_gone_by_either(approved: bool) -> None:
     books = settled(approved=approved, reason="webhook_answered")
-    both = books.answered(ours(approved=True)).answered(Answer(0, "evt_2", approved=False))
+    both = books.answered(ours(approved=True)).answered(Answer(0, "evt_2", 1, approved=False))
     assert found(both) == []
 
 
@@ -135,6 +135,48 @@ def test_a_refund_beyond_what_was_captured_belongs_elsewhere() -> None:
     assert found(captured(APPROVED, 5_000, -5_000)) == []
     [finding] = found(captured(APPROVED, 5_000, -5_200))
     assert (finding.kind, finding.amount) == (Kind.UNLINKED_REFUND, 200)
+
+
+def moved(amount: int, type_: str) -> Transaction:
+    return Transaction("ipi_odd", 1, type_, amount, 1)
+
+
+def test_money_out_of_an_unknown_kind_is_captured_and_found() -> None:
+    books = APPROVED.with_transaction(moved(-4_000, "cash_withdrawal"))
+    assert (books.captured, books.amount) == (4_000, 5_000)
+    [finding] = found(books)
+    assert (finding.kind, finding.amount) == (Kind.UNKNOWN_TRANSACTION, 4_000)
+    assert "“cash withdrawal” took €40.00" in finding.told
+    assert finding.done == "€40.00 is counted as captured."
+
+
+def test_money_out_of_an_unknown_kind_that_nobody_approved_is_found_for_both() -> None:
+    kinds = {finding.kind for finding in found(Books().with_transaction(moved(-4_000, "fee")))}
+    assert kinds == {Kind.UNKNOWN_TRANSACTION, Kind.CAPTURED_ABOVE_APPROVAL}
+
+
+def test_money_in_of_an_unknown_kind_gives_no_room_back_and_is_found() -> None:
+    books = captured(APPROVED, 5_000).with_transaction(moved(4_000, "a_type_of_next_year"))
+    assert (books.amount, books.refunded) == (5_000, 0)
+    [finding] = found(books)
+    assert (finding.kind, finding.amount) == (Kind.UNKNOWN_TRANSACTION, 4_000)
+    assert "gives no room back" in finding.done
+
+
+def test_a_refund_of_nothing_known_that_is_taken_back_is_found() -> None:
+    taken_back = Books().with_transaction(moved(-4_000, "refund"))
+    assert taken_back.amount == 0
+    [finding] = found(taken_back)
+    assert (finding.kind, finding.amount) == (Kind.REFUND_REVERSED, 4_000)
+    assert "A refund of €40.00 that belongs to no purchase was taken back." in finding.told
+    assert "undo the adjustment" in FINDING_TEXTS[finding.kind].advice
+
+
+def test_a_refund_taken_back_where_it_was_booked_only_takes_its_room_again() -> None:
+    books = captured(APPROVED, 5_000, -2_000)
+    assert books.refunded == 2_000
+    again = books.with_transaction(moved(-2_000, "refund"))
+    assert (again.refunded, found(again)) == (0, [])
 
 
 def test_every_kind_has_its_words() -> None:

@@ -70,6 +70,22 @@ def test_a_tank_of_fuel_from_the_token_to_the_capture() -> None:
     assert not Finding.objects.exists()
 
 
+@pytest.mark.parametrize("balances", [True, False])
+@pytest.mark.parametrize("lowers_amount", [True, False])
+def test_what_flowed_counts_once_while_its_capture_is_not_closed(
+    balances: bool, lowers_amount: bool
+) -> None:
+    """$100.00 held, $42.30 of fuel, captured: $42.30 counts."""
+    monthly(15_000)
+    life = pump(balances=balances)
+    asks(life)
+    tell(life.answered(approved=True, at=T + 1))
+    assert taken(life) == 10_000
+    tell(life.set_amount(4_230, at=T + 300))
+    tell(*life.capture(4_230, at=T + 86_400, close=False, lowers_amount=lowers_amount))
+    assert taken(life) == 4_230
+
+
 @pytest.mark.parametrize("first", ["created", "updated"])
 def test_the_room_comes_back_whichever_news_comes_first(first: str) -> None:
     monthly(15_000)

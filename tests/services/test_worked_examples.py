@@ -215,6 +215,36 @@ def test_a_refund_that_names_no_purchase_moves_nothing() -> None:
     assert findings_of(key) == [("unlinked_refund", 4_000)]
 
 
+def test_a_refund_that_names_no_purchase_is_taken_back_by_an_equal_one() -> None:
+    Shopper().asks(0)
+    chance = Random(1)
+    for place, amount in enumerate((4_000, -4_000)):
+        event = unlinked_refund(
+            card_of(Shopper()), amount=4_000, at=NOON + 5 + place, chance=chance
+        )
+        event["data"]["object"]["amount"] = amount
+        deliver(event)
+    assert (left(), counts_of(event["data"]["object"]["id"])) == (10_000, (0, 0, 0))
+    kinds = Finding.objects.order_by("pk").values_list("kind", "amount")
+    assert [*kinds] == [("unlinked_refund", 4_000), ("refund_reversed", 4_000)]
+
+
+def test_money_out_of_a_kind_we_do_not_know() -> None:
+    """Older versions of Stripe's API call cash taken at a machine cash_withdrawal."""
+    bought = Told(5_000, merchant=CASH_MACHINE)
+    bought.buys()
+    taken, closed = bought.life.capture(6_000, at=bought.tick())
+    taken["data"]["object"]["type"] = "cash_withdrawal"
+    closed["data"]["object"]["transactions"][0]["type"] = "cash_withdrawal"
+    bought.hears(taken, closed)
+    assert bought.lines == [("hold", 5_000), ("capture", 1_000)]
+    assert (bought.counts, left()) == ((6_000, 0, 1), 4_000)
+    assert sorted(bought.findings) == [
+        ("captured_above_approval", 1_000),
+        ("unknown_transaction", 6_000),
+    ]
+
+
 def test_cash_with_its_fee() -> None:
     in_force("Cash", spending_limits=[{"amount": 6_000, "interval": "daily", "cash_only": True}])
     bought = Told(5_250, merchant=CASH_MACHINE, atm_fee=250)
@@ -337,6 +367,76 @@ def test_limits_follow_the_card_that_replaces_another() -> None:
     bought.captures(6_000)
     assert left() == -500
     assert second.findings == [("captured_above_approval", 1_500), ("limit_exceeded", 500)]
+
+
+# --- a hold that changes before it is captured, and stays open after that
+
+
+@pytest.mark.parametrize("balances", [True, False])
+@pytest.mark.parametrize("lowers_amount", [True, False])
+class TestAHoldThatChanges:
+    """By balance transactions or without them; a capture may lower Stripe's amount or not."""
+
+    def test_lowered_and_captured_in_part(self, balances: bool, lowers_amount: bool) -> None:
+        """€100.00 approved, lowered to €60.00; €40.00 of that captured: €60.00 counts."""
+        bought = Told(10_000, balances=balances)
+        bought.buys()
+        bought.is_now(6_000)
+        bought.captures(4_000, close=False, lowers_amount=lowers_amount)
+        assert bought.lines == [("hold", 10_000), ("lowered", -4_000)]
+        assert (bought.counts, left()) == ((6_000, 0, 1), 4_000)
+        bought.captures(2_000, lowers_amount=lowers_amount)
+        assert (bought.counts, left()) == ((6_000, 0, 1), 4_000)
+
+    def test_a_hotel_bill_raised_twice_then_lowered(
+        self, balances: bool, lowers_amount: bool
+    ) -> None:
+        """€50.00, €20.00 and €10.00 approved, lowered to €64.00 and captured: €64.00 counts."""
+        bought = Told(5_000, balances=balances)
+        for amount in (5_000, 2_000, 1_000):
+            bought.buys(amount)
+        bought.is_now(6_400)
+        bought.captures(6_400, close=False, lowers_amount=lowers_amount)
+        assert (bought.counts, left()) == ((6_400, 0, 1), 3_600)
+
+    def test_undone_and_held_again(self, balances: bool, lowers_amount: bool) -> None:
+        """€50.00 undone, €25.00 held again and captured: €25.00 counts."""
+        bought = Told(5_000, balances=balances)
+        bought.buys()
+        bought.is_now(0)
+        bought.is_now(2_500)
+        bought.captures(2_500, close=False, lowers_amount=lowers_amount)
+        assert (bought.counts, left()) == ((2_500, 0, 1), 7_500)
+
+    def test_an_order_sent_in_parcels(self, balances: bool, lowers_amount: bool) -> None:
+        """€90.00 lowered to €80.00: so much counts until the last parcel closes it at €75.00."""
+        bought = Told(9_000, balances=balances)
+        bought.buys()
+        bought.is_now(8_000)
+        for amount in (3_000, 2_000):
+            bought.captures(amount, close=False, lowers_amount=lowers_amount)
+            assert (bought.counts, left()) == ((8_000, 0, 1), 2_000)
+        bought.captures(2_500, lowers_amount=lowers_amount)
+        assert (bought.counts, left()) == ((7_500, 0, 1), 2_500)
+
+    def test_a_part_approved_and_captured(self, balances: bool, lowers_amount: bool) -> None:
+        """Of €120.00 the limit leaves €100.00; lowered to €80.00, captured €30.00: €80.00."""
+        bought = Told(12_000, is_amount_controllable=True, balances=balances)
+        assert bought.buys()["amount"] == 10_000
+        bought.is_now(8_000)
+        bought.captures(3_000, close=False, lowers_amount=lowers_amount)
+        assert (bought.counts, left()) == ((8_000, 0, 1), 2_000)
+
+
+def test_closed_without_a_history_after_our_approval() -> None:
+    """Closed ends all that was asked before it: the €50.00 that we approved are given back."""
+    bought = Told(5_000)
+    bought.asks()
+    closed = bought.life.reverse(at=bought.tick())
+    closed["data"]["object"] |= {"status": "closed", "request_history": []}
+    bought.hears(closed)
+    assert bought.lines == [("hold", 5_000), ("closed", -5_000)]
+    assert (bought.counts, left()) == ((0, 0, 1), 10_000)
 
 
 # --- out of order

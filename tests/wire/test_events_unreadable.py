@@ -92,9 +92,14 @@ def test_every_whole_number_below_2_to_the_53_is_an_amount(amount: int) -> None:
         ("data.object.request_history", "none", "expected a list"),
         ("data.object.request_history", [7], "PATH[0]: expected an object"),
         ("data.object.request_history", [{}], f"PATH[0].amount: {AMOUNT}"),
+        ("data.object.transactions", {}, "expected a list"),
+        ("data.object.transactions", ["ipi_1"], "PATH[0]: expected an object"),
+        ("data.object.transactions", [{}], f"PATH[0].id: {ID}"),
     ],
 )
-def test_ids_times_and_history_must_be_readable(path: str, value: object, expected: str) -> None:
+def test_ids_times_history_and_transactions_must_be_readable(
+    path: str, value: object, expected: str
+) -> None:
     told = expected.replace("PATH", path) if "PATH" in expected else f"{path}: {expected}"
     assert problem(changed(path, value)) == told
 
@@ -107,6 +112,7 @@ OPTIONAL = {
     "data.object.status": (None, None),
     "data.object.request_history": (None, None),
     "data.object.transactions": (None, None),
+    "data.object.balance_transactions": (None, None),
     "data.object.merchant_data": ("merchant", Merchant()),
     "data.object.verification_data": ("verification", Verification()),
     "data.object.wallet": ("wallet", None),
@@ -136,7 +142,8 @@ def test_what_is_not_needed_may_be_missing_or_null(path: str, value: object) -> 
 TOLERATED = [
     path
     for path in OPTIONAL
-    if path.rpartition(".")[2] not in {"amount", "request_history", "amount_details"}
+    if path.rpartition(".")[2]
+    not in {"amount", "request_history", "amount_details", "transactions"}
 ]
 
 

@@ -136,6 +136,26 @@ def test_an_update_says_what_was_different_before() -> None:
     assert closed["data"]["previous_attributes"] == {"status": "pending", "transactions": []}
 
 
+def balances(found: samples.Json) -> list[tuple[str, int]]:
+    rows = found["data"]["object"]["balance_transactions"]
+    return [(row["type"].rpartition("_")[2], row["amount"]) for row in rows]
+
+
+def test_balance_transactions_hold_and_release_what_is_open() -> None:
+    story = approved(balances=True)
+    story.set_amount(6_000, at=T + 60)
+    taken, listed = story.capture(4_000, at=T + 90, close=False)
+    asked = story.ask(500, at=T + 120)
+    story.answered(approved=True, at=T + 121)
+    *_, closed = story.capture(1_000, at=T + DAY)
+    held = [("hold", -10_000), ("release", 4_000), ("release", 4_000)]
+    assert balances(listed) == balances(asked) == held
+    assert balances(closed) == [*held, ("hold", -500), ("release", 2_500)]
+    assert "balance_transactions" not in taken["data"]["object"]
+    assert closed["data"]["previous_attributes"].keys() >= {"balance_transactions", "status"}
+    assert faults(story.events) == []
+
+
 def test_the_merchants_currency_goes_along_at_the_rate_of_the_first_request() -> None:
     story = approved(
         10_000, merchant=merchant("5411"), merchant_amount=16_400, merchant_currency="jpy"

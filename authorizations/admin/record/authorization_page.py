@@ -138,7 +138,7 @@ def _stripe(books: Books, currency: str) -> Facts:
     }
     if books.furthest is None:
         return [("Status", "Nothing reported yet"), *told(ours)]
-    status = code_words(books.furthest.status).capitalize()
+    status = code_words(books.status).capitalize()
     reported = {
         "Status": status,
         "Amount at Stripe": format_money(books.furthest.amount, currency),
