@@ -19,9 +19,8 @@ from authorizations.models import (
 from authorizations.rules.document import normalize
 from authorizations.services import sql
 from authorizations.services.publish import publish, save_document
-from authorizations.services.redecide import redecide_all
 from tests.desk import NOON, Shopper, deliver, in_force
-from tests.verified import differences
+from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -233,7 +232,7 @@ def test_a_part_smaller_than_was_approved_before_is_no_answer() -> None:
     assert shopper.reason(purchase) == "amount_limit_exceeded"
     assert counted(purchase.authorization_id) == (7_000, 1)
     assert differences() == []
-    assert [found for part in redecide_all() for found in part] == []
+    assert redecided() == []
 
 
 def test_a_request_that_comes_after_its_successor_takes_nothing() -> None:
