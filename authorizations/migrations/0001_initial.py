@@ -11,8 +11,38 @@ from django.conf import settings
 from django.db import migrations, models
 
 import authorizations.models.fields
+import authorizations.models.folding
 import authorizations.rules.controls
 import authorizations.rules.values
+
+# rules.folding in SQL, for searches. What becomes ASCII does so whatever the locale.
+LETTERS = "ÐØðøĐđĦħıĸŁłŊŋŦŧƀƁƂƃƇƈƉƊƋƌƑƒƓƗƘƙƚƝƞƤƥƫƬƭƮƲƳƴƵƶǤǥȠȡȤȥȴȵȶȺȻȼȽȾȿɀɃɆɇɈɉɊɋɌɍɎɏ"
+IN_ASCII = "dododdhhikllnnttbbbbccddddffgikklnnppttttvyyzzggndzzlntaccltszbeejjqqrryy"
+FOLDED = rf"""
+CREATE FUNCTION authorizations_folded(written text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE AS $$
+SELECT btrim(regexp_replace(normalize(
+    replace(replace(replace(replace(lower(translate(
+        regexp_replace(
+            normalize(translate(
+                regexp_replace(written, '(?<=\w)\u00b4(?=\w)', '''', 'g'),
+                E'\u2018\u2019\u201a\u201b\u2032\u2035\u2039\u203a\u02b9\u02bb\u02bc\u02bd`'
+                    '\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u02ba\u301d\u301e'
+                    '\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2043\u207b\u208b\u02d7',
+                repeat('''', 13) || repeat('"', 11) || repeat('-', 11)
+            ), NFKD),
+            '[\u0001-\u0008\u000e-\u001b\u007f-\u0084\u0086-\u009f\u00ad\u0300-\u036f'
+                '\u0483-\u0489\u0591-\u05bd\u05bf\u05c1\u05c2\u064b-\u065f\u1ab0-\u1aff'
+                '\u1dc0-\u1dff\u200b-\u200f\u202a-\u202e\u2060-\u2064\u20d0-\u20f0\u3099\u309a'
+                '\ufe00-\ufe0f\ufe20-\ufe2f\ufeff]',
+            '', 'g'
+        ),
+        E'\u00c6\u0152\u00de\u1e9e\u03c2\u02bc' || '{LETTERS}',
+        E'\u00e6\u0153\u00fe\u00df\u03c3''' || '{IN_ASCII}'
+    )), E'\u00e6', 'ae'), E'\u0153', 'oe'), E'\u00df', 'ss'), E'\u00fe', 'th'),
+NFC), '\s+', ' ', 'g'))
+$$
+"""
 
 
 class Migration(migrations.Migration):
@@ -23,6 +53,7 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
+        migrations.RunSQL(FOLDED, "DROP FUNCTION authorizations_folded(text)"),
         migrations.CreateModel(
             name="AnswerTimes",
             fields=[
@@ -75,6 +106,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(blank=True, max_length=255)),
+                (
+                    "folded_name",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=authorizations.models.folding.Folded("name"),
+                        output_field=models.TextField(),
+                    ),
+                ),
                 ("details_at", models.BigIntegerField(default=0, editable=False)),
                 ("first_seen", models.DateTimeField(auto_now_add=True)),
             ],
@@ -230,6 +269,14 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=500, unique=True)),
+                (
+                    "folded",
+                    models.GeneratedField(
+                        db_persist=True,
+                        expression=authorizations.models.folding.Folded("name"),
+                        output_field=models.TextField(),
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(

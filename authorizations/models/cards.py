@@ -3,6 +3,7 @@
 from django.db import models
 
 from authorizations.models.fields import TypedCharField
+from authorizations.models.folding import folded_column
 
 
 class Cardholder(models.Model):
@@ -12,6 +13,7 @@ class Cardholder(models.Model):
         "cardholder id", primary_key=True, max_length=255, help_text="Stripe's id, ich_…"
     )
     name = TypedCharField(max_length=255, blank=True)
+    folded_name = folded_column("name")
     # When the newest event that told these details was created, in Unix seconds: a late event
     # must not bring back an old name.
     details_at = models.BigIntegerField(default=0, editable=False)

@@ -8,11 +8,17 @@ from django.contrib.postgres.fields import ArrayField
 from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
+from authorizations.models.folding import folded_column
+
 
 class MerchantName(models.Model):
-    """Each name once: there are far fewer of them than purchases, and people search for parts."""
+    """Each name once: there are far fewer of them than purchases, and people search for parts.
+
+    Those of all requests, and of what Stripe told of purchases and transactions besides.
+    """
 
     name = models.CharField(max_length=500, unique=True)
+    folded = folded_column("name")
 
     def __str__(self) -> str:
         return self.name

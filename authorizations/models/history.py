@@ -33,6 +33,7 @@ _BY_POLICY = {"policy": "policy_id"}
 _ASSIGNED = {"cardgroup": "group_id", "cardholder": "cardholder_id", "card": "card_id"}
 _CARD = {"card": "id", "cardholder": "cardholder_id", "cardgroup": "group_id"}
 _FROM_STRIPE = ("details_at", "first_seen")
+_OF_HOLDER = (*_FROM_STRIPE, "folded_name")
 _ROLE = {"user": "user_id", "group": "group_id"}
 _USER_MAY = {"user": "user_id", "permission": "permission_id"}
 _ROLE_MAY = {"group": "group_id", "permission": "permission_id"}
@@ -44,7 +45,7 @@ TRACKED = (
     Tracked(Assignment, Kind.ASSIGNMENT, "policy", _BY_POLICY | _ASSIGNED, ("scope",)),
     Tracked(CardGroup, Kind.CARD_GROUP, "cardgroup", {"cardgroup": "id"}),
     Tracked(Card, Kind.CARD, "card", _CARD, (*_FROM_STRIPE, "own_root")),
-    Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _FROM_STRIPE),
+    Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _OF_HOLDER),
     Tracked(User, Kind.USER, "user", {"user": "id"}, ("last_login", "password"), HIDE_HASH),
     Tracked(User.groups.through, Kind.USER_ROLE, "user", _ROLE),
     Tracked(User.user_permissions.through, Kind.USER_PERMISSION, "user", _USER_MAY),

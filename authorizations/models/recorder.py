@@ -54,8 +54,10 @@ INSERT INTO {table} (
     '{kind}', coalesce(is_now, was) ->> 'id', '{subject}',
     coalesce(is_now, was) ->> '{subject_column}', named, was, is_now,
     to_tsvector('simple', translate(
-        concat_ws(' ', jsonb_path_query_array(named, '$.*'), facts ->> 'name',
-            facts ->> 'command', facts ->> 'os_user', facts ->> 'event'),
+        authorizations_folded(
+            concat_ws(' ', jsonb_path_query_array(named, '$.*'), facts ->> 'name',
+                facts ->> 'command', facts ->> 'os_user', facts ->> 'event')
+        ),
         '{separators}', repeat(' ', {number_of_separators})
     ))
 );

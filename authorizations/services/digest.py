@@ -117,8 +117,9 @@ def _digest_piece(settled: int) -> bool:
         span = {"above": digested, "settled": settled, "size": PIECE}
         decisions, last = _row(sql.PIECE, span)
         up_to = last if decisions == PIECE else settled
+        add((sql.NAMES,), digested, up_to)
         if decisions:
-            add((sql.NAMES, sql.LISTED, *sql.SUMS), digested, up_to)
+            add((sql.LISTED, *sql.SUMS), digested, up_to)
         with connection.cursor() as cursor:
             cursor.execute(sql.MOVE_MARK, {"up_to": up_to})
     return True

@@ -1,11 +1,23 @@
 """The statements that fill the digest: each takes the decisions of requests above one number and
 up to another, once."""
 
+# What decisions are about, and what other events told of purchases and transactions.
 NAMES = """
 INSERT INTO authorizations_merchantname (name)
-SELECT DISTINCT merchant_name
+SELECT merchant_name
 FROM authorizations_decision
 WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s AND merchant_name <> ''
+UNION
+SELECT told.merchant_name
+FROM authorizations_webhookrequest AS request
+CROSS JOIN LATERAL (
+    SELECT merchant_name FROM authorizations_authorization WHERE id = request.about
+    UNION ALL
+    SELECT merchant_name FROM authorizations_transaction
+    WHERE id = request.about OR booked_under = request.about
+) AS told
+WHERE request.id > %(above)s AND request.id <= %(up_to)s
+    AND request.event_type <> 'issuing_authorization.request' AND told.merchant_name <> ''
 ON CONFLICT (name) DO NOTHING
 """
 

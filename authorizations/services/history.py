@@ -7,6 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from authorizations.models import HistoryEntry
 from authorizations.models.recorder import SEPARATORS
+from authorizations.rules.folding import folded
 from authorizations.services.listing_times import ByTime
 
 KINDS = ("policy", "cardgroup", "card", "cardholder", "user", "group")
@@ -37,7 +38,7 @@ def searched(term: str) -> Q:
 
 
 def _words(term: str) -> Iterator[str]:
-    return filter(None, term.translate(_PARTED).split())
+    return filter(None, folded(term).translate(_PARTED).split())
 
 
 def newest_first(rows: QuerySet[HistoryEntry]) -> ByTime:

@@ -221,10 +221,10 @@ def _by_words(term: str) -> Found:
     people = [
         Q(card=term),
         *_each("card", Card.objects.filter(last4=term)),
-        *_each("cardholder", Cardholder.objects.filter(name__icontains=term)),
+        *_each("cardholder", Cardholder.objects.filter(folded_name__contains_folded=term)),
     ]
-    merchants = _each("merchant", MerchantName.objects.filter(name__icontains=term))
-    in_tail = reduce(or_, people, Q(merchant_name__icontains=term))
+    merchants = _each("merchant", MerchantName.objects.filter(folded__contains_folded=term))
+    in_tail = reduce(or_, people, Q(merchant_name__folded_contains=term))
     return Found(in_tail, [*people, *merchants])
 
 

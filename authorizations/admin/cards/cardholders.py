@@ -48,7 +48,7 @@ class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):
 @admin.register(Cardholder)
 class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
     list_display = ("name_shown", "id", "first_seen")
-    search_fields = ("id__exact", "name__icontains")
+    search_fields = ("id__exact", "folded_name__contains_folded")
     search_help_text = "Cardholder id, or a part of the name."
     show_full_result_count = False
     list_per_page = 50

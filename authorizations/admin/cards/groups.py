@@ -72,7 +72,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, Watched, ModelAdmin[CardGroup]):
     fields = ("name", "description", "cards")
     change_form_template = "admin/authorizations/shared.html"
     list_display = ("name", "description", "card_count")
-    search_fields = ("name",)
+    search_fields = ("name__folded_contains",)
     search_help_text = "A part of the group's name."
     show_full_result_count = False
     sortable_by = ("name",)

@@ -49,7 +49,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
     paginator = InfinitePaginator
     sortable_by = ()  # only the newest first is quick, however many cards there are
     change_form_template = "admin/authorizations/card.html"
-    search_fields = ("cardholder__name__icontains",)
+    search_fields = ("cardholder__folded_name__contains_folded",)
     search_help_text = "Card id, last four digits, or a part of the cardholder's name."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER

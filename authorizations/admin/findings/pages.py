@@ -37,7 +37,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
     list_before_template = "admin/authorizations/finding_summary.html"
     filters = FindingFilters
     search_fields = ("authorization__exact",)
-    search_help_text = "Last 4 digits, or an id of a card, authorization, transaction"
+    search_help_text = "Cardholder, merchant, last 4 digits, or an id"
     parents = ("card", "seen_by")
     actions = ("note_selected",)
     change_form_template = "admin/authorizations/finding.html"

@@ -3,13 +3,14 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db.models import Q
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from authorizations.models import (
     Authorization,
     Card,
     Cardholder,
     Decision,
+    MerchantName,
     Transaction,
     WebhookRequest,
 )
@@ -43,9 +44,9 @@ def authorizations(term: str) -> Found:
         card_ids, roots = zip(*known, strict=True)
         # By the root as well: that is what the index is on.
         return Found(Q(root_card__in=set(roots), card__in=card_ids))
-    holders = Cardholder.objects.filter(Q(pk=term) | Q(name__icontains=term))
+    holders = _cardholders(term)
     ids = list(holders.values_list("pk", flat=True)[: _FEW + 1])
-    names = Q(merchant_name__icontains=term)
+    names = _at_merchant(term)
     if len(ids) > _FEW:
         return Found(names | Q(cardholder__in=holders.order_by()), is_narrow=False)
     return Found(names | Q(cardholder__in=ids), is_narrow=False)
@@ -67,7 +68,7 @@ def requests(term: str) -> Found:
 
 
 def transactions(term: str) -> Found:
-    """A whole id of a transaction or an authorization, a card's, or part of the merchant's name."""
+    """A whole id of a transaction or an authorization, a card's, or part of a name."""
     if Transaction.objects.filter(pk=term).exists():
         return Found(Q(pk=term))
     if Authorization.objects.filter(pk=term).exists():
@@ -75,14 +76,38 @@ def transactions(term: str) -> Found:
     cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
     if cards:
         return Found(Q(card__in=cards))
-    return Found(Q(merchant_name__icontains=term), is_narrow=False)
+    theirs = Card.objects.filter(cardholder__in=_cardholders(term).order_by()).values("pk")
+    return Found(_at_merchant(term) | Q(card__in=theirs), is_narrow=False)
+
+
+def _cardholders(term: str) -> QuerySet[Cardholder]:
+    return Cardholder.objects.filter(Q(pk=term) | Q(folded_name__contains_folded=term))
+
+
+def _at_merchant(term: str) -> Q:
+    """By the names there are, each folded once; and by those not digested yet, as they are read."""
+    known = MerchantName.objects.filter(folded__contains_folded=term).values("name")
+    digested = MerchantName.objects.filter(name=OuterRef("merchant_name"))
+    return Q(merchant_name__in=known) | ~Q(Exists(digested)) & Q(
+        merchant_name__folded_contains=term
+    )
 
 
 def findings(term: str) -> Q:
-    """A whole id of an authorization, a transaction or an event, or a card's id or digits."""
+    """A whole id of an authorization, a transaction or an event, a card's, or part of a name."""
     booked = Transaction.objects.filter(pk=term).values_list("booked_under", flat=True)
     cards = Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True)
-    return Q(authorization__in=[term, *booked]) | Q(card__in=list(cards)) | Q(event_id=term)
+    at_merchant = Authorization.objects.filter(
+        pk=OuterRef("authorization"), merchant_name__folded_contains=term
+    )
+    holders = _cardholders(term).order_by().values("pk")
+    return (
+        Q(authorization__in=[term, *booked])
+        | Q(card__in=list(cards))
+        | Q(card__cardholder__in=holders)
+        | Q(event_id=term)
+        | Q(Exists(at_merchant))
+    )
 
 
 def unapplied(term: str) -> Found:

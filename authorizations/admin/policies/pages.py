@@ -39,7 +39,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
     change_form_template = "admin/authorizations/policy_form.html"
     inlines = (*INLINES, VersionInline)
     list_display = ("name", "version_in_force", "says", "assigned_to", "changed")
-    search_fields = ("name",)
+    search_fields = ("name__folded_contains",)
     search_help_text = "A part of the policy's name."
     warn_unsaved_form = True
     fieldsets = (

@@ -80,7 +80,7 @@ class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
     list_select_related = ("policy", "author")
     ordered_by = "created_at"
     long_columns = ("content",)
-    search_fields = ("policy__name__icontains", "sha256__exact")
+    search_fields = ("policy__name__folded_contains", "sha256__exact")
     fieldsets = IN_TEMPLATE
 
     def page(self, row: PolicyVersion) -> dict[str, Any]:

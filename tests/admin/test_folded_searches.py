@@ -1,0 +1,113 @@
+"""Every search box finds names however they are typed, and however the network writes them."""
+
+from random import Random
+from typing import Any
+
+import pytest
+from django.db.models import Model
+from django.test import Client
+
+from authorizations.models import (
+    Authorization,
+    Card,
+    CardGroup,
+    Cardholder,
+    Decision,
+    DigestMark,
+    Finding,
+    HistoryEntry,
+    MerchantName,
+    Policy,
+    PolicyVersion,
+    Transaction,
+)
+from authorizations.services import digest, digest_sql
+from authorizations.wire.sample_merchants import MERCHANTS
+from authorizations.wire.sample_transactions import force_capture
+from tests.admin import pages
+from tests.desk import NOON, Shopper, deliver, in_force
+from tests.told import Told, card_of
+
+pytestmark = pytest.mark.django_db
+
+SHOP = MERCHANTS[0]._replace(name="CAFE  LUMIÈRE*12")
+HERS = ("Inès", "INES  Mor", "moreau")
+ITS = ("Café Lumière", "cafe lumiere", "LUMIE\N{COMBINING GRAVE ACCENT}RE*12")
+
+
+@pytest.fixture
+def shopped(db: None) -> None:
+    """Inès pays more at the café than was approved; so does somebody else somewhere else."""
+    in_force("Déjeuners d\N{RIGHT SINGLE QUOTATION MARK}affaires", spending_limits=[])
+    CardGroup.objects.create(name="Équipe Øst")
+    for shopper, shop in (
+        (Shopper(name="Inès Moreau"), SHOP),
+        (Shopper(name="Bo", card_id="ic_2", cardholder_id="ich_2"), MERCHANTS[1]),
+    ):
+        told = Told(1_000, shopper, merchant=shop)
+        told.buys()
+        told.captures(5_000)
+
+
+def rows(client: Client, model: type[Model], term: str) -> list[Any]:
+    return list(client.get(pages.list_url(model), {"q": term}).context["cl"].result_list)
+
+
+def digested() -> None:
+    """As the digest's own process does it, which does nothing within a test's transaction."""
+    last = digest.last_drawn()
+    digest.add((digest_sql.NAMES, digest_sql.LISTED), 0, last)
+    DigestMark.objects.update_or_create(pk=1, defaults={"digested": last})
+
+
+@pytest.mark.parametrize("is_digested", [False, True])
+@pytest.mark.parametrize("term", [*HERS, *ITS])
+@pytest.mark.parametrize("model", [Decision, Authorization, Transaction, Finding])
+def test_purchases_are_found_by_who_paid_and_where(
+    operator: Client, shopped: None, model: type[Model], term: str, is_digested: bool
+) -> None:
+    if is_digested:
+        digested()
+    found = rows(operator, model, term)
+    assert found
+    assert {row.card_id for row in found} == {"ic_1"}
+
+
+def test_the_digest_has_the_names_of_purchases_and_transactions_without_a_decision(
+    shopped: None,
+) -> None:
+    chance = Random(1)
+    deliver(
+        force_capture(card_of(Shopper()), amount=700, at=NOON, chance=chance, merchant=MERCHANTS[2])
+    )
+    digested()
+    names = set(MerchantName.objects.values_list("name", flat=True))
+    assert names == {shop.name for shop in (SHOP, MERCHANTS[1], MERCHANTS[2])}
+
+
+@pytest.mark.parametrize(
+    ("model", "term"),
+    [
+        *((Card, term) for term in HERS),
+        *((Cardholder, term) for term in HERS),
+        (Policy, "dejeuners D'AFFAIRES"),
+        (PolicyVersion, "dejeuners D'AFFAIRES"),
+        (CardGroup, "equipe ost"),
+        (HistoryEntry, "dejeuners"),
+        (HistoryEntry, "ÉQUIPE"),
+    ],
+)
+def test_people_policies_and_groups_are_found_by_their_folded_names(
+    operator: Client, shopped: None, model: type[Model], term: str
+) -> None:
+    found = rows(operator, model, term)
+    assert len(found) in ({1, 2, 3} if model is HistoryEntry else {1})
+
+
+@pytest.mark.parametrize("term", ["\N{ACUTE ACCENT}", "%", "_", "zzz"])
+@pytest.mark.parametrize("model", [Card, Cardholder, Policy, Authorization, Transaction, Decision])
+def test_a_term_that_is_in_no_name_finds_nothing(
+    operator: Client, shopped: None, model: type[Model], term: str
+) -> None:
+    digested()
+    assert rows(operator, model, term) == []
