@@ -80,9 +80,9 @@ class DecidedBy(models.TextChoices):
 class Decision(models.Model):
     """An answer and all it rested on: deciding again from this row gives the same.
 
-    `id` is Stripe's event id; with "/answered" behind it where another answer was sent than the
-    decision of that id says, which it `supersedes`. `stand_in` says why the database was not asked.
-    `request` is the question in our words, `policies` names the
+    `id` is Stripe's event id; with "/answered" behind it where another answer was sent, too, or
+    instead of what the decision of that id says, which it then `supersedes`. `stand_in` says why
+    the database was not asked. `request` is the question in our words, `policies` names the
     versions in force and their scopes, `standing` and `usage` are the figures read under the lock.
     """
 

@@ -90,6 +90,38 @@ class Told:
     merchant: Merchant
 
 
+class Question(NamedTuple):
+    """What makes two requests the same: all that says who pays how much, where, and since when.
+
+    Deliveries of one event may come in two API versions, which render the rest otherwise.
+    `created` is the authorization's.
+    """
+
+    livemode: bool
+    authorization_id: str
+    created: int
+    ordinal: int
+    card_id: str
+    currency: str
+    amount: int
+    cash_amount: int
+    category_code: str = ""
+    country: str = ""
+    merchant_name: str = ""
+    network_id: str = ""
+
+    def is_same(self, other: "Question") -> bool:
+        """Whether both ask the same; what one of them is not told of the merchant may be so."""
+        told = len(self) - len(_OF_THE_MERCHANT)
+        if self[:told] != other[:told]:
+            return False
+        pairs = zip(self[told:], other[told:], strict=True)
+        return all(mine == theirs for mine, theirs in pairs if mine and theirs)
+
+
+_OF_THE_MERCHANT = tuple(Question._field_defaults)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest(Told):
     """One question of Stripe's: may this card pay `amount` more?
@@ -123,6 +155,24 @@ class AuthorizationRequest(Told):
     def cash_amount(self) -> int:
         """The part of what is asked that is cash."""
         return cash_part(self.amount, self.cashback_amount, self.merchant)
+
+    @property
+    def question(self) -> Question:
+        """What is compared where an event comes again."""
+        return Question(
+            livemode=self.livemode,
+            authorization_id=self.authorization_id,
+            created=self.created,
+            ordinal=self.ordinal,
+            card_id=self.card.id,
+            currency=self.currency,
+            amount=self.amount,
+            cash_amount=self.cash_amount,
+            category_code=self.merchant.category_code,
+            country=self.merchant.country,
+            merchant_name=self.merchant.name,
+            network_id=self.merchant.network_id,
+        )
 
 
 class Placed(Protocol):

@@ -113,7 +113,7 @@ def _refused(
             return _in_time(delivery, lambda: record.refused(delivery, reason, problem, request))
         except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
             cause = _cause_of(error, delivery)
-    return stand_in.refused(delivery, reason, problem, cause)
+    return stand_in.refused(delivery, reason, problem, cause, request)
 
 
 def _cause_at_once(delivery: Delivery) -> StandInCause | None:

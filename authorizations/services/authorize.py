@@ -23,7 +23,7 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.rules.windows import windows_for
-from authorizations.services import cards, findings, record
+from authorizations.services import answers, cards, findings, record
 from authorizations.services.causes import cause_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
@@ -94,8 +94,8 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
     delivery.stopwatch.mark("locked")
     known = look_up(request, held)
     delivery.stopwatch.mark("looked_up")
-    if known.decision:
-        return Computed(record.recall(known.decision, request, delivery))
+    if sent := answers.of_event(request.event_id, is_on_record=known.is_decided):
+        return Computed(record.recall(sent, request.question, delivery))
     if known.purchase:
         if not known.purchase.is_of(request):
             contradicted = _contradicted(request, held, known)

@@ -39,9 +39,10 @@ def _keep_replaying() -> None:
     """What the breaker never noticed is replayed as well: one answer too late, one lost COMMIT."""
     while True:
         time.sleep(_REPLAY_EVERY_S)
-        if breaker.is_open:
-            continue
         try:
+            replay.remember_waiting()
+            if breaker.is_open:
+                continue
             replay.some(_REPLAY_FOR_S)
         except Exception:
             logger.exception("The replay failed; it is tried again.")

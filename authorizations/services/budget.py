@@ -32,6 +32,9 @@ LEAST_FOR_RETRY_MS = 300
 CAP_WAIT_MS = 100
 """How long stand-in waits for other processes' turns at a cap."""
 
+HOST_ANSWERS_WAIT_MS = 10
+"""How long a look at what the host has answered waits for others, in the process and beyond."""
+
 POOL_WAIT_MS = 100
 """How long a request waits for a connection: there is one for each thread."""
 
@@ -42,7 +45,9 @@ LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS = 600, 650
 """PostgreSQL's own, for what a process leaves behind when it is stopped."""
 
 assert ANSWER_MS + NETWORK_MS < STRIPE_MS  # noqa: S101 - an import that fails, not a request
-assert LEAST_FOR_STAND_IN_MS >= SPOOL_WAIT_MS + CAP_WAIT_MS + SENDING_MS  # noqa: S101
+assert (  # noqa: S101
+    LEAST_FOR_STAND_IN_MS >= SPOOL_WAIT_MS + CAP_WAIT_MS + SENDING_MS + 2 * HOST_ANSWERS_WAIT_MS
+)
 assert LOCK_TIMEOUT_MS < STATEMENT_TIMEOUT_MS < ANSWER_MS  # noqa: S101
 
 

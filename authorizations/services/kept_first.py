@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from authorizations.services import budget, kept_later, metrics, spool
+from authorizations.services import budget, host_answers, kept_later, metrics, spool
 from authorizations.services.delivery import Delivery
 from authorizations.services.spooled import Spooled, encode
 
@@ -24,11 +24,15 @@ _LEAST_S = 0.05
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What may be sent, with its record; `money` where it may only be sent once that is kept."""
+    """What may be sent, with its record; `money` where it may only be sent once that is kept.
+
+    `is_repeat`: its event was answered before.
+    """
 
     body: bytes
     record: Spooled
     money: bool = False
+    is_repeat: bool = False
 
 
 def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[], Answer]) -> Answer:
@@ -37,7 +41,7 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
     A thread of its own waits for the disk.
     """
     budget_ms = _budget_ms(delivery)
-    way = _Way(decide, decline(), lambda: delivery.seconds_left(budget_ms))
+    way = _Way(delivery.decision_id, decide, decline(), lambda: delivery.seconds_left(budget_ms))
     is_begun = _begun(way)
     if is_begun:
         way.ended.wait(max(0.0, way.seconds_left()))
@@ -45,6 +49,8 @@ def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[],
     if not is_begun:
         way.keep_later(settled)
     if not way.ended.is_set():
+        if not settled.is_repeat:  # other processes hear of it once the disk goes on
+            host_answers.note_in_process(delivery.decision_id, settled.record.as_sent())
         logger.error("Declined, because the disk took too long: %s", settled.body)
     return settled
 
@@ -73,6 +79,7 @@ class _Way:
     the spool has something else already, the truth follows.
     """
 
+    decision_id: str
     decide: Callable[[], Answer]
     instead: Answer
     seconds_left: Callable[[], float]
@@ -92,6 +99,8 @@ class _Way:
             is_kept = self._is_kept(decided)
             answer = self.instead if decided.money and not is_kept else decided
             sent = self.settle(answer)
+            if not sent.is_repeat:
+                host_answers.note(self.decision_id, sent.record.as_sent())
             if sent is not decided or not is_kept:
                 self.keep_later(sent)
         finally:

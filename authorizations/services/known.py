@@ -9,7 +9,7 @@ from authorizations.models import Authorization
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import AuthorizationRequest, DeclineReason, Told
+from authorizations.rules.values import Told
 from authorizations.services import cards, sql
 from authorizations.services.usage import Remembered, scope_key
 from authorizations.services.versions import Reader, controls_of, from_database
@@ -42,26 +42,6 @@ def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[
     if group_id is not None:
         kinds.append(Scope(ScopeKind.GROUP, str(group_id)))
     return [scope_key(scope) for scope in kinds]
-
-
-class Recorded(msgspec.Struct, frozen=True):
-    """A decision that stands already."""
-
-    reason: str
-    answer: str
-    authorization_id: str | None
-    card_id: str | None
-    amount: int | None
-
-    def answers(self, request: AuthorizationRequest | None) -> bool:
-        """Whether this was the same question; what could not be read then can't be compared."""
-        if self.reason == DeclineReason.MALFORMED_REQUEST:
-            return True
-        return request is not None and (self.authorization_id, self.card_id, self.amount) == (
-            request.authorization_id,
-            request.card.id,
-            request.amount,
-        )
 
 
 class Purchase(msgspec.Struct, frozen=True):
@@ -105,9 +85,12 @@ class Purchase(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """What earlier requests left behind, and the policies in force under the lock."""
+    """What earlier requests left behind, and the policies in force under the lock.
 
-    decision: Recorded | None
+    `is_decided`: this very event was decided before.
+    """
+
+    is_decided: bool
     purchase: Purchase | None
     remembered: list[Remembered]
     applied: tuple[AppliedControls, ...]
@@ -118,7 +101,6 @@ class Known:
         return self.purchase.books if self.purchase else Books()
 
 
-_decode_recorded = msgspec.json.Decoder(Recorded).decode
 _decode_purchase = msgspec.json.Decoder(Purchase).decode
 _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
@@ -173,7 +155,7 @@ def look_up(told: Told, held: Held) -> Known:
     """What is known of event and authorization, what is remembered around its time, and the
     policies in force.
     """
-    [(decision, purchase, usage, policies, position)] = sql.run(
+    [(is_decided, purchase, usage, policies, position)] = sql.run(
         sql.LOOK_UP,
         event=told.event_id,
         authorization=told.authorization_id,
@@ -181,7 +163,7 @@ def look_up(told: Told, held: Held) -> Known:
         created=told.created,
     ).fetchall()
     return Known(
-        decision=_decode_recorded(decision) if decision else None,
+        is_decided=is_decided,
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),
         applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, held.root_id)),

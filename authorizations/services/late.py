@@ -6,7 +6,7 @@ limits have no room for is taken all the same, and flagged.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from django.db import IntegrityError, transaction
@@ -177,7 +177,8 @@ def _steps(
     """The states of the books, each with its cause: Stripe's report, then the answer."""
     joined = before.joined(request.snapshot)
     yield cause_of(before, joined), joined
-    answer = answer_of(request, late.decision)
+    # In the place of the one it supersedes; beside one that was sent as well.
+    answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
     after = joined.answered(answer)
     if place.supersedes:
         yield LedgerCause.ANSWERED, after
@@ -195,7 +196,7 @@ def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row
         row
         | columns
         | {
-            "problem": spooled.problem[:500],
+            "problem": (spooled.problem or place.problem)[:500],
             "policies": spooled.policies,
             "standing": spooled.standing,
             "usage": spooled.usage,

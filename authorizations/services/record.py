@@ -7,7 +7,6 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from authorizations.models import DecidedBy, LedgerCause
-from authorizations.models import Decision as DecisionRow
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.counted import Counted
@@ -16,14 +15,16 @@ from authorizations.rules.values import (
     AuthorizationRequest,
     Decision,
     DeclineReason,
+    Question,
     Standing,
     Told,
     Usage,
     Window,
 )
-from authorizations.services import codec, decision_log, rows, sql
+from authorizations.services import answers, codec, decision_log, rows, sql
 from authorizations.services.delivery import Delivery
-from authorizations.services.known import Held, Recorded
+from authorizations.services.host_answers import Answer
+from authorizations.services.known import Held
 from authorizations.services.rows import Row
 from authorizations.services.usage import Remembered, scope_key
 from authorizations.wire import answer
@@ -113,21 +114,26 @@ def refused(
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
     row["position"] = 0
     row["duration_us"] = delivery.stopwatch.mark("decided")
+    question = request.question if request else None
+    if sent := answers.of_event(decision_id, is_on_record=False):
+        return recall(sent, question, delivery)
     try:
         with transaction.atomic():
             write(delivery, row["answer"], Rows(decisions=[row]))
             _once_kept(lambda: decision_log.decided(decision, request, delivery))
     except IntegrityError:  # decided before
-        return recall(_recorded(decision_id), request, delivery)
+        sent = answers.of_event(decision_id, is_on_record=True)
+        return recall(sent, question, delivery)
     return str(row["answer"]).encode()
 
 
-def recall(recorded: Recorded, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+def recall(sent: Sequence[Answer], question: Question | None, delivery: Delivery) -> bytes:
     """Answer a repeated event as before, to the byte, and keep only that it came again."""
-    text, reason = recorded.answer, recorded.reason
-    if not recorded.answers(request):
+    if earlier := answers.to_question(sent, question):
+        text, reason = earlier.text, earlier.reason
+    else:
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
-        text, reason = _render(decision, delivery.event.id or ""), decision.reason or ""
+        text, reason = _render(decision, delivery.decision_id), DeclineReason.CONFLICTING_EVENT
     write(delivery, text)
     _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
@@ -143,11 +149,6 @@ def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
 def _once_kept(log: Callable[[], None]) -> None:
     """Told when the transaction has committed, or there would be two lines where it is repeated."""
     transaction.on_commit(log)
-
-
-def _recorded(decision_id: str) -> Recorded:
-    columns = ("reason", "answer", "authorization_id", "card_id", "amount")
-    return Recorded(*DecisionRow.objects.values_list(*columns).get(pk=decision_id))
 
 
 def _render(decision: Decision, decision_id: str) -> str:

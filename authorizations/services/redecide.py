@@ -24,6 +24,7 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.services import codec
+from authorizations.services.answers import event_of
 from authorizations.services.checking import Checked, Difference, by_key
 from authorizations.services.decided import UnreadableError, applied_of, value_of
 from authorizations.services.parts import checked
@@ -159,7 +160,7 @@ def _answer(again: Decision, row: DecisionRow) -> str:
     return answer.render(
         approved=again.approved,
         amount=again.named_amount,
-        decision=row.supersedes or row.pk,
+        decision=event_of(row.pk),
         reason=again.reason,
         stand_in=row.stand_in,
     ).decode()

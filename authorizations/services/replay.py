@@ -16,7 +16,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 
-from authorizations.services import late, spool, spool_files
+from authorizations.rules.values import DeclineReason
+from authorizations.services import host_answers, late, spool, spool_files
 from authorizations.services.late import CannotReplayError, Replayed
 from authorizations.services.spool_files import DamagedError, Record
 from authorizations.services.spooled import Spooled, UnreadableError, decode
@@ -77,11 +78,28 @@ def some(budget_s: float) -> int:
                 _log(step)
                 if time.monotonic() >= until:
                     break
+        if not spool_files.waiting(directory):
+            host_answers.forget_replayed()
     except AnotherReplayError:
         pass
     except (Error, CannotReplayError, OSError) as error:
         logger.warning("The spool can't be replayed just now: %s", error)
     return done
+
+
+def remember_waiting() -> None:
+    """What the host has answered, from what waits in its spool: a power cut may have cost it."""
+    directory = Path(settings.SPOOL_DIR)
+    if host_answers.is_whole() or not directory.is_dir():
+        return
+    for path in spool_files.waiting(directory):
+        place = 0
+        with suppress(OSError, DamagedError, UnreadableError):  # the replay says so
+            while record := spool_files.read(path, place):
+                answered, place = decode(record.payload), record.end
+                if answered.decision and answered.reason != DeclineReason.CONFLICTING_EVENT:
+                    host_answers.note(answered.delivery().decision_id, answered.as_sent())
+    host_answers.mark_whole()
 
 
 def _log(step: Step) -> None:

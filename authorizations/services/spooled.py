@@ -11,9 +11,10 @@ from typing import Any
 import msgspec
 
 from authorizations.rules.controls import AppliedControls
-from authorizations.rules.values import Decision, Usage, Window
-from authorizations.services import codec, record
+from authorizations.rules.values import Decision, Question, Usage, Window
+from authorizations.services import answers, codec, record
 from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.host_answers import Answer
 from authorizations.wire import events
 
 COMMIT_UNKNOWN = "commit_unknown"
@@ -60,6 +61,24 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     def duration_us(self) -> int:
         spent = (self.answered_at - self.received_at).total_seconds()
         return max(0, round(spent * 1_000_000))
+
+    @property
+    def amount(self) -> int:
+        """What it approves."""
+        return self.decision.amount if self.decision else 0
+
+    @property
+    def reason(self) -> str:
+        """Why it declines, "" where it does not."""
+        return (self.decision.reason or "") if self.decision else ""
+
+    def question(self) -> Question | None:
+        """What it was asked, None where that can't be read."""
+        return answers.question_in(self.body)
+
+    def as_sent(self) -> Answer:
+        """What a repeat of the event gets."""
+        return Answer(self.answer, self.reason, self.question(), self.received_at, self.answered_at)
 
     def delivery(self) -> Delivery:
         """The delivery as it came in. Raises NotAnEvent."""

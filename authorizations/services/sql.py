@@ -4,6 +4,7 @@
     LOOK_UP  what is known of event and authorization, the usage already remembered and the policy
              versions in force
     SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
+    ANSWERS  of an event that was decided before (only then)
     WRITE    everything, at once
 
 Only locking first and reading afterwards is right: in READ COMMITTED each statement sees what was
@@ -59,13 +60,7 @@ LEFT JOIN card_group ON TRUE
 
 LOOK_UP = """
 SELECT
-    (
-        SELECT json_build_object(
-            'authorization_id', authorization_id, 'card_id', card_id, 'amount', amount,
-            'reason', reason, 'answer', answer
-        )
-        FROM authorizations_decision WHERE id = %(event)s
-    )::text AS decision,
+    EXISTS (SELECT FROM authorizations_decision WHERE id = %(event)s) AS is_decided,
     (
         SELECT json_build_object(
             'card_id', card_id, 'cardholder_id', cardholder_id, 'group_id', group_id,
@@ -99,6 +94,29 @@ SELECT
     -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
     nextval('authorizations_ledgerentry_id_seq') AS position
 """
+
+ANSWERS = """
+WITH RECURSIVE answer AS (
+    SELECT 0 AS number, decision.* FROM authorizations_decision AS decision
+    WHERE id = %(event)s
+    UNION ALL
+    SELECT answer.number + 1, decision.* FROM answer CROSS JOIN LATERAL (
+        SELECT * FROM authorizations_decision
+        WHERE id = %(event)s || '/answered'
+            || CASE WHEN answer.number = 0 THEN '' ELSE '/' || (answer.number + 1) END
+        LIMIT 1  -- of one key, so never the whole table
+    ) AS decision
+)
+SELECT
+    answer.id, supersedes, answer.answer, reason, approved_amount, decided_at,
+    request.received_at, request.body_sha256, request.body
+FROM answer
+LEFT JOIN LATERAL (
+    SELECT * FROM authorizations_webhookrequest WHERE id = answer.webhook_request_id LIMIT 1
+) AS request ON TRUE
+ORDER BY number
+"""
+"""The decisions on one event, with the deliveries they answered: see answers.next_id."""
 
 WITHIN = """(
         SELECT * FROM authorizations_authorization

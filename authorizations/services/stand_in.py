@@ -17,8 +17,9 @@ from authorizations.rules.stand_in import (
     decide_without_usage,
     needs_cap,
 )
-from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason, Question
 from authorizations.services import (
+    answers,
     budget,
     decision_log,
     metrics,
@@ -55,6 +56,8 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
     """Decide an authorization request without the database; returns the body of the answer."""
 
     def decided() -> Answer:
+        if again := _again(delivery, request.question, cause):
+            return again
         found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
         body = _render(delivery, found.decision, cause)
         record = spooled(
@@ -78,13 +81,17 @@ def refused(
     reason: DeclineReason,
     problem: str,
     cause: StandInCause = StandInCause.DATABASE_UNREACHABLE,
+    request: AuthorizationRequest | None = None,
 ) -> bytes:
     """Decline a request that no policy is asked for; returns the body of the answer."""
 
     def declined() -> Answer:
         return _decline(delivery, cause, reason, problem)
 
-    return _told(sent(delivery, declined, declined), None, delivery)
+    def decided() -> Answer:
+        return _again(delivery, request.question if request else None, cause) or declined()
+
+    return _told(sent(delivery, decided, declined), None, delivery)
 
 
 def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
@@ -93,7 +100,7 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
     outcome = computed.outcome
     if outcome is None:  # the recorded answer once more
         record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
-        again = Answer(computed.body, record)
+        again = Answer(computed.body, record, is_repeat=True)
         return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
 
     def kept() -> Answer:
@@ -144,6 +151,19 @@ def stand_in(
     return _capped(request, card, circumstances, heard_at, within_s)
 
 
+def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -> Answer | None:
+    """What this host has answered to the event before, where it has."""
+    earlier = answers.of_event(delivery.decision_id, is_on_record=False)
+    if not earlier:
+        return None
+    if answer := answers.to_question(earlier, question):
+        body = answer.text.encode()
+        return Answer(body, spooled(delivery, cause, body, None), is_repeat=True)
+    reason = DeclineReason.CONFLICTING_EVENT
+    problem = "Its event id was answered before, for another question."
+    return replace(_decline(delivery, cause, reason, problem), is_repeat=True)
+
+
 def _refusal(
     request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
 ) -> StandInAnswer:
@@ -192,7 +212,7 @@ def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> byte
     return wire.render(
         approved=decision.approved,
         amount=decision.named_amount,
-        decision=delivery.event.id or "",
+        decision=delivery.decision_id,
         reason=decision.reason,
         stand_in=cause,
     )

@@ -1,66 +1,59 @@
 """Which of several answers to one event is on record as what: what was sent is the truth."""
 
-from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import count
 
-from authorizations.models import Decision, WebhookRequest
+from authorizations.rules.values import DeclineReason
+from authorizations.services import answers
+from authorizations.services.answers import Recorded
 from authorizations.services.delivery import Delivery
 from authorizations.services.spooled import Spooled
 
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Under which id a decision is written, and which one it corrects, if any."""
+    """Under which id a decision is written.
+
+    `supersedes` is the one it corrects, which was committed too late to be sent; `problem` says
+    what is wrong where another answer to the same event was sent as well.
+    """
 
     id: str
     supersedes: str = ""
+    problem: str = ""
+
+
+_ANOTHER_QUESTION = "Another question was answered under this event id: {id}."
+_ANOTHER_ANSWER = "Another answer was sent to this event as well: {id}."
 
 
 def place_of(spooled: Spooled, delivery: Delivery) -> Place | None:
-    """Where the decision of a spooled answer goes; None where the record stands as it is.
+    """Where the decision of a spooled answer goes; None where it is on record already.
 
     Read under the locks of the purchase.
     """
-    *taken, (free, _) = _ids_and_rows(delivery.decision_id)
-    given = [row for _, row in taken if row]
-    if not given:
+    recorded = answers.on_record(delivery.decision_id)
+    free = answers.next_id(delivery.decision_id, recorded)
+    if not recorded:
         return Place(free)
-    # An approval in whole names no amount: the text alone does not tell two questions apart.
-    known = {(row.answer, row.approved_amount) for row in given}
-    if (spooled.answer, _amount(spooled)) in known or not _counts(spooled, given):
+    sent = answers.not_superseded(recorded)
+    question = spooled.question()
+    same = [row for row in sent if row.is_to(question)]
+    if not same:
+        is_refused = spooled.reason == DeclineReason.CONFLICTING_EVENT
+        return None if is_refused else Place(free, problem=_ANOTHER_QUESTION.format(id=sent[0].id))
+    if any(_is_the_same(spooled, row) for row in same):
         return None
-    return Place(free, supersedes=delivery.decision_id)
+    if unsent := next((row for row in same if _is_of(delivery, row)), None):
+        return Place(free, supersedes=unsent.id)
+    return Place(free, problem=_ANOTHER_ANSWER.format(id=same[0].id))
 
 
-def _ids_and_rows(decision_id: str) -> Iterator[tuple[str, Decision | None]]:
-    """The decisions there are for an event, and last the first id that is free."""
-    for key in _ids(decision_id):
-        row = Decision.objects.filter(pk=key).first()
-        yield key, row
-        if row is None:
-            return
+def _is_the_same(spooled: Spooled, row: Recorded) -> bool:
+    # An approval in whole names no amount.
+    return (spooled.answer, spooled.amount) == (row.text, row.approved_amount)
 
 
-def _ids(decision_id: str) -> Iterator[str]:
-    yield decision_id
-    yield f"{decision_id}/answered"
-    for number in count(2):
-        yield f"{decision_id}/answered/{number}"
-
-
-def _counts(spooled: Spooled, given: list[Decision]) -> bool:
-    """Whether this answer goes before those on record.
-
-    It does where it answers the same delivery, whose decision was committed too late to be sent,
-    or an earlier one. The answer to a repetition does where it approves more: until Stripe has
-    told, nobody knows which of the two arrived.
-    """
-    first = WebhookRequest.objects.filter(pk=given[0].webhook_request_id)
-    received_at = first.values_list("received_at", flat=True).first()
-    is_first = received_at is None or spooled.received_at <= received_at
-    return is_first or _amount(spooled) > max(row.approved_amount for row in given)
-
-
-def _amount(spooled: Spooled) -> int:
-    return spooled.decision.amount if spooled.decision else 0
+def _is_of(delivery: Delivery, row: Recorded) -> bool:
+    """Whether the decision answered this very delivery, which got another answer meanwhile."""
+    mine = (delivery.received_at, delivery.body_sha256)
+    return mine == (row.received_at, row.body_sha256)

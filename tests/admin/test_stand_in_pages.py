@@ -17,6 +17,7 @@ from authorizations.services.answering import breaker
 from tests.admin.conftest import Login
 from tests.admin.pages import change_url
 from tests.desk import Shopper, deliver, in_force
+from tests.spooling import answered
 from tests.standing import delivery, knows, on_this_host, spooled, stood_in
 
 pytestmark = pytest.mark.django_db
@@ -167,13 +168,22 @@ def test_exports_tell_the_cause(stand_ins: None, operator: Client) -> None:
     assert [row for row in rows if "evt_missed" in row and "deadline_missed" in row]
 
 
-def test_two_decisions_of_one_request_name_each_other(host: Path, operator: Client) -> None:
+def test_two_decisions_of_one_request_name_each_other(operator: Client) -> None:
     in_force()
     event = Shopper().event(Shopper().purchase(100), event_id="evt_a")
-    stood_in(delivery(event), StandInCause.DEADLINE_MISSED)
     deliver(event)
-    late.replay(spooled(host)[-1])
-    recorded = Decision.objects.get(pk="evt_a")
+    recorded = Decision.objects.select_related("webhook_request").get(pk="evt_a")
+    at = recorded.webhook_request.received_at
+    late.replay(answered(event, None, cause="deadline_missed", received_at=at))
     sent = Decision.objects.get(supersedes="evt_a")
     assert "This was not sent in time" in page(operator, change_url(recorded))
     assert "This is the answer that was sent" in page(operator, change_url(sent))
+
+
+def test_two_answers_to_one_event_name_each_other(operator: Client) -> None:
+    in_force()
+    event = Shopper().event(Shopper().purchase(100), event_id="evt_a")
+    deliver(event)
+    late.replay(answered(event, None, cause="deadline_missed"))
+    for row in Decision.objects.all():
+        assert "was sent to this event, too" in page(operator, change_url(row))

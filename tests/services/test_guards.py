@@ -353,6 +353,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
             ]
         )
     },
+    "ANSWERS": {"event": "evt_many_7"},
     "WRITE": {
         "body": b"{}", "requests": "[]", "decisions": "[]", "purchases": "[]", "entries": "[]",
         "usage": "[]",
@@ -400,7 +401,7 @@ def sent() -> Iterator[list[str]]:
 
 
 def named(statement: str) -> str:
-    """LOCK, LOOK_UP, SUM or WRITE; other statements as they are."""
+    """LOCK, LOOK_UP, SUM, ANSWERS or WRITE; other statements as they are."""
     for name in PARAMETERS:
         beginning = getattr(sql, name).split("%(", 1)[0]
         if statement.startswith(beginning):
@@ -429,7 +430,11 @@ def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_
             lambda: shopper.asks(first.increment(50, approved=100, at=NOON)),
             ["LOCK", "LOOK_UP", "WRITE"],
         ),
-        ("the same event", lambda: shopper.asks(first, "evt_a"), ["LOCK", "LOOK_UP", "WRITE"]),
+        (
+            "the same event",
+            lambda: shopper.asks(first, "evt_a"),
+            ["LOCK", "LOOK_UP", "ANSWERS", "WRITE"],
+        ),
         ("too much", lambda: shopper.asks(99_999), declined),
         ("a new day", lambda: tomorrow.asks(100), ["LOCK", "LOOK_UP", "SUM", "WRITE"]),
         ("the day before", lambda: shopper.asks(100), ["LOCK", "LOOK_UP", "WRITE"]),

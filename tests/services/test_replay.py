@@ -343,21 +343,28 @@ def test_a_correction_moves_nothing_once_stripe_has_told_how_it_ended() -> None:
     assert Decision.objects.filter(pk="evt_it/answered").exists()
 
 
-@pytest.mark.parametrize(("sent", "counted"), [(None, 4_000), (4_000, 4_000)])
-def test_a_repetition_answered_otherwise_counts_only_where_it_approves_more(
-    sent: int | None, counted: int
+@pytest.mark.parametrize("seconds", [-2, 2])
+@pytest.mark.parametrize("sent", [None, 4_000])
+def test_of_two_deliveries_answered_otherwise_both_are_on_record_and_the_approval_counts(
+    sent: int | None, seconds: int
 ) -> None:
-    """Nobody knows which of the two answers arrived."""
+    """Nobody knows which of the two answers arrived, whichever was first."""
     in_force(spending_limits=[{**LIMIT, "amount": 4_000 if sent is None else 1}])
     event = asked(Shopper(), 4_000, "evt_it")
     _, request = kept_delivery(event)
-    later = request.received_at + timedelta(seconds=2)
-    record = answered(event, sent, received_at=later)
+    other = request.received_at + timedelta(seconds=seconds)
+    record = answered(event, sent, received_at=other)
     done = [late.replay(record) for _ in range(2)]
-    assert done == [Replayed.CORRECTED if sent else Replayed.KNOWN, Replayed.KNOWN]
-    assert counts_of(event["data"]["object"]["id"])[0] == counted
+    assert done == [Replayed.WRITTEN, Replayed.KNOWN]
+    assert counts_of(event["data"]["object"]["id"])[0] == 4_000
     bodies = WebhookRequest.objects.order_by("pk").values_list("answer_body", flat=True)
     assert list(bodies)[1:] == [record.answer]
+    beside = Decision.objects.get(pk="evt_it/answered")
+    assert (beside.answer, beside.supersedes) == (record.answer, "")
+    assert beside.problem == "Another answer was sent to this event as well: evt_it."
+    first = request.answer_body if seconds > 0 else record.answer
+    assert deliver(event).content.decode() == first
+    assert_exact()
 
 
 def test_of_two_answers_spooled_for_one_event_each_is_on_record() -> None:

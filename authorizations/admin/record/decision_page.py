@@ -17,6 +17,7 @@ from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.stand_in_words import cause_sentence
 from authorizations.rules.values import DeclineReason
+from authorizations.services import answers
 from authorizations.services.redecide import WITHOUT_RULES
 
 NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
@@ -97,15 +98,20 @@ def _concerning(row: Decision) -> Facts:
 
 
 def _sent(row: Decision) -> str:
-    """Where two decisions of one request are on record: which of them Stripe was told."""
+    """Where several decisions of one event are on record: which of them Stripe was told."""
+    recorded = answers.on_record(answers.event_of(row.pk))
+    rows = Decision.objects.in_bulk([other.id for other in recorded if other.id != row.pk])
     if row.supersedes:
-        other = Decision.objects.filter(pk=row.supersedes).first()
         text = "This is the answer that was sent. {} was recorded before, but came too late."
-        return format_html(text, link(other, "Another one"))
-    answered = Decision.objects.filter(pk=f"{row.pk}/answered").first()
-    if answered is None:
+        return format_html(text, link(rows.get(row.supersedes), "Another one"))
+    for other in recorded:
+        if other.supersedes == row.pk:
+            text = "This was not sent in time: {} was."
+            return format_html(text, link(rows[other.id], "another answer"))
+    beside = [other.id for other in answers.not_superseded(recorded) if other.id != row.pk]
+    if not beside:
         return ""
-    return format_html("This was not sent in time: {} was.", link(answered, "another answer"))
+    return format_html("{} was sent to this event, too.", link(rows[beside[0]], "Another answer"))
 
 
 def _kept(row: Decision) -> Facts:
