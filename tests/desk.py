@@ -25,10 +25,13 @@ _numbers = itertools.count(1)
 def in_force(name: str = "Test", **document: Any) -> Policy:
     """A policy with a version in force, assigned to every card unless `to` names a scope.
 
-    `to` is the keyword arguments of an Assignment; the rest are the keys of the policy file.
+    `to` is the keyword arguments of an Assignment; the rest are the keys of the policy file. Where
+    these have no amount limit the policy is unlimited, unless they say otherwise.
     """
     scope = document.pop("to", {"program": True})
-    policy = save_document(normalize({"name": name, "currency": "eur", **document}))
+    limits = document.get("spending_limits", [])
+    usual = {"currency": "eur", "unlimited": not any("amount" in limit for limit in limits)}
+    policy = save_document(normalize({"name": name} | usual | document))
     publish(policy, author=None)
     Assignment.objects.get_or_create(policy=policy, **scope)
     return policy

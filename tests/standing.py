@@ -34,6 +34,7 @@ def knows(
 ) -> None:
     """Write this host's copy; each policy has the keys of the policy file, and `scope`.
 
+    They are unlimited, unless they say otherwise.
     `cards` are id, root, cardholder and group; `age_s` is how long ago all that was read.
     """
     began = time.time() - age_s
@@ -43,7 +44,7 @@ def knows(
         copy.executemany("INSERT INTO frozen VALUES (?)", [[card] for card in frozen])
         for keys in policies:
             scope, version = keys.pop("scope", "program:"), next(_versions)
-            content = canonical_json(normalize(policy(**keys))).decode()
+            content = canonical_json(normalize(policy(unlimited=True) | keys)).decode()
             copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
 

@@ -27,7 +27,7 @@ _CONNECT = "Connect Stripe to this desk, or send a purchase with “manage.py si
 _LISTS = {
     "policy": Empty(
         "No policy yet",
-        "Without a policy that applies, every purchase is declined.",
+        "Without a policy that grants it, every purchase is declined.",
         "policy",
         "Add the first policy",
     ),

@@ -290,6 +290,7 @@ class Migration(migrations.Migration):
                 ),
                 ("name", models.CharField(max_length=100, unique=True)),
                 ("currency", models.CharField(blank=True, max_length=3)),
+                ("unlimited", models.BooleanField(default=False)),
                 ("time_zone", models.CharField(default="UTC", max_length=64)),
                 (
                     "week_starts",
@@ -1082,7 +1083,7 @@ class Migration(migrations.Migration):
                             ("stand_in", "Not allowed in stand-in"),
                             ("card_frozen", "Card frozen"),
                             ("card_not_active", "Card not active"),
-                            ("no_policy", "No policy"),
+                            ("no_policy", "No policy grants it"),
                             ("not_yet_usable", "Not yet usable"),
                             ("no_longer_usable", "No longer usable"),
                             ("currency_not_allowed", "Currency not allowed"),

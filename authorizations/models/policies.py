@@ -46,6 +46,7 @@ class Policy(models.Model):
 
     name = TypedCharField(max_length=100, unique=True)
     currency = models.CharField(max_length=3, blank=True)
+    unlimited = models.BooleanField(default=False)
     time_zone = models.CharField(max_length=64, default="UTC")
     week_starts = models.CharField(
         max_length=9, choices=[(day, day.title()) for day in Weekday], default=Weekday.SUNDAY

@@ -4,12 +4,13 @@ Each rule a policy sets gives one check, in the order of DeclineReason. What is 
 unknown country, say) is never on an allowed list and never on a blocked one.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
 from authorizations.rules.controls import AppliedControls, Choice, ScheduleEntry, SpendingControls
 from authorizations.rules.filters import CategorySet, Merchant
+from authorizations.rules.grants import is_granted, why_not_granted
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Standing
 from authorizations.rules.windows import local_time
 
@@ -29,7 +30,7 @@ Fact: TypeAlias = tuple[DeclineReason, bool, str | None, str | None]
 
 
 def card_checks(
-    request: AuthorizationRequest, standing: Standing, *, has_policy: bool
+    request: AuthorizationRequest, standing: Standing, applied: Sequence[AppliedControls]
 ) -> Iterator[Check]:
     """What is asked of every purchase, whatever its policies; told only where it fails."""
     if standing.card_frozen:
@@ -37,8 +38,9 @@ def card_checks(
     if request.card.status != "active":
         found = request.card.status
         yield Check(DeclineReason.CARD_NOT_ACTIVE, passed=False, found=found, wanted="active")
-    if not has_policy:
-        yield Check(DeclineReason.NO_POLICY, passed=False)
+    if not is_granted(request, applied):
+        why = why_not_granted(request, applied)
+        yield Check(DeclineReason.NO_POLICY, passed=False, found=why)
 
 
 def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Iterator[Check]:

@@ -104,6 +104,7 @@ class SpendingControls:
 
     name: str
     currency: str = ""
+    unlimited: bool = False
     time_zone: str = "UTC"
     week_starts: Weekday = Weekday.SUNDAY
     allowed_categories: CategorySet = NO_CATEGORIES

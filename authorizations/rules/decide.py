@@ -58,7 +58,7 @@ def _trace(
     applied: tuple[AppliedControls, ...],
     usage: Mapping[Window, Usage],
 ) -> Iterator[Check]:
-    yield from card_checks(request, standing, has_policy=bool(applied))
+    yield from card_checks(request, standing, applied)
     for policy in applied:
         yield from policy_checks(request, policy)
         if request.amount:

@@ -25,6 +25,7 @@ from authorizations.rules.words import (
 LABELS = {
     "name": "Name",
     "currency": "Currency",
+    "unlimited": "Unlimited",
     "partial_approval": "Approve a part",
     "smallest_partial_amount": "Smallest useful part",
     "refunds_restore": "Refunds give room back",

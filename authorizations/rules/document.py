@@ -64,7 +64,7 @@ _PAIRS: dict[str, Callable[[Fields, str], list[Any]]] = {
 """Lists that exist as allowed_… and as blocked_…, of which one may be set."""
 
 _KEYS = (
-    *("name", "currency", "time_zone", "week_starts"),
+    *("name", "currency", "unlimited", "time_zone", "week_starts"),
     *(f"{side}_{what}" for what in _PAIRS for side in ("allowed", "blocked")),
     *("required_verification", "max_network_risk_score", "schedule", "usable_from"),
     *("usable_until", "partial_approval", "smallest_partial_amount", "refunds_restore"),
@@ -93,6 +93,7 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
     return {
         "name": _name(fields),
         "currency": (policy_currency := fields.value("currency", currency, None)),
+        "unlimited": fields.value("unlimited", flag, default=False),
         "time_zone": (zone_name := fields.value("time_zone", time_zone, "UTC")),
         "week_starts": fields.value("week_starts", weekday, Weekday.SUNDAY.value),
         **_normal_pairs(fields),
@@ -211,6 +212,7 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
     return SpendingControls(
         name=normal["name"],
         currency=policy_currency,
+        unlimited=normal["unlimited"],
         time_zone=zone_name,
         week_starts=Weekday(normal["week_starts"]),
         allowed_categories=CategorySet.of(normal["allowed_categories"]),

@@ -6,6 +6,7 @@ from authorizations.rules.controls import Interval, SpendingControls, SpendingLi
 from authorizations.rules.document_fields import Problem
 from authorizations.rules.filters import CategorySet, Merchant, known_categories
 from authorizations.rules.fuel import PUMP
+from authorizations.rules.grants import granted_currencies
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
 _PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
@@ -14,14 +15,16 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """What may be a slip; paths are those of the policy's document."""
-    found = (_empty, _pointless, _unreachable, _dry_pumps)
+    found = (_idle, _limited_after_all, _pointless, _unreachable, _dry_pumps)
     return tuple(problem for find in found for problem in find(controls))
 
 
-def _empty(controls: SpendingControls) -> Iterator[Problem]:
+def _idle(controls: SpendingControls) -> Iterator[Problem]:
+    """What forbids nothing, and what only forbids or counts: that lets no card pay."""
     bare = SpendingControls(
         name=controls.name,
         currency=controls.currency,
+        unlimited=controls.unlimited,
         time_zone=controls.time_zone,
         week_starts=controls.week_starts,
         partial_approval=controls.partial_approval,
@@ -31,8 +34,26 @@ def _empty(controls: SpendingControls) -> Iterator[Problem]:
         stand_in_amount=controls.stand_in_amount,
         stand_in_cap=controls.stand_in_cap,
     )
-    if controls == bare:
-        yield Problem((), "This policy has no rule and no limit: it lets every purchase pass.")
+    if controls == bare and controls.unlimited:
+        yield Problem((), "This policy is unlimited and has no rule: it lets every purchase pass.")
+    elif controls == bare:
+        yield Problem((), "This policy has no rule and no limit: it grants and forbids nothing.")
+    elif not granted_currencies(controls):
+        yield Problem(
+            (),
+            "This policy grants no purchase, as it has no amount limit and is not unlimited: its "
+            "cards need another policy that grants what they may pay.",
+        )
+
+
+def _limited_after_all(controls: SpendingControls) -> Iterator[Problem]:
+    """Unlimited beside a limit on every purchase."""
+    amounts = [limit for limit in controls.spending_limits if limit.amount is not None]
+    on_all = {limit.currency: limit for limit in amounts if not limit.filter.text}
+    if controls.unlimited and amounts and {limit.currency for limit in amounts} == {*on_all}:
+        limit = next(iter(on_all.values()))
+        message = f"Unlimited has no effect beside the {_words(limit)}: remove one of them."
+        yield Problem(("unlimited",), message)
 
 
 def _pointless(controls: SpendingControls) -> Iterator[Problem]:

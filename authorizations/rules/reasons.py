@@ -60,10 +60,10 @@ TEXTS: dict[DeclineReason, ReasonTexts] = {
         "card administrator.",
     ),
     DeclineReason.NO_POLICY: ReasonTexts(
-        "No policy",
-        "No policy applies to this card. Assign one to the card, its cardholder, its group or "
-        "the program.",
-        f"This card is not set up for purchases yet. {_ASK}",
+        "No policy grants it",
+        "No policy grants this purchase: assign one with an amount limit that concerns it, or one "
+        "that says unlimited.",
+        f"This card is not set up for this purchase. {_ASK}",
     ),
     DeclineReason.NOT_YET_USABLE: ReasonTexts(
         "Not yet usable",

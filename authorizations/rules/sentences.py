@@ -172,6 +172,10 @@ def _verification_sentence(check: Check) -> str:
     return f"{_VERIFICATIONS[check.rule]} result: {found}; {wanted}."
 
 
+def _not_granted(check: Check, _: AuthorizationRequest) -> str:
+    return f"No policy grants this purchase: {check.found or 'none applies to the card'}."
+
+
 def _not_active(check: Check, request: AuthorizationRequest) -> str:
     return f"The card is {check.found or request.card.status}; only active cards may pay."
 
@@ -221,6 +225,7 @@ def _days_first(entry: str) -> str:
 
 _SENTENCES: dict[DeclineReason, Callable[[Check, AuthorizationRequest], str]] = {
     DeclineReason.CARD_NOT_ACTIVE: _not_active,
+    DeclineReason.NO_POLICY: _not_granted,
     DeclineReason.NOT_YET_USABLE: _not_yet_usable,
     DeclineReason.NO_LONGER_USABLE: _no_longer_usable,
     DeclineReason.CURRENCY_NOT_ALLOWED: _currency,

@@ -38,11 +38,9 @@ _PRESENCES = {"present": "in person", "not_present": "online, by phone or by mai
 def summary(controls: SpendingControls) -> list[str]:
     """How much, where, how and when: one sentence where they are short; then the settings."""
     rules = [*_how_much(controls), *_where(controls), *_how(controls), *_when(controls)]
-    if not rules:
-        rules = ["no rule and no limit: every purchase passes"]
     together = "; ".join(rules)
-    told = [together] if len(together) <= ONE_SENTENCE else rules
-    return [*map(_sentence, told), *_settings(controls)]
+    told = [together] if rules and len(together) <= ONE_SENTENCE else rules
+    return [*map(_sentence, told), *_granted(controls), *_settings(controls)]
 
 
 def _sentence(words: str) -> str:
@@ -54,6 +52,17 @@ def limit_phrase(limit: SpendingLimit) -> str:
     length = interval_words(limit.interval, limit.rolling_seconds)
     figure = limit.count or 0 if limit.amount is None else limit.amount
     return f"{figure_words(figure, limit.currency)} {length}{_concerning(limit)}"
+
+
+def _granted(controls: SpendingControls) -> Iterator[str]:
+    """What people may take for granted, and is not."""
+    granting = [limit for limit in controls.spending_limits if limit.amount]
+    if controls.unlimited:
+        return
+    if not granting:
+        yield "Grants no purchase: cards need another policy that does."
+    elif all(limit.filter.text for limit in granting):
+        yield "Grants no other purchase."
 
 
 def _concerning(limit: SpendingLimit) -> str:
@@ -70,6 +79,9 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
             yield f"no spending{_concerning(limit)}{whole}"
         if limit.amount is None:
             yield f"at most {limit_phrase(limit)}"
+    if controls.unlimited:
+        amounts = any(limit.amount is not None for limit in limits)
+        yield "otherwise unlimited amounts" if amounts else "unlimited amounts"
 
 
 def _up_to(limits: Sequence[SpendingLimit]) -> Iterator[str]:

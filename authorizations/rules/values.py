@@ -127,7 +127,9 @@ class AuthorizationRequest(Told):
     """One question of Stripe's: may this card pay `amount` more?
 
     `amount` is what is asked for now; what was approved earlier on the same authorization stands
-    in `snapshot`, and what was captured of it in `transactions`.
+    in `snapshot`, and what was captured of it in `transactions`. `merchant` is where the purchase
+    began: limits keep that for its life. `named_merchant` is the one this request names, where it
+    is another: rules look at that.
     """
 
     livemode: bool
@@ -145,6 +147,14 @@ class AuthorizationRequest(Told):
     card_presence: str | None = None
     wallet: str | None = None
     verification: Verification = Verification()
+    named_merchant: Merchant | None = None
+
+    @property
+    def merchants(self) -> tuple[Merchant, ...]:
+        """Where the purchase began, and the merchant this request names where it is another."""
+        if self.named_merchant is None:
+            return (self.merchant,)
+        return (self.merchant, self.named_merchant)
 
     @property
     def ordinal(self) -> int:

@@ -85,6 +85,22 @@ def figure_words(figure: int, currency: str) -> str:
     return "1 purchase" if figure == 1 else f"{figure:,} purchases"
 
 
+def cards_words(cards: int) -> str:
+    """ "1 card", "1,204 cards"."""
+    return "1 card" if cards == 1 else f"{cards:,} cards"
+
+
+def gained_words(cards: int) -> str:
+    """What a change of policies opens."""
+    return f"{cards_words(cards)} could spend that could not before."
+
+
+def lost_words(cards: int) -> str:
+    """What a change of policies closes."""
+    loses, asks = ("loses", "it asks") if cards == 1 else ("lose", "they ask")
+    return f"{cards_words(cards)} {loses} every grant: everything {asks} for is declined."
+
+
 def fuel_hold_words(hold: int, currency: str) -> str:
     """Why a pump takes more room than it asks for: a sentence without its full stop."""
     return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"

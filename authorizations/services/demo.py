@@ -55,7 +55,7 @@ def load() -> Loaded:
     with transaction.atomic():
         admin = _make_logins()
         written = files(__package__).joinpath("demo_policies.json").read_text("utf-8")
-        changes = import_policies(written, reason="Demo data")
+        changes = import_policies(written, reason="Demo data", allow_new_spending=True)
         decisions = _live(timezone.now())
         _finish_cards(admin)
     with connection.cursor() as cursor:

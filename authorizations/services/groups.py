@@ -5,19 +5,32 @@ cards no more than locks.CHUNK are locked at once: purchases on them wait.
 """
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 from django.db import transaction
 
 from authorizations.models import Card, CardGroup
 from authorizations.services import locks
+from authorizations.services.grants import cards_moved
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a change of a group does to cards.
+
+    `from_groups` had one of the cards before; `without_grant` are cards that lose every grant.
+    """
+
+    from_groups: tuple[str, ...]
+    without_grant: int
 
 
 @transaction.atomic
-def save(group: CardGroup, card_ids: Iterable[str]) -> tuple[str, ...]:
+def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
     """Save the group with exactly these cards; cards of a chain stand for its first card.
 
     The first cards move with the group itself, the others once that is committed. Cards that join
-    the group while this runs stay in it. Returns the names of the groups that cards come from.
+    the group while this runs stay in it.
     """
     roots = Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True)
     wanted = set(roots)
@@ -26,6 +39,9 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> tuple[str, ...]:
     from_groups = others.values_list("group__name", flat=True).distinct().order_by("group__name")
     names = tuple(from_groups)
     leaving, joining = sorted(before - wanted), sorted(wanted - before)
+    moved = dict.fromkeys(leaving, (group.pk, None))
+    came_from = Card.objects.filter(pk__in=joining).values_list("pk", "group_id")
+    lost = cards_moved(moved | {card: (old, group.pk) for card, old in came_from}).lost
     number = min(len(leaving), locks.CHUNK)
     first_out, first_in = leaving[:number], joining[: locks.CHUNK - number]
     locks.hold(cards=[*first_out, *first_in], groups=[group.pk] if group.pk else [])
@@ -38,14 +54,18 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> tuple[str, ...]:
         move_all(joining[len(first_in) :], group.pk)
 
     transaction.on_commit(move_the_others)
-    return names
+    return Moved(names, lost)
 
 
 @transaction.atomic
-def move(card_id: str, group: CardGroup | None) -> None:
-    """Put one card into another group, or into none."""
+def move(card_id: str, group: CardGroup | None) -> int:
+    """Put one card into another group, or into none; how many cards lose every grant by it."""
     locks.hold(cards=[card_id], groups=[group.pk] if group else [])
-    _move([card_id], group.pk if group else None)
+    after = group.pk if group else None
+    roots = Card.objects.filter(pk__in=Card.objects.filter(pk=card_id).values("root"))
+    lost = cards_moved({pk: (old, after) for pk, old in roots.values_list("pk", "group_id")}).lost
+    _move([card_id], after)
+    return lost
 
 
 def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 from authorizations.rules.controls import ScopeKind
 from authorizations.rules.differences import gone_and_come
 from authorizations.rules.document import controls, normalize, warnings
+from authorizations.rules.words import gained_words, lost_words
+from authorizations.services.grants import NO_DIFFERENCE, Difference
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,9 +75,10 @@ class Changes:
     unassigned: tuple[Target, ...]
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
+    grants: Difference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
-        return any(getattr(self, name) for name in self.__slots__)
+        return any(getattr(self, name) for name in self.__slots__ if name != "grants")
 
     def lines(self) -> Iterator[str]:
         """In readable lines: what is new, what becomes what."""
@@ -91,6 +94,10 @@ class Changes:
             yield "Not seen yet; their details come with their first purchase"
         yield from (f"  + card {card}" for card in self.new_cards)
         yield from (f"  + cardholder {cardholder}" for cardholder in self.new_cardholders)
+        if self.grants.gained:
+            yield gained_words(self.grants.gained)
+        if self.grants.lost:
+            yield lost_words(self.grants.lost)
 
 
 def _difference(key: str, before: object, after: object) -> Iterator[str]:

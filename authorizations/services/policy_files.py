@@ -10,6 +10,7 @@ from django.db import transaction
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import PolicyProblems, Problem
+from authorizations.rules.words import gained_words
 from authorizations.services import groups, locks, policy_plan
 from authorizations.services.policy_changes import Changes, GroupChange, Target
 from authorizations.services.policy_plan import Strangers
@@ -49,12 +50,26 @@ def compare(written: str) -> Changes:
     return policy_plan.changes(file, policy_plan.strangers(file))
 
 
-def import_policies(written: str, *, author: User | None = None, reason: str = "") -> Changes:
+class NewSpendingError(Exception):
+    """A file would let cards spend that could not before, and nobody said that it may."""
+
+    def __init__(self, cards: int) -> None:
+        super().__init__(gained_words(cards))
+
+
+def import_policies(
+    written: str,
+    *,
+    author: User | None = None,
+    reason: str = "",
+    allow_new_spending: bool = False,
+) -> Changes:
     """Make what is there what the file says; returns what that changed.
 
     Policies in the file are created or replaced, its groups get exactly the cards listed, its
     assignments are made, and others of its policies removed. What it doesn't name stays. Raises
-    PolicyProblems with all that is wrong; then nothing has changed.
+    PolicyProblems with all that is wrong, and NewSpendingError where cards could spend that could
+    not before and not `allow_new_spending`; then nothing has changed.
 
     Policies come into force together; then cards get theirs and change groups, locks.CHUNK at a
     time, as purchases on them wait; what the file takes away goes last, so that no card is without
@@ -62,8 +77,10 @@ def import_policies(written: str, *, author: User | None = None, reason: str = "
     """
     file = policy_plan.checked(written)
     unseen = policy_plan.strangers(file)
-    _register(unseen)
     changes = policy_plan.changes(file, unseen)
+    if changes.grants.gained and not allow_new_spending:
+        raise NewSpendingError(changes.grants.gained)
+    _register(unseen)
     with transaction.atomic():
         for change in changes.policies:
             publish(save_document(change.normal), author, reason)

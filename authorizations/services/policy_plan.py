@@ -1,15 +1,24 @@
 """What a policy file means for what is there: read, compared, nothing written."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.controls import ScopeKind
-from authorizations.rules.document import PolicyProblems, Problem, canonical_json, normalize
+from authorizations.rules.document import (
+    PolicyProblems,
+    Problem,
+    canonical_json,
+    controls,
+    normalize,
+)
 from authorizations.rules.document_fields import path_text, quoted
+from authorizations.rules.grants import granted_currencies
 from authorizations.rules.policy_file import ListedGroup, PolicyFile, read
+from authorizations.services import grants
 from authorizations.services.policy_changes import Changes, GroupChange, PolicyChange, Target
 from authorizations.services.publish import document
 
@@ -82,7 +91,7 @@ def changes(file: PolicyFile, unseen: Strangers) -> Changes:
     }
     there = set(targets())
     others = {target for target in there - wanted if target.policy in file.names}
-    return Changes(
+    found = Changes(
         policies=tuple(_policy_changes(file)),
         groups=tuple(_group_changes(file, roots)),
         assigned=tuple(sorted(wanted - there)),
@@ -90,6 +99,52 @@ def changes(file: PolicyFile, unseen: Strangers) -> Changes:
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
     )
+    return replace(found, grants=grants.difference(_rearrangement(found, there)))
+
+
+def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:
+    """What changes would do to who may spend."""
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    ids = dict(Policy.objects.values_list("name", "pk"))
+    in_force = grants.in_force()
+    before = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
+    after = before | {
+        change.name: granted_currencies(controls(change.normal)) for change in changes.policies
+    }
+
+    def key(target: Target) -> str:
+        # A group that is to be made has no id yet: its name, as no id can be.
+        is_group = target.kind is ScopeKind.GROUP
+        id_ = groups.get(target.target, f"={target.target}") if is_group else target.target
+        return f"{target.kind}:{id_}"
+
+    def group_key(name: str) -> str | None:
+        return key(Target("", ScopeKind.GROUP, name)) if name else None
+
+    touched = {target.policy for target in (*changes.assigned, *changes.unassigned)}
+    touched |= {name for name in after if before.get(name, grants.NONE) != after[name]}
+    now = {target for target in there if target.policy in touched}
+    then = (now - {*changes.unassigned}) | {*changes.assigned}
+    others = grants.granted_at(
+        {key(target) for target in now | then},
+        but=[ids[name] for name in touched & ids.keys()],
+    )
+    scopes = {scope: (granted, granted) for scope, granted in others.items()}
+    for target in now:
+        granted, later = scopes[key(target)]
+        scopes[key(target)] = (granted | before[target.policy], later)
+    for target in then:
+        granted, later = scopes[key(target)]
+        scopes[key(target)] = (granted, later | after[target.policy])
+    moved: dict[str, tuple[str | None, str | None]] = {
+        card: (group_key(group.name), None) for group in changes.groups for card in group.leaving
+    }
+    moved |= {
+        card: (group_key(from_group), group_key(group.name))
+        for group in changes.groups
+        for card, from_group in group.joining.items()
+    }
+    return grants.Rearrangement(scopes, moved, changes.new_cards)
 
 
 def _target_id(kind: ScopeKind, target: str, roots: dict[str, str]) -> str:

@@ -13,7 +13,7 @@ from authorizations.models import Policy, PolicyVersion, ScheduleEntry, Spending
 from authorizations.rules.document import canonical_json, normalize
 
 _FIELDS = (
-    "name", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
+    "name", "unlimited", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
     "smallest_partial_amount", "refunds_restore", "fuel_hold", "stand_in_amount", "stand_in_cap",
     "allowed_categories", "blocked_categories", "allowed_merchant_countries",
     "blocked_merchant_countries", "allowed_merchants", "blocked_merchants",

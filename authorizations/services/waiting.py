@@ -6,14 +6,18 @@ from typing import Any
 
 from django.db.models import CharField, QuerySet, Value
 
-from authorizations.models import Finding, UnappliedEvent
+from authorizations.models import Card, Finding, UnappliedEvent
+from authorizations.services.grants import without_grant
 from authorizations.services.holds import oldest_past
 
-FINDINGS, HOLDS, EVENTS = "findings", "holds", "events"
+FINDINGS, HOLDS, EVENTS, CARDS = "findings", "holds", "events", "cards"
 
 
 def waiting(now: datetime, at_most: int) -> Counter[str]:
-    """Open findings, holds past their time, and events not applied: each up to `at_most`."""
+    """Open findings, holds past their time, events not applied, and cards without a grant.
+
+    Each up to `at_most`.
+    """
     findings, *others = (
         rows.order_by().annotate(what=Value(what, CharField())).values_list("what")[:at_most]
         for what, rows in _all(now).items()
@@ -26,4 +30,5 @@ def _all(now: datetime) -> dict[str, QuerySet[Any]]:
         FINDINGS: Finding.objects.filter(state=Finding.State.OPEN),
         HOLDS: oldest_past(now),
         EVENTS: UnappliedEvent.objects.filter(applied_at=None),
+        CARDS: Card.objects.filter(without_grant()),
     }

@@ -170,7 +170,7 @@ class TestObstacles:
     def test_a_card_without_policy(self, operator: Client) -> None:
         shopper().asks(100)
         text = page(operator)
-        assert "Everything is declined: No policy applies to this card Assign one to" in text
+        assert "Everything is declined: No policy applies to this card. Assign one to" in text
         assert "nothing that could allow a purchase" in text
 
     @pytest.mark.parametrize(
@@ -188,9 +188,19 @@ class TestObstacles:
 
     def test_a_policy_without_a_limit_in_the_currency_of_the_card(self, operator: Client) -> None:
         limits({"amount": 1_000, "interval": "daily", "currency": "usd"})
+        in_force("Other")
         assert shopper().reason(100) == "currency_not_allowed"
         words = "Test has amount limits, but none in EUR, the currency of this card. Add a limit"
         assert f"Everything is declined: {words}" in page(operator)
+
+    def test_a_card_whose_policies_only_forbid_or_count(self, operator: Client) -> None:
+        in_force("Block", blocked_merchants=["ACME FRAUD"], unlimited=False)
+        limits({"count": 5, "interval": "daily"}, unlimited=False)
+        assert shopper().reason(100) == "no_policy"
+        words = "None of its policies grants this card anything. Assign one with an amount limit"
+        assert f"Everything is declined: {words}" in page(operator)
+        in_force("Grant", spending_limits=[{"amount": 1_000, "interval": "daily"}])
+        assert "Everything is declined" not in page(operator)
 
     @pytest.mark.parametrize(
         ("dates", "words"),

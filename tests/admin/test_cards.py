@@ -234,6 +234,22 @@ class TestGroups:
         card.refresh_from_db()
         assert str(card.group) == "New team"
 
+    def test_cards_that_lose_every_grant_with_their_group_are_told(self, operator: Client) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        for number in range(3):
+            Card.objects.create(pk=f"ic_{number}", group=group)
+        in_force("Team", to={"group": group})
+        response = self.save(operator, group, cards=["ic_0"])
+        lost = "2 cards lose every grant: everything they ask for is declined."
+        assert any(text.startswith(lost) for text in messages(response))
+        assert not any("grant" in text for text in messages(self.save(operator, group)))
+        url = pages.change_url(Card.objects.get(pk="ic_0"))
+        response = operator.post(url, {"group": ""}, follow=True)
+        lost = "1 card loses every grant: everything it asks for is declined."
+        assert any(text.startswith(lost) for text in messages(response))
+        listed = operator.get(pages.list_url(Card), {"grant": "without"}).context["cl"].result_list
+        assert {card.pk for card in listed} == {"ic_0", "ic_1", "ic_2"}
+
     @pytest.mark.usefixtures("card")
     def test_a_replacement_stands_for_its_chain(self, operator: Client) -> None:
         Shopper(card_id="ic_2", card={"replacement_for": "ic_1"}).asks(100)

@@ -132,7 +132,7 @@ def test_an_approval_shows_what_is_left(shown: Any) -> None:
 def test_without_a_policy_the_card_s_own_rules_say_so(shown: Any) -> None:
     Shopper().asks(500, event_id="evt_it")
     page = shown("evt_it")
-    assert "no policy." in page.context["explained"].headline
+    assert "no policy grants it." in page.context["explained"].headline
     assert rules(page)[0] == (False, "", True)
     assert "Assign one to the card" in pages.text(page)
 

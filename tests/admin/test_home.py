@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from authorizations.admin.home.cards import Card
 from authorizations.models import Authorization, Decision, Policy
+from authorizations.models import Card as CardRow
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.admin.conftest import Login
 from tests.desk import Shopper, deliver_forged, in_force
@@ -198,6 +199,17 @@ def test_before_the_first_decision_the_page_says_how_to_get_one(operator: Client
     assert "manage.py simulate" in text
 
 
+def test_before_the_first_decision_cards_without_a_grant_are_told_already(
+    operator: Client,
+) -> None:
+    CardRow.objects.create(id="ic_new")
+    text = page(operator).content.decode()
+    assert "1 card without a grant" in text
+    assert "stripe listen --forward-to localhost:4242/webhook" in text
+    in_force()
+    assert "without a grant" not in page(operator).content.decode()
+
+
 def test_who_may_not_see_decisions_is_told_so_and_what_they_can_open(
     purchases: None, login: Login
 ) -> None:
@@ -221,7 +233,11 @@ def test_what_needs_attention_is_said_with_the_page_to_go_to(
     Shopper().asks(100)
     for _ in range(2):
         deliver_forged(b"{}")
-    declined, rejected, unassigned = page(operator).context["attention"]
+    ungranted, declined, rejected, unassigned = page(operator).context["attention"]
+    assert ungranted.what == "2 cards without a grant"
+    assert ungranted.url == "/admin/authorizations/card/?grant=without"
+    listed = operator.get(ungranted.url).context["cl"].result_list
+    assert {card.pk for card in listed} == {"ic_1", "ic_jpy"}
     assert declined.what == "1 purchase declined"
     assert asked(declined.url)["reason"] == "no_policy"
     assert rejected.what == "2 requests rejected"
@@ -263,4 +279,4 @@ def test_it_takes_few_statements_however_much_there_is(purchases: None, operator
     for period in ("today", "30d"):
         with CaptureQueriesContext(connection) as queries:
             page(operator, f"{HOME}?period={period}")
-        assert len(queries) <= 12
+        assert len(queries) <= 13

@@ -156,7 +156,7 @@ def test_what_is_held_at_pumps_needs_the_policy_s_currency_and_is_shown_as_money
 def test_a_removed_limit_is_gone_with_the_next_version(operator: Client, policy: Policy) -> None:
     response = save(operator, policy, **{f"{LIMITS}-0-DELETE": "on"})
     assert not policy.spending_limits.exists()
-    assert "This policy has no rule and no limit: it lets every purchase pass." in messages(
+    assert "This policy has no rule and no limit: it grants and forbids nothing." in messages(
         response
     )
 
@@ -320,3 +320,61 @@ def test_a_category_kept_by_its_code_is_shown_with_its_name(operator: Client) ->
     page = operator.get(pages.change_url(policy)).content.decode()
     assert '<option value="5812" selected>MCC 5812, eating places and restaurants</option>' in page
     assert '<option value="3000-3299" selected>3000-3299</option>' in page
+
+
+# --- who could spend that could not before
+
+
+def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
+    operator: Client,
+) -> None:
+    """One that only blocks a merchant opens nothing; the limit that follows is asked about."""
+    for number in (1, 2):
+        assert Shopper(card_id=f"ic_{number}").reason(100) == "no_policy"
+    blocking = new(operator, blocked_merchants=["ACME FRAUD"], currency="eur")
+    response = save_new(operator, added(blocking, ASSIGNMENTS, kind="program"))
+    assert any(text.startswith("This policy grants no purchase") for text in messages(response))
+    assert Shopper(card_id="ic_1").reason(100) == "no_policy"
+
+    url = pages.change_url(policy := Policy.objects.get(name="New"))
+    limited = added(as_shown(operator, url), LIMITS, amount="50.00", interval="daily")
+    refused = operator.post(url, limited)
+    asked = "2 cards could spend that could not before. Tick this if that is meant, and save again."
+    assert errors(refused) == {"lets_spend": [asked]}
+    assert "Let 2 cards spend" in pages.text(refused)
+    assert not policy.spending_limits.exists()
+    assert PolicyVersion.objects.filter(policy=policy).count() == 1
+    assert Shopper(card_id="ic_1").reason(100) == "no_policy"
+
+    response = operator.post(url, limited | {"lets_spend": "2"}, follow=True)
+    assert messages(response)[0].startswith("Limit added: €50.00 a day.")
+    assert Shopper(card_id="ic_1").reason(100) == "approved"
+
+
+def test_a_tick_is_good_for_no_more_cards_than_it_was_asked_for(operator: Client) -> None:
+    Card.objects.create(id="ic_1")
+    sent = added(new(operator, unlimited="on"), ASSIGNMENTS, kind="program")
+    assert list(errors(save_new(operator, sent))) == ["lets_spend"]
+    Card.objects.create(id="ic_2")
+    refused = save_new(operator, sent | {"lets_spend": "1"})
+    assert "2 cards could spend" in errors(refused)["lets_spend"][0]
+    assert not Policy.objects.exists()
+    for nonsense in ("", "on", "-1", "\N{ARABIC-INDIC DIGIT NINE}", "9" * 5_000):
+        assert list(errors(save_new(operator, sent | {"lets_spend": nonsense}))) == ["lets_spend"]
+    save_new(operator, sent | {"lets_spend": "2"})
+    assert Policy.objects.get().unlimited
+
+
+def test_a_policy_that_opens_nothing_new_needs_no_tick(operator: Client, policy: Policy) -> None:
+    Card.objects.create(id="ic_1", currency="eur")
+    saved = save(operator, policy, unlimited="on")
+    assert saved.context["messages"]
+    assert policy.versions.count() == 2
+
+
+def test_what_leaves_cards_without_a_grant_says_so(operator: Client, policy: Policy) -> None:
+    Card.objects.create(id="ic_1", currency="eur")
+    response = save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})
+    lost = "1 card loses every grant: everything it asks for is declined."
+    assert any(text.startswith(lost) for text in messages(response))
+    save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})

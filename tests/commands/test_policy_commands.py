@@ -11,7 +11,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from authorizations.models import Policy, PolicyVersion
+from authorizations.models import Card, Policy, PolicyVersion
 
 pytestmark = pytest.mark.django_db
 
@@ -35,6 +35,10 @@ def test_a_file_is_imported_and_its_changes_are_told(path: Path) -> None:
     assert run("import_policies", str(path)).splitlines() == [
         'Policy "Café": new',
         "  max_network_risk_score: null -> 50",
+        (
+            "  please check: This policy grants no purchase, as it has no amount limit and is not "
+            "unlimited: its cards need another policy that grants what they may pay."
+        ),
         "Done, and in force.",
     ]
     assert Policy.objects.get().current_version is not None
@@ -45,6 +49,29 @@ def test_a_dry_run_tells_the_same_and_writes_nothing(path: Path) -> None:
     assert lines[0] == 'Policy "Café": new'
     assert lines[-1] == "Nothing was written."
     assert not Policy.objects.exists()
+
+
+OPENING = {
+    "policies": [{"name": "P", "unlimited": True}],
+    "assignments": [{"policy": "P", "program": True}],
+}
+
+
+def test_a_file_that_lets_cards_spend_is_imported_only_where_that_is_said(path: Path) -> None:
+    Card.objects.bulk_create(Card(id=f"ic_{number}", root_id=f"ic_{number}") for number in range(3))
+    path.write_text(json.dumps(OPENING), "utf-8")
+    told = "3 cards could spend that could not before."
+    assert told in run("import_policies", str(path), "--dry-run").splitlines()
+    with pytest.raises(CommandError, match=f"{told}.* --allow-new-spending.*Nothing was written"):
+        run("import_policies", str(path))
+    assert not Policy.objects.exists()
+    assert run("import_policies", str(path), "--allow-new-spending").splitlines()[-2:] == [
+        told,
+        "Done, and in force.",
+    ]
+    path.write_text(json.dumps(OPENING | {"assignments": []}), "utf-8")
+    lost = "3 cards lose every grant: everything they ask for is declined."
+    assert lost in run("import_policies", str(path)).splitlines()
 
 
 def test_what_is_as_the_file_says_is_told_as_such(path: Path) -> None:

@@ -42,11 +42,15 @@ def instant(wall_clock: str, zone: str = "UTC", *, fold: int = 0) -> int:
 
 
 def applied(kind: ScopeKind = ScopeKind.CARD, /, **keys: Any) -> AppliedControls:
-    """A policy in force, with these keys of the policy file; a new version each time."""
+    """A policy in force, with these keys of the policy file; a new version each time.
+
+    It grants every purchase, unless `unlimited` says otherwise: most rules are tried by what they
+    forbid.
+    """
     scope = SCOPES[kind]
     measured = CARD if kind is ScopeKind.PROGRAM else scope
     version = next(_versions)
-    value = controls(normalize(policy(name=f"Policy {version}") | keys))
+    value = controls(normalize(policy(name=f"Policy {version}", unlimited=True) | keys))
     return AppliedControls(scope, measured, version, 1, value)
 
 

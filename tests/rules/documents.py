@@ -7,6 +7,7 @@ Document = dict[str, Any]
 TRAVEL: Document = {
     "name": "Travel",
     "currency": "eur",
+    "unlimited": False,
     "time_zone": "Europe/Paris",
     "week_starts": "monday",
     "allowed_categories": [],

@@ -54,6 +54,7 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
     assert normalize({"name": " Bare "}) == {
         "name": "Bare",
         "currency": None,
+        "unlimited": False,
         "time_zone": "UTC",
         "week_starts": "sunday",
         "allowed_categories": [],
@@ -195,6 +196,7 @@ def test_every_rule_reaches_the_value() -> None:
         allowed_card_presences=["present"],
         blocked_authorization_methods=["swipe"],
         max_network_risk_score=80,
+        unlimited=True,
         partial_approval=True,
         smallest_partial_amount=500,
         refunds_restore=False,
@@ -216,6 +218,7 @@ def test_every_rule_reaches_the_value() -> None:
         authorization_methods=Choice(blocked=frozenset({"swipe"})),
         allowed_wallets=frozenset({"apple_pay"}),
         max_network_risk_score=80,
+        unlimited=True,
         partial_approval=True,
         smallest_partial_amount=500,
         refunds_restore=False,

@@ -97,10 +97,11 @@ def test_limits_that_can_both_matter_pass_without_a_word(first: Document, second
 )
 def test_limits_that_another_covers_are_pointed_out(narrow: Document, wide: Document) -> None:
     key = "amount" if "amount" in narrow else "count"
-    assert [path for path, _ in warned(spending_limits=[narrow, wide])] == [
+    grant = {"unlimited": "amount" not in narrow}
+    assert [path for path, _ in warned(spending_limits=[narrow, wide], **grant)] == [
         f"spending_limits[0].{key}"
     ]
-    assert [path for path, _ in warned(spending_limits=[wide, narrow])] == [
+    assert [path for path, _ in warned(spending_limits=[wide, narrow], **grant)] == [
         f"spending_limits[1].{key}"
     ]
 
@@ -145,7 +146,7 @@ def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
         ({"amount": 14_999, "interval": "daily", "currency": "usd"}, {}, False),
         ({"amount": 14_999, "interval": "daily", "categories": ["5541"]}, {}, False),
         ({"amount": 14_999, "interval": "daily", "cash_only": True}, {}, False),
-        ({"count": 3, "interval": "daily"}, {}, False),
+        ({"count": 3, "interval": "daily"}, {"unlimited": True}, False),
     ],
 )
 def test_a_hold_for_which_a_limit_never_has_room_is_pointed_out(
@@ -166,7 +167,40 @@ def test_a_hold_without_room_is_told_with_its_figures() -> None:
 
 
 def test_a_policy_that_forbids_nothing_is_pointed_out() -> None:
-    nothing = [("", "This policy has no rule and no limit: it lets every purchase pass.")]
+    nothing = [("", "This policy has no rule and no limit: it grants and forbids nothing.")]
     assert warned() == nothing
     assert warned(fuel_hold=15_000) == nothing
-    assert warned(max_network_risk_score=99) == []
+    everything = "This policy is unlimited and has no rule: it lets every purchase pass."
+    assert warned(unlimited=True) == [("", everything)]
+    assert warned(unlimited=True, max_network_risk_score=99) == []
+
+
+NO_GRANT = (
+    "This policy grants no purchase, as it has no amount limit and is not unlimited: its cards "
+    "need another policy that grants what they may pay."
+)
+
+
+@pytest.mark.parametrize(
+    "keys",
+    [
+        {"blocked_merchants": ["ACME FRAUD"]},
+        {"schedule": [{"days": ["mon"], "from": "08:00", "to": "20:00"}]},
+        {"spending_limits": [{"count": 5, "interval": "daily"}]},
+        {"spending_limits": [{"amount": 0, "interval": "daily", "categories": ["7995"]}]},
+    ],
+)
+def test_a_policy_that_only_forbids_or_counts_is_pointed_out(keys: Document) -> None:
+    assert warned(**keys) == [("", NO_GRANT)]
+    assert warned(**keys, unlimited=True) == []
+
+
+def test_unlimited_beside_a_limit_on_everything_is_pointed_out() -> None:
+    monthly = {"amount": 50000, "interval": "monthly"}
+    on_taxis = {"amount": 5000, "interval": "daily", "categories": ["4121"]}
+    in_dollars = {"amount": 5000, "interval": "daily", "currency": "usd", "countries": ["US"]}
+    vain = "Unlimited has no effect beside the limit of €500.00 a month: remove one of them."
+    assert warned(unlimited=True, spending_limits=[monthly]) == [("unlimited", vain)]
+    assert warned(unlimited=True, spending_limits=[monthly, on_taxis]) == [("unlimited", vain)]
+    assert warned(unlimited=True, spending_limits=[on_taxis]) == []
+    assert warned(unlimited=True, spending_limits=[monthly, in_dollars]) == []

@@ -6,6 +6,7 @@ from authorizations.rules.document import controls, normalize
 from authorizations.rules.summary import summary
 from tests.rules.documents import TRAVEL, policy
 
+NOTHING_GRANTED = "Grants no purchase: cards need another policy that does."
 DASH = "\N{EN DASH}"
 WORKDAYS = ["mon", "tue", "wed", "thu", "fri"]
 
@@ -45,15 +46,40 @@ def test_a_longer_policy_reads_as_a_sentence_per_rule() -> None:
     ]
 
 
-def test_a_policy_without_rules_says_that_everything_passes() -> None:
-    assert summed_up() == ["No rule and no limit: every purchase passes."]
+def test_a_policy_without_rules_says_that_it_grants_nothing() -> None:
+    assert summed_up() == [NOTHING_GRANTED]
+
+
+def test_what_only_forbids_or_counts_says_that_it_grants_nothing() -> None:
+    hours = {"days": ["sat"], "from": "00:00", "to": "24:00"}
+    count = {"count": 5, "interval": "daily"}
+    told = summed_up(blocked_merchants=["ACME FRAUD"], schedule=[hours], spending_limits=[count])
+    assert told == [
+        "At most 5 purchases a day; not at ACME FRAUD; Saturday UTC.",
+        NOTHING_GRANTED,
+    ]
+
+
+def test_limits_on_some_purchases_alone_say_that_they_grant_no_others() -> None:
+    on_taxis = {"amount": 5_000, "interval": "daily", "categories": ["4121"]}
+    assert summed_up(spending_limits=[on_taxis]) == [
+        "Up to €50.00 a day on taxicabs and limousines.",
+        "Grants no other purchase.",
+    ]
+    assert summed_up(unlimited=True, spending_limits=[on_taxis]) == [
+        "Up to €50.00 a day on taxicabs and limousines; otherwise unlimited amounts."
+    ]
 
 
 def test_settings_do_not_hide_that_everything_passes() -> None:
     assert summed_up(
-        refunds_restore=False, fuel_hold=15_000, stand_in_amount=5_000, stand_in_cap=20_000
+        unlimited=True,
+        refunds_restore=False,
+        fuel_hold=15_000,
+        stand_in_amount=5_000,
+        stand_in_cap=20_000,
     ) == [
-        "No rule and no limit: every purchase passes.",
+        "Unlimited amounts.",
         "Refunds give no room back.",
         "At fuel pumps €150.00 is held until the real amount is known.",
         "While the database is away: up to €50.00 a purchase, €200.00 a card.",
@@ -77,7 +103,10 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
     ],
 )
 def test_a_limit_reads_as_one_sentence(limit: dict[str, Any], sentence: str) -> None:
-    assert summed_up(spending_limits=[limit]) == [sentence]
+    words = sentence.removesuffix(".")
+    told = summed_up(unlimited=True, spending_limits=[limit])
+    otherwise = "; otherwise unlimited amounts" if "amount" in limit else "; unlimited amounts"
+    assert told == [f"{words}{otherwise}."]
 
 
 def test_limits_are_told_by_currency_and_those_within_others_as_parts_of_them() -> None:
@@ -146,7 +175,7 @@ def test_many_limits_within_others_are_told_one_by_one() -> None:
     ],
 )
 def test_a_rule_reads_as_one_sentence(keys: dict[str, Any], sentence: str) -> None:
-    assert summed_up(**keys) == [sentence]
+    assert summed_up(**keys) == [sentence, NOTHING_GRANTED]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +196,7 @@ def test_a_schedule_names_its_days_and_hours(
     days: list[str], start: str, end: str, sentence: str
 ) -> None:
     entry = {"days": days, "from": start, "to": end}
-    assert summed_up(schedule=[entry]) == [f"{sentence} UTC."]
+    assert summed_up(schedule=[entry]) == [f"{sentence} UTC.", NOTHING_GRANTED]
 
 
 def test_partial_approval_is_told_with_its_smallest_amount() -> None:

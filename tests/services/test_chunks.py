@@ -52,7 +52,7 @@ def assigning() -> None:
 
 def unassigning() -> None:
     importing(
-        policies=[{"name": "Test", "currency": "eur"}],
+        policies=[{"name": "Test", "currency": "eur", "unlimited": True}],
         assignments=[{"policy": "Test", "program": True}],
     )
 

@@ -25,6 +25,10 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
     assert list(compare(json.dumps(edited)).lines()) == [
         'Policy "New": new',
         "  max_network_risk_score: null -> 50",
+        (
+            "  please check: This policy grants no purchase, as it has no amount limit and is not "
+            "unlimited: its cards need another policy that grants what they may pay."
+        ),
         'Policy "Travel"',
         '  currency: "eur" -> "usd"',
         "  blocked_categories:",
@@ -50,6 +54,8 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
         "Not seen yet; their details come with their first purchase",
         "  + card ic_3",
         "  + cardholder ich_3",
+        "1 card could spend that could not before.",
+        "1 card loses every grant: everything it asks for is declined.",
     ]
     assert everything() == before
 

@@ -157,6 +157,15 @@ def test_an_unknown_card_is_declined_whatever_the_policies_of_the_program_say(ho
     assert refusal(host) == Refusal.UNKNOWN_CARD
 
 
+def test_what_only_forbids_opens_nothing_in_stand_in_either(host: Path) -> None:
+    forbidding = {"unlimited": False, "blocked_merchants": ["ACME FRAUD"]}
+    knows(forbidding)
+    assert reason() == "no_policy"
+    assert reason(amount=0) == "no_policy"
+    knows(forbidding, {"unlimited": True})
+    assert reason() == "approved"
+
+
 def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
     knows({}, age_s=3_000)
     assert reason() == "approved"

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 
 from authorizations.admin.base import ModelAdmin, ModelForm, card_words, display, link
 from authorizations.admin.cards import group_state
+from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.shared_page import of_group
 from authorizations.admin.cards.state import state_badges
@@ -122,8 +123,10 @@ class CardGroupAdmin(NeverDeleted, WithHistory, Watched, ModelAdmin[CardGroup]):
             obj.save()
             return
         chosen = form.cleaned_data["cards"]
-        if from_groups := groups.save(obj, [card.pk for card in chosen]):
-            messages.info(request, f"Cards moved here from: {', '.join(from_groups)}.")
+        moved = groups.save(obj, [card.pk for card in chosen])
+        if moved.from_groups:
+            messages.info(request, f"Cards moved here from: {', '.join(moved.from_groups)}.")
+        tell_lost(request, moved.without_grant)
         for card in chosen:
             if card.root_id != card.pk:
                 text = f"{card} replaces another card: the first card of its chain was taken."

@@ -7,8 +7,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authorizations.admin.base import display, link
+from authorizations.admin.cards.granted import WITHOUT
 from authorizations.admin.cards.state import state_badges
 from authorizations.models import Card
+from authorizations.services.grants import without_grant
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -43,6 +45,21 @@ class CardChangeList(ChangeList):
         if shown == self.list_per_page:
             found = self.queryset[: MOST_AT_ONCE + 1].count()
         self.result_count = found if found <= MOST_AT_ONCE else shown
+
+
+class GrantFilter(admin.SimpleListFilter):
+    """Cards that can pay for nothing: no policy grants it."""
+
+    title = "grant"
+    parameter_name = "grant"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(WITHOUT, "Without a grant")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> QuerySet[Card]:
+        if self.value() != WITHOUT:
+            return queryset
+        return queryset.filter(without_grant())
 
 
 class StateFilter(admin.SimpleListFilter):

@@ -24,7 +24,8 @@ from authorizations.admin.base import (
 from authorizations.admin.cards.card_page import CardPage
 from authorizations.admin.cards.forms import CardForm
 from authorizations.admin.cards.freezing import freezing_page
-from authorizations.admin.cards.lists import CardChangeList, CardColumns, StateFilter
+from authorizations.admin.cards.granted import tell_lost
+from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.models import Card
 from authorizations.services.cards import add_unless_known
@@ -43,7 +44,7 @@ class NeverDeleted:
 @admin.register(Card)
 class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
     list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
-    list_filter = (StateFilter, ("root__group", AutocompleteSelectFilter))
+    list_filter = (StateFilter, GrantFilter, ("root__group", AutocompleteSelectFilter))
     list_filter_submit = True
     list_per_page = 50
     paginator = InfinitePaginator
@@ -121,7 +122,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
         if not change:
             add_unless_known(obj)
         elif "group" in form.changed_data:
-            move(obj.pk, obj.group)
+            tell_lost(request, move(obj.pk, obj.group))
 
     @action(description="Freeze", icon="ac_unit", permissions=["change"])
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:

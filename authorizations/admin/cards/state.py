@@ -12,8 +12,7 @@ from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.controls import SpendingControls
-from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.grants import UNLIMITED, granted_currencies
 from authorizations.rules.words import code_words, instant_words
 from authorizations.services.remaining import PolicyLeft
 
@@ -23,6 +22,10 @@ _STATUS_ADVICE: dict[str, str] = {
     Card.Status.INACTIVE: "Activate it in Stripe's Dashboard to let it pay.",
     Card.Status.CANCELED: "It can't be used again: issue another card in Stripe's Dashboard.",
 }
+
+
+_ASSIGN = "Assign one to the card, its cardholder, its group or the program."
+_GRANT = "Assign one with an amount limit in its currency, or one that says unlimited."
 
 
 class Obstacle(NamedTuple):
@@ -50,8 +53,11 @@ def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[O
         yield Obstacle(
             f"The card is {code_words(card.status)} at Stripe.", _STATUS_ADVICE.get(card.status, "")
         )
+    granted = {code for left in policies for code in granted_currencies(left.policy.controls)}
     if not policies:
-        yield Obstacle(*TEXTS[DeclineReason.NO_POLICY].staff.split(". ", 1))
+        yield Obstacle("No policy applies to this card.", _ASSIGN)
+    elif not granted & {UNLIMITED, card.currency} and (card.currency or not granted):
+        yield Obstacle("None of its policies grants this card anything.", _GRANT)
     for left in policies:
         yield from _of_policy(left.policy.controls, card, at)
 

@@ -9,16 +9,17 @@ from django.db.models import Sum
 from django.urls import reverse
 from django.utils import timezone
 
+from authorizations.admin.cards.granted import without_grant_url
 from authorizations.admin.home.shown import Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
-from authorizations.services.waiting import EVENTS, FINDINGS, HOLDS, waiting
+from authorizations.services.waiting import CARDS, EVENTS, FINDINGS, HOLDS, waiting
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
     DeclineReason.MALFORMED_REQUEST: "A part of the request could not be read.",
     DeclineReason.WRONG_MODE: "Test and live mode are mixed up: check which webhook points here.",
-    DeclineReason.NO_POLICY: "No policy applies to the card: assign one.",
+    DeclineReason.NO_POLICY: "No policy grants them: assign one that does, if they should pass.",
 }
 _NAMED = 3
 _COUNTED = 99
@@ -35,14 +36,14 @@ class Item(NamedTuple):
 def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
     """Only what the user may see."""
     return [
-        *_waiting(user),
+        *waiting_items(user),
         *_declined(shown),
         *_rejected(user, shown),
         *_unassigned(user),
     ]
 
 
-def _waiting(user: Staff | AnonymousUser) -> Iterator[Item]:
+def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
     """What is no matter of the period shown: it waits until somebody has seen to it."""
     counts = waiting(timezone.now(), _COUNTED + 1)
     if (count := counts[FINDINGS]) and user.has_perm("authorizations.view_finding"):
@@ -58,6 +59,9 @@ def _waiting(user: Staff | AnonymousUser) -> Iterator[Item]:
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
         why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
+    if (count := counts[CARDS]) and user.has_perm("authorizations.view_card"):
+        why = "No policy grants them anything, so they can't pay: assign one that does."
+        yield Item(f"{_capped(count, 'card')} without a grant", why, without_grant_url())
 
 
 def _declined(shown: Shown) -> Iterator[Item]:

@@ -5,7 +5,7 @@ from typing import Any
 from django.http import HttpRequest
 from django.utils import timezone
 
-from authorizations.admin.home.attention import attention
+from authorizations.admin.home.attention import attention, waiting_items
 from authorizations.admin.home.cards import cards
 from authorizations.admin.home.charts import charts, rankings
 from authorizations.admin.home.shown import Shown
@@ -25,7 +25,7 @@ def home(request: HttpRequest, context: Context) -> Context:
     period = Period.of(_length(request.GET.get("period", "")), now, timezone.get_current_timezone())
     figures = overview(period)
     if figures is None:
-        return context | {"state": "empty"}
+        return context | {"state": "empty", "attention": [*waiting_items(request.user)]}
     shown = Shown(period, figures, request.GET.get("currency", "").lower())
     return context | {
         "state": "figures" if figures.total.decisions else "quiet",

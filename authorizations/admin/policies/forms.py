@@ -82,6 +82,7 @@ class PolicyForm(ModelForm[Policy]):
     stand_in_cap = MoneyField(
         help_text="So much in all for each card, until the database is back.",
     )
+    lets_spend = forms.BooleanField(required=False)  # asked for by its page only where due
     reason = forms.CharField(
         required=False,
         max_length=500,
@@ -100,6 +101,8 @@ class PolicyForm(ModelForm[Policy]):
             },
         }
         help_texts = {
+            "unlimited": "Lets cards pay without an amount limit of this policy. Otherwise it "
+            "grants only what its amount limits concern.",
             "max_network_risk_score": "From 1 to 99; purchases above it are declined.",
             "partial_approval": "Where only a part of a purchase fits, approve that part.",
             "refunds_restore": "What was refunded can be spent again.",

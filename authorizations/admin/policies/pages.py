@@ -13,6 +13,7 @@ from django.utils.timezone import localtime
 from django.views.decorators.http import require_safe
 
 from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
+from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.policies import state as policy_state
@@ -20,13 +21,20 @@ from authorizations.admin.policies.assigned import assigned_sentence, target_wor
 from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
+from authorizations.admin.policies.new_spending import (
+    LetsSpend,
+    UnconfirmedError,
+    ask_first,
+    confirmed,
+    let_spend,
+)
 from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.times import exact_time
 from authorizations.models import Policy
 from authorizations.rules.document import controls
 from authorizations.rules.summary import summary
-from authorizations.services import locks
+from authorizations.services import grants, locks
 from authorizations.services.publish import publish
 
 SAVING = "Saving"
@@ -48,7 +56,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
             HOW_MUCH,
             {
                 "fields": (
-                    "currency",
+                    ("currency", "unlimited"),
                     ("partial_approval", "smallest_partial_amount"),
                     ("refunds_restore", "fuel_hold"),
                     ("stand_in_amount", "stand_in_cap"),
@@ -79,6 +87,8 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         (WHEN, {"fields": (("time_zone", "week_starts"), ("usable_from", "usable_until"))}),
         (SAVING, {"fields": ("reason",)}),
     )
+    asking = ((SAVING, {"fields": ("lets_spend", "reason")}),)
+    """Instead of the last one, where saving lets cards spend that could not before."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         assigned = (
@@ -103,8 +113,31 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         """Who may only look reads sentences instead."""
-        may_edit = obj is None or self.has_change_permission(request, obj)
-        return self.fieldsets if may_edit else [(SAVING, {"fields": ()})]
+        if obj and not self.has_change_permission(request, obj):
+            return [(SAVING, {"fields": ()})]
+        return (*self.fieldsets[:-1], *self.asking) if let_spend(request) else self.fieldsets
+
+    def get_form(
+        self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if cards := let_spend(request):
+            form.base_fields["lets_spend"] = LetsSpend(cards)
+        return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except UnconfirmedError as unconfirmed:
+            # Nothing is saved: the same page is shown again, with the tick that it needs.
+            ask_first(request, unconfirmed.cards)
+            return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
         if obj is None:
@@ -141,10 +174,15 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         self, request: HttpRequest, form: ModelForm[Policy], formsets: Any, change: bool
     ) -> None:
         before = form.instance.current_version
+        granted = grants.of_policy(form.instance)
         super().save_related(request, form, formsets, change)
         reason = form.cleaned_data["reason"]
         published = publish(form.instance, author=staff(request), reason=reason)
+        changed = grants.policy_changed(form.instance, granted)
+        if changed.gained > confirmed(request):
+            raise UnconfirmedError(changed.gained)
         tell_what_was_saved(request, before, published, formsets)
+        tell_lost(request, changed.lost)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any

@@ -40,15 +40,16 @@ class Group(NamedTuple):
 
 def groups(row: Decision, rules: list[Rule]) -> list[Group]:
     """The group of the deciding rule first, then those with other failures."""
-    found = [_card(rules), *_policies(row, rules)]
+    found = [_card(row, rules), *_policies(row, rules)]
     return sorted(found, key=lambda group: (not group.decided, not group.failed))
 
 
-def _card(rules: list[Rule]) -> Group:
+def _card(row: Decision, rules: list[Rule]) -> Group:
     """The card's own rules are told only where they fail: what is not told has passed."""
     own = [rule for rule in rules if rule.check.version_id is None]
     told = {rule.check.rule for rule in own}
-    return Group("The card", [*own, *(rule for rule in _PASSED if rule.check.rule not in told)])
+    passed = [rule for rule in _PASSED if rule.check.rule not in told]
+    return Group("The card", [*own, *passed, *([_GRANTED] if row.approved else [])])
 
 
 _PASSED = [
@@ -59,6 +60,11 @@ _PASSED = [
         decided=False,
     ),
 ]
+_GRANTED = Rule(
+    Check(DeclineReason.NO_POLICY, passed=True),
+    "A policy granted it: by an amount limit that concerns it, or as it is unlimited.",
+    decided=False,
+)
 
 
 def _policies(row: Decision, rules: list[Rule]) -> list[Group]:

@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError
 from authorizations.models import PolicyVersion
 from authorizations.rules.document import PolicyProblems
 from authorizations.services.policy_changes import Changes
-from authorizations.services.policy_files import compare, import_policies
+from authorizations.services.policy_files import NewSpendingError, compare, import_policies
 
 _MEANING = """
 What a file means:
@@ -25,7 +25,8 @@ What a file means:
 A card that replaces another stands for the first one of its chain. Cards and cardholders
 never seen before are created; their first purchase tells the rest. A file with an error
 changes nothing. Cards change a hundred at a time, after the policies; broken off, the import
-goes on where it stopped when it is run again. `manage.py export_policies` writes such a file.
+goes on where it stopped when it is run again. Where cards could spend afterwards that could
+not before, say so with --allow-new-spending. `manage.py export_policies` writes such a file.
 """
 
 
@@ -44,6 +45,11 @@ class Command(BaseCommand):
         parser.add_argument(
             "--dry-run", action="store_true", help="Print what would change and write nothing."
         )
+        parser.add_argument(
+            "--allow-new-spending",
+            action="store_true",
+            help="Import also where cards could spend afterwards that could not before.",
+        )
         parser.add_argument("--reason", default="", help="Kept with each new version.")
         parser.add_argument("--author", help="User name that new versions are written under.")
 
@@ -56,9 +62,19 @@ class Command(BaseCommand):
             if options["dry_run"]:
                 changes = compare(written)
             else:
-                changes = import_policies(written, author=author, reason=reason)
+                changes = import_policies(
+                    written,
+                    author=author,
+                    reason=reason,
+                    allow_new_spending=options["allow_new_spending"],
+                )
         except PolicyProblems as wrong:
             raise CommandError(f"{wrong}\nNothing was written.") from None
+        except NewSpendingError as found:
+            raise CommandError(
+                f"{found} If that is meant, add --allow-new-spending; --dry-run shows what would "
+                "change. Nothing was written."
+            ) from None
         self._print(changes, dry_run=options["dry_run"])
 
     def _print(self, changes: Changes, *, dry_run: bool) -> None:

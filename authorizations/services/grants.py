@@ -1,0 +1,248 @@
+"""Which cards may spend at all, and what a change of policies, assignments or groups does to that.
+
+A card has a grant where a policy in force that applies to it grants something in its currency.
+Cards are counted by the database, however many there are, and never one by one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from django.db import connection
+from django.db.models import Exists, OuterRef, Q
+
+from authorizations.models import Assignment, Card, Policy
+from authorizations.rules.grants import UNLIMITED, granted_currencies
+from authorizations.services.versions import controls_of
+
+Currencies: TypeAlias = frozenset[str]
+NONE: Currencies = frozenset()
+
+
+class Difference(NamedTuple):
+    """How many cards may spend that could not before, and how many lose every grant."""
+
+    gained: int = 0
+    lost: int = 0
+
+
+NO_DIFFERENCE = Difference()
+
+
+class PolicyGrants(NamedTuple):
+    """What one policy grants, and where it is assigned: keys of scopes."""
+
+    currencies: Currencies = NONE
+    scopes: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class Rearrangement:
+    """What changes at scopes, and which cards change their group.
+
+    `scopes` has what all policies together grant at a scope, before and after; `moved` the keys
+    of a root card's group before and after; `newcomers` are cards that nobody has heard of yet.
+    """
+
+    scopes: Mapping[str, tuple[Currencies, Currencies]] = field(default_factory=dict)
+    moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    newcomers: tuple[str, ...] = ()
+
+
+def in_force() -> dict[int, Currencies]:
+    """The currencies that each policy in force grants something in, by its id; those that do."""
+    return _granted(Policy.objects.values_list("pk", "current_version"))
+
+
+def _granted(current: Iterable[tuple[int, int | None]]) -> dict[int, Currencies]:
+    """Of these policies and the ids of their current versions those that grant something."""
+    versions = {policy: version for policy, version in current if version is not None}
+    controls = controls_of(versions.values())
+    granted = {
+        policy: granted_currencies(controls[version][1])
+        for policy, version in versions.items()
+        if version in controls
+    }
+    return {policy: currencies for policy, currencies in granted.items() if currencies}
+
+
+def without_grant() -> Q:
+    """Which cards can pay for nothing, as no policy grants it; canceled ones left out.
+
+    Of a card whose currency is not known yet any grant counts.
+    """
+    everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
+    rows = list(Policy.objects.values_list("pk", "current_version", everybody))
+    granted = _granted(row[:2] for row in rows)
+    program = {policy for policy, _, for_everybody in rows if for_everybody}
+    named = sorted({code for currencies in granted.values() for code in currencies} - {UNLIMITED})
+    unlimited = {policy for policy, currencies in granted.items() if UNLIMITED in currencies}
+    kinds = [(Q(currency=""), {*granted}), (~Q(currency__in=["", *named]), unlimited)]
+    for code in named:
+        within = {policy for policy, currencies in granted.items() if code in currencies}
+        kinds.append((Q(currency=code), within | unlimited))
+    without = Q(pk__in=[])
+    for of_kind, policies in kinds:
+        if not policies & program:
+            without |= of_kind & ~_assigned(policies) if policies else of_kind
+    return ~Q(status=Card.Status.CANCELED) & without
+
+
+def _assigned(policies: set[int]) -> Q:
+    """Whether one of the policies applies to a card by itself, its cardholder or its group."""
+    assignments = Assignment.objects.filter(policy__in=policies)
+    return (
+        Q(Exists(assignments.filter(card=OuterRef("root"))))
+        | Q(Exists(assignments.filter(cardholder=OuterRef("cardholder"))))
+        | Q(Exists(assignments.filter(group=OuterRef("root__group"))))
+    )
+
+
+def of_policy(policy: Policy | None) -> PolicyGrants:
+    """What a policy grants as it stands in the database; nothing where it is not there yet."""
+    if policy is None:
+        return PolicyGrants()
+    scopes = Assignment.objects.filter(policy=policy.pk).values_list("scope", flat=True)
+    return PolicyGrants(in_force().get(policy.pk, NONE), frozenset(scopes))
+
+
+def policy_changed(policy: Policy, before: PolicyGrants) -> Difference:
+    """What saving a policy did, `before` being `of_policy` as it was."""
+    after = of_policy(policy)
+    concerned = before.scopes | after.scopes
+    if before.currencies == after.currencies:
+        concerned = before.scopes ^ after.scopes if after.currencies else frozenset()
+    others = granted_at(concerned, but=[policy.pk])
+    scopes = {}
+    for scope in concerned:
+        was = before.currencies if scope in before.scopes else NONE
+        now = after.currencies if scope in after.scopes else NONE
+        scopes[scope] = (others[scope] | was, others[scope] | now)
+    return difference(Rearrangement(scopes))
+
+
+def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> Difference:
+    """What it does that root cards move from one group to another, or into or out of one."""
+
+    def key(group: int | None) -> str | None:
+        return None if group is None else f"group:{group}"
+
+    keys = {card: (key(before), key(after)) for card, (before, after) in moved.items()}
+    return difference(Rearrangement(moved=keys))
+
+
+def granted_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Currencies]:
+    """What the policies assigned to each of these scopes grant there now, but for some policies."""
+    granted = in_force()
+    found = dict.fromkeys(scopes, NONE)
+    rows = Assignment.objects.filter(scope__in=[*found]).exclude(policy__in=[*but])
+    for scope, policy in rows.values_list("scope", "policy"):
+        found[scope] |= granted.get(policy, NONE)
+    return found
+
+
+_DIFFERENCE = """
+WITH at_scope AS MATERIALIZED (
+    -- The scopes at which something changes, and all that is granted there before and after.
+    SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb)
+        AS at_scope(scope text, currency text, before boolean, after boolean)
+), moved AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(moved)s::jsonb) AS moved(card text, before text, after text)
+), candidate AS MATERIALIZED (
+    SELECT id FROM authorizations_card WHERE %(everybody)s
+    UNION
+    SELECT id FROM authorizations_card WHERE root_id = ANY(%(cards)s::text[])
+    UNION
+    SELECT id FROM authorizations_card WHERE cardholder_id = ANY(%(cardholders)s::text[])
+    UNION
+    SELECT card.id FROM authorizations_card card
+    JOIN authorizations_card root ON root.id = card.root_id
+    WHERE root.group_id = ANY(%(groups)s::bigint[])
+), card AS MATERIALIZED (
+    SELECT
+        card.id, card.currency,
+        'card:' || root.id AS own, 'cardholder:' || card.cardholder_id AS holder,
+        CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.before END AS before,
+        CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.after END AS after
+    FROM candidate
+    JOIN authorizations_card card ON card.id = candidate.id
+    JOIN authorizations_card root ON root.id = card.root_id
+    LEFT JOIN moved ON moved.card = root.id
+    WHERE card.status <> 'canceled'
+    UNION ALL
+    SELECT newcomer, '', 'card:' || newcomer, NULL, moved.before, moved.after
+    FROM unnest(%(newcomers)s::text[]) AS newcomer
+    LEFT JOIN moved ON moved.card = newcomer
+), applies AS (
+    -- Where nothing applies the scope is null, and meets nothing.
+    SELECT card.id, card.currency, scope.*
+    FROM card CROSS JOIN LATERAL (VALUES
+        ('program:', TRUE, TRUE),
+        (own, TRUE, TRUE),
+        (holder, TRUE, TRUE),
+        (card.before, TRUE, card.before IS NOT DISTINCT FROM card.after),
+        (nullif(card.after, card.before), FALSE, TRUE)
+    ) AS scope(scope, before, after)
+), granted AS (
+    SELECT scope, currency, before, after FROM at_scope WHERE currency IS NOT NULL
+    UNION ALL
+    SELECT assignment.scope, granting.currency, TRUE, TRUE
+    FROM authorizations_assignment assignment
+    JOIN jsonb_to_recordset(%(granting)s::jsonb) AS granting(policy bigint, currency text)
+        ON granting.policy = assignment.policy_id
+    WHERE NOT EXISTS (SELECT FROM at_scope WHERE at_scope.scope = assignment.scope)
+)
+SELECT count(*) FILTER (WHERE after AND NOT before), count(*) FILTER (WHERE before AND NOT after)
+FROM (
+    SELECT
+        bool_or(applies.before AND granted.before) AS before,
+        bool_or(applies.after AND granted.after) AS after
+    FROM applies JOIN granted ON granted.scope = applies.scope
+    WHERE granted.currency IN (%(unlimited)s, applies.currency) OR applies.currency = ''
+    GROUP BY applies.id
+) AS stands
+"""
+
+
+def difference(change: Rearrangement) -> Difference:
+    """How many cards a rearrangement lets spend that could not, and how many it leaves without."""
+    if not change.scopes and not change.moved and not change.newcomers:
+        return NO_DIFFERENCE
+    ids = defaultdict[str, list[str]](list)
+    for scope in change.scopes:
+        kind, _, id_ = scope.partition(":")
+        ids[kind].append(id_)
+    granting = [
+        {"policy": policy, "currency": code}
+        for policy, currencies in in_force().items()
+        for code in currencies
+    ]
+    moved = [
+        {"card": card, "before": before, "after": after}
+        for card, (before, after) in change.moved.items()
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _DIFFERENCE,
+            {
+                "at_scope": json.dumps([*_at_scopes(change.scopes)]),
+                "moved": json.dumps(moved),
+                "everybody": "program" in ids,
+                "cards": [*ids["card"], *change.moved],
+                "cardholders": ids["cardholder"],
+                "groups": [int(id_) for id_ in ids["group"] if id_.isdecimal()],
+                "newcomers": list(change.newcomers),
+                "granting": json.dumps(granting),
+                "unlimited": UNLIMITED,
+            },
+        )
+        return Difference(*cursor.fetchone())
+
+
+def _at_scopes(scopes: Mapping[str, tuple[Currencies, Currencies]]) -> Iterator[dict[str, object]]:
+    for scope, (before, after) in scopes.items():
+        for code in before | after or [None]:
+            row = {"scope": scope, "currency": code}
+            yield row | {"before": code in before, "after": code in after}

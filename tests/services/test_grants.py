@@ -1,0 +1,203 @@
+"""Which cards can spend at all, and how many a change lets spend or leaves without a grant."""
+
+import json
+from collections.abc import Iterable
+from typing import Any
+
+import pytest
+
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.services import groups
+from authorizations.services.grants import Difference, of_policy, policy_changed, without_grant
+from authorizations.services.policy_files import NewSpendingError, compare, import_policies
+from tests.desk import Shopper, in_force
+
+pytestmark = pytest.mark.django_db
+
+LIMIT: dict[str, Any] = {"spending_limits": [{"amount": 10_000, "interval": "daily"}]}
+FORBIDS: dict[str, Any] = {"blocked_merchants": ["ACME FRAUD"], "unlimited": False}
+
+
+def card(id_: str, currency: str = "eur", **columns: Any) -> Card:
+    return Card.objects.create(id=id_, currency=currency, **columns)
+
+
+def cards_without() -> set[str]:
+    return set(Card.objects.filter(without_grant()).values_list("pk", flat=True))
+
+
+# --- cards without a grant
+
+
+def test_a_card_has_no_grant_until_a_policy_grants_something_in_its_currency() -> None:
+    for currency in ("eur", "usd", ""):
+        card(f"ic_{currency}", currency)
+    assert cards_without() == {"ic_eur", "ic_usd", "ic_"}
+    in_force("Block", **FORBIDS)
+    in_force("Count", unlimited=False, spending_limits=[{"count": 5, "interval": "daily"}])
+    in_force("Nothing", spending_limits=[{"amount": 0, "interval": "daily"}])
+    assert cards_without() == {"ic_eur", "ic_usd", "ic_"}
+    in_force("Euros", **LIMIT)
+    assert cards_without() == {"ic_usd"}  # of a card whose currency is not told any will do
+    in_force("Everything")
+    assert cards_without() == set()
+
+
+def test_a_grant_comes_through_the_card_its_chain_its_cardholder_or_its_group() -> None:
+    group, holder = CardGroup.objects.create(name="G"), Cardholder.objects.create(pk="ich_1")
+    first = card("ic_first")
+    card("ic_second", root=first, replacement_for="ic_first")
+    card("ic_held", cardholder=holder)
+    card("ic_grouped", group=group)
+    card("ic_other")
+    card("ic_gone", status=Card.Status.CANCELED)
+    everyone = {"ic_first", "ic_second", "ic_held", "ic_grouped", "ic_other"}
+    assert cards_without() == everyone
+    in_force("Card", to={"card": first}, **LIMIT)
+    assert cards_without() == everyone - {"ic_first", "ic_second"}
+    in_force("Holder", to={"cardholder": holder}, **LIMIT)
+    in_force("Group", to={"group": group})
+    assert cards_without() == {"ic_other"}
+
+
+def test_a_policy_that_was_never_published_grants_nothing() -> None:
+    card("ic_1")
+    policy = in_force(**LIMIT)
+    Policy.objects.filter(pk=policy.pk).update(current_version=None)
+    assert cards_without() == {"ic_1"}
+
+
+def test_a_card_shows_as_soon_as_it_is_told_of() -> None:
+    in_force("Dollars", currency="usd", **LIMIT)
+    assert cards_without() == set()
+    assert Shopper(card_id="ic_new").reason(100) == "no_policy"
+    assert cards_without() == {"ic_new"}
+
+
+# --- what a change does
+
+
+def changed(policy: Policy, **document: Any) -> Difference:
+    """What saving the policy with this document does; `to` adds an assignment."""
+    before = of_policy(policy)
+    in_force(policy.name, **({"to": {"program": True}} | document))
+    return policy_changed(policy, before)
+
+
+def test_a_policy_that_begins_to_grant_lets_those_spend_that_could_not() -> None:
+    for id_, currency in (("ic_1", "eur"), ("ic_2", "eur"), ("ic_3", "usd"), ("ic_4", "")):
+        card(id_, currency)
+    policy = in_force("P", **FORBIDS)
+    in_force("Own", to={"card_id": "ic_1"}, **LIMIT)
+    assert changed(policy, **LIMIT) == Difference(gained=2)  # ic_2 and ic_4
+    assert changed(policy, **(LIMIT | FORBIDS)) == Difference()
+    assert changed(policy, currency="usd", **LIMIT) == Difference(gained=1, lost=1)
+    assert changed(policy) == Difference(gained=1)  # unlimited
+    assert changed(policy, **FORBIDS) == Difference(lost=3)
+
+
+def test_an_assignment_that_comes_or_goes_counts_for_the_cards_it_concerns() -> None:
+    group, holder = CardGroup.objects.create(name="G"), Cardholder.objects.create(pk="ich_1")
+    first = card("ic_first", group=group)
+    card("ic_second", root=first, replacement_for="ic_first", cardholder=holder)
+    card("ic_third", cardholder=holder)
+    policy = in_force("P", to={"card": first}, **LIMIT)
+    before = of_policy(policy)
+    Assignment.objects.filter(policy=policy).delete()
+    assert policy_changed(policy, before) == Difference(lost=2)
+    before = of_policy(policy)
+    Assignment.objects.create(policy=policy, group=group)
+    Assignment.objects.create(policy=policy, cardholder=holder)
+    assert policy_changed(policy, before) == Difference(gained=3)
+    before = of_policy(policy)
+    Assignment.objects.filter(policy=policy, cardholder=holder).delete()
+    assert policy_changed(policy, before) == Difference(lost=1)  # the chain has its group's
+
+
+def test_cards_that_leave_a_group_lose_what_only_the_group_granted() -> None:
+    group, other = CardGroup.objects.create(name="G"), CardGroup.objects.create(name="Other")
+    for number in range(4):
+        card(f"ic_{number}", group=group)
+    in_force("Group", to={"group": group}, **LIMIT)
+    in_force("Own", to={"card_id": "ic_0"}, **LIMIT)
+    assert groups.save(group, ["ic_3"]).without_grant == 2
+    assert groups.move("ic_3", other) == 1
+    assert groups.move("ic_3", group) == 0
+    assert groups.save(other, ["ic_3", "ic_1"]).without_grant == 1
+    assert cards_without() == {"ic_1", "ic_2", "ic_3"}
+
+
+# --- policy files
+
+FILE: dict[str, Any] = {
+    "policies": [{"name": "P", "currency": "eur", **LIMIT}],
+    "groups": [{"name": "G", "cards": ["ic_1", "ic_new"]}],
+    "assignments": [{"policy": "P", "group": "G"}],
+}
+
+
+def lines(file: dict[str, Any]) -> Iterable[str]:
+    return [
+        line
+        for line in compare(json.dumps(file)).lines()
+        if " card" in line and line[0].isdecimal()
+    ]
+
+
+def test_a_file_says_how_many_cards_it_would_let_spend_and_imports_only_where_that_is_meant() -> (
+    None
+):
+    card("ic_1")
+    written = json.dumps(FILE)
+    assert lines(FILE) == ["2 cards could spend that could not before."]
+    with pytest.raises(NewSpendingError, match="2 cards could spend that could not before"):
+        import_policies(written)
+    assert not Policy.objects.exists()
+    assert set(Card.objects.values_list("pk", flat=True)) == {"ic_1"}
+    assert import_policies(written, allow_new_spending=True).grants == Difference(gained=2)
+    assert cards_without() == set()
+    assert import_policies(written).grants == Difference()
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"policies": [{"name": "P", **FORBIDS}]}, Difference(lost=2)),
+        ({"policies": [{"name": "P", "unlimited": True}]}, Difference()),
+        ({"groups": [{"name": "G", "cards": ["ic_1"]}]}, Difference(lost=1)),
+        ({"groups": [{"name": "H", "cards": ["ic_1"]}]}, Difference(lost=1)),
+        ({"groups": [{"name": "G", "cards": ["ic_2"]}]}, Difference(gained=1, lost=2)),
+        ({"assignments": []}, Difference(lost=2)),
+        ({"assignments": [{"policy": "P", "program": True}]}, Difference(gained=1)),
+        ({"assignments": [{"policy": "P", "card": "ic_2"}]}, Difference(gained=1, lost=2)),
+        (
+            {
+                "policies": [{"name": "P"}, {"name": "Q", "unlimited": True}],
+                "assignments": [{"policy": "Q", "cardholder": "ich_1"}],
+            },
+            Difference(gained=1, lost=2),
+        ),
+        (
+            {
+                "groups": [{"name": "New", "cards": ["ic_2"]}],
+                "assignments": [{"policy": "P", "group": "New"}, {"policy": "P", "group": "G"}],
+            },
+            Difference(gained=1),
+        ),
+        ({"policies": [{"name": "P", **LIMIT, "currency": "usd"}]}, Difference(lost=1)),
+    ],
+)
+def test_what_a_file_does_to_grants_is_what_it_says_it_would(
+    change: dict[str, Any], difference: Difference
+) -> None:
+    holder = Cardholder.objects.create(pk="ich_1")
+    card("ic_1")
+    card("ic_2", cardholder=holder)
+    import_policies(json.dumps(FILE), allow_new_spending=True)
+    before = cards_without()
+    written = json.dumps(FILE | change)
+    told = compare(written).grants
+    assert import_policies(written, allow_new_spending=True).grants == told
+    after = cards_without()
+    assert told == Difference(gained=len(before - after), lost=len(after - before))
+    assert told == difference
