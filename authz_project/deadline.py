@@ -37,6 +37,12 @@ def ending(at: float) -> Iterator[None]:
         _at.reset(token)
 
 
+def seconds_left() -> float | None:
+    """Until the deadline of this thread; None where it has none."""
+    at = _at.get()
+    return None if at is None else max(0.0, at - monotonic())
+
+
 class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
     """Waits up to the deadline in everything it does; for ever where there is none."""
 

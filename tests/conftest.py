@@ -12,7 +12,7 @@ from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering, background, rejections
+from authorizations.services import answering, background, budget, rejections
 
 
 def pytest_configure() -> None:
@@ -52,6 +52,13 @@ def breaker_stays_closed() -> None:
 def nothing_was_rejected_before() -> None:
     """What one test has knocked with is not written in another."""
     rejections._counter = rejections.RejectionCounter()
+
+
+@pytest.fixture
+def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """Purchases wait for their locks as long as it takes, however busy this machine is."""
+    settings.DECISION_BUDGET_MS = 60_000
+    monkeypatch.setattr(budget, "LOCK_TIMEOUT_MS", 60_000)
 
 
 _FIRST = (

@@ -257,10 +257,14 @@ def test_the_breaker_tells_when_it_opens_and_closes() -> None:
     def pause(_seconds: float) -> None:
         may_recover.wait()
 
-    breaker = Breaker(probe=lambda: None, recovered=lambda: None, pause=pause)
+    def probe() -> None:
+        if not may_recover.is_set():
+            raise OSError
+
+    breaker = Breaker(probe=probe, recovered=lambda: None, pause=pause)
     for _ in range(MISSES):
         breaker.miss()
-    assert figures(scrape.exposition())["desk_breaker_open", ()] == 1
+    wait_until(lambda: figures(scrape.exposition())["desk_breaker_open", ()] == 1)
     may_recover.set()
     wait_until(lambda: figures(scrape.exposition())["desk_breaker_open", ()] == 0)
 

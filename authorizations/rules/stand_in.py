@@ -29,6 +29,7 @@ class StandInCause(StrEnum):
 
     DATABASE_UNREACHABLE = "database_unreachable"
     DEADLINE_MISSED = "deadline_missed"
+    ROW_LOCKED = "row_locked"
     OVERLOADED = "overloaded"
     INTERNAL_ERROR = "internal_error"
     SWITCHED_ON = "switched_on"

@@ -8,6 +8,7 @@ from authorizations.rules.words import figure_words
 CAUSE_LABELS = {
     StandInCause.DATABASE_UNREACHABLE: "Database unreachable",
     StandInCause.DEADLINE_MISSED: "Deadline missed",
+    StandInCause.ROW_LOCKED: "Card locked",
     StandInCause.OVERLOADED: "Overloaded",
     StandInCause.INTERNAL_ERROR: "Internal error",
     StandInCause.SWITCHED_ON: "Switched on by hand",
@@ -17,6 +18,8 @@ CAUSE_LABELS = {
 CAUSES = {
     StandInCause.DATABASE_UNREACHABLE: "The database could not be reached.",
     StandInCause.DEADLINE_MISSED: "The database did not answer in time.",
+    StandInCause.ROW_LOCKED: "The card, its cardholder or its group stayed locked by other work. "
+    "The database was there: other cards were decided as usual.",
     StandInCause.OVERLOADED: "More requests came than this server could take: this one had waited "
     "too long for its turn.",
     StandInCause.INTERNAL_ERROR: "The usual decision failed with an error; the server's log has "

@@ -17,6 +17,7 @@ from authorizations.services import (
     budget,
     decision_log,
     later,
+    locked_rows,
     record,
     replay,
     stand_in,
@@ -61,8 +62,7 @@ def take(delivery: Delivery) -> later.Answered:
         try:
             with deadline(monotonic() + _LATER_S):
                 return later.take(delivery)
-        except (OperationalError, InterfaceError):
-            breaker.miss()
+        except (OperationalError, InterfaceError):  # no miss: it took long for reasons of its own
             logger.exception("Event %s could not be kept.", delivery.event.id)
         except Exception:
             logger.exception("Event %s could not be handled.", delivery.event.id)
@@ -137,7 +137,8 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
             with deadline(ends):
                 return decide()
         except (OperationalError, InterfaceError) as error:
-            if has_passed(error) or ends - monotonic() < budget.LEAST_FOR_RETRY_MS / 1000:
+            is_final = has_passed(error) or locked_rows.is_timeout(error)
+            if is_final or ends - monotonic() < budget.LEAST_FOR_RETRY_MS / 1000:
                 raise
 
 
@@ -146,6 +147,9 @@ def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
     if not isinstance(error, OperationalError | InterfaceError):
         logger.error("Event %s could not be decided.", event_id, exc_info=error)
         return StandInCause.INTERNAL_ERROR
+    if locked_rows.is_timeout(error):  # says nothing about the database
+        logger.warning("Event %s: a row that it needs stayed locked.", event_id)
+        return StandInCause.ROW_LOCKED
     breaker.miss()
     late = has_passed(error)
     logger.warning("Event %s: the database %s.", event_id, "was too late" if late else "failed")

@@ -1,4 +1,4 @@
-"""Stops asking a database that does not answer, and finds out in the background when it does.
+"""Stops asking a database that answers no probe, and finds out in the background when it does.
 
 One for each process. While it is open every request is answered by stand-in at once.
 """
@@ -15,7 +15,7 @@ from authorizations.services import metrics
 logger = logging.getLogger(__name__)
 
 MISSES, WITHIN_S = 3, 5.0
-"""So many misses within so long open it."""
+"""So many misses within so long have the database probed at once; it opens where that fails."""
 
 GOOD_PROBES = 2
 PROBE_EVERY_S = 0.25
@@ -34,6 +34,7 @@ class Breaker:
     pause: Callable[[float], None] = sleep
     is_open: bool = False
     opened: int = 0
+    is_probing: bool = False
     _misses: deque[float] = field(default_factory=lambda: deque(maxlen=MISSES))
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
@@ -43,13 +44,26 @@ class Breaker:
             now = self.clock()
             self._misses.append(now)
             is_enough = len(self._misses) == MISSES and now - self._misses[0] <= WITHIN_S
-            if self.is_open or not is_enough:
+            if self.is_open or self.is_probing or not is_enough:
                 return
-            self.is_open = True
-            metrics.breaker(is_open=True)
-            self.opened += 1
+            self.is_probing = True
+        threading.Thread(target=self._look, name="breaker", daemon=True).start()
+
+    def _look(self) -> None:
+        """Open where the probe fails too: three requests may have failed for their own reasons."""
+        is_good = self._is_good()
+        with self._lock:
+            self._misses.clear()
+            self.is_probing = False
+            if not is_good:
+                self.is_open = True
+                metrics.breaker(is_open=True)
+                self.opened += 1
+        if is_good:
+            logger.warning("Requests missed their time, but the database answers.")
+            return
         logger.error("The database does not answer: stand-in decides until it does.")
-        threading.Thread(target=self._watch, name="breaker", daemon=True).start()
+        self._watch()
 
     def _watch(self) -> None:
         good = 0

@@ -35,6 +35,14 @@ CAP_WAIT_MS = 100
 HOST_ANSWERS_WAIT_MS = 10
 """How long a look at what the host has answered waits for others, in the process and beyond."""
 
+AFTER_LOCK_MS = 100
+"""What is kept of the database's share for the work under the lock: a row that stays locked times
+out before the deadline does, which says nothing about the database.
+"""
+
+BRIEF_LOCK_WAIT_MS = 50
+"""How long a row is waited for whose lock timed out a moment ago."""
+
 POOL_WAIT_MS = 100
 """How long a request waits for a connection: there is one for each thread."""
 
@@ -48,6 +56,7 @@ assert ANSWER_MS + NETWORK_MS < STRIPE_MS  # noqa: S101 - an import that fails, 
 assert (  # noqa: S101
     LEAST_FOR_STAND_IN_MS >= SPOOL_WAIT_MS + CAP_WAIT_MS + SENDING_MS + 2 * HOST_ANSWERS_WAIT_MS
 )
+assert BRIEF_LOCK_WAIT_MS + AFTER_LOCK_MS <= LEAST_FOR_DATABASE_MS  # noqa: S101
 assert LOCK_TIMEOUT_MS < STATEMENT_TIMEOUT_MS < ANSWER_MS  # noqa: S101
 
 

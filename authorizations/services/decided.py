@@ -6,7 +6,7 @@ import msgspec
 
 from authorizations.rules.controls import AppliedControls, SpendingControls
 from authorizations.services import codec
-from authorizations.services.known import scope_of
+from authorizations.services.applied import scope_of
 from authorizations.services.versions import controls_of
 
 

@@ -1,20 +1,18 @@
 """What is known when a request arrives: who it concerns, read under their lock."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import msgspec
+from django.db import OperationalError
 
 from authorizations.models import Authorization
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import Told
-from authorizations.services import cards, sql
+from authorizations.services import cards, locked_rows, sql
+from authorizations.services.applied import applied_controls
 from authorizations.services.usage import Remembered, scope_key
-from authorizations.services.versions import Reader, controls_of, from_database
-
-_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,43 +110,28 @@ def hold(told: Told) -> Held | None:
     None where one of them is not there yet, or is not the one the event names: then
     `cards.register` puts that right, and another attempt holds them.
     """
-    locked = sql.run(sql.LOCK, card=told.card.id, authorization=told.authorization_id).fetchone()
+    try:
+        locked = sql.run(
+            sql.LOCK,
+            card=told.card.id,
+            authorization=told.authorization_id,
+            patience=locked_rows.patience(told),
+        ).fetchone()
+    except OperationalError as error:
+        locked_rows.note(error, told)
+        raise
     row = cards.LockedCard(*locked) if locked else None
     if row is None or not row.is_settled(told):
         return None
     cards.refresh(told, row)
-    return Held(
+    held = Held(
         root_id=row.root_id,
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
         group_id=row.group_id,
     )
-
-
-def applied_controls(
-    policies: Sequence[tuple[str, int]], card: Scope, read: Reader = from_database
-) -> tuple[AppliedControls, ...]:
-    """The controls in force, narrowest scope first; the program's measure the card's usage.
-
-    `policies` are the key of a scope and the id of the version assigned to it; `read` gets
-    versions that this process does not know yet. KeyError where one can't be got.
-    """
-    versions = controls_of((version_id for _, version_id in policies), read)
-    applied = []
-    for key, version_id in policies:
-        scope = scope_of(key)
-        measured = card if scope.kind is ScopeKind.PROGRAM else scope
-        number, controls = versions[version_id]
-        applied.append(AppliedControls(scope, measured, version_id, number, controls))
-    return tuple(
-        sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
-    )
-
-
-def scope_of(key: str) -> Scope:
-    """The inverse of `scope_key`."""
-    kind, _, id_ = key.partition(":")
-    return Scope(ScopeKind(kind), id_)
+    locked_rows.forget([*held.scopes, f"card:{told.card.id}"])
+    return held
 
 
 def look_up(told: Told, held: Held) -> Known:

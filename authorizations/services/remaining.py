@@ -16,7 +16,8 @@ from authorizations.rules.limits import unasked_figures
 from authorizations.rules.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.values import Usage as UsageValue
 from authorizations.rules.windows import limit_concerns, limit_window, windows_at
-from authorizations.services.known import applied_controls, scope_keys, scope_of
+from authorizations.services.applied import applied_controls, scope_of
+from authorizations.services.known import scope_keys
 from authorizations.services.moving import told_of
 from authorizations.services.usage import (
     remember,

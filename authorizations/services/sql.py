@@ -18,9 +18,15 @@ from django.db import connection
 from psycopg import Cursor
 
 LOCK = """
-WITH root AS MATERIALIZED (
+WITH patience AS MATERIALIZED (
+    -- How long each row is waited for, and whatever else this transaction waits for.
+    SELECT set_config(
+        'lock_timeout', coalesce(%(patience)s::text, current_setting('lock_timeout')), TRUE
+    ) AS is_set
+), root AS MATERIALIZED (
     SELECT id, root_id, group_id FROM authorizations_card
-    WHERE id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
+    WHERE (SELECT is_set FROM patience) <> ''
+        AND id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
     FOR NO KEY UPDATE
 ), card AS MATERIALIZED (
     SELECT * FROM authorizations_card

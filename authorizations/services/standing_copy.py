@@ -13,7 +13,7 @@ from pathlib import Path
 
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.services import host_files
-from authorizations.services.known import applied_controls
+from authorizations.services.applied import applied_controls
 from authorizations.services.usage import scope_key
 
 POLICIES, CARDS = "standing-policies.sqlite3", "standing-cards.sqlite3"
@@ -66,10 +66,7 @@ def card(card_id: str, cardholder_id: str) -> KnownCard | None:
 
     Raises NothingKnownError.
     """
-    with _opened(CARDS) as cards:
-        found = cards.execute(
-            "SELECT root, cardholder, card_group FROM card WHERE id = ?", [card_id]
-        ).fetchone()
+    found = _found(card_id)
     if found is None:
         return None
     root_id, known_holder, group_id = found
@@ -82,6 +79,26 @@ def card(card_id: str, cardholder_id: str) -> KnownCard | None:
     with _opened(POLICIES) as policies:
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
         return KnownCard(root_id, frozen is not None, _applied(policies, scopes, root))
+
+
+def scopes_of(card_id: str) -> list[str]:
+    """The keys of a card's scopes as last known; none where nothing is."""
+    try:
+        found = _found(card_id)
+    except NothingKnownError:
+        return []
+    kinds = (ScopeKind.CARD, ScopeKind.CARDHOLDER, ScopeKind.GROUP)
+    pairs = zip(kinds, found or (), strict=False)
+    return [scope_key(Scope(kind, id_)) for kind, id_ in pairs if id_]
+
+
+def _found(card_id: str) -> tuple[str, str, str] | None:
+    """Root, cardholder and group of a card."""
+    with _opened(CARDS) as cards:
+        found: tuple[str, str, str] | None = cards.execute(
+            "SELECT root, cardholder, card_group FROM card WHERE id = ?", [card_id]
+        ).fetchone()
+    return found
 
 
 def _applied(

@@ -15,16 +15,15 @@ from authorizations.services.policy_files import import_policies
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, in_force
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
 
 CARDS = [f"ic_{number}" for number in range(7)]
 FIRST, LAST = CARDS[0], CARDS[-1]
 
 
 @pytest.fixture(autouse=True)
-def three_at_a_time(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+def three_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "CHUNK", 3)
-    settings.DECISION_BUDGET_MS = 20_000  # whoever waits for this test's lock is a failure
     in_force()
     for card in CARDS:
         Shopper(card_id=card, cardholder_id=f"ich_{card}").asks(100)

@@ -25,7 +25,7 @@ from authorizations.services.publish import publish
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, deliver, in_force
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
 
 THREADS = 16
 
@@ -165,13 +165,6 @@ def test_a_limit_lowered_in_the_middle_of_the_rush_holds_for_every_later_request
     assert set(late) == {"amount_limit_exceeded"}
 
 
-@pytest.fixture
-def patient(settings: Any) -> None:
-    """Purchases wait for their locks as long as it takes."""
-    settings.DECISION_BUDGET_MS = 60_000
-
-
-@pytest.mark.usefixtures("patient")
 def test_purchases_that_wait_for_their_card_are_decided_by_what_is_published_meanwhile() -> None:
     policy = in_force(spending_limits=[{"amount": 100_000, "interval": "daily"}])
     shopper = Shopper()
@@ -186,7 +179,6 @@ def test_purchases_that_wait_for_their_card_are_decided_by_what_is_published_mea
     assert [policy["number"] for row in waited for policy in row.policies] == [2, 2, 2]
 
 
-@pytest.mark.usefixtures("patient")
 def test_a_purchase_that_waits_for_its_card_is_decided_by_what_is_assigned_meanwhile() -> None:
     in_force(spending_limits=[{"amount": 100_000, "interval": "daily"}])
     shopper = Shopper()

@@ -179,7 +179,7 @@ def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
     [
         ("STAND_IN_ON_DATABASE_UNREACHABLE", {"database_unreachable"}),
         ("STAND_IN_ON_OVERLOADED", {"overloaded"}),
-        ("STAND_IN_ON_DEADLINE_MISSED", {"deadline_missed"}),
+        ("STAND_IN_ON_DEADLINE_MISSED", {"deadline_missed", "row_locked"}),
         ("STAND_IN_ON_INTERNAL_ERROR", {"internal_error"}),
     ],
 )

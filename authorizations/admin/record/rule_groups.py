@@ -10,7 +10,7 @@ from authorizations.admin.record.explained import Rule
 from authorizations.models import Card, CardGroup, Cardholder, Decision, PolicyVersion
 from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.values import Check, DeclineReason
-from authorizations.services.known import scope_of
+from authorizations.services.applied import scope_of
 
 _KINDS: Mapping[ScopeKind, type[Model]] = {
     ScopeKind.CARD: Card,
