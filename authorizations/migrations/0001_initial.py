@@ -751,6 +751,7 @@ class Migration(migrations.Migration):
                     "pk",
                     models.CompositePrimaryKey(
                         "scope",
+                        "piece_seconds",
                         "window_end",
                         "window_start",
                         "filter_key",
@@ -762,6 +763,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("scope", models.TextField()),
+                ("piece_seconds", models.IntegerField(default=0)),
                 ("window_end", models.BigIntegerField()),
                 ("window_start", models.BigIntegerField()),
                 ("filter_key", models.CharField(blank=True, max_length=32)),
@@ -770,6 +772,58 @@ class Migration(migrations.Migration):
                 ("amount", models.BigIntegerField()),
                 ("refunded_amount", models.BigIntegerField()),
                 ("count", models.BigIntegerField()),
+            ],
+            options={
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("piece_seconds", 0),
+                            models.Q(
+                                ("piece_seconds__in", (3600, 86400)),
+                                (
+                                    "window_end",
+                                    models.F("window_start") + models.F("piece_seconds"),
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="usage_piece_is_an_hour_or_a_day",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="UncountedWindow",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "scope",
+                        "window_start",
+                        "window_end",
+                        "filter_key",
+                        "currency",
+                        "rolling",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("scope", models.TextField()),
+                ("window_start", models.BigIntegerField()),
+                ("window_end", models.BigIntegerField()),
+                ("filter_key", models.CharField(blank=True, max_length=32)),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                ("rolling", models.BooleanField()),
+                ("filter", models.TextField(blank=True)),
+                ("counted_to", models.BigIntegerField()),
+                ("counted", models.BigIntegerField(default=0)),
+                ("purchases", models.BigIntegerField(default=0)),
+                (
+                    "asked_at",
+                    models.DateTimeField(db_default=django.db.models.functions.datetime.Now()),
+                ),
             ],
         ),
         migrations.CreateModel(
@@ -1103,6 +1157,7 @@ class Migration(migrations.Migration):
                             ("outside_schedule", "Outside schedule"),
                             ("amount_limit_exceeded", "Amount limit exceeded"),
                             ("count_limit_exceeded", "Count limit exceeded"),
+                            ("limit_not_counted_yet", "Limit not counted yet"),
                             ("stripe:account_disabled", "Stripe: account disabled"),
                             ("stripe:card_canceled", "Stripe: card canceled"),
                             ("stripe:card_expired", "Stripe: card expired"),
@@ -1624,17 +1679,47 @@ class Migration(migrations.Migration):
         ),
         migrations.AddIndex(
             model_name="authorization",
-            index=models.Index(fields=["root_card", "created"], name="authorization_of_card"),
+            index=models.Index(
+                fields=["root_card", "created"],
+                include=(
+                    "currency",
+                    "counted_amount",
+                    "counted_cash",
+                    "refunded_amount",
+                    "count",
+                    "cash_count",
+                ),
+                name="authorization_of_card",
+            ),
         ),
         migrations.AddIndex(
             model_name="authorization",
-            index=models.Index(fields=["cardholder", "created"], name="authorization_of_holder"),
+            index=models.Index(
+                fields=["cardholder", "created"],
+                include=(
+                    "currency",
+                    "counted_amount",
+                    "counted_cash",
+                    "refunded_amount",
+                    "count",
+                    "cash_count",
+                ),
+                name="authorization_of_holder",
+            ),
         ),
         migrations.AddIndex(
             model_name="authorization",
             index=models.Index(
                 condition=models.Q(("group__isnull", False)),
                 fields=["group", "created"],
+                include=(
+                    "currency",
+                    "counted_amount",
+                    "counted_cash",
+                    "refunded_amount",
+                    "count",
+                    "cash_count",
+                ),
                 name="authorization_of_group",
             ),
         ),

@@ -24,6 +24,7 @@ from authorizations.models.ledger import (
     LedgerCause,
     LedgerEntry,
     Transaction,
+    UncountedWindow,
     Usage,
 )
 from authorizations.models.policies import (
@@ -67,6 +68,7 @@ __all__ = [
     "Tally",
     "Transaction",
     "UnappliedEvent",
+    "UncountedWindow",
     "Usage",
     "WebhookRequest",
 ]

@@ -2,8 +2,25 @@
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
+from django.db.models.functions import Now
 
 from authorizations.models.fields import TypedCharField, WrittenJSONField
+
+_COUNTED = (
+    "currency",
+    "counted_amount",
+    "counted_cash",
+    "refunded_amount",
+    "count",
+    "cash_count",
+)
+"""What sums read, so that an index alone answers them.
+
+An update that changes one of these has to touch the indexes: an increment, a hold lowered while it
+stands, a refund. What closes or expires a hold does so anyway, by `is_held`. Measured with 200,000
+purchases: 0.5 kB more of write-ahead log for such an update, 0.15 kB for a new purchase; a sum
+takes half to an eighth of the time, the more the purchases are scattered over the table.
+"""
 
 
 class Authorization(models.Model):
@@ -54,10 +71,15 @@ class Authorization(models.Model):
     class Meta:
         ordering = ("-created",)
         indexes = [
-            models.Index(fields=("root_card", "created"), name="authorization_of_card"),
-            models.Index(fields=("cardholder", "created"), name="authorization_of_holder"),
+            models.Index(
+                fields=("root_card", "created"), include=_COUNTED, name="authorization_of_card"
+            ),
+            models.Index(
+                fields=("cardholder", "created"), include=_COUNTED, name="authorization_of_holder"
+            ),
             models.Index(
                 fields=("group", "created"),
+                include=_COUNTED,
                 name="authorization_of_group",
                 condition=models.Q(group__isnull=False),
             ),
@@ -231,18 +253,21 @@ class Usage(models.Model):
     """What is counted in one window of one scope, remembered so that nothing is summed twice.
 
     Derived: a row may be deleted under its scope's lock and is summed anew when next needed.
-    `currency` is empty where purchases are counted over all currencies.
+    `currency` is empty where purchases are counted over all currencies. Where `piece_seconds` is
+    not 0 the row is no limit's window but a piece of longer ones: an hour or a day in UTC.
     """
 
     pk = models.CompositePrimaryKey(
-        # The end comes second: windows that are over are then never read.
+        # The end comes third: windows that are over are then never read.
         "scope",
+        "piece_seconds",
         "window_end",
         "window_start",
         "filter_key",
         "currency",
     )
     scope = models.TextField()
+    piece_seconds = models.IntegerField(default=0)
     window_end = models.BigIntegerField()
     window_start = models.BigIntegerField()
     filter_key = models.CharField(max_length=32, blank=True)
@@ -251,6 +276,45 @@ class Usage(models.Model):
     amount = models.BigIntegerField()
     refunded_amount = models.BigIntegerField()
     count = models.BigIntegerField()
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(piece_seconds=0)
+                | models.Q(
+                    piece_seconds__in=(3600, 86400),
+                    window_end=models.F("window_start") + models.F("piece_seconds"),
+                ),
+                name="usage_piece_is_an_hour_or_a_day",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.scope} {self.window_start}-{self.window_end}"
+
+
+class UncountedWindow(models.Model):
+    """A window of a busy scope that is being counted in the background, piece by piece.
+
+    Purchases created before `counted_to` are in pieces that are remembered; `purchases` is about
+    how many there are in all, `counted` how many were gone through. A `rolling` window only needs
+    its pieces. The row goes when the window is counted.
+    """
+
+    pk = models.CompositePrimaryKey(
+        "scope", "window_start", "window_end", "filter_key", "currency", "rolling"
+    )
+    scope = models.TextField()
+    window_start = models.BigIntegerField()
+    window_end = models.BigIntegerField()
+    filter_key = models.CharField(max_length=32, blank=True)
+    currency = models.CharField(max_length=3, blank=True)
+    rolling = models.BooleanField()
+    filter = models.TextField(blank=True)
+    counted_to = models.BigIntegerField()
+    counted = models.BigIntegerField(default=0)
+    purchases = models.BigIntegerField(default=0)
+    asked_at = models.DateTimeField(db_default=Now())
 
     def __str__(self) -> str:
         return f"{self.scope} {self.window_start}-{self.window_end}"

@@ -93,7 +93,8 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
     what others in a group have used, names of policies.
     """
     rule = why.rule if isinstance(why, Check) else why
-    is_limit = rule is not DeclineReason.STAND_IN  # how much it allows is nobody's business
+    # How much stand-in allows is nobody's business; what is not counted yet is not known.
+    is_limit = rule not in {DeclineReason.STAND_IN, DeclineReason.LIMIT_NOT_COUNTED_YET}
     if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
         return _limit_for_cardholder(why.figures, why.scope.kind, request)
     return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder

@@ -39,6 +39,8 @@ _TOLD: dict[DeclineReason, Callable[[str], str]] = {
 def because(decision: Decision) -> str:
     """ "monthly limit of €500.00 exceeded by €5.00", to stand behind a colon."""
     check = deciding_check(decision.trace)
+    if check and check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET and check.figures:
+        return f"{_limit_name(check.figures)} not counted yet"
     if check and check.figures and check.rule is not DeclineReason.STAND_IN:
         return _limit(check.figures, is_partial=decision.is_partial)
     if decision.reason:

@@ -23,17 +23,24 @@ _Used: TypeAlias = tuple[int, Window | None, Usage | None]
 def limit_checks(
     request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
 ) -> Iterator[Check]:
-    """A check for each limit that concerns the purchase: amount limits first, then counts."""
+    """A check for each limit that concerns the purchase: amount limits first, then counts.
+
+    Of a limit whose window is not counted yet the figures tell no more than the limit itself.
+    """
     amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
     for limit in amounts_first:
         asked = _asked(limit, request, standing)
         if asked is None:
             continue
-        figures = _figures(limit, policy, _used(limit, policy, request, standing, usage), asked)
-        amount, count = DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED
+        found = _used(limit, policy, request, standing, usage)
+        figures = _figures(limit, policy, found, asked)
+        rule = DeclineReason.AMOUNT_LIMIT_EXCEEDED
+        if limit.amount is None:
+            rule = DeclineReason.COUNT_LIMIT_EXCEEDED
+        is_counted = _is_counted(found)
         yield Check(
-            rule=count if limit.amount is None else amount,
-            passed=figures.over <= 0,
+            rule=rule if is_counted else DeclineReason.LIMIT_NOT_COUNTED_YET,
+            passed=is_counted and figures.over <= 0,
             version_id=policy.version_id,
             policy=policy.controls.name,
             scope=policy.scope,
@@ -48,10 +55,15 @@ def fits_limits(
     for limit in policy.controls.spending_limits:
         asked = _asked(limit, request, standing)
         if asked is not None:
-            used, _, _ = _used(limit, policy, request, standing, usage)
-            if used + asked > limit.most:
+            found = _used(limit, policy, request, standing, usage)
+            if not _is_counted(found) or found[0] + asked > limit.most:
                 return False
     return True
+
+
+def _is_counted(found: _Used) -> bool:
+    _, _, usage = found
+    return usage is None or usage.is_complete
 
 
 def _asked(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:

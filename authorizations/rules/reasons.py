@@ -148,6 +148,12 @@ TEXTS: dict[DeclineReason, ReasonTexts] = {
         "The purchase would go over a limit on the number of purchases.",
         "This card has made all the purchases it may make for now. Please try again later.",
     ),
+    DeclineReason.LIMIT_NOT_COUNTED_YET: ReasonTexts(
+        "Limit not counted yet",
+        "A limit is new where there are many earlier purchases, and these are still being counted. "
+        "The purchases it concerns are declined until that is done.",
+        "This purchase could not be checked just now. Please try again in a few minutes.",
+    ),
 }
 
 

@@ -56,10 +56,17 @@ _VERIFICATIONS = {
 }
 
 
+_NOT_COUNTED = (
+    "what is used of it is not known yet. The many earlier purchases it concerns are being counted."
+)
+
+
 def staff(check: Check, request: AuthorizationRequest) -> str:
     """What the rule found, what it wanted, and by how much the request passed or failed."""
     if check.rule is DeclineReason.STAND_IN:
         return stand_in_sentence(check)
+    if check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET and check.figures:
+        return f"{limit_words(check.figures)}: {_NOT_COUNTED}"
     if check.figures:
         return limit_sentence(check.figures, request)
     if check.rule in _SETS:

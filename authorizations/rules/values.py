@@ -41,6 +41,7 @@ class DeclineReason(StrEnum):
     OUTSIDE_SCHEDULE = "outside_schedule"
     AMOUNT_LIMIT_EXCEEDED = "amount_limit_exceeded"
     COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
+    LIMIT_NOT_COUNTED_YET = "limit_not_counted_yet"
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,19 +225,23 @@ class Window(NamedTuple):
 class Usage:
     """What counts in a window.
 
-    `rooms` says for a full rolling window, limit by limit, when the purchase will fit next.
+    `rooms` says for a full rolling window, limit by limit, when the purchase will fit next. Where
+    not `is_complete` there is too much in the window to add it up while a purchase waits, and the
+    figures say nothing.
     """
 
     amount: int = 0
     refunded: int = 0
     count: int = 0
     rooms: tuple[tuple[int, int], ...] = ()
+    is_complete: bool = True
 
     def room_at(self, limit: int) -> int | None:
         return dict(self.rooms).get(limit)
 
 
 NO_USAGE = Usage()
+NOT_COUNTED = Usage(is_complete=False)
 
 
 @dataclass(frozen=True, slots=True)

@@ -154,7 +154,7 @@ def _decide(
 ) -> tuple[Decision, dict[Window, Usage]]:
     usage = measured.usage
     decision = decide(request, standing, applied, usage)
-    told = with_rooms(usage, decision.trace, applied)
+    told = with_rooms(measured, decision.trace, applied)
     if told == usage:
         return decision, usage
     return decide(request, standing, applied, told), told

@@ -1,5 +1,5 @@
 """What a server process does beside answering: connections, the copy for stand-in, replay,
-writing down what was rejected.
+writing down what was rejected, counting what busy scopes bought.
 """
 
 import logging
@@ -10,13 +10,15 @@ from functools import cache
 
 from django.db import connection
 
-from authorizations.services import pool, rejections, replay, standing_refresh
+from authorizations.services import counting, pool, rejections, replay, standing_refresh
 from authorizations.services.answering import breaker
 
 logger = logging.getLogger(__name__)
 
 _REPLAY_EVERY_S = 2.0
 _REPLAY_FOR_S = 5.0
+_COUNT_EVERY_S = 1.0
+_COUNT_FOR_S = 5.0
 
 
 def start() -> None:
@@ -30,6 +32,7 @@ def _started(_pid: int) -> threading.Thread:
     connection.close()
     standing_refresh.keep_warm()
     rejections.keep_writing()
+    threading.Thread(target=_keep_counting, name="counting", daemon=True).start()
     thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)
     thread.start()
     return thread
@@ -46,5 +49,19 @@ def _keep_replaying() -> None:
             replay.some(_REPLAY_FOR_S)
         except Exception:
             logger.exception("The replay failed; it is tried again.")
+        finally:
+            connection.close()
+
+
+def _keep_counting() -> None:
+    """One process of all that share the database counts a scope at a time; any of them may."""
+    while True:
+        time.sleep(_COUNT_EVERY_S)
+        if breaker.is_open:
+            continue
+        try:
+            counting.some(_COUNT_FOR_S)
+        except Exception:
+            logger.exception("Counting failed; it is tried again.")
         finally:
             connection.close()

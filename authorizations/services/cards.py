@@ -6,11 +6,11 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, transaction
 
-from authorizations.models import Assignment, Authorization, Card, Cardholder, Usage
+from authorizations.models import Assignment, Authorization, Card, Cardholder
 from authorizations.rules.reports import CardholderReport
 from authorizations.rules.values import Card as CardValue
 from authorizations.rules.values import Told
-from authorizations.services import locks
+from authorizations.services import joined_usage, locks
 from authorizations.services.acting import acting
 
 _ATTEMPTS = 3
@@ -214,14 +214,13 @@ def _root_in(chains: Mapping[str, str], card_id: str) -> str:
 def _move_chain(old_root_id: str, root_id: str) -> None:
     """Hang all cards of a root under another one, both locked.
 
-    What they used up moves along; the sums are made anew from the moved authorizations.
+    What they used up moves along, and so does what is remembered of it.
     """
+    joined_usage.join(old_root_id, root_id)
     group_id = Card.objects.values_list("group_id", flat=True).get(pk=old_root_id)
     Card.objects.filter(root=old_root_id).update(root=root_id, group=None)
     Card.objects.filter(pk=root_id, group=None).update(group=group_id)
     Authorization.objects.filter(root_card=old_root_id).update(root_card=root_id)
-    scopes = [f"card:{old_root_id}", f"card:{root_id}"]
-    Usage.objects.filter(scope__in=scopes).delete()
     taken = Assignment.objects.filter(card=root_id).values("policy")
     assigned = Assignment.objects.filter(card=old_root_id)
     assigned.exclude(policy__in=taken).update(card=root_id)

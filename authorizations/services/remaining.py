@@ -4,7 +4,7 @@ Windows, sums and arithmetic are those of the decision. Nothing is locked and no
 the figures are those of a moment ago.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Container, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
@@ -16,16 +16,19 @@ from authorizations.rules.limits import unasked_figures
 from authorizations.rules.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.values import Usage as UsageValue
 from authorizations.rules.windows import limit_concerns, limit_window, windows_at
+from authorizations.services import uncounted
 from authorizations.services.applied import applied_controls, scope_of
 from authorizations.services.known import scope_keys
 from authorizations.services.moving import told_of
+from authorizations.services.uncounted import Progress
 from authorizations.services.usage import (
-    remember,
+    Remembered,
+    asked_of,
     remembered_around,
-    room_at,
+    rooms_at,
     scope_key,
-    spent_by_time,
 )
+from authorizations.services.window_sums import reckon_all
 
 _PATIENCE_MS = 2000
 """So long a sum may take: no snapshot may be held for longer."""
@@ -39,11 +42,13 @@ class LimitLeft:
     """A limit with nothing asked of it.
 
     Of a rolling limit `figures.room_at` tells when the next part of what is used comes back.
-    Where not `is_measured` adding up took too long, and what is used is not known.
+    Where not `is_measured` what is used is not known: adding up took too long, or it is still
+    `counting`.
     """
 
     figures: LimitFigures
     is_measured: bool = True
+    counting: Progress | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,14 +119,23 @@ def _left(scopes: Sequence[Scope], root_id: str, at: int) -> list[PolicyLeft]:
 
 
 def _measured(applied: Sequence[AppliedControls], at: int) -> dict[_Place, LimitLeft]:
+    windows = windows_at(at, applied)
+    counting = uncounted.progress(windows)
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
-            figures = _figures(applied, at, _usage(applied, at))
-            return {place: LimitLeft(found) for place, found in _with_rooms(figures, at).items()}
+            remembered = remembered_around(at, {scope_key(window.scope) for window in windows})
+            figures = _figures(applied, at, _usage(applied, windows, remembered, counting))
+            figures = _with_rooms(figures, at, remembered)
     except OperationalError:  # the database is busy, or there is too much to add up
-        figures = _figures(applied, at, dict.fromkeys(windows_at(at, applied), NO_USAGE))
+        figures = _figures(applied, at, dict.fromkeys(windows, NO_USAGE))
         return {place: LimitLeft(found, is_measured=False) for place, found in figures.items()}
+    measured = {}
+    for (policy, limit), found in figures.items():
+        is_each = limit.interval is Interval.PER_AUTHORIZATION
+        progress = None if is_each else counting.get(limit_window(limit, policy, at))
+        measured[policy, limit] = LimitLeft(found, progress is None, progress)
+    return measured
 
 
 def _figures(
@@ -134,24 +148,35 @@ def _figures(
     }
 
 
-def _with_rooms(found: dict[_Place, LimitFigures], at: int) -> dict[_Place, LimitFigures]:
+def _with_rooms(
+    found: dict[_Place, LimitFigures], at: int, remembered: Sequence[Remembered]
+) -> dict[_Place, LimitFigures]:
     """Rolling limits also tell when the least that does not fit now will fit."""
     rolling = [
         (policy, limit)
         for (policy, limit), figures in found.items()
         if figures.interval is Interval.ROLLING and figures.used > 0
     ]
-    windows = [limit_window(limit, policy, at) for policy, limit in rolling]
-    told = dict(found)
-    for place, spent in zip(rolling, spent_by_time(windows), strict=True):
-        least = found[place]._replace(asked=max(1, found[place].room + 1))
-        told[place] = found[place]._replace(room_at=room_at(least, place[0], spent))
-    return told
+    least = [
+        (limit_window(limit, policy, at), figures._replace(asked=max(1, figures.room + 1)), policy)
+        for policy, limit in rolling
+        for figures in [found[policy, limit]]
+    ]
+    rooms = zip(rolling, rooms_at(least, remembered), strict=True)
+    return found | {place: found[place]._replace(room_at=at) for place, at in rooms}
 
 
-def _usage(applied: Sequence[AppliedControls], at: int) -> dict[Window, UsageValue]:
-    windows = windows_at(at, applied)
-    remembered = remembered_around(at, {scope_key(window.scope) for window in windows})
-    known = {row.window: row for row in remembered}
-    known |= remember([window for window in windows if window not in known], applied)
-    return {window: known[window].usage for window in windows}
+def _usage(
+    applied: Sequence[AppliedControls],
+    windows: Sequence[Window],
+    remembered: Sequence[Remembered],
+    counting: Container[Window],
+) -> dict[Window, UsageValue]:
+    usage = {row.window: row.usage for row in remembered if not row.piece_seconds}
+    usage |= {window: NO_USAGE for window in windows if window in counting}
+    missing = [window for window in windows if window not in usage]
+    asked = asked_of(missing, applied, remembered)
+    # A page locks nothing: so it may go through all there is, as long as it takes.
+    for window, found in zip(missing, reckon_all(asked), strict=True):
+        usage[window] = UsageValue(*found.used) if found.used else NO_USAGE
+    return {window: usage[window] for window in windows}

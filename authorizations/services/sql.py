@@ -82,11 +82,17 @@ SELECT
         SELECT coalesce(json_agg(json_build_object(
             'scope', scope, 'window_start', window_start, 'window_end', window_end,
             'filter_key', filter_key, 'filter', filter, 'currency', currency,
-            'amount', amount, 'refunded_amount', refunded_amount, 'count', count
+            'amount', amount, 'refunded_amount', refunded_amount, 'count', count,
+            'piece_seconds', piece_seconds
         )), '[]')
-        FROM authorizations_usage
+        -- Limits' windows, and the hour and the day around: of pieces none but these are read.
+        FROM (VALUES
+            (0, 253402300800), (3600, %(created)s::bigint + 3600), (86400, %(created)s + 86400)
+        ) AS length(seconds, latest_end)
+        JOIN authorizations_usage ON piece_seconds = seconds
         WHERE scope = ANY(%(scopes)s::text[])
-            AND window_end > %(created)s AND window_start <= %(created)s
+            AND window_end > %(created)s AND window_end <= latest_end
+            AND window_start <= %(created)s
     )::text AS usage,
     (
         SELECT coalesce(
@@ -124,44 +130,125 @@ ORDER BY number
 """
 """The decisions on one event, with the deliveries they answered: see answers.next_id."""
 
-WITHIN = """(
+
+def within(start: str, end: str) -> str:
+    """The purchases of the scope `needed.kind`, `needed.id` that began in [start, end), in SQL."""
+    span = f"created >= to_timestamp({start}) AND created < to_timestamp({end})"
+    return f"""(
         SELECT * FROM authorizations_authorization
-        WHERE needed.kind = 'card' AND root_card_id = needed.id
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        WHERE needed.kind = 'card' AND root_card_id = needed.id AND {span}
         UNION ALL
         SELECT * FROM authorizations_authorization
-        WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
+        WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id AND {span}
         UNION ALL
         SELECT * FROM authorizations_authorization
-        WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END
-            AND created >= to_timestamp(needed.start) AND created < to_timestamp(needed."end")
-    )"""
+        WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END AND {span}
+    )"""  # noqa: S608 - all of it is written here
+
+
+WITHIN = within("needed.start", 'needed."end"')
 """The purchases of the scope `needed.kind`, `needed.id` that began in [start, end)."""
 
+_SPENT = f"""
+        FROM unnest(needed.spans) AS span
+        CROSS JOIN LATERAL {within("lower(span)", "upper(span)")} AS purchase
+"""
+
+_SUMMED = """
+        coalesce(sum(counted_amount) FILTER (WHERE is_seen), 0)::bigint,
+        coalesce(sum(counted_cash) FILTER (WHERE is_seen), 0)::bigint,
+        coalesce(sum(refunded_amount) FILTER (WHERE is_seen), 0)::bigint,
+        coalesce(sum(count) FILTER (WHERE is_seen), 0)::bigint,
+        coalesce(sum(cash_count) FILTER (WHERE is_seen), 0)::bigint,
+        count(*)
+"""
+
+_SEEN = """
+        extract(epoch FROM created)::bigint / needed.grain * needed.grain AS since,
+        needed.currency IN ('', purchase.currency) AS is_seen,
+        counted_amount, counted_cash, refunded_amount, count, cash_count
+"""
+
+# Without the merchant the index alone has all of it.
 SUM = f"""
-SELECT
-    needed.place, summed.*
-FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
-    place int, kind text, id text, start bigint, "end" bigint, currency text,
-    by_merchant boolean, by_time boolean
+SELECT needed.place, summed.*
+FROM jsonb_to_recordset(%(ranges)s::jsonb) AS needed(
+    place int, kind text, id text, spans int8multirange, currency text, by_merchant boolean,
+    grain bigint, most bigint
 )
 CROSS JOIN LATERAL (
+    SELECT since, '', '', '', '', '', {_SUMMED}
+    FROM (
+        SELECT {_SEEN} {_SPENT}
+        WHERE NOT needed.by_merchant
+        LIMIT needed.most
+    ) AS purchase
+    GROUP BY since
+    UNION ALL
     SELECT
-        CASE WHEN by_time THEN extract(epoch FROM created)::bigint END,
-        CASE WHEN by_merchant THEN category END,
-        CASE WHEN by_merchant THEN category_code END,
-        CASE WHEN by_merchant THEN merchant_country END,
-        CASE WHEN by_merchant THEN merchant_name END,
-        CASE WHEN by_merchant THEN network_id END,
-        sum(counted_amount)::bigint, sum(counted_cash)::bigint,
-        sum(refunded_amount)::bigint, sum(count)::bigint, sum(cash_count)::bigint
-    FROM {WITHIN} AS purchase
-    WHERE needed.currency IN ('', purchase.currency)
+        since, category, category_code, merchant_country, merchant_name, network_id, {_SUMMED}
+    FROM (
+        SELECT
+            category, category_code, merchant_country, merchant_name, network_id, {_SEEN} {_SPENT}
+        WHERE needed.by_merchant
+        LIMIT needed.most
+    ) AS purchase
     GROUP BY 1, 2, 3, 4, 5, 6
 ) AS summed
 ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here
+"""What purchases in spans of time come to, by `grain` seconds and, where asked, by merchant.
+
+Goes through at most `most` of them (null: all); the last column is how many those were.
+"""
+
+PIECES = """
+WITH needed AS MATERIALIZED (
+    SELECT *, kind || ':' || id AS scope FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
+        place int, kind text, id text, start bigint, "end" bigint, filter_key text, currency text,
+        longest int
+    )
+), day AS MATERIALIZED (
+    SELECT
+        place, usage.window_start, usage.window_end, usage.amount, usage.refunded_amount,
+        usage.count
+    FROM needed
+    CROSS JOIN LATERAL (
+        SELECT * FROM authorizations_usage
+        WHERE scope = needed.scope AND piece_seconds = 86400
+            AND window_end > needed.start AND window_end <= needed."end"
+            AND window_start >= needed.start
+            AND filter_key = needed.filter_key AND currency = needed.currency
+        OFFSET 0  -- looked up window by window, never all rows joined
+    ) AS usage
+    WHERE longest = 86400
+), gap AS (
+    SELECT
+        place, unnest(int8multirange(int8range(start, "end")) - coalesce(
+            (
+                SELECT range_agg(int8range(window_start, window_end))
+                FROM day WHERE day.place = needed.place
+            ),
+            '{}'
+        )) AS span
+    FROM needed
+)
+SELECT * FROM day
+UNION ALL
+SELECT
+    place, usage.window_start, usage.window_end, usage.amount, usage.refunded_amount, usage.count
+FROM gap
+JOIN needed USING (place)
+CROSS JOIN LATERAL (
+    SELECT * FROM authorizations_usage
+    WHERE scope = needed.scope AND piece_seconds = 3600
+        AND window_end > lower(span) AND window_end <= upper(span) AND window_start >= lower(span)
+        AND filter_key = needed.filter_key AND currency = needed.currency
+    OFFSET 0
+) AS usage
+ORDER BY 1, 2
+"""
+"""The remembered days in windows, and the remembered hours between these days."""
 
 WRITE = """
 WITH request AS (
@@ -210,7 +297,7 @@ WITH request AS (
 )
 INSERT INTO authorizations_usage
 SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
-ON CONFLICT (scope, window_end, window_start, filter_key, currency) DO UPDATE SET
+ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currency) DO UPDATE SET
     -- The scope is locked: nobody else has added to what was read.
     amount = excluded.amount,
     refunded_amount = excluded.refunded_amount,

@@ -1,25 +1,51 @@
-"""What limits have used up: remembered sums, and sums over the past where none is remembered.
+"""What limits have used up: remembered sums, and what window_sums adds up where there is none.
 
-A decision runs all of it under the lock of the scopes it reads and writes. Nothing here writes.
+A decision runs all of it under the lock of the scopes it reads and writes. The only rows written
+here are those that have a window counted in the background.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import groupby, product
-from typing import Any
+from typing import Any, NamedTuple
+from zlib import crc32
 
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
-from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import Check, LimitFigures, Told, Usage, Window
-from authorizations.services import codec, sql
+from authorizations.rules.filters import Merchant
+from authorizations.rules.values import (
+    NOT_COUNTED,
+    Check,
+    DeclineReason,
+    LimitFigures,
+    Told,
+    Usage,
+    Window,
+)
+from authorizations.rules.windows import windows_at
+from authorizations.services import codec, uncounted, window_sums
+from authorizations.services.window_sums import Asked, Leaving
+
+
+class Key(NamedTuple):
+    """What names a row of the usage table."""
+
+    scope: str
+    piece_seconds: int
+    window_start: int
+    window_end: int
+    filter_key: str
+    currency: str
 
 
 @dataclass(frozen=True, slots=True)
 class Remembered:
-    """A row of the usage table; `filter` is the canonical text behind `filter_key`."""
+    """A row of the usage table; `filter` is the canonical text behind `filter_key`.
+
+    `piece_seconds` is 0 where it is the window of a limit, else it is an hour or a day of others.
+    """
 
     scope: str
     window_start: int
@@ -30,6 +56,18 @@ class Remembered:
     amount: int
     refunded_amount: int
     count: int
+    piece_seconds: int = 0
+
+    @property
+    def key(self) -> Key:
+        return Key(
+            self.scope,
+            self.piece_seconds,
+            self.window_start,
+            self.window_end,
+            self.filter_key,
+            self.currency,
+        )
 
     @property
     def window(self) -> Window:
@@ -46,11 +84,16 @@ class Remembered:
     def usage(self) -> Usage:
         return Usage(self.amount, self.refunded_amount, self.count)
 
-    def with_change(self, change: Counted, merchant: Merchant, currency: str) -> "Remembered":
+    def as_row(self) -> UsageRow:
+        return UsageRow(**{name: getattr(self, name) for name in _COLUMNS})
+
+    def with_change(self, change: Counted, told: Told) -> "Remembered":
         """With a purchase's change counted in, where the purchase concerns this window."""
-        amount, refunded, count = change.seen_by(filter_of(self.filter), merchant)
-        if self.currency not in ("", currency):
+        if self.currency not in ("", told.currency):
             return self
+        if not self.window_start <= told.created < self.window_end:
+            return self
+        amount, refunded, count = change.seen_by(filter_of(self.filter), told.merchant)
         return replace(
             self,
             # Without a currency there is nothing to add amounts in.
@@ -60,35 +103,42 @@ class Remembered:
         )
 
 
+_LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
+
 _COLUMNS = tuple(field.name for field in fields(Remembered))
 
 
 def remembered_around(at: int, scopes: Iterable[str]) -> list[Remembered]:
-    """The remembered windows of these scopes that contain the instant `at`."""
+    """The remembered windows and pieces of these scopes that contain the instant `at`."""
     rows = UsageRow.objects.filter(
         scope__in=list(scopes), window_end__gt=at, window_start__lte=at
     ).values_list(*_COLUMNS)
     return [Remembered(*row) for row in rows]
 
 
+def remembered_of(scope: str) -> list[Remembered]:
+    """All that is remembered of a scope."""
+    return [Remembered(*row) for row in UsageRow.objects.filter(scope=scope).values_list(*_COLUMNS)]
+
+
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Usage around a purchase, just before it is decided.
 
-    `rows` are all remembered windows the purchase falls into, as they stand with what was just
-    reported; `stored` are those the database has, by window, as it has them.
+    `rows` are all remembered windows and pieces that the purchase may change, as they stand with
+    what was just reported, and all that are worth remembering from now on; `stored` are those the
+    database has, as it has them.
     """
 
     told: Told
     usage: dict[Window, Usage]
     rows: list[Remembered]
-    stored: dict[Window, Remembered]
+    stored: dict[Key, Remembered]
 
     def changed(self, taken: Counted) -> list[Remembered]:
         """The rows to write once this much more is taken: new ones, and those it changes."""
-        merchant, currency = self.told.merchant, self.told.currency
-        rows = [row.with_change(taken, merchant, currency) for row in self.rows]
-        return [row for row in rows if row != self.stored.get(row.window)]
+        rows = [row.with_change(taken, self.told) for row in self.rows]
+        return [row for row in rows if row != self.stored.get(row.key)]
 
 
 def measure(
@@ -98,19 +148,87 @@ def measure(
     remembered: Sequence[Remembered],
     reported: Counted,
 ) -> Measured:
-    """The usage in these windows; what was never asked before is summed and remembered.
+    """The usage in these windows; what was never asked before is added up and remembered.
 
-    `reported` is what the event just told, and is not in the database yet.
+    `reported` is what the event just told, and is not in the database yet. What is too much to add
+    up now is asked to be counted in the background, and is NOT_COUNTED.
     """
-    stored = {row.window: row for row in remembered}
-    summed = remember([window for window in windows if window not in stored], applied)
-    rows = {
-        window: row.with_change(reported, told.merchant, told.currency)
-        for window, row in (stored | summed).items()
+    stored = {row.key: row for row in remembered}
+    known = {row.window: row for row in remembered if not row.piece_seconds}
+    missing = [window for window in windows if window not in known]
+    besides = [window for window in _besides(told, windows, applied) if window not in known]
+    pieces: list[Remembered] = []
+    asked = asked_of([*missing, *besides], applied, remembered)
+    for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+        if found.used is None:
+            uncounted.ask(one)
+        elif one.window in windows or found.purchases > window_sums.QUIET:
+            known[one.window] = _row(one, one.window.start, one.window.end, found.used)
+            pieces += [_row(one, *piece, is_piece=True) for piece in found.pieces]
+    known = {window: row.with_change(reported, told) for window, row in known.items()}
+    rows = {row.key: row for row in [*stored.values(), *pieces] if row.piece_seconds}
+    rows = {key: row.with_change(reported, told) for key, row in rows.items()}
+    return Measured(
+        told=told,
+        usage={w: known[w].usage if w in known else NOT_COUNTED for w in windows},
+        rows=[*rows.values(), *(row for window, row in known.items() if not window.rolling)],
+        stored=stored,
+    )
+
+
+_KEEP_UP_EVERY = 32
+
+
+def _besides(
+    told: Told, windows: Sequence[Window], applied: Sequence[AppliedControls]
+) -> list[Window]:
+    """One purchase in 32 also looks at the limits that do not concern it.
+
+    Or a limit on one merchant could first be asked about after thousands of purchases elsewhere,
+    which then have to be counted before that one can be decided.
+    """
+    if crc32(told.authorization_id.encode(errors="replace")) % _KEEP_UP_EVERY:
+        return []
+    return [window for window in windows_at(told.created, applied) if window not in windows]
+
+
+def asked_of(
+    windows: Iterable[Window],
+    applied: Iterable[AppliedControls],
+    remembered: Iterable[Remembered],
+) -> list[Asked]:
+    """These windows to be added up; `applied` tells the filters behind their keys."""
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    filters = {limit.filter.key: limit.filter for limit in limits}
+    in_pieces = {
+        (row.window.scope, row.filter_key, row.currency) for row in remembered if row.piece_seconds
     }
-    usage = {window: rows[window].usage for window in windows}
-    lasting = [row for window, row in rows.items() if not window.rolling]
-    return Measured(told, usage, lasting, stored)
+    return [
+        Asked(
+            window,
+            filters[window.filter_key],
+            (window.scope, window.filter_key, window.currency) in in_pieces,
+        )
+        for window in windows
+    ]
+
+
+def _row(
+    asked: Asked, start: int, end: int, used: tuple[int, int, int], *, is_piece: bool = False
+) -> Remembered:
+    amount, refunded, count = used
+    return Remembered(
+        scope=scope_key(asked.window.scope),
+        window_start=start,
+        window_end=end,
+        filter_key=asked.window.filter_key,
+        filter=asked.concern.text,
+        currency=asked.window.currency,
+        amount=amount,
+        refunded_amount=refunded,
+        count=count,
+        piece_seconds=end - start if is_piece else 0,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,43 +243,6 @@ class Spent:
 def scope_key(scope: Scope) -> str:
     """A scope as the usage table and assignments name it."""
     return f"{scope.kind}:{scope.id}"
-
-
-def remember(
-    windows: Sequence[Window], applied: Iterable[AppliedControls]
-) -> dict[Window, Remembered]:
-    """Sum what is counted in each window; `applied` tells the filters behind their keys."""
-    if not windows:
-        return {}
-    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
-    filters = {limit.filter.key: limit.filter for limit in limits}
-    spent = dict(_spent(windows, by_time=False))
-    return {
-        window: _summed(window, filters[window.filter_key], spent.get(place, []))
-        for place, window in enumerate(windows)
-    }
-
-
-def _summed(window: Window, concern: LimitFilter, spent: list[Spent]) -> Remembered:
-    row = Remembered(
-        scope_key(window.scope),
-        window.start,
-        window.end,
-        window.filter_key,
-        concern.text,
-        window.currency,
-        0,
-        0,
-        0,
-    )
-    for part in spent:
-        row = row.with_change(part.counted, part.merchant, window.currency)
-    return row
-
-
-def _spent(windows: Sequence[Window], *, by_time: bool) -> Iterator[tuple[int, list[Spent]]]:
-    rows = sql.run(sql.SUM, windows=needed(windows, by_time=by_time)).fetchall()
-    return spent_by_place(rows)
 
 
 def needed(windows: Sequence[Window], *, by_time: bool) -> str:
@@ -206,41 +287,43 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
 
 
 def with_rooms(
-    usage: dict[Window, Usage], trace: Iterable[Check], applied: Iterable[AppliedControls]
+    measured: Measured, trace: Iterable[Check], applied: Iterable[AppliedControls]
 ) -> dict[Window, Usage]:
     """Usage that also tells when each rolling limit that failed has room again."""
-    told = dict(usage)
+    full: list[tuple[Window, LimitFigures, AppliedControls]] = []
     for check, policy in product(trace, applied):
         figures = check.figures
-        if check.passed or not figures or figures.interval is not Interval.ROLLING:
+        if check.rule not in _LIMITS or check.passed or not figures:
             continue
-        if figures.asked > figures.limit:  # never fits
-            continue
+        if figures.interval is not Interval.ROLLING or figures.asked > figures.limit:
+            continue  # the latter never fits
         if (policy.version_id, policy.scope) == (check.version_id, check.scope):
             key = filter_of(figures.filter).key
             bounds = (figures.start, figures.end)
             window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
-            at = room_at(figures, policy, *spent_by_time([window]))
-            if at is not None:
-                rooms = (*told[window].rooms, (figures.limit, at))
-                told[window] = replace(told[window], rooms=rooms)
+            full.append((window, figures, policy))
+    told = dict(measured.usage)
+    rooms = rooms_at(full, measured.stored.values()) if full else []
+    for (window, figures, _), at in zip(full, rooms, strict=True):
+        if at is not None:
+            room = (figures.limit, at)
+            told[window] = replace(told[window], rooms=(*told[window].rooms, room))
     return told
 
 
-def spent_by_time(windows: Sequence[Window]) -> list[list[Spent]]:
-    """What was spent in each window, the oldest purchase first."""
-    spent = dict(_spent(windows, by_time=True)) if windows else {}
-    return [spent.get(place, []) for place in range(len(windows))]
-
-
-def room_at(figures: LimitFigures, policy: AppliedControls, spent: Iterable[Spent]) -> int | None:
-    """When enough of a rolling window will have passed; None where what is asked never fits."""
-    over = figures.over
-    concern = filter_of(figures.filter)
-    restore = policy.controls.refunds_restore
-    for part in spent:
-        amount, refunded, count = part.counted.seen_by(concern, part.merchant)
-        over -= amount - (refunded if restore else 0) if figures.currency else count
-        if over <= 0:
-            return part.created + figures.rolling_seconds
-    return None
+def rooms_at(
+    full: Sequence[tuple[Window, LimitFigures, AppliedControls]],
+    remembered: Iterable[Remembered],
+) -> list[int | None]:
+    """When enough of each rolling window will have passed; None where what is asked never fits."""
+    asked = asked_of(
+        [window for window, _, _ in full], [policy for _, _, policy in full], remembered
+    )
+    leaving = [
+        Leaving(one, figures.over, restore=policy.controls.refunds_restore)
+        for one, (_, figures, policy) in zip(asked, full, strict=True)
+    ]
+    return [
+        None if last is None else last + figures.rolling_seconds
+        for last, (_, figures, _) in zip(window_sums.last_to_leave(leaving), full, strict=True)
+    ]

@@ -125,7 +125,7 @@ class _Along:
             if own or decided.told:
                 used = _as_of(used, asked, own, decided.told)
             kept = (recorded.amount, recorded.refunded, recorded.count)
-            if used != kept:
+            if used != kept and recorded.is_complete:
                 found.append((window, kept, used))
         return found
 

@@ -29,7 +29,7 @@ _SIZE = 2_000
 
 _ANYWHERE = Merchant()
 
-_KEY = "scope, window_end, window_start, filter_key, currency"
+_KEY = "scope, piece_seconds, window_end, window_start, filter_key, currency"
 
 # Of the purchases that a window measures, in its currency.
 _SUMMED = f"""
@@ -43,14 +43,14 @@ _SUMMED = f"""
 # By merchant only where a filter asks for it: most have none, and are added up in one go.
 _RECOUNT = f"""
 SELECT
-    scope, window_end, window_start, filter_key, needed.currency,
+    scope, piece_seconds, window_end, window_start, filter_key, needed.currency,
     filter, needed.amount, needed.refunded_amount, needed.count, summed.*
 FROM (
     SELECT
         *, split_part(scope, ':', 1) AS kind, substr(scope, strpos(scope, ':') + 1) AS id,
         window_start AS start, window_end AS "end"
     FROM authorizations_usage
-    WHERE ({_KEY}) > (%s, %s, %s, %s, %s) AND window_end > %s AND window_start < %s
+    WHERE ({_KEY}) > (%s, %s, %s, %s, %s, %s) AND window_end > %s AND window_start < %s
     ORDER BY {_KEY} LIMIT %s
 ) AS needed
 LEFT JOIN LATERAL (
@@ -60,7 +60,7 @@ LEFT JOIN LATERAL (
         {_SUMMED} AND filter_key <> ''
     GROUP BY 1, 2, 3, 4, 5
 ) AS summed ON TRUE
-ORDER BY 1, 2, 3, 4, 5
+ORDER BY 1, 2, 3, 4, 5, 6
 """  # noqa: S608 - all of it is written here
 
 
@@ -71,24 +71,24 @@ def verify_remembered(part: Range = WHOLE) -> Iterator[Checked]:
     """
     since = int(part.since.timestamp()) if part.since else -1
     until = int(part.until.timestamp()) if part.until else FOREVER
-    key: tuple[Any, ...] = ("", 0, 0, "", "")
+    key: tuple[Any, ...] = ("", 0, 0, 0, "", "")
     while True:
         rows = fetch(_RECOUNT, [*key, since, until, _SIZE])
         if not rows:
             return
-        found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:5])]
+        found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:6])]
         yield Checked(REMEMBERED, len(found), [one for window in found for one in window])
-        key = rows[-1][:5]
+        key = rows[-1][:6]
 
 
 def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
-    scope, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:9]
+    scope, _, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:10]
     concern = filter_of(filter_text)
     kept, counted = tuple(kept_figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
-            merchant = merchant_of(*line[9:14]) if filter_key else _ANYWHERE
-            change = Change(start, currency, merchant, Counted(*line[14:]))
+            merchant = merchant_of(*line[10:15]) if filter_key else _ANYWHERE
+            change = Change(start, currency, merchant, Counted(*line[15:]))
             counted = plus(counted, change.seen_in(currency, concern))
     if kept == counted and concern.key == filter_key:
         return []

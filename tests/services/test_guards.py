@@ -282,9 +282,9 @@ def test_a_table_that_decisions_write_has_at_most_three_whole_b_trees(table: str
 
 
 @pytest.mark.django_db
-def test_usage_is_found_by_scope_and_then_by_the_end_of_its_window() -> None:
+def test_usage_is_found_by_scope_and_kind_and_then_by_the_end_of_its_window() -> None:
     [(index,)] = execute("SELECT indexdef FROM pg_indexes WHERE tablename = 'authorizations_usage'")
-    columns = "(scope, window_end, window_start, filter_key, currency)"
+    columns = "(scope, piece_seconds, window_end, window_start, filter_key, currency)"
     assert index.endswith(f"USING btree {columns}")
 
 
@@ -334,6 +334,7 @@ def scanned(node: dict[str, Any]) -> Iterator[str]:
         yield from scanned(part)
 
 
+SCOPES = [("card", "ic_7"), ("cardholder", "ich_7"), ("group", "100007")]
 PARAMETERS: dict[str, dict[str, Any]] = {
     "LOCK": {"card": "ic_7", "authorization": "iauth_many_7"},
     "LOOK_UP": {
@@ -343,13 +344,21 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "created": NOON,
     },
     "SUM": {
+        "ranges": json.dumps(
+            [
+                {"place": place, "kind": kind, "id": key, "currency": "eur", "grain": 3600,
+                 "spans": f"{{[{NOON - 3600},{NOON}),[{NOON + 60},{NOON + 3600})}}",
+                 "by_merchant": True, "most": 100}
+                for place, (kind, key) in enumerate(SCOPES)
+            ]
+        )
+    },
+    "PIECES": {
         "windows": json.dumps(
             [
                 {"place": place, "kind": kind, "id": key, "start": NOON - 3600, "end": NOON + 3600,
-                 "currency": "eur", "by_merchant": True, "by_time": True}
-                for place, (kind, key) in enumerate(
-                    [("card", "ic_7"), ("cardholder", "ich_7"), ("group", "100007")]
-                )
+                 "filter_key": "", "currency": "eur", "longest": 86400}
+                for place, (kind, key) in enumerate(SCOPES)
             ]
         )
     },
@@ -401,7 +410,7 @@ def sent() -> Iterator[list[str]]:
 
 
 def named(statement: str) -> str:
-    """LOCK, LOOK_UP, SUM, ANSWERS or WRITE; other statements as they are."""
+    """LOCK, LOOK_UP, SUM, PIECES, ANSWERS or WRITE; other statements as they are."""
     for name in PARAMETERS:
         beginning = getattr(sql, name).split("%(", 1)[0]
         if statement.startswith(beginning):

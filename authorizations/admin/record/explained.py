@@ -174,7 +174,7 @@ def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> lis
 
 def _rule(check: Check, request: AuthorizationRequest | None, *, decided: bool) -> Rule:
     sentence = explain.staff(check, request) if request else f"{explain.label(check.rule)}."
-    if not check.figures:
+    if not check.figures or check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET:
         return Rule(check, sentence, decided)
     return Rule(check, sentence, decided, _margin(check.figures), _bar(check.figures))
 

@@ -1,0 +1,236 @@
+"""Busy scopes are counted in the background: a piece at a time, each in a transaction of its own.
+
+Lock the scope, add up the purchases of some hours, keep them as pieces, commit. Whatever changes a
+purchase meanwhile changes the pieces that are there, and finds no piece where none is yet: so
+nothing is lost and nothing counts twice, wherever counting stands. A lock is held for less than
+100 ms at a time, and not at all for as long again. Any process may go on where another stopped.
+"""
+
+import logging
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from itertools import groupby
+
+from django.db import OperationalError, connection, transaction
+
+from authorizations.models import UncountedWindow
+from authorizations.models import Usage as UsageRow
+from authorizations.rules.controls import Scope, ScopeKind
+from authorizations.rules.document import filter_of
+from authorizations.rules.values import Window
+from authorizations.services import locks, window_sums
+from authorizations.services.running_sums import NOTHING_USED, total
+from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece
+
+logger = logging.getLogger(__name__)
+
+_AIM_S = 0.04
+_LIMIT_MS = 100
+_FEWEST, _MOST = 500, 20_000
+
+_IN_SPAN = {
+    kind: f"""
+FROM authorizations_authorization
+WHERE {column} = %s AND created >= to_timestamp(%s) AND created < to_timestamp(%s)"""
+    for kind, column in (
+        (ScopeKind.CARD, "root_card_id"),
+        (ScopeKind.CARDHOLDER, "cardholder_id"),
+        (ScopeKind.GROUP, "group_id"),
+    )
+}
+
+_HOW_MANY = {kind: f"SELECT count(*){which}" for kind, which in _IN_SPAN.items()}
+
+_FIRST_BEYOND = {
+    kind: f"SELECT extract(epoch FROM created)::bigint{which}\nORDER BY created OFFSET %s LIMIT 1"  # noqa: S608
+    for kind, which in _IN_SPAN.items()
+}
+
+
+@dataclass(slots=True)
+class Pace:
+    """How many purchases are added up at a time: as many as take 40 ms."""
+
+    purchases: int = 4_000
+
+    def took(self, seconds: float) -> None:
+        wanted = int(self.purchases * _AIM_S / max(seconds, 0.001))
+        self.purchases = max(_FEWEST, min(wanted, 2 * self.purchases, _MOST))
+
+    def was_too_much(self) -> None:
+        self.purchases = max(_FEWEST, self.purchases // 4)
+
+
+_pace = Pace()
+
+
+def some(budget_s: float, pace: Pace = _pace) -> int:
+    """Count for so long, but one piece at least; returns how many pieces of work it did.
+
+    To be called often, outside of transactions, by every process. Never raises for what a busy
+    database does: then it is tried again next time.
+    """
+    until = time.monotonic() + budget_s
+    done = 0
+    try:
+        for note in _in_turn():
+            if _counted(note, pace):
+                done += 1
+            if time.monotonic() >= until:
+                break
+    except OperationalError as error:
+        pace.was_too_much()
+        logger.info("Counting goes on later: %s", error)
+    return done
+
+
+def _in_turn() -> Iterator[UncountedWindow]:
+    """The oldest note of each scope, again and again: those of one scope come one after another."""
+    while True:
+        notes: dict[str, UncountedWindow] = {}
+        for note in UncountedWindow.objects.order_by("asked_at", "pk"):
+            notes.setdefault(note.scope, note)
+        if not notes:
+            return
+        yield from notes.values()
+
+
+def _counted(note: UncountedWindow, pace: Pace) -> bool:
+    """One piece of work; False where another process is at this scope."""
+    if not note.purchases:
+        _note_how_many(note)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [note.scope])
+        if not cursor.fetchone()[0]:
+            time.sleep(_AIM_S)
+            return False
+        kind, key = _scope_of(note)
+        locks.hold(
+            cards=[key] if kind is ScopeKind.CARD else [],
+            cardholders=[key] if kind is ScopeKind.CARDHOLDER else [],
+            groups=[int(key)] if kind is ScopeKind.GROUP else [],
+        )
+        began = time.monotonic()
+        if pace.purchases > _FEWEST:  # or nothing might ever be done
+            cursor.execute(f"SET LOCAL statement_timeout = {_LIMIT_MS}")
+        current = UncountedWindow.objects.filter(pk=note.pk).first()
+        if current is not None:
+            _count(current, pace.purchases)
+        cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    took_s = time.monotonic() - began
+    pace.took(took_s)
+    time.sleep(took_s)
+    return True
+
+
+def _note_how_many(note: UncountedWindow) -> None:
+    """About how many purchases there are, so that people can be told how long it takes."""
+    kind, key = _scope_of(note)
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL statement_timeout = 2000")
+        cursor.execute(_HOW_MANY[kind], [key, note.window_start, note.window_end])
+        UncountedWindow.objects.filter(pk=note.pk).update(purchases=cursor.fetchone()[0])
+
+
+def _count(note: UncountedWindow, most: int) -> None:
+    """Go on with about so many purchases; with the last of them the window is counted."""
+    asked = Asked(_window_of(note), filter_of(note.filter), has_pieces=True)
+    start, end = note.counted_to, note.window_end // HOUR_S * HOUR_S
+    stop = _stop(note, start, end, most)
+    if start < stop:
+        hours = window_sums.hours(asked, start, stop)
+        _keep(note, _pieces(hours, start, stop))
+        day = start // DAY_S * DAY_S
+        if note.window_start <= day < start and day + DAY_S <= stop:
+            _keep(note, [_day(asked, day)])  # its first hours were counted before
+        note.counted += sum(hour.purchases for hour in hours)
+        note.counted_to = stop
+    if stop < end:
+        note.save(update_fields=["counted", "counted_to"])
+    elif note.rolling:
+        note.delete()
+    else:
+        _finish(note, asked)
+
+
+def _finish(note: UncountedWindow, asked: Asked) -> None:
+    """Remember the window itself, from its pieces."""
+    [found] = window_sums.reckon([asked])
+    if found.used is None:  # pieces were forgotten meanwhile
+        note.counted, note.counted_to = 0, -(-note.window_start // HOUR_S) * HOUR_S
+        note.save(update_fields=["counted", "counted_to"])
+        return
+    window = Piece(note.window_start, note.window_end, found.used)
+    UsageRow.objects.bulk_create([_row(note, window, seconds=0)], ignore_conflicts=True)
+    note.delete()
+
+
+def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
+    """Up to which whole day, or else hour, there are no more purchases than that; an hour at least.
+
+    No hour is counted in parts, however many purchases it has.
+    """
+    kind, key = _scope_of(note)
+    with connection.cursor() as cursor:
+        cursor.execute(_FIRST_BEYOND[kind], [key, start, end, most])
+        found = cursor.fetchone()
+    if found is None:
+        return end
+    stops = (found[0] // DAY_S * DAY_S, found[0] // HOUR_S * HOUR_S, start + HOUR_S)
+    return next(stop for stop in stops if stop > start)
+
+
+def _pieces(hours: list[Part], start: int, stop: int) -> Iterator[Piece]:
+    """Whole days, and the hours of parts of days and of days on which much was bought."""
+    for day, its in groupby(hours, key=lambda hour: hour.since // DAY_S * DAY_S):
+        parts = list(its)
+        is_whole = start <= day and day + DAY_S <= stop
+        if is_whole:
+            yield Piece(day, day + DAY_S, total(part.used for part in parts))
+        if not is_whole or sum(part.purchases for part in parts) > window_sums.QUIET:
+            yield from (Piece(part.since, part.since + HOUR_S, part.used) for part in parts)
+
+
+def _day(asked: Asked, day: int) -> Piece:
+    window = asked.window._replace(start=day, end=day + DAY_S, rolling=False)
+    [found] = window_sums.reckon_all([asked._replace(window=window)])
+    return Piece(day, day + DAY_S, found.used or NOTHING_USED)
+
+
+def _keep(note: UncountedWindow, pieces: Iterable[Piece]) -> None:
+    """Those that are there already are right."""
+    rows = [_row(note, piece, seconds=piece.end - piece.start) for piece in pieces]
+    UsageRow.objects.bulk_create(rows, ignore_conflicts=True)
+
+
+def _row(note: UncountedWindow, piece: Piece, *, seconds: int) -> UsageRow:
+    amount, refunded, count = piece.used
+    return UsageRow(
+        scope=note.scope,
+        piece_seconds=seconds,
+        window_start=piece.start,
+        window_end=piece.end,
+        filter_key=note.filter_key,
+        currency=note.currency,
+        filter=note.filter,
+        amount=amount,
+        refunded_amount=refunded,
+        count=count,
+    )
+
+
+def _window_of(note: UncountedWindow) -> Window:
+    return Window(
+        _scope_of(note),
+        note.window_start,
+        note.window_end,
+        note.filter_key,
+        note.currency,
+        note.rolling,
+    )
+
+
+def _scope_of(note: UncountedWindow) -> Scope:
+    kind, _, key = note.scope.partition(":")
+    return Scope(ScopeKind(kind), key)
