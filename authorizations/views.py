@@ -20,7 +20,7 @@ from authorizations import peers
 from authorizations.services import answering, arrival, rejections, scrape, switch
 from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
-from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 
@@ -102,7 +102,9 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
     """Who sent it, past our own proxies, and the headers worth keeping."""
     found = request.headers
     kept = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
-    return peers.client_address(request), kept
+    sender, peer = peers.client_address(request), request.META.get("REMOTE_ADDR", "")
+    # So that what X-Forwarded-For says of the sender can be read again.
+    return sender, kept if sender == peer else kept | {PEER: peer}
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:

@@ -1,7 +1,6 @@
 """Answers given without the database, as a server leaves them in the spool."""
 
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,7 +12,7 @@ from authorizations.rules.values import Decision, DeclineReason
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spool import Spool
 from authorizations.services.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
-from authorizations.wire import answer, events, samples, signature
+from authorizations.wire import answer, events, masking, samples, signature
 from authorizations.wire.samples import Json, Purchase
 from tests.desk import Shopper
 
@@ -24,13 +23,14 @@ EARLIER = datetime(2026, 11, 18, 12, 0, 0, 250_000, tzinfo=UTC)
 def delivery_of(event: Json | bytes, received_at: datetime = EARLIER) -> Delivery:
     """A signed event as the door hands it on."""
     body = event if isinstance(event, bytes) else samples.to_bytes(event)
-    signed = signature.sign(body, settings.STRIPE_WEBHOOK_SECRETS[0], int(time.time()))
+    secret = settings.STRIPE_WEBHOOK_SECRETS[0]
+    signed = masking.text(signature.sign(body, secret, int(received_at.timestamp())))
     return Delivery(
         received_at=received_at,
         sender="203.0.113.9",
         headers={"Stripe-Signature": signed},
         body=body,
-        signing_key="0a1b2c3d",
+        signing_key=signature.fingerprint(secret),
         event=events.read(body),
         stopwatch=Stopwatch(marks={"verified": 80}),
     )

@@ -6,6 +6,7 @@ from authorizations.services import recorded, running_sums, windows_as_of
 from authorizations.services.checking import Difference
 from authorizations.services.redecide import redecide_all
 from authorizations.services.verify_books import verify_books
+from authorizations.services.verify_record import verify_record
 
 
 def differences() -> list[str]:
@@ -16,6 +17,11 @@ def differences() -> list[str]:
 def redecided() -> list[Difference]:
     """What comes out differently when every decision is made again: nothing, as it should be."""
     return [found for piece in redecide_all() for found in piece.differences]
+
+
+def contradictions() -> list[str]:
+    """Where the record's rows contradict each other: nowhere, as it should be."""
+    return [str(found) for piece in verify_record() for found in piece.differences]
 
 
 def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:

@@ -98,7 +98,7 @@ def _declined_by_stripe(booking: Booking) -> list[Row]:
     One an event: each of Stripe's declines comes with an event of its own.
     """
     missing = unlisted_declines(booking.told.authorization_id, booking.after)
-    return [_decline(booking.told, *missing[-1])] if missing else []
+    return [decline(booking.told, *missing[-1])] if missing else []
 
 
 def unlisted_declines(authorization_id: str, books: Books) -> list[tuple[str, HistoryEntry]]:
@@ -118,7 +118,8 @@ def _is_stripes_own(entry: HistoryEntry) -> bool:
     return not entry.approved and entry.reason != "webhook_declined"
 
 
-def _decline(told: Told, key: str, entry: HistoryEntry) -> Row:
+def decline(told: Told, key: str, entry: HistoryEntry) -> Row:
+    """A decline of Stripe's own, as a decision; `told` is the event that tells of it."""
     return {
         "id": key,
         "decided_by": DecidedBy.STRIPE,

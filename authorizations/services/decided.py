@@ -1,5 +1,6 @@
 """What a decision's row holds, as the values it was made of."""
 
+import json
 from typing import Any
 
 import msgspec
@@ -8,6 +9,9 @@ from authorizations.rules.controls import AppliedControls, SpendingControls
 from authorizations.services import codec
 from authorizations.services.applied import scope_of
 from authorizations.services.versions import controls_of
+
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a row can raise that another version of the program, or nobody, has written."""
 
 
 class UnreadableError(Exception):
@@ -48,6 +52,8 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
     for matching in {policy.matching for policy in policies}:
         try:
             found = controls_of((policy.version for policy in policies), matching=matching)
+        except json.JSONDecodeError:
+            raise  # a version's content
         except ValueError as unknown:
             raise UnreadableError("matching", matching, unknown) from None
         versions |= {(version, matching): controls for version, controls in found.items()}

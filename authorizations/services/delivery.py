@@ -9,6 +9,9 @@ from typing import Any
 from authorizations.wire.events import Event
 from authorizations.wire.reports import about
 
+PEER = "Remote-Addr"
+"""Among the headers that are kept: which of our proxies a request came through."""
+
 
 @dataclass(slots=True)
 class Stopwatch:

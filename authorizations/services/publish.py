@@ -11,6 +11,7 @@ from django.db import transaction
 
 from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
 from authorizations.rules.document import canonical_json, normalize
+from authorizations.services.acting import acting
 
 _FIELDS = (
     "name", "unlimited", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
@@ -54,7 +55,8 @@ def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
         content=content.decode(),
         sha256=digest,
     )
-    Policy.objects.filter(pk=policy.pk).update(current_version=version)
+    with acting(user=author):  # also where a command publishes in somebody's name
+        Policy.objects.filter(pk=policy.pk).update(current_version=version)
     return Published(version, is_new=True)
 
 

@@ -14,7 +14,7 @@ from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant
 from authorizations.rules.values import Standing, Usage, Window
 from authorizations.services.checking import Difference, estimated_count, fetch
-from authorizations.services.decided import UnreadableError, applied_of
+from authorizations.services.decided import DAMAGED, UnreadableError, applied_of
 from authorizations.services.ranges import WHOLE, Ids, Range, entries_in, requests_in
 from authorizations.services.running_sums import Change
 from authorizations.services.usage import scope_key
@@ -183,10 +183,10 @@ def read(row: Row) -> Decided | Difference:
             asked=_asked(usage, request.created, policies.filters),
             told=_told(row, request) if row.told else [],
         )
-    except msgspec.ValidationError as problem:
-        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
     except UnreadableError as damage:
         return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
+    except (*DAMAGED, msgspec.ValidationError) as problem:
+        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
 
 
 @lru_cache(maxsize=8192)

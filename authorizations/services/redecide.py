@@ -1,14 +1,15 @@
-"""Deciding again, from what a decision's row holds and nothing else: it must come out the same."""
+"""Deciding again, from what a decision's row holds and nothing else: it must come out the same.
 
-import hashlib
+And what the row holds must be what its request says: see record_checks.
+"""
+
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
-from django.core.exceptions import ObjectDoesNotExist
-from django.db.models import Exists, OuterRef, Q, QuerySet
+from django.db.models import Q
 
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
@@ -26,12 +27,14 @@ from authorizations.rules.values import (
 from authorizations.services import codec
 from authorizations.services.answers import event_of
 from authorizations.services.checking import Checked, Difference, by_key
-from authorizations.services.decided import UnreadableError, applied_of, value_of
+from authorizations.services.decided import DAMAGED, UnreadableError, applied_of, value_of
 from authorizations.services.parts import checked
 from authorizations.services.ranges import WHOLE, Ids, Range, requests_in
+from authorizations.services.record_checks import decision_differences, request_differences
+from authorizations.services.verify_versions import VERSIONS, version_differences
 from authorizations.wire import answer, events
 
-DECISIONS, VERSIONS = "decisions", "policy versions"
+DECISIONS = "decisions"
 KINDS = (DECISIONS, VERSIONS)
 
 _SIZE = 200
@@ -45,11 +48,13 @@ WITHOUT_RULES = {
 
 
 def redecide(decision_id: str) -> list[Difference]:
-    """What comes out differently when the decision is made again: nothing, as it should be.
+    """What is kept of a decision that contradicts itself, and what comes out differently when it
+    is made again: nothing, as it should be.
 
     Raises Decision.DoesNotExist.
     """
-    return _differences(_rows().get(pk=decision_id))
+    row = DecisionRow.objects.filter(decided_by=DecidedBy.DESK).get(pk=decision_id)
+    return _differences(row, *_named_by([row]))
 
 
 def redecide_all(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
@@ -62,37 +67,53 @@ def redecide_all(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
 
 def _redecide(ids: Ids) -> Iterator[Checked]:
     """In the order they were written, in pieces that are short transactions of their own."""
-    rows = _rows().filter(webhook_request_id__lte=ids.up_to).order_by("webhook_request_id", "pk")
+    ours = DecisionRow.objects.filter(decided_by=DecidedBy.DESK)
+    rows = ours.filter(webhook_request_id__lte=ids.up_to).order_by("webhook_request_id", "pk")
     rest = Q(webhook_request_id__gt=ids.above)
     while piece := list(rows.filter(rest)[:_SIZE]):
-        differences = [found for row in piece for found in _differences(row)]
+        named = _named_by(piece)
+        differences = [found for row in piece for found in _safely(row, *named)]
         yield Checked(DECISIONS, len(piece), differences)
         last = piece[-1].webhook_request_id
         rest = Q(webhook_request_id__gt=last) | Q(webhook_request_id=last, pk__gt=piece[-1].pk)
 
 
-def _rows() -> QuerySet[Any, Any]:
-    """Our decisions, and whether what they refer to is there: the database doesn't see to that."""
-    return DecisionRow.objects.filter(decided_by=DecidedBy.DESK).annotate(
-        has_webhook_request=Exists(
-            WebhookRequest.objects.filter(pk=OuterRef("webhook_request_id"))
-        ),
-        has_authorization=Exists(Authorization.objects.filter(pk=OuterRef("authorization_id"))),
+_Requests: TypeAlias = dict[int, WebhookRequest]
+_Purchases: TypeAlias = dict[str, Authorization]
+
+
+def _named_by(rows: Sequence[DecisionRow]) -> tuple[_Requests, _Purchases]:
+    """What decisions refer to, as far as it is there: the database doesn't see to that."""
+    return (
+        WebhookRequest.objects.in_bulk({row.webhook_request_id for row in rows}),
+        Authorization.objects.in_bulk({row.authorization_id for row in rows} - {None}),
     )
 
 
-def _differences(row: Any) -> list[Difference]:
-    found = []
-    if not row.has_webhook_request:
-        found.append(Difference(row.pk, "webhook request", row.webhook_request_id, "there"))
-    if row.approved and not row.has_authorization:
-        found.append(Difference(row.pk, "authorization", row.authorization_id, "there"))
-    return [*found, *_decided_otherwise(row)]
-
-
-def _decided_otherwise(row: DecisionRow) -> list[Difference]:
+def _safely(row: DecisionRow, requests: _Requests, purchases: _Purchases) -> list[Difference]:
+    """One row that can't be read at all must not hide the others."""
     try:
-        again, columns = _again(row)
+        return _differences(row, requests, purchases)
+    except DAMAGED as problem:
+        return [Difference(row.pk, "a part of it", repr(problem), "readable")]
+
+
+def _differences(row: DecisionRow, requests: _Requests, purchases: _Purchases) -> list[Difference]:
+    request = requests.get(row.webhook_request_id)
+    purchase = purchases.get(row.authorization_id or "")
+    found = [*decision_differences(row, request, purchase)]
+    if request:
+        found += request_differences(request)
+    if row.approved and not purchase:
+        found.append(Difference(row.pk, "authorization", row.authorization_id, "there"))
+    found += _decided_otherwise(row, request)
+    # Told once what both find.
+    return list({(it.where, it.what): it for it in reversed(found)}.values())[::-1]
+
+
+def _decided_otherwise(row: DecisionRow, asked: WebhookRequest | None) -> list[Difference]:
+    try:
+        again, columns = _again(row, asked)
     except UnreadableError as damage:
         return [Difference(row.pk, damage.what, damage.kept, damage.found)]
     found = {
@@ -111,10 +132,10 @@ def _decided_otherwise(row: DecisionRow) -> list[Difference]:
     return [*changed, *_trace_differences(row, again.trace)]
 
 
-def _again(row: DecisionRow) -> tuple[Decision, dict[str, Any]]:
+def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Decision, dict[str, Any]]:
     """The decision made again, and the columns that repeat a part of the request."""
     if row.request is None:
-        return _without_rules(row) or _unread(row), {}
+        return _without_rules(row) or _unread(row, asked), {}
     request = value_of(AuthorizationRequest, row.request, "request")
     columns = {
         "authorization_id": request.authorization_id,
@@ -143,17 +164,19 @@ def _without_rules(row: DecisionRow) -> Decision | None:
     return Decision(approved=False, amount=0, reason=DeclineReason(row.reason))
 
 
-def _unread(row: DecisionRow) -> Decision:
+def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Decision:
     """A request that could not be read then can't be read now either."""
     try:
-        events.authorization_request(events.read(bytes(row.webhook_request.body)))
+        if asked:
+            events.authorization_request(events.read(bytes(asked.body)))
+            raise UnreadableError("problem", row.problem, "none: the request can be read")
     except events.MalformedEvent as malformed:
         if row.problem != malformed.problem[:500]:
             raise UnreadableError("problem", row.problem, malformed.problem) from None
         return Decision(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
-    except (events.NotAnEvent, ObjectDoesNotExist) as problem:
+    except events.NotAnEvent as problem:
         raise UnreadableError("webhook request", row.webhook_request_id, problem) from None
-    raise UnreadableError("problem", row.problem, "none: the request can be read")
+    raise UnreadableError("webhook request", row.webhook_request_id, "there")
 
 
 def _answer(again: Decision, row: DecisionRow) -> str:
@@ -178,11 +201,4 @@ def _trace_differences(row: DecisionRow, again: tuple[Check, ...]) -> Iterator[D
 def versions() -> Iterator[Checked]:
     """For each policy version, whether its content is what its SHA-256 was taken of."""
     for version in by_key(PolicyVersion.objects.all()):
-        yield Checked(VERSIONS, 1, _version_differences(version))
-
-
-def _version_differences(version: PolicyVersion) -> list[Difference]:
-    digest = hashlib.sha256(version.content.encode()).hexdigest()
-    if digest == version.sha256:
-        return []
-    return [Difference(f"policy version {version.pk}", "SHA-256", version.sha256, digest)]
+        yield Checked(VERSIONS, 1, [*version_differences(version)])

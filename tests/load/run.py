@@ -21,7 +21,7 @@ _KINDS = ("requests", "approved", "events", "by hand", "retries", "deadlocks", "
 
 
 def run() -> int:
-    """The status to end with: 1 after any error, deadlock or difference in the books."""
+    """The status to end with: 1 after any error, deadlock or difference in books and record."""
     console = Console(highlight=False)
     options = _options()
     seconds, processes, seed = options.seconds, options.processes, options.seed
@@ -85,11 +85,13 @@ def _table(reports: list[Report]) -> Table:
 
 
 def _verify(console: Console) -> bool:
-    try:
-        call_command("verify_books", processes=2)
-    except CommandError as problem:
-        console.print(str(problem), markup=False)
-        return False
-    finally:
-        connection.close()
-    return True
+    is_right = True
+    for command in ("verify_books", "verify_record"):
+        try:
+            call_command(command, processes=2)
+        except CommandError as problem:
+            console.print(str(problem), markup=False)
+            is_right = False
+        finally:
+            connection.close()
+    return is_right

@@ -154,8 +154,7 @@ def test_a_malformed_request_that_can_be_read_after_all_is_named() -> None:
     good = Shopper().event(Shopper().purchase(100), event_id="evt_good")
     deliver(good)
     damage(malformed(), body=WebhookRequest.objects.get(event_id="evt_good").body)
-    [difference] = redecide("evt_it")
-    assert "the request can be read" in str(difference)
+    assert any("the request can be read" in str(found) for found in redecide("evt_it"))
 
 
 def test_a_malformed_request_whose_problem_is_another_is_named() -> None:
@@ -172,4 +171,4 @@ def test_every_decision_is_read_however_many_there_are(monkeypatch: pytest.Monke
     damage(Decision.objects.get(pk="evt_3"), approved_amount=5)
     damage(Decision.objects.get(pk="evt_6"), approved_amount=5)
     monkeypatch.setattr("authorizations.services.redecide._SIZE", 2)
-    assert [difference.where for difference in redecided()] == ["evt_3", "evt_6"]
+    assert {difference.where for difference in redecided()} == {"evt_3", "evt_6"}

@@ -35,7 +35,9 @@ from authorizations.services.spooled import (
 )
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
+from authorizations.wire.signature import fingerprint
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.settings import SECRETS
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave
 from tests.told import counts_of, findings_of, lines_of
 from tests.verified import differences, redecided
@@ -77,7 +79,7 @@ def test_an_approval_takes_its_room_late_and_its_rows_have_the_times_it_was_give
     assert (row.approved, row.approved_amount, row.amount) == (True, 6_000, 6_000)
     assert row.answer == request.answer_body == record.answer
     assert bytes(request.body) == samples.to_bytes(event)
-    assert (request.sender, request.signing_key) == ("203.0.113.9", "0a1b2c3d")
+    assert (request.sender, request.signing_key) == ("203.0.113.9", fingerprint(SECRETS[0]))
     assert request.timings == {"verified": 80}
     assert [(e.cause, e.amount, e.event_id) for e in LedgerEntry.objects.all()] == [
         ("hold", 6_000, "evt_late")

@@ -16,11 +16,11 @@ from authorizations.rules.values import AuthorizationRequest, Check, DeclineReas
 from authorizations.rules.values import Decision as DecisionValue
 from authorizations.rules.words import figure_words
 from authorizations.services import codec
+from authorizations.services.decided import DAMAGED
 
 T = TypeVar("T")
 
-UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading a row can raise that another version of the program, or nobody, has written."""
+UNREADABLE = DAMAGED
 
 _NOTHING_TO_EXPLAIN = "Nothing to explain: the purchase was approved."
 _NOTHING_SAFE = "No text is kept that fits: say that the purchase was not approved as asked."
