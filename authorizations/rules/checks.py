@@ -54,7 +54,7 @@ def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Ite
 def _facts(request: AuthorizationRequest, controls: SpendingControls) -> Iterator[Fact]:
     yield from _dates(request, controls)
     yield from _currency(request, controls)
-    yield from _places(request.merchant, controls)
+    yield from _places(request.asked_at, controls)
     yield from _ways(request, controls)
     yield from _verifications(request, controls)
     yield from _risk(request, controls)

@@ -67,8 +67,9 @@ def _outcome(decision: Decision, request: AuthorizationRequest | None) -> str:
     if request is None:
         return verb
     amount = amount_words(request.amount, decision.amount, request.currency)
-    place = f" at {request.merchant.name}" if request.merchant.name else ""
-    return f"{verb} {amount}{place}"
+    place = f" at {request.asked_at.name}" if request.asked_at.name else ""
+    began = f", a purchase begun at {request.merchant.name or 'a merchant that was not told'}"
+    return f"{verb} {amount}{place}{began if request.named_merchant else ''}"
 
 
 def amount_words(asked: int, approved: int, currency: str) -> str:
@@ -119,8 +120,8 @@ def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:
     """A sentence with what the cardholder knows of the purchase anyway, where it helps."""
     if rule is DeclineReason.CURRENCY_NOT_ALLOWED:
         return f"This card cannot be used for purchases in {request.currency.upper()}. {_ASK}"
-    if rule is DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED and request.merchant.country:
-        country = country_words(request.merchant.country)
+    if rule is DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED and request.asked_at.country:
+        country = country_words(request.asked_at.country)
         return f"This card cannot be used with merchants in {country}."
     if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "present":
         return "This card cannot be used in person. Please pay another way."

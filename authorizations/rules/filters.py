@@ -40,6 +40,19 @@ class Merchant:
     terminal_id: str = ""
     url: str = ""
 
+    def names_another_than(self, other: "Merchant") -> bool:
+        """Whether something it tells differs; what it leaves out does not."""
+        return any(
+            mine and mine != theirs
+            for mine, theirs in (
+                (self.category, other.category),
+                (self.category_code, other.category_code),
+                (self.country, other.country),
+                (self.name, other.name),
+                (self.network_id, other.network_id),
+            )
+        )
+
     @property
     def is_cash(self) -> bool:
         """Whether everything taken here is cash."""

@@ -180,7 +180,10 @@ def _verification_sentence(check: Check) -> str:
 
 
 def _not_granted(check: Check, _: AuthorizationRequest) -> str:
-    return f"No policy grants this purchase: {check.found or 'none applies to the card'}."
+    none = (
+        "none applies to the card. Assign one to the card, its cardholder, its group or the program"
+    )
+    return f"No policy grants this purchase: {check.found or none}."
 
 
 def _not_active(check: Check, request: AuthorizationRequest) -> str:

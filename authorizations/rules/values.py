@@ -158,14 +158,19 @@ class AuthorizationRequest(Told):
         return (self.merchant, self.named_merchant)
 
     @property
+    def asked_at(self) -> Merchant:
+        """The merchant this request names."""
+        return self.named_merchant or self.merchant
+
+    @property
     def ordinal(self) -> int:
         """Which request of its authorization this is, from 0."""
         return len(self.snapshot.history)
 
     @property
     def cash_amount(self) -> int:
-        """The part of what is asked that is cash."""
-        return cash_part(self.amount, self.cashback_amount, self.merchant)
+        """The part of what is asked that is cash, at either of its merchants."""
+        return max(cash_part(self.amount, self.cashback_amount, at) for at in self.merchants)
 
     @property
     def question(self) -> Question:
@@ -178,11 +183,11 @@ class AuthorizationRequest(Told):
             card_id=self.card.id,
             currency=self.currency,
             amount=self.amount,
-            cash_amount=self.cash_amount,
-            category_code=self.merchant.category_code,
-            country=self.merchant.country,
-            merchant_name=self.merchant.name,
-            network_id=self.merchant.network_id,
+            cash_amount=cash_part(self.amount, self.cashback_amount, self.asked_at),
+            category_code=self.asked_at.category_code,
+            country=self.asked_at.country,
+            merchant_name=self.asked_at.name,
+            network_id=self.asked_at.network_id,
         )
 
 

@@ -4,7 +4,7 @@ LOCK card, cardholder and group; LOOK_UP what is known and what is used up; deci
 it. Nothing slow happens in between, and nothing is read before the lock is held.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from django.db import Error, IntegrityError, transaction
 
@@ -102,7 +102,7 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
             return Computed(record.decided(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return None
-        request = replace(request, merchant=known.purchase.place(request.merchant))
+        request = known.purchase.asked(request)
     outcome = _decided(request, held, known)
     answer = record.decided(outcome, delivery)
     if known.books.covers(request.ordinal):

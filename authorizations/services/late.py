@@ -161,7 +161,7 @@ def _book(
     measured = measured_after(booking)
     told, books = booking.told, booking.after
     written = record.Rows(
-        decisions=[_row(late, place, request) | rows.merchant(told.merchant)],
+        decisions=[_row(late, place, request)],
         purchases=[rows.purchase(told, held, books)],
         entries=record.entries(told, booking.changes, timezone.now()),
         usage=measured.changed(NOTHING),

@@ -187,7 +187,7 @@ def request_columns(request: AuthorizationRequest) -> Row:
         "amount": request.amount,
         "currency": request.currency,
         "request": request,
-    } | rows.merchant(request.merchant)
+    } | rows.merchant(request.asked_at)
 
 
 def policy_row(policy: AppliedControls) -> Row:

@@ -10,7 +10,6 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -222,7 +221,7 @@ def _readings(
         books=Books(),
         merchant=merchant_of(purchase),
     )
-    return [asked, replace(asked, merchant=began.place(asked.merchant))]
+    return [asked, began.asked(asked)]
 
 
 def _as_written(value: object) -> Any:

@@ -2,6 +2,7 @@
 
 import json
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -371,3 +372,19 @@ def test_a_page_costs_the_same_few_queries_however_much_there_is(
     url = pages.change_url(Decision.objects.get(pk="evt_9"))
     with django_assert_max_num_queries(22):
         assert auditor.get(url).status_code == 200
+
+
+def test_an_increment_at_another_merchant_shows_where_the_purchase_began(shown: Any) -> None:
+    in_force(blocked_categories=["betting_casino_gambling"])
+    bakery = next(shop for shop in MERCHANTS if shop.name == "Boulangerie Lepic")
+    casino = next(shop for shop in MERCHANTS if shop.category == "betting_casino_gambling")
+    purchase = Shopper().purchase(0, merchant=bakery)
+    Shopper().asks(purchase)
+    increment = replace(purchase.increment(5_000, approved=0, at=NOON + 60), merchant=casino)
+    Shopper().asks(increment, event_id="evt_it")
+    page = shown("evt_it")
+    sentence = f"Declined €50.00 at {casino.name}, a purchase begun at Boulangerie Lepic."
+    assert page.context["explained"].staff.startswith(sentence)
+    text = pages.text(page)
+    assert f"Merchant {casino.name}" in text
+    assert "Purchase began at Boulangerie Lepic, Bakeries (5462), France, 498750001042" in text

@@ -158,7 +158,10 @@ DECLINED = "Declined €12.50 at Boulangerie Lepic. No policy grants this purcha
 def test_a_decline_says_of_each_policy_why_it_does_not_grant_the_purchase() -> None:
     narrowed = {"spending_limits": [DAILY | {"categories": ["7995"]}]}
     dollars = {"spending_limits": [DAILY | {"currency": "usd"}]}
-    assert told(BAKERY) == f"{DECLINED}none applies to the card."
+    assert told(BAKERY) == (
+        f"{DECLINED}none applies to the card. Assign one to the card, its cardholder, its group or "
+        "the program."
+    )
     assert told(BAKERY, Block={"blocked_merchants": ["ACME"]}) == (
         f"{DECLINED}Block has no amount limit."
     )
@@ -171,7 +174,8 @@ def test_a_decline_says_of_each_policy_why_it_does_not_grant_the_purchase() -> N
     )
     both = {"spending_limits": [DAILY | {"countries": ["FR"]}, DAILY | {"countries": ["MT"]}]}
     assert told(replace(BAKERY, named_merchant=ELSEWHERE), Two=both) == (
-        f"{DECLINED}Two has no amount limit that concerns both merchants of the purchase."
+        "Declined €12.50 at Royal, a purchase begun at Boulangerie Lepic. No policy grants this "
+        "purchase: Two has no amount limit that concerns both merchants of the purchase."
     )
 
 

@@ -11,7 +11,8 @@ Facts = list[tuple[str, str]]
 
 def facts(request: AuthorizationRequest) -> Facts:
     """Name and value, in the order in which people ask."""
-    return told(_money(request) | _merchant(request.merchant) | _way(request) | _card(request))
+    merchant = _merchant(request.asked_at) | _began(request)
+    return told(_money(request) | merchant | _way(request) | _card(request))
 
 
 def told(named: dict[str, str]) -> Facts:
@@ -53,6 +54,16 @@ def _merchant(merchant: Merchant) -> dict[str, str]:
         "Network id": merchant.network_id,
         "Terminal": merchant.terminal_id,
     }
+
+
+def _began(request: AuthorizationRequest) -> dict[str, str]:
+    """Where the purchase began, where that is elsewhere: limits know it by that."""
+    if request.named_merchant is None:
+        return {}
+    at = request.merchant
+    kind = category_and_code(at.category, at.category_code)
+    told = (at.name, kind, country_words(at.country), at.network_id)
+    return {"Purchase began at": ", ".join(filter(None, told)) or "A merchant that was not told"}
 
 
 def category_and_code(category: str, code: str) -> str:
