@@ -47,8 +47,27 @@ def test_the_second_is_told_which_cards_joined_and_left(
         "Cards that left: •••• 0000",
     ]
     assert members(group) == {"ic_1"}
-    save(operator, group, as_sent(refused))
-    assert members(group) == {"ic_0", "ic_2"}
+
+
+@pytest.mark.parametrize(
+    ("chosen", "cards"),
+    [("mine", {"ic_0", "ic_2"}), ("theirs", {"ic_1"}), ("both", {"ic_1", "ic_2"})],
+)
+def test_of_two_who_choose_cards_neither_undoes_the_other_unasked(
+    operator: Client, login: Login, group: CardGroup, chosen: str, cards: set[str]
+) -> None:
+    url, other = pages.change_url(group), login("superuser")
+    opened = as_shown(operator, url)
+    save(other, group, as_shown(other, url) | {"cards": ["ic_1"], "description": "Lyon"})
+    refused = save(operator, group, opened | {"cards": ["ic_0", "ic_2"]})
+    conflict = refused.context["adminform"].form.fields["shown"].conflict
+    assert [(it.label, it.words) for it in conflict.taken] == [("Description", "Lyon")]
+    [choice] = conflict.choices
+    assert choice.both == "•••• 0001 (ic_1), •••• 0002 (ic_2)"
+    assert list(errors(save(operator, group, as_sent(refused)))) == ["shown"]
+    save(operator, group, as_sent(refused) | {"choose-cards": chosen})
+    group.refresh_from_db()
+    assert (members(group), group.description) == (cards, "Lyon")
 
 
 def test_a_double_click_saves_once(operator: Client, group: CardGroup) -> None:

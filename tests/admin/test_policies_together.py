@@ -75,14 +75,143 @@ class TestTwoPeople:
         policy.refresh_from_db()
         assert (policy.name, amounts(policy)) == ("Travel", [60_000, 90_000])
 
-    def test_they_can_then_save_just_what_their_page_shows(
+    def test_what_they_did_not_touch_takes_the_newer_value_and_is_marked(
         self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
     ) -> None:
-        others(**{f"{LIMITS}-0-amount": "600"})
+        others(**{f"{LIMITS}-0-amount": "600", "max_network_risk_score": "80"})
         refused = save(operator, policy, opened | {"name": "Journeys"})
-        told = messages(save(operator, policy, as_sent(refused)))
-        assert told[0].startswith(f"Name: Travel {ARROW} Journeys. Monthly limit: €600.00 {ARROW}")
-        assert amounts(policy) == [50_000, 90_000]
+        assert [(it.name, it.words) for it in conflict(refused).taken] == [
+            ("max_network_risk_score", "80"),
+            (f"{LIMITS}-0-amount", "€600.00"),
+        ]
+        assert f'data-field="{LIMITS}-0-amount" data-kind="taken"' in refused.content.decode()
+        assert conflict(refused).choices == []
+        page = as_sent(refused)
+        assert (page["name"], page[f"{LIMITS}-0-amount"]) == ("Journeys", "€600.00")
+        told = messages(save(operator, policy, page))
+        assert told[0] == (
+            f"Name: Travel {ARROW} Journeys. Version 3 is in force from the next purchase on."
+        )
+        assert amounts(policy) == [60_000, 90_000]
+        assert "It was sent twice, and saved once." in messages(save(operator, policy, page))
+
+    def test_two_who_change_different_figures_of_one_policy_lose_neither(
+        self, operator: Client, other: Client
+    ) -> None:
+        """One raises the month from ¥200,000 to ¥210,000, one the day's purchases from 5 to 8."""
+        limits = [{"amount": 200_000, "interval": "monthly"}, {"count": 5, "interval": "daily"}]
+        policy = in_force("Tokyo", currency="jpy", spending_limits=limits)
+        url = pages.change_url(policy)
+        opened = as_shown(operator, url)
+        save(other, policy, as_shown(other, url) | {f"{LIMITS}-0-amount": "210,000"})
+        refused = save(operator, policy, opened | {f"{LIMITS}-1-count": "8"})
+        save(operator, policy, as_sent(refused))
+        assert list(policy.spending_limits.values_list("amount", "count")) == [
+            (210_000, None),
+            (None, 8),
+        ]
+
+    @pytest.mark.parametrize("outcome", [("mine", 70_000), ("theirs", 60_000)])
+    def test_only_what_both_changed_needs_a_choice(
+        self,
+        operator: Client,
+        policy: Policy,
+        opened: Sent,
+        others: Callable[..., Any],
+        outcome: tuple[str, int],
+    ) -> None:
+        others(**{f"{LIMITS}-0-amount": "600"})
+        first = policy.spending_limits.all()[0]
+        mine = {f"{LIMITS}-0-amount": "700", f"{LIMITS}-1-amount": "1000"}
+        refused = save(operator, policy, opened | mine)
+        [choice] = conflict(refused).choices
+        assert (choice.label, choice.mine, choice.theirs) == (
+            "€600.00 a month, Amount",
+            "700",
+            "€600.00",
+        )
+        for _ in range(2):  # saving once more is no choice
+            refused = save(operator, policy, as_sent(refused))
+            assert errors(refused) == {"shown": ["Choose which of the two counts."]}
+            assert "Choose which of the two counts" in refused.content.decode()
+            assert conflict(refused).choices == [choice]
+        assert amounts(policy) == [60_000, 90_000]
+        name = f"choose-{LIMITS}:{first.pk}:amount"
+        assert f'name="{name}" value="{outcome[0]}"' in refused.content.decode()
+        chosen, amount = outcome
+        save(operator, policy, as_sent(refused) | {name: chosen})
+        assert amounts(policy) == [amount, 100_000]
+
+    @pytest.mark.parametrize(
+        ("chosen", "countries"),
+        [("mine", ["DE", "FR"]), ("theirs", ["BE"]), ("both", ["BE", "DE"])],
+    )
+    def test_of_a_list_that_both_changed_both_changes_can_be_taken(
+        self, operator: Client, other: Client, chosen: str, countries: list[str]
+    ) -> None:
+        policy = in_force("Places", allowed_merchant_countries=["FR"])
+        url = pages.change_url(policy)
+        opened = as_shown(operator, url)
+        field = "allowed_merchant_countries"
+        save(other, policy, as_shown(other, url) | {field: ["BE"]})
+        refused = save(operator, policy, opened | {field: ["FR", "DE"]})
+        [choice] = conflict(refused).choices
+        assert (choice.mine, choice.theirs, choice.both) == (
+            "France (FR), Germany (DE)",
+            "Belgium (BE)",
+            "Belgium (BE), Germany (DE)",
+        )
+        save(operator, policy, as_sent(refused) | {f"choose-{field}": chosen})
+        policy.refresh_from_db()
+        assert policy.allowed_merchant_countries == countries
+
+    def test_lists_of_merchants_are_merged_entry_by_entry(
+        self, operator: Client, other: Client
+    ) -> None:
+        policy = in_force("Shops", blocked_merchants=["Casino", {"is": "Uber"}])
+        url = pages.change_url(policy)
+        opened = as_shown(operator, url)
+        field = "blocked_merchants"
+        theirs = ["is", "Uber", "id_or_contains", "Casino", "network_id", "42"]
+        save(other, policy, as_shown(other, url) | {field: theirs})
+        refused = save(operator, policy, opened | {field: ["is", "Uber", "contains", "Bar"]})
+        [choice] = conflict(refused).choices
+        assert choice.both == "Network id: 42, Name is: Uber, Name contains: Bar"
+        save(operator, policy, as_sent(refused) | {f"choose-{field}": "both"})
+        policy.refresh_from_db()
+        assert policy.blocked_merchants == [
+            {"network_id": "42"},
+            {"is": "Uber"},
+            {"contains": "Bar"},
+        ]
+
+    @pytest.mark.parametrize("outcome", [("mine", [90_000]), ("theirs", [60_000, 90_000])])
+    def test_a_row_removed_here_and_changed_there_needs_a_choice(
+        self,
+        operator: Client,
+        policy: Policy,
+        opened: Sent,
+        others: Callable[..., Any],
+        outcome: tuple[str, list[int]],
+    ) -> None:
+        first = policy.spending_limits.all()[0]
+        others(**{f"{LIMITS}-0-amount": "600"})
+        refused = save(operator, policy, opened | {f"{LIMITS}-0-DELETE": "on"})
+        [choice] = conflict(refused).choices
+        assert (choice.mine, choice.theirs) == ("Remove it", "Keep it as it is now")
+        chosen, left = outcome
+        page = as_sent(refused) | {f"choose-{LIMITS}:{first.pk}:DELETE": chosen}
+        save(operator, policy, page)
+        assert amounts(policy) == left
+
+    def test_a_row_removed_here_and_untouched_there_is_removed(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(name="Journeys")
+        refused = save(operator, policy, opened | {f"{LIMITS}-0-DELETE": "on"})
+        save(operator, policy, as_sent(refused))
+        policy.refresh_from_db()
+        assert (policy.name, amounts(policy)) == ("Journeys", [90_000])
 
     def test_a_change_in_between_the_two_tries_is_told_as_well(
         self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
@@ -93,10 +222,19 @@ class TestTwoPeople:
         again = save(operator, policy, as_sent(refused))
         assert conflict(again).changes == [f"Monthly limit: €600.00 {ARROW} €700.00"]
 
-    def test_rows_that_others_took_away_are_kept_as_typed_and_theirs_marked_for_removal(
-        self, operator: Client, other: Client, policy: Policy, opened: Sent
+    @pytest.mark.parametrize(
+        "outcome", [("mine", [90_000, 700, 45_000]), ("theirs", [90_000, 700])]
+    )
+    def test_a_row_that_was_changed_here_and_removed_there_needs_a_choice(
+        self,
+        operator: Client,
+        other: Client,
+        policy: Policy,
+        opened: Sent,
+        outcome: tuple[str, list[int]],
     ) -> None:
         url = pages.change_url(policy)
+        gone = policy.spending_limits.all()[0].pk
         theirs = added(as_shown(other, url), LIMITS, amount="7", interval="daily")
         save(other, policy, theirs | {f"{LIMITS}-0-DELETE": "on"})
         assert amounts(policy) == [90_000, 700]
@@ -104,9 +242,25 @@ class TestTwoPeople:
         page = as_sent(refused)
         shown = [page[f"{LIMITS}-{n}-amount"] for n in range(int(page[f"{LIMITS}-TOTAL_FORMS"]))]
         assert shown == ["€900.00", "€7.00", "450"]
-        assert [n for n in range(3) if page.get(f"{LIMITS}-{n}-DELETE")] == [1]
-        save(operator, policy, page)
-        assert amounts(policy) == [90_000, 45_000]
+        assert not any(page.get(f"{LIMITS}-{n}-DELETE") for n in range(3))
+        [choice] = conflict(refused).choices
+        assert (choice.label, choice.theirs) == ("€500.00 a month", "Leave it out")
+        refused = save(operator, policy, page)
+        assert conflict(refused).choices == [choice]
+        chosen, left = outcome
+        save(operator, policy, as_sent(refused) | {f"choose-{LIMITS}:gone:{gone}": chosen})
+        assert amounts(policy) == left
+
+    def test_a_row_that_was_removed_there_and_not_touched_here_is_gone(
+        self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
+    ) -> None:
+        others(**{f"{LIMITS}-0-DELETE": "on"})
+        typed = added(opened, LIMITS, amount="7", interval="daily")
+        refused = save(operator, policy, typed)
+        [taken] = conflict(refused).taken
+        assert (taken.label, taken.words) == ("€500.00 a month", "removed")
+        save(operator, policy, as_sent(refused))
+        assert amounts(policy) == [90_000, 700]
 
     def test_an_assignment_made_in_the_meantime_is_told(
         self, operator: Client, other: Client, policy: Policy, opened: Sent
@@ -120,6 +274,8 @@ class TestTwoPeople:
             "Now applies to the group Field team",
             "No longer applies to every card",
         ]
+        save(operator, policy, as_sent(refused) | {"name": "Journeys"})
+        assert [str(row.group) for row in policy.assignments.all()] == ["Field team"]
 
     def test_a_policy_file_in_the_meantime_is_told_too(
         self, operator: Client, policy: Policy, opened: Sent
@@ -130,8 +286,8 @@ class TestTwoPeople:
         refused = save(operator, policy, opened)
         assert conflict(refused).saved.by == "Not by a member of staff"
         assert conflict(refused).changes == [f"Monthly limit: €500.00 {ARROW} €0.01"]
-        save(operator, policy, as_sent(refused))
-        assert amounts(policy) == [50_000, 90_000]
+        save(operator, policy, as_sent(refused) | {"name": "Journeys"})
+        assert amounts(policy) == [1, 90_000]
 
     def test_other_mistakes_are_told_at_the_same_time(
         self, operator: Client, policy: Policy, opened: Sent, others: Callable[..., Any]
@@ -145,7 +301,9 @@ class TestTwoPeople:
     ) -> None:
         response = save(operator, policy, opened | {"shown": "made up", "name": "Journeys"})
         assert list(errors(response)) == ["shown"]
-        save(operator, policy, as_sent(response))
+        again = save(operator, policy, as_sent(response))
+        assert [choice.key for choice in conflict(again).choices] == ["name"]
+        save(operator, policy, as_sent(again) | {"choose-name": "mine"})
         policy.refresh_from_db()
         assert policy.name == "Journeys"
 

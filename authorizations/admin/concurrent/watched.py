@@ -2,14 +2,15 @@
 
 An admin takes `Watched` in front of ModelAdmin and says what its pages show (`state`) and how a
 difference reads (`changes`). Each page carries what it showed; a page that is behind is refused
-with everything typed still on it, and may then be saved deliberately.
+once, merged with what others saved (see merged.py), and may then be saved deliberately.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from django import forms
 from django.contrib import messages
@@ -20,11 +21,11 @@ from django.contrib.auth.models import User
 from django.core import signing
 from django.db import connection, transaction
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
 from authorizations.admin.base import ModelAdmin, staff
-from authorizations.admin.concurrent.rebased import rebased
+from authorizations.admin.concurrent.merged import Choice, Merger, ShownPage, Taken, shown_page
 from authorizations.admin.times import exact_time
 
 if TYPE_CHECKING:
@@ -33,6 +34,8 @@ else:
     Base = object
 
 SALT = "authorizations.shown"
+SENT = "authorizations.sent"
+"""In the META of a request: the fingerprint of what the browser sent."""
 TOKEN = "csrfmiddlewaretoken"  # noqa: S105 - a name
 
 State = dict[str, Any]
@@ -53,10 +56,39 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What others saved since the page was opened; `changes` are sentences."""
+    """What others saved since the page was opened; `changes` are sentences, none where it was
+    told before. `taken` is what the page now has of theirs, `choices` what both changed.
+    """
 
     saved: Saved | None
     changes: list[str]
+    taken: Sequence[Taken]
+    choices: Sequence[Choice]
+    is_new: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a page carries of itself: the state it was read in, its fields, and what is still to be
+    chosen on it.
+    """
+
+    state: State
+    page: ShownPage
+    choices: Sequence[Choice] = ()
+
+    def signed(self) -> str:
+        return signing.dumps(asdict(self), salt=SALT, compress=True)
+
+    @classmethod
+    def read(cls, text: str) -> "Mark | None":
+        """None where the text is no mark of this program, or an older one's."""
+        try:
+            found = signing.loads(text, salt=SALT)
+            choices = [Choice(**choice) for choice in found["choices"]]
+            return cls(found["state"], ShownPage(**found["page"]), choices)
+        except (signing.BadSignature, KeyError, TypeError):
+            return None
 
 
 class ShownField(forms.CharField):
@@ -64,13 +96,16 @@ class ShownField(forms.CharField):
 
     widget = forms.HiddenInput
 
-    def __init__(self, conflict: Conflict | None, initial: str) -> None:
-        super().__init__(required=False, initial=initial)
+    def __init__(self, conflict: Conflict | None, state: State) -> None:
+        super().__init__(required=False)
         self.conflict = conflict
+        self.state = state
 
     def clean(self, value: Any) -> Any:
-        if self.conflict:
+        if self.conflict and self.conflict.is_new:
             raise forms.ValidationError("This was saved by somebody else in the meantime.")
+        if self.conflict:
+            raise forms.ValidationError("Choose which of the two counts.")
         return super().clean(value)
 
 
@@ -106,6 +141,7 @@ class Watched(Base):
     ) -> Any:
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
+        request.META[SENT] = _fingerprint(request)  # what follows may merge it with newer rows
         with transaction.atomic():
             self.hold(request, object_id)
             again = self._saved_already(request, object_id)
@@ -117,40 +153,52 @@ class Watched(Base):
         form = super().get_form(request, obj, change, **kwargs)
         if obj and change and self.has_change_permission(request, obj):
             now = self.state(obj)
-            conflict = self._conflict(request, obj, now)
-            mark = signing.dumps(now, salt=SALT, compress=True)
-            if conflict:
-                request.POST = self._rebased(request, obj, mark)
-            form.base_fields["shown"] = ShownField(conflict, initial=mark)
+            form.base_fields["shown"] = ShownField(self._conflict(request, obj, form, now), now)
         return form
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **options: Any
+    ) -> HttpResponse:
+        """Mark the page with what it shows; where it is sent back, the mark stays as it was."""
+        form = context["adminform"].form
+        if "shown" in form.fields and not form.is_bound:
+            inlines = context["inline_admin_formsets"]
+            formsets = [one.formset for one in inlines if one.has_change_permission]
+            shown = form.fields["shown"]
+            shown.initial = Mark(shown.state, shown_page(form, formsets)).signed()
+        return super().render_change_form(request, context, *args, **options)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
         """With a fingerprint of what was sent, to know it again; people are shown none of it."""
         told: Any = super().construct_change_message(request, form, formsets, add)
-        return [*told, {"sent": _fingerprint(request)}]
+        return [*told, {"sent": request.META[SENT]}]
 
-    def _conflict(self, request: HttpRequest, obj: Any, now: State) -> Conflict | None:
-        mark = request.POST.get("shown")
-        if not mark:  # opened just now, or not sent by a page of ours
+    def _conflict(self, request: HttpRequest, obj: Any, form: Any, now: State) -> Conflict | None:
+        """Merge what was sent with what is there now, where it is behind or has open choices."""
+        if not request.POST.get("shown"):  # opened just now, or not sent by a page of ours
             return None
-        try:
-            shown = signing.loads(mark, salt=SALT)
-        except signing.BadSignature:
-            return Conflict(self.last_saved(obj), [])
-        if shown == now:
+        mark = Mark.read(request.POST["shown"])
+        if mark and mark.state == now and not mark.choices:
             return None
-        return Conflict(self.last_saved(obj), self.changes(shown, now))
-
-    def _rebased(self, request: HttpRequest, obj: Any, mark: str) -> Any:
         edited: list[Any] = []
         only_shown: list[Any] = []
         for kind, inline in self.get_formsets_with_inlines(request, obj):
             may_edit = inline.has_change_permission(request, obj)
             formset = kind(instance=obj, queryset=inline.get_queryset(request))
             (edited if may_edit else only_shown).append(formset)
-        return rebased(request.POST, edited, only_shown, shown=mark)
+        own = form(instance=obj)
+        base = mark.page if mark else ShownPage()
+        still_open = {choice.key: choice for choice in mark.choices} if mark else {}
+        merged = Merger(request.POST, base, still_open).merge(own, edited, only_shown)
+        merged.data["shown"] = Mark(now, shown_page(own, edited), merged.choices).signed()
+        request.POST = cast("Any", merged.data)
+        is_new = mark is None or mark.state != now
+        if not is_new and not merged.choices:
+            return None
+        changes = self.changes(mark.state, now) if mark and is_new else []
+        return Conflict(self.last_saved(obj), changes, merged.taken, merged.choices, is_new)
 
     def _saved_already(
         self, request: HttpRequest, object_id: str | None
@@ -161,7 +209,7 @@ class Watched(Base):
         if last is None or last.user_id != staff(request).pk:
             return None
         obj = self.get_object(request, str(last.object_id))
-        if obj is None or _fingerprint(request) not in last.change_message:
+        if obj is None or request.META[SENT] not in last.change_message:
             return None
         messages.info(request, "It was sent twice, and saved once.")
         respond = self.response_add if object_id is None else self.response_change

@@ -20,6 +20,7 @@ MANNERS = {
 """The network id comes first: a shop can't spell it differently."""
 
 _INPUT, _SELECT = " ".join(INPUT_CLASSES), " ".join(SELECT_CLASSES)
+_WORDS = {manner.value: words for manner, words in MANNERS.items()}
 
 
 def _options(chosen: str) -> SafeString:
@@ -38,6 +39,14 @@ class ChooseMerchants(forms.Widget):
 
     def value_from_datadict(self, data: Any, files: Any, name: str) -> list[str]:
         return list(data.getlist(name)) if hasattr(data, "getlist") else list(data.get(name) or [])
+
+    def parts(self, sent: list[str]) -> list[tuple[str, str]]:
+        """The rows that were filled in."""
+        return [(manner, text.strip()) for manner, text in _pairs(sent) if text.strip()]
+
+    def part_words(self, part: tuple[str, str]) -> str:
+        manner, text = part
+        return f"{_WORDS.get(manner, manner)}: {text}"
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         written = [*value, Manner.NETWORK_ID, ""]
@@ -105,9 +114,8 @@ class MerchantsField(forms.Field):
         return sent
 
     def has_changed(self, initial: Any, data: Any) -> bool:
-        return sorted(_pairs(self.prepare_value(initial))) != sorted(
-            _pairs(self.prepare_value(_entries(data or [])))
-        )
+        shown = self.widget.parts(self.prepare_value(initial))
+        return sorted(shown) != sorted(self.widget.parts(data or []))
 
 
 def _pairs(sent: Sequence[str]) -> list[tuple[str, str]]:
@@ -116,9 +124,7 @@ def _pairs(sent: Sequence[str]) -> list[tuple[str, str]]:
 
 def _entries(sent: Sequence[str]) -> list[MerchantEntry]:
     """What was sent, without the rows left empty."""
-    written = [(manner, text.strip()) for manner, text in _pairs(sent)]
     return [
         text if manner == Manner.ID_OR_CONTAINS else {manner: text}
-        for manner, text in written
-        if text
+        for manner, text in ChooseMerchants().parts(list(sent))
     ]

@@ -59,10 +59,12 @@
 
   const foldLimits = () => {
     const limits = document.querySelectorAll("#spending_limits-data > .form-group:not(.empty-form)");
+    const merged = Array.from(document.querySelectorAll("#conflict [data-field]"), (it) => it.dataset.field);
     for (const limit of limits) {
       const hasErrors = limit.querySelector(".errors, .errornote, .errorlist") !== null;
       const isNew = !limit.classList.contains("original"); // its title says nothing yet
-      makeFoldable(limit, limits.length <= OPEN_LIMITS || hasErrors || isNew);
+      const isMerged = merged.some((name) => name.startsWith(`${limit.id}-`));
+      makeFoldable(limit, limits.length <= OPEN_LIMITS || hasErrors || isNew || isMerged);
     }
   };
 
