@@ -331,7 +331,7 @@ def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
     """One that only blocks a merchant opens nothing; the limit that follows is asked about."""
     for number in (1, 2):
         assert Shopper(card_id=f"ic_{number}").reason(100) == "no_policy"
-    blocking = new(operator, blocked_merchants=["ACME FRAUD"], currency="eur")
+    blocking = new(operator, blocked_merchants=pages.merchants("ACME FRAUD"), currency="eur")
     response = save_new(operator, added(blocking, ASSIGNMENTS, kind="program"))
     assert any(text.startswith("This policy grants no purchase") for text in messages(response))
     assert Shopper(card_id="ic_1").reason(100) == "no_policy"
