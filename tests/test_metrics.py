@@ -182,6 +182,7 @@ def test_what_waits_for_somebody_is_read_when_asked(client: Client) -> None:
     assert after["desk_holds_past_their_time", ()] == 1
     assert after["desk_events_not_applied", ()] == 1
     assert after["desk_findings_open", ()] == 0
+    assert after["desk_windows_uncounted", ()] == 0
 
 
 @pytest.mark.usefixtures("_no_memory")

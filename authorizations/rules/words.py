@@ -67,6 +67,20 @@ def duration_words(seconds: int) -> str:
     return {1: "1 second", 60: "1 minute"}.get(seconds, f"{seconds} seconds")
 
 
+def about_words(seconds: int) -> str:
+    """ "20 seconds", "3 minutes", "2 hours": about how long something takes, never less."""
+    for unit, length in _UNITS:
+        if seconds > 2 * length:
+            return f"{-(-seconds // length)} {unit}s"
+    return f"{max(seconds, 2)} seconds"
+
+
+def counting_words(counted: int, purchases: int, seconds_left: int) -> str:
+    """How far earlier purchases are counted, and for how long that goes on."""
+    total = f"{counted:,} of about {max(purchases, counted):,}" if purchases else "begins"
+    return f"Counting earlier purchases: {total}, ready in about {about_words(seconds_left)}."
+
+
 def instant_words(at: int, time_zone: str, this_year: int | None = None) -> str:
     """ "1 Dec 00:00 Europe/Paris"; with the year where it is not `this_year`."""
     return f"{moment_words(local_time(time_zone, at), this_year)} {time_zone}"

@@ -29,15 +29,18 @@ _AIM_S = 0.04
 _LIMIT_MS = 100
 _FEWEST, _MOST = 500, 20_000
 
+COLUMNS = {
+    ScopeKind.CARD: "root_card_id",
+    ScopeKind.CARDHOLDER: "cardholder_id",
+    ScopeKind.GROUP: "group_id",
+}
+"""Which column of a purchase names its scope."""
+
 _IN_SPAN = {
     kind: f"""
 FROM authorizations_authorization
 WHERE {column} = %s AND created >= to_timestamp(%s) AND created < to_timestamp(%s)"""
-    for kind, column in (
-        (ScopeKind.CARD, "root_card_id"),
-        (ScopeKind.CARDHOLDER, "cardholder_id"),
-        (ScopeKind.GROUP, "group_id"),
-    )
+    for kind, column in COLUMNS.items()
 }
 
 _HOW_MANY = {kind: f"SELECT count(*){which}" for kind, which in _IN_SPAN.items()}
@@ -99,7 +102,7 @@ def _in_turn() -> Iterator[UncountedWindow]:
 def _counted(note: UncountedWindow, pace: Pace) -> bool:
     """One piece of work; False where another process is at this scope."""
     if not note.purchases:
-        _note_how_many(note)
+        UncountedWindow.objects.filter(pk=note.pk).update(purchases=how_many(note))
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [note.scope])
         if not cursor.fetchone()[0]:
@@ -124,13 +127,12 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
     return True
 
 
-def _note_how_many(note: UncountedWindow) -> None:
+def how_many(note: UncountedWindow) -> int:
     """About how many purchases there are, so that people can be told how long it takes."""
     kind, key = _scope_of(note)
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL statement_timeout = 2000")
+    with connection.cursor() as cursor:
         cursor.execute(_HOW_MANY[kind], [key, note.window_start, note.window_end])
-        UncountedWindow.objects.filter(pk=note.pk).update(purchases=cursor.fetchone()[0])
+        return int(cursor.fetchone()[0])
 
 
 def _count(note: UncountedWindow, most: int) -> None:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from authorizations.models import Card, CardGroup
-from authorizations.services import locks
+from authorizations.services import counting_ahead, locks
 from authorizations.services.grants import cards_moved
 
 
@@ -49,6 +49,8 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
     _move(first_out, None, out_of=group.pk)
     _move(first_in, group.pk)
 
+    counting_ahead.begin_at_group(group.pk)
+
     def move_the_others() -> None:
         move_all(leaving[len(first_out) :], None, out_of=group.pk)
         move_all(joining[len(first_in) :], group.pk)
@@ -65,6 +67,8 @@ def move(card_id: str, group: CardGroup | None) -> int:
     roots = Card.objects.filter(pk__in=Card.objects.filter(pk=card_id).values("root"))
     lost = cards_moved({pk: (old, after) for pk, old in roots.values_list("pk", "group_id")}).lost
     _move([card_id], after)
+    if group:
+        counting_ahead.begin_at_group(group.pk)
     return lost
 
 

@@ -11,7 +11,7 @@ from authorizations.models import Assignment, Card, CardGroup, Cardholder, Polic
 from authorizations.rules.controls import ScopeKind
 from authorizations.rules.document import PolicyProblems, Problem
 from authorizations.rules.words import gained_words
-from authorizations.services import groups, locks, policy_plan
+from authorizations.services import counting_ahead, groups, locks, policy_plan
 from authorizations.services.policy_changes import Changes, GroupChange, Target
 from authorizations.services.policy_plan import Strangers
 from authorizations.services.publish import publish, save_document
@@ -90,6 +90,8 @@ def import_policies(
     _assign_cards([target for target in changes.assigned if target.kind is ScopeKind.CARD])
     _regroup(changes.groups)
     _unassign(changes.unassigned)
+    for policy in Policy.objects.filter(name__in={target.policy for target in changes.assigned}):
+        counting_ahead.begin(policy)
     return changes
 
 

@@ -12,6 +12,7 @@ from django.db import transaction
 from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
 from authorizations.rules.document import canonical_json, normalize
 from authorizations.services.acting import acting
+from authorizations.services.counting_ahead import NOTHING_BEGUN, Begun, begin
 
 _FIELDS = (
     "name", "unlimited", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",
@@ -27,10 +28,11 @@ _BLANK_MEANS_NONE = ("currency", "usable_from", "usable_until")
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The version in force, and whether this publishing made it."""
+    """The version in force, whether this publishing made it, and what is counted for it."""
 
     version: PolicyVersion
     is_new: bool
+    begun: Begun = NOTHING_BEGUN
 
 
 @transaction.atomic
@@ -46,7 +48,7 @@ def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
     digest = hashlib.sha256(content).hexdigest()
     last = policy.versions.order_by("-number").first()
     if policy.current_version and policy.current_version.sha256 == digest:
-        return Published(policy.current_version, is_new=False)
+        return Published(policy.current_version, is_new=False, begun=begin(policy))
     version = PolicyVersion.objects.create(
         policy=policy,
         number=last.number + 1 if last else 1,
@@ -57,7 +59,7 @@ def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
     )
     with acting(user=author):  # also where a command publishes in somebody's name
         Policy.objects.filter(pk=policy.pk).update(current_version=version)
-    return Published(version, is_new=True)
+    return Published(version, is_new=True, begun=begin(policy))
 
 
 def document(policy: Policy) -> dict[str, Any]:

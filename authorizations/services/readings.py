@@ -18,7 +18,7 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from authorizations.models import UnappliedEvent
+from authorizations.models import UnappliedEvent, UncountedWindow
 from authorizations.services import (
     answering,
     holds,
@@ -47,6 +47,7 @@ class Work:
     findings_open: int
     events_not_applied: int
     holds_past_their_time: int
+    windows_uncounted: int
 
 
 @dataclass(slots=True, eq=False)
@@ -76,6 +77,11 @@ class DatabaseReadings(Collector):
             "desk_holds_past_their_time",
             "Holds older than they may get, whose end was never told",
             work.holds_past_their_time,
+        )
+        yield _capped(
+            "desk_windows_uncounted",
+            "Limits' windows whose earlier purchases are being counted",
+            work.windows_uncounted,
         )
 
     def _latest(self) -> Work | None:
@@ -107,6 +113,7 @@ def _read() -> Work | None:
                 open_findings.count_open(MOST),
                 UnappliedEvent.objects.filter(applied_at=None)[:MOST].count(),
                 holds.oldest_past(timezone.now())[:MOST].count(),
+                UncountedWindow.objects.all()[:MOST].count(),
             )
     except DatabaseError:
         return None

@@ -1,7 +1,7 @@
 """Windows of busy scopes that nobody can add up while a purchase waits: noted, to be counted."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from django.utils import timezone
 
@@ -13,8 +13,7 @@ _USUAL_A_SECOND = 50_000
 """Purchases that are counted in a second, as long as nothing else is known."""
 
 
-@dataclass(frozen=True, slots=True)
-class Progress:
+class Progress(NamedTuple):
     """How far a window is counted; `purchases` is about how many there are, 0 where unknown."""
 
     counted: int
@@ -48,7 +47,7 @@ def progress(windows: Iterable[Window]) -> dict[Window, Progress]:
     """How far those of these windows are that are being counted."""
     windows = list(windows)
     noted = list(UncountedWindow.objects.filter(scope__in={_scope_key(one) for one in windows}))
-    return {window: progress_of(row) for window in windows for row in noted if _is_of(row, window)}
+    return {window: progress_of(row) for window in windows for row in noted if is_of(row, window)}
 
 
 def progress_of(row: UncountedWindow) -> Progress:
@@ -56,10 +55,15 @@ def progress_of(row: UncountedWindow) -> Progress:
     since = (timezone.now() - row.asked_at).total_seconds()
     rate = row.counted / since if row.counted and since > 0 else _USUAL_A_SECOND
     left = max(0, row.purchases - row.counted)
-    return Progress(row.counted, row.purchases, 1 + int(left / max(rate, 1)))
+    return Progress(row.counted, row.purchases, seconds_for(left, rate))
 
 
-def _is_of(row: UncountedWindow, window: Window) -> bool:
+def seconds_for(purchases: int, a_second: float = _USUAL_A_SECOND) -> int:
+    """About how long it takes to count so many."""
+    return 1 + int(purchases / max(a_second, 1))
+
+
+def is_of(row: UncountedWindow, window: Window) -> bool:
     """Whether the window waits for what the row notes: rolling ones for all that lies in it."""
     names = (row.scope, row.filter_key, row.currency, row.rolling)
     if names != (_scope_key(window), window.filter_key, window.currency, window.rolling):

@@ -16,6 +16,7 @@ from authorizations.rules.left import (
 )
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import LimitFigures
+from authorizations.rules.words import counting_words
 from authorizations.services.remaining import LimitLeft, PolicyLeft
 
 _TONES = {
@@ -87,6 +88,9 @@ def _bar(left: LimitLeft, at: int, currency: str, when: When) -> Bar:
     if figures.interval is Interval.PER_AUTHORIZATION:
         each = "Each purchase is measured on its own."
         return Bar(title, note=f"{_elsewhere(figures.currency, currency)} {each}".strip())
+    if left.counting:
+        note = "Until then the purchases it concerns are declined."
+        return Bar(title, note=f"{counting_words(*left.counting)} {note}")
     if not left.is_measured:
         note = "Adding up took too long just now. Open this page again in a moment."
         return Bar(title, note=note)

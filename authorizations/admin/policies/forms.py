@@ -83,6 +83,7 @@ class PolicyForm(ModelForm[Policy]):
         help_text="So much in all for each card, until the database is back.",
     )
     lets_spend = forms.BooleanField(required=False)  # asked for by its page only where due
+    counts_first = forms.BooleanField(required=False)  # likewise
     reason = forms.CharField(
         required=False,
         max_length=500,

@@ -16,8 +16,10 @@ from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.policies import counting_first
 from authorizations.admin.policies import state as policy_state
 from authorizations.admin.policies.assigned import assigned_sentence, target_words
+from authorizations.admin.policies.counting_first import CountingFirstError, CountsFirst
 from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
@@ -34,7 +36,8 @@ from authorizations.admin.times import exact_time
 from authorizations.models import Policy
 from authorizations.rules.document import controls
 from authorizations.rules.summary import summary
-from authorizations.services import grants, locks
+from authorizations.rules.words import counting_words
+from authorizations.services import counting_ahead, grants, locks
 from authorizations.services.publish import publish
 
 SAVING = "Saving"
@@ -87,8 +90,6 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         (WHEN, {"fields": (("time_zone", "week_starts"), ("usable_from", "usable_until"))}),
         (SAVING, {"fields": ("reason",)}),
     )
-    asking = ((SAVING, {"fields": ("lets_spend", "reason")}),)
-    """Instead of the last one, where saving lets cards spend that could not before."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         assigned = (
@@ -115,7 +116,10 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         """Who may only look reads sentences instead."""
         if obj and not self.has_change_permission(request, obj):
             return [(SAVING, {"fields": ()})]
-        return (*self.fieldsets[:-1], *self.asking) if let_spend(request) else self.fieldsets
+        # Ticks where saving does more than it says.
+        ticks = ["lets_spend"] if let_spend(request) else []
+        ticks += ["counts_first"] if counts_first(request) else []
+        return (*self.fieldsets[:-1], (SAVING, {"fields": (*ticks, "reason")}))
 
     def get_form(
         self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any
@@ -123,6 +127,8 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         form = super().get_form(request, obj, change, **kwargs)
         if cards := let_spend(request):
             form.base_fields["lets_spend"] = LetsSpend(cards)
+        if counts_first(request):
+            form.base_fields["counts_first"] = CountsFirst(counting_first.asked(request))
         return form
 
     def changeform_view(
@@ -137,6 +143,9 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         except UnconfirmedError as unconfirmed:
             # Nothing is saved: the same page is shown again, with the tick that it needs.
             ask_first(request, unconfirmed.cards)
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except CountingFirstError as unconfirmed:
+            counting_first.ask_first(request, unconfirmed.begun)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
@@ -181,6 +190,8 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         changed = grants.policy_changed(form.instance, granted)
         if changed.gained > confirmed(request):
             raise UnconfirmedError(changed.gained)
+        if published.begun.windows and not counting_first.is_confirmed(request):
+            raise CountingFirstError(published.begun)
         tell_what_was_saved(request, before, published, formsets)
         tell_lost(request, changed.lost)
 
@@ -218,6 +229,11 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         return f"{at}, {author(version)}" if version.author else at
 
 
+def counts_first(request: HttpRequest) -> bool:
+    """Whether the tick for counting is on the page."""
+    return counting_first.is_confirmed(request) or counting_first.asked(request) is not None
+
+
 def _sentences(policy: Policy) -> list[str]:
     version = policy.current_version
     if version is None:
@@ -225,11 +241,18 @@ def _sentences(policy: Policy) -> list[str]:
     return summary(controls(json.loads(version.content)))
 
 
+def _counting(policy: Policy) -> str:
+    """How far the earlier purchases are counted that its limits need; or nothing."""
+    progress = counting_ahead.progress(policy)
+    return counting_words(*progress) if progress else ""
+
+
 def _in_force(policy: Policy) -> dict[str, Any]:
     """What the top of the page tells: never what is being typed, only what decides."""
     version = policy.current_version
     return {
         "sentences": _sentences(policy),
+        "counting": _counting(policy),
         "assigned": assigned_sentence(policy.assignments.all()),
         "version": version,
         "since": exact_time(version.created_at) if version else "",

@@ -1,0 +1,145 @@
+"""Counting begins when a limit comes into force, not only when a purchase first asks about it."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import time
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q
+
+from authorizations.models import Assignment, Policy, UncountedWindow
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.windows import windows_at
+from authorizations.services import counting, uncounted, window_sums
+from authorizations.services.applied import applied_controls, scope_of
+from authorizations.services.uncounted import Progress
+from authorizations.services.usage import asked_of, remembered_around, scope_key
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_MS = 500
+"""So long each look may take: cards may be locked meanwhile, and their purchases wait 600 ms."""
+
+_MOST_SCOPES = 200
+"""Beyond so many busy scopes the others begin with their first purchase."""
+
+_BUSY = {
+    kind: f"""
+SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
+    SELECT FROM authorizations_authorization WHERE {column} = wanted.id OFFSET %s LIMIT 1
+) LIMIT %s"""  # noqa: S608 - names of this file
+    for kind, column in counting.COLUMNS.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Windows that are counted from now on."""
+
+    windows: int = 0
+    purchases: int = 0
+    seconds: int = 0
+
+
+NOTHING_BEGUN = Begun()
+
+
+def begin(policy: Policy) -> Begun:
+    """Have all counted that the limits of a policy need where it is assigned; in a transaction."""
+    return _begin(Q(policy=policy.pk))
+
+
+def begin_at_group(group_id: int) -> Begun:
+    """Have all counted that the limits on a group's budget need; in a transaction."""
+    return _begin(Q(group=group_id))
+
+
+def progress(policy: Policy) -> Progress | None:
+    """How far all that is being counted for a policy's limits is, in one."""
+    scopes = set(policy.assignments.values_list("scope", flat=True))
+    version, at = policy.current_version_id, int(time())
+    found = []
+    for note in UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]:
+        scope = scope_of(note.scope)
+        key = note.scope
+        if "program:" in scopes and scope.kind is ScopeKind.CARD:
+            key = "program:"
+        if version and key in scopes:
+            windows = windows_at(at, applied_controls([(key, version)], scope))
+            if any(uncounted.is_of(note, window) for window in windows):
+                found.append(uncounted.progress_of(note))
+    return Progress(*map(sum, zip(*found, strict=True))) if found else None
+
+
+def _begin(wanted: Q) -> Begun:
+    rows = Assignment.objects.filter(wanted, policy__current_version__isnull=False)
+    assigned = list(rows.values_list("scope", "policy__current_version_id"))
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
+            notes = _new_notes(_applied(assigned))
+            UncountedWindow.objects.bulk_create(notes, ignore_conflicts=True)
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    except OperationalError as error:
+        logger.warning("Counting begins with the first purchases instead: %s", error)
+        return NOTHING_BEGUN
+    purchases = sum(note.purchases for note in notes)
+    return Begun(len(notes), purchases, uncounted.seconds_for(purchases) if notes else 0)
+
+
+def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:
+    """The controls at each busy scope that they measure; the program's measure every card."""
+    found: list[AppliedControls] = []
+    for kind in ScopeKind:
+        versions = {
+            scope.id: version
+            for key, version in assigned
+            for scope in [scope_of(key)]
+            if scope.kind is kind
+        }
+        if kind is ScopeKind.PROGRAM:
+            programs = [(key, version) for key, version in assigned if scope_of(key).kind is kind]
+            for card in _busy(ScopeKind.CARD, None) if programs else ():
+                found += applied_controls(programs, Scope(ScopeKind.CARD, card))
+        else:
+            at = _busy(kind, list(versions)) if versions else ()
+            for key in at:
+                mine = [each for each in assigned if each[0] == scope_key(Scope(kind, key))]
+                found += applied_controls(mine, Scope(ScopeKind.CARD, ""))
+    return found
+
+
+def _busy(kind: ScopeKind, ids: list[str] | None) -> list[str]:
+    """Which of these, or of all cards, have more purchases than can be added up at once."""
+    cast = "bigint[]" if kind is ScopeKind.GROUP else "text[]"
+    wanted = f"unnest(%s::{cast}) AS wanted(id)"
+    if ids is None:
+        wanted = "(SELECT id FROM authorizations_card WHERE id = root_id) AS wanted"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BUSY[kind].format(wanted=wanted),
+            [*([] if ids is None else [ids]), window_sums.AT_ONCE, _MOST_SCOPES],
+        )
+        return [str(key) for (key,) in cursor.fetchall()]
+
+
+def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:
+    """Of each window around now that is not remembered, and too much to add up at once."""
+    at = int(time())
+    notes: dict[object, UncountedWindow] = {}
+    for policy in applied:
+        windows = windows_at(at, [policy])
+        remembered = remembered_around(at, {scope_key(policy.measured)})
+        known = {row.window for row in remembered if not row.piece_seconds}
+        missing = [window for window in windows if window not in known]
+        asked = asked_of(missing, [policy], remembered)
+        for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+            if found.used is None:
+                note = uncounted.note_of(one)
+                notes[note.pk] = note
+    there = set(UncountedWindow.objects.values_list("pk", flat=True))
+    new = [note for key, note in notes.items() if key not in there]
+    for note in new:
+        note.purchases = counting.how_many(note)
+    return new
