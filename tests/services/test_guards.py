@@ -336,7 +336,7 @@ def scanned(node: dict[str, Any]) -> Iterator[str]:
 
 SCOPES = [("card", "ic_7"), ("cardholder", "ich_7"), ("group", "100007")]
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "LOCK": {"card": "ic_7", "authorization": "iauth_many_7"},
+    "LOCK": {"card": "ic_7", "authorization": "iauth_many_7", "patience": None},
     "LOOK_UP": {
         "event": "evt_many_7",
         "authorization": "iauth_many_7",
