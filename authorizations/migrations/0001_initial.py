@@ -731,6 +731,60 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="Dispute",
+            fields=[
+                (
+                    "id",
+                    models.CharField(
+                        max_length=255,
+                        primary_key=True,
+                        serialize=False,
+                        verbose_name="dispute id",
+                    ),
+                ),
+                ("amount", models.BigIntegerField()),
+                ("currency", models.CharField(max_length=3)),
+                ("created", models.DateTimeField()),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("unsubmitted", "Not submitted yet"),
+                            ("submitted", "Submitted"),
+                            ("won", "Won"),
+                            ("lost", "Lost"),
+                            ("expired", "Expired"),
+                        ],
+                        max_length=50,
+                    ),
+                ),
+                ("reason", models.CharField(blank=True, max_length=50)),
+                ("loss_reason", models.CharField(blank=True, max_length=100)),
+                (
+                    "funds",
+                    models.CharField(
+                        blank=True,
+                        choices=[("reinstated", "Given back"), ("rescinded", "Taken back again")],
+                        max_length=10,
+                    ),
+                ),
+                ("told_at", models.BigIntegerField()),
+                ("funds_told_at", models.BigIntegerField(default=0)),
+                (
+                    "transaction",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="disputes",
+                        to="authorizations.transaction",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("created", "id"),
+            },
+        ),
+        migrations.CreateModel(
             name="UnappliedEvent",
             fields=[
                 ("event_id", models.CharField(max_length=255, primary_key=True, serialize=False)),

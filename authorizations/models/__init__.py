@@ -21,6 +21,7 @@ from authorizations.models.findings import Finding, Reconciliation, UnappliedEve
 from authorizations.models.history import HistoryEntry
 from authorizations.models.ledger import (
     Authorization,
+    Dispute,
     LedgerCause,
     LedgerEntry,
     Transaction,
@@ -47,6 +48,7 @@ __all__ = [
     "DecidedBy",
     "Decision",
     "DigestMark",
+    "Dispute",
     "Export",
     "ExportEnd",
     "Finding",

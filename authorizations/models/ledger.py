@@ -249,6 +249,48 @@ class Transaction(models.Model):
         return self.id
 
 
+class Dispute(models.Model):
+    """What a cardholder and a merchant disagree about, as the newest event tells it.
+
+    Limits do not move by it: who wins a dispute gets money back at Stripe, and an operator decides
+    whether it can be spent again.
+    """
+
+    class Status(models.TextChoices):
+        UNSUBMITTED = "unsubmitted", "Not submitted yet"
+        SUBMITTED = "submitted", "Submitted"
+        WON = "won", "Won"
+        LOST = "lost", "Lost"
+        EXPIRED = "expired", "Expired"
+
+    class Funds(models.TextChoices):
+        REINSTATED = "reinstated", "Given back"
+        RESCINDED = "rescinded", "Taken back again"
+
+    id = models.CharField("dispute id", primary_key=True, max_length=255)
+    # Of a transaction that may not have been told of yet.
+    transaction = models.ForeignKey(
+        Transaction, models.DO_NOTHING, db_constraint=False, related_name="disputes"
+    )
+    amount = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    created = models.DateTimeField()
+    # Open words of Stripe's.
+    status = models.CharField(max_length=50, choices=Status)
+    reason = models.CharField(max_length=50, blank=True)
+    loss_reason = models.CharField(max_length=100, blank=True)
+    funds = models.CharField(max_length=10, choices=Funds, blank=True)
+    # When the events that told this version, and that of the funds, were created, in Unix seconds.
+    told_at = models.BigIntegerField()
+    funds_told_at = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("created", "id")
+
+    def __str__(self) -> str:
+        return self.id
+
+
 class Usage(models.Model):
     """What is counted in one window of one scope, remembered so that nothing is summed twice.
 

@@ -45,4 +45,28 @@ class CardholderReport:
     name: str
 
 
-Report: TypeAlias = AuthorizationReport | TransactionReport | CardReport | CardholderReport
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DisputeReport:
+    """A dispute over a transaction as it stands: `amount` in the smallest unit of the card's
+    currency.
+
+    `funds` are what the event itself is about: "reinstated", "rescinded", or "" where it is not
+    about money that moved. A dispute does not say of itself whether its money is back.
+    """
+
+    event_id: str
+    event_created: int
+    id: str
+    transaction_id: str
+    amount: int
+    currency: str
+    created: int
+    status: str
+    reason: str = ""
+    loss_reason: str = ""
+    funds: str = ""
+
+
+Report: TypeAlias = (
+    AuthorizationReport | TransactionReport | CardReport | CardholderReport | DisputeReport
+)

@@ -11,10 +11,11 @@ from authorizations.rules.reports import (
     AuthorizationReport,
     CardholderReport,
     CardReport,
+    DisputeReport,
     Report,
     TransactionReport,
 )
-from authorizations.services import cards, moving, record
+from authorizations.services import cards, disputes, moving, record
 from authorizations.services.booking import Booking, book, placed, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
@@ -48,6 +49,10 @@ def settle(report: Report, delivery: Delivery) -> bytes:
         case CardholderReport():
             with transaction.atomic():
                 cards.tell_cardholder(report)
+                return record.received(delivery)
+        case DisputeReport():
+            with transaction.atomic():
+                disputes.keep(report)
                 return record.received(delivery)
         case AuthorizationReport() | TransactionReport():
             return _settle_purchase(report, delivery)

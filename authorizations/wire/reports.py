@@ -1,6 +1,7 @@
 """What Stripe tells afterwards, in our words: how authorizations, transactions, cards stand now."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -9,6 +10,7 @@ from authorizations.rules.reports import (
     AuthorizationReport,
     CardholderReport,
     CardReport,
+    DisputeReport,
     Report,
     TransactionReport,
 )
@@ -21,8 +23,10 @@ from authorizations.wire.convert import (
     name,
     reader,
     snapshot,
+    text,
     transaction,
     transactions,
+    word,
 )
 from authorizations.wire.events import READ, Event, identity
 
@@ -30,6 +34,7 @@ _authorization = reader(shapes.ReportedAuthorization)
 _transaction = reader(shapes.BookedTransaction)
 _card = reader(shapes.Card)
 _cardholder = reader(shapes.Cardholder)
+_dispute = reader(shapes.Dispute)
 
 
 def report(event: Event) -> Report | None:
@@ -39,7 +44,8 @@ def report(event: Event) -> Report | None:
 
 
 def about(event: Event) -> str:
-    """The authorization, or lone transaction, that a later event tells of; "" where it is neither.
+    """The authorization that a later event tells of, or else the transaction, also the one that a
+    dispute is over; "" for events about neither.
 
     Never fails: an event that can't be applied is found by it too.
     """
@@ -49,7 +55,7 @@ def about(event: Event) -> str:
         found = _named(event.data).object
     except REFUSED:
         return ""
-    return _id(found.authorization) or found.id
+    return _id(found.authorization) or _id(found.transaction) or found.id
 
 
 def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> AuthorizationReport:
@@ -112,9 +118,27 @@ def _cardholder_report(data: msgspec.Raw, event_id: str, at: int) -> CardholderR
     return CardholderReport(event_id=event_id, event_created=at, id=found.id, name=name(found.name))
 
 
+def _dispute_report(data: msgspec.Raw, event_id: str, at: int, *, funds: str = "") -> DisputeReport:
+    found = _dispute(data)
+    return DisputeReport(
+        event_id=event_id,
+        event_created=at,
+        id=found.id,
+        transaction_id=_id(found.transaction) or "",
+        amount=found.amount,
+        currency=found.currency.lower(),
+        created=found.created,
+        status=word(found.status),
+        reason=word(found.evidence.reason) if found.evidence else "",
+        loss_reason=text(found.loss_reason, 100),
+        funds=funds,
+    )
+
+
 class _Named(msgspec.Struct, frozen=True, gc=False):
     id: shapes.Id
     authorization: shapes.Id | shapes.Expandable | None = None
+    transaction: shapes.Id | shapes.Expandable | None = None
 
 
 class _Data(msgspec.Struct, frozen=True, gc=False):
@@ -133,8 +157,14 @@ _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_card.updated": _card_report,
     "issuing_cardholder.created": _cardholder_report,
     "issuing_cardholder.updated": _cardholder_report,
+    "issuing_dispute.created": _dispute_report,
+    "issuing_dispute.submitted": _dispute_report,
+    "issuing_dispute.updated": _dispute_report,
+    "issuing_dispute.closed": _dispute_report,
+    "issuing_dispute.funds_reinstated": partial(_dispute_report, funds="reinstated"),
+    "issuing_dispute.funds_rescinded": partial(_dispute_report, funds="rescinded"),
 }
 
 _OF_PURCHASES = {
-    name for name, read in _READERS.items() if read in (_authorization_report, _transaction_report)
+    name for name in _READERS if not name.startswith(("issuing_card.", "issuing_cardholder."))
 }

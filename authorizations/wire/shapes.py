@@ -164,6 +164,21 @@ class ReportedAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
     currency: CurrencyCode
 
 
+class Evidence(Struct, frozen=True, gc=False):
+    reason: str | None = None
+
+
+class Dispute(Struct, frozen=True, gc=False, kw_only=True):
+    id: Id
+    transaction: Id | Expandable
+    amount: Amount
+    currency: CurrencyCode
+    created: Instant
+    status: Text
+    loss_reason: str | None = None
+    evidence: Evidence | None = None
+
+
 Object = TypeVar("Object")
 
 

@@ -17,9 +17,10 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import UnappliedFilters
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.facts import Facts, told
+from authorizations.admin.record.surroundings import purchase_of
 from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
-from authorizations.models import Authorization, UnappliedEvent
+from authorizations.models import UnappliedEvent
 from authorizations.services.later import apply_again
 
 logger = logging.getLogger(__name__)
@@ -114,7 +115,7 @@ def _apply(request: HttpRequest, rows: list[UnappliedEvent]) -> None:
 def _facts(row: UnappliedEvent) -> Facts:
     request = parent(row, "webhook_request")
     about = request.about if request else ""
-    purchase = Authorization.objects.filter(pk=about).only("pk").first() if about else None
+    purchase = purchase_of(about)
     facts = {
         "Event": row.pk,
         "Type": row.event_type,

@@ -8,6 +8,7 @@ from django.db.models import Case, IntegerField, Value, When
 from authorizations.admin.base import card_words, known_or_id, link, parent
 from authorizations.admin.cards.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.record.bodies import pretty
+from authorizations.admin.record.disputes import disputes_of
 from authorizations.admin.record.explained import readable
 from authorizations.admin.record.facts import Facts, money_if_any, place_facts, told
 from authorizations.admin.record.happenings import happenings
@@ -42,6 +43,7 @@ def authorization_page(row: Authorization) -> dict[str, Any]:
         "steps": life(row, happened),
         "is_cut": is_cut,
         "transactions": _transactions(books),
+        "disputes": disputes_of(row, (t.id for t in books.transactions)) if books else [],
         "bars": _bars(row),
         "stripe": _stripe(books, row.currency) if books else None,
         "books": pretty(row.books),

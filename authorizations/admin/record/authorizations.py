@@ -53,6 +53,12 @@ class AuthorizationAdmin(ExportableAdmin[Authorization]):
     def page(self, row: Authorization) -> dict[str, Any]:
         return authorization_page(row)
 
+    def render_change_form(
+        self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        context["may_book"] = self.has_book_permission(request)
+        return super().render_change_form(request, context, *args, **kwargs)
+
     def past_view(self, request: HttpRequest) -> HttpResponse:
         """Holds past their time."""
         if not self.has_view_permission(request):

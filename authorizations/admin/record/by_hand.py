@@ -12,6 +12,7 @@ from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWid
 
 from authorizations.admin.base import staff
 from authorizations.admin.money import MoneyField, read_money
+from authorizations.admin.record.disputes import filled_in, won_dispute
 from authorizations.admin.record.explained import readable
 from authorizations.models import Authorization
 from authorizations.rules.books import Books
@@ -83,7 +84,9 @@ def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     if books is None:
         return _unreadable(request, row)
     sent = request.POST if request.method == "POST" else None
-    form = AdjustForm(row, sent, initial={"seen": books.adjusted})
+    dispute = won_dispute(row, request.GET.get("dispute", ""))
+    initial = filled_in(row, dispute) if dispute else {}
+    form = AdjustForm(row, sent, initial={"seen": books.adjusted, **initial})
 
     def book() -> str:
         change, seen = form.change, form.cleaned_data["seen"]

@@ -13,10 +13,9 @@ from authorizations.admin.lists.search import Found
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.surroundings import Near, lines, repeats
+from authorizations.admin.record.surroundings import Near, lines, purchase_of, repeats
 from authorizations.admin.times import exact_time
 from authorizations.models import (
-    Authorization,
     Decision,
     RejectedMinute,
     RejectedRequest,
@@ -107,7 +106,7 @@ def _event(row: WebhookRequest) -> Facts:
 
 def _told_of(about: str) -> str:
     """The purchase as a link, once it is known."""
-    purchase = Authorization.objects.filter(pk=about).only("pk").first() if about else None
+    purchase = purchase_of(about)
     return link(purchase) if purchase else about
 
 

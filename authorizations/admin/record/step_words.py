@@ -3,12 +3,14 @@
 from typing import NamedTuple
 
 from authorizations.admin.outcomes import amount_words, outcome, reason_words
+from authorizations.admin.record.disputes import status_words
 from authorizations.admin.record.happenings import Happening
 from authorizations.models import Decision, LedgerCause, LedgerEntry
 from authorizations.rules.money import format_money
-from authorizations.rules.reports import AuthorizationReport, TransactionReport
+from authorizations.rules.reports import AuthorizationReport, DisputeReport, TransactionReport
 from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.stripe_reasons import stripe_reason, stripe_texts
+from authorizations.rules.words import code_words
 
 _OUR_ANSWERS = {"webhook_approved", "webhook_declined"}
 _ENDS = {
@@ -57,6 +59,9 @@ def step_told(one: Happening, before: Told | None, currency: str) -> Told:
 def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told | None:
     if isinstance(one.report, TransactionReport):
         return _moved(one.report, one.deliveries[0].event_type)._replace(furthest=furthest)
+    if isinstance(one.report, DisputeReport):
+        words = _disputed(one.report, one.deliveries[0].event_type.rpartition(".")[2])
+        return words._replace(furthest=furthest)
     if isinstance(one.report, AuthorizationReport):
         return _reported(one.report.snapshot, furthest, currency)
     return None
@@ -83,6 +88,30 @@ def _moved(report: TransactionReport, event_type: str) -> Told:
     if is_refund:
         return Told("Refunded", amount, icon="keyboard_return", tone="info")
     return Told("Captured", amount, icon="payments", tone="approved")
+
+
+def _disputed(report: DisputeReport, change: str) -> Told:
+    title = _DISPUTED.get(change, "Dispute updated")
+    if change == "closed":
+        title = f"Dispute {status_words(report.status).lower()}"
+    tone = "approved" if report.status == "won" else "info"
+    why = report.loss_reason or report.reason
+    more = f"{code_words(why).capitalize()}. " if why else ""
+    return Told(
+        title,
+        format_money(report.amount, report.currency),
+        f"{more}Limits do not move by it.",
+        "gavel",
+        tone,
+    )
+
+
+_DISPUTED = {
+    "created": "Dispute opened",
+    "submitted": "Dispute submitted",
+    "funds_reinstated": "Disputed money given back at Stripe",
+    "funds_rescinded": "Disputed money taken back at Stripe",
+}
 
 
 def _reported(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:

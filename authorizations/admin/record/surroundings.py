@@ -3,12 +3,12 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from authorizations.admin.base import link
 from authorizations.admin.outcomes import Outcome, amount_words, outcome, reason_words
 from authorizations.admin.times import exact_time
-from authorizations.models import Authorization, Decision, WebhookRequest
+from authorizations.models import Authorization, Decision, Transaction, WebhookRequest
 
 NEAREST = 5
 SEARCHED = 500
@@ -115,3 +115,11 @@ def _line(row: Decision, *, is_this: bool) -> Near:
         merchant=row.merchant_name,
         is_this=is_this,
     )
+
+
+def purchase_of(about: str) -> Authorization | None:
+    """The purchase an event tells of, by its own id or by that of one of its transactions."""
+    if not about:
+        return None
+    booked = Transaction.objects.filter(pk=about).values("booked_under")
+    return Authorization.objects.filter(Q(pk=about) | Q(pk__in=booked)).only("pk").first()
