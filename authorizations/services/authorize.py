@@ -4,6 +4,7 @@ LOCK card, cardholder and group; LOOK_UP what is known and what is used up; deci
 it. Nothing slow happens in between, and nothing is read before the lock is held.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from django.db import Error, IntegrityError, transaction
@@ -11,7 +12,6 @@ from django.db import Error, IntegrityError, transaction
 from authorizations.models import LedgerCause
 from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls
-from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide
 from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.values import (
@@ -22,14 +22,15 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.rules.windows import windows_for
-from authorizations.services import answers, cards, findings, record
-from authorizations.services.causes import cause_of
+from authorizations.rules.windows import limit_concerns, windows_at, windows_for
+from authorizations.services import answers, cards, findings, moving, record
+from authorizations.services.booking import changes_of, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
+from authorizations.services.moving import NOTHING_AHEAD, Ahead, take_in
 from authorizations.services.usage import Measured, measure, with_rooms
 
-_ATTEMPTS = 3
+_ATTEMPTS = 4
 
 
 class CannotHoldError(Exception):
@@ -63,34 +64,45 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     CommitUnknownError when nobody can tell.
     """
     decided_elsewhere = None
+    ahead = NOTHING_AHEAD
     for _ in range(_ATTEMPTS):
         try:
-            if computed := _attempt(request, delivery):
-                return computed.body
+            found = _attempt(request, delivery, ahead)
         except IntegrityError as error:
             # The same event was decided meanwhile, for another card: now it can be looked up.
             decided_elsewhere = error
+            continue
+        if isinstance(found, Computed):
+            return found.body
+        ahead = found
     raise CannotHoldError(request.card.id) from decided_elsewhere
 
 
-def _attempt(request: AuthorizationRequest, delivery: Delivery) -> Computed | None:
-    """None where the card was not there yet, or changed: then it is put right."""
-    computed = None
+def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) -> Computed | Ahead:
+    """The answer, or what the next attempt is to lock first.
+
+    Where the card was not there yet, or changed, it is put right.
+    """
+    found: Computed | Ahead = ahead
     try:
         with transaction.atomic():
+            ahead.lock()
             held = hold(request)
-            computed = _authorize(request, delivery, held) if held else None
+            if held:
+                found = _authorize(request, delivery, held, ahead)
     except Error as error:
-        if computed is None:
+        if isinstance(found, Ahead):
             raise
-        raise CommitUnknownError(computed) from error
+        raise CommitUnknownError(found) from error
     if not held:
         cards.register(request.card, request.event_id, request.event_created)
-    return computed
+    return found
 
 
-def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) -> Computed | None:
-    """The answer; None where the purchase turns out to belong to other scopes than those held."""
+def _authorize(
+    request: AuthorizationRequest, delivery: Delivery, held: Held, ahead: Ahead
+) -> Computed | Ahead:
+    """The answer; where other scopes must be held than are, what to lock first."""
     delivery.stopwatch.mark("locked")
     known = look_up(request, held)
     delivery.stopwatch.mark("looked_up")
@@ -101,18 +113,42 @@ def _authorize(request: AuthorizationRequest, delivery: Delivery, held: Held) ->
             contradicted = _contradicted(request, held, known)
             return Computed(record.decided(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
-            return None
+            return ahead
         request = known.purchase.asked(request)
-    outcome = _decided(request, held, known)
+    taken_in = take_in(request, held, known, ahead)
+    if isinstance(taken_in, Ahead):
+        return taken_in
+    known = taken_in.known
+    # A request is itself a report: what it tells is joined first.
+    reports = list(steps_of(known.books, request.snapshot, taken_in.transactions))
+    outcome = _decided(request, held, known, reports)
     answer = record.decided(outcome, delivery)
-    if known.books.covers(request.ordinal):
-        findings.refresh(request, outcome.books or known.books)  # too late: Stripe has decided
+    if outcome.books:
+        moving.keep(request, taken_in.transactions, outcome.books)
+        _flag(outcome, known.books, reports[-1][1])
     return Computed(answer, outcome)
 
 
-def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:
-    before = known.books
-    joined = before.joined(request.snapshot)
+def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
+    """Findings about what the request reported, and about an answer that comes too late."""
+    request = outcome.request
+    has_news = joined.history != before.history or joined.transactions != before.transactions
+    if joined.covers(request.ordinal):
+        findings.refresh(request, outcome.books or joined)
+    elif has_news:
+        findings.refresh(request, joined)
+    if joined.amount > before.amount:
+        reported = joined.counted(request.merchant) - before.counted(request.merchant)
+        findings.note_exceeded(request, outcome.applied, outcome.usage, reported)
+
+
+def _decided(
+    request: AuthorizationRequest,
+    held: Held,
+    known: Known,
+    reports: Sequence[tuple[LedgerCause, Books]],
+) -> record.Outcome:
+    before, (_, joined) = known.books, reports[-1]
     # Of several answers to one request the largest approval counts: the same question under a
     # new event id takes only what goes beyond the answer given before.
     reserving = fuel_hold(request, known.applied) or request.amount
@@ -127,10 +163,14 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
     )
     reported = counted - before.counted(request.merchant)
     windows = windows_for(request, known.applied)
+    if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
+        windows = windows_at(
+            request.created, known.applied, lambda limit: limit_concerns(limit, request)
+        )
     measured = measure(request, windows, known.applied, known.remembered, reported)
     decision, usage = _decide(request, known.applied, standing, measured)
     after = joined.answered(answer_of(request, decision))
-    changes = _changes(request, decision, [before, joined, asked, after])
+    steps = [*reports, (LedgerCause.REASKED, asked), (_cause_of_answer(request, decision), after)]
     taken = after.counted(request.merchant) - counted
     return record.Outcome(
         request=request,
@@ -140,7 +180,7 @@ def _decided(request: AuthorizationRequest, held: Held, known: Known) -> record.
         usage=usage,
         decision=decision,
         books=after,
-        changes=changes,
+        changes=changes_of(before, steps, request.merchant),
         remembered=measured.changed(taken),
         position=known.position,
     )
@@ -173,18 +213,10 @@ def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
     )
 
 
-def _changes(
-    request: AuthorizationRequest, decision: Decision, states: list[Books]
-) -> list[tuple[LedgerCause, Counted]]:
-    """What each step changed, in order: Stripe's report, the release, the new approval."""
-    approval = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+def _cause_of_answer(request: AuthorizationRequest, decision: Decision) -> LedgerCause:
     if not decision.approved:
-        approval = LedgerCause.KEPT
-    before, joined, *_ = states
-    causes = (cause_of(before, joined), LedgerCause.REASKED, approval)
-    counted = [books.counted(request.merchant) for books in states]
-    steps = zip(causes, counted, counted[1:], strict=False)
-    return [(cause, new - old) for cause, old, new in steps if new != old]
+        return LedgerCause.KEPT
+    return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
 
 
 def _contradicted(request: AuthorizationRequest, held: Held, known: Known) -> record.Outcome:

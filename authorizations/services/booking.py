@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from authorizations.models import DecidedBy, Decision, LedgerCause
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING, Counted
+from authorizations.rules.filters import Merchant
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.rules.stripe_reasons import stripe_reason
 from authorizations.rules.values import Told, Window
@@ -35,17 +36,21 @@ class Booking:
 
     @property
     def changes(self) -> list[tuple[LedgerCause, Counted]]:
-        """What each step changed of what is counted."""
-        counted = [self.known.books.counted(self.told.merchant)]
-        counted += [books.counted(self.told.merchant) for _, books in self.steps]
-        causes = (cause for cause, _ in self.steps)
-        steps = zip(causes, counted, counted[1:], strict=False)
-        return [(cause, new - old) for cause, old, new in steps if new != old]
+        return changes_of(self.known.books, self.steps, self.told.merchant)
 
     @property
     def change(self) -> Counted:
         merchant = self.told.merchant
         return self.after.counted(merchant) - self.known.books.counted(merchant)
+
+
+def changes_of(
+    before: Books, steps: Sequence[tuple[LedgerCause, Books]], merchant: Merchant
+) -> list[tuple[LedgerCause, Counted]]:
+    """What each step changed of what is counted."""
+    counted = [before.counted(merchant), *(books.counted(merchant) for _, books in steps)]
+    changes = zip(steps, counted, counted[1:], strict=False)
+    return [(cause, new - old) for (cause, _), old, new in changes if new != old]
 
 
 def steps_of(

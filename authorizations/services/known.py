@@ -90,13 +90,15 @@ class Purchase(msgspec.Struct, frozen=True):
 class Known:
     """What earlier requests left behind, and the policies in force under the lock.
 
-    `is_decided`: this very event was decided before.
+    `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
+    to this authorization are booked elsewhere.
     """
 
     is_decided: bool
     purchase: Purchase | None
     remembered: list[Remembered]
     applied: tuple[AppliedControls, ...]
+    has_strays: bool
     position: int
 
     @property
@@ -143,7 +145,7 @@ def look_up(told: Told, held: Held) -> Known:
     """What is known of event and authorization, what is remembered around its time, and the
     policies in force.
     """
-    [(is_decided, purchase, usage, policies, position)] = sql.run(
+    [(is_decided, purchase, usage, policies, has_strays, position)] = sql.run(
         sql.LOOK_UP,
         event=told.event_id,
         authorization=told.authorization_id,
@@ -155,5 +157,6 @@ def look_up(told: Told, held: Held) -> Known:
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),
         applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, held.root_id)),
+        has_strays=has_strays,
         position=position,
     )

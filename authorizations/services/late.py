@@ -16,12 +16,12 @@ from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
-from authorizations.services import cards, findings, record, rows
+from authorizations.services import cards, findings, moving, record, rows
 from authorizations.services.authorize import answer_of
-from authorizations.services.booking import Booking, measured_after, placed
-from authorizations.services.causes import cause_of
+from authorizations.services.booking import Booking, measured_after, placed, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
+from authorizations.services.moving import NOTHING_AHEAD, Ahead, TakenIn, take_in
 from authorizations.services.rows import Row
 from authorizations.services.spooled import Spooled
 from authorizations.services.superseding import Place, place_of
@@ -93,16 +93,18 @@ def replay(spooled: Spooled) -> Replayed:
     delivery = spooled.delivery()
     late = _Late(spooled, delivery, _request(delivery))
     refused = None
+    ahead = NOTHING_AHEAD
     for _ in range(_ATTEMPTS):
         try:
             with transaction.atomic():
-                done, held = _attempt(late)
+                found, is_held = _attempt(late, ahead)
         except IntegrityError as error:
             refused = error  # decided meanwhile, and is looked up now; or refused for good
             continue
-        if done:
-            return done
-        if late.request and not held:
+        if isinstance(found, Replayed):
+            return found
+        ahead = found
+        if late.request and not is_held:
             cards.register(late.request.card, late.request.event_id, late.request.event_created)
     if refused is not None:
         raise refused
@@ -119,45 +121,49 @@ def _request(delivery: Delivery) -> AuthorizationRequest | None:
         return None
 
 
-def _attempt(late: _Late) -> tuple[Replayed | None, Held | None]:
-    """What became of it; None where other rows must be held than could be."""
+def _attempt(late: _Late, ahead: Ahead) -> tuple[Replayed | Ahead, bool]:
+    """What became of it, or what to lock first next time; and whether its card is known."""
     decision, request = late.spooled.decision, late.request
     if decision is None or request is None or decision.reason in _WITHOUT_BOOKS:
-        return _replay(late, None, None), None
+        return _replay(late, None, None, ahead), True
+    ahead.lock()
     held = hold(request)
-    known = look_up(request, held) if held else None
-    if held is None or known is None:
-        return None, None
+    if held is None:
+        return ahead, False
+    known = look_up(request, held)
     if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
-        return None, held
-    return _replay(late, held, known), held
+        return ahead, True
+    return _replay(late, held, known, ahead), True
 
 
-def _replay(late: _Late, held: Held | None, known: Known | None) -> Replayed:
+def _replay(late: _Late, held: Held | None, known: Known | None, ahead: Ahead) -> Replayed | Ahead:
     if late.is_kept:
         return Replayed.KNOWN
     place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
     if place is None:
         record.write(late.delivery, late.spooled.answer)
         return Replayed.KNOWN
-    if held and known and late.request:
-        _book(late, late.request, place, held, known)
+    request = late.request
+    if request and held and known and (not known.purchase or known.purchase.is_of(request)):
+        taken_in = take_in(request, held, known, ahead)
+        if isinstance(taken_in, Ahead):
+            return taken_in
+        _book(late, request, place, held, taken_in)
     else:
-        row = _row(late, place, late.request)
+        row = _row(late, place, request)
+        if known:
+            row["problem"] = _CONTRADICTS
         record.write(late.delivery, late.spooled.answer, record.Rows(decisions=[row]))
     return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
 
 
 def _book(
-    late: _Late, request: AuthorizationRequest, place: Place, held: Held, known: Known
+    late: _Late, request: AuthorizationRequest, place: Place, held: Held, taken_in: TakenIn
 ) -> None:
     """Write the decision with what it takes, under the locks."""
-    spooled, delivery = late.spooled, late.delivery
-    if known.purchase and not known.purchase.is_of(request):
-        row = _row(late, place, request) | {"problem": _CONTRADICTS}
-        record.write(delivery, spooled.answer, record.Rows(decisions=[row]))
-        return
-    booking = placed(Booking(request, held, known, list(_steps(late, request, place, known.books))))
+    known = taken_in.known
+    steps = list(_steps(late, request, place, taken_in))
+    booking = placed(Booking(request, held, known, steps))
     measured = measured_after(booking)
     told, books = booking.told, booking.after
     written = record.Rows(
@@ -166,17 +172,19 @@ def _book(
         entries=record.entries(told, booking.changes, timezone.now()),
         usage=measured.changed(NOTHING),
     )
-    record.write(delivery, spooled.answer, written)
+    record.write(late.delivery, late.spooled.answer, written)
+    moving.keep(request, taken_in.transactions, books)
     findings.refresh(told, books)
     findings.note_exceeded(told, known.applied, measured.usage, booking.change)
 
 
 def _steps(
-    late: _Late, request: AuthorizationRequest, place: Place, before: Books
+    late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
 ) -> Iterator[tuple[LedgerCause, Books]]:
     """The states of the books, each with its cause: Stripe's report, then the answer."""
-    joined = before.joined(request.snapshot)
-    yield cause_of(before, joined), joined
+    reports = list(steps_of(taken_in.known.books, request.snapshot, taken_in.transactions))
+    yield from reports
+    _, joined = reports[-1]
     # In the place of the one it supersedes; beside one that was sent as well.
     answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
     after = joined.answered(answer)

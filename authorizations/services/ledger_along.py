@@ -13,7 +13,10 @@ _SIZE = 2_000
 
 _ENTRIES = """
 SELECT
-    entry.id, entry.event_id, entry.authorization_id, entry.currency,
+    entry.id,
+    -- What a request's transactions left elsewhere was moved before it was decided.
+    CASE WHEN entry.cause = 'moved' THEN '' ELSE entry.event_id END,
+    entry.authorization_id, entry.currency,
     purchase.currency, extract(epoch FROM purchase.created)::bigint,
     purchase.root_card_id, purchase.cardholder_id, purchase.group_id::text,
     purchase.category, purchase.category_code, purchase.merchant_country,

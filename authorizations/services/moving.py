@@ -5,7 +5,7 @@ Until then it stands for itself, under its own id. Of two versions the newest sa
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypeVar
+from typing import TypeAlias
 
 from django.db.models import F, Q
 from django.utils import timezone
@@ -17,12 +17,12 @@ from authorizations.rules.counted import NOTHING
 from authorizations.rules.filters import Merchant
 from authorizations.rules.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.snapshots import Transaction
-from authorizations.rules.values import Card, Told
+from authorizations.rules.values import AuthorizationRequest, Card, Told
 from authorizations.services import codec, findings, locks, record, rows
-from authorizations.services.known import Held, scope_keys
+from authorizations.services.known import Held, Known, look_up, scope_keys
 from authorizations.services.usage import measure, remembered_around
 
-Report = TypeVar("Report", AuthorizationReport, TransactionReport)
+Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def _version(row: TransactionRow) -> tuple[int, str]:
     return row.told_at, row.linked
 
 
-def strays(told: AuthorizationReport | TransactionReport) -> list[Stray]:
+def strays(told: Event) -> list[Stray]:
     """What is booked elsewhere and belongs under this purchase."""
     here = told.authorization_id
     if isinstance(told, TransactionReport):
@@ -67,7 +67,7 @@ def strays(told: AuthorizationReport | TransactionReport) -> list[Stray]:
     return [Stray(id_, under[key]) for id_, key in elsewhere.items() if key in under]
 
 
-def _welcome(report: AuthorizationReport) -> set[str]:
+def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
     """Which of an authorization's transactions no newer version links to another one."""
     known = TransactionRow.objects.in_bulk([t.id for t in report.transactions])
     return {
@@ -77,10 +77,8 @@ def _welcome(report: AuthorizationReport) -> set[str]:
     }
 
 
-def arriving(
-    told: AuthorizationReport | TransactionReport, moved: Sequence[Transaction]
-) -> list[Transaction]:
-    """All transactions that the purchase takes in with this report, in the order of time."""
+def arriving(told: Event, moved: Sequence[Transaction]) -> list[Transaction]:
+    """All transactions that the purchase takes in with this event, in the order of time."""
     if isinstance(told, TransactionReport):
         return [told.transaction]
     welcome = _welcome(told)
@@ -88,21 +86,65 @@ def arriving(
     return sorted(found, key=lambda t: (t.created, t.id, t.at))
 
 
-def hold(found: Iterable[Stray]) -> None:
-    """Lock the scopes of the rows they are booked under, before the purchase's own."""
-    under = [stray.under for stray in found]
-    if under:
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What to lock before the purchase's own rows, since an attempt found it there.
+
+    With the scopes that this attempt held for the purchase, so that all are locked in the one
+    order.
+    """
+
+    strays: Sequence[Stray] = ()
+    held: Held | None = None
+
+    def lock(self) -> None:
+        under = [stray.under for stray in self.strays]
+        if not under or self.held is None:
+            return
+        groups = {self.held.group_id, *(row.group_id for row in under)}
         locks.hold(
-            cards=[row.card_id for row in under],
-            cardholders=[row.cardholder_id for row in under],
-            groups=[row.group_id for row in under if row.group_id is not None],
+            cards=[self.held.root_id, *(row.card_id for row in under)],
+            cardholders=[self.held.cardholder_id, *(row.cardholder_id for row in under)],
+            groups=[group for group in groups if group is not None],
         )
 
+    def covers(self, found: Iterable[Stray], held: Held) -> bool:
+        """Whether all their scopes are locked: the purchase's own, or these."""
+        ahead = (key for stray in self.strays for key in scope_keys(stray.under))
+        scopes = {*held.scopes, *ahead}
+        return all(scopes.issuperset(scope_keys(stray.under)) for stray in found)
 
-def are_held(found: Iterable[Stray], held: Held, before: Iterable[Stray]) -> bool:
-    """Whether all their scopes are locked, with the purchase's or by `hold` before it."""
-    scopes = {*held.scopes, *(key for stray in before for key in scope_keys(stray.under))}
-    return all(scopes.issuperset(scope_keys(stray.under)) for stray in found)
+
+NOTHING_AHEAD = Ahead()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What is known of a purchase once its strays are out of the rows they were booked under.
+
+    `transactions` are all that it takes in with this event, in the order of time.
+    """
+
+    known: Known
+    transactions: Sequence[Transaction] = ()
+
+
+def take_in(
+    request: AuthorizationRequest, held: Held, known: Known, ahead: Ahead
+) -> TakenIn | Ahead:
+    """What a request lists itself or what waits for it; else what to lock first next time.
+
+    An ordinary request has neither, and costs nothing here.
+    """
+    if not known.has_strays and not request.transactions:
+        return TakenIn(known)
+    found = strays(request)
+    if not ahead.covers(found, held):
+        return Ahead(found, held)
+    moved = take_out(found, request)
+    if found:
+        known = look_up(request, held)  # the sums, as they are without the strays
+    return TakenIn(known, arriving(request, moved))
 
 
 def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
@@ -165,21 +207,22 @@ def merchant_of(row: Authorization) -> Merchant:
     )
 
 
-def keep(told: AuthorizationReport | TransactionReport, booked: Iterable[Transaction]) -> None:
-    """Write the rows of transactions as they are booked now."""
+def keep(told: Event, transactions: Sequence[Transaction], books: Books) -> None:
+    """Write the rows of these transactions as they are booked now."""
+    if not transactions:
+        return
+    ids = {transaction.id for transaction in transactions}
     linked = told.authorization_id
     if isinstance(told, TransactionReport):
         linked = told.linked or ""
-    found = [_row(told, transaction, linked) for transaction in booked]
+    found = [_row(told, booked, linked) for booked in books.transactions if booked.id in ids]
     columns = [field.name for field in TransactionRow._meta.fields if field.name != "id"]  # noqa: SLF001
     TransactionRow.objects.bulk_create(
         found, update_conflicts=True, unique_fields=["id"], update_fields=columns
     )
 
 
-def _row(
-    told: AuthorizationReport | TransactionReport, transaction: Transaction, linked: str
-) -> TransactionRow:
+def _row(told: Event, transaction: Transaction, linked: str) -> TransactionRow:
     return TransactionRow(
         id=transaction.id,
         type=transaction.type[:50],

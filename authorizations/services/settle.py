@@ -59,19 +59,21 @@ def settle(report: Report, delivery: Delivery) -> bytes:
 
 
 def _settle_purchase(report: AuthorizationReport | TransactionReport, delivery: Delivery) -> bytes:
-    strays: list[Stray] = []
+    ahead = moving.NOTHING_AHEAD
     for _ in range(_ATTEMPTS):
         told = _placed(report)
         with transaction.atomic():
-            moving.hold(strays)
+            ahead.lock()
             held = hold(told)
             # Under the lock once more: what was seen before it may have changed.
             if held and _placed(report) == told:
-                before, strays = strays, moving.strays(told)
-                if moving.are_held(strays, held, before) and (
-                    answer := _settle_held(told, held, strays, delivery)
-                ):
-                    return answer
+                strays = moving.strays(told)
+                if ahead.covers(strays, held):
+                    answer = _settle_held(told, held, strays, delivery)
+                    if answer:
+                        return answer
+                else:
+                    ahead = moving.Ahead(strays, held)
         if not held:
             _register(told)
     raise CannotApplyError(
@@ -115,8 +117,7 @@ def _settle_held(
     steps = list(steps_of(known.books, snapshot, transactions))
     booking = placed(Booking(told, held, known, steps))
     answer = book(booking, delivery)
-    ids = {t.id for t in transactions}
-    moving.keep(told, [t for t in booking.after.transactions if t.id in ids])
+    moving.keep(told, transactions, booking.after)
     return answer
 
 

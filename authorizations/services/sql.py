@@ -103,6 +103,10 @@ SELECT
         WHERE policy.current_version_id IS NOT NULL
             AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
     )::text AS policies,
+    EXISTS (
+        SELECT FROM authorizations_transaction
+        WHERE linked = %(authorization)s AND linked <> '' AND booked_under <> linked
+    ) AS has_strays,
     -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
     nextval('authorizations_ledgerentry_id_seq') AS position
 """
