@@ -13,6 +13,7 @@ from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.services import answering, background, budget, rejections
+from tests import roles
 
 
 def pytest_configure() -> None:
@@ -23,6 +24,7 @@ def pytest_configure() -> None:
     patched.setattr(background, "start", lambda: None)
     patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_the_database())
     patched.setattr(client, "store_rendered_templates", keep_the_pages_context)
+    roles.serve_requests_under_roles()
 
 
 def keep_the_pages_context(kept: dict[str, Any], context: Any, **_: object) -> None:
@@ -90,8 +92,9 @@ _ROLES = ("auth_group", "auth_group_permissions")
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The roles are kept aside as the migration made them."""
+    """The roles of staff are kept aside as the migration made them; those of PostgreSQL made."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
+        roles.make()
         cursor.execute("CREATE SCHEMA aside")
         for table in _ROLES:
             cursor.execute(f"CREATE TABLE aside.{table} AS TABLE {table}")

@@ -31,6 +31,24 @@ CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_change()
 """
 
+# Who may not write what Stripe says enters into the ledger only what an operator books.
+OPERATORS_ENTRIES = """
+CREATE FUNCTION authorizations_refuse_stripes_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    RAISE EXCEPTION 'role % may enter only what an operator booked, not %', current_user, NEW.cause
+        USING ERRCODE = '42501', HINT = 'Entries without an author follow from Stripe''s events.';
+END
+$$
+"""
+
+OPERATORS_ENTRIES_TRIGGER = """
+CREATE TRIGGER operators_entries BEFORE INSERT ON authorizations_ledgerentry FOR EACH ROW
+    WHEN (NEW.author = '' AND NOT has_table_privilege(
+        current_user, 'authorizations_webhookrequest'::regclass, 'INSERT'
+    ))
+    EXECUTE FUNCTION authorizations_refuse_stripes_entries()
+"""
+
 UNGUARD = """
 DROP TRIGGER append_only ON {table};
 DROP TRIGGER append_only_whole ON {table}
@@ -55,6 +73,34 @@ ALTER TABLE authorizations_answertimes SET (fillfactor = 70)
 ROOTS = """
 ALTER TABLE authorizations_card ADD CONSTRAINT card_root_is_its_own_root
     FOREIGN KEY (root_id) REFERENCES authorizations_card (own_root)
+"""
+
+# What a decision changes of what operators edit: a card that turns out to replace another gives its
+# group and assignments to the first of the chain. It runs with the owner's rights, since the role
+# that answers Stripe may write neither; both roots are locked by then.
+MOVE_CHAIN = """
+DO $$
+BEGIN
+    EXECUTE format('
+        CREATE FUNCTION authorizations_move_chain(old_root text, new_root text) RETURNS void
+        LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp AS $function$
+        DECLARE
+            taken_along bigint := (SELECT group_id FROM authorizations_card WHERE id = old_root);
+        BEGIN
+            UPDATE authorizations_card SET root_id = new_root, group_id = NULL
+            WHERE root_id = old_root;
+            UPDATE authorizations_card SET group_id = taken_along
+            WHERE id = new_root AND group_id IS NULL AND taken_along IS NOT NULL;
+            UPDATE authorizations_assignment SET card_id = new_root
+            WHERE card_id = old_root AND policy_id NOT IN (
+                SELECT policy_id FROM authorizations_assignment WHERE card_id = new_root
+            );
+            DELETE FROM authorizations_assignment WHERE card_id = old_root;
+        END
+        $function$
+    ', current_schema());
+END
+$$
 """
 
 # Django adds an index for LIKE 'prefix%' to every text key; ids are only looked up whole.
@@ -97,9 +143,21 @@ class Migration(migrations.Migration):
             migrations.RunSQL(GUARD.format(table=table), UNGUARD.format(table=table))
             for table in APPEND_ONLY
         ),
+        migrations.RunSQL(
+            OPERATORS_ENTRIES, "DROP FUNCTION authorizations_refuse_stripes_entries()"
+        ),
+        migrations.RunSQL(
+            OPERATORS_ENTRIES_TRIGGER,
+            "DROP TRIGGER operators_entries ON authorizations_ledgerentry",
+        ),
         migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
         migrations.RunSQL(
             ROOTS, "ALTER TABLE authorizations_card DROP CONSTRAINT card_root_is_its_own_root"
+        ),
+        migrations.RunSQL(MOVE_CHAIN, "DROP FUNCTION authorizations_move_chain(text, text)"),
+        migrations.RunSQL(
+            "REVOKE EXECUTE ON FUNCTION authorizations_move_chain(text, text) FROM PUBLIC",
+            migrations.RunSQL.noop,
         ),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
         migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),

@@ -17,6 +17,11 @@ $$
 
 
 def install(_: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    # What runs with the owner's rights finds tables in this schema alone, which the functions
+    # remember: nobody's temporary table is taken for one of them.
+    schema_editor.execute(
+        "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
+    )
     # Tables of Django's as well as ours, so each by itself: no app's migrations know them all.
     for model, trigger in pgtrigger.registered():
         trigger.install(model, database=schema_editor.connection.alias)

@@ -86,11 +86,16 @@ is_now := is_now || jsonb_build_object('policy_currency', (
 
 
 class Unignorable(compiler.UpsertTriggerSql):
-    """As pgtrigger installs it, without its way round: SET pgtrigger.ignore silences nothing."""
+    """As pgtrigger installs it, without its way round: SET pgtrigger.ignore silences nothing.
+
+    It runs with the rights of the tables' owner: nobody else writes the history, or must be able
+    to read all that an entry names.
+    """
 
     def get_template(self) -> str:
         return """
-            CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+            CREATE OR REPLACE FUNCTION {pgid}() RETURNS TRIGGER LANGUAGE plpgsql
+                SECURITY DEFINER SET search_path FROM CURRENT AS $$
                 {declare}
                 BEGIN
                     {func}

@@ -44,13 +44,22 @@ def _keep_replaying() -> None:
         time.sleep(_REPLAY_EVERY_S)
         try:
             replay.remember_waiting()
-            if breaker.is_open:
-                continue
-            replay.some(_REPLAY_FOR_S)
+            if not breaker.is_open and _may_write_the_record():
+                replay.some(_REPLAY_FOR_S)
         except Exception:
             logger.exception("The replay failed; it is tried again.")
         finally:
             connection.close()
+
+
+@cache
+def _may_write_the_record() -> bool:
+    """Whether this server's role may: that of the instance for people may not."""
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT has_table_privilege(current_user, 'authorizations_webhookrequest', 'INSERT')"
+        )
+        return bool(cursor.fetchone()[0])
 
 
 def _keep_counting() -> None:

@@ -202,13 +202,18 @@ def policy_row(policy: AppliedControls) -> Row:
 
 def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_ROWS) -> None:
     """Write rows, and with them the delivery that caused them, if one did."""
-    requests = [delivery.row(answer_body)] if delivery else []
+    books = {
+        "purchases": codec.to_json(written.purchases),
+        "entries": codec.to_json(written.entries),
+        "usage": codec.to_json(written.usage),
+    }
+    if delivery is None:
+        sql.run(sql.WRITE_BOOKS, **books)
+        return
     sql.run(
         sql.WRITE,
-        body=delivery.body if delivery else b"",
-        requests=codec.to_json(requests),
+        body=delivery.body,
+        requests=codec.to_json([delivery.row(answer_body)]),
         decisions=codec.to_json(written.decisions),
-        purchases=codec.to_json(written.purchases),
-        entries=codec.to_json(written.entries),
-        usage=codec.to_json(written.usage),
+        **books,
     )

@@ -254,7 +254,28 @@ ORDER BY 1, 2
 """
 """The remembered days in windows, and the remembered hours between these days."""
 
-WRITE = """
+_ENTRIES_AND_USAGE = """entry AS (
+    INSERT INTO authorizations_ledgerentry (
+        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
+        cash_count, currency, entered_at, author, reason
+    )
+    SELECT
+        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
+        cash_count, currency, entered_at, author, reason
+    FROM jsonb_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::jsonb)
+    WITH ORDINALITY ORDER BY ordinality
+)
+INSERT INTO authorizations_usage
+SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
+ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currency) DO UPDATE SET
+    -- The scope is locked: nobody else has added to what was read.
+    amount = excluded.amount,
+    refunded_amount = excluded.refunded_amount,
+    count = excluded.count
+"""
+"""What changes with every decision, every later event and everything that an operator books."""
+
+WRITE = f"""
 WITH request AS (
     INSERT INTO authorizations_webhookrequest (
         received_at, sender, headers, body, body_sha256, masked_sha256, signing_key, event_id,
@@ -288,25 +309,29 @@ WITH request AS (
         refunded_amount = excluded.refunded_amount,
         count = excluded.count,
         cash_count = excluded.cash_count
-), entry AS (
-    INSERT INTO authorizations_ledgerentry (
-        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
-        cash_count, currency, entered_at, author, reason
+), {_ENTRIES_AND_USAGE}
+"""  # noqa: S608 - all of it is written here
+
+WRITE_BOOKS = f"""
+WITH changed AS (
+    SELECT * FROM json_populate_recordset(
+        NULL::authorizations_authorization, %(purchases)s::json
     )
-    SELECT
-        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
-        cash_count, currency, entered_at, author, reason
-    FROM jsonb_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::jsonb)
-    WITH ORDINALITY ORDER BY ordinality
-)
-INSERT INTO authorizations_usage
-SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
-ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currency) DO UPDATE SET
-    -- The scope is locked: nobody else has added to what was read.
-    amount = excluded.amount,
-    refunded_amount = excluded.refunded_amount,
-    count = excluded.count
-"""
+), purchase AS (
+    UPDATE authorizations_authorization purchase SET
+        status = changed.status,
+        books = changed.books,
+        captured_amount = changed.captured_amount,
+        is_held = changed.is_held,
+        counted_amount = changed.counted_amount,
+        counted_cash = changed.counted_cash,
+        refunded_amount = changed.refunded_amount,
+        count = changed.count,
+        cash_count = changed.cash_count
+    FROM changed WHERE purchase.id = changed.id
+), {_ENTRIES_AND_USAGE}
+"""  # noqa: S608 - all of it is written here
+"""The same for purchases that are there, where no request caused it: needs no right to add one."""
 
 
 def run(statement: str, **parameters: Any) -> Cursor[Any]:

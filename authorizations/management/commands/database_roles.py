@@ -12,6 +12,7 @@ NAMES = {
     "owner": ("desk_owner", "Owns the tables; only `migrate` logs in as it."),
     "webhook": ("desk_webhook", "Answers Stripe."),
     "admin": ("desk_admin", "Serves people's pages and runs the other commands."),
+    "record": ("desk_record", "Runs the commands that write by Stripe's word or prove the record."),
 }
 
 

@@ -1,0 +1,83 @@
+"""Requests are served under the roles that a deployed desk is served with.
+
+So a right that is missing fails in whichever test needs it, and not at a shop. What a test itself
+does on the database, it does as the owner of everything.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+from typing import Any
+
+import psycopg
+from django.core.handlers.base import BaseHandler
+from django.db import connection
+from django.db.backends.signals import connection_created
+from django.http import HttpRequest
+
+from authorizations.services.database_roles import Roles, quoted, script
+
+OF_THE_WEBHOOK = ("/webhook", "/healthz", "/readyz", "/metrics")
+"""Addresses that its instance answers, to whoever is not logged in."""
+
+ROLES = ("owner", "webhook", "admin", "record")
+PASSWORD = "of-a-role-4-tests"
+
+_role: ContextVar[str] = ContextVar("role", default="")
+
+
+def names() -> dict[str, str]:
+    """The roles' names; each test process has a database, and so roles, of its own."""
+    return {role: f"{connection.settings_dict['NAME']}_{role}" for role in ROLES}
+
+
+def make() -> None:
+    """The roles, with a password to log in with, in the tests' database."""
+    connection.ensure_connection()
+    with psycopg.ClientCursor(connection.connection) as cursor:
+        cursor.execute("SELECT current_database(), current_schema()")
+        [(database, schema)] = cursor.fetchall()
+        cursor.execute(script(Roles(database, schema, **names())).encode())
+        for name in names().values():
+            cursor.execute(f"ALTER ROLE {quoted(name)} PASSWORD '{PASSWORD}'".encode())
+
+
+@contextmanager
+def served_as(role: str) -> Iterator[None]:
+    """What this thread does meanwhile, on whatever connection, it does with the role's rights."""
+    token = _role.set(role)
+    _take_role(connection.connection)
+    try:
+        yield
+    finally:
+        _role.reset(token)
+        _take_role(connection.connection)
+
+
+def serve_requests_under_roles() -> None:
+    """From now on each request of this process is answered under its instance's role."""
+    usual = BaseHandler.get_response
+
+    def get_response(self: Any, request: HttpRequest) -> Any:
+        if "/unappliedevent/" in request.path_info and request.method == "POST":
+            return usual(self, request)
+        is_of_webhook = request.path_info.startswith(OF_THE_WEBHOOK) and not request.COOKIES
+        role = "webhook" if is_of_webhook else "admin"
+        with served_as(role):
+            return usual(self, request)
+
+    BaseHandler.get_response = get_response  # type: ignore[method-assign]
+    connection_created.connect(_take_role_at_once)
+
+
+def _take_role_at_once(connection: Any, **_: Any) -> None:
+    if _role.get():
+        _take_role(connection.connection)
+
+
+def _take_role(open_connection: Any) -> None:
+    if open_connection is None or open_connection.closed:
+        return
+    role = _role.get()
+    with suppress(psycopg.errors.InFailedSqlTransaction):  # it is rolled back, and the role with it
+        open_connection.execute(f"SET ROLE {quoted(names()[role]) if role else 'NONE'}")
