@@ -305,6 +305,11 @@ INSERT INTO authorizations_policy
     FROM authorizations_policy policy, generate_series(100001, 102000) n WHERE policy.name = 'Test';
 INSERT INTO authorizations_assignment (policy_id, program, card_id)
     SELECT 100001 + n % 2000, false, 'ic_' || n FROM generate_series(2, 4000) n;
+INSERT INTO authorizations_webhookrequest
+    SELECT (jsonb_populate_record(
+        one::authorizations_webhookrequest, jsonb_build_object('id', 100000 + n)
+    )).*
+    FROM (SELECT * FROM authorizations_webhookrequest LIMIT 1) one, generate_series(1, 4000) n;
 INSERT INTO authorizations_decision
     SELECT (jsonb_populate_record(
         one::authorizations_decision, jsonb_build_object('id', 'evt_many_' || n)
