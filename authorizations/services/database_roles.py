@@ -74,6 +74,7 @@ TABLES: dict[str, Rights] = {
     # The books, derived from it.
     "authorizations_authorization": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
     "authorizations_transaction": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_dispute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_usage": Rights(webhook=_ALL, admin=_ALL),
     "authorizations_uncountedwindow": Rights(webhook=_ALL, admin=_ALL),
     "authorizations_finding": Rights(webhook=_KEEP, admin=_KEEP),
