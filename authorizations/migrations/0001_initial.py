@@ -1191,6 +1191,7 @@ class Migration(migrations.Migration):
                             ("stand_in", "Not allowed in stand-in"),
                             ("card_frozen", "Card frozen"),
                             ("card_not_active", "Card not active"),
+                            ("field_unreadable", "Field unreadable"),
                             ("no_policy", "No policy grants it"),
                             ("not_yet_usable", "Not yet usable"),
                             ("no_longer_usable", "No longer usable"),

@@ -11,6 +11,12 @@ from authorizations.rules.checks import card_checks, policy_checks
 from authorizations.rules.controls import AppliedControls, ScopeKind
 from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.limits import limit_checks
+from authorizations.rules.unreadable import (
+    unreadable_check,
+    unreadable_fields,
+    without_limits_on,
+    without_rules_on,
+)
 from authorizations.rules.values import (
     AuthorizationRequest,
     Check,
@@ -60,9 +66,13 @@ def _trace(
 ) -> Iterator[Check]:
     yield from card_checks(request, standing, applied)
     for policy in applied:
-        yield from policy_checks(request, policy)
+        ruling = limiting = policy
+        if request.unreadable and (fields := unreadable_fields(request, policy.controls)):
+            yield unreadable_check(policy, fields)
+            ruling, limiting = without_rules_on(policy, fields), without_limits_on(policy, fields)
+        yield from policy_checks(request, ruling)
         if request.amount:
-            yield from limit_checks(request, standing, policy, usage)
+            yield from limit_checks(request, standing, limiting, usage)
 
 
 def deciding_check(trace: Iterable[Check]) -> Check | None:
@@ -92,7 +102,7 @@ def _partial_amount(
     that would be exceeded allows it. The cash part is paid out in whole or not at all. Less than
     was approved for this request before would give no room back, so it is no way to fit.
     """
-    if not request.is_amount_controllable:
+    if not request.is_amount_controllable or "category_code" in request.unreadable:
         return 0
     policies = {policy.version_id: policy.controls for policy in applied}
     smallest = max(request.cash_amount, standing.approved_before, 1)

@@ -59,6 +59,12 @@ TEXTS: dict[DeclineReason, ReasonTexts] = {
         "This card is not active. If it is new, please activate it first; otherwise contact your "
         "card administrator.",
     ),
+    DeclineReason.FIELD_UNREADABLE: ReasonTexts(
+        "Field unreadable",
+        "A field that a policy asks for came in a form that can't be read, so the purchase was "
+        "declined to be safe.",
+        "The details of this purchase could not be read. Please try again or pay another way.",
+    ),
     DeclineReason.NO_POLICY: ReasonTexts(
         "No policy grants it",
         "No policy grants this purchase: assign one with an amount limit that concerns it, or one "

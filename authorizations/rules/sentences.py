@@ -6,6 +6,7 @@ from datetime import datetime
 from authorizations.rules.controls import Interval
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.stand_in_words import stand_in_sentence
+from authorizations.rules.unreadable import UNREADABLE_WORDS
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
@@ -179,6 +180,15 @@ def _verification_sentence(check: Check) -> str:
     return f"{_VERIFICATIONS[check.rule]} result: {found}; {wanted}."
 
 
+def _unreadable(check: Check, _: AuthorizationRequest) -> str:
+    words = [UNREADABLE_WORDS.get(field, field) for field in (check.found or "").split(", ")]
+    them = "them" if len(words) > 1 else "it"
+    return (
+        f"The {' and the '.join(words)} came in a form that can't be read, and the policy asks for "
+        f"{them}: declined to be safe."
+    )
+
+
 def _not_granted(check: Check, _: AuthorizationRequest) -> str:
     none = (
         "none applies to the card. Assign one to the card, its cardholder, its group or the program"
@@ -235,6 +245,7 @@ def _days_first(entry: str) -> str:
 
 _SENTENCES: dict[DeclineReason, Callable[[Check, AuthorizationRequest], str]] = {
     DeclineReason.CARD_NOT_ACTIVE: _not_active,
+    DeclineReason.FIELD_UNREADABLE: _unreadable,
     DeclineReason.NO_POLICY: _not_granted,
     DeclineReason.NOT_YET_USABLE: _not_yet_usable,
     DeclineReason.NO_LONGER_USABLE: _no_longer_usable,

@@ -24,6 +24,7 @@ class DeclineReason(StrEnum):
     STAND_IN = "stand_in"
     CARD_FROZEN = "card_frozen"
     CARD_NOT_ACTIVE = "card_not_active"
+    FIELD_UNREADABLE = "field_unreadable"
     NO_POLICY = "no_policy"
     NOT_YET_USABLE = "not_yet_usable"
     NO_LONGER_USABLE = "no_longer_usable"
@@ -130,7 +131,8 @@ class AuthorizationRequest(Told):
     `amount` is what is asked for now; what was approved earlier on the same authorization stands
     in `snapshot`, and what was captured of it in `transactions`. `merchant` is where the purchase
     began: limits keep that for its life. `named_merchant` is the one this request names, where it
-    is another: rules look at that.
+    is another: rules look at that. `unreadable` names fields that it has in a form that can't be
+    read, as unreadable.py calls them; here they are empty.
     """
 
     livemode: bool
@@ -149,6 +151,7 @@ class AuthorizationRequest(Told):
     wallet: str | None = None
     verification: Verification = Verification()
     named_merchant: Merchant | None = None
+    unreadable: tuple[str, ...] = ()
 
     @property
     def merchants(self) -> tuple[Merchant, ...]:

@@ -43,6 +43,9 @@ def decided(
     elapsed_us = delivery.stopwatch.elapsed_us
     metrics.decided(outcome, reason, elapsed_us / 1e6)
     _count_wait(delivery.stopwatch)
+    unreadable = request.unreadable if request else ()
+    for field in unreadable:
+        metrics.unreadable(field)
     logger.info(
         "Decision %s: %s, %s.",
         delivery.decision_id,

@@ -22,6 +22,13 @@ _repeats = Counter(
     "Authorization requests that came again and got the recorded answer.",
     registry=REGISTRY,
 )
+_unreadable = Counter(
+    "desk_unreadable_fields",
+    "Fields that policies can ask for and that a request had in a form that can't be read, by "
+    "field; whether one asked for it, and so declined, or not.",
+    ("field",),
+    registry=REGISTRY,
+)
 _seconds = Histogram(
     "desk_decision_seconds",
     "From the arrival of an authorization request at a worker to its decision, kept.",
@@ -64,6 +71,11 @@ def decided(outcome: str, reason: str, seconds: float) -> None:
     """One decision: `outcome` is approved, partly_approved or declined."""
     _decisions.labels(outcome, reason).inc()
     _seconds.observe(seconds)
+
+
+def unreadable(field: str) -> None:
+    """A field of a request that could not be read."""
+    _unreadable.labels(field).inc()
 
 
 def waited_for_lock(seconds: float) -> None:

@@ -1,7 +1,7 @@
 """Parts of Stripe's objects in our words, shared by questions and reports."""
 
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import Any, Protocol, TypeVar
 
 import msgspec
 
@@ -21,6 +21,7 @@ _HOLDS = frozenset({"issuing_authorization_hold", "issuing_authorization_release
 
 Needed = TypeVar("Needed")
 Shape = TypeVar("Shape", bound=msgspec.Struct)
+Found_co = TypeVar("Found_co", bound=msgspec.Struct, covariant=True)
 
 
 class MalformedEvent(ValueError):  # noqa: N818 - about the event, not about the program
@@ -31,26 +32,37 @@ class MalformedEvent(ValueError):  # noqa: N818 - about the event, not about the
         super().__init__(problem)
 
 
-def reader(shape: type[Shape]) -> Callable[[msgspec.Raw], Shape]:
-    """Reads the object of this shape that an event is about. Raises MalformedEvent."""
+class Reader(Protocol[Found_co]):
+    """Reads the object of a shape that an event is about. Raises MalformedEvent.
+
+    The paths of optional fields that are there and can't be read are added to `unreadable`.
+    """
+
+    def __call__(self, data: msgspec.Raw, unreadable: list[str] | None = None, /) -> Found_co: ...
+
+
+def reader(shape: type[Shape]) -> Reader[Shape]:
     data_of: Any = shapes.Data[shape]  # type: ignore[valid-type]
     decode = msgspec.json.Decoder(data_of).decode
 
-    def read(data: msgspec.Raw) -> Shape:
+    def read(data: msgspec.Raw, unreadable: list[str] | None = None, /) -> Shape:
         try:
             found: Shape = decode(data).object
         except REFUSED:
-            return _read_leniently(data_of, data, shape)
+            return _read_leniently(data_of, data, shape, unreadable)
         return found
 
     return read
 
 
-def _read_leniently(data_of: Any, data: msgspec.Raw, _: type[Shape]) -> Shape:
+def _read_leniently(
+    data_of: Any, data: msgspec.Raw, _: type[Shape], unreadable: list[str] | None
+) -> Shape:
     try:
-        found: Shape = lenient.build(data_of, lenient.loads(bytes(data)), "data").object
-    except lenient.UnreadableError as unreadable:
-        raise MalformedEvent(str(unreadable)) from None
+        tree = lenient.loads(bytes(data))
+        found: Shape = lenient.build(data_of, tree, "data", unreadable).object
+    except lenient.UnreadableError as problem:
+        raise MalformedEvent(str(problem)) from None
     return found
 
 

@@ -88,7 +88,8 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     """What an event of the type AUTHORIZATION_REQUEST asks. Raises MalformedEvent."""
     event_id, at = identity(event)
     livemode = needed(event.livemode, "livemode: expected true or false")
-    found = _asking_authorization(event.data)
+    unreadable: list[str] = []
+    found = _asking_authorization(event.data, unreadable)
     pending = found.pending_request
     currency, moved = pending.currency.lower(), transactions(found, at)
     details = pending.amount_details or shapes.AmountDetails()
@@ -115,7 +116,41 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         card_presence=_card_presence(found),
         wallet=text(found.wallet) or None,
         verification=_verification(found.verification_data),
+        unreadable=_named(unreadable) if unreadable else (),
     )
+
+
+_MERCHANT = {
+    "category": "category",
+    "category_code": "category_code",
+    "country": "country",
+    "name": "name",
+    "network_id": "network_id",
+}
+_CHECKS = {
+    "cvc_check": "cvc",
+    "address_postal_code_check": "postal_code",
+    "three_d_secure": "three_d_secure",
+    "three_d_secure.result": "three_d_secure",
+}
+_RULED: dict[str, tuple[str, ...]] = {
+    "merchant_data": tuple(_MERCHANT.values()),
+    **{f"merchant_data.{field}": (name,) for field, name in _MERCHANT.items()},
+    "verification_data": ("cvc", "postal_code", "three_d_secure"),
+    **{f"verification_data.{field}": (name,) for field, name in _CHECKS.items()},
+    "pending_request.network_risk_score": ("network_risk_score",),
+    # Card presence is told by the method where Stripe does not say it: see _card_presence.
+    "authorization_method": ("authorization_method", "card_presence"),
+    "card_presence": ("card_presence",),
+    "wallet": ("wallet",),
+}
+"""What policies can ask for, as rules/unreadable.py calls it, by its place in an authorization."""
+
+
+def _named(unreadable: list[str]) -> tuple[str, ...]:
+    """The fields behind these paths that policies can ask for."""
+    paths = (path.removeprefix("data.object.") for path in unreadable)
+    return tuple(sorted({name for path in paths for name in _RULED.get(path, ())}))
 
 
 def identity(event: Event) -> tuple[str, int]:

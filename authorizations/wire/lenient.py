@@ -77,13 +77,21 @@ def dumps(found: object) -> bytes:
     return json.dumps(found).encode()
 
 
-def build(shape: type[Shape], found: object, path: str) -> Shape:
-    """Fill `shape` from parsed JSON; raises UnreadableError."""
+def build(
+    shape: type[Shape], found: object, path: str, unreadable: list[str] | None = None
+) -> Shape:
+    """Fill `shape` from parsed JSON; raises UnreadableError.
+
+    The paths of optional fields that are there and can't be read are added to `unreadable`.
+    """
+    unreadable = [] if unreadable is None else unreadable
     if not isinstance(found, dict):
         raise UnreadableError(f"{path}: expected an object")
     prefix = f"{path}." if path else ""
     values = {
-        field.name: _field(field, found.get(field.encode_name), prefix + field.encode_name)
+        field.name: _field(
+            field, found.get(field.encode_name), prefix + field.encode_name, unreadable
+        )
         for field in _fields(shape)
     }
     return shape(**values)
@@ -92,22 +100,28 @@ def build(shape: type[Shape], found: object, path: str) -> Shape:
 _fields = cache(msgspec.structs.fields)
 
 
-def _field(field: msgspec.structs.FieldInfo, found: object, path: str) -> object:
+def _field(
+    field: msgspec.structs.FieldInfo, found: object, path: str, unreadable: list[str]
+) -> object:
     try:
-        return _value(field.type, found, path)
+        return _value(field.type, found, path, unreadable)
     except UnreadableError:
         if field.required or field.default is msgspec.UNSET:
             raise
+        if found is not None:
+            unreadable.append(path)
         return field.default
 
 
-def _value(expected: Any, found: object, path: str) -> object:
+def _value(expected: Any, found: object, path: str, unreadable: list[str]) -> object:
     parts = list(_parts(expected))
     shape = next((p for p in parts if isclass(p) and issubclass(p, msgspec.Struct)), None)
     if shape and isinstance(found, dict) and not _is_list(parts):
-        return build(shape, found, path)
+        return build(shape, found, path, unreadable)
     if shape and isinstance(found, list) and _is_list(parts):
-        return tuple(build(shape, item, f"{path}[{place}]") for place, item in enumerate(found))
+        return tuple(
+            build(shape, item, f"{path}[{place}]", unreadable) for place, item in enumerate(found)
+        )
     try:
         return msgspec.convert(found, expected)
     except msgspec.ValidationError:

@@ -33,6 +33,10 @@ LastFour: TypeAlias = Annotated[str, Meta(max_length=4)]
 Text: TypeAlias = Annotated[str, Meta(description="text")]
 Flag: TypeAlias = Annotated[bool, Meta(description="true or false")]
 RiskScore: TypeAlias = Annotated[int, Meta(ge=1, le=99)]
+# Odd forms of what rules and limits look at must not pass for another value: see lenient.py.
+Word: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z0-9_]*\Z")]
+CategoryCode: TypeAlias = Annotated[str, Meta(pattern=r"\A(?:[0-9]{4})?\Z")]
+CountryCode: TypeAlias = Annotated[str, Meta(pattern=r"\A(?:[A-Za-z]{2})?\Z")]
 
 
 class Expandable(Struct, frozen=True, gc=False):
@@ -84,10 +88,10 @@ class HistoryEntry(Struct, frozen=True, gc=False):
 
 
 class MerchantData(Struct, frozen=True, gc=False):
-    category: str | None = None
-    category_code: str | None = None
+    category: Word | None = None
+    category_code: CategoryCode | None = None
     city: str | None = None
-    country: str | None = None
+    country: CountryCode | None = None
     name: str | None = None
     network_id: str | None = None
     postal_code: str | None = None
@@ -97,13 +101,13 @@ class MerchantData(Struct, frozen=True, gc=False):
 
 
 class ThreeDSecure(Struct, frozen=True, gc=False):
-    result: str | None = None
+    result: Word | None = None
 
 
 class VerificationData(Struct, frozen=True, gc=False):
     address_line1_check: str | None = None
-    address_postal_code_check: str | None = None
-    cvc_check: str | None = None
+    address_postal_code_check: Word | None = None
+    cvc_check: Word | None = None
     expiry_check: str | None = None
     three_d_secure: ThreeDSecure | None = None
 
@@ -144,10 +148,10 @@ class Authorization(Struct, frozen=True, gc=False, kw_only=True):
 
 class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
     pending_request: PendingRequest
-    authorization_method: str | None = None
-    card_presence: str | None = None
+    authorization_method: Word | None = None
+    card_presence: Word | None = None
     verification_data: VerificationData | None = None
-    wallet: str | None = None
+    wallet: Word | None = None
 
 
 class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):

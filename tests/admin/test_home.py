@@ -17,8 +17,9 @@ from authorizations.admin.home.cards import Card
 from authorizations.models import Authorization, Decision, Policy
 from authorizations.models import Card as CardRow
 from authorizations.wire.sample_merchants import MERCHANTS
+from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, deliver_forged, in_force
+from tests.desk import Shopper, deliver, deliver_forged, in_force
 from tests.services.damage import damage
 
 pytestmark = pytest.mark.django_db
@@ -244,6 +245,22 @@ def test_what_needs_attention_is_said_with_the_page_to_go_to(
     assert rejected.url == "/admin/authorizations/rejectedrequest/"
     assert unassigned.what == "Test"
     assert unassigned.url == f"/admin/authorizations/policy/{policy.pk}/change/"
+
+
+def test_a_field_that_could_not_be_read_needs_attention(
+    purchases: None, policy: Policy, operator: Client
+) -> None:
+    event = Shopper().event(Shopper().purchase(100))
+    event["data"]["object"]["merchant_data"]["category_code"] = 7995
+    deliver(event)
+    [item] = [it for it in page(operator).context["attention"] if "declined" in it.what]
+    assert item.what == "1 purchase declined"
+    assert item.more.startswith("A field that a policy asks for came in a form that can't be read")
+    assert asked(item.url)["reason"] == "field_unreadable"
+    row = Decision.objects.get(reason="field_unreadable")
+    text = pages.text(operator.get(pages.change_url(row)))
+    assert "Not readable merchant category code" in text
+    assert "The merchant category code came in a form that can't be read" in text
 
 
 def test_what_one_may_not_see_needs_none_of_ones_attention(

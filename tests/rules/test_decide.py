@@ -135,7 +135,18 @@ WELL_VERIFIED = replace(
 )
 """DUBIOUS where the passing side of every rule passes."""
 
-FAILURES = [*OF_CARDS, *(rule.reason for rule in OF_POLICIES)]
+FAILURES = [
+    *(DeclineReason.CARD_FROZEN, DeclineReason.CARD_NOT_ACTIVE, DeclineReason.FIELD_UNREADABLE),
+    DeclineReason.NO_POLICY,
+    *(rule.reason for rule in OF_POLICIES),
+]
+
+
+def unreadable(reasons: tuple[DeclineReason, ...]) -> tuple[dict[str, Any], AuthorizationRequest]:
+    """A rule that asks for what DUBIOUS has in an odd form, and that no other rule asks for."""
+    if DeclineReason.WALLET_NOT_ALLOWED in reasons:
+        return {"allowed_merchant_countries": ["FR"]}, replace(DUBIOUS, unreadable=("country",))
+    return {"allowed_wallets": ["apple_pay"]}, replace(DUBIOUS, unreadable=("wallet",))
 
 
 def failing(*reasons: DeclineReason) -> Decision:
@@ -146,9 +157,13 @@ def failing(*reasons: DeclineReason) -> Decision:
     )
     standing = Standing(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
     policies = [applied(**rule.failing) for rule in OF_POLICIES if rule.reason in reasons]
+    asked = DUBIOUS
+    if DeclineReason.FIELD_UNREADABLE in reasons:
+        asking, asked = unreadable(reasons)
+        policies.append(applied(**asking, unlimited=DeclineReason.NO_POLICY not in reasons))
     if not policies and DeclineReason.NO_POLICY not in reasons:
         policies = [applied()]
-    return decided(replace(DUBIOUS, card=of_card), *reversed(policies), standing=standing)
+    return decided(replace(asked, card=of_card), *reversed(policies), standing=standing)
 
 
 def failed(decision: Decision) -> set[DeclineReason]:
@@ -157,7 +172,8 @@ def failed(decision: Decision) -> set[DeclineReason]:
 
 def is_possible(reasons: tuple[DeclineReason, ...]) -> bool:
     """A purchase without a policy fails no rule of one."""
-    return DeclineReason.NO_POLICY not in reasons or set(reasons) <= set(OF_CARDS)
+    without = {*OF_CARDS, DeclineReason.FIELD_UNREADABLE}
+    return DeclineReason.NO_POLICY not in reasons or set(reasons) <= without
 
 
 def test_the_table_has_every_reason_that_a_decision_can_give_in_order_of_precedence() -> None:
@@ -167,6 +183,7 @@ def test_the_table_has_every_reason_that_a_decision_can_give_in_order_of_precede
         DeclineReason.CONFLICTING_EVENT,
         DeclineReason.INTERNAL_ERROR,
         DeclineReason.STAND_IN,
+        DeclineReason.LIMIT_NOT_COUNTED_YET,
     }
     assert [reason for reason in DeclineReason if reason not in undecided] == FAILURES
 
@@ -207,7 +224,8 @@ def test_of_two_failing_rules_the_one_earlier_in_the_enum_is_the_reason(
 
 
 def test_every_rule_is_evaluated_also_after_others_have_failed() -> None:
-    all_that_can_be = [reason for reason in FAILURES if reason is not DeclineReason.NO_POLICY]
+    without = {DeclineReason.NO_POLICY, DeclineReason.FIELD_UNREADABLE}
+    all_that_can_be = [reason for reason in FAILURES if reason not in without]
     decision = failing(*all_that_can_be)
     assert decision.reason is DeclineReason.CARD_FROZEN
     assert failed(decision) == set(all_that_can_be)

@@ -168,3 +168,83 @@ def test_one_unreadable_field_of_the_merchant_leaves_the_others() -> None:
 def test_any_part_of_the_merchant_may_be_null(field: str) -> None:
     merchant = asked(changed(f"data.object.merchant_data.{field}", None)).merchant
     assert getattr(merchant, field, "") in {"", "5462"}
+
+
+RULED = [
+    ("pending_request.network_risk_score", ("network_risk_score",)),
+    ("merchant_data.category", ("category",)),
+    ("merchant_data.category_code", ("category_code",)),
+    ("merchant_data.country", ("country",)),
+    ("merchant_data.name", ("name",)),
+    ("merchant_data.network_id", ("network_id",)),
+    ("merchant_data", ("category", "category_code", "country", "name", "network_id")),
+    ("authorization_method", ("authorization_method", "card_presence")),
+    ("card_presence", ("card_presence",)),
+    ("wallet", ("wallet",)),
+    ("verification_data.cvc_check", ("cvc",)),
+    ("verification_data.address_postal_code_check", ("postal_code",)),
+    ("verification_data.three_d_secure", ("three_d_secure",)),
+    ("verification_data", ("cvc", "postal_code", "three_d_secure")),
+]
+"""What rules and limits look at, and what they call it."""
+
+
+@pytest.mark.parametrize(("path", "names"), RULED, ids=[path for path, _ in RULED])
+def test_what_rules_look_at_and_cannot_be_read_is_told_from_what_is_not_told(
+    path: str, names: tuple[str, ...]
+) -> None:
+    odd: list[object] = [["?"], 10**30, True, 99.5]
+    assert {asked(changed(f"data.object.{path}", it)).unreadable for it in odd} == {names}
+    not_told: list[object] = [None, GONE]
+    assert {asked(changed(f"data.object.{path}", it)).unreadable for it in not_told} == {()}
+
+
+ODD = [
+    *(("pending_request.network_risk_score", it) for it in ("99", 100, 0, -1, 99.5, 99.0, "")),
+    *(("merchant_data.category_code", it) for it in (7995, "7995 ", "799", "07995", "７９９５")),
+    *(("merchant_data.category", it) for it in ("Betting", "betting ", "betting-casino")),
+    *(("merchant_data.country", it) for it in ("FRA", "F", "F R", "FR ", "Ф", 33)),
+    *(("authorization_method", it) for it in ("Swipe", "key entry", 1)),
+    *(("card_presence", it) for it in ("Present", True)),
+    *(("wallet", it) for it in ("Apple Pay", {"type": "apple_pay"})),
+    *(("verification_data.cvc_check", it) for it in ("MATCH", "match\n", True)),
+    *(("verification_data.three_d_secure", it) for it in ({"result": 1}, "authenticated")),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), ODD, ids=repr)
+def test_an_odd_form_is_never_taken_for_a_value(path: str, value: object) -> None:
+    request = asked(changed(f"data.object.{path}", value))
+    assert request.unreadable
+    assert request.network_risk_score is None
+    assert dict(RULED)[path][0] in request.unreadable
+
+
+NEW_VALUES = [
+    ("merchant_data.category", "space_travel"),
+    ("merchant_data.category_code", "9999"),
+    ("merchant_data.country", "zz"),
+    ("authorization_method", "telepathy"),
+    ("card_presence", "somewhere_else"),
+    ("wallet", "grandma_pay"),
+    ("verification_data.cvc_check", "not_checked"),
+    *((path, "") for path, _ in RULED if path.count(".") and path != RULED[0][0]),
+]
+
+
+@pytest.mark.parametrize(("path", "value"), NEW_VALUES, ids=repr)
+def test_a_new_value_in_the_usual_form_and_an_empty_one_are_read(path: str, value: str) -> None:
+    if path == "verification_data.three_d_secure":
+        path = "verification_data.three_d_secure.result"
+    event = changed("data.object.verification_data.three_d_secure", {"result": "authenticated"})
+    *parents, last = path.split(".")
+    place: Any = event["data"]["object"]
+    for parent in parents:
+        place = place[parent]
+    place[last] = value
+    assert asked(event).unreadable == ()
+
+
+def test_an_odd_form_that_no_rule_looks_at_is_told_of_by_nobody() -> None:
+    assert asked(changed("data.object.merchant_data.city", 75018)).unreadable == ()
+    assert asked(changed("data.object.pending_request.merchant_amount", "9")).unreadable == ()

@@ -19,6 +19,8 @@ _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
     DeclineReason.MALFORMED_REQUEST: "A part of the request could not be read.",
     DeclineReason.WRONG_MODE: "Test and live mode are mixed up: check which webhook points here.",
+    DeclineReason.FIELD_UNREADABLE: "A field that a policy asks for came in a form that can't be "
+    "read. Where Stripe now writes it so, all such purchases are declined.",
     DeclineReason.NO_POLICY: "No policy grants them: assign one that does, if they should pass.",
 }
 _NAMED = 3

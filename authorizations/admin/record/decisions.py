@@ -40,6 +40,7 @@ _NO_RULES = {
     DeclineReason.INTERNAL_ERROR,
     DeclineReason.CARD_FROZEN,
     DeclineReason.CARD_NOT_ACTIVE,
+    DeclineReason.FIELD_UNREADABLE,
     DeclineReason.NO_POLICY,
 }
 _VARIANTS = {"approved": "success", "partial": "warning", "declined": "danger"}

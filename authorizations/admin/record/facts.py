@@ -3,8 +3,9 @@
 from authorizations.models import Authorization, Decision
 from authorizations.rules.filters import Merchant, known_categories
 from authorizations.rules.money import format_money
+from authorizations.rules.unreadable import UNREADABLE_WORDS
 from authorizations.rules.values import AuthorizationRequest
-from authorizations.rules.words import category_words, code_words, country_words
+from authorizations.rules.words import category_words, code_words, country_words, listed
 
 Facts = list[tuple[str, str]]
 
@@ -94,6 +95,7 @@ def _way(request: AuthorizationRequest) -> dict[str, str]:
         "Postal code": _code(checks.postal_code),
         "3-D Secure": _code(checks.three_d_secure),
         "Network risk score": "" if score is None else str(score),
+        "Not readable": listed([UNREADABLE_WORDS.get(name, name) for name in request.unreadable]),
     }
 
 
