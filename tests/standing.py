@@ -1,6 +1,7 @@
 """What stand-in knows, written by hand: no database is needed."""
 
 import json
+import shutil
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,14 +13,27 @@ from unittest.mock import patch
 
 from django.test import override_settings
 
-from authorizations.rules.document import canonical_json, normalize
+from authorizations.rules.controls import AppliedControls
+from authorizations.rules.document import canonical_json, controls, normalize
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import budget, host_files, spool, stand_in, switch
+from authorizations.rules.values import NO_USAGE, Usage, Window
+from authorizations.rules.windows import windows_at
+from authorizations.services import budget, host_files, host_memory, spool, stand_in, switch
+from authorizations.services.applied import scope_of
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spooled import Spooled, decode
-from authorizations.services.standing_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
+from authorizations.services.standing_copy import (
+    CARDS,
+    CARDS_SCHEMA,
+    POLICIES,
+    POLICIES_SCHEMA,
+    USAGE,
+    USAGE_SCHEMA,
+)
 from authorizations.services.standing_refresh import new_copy
+from authorizations.services.usage_refresh import write_used
 from authorizations.wire import events, samples
+from tests.builders import CREATED
 from tests.rules.documents import policy
 
 _versions = count(1_000_000)
@@ -31,22 +45,39 @@ def knows(
     cards: tuple[tuple[str, str, str, str], ...] = (("ic_marie", "ic_marie", "ich_marie", ""),),
     frozen: tuple[str, ...] = (),
     age_s: float = 0.0,
+    used: Usage | None = NO_USAGE,
+    around: int = CREATED,
 ) -> None:
     """Write this host's copy; each policy has the keys of the policy file, and `scope`.
 
-    They are unlimited, unless they say otherwise.
-    `cards` are id, root, cardholder and group; `age_s` is how long ago all that was read.
+    They are unlimited, unless they say otherwise. `cards` are id, root, cardholder and group;
+    `age_s` is how long ago all that was read. `used` is what counted by then in each window around
+    an instant; None: none was read.
     """
     began = time.time() - age_s
+    with host_memory.memory() as held:
+        moment = held.moment()
+    windows: set[Window] = set()
     with new_copy(CARDS, CARDS_SCHEMA, began) as copy:
         copy.executemany("INSERT INTO card VALUES (?, ?, ?, ?)", cards)
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
         copy.executemany("INSERT INTO frozen VALUES (?)", [[card] for card in frozen])
         for keys in policies:
             scope, version = keys.pop("scope", "program:"), next(_versions)
-            content = canonical_json(normalize(policy(unlimited=True) | keys)).decode()
+            normal = normalize(policy(unlimited=True) | keys)
+            content = canonical_json(normal).decode()
+            measured = [scope]
+            if scope == "program:":
+                measured = sorted({f"card:{root}" for _, root, _, _ in cards})
+            for found in map(scope_of, measured):
+                applied = AppliedControls(found, found, version, 1, controls(normal))
+                windows.update(windows_at(around, [applied]))
             copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
+    with new_copy(USAGE, USAGE_SCHEMA, int(began), moment.memory_id, moment.clock) as copy:
+        write_used(copy, dict.fromkeys(windows, used) if used else {})
+    with host_memory.memory() as held:
+        held.forget(moment.clock)
 
 
 def delivery(event: samples.Json) -> Delivery:
@@ -90,4 +121,5 @@ def on_this_host(directory: Path) -> Iterator[Path]:
         spool.spool()._timeout_s = 60
         switch.look_again()
         yield directory
+        shutil.rmtree(host_memory.directory(), ignore_errors=True)
     switch.look_again()

@@ -31,7 +31,7 @@ LABELS = {
     "refunds_restore": "Refunds give room back",
     "fuel_hold": "Held at fuel pumps",
     "stand_in_amount": "A purchase in stand-in",
-    "stand_in_cap": "A card in stand-in",
+    "stand_in_cap": "A window in stand-in",
     "allowed_categories": "Only these categories",
     "blocked_categories": "Not these categories",
     "allowed_merchant_countries": "Only these countries",

@@ -29,7 +29,7 @@ def limit_checks(
     """
     amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
     for limit in amounts_first:
-        asked = _asked(limit, request, standing)
+        asked = asked_of(limit, request, standing)
         if asked is None:
             continue
         found = _used(limit, policy, request, standing, usage)
@@ -53,7 +53,7 @@ def fits_limits(
 ) -> bool:
     """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
     for limit in policy.controls.spending_limits:
-        asked = _asked(limit, request, standing)
+        asked = asked_of(limit, request, standing)
         if asked is not None:
             found = _used(limit, policy, request, standing, usage)
             if not _is_counted(found) or found[0] + asked > limit.most:
@@ -66,7 +66,7 @@ def _is_counted(found: _Used) -> bool:
     return usage is None or usage.is_complete
 
 
-def _asked(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:
+def asked_of(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:
     """How much the request adds to what the limit measures; None where it has no say."""
     if not limit_concerns(limit, request):
         return None

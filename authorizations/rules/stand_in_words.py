@@ -1,9 +1,8 @@
 """Stand-in in plain words: why it answered, and what it allowed."""
 
-from authorizations.rules.controls import Interval
-from authorizations.rules.stand_in import Refusal, StandInCause
+from authorizations.rules.stand_in import Measure, Refusal, StandInCause
 from authorizations.rules.values import Check, LimitFigures
-from authorizations.rules.words import figure_words
+from authorizations.rules.words import figure_words, filter_words, interval_words
 
 CAUSE_LABELS = {
     StandInCause.DATABASE_UNREACHABLE: "Database unreachable",
@@ -11,6 +10,7 @@ CAUSE_LABELS = {
     StandInCause.ROW_LOCKED: "Card locked",
     StandInCause.OVERLOADED: "Overloaded",
     StandInCause.INTERNAL_ERROR: "Internal error",
+    StandInCause.NOT_REPLAYED: "Stand-in not in the books yet",
     StandInCause.SWITCHED_ON: "Switched on by hand",
 }
 """For lists and filters."""
@@ -24,6 +24,8 @@ CAUSES = {
     "too long for its turn.",
     StandInCause.INTERNAL_ERROR: "The usual decision failed with an error; the server's log has "
     "it.",
+    StandInCause.NOT_REPLAYED: "Stand-in had approved purchases just before that were not in the "
+    "books yet.",
     StandInCause.SWITCHED_ON: "Stand-in had been switched on by hand.",
 }
 """Why the database was not asked, or not heard."""
@@ -35,8 +37,8 @@ REFUSALS = {
     Refusal.NOTHING_KNOWN: "The server had no copy of cards and policies yet.",
     Refusal.COPY_TOO_OLD: "The server's copy of cards and policies was too old to rest on.",
     Refusal.UNKNOWN_CARD: "The card was not in the server's copy yet.",
-    Refusal.CAP_UNKNOWN: "What stand-in had approved on the card before could not be looked up "
-    "or kept.",
+    Refusal.CAP_UNKNOWN: "A limit concerns the purchase, and what had been approved before could "
+    "not be looked up here, or not be kept.",
 }
 
 
@@ -51,18 +53,29 @@ def cause_sentence(cause: str) -> str:
 
 def stand_in_sentence(check: Check) -> str:
     """What stand-in looked at instead of usage: a refusal, or the allowance of a policy."""
-    if check.figures:
-        return _allowance(check.figures)
-    if check.policy is None:
-        return REFUSALS[Refusal(check.found or "")]
-    return "A limit concerns the purchase, and the policy allows nothing in stand-in."
+    figures = check.figures
+    if figures is None:
+        if check.policy is None:
+            return REFUSALS[Refusal(check.found or "")]
+        return "A limit concerns the purchase, and the policy allows nothing in stand-in."
+    length = interval_words(figures.interval, figures.rolling_seconds)
+    concern = filter_words(figures.filter)
+    if check.found == Measure.UNKNOWN:
+        what = "spent" if figures.currency else "counted"
+        return f"In stand-in what had been {what} {length}{concern} was not known here."
+    most = figure_words(figures.limit, figures.currency)
+    if check.found == Measure.LEFT:
+        return (
+            f"In stand-in {most} {length}{concern} had been left when the database was last "
+            f"heard of: {_sums(figures)}."
+        )
+    return f"In stand-in {most} {length}: {_sums(figures)}."
 
 
-def _allowance(figures: LimitFigures) -> str:
-    limit, used, asked, total, apart = (
+def _sums(figures: LimitFigures) -> str:
+    used, asked, total, apart = (
         figure_words(figure, figures.currency)
         for figure in (
-            figures.limit,
             figures.used,
             figures.asked,
             figures.used + figures.asked,
@@ -70,7 +83,6 @@ def _allowance(figures: LimitFigures) -> str:
         )
     )
     verdict = f"{apart} {'over' if figures.over > 0 else 'left after it'}"
-    if figures.interval is Interval.PER_AUTHORIZATION:
-        before = f"{used} approved before + {asked} = {total}" if figures.used else f"{asked} asked"
-        return f"In stand-in {limit} per purchase: {before}, {verdict}."
-    return f"In stand-in {limit} per card and outage: {used} used + {asked} = {total}, {verdict}."
+    if not figures.used:
+        return f"{asked} asked, {verdict}"
+    return f"{used} approved before + {asked} = {total}, {verdict}"

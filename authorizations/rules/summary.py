@@ -191,8 +191,11 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
         yield f"{fuel_hold_words(controls.fuel_hold, controls.currency)}."
     if controls.stand_in_amount and controls.stand_in_cap:
         amounts = (controls.stand_in_amount, controls.stand_in_cap)
-        purchase, card = (format_money(amount, controls.currency) for amount in amounts)
-        yield f"While the database is away: up to {purchase} a purchase, {card} a card."
+        purchase, window = (format_money(amount, controls.currency) for amount in amounts)
+        yield (
+            f"While the database is away: up to {purchase} a purchase and {window} in the window "
+            "of each limit, as far as the limit had it left."
+        )
 
 
 def _all_of(words: Sequence[str]) -> str:

@@ -28,6 +28,7 @@ from authorizations.services.breaker import Breaker
 from authorizations.services.deadline import deadline, has_passed
 from authorizations.services.delivery import Delivery
 from authorizations.services.pool import Probe
+from authorizations.services.stand_in_caps import NotReplayedError
 from authorizations.wire import answer as wire
 from authorizations.wire import events
 
@@ -144,6 +145,8 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
 
 def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
     event_id = delivery.event.id
+    if isinstance(error, NotReplayedError):
+        return StandInCause.NOT_REPLAYED
     if not isinstance(error, OperationalError | InterfaceError):
         logger.error("Event %s could not be decided.", event_id, exc_info=error)
         return StandInCause.INTERNAL_ERROR

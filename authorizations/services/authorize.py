@@ -23,7 +23,7 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.rules.windows import limit_concerns, windows_at, windows_for
-from authorizations.services import answers, cards, findings, moving, record
+from authorizations.services import answers, approvals, cards, findings, moving, record
 from authorizations.services.booking import changes_of, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
@@ -60,8 +60,8 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     """Decide, keep everything, and return the body of the answer.
 
     A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
-    CannotHoldError when the card could not be held; then nothing was kept. Raises
-    CommitUnknownError when nobody can tell.
+    CannotHoldError when the card could not be held, and as approvals.note does; then nothing was
+    kept. Raises CommitUnknownError when nobody can tell.
     """
     decided_elsewhere = None
     ahead = NOTHING_AHEAD
@@ -84,16 +84,22 @@ def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) ->
     Where the card was not there yet, or changed, it is put right.
     """
     found: Computed | Ahead = ahead
+    noted = None
     try:
         with transaction.atomic():
             ahead.lock()
             held = hold(request)
             if held:
-                found = _authorize(request, delivery, held, ahead)
+                computed = _authorize(request, delivery, held, ahead)
+                if isinstance(computed, Computed):
+                    noted = approvals.note(computed.outcome)
+                found = computed
     except Error as error:
         if isinstance(found, Ahead):
             raise
+        approvals.await_replay(noted)
         raise CommitUnknownError(found) from error
+    approvals.settle(noted)
     if not held:
         cards.register(request.card, request.event_id, request.event_created)
     return found

@@ -10,7 +10,14 @@ from functools import cache
 
 from django.db import connection
 
-from authorizations.services import counting, pool, rejections, replay, standing_refresh
+from authorizations.services import (
+    counting,
+    pool,
+    rejections,
+    replay,
+    standing_refresh,
+    usage_refresh,
+)
 from authorizations.services.answering import breaker
 
 logger = logging.getLogger(__name__)
@@ -30,7 +37,7 @@ def start() -> None:
 def _started(_pid: int) -> threading.Thread:
     pool.fill()
     connection.close()
-    standing_refresh.keep_warm()
+    standing_refresh.keep_warm(usage_refresh.renew_usage)
     rejections.keep_writing()
     threading.Thread(target=_keep_counting, name="counting", daemon=True).start()
     thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)

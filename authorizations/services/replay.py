@@ -6,6 +6,7 @@ doubles: each record is written exactly once, however often it is read (late.py)
 
 import heapq
 import logging
+import sqlite3
 import time
 from collections.abc import Generator, Iterator
 from contextlib import closing, suppress
@@ -17,10 +18,12 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 
 from authorizations.rules.values import DeclineReason
-from authorizations.services import host_answers, late, spool, spool_files
+from authorizations.services import host_answers, late, spool, spool_files, stand_in_caps
+from authorizations.services.host_memory import HostMemoryError
 from authorizations.services.late import CannotReplayError, Replayed
 from authorizations.services.spool_files import DamagedError, Record
 from authorizations.services.spooled import Spooled, UnreadableError, decode
+from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
 
@@ -66,6 +69,7 @@ def some(budget_s: float) -> int:
     done = 0
     try:
         if not spool_files.waiting(directory):
+            _settle_lost()
             return 0
         until = time.monotonic() + budget_s
         if not connection.in_atomic_block:
@@ -175,7 +179,9 @@ def _replay(reading: _Reading) -> Step:
     record = reading.record
     size = record.end - record.start
     try:
-        return Step(size, late.replay(reading.spooled))
+        replayed = late.replay(reading.spooled)
+        _settle(reading.spooled)
+        return Step(size, replayed)
     except (IntegrityError, DataError) as error:
         why = f"the database refuses it: {str(error).strip()}"
     except (Error, CannotReplayError):
@@ -184,6 +190,24 @@ def _replay(reading: _Reading) -> Step:
         logger.exception("A spooled answer could not be replayed.")
         why = f"{type(error).__name__}: {error}"
     return _keep_aside(reading.path, record, why)
+
+
+def _settle(spooled: Spooled) -> None:
+    """What the books have by now counts there, and nowhere else."""
+    try:
+        request = events.authorization_request(spooled.delivery().event)
+        stand_in_caps.replayed([stand_in_caps.question_of(request)])
+    except events.MalformedEvent:
+        pass  # nothing was taken for what nobody could read
+    except (HostMemoryError, sqlite3.Error, OSError) as error:
+        logger.warning("A replayed answer counts twice for a minute: %s", error)
+
+
+def _settle_lost() -> None:
+    try:
+        stand_in_caps.settle_lost()
+    except (HostMemoryError, sqlite3.Error, OSError) as error:
+        logger.warning("What stand-in has taken can't be looked through: %s", error)
 
 
 def _keep_aside(path: Path, record: Record, why: str) -> Step:

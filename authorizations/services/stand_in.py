@@ -5,19 +5,28 @@ is a decline.
 """
 
 import logging
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
 from authorizations.rules.controls import AppliedControls
+from authorizations.rules.filters import LimitFilter
 from authorizations.rules.stand_in import (
     Circumstances,
     Refusal,
     StandInCause,
+    change_by,
     decide_without_usage,
-    needs_cap,
+    windows_to_hear,
 )
-from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason, Question
+from authorizations.rules.values import (
+    AuthorizationRequest,
+    Decision,
+    DeclineReason,
+    Question,
+    Window,
+)
 from authorizations.services import (
     answers,
     budget,
@@ -25,10 +34,10 @@ from authorizations.services import (
     metrics,
     stand_in_caps,
     standing_copy,
-    switch,
 )
 from authorizations.services.authorize import CommitUnknownError
 from authorizations.services.delivery import Delivery
+from authorizations.services.host_memory import Approval
 from authorizations.services.kept_first import Answer, sent
 from authorizations.services.spooled import COMMIT_UNKNOWN, spooled
 from authorizations.wire import answer as wire
@@ -133,7 +142,6 @@ def stand_in(
     if name and not getattr(settings, name):
         return _refusal(request, Refusal.CAUSE_SWITCHED_OFF)
     try:
-        heard_at = standing_copy.read_at()
         card = standing_copy.card(request.card.id, request.card.cardholder_id)
         is_too_old = standing_copy.age_s() > settings.STAND_IN_MAX_AGE_S
     except standing_copy.NothingKnownError as nothing:
@@ -143,13 +151,14 @@ def stand_in(
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
         return _refusal(request, refusal)
     circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS)
-    if not needs_cap(request, circumstances, card.applied):
+    windows = windows_to_hear(request, circumstances, card.applied)
+    if not windows:
         decision = decide_without_usage(request, circumstances, card.applied)
         return StandInAnswer(decision, card.applied, circumstances)
     if cause is StandInCause.OVERLOADED:
         return _refusal(request, Refusal.OVERLOAD_OPENS_NO_CAP, card.applied)
     within_s = min(budget.CAP_WAIT_MS / 1000, seconds_left)
-    return _capped(request, card, circumstances, heard_at, within_s)
+    return _capped(request, card, circumstances, windows, within_s)
 
 
 def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -> Answer | None:
@@ -178,25 +187,28 @@ def _capped(
     request: AuthorizationRequest,
     card: standing_copy.KnownCard,
     circumstances: Circumstances,
-    heard_at: float,
+    windows: Mapping[Window, LimitFilter],
     within_s: float,
 ) -> StandInAnswer:
-    """The decision where the card's cap has a say; what it approves is taken of the cap."""
-    switched = switch.state()
+    """The decision where caps have a say; what it approves is taken of them."""
+    question = stand_in_caps.question_of(request)
     try:
-        with stand_in_caps.turn(
-            card.root_id,
-            # Under an event's id once more, but about another amount, is another question.
-            f"{request.event_id} {request.amount}",
-            heard_at=heard_at,
-            switched_on_at=switched.since if switched.on else None,
-            within_s=within_s,
-        ) as turn:
-            circumstances = replace(circumstances, taken=turn.taken)
+        with stand_in_caps.turn(question, windows, within_s=within_s) as turn:
+            circumstances = replace(circumstances, heard=turn.heard)
             decision = decide_without_usage(request, circumstances, card.applied)
-            turn.take(decision.amount)
+            if decision.approved:
+                turn.take(
+                    Approval(
+                        question=question,
+                        scopes=card.scopes,
+                        created=request.created,
+                        currency=request.currency,
+                        merchant=request.merchant,
+                        change=change_by(request, decision),
+                    )
+                )
     except stand_in_caps.CapUnknownError as unknown:
-        logger.error("A stand-in cap can't be kept: %s", unknown)
+        logger.error("What stand-in may approve is not known: %s", unknown)
         return _refusal(request, Refusal.CAP_UNKNOWN, card.applied)
     return StandInAnswer(decision, card.applied, circumstances)
 

@@ -1,133 +1,261 @@
-"""What stand-in has approved on each card in this outage: one file for all processes of the host.
+"""What stand-in may still approve in each window: what it has taken, for all processes of the host.
 
-An outage begins with the first purchase that needs a cap, and ends when the database has been
-heard of anew a whole minute after the last such purchase: one that comes and goes gives no new
-caps, and neither does a clock that is set.
+A cap lasts as long as the window of the limit, so what stand-in approved is kept on this host's
+disk, and counts whether it is replayed or not. What was left of the limit is told by the copy of
+usage; host_memory.py has what this host has approved since that was read.
 """
 
+import logging
 import sqlite3
-import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from authorizations.services import host_files
+import msgspec
+from django.conf import settings
+
+from authorizations.rules.filters import LimitFilter
+from authorizations.rules.stand_in import WindowHeard
+from authorizations.rules.values import NO_USAGE, AuthorizationRequest, Window
+from authorizations.services import budget, codec, host_files, standing_copy
+from authorizations.services.host_memory import Approval, HostMemoryError, memory
+from authorizations.services.usage import scope_key
+
+logger = logging.getLogger(__name__)
 
 FILE = "stand-in-caps.sqlite3"
-HEALTHY_S = 60.0
-
-since_boot = time.monotonic
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS outage (
-    one INTEGER PRIMARY KEY CHECK (one = 1),
-    last REAL NOT NULL, last_since_boot REAL NOT NULL, heard REAL NOT NULL
-);
-CREATE TABLE IF NOT EXISTS taken (
-    event TEXT PRIMARY KEY, card TEXT NOT NULL, amount INTEGER NOT NULL, before INTEGER NOT NULL
+CREATE TABLE IF NOT EXISTS turn (
+    question TEXT PRIMARY KEY, heard TEXT NOT NULL, approval TEXT NOT NULL,
+    is_replayed INTEGER NOT NULL
 ) WITHOUT ROWID;
-CREATE INDEX IF NOT EXISTS taken_of_card ON taken (card, amount)
+CREATE INDEX IF NOT EXISTS turn_not_replayed ON turn (question) WHERE NOT is_replayed;
+CREATE TABLE IF NOT EXISTS taken (
+    scope TEXT, currency TEXT, created INTEGER, question TEXT, amount INTEGER NOT NULL,
+    PRIMARY KEY (scope, currency, created, question)
+) WITHOUT ROWID
 """
+
+_Heard = tuple[tuple[Window, WindowHeard], ...]
 
 
 class CapUnknownError(Exception):
     """What was approved before could not be looked up, or what is approved now not kept."""
 
 
+class NotReplayedError(Exception):
+    """Stand-in approved in a scope of this purchase what the books do not have yet."""
+
+
 @dataclass(slots=True)
 class Turn:
-    """One purchase's turn at its card's cap: nobody else changes it meanwhile.
+    """One purchase's turn at its windows: nobody else on the host takes of them meanwhile."""
 
-    `taken` is what was approved before, in the smallest unit of the card's currency.
+    heard: _Heard
+    approval: Approval | None = None
+
+    def take(self, approval: Approval) -> None:
+        self.approval = approval
+
+
+def question_of(request: AuthorizationRequest) -> str:
+    """What is asked, the same for each repetition of an event.
+
+    Under an event's id once more, but about something else, is another question.
     """
-
-    taken: int
-    amount: int = 0
-
-    def take(self, amount: int) -> None:
-        self.amount = amount
+    asked = (request.event_id, request.authorization_id, str(request.ordinal), request.card.id)
+    return "\n".join((*asked, request.currency, str(request.amount)))
 
 
 @contextmanager
 def turn(
-    root_id: str, question: str, *, heard_at: float, switched_on_at: float | None, within_s: float
+    question: str, windows: Mapping[Window, LimitFilter], *, within_s: float
 ) -> Iterator[Turn]:
-    """Look at a card's cap and take of it; what was taken is on the disk when this ends.
+    """Hear of these windows and take of them; what was taken is on the disk when this ends.
 
-    The same question, an event's id with its amount, gets the same turn again and takes nothing
-    twice. `heard_at` is when the database was last heard of, `switched_on_at` since when stand-in
-    is on by hand, if it is; both in Unix seconds. Waits at most `within_s` for others. Raises
-    CapUnknownError.
+    The same question gets the same turn again and takes nothing twice. Waits at most `within_s`
+    for others. Raises CapUnknownError.
     """
     try:
         with closing(_opened(host_files.directory() / FILE, within_s)) as caps:
             caps.execute("BEGIN IMMEDIATE")
-            _begin_outage(caps, heard_at, switched_on_at)
-            earlier = caps.execute(
-                "SELECT before FROM taken WHERE event = ?", [question]
-            ).fetchone()
-            mine = Turn(earlier[0] if earlier else _taken(caps, root_id))
-            yield mine
-            if mine.amount and not earlier:
-                row = [question, root_id, mine.amount, mine.taken]
-                caps.execute("INSERT INTO taken VALUES (?, ?, ?, ?)", row)
-            caps.execute("COMMIT")
-    except (sqlite3.Error, OSError) as error:
+            mine = _earlier(caps, question)
+            if mine is not None:
+                yield mine
+                return
+            with _heard_of(caps, windows, within_s) as mine:
+                yield mine
+            if mine.approval:
+                _keep(caps, mine.approval, mine.heard)
+    except (sqlite3.Error, OSError, HostMemoryError, standing_copy.NothingKnownError) as error:
         raise CapUnknownError(str(error)) from error
 
 
-def _opened(path: Path, within_s: float) -> sqlite3.Connection:
+@contextmanager
+def _heard_of(
+    caps: sqlite3.Connection, windows: Mapping[Window, LimitFilter], within_s: float
+) -> Iterator[Turn]:
+    """A turn of which what is taken is in the memory when this ends."""
+    copy = standing_copy.usage(windows)
+    taken = {window: _taken(caps, window) for window in windows}
+    with memory(within_s) as held:
+        if not held.is_complete:
+            held.complete(_not_replayed(caps))
+        if not held.goes_with(copy.memory_id, copy.clock):
+            copy = standing_copy.usage(windows)  # another one took its place just now
+        if copy.age_s > settings.STAND_IN_MAX_AGE_S:
+            raise CapUnknownError("The copy of usage is too old to rest on.")
+        if not held.goes_with(copy.memory_id, copy.clock):
+            raise CapUnknownError("What was approved since usage was read is not known.")
+        heard = []
+        for window, concern in windows.items():
+            database, pending = held.approved_since(copy.clock, window, concern)
+            used = copy.used.get(window)
+            if used is None and window.start > copy.at:
+                used = NO_USAGE
+            heard.append((window, WindowHeard(used, database, pending, taken[window])))
+        mine = Turn(tuple(heard))
+        yield mine
+        if mine.approval:
+            held.add(mine.approval, by_stand_in=True)
+
+
+def note(approval: Approval) -> None:
+    """Note what is about to be approved by the database, before its transaction commits.
+
+    Raises NotReplayedError where stand-in approved in one of its scopes what the books do not have
+    yet, and HostMemoryError; then nothing is noted, and nothing may be approved.
+    """
+    try:
+        _note(approval)
+    except HostMemoryError as error:
+        if not error.is_full:
+            raise
+        logger.error("Nobody renews stand-in's copy of usage: what it needs is forgotten.")
+        with memory() as held:
+            held.forget(held.moment().clock)
+        _note(approval)
+
+
+def _note(approval: Approval) -> None:
+    with memory() as held:
+        if not held.is_complete:
+            held.complete(_all_not_replayed())
+        if held.awaits_replay(approval.scopes):
+            raise NotReplayedError(", ".join(approval.scopes))
+        held.add(approval, by_stand_in=False)
+
+
+def settle(question: str) -> None:
+    """What was noted is committed."""
+    with memory() as held:
+        held.settle(question)
+
+
+def withdraw(question: str) -> None:
+    """What was noted is not approved after all."""
+    with memory() as held:
+        held.withdraw(question)
+
+
+def await_replay(question: str) -> None:
+    """What was noted was sent, and nobody knows whether it is committed; its replay will."""
+    with memory() as held:
+        held.await_replay(question)
+
+
+def replayed(questions: Iterable[str]) -> None:
+    """What stand-in approved is in the books: copies of usage read from now on have it.
+
+    Raises HostMemoryError, sqlite3.Error and OSError; then it counts beside them until
+    `settle_lost`.
+    """
+    with memory() as held:
+        if not held.is_complete:
+            held.complete(_all_not_replayed())
+        keys = [question for question in questions if held.settle(question)]
+    path = host_files.directory() / FILE
+    if keys and path.exists():
+        with closing(_opened(path, budget.CAP_WAIT_MS / 1000, is_lasting=False)) as caps:
+            marked = [[question] for question in keys]
+            caps.executemany("UPDATE turn SET is_replayed = 1 WHERE question = ?", marked)
+
+
+def settle_lost() -> None:
+    """Once nothing waits in the spool: what stand-in took for answers that no record tells of.
+
+    They were turned into declines, or their records lie where somebody must look at them.
+    """
+    with memory() as held:
+        lost = held.abandoned(by_stand_in=True)
+    if lost:
+        replayed(lost)
+
+
+def _earlier(caps: sqlite3.Connection, question: str) -> Turn | None:
+    found = caps.execute("SELECT heard FROM turn WHERE question = ?", [question]).fetchone()
+    return Turn(_decode_heard(found[0])) if found else None
+
+
+def _taken(caps: sqlite3.Connection, window: Window) -> int:
+    """What stand-in has approved in the window, whatever was bought."""
+    [(amount,)] = caps.execute(
+        "SELECT coalesce(sum(amount), 0) FROM taken"
+        " WHERE scope = ? AND currency = ? AND created >= ? AND created < ?",
+        [scope_key(window.scope), window.currency, window.start, window.end],
+    ).fetchall()
+    return int(amount)
+
+
+def _keep(caps: sqlite3.Connection, approval: Approval, heard: _Heard) -> None:
+    """On the disk; what can't be kept is taken back from the memory."""
+    question = approval.question
+    try:
+        row = [question, codec.to_json(heard), codec.to_json(approval), False]
+        caps.execute("INSERT INTO turn VALUES (?, ?, ?, ?)", row)
+        key = (approval.currency, approval.created, question, approval.change.amount)
+        caps.executemany(
+            "INSERT INTO taken VALUES (?, ?, ?, ?, ?)", [(scope, *key) for scope in approval.scopes]
+        )
+        caps.execute("COMMIT")
+    except BaseException:
+        withdraw(question)
+        raise
+
+
+def _all_not_replayed() -> list[Approval]:
+    """What stand-in approved before this memory began, from the disk; once after a start."""
+    path = host_files.directory() / FILE
+    if not path.exists():
+        return []
+    try:
+        with closing(_opened(path, budget.CAP_WAIT_MS / 1000)) as caps:
+            return _not_replayed(caps)
+    except sqlite3.DatabaseError as damage:
+        logger.error("What stand-in approved before can't be read in %s: %s", path, damage)
+        return []
+
+
+def _not_replayed(caps: sqlite3.Connection) -> list[Approval]:
+    rows = caps.execute("SELECT approval FROM turn WHERE NOT is_replayed")
+    return [_decode_approval(approval) for (approval,) in rows.fetchall()]
+
+
+_decode_heard = msgspec.json.Decoder(_Heard).decode
+_decode_approval = msgspec.json.Decoder(Approval).decode
+
+
+def _opened(path: Path, within_s: float, *, is_lasting: bool = True) -> sqlite3.Connection:
+    """With one write to the disk for each turn; none where what is kept may be lost."""
     caps = sqlite3.connect(path, timeout=within_s, isolation_level=None)
     try:
-        caps.execute("PRAGMA journal_mode = WAL")  # one write to the disk for each turn
-        caps.execute("PRAGMA synchronous = FULL")
+        caps.execute("PRAGMA journal_mode = WAL")
+        caps.execute(f"PRAGMA synchronous = {'FULL' if is_lasting else 'NORMAL'}")
         if caps.execute("PRAGMA schema_version").fetchone() == (0,):
             caps.executescript(_SCHEMA)
     except sqlite3.Error:
         caps.close()
         raise
     return caps
-
-
-@dataclass(frozen=True, slots=True)
-class _Outage:
-    """Its last purchase, in Unix seconds and by a clock that nobody sets, the same for all
-    processes of the host; and when the database had been heard of last by then.
-    """
-
-    last: float
-    last_since_boot: float
-    heard: float
-
-    def is_over(self, heard_at: float, switched_on_at: float | None) -> bool:
-        still_on = switched_on_at is not None and switched_on_at <= self.last
-        is_heard_anew = heard_at > self.heard and heard_at > self.last + HEALTHY_S
-        return is_heard_anew and self._quiet_s() >= HEALTHY_S and not still_on
-
-    def _quiet_s(self) -> float:
-        """How long it is at least since its last purchase: that clock begins anew with the host."""
-        now = since_boot()
-        return now - self.last_since_boot if now >= self.last_since_boot else now
-
-    def going_on(self, heard_at: float) -> "_Outage":
-        return _Outage(max(self.last, time.time()), since_boot(), max(self.heard, heard_at))
-
-
-def _begin_outage(caps: sqlite3.Connection, heard_at: float, switched_on_at: float | None) -> None:
-    """Forget an outage that is over, and note that this one goes on."""
-    row = caps.execute("SELECT last, last_since_boot, heard FROM outage").fetchone()
-    outage = _Outage(*row) if row else None
-    if outage is None or outage.is_over(heard_at, switched_on_at):
-        caps.execute("DELETE FROM taken")
-        outage = _Outage(0.0, 0.0, heard_at)
-    now = outage.going_on(heard_at)
-    row = (now.last, now.last_since_boot, now.heard)
-    caps.execute("INSERT OR REPLACE INTO outage VALUES (1, ?, ?, ?)", row)
-
-
-def _taken(caps: sqlite3.Connection, root_id: str) -> int:
-    [(amount,)] = caps.execute(
-        "SELECT coalesce(sum(amount), 0) FROM taken WHERE card = ?", [root_id]
-    ).fetchall()
-    return int(amount)

@@ -12,11 +12,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.values import Usage, Window
 from authorizations.services import host_files
 from authorizations.services.applied import applied_controls
 from authorizations.services.usage import scope_key
 
-POLICIES, CARDS = "standing-policies.sqlite3", "standing-cards.sqlite3"
+POLICIES, CARDS, USAGE = (
+    *("standing-policies.sqlite3", "standing-cards.sqlite3"),
+    "standing-usage.sqlite3",
+)
 
 POLICIES_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
@@ -33,6 +37,15 @@ CREATE TABLE card (
 ) WITHOUT ROWID
 """
 
+USAGE_SCHEMA = """
+CREATE TABLE read (at INTEGER NOT NULL, memory TEXT NOT NULL, clock INTEGER NOT NULL);
+CREATE TABLE used (
+    scope TEXT, filter_key TEXT, currency TEXT, rolling INTEGER, start INTEGER, "end" INTEGER,
+    amount INTEGER NOT NULL, refunded INTEGER NOT NULL, count INTEGER NOT NULL,
+    PRIMARY KEY (scope, filter_key, currency, rolling, start, "end")
+) WITHOUT ROWID
+"""
+
 
 class NothingKnownError(Exception):
     """There is no copy, or none that can be read."""
@@ -40,11 +53,30 @@ class NothingKnownError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class KnownCard:
-    """A card as it was last known, and the policies that applied to it."""
+    """A card as it was last known, the policies that applied to it, and whose usage it adds to."""
 
     root_id: str
     frozen: bool
     applied: tuple[AppliedControls, ...]
+    scopes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class KnownUsage:
+    """What was used in windows when the database was read last, at `at`, in Unix seconds.
+
+    `memory_id` and `clock` tell what this host has approved since. A window that is not in `used`
+    was not heard of.
+    """
+
+    at: int
+    memory_id: str
+    clock: int
+    used: dict[Window, Usage]
+
+    @property
+    def age_s(self) -> float:
+        return max(0.0, time.time() - self.at)
 
 
 def read_at() -> float:
@@ -78,7 +110,34 @@ def card(card_id: str, cardholder_id: str) -> KnownCard | None:
         scopes.append(Scope(ScopeKind.GROUP, group_id))
     with _opened(POLICIES) as policies:
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
-        return KnownCard(root_id, frozen is not None, _applied(policies, scopes, root))
+        applied = _applied(policies, scopes, root)
+    measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
+    return KnownCard(root_id, frozen is not None, applied, measured)
+
+
+def usage(windows: Iterable[Window]) -> KnownUsage:
+    """What is known to be used in these windows. Raises NothingKnownError.
+
+    Of a rolling window it is what counted since a little earlier, which is no less.
+    """
+    with _opened(USAGE) as copy:
+        [(at, memory_id, clock)] = copy.execute("SELECT at, memory, clock FROM read").fetchall()
+        used = {}
+        for window in windows:
+            key = (scope_key(window.scope), window.filter_key, window.currency, window.rolling)
+            found = copy.execute(_USED, (*key, window.start, window.rolling, window.end)).fetchone()
+            # That it began before the window is enough for a rolling one alone.
+            if found and (window.rolling or found[0] == window.start):
+                used[window] = Usage(*found[1:])
+        return KnownUsage(at, memory_id, clock, used)
+
+
+_USED = """
+SELECT start, amount, refunded, count FROM used
+WHERE scope = ? AND filter_key = ? AND currency = ? AND rolling = ? AND start <= ?
+    AND (? OR "end" = ?)
+ORDER BY start DESC LIMIT 1
+"""
 
 
 def scopes_of(card_id: str) -> list[str]:

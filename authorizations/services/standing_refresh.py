@@ -41,31 +41,34 @@ Row = Sequence[Any]
 
 
 @functools.cache
-def _thread(_pid: int) -> threading.Thread:
-    thread = threading.Thread(target=_keep_warm, name="standing-copy", daemon=True)
+def _thread(_pid: int, further: tuple[Callable[[], None], ...]) -> threading.Thread:
+    thread = threading.Thread(target=_keep_warm, args=(further,), name="standing-copy", daemon=True)
     thread.start()
     return thread
 
 
-def keep_warm() -> None:
-    """Renew the copy from now on, in the background; once for each process, however often asked."""
-    _thread(os.getpid())
+def keep_warm(*further: Callable[[], None]) -> None:
+    """Renew the copy from now on, in the background; once for each process, however often asked.
+
+    `further` parts are renewed after the policies.
+    """
+    _thread(os.getpid(), further)
 
 
-def _keep_warm() -> None:
+def _keep_warm(further: Sequence[Callable[[], None]]) -> None:
     while True:
         try:
             # Whoever is first does it for the host until its end; then another takes over.
             with host_files.alone(_LOCK, wait=False) as is_mine:
                 if is_mine:
-                    _renew_for_ever()
+                    _renew_for_ever(further)
         except Exception:
             logger.exception("The copy for stand-in can't be kept in SPOOL_DIR; trying again.")
         time.sleep(settings.STAND_IN_REFRESH_S)
 
 
-def _renew_for_ever() -> None:
-    parts = [Part(renew_switch), Part(renew_policies), Part(renew_cards)]
+def _renew_for_ever(further: Sequence[Callable[[], None]]) -> None:
+    parts = [Part(renew) for renew in (renew_switch, renew_policies, *further, renew_cards)]
     while True:
         for part in parts:
             part.renew_when_due()
@@ -109,13 +112,13 @@ def renew_policies() -> None:
     """
     began = time.time()
     assignments = Assignment.objects.exclude(policy__current_version=None)
-    assigned = list(_pages(assignments, "scope", "policy__current_version_id"))
+    assigned = list(pages(assignments, "scope", "policy__current_version_id"))
     # After the assignments: versions never change, so each one they name is there.
     wanted = PolicyVersion.objects.filter(pk__in={version for _, _, version in assigned})
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
-        _insert(copy, "version", _pages(wanted, "number", "content"))
+        _insert(copy, "version", pages(wanted, "number", "content"))
         _insert(copy, "assignment", [row[1:] for row in assigned])
-        _insert(copy, "frozen", _pages(Card.objects.filter(frozen=True)))
+        _insert(copy, "frozen", pages(Card.objects.filter(frozen=True)))
 
 
 def renew_cards() -> None:
@@ -123,11 +126,11 @@ def renew_cards() -> None:
     began = time.time()
     with new_copy(CARDS, CARDS_SCHEMA, began) as copy:
         columns = ("root_id", "cardholder_id", "root__group_id")
-        rows = _pages(Card.objects.all(), *columns)
+        rows = pages(Card.objects.all(), *columns)
         _insert(copy, "card", ((*row[:2], row[2] or "", str(row[3] or "")) for row in rows))
 
 
-def _pages(rows: QuerySet[Any], *columns: str) -> Iterator[Row]:
+def pages(rows: QuerySet[Any], *columns: str) -> Iterator[Row]:
     """The key and these columns of all rows, in the order of the key."""
     last = None
     while True:
@@ -150,13 +153,17 @@ def _insert(copy: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
 
 
 @contextmanager
-def new_copy(name: str, schema: str, began: float) -> Iterator[sqlite3.Connection]:
-    """A part of the copy to be filled, which replaces the old one; `began` is its age."""
+def new_copy(name: str, schema: str, *read: float | str) -> Iterator[sqlite3.Connection]:
+    """A part of the copy to be filled, which replaces the old one.
+
+    `read` is the row that tells of its reading, beginning with when that began.
+    """
     place = host_files.directory() / name
     with host_files.replacing(place) as path, closing(sqlite3.connect(path)) as copy:
         # Nobody reads it before it is whole, and `replacing` sees it to the disk.
         copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         copy.executescript(schema)
-        copy.execute("INSERT INTO read VALUES (?)", [began])
+        marks = ", ".join("?" * len(read))
+        copy.execute(f"INSERT INTO read VALUES ({marks})", read)  # noqa: S608 - only marks
         yield copy
         copy.commit()

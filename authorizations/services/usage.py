@@ -116,6 +116,12 @@ def remembered_around(at: int, scopes: Iterable[str]) -> list[Remembered]:
     return [Remembered(*row) for row in rows]
 
 
+def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
+    """The remembered windows and pieces of these scopes that end after the instant `at`."""
+    rows = UsageRow.objects.filter(scope__in=list(scopes), window_end__gt=at)
+    return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
+
+
 def remembered_of(scope: str) -> list[Remembered]:
     """All that is remembered of a scope."""
     return [Remembered(*row) for row in UsageRow.objects.filter(scope=scope).values_list(*_COLUMNS)]

@@ -50,7 +50,7 @@ def test_what_stayed_the_same_is_left_out() -> None:
         (
             {"stand_in_amount": 5_000, "stand_in_cap": 20_000},
             {"stand_in_amount": 5_000, "stand_in_cap": 10_000},
-            "A card in stand-in: €200.00 -> €100.00",
+            "A window in stand-in: €200.00 -> €100.00",
         ),
         (
             {"partial_approval": True},

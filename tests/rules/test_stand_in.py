@@ -8,16 +8,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
+from authorizations.rules.decide import decide
 from authorizations.rules.document import canonical_json
 from authorizations.rules.explain import cardholder, staff
 from authorizations.rules.headline import because
 from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.stand_in import (
     Circumstances,
+    Measure,
     Refusal,
     StandInCause,
+    WindowHeard,
     decide_without_usage,
-    needs_cap,
+    windows_to_hear,
 )
 from authorizations.rules.stand_in_words import CAUSES, REFUSALS
 from authorizations.rules.values import (
@@ -25,7 +28,9 @@ from authorizations.rules.values import (
     Decision,
     DeclineReason,
     Standing,
+    Usage,
 )
+from authorizations.rules.windows import windows_for
 from tests.builders import CREATED, authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 
@@ -33,14 +38,19 @@ R = DeclineReason
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 ALLOWED = {"stand_in_amount": 5_000, "stand_in_cap": 20_000}
 ORDINARY = Circumstances()
+NOTHING_USED = WindowHeard(used=Usage())
 
 
 def stood_in(
     request: AuthorizationRequest,
     *policies: AppliedControls,
     circumstances: Circumstances = ORDINARY,
+    heard: WindowHeard | None = NOTHING_USED,
 ) -> Decision:
-    return decide_without_usage(request, circumstances, policies)
+    """Decided with the same heard of every window; None: with nothing heard."""
+    windows = windows_to_hear(request, circumstances, policies) if heard else {}
+    all_heard = tuple((window, heard) for window in windows if heard)
+    return decide_without_usage(request, replace(circumstances, heard=all_heard), policies)
 
 
 def asking(amount: int, **more: Any) -> AuthorizationRequest:
@@ -182,16 +192,64 @@ def test_an_increment_is_no_second_purchase_for_limits_on_their_number() -> None
         (5_000, 0, 5_001, 2, False),  # this host's half
     ],
 )
-def test_an_allowance_is_so_much_a_purchase_and_so_much_a_card(
+def test_an_allowance_is_so_much_a_purchase_and_so_much_in_the_window(
     amount: int, before: int, taken: int, hosts: int, *, is_approved: bool
 ) -> None:
     request = asking(amount, **(held(before) if before else {}))
-    circumstances = Circumstances(taken=taken, hosts=hosts)
+    circumstances = Circumstances(hosts=hosts)
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
-    decision = stood_in(request, policy, circumstances=circumstances)
+    heard = WindowHeard(used=Usage(), taken=taken)
+    decision = stood_in(request, policy, circumstances=circumstances, heard=heard)
     assert decision.approved is is_approved
     assert decision.amount == (amount if is_approved else 0)
     assert decision.reason == (None if is_approved else R.STAND_IN)
+
+
+@pytest.mark.parametrize(
+    ("heard", "hosts", "is_approved"),
+    [
+        # Limit 500.00 a month, cap 200.00, asked 50.00.
+        (WindowHeard(used=Usage(45_000)), 1, True),
+        (WindowHeard(used=Usage(45_001)), 1, False),
+        (WindowHeard(used=Usage(45_001, refunded=1)), 1, True),
+        # 100.00 left when last heard of; this host approved 50.00 since, with the database.
+        (WindowHeard(used=Usage(40_000), database=Usage(5_000)), 1, True),
+        (WindowHeard(used=Usage(40_000), database=Usage(5_001)), 1, False),
+        # ... or by stand-in.
+        (WindowHeard(used=Usage(40_000), pending=Usage(5_000), taken=5_000), 1, True),
+        (WindowHeard(used=Usage(40_000), pending=Usage(5_001), taken=5_001), 1, False),
+        # Replayed: it is in what was heard of, and counts once; the cap still knows of it.
+        (WindowHeard(used=Usage(45_000), taken=5_000), 1, True),
+        (WindowHeard(used=Usage(45_000), taken=15_001), 1, False),
+        # Of 100.00 left each of two hosts may approve 50.00.
+        (WindowHeard(used=Usage(40_000)), 2, True),
+        (WindowHeard(used=Usage(40_001)), 2, False),
+        # The cap is of all that was approved since, however.
+        (WindowHeard(used=Usage(), database=Usage(15_001)), 1, False),
+        # A limit lowered under what is used has nothing left.
+        (WindowHeard(used=Usage(60_000)), 1, False),
+        (WindowHeard(used=None), 1, False),
+        (None, 1, False),
+    ],
+)
+def test_never_more_than_was_left_when_last_heard_of_less_what_this_host_approved_since(
+    heard: WindowHeard | None, hosts: int, *, is_approved: bool
+) -> None:
+    policy = applied(spending_limits=[MONTHLY], **ALLOWED)
+    circumstances = Circumstances(hosts=hosts)
+    decision = stood_in(asking(5_000), policy, circumstances=circumstances, heard=heard)
+    assert decision.approved is is_approved
+
+
+@pytest.mark.parametrize(
+    ("used", "since", "is_approved"), [(3, 0, True), (4, 0, True), (5, 0, False), (4, 1, False)]
+)
+def test_of_a_limit_on_their_number_purchases_are_what_is_left(
+    used: int, since: int, *, is_approved: bool
+) -> None:
+    policy = applied(spending_limits=[{"count": 5, "interval": "daily"}], **ALLOWED)
+    heard = WindowHeard(used=Usage(count=used), pending=Usage(count=since))
+    assert stood_in(asking(100), policy, heard=heard).approved is is_approved
 
 
 def test_of_several_policies_each_must_allow_it_and_the_smallest_amount_wins() -> None:
@@ -238,7 +296,15 @@ def test_at_a_fuel_pump_the_allowance_must_have_room_for_the_whole_hold() -> Non
 def test_the_cap_is_looked_up_only_where_it_decides(
     amount: int, keys: dict[str, Any], *, is_needed: bool
 ) -> None:
-    assert needs_cap(asking(amount), ORDINARY, (applied(**keys),)) is is_needed
+    assert bool(windows_to_hear(asking(amount), ORDINARY, (applied(**keys),))) is is_needed
+
+
+def test_a_cap_is_measured_over_all_that_is_bought_and_a_limit_over_what_it_concerns() -> None:
+    limits = [MONTHLY | {"categories": ["bakeries"]}, {"count": 5, "interval": "daily"}]
+    windows = windows_to_hear(asking(100), ORDINARY, (applied(spending_limits=limits, **ALLOWED),))
+    seen = [(bool(window.filter_key), window.currency) for window in windows]
+    assert seen == [(True, "eur"), (False, "eur"), (False, ""), (False, "eur")]
+    assert len({(window.start, window.end) for window in windows}) == 2
 
 
 # --- what is kept and said of it
@@ -248,8 +314,10 @@ def test_the_trace_claims_nothing_of_limits_nobody_could_look_at() -> None:
     limits = [MONTHLY, {"amount": 9_000, "interval": "per_authorization"}]
     trace = stood_in(asking(100), applied(spending_limits=limits, **ALLOWED)).trace
     intervals = [check.figures.interval for check in trace if check.figures]
-    assert intervals == [Interval.PER_AUTHORIZATION, Interval.PER_AUTHORIZATION, Interval.ALL_TIME]
-    assert [check.rule for check in trace if check.rule is R.STAND_IN] == [R.STAND_IN] * 2
+    per_purchase, monthly = Interval.PER_AUTHORIZATION, Interval.MONTHLY
+    assert intervals == [per_purchase, per_purchase, monthly, monthly]
+    found = [check.found for check in trace if check.rule is R.STAND_IN]
+    assert found == [Measure.PURCHASE, Measure.CAP, Measure.LEFT]
 
 
 @pytest.mark.parametrize("refusal", Refusal)
@@ -266,36 +334,51 @@ def test_every_cause_has_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "keys", "circumstances", "sentence"),
+    ("amount", "keys", "heard", "sentence"),
     [
         (
             6_000,
             ALLOWED,
-            ORDINARY,
+            NOTHING_USED,
             "In stand-in €50.00 per purchase: €60.00 asked, €10.00 over.",
         ),
         (
             3_000,
             ALLOWED,
-            Circumstances(taken=18_000),
+            WindowHeard(used=Usage(), taken=18_000),
             (
-                "In stand-in €200.00 per card and outage: €180.00 used + €30.00 = €210.00, "
+                "In stand-in €200.00 a month: €180.00 approved before + €30.00 = €210.00, "
                 "€10.00 over."
             ),
         ),
         (
+            3_000,
+            ALLOWED,
+            WindowHeard(used=Usage(46_000), database=Usage(2_000)),
+            (
+                "In stand-in €40.00 a month had been left when the database was last heard of: "
+                "€20.00 approved before + €30.00 = €50.00, €10.00 over."
+            ),
+        ),
+        (
+            3_000,
+            ALLOWED,
+            WindowHeard(),
+            "In stand-in what had been spent a month was not known here.",
+        ),
+        (
             100,
             {},
-            ORDINARY,
+            NOTHING_USED,
             "A limit concerns the purchase, and the policy allows nothing in stand-in.",
         ),
     ],
 )
 def test_staff_read_what_stood_against_it_and_cardholders_no_threshold(
-    amount: int, keys: dict[str, Any], circumstances: Circumstances, sentence: str
+    amount: int, keys: dict[str, Any], heard: WindowHeard, sentence: str
 ) -> None:
     policy = applied(spending_limits=[MONTHLY], **keys)
-    decision = stood_in(asking(amount), policy, circumstances=circumstances)
+    decision = stood_in(asking(amount), policy, heard=heard)
     [failed] = [check for check in decision.trace if not check.passed]
     assert staff(failed, asking(amount)) == sentence
     assert because(decision) == "not allowed in stand-in"
@@ -331,32 +414,42 @@ POLICIES = st.lists(
 )
 
 
+AMOUNTS = st.integers(0, 300)
+USED = st.builds(Usage, AMOUNTS, st.just(0), st.integers(0, 2))
+
+
 @given(
     policies=POLICIES,
-    amount=st.integers(0, 300),
+    amount=AMOUNTS,
     before=st.integers(0, 200),
-    taken=st.integers(0, 400),
+    heard=st.builds(WindowHeard, USED, USED, USED, AMOUNTS),
     hosts=st.integers(1, 3),
 )
 @THOROUGHLY
-def test_stand_in_approves_only_what_fits_unused_limits_and_its_allowance(
-    policies: list[AppliedControls], amount: int, before: int, taken: int, hosts: int
+def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
+    policies: list[AppliedControls], amount: int, before: int, heard: WindowHeard, hosts: int
 ) -> None:
     request = asking(amount, is_amount_controllable=True, **(held(before) if before else {}))
-    circumstances = Circumstances(taken=taken, hosts=hosts)
-    decision = stood_in(request, *policies, circumstances=circumstances)
-    standing = Standing(counted=before, is_counted=bool(before))
-    usual = decided(request, *policies, standing=standing)
+    circumstances = Circumstances(hosts=hosts)
+    decision = stood_in(request, *policies, circumstances=circumstances, heard=heard)
     if not decision.approved:
         assert decision.reason is not None
         return
+    assert decision.amount == amount
+    assert heard.used
+    parts = (heard.used, heard.database, heard.pending)
+    in_all = Usage(sum(it.amount for it in parts), 0, sum(it.count for it in parts))
+    standing = Standing(counted=before, is_counted=bool(before))
+    usage = dict.fromkeys(windows_for(request, policies), in_all)
+    # Whatever the database would have said with all of that in its books.
+    usual = decide(request, standing, tuple(policies), usage)
     assert usual.approved
     assert not usual.is_partial
-    assert decision.amount == amount
     for policy in policies:
         if _needs_usage(policy, replace(request, amount=amount), before):
             assert before + amount <= (policy.controls.stand_in_amount or 0)
-            assert taken + amount <= (policy.controls.stand_in_cap or 0) // hosts
+            share = (policy.controls.stand_in_cap or 0) // hosts
+            assert heard.taken + heard.database.amount + amount <= share
 
 
 def _needs_usage(policy: AppliedControls, request: AuthorizationRequest, before: int) -> bool:

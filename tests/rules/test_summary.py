@@ -82,7 +82,10 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
         "Unlimited amounts.",
         "Refunds give no room back.",
         "At fuel pumps €150.00 is held until the real amount is known.",
-        "While the database is away: up to €50.00 a purchase, €200.00 a card.",
+        (
+            "While the database is away: up to €50.00 a purchase and €200.00 in the window of each "
+            "limit, as far as the limit had it left."
+        ),
     ]
 
 

@@ -12,7 +12,7 @@ import pytest
 from django.test import override_settings
 
 from authorizations.rules.stand_in import Refusal, StandInCause
-from authorizations.rules.values import Decision, DeclineReason, Standing
+from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
 from authorizations.services import (
     budget,
     kept_first,
@@ -25,8 +25,8 @@ from authorizations.services.authorize import CommitUnknownError, Computed
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held
 from authorizations.wire import events
-from tests.builders import request_event
-from tests.standing import delivery, knows, on_this_host, spooled, stood_in, switched
+from tests.builders import CREATED, request_event
+from tests.standing import delivery, knows, on_this_host, spooled, stood_in
 
 CAUSE = StandInCause.DATABASE_UNREACHABLE
 LIMITED: dict[str, Any] = {
@@ -76,7 +76,10 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     assert kept.decision
     assert (kept.decision.approved, kept.decision.amount) == (True, 1_250)
     assert [policy["scope"] for policy in kept.policies] == ["program:"]
-    assert kept.standing == {"card_frozen": False, "taken": 0, "hosts": 1, "refusal": None}
+    assert (kept.standing["card_frozen"], kept.standing["hosts"]) == (False, 1)
+    [(window, heard)] = kept.standing["heard"]
+    assert window[0] == ["card", "ic_marie"]
+    assert (heard["used"]["amount"], heard["taken"]) == (0, 0)
 
 
 def test_a_decline_is_kept_with_its_own_reason(host: Path) -> None:
@@ -102,6 +105,34 @@ def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_on
     assert reason(**asked[2]) == "stand_in"
 
 
+def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> None:
+    """A budget of 500.00 a month with a cap of 120.00, of which 80.00 are left."""
+    cards = tuple((f"ic_{n}", f"ic_{n}", f"ich_{n}", "7") for n in range(3))
+    budget_of_group = LIMITED | {"scope": "group:7"}
+    knows(dict(budget_of_group), cards=cards)
+    reasons = [reason(card_id=f"ic_{n}", cardholder_id=f"ich_{n}", amount=5_000) for n in range(3)]
+    assert reasons == ["approved", "approved", "stand_in"]
+    knows(dict(budget_of_group), cards=cards, used=Usage(42_000))
+    assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "stand_in"
+
+
+def test_a_cap_lasts_for_the_window_of_the_limit_not_for_an_outage() -> None:
+    knows(LIMITED)
+    assert [reason(amount=5_000), reason(amount=5_000)] == ["approved"] * 2
+    knows(LIMITED, age_s=-7_200)  # the database was there for hours
+    assert reason(amount=2_001) == "stand_in"
+    in_december = CREATED + 30 * 86_400
+    assert reason(amount=2_001, created=in_december) == "stand_in"  # not heard of
+    knows(LIMITED, around=in_december)
+    assert reason(amount=5_000, created=in_december) == "approved"
+
+
+def test_nothing_is_approved_beyond_what_was_left_when_last_heard_of() -> None:
+    knows(LIMITED, used=Usage(46_000))
+    assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "stand_in"]
+    assert reason(amount=1_500) == "approved"
+
+
 def test_a_replaced_card_shares_the_cap_of_its_chain() -> None:
     cards = (("ic_marie", "ic_marie", "ich_marie", ""), ("ic_new", "ic_marie", "ich_marie", ""))
     knows(LIMITED, cards=cards)
@@ -124,23 +155,6 @@ def test_hosts_share_a_cap() -> None:
     knows(LIMITED)
     with override_settings(STAND_IN_HOSTS=3):
         assert [reason(amount=4_000), reason(amount=1)] == ["approved", "stand_in"]
-
-
-def test_while_switched_on_by_hand_there_is_one_cap_however_well_the_database_is(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    knows(LIMITED)
-    switched(on=True, since=time.time() - 1)
-    cause = StandInCause.SWITCHED_ON
-    assert [reason(cause, amount=5_000) for _ in range(2)] == ["approved"] * 2
-    knows(LIMITED, age_s=-3_600)  # the copy is renewed all the while
-    assert reason(cause, amount=5_000) == "stand_in"
-    switched(on=False, since=time.time())
-    assert reason(amount=5_000) == "stand_in"
-    an_hour_later = time.monotonic() + 3_600
-    monkeypatch.setattr(stand_in_caps, "since_boot", lambda: an_hour_later)
-    knows(LIMITED, age_s=-7_200)
-    assert reason(amount=5_000) == "approved"  # another outage
 
 
 # --- what must not be rested on

@@ -8,7 +8,7 @@ import pytest
 
 from authorizations.models import Decision
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import late, standing_refresh
+from authorizations.services import late, standing_refresh, usage_refresh
 from authorizations.services.redecide import redecide
 from authorizations.wire import samples
 from tests.desk import Shopper, in_force
@@ -21,6 +21,17 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def host(tmp_path: Path) -> Iterator[Path]:
     with on_this_host(tmp_path / "spool") as directory:
         yield directory
+
+
+@pytest.fixture(autouse=True)
+def policies_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(usage_refresh, "SETTLING_S", 0.0)
+
+
+def renew() -> None:
+    standing_refresh.renew_policies()
+    usage_refresh.renew_usage()
+    standing_refresh.renew_cards()
 
 
 def answered(event: samples.Json) -> None:
@@ -42,13 +53,12 @@ def test_what_stand_in_decided_is_decided_again_from_its_row(
     shopper = Shopper()
     in_force(
         blocked_authorization_methods=["swipe"],
-        spending_limits=[{"amount": 50_000, "interval": "monthly"}],
+        spending_limits=[{"amount": 50_000, "interval": "all_time"}],
         stand_in_amount=5_000,
         stand_in_cap=20_000,
     )
     shopper.asks(100)
-    standing_refresh.renew_policies()
-    standing_refresh.renew_cards()
+    renew()
     answered(shopper.event(shopper.purchase(1_000)))
     answered(shopper.event(shopper.purchase(amount, **facts), event_id="evt_a"))
     for kept in spooled(host):

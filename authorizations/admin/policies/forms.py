@@ -80,7 +80,8 @@ class PolicyForm(ModelForm[Policy]):
         "can't be looked at. Empty: it is declined.",
     )
     stand_in_cap = MoneyField(
-        help_text="So much in all for each card, until the database is back.",
+        help_text="So much in all in the window of each limit, and never more than was left "
+        "there when the database was last heard of.",
     )
     lets_spend = forms.BooleanField(required=False)  # asked for by its page only where due
     counts_first = forms.BooleanField(required=False)  # likewise
