@@ -37,6 +37,14 @@ def ending(at: float) -> Iterator[None]:
         _at.reset(token)
 
 
+@contextmanager
+def ending_within(seconds: float) -> Iterator[None]:
+    """As `ending`, so many seconds from now, or sooner where a deadline is set already."""
+    at, left = monotonic() + seconds, _at.get()
+    with ending(at if left is None else min(at, left)):
+        yield
+
+
 def seconds_left() -> float | None:
     """Until the deadline of this thread; None where it has none."""
     at = _at.get()

@@ -792,6 +792,7 @@ class Migration(migrations.Migration):
                 ("error", models.TextField()),
                 ("failed_at", models.DateTimeField()),
                 ("attempts", models.PositiveIntegerField(default=1)),
+                ("retry_at", models.DateTimeField(blank=True, null=True)),
                 ("applied_at", models.DateTimeField(blank=True, null=True)),
             ],
             options={

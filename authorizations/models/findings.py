@@ -72,7 +72,8 @@ class Finding(models.Model):
 class UnappliedEvent(models.Model):
     """An event of Stripe's that could not be applied to the books, and why.
 
-    `applied_at` once it could, whether sent again or applied again here.
+    `applied_at` once it could, whether sent again or applied again here. `retry_at`: what only took
+    too long is applied in the background, by whichever process comes first from then on.
     """
 
     event_id = models.CharField(primary_key=True, max_length=255)
@@ -83,6 +84,7 @@ class UnappliedEvent(models.Model):
     error = models.TextField()
     failed_at = models.DateTimeField()
     attempts = models.PositiveIntegerField(default=1)
+    retry_at = models.DateTimeField(null=True, blank=True)
     applied_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

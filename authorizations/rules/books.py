@@ -4,7 +4,8 @@ Books is a join of Stripe's snapshots and transactions with our own answers: any
 repetition gives the same. What operators book by hand stands beside it.
 """
 
-from collections.abc import Iterable
+from bisect import insort
+from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -125,11 +126,19 @@ class Books:
         """With one more version of a transaction: of two the newest counts."""
         newest = max([transaction, *(t for t in self.transactions if t.id == transaction.id)])
         kept = [t for t in self.transactions if t.id != transaction.id]
-        return replace(self, transactions=tuple(sorted((*kept, newest))))
+        insort(kept, newest)  # they are in order: a purchase can have a thousand
+        return replace(self, transactions=tuple(kept))
 
-    def without_transaction(self, transaction_id: str) -> "Books":
-        """Without one that belongs to another purchase after all."""
-        kept = tuple(t for t in self.transactions if t.id != transaction_id)
+    def with_transactions(self, transactions: Iterable[Transaction]) -> "Books":
+        """With all of these."""
+        newest = {t.id: t for t in self.transactions}
+        for transaction in transactions:
+            newest[transaction.id] = max(transaction, newest.get(transaction.id, transaction))
+        return replace(self, transactions=tuple(sorted(newest.values())))
+
+    def without_transactions(self, ids: Container[str]) -> "Books":
+        """Without those that belong to another purchase after all."""
+        kept = tuple(t for t in self.transactions if t.id not in ids)
         return replace(self, transactions=kept)
 
     # --- what operators book

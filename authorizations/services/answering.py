@@ -25,7 +25,7 @@ from authorizations.services import (
 )
 from authorizations.services.authorize import CommitUnknownError, authorize
 from authorizations.services.breaker import Breaker
-from authorizations.services.deadline import deadline, has_passed
+from authorizations.services.deadline import deadline, has_passed, took_too_long
 from authorizations.services.delivery import Delivery
 from authorizations.services.pool import Probe
 from authorizations.services.stand_in_caps import NotReplayedError
@@ -37,6 +37,9 @@ logger = logging.getLogger(__name__)
 _REPLAY_S = 60.0
 _LATER_S = 0.7
 """So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
+
+_LATER_KEPT_S = 0.5
+"""What it has beyond that to be kept."""
 
 _LATER_TURN_S = 0.2
 _later_turns = threading.BoundedSemaphore(2)
@@ -61,16 +64,28 @@ def take(delivery: Delivery) -> later.Answered:
     """Status and body for an event that asks nothing; Stripe sends again what can't be kept now."""
     if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
         try:
-            with deadline(monotonic() + _LATER_S):
-                return later.take(delivery)
-        except (OperationalError, InterfaceError):  # no miss: it took long for reasons of its own
+            return _taken(delivery)
+        except Exception:  # no miss: it may have taken long for reasons of its own
             logger.exception("Event %s could not be kept.", delivery.event.id)
-        except Exception:
-            logger.exception("Event %s could not be handled.", delivery.event.id)
         finally:
             _later_turns.release()
     sentence = "The event could not be kept; please send it again."
     return later.Answered(503, wire.error("try_again", sentence))
+
+
+def _taken(delivery: Delivery) -> later.Answered:
+    """Applied, or kept; where the time is used up it is kept to be applied in the background."""
+    try:
+        with deadline(monotonic() + _LATER_S):
+            return later.take(delivery, pieces=None)
+    except (OperationalError, InterfaceError) as error:
+        if not took_too_long(error):
+            raise
+        logger.warning(
+            "Event %s took too long: it is applied in the background.", delivery.event.id
+        )
+    with deadline(monotonic() + _LATER_KEPT_S):
+        return later.keep_for_later(delivery)
 
 
 def _answer(delivery: Delivery) -> bytes:

@@ -1,5 +1,5 @@
 """What a server process does beside answering: connections, the copy for stand-in, replay,
-writing down what was rejected, counting what busy scopes bought.
+writing down what was rejected, counting what busy scopes bought, applying events that take long.
 """
 
 import logging
@@ -12,6 +12,7 @@ from django.db import connection
 
 from authorizations.services import (
     counting,
+    later,
     pool,
     rejections,
     replay,
@@ -24,6 +25,8 @@ logger = logging.getLogger(__name__)
 
 _REPLAY_EVERY_S = 2.0
 _REPLAY_FOR_S = 5.0
+_APPLY_EVERY_S = 1.0
+_APPLY_FOR_S = 5.0
 _COUNT_EVERY_S = 1.0
 _COUNT_FOR_S = 5.0
 
@@ -40,6 +43,7 @@ def _started(_pid: int) -> threading.Thread:
     standing_refresh.keep_warm(usage_refresh.renew_usage)
     rejections.keep_writing()
     threading.Thread(target=_keep_counting, name="counting", daemon=True).start()
+    threading.Thread(target=_keep_applying, name="applying", daemon=True).start()
     thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)
     thread.start()
     return thread
@@ -79,5 +83,20 @@ def _keep_counting() -> None:
             counting.some(_COUNT_FOR_S)
         except Exception:
             logger.exception("Counting failed; it is tried again.")
+        finally:
+            connection.close()
+
+
+def _keep_applying() -> None:
+    """Of events that took too long while Stripe waited; each by one process at a time."""
+    while True:
+        time.sleep(_APPLY_EVERY_S)
+        if breaker.is_open:
+            continue
+        try:
+            if _may_write_the_record():
+                later.apply_due(_APPLY_FOR_S)
+        except Exception:
+            logger.exception("Events could not be applied; they are tried again.")
         finally:
             connection.close()

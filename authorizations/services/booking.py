@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 
 from authorizations.models import DecidedBy, Decision, LedgerCause
 from authorizations.rules.books import Books
@@ -57,8 +58,9 @@ def steps_of(
     before: Books, snapshot: Snapshot | None, transactions: Sequence[Transaction]
 ) -> Iterator[tuple[LedgerCause, Books]]:
     """Money first: so a closing snapshot only gives back what was not captured."""
-    books = before
-    for transaction in transactions:
+    news, renewed = news_of(before, transactions)
+    books = before.with_transactions(renewed) if renewed else before
+    for transaction in news:
         books = books.with_transaction(transaction)
         yield _CAUSES.get(transaction.type, LedgerCause.CAPTURE), books
     if snapshot:
@@ -66,14 +68,41 @@ def steps_of(
         yield cause_of(books, joined), joined
 
 
+def news_of(
+    books: Books, transactions: Sequence[Transaction]
+) -> tuple[list[Transaction], list[Transaction]]:
+    """Of these transactions what tells something new, and newer versions that say the same."""
+    newest = {t.id: t for t in books.transactions}
+    news: list[Transaction] = []
+    renewed: list[Transaction] = []
+    for transaction in transactions:
+        known = newest.get(transaction.id)
+        if known is not None and transaction <= known:
+            continue
+        is_same = known is not None and replace(transaction, at=known.at) == known
+        (renewed if is_same else news).append(transaction)
+        newest[transaction.id] = transaction
+    return news, renewed
+
+
 def book(booking: Booking, delivery: Delivery) -> bytes:
     """Write all of it, with the delivery; returns the body of the answer."""
     measured = measured_after(booking)
-    written = rows_of(booking, measured, delivery)
-    answer = record.received(delivery, written)
+    answer = record.received(delivery, rows_of(booking, measured, delivery.now))
+    _flag(booking, measured)
+    return answer
+
+
+def book_part(booking: Booking, now: datetime) -> None:
+    """Write it without a delivery: that of its last part tells of all."""
+    measured = measured_after(booking)
+    record.write(None, written=rows_of(booking, measured, now))
+    _flag(booking, measured)
+
+
+def _flag(booking: Booking, measured: Measured) -> None:
     findings.refresh(booking.told, booking.after)
     findings.note_exceeded(booking.told, booking.known.applied, measured.usage, booking.change)
-    return answer
 
 
 def measured_after(booking: Booking) -> Measured:
@@ -85,14 +114,14 @@ def measured_after(booking: Booking) -> Measured:
     return measure(told, windows, applied, booking.known.remembered, change)
 
 
-def rows_of(booking: Booking, measured: Measured, delivery: Delivery) -> record.Rows:
+def rows_of(booking: Booking, measured: Measured, now: datetime) -> record.Rows:
     told, held = booking.told, booking.held
     is_new = booking.known.purchase is None
     is_changed = is_new or booking.after != booking.known.books
     return record.Rows(
         decisions=_declined_by_stripe(booking),
         purchases=[rows.purchase(told, held, booking.after)] if is_changed else [],
-        entries=record.entries(told, booking.changes, delivery.now),
+        entries=record.entries(told, booking.changes, now),
         usage=measured.changed(NOTHING),
     )
 

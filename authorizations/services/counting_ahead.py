@@ -130,7 +130,7 @@ def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:
     notes: dict[object, UncountedWindow] = {}
     for policy in applied:
         windows = windows_at(at, [policy])
-        remembered = remembered_around(at, {scope_key(policy.measured)})
+        remembered = remembered_around([at], {scope_key(policy.measured)})
         known = {row.window for row in remembered if not row.piece_seconds}
         missing = [window for window in windows if window not in known]
         asked = asked_of(missing, [policy], remembered)

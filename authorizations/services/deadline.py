@@ -3,9 +3,17 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 from django.db import connection
 
 from authz_project.deadline import DeadlineExceededError, ending
+
+_TOOK_TOO_LONG = (
+    DeadlineExceededError,
+    psycopg.errors.LockNotAvailable,
+    psycopg.errors.QueryCanceled,
+    psycopg.errors.DeadlockDetected,
+)
 
 
 @contextmanager
@@ -29,6 +37,16 @@ def deadline(at: float) -> Iterator[None]:
 def _give_back() -> None:
     if not connection.in_atomic_block:
         connection.close()
+
+
+def took_too_long(error: BaseException) -> bool:
+    """Whether an error says no more than that something took too long, or was in another's way."""
+    seen: BaseException | None = error
+    while seen is not None:
+        if isinstance(seen, _TOOK_TOO_LONG):
+            return True
+        seen = seen.__cause__ or seen.__context__
+    return False
 
 
 def has_passed(error: BaseException) -> bool:

@@ -1,25 +1,43 @@
 """The way of every event that asks nothing: applied to the books, or kept with the reason why not.
 
 Nothing that was delivered is lost: what can't be applied waits as an UnappliedEvent, and is
-applied when Stripe sends it again, or by `apply_again`.
+applied when Stripe sends it again, or by `apply_again`. What only takes too long is applied in the
+background, by `apply_due`.
 """
 
 import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime, timedelta
+from time import monotonic
 
 from django.conf import settings
-from django.db import DatabaseError, transaction
+from django.db import DatabaseError, InterfaceError, OperationalError, transaction
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import UnappliedEvent, WebhookRequest
-from authorizations.services.deadline import has_passed
+from authorizations.services.deadline import deadline, has_passed, took_too_long
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.record import received
-from authorizations.services.settle import CannotApplyError, settle
+from authorizations.services.settle import (
+    AT_ONCE,
+    IN_PIECES,
+    CannotApplyError,
+    Pieces,
+    TakesLongerError,
+    settle,
+)
 from authorizations.wire import answer, events, reports
 
 logger = logging.getLogger(__name__)
+
+LOCKED_FOR_S = 0.25
+"""In the background no card is locked for longer at a time."""
+
+_APPLIED_WITHIN_S = 20.0
+_CLAIMED_FOR = timedelta(seconds=30)
+_SOON = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,25 +49,39 @@ class Answered:
     problem: str = ""
 
 
-def take(delivery: Delivery) -> Answered:
+def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
     """Apply an event and keep its delivery, or keep it with what stands against it.
 
+    Without `pieces`, while somebody waits, one that would take long is kept for the background.
     Raises django.db.Error where not even that can be kept, or the time for it is used up.
     """
     try:
-        return Answered(200, _applied(delivery))
+        return Answered(200, _applied(delivery, pieces))
     except events.MalformedEvent as malformed:
         return _keep(delivery, f"A part could not be read: {malformed.problem}.", is_final=True)
     except CannotApplyError as problem:
         return _keep(delivery, str(problem), is_final=problem.is_final)
+    except TakesLongerError:
+        return keep_for_later(delivery)
     except DatabaseError as error:
-        if has_passed(error):
+        if has_passed(error) or (pieces is None and took_too_long(error)):
             raise
         logger.exception("Event %s could not be applied.", delivery.event.id)
         return _keep(delivery, f"The database refused: {_first_line(error)}", is_final=False)
 
 
-def _applied(delivery: Delivery) -> bytes:
+def keep_for_later(delivery: Delivery) -> Answered:
+    """Keep an event that takes long; it is applied in the background. Raises django.db.Error."""
+    problem = "It took too long while Stripe waited: it is applied in the background."
+    answered = Answered(200, answer.received(), problem)
+    with transaction.atomic():
+        row = delivery.row(answered.body.decode(), answered.status)
+        request = WebhookRequest.objects.create(body=delivery.body, **row)
+        _note(delivery, request, problem, retry_at=delivery.now)
+    return answered
+
+
+def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     event = delivery.event
     report = reports.report(event)
     if report is None:
@@ -63,7 +95,7 @@ def _applied(delivery: Delivery) -> bytes:
         )
     # Not in one transaction: settle must let go of its locks between attempts, and what is
     # applied twice counts once.
-    body = settle(report, delivery)
+    body = settle(report, delivery, pieces)
     waiting = UnappliedEvent.objects.filter(pk=report.event_id, applied_at=None)
     waiting.update(applied_at=delivery.now)
     return body
@@ -86,7 +118,9 @@ def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
     return answered
 
 
-def _note(delivery: Delivery, request: WebhookRequest, problem: str) -> None:
+def _note(
+    delivery: Delivery, request: WebhookRequest, problem: str, retry_at: datetime | None = None
+) -> None:
     key = delivery.event.id or f"request_{delivery.body_sha256[:32]}"
     row, is_new = UnappliedEvent.objects.select_for_update(no_key=True).get_or_create(
         pk=key,
@@ -95,19 +129,25 @@ def _note(delivery: Delivery, request: WebhookRequest, problem: str) -> None:
             "webhook_request": request,
             "error": problem,
             "failed_at": delivery.now,
+            "retry_at": retry_at,
         },
     )
     if not is_new and row.applied_at is None:
         row.webhook_request, row.error, row.failed_at = request, problem, delivery.now
         row.attempts += 1
+        row.retry_at = retry_at
         row.save()
 
 
 def apply_again(waiting: UnappliedEvent) -> str:
     """Try once more, as a delivery of its own; returns what stands against it, "" if nothing."""
+    return take(_again(waiting)).problem
+
+
+def _again(waiting: UnappliedEvent) -> Delivery:
     kept = waiting.webhook_request
     body = bytes(kept.body)
-    delivery = Delivery(
+    return Delivery(
         received_at=timezone.now(),
         sender="applied again",
         headers={},
@@ -117,7 +157,62 @@ def apply_again(waiting: UnappliedEvent) -> str:
         stopwatch=Stopwatch(),
         received_sha256=kept.body_sha256 if kept.masked_sha256 else "",
     )
-    return take(delivery).problem
+
+
+def apply_due(budget_s: float) -> int:
+    """Apply what was kept for the background, for so long; how many it tried.
+
+    Costs one small statement where there is nothing. To be called often, outside of transactions,
+    by every process: each event is tried by one of them at a time.
+    """
+    until, tried = monotonic() + budget_s, 0
+    while monotonic() < until and (waiting := _claim()):
+        _apply_claimed(waiting)
+        tried += 1
+    return tried
+
+
+def _claim() -> UnappliedEvent | None:
+    """The oldest that is due, left alone by others for a while: a process that is stopped meanwhile
+    leaves it to the next one.
+    """
+    with transaction.atomic():
+        due = UnappliedEvent.objects.filter(applied_at=None, retry_at__lte=timezone.now())
+        row = due.order_by("failed_at", "pk").select_for_update(skip_locked=True, no_key=True)
+        found = row.first()
+        if found:
+            found.retry_at = timezone.now() + _CLAIMED_FOR
+            found.attempts += 1
+            found.save(update_fields=["retry_at", "attempts"])
+    return found
+
+
+def _apply_claimed(waiting: UnappliedEvent) -> None:
+    # The longer it took before, the less at once.
+    pieces = Pieces(max(1, AT_ONCE >> (waiting.attempts - 2)), LOCKED_FOR_S)
+    retry_at, problem = None, ""
+    try:
+        with deadline(monotonic() + _APPLIED_WITHIN_S):
+            _applied(_again(waiting), pieces)
+    except events.MalformedEvent as malformed:
+        problem = f"A part could not be read: {malformed.problem}."
+    except CannotApplyError as cannot:
+        problem = str(cannot)
+    except (OperationalError, InterfaceError) as error:  # too long again, or the database is away
+        retry_at = timezone.now() + timedelta(seconds=min(2**waiting.attempts, 60))
+        problem = f"It is tried again in the background: {_first_line(error)}"
+    except DatabaseError as error:
+        problem = f"The database refused: {_first_line(error)}"
+    if problem:
+        logger.warning("Event %s is not applied yet. %s", waiting.pk, problem)
+        rows = UnappliedEvent.objects.filter(pk=waiting.pk, applied_at=None)
+        rows.update(retry_at=retry_at, error=problem)
+
+
+def needs_somebody(now: datetime) -> QuerySet[UnappliedEvent]:
+    """Events that nobody applies by themselves, or that the background is long in applying."""
+    in_background = Q(retry_at__isnull=False, failed_at__gt=now - _SOON)
+    return UnappliedEvent.objects.filter(~in_background, applied_at=None)
 
 
 def all_waiting() -> Iterator[UnappliedEvent]:

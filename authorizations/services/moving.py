@@ -10,17 +10,16 @@ from typing import TypeAlias
 from django.db.models import F, Q
 from django.utils import timezone
 
-from authorizations.models import Authorization, LedgerCause, LedgerEntry
+from authorizations.models import Authorization, LedgerCause
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.books import Books
-from authorizations.rules.counted import NOTHING
 from authorizations.rules.filters import Merchant
 from authorizations.rules.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import AuthorizationRequest, Card, Told
 from authorizations.services import codec, findings, locks, record, rows
 from authorizations.services.known import Held, Known, look_up, scope_keys
-from authorizations.services.usage import measure, remembered_around
+from authorizations.services.usage import remembered_around
 
 Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
 
@@ -59,9 +58,9 @@ def strays(told: Event) -> list[Stray]:
     if isinstance(told, TransactionReport):
         found = TransactionRow.objects.filter(pk=told.transaction.id)
     else:
-        embedded = [t.id for t in told.transactions if t.id in _welcome(told)]
+        embedded = list(_welcome(told))
         linked = Q(linked=here) & ~Q(linked="") & ~Q(booked_under=F("linked"))
-        found = TransactionRow.objects.filter(linked | Q(pk__in=embedded))
+        found = TransactionRow.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
     elsewhere = {row.pk: row.booked_under for row in found if row.booked_under != here}
     under = Authorization.objects.in_bulk(set(elsewhere.values()))
     return [Stray(id_, under[key]) for id_, key in elsewhere.items() if key in under]
@@ -150,36 +149,40 @@ def take_in(
 def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
     """Take them out of the rows they are booked under; returns them as they were booked.
 
-    The sums remembered around those rows change with them: a busy scope must not have to count
-    its past again.
+    All of them are read and written at once. The sums remembered around those rows change with
+    them: a busy scope must not have to count its past again.
     """
-    return [taken for stray in found for taken in _take_out(stray, told)]
-
-
-def _take_out(stray: Stray, told: Told) -> list[Transaction]:
-    row = Authorization.objects.get(pk=stray.under.pk)
-    merchant = merchant_of(row)
-    before = codec.value(Books, row.books)
-    after = before.without_transaction(stray.id)
-    columns = rows.standing(after, merchant)
-    columns["books"] = codec.plain(after)
-    Authorization.objects.filter(pk=row.pk).update(**columns)
-    change = after.counted(merchant) - before.counted(merchant)
-    if change:
-        entry = rows.entry(
-            row.pk,
-            row.currency,
-            LedgerCause.MOVED,
-            change,
-            timezone.now(),
-            event_id=told.event_id,
+    ids_under: dict[str, set[str]] = {}
+    for stray in found:
+        ids_under.setdefault(stray.under.pk, set()).add(stray.id)
+    if not ids_under:
+        return []
+    under = Authorization.objects.in_bulk(ids_under)
+    scopes = {key for row in under.values() for key in scope_keys(row)}
+    around = remembered_around((int(row.created.timestamp()) for row in under.values()), scopes)
+    usage, taken, now = around, list[Transaction](), timezone.now()
+    purchases, entries, left = [], [], []
+    for id_, row in under.items():
+        its = told_of(row, told.event_id, told.event_created)
+        before = codec.value(Books, row.books)
+        after = before.without_transactions(ids_under[id_])
+        taken += [t for t in before.transactions if t.id in ids_under[id_]]
+        held = Held(
+            row.root_card_id, frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
-        LedgerEntry.objects.create(**entry)
-        around = remembered_around(int(row.created.timestamp()), scope_keys(row))
-        changed = measure(told_of(row, told.event_id), (), (), around, change).changed(NOTHING)
-        record.write(None, written=record.Rows(usage=changed))
-    findings.refresh(told_of(row, told.event_id, told.event_created), after)
-    return [t for t in before.transactions if t.id == stray.id]
+        purchases.append(rows.purchase(its, held, after))
+        left.append((its, after))
+        change = after.counted(its.merchant) - before.counted(its.merchant)
+        if change:
+            entries += record.entries(its, [(LedgerCause.MOVED, change)], now)
+            usage = [
+                one.with_change(change, its) if one.scope in held.scopes else one for one in usage
+            ]
+    changed = [new for new, old in zip(usage, around, strict=True) if new != old]
+    written = record.Rows(purchases=purchases, entries=entries, usage=changed)
+    record.write(None, written=written)
+    findings.refresh_all(left)
+    return taken
 
 
 def told_of(row: Authorization, event_id: str, event_created: int = 0) -> Told:

@@ -18,10 +18,11 @@ from prometheus_client import Metric
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
 
-from authorizations.models import UnappliedEvent, UncountedWindow
+from authorizations.models import UncountedWindow
 from authorizations.services import (
     answering,
     holds,
+    later,
     open_findings,
     spool_files,
     standing_copy,
@@ -111,7 +112,7 @@ def _read() -> Work | None:
             cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
             return Work(
                 open_findings.count_open(MOST),
-                UnappliedEvent.objects.filter(applied_at=None)[:MOST].count(),
+                later.needs_somebody(timezone.now())[:MOST].count(),
                 holds.oldest_past(timezone.now())[:MOST].count(),
                 UncountedWindow.objects.all()[:MOST].count(),
             )

@@ -124,7 +124,7 @@ def _measured(applied: Sequence[AppliedControls], at: int) -> dict[_Place, Limit
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
-            remembered = remembered_around(at, {scope_key(window.scope) for window in windows})
+            remembered = remembered_around([at], {scope_key(window.scope) for window in windows})
             figures = _figures(applied, at, _usage(applied, windows, remembered, counting))
             figures = _with_rooms(figures, at, remembered)
     except OperationalError:  # the database is busy, or there is too much to add up

@@ -5,6 +5,9 @@ belongs to the authorization Stripe names; until that one is heard of, it stands
 then moves.
 """
 
+from contextlib import ExitStack
+from dataclasses import dataclass
+
 from django.db import transaction
 
 from authorizations.rules.reports import (
@@ -15,13 +18,25 @@ from authorizations.rules.reports import (
     Report,
     TransactionReport,
 )
+from authorizations.rules.snapshots import Transaction
 from authorizations.services import cards, disputes, moving, record
-from authorizations.services.booking import Booking, book, placed, steps_of
+from authorizations.services.booking import (
+    Booking,
+    book,
+    book_part,
+    news_of,
+    placed,
+    steps_of,
+)
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
 from authorizations.services.moving import Stray
+from authz_project.deadline import ending_within
 
 _ATTEMPTS = 4
+
+AT_ONCE = 100
+"""So many new transactions are booked at once."""
 
 
 class CannotApplyError(Exception):
@@ -35,10 +50,30 @@ class CannotApplyError(Exception):
         self.is_final = is_final
 
 
-def settle(report: Report, delivery: Delivery) -> bytes:
+class TakesLongerError(Exception):
+    """It lists more than is booked at once: to be settled in pieces, while nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """How much is booked at once of what lists many transactions: purchases of the card wait.
+
+    `locked_s`: after that it is given up; None: never.
+    """
+
+    size: int = AT_ONCE
+    locked_s: float | None = None
+
+
+IN_PIECES = Pieces()
+
+
+def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> bytes:
     """Apply a report and keep its delivery; returns the body of the answer.
 
-    Raises CannotApplyError, and django.db.Error when the database fails; then nothing was kept.
+    In pieces, each a transaction of its own; that it was told of is kept with the last one. Raises
+    CannotApplyError, TakesLongerError where no pieces are allowed, and django.db.Error when the
+    database fails; then nothing was kept, but pieces stay booked: any order gives the same.
     """
     match report:
         case CardReport():
@@ -55,25 +90,31 @@ def settle(report: Report, delivery: Delivery) -> bytes:
                 disputes.keep(report)
                 return record.received(delivery)
         case AuthorizationReport() | TransactionReport():
-            return _settle_purchase(report, delivery)
+            return _settle_purchase(report, delivery, pieces)
 
 
-def _settle_purchase(report: AuthorizationReport | TransactionReport, delivery: Delivery) -> bytes:
+def _settle_purchase(
+    report: AuthorizationReport | TransactionReport, delivery: Delivery, pieces: Pieces | None
+) -> bytes:
     ahead = moving.NOTHING_AHEAD
-    for _ in range(_ATTEMPTS):
+    attempts_left = _ATTEMPTS
+    while attempts_left:
+        attempts_left -= 1
         told = _placed(report)
-        with transaction.atomic():
+        with ExitStack() as limits, transaction.atomic():
             ahead.lock()
             held = hold(told)
+            if pieces and pieces.locked_s:
+                limits.enter_context(ending_within(pieces.locked_s))
             # Under the lock once more: what was seen before it may have changed.
             if held and _placed(report) == told:
-                strays = moving.strays(told)
-                if ahead.covers(strays, held):
-                    answer = _settle_held(told, held, strays, delivery)
-                    if answer:
-                        return answer
-                else:
-                    ahead = moving.Ahead(strays, held)
+                part = Part(moving.strays(told), pieces)
+                if not ahead.covers(part.strays, held):
+                    ahead = moving.Ahead(part.strays, held)
+                elif answer := _settle_held(told, held, part, delivery):
+                    return answer
+                elif part.is_booked:
+                    attempts_left = _ATTEMPTS
         if not held:
             _register(told)
     raise CannotApplyError(
@@ -97,28 +138,74 @@ def _register(told: AuthorizationReport | TransactionReport) -> None:
     cards.register(told.card, told.event_id, told.event_created)
 
 
+@dataclass(slots=True)
+class Part:
+    """What of a report is booked in one transaction: `found` are all strays that belong to it."""
+
+    found: list[Stray]
+    pieces: Pieces | None
+    is_booked: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.pieces.size if self.pieces else AT_ONCE
+
+    @property
+    def strays(self) -> list[Stray]:
+        return self.found[: self.size]
+
+    @property
+    def later(self) -> set[str]:
+        """Transactions that another part takes out of the rows they are booked under."""
+        return {stray.id for stray in self.found[self.size :]}
+
+
 def _settle_held(
-    told: AuthorizationReport | TransactionReport,
-    held: Held,
-    strays: list[Stray],
-    delivery: Delivery,
+    told: AuthorizationReport | TransactionReport, held: Held, part: Part, delivery: Delivery
 ) -> bytes | None:
-    """The answer; None where the purchase turns out to belong to other scopes than those held."""
+    """The answer; None where only a part of it is booked, or the purchase turns out to belong to
+    other scopes than those held.
+    """
     if isinstance(told, TransactionReport) and moving.is_outdated(told):
         return record.received(delivery)
-    moved = moving.take_out(strays, told)
+    if part.later and part.pieces is None:
+        raise TakesLongerError
+    moved = moving.take_out(part.strays, told)
     known = look_up(told, held)
     if known.purchase and not known.purchase.is_within(held):
         transaction.set_rollback(True)
         return None
     _check(told, known)
-    transactions = moving.arriving(told, moved)
+    transactions = [t for t in moving.arriving(told, moved) if t.id not in part.later]
+    news, renewed = news_of(known.books, transactions)
+    if part.later or len(news) > part.size:
+        if part.pieces is None:
+            raise TakesLongerError
+        _settle_part(told, held, known, [*renewed, *news[: part.size]], delivery)
+        part.is_booked = True
+        return None
     snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
     steps = list(steps_of(known.books, snapshot, transactions))
     booking = placed(Booking(told, held, known, steps))
     answer = book(booking, delivery)
-    moving.keep(told, transactions, booking.after)
+    # Of a transaction that stands for itself the link alone may be new.
+    is_alone = isinstance(told, TransactionReport)
+    moving.keep(told, transactions if is_alone else [*news, *renewed], booking.after)
     return answer
+
+
+def _settle_part(
+    told: AuthorizationReport | TransactionReport,
+    held: Held,
+    known: Known,
+    transactions: list[Transaction],
+    delivery: Delivery,
+) -> None:
+    """Transactions only: the authorization itself is told of once all of them are booked."""
+    steps = list(steps_of(known.books, None, transactions))
+    booking = placed(Booking(told, held, known, steps))
+    book_part(booking, delivery.now)
+    moving.keep(told, transactions, booking.after)
 
 
 def _check(told: AuthorizationReport | TransactionReport, known: Known) -> None:

@@ -108,10 +108,11 @@ _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEED
 _COLUMNS = tuple(field.name for field in fields(Remembered))
 
 
-def remembered_around(at: int, scopes: Iterable[str]) -> list[Remembered]:
-    """The remembered windows and pieces of these scopes that contain the instant `at`."""
+def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> list[Remembered]:
+    """The remembered windows and pieces of these scopes around these instants, and between them."""
+    ordered = sorted(times)
     rows = UsageRow.objects.filter(
-        scope__in=list(scopes), window_end__gt=at, window_start__lte=at
+        scope__in=list(scopes), window_end__gt=ordered[0], window_start__lte=ordered[-1]
     ).values_list(*_COLUMNS)
     return [Remembered(*row) for row in rows]
 

@@ -6,9 +6,10 @@ from typing import Any
 
 from django.db.models import CharField, QuerySet, Value
 
-from authorizations.models import Card, Finding, UnappliedEvent
+from authorizations.models import Card, Finding
 from authorizations.services.grants import without_grant
 from authorizations.services.holds import oldest_past
+from authorizations.services.later import needs_somebody
 
 FINDINGS, HOLDS, EVENTS, CARDS = "findings", "holds", "events", "cards"
 
@@ -29,6 +30,6 @@ def _all(now: datetime) -> dict[str, QuerySet[Any]]:
     return {
         FINDINGS: Finding.objects.filter(state=Finding.State.OPEN),
         HOLDS: oldest_past(now),
-        EVENTS: UnappliedEvent.objects.filter(applied_at=None),
+        EVENTS: needs_somebody(now),
         CARDS: Card.objects.filter(without_grant()),
     }

@@ -86,6 +86,8 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
 
     @display(description="State")
     def state(self, row: UnappliedEvent) -> str:
+        if row.applied_at is None and row.retry_at is not None:
+            return badge("Being applied", "warning")
         if row.applied_at is None:
             return badge("Not applied", "danger")
         return badge("Applied meanwhile", "success")
