@@ -215,7 +215,7 @@ class Books:
 
     @property
     def cashback(self) -> int:
-        """The cash-back among all that is approved."""
+        """The cash-back among all that is approved, or captured."""
         return self.sums().cashback
 
     @property
@@ -241,20 +241,21 @@ class Books:
     def sums(self) -> "Sums":
         """All of it at once: most of it follows from the same few parts."""
         captured = max(0, sum([t.captured for t in self.transactions]))
-        history = self.history
         reserving = self._reserving
         uncovered = _largest_each((a.ordinal, a.amount) for a in reserving)
         held_or_captured = self._held_or_captured(captured, uncovered)
         amount = max(0, held_or_captured + self.adjusted)
         refunds = max(0, sum([t.refunded for t in self.transactions]))
-        cashback = [entry.cashback for entry in history if entry.approved]
+        cashback = self.furthest.approved_cashback if self.furthest else 0
+        cashback += _largest_each((a.ordinal, a.cashback) for a in reserving)
         return Sums(
             captured=captured,
             uncovered=uncovered,
             refunded=min(refunds, captured, amount),
             held=max(0, held_or_captured - captured),
             amount=amount,
-            cashback=sum(cashback) + _largest_each((a.ordinal, a.cashback) for a in reserving),
+            # Forced or not: cash that was taken is cash.
+            cashback=max(cashback, sum([t.cashback for t in self.transactions if t.is_capture])),
             is_counted=bool(held_or_captured or self.ceiling or self._unsettled or self._pump),
         )
 

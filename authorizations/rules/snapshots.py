@@ -40,7 +40,8 @@ class Snapshot:
 
     `merchant_amount` is what is held in `merchant_currency`, 0 where it is not told. `captured` is
     the sum of the captures that the event itself lists, None where it lists none. `held` is what
-    its balance transactions hold, None where they don't tell.
+    its balance transactions hold, None where they don't tell. `cashback` is the cash-back told of
+    the authorization as a whole.
     """
 
     at: int
@@ -52,6 +53,7 @@ class Snapshot:
     merchant_currency: str = ""
     captured: int | None = None
     held: int | None = None
+    cashback: int = 0
 
     @property
     def progress(self) -> tuple[object, ...]:
@@ -74,6 +76,7 @@ class Snapshot:
             self.captured or 0,
             self.held is not None,
             self.held or 0,
+            self.cashback,
         )
 
     @property
@@ -83,6 +86,15 @@ class Snapshot:
     @property
     def approved_amount(self) -> int:
         return sum(entry.amount for entry in self.history if entry.approved)
+
+    @property
+    def approved_cashback(self) -> int:
+        """By its requests; where none of them tells any, by the authorization as a whole.
+
+        Before an approval that may be what is asked for.
+        """
+        approved = [entry.cashback for entry in self.history if entry.approved]
+        return sum(approved) or (self.cashback if approved else 0)
 
     @property
     def is_declined(self) -> bool:

@@ -132,6 +132,7 @@ def snapshot(
 ) -> Snapshot:
     """`at` is the `created` of the event, or when the API was read; `currency` the card's."""
     entries = sorted(found.request_history or (), key=lambda entry: entry.created)
+    details = found.amount_details or shapes.AmountDetails()
     captures = [transaction.captured for transaction in transactions if transaction.is_capture]
     return Snapshot(
         at=at,
@@ -144,6 +145,7 @@ def snapshot(
         merchant_currency=lower(found.merchant_currency),
         captured=sum(captures) if captures else None,
         held=_held(found.balance_transactions or (), currency),
+        cashback=details.cashback_amount or 0,
     )
 
 

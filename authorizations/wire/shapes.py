@@ -135,6 +135,7 @@ class Authorization(Struct, frozen=True, gc=False, kw_only=True):
     created: Instant
     card: Card
     amount: Amount | UnsetType | None = UNSET
+    amount_details: AmountDetails | UnsetType | None = UNSET
     # Where they can't be read, `amount` tells what is held, if less exactly.
     balance_transactions: tuple[BalanceTransaction, ...] | None = None
     merchant_amount: Amount | None = None

@@ -33,6 +33,7 @@ snapshots = st.builds(
     transactions=st.integers(0, 1),
     captured=st.none() | st.integers(-1, 4),
     held=st.none() | st.none() | few,
+    cashback=st.integers(0, 1),
 )
 answers = st.builds(
     Answer,
@@ -51,6 +52,7 @@ transactions = st.builds(
     type=st.sampled_from(["capture", "refund", "a_type_of_next_year"]),
     amount=st.integers(-4, 4),
     created=few,
+    cashback=st.integers(0, 1),
 )
 
 Step = Snapshot | Answer | Transaction
@@ -533,6 +535,37 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
             ),
             SHOP,
             (1_500, 200, 1, 1),
+        ),
+        # Told of the authorization, not of its requests: as older API versions do.
+        (
+            told(Snapshot(1, "pending", 1_000, history(1_000), cashback=300)),
+            SHOP,
+            (1_000, 300, 1, 1),
+        ),
+        # Of both: it is the same cash.
+        (
+            told(Snapshot(1, "pending", 1_000, (with_cash(1_000, 300),), cashback=300)),
+            SHOP,
+            (1_000, 300, 1, 1),
+        ),
+        # Before an approval it is what is asked for, and not paid out yet.
+        (told(Snapshot(1, "pending", 0, cashback=300)), SHOP, (0, 0, 0, 0)),
+        (told(Snapshot(1, "closed", 1_000, history(-1_000), cashback=300)), SHOP, (0, 0, 0, 0)),
+        # Captured with cash: by force, and of a purchase that was approved with it.
+        (
+            after([Transaction("ipi_1", 1, "capture", -1_000, 1, cashback=300)]),
+            SHOP,
+            (1_000, 300, 1, 1),
+        ),
+        (
+            after(
+                [
+                    approval(1_000, cashback=300),
+                    Transaction("ipi_1", 1, "capture", -1_000, 1, cashback=300),
+                ]
+            ),
+            SHOP,
+            (1_000, 300, 1, 1),
         ),
         # Lowered below its cash-back: what is left is cash.
         (told(Snapshot(1, "pending", 100, (with_cash(1_000, 300),))), SHOP, (100, 100, 1, 1)),

@@ -75,6 +75,11 @@ def test_whatever_the_server_says_every_event_fits_stripes_schema_and_time_goes_
         assert len({event["id"] for event in events}) == len(events)
 
 
+def test_some_lives_list_balance_transactions_and_others_none() -> None:
+    ended = [last_authorization(played("capture", approves, place)[1]) for place in range(30)]
+    assert {bool(found["balance_transactions"]) for found in ended} == {True, False}
+
+
 # The status of the authorization in its last event, and its transactions, once approved.
 ENDS: dict[str, tuple[str, list[str]]] = {
     "capture": ("closed", ["capture"]),

@@ -25,7 +25,8 @@ def told(**changes: Any) -> Snapshot:
         event["data"]["object"] |= {**changes, "request_history": []}
     of_request = events.authorization_request(events.read(samples.to_bytes(asked))).snapshot
     of_report = reports.report(events.read(samples.to_bytes(reported))).snapshot  # type: ignore[union-attr]
-    assert (of_request.held, of_request.captured) == (of_report.held, of_report.captured)
+    for name in ("held", "captured", "cashback"):
+        assert getattr(of_request, name) == getattr(of_report, name)
     return of_request
 
 
@@ -78,6 +79,14 @@ def test_the_captures_that_an_authorization_lists_are_added_up(
     rows: list[dict[str, Any]], captured: int | None
 ) -> None:
     assert told(transactions=rows).captured == captured
+
+
+@pytest.mark.parametrize(
+    ("details", "cashback"),
+    [({"cashback_amount": 2_000, "atm_fee": None}, 2_000), ({}, 0), (None, 0)],
+)
+def test_the_cash_back_of_the_authorization_as_a_whole_is_told(details: Any, cashback: int) -> None:
+    assert told(amount_details=details).cashback == cashback
 
 
 def test_a_request_tells_the_transactions_that_it_lists() -> None:

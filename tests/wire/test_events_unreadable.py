@@ -49,6 +49,7 @@ BAD_NUMBERS = [True, False, 1.0, 1e3, "1250", "", -1, 2**53, 2**63, 10**999, flo
     [
         "data.object.pending_request.amount",
         "data.object.amount",
+        "data.object.amount_details.cashback_amount",
         "data.object.pending_request.amount_details.cashback_amount",
         "data.object.pending_request.amount_details.atm_fee",
         "data.object.request_history.0.amount",
