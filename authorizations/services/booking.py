@@ -96,7 +96,7 @@ def book(booking: Booking, delivery: Delivery) -> bytes:
 def book_part(booking: Booking, now: datetime) -> None:
     """Write it without a delivery: that of its last part tells of all."""
     measured = measured_after(booking)
-    record.write(None, written=rows_of(booking, measured, now))
+    record.write_part(rows_of(booking, measured, now))
     _flag(booking, measured)
 
 

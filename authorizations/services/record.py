@@ -200,6 +200,19 @@ def policy_row(policy: AppliedControls) -> Row:
     }
 
 
+def write_part(written: Rows) -> None:
+    """Write what an event changed before all of it is written; the purchase may be a new one."""
+    sql.run(
+        sql.WRITE,
+        body=b"",
+        requests="[]",
+        decisions="[]",
+        purchases=codec.to_json(written.purchases),
+        entries=codec.to_json(written.entries),
+        usage=codec.to_json(written.usage),
+    )
+
+
 def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_ROWS) -> None:
     """Write rows, and with them the delivery that caused them, if one did."""
     books = {

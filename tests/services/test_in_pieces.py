@@ -22,10 +22,11 @@ from authorizations.models import (
 from authorizations.services import budget, later, locks, settle
 from authorizations.services.breaker import Breaker
 from authorizations.services.settle import AT_ONCE
+from authorizations.wire.sample_lives import card_event
 from authorizations.wire.samples import Json
 from tests.apart import apart, done
 from tests.desk import NOON, deliver, in_force
-from tests.told import Told, counts_of
+from tests.told import Told, card_of, counts_of
 from tests.verified import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -162,6 +163,24 @@ def test_in_pieces_the_books_are_as_in_one(seed: int, monkeypatch: pytest.Monkey
     assert differences() == []
     assert deliver(closed).status_code == 200
     assert books(bought.id) == whole
+
+
+def test_a_purchase_never_heard_of_is_applied_in_pieces_as_well(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    few_at_once(monkeypatch, 3)
+    bought = Told(2_300)
+    bought.life.ask(at=bought.tick())
+    bought.life.answered(approved=True, reason="card_active", at=bought.tick())
+    for n in range(23):
+        *_, closed = bought.life.capture(100, at=NOON + 300 + n, close=n == 22)
+    deliver(card_event(card_of(bought.shopper), "created", at=NOON, chance=Random(1)))
+    assert deliver(closed).status_code == 200
+    assert not Authorization.objects.exists()
+    assert later.apply_due(60) == 1
+    assert bought.counts == (2_300, 0, 1)
+    assert Transaction.objects.count() == 23
+    assert differences() == []
 
 
 def books(authorization_id: str) -> Any:
