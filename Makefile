@@ -4,6 +4,7 @@
 # make bench measures decisions per second
 # make bench-pages measures how quickly the admin's pages open with a million decisions
 # make bench-books measures how quickly verify_books counts a million ledger entries again
+# make bench-busy measures cards on which much was bought, and limits that are new there
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
@@ -24,7 +25,7 @@ PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books load screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-busy load screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -63,6 +64,9 @@ bench-pages: .venv/development
 
 bench-books: .venv/development
 	$(VENV) -m benchmarks.books
+
+bench-busy: .venv/development
+	$(VENV) -m benchmarks.busy
 
 load: .venv/development
 	$(VENV) -m tests.load --seconds $(SECONDS) --processes $(PROCESSES) $(SEED:%=--seed %)

@@ -4,6 +4,7 @@ All in one run on one machine, in turns, so that the ratios mean something elsew
 """
 
 import json
+import os
 import shutil
 import statistics
 import subprocess
@@ -18,9 +19,9 @@ from rich.table import Table
 from benchmarks import decide, traffic
 from benchmarks.servers import PORT, ROOT, SECRET, SERVERS, Server, environment, running
 
-ROUNDS = 3
-SECONDS = 8
-REQUESTS = 30_000
+ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 3)
+SECONDS = int(os.environ.get("BENCH_SECONDS") or 8)
+REQUESTS = 3_750 * SECONDS
 CONNECTIONS = 8
 THREADS = 2
 

@@ -125,9 +125,9 @@ ORDER BY n
 _ENTRIES = """
 INSERT INTO authorizations_ledgerentry (
     authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count, cash_count,
-    currency, entered_at
+    currency, entered_at, author, reason
 )
-SELECT 'iauth_' || id, 'evt_' || id, 'hold', amount, 0, 0, 1, 0, currency, at
+SELECT 'iauth_' || id, 'evt_' || id, 'hold', amount, 0, 0, 1, 0, currency, at, '', ''
 FROM drawn WHERE approved ORDER BY n
 """
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PORT = 4299
+PORT = int(os.environ.get("BENCH_PORT") or 4299)
 SECRET = f"whsec_{secrets.token_hex(16)}"
 GUNICORN = [
     *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{PORT}", "--log-level", "error"),

@@ -68,9 +68,9 @@ class Run:
 
 def _fill(console: Console, entries: int) -> None:
     logging.getLogger("authorizations").setLevel(logging.WARNING)  # else a line for each decision
-    purchases = TEAM_PURCHASES + HOT_PURCHASES
-    made = patterns.play(TEAM_PURCHASES, HOT_PURCHASES)
-    for _ in track(made, "Making purchases to copy", total=purchases, console=console):
+    team, hot = min(TEAM_PURCHASES, entries // 20), min(HOT_PURCHASES, entries // 20)
+    made = patterns.play(team, hot)
+    for _ in track(made, "Making purchases to copy", total=team + hot, console=console):
         pass
     for _ in track(copies.fill(entries), "Copying them", total=copies.STEPS, console=console):
         pass

@@ -64,7 +64,12 @@ def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
 
 
 _FIRST = (
-    *("faults/test_faults.py", "admin/test_access.py", "admin/test_browser_rules.py"),
+    *(
+        "test_benchmarks.py",
+        "faults/test_faults.py",
+        "admin/test_access.py",
+        "admin/test_browser_rules.py",
+    ),
     *("deploy/test_desk.py", "admin/test_policy_in_browser.py", "hostile/test_bodies.py"),
     *("load/test_load.py", "hostile/test_frozen.py", "admin/test_in_browser.py"),
     *("admin/test_hostile_names.py", "test_embedded_postgres.py", "test_make_run.py"),

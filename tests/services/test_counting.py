@@ -17,8 +17,13 @@ from authorizations.models import (
     UncountedWindow,
     Usage,
 )
+from authorizations.rules.controls import Scope, ScopeKind
+from authorizations.rules.filters import EVERYTHING
+from authorizations.rules.values import Window
+from authorizations.rules.windows import FOREVER
 from authorizations.services import counting, usage, window_sums
 from authorizations.services.counting import Pace
+from authorizations.services.window_sums import Asked
 from authorizations.wire.samples import MERCHANTS
 from tests.desk import NOON, Shopper, in_force
 from tests.services.test_races import at_once
@@ -98,6 +103,20 @@ class TestANewLimit:
         assert Shopper(at=at - 1).reason(100) == "count_limit_exceeded"
         assert Shopper(at=at).reason(100) == "approved"
         assert differences() == []
+
+    def test_over_a_rolling_window_costs_no_more_the_more_was_bought(self) -> None:
+        """Of 80 purchases in 10 days a decision goes through few: the others are in pieces."""
+        limit = {"amount": 90_000, "interval": "rolling", "days": 7}
+        in_force(spending_limits=[GENEROUS, limit])
+        bought(80, every=3 * HOUR)
+        window = Window(Scope(ScopeKind.CARD, "ic_1"), NOON - 7 * DAY + 1, FOREVER, "", "eur", True)
+        [found] = window_sums.reckon([Asked(window, EVERYTHING, has_pieces=True)])
+        assert found.used == (5_500, 0, 55)
+        assert found.purchases <= window_sums.QUIET
+        [pieces] = window_sums.remembered_pieces([(window, DAY)])
+        # Six whole days and today, and the hours of the day in which the window begins.
+        assert [piece.end - piece.start for piece in pieces] == [HOUR] * 3 + [DAY] * 7
+        assert not UncountedWindow.objects.exists()
 
     def test_is_the_last_of_all_reasons(self) -> None:
         in_force(spending_limits=[GENEROUS])
