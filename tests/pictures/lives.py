@@ -1,13 +1,15 @@
 """Purchases the demo has none of: one of whose end nothing was heard, and one captured above it."""
 
+from collections.abc import Iterator
 from datetime import timedelta
 from random import Random
 
 from django.utils import timezone
 
 from authorizations.simulator.cast import FIRST, named
+from authorizations.wire.sample_disputes import dispute, dispute_event
 from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import MERCHANTS, Purchase
+from authorizations.wire.samples import MERCHANTS, Json, Purchase
 from tests.desk import deliver
 
 _DAY = 86_400
@@ -22,8 +24,19 @@ def play_lives() -> None:
     tipped.answered(approved=True, at=begun + 6 * _DAY + 602)
     tipped.capture(6_100, at=begun + 7 * _DAY)
     tipped.refund(1_500, at=begun + 8 * _DAY)
-    for event in (*waiting.events, *tipped.events):
+    for event in (*waiting.events, *tipped.events, *_won(tipped, begun + 8 * _DAY)):
         deliver(event)
+
+
+def _won(life: Life, at: int) -> Iterator[Json]:
+    """The events of a dispute over the life's first transaction, won after two hours."""
+    chance = Random(at)
+    [captured, *_] = [event for event in life.events if event["type"].startswith("issuing_tr")]
+    disputed = dispute(captured["data"]["object"], at=at, chance=chance, reason="not_received")
+    yield dispute_event(disputed, "created", at=at, chance=chance)
+    yield dispute_event(disputed, "submitted", at=at + 60, chance=chance, status="submitted")
+    yield dispute_event(disputed, "funds_reinstated", at=at + 7_200, chance=chance, status="won")
+    yield dispute_event(disputed, "closed", at=at + 7_200, chance=chance, status="won")
 
 
 def _asked(key: str, amount: int, shop: str, at: int) -> Life:

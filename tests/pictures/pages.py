@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from time import time
 from typing import Any
 
 from django.contrib import admin
@@ -13,7 +14,7 @@ from playwright.sync_api import Page
 from authorizations.admin.base import ReadOnly
 from authorizations.admin.cards.pages import NeverDeleted
 from authorizations.admin.policies.pages import PolicyAdmin
-from authorizations.models import Authorization, Card, Decision, Finding, Policy
+from authorizations.models import Authorization, Card, Decision, Dispute, Finding, Policy
 
 Act = Callable[[Page], object]
 
@@ -95,6 +96,8 @@ def _states() -> Iterator[Shown]:
     yield Shown("policy_operator", _change(policy), "operator")
     yield Shown("policy_auditor", _change(policy), "auditor")
     yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)
+    if other := Policy.objects.exclude(pk=policy.pk).first():
+        yield Shown("policy_merged", _change(other), "operator", _save_after_somebody_else)
     lists = "admin:authorizations_{}_changelist"
     yield Shown("decision_filters", reverse(lists.format("decision")), act=_open_filters)
     yield Shown("decision_nothing", reverse(lists.format("decision")) + "?q=nobody", "auditor")
@@ -122,6 +125,11 @@ def _lives() -> Iterator[Shown]:
     for name, row in stages.items():
         if row:
             yield Shown(f"authorization_{name}", _change(row), "operator")
+    for dispute in Dispute.objects.all():
+        row = Authorization.objects.get(pk=dispute.transaction.booked_under)
+        adjust = reverse("admin:authorizations_authorization_adjust", args=[quote(row.pk)])
+        yield Shown("authorization_disputed", _change(row), "operator")
+        yield Shown("adjust_won", f"{adjust}?dispute={dispute.pk}", "operator")
     for finding in Finding.objects.order_by("kind", "-pk").distinct("kind"):
         yield Shown(f"finding_{finding.kind}", _change(finding), "operator")
     findings = reverse("admin:authorizations_finding_changelist")
@@ -151,6 +159,32 @@ def _change(row: Model) -> str:
 
 def _type_a_wrong_amount(page: Page) -> None:
     page.get_by_label("Smallest useful part").fill("12.345")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
+
+
+def _save_after_somebody_else(page: Page) -> None:
+    """Both change two fields, one of them the same; both add a merchant."""
+    other = page.context.new_page()
+    other.goto(page.url)
+    number = int(time()) % 90
+    last_day = f"2030-12-{number % 28 + 1:02}"
+    _fill_in(other, {"max_network_risk_score": str(number + 1), "usable_until": last_day})
+    _add_merchant(other, "begins_with", f"Casino {number}")
+    other.close()
+    _fill_in(page, {"name": "Journeys", "max_network_risk_score": "99"})
+    _add_merchant(page, "network_id", "498750001042")
+
+
+def _fill_in(page: Page, typed: dict[str, str]) -> None:
+    for name, text in typed.items():
+        page.locator(f"[name={name}]").fill(text)
+
+
+def _add_merchant(page: Page, manner: str, text: str) -> None:
+    row = page.locator(".field-blocked_merchants .desk-merchant").last
+    row.locator("select").select_option(manner)
+    row.locator("input").fill(text)
     with page.expect_navigation():
         page.get_by_role("button", name="Save", exact=True).click()
 

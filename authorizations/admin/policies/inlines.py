@@ -44,7 +44,8 @@ class LimitInline(StackedInline[SpendingLimit, Policy]):
         ("interval", "currency"),
         ("rolling_length", "rolling_unit"),
         ("categories", "countries"),
-        ("merchants", "cash_only"),
+        "merchants",
+        "cash_only",
     )
     verbose_name = "limit"
     verbose_name_plural = "Limits"

@@ -72,7 +72,8 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
                 "fields": (
                     ("allowed_categories", "blocked_categories"),
                     ("allowed_merchant_countries", "blocked_merchant_countries"),
-                    ("allowed_merchants", "blocked_merchants"),
+                    "allowed_merchants",
+                    "blocked_merchants",
                 )
             },
         ),

@@ -96,14 +96,10 @@ def _disputed(report: DisputeReport, change: str) -> Told:
         title = f"Dispute {status_words(report.status).lower()}"
     tone = "approved" if report.status == "won" else "info"
     why = report.loss_reason or report.reason
-    more = f"{code_words(why).capitalize()}. " if why else ""
-    return Told(
-        title,
-        format_money(report.amount, report.currency),
-        f"{more}Limits do not move by it.",
-        "gavel",
-        tone,
-    )
+    more = f"{code_words(why).capitalize()}." if why else ""
+    if change == "closed":
+        more = f"{more} Limits do not move by it.".strip()
+    return Told(title, format_money(report.amount, report.currency), more, "gavel", tone)
 
 
 _DISPUTED = {
