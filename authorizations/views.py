@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations import peers
-from authorizations.services import answering, arrival, rejections, scrape, switch
+from authorizations.services import answering, arrival, rejections, repeats, scrape, switch
 from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
@@ -61,6 +61,9 @@ def webhook(request: HttpRequest) -> HttpResponse:
     except events.NotAnEvent as rejected:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     stopwatch.mark("verified")
+    sha256 = hashlib.sha256(body).hexdigest()
+    if sent := repeats.answer_at_once(sha256, received_at):
+        return _respond(sent.body, sent.status)
     sender, headers = _from(request)
     delivery = Delivery(
         received_at=received_at,
@@ -71,7 +74,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         event=event,
         stopwatch=stopwatch,
         waited_ms=arrival.waited_ms(request.META, received_at.timestamp()),
-        received_sha256="" if kept is body else hashlib.sha256(body).hexdigest(),
+        received_sha256="" if kept is body else sha256,
     )
     if event.type == AUTHORIZATION_REQUEST:
         return _respond(answering.answer(delivery))

@@ -246,6 +246,18 @@ class Migration(migrations.Migration):
                 ("api_version", models.CharField(blank=True, max_length=255)),
                 ("account", models.CharField(blank=True, max_length=255)),
                 ("livemode", models.BooleanField(null=True)),
+                (
+                    "repeats",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        help_text="The delivery that brought this very body first and keeps it.",
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="authorizations.webhookrequest",
+                    ),
+                ),
                 ("answer_status", models.PositiveSmallIntegerField()),
                 ("answer_body", models.TextField()),
                 (
@@ -258,6 +270,34 @@ class Migration(migrations.Migration):
             options={
                 "ordering": ("-pk",),
             },
+        ),
+        migrations.CreateModel(
+            name="RepeatedMinute",
+            fields=[
+                (
+                    "pk",
+                    models.CompositePrimaryKey(
+                        "request",
+                        "minute",
+                        blank=True,
+                        editable=False,
+                        primary_key=True,
+                        serialize=False,
+                    ),
+                ),
+                ("minute", models.DateTimeField()),
+                ("count", models.BigIntegerField()),
+                (
+                    "request",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="authorizations.webhookrequest",
+                    ),
+                ),
+            ],
         ),
         migrations.CreateModel(
             name="MerchantName",

@@ -5,6 +5,7 @@ from authorizations.models.audit import (
     Decision,
     RejectedMinute,
     RejectedRequest,
+    RepeatedMinute,
     WebhookRequest,
 )
 from authorizations.models.cards import Card, CardGroup, Cardholder
@@ -63,6 +64,7 @@ __all__ = [
     "Reconciliation",
     "RejectedMinute",
     "RejectedRequest",
+    "RepeatedMinute",
     "ScheduleEntry",
     "SpendingLimit",
     "StandInSwitch",

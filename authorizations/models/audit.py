@@ -44,6 +44,15 @@ class WebhookRequest(models.Model):
     api_version = models.CharField(max_length=255, blank=True)
     account = models.CharField(max_length=255, blank=True)
     livemode = models.BooleanField(null=True)
+    repeats = models.ForeignKey(
+        "self",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+        help_text="The delivery that brought this very body first and keeps it.",
+    )
     answer_status = models.PositiveSmallIntegerField()
     answer_body = models.TextField()
     timings = models.JSONField(help_text="Microseconds since arrival at the end of each step.")
@@ -68,6 +77,25 @@ class WebhookRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event_type or 'request'} {self.event_id}"
+
+    @property
+    def kept_body(self) -> bytes:
+        """Its body, wherever that is kept: of a repeat, with the delivery that brought it first."""
+        return bytes(self.repeats.body if self.repeats else self.body)
+
+
+class RepeatedMinute(models.Model):
+    """How often one body came in one minute beyond the sixty that are kept as rows."""
+
+    pk = models.CompositePrimaryKey("request", "minute")
+    request = models.ForeignKey(
+        WebhookRequest, models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    minute = models.DateTimeField()
+    count = models.BigIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.count} in {self.minute:%Y-%m-%d %H:%M}"
 
 
 class DecidedBy(models.TextChoices):

@@ -1,12 +1,13 @@
-"""What a server process does beside answering: connections, the copy for stand-in, replay,
-writing down what was rejected, counting what busy scopes bought, applying events that take long.
+"""What a server process does beside answering: connections, the copy for stand-in, replay, and
+writing and counting what no purchase waits for.
 """
 
 import logging
 import os
 import threading
 import time
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 
 from django.db import connection
 
@@ -15,6 +16,7 @@ from authorizations.services import (
     later,
     pool,
     rejections,
+    repeats,
     replay,
     standing_refresh,
     usage_refresh,
@@ -37,30 +39,45 @@ def start() -> None:
 
 
 @cache
-def _started(_pid: int) -> threading.Thread:
+def _started(_pid: int) -> None:
     pool.fill()
     connection.close()
     standing_refresh.keep_warm(usage_refresh.renew_usage)
     rejections.keep_writing()
-    threading.Thread(target=_keep_counting, name="counting", daemon=True).start()
-    threading.Thread(target=_keep_applying, name="applying", daemon=True).start()
-    thread = threading.Thread(target=_keep_replaying, name="replay", daemon=True)
-    thread.start()
-    return thread
+    _keep("replay", _replay, _REPLAY_EVERY_S, without_database=True)
+    # One process of all that share the database counts a scope at a time; any of them may.
+    _keep("counting", partial(counting.some, _COUNT_FOR_S), _COUNT_EVERY_S)
+    _keep("repeats", repeats.write, _COUNT_EVERY_S)
+    _keep("applying", _apply_due, _APPLY_EVERY_S)
 
 
-def _keep_replaying() -> None:
+def _keep(
+    name: str, work: Callable[[], object], every_s: float, *, without_database: bool = False
+) -> None:
+    """Do some work again and again, in a thread of its own; as a rule while the breaker is closed.
+
+    `without_database`: while it is open as well.
+    """
+
+    def go_on() -> None:
+        while True:
+            time.sleep(every_s)
+            try:
+                if without_database or not breaker.is_open:
+                    work()
+            except Exception:
+                logger.exception("Background work failed and is tried again: %s.", name)
+            finally:
+                connection.close()
+
+    threading.Thread(target=go_on, name=name, daemon=True).start()
+
+
+def _replay() -> None:
     """What the breaker never noticed is replayed as well: one answer too late, one lost COMMIT."""
-    while True:
-        time.sleep(_REPLAY_EVERY_S)
-        try:
-            replay.remember_waiting()
-            if not breaker.is_open and _may_write_the_record():
-                replay.some(_REPLAY_FOR_S)
-        except Exception:
-            logger.exception("The replay failed; it is tried again.")
-        finally:
-            connection.close()
+    replay.remember_waiting()
+    if not breaker.is_open and _may_write_the_record():
+        replay.some(_REPLAY_FOR_S)
 
 
 @cache
@@ -73,30 +90,7 @@ def _may_write_the_record() -> bool:
         return bool(cursor.fetchone()[0])
 
 
-def _keep_counting() -> None:
-    """One process of all that share the database counts a scope at a time; any of them may."""
-    while True:
-        time.sleep(_COUNT_EVERY_S)
-        if breaker.is_open:
-            continue
-        try:
-            counting.some(_COUNT_FOR_S)
-        except Exception:
-            logger.exception("Counting failed; it is tried again.")
-        finally:
-            connection.close()
-
-
-def _keep_applying() -> None:
-    """Of events that took too long while Stripe waited; each by one process at a time."""
-    while True:
-        time.sleep(_APPLY_EVERY_S)
-        if breaker.is_open:
-            continue
-        try:
-            if _may_write_the_record():
-                later.apply_due(_APPLY_FOR_S)
-        except Exception:
-            logger.exception("Events could not be applied; they are tried again.")
-        finally:
-            connection.close()
+def _apply_due() -> None:
+    """Events that took too long while Stripe waited, or that somebody wants applied again."""
+    if _may_write_the_record():
+        later.apply_due(_APPLY_FOR_S)

@@ -65,6 +65,7 @@ TABLES: dict[str, Rights] = {
     "authorizations_ledgerentry": Rights(webhook=_ADD, admin=_ADD),
     "authorizations_rejectedrequest": Rights(webhook=_ADD, admin=_READ),
     "authorizations_rejectedminute": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_repeatedminute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_policyversion": Rights(webhook=_READ, admin=_ADD),
     "authorizations_standinswitch": Rights(webhook=_READ, admin=_ADD),
     "authorizations_export": Rights(admin=_ADD),

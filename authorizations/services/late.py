@@ -16,7 +16,7 @@ from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
-from authorizations.services import cards, findings, moving, record, rows
+from authorizations.services import cards, findings, moving, record, repeats, rows
 from authorizations.services.authorize import answer_of
 from authorizations.services.booking import Booking, measured_after, placed, steps_of
 from authorizations.services.delivery import Delivery
@@ -141,7 +141,7 @@ def _replay(late: _Late, held: Held | None, known: Known | None, ahead: Ahead) -
         return Replayed.KNOWN
     place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
     if place is None:
-        record.write(late.delivery, late.spooled.answer)
+        repeats.keep(late.delivery, late.spooled.answer)
         return Replayed.KNOWN
     request = late.request
     if request and held and known and (not known.purchase or known.purchase.is_of(request)):

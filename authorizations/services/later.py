@@ -146,7 +146,7 @@ def apply_again(waiting: UnappliedEvent) -> str:
 
 def _again(waiting: UnappliedEvent) -> Delivery:
     kept = waiting.webhook_request
-    body = bytes(kept.body)
+    body = kept.kept_body
     return Delivery(
         received_at=timezone.now(),
         sender="applied again",

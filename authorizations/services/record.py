@@ -21,7 +21,7 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.services import answers, codec, decision_log, rows, sql
+from authorizations.services import answers, codec, decision_log, repeats, rows, sql
 from authorizations.services.delivery import Delivery
 from authorizations.services.host_answers import Answer
 from authorizations.services.known import Held
@@ -134,7 +134,7 @@ def recall(sent: Sequence[Answer], question: Question | None, delivery: Delivery
     else:
         decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
         text, reason = _render(decision, delivery.decision_id), DeclineReason.CONFLICTING_EVENT
-    write(delivery, text)
+    repeats.keep(delivery, text)
     _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 

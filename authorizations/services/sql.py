@@ -312,6 +312,46 @@ WITH request AS (
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
 
+WRITE_REPEAT = """
+WITH first AS MATERIALIZED (
+    SELECT coalesce(%(first)s::bigint, (
+        SELECT id FROM authorizations_webhookrequest
+        WHERE event_id = %(event)s AND event_id <> '' AND body_sha256 = %(sha256)s
+            AND repeats_id IS NULL
+        ORDER BY id LIMIT 1
+    )) AS id
+), recent AS MATERIALIZED (
+    SELECT count(*) AS number FROM (
+        SELECT FROM authorizations_webhookrequest
+        WHERE event_id = %(event)s AND event_id <> '' AND body_sha256 = %(sha256)s
+            AND received_at > %(now)s::timestamptz - interval '1 minute'
+        LIMIT %(most)s
+    ) AS delivery
+), kept AS (
+    INSERT INTO authorizations_webhookrequest (
+        received_at, sender, headers, body, body_sha256, masked_sha256, signing_key, event_id,
+        event_type, about, api_version, account, livemode, answer_status, answer_body, timings,
+        repeats_id
+    )
+    SELECT
+        received_at, sender, headers, CASE WHEN first.id IS NULL THEN %(body)s::bytea ELSE '' END,
+        body_sha256, masked_sha256, signing_key, event_id,
+        event_type, about, api_version, account, livemode, answer_status, answer_body, timings,
+        first.id
+    FROM jsonb_populate_record(NULL::authorizations_webhookrequest, %(request)s::jsonb) AS written
+    CROSS JOIN first CROSS JOIN recent
+    WHERE recent.number < %(most)s
+    RETURNING id
+), counted AS (
+    INSERT INTO authorizations_repeatedminute (request_id, minute, count)
+    SELECT first.id, date_trunc('minute', %(now)s::timestamptz), 1
+    FROM first CROSS JOIN recent WHERE recent.number >= %(most)s
+    ON CONFLICT (request_id, minute) DO UPDATE SET count = authorizations_repeatedminute.count + 1
+)
+SELECT coalesce(first.id, (SELECT id FROM kept)), EXISTS (SELECT FROM kept) FROM first
+"""
+"""A delivery whose event came before: a row that refers to the body kept first, or only a count."""
+
 WRITE_BOOKS = f"""
 WITH changed AS (
     SELECT * FROM json_populate_recordset(

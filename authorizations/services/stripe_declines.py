@@ -24,7 +24,7 @@ def decline_differences(
         yield Difference(row.pk, "authorization", row.authorization_id, "that of its id, and there")
         return
     try:
-        report = reports.report(events.read(bytes(told_by.body)))
+        report = reports.report(events.read(told_by.kept_body))
     except (events.NotAnEvent, events.MalformedEvent) as problem:
         yield Difference(row.pk, "event that told of it", problem, "readable")
         return

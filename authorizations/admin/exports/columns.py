@@ -170,11 +170,12 @@ REQUESTS = Exported(
         "signing_key": _of("signing_key"),
         "body_sha256": _of("body_sha256"),
         "masked_sha256": _of("masked_sha256"),
+        "repeats": _of("repeats_id"),
     },
     {
         "headers": _of("headers"),
         # What is signed is JSON and so UTF-8: it stays as it is kept.
-        "body": lambda row: bytes(row.body).decode(errors="replace"),
+        "body": lambda row: row.kept_body.decode(errors="replace"),
         "answer": _of("answer_body"),
         "timings_us": _of("timings"),
     },

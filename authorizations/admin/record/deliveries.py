@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
+from authorizations.admin.base import link
 from authorizations.admin.record.bodies import Body, body
 from authorizations.admin.record.timeline import Timeline, timeline
 from authorizations.admin.times import exact_time
@@ -21,8 +22,11 @@ class Sent(NamedTuple):
 
 
 class Delivery(NamedTuple):
+    """`first` leads to the delivery that keeps the body, where that is another one."""
+
     row: WebhookRequest
     received: str
+    first: str
     body: Body
     is_intact: bool
     headers: list[tuple[str, str]]
@@ -32,10 +36,11 @@ class Delivery(NamedTuple):
 
 
 def delivery(row: WebhookRequest) -> Delivery:
-    data = bytes(row.body)
+    data = row.kept_body
     return Delivery(
         row=row,
         received=exact_time(row.received_at),
+        first=link(row.repeats, exact_time(row.repeats.received_at)) if row.repeats else "",
         body=body(data),
         is_intact=hashlib.sha256(data).hexdigest() == (row.masked_sha256 or row.body_sha256),
         headers=_headers(row.headers),

@@ -92,7 +92,7 @@ def _deliveries(
     """The newest first; found by what they tell of, and requests for a decision by their event."""
     about = [row.pk, *(t.id for t in (books.transactions if books else ()))]
     rows = WebhookRequest.objects.filter(Q(about__in=about) | Q(event_id__in=event_ids))
-    shown = rows.only("received_at", "event_id", "event_type", "body", "answer_status")
+    shown = rows.only("received_at", "event_id", "event_type", "body", "repeats", "answer_status")
     return list(shown.order_by("-pk")[: MOST + 1])
 
 
@@ -101,7 +101,7 @@ def _read(happening: Happening) -> None:
     if not happening.deliveries:
         return
     try:
-        event = events.read(bytes(happening.deliveries[0].body))
+        event = events.read(happening.deliveries[0].kept_body)
         happening.told_at = event.created
         happening.report = reports.report(event)
     except (events.NotAnEvent, events.MalformedEvent):

@@ -13,7 +13,7 @@ from authorizations.admin.lists.search import Found
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.surroundings import Near, lines, purchase_of, repeats
+from authorizations.admin.record.surroundings import Near, lines, only_counted, purchase_of, repeats
 from authorizations.admin.times import exact_time
 from authorizations.models import (
     Decision,
@@ -90,6 +90,7 @@ def request_page(row: WebhookRequest) -> dict[str, Any]:
         "decisions": _decisions(row),
         "is_read": row.event_type.startswith(READ),
         "repeats": repeats(row.event_id, row.pk, row.answer_body),
+        "only_counted": only_counted(row),
     }
 
 

@@ -3,12 +3,18 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q, QuerySet, Sum
 
 from authorizations.admin.base import link
 from authorizations.admin.outcomes import Outcome, amount_words, outcome, reason_words
 from authorizations.admin.times import exact_time
-from authorizations.models import Authorization, Decision, Transaction, WebhookRequest
+from authorizations.models import (
+    Authorization,
+    Decision,
+    RepeatedMinute,
+    Transaction,
+    WebhookRequest,
+)
 
 NEAREST = 5
 SEARCHED = 500
@@ -84,6 +90,12 @@ def repeats(event_id: str, delivery_id: int, answer: str) -> list[Repeat]:
         )
         for row in (known[:REPEATS] if event_id else ())
     ]
+
+
+def only_counted(row: WebhookRequest) -> int:
+    """How many deliveries of this very body are no rows, as too many came within a minute."""
+    minutes = RepeatedMinute.objects.filter(request=row.repeats_id or row.pk)
+    return minutes.aggregate(sum=Sum("count"))["sum"] or 0
 
 
 def _of_card(row: Decision) -> QuerySet[Decision]:
