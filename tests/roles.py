@@ -59,8 +59,6 @@ def serve_requests_under_roles() -> None:
     usual = BaseHandler.get_response
 
     def get_response(self: Any, request: HttpRequest) -> Any:
-        if "/unappliedevent/" in request.path_info and request.method == "POST":
-            return usual(self, request)
         is_of_webhook = request.path_info.startswith(OF_THE_WEBHOOK) and not request.COOKIES
         role = "webhook" if is_of_webhook else "admin"
         with served_as(role):

@@ -35,6 +35,7 @@ class Delivery:
     """What came in through the door, its signature checked, or what we read in Stripe's API.
 
     `received_sha256` is of the body as it came, where card numbers were masked in `body`;
+    `repeats_id` names the delivery that brought this very body first, and keeps it;
     `waited_ms` is how long a trusted proxy says that it waited for a worker.
     """
 
@@ -47,6 +48,7 @@ class Delivery:
     stopwatch: Stopwatch
     waited_ms: float = 0.0
     received_sha256: str = ""
+    repeats_id: int | None = None
 
     def share_of(self, budget_ms: int, at_least_ms: int) -> int:
         """What of a budget is left for the worker: Stripe waits from before it got there on."""
@@ -77,6 +79,11 @@ class Delivery:
         """
         return self.event.id or f"request_{self.body_sha256[:32]}"
 
+    @property
+    def body_to_keep(self) -> bytes:
+        """Nothing where another delivery keeps it."""
+        return b"" if self.repeats_id else self.body
+
     def row(self, answer_body: str, answer_status: int = 200) -> dict[str, Any]:
         """The webhook request as a row, without `body`, which travels as bytes."""
         if self.event.is_read:
@@ -94,6 +101,7 @@ class Delivery:
             "api_version": self.event.api_version or "",
             "account": self.event.account or "",
             "livemode": self.event.livemode,
+            "repeats_id": self.repeats_id,
             "answer_status": answer_status,
             "answer_body": answer_body,
             "timings": self.stopwatch.marks,

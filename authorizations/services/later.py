@@ -7,7 +7,7 @@ background, by `apply_due`.
 
 import logging
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from time import monotonic
 
@@ -17,6 +17,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import UnappliedEvent, WebhookRequest
+from authorizations.services import repeats
 from authorizations.services.deadline import deadline, has_passed, took_too_long
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.record import received
@@ -55,6 +56,10 @@ def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
     Without `pieces`, while somebody waits, one that would take long is kept for the background.
     Raises django.db.Error where not even that can be kept, or the time for it is used up.
     """
+    first_id, is_applied = repeats.first_of(delivery)
+    delivery = replace(delivery, repeats_id=first_id or delivery.repeats_id)
+    if is_applied:
+        return _keep_repeat(delivery)
     try:
         return Answered(200, _applied(delivery, pieces))
     except events.MalformedEvent as malformed:
@@ -75,10 +80,25 @@ def keep_for_later(delivery: Delivery) -> Answered:
     problem = "It took too long while Stripe waited: it is applied in the background."
     answered = Answered(200, answer.received(), problem)
     with transaction.atomic():
-        row = delivery.row(answered.body.decode(), answered.status)
-        request = WebhookRequest.objects.create(body=delivery.body, **row)
-        _note(delivery, request, problem, retry_at=delivery.now)
+        _note(delivery, _kept(delivery, answered), problem, retry_at=delivery.now)
     return answered
+
+
+@transaction.atomic
+def _keep_repeat(delivery: Delivery) -> Answered:
+    """Keep that an event came again which has been applied: nothing follows from it."""
+    answered = Answered(200, answer.received())
+    repeats.keep(delivery, answered.body.decode())
+    return answered
+
+
+def _kept(delivery: Delivery, answered: Answered) -> int:
+    """The request row that stands for a delivery which is not applied."""
+    text = answered.body.decode()
+    if delivery.repeats_id or repeats.first_of(delivery)[0]:
+        return repeats.keep(delivery, text, answered.status)
+    row = delivery.row(text, answered.status)
+    return WebhookRequest.objects.create(body=delivery.body_to_keep, **row).pk
 
 
 def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
@@ -112,31 +132,34 @@ def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
         body = answer.error("not_applied", "Kept, but not applied yet: please send it again.")
         answered = Answered(503, body, problem)
     with transaction.atomic():
-        row = delivery.row(answered.body.decode(), answered.status)
-        request = WebhookRequest.objects.create(body=delivery.body, **row)
-        _note(delivery, request, problem)
+        _note(delivery, _kept(delivery, answered), problem)
     return answered
 
 
 def _note(
-    delivery: Delivery, request: WebhookRequest, problem: str, retry_at: datetime | None = None
+    delivery: Delivery, request_id: int, problem: str, retry_at: datetime | None = None
 ) -> None:
     key = delivery.event.id or f"request_{delivery.body_sha256[:32]}"
     row, is_new = UnappliedEvent.objects.select_for_update(no_key=True).get_or_create(
         pk=key,
         defaults={
             "event_type": delivery.event.type,
-            "webhook_request": request,
+            "webhook_request_id": request_id,
             "error": problem,
             "failed_at": delivery.now,
             "retry_at": retry_at,
         },
     )
     if not is_new and row.applied_at is None:
-        row.webhook_request, row.error, row.failed_at = request, problem, delivery.now
+        row.webhook_request_id, row.error, row.failed_at = request_id, problem, delivery.now
         row.attempts += 1
         row.retry_at = retry_at
         row.save()
+
+
+def ask_again(waiting: QuerySet[UnappliedEvent]) -> int:
+    """Have events applied once more in the background, the oldest first; returns how many wait."""
+    return waiting.filter(applied_at=None).update(retry_at=timezone.now())
 
 
 def apply_again(waiting: UnappliedEvent) -> str:
@@ -156,6 +179,7 @@ def _again(waiting: UnappliedEvent) -> Delivery:
         event=events.read(body),
         stopwatch=Stopwatch(),
         received_sha256=kept.body_sha256 if kept.masked_sha256 else "",
+        repeats_id=kept.repeats_id or kept.pk,
     )
 
 

@@ -225,7 +225,7 @@ def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_R
         return
     sql.run(
         sql.WRITE,
-        body=delivery.body,
+        body=delivery.body_to_keep,
         requests=codec.to_json([delivery.row(answer_body)]),
         decisions=codec.to_json(written.decisions),
         **books,

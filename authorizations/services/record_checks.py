@@ -47,6 +47,7 @@ def delivery_of(row: WebhookRequest) -> Delivery:
         event=events.read(body),
         stopwatch=Stopwatch(marks=dict(row.timings)),
         received_sha256=row.body_sha256 if row.masked_sha256 else "",
+        repeats_id=row.repeats_id,
     )
 
 

@@ -50,27 +50,40 @@ _lock = threading.Lock()
 _beyond: OrderedDict[str, _Beyond] = OrderedDict()
 
 
-def keep(delivery: Delivery, answer_body: str, first_id: int | None = None) -> None:
-    """Write that an event came again, within a transaction.
-
-    `first_id` is a delivery with the same body, where one is known; without it the database looks
-    for one of the same event, and where there is none the body is kept. Raises django.db.Error.
+def first_of(delivery: Delivery) -> tuple[int | None, bool]:
+    """The delivery of this event that brought this very body first, None where this one does; and
+    whether the event has been applied. Raises django.db.Error.
     """
+    if delivery.event.is_read or not delivery.event.id:
+        return None, False
+    sha256 = delivery.body_sha256
+    found = sql.run(sql.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
+    return (found[0], found[1]) if found else (None, False)
+
+
+def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
+    """Write that a body came again, within a transaction; returns the request that stands for it.
+
+    Where `delivery` names none that keeps the body, the database looks for one of the same event;
+    where there is none the body is kept. Raises django.db.Error.
+    """
+    row = delivery.row(answer_body, status)
     cursor = sql.run(
         sql.WRITE_REPEAT,
         body=delivery.body,
-        request=codec.to_json(delivery.row(answer_body)),
-        first=first_id,
-        event=delivery.event.id or "",
-        sha256=delivery.body_sha256,
+        request=codec.to_json(row),
+        first=delivery.repeats_id,
+        event=row["event_id"],
+        sha256=row["body_sha256"],
         now=delivery.received_at,
         most=KEPT_A_MINUTE,
     )
     [(request_id, is_kept)] = cursor.fetchall()
     if not is_kept:
-        sent = Sent(answer_body.encode(), 200)
+        sent = Sent(answer_body.encode(), status)
         beyond = _Beyond(request_id, _minute(delivery.received_at), sent)
-        transaction.on_commit(lambda: _remember(delivery.body_sha256, beyond))
+        transaction.on_commit(lambda: _remember(row["body_sha256"], beyond))
+    return int(request_id)
 
 
 def answer_at_once(body_sha256: str, received_at: datetime) -> Sent | None:

@@ -279,11 +279,13 @@ WRITE = f"""
 WITH request AS (
     INSERT INTO authorizations_webhookrequest (
         received_at, sender, headers, body, body_sha256, masked_sha256, signing_key, event_id,
-        event_type, about, api_version, account, livemode, answer_status, answer_body, timings
+        event_type, about, api_version, account, livemode, repeats_id, answer_status, answer_body,
+        timings
     )
     SELECT
         received_at, sender, headers, %(body)s, body_sha256, masked_sha256, signing_key, event_id,
-        event_type, about, api_version, account, livemode, answer_status, answer_body, timings
+        event_type, about, api_version, account, livemode, repeats_id, answer_status, answer_body,
+        timings
     FROM jsonb_populate_recordset(NULL::authorizations_webhookrequest, %(requests)s::jsonb)
     RETURNING id
 ), decision AS (
@@ -312,14 +314,24 @@ WITH request AS (
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
 
-WRITE_REPEAT = """
+_FIRST = """
+SELECT id FROM authorizations_webhookrequest
+WHERE event_id = %(event)s AND event_id <> '' AND body_sha256 = %(sha256)s AND repeats_id IS NULL
+ORDER BY id LIMIT 1
+"""
+
+FIRST = f"""
+WITH first AS MATERIALIZED ({_FIRST})
+SELECT first.id, NOT EXISTS (
+    SELECT FROM authorizations_unappliedevent
+    WHERE event_id = %(event)s AND applied_at IS NULL
+) FROM first
+"""  # noqa: S608 - all of it is written here
+"""The delivery that brought a body first, and whether its event has been applied."""
+
+WRITE_REPEAT = f"""
 WITH first AS MATERIALIZED (
-    SELECT coalesce(%(first)s::bigint, (
-        SELECT id FROM authorizations_webhookrequest
-        WHERE event_id = %(event)s AND event_id <> '' AND body_sha256 = %(sha256)s
-            AND repeats_id IS NULL
-        ORDER BY id LIMIT 1
-    )) AS id
+    SELECT coalesce(%(first)s::bigint, ({_FIRST})) AS id
 ), recent AS MATERIALIZED (
     SELECT count(*) AS number FROM (
         SELECT FROM authorizations_webhookrequest
@@ -348,8 +360,8 @@ WITH first AS MATERIALIZED (
     FROM first CROSS JOIN recent WHERE recent.number >= %(most)s
     ON CONFLICT (request_id, minute) DO UPDATE SET count = authorizations_repeatedminute.count + 1
 )
-SELECT coalesce(first.id, (SELECT id FROM kept)), EXISTS (SELECT FROM kept) FROM first
-"""
+SELECT coalesce((SELECT id FROM kept), first.id), EXISTS (SELECT FROM kept) FROM first
+"""  # noqa: S608 - all of it is written here
 """A delivery whose event came before: a row that refers to the body kept first, or only a count."""
 
 WRITE_BOOKS = f"""

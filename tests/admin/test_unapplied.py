@@ -5,11 +5,13 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Authorization, Transaction, UnappliedEvent, WebhookRequest
+from authorizations.services import later
 from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED
 from tests.desk import deliver, in_force
 from tests.lives import approved, card
+from tests.roles import served_as
 
 pytestmark = pytest.mark.django_db
 
@@ -40,12 +42,28 @@ def test_the_list_and_the_page_say_what_stands_against_it(auditor: Client, story
     assert "Apply again" not in page.content.decode()
 
 
+QUEUED = "1 event is tried again, within seconds. Open this page again to see."
+
+
+def in_the_background() -> int:
+    """As a process of the webhook's instance does it; how many events it tried."""
+    with served_as("webhook"):
+        return later.apply_due(5.0)
+
+
 def test_applied_again_too_early_it_says_what_still_stands_against_it(
     operator: Client, story: Life
 ) -> None:
     page = operator.post(apply_url(), follow=True)
-    assert "is still not applied. Card ic_marie is not known yet" in pages.messages(page)[0]
+    assert pages.messages(page) == [QUEUED]
+    assert "Being tried again" in pages.text(page)
+    assert '<meta http-equiv="refresh"' in page.content.decode()
+    assert in_the_background() == 1
+    page = operator.get(pages.change_url(UnappliedEvent.objects.get()))
+    assert "Not applied" in pages.text(page)
+    assert "Card ic_marie is not known yet" in pages.text(page)
     assert dict(page.context["facts"])["Attempts"] == "2"
+    assert in_the_background() == 0
 
 
 def test_once_nothing_stands_against_it_the_books_are_complete(
@@ -53,8 +71,10 @@ def test_once_nothing_stands_against_it_the_books_are_complete(
 ) -> None:
     for event in story.events:
         deliver(event)
-    page = operator.post(apply_url(), follow=True)
-    assert pages.messages(page) == ["1 event applied: the books are complete again."]
+    operator.post(apply_url())
+    operator.post(apply_url())  # a double click
+    assert in_the_background() == 1
+    page = operator.get(pages.change_url(UnappliedEvent.objects.get()))
     assert "Applied meanwhile" in pages.text(page)
     transaction = Transaction.objects.get()
     assert Authorization.objects.get(pk=transaction.booked_under).counted_amount == 2_500
@@ -68,7 +88,9 @@ def test_several_are_applied_from_the_list(operator: Client, story: Life) -> Non
     keys = list(UnappliedEvent.objects.values_list("pk", flat=True))
     sent = {"action": "apply_selected", "_selected_action": keys, "index": 0}
     page = operator.post(pages.list_url(UnappliedEvent), sent, follow=True)
-    assert pages.messages(page) == ["1 event applied: the books are complete again."]
+    assert pages.messages(page) == [QUEUED]
+    assert in_the_background() == 1
+    assert UnappliedEvent.objects.get().applied_at
 
 
 def test_filters_and_search_find_them(auditor: Client, story: Life) -> None:

@@ -9,12 +9,16 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from authorizations.models import Decision, RepeatedMinute, WebhookRequest
-from authorizations.services import repeats
+from authorizations.models import Decision, RepeatedMinute, UnappliedEvent, WebhookRequest
+from authorizations.services import later, repeats
 from authorizations.wire import samples
+from authorizations.wire.sample_lives import force_capture
 from tests.admin import pages
 from tests.admin.conftest import auditor, login, staff  # noqa: F401 - fixtures
+from tests.builders import CREATED
 from tests.desk import Shopper, deliver, in_force
+from tests.lives import approved, card
+from tests.told import Told
 from tests.verified import differences, redecided
 
 pytestmark = pytest.mark.django_db
@@ -91,3 +95,34 @@ def test_its_page_shows_the_body_and_where_it_is_kept(auditor: Client, body: byt
     assert pages.change_url(first) in page.content.decode()
     assert "And 1 more with this very body" in pages.text(page)
     assert "Kept with the delivery that brought it first" in pages.text(page)
+
+
+def test_of_a_later_event_too_and_nothing_is_done_again(body: bytes) -> None:
+    told = Told(4_000)
+    told.buys()
+    captured, _ = told.life.capture(4_000, at=told.tick())
+    sent = samples.to_bytes(captured)
+    entries = [deliver(sent).status_code for _ in range(3)] and told.lines
+    first, *others = rows()[-3:]
+    assert (bytes(first.body), first.repeats) == (sent, None)
+    assert [(bytes(row.body), row.repeats) for row in others] == [(b"", first)] * 2
+    assert told.lines == entries
+    assert differences() == []
+
+
+def test_what_can_not_be_applied_is_tried_again_and_kept_once() -> None:
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved()._chance)
+    capture["data"]["object"]["cardholder"] = None
+    sent = samples.to_bytes(capture)
+    assert [deliver(sent).status_code for _ in range(2)] == [503, 503]
+    waiting = UnappliedEvent.objects.get()
+    assert waiting.attempts == 2
+    first, again = rows()
+    assert (waiting.webhook_request, again.repeats, bytes(again.body)) == (again, first, b"")
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    for event in approved().events:
+        deliver(event)
+    assert later.apply_again(waiting) == ""
+    applied = rows()[-1]
+    assert (applied.repeats, applied.kept_body) == (first, sent)
+    assert deliver(sent).status_code == 200

@@ -1,12 +1,10 @@
 """Events that could not be applied to the books: why, and applying them again."""
 
-import logging
 from typing import Any
 
 from django.contrib import admin, messages
 from django.contrib.admin.utils import unquote
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -21,11 +19,7 @@ from authorizations.admin.record.surroundings import purchase_of
 from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import UnappliedEvent
-from authorizations.services.later import apply_again
-
-logger = logging.getLogger(__name__)
-
-_DATABASE = "The database did not answer. Nothing was changed; please try again."
+from authorizations.services.later import ask_again
 
 
 @admin.register(UnappliedEvent)
@@ -65,20 +59,19 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         return request.user.has_perm("authorizations.change_unappliedevent")
 
     def apply_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Apply it again, and back to its page, which says what still stands against it."""
+        """Have it applied again, and back to its page."""
         if not self.has_apply_permission(request):
             raise PermissionDenied
-        row = UnappliedEvent.objects.filter(pk=unquote(object_id)).first()
-        if row is None:
+        row = UnappliedEvent.objects.filter(pk=unquote(object_id))
+        if not row.exists():
             raise Http404
         if request.method == "POST":
-            _apply(request, [row])
+            _ask_again(request, row)
         return redirect("admin:authorizations_unappliedevent_change", object_id)
 
     @admin.action(description="Apply again", permissions=["apply"])
     def apply_selected(self, request: HttpRequest, queryset: QuerySet[UnappliedEvent]) -> None:
-        # The oldest first: later events build on earlier ones.
-        _apply(request, list(queryset.order_by("failed_at", "pk")))
+        _ask_again(request, queryset)
 
     @display(description="What stands against it")
     def error_shown(self, row: UnappliedEvent) -> str:
@@ -89,28 +82,19 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         if row.applied_at is None and row.retry_at is not None:
             return badge("Being applied", "warning")
         if row.applied_at is None:
-            return badge("Not applied", "danger")
+            return badge("Being tried again" if row.retry_at else "Not applied", "danger")
         return badge("Applied meanwhile", "success")
 
 
-def _apply(request: HttpRequest, rows: list[UnappliedEvent]) -> None:
-    """Say of each that still can't be applied what stands against it."""
-    waiting = [row for row in rows if row.applied_at is None]
-    applied = 0
-    for row in waiting:
-        try:
-            problem = apply_again(row)
-        except DatabaseError:
-            logger.exception("Event %s could not be applied again.", row.pk)
-            problem = _DATABASE
-        if problem:
-            messages.warning(request, f"{row.pk} is still not applied. {problem}")
-        else:
-            applied += 1
-    if applied:
-        events = "1 event" if applied == 1 else f"{applied} events"
-        messages.success(request, f"{events} applied: the books are complete again.")
-    elif not waiting:
+def _ask_again(request: HttpRequest, rows: QuerySet[UnappliedEvent]) -> None:
+    """Queue them; what still stands against one is said on its page."""
+    asked = ask_again(rows)
+    if asked:
+        events = "1 event is" if asked == 1 else f"{asked} events are"
+        messages.success(
+            request, f"{events} tried again, within seconds. Open this page again to see."
+        )
+    else:
         messages.info(request, "Nothing to do: it was applied before.")
 
 
