@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
 
-_WITHOUT_BOOKS = {
+WITHOUT_BOOKS = {
     DeclineReason.MALFORMED_REQUEST,
     DeclineReason.WRONG_MODE,
     DeclineReason.CONFLICTING_EVENT,
@@ -124,7 +124,7 @@ def _request(delivery: Delivery) -> AuthorizationRequest | None:
 def _attempt(late: _Late, ahead: Ahead) -> tuple[Replayed | Ahead, bool]:
     """What became of it, or what to lock first next time; and whether its card is known."""
     decision, request = late.spooled.decision, late.request
-    if decision is None or request is None or decision.reason in _WITHOUT_BOOKS:
+    if decision is None or request is None or decision.reason in WITHOUT_BOOKS:
         return _replay(late, None, None, ahead), True
     ahead.lock()
     held = hold(request)

@@ -36,7 +36,8 @@ SELECT
         ))
         FROM authorizations_ledgerentry AS entry
         WHERE entry.authorization_id = decision.authorization_id
-            AND entry.event_id = decision.id AND entry.cause <> ALL(%s)
+            AND entry.event_id = decision.id AND entry.id > decision.position
+            AND entry.cause <> ALL(%s)
     )::text AS told
 FROM authorizations_decision AS decision
 WHERE webhook_request_id > %s AND webhook_request_id <= %s

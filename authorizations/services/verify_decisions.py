@@ -20,7 +20,7 @@ from authorizations.rules.limits import fits_limits, limit_checks
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import LimitFigures, Usage, Window
 from authorizations.services.checking import Checked, Difference
-from authorizations.services.ledger_along import LedgerAlong
+from authorizations.services.ledger_along import Entry, LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
 from authorizations.services.rehung import Rehung
 from authorizations.services.running_sums import Change, Used, minus, plus, used_words
@@ -54,8 +54,8 @@ class _Along:
         self._ledger = LedgerAlong(span.begin)
         self._windows = WindowsAsOf(span.begin)
         # By event, of the entries read lately: those of decisions that come a little later.
-        self._early: dict[str, list[Change]] = {}
-        self._earlier: dict[str, list[Change]] = {}
+        self._early: dict[str, list[Entry]] = {}
+        self._earlier: dict[str, list[Entry]] = {}
         self._entries = 0
         self._strays: list[Difference] = []
 
@@ -110,12 +110,14 @@ class _Along:
                     self._strays.append(entry.difference)
             if entry.change:
                 self._windows.add(entry.change, entry.scopes)
-                self._early.setdefault(entry.event_id, []).append(entry.change)
+                self._early.setdefault(entry.event_id, []).append(entry)
 
     def _off(self, decided: Decided, sums: Iterable[tuple[Scope, Sum]]) -> list[_Off]:
         """The windows of a decision that had used up something else than it says."""
         row = decided.row
-        own = [*self._early.get(row.id, ()), *self._earlier.get(row.id, ())]
+        early = (*self._early.get(row.id, ()), *self._earlier.get(row.id, ()))
+        # What an earlier answer to the same event took was there before it.
+        own = [entry.change for entry in early if entry.change and entry.id > row.position]
         found = []
         of_decision = zip(decided.usage, decided.asked, sums, strict=True)
         for (window, recorded), asked, (scope, running) in of_decision:

@@ -23,8 +23,17 @@ SELECT
 FROM (
     SELECT * FROM authorizations_ledgerentry WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
 ) AS entry
-LEFT JOIN authorizations_decision AS decision
-    ON decision.id = entry.event_id AND decision.decided_by = 'desk'
+LEFT JOIN LATERAL (
+    -- Two questions may have been answered under one event id, each on its own purchase; of two
+    -- answers to one the later came in by replay, as its entries did.
+    SELECT * FROM authorizations_decision
+    WHERE decided_by = 'desk' AND id IN (
+        entry.event_id, entry.event_id || '/answered',
+        entry.event_id || '/answered/2', entry.event_id || '/answered/3'
+    )
+    ORDER BY authorization_id IS NOT DISTINCT FROM entry.authorization_id DESC, position, id
+    LIMIT 1
+) AS decision ON TRUE
 ORDER BY entry.id
 """
 

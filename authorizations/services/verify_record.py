@@ -18,6 +18,7 @@ from authorizations.services.verify_history import (
     verify_history,
     verify_untold,
 )
+from authorizations.services.verify_lives import LIVES, verify_lives
 from authorizations.services.verify_requests import (
     DECISIONS,
     REQUESTS,
@@ -27,7 +28,7 @@ from authorizations.services.verify_requests import (
 )
 from authorizations.services.verify_versions import VERSIONS, verify_versions
 
-KINDS = (REQUESTS, DECISIONS, SIGNATURES, ENTRIES, VERSIONS, CHANGES)
+KINDS = (REQUESTS, DECISIONS, SIGNATURES, ENTRIES, LIVES, VERSIONS, CHANGES)
 """What is checked."""
 
 _LOWEST = -(2**63)
@@ -40,6 +41,7 @@ def verify_record(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
         *(partial(verify_requests, span) for span in _spans(requests, processes)),
         partial(verify_orphans, Ids(_LOWEST, requests.up_to) if part.is_whole else requests),
         *(partial(verify_entries, span) for span in _spans(entries, processes)),
+        partial(verify_lives, part),
         verify_versions,
         partial(verify_history, changes_in(part.since, part.until)),
     ]

@@ -97,13 +97,17 @@ def missing(log: list[Sent]) -> list[Sent]:
 
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
-    from tests.verified import differences
+    from authorizations.services import answers
+    from tests.verified import contradictions, differences
 
     ids = {sent.authorization_id for sent in log}
     decisions = Decision.objects.filter(authorization_id__in=ids, supersedes="")
     took = LedgerEntry.objects.filter(authorization_id__in=ids, cause="hold")
-    for rows, what in ((decisions, "decisions"), (took, "holds")):
-        many = Counter(rows.values_list("authorization_id", flat=True))
+    # Several answers may have been sent to one event, and stay on record beside each other.
+    decided = {(it.authorization_id, answers.event_of(it.pk)) for it in decisions}
+    booked = set(took.values_list("authorization_id", "event_id"))
+    for pairs, what in ((decided, "decisions"), (booked, "holds")):
+        many = Counter(key for key, _ in pairs)
         row.doubled += [f"{key}: {number} {what}" for key, number in many.items() if number > 1]
     counts = dict(Authorization.objects.filter(pk__in=ids).values_list("pk", "counted_amount"))
     for authorization_id, amounts in _answers(log).items():
@@ -111,6 +115,7 @@ def _doubled(row: Counted, log: list[Sent]) -> None:
         if found not in amounts:
             row.doubled.append(f"{authorization_id} counts {found}, answered {sorted(amounts)}")
     row.doubled += differences()
+    row.doubled += contradictions()
 
 
 def _answers(log: list[Sent]) -> dict[str, set[int]]:

@@ -62,6 +62,7 @@ def _decided_by_the_first_rule(decision: Decision) -> Decision:
     reason = again.reason or ""
     damage(decision, approved=again.approved, reason=reason, approved_amount=again.amount)
     damage(decision, policies=policies, trace=trace, answer=text)
+    damage(decision.webhook_request, answer_body=text)
     decision.refresh_from_db()
     return decision
 
