@@ -68,6 +68,12 @@ def count_check(figures: LimitFigures, scope: Scope = CARD) -> Check:
     return Check(rule, figures.over <= 0, 1, "Travel", scope, figures=figures)
 
 
+def uncounted_check(figures: LimitFigures, scope: Scope = CARD) -> Check:
+    """Of a limit whose window is not counted yet: `used` says nothing."""
+    rule = DeclineReason.LIMIT_NOT_COUNTED_YET
+    return Check(rule, passed=False, version_id=1, policy="Travel", scope=scope, figures=figures)
+
+
 def rule_check(
     rule: DeclineReason, *, passed: bool, found: str | None, wanted: str | None
 ) -> Check:

@@ -3,7 +3,7 @@
 import pytest
 
 from authorizations.rules.controls import Interval
-from authorizations.rules.explain import answer_sentence, cardholder, label, source
+from authorizations.rules.explain import answer_sentence, cardholder, label, source, staff
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.values import Check, Decision, DeclineReason
 from authorizations.rules.windows import FOREVER
@@ -16,6 +16,7 @@ from tests.rules.checks import (
     monthly,
     request,
     rule_check,
+    uncounted_check,
 )
 
 # --- every reason has its words
@@ -227,3 +228,14 @@ def test_reasons_without_a_trace_have_their_sentence_even_without_a_request(
     decision = declined(reason)
     assert answer_sentence(decision, None) == f"Declined. {TEXTS[reason].staff}"
     assert answer_sentence(decision, request()).endswith(TEXTS[reason].staff)
+
+
+def test_of_a_limit_that_is_not_counted_yet_no_figure_is_told() -> None:
+    check = uncounted_check(monthly(used=0))
+    assert staff(check, request()) == (
+        "Monthly limit of €500.00: what is used of it is not known yet. The many earlier purchases "
+        "it concerns are being counted."
+    )
+    assert cardholder(check, request()) == (
+        "This purchase could not be checked just now. Please try again in a few minutes."
+    )

@@ -5,7 +5,14 @@ import pytest
 from authorizations.rules.controls import Interval
 from authorizations.rules.headline import because
 from authorizations.rules.values import Check, Decision, DeclineReason
-from tests.rules.checks import amount_check, count_check, hourly, monthly, rule_check
+from tests.rules.checks import (
+    amount_check,
+    count_check,
+    hourly,
+    monthly,
+    rule_check,
+    uncounted_check,
+)
 
 R = DeclineReason
 
@@ -59,6 +66,8 @@ def declined(*trace: Check) -> Decision:
             rule_check(R.WALLET_NOT_ALLOWED, passed=False, found=None, wanted="allowed: apple_pay"),
             "wallet not allowed",
         ),
+        (uncounted_check(monthly(used=0)), "monthly limit of €500.00 not counted yet"),
+        (uncounted_check(hourly(used=0)), "limit of 5 purchases in 60 minutes not counted yet"),
         (Check(R.CARD_FROZEN, passed=False), "card frozen"),
         (Check(R.CARD_NOT_ACTIVE, passed=False, found="canceled"), "card not active (canceled)"),
     ],

@@ -8,7 +8,7 @@ import pytest
 from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.limits import fits_limits
-from authorizations.rules.values import NO_USAGE, Check, DeclineReason, Standing, Usage
+from authorizations.rules.values import NO_USAGE, NOT_COUNTED, Check, DeclineReason, Standing, Usage
 from authorizations.rules.windows import windows_for
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import SCOPES, applied, decided
@@ -61,6 +61,30 @@ def test_each_window_of_a_policy_is_measured_by_itself() -> None:
     trace = decide(FIRST, Standing(), (policy,), usage).trace
     found = [(check.figures.used, check.passed) for check in trace if check.figures]
     assert found == [(100, True), (1_800, False), (30, True)]
+
+
+@pytest.mark.parametrize("limit", [{"amount": 1_000}, {"count": 5}])
+def test_a_limit_that_is_not_counted_yet_declines_whatever_it_allows(limit: dict[str, int]) -> None:
+    """Nothing is approved in part either: nobody knows what is left."""
+    request = replace(FIRST, is_amount_controllable=True)
+    [check] = limit_checks(limit | {"interval": "daily"}, request=request, usage=NOT_COUNTED)
+    assert (check.rule, check.passed) == (DeclineReason.LIMIT_NOT_COUNTED_YET, False)
+    policy = applied(spending_limits=[limit | {"interval": "daily"}], partial_approval=True)
+    decision = decided(request, policy, usage=NOT_COUNTED)
+    assert (decision.approved, decision.reason) == (False, DeclineReason.LIMIT_NOT_COUNTED_YET)
+
+
+def test_a_limit_that_is_known_to_be_exceeded_is_the_reason_before_one_that_is_not_counted() -> (
+    None
+):
+    each = {"amount": 299, "interval": "per_authorization"}
+    policy = applied(spending_limits=[{"count": 5, "interval": "daily"}, each])
+    decision = decided(FIRST, policy, usage=NOT_COUNTED)
+    assert decision.reason is DeclineReason.AMOUNT_LIMIT_EXCEEDED
+    assert [check.rule for check in decision.trace if not check.passed] == [
+        DeclineReason.AMOUNT_LIMIT_EXCEEDED,
+        DeclineReason.LIMIT_NOT_COUNTED_YET,
+    ]
 
 
 @pytest.mark.parametrize("kind", ScopeKind)
