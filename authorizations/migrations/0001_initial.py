@@ -1410,14 +1410,12 @@ class Migration(migrations.Migration):
                         choices=[
                             ("open", "Open"),
                             ("seen", "Seen"),
-                            ("gone", "Settled by later events"),
+                            ("gone", "Gone"),
                         ],
                         default="open",
                         max_length=10,
                     ),
                 ),
-                ("seen_at", models.DateTimeField(blank=True, null=True)),
-                ("note", models.CharField(blank=True, max_length=500)),
                 (
                     "authorization",
                     models.ForeignKey(
@@ -1435,16 +1433,6 @@ class Migration(migrations.Migration):
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="+",
                         to="authorizations.card",
-                    ),
-                ),
-                (
-                    "seen_by",
-                    models.ForeignKey(
-                        blank=True,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
                     ),
                 ),
             ],
@@ -1864,6 +1852,132 @@ class Migration(migrations.Migration):
                 name="authorization_refunds_within_amount",
             ),
         ),
+        migrations.CreateModel(
+            name="FindingChange",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "what",
+                    models.CharField(
+                        choices=[
+                            ("found", "Found"),
+                            ("figures", "Other figures"),
+                            ("seen", "Noted as seen"),
+                            ("gone", "Gone"),
+                            ("back", "Back"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("at", models.DateTimeField(db_default=django.db.models.functions.datetime.Now())),
+                ("event_id", models.CharField(blank=True, max_length=255)),
+                ("note", models.CharField(blank=True, max_length=500)),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("open", "Open"), ("seen", "Seen"), ("gone", "Gone")],
+                        max_length=10,
+                    ),
+                ),
+                ("amount", models.BigIntegerField()),
+                ("told", models.TextField(verbose_name="what happened")),
+                ("done", models.TextField(verbose_name="what was done")),
+                (
+                    "author",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "finding",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="changes",
+                        to="authorizations.finding",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("pk",),
+                "default_permissions": (),
+            },
+        ),
+        migrations.CreateModel(
+            name="FindingWindow",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("scope", models.CharField(max_length=300)),
+                ("measured", models.CharField(max_length=300)),
+                ("window_start", models.BigIntegerField()),
+                ("window_end", models.BigIntegerField()),
+                ("figures", models.JSONField()),
+                (
+                    "finding",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="windows",
+                        to="authorizations.finding",
+                    ),
+                ),
+                (
+                    "version",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="authorizations.policyversion",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("pk",),
+                "default_permissions": (),
+            },
+        ),
+        migrations.AddConstraint(
+            model_name="findingchange",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("what", "seen"), _negated=True),
+                    models.Q(("author__isnull", False), ("state", "seen")),
+                    _connector="OR",
+                ),
+                name="finding_seen_by_somebody",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="findingchange",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("state", "gone"), ("what", "gone")),
+                    models.Q(
+                        models.Q(("what", "gone"), _negated=True),
+                        models.Q(("state", "gone"), _negated=True),
+                    ),
+                    _connector="OR",
+                ),
+                name="finding_gone",
+            ),
+        ),
+        migrations.AddIndex(
+            model_name="findingwindow",
+            index=models.Index(fields=["measured", "window_end"], name="finding_window_of_scope"),
+        ),
         migrations.AddIndex(
             model_name="finding",
             index=models.Index(
@@ -1876,17 +1990,6 @@ class Migration(migrations.Migration):
             model_name="finding",
             constraint=models.UniqueConstraint(
                 fields=("authorization", "kind", "subject"), name="finding_once"
-            ),
-        ),
-        migrations.AddConstraint(
-            model_name="finding",
-            constraint=models.CheckConstraint(
-                condition=models.Q(
-                    models.Q(("seen_at__isnull", False), ("state", "seen")),
-                    models.Q(models.Q(("state", "seen"), _negated=True), ("seen_at__isnull", True)),
-                    _connector="OR",
-                ),
-                name="finding_seen_by_somebody",
             ),
         ),
         migrations.AddIndex(

@@ -13,6 +13,8 @@ APPEND_ONLY = (
     "authorizations_proofrun",
     "authorizations_standinswitch",
     "authorizations_historyentry",
+    "authorizations_findingchange",
+    "authorizations_findingwindow",
 )
 
 REFUSE = """
@@ -52,6 +54,43 @@ CREATE TRIGGER operators_entries BEFORE INSERT ON authorizations_ledgerentry FOR
 UNGUARD = """
 DROP TRIGGER append_only ON {table};
 DROP TRIGGER append_only_whole ON {table}
+"""
+
+# A finding stands as its newest change says, and changes in no other way.
+FINDINGS = """
+CREATE FUNCTION authorizations_copy_change() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE authorizations_finding SET
+        state = NEW.state, amount = NEW.amount, told = NEW.told, done = NEW.done,
+        event_id = coalesce(nullif(NEW.event_id, ''), event_id)
+    WHERE id = NEW.finding_id;
+    RETURN NULL;
+END
+$$;
+CREATE TRIGGER stands_as_it_says AFTER INSERT ON authorizations_findingchange
+    FOR EACH ROW EXECUTE FUNCTION authorizations_copy_change();
+CREATE FUNCTION authorizations_refuse_but_by_change() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 THEN
+        RETURN NEW;
+    END IF;
+    RAISE EXCEPTION '% follows its changes: % refused', TG_TABLE_NAME, TG_OP
+        USING ERRCODE = '23514', HINT = 'Add a row to authorizations_findingchange.';
+END
+$$;
+CREATE TRIGGER follows_its_changes BEFORE UPDATE OR DELETE ON authorizations_finding
+    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_but_by_change();
+CREATE TRIGGER follows_its_changes_whole BEFORE TRUNCATE ON authorizations_finding
+    FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_but_by_change()
+"""
+
+UNGUARD_FINDINGS = """
+DROP TRIGGER follows_its_changes ON authorizations_finding;
+DROP TRIGGER follows_its_changes_whole ON authorizations_finding;
+DROP TRIGGER stands_as_it_says ON authorizations_findingchange;
+DROP FUNCTION authorizations_refuse_but_by_change();
+DROP FUNCTION authorizations_copy_change()
 """
 
 # Room on each page, so that an update need not touch the indexes; vacuum by count, because a
@@ -150,6 +189,7 @@ class Migration(migrations.Migration):
             OPERATORS_ENTRIES_TRIGGER,
             "DROP TRIGGER operators_entries ON authorizations_ledgerentry",
         ),
+        migrations.RunSQL(FINDINGS, UNGUARD_FINDINGS),
         migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
         migrations.RunSQL(
             ROOTS, "ALTER TABLE authorizations_card DROP CONSTRAINT card_root_is_its_own_root"

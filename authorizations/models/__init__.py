@@ -18,7 +18,13 @@ from authorizations.models.digest import (
     Tally,
 )
 from authorizations.models.exports import Export, ExportEnd
-from authorizations.models.findings import Finding, Reconciliation, UnappliedEvent
+from authorizations.models.findings import (
+    Finding,
+    FindingChange,
+    FindingWindow,
+    Reconciliation,
+    UnappliedEvent,
+)
 from authorizations.models.history import HistoryEntry
 from authorizations.models.ledger import (
     Authorization,
@@ -53,6 +59,8 @@ __all__ = [
     "Export",
     "ExportEnd",
     "Finding",
+    "FindingChange",
+    "FindingWindow",
     "HistoryEntry",
     "LedgerCause",
     "LedgerEntry",

@@ -8,16 +8,23 @@ from authorizations.models.fields import TypedCharField
 from authorizations.rules.findings import FINDING_TEXTS, FindingKind
 
 
+class FindingState(models.TextChoices):
+    """How a finding stands."""
+
+    OPEN = "open", "Open"
+    SEEN = "seen", "Seen"
+    GONE = "gone", "Gone"
+
+
 class Finding(models.Model):
     """One difference: what happened, the money at stake, and what was done about it.
 
-    Open until somebody notes it as seen, or until later events show that nothing is wrong.
+    Open until somebody notes it as seen, or until it is no longer so. What becomes of it is a
+    FindingChange each time; `state`, `amount`, `told`, `done` and `event_id` are those of the
+    newest, which the database copies here for lists.
     """
 
-    class State(models.TextChoices):
-        OPEN = "open", "Open"
-        SEEN = "seen", "Seen"
-        GONE = "gone", "Settled by later events"
+    State = FindingState
 
     kind = models.CharField(
         max_length=40, choices=[(kind.value, FINDING_TEXTS[kind].label) for kind in FindingKind]
@@ -32,18 +39,13 @@ class Finding(models.Model):
         related_name="findings",
     )
     card = models.ForeignKey("Card", models.PROTECT, db_constraint=False, related_name="+")
-    amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
+    found_at = models.DateTimeField(db_default=Now())
+    state = models.CharField(max_length=10, choices=FindingState, default=FindingState.OPEN)
+    amount = models.BigIntegerField()
     told = models.TextField("what happened")
     done = models.TextField("what was done")
     event_id = models.CharField(max_length=255, blank=True)
-    found_at = models.DateTimeField(db_default=Now())
-    state = models.CharField(max_length=10, choices=State, default=State.OPEN)
-    seen_by = models.ForeignKey(
-        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
-    )
-    seen_at = models.DateTimeField(null=True, blank=True)
-    note = TypedCharField(max_length=500, blank=True)
 
     class Meta:
         ordering = ("-pk",)
@@ -58,15 +60,81 @@ class Finding(models.Model):
             models.UniqueConstraint(
                 fields=("authorization", "kind", "subject"), name="finding_once"
             ),
-            models.CheckConstraint(
-                condition=models.Q(state="seen", seen_at__isnull=False)
-                | ~models.Q(state="seen") & models.Q(seen_at__isnull=True),
-                name="finding_seen_by_somebody",
-            ),
         ]
 
     def __str__(self) -> str:
         return self.get_kind_display()
+
+
+class FindingChange(models.Model):
+    """What became of a finding, when, and by which event or whom: written once, never changed."""
+
+    class What(models.TextChoices):
+        FOUND = "found", "Found"
+        FIGURES = "figures", "Other figures"
+        SEEN = "seen", "Noted as seen"
+        GONE = "gone", "Gone"
+        BACK = "back", "Back"
+
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="changes")
+    what = models.CharField(max_length=10, choices=What)
+    at = models.DateTimeField(db_default=Now())
+    event_id = models.CharField(max_length=255, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    note = TypedCharField(max_length=500, blank=True)
+    state = models.CharField(max_length=10, choices=FindingState)
+    amount = models.BigIntegerField()
+    told = models.TextField("what happened")
+    done = models.TextField("what was done")
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("pk",)
+        constraints = [
+            models.CheckConstraint(
+                condition=~models.Q(what="seen") | models.Q(state="seen", author__isnull=False),
+                name="finding_seen_by_somebody",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(what="gone", state="gone")
+                | ~models.Q(what="gone") & ~models.Q(state="gone"),
+                name="finding_gone",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.get_what_display()
+
+
+class FindingWindow(models.Model):
+    """A window in which a limit was found exceeded, and the version whose limit it was.
+
+    `scope` is what the policy is assigned to, `measured` whose usage counts; the window is
+    [`window_start`, `window_end`) in Unix seconds, a rolling one up to when it was found.
+    `figures` is the limit's arithmetic as it was found.
+    """
+
+    finding = models.ForeignKey(Finding, models.PROTECT, related_name="windows")
+    version = models.ForeignKey(
+        "PolicyVersion", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
+    )
+    scope = models.CharField(max_length=300)
+    measured = models.CharField(max_length=300)
+    window_start = models.BigIntegerField()
+    window_end = models.BigIntegerField()
+    figures = models.JSONField()
+
+    class Meta:
+        default_permissions = ()
+        ordering = ("pk",)
+        indexes = [
+            models.Index(fields=("measured", "window_end"), name="finding_window_of_scope"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.measured}, {self.window_start} to {self.window_end}"
 
 
 class UnappliedEvent(models.Model):

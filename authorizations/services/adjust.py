@@ -15,7 +15,7 @@ from authorizations.rules.books import Books
 from authorizations.rules.card_numbers import mask_text
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.money import MAX_AMOUNT, format_money
-from authorizations.services import findings, record, rows
+from authorizations.services import findings, limit_findings, record, rows
 from authorizations.services.acting import user_words
 from authorizations.services.known import hold, look_up
 from authorizations.services.moving import merchant_of, told_of
@@ -94,4 +94,6 @@ def _book(
         usage=measured.changed(NOTHING),
     )
     record.write(None, written=written)
-    findings.refresh(told, after)
+    findings.refresh(told, after, by=by)
+    sinks = limit_findings.is_sinking(difference)
+    limit_findings.look_again(told, held.scopes, sinks=sinks, by=by)

@@ -23,7 +23,15 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.rules.windows import limit_concerns, windows_at, windows_for
-from authorizations.services import answers, approvals, cards, findings, moving, record
+from authorizations.services import (
+    answers,
+    approvals,
+    cards,
+    findings,
+    limit_findings,
+    moving,
+    record,
+)
 from authorizations.services.booking import changes_of, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
@@ -145,7 +153,7 @@ def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
         findings.refresh(request, joined)
     if joined.amount > before.amount:
         reported = joined.counted(request.merchant) - before.counted(request.merchant)
-        findings.note_exceeded(request, outcome.applied, outcome.usage, reported)
+        limit_findings.note(request, outcome.applied, outcome.usage, reported)
 
 
 def _decided(

@@ -12,7 +12,7 @@ from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.rules.stripe_reasons import stripe_reason
 from authorizations.rules.values import Told, Window
 from authorizations.rules.windows import limit_concerns, windows_at
-from authorizations.services import findings, record, rows
+from authorizations.services import findings, limit_findings, record, rows
 from authorizations.services.causes import cause_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known
@@ -102,7 +102,9 @@ def book_part(booking: Booking, now: datetime) -> None:
 
 def _flag(booking: Booking, measured: Measured) -> None:
     findings.refresh(booking.told, booking.after)
-    findings.note_exceeded(booking.told, booking.known.applied, measured.usage, booking.change)
+    limit_findings.note(booking.told, booking.known.applied, measured.usage, booking.change)
+    sinks = limit_findings.is_sinking(booking.change)
+    limit_findings.look_again(booking.told, booking.held.scopes, sinks=sinks)
 
 
 def measured_after(booking: Booking) -> Measured:

@@ -78,7 +78,10 @@ TABLES: dict[str, Rights] = {
     "authorizations_dispute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_usage": Rights(webhook=_ALL, admin=_ALL),
     "authorizations_uncountedwindow": Rights(webhook=_ALL, admin=_ALL),
-    "authorizations_finding": Rights(webhook=_KEEP, admin=_KEEP),
+    # A finding stands as its newest change says: a function of the owner's copies it.
+    "authorizations_finding": Rights(webhook=f"{_ADD}, UPDATE (id)", admin=f"{_ADD}, UPDATE (id)"),
+    "authorizations_findingchange": Rights(webhook=_ADD, admin=_ADD),
+    "authorizations_findingwindow": Rights(webhook=_ADD, admin=_READ),
     "authorizations_unappliedevent": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
     "authorizations_reconciliation": Rights(admin=_READ, record=_KEEP),
     # Cards as Stripe tells them. Freezing and groups are the operators'; a card that replaces

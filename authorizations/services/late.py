@@ -16,7 +16,15 @@ from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
 from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
-from authorizations.services import cards, findings, moving, record, repeats, rows
+from authorizations.services import (
+    cards,
+    findings,
+    limit_findings,
+    moving,
+    record,
+    repeats,
+    rows,
+)
 from authorizations.services.authorize import answer_of
 from authorizations.services.booking import Booking, measured_after, placed, steps_of
 from authorizations.services.delivery import Delivery
@@ -175,7 +183,9 @@ def _book(
     record.write(late.delivery, late.spooled.answer, written)
     moving.keep(request, taken_in.transactions, books)
     findings.refresh(told, books)
-    findings.note_exceeded(told, known.applied, measured.usage, booking.change)
+    limit_findings.note(told, known.applied, measured.usage, booking.change)
+    sinks = limit_findings.is_sinking(booking.change)
+    limit_findings.look_again(told, held.scopes, sinks=sinks)
 
 
 def _steps(

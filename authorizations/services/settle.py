@@ -19,7 +19,7 @@ from authorizations.rules.reports import (
     TransactionReport,
 )
 from authorizations.rules.snapshots import Transaction
-from authorizations.services import cards, disputes, moving, record
+from authorizations.services import cards, disputes, limit_findings, moving, record
 from authorizations.services.booking import (
     Booking,
     book,
@@ -182,6 +182,7 @@ def _settle_held(
         if part.pieces is None:
             raise TakesLongerError
         _settle_part(told, held, known, [*renewed, *news[: part.size]], delivery)
+        limit_findings.look_again_where([stray.under for stray in part.strays], told)
         part.is_booked = True
         return None
     snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
@@ -191,6 +192,8 @@ def _settle_held(
     # Of a transaction that stands for itself the link alone may be new.
     is_alone = isinstance(told, TransactionReport)
     moving.keep(told, transactions if is_alone else [*news, *renewed], booking.after)
+    # Not before what was taken out there is counted here.
+    limit_findings.look_again_where([stray.under for stray in part.strays], told)
     return answer
 
 

@@ -9,10 +9,12 @@ from authorizations.models import (
     Authorization,
     Decision,
     Finding,
+    FindingChange,
     LedgerEntry,
     Transaction,
     WebhookRequest,
 )
+from authorizations.services.findings import change
 from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED
@@ -194,7 +196,7 @@ def test_open_findings_stand_on_top(auditor: Client) -> None:
     story.capture(15_000, at=CREATED + DAY)
     page = shown(auditor, played(story))
     assert "€150.00 was captured of a purchase that was approved for €100.00." in pages.text(page)
-    Finding.objects.update(state=Finding.State.GONE)
+    change(Finding.objects.get(), FindingChange.What.GONE, "evt_x")
     assert "What Stripe did differently" not in pages.text(
         shown(auditor, Authorization.objects.get())
     )

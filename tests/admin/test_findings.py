@@ -9,7 +9,15 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.admin.findings.pages import FindingAdmin
-from authorizations.models import Authorization, Decision, Export, Finding, Transaction
+from authorizations.models import (
+    Authorization,
+    Decision,
+    Export,
+    Finding,
+    FindingChange,
+    Transaction,
+)
+from authorizations.services.findings import change
 from authorizations.wire.sample_lives import Life
 from tests.admin import pages
 from tests.admin.conftest import Login
@@ -120,6 +128,7 @@ def test_they_are_exported(auditor: Client, three: None) -> None:
     text = answer.getvalue().decode("utf-8-sig")
     [row] = csv.DictReader(io.StringIO(text, newline=""))
     assert (row["kind"], row["amount"], row["state"]) == (LATE, "100.00", "open")
+    assert (row["seen_by"], row["gone_at"]) == ("", "")
     assert Export.objects.get().what == "findings"
 
 
@@ -163,11 +172,11 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     page = operator.post(reverse(SEE), sent, follow=True)
     assert pages.messages(page) == ["1 finding noted as seen."]
     words = pages.text(page)
-    assert "Seen by operations" in words
+    assert "Noted as seen €100.00 operations The line was down." in words
     assert "The line was down." in words
     again = operator.post(reverse(SEE), sent, follow=True)
     assert pages.messages(again) == [
-        "Nothing to do: somebody noted it as seen before, or it is settled."
+        "Nothing to do: somebody noted it as seen before, or it is gone."
     ]
 
 
@@ -188,7 +197,7 @@ def test_all_of_a_kind_are_noted_but_none_that_came_after_the_page_was_opened(
     captured_above(11_000)
     up_to = asked.context["chosen"].up_to
     operator.post(reverse(SEE), {"kind": ABOVE, "up_to": up_to, "note": "Tips"})
-    assert Finding.objects.filter(kind=ABOVE, state="seen", note="Tips").count() == 2
+    assert Finding.objects.filter(kind=ABOVE, state="seen", changes__note="Tips").count() == 2
     assert Finding.objects.filter(kind=ABOVE, state="open").count() == 1
 
 
@@ -216,7 +225,8 @@ def test_the_sidebar_counts_open_ones_up_to_99(
     assert badge(operator) == "3"
     monkeypatch.setattr("authorizations.admin.navigation.MOST_OPEN", 2)
     assert badge(operator) == "2+"
-    Finding.objects.update(state="gone")
+    for row in Finding.objects.all():
+        change(row, FindingChange.What.GONE, "evt_x")
     assert badge(operator) == ""
 
 

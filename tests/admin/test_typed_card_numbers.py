@@ -112,8 +112,7 @@ def test_in_what_was_done_about_a_finding(operator: Client) -> None:
     told.captures(9_000)
     finding = Finding.objects.get()
     operator.post(reverse("admin:authorizations_finding_see"), {"id": finding.pk, "note": TYPED})
-    finding.refresh_from_db()
-    assert finding.note == KEPT
+    assert finding.changes.get(what="seen").note == KEPT
 
 
 def test_in_the_reason_for_switching_stand_in(operator: Client) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any, Self
 
 import pytest
@@ -24,6 +25,9 @@ from authorizations.models import (
     Decision,
     Export,
     ExportEnd,
+    Finding,
+    FindingChange,
+    FindingWindow,
     HistoryEntry,
     LedgerEntry,
     PolicyVersion,
@@ -31,10 +35,13 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.services import sql
+from authorizations.services import sql, usage
+from authorizations.services.findings import change
 from authorizations.services.proofs import Proof
 from authorizations.services.publish import publish
-from tests.desk import NOON, Shopper, deliver_forged, in_force
+from authorizations.wire.sample_lives import force_capture
+from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
+from tests.told import card_of
 
 DAILY = {"amount": 10_000, "interval": "daily"}
 
@@ -49,6 +56,8 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     RejectedRequest: {"sender": "203.0.113.7"},
     Export: {"what": "nothing"},
     ExportEnd: {"rows": 1},
+    FindingChange: {"what": "seen"},
+    FindingWindow: {"window_end": 1},
     ProofRun: {"differences": 1},
 }
 """Each model, and a change that somebody might like to make."""
@@ -64,6 +73,9 @@ def rows() -> None:
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
     Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
+    deliver(
+        force_capture(card_of(Shopper()), amount=90_000, at=NOON, chance=Random(1))
+    )  # over the limit
     execute("SET CONSTRAINTS ALL IMMEDIATE")  # or TRUNCATE fails for another reason
 
 
@@ -137,6 +149,24 @@ def test_the_database_refuses_to_change_or_remove_what_is_on_record(model: type[
         assert f"{model._meta.db_table} is append-only: {operation} refused" in str(refused.value)
         assert "Write a new row that corrects the old one." in str(refused.value)
     assert list(model._default_manager.order_by("pk").values()) == before
+
+
+@pytest.mark.django_db
+def test_a_finding_stands_as_its_newest_change_says_and_changes_in_no_other_way() -> None:
+    rows()
+    finding = Finding.objects.get(kind="limit_exceeded")
+    for way, operation in WAYS:
+        if way is by_delete:
+            continue  # Django already refuses: it has changes
+        with pytest.raises(IntegrityError) as refused, transaction.atomic():
+            way(Finding, {"state": "gone"})
+        assert (
+            f"authorizations_finding follows its changes: {operation} refused" in str(refused.value)
+            or operation == "TRUNCATE"
+        )
+    change(finding, FindingChange.What.GONE, "evt_x")
+    finding.refresh_from_db()
+    assert (finding.state, finding.event_id) == ("gone", "evt_x")
 
 
 # --- rows that would make no sense
@@ -305,22 +335,27 @@ INSERT INTO authorizations_policy
     FROM authorizations_policy policy, generate_series(100001, 102000) n WHERE policy.name = 'Test';
 INSERT INTO authorizations_assignment (policy_id, program, card_id)
     SELECT 100001 + n % 2000, false, 'ic_' || n FROM generate_series(2, 4000) n;
-INSERT INTO authorizations_webhookrequest
-    SELECT (jsonb_populate_record(
-        one::authorizations_webhookrequest, jsonb_build_object('id', 100000 + n)
-    )).*
-    FROM (SELECT * FROM authorizations_webhookrequest LIMIT 1) one, generate_series(1, 4000) n;
 INSERT INTO authorizations_decision
     SELECT (jsonb_populate_record(
         one::authorizations_decision, jsonb_build_object('id', 'evt_many_' || n)
     )).*
     FROM (SELECT * FROM authorizations_decision LIMIT 1) one, generate_series(1, 4000) n;
+INSERT INTO authorizations_webhookrequest
+    SELECT (jsonb_populate_record(
+        one::authorizations_webhookrequest, jsonb_build_object('id', 100000 + n)
+    )).*
+    FROM (SELECT * FROM authorizations_webhookrequest LIMIT 1) one, generate_series(1, 4000) n;
 INSERT INTO authorizations_authorization
     SELECT (jsonb_populate_record(one::authorizations_authorization, jsonb_build_object(
         'id', 'iauth_many_' || n, 'card_id', 'ic_' || n % 999, 'root_card_id', 'ic_' || n % 999,
         'cardholder_id', 'ich_' || n % 999, 'group_id', 100001 + n % 999
     ))).*
     FROM (SELECT * FROM authorizations_authorization LIMIT 1) one, generate_series(1, 5000) n;
+INSERT INTO authorizations_transaction (
+    id, type, amount, currency, merchant_amount, merchant_currency, merchant_name, created, card_id,
+    linked, booked_under, told_at
+) SELECT 'ipi_' || n, 'capture', -1, 'eur', 0, '', '', now(), 'ic_' || n, 'iauth_many_' || n,
+    'iauth_many_' || n, 0 FROM generate_series(1, 4000) n;
 INSERT INTO authorizations_usage
     SELECT (jsonb_populate_record(
         one::authorizations_usage, jsonb_build_object('scope', 'card:ic_' || n)
@@ -425,9 +460,10 @@ def named(statement: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_when_needed() -> (
-    None
-):
+def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_when_needed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(usage, "_KEEP_UP_EVERY", 2**32)  # not by the luck of an id
     policy = in_force(
         spending_limits=[DAILY, {"count": 9, "interval": "weekly"}, DAILY | {"countries": ["FR"]}]
     )

@@ -17,13 +17,12 @@ from authorizations.rules.stand_in import StandInCause
 from authorizations.services import host_answers, late, replay
 from authorizations.services.late import Replayed
 from authorizations.services.redecide import redecide
-from authorizations.wire import events
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import EARLIER, answered, asked
-from tests.standing import delivery, knows, on_this_host, spooled, stood_in
+from tests.standing import delivery, knows, on_this_host, stood_in
 from tests.told import counts_of
-from tests.verified import differences
+from tests.verified import contradictions, differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -34,6 +33,8 @@ LIMIT = {"amount": 10_000, "interval": "daily"}
 def host(tmp_path: Path) -> Iterator[Path]:
     with on_this_host(tmp_path / "spool") as directory:
         yield directory
+        replayed(directory)
+    assert contradictions() == []
 
 
 def replayed(directory: Path) -> list[Replayed | None]:
@@ -109,28 +110,21 @@ def test_an_approval_of_stand_in_is_given_again_and_counts_once(host: Path) -> N
 
 
 def test_what_was_committed_too_late_to_be_sent_is_never_sent(host: Path) -> None:
+    """The worker's COMMIT was under way when its time was up, and a decline was sent."""
     in_force(spending_limits=[LIMIT])
-    shopper = Shopper()
-    shopper.reason(0)
-    late_one = delivery(shopper.event(shopper.purchase(2_000), "evt_it"))
-    # The worker's COMMIT was under way when its time was up.
-    sent = stood_in(late_one, StandInCause.DEADLINE_MISSED)
-    host_answers._opened = host_answers._Opened()
-    [kept] = spooled(host)
-    (host / host_answers.FILE).rename(host / "meanwhile")
-    deliver(late_one.body)
-
-    execute("ALTER TABLE authorizations_webhookrequest DISABLE TRIGGER append_only")
-    WebhookRequest.objects.filter(event_id="evt_it").update(received_at=late_one.received_at)
-    execute("ALTER TABLE authorizations_webhookrequest ENABLE TRIGGER append_only")
-    (host / "meanwhile").rename(host / host_answers.FILE)
-    assert Decision.objects.get(pk="evt_it").approved
-    assert deliver(late_one.body).content == sent
-    assert late.replay(kept) is Replayed.CORRECTED
+    event = asked(Shopper(), 2_000, "evt_it")
+    assert deliver(event).json()["approved"] is True
+    recorded = Decision.objects.select_related("webhook_request").get(pk="evt_it")
+    at = recorded.webhook_request.received_at
+    sent = answered(event, None, cause="deadline_missed", received_at=at)
+    host_answers.note("evt_it", sent.as_sent())
+    assert deliver(event).content.decode() == sent.answer
+    assert late.replay(sent) is Replayed.CORRECTED
     assert Decision.objects.get(pk="evt_it/answered").supersedes == "evt_it"
+    as_another_process()
     (host / host_answers.FILE).unlink()  # on another host
-    assert deliver(late_one.body).content == sent
-    assert counts_of(events.authorization_request(late_one.event).authorization_id)[0] == 0
+    assert deliver(event).content.decode() == sent.answer
+    assert counts_of(event["data"]["object"]["id"])[0] == 0
     assert differences() == []
 
 

@@ -40,7 +40,7 @@ from tests.desk import NOON, Shopper, deliver, in_force
 from tests.settings import SECRETS
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave
 from tests.told import counts_of, findings_of, lines_of
-from tests.verified import differences, redecided
+from tests.verified import contradictions, differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -60,6 +60,7 @@ def all_of(directory: Path) -> list[replay.Step]:
 def assert_exact() -> None:
     """Every sum is what its parts come to, and every ordinary decision comes out again."""
     assert differences() == []
+    assert contradictions() == []
     stand_ins = Decision.objects.exclude(stand_in="").values_list("pk", flat=True)
     wrong = {found.where for found in redecided()}
     assert not wrong - set(stand_ins)  # those here are made up, and rest on nothing

@@ -1,8 +1,32 @@
 """What exported transactions and findings say: the columns of each list, by name."""
 
 from operator import attrgetter as _of
+from typing import Any
 
 from authorizations.admin.exports.columns import Exported, money_of
+from authorizations.models import Finding, FindingChange
+
+What = FindingChange.What
+
+
+def _newest(row: Finding, what: str, name: str) -> Any:
+    """Of the last time that it was noted as seen, or gone; None where it never was."""
+    found = [change for change in row.changes.all() if change.what == what]
+    return _plain(found[-1])[name] if found else None
+
+
+def _plain(change: FindingChange) -> dict[str, Any]:
+    return {
+        "at": change.at,
+        "what": change.what,
+        "state": change.state,
+        "amount": change.amount,
+        "what_happened": change.told,
+        "event_id": change.event_id,
+        "author": change.author and change.author.get_username(),
+        "note": change.note,
+    }
+
 
 TRANSACTIONS = Exported(
     "transactions",
@@ -39,9 +63,14 @@ FINDINGS = Exported(
         "what_happened": _of("told"),
         "what_was_done": _of("done"),
         "event": _of("event_id"),
-        "seen_at": _of("seen_at"),
-        "seen_by": lambda row: row.seen_by and row.seen_by.get_username(),
-        "note": _of("note"),
+        "seen_at": lambda row: _newest(row, What.SEEN, "at"),
+        "seen_by": lambda row: _newest(row, What.SEEN, "author"),
+        "note": lambda row: _newest(row, What.SEEN, "note"),
+        "gone_at": lambda row: _newest(row, What.GONE, "at"),
+        "gone_by_event": lambda row: _newest(row, What.GONE, "event_id"),
     },
-    {"subject": _of("subject")},
+    {
+        "subject": _of("subject"),
+        "changes": lambda row: [_plain(change) for change in row.changes.all()],
+    },
 )

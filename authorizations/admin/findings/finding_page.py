@@ -1,7 +1,8 @@
 """The page of a finding: what happened, the money at stake, what was done, what to do."""
 
 import re
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 
 from authorizations.admin.base import card_words, known_or_id, link, parent
 from authorizations.admin.findings.seeing import NoteForm
@@ -9,13 +10,34 @@ from authorizations.admin.record.explained import readable
 from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.record.standing import is_lone
 from authorizations.admin.times import exact_time
-from authorizations.models import Decision, Finding, WebhookRequest
+from authorizations.models import Decision, Finding, FindingWindow, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.money import format_money
+from authorizations.rules.sentences import limit_words
+from authorizations.rules.windows import FOREVER
 from authorizations.services import codec
+from authorizations.services.limit_findings import figures_of
 
 _OF_REQUEST = re.compile("request ([0-9]{1,6})")
+
+
+class Line(NamedTuple):
+    """What became of it once: when, by whom or which event, and what is to be said of it."""
+
+    at: str
+    what: str
+    amount: str
+    by: str
+    words: str
+
+
+class Limit(NamedTuple):
+    """A limit that was exceeded."""
+
+    words: str
+    version: str
+    window: str
 
 
 def finding_page(row: Finding) -> dict[str, Any]:
@@ -25,7 +47,9 @@ def finding_page(row: Finding) -> dict[str, Any]:
         "advice": FINDING_TEXTS[FindingKind(row.kind)].advice if known else "",
         "is_open": row.state == Finding.State.OPEN,
         "concerning": _concerning(row),
-        "seen": _seen(row),
+        "is_gone": row.state == Finding.State.GONE,
+        "changes": _changes(row),
+        "limits": _limits(row),
         "form": NoteForm(),
     }
 
@@ -58,9 +82,44 @@ def _decision(row: Finding) -> Decision | None:
     return found.only("decided_at").first()
 
 
-def _seen(row: Finding) -> Facts:
-    if row.seen_at is None:
-        return []
-    by = parent(row, "seen_by")
-    who = (by.get_full_name() or by.get_username()) if by else ""
-    return told({"Seen by": who, "Seen": exact_time(row.seen_at), "Note": row.note})
+def _changes(row: Finding) -> list[Line]:
+    """From when it was found on, the newest last."""
+    changes = list(row.changes.select_related("author"))
+    names = {change.event_id for change in changes} - {""}
+    events = WebhookRequest.objects.filter(event_id__in=names).order_by("-pk").only("event_id")
+    first = {event.event_id: event for event in events}
+    lines, before = [], ""
+    for change in changes:
+        who = change.author and (change.author.get_full_name() or change.author.get_username())
+        event = first.get(change.event_id)
+        lines.append(
+            Line(
+                at=exact_time(change.at),
+                what=change.get_what_display(),
+                amount=format_money(change.amount, row.currency),
+                by=who or (link(event, "The event") if event else change.event_id),
+                words=change.note or (change.told if change.told != before else ""),
+            )
+        )
+        before = change.told
+    return lines
+
+
+def _limits(row: Finding) -> list[Limit]:
+    """The limits it is about, each with the version whose it was, and its window."""
+    return [
+        Limit(
+            limit_words(figures_of(kept)),
+            link(parent(kept, "version")),
+            window_words(kept),
+        )
+        for kept in row.windows.select_related("version__policy")
+    ]
+
+
+def window_words(kept: FindingWindow) -> str:
+    """ "18 Nov 2026, 00:00:00 UTC to 19 Nov 2026, 00:00:00 UTC"; some begin or end nowhere."""
+    start, end = kept.window_start, kept.window_end
+    since = exact_time(datetime.fromtimestamp(start, UTC)) if start > 0 else "The beginning"
+    until = exact_time(datetime.fromtimestamp(end, UTC)) if end < FOREVER else "no end"
+    return f"{since} to {until}"

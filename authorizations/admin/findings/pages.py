@@ -24,7 +24,6 @@ from authorizations.services.listing import Listing
 from authorizations.services.listing_keys import ByKey
 
 VARIANTS = {"open": "warning", "seen": "success", "gone": "neutral"}
-STATES = {"open": "Open", "seen": "Seen", "gone": "Settled"}
 
 
 @admin.register(Finding)
@@ -38,7 +37,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
     filters = FindingFilters
     search_fields = ("authorization__exact",)
     search_help_text = "Cardholder, merchant, last 4 digits, or an id"
-    parents = ("card", "seen_by")
+    parents = ("card", "changes__author")
     actions = ("note_selected",)
     change_form_template = "admin/authorizations/finding.html"
     fieldsets = IN_TEMPLATE
@@ -98,4 +97,4 @@ class FindingAdmin(ExportableAdmin[Finding]):
 
     @display(description="State")
     def state_shown(self, row: Finding) -> str:
-        return badge(STATES.get(row.state, row.state), VARIANTS.get(row.state, "neutral"))
+        return badge(row.get_state_display(), VARIANTS.get(row.state, "neutral"))

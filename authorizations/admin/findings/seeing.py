@@ -82,7 +82,7 @@ def _note(request: HttpRequest, chosen: Chosen, note: str) -> HttpResponse:
     if seen:
         messages.success(request, f"{counted(seen, 'finding')} noted as seen.")
     else:
-        messages.info(request, "Nothing to do: somebody noted it as seen before, or it is settled.")
+        messages.info(request, "Nothing to do: somebody noted it as seen before, or it is gone.")
     if len(chosen.ids) == 1 and not chosen.kind:
         url = reverse("admin:authorizations_finding_change", args=chosen.ids)
         return HttpResponseRedirect(url)
