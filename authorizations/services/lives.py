@@ -100,7 +100,7 @@ def _fill(lives: dict[str, Life]) -> None:
         for key in life.told_under:
             told_under[key].append(life)
     rows = WebhookRequest.objects.filter(Q(about__in=told_under) | Q(event_id__in=asked_by))
-    requests = {row.pk: row for row in rows.order_by("pk")}
+    requests = {row.pk: row for row in rows.select_related("repeats").order_by("pk")}
     decisions = Decision.objects.filter(
         webhook_request_id__in=requests, decided_by=DecidedBy.DESK, authorization_id__in=lives
     )

@@ -20,6 +20,7 @@ from authorizations.rules.books import Books
 from authorizations.rules.values import AuthorizationRequest, DeclineReason
 from authorizations.services import codec, record
 from authorizations.services.checking import Difference
+from authorizations.services.decided import DAMAGED
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.known import Purchase
 from authorizations.services.moving import merchant_of
@@ -308,13 +309,18 @@ def repeat_differences(row: WebhookRequest, earlier: Iterable[Decision]) -> Iter
         return
     if any(row.answer_body == decision.answer for decision in decisions):
         return
-    try:
-        delivery = delivery_of(row)
-        asked = _as_written(events.authorization_request(delivery.event))
-    except (events.NotAnEvent, events.MalformedEvent):
-        yield Difference(where, "answer_body", _short(row.answer_body), "a recorded answer")
+    if _is_conflicting(row, decisions):
         return
-    is_other = all(list(_kept_otherwise(it.request, asked, "")) for it in decisions)
-    conflicting = f'"reason":"{DeclineReason.CONFLICTING_EVENT}"'
-    if not (is_other and conflicting in row.answer_body):
-        yield Difference(where, "answer_body", _short(row.answer_body), "a recorded answer")
+    yield Difference(where, "answer_body", _short(row.answer_body), "a recorded answer")
+
+
+def _is_conflicting(row: WebhookRequest, decisions: Sequence[Decision]) -> bool:
+    """Whether it was declined because its event had asked something else before."""
+    if f'"reason":"{DeclineReason.CONFLICTING_EVENT}"' not in row.answer_body:
+        return False
+    try:
+        asked = events.authorization_request(delivery_of(row).event).question
+        before = [codec.value(AuthorizationRequest, it.request) for it in decisions if it.request]
+    except DAMAGED:
+        return False
+    return not any(asked.is_same(it.question) for it in before)

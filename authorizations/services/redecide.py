@@ -85,7 +85,9 @@ _Purchases: TypeAlias = dict[str, Authorization]
 def _named_by(rows: Sequence[DecisionRow]) -> tuple[_Requests, _Purchases]:
     """What decisions refer to, as far as it is there: the database doesn't see to that."""
     return (
-        WebhookRequest.objects.in_bulk({row.webhook_request_id for row in rows}),
+        WebhookRequest.objects.select_related("repeats").in_bulk(
+            {row.webhook_request_id for row in rows}
+        ),
         Authorization.objects.in_bulk({row.authorization_id for row in rows} - {None}),
     )
 
@@ -168,7 +170,7 @@ def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Decision:
     """A request that could not be read then can't be read now either."""
     try:
         if asked:
-            events.authorization_request(events.read(bytes(asked.body)))
+            events.authorization_request(events.read(asked.kept_body))
             raise UnreadableError("problem", row.problem, "none: the request can be read")
     except events.MalformedEvent as malformed:
         if row.problem != malformed.problem[:500]:

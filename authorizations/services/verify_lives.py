@@ -98,7 +98,7 @@ def _differences(life: Life) -> Iterator[Difference]:
 
 def _read(request: WebhookRequest, life: Life) -> tuple[WebhookRequest, Told] | None:
     """What an event told of the purchase; None where it was not applied to it."""
-    event = events.read(bytes(request.body))
+    event = events.read(request.kept_body)
     decision = life.decisions.get(request.pk)
     try:
         if decision:

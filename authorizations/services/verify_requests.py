@@ -42,7 +42,7 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
 
 def _piece(above: int, up_to: int) -> list[WebhookRequest]:
     rows = WebhookRequest.objects.filter(pk__gt=above, pk__lte=up_to)
-    return list(rows.order_by("pk")[:_SIZE])
+    return list(rows.select_related("repeats").order_by("pk")[:_SIZE])
 
 
 def _check(piece: Sequence[WebhookRequest], arrivals: Arrivals) -> Iterator[Checked]:

@@ -295,6 +295,7 @@ def test_people_work_as_the_admins_role(
         ("admin", "digest --rebuild"),
         ("admin", "digest --verify"),
         ("admin", "clearsessions"),
+        ("record", "verify_record"),
         ("record", "verify_books"),
         ("record", "redecide --all"),
         ("record", "reapply_events"),
