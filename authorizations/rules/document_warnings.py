@@ -7,6 +7,7 @@ from authorizations.rules.document_fields import Problem
 from authorizations.rules.filters import CategorySet, Merchant, known_categories
 from authorizations.rules.fuel import PUMP
 from authorizations.rules.grants import granted_currencies
+from authorizations.rules.partial import currencies_without_parts
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
 _PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
@@ -15,7 +16,7 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """What may be a slip; paths are those of the policy's document."""
-    found = (_idle, _limited_after_all, _pointless, _unreachable, _dry_pumps)
+    found = (_idle, _limited_after_all, _whole_or_nothing, _pointless, _unreachable, _dry_pumps)
     return tuple(problem for find in found for problem in find(controls))
 
 
@@ -54,6 +55,19 @@ def _limited_after_all(controls: SpendingControls) -> Iterator[Problem]:
         limit = next(iter(on_all.values()))
         message = f"Unlimited has no effect beside the {_words(limit)}: remove one of them."
         yield Problem(("unlimited",), message)
+
+
+def _whole_or_nothing(controls: SpendingControls) -> Iterator[Problem]:
+    """Currencies in which nobody can tell what part is useful, so that none is approved."""
+    others = currencies_without_parts(controls)
+    if others:
+        named = " and ".join(code.upper() for code in others)
+        message = (
+            f"Purchases in {named} are never approved in part: the smallest useful part is told in "
+            f"{controls.currency.upper()} only. Give these currencies a policy of their own, or "
+            "leave the smallest part out."
+        )
+        yield Problem(("smallest_partial_amount",), message)
 
 
 def _pointless(controls: SpendingControls) -> Iterator[Problem]:

@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from authorizations.rules.controls import Choice, ScheduleEntry, SpendingControls, SpendingLimit
 from authorizations.rules.money import format_money
+from authorizations.rules.partial import currencies_without_parts
 from authorizations.rules.windows import local_time
 from authorizations.rules.words import (
     WEEKDAYS,
@@ -182,7 +183,9 @@ def _clock(minutes: int) -> str:
 def _settings(controls: SpendingControls) -> Iterator[str]:
     if controls.partial_approval and controls.smallest_partial_amount:
         smallest = format_money(controls.smallest_partial_amount, controls.currency)
-        yield f"Where only a part fits, that part is approved, from {smallest} up."
+        others = " or ".join(code.upper() for code in currencies_without_parts(controls))
+        never = f"; never in {others}" if others else ""
+        yield f"Where only a part fits, that part is approved, from {smallest} up{never}."
     elif controls.partial_approval:
         yield "Where only a part fits, that part is approved."
     if not controls.refunds_restore:

@@ -10,8 +10,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from django.db import connection
-from django.db.models import Exists, OuterRef, Q
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.lookups import Exact
 
 from authorizations.models import Assignment, Card, Policy
 from authorizations.rules.grants import UNLIMITED, granted_currencies
@@ -76,28 +77,32 @@ def without_grant() -> Q:
     everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
     rows = list(Policy.objects.values_list("pk", "current_version", everybody))
     granted = _granted(row[:2] for row in rows)
-    program = {policy for policy, _, for_everybody in rows if for_everybody}
-    named = sorted({code for currencies in granted.values() for code in currencies} - {UNLIMITED})
-    unlimited = {policy for policy, currencies in granted.items() if UNLIMITED in currencies}
-    kinds = [(Q(currency=""), {*granted}), (~Q(currency__in=["", *named]), unlimited)]
-    for code in named:
-        within = {policy for policy, currencies in granted.items() if code in currencies}
-        kinds.append((Q(currency=code), within | unlimited))
-    without = Q(pk__in=[])
-    for of_kind, policies in kinds:
-        if not policies & program:
-            without |= of_kind & ~_assigned(policies) if policies else of_kind
-    return ~Q(status=Card.Status.CANCELED) & without
-
-
-def _assigned(policies: set[int]) -> Q:
-    """Whether one of the policies applies to a card by itself, its cardholder or its group."""
-    assignments = Assignment.objects.filter(policy__in=policies)
+    of_everybody = [granted.get(policy, NONE) for policy, _, for_all in rows if for_all]
+    granted_to_all = frozenset[str]().union(*of_everybody)
+    if UNLIMITED in granted_to_all:
+        return Q(pk__in=[])
+    currencies = ["", *granted_to_all] if granted_to_all else []
+    granting = Assignment.objects.filter(_grants_the_card(granted))
+    # Each by itself, so that the database can hash it: one after the other for all cards.
     return (
-        Q(Exists(assignments.filter(card=OuterRef("root"))))
-        | Q(Exists(assignments.filter(cardholder=OuterRef("cardholder"))))
-        | Q(Exists(assignments.filter(group=OuterRef("root__group"))))
+        ~Q(status=Card.Status.CANCELED)
+        & ~Q(currency__in=currencies)
+        & Q(~Exists(granting.filter(card=OuterRef("root"))))
+        & Q(~Exists(granting.filter(cardholder=OuterRef("cardholder"))))
+        & Q(~Exists(granting.filter(group=OuterRef("root__group"))))
     )
+
+
+def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
+    """Whether the policy of an assignment grants something in the currency of the outer card."""
+    by_currency = defaultdict[str, list[int]](list)
+    for policy, currencies in granted.items():
+        for code in currencies:
+            by_currency[code].append(policy)
+    grants = Q(policy__in=by_currency.pop(UNLIMITED, []))
+    for code, policies in (("", [*granted]), *by_currency.items()):
+        grants |= Q(policy__in=policies) & Q(Exact(OuterRef("currency"), Value(code)))
+    return grants
 
 
 def of_policy(policy: Policy | None) -> PolicyGrants:
@@ -151,8 +156,6 @@ WITH at_scope AS MATERIALIZED (
 ), moved AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(moved)s::jsonb) AS moved(card text, before text, after text)
 ), candidate AS MATERIALIZED (
-    SELECT id FROM authorizations_card WHERE %(everybody)s
-    UNION
     SELECT id FROM authorizations_card WHERE root_id = ANY(%(cards)s::text[])
     UNION
     SELECT id FROM authorizations_card WHERE cardholder_id = ANY(%(cardholders)s::text[])
@@ -160,23 +163,22 @@ WITH at_scope AS MATERIALIZED (
     SELECT card.id FROM authorizations_card card
     JOIN authorizations_card root ON root.id = card.root_id
     WHERE root.group_id = ANY(%(groups)s::bigint[])
-), card AS MATERIALIZED (
+), card AS (
     SELECT
         card.id, card.currency,
         'card:' || root.id AS own, 'cardholder:' || card.cardholder_id AS holder,
         CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.before END AS before,
         CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.after END AS after
-    FROM candidate
-    JOIN authorizations_card card ON card.id = candidate.id
+    FROM authorizations_card card
     JOIN authorizations_card root ON root.id = card.root_id
     LEFT JOIN moved ON moved.card = root.id
     WHERE card.status <> 'canceled'
+        AND (%(everybody)s OR card.id IN (SELECT id FROM candidate))
     UNION ALL
     SELECT newcomer, '', 'card:' || newcomer, NULL, moved.before, moved.after
     FROM unnest(%(newcomers)s::text[]) AS newcomer
     LEFT JOIN moved ON moved.card = newcomer
 ), applies AS (
-    -- Where nothing applies the scope is null, and meets nothing.
     SELECT card.id, card.currency, scope.*
     FROM card CROSS JOIN LATERAL (VALUES
         ('program:', TRUE, TRUE),
@@ -185,6 +187,7 @@ WITH at_scope AS MATERIALIZED (
         (card.before, TRUE, card.before IS NOT DISTINCT FROM card.after),
         (nullif(card.after, card.before), FALSE, TRUE)
     ) AS scope(scope, before, after)
+    WHERE scope.scope IS NOT NULL
 ), granted AS (
     SELECT scope, currency, before, after FROM at_scope WHERE currency IS NOT NULL
     UNION ALL
@@ -223,7 +226,8 @@ def difference(change: Rearrangement) -> Difference:
         {"card": card, "before": before, "after": after}
         for card, (before, after) in change.moved.items()
     ]
-    with connection.cursor() as cursor:
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64MB'")  # sorting on disk takes far longer
         cursor.execute(
             _DIFFERENCE,
             {

@@ -204,3 +204,24 @@ def test_unlimited_beside_a_limit_on_everything_is_pointed_out() -> None:
     assert warned(unlimited=True, spending_limits=[monthly, on_taxis]) == [("unlimited", vain)]
     assert warned(unlimited=True, spending_limits=[on_taxis]) == []
     assert warned(unlimited=True, spending_limits=[monthly, in_dollars]) == []
+
+
+def test_a_smallest_part_that_leaves_a_currency_without_parts_is_pointed_out() -> None:
+    limits = [
+        {"amount": 50000, "interval": "monthly"},
+        {"amount": 50000, "interval": "monthly", "currency": "usd"},
+        {"count": 5, "interval": "daily"},
+    ]
+    parts = {"partial_approval": True, "spending_limits": limits}
+    assert warned(**parts) == []
+    assert warned(**parts, smallest_partial_amount=500) == [
+        (
+            "smallest_partial_amount",
+            (
+                "Purchases in USD are never approved in part: the smallest useful part is told in "
+                "EUR only. Give these currencies a policy of their own, or leave the smallest part "
+                "out."
+            ),
+        )
+    ]
+    assert warned(**(parts | {"spending_limits": limits[::2]}), smallest_partial_amount=500) == []

@@ -206,5 +206,10 @@ def test_partial_approval_is_told_with_its_smallest_amount() -> None:
     limits = [{"amount": 500, "interval": "daily"}]
     partial = summed_up(partial_approval=True, smallest_partial_amount=500, spending_limits=limits)
     assert partial[1:] == ["Where only a part fits, that part is approved, from €5.00 up."]
+    limits += [{"amount": 700, "interval": "daily", "currency": code} for code in ("jpy", "usd")]
+    partial = summed_up(partial_approval=True, smallest_partial_amount=500, spending_limits=limits)
+    assert partial[1:] == [
+        "Where only a part fits, that part is approved, from €5.00 up; never in JPY or USD."
+    ]
     partial = summed_up(partial_approval=True, spending_limits=limits)
     assert partial[1:] == ["Where only a part fits, that part is approved."]

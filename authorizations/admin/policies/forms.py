@@ -69,7 +69,7 @@ class PolicyForm(ModelForm[Policy]):
         help_text="Purchases without a match are declined.",
     )
     smallest_partial_amount = MoneyField(
-        help_text="Parts below this are declined. Empty: any part will do.",
+        help_text="Parts below this are declined; in other currencies all are. Empty: any will do.",
     )
     fuel_hold = MoneyField(
         help_text="Pumps ask for 1.00 first: so much is taken from the limits until the real "
