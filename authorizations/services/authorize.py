@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from django.db import Error, IntegrityError, transaction
 
 from authorizations.models import LedgerCause
+from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
@@ -32,13 +33,15 @@ from authorizations.services import (
     moving,
     record,
 )
-from authorizations.services.booking import changes_of, steps_of
+from authorizations.services.booking import by_cause, changes_of, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
 from authorizations.services.moving import NOTHING_AHEAD, Ahead, take_in
 from authorizations.services.usage import Measured, measure, with_rooms
 
 _ATTEMPTS = 4
+
+_BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
 
 
 class CannotHoldError(Exception):
@@ -134,7 +137,7 @@ def _authorize(
         return taken_in
     known = taken_in.known
     # A request is itself a report: what it tells is joined first.
-    reports = list(steps_of(known.books, request.snapshot, taken_in.transactions))
+    reports = by_cause(steps_of(known.books, request.snapshot, taken_in.transactions))
     outcome = _decided(request, held, known, reports)
     answer = record.decided(outcome, delivery)
     if outcome.books:
@@ -151,7 +154,7 @@ def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
         findings.refresh(request, outcome.books or joined)
     elif has_news:
         findings.refresh(request, joined)
-    if joined.amount > before.amount:
+    if any(change.amount > 0 for cause, change in outcome.changes if cause not in _BY_DECISION):
         reported = joined.counted(request.merchant) - before.counted(request.merchant)
         limit_findings.note(request, outcome.applied, outcome.usage, reported)
 

@@ -1,8 +1,10 @@
 """Writing what a report of Stripe's changes in one purchase: entries, usage, findings, declines."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
+from itertools import groupby
+from operator import itemgetter
 
 from authorizations.models import DecidedBy, Decision, LedgerCause
 from authorizations.rules.books import Books
@@ -52,6 +54,11 @@ def changes_of(
     counted = [before.counted(merchant), *(books.counted(merchant) for _, books in steps)]
     changes = zip(steps, counted, counted[1:], strict=False)
     return [(cause, new - old) for (cause, _), old, new in changes if new != old]
+
+
+def by_cause(steps: Iterable[tuple[LedgerCause, Books]]) -> list[tuple[LedgerCause, Books]]:
+    """Of steps in a row with the same cause the last: a request may list a thousand captures."""
+    return [list(row)[-1] for _, row in groupby(steps, key=itemgetter(0))]
 
 
 def steps_of(

@@ -166,6 +166,23 @@ def test_what_a_request_tells_is_flagged_where_it_can_not_be_refused() -> None:
 
 
 @pytest.mark.django_db
+def test_a_request_for_nothing_tells_of_a_purchase_that_holds_nothing_any_more() -> None:
+    """10.00 approved by Stripe, captured and taken back: it was a purchase, beyond the only one."""
+    in_force(spending_limits=[DAILY, {"count": 0, "interval": "daily"}])
+    bought = Told(1_000)
+    bought.life.answered(approved=True, reason="card_active", at=bought.tick())
+    bought.life.capture(1_500, at=bought.tick(), close=False)
+    bought.life.set_amount(0, at=bought.tick())
+    asked = bought.life.ask(0, at=bought.tick())
+    taken_back = deepcopy(asked["data"]["object"]["transactions"][0])
+    taken_back |= {"id": "ipi_back", "amount": 1_500}
+    asked["data"]["object"]["transactions"].append(taken_back)
+    assert reason(asked) == "approved"
+    assert bought.counts == (0, 0, 1)
+    assert_exact()
+
+
+@pytest.mark.django_db
 def test_a_transaction_linked_elsewhere_meanwhile_stays_there() -> None:
     in_force(spending_limits=[DAILY])
     first, second = Told(1_000), Told(1_000)

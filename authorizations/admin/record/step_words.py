@@ -111,7 +111,8 @@ _DISPUTED = {
 
 
 def _reported(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
-    if before and snapshot.progress <= before.progress:
+    is_end = snapshot.is_over and before is not None and snapshot.at > before.at
+    if before and snapshot.progress <= before.progress and not is_end:
         words = _ENDS.get(snapshot.status, ("Update of the authorization", ""))[0]
         amount = f"held {format_money(snapshot.held_amount, currency)}"
         return Told(words, amount, _LATE, "history", "neutral", before)
