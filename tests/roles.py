@@ -1,4 +1,4 @@
-"""Requests are served under the roles that a deployed desk is served with.
+"""Servers work under the roles that a deployed desk is served with, requests and background.
 
 So a right that is missing fails in whichever test needs it, and not at a shop. What a test itself
 does on the database, it does as the owner of everything.
@@ -7,6 +7,8 @@ does on the database, it does as the owner of everything.
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from functools import wraps
+from types import ModuleType
 from typing import Any
 
 import psycopg
@@ -15,6 +17,16 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
+from authorizations.services import (
+    counting,
+    late,
+    later,
+    rejections,
+    repeats,
+    replay,
+    standing_refresh,
+    usage_refresh,
+)
 from authorizations.services.database_roles import Roles, quoted, script
 
 OF_THE_WEBHOOK = ("/webhook", "/healthz", "/readyz", "/metrics")
@@ -54,8 +66,36 @@ def served_as(role: str) -> Iterator[None]:
         _take_role(connection.connection)
 
 
+IN_THE_BACKGROUND: tuple[tuple[ModuleType, str], ...] = (
+    (replay, "some"),
+    (late, "replay"),
+    (later, "apply_due"),
+    (standing_refresh, "renew_switch"),
+    (standing_refresh, "renew_policies"),
+    (standing_refresh, "renew_cards"),
+    (usage_refresh, "renew_usage"),
+    (rejections, "write"),
+    (repeats, "write"),
+    (counting, "some"),
+)
+"""What the webhook's instance does beside answering."""
+
+
+def _under_the_webhooks_role(module: ModuleType, name: str) -> None:
+    usual = getattr(module, name)
+
+    @wraps(usual)
+    def work(*args: Any, **options: Any) -> Any:
+        with served_as("webhook"):
+            return usual(*args, **options)
+
+    setattr(module, name, work)
+
+
 def serve_requests_under_roles() -> None:
-    """From now on each request of this process is answered under its instance's role."""
+    """From now on what servers do is done under their instance's role."""
+    for module, name in IN_THE_BACKGROUND:
+        _under_the_webhooks_role(module, name)
     usual = BaseHandler.get_response
 
     def get_response(self: Any, request: HttpRequest) -> Any:
