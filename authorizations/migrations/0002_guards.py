@@ -17,6 +17,12 @@ APPEND_ONLY = (
     "authorizations_findingwindow",
 )
 
+# What runs with the owner's rights finds tables in this schema alone, which each function remembers:
+# nobody's temporary table is taken for one of them.
+THIS_SCHEMA_ALONE = (
+    "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
+)
+
 REFUSE = """
 CREATE FUNCTION authorizations_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
@@ -118,26 +124,19 @@ ALTER TABLE authorizations_card ADD CONSTRAINT card_root_is_its_own_root
 # group and assignments to the first of the chain. It runs with the owner's rights, since the role
 # that answers Stripe may write neither; both roots are locked by then.
 MOVE_CHAIN = """
-DO $$
+CREATE FUNCTION authorizations_move_chain(old_root text, new_root text) RETURNS void
+LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS $$
+DECLARE
+    taken_along bigint := (SELECT group_id FROM authorizations_card WHERE id = old_root);
 BEGIN
-    EXECUTE format('
-        CREATE FUNCTION authorizations_move_chain(old_root text, new_root text) RETURNS void
-        LANGUAGE plpgsql SECURITY DEFINER SET search_path = %I, pg_temp AS $function$
-        DECLARE
-            taken_along bigint := (SELECT group_id FROM authorizations_card WHERE id = old_root);
-        BEGIN
-            UPDATE authorizations_card SET root_id = new_root, group_id = NULL
-            WHERE root_id = old_root;
-            UPDATE authorizations_card SET group_id = taken_along
-            WHERE id = new_root AND group_id IS NULL AND taken_along IS NOT NULL;
-            UPDATE authorizations_assignment SET card_id = new_root
-            WHERE card_id = old_root AND policy_id NOT IN (
-                SELECT policy_id FROM authorizations_assignment WHERE card_id = new_root
-            );
-            DELETE FROM authorizations_assignment WHERE card_id = old_root;
-        END
-        $function$
-    ', current_schema());
+    UPDATE authorizations_card SET root_id = new_root, group_id = NULL WHERE root_id = old_root;
+    UPDATE authorizations_card SET group_id = taken_along
+    WHERE id = new_root AND group_id IS NULL AND taken_along IS NOT NULL;
+    UPDATE authorizations_assignment SET card_id = new_root
+    WHERE card_id = old_root AND policy_id NOT IN (
+        SELECT policy_id FROM authorizations_assignment WHERE card_id = new_root
+    );
+    DELETE FROM authorizations_assignment WHERE card_id = old_root;
 END
 $$
 """
@@ -177,6 +176,7 @@ class Migration(migrations.Migration):
     dependencies = [("authorizations", "0001_initial")]
 
     operations = [
+        migrations.RunSQL(THIS_SCHEMA_ALONE, migrations.RunSQL.noop),
         migrations.RunSQL(REFUSE, "DROP FUNCTION authorizations_refuse_change()"),
         *(
             migrations.RunSQL(GUARD.format(table=table), UNGUARD.format(table=table))

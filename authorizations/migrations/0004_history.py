@@ -1,9 +1,13 @@
 """The change history begins: each table it is about gets its trigger."""
 
+from importlib import import_module
+
 import pgtrigger
 from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+THIS_SCHEMA_ALONE = import_module("authorizations.migrations.0002_guards").THIS_SCHEMA_ALONE
 
 # TRUNCATE fires no trigger for its rows: they would go unrecorded.
 REFUSE = """
@@ -17,11 +21,7 @@ $$
 
 
 def install(_: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
-    # What runs with the owner's rights finds tables in this schema alone, which the functions
-    # remember: nobody's temporary table is taken for one of them.
-    schema_editor.execute(
-        "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
-    )
+    schema_editor.execute(THIS_SCHEMA_ALONE)
     # Tables of Django's as well as ours, so each by itself: no app's migrations know them all.
     for model, trigger in pgtrigger.registered():
         trigger.install(model, database=schema_editor.connection.alias)

@@ -187,6 +187,17 @@ def test_a_temporary_table_of_the_same_name_deceives_nobody() -> None:
 
 
 @pytest.mark.django_db
+def test_what_runs_with_the_owners_rights_names_its_schema() -> None:
+    functions = {str(name): settings for name, settings in rows(
+        "SELECT proname, array_to_string(proconfig, ' ') FROM pg_proc "
+        "WHERE pronamespace = current_schema()::regnamespace AND prosecdef"
+    )}  # fmt: skip
+    assert "authorizations_move_chain" in functions
+    for name, settings in functions.items():
+        assert settings == "search_path=public, pg_temp", name
+
+
+@pytest.mark.django_db
 @pytest.mark.parametrize("role", SERVING)
 @pytest.mark.parametrize(
     "statement",

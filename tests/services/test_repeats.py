@@ -95,7 +95,7 @@ def test_an_approval_of_stand_in_is_given_again_and_counts_once(host: Path) -> N
     in_force(spending_limits=[LIMIT])
     event = asked(Shopper(), 4_000, "evt_it")
     knows({"spending_limits": [LIMIT], "stand_in_amount": 5_000, "stand_in_cap": 5_000},
-          cards=(("ic_1", "ic_1", "ich_1", ""),))  # fmt: skip
+          cards=(("ic_1", "ic_1", "ich_1", ""),), around=NOON)  # fmt: skip
     first = stood_in(delivery(event), StandInCause.DATABASE_UNREACHABLE)
     assert json.loads(first)["approved"] is True
     Card.objects.update(frozen=True)
