@@ -7,15 +7,14 @@ is added what the other, with fewer purchases, spent in that time.
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import replace
-from itertools import islice
 
 from authorizations.models import Authorization, UncountedWindow
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
-from authorizations.services import window_sums
+from authorizations.services import codec, sql, window_sums
 from authorizations.services.running_sums import Change, merchant_of, total
-from authorizations.services.usage import Remembered, remembered_of
+from authorizations.services.usage import Remembered, remembered_around
 
 _COLUMNS = (
     *("created", "currency"),
@@ -35,40 +34,38 @@ def join(old_root_id: str, root_id: str) -> None:
     if len(spent) > window_sums.AT_ONCE:
         few, many = many, few
         spent = _spent(few)
-    rows: Sequence[Remembered] = ()
-    if len(spent) <= window_sums.AT_ONCE:
-        rows = [_with(row, spent, f"card:{root_id}") for row in remembered_of(f"card:{many}")]
-    scopes = [f"card:{old_root_id}", f"card:{root_id}"]
-    UsageRow.objects.filter(scope__in=scopes).delete()
-    UsageRow.objects.bulk_create([row.as_row() for row in rows])
-    notes = UncountedWindow.objects.filter(scope__in=scopes)
-    kept = list(notes.filter(scope=f"card:{many}")) if rows else []
-    notes.delete()
-    for note in kept:
-        note.scope = f"card:{root_id}"
-    UncountedWindow.objects.bulk_create(kept)
+    forgotten = [f"card:{few}"]
+    if len(spent) > window_sums.AT_ONCE:
+        forgotten, spent = [f"card:{few}", f"card:{many}"], []
+    for model in (UsageRow, UncountedWindow):
+        model.objects.filter(scope__in=forgotten).delete()
+        model.objects.filter(scope=f"card:{many}").update(scope=f"card:{root_id}")
+    if not spent:
+        return
+    times = [change.created for change in spent]
+    around = remembered_around((times[0], times[-1]), [f"card:{root_id}"])
+    changed = [new for row in around if (new := _with(row, times, spent)) != row]
+    sql.run(sql.WRITE_BOOKS, purchases="[]", entries="[]", usage=codec.to_json(changed))
 
 
 def _spent(root_id: str) -> list[Change]:
     """What a card's purchases count for, the earliest first; of too many only so many as tell."""
     rows = Authorization.objects.filter(root_card=root_id).order_by("created")
-    found = rows.values_list(*_COLUMNS).iterator(chunk_size=1_000)
     return [
         Change(int(created.timestamp()), currency, merchant_of(*told[:5]), Counted(*told[5:]))
-        for created, currency, *told in islice(found, window_sums.AT_ONCE + 1)
+        for created, currency, *told in rows.values_list(*_COLUMNS)[: window_sums.AT_ONCE + 1]
     ]
 
 
-def _with(row: Remembered, spent: Sequence[Change], scope: str) -> Remembered:
-    first = bisect_left(spent, row.window_start, key=lambda change: change.created)
-    end = bisect_left(spent, row.window_end, key=lambda change: change.created)
+def _with(row: Remembered, times: Sequence[int], spent: Sequence[Change]) -> Remembered:
+    """With what was spent in its time, `times` being when."""
+    first, end = bisect_left(times, row.window_start), bisect_left(times, row.window_end)
     concern = filter_of(row.filter)
     amount, refunded, count = total(
         change.seen_in(row.currency, concern) for change in spent[first:end]
     )
     return replace(
         row,
-        scope=scope,
         amount=row.amount + amount,
         refunded_amount=row.refunded_amount + refunded,
         count=row.count + count,

@@ -84,9 +84,6 @@ class Remembered:
     def usage(self) -> Usage:
         return Usage(self.amount, self.refunded_amount, self.count)
 
-    def as_row(self) -> UsageRow:
-        return UsageRow(**{name: getattr(self, name) for name in _COLUMNS})
-
     def with_change(self, change: Counted, told: Told) -> "Remembered":
         """With a purchase's change counted in, where the purchase concerns this window."""
         if self.currency not in ("", told.currency):
@@ -121,11 +118,6 @@ def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
     """The remembered windows and pieces of these scopes that end after the instant `at`."""
     rows = UsageRow.objects.filter(scope__in=list(scopes), window_end__gt=at)
     return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
-
-
-def remembered_of(scope: str) -> list[Remembered]:
-    """All that is remembered of a scope."""
-    return [Remembered(*row) for row in UsageRow.objects.filter(scope=scope).values_list(*_COLUMNS)]
 
 
 @dataclass(frozen=True, slots=True)
