@@ -46,6 +46,9 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
         ("On record", {"fields": ("last_login", "date_joined")}),
     )
     list_display = ("username", "name", "roles", "is_active", "is_superuser", "last_login")
+    search_fields = tuple(
+        f"{name}__folded_contains" for name in ("username", "first_name", "last_name", "email")
+    )
     filter_horizontal = ()
     list_filter = ("is_active", "is_superuser", "groups")
 

@@ -4,6 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.db.models import Model
 from django.test import Client
 
@@ -25,6 +26,7 @@ from authorizations.services import digest, digest_sql
 from authorizations.wire.sample_merchants import MERCHANTS
 from authorizations.wire.sample_transactions import force_capture
 from tests.admin import pages
+from tests.admin.conftest import Login
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of
 
@@ -102,6 +104,12 @@ def test_people_policies_and_groups_are_found_by_their_folded_names(
 ) -> None:
     found = rows(operator, model, term)
     assert len(found) in ({1, 2, 3} if model is HistoryEntry else {1})
+
+
+@pytest.mark.parametrize("term", ["zoe", "LØVE", "Zoé"])
+def test_colleagues_are_found_by_their_folded_names(login: Login, term: str) -> None:
+    User.objects.create(username="z", first_name="Zoë", last_name="Løve")
+    assert [user.username for user in rows(login("superuser"), User, term)] == ["z"]
 
 
 @pytest.mark.parametrize("term", ["\N{ACUTE ACCENT}", "%", "_", "zzz"])
