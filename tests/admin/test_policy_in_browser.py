@@ -81,8 +81,51 @@ def test_somebody_else_saved_first_and_both_changes_are_seen(
     expect(told).to_contain_text("Monthly limit: €500.00 \N{RIGHTWARDS ARROW} €600.00")
     expect(page.locator("[name=name]")).to_have_value("Journeys")
     expect(page.get_by_text("Please correct the error")).to_be_hidden()
+    expect(page.get_by_text("Newer value, saved by somebody else")).to_be_visible()
+    expect(page.locator("[name=spending_limits-0-amount]")).to_have_value("€600.00")
     told.get_by_role("link", name="load the newer state").click()
     expect(page.locator("[name=spending_limits-0-amount]")).to_have_value("€600.00")
+
+
+def test_what_both_changed_is_not_sent_before_somebody_chose(
+    visit: Visit, login: Login, policy: Policy
+) -> None:
+    url = pages.change_url(policy)
+    page = visit("Operations", url)
+    page.fill("[name=spending_limits-0-amount]", "700")
+    other: Client = login("superuser")
+    other.post(url, as_shown(other, url) | {"spending_limits-0-amount": "600"})
+    save(page)
+    told = page.get_by_role("alert").filter(has_text="you both changed this")
+    expect(page.get_by_text("You both changed this: choose on top")).to_be_visible()
+    sent: list[str] = []
+    page.on("request", lambda request: sent.append(request.method))
+    save(page)
+    assert page.evaluate("document.querySelector('#conflict input:invalid') !== null")
+    assert "POST" not in sent
+    told.get_by_label("That of superuser").check()
+    save(page)
+    page.wait_for_url("**/policy/")
+    assert policy.spending_limits.get().amount == 60_000
+
+
+def test_merchants_are_added_with_the_keyboard_and_taken_out(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    rows = page.locator(".field-blocked_merchants .desk-merchant")
+    expect(rows).to_have_count(1)
+    assert rows.first.locator("select").input_value() == "network_id"
+    rows.first.locator("input").fill("498750001042")
+    rows.first.locator("input").press("Enter")  # adds a row, and sends nothing
+    rows.nth(1).locator("select").select_option("begins_with")
+    rows.nth(1).locator("input").fill("Casino")
+    page.locator(".field-blocked_merchants").get_by_text("Add another").click()
+    rows.nth(2).locator("input").fill("Bar")
+    rows.nth(1).get_by_role("button", name="Remove this merchant").click()
+    expect(rows).to_have_count(2)
+    save(page)
+    expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
+    policy.refresh_from_db()
+    assert policy.blocked_merchants == [{"network_id": "498750001042"}, {"begins_with": "Bar"}]
 
 
 def test_many_limits_are_a_list_to_read_and_open_with_the_keyboard(visit: Visit) -> None:
