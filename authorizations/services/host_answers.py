@@ -113,7 +113,7 @@ def look_up(decision_id: str) -> Answer | None:
     path = _path()
     if answer := _opened.here.get((path, decision_id)):
         return answer
-    if not path.exists():
+    if not os.path.exists(path):  # noqa: PTH110 - for each decision, in half the time
         return None
     found = _run(path, _SELECT, [decision_id])
     if not found:

@@ -128,7 +128,12 @@ SELECT
     request.received_at, request.body_sha256, request.body
 FROM answer
 LEFT JOIN LATERAL (
-    SELECT * FROM authorizations_webhookrequest WHERE id = answer.webhook_request_id LIMIT 1
+    SELECT received_at, body_sha256, coalesce((
+        -- A repeat refers to the body kept first.
+        SELECT body FROM authorizations_webhookrequest AS first WHERE first.id = own.repeats_id
+    ), body) AS body
+    FROM authorizations_webhookrequest AS own
+    WHERE id = answer.webhook_request_id LIMIT 1
 ) AS request ON TRUE
 ORDER BY number
 """

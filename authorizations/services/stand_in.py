@@ -32,6 +32,7 @@ from authorizations.services import (
     budget,
     decision_log,
     metrics,
+    recent_answers,
     stand_in_caps,
     standing_copy,
 )
@@ -164,6 +165,8 @@ def stand_in(
 def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -> Answer | None:
     """What this host has answered to the event before, where it has."""
     earlier = answers.of_event(delivery.decision_id, is_on_record=False)
+    if not earlier and (decided := recent_answers.look_up(delivery.decision_id)):
+        earlier = [decided]
     if not earlier:
         return None
     if answer := answers.to_question(earlier, question):
