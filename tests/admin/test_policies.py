@@ -342,6 +342,11 @@ def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
     asked = "2 cards could spend that could not before. Tick this if that is meant, and save again."
     assert errors(refused) == {"lets_spend": [asked]}
     assert "Let 2 cards spend" in pages.text(refused)
+    [told] = messages(refused)
+    assert told == (
+        "Not saved yet: 2 cards could spend that could not before. If that is meant, tick “Let 2 "
+        "cards spend” at the end of the page and save again."
+    )
     assert not policy.spending_limits.exists()
     assert PolicyVersion.objects.filter(policy=policy).count() == 1
     assert Shopper(card_id="ic_1").reason(100) == "no_policy"

@@ -83,7 +83,9 @@ def _states() -> Iterator[Shown]:
     approved = decisions.filter(approved=True, is_partial=False).last()
     declined = decisions.filter(reason="amount_limit_exceeded").last()
     partial = decisions.filter(is_partial=True).last()
-    for name, row in (("approved", approved), ("declined", declined), ("partial", partial)):
+    ungranted = decisions.filter(reason="no_policy").last()
+    kinds = {"approved": approved, "declined": declined, "partial": partial, "no": ungranted}
+    for name, row in kinds.items():
         if row:
             yield Shown(f"decision_{name}", _change(row))
             yield Shown(f"decision_{name}_auditor", _change(row), "auditor")
@@ -98,7 +100,10 @@ def _states() -> Iterator[Shown]:
     yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)
     if other := Policy.objects.exclude(pk=policy.pk).first():
         yield Shown("policy_merged", _change(other), "operator", _save_after_somebody_else)
+    everybodys = Policy.objects.get(name="Baseline")
+    yield Shown("policy_lets_spend", _change(everybodys), "operator", _make_unlimited)
     lists = "admin:authorizations_{}_changelist"
+    yield Shown("card_without", reverse(lists.format("card")) + "?grant=without", "operator")
     yield Shown("decision_filters", reverse(lists.format("decision")), act=_open_filters)
     yield Shown("decision_nothing", reverse(lists.format("decision")) + "?q=nobody", "auditor")
     yield Shown("card_nothing", reverse(lists.format("card")) + "?q=nobody", "operator")
@@ -159,6 +164,13 @@ def _change(row: Model) -> str:
 
 def _type_a_wrong_amount(page: Page) -> None:
     page.get_by_label("Smallest useful part").fill("12.345")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Save", exact=True).click()
+
+
+def _make_unlimited(page: Page) -> None:
+    """It would let a card spend that could not before: the page asks for a tick."""
+    page.get_by_label("Unlimited").check()
     with page.expect_navigation():
         page.get_by_role("button", name="Save", exact=True).click()
 

@@ -11,7 +11,7 @@ from django.urls import reverse
 from authorizations.models import Decision, Finding, Policy
 from authorizations.services import rejections
 from tests.admin import pages
-from tests.desk import deliver
+from tests.desk import Shopper, deliver
 from tests.pictures.lives import play_lives
 
 
@@ -22,9 +22,22 @@ def set_the_stage() -> None:
     Client().post("/webhook", b"{}", content_type="application/json")
     rejections.write()
     play_lives()
+    _ask_with_a_card_without_grant()
     deliver({"id": "evt_cut_off", "type": "issuing_transaction.created", "created": int(time())})
     _see_a_finding(_logged_in("operator"))
     _switch(_logged_in("operator"))
+
+
+def _ask_with_a_card_without_grant() -> None:
+    """In pounds, in which no policy of the demo has a limit."""
+    shopper = Shopper(
+        card_id="ic_pictures_pounds",
+        cardholder_id="ich_pictures_pounds",
+        name="Ada Lovelace",
+        at=int(time()),
+        card={"currency": "gbp"},
+    )
+    assert shopper.reason(1_250, currency="gbp") == "no_policy"
 
 
 def _see_a_finding(client: Client) -> None:

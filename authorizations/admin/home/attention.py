@@ -21,7 +21,7 @@ _DECLINED = {
     DeclineReason.WRONG_MODE: "Test and live mode are mixed up: check which webhook points here.",
     DeclineReason.FIELD_UNREADABLE: "A field that a policy asks for came in a form that can't be "
     "read. Where Stripe now writes it so, all such purchases are declined.",
-    DeclineReason.NO_POLICY: "No policy grants them: assign one that does, if they should pass.",
+    DeclineReason.NO_POLICY: "No policy grants it: assign one that does, if it should pass.",
 }
 _NAMED = 3
 _COUNTED = 99
@@ -62,7 +62,8 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
     if (count := counts[CARDS]) and user.has_perm("authorizations.view_card"):
-        why = "No policy grants them anything, so they can't pay: assign one that does."
+        whom, they = ("it", "it") if count == 1 else ("them", "they")
+        why = f"No policy grants {whom} anything, so {they} can't pay: assign one that does."
         yield Item(f"{_capped(count, 'card')} without a grant", why, without_grant_url())
 
 

@@ -7,6 +7,7 @@ and shown again with it. A tick is good for as many cards as it was asked for.
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
@@ -29,7 +30,7 @@ class LetsSpend(forms.BooleanField):
     def __init__(self, cards: int) -> None:
         super().__init__(
             label=f"Let {cards_words(cards)} spend",
-            help_text="No policy grants them anything yet.",
+            help_text="No policy grants anything there yet.",
             error_messages={
                 "required": f"{gained_words(cards)} Tick this if that is meant, and save again."
             },
@@ -42,6 +43,11 @@ def ask_first(request: HttpRequest, cards: int) -> None:
     posted: Any = request.POST.copy()
     posted.pop(NAME, None)
     request.POST = posted
+    messages.warning(
+        request,
+        f"Not saved yet: {gained_words(cards)} If that is meant, tick “Let {cards_words(cards)} "
+        "spend” at the end of the page and save again.",
+    )
     setattr(request, _ASKED, cards)
 
 
