@@ -5,6 +5,7 @@
 # make bench-pages measures how quickly the admin's pages open with a million decisions
 # make bench-books measures how quickly verify_books counts a million ledger entries again
 # make bench-busy measures cards on which much was bought, and limits that are new there
+# make bench-strangers measures purchases while strangers knock with false signatures
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
@@ -25,7 +26,7 @@ PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-busy load screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-busy load screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -67,6 +68,9 @@ bench-books: .venv/development
 
 bench-busy: .venv/development
 	$(VENV) -m benchmarks.busy
+
+bench-strangers: .venv/development
+	$(VENV) -m benchmarks.strangers
 
 load: .venv/development
 	$(VENV) -m tests.load --seconds $(SECONDS) --processes $(PROCESSES) $(SEED:%=--seed %)

@@ -27,6 +27,11 @@ def free_port() -> str:
         ("benchmarks.pages", {"BENCH_PAGES_DECISIONS": "3000"}, "decision: its page"),
         ("benchmarks.books", {"BENCH_BOOKS_ENTRIES": "700"}, "\n0 differences."),
         ("benchmarks.busy", {"BENCH_BUSY_PURCHASES": "2500"}, "the second purchase afterwards: "),
+        (
+            "benchmarks.strangers",
+            {"STRANGERS_SECONDS": "1", "STRANGERS_CONNECTIONS": "8"},
+            "a day: 0 of 40.",
+        ),
     ],
 )
 def test_a_benchmark_prints_its_table(module: str, few: dict[str, str], printed: str) -> None:

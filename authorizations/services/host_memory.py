@@ -21,6 +21,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from django.conf import settings
@@ -226,7 +227,9 @@ def memory(wait_s: float = WAIT_S) -> Iterator[Memory]:
     """
     try:
         connection = _connected()
-        connection.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}")
+        if _own.wait_s != wait_s:
+            connection.execute(f"PRAGMA busy_timeout = {int(wait_s * 1000)}")
+            _own.wait_s = wait_s
         connection.execute("BEGIN IMMEDIATE")
     except (sqlite3.Error, OSError) as error:
         _forget_connection()
@@ -244,7 +247,12 @@ def memory(wait_s: float = WAIT_S) -> Iterator[Memory]:
 
 def directory() -> Path:
     """Where the memory of this spool's host is."""
-    spool = Path(settings.SPOOL_DIR).absolute()
+    return _directory_for(Path(settings.SPOOL_DIR))
+
+
+@cache
+def _directory_for(spool: Path) -> Path:
+    spool = spool.absolute()
     if not MOUNTED.is_dir():
         return spool  # no better place on this system
     name = hashlib.sha256(os.fsencode(spool)).hexdigest()[:16]
@@ -255,7 +263,7 @@ def _connected() -> sqlite3.Connection:
     place = (os.getpid(), directory())
     if getattr(_own, "place", None) != place:
         _forget_connection()
-        _own.connection, _own.place = _opened(place[1]), place
+        _own.connection, _own.place, _own.wait_s = _opened(place[1]), place, None
     connection: sqlite3.Connection = _own.connection
     return connection
 

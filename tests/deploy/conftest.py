@@ -11,7 +11,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -28,6 +28,10 @@ def nginx_is_there() -> None:
         pytest.fail(serving.MISSING)
 
 
+RELEASED = Event()
+"""Requests with X-Hold are not answered before."""
+
+
 class _Mirror(BaseHTTPRequestHandler):
     """Answers with what it was asked, and which of the two servers it is."""
 
@@ -41,6 +45,8 @@ class _Mirror(BaseHTTPRequestHandler):
             "headers": dict(self.headers),
             "length": len(self.rfile.read(length)),
         }
+        if "X-Hold" in self.headers:
+            RELEASED.wait(serving.PATIENCE_SECONDS)
         body = json.dumps(told).encode()
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))

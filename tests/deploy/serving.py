@@ -57,11 +57,16 @@ def free_ports() -> Ports:
 
 
 def configure(directory: Path, ports: Ports) -> Path:
-    """deploy/nginx/desk.conf with other ports and a certificate of its own; nothing else."""
+    """deploy/nginx/desk.conf with other ports and a certificate of its own; nothing else.
+
+    To it 127.0.0.1 is one of Stripe's addresses; others of 127.0.0.0/8 are strangers'.
+    """
     subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
     keys = ["-keyout", str(directory / "privkey.pem"), "-out", str(directory / "fullchain.pem")]
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     subprocess.run([*command, *keys, *subject], check=True, capture_output=True)
+    addresses = (DEPLOY / "nginx" / "stripe-addresses.conf").read_text("utf-8")
+    (directory / "stripe-addresses.conf").write_text(f"{addresses}127.0.0.1 1; # ours\n", "utf-8")
     text = (DEPLOY / "nginx" / "desk.conf").read_text("utf-8")
     for written, here in (
         ("listen [::]:80;\n", "\n"),
@@ -70,6 +75,7 @@ def configure(directory: Path, ports: Ports) -> Path:
         ("listen 443 ssl;", f"listen 127.0.0.1:{ports.https} ssl;"),
         ("127.0.0.1:8001", f"127.0.0.1:{ports.webhook}"),
         ("127.0.0.1:8002", f"127.0.0.1:{ports.admin}"),
+        ("/etc/nginx/desk", str(directory)),
         ("/etc/ssl/desk", str(directory)),
         ("/var/log/nginx", str(directory)),
     ):
@@ -92,9 +98,11 @@ def nginx(directory: Path, ports: Ports) -> Iterator[None]:
 
 
 @contextmanager
-def gunicorn(instance: str, port: int, environment: dict[str, str], log: Path) -> Iterator[int]:
-    """One instance from deploy/gunicorn.conf.py, with one worker; its process id."""
-    told = {"INSTANCE": instance, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": "1"}
+def gunicorn(
+    instance: str, port: int, environment: dict[str, str], log: Path, workers: int = 1
+) -> Iterator[int]:
+    """One instance from deploy/gunicorn.conf.py; its process id."""
+    told = {"INSTANCE": instance, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": f"{workers}"}
     command = [sys.executable, "-m", "gunicorn", "--config", str(DEPLOY / "gunicorn.conf.py")]
     with log.open("wb") as file, started(command, port, environment | told, file) as process_id:
         yield process_id

@@ -1,0 +1,12 @@
+"""`make bench-strangers`: purchases while strangers knock with false signatures, through nginx.
+
+The nginx, gunicorn and limits of deploy/, everything on one machine. Stripe sends from 127.0.0.1,
+the strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS say how long and how many.
+"""
+
+import sys
+
+from benchmarks.scratch import run_inside
+
+if __name__ == "__main__":
+    sys.exit(run_inside("benchmarks.besieged", "BENCH_STRANGERS_DIR"))
