@@ -140,10 +140,15 @@ def furnish(**policy: Any) -> None:
 
 
 def known_cards(spool_dir: Path) -> set[str]:
-    """Those in the copy that stand-in rests on."""
-    copy = spool_dir / "standing-cards.sqlite3"
-    with suppress(sqlite3.Error), closing(sqlite3.connect(copy)) as cards:
-        return {card_id for (card_id,) in cards.execute("SELECT id FROM card")}
+    """Those in the copy that stand-in rests on, with what is used up on them."""
+    cards = _copied(spool_dir / "standing-cards.sqlite3", "SELECT id FROM card")
+    scopes = _copied(spool_dir / "standing-usage.sqlite3", "SELECT scope FROM used")
+    return cards & {scope.removeprefix("card:") for scope in scopes}
+
+
+def _copied(path: Path, query: str) -> set[str]:
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path)) as copy:
+        return {found for (found,) in copy.execute(query)}
     return set()
 
 

@@ -32,7 +32,7 @@ LATE_S = 5.0
 _POLICY = {
     "spending_limits": [
         {"amount": LIMIT, "interval": "per_authorization"},
-        {"amount": 100 * CAP, "interval": "daily"},
+        {"amount": 100 * CAP, "interval": "all_time"},
     ],
     "stand_in_amount": LIMIT,
     "stand_in_cap": CAP,
