@@ -2,6 +2,7 @@
 writing and counting what no purchase waits for.
 """
 
+import atexit
 import logging
 import os
 import threading
@@ -18,6 +19,7 @@ from authorizations.services import (
     rejections,
     repeats,
     replay,
+    stand_in_caps,
     standing_refresh,
     usage_refresh,
 )
@@ -42,8 +44,10 @@ def start() -> None:
 def _started(_pid: int) -> None:
     pool.fill()
     connection.close()
+    stand_in_caps.prepare()
     standing_refresh.keep_warm(usage_refresh.renew_usage)
-    rejections.keep_writing()
+    _keep("rejections", rejections.write, rejections.WRITE_EVERY_S)
+    atexit.register(rejections.write_the_rest)
     _keep("replay", _replay, _REPLAY_EVERY_S, without_database=True)
     # One process of all that share the database counts a scope at a time; any of them may.
     _keep("counting", partial(counting.some, _COUNT_FOR_S), _COUNT_EVERY_S)

@@ -4,14 +4,13 @@ Strangers can send any number of them, so nothing here waits for the database wh
 answered, and memory is bounded whatever they send and however long the database is away.
 """
 
-import atexit
 import hashlib
 import logging
 import threading
 from collections import Counter
 from dataclasses import dataclass
 from datetime import datetime
-from time import monotonic, sleep
+from time import monotonic
 
 from django.db import connection, transaction
 from django.utils import timezone
@@ -144,22 +143,11 @@ def write() -> None:
     _counter.write()
 
 
-def keep_writing() -> None:
-    """Write once a second from now on, in the background, and a last time when the process ends."""
-    threading.Thread(target=_write_for_ever, name="rejections", daemon=True).start()
-    atexit.register(_write_or_log)
-
-
-def _write_for_ever() -> None:
-    while True:
-        sleep(WRITE_EVERY_S)
-        _write_or_log()
-
-
-def _write_or_log() -> None:
+def write_the_rest() -> None:
+    """What was counted until the process ends, for atexit."""
     try:
         write()
-    except Exception as error:  # noqa: BLE001 - whatever it is, they wait for the next time
-        logger.warning("Rejected requests can't be written just now: %s", error)
+    except Exception as error:  # noqa: BLE001 - the process ends all the same
+        logger.warning("The last rejected requests can't be written: %s", error)
     finally:
         connection.close()

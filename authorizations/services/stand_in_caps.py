@@ -122,6 +122,21 @@ def _heard_of(
             held.add(mine.approval, by_stand_in=True)
 
 
+def prepare() -> None:
+    """Make files and memory before they are needed: the first answers have little time.
+
+    What fails is logged, and tried again by whoever needs it.
+    """
+    try:
+        with closing(_opened(host_files.directory() / FILE, budget.CAP_WAIT_MS / 1000)) as caps:
+            approvals = _not_replayed(caps)
+        with memory() as held:
+            if not held.is_complete:
+                held.complete(approvals)
+    except (sqlite3.Error, OSError, HostMemoryError) as error:
+        logger.error("What stand-in may approve can't be kept here: %s", error)
+
+
 def note(approval: Approval) -> None:
     """Note what is about to be approved by the database, before its transaction commits.
 
