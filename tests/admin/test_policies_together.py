@@ -142,6 +142,27 @@ class TestTwoPeople:
         save(operator, policy, as_sent(refused) | {name: chosen})
         assert amounts(policy) == [amount, 100_000]
 
+    def test_hours_and_assignments_are_merged_row_by_row(
+        self, operator: Client, other: Client
+    ) -> None:
+        hours = [
+            {"days": ["mon"], "from": "08:00", "to": "12:00"},
+            {"days": ["tue"], "from": "08:00", "to": "12:00"},
+        ]
+        policy = in_force("Hours", schedule=hours)
+        groups = [CardGroup.objects.create(name=name) for name in ("North", "South")]
+        url = pages.change_url(policy)
+        opened = as_shown(operator, url)
+        theirs = added(as_shown(other, url), ASSIGNMENTS, kind="group", group=groups[0].pk)
+        save(other, policy, theirs | {"schedule-0-end": "13:00"})
+        mine = added(opened, ASSIGNMENTS, kind="group", group=groups[1].pk)
+        refused = save(operator, policy, mine | {"schedule-1-end": "14:00"})
+        assert conflict(refused).choices == []
+        save(operator, policy, as_sent(refused))
+        assert list(policy.schedule.values_list("end", flat=True)) == ["13:00", "14:00"]
+        names = {str(row.group) for row in policy.assignments.filter(group__isnull=False)}
+        assert names == {"North", "South"}
+
     @pytest.mark.parametrize(
         ("chosen", "countries"),
         [("mine", ["DE", "FR"]), ("theirs", ["BE"]), ("both", ["BE", "DE"])],
