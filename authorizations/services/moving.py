@@ -17,8 +17,9 @@ from authorizations.rules.filters import Merchant
 from authorizations.rules.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import AuthorizationRequest, Card, Told
-from authorizations.services import codec, findings, locks, record, rows
+from authorizations.services import codec, findings, locks, record, rows, sql
 from authorizations.services.known import Held, Known, look_up, scope_keys
+from authorizations.services.rows import Row
 from authorizations.services.usage import remembered_around
 
 Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
@@ -219,24 +220,21 @@ def keep(told: Event, transactions: Sequence[Transaction], books: Books) -> None
     if isinstance(told, TransactionReport):
         linked = told.linked or ""
     found = [_row(told, booked, linked) for booked in books.transactions if booked.id in ids]
-    columns = [field.name for field in TransactionRow._meta.fields if field.name != "id"]  # noqa: SLF001
-    TransactionRow.objects.bulk_create(
-        found, update_conflicts=True, unique_fields=["id"], update_fields=columns
-    )
+    sql.run(sql.KEEP, transactions=codec.to_json(found))
 
 
-def _row(told: Event, transaction: Transaction, linked: str) -> TransactionRow:
-    return TransactionRow(
-        id=transaction.id,
-        type=transaction.type[:50],
-        amount=transaction.amount,
-        currency=told.currency,
-        merchant_amount=transaction.merchant_amount,
-        merchant_currency=transaction.merchant_currency,
-        merchant_name=told.merchant.name,
-        created=rows.instant(transaction.created),
-        card_id=told.card.id,
-        linked=linked,
-        booked_under=told.authorization_id,
-        told_at=transaction.at,
-    )
+def _row(told: Event, transaction: Transaction, linked: str) -> Row:
+    return {
+        "id": transaction.id,
+        "type": transaction.type[:50],
+        "amount": transaction.amount,
+        "currency": told.currency,
+        "merchant_amount": transaction.merchant_amount,
+        "merchant_currency": transaction.merchant_currency,
+        "merchant_name": told.merchant.name,
+        "created": rows.instant(transaction.created),
+        "card_id": told.card.id,
+        "linked": linked,
+        "booked_under": told.authorization_id,
+        "told_at": transaction.at,
+    }

@@ -6,6 +6,7 @@
     SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
     ANSWERS  of an event that was decided before (only then)
     WRITE    everything, at once
+    KEEP     transactions (only where there are any)
 
 Only locking first and reading afterwards is right: in READ COMMITTED each statement sees what was
 committed when it began, so whatever else the statement that waits for the lock reads is out of date
@@ -389,6 +390,25 @@ WITH changed AS (
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
 """The same for purchases that are there, where no request caused it: needs no right to add one."""
+
+
+KEEP = """
+INSERT INTO authorizations_transaction
+SELECT * FROM jsonb_populate_recordset(NULL::authorizations_transaction, %(transactions)s::jsonb)
+ON CONFLICT (id) DO UPDATE SET
+    type = excluded.type,
+    amount = excluded.amount,
+    currency = excluded.currency,
+    merchant_amount = excluded.merchant_amount,
+    merchant_currency = excluded.merchant_currency,
+    merchant_name = excluded.merchant_name,
+    created = excluded.created,
+    card_id = excluded.card_id,
+    linked = excluded.linked,
+    booked_under = excluded.booked_under,
+    told_at = excluded.told_at
+"""
+"""Transactions as they are booked now; an event may list a thousand."""
 
 
 def run(statement: str, **parameters: Any) -> Cursor[Any]:

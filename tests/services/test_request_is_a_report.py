@@ -357,3 +357,9 @@ def _alone(work: Callable[[], None]) -> None:
         work()
     finally:
         connection.close()
+
+
+def test_keeping_a_transaction_writes_every_column() -> None:
+    _, _, updated = sql.KEEP.partition("DO UPDATE SET")
+    columns = {line.split("=")[0].strip() for line in updated.strip().splitlines()}
+    assert columns | {"id"} == {field.column for field in Transaction._meta.concrete_fields}
