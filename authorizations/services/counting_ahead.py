@@ -59,7 +59,7 @@ def progress(policy: Policy) -> Progress | None:
     """How far all that is being counted for a policy's limits is, in one."""
     scopes = set(policy.assignments.values_list("scope", flat=True))
     version, at = policy.current_version_id, int(time())
-    found = []
+    found: list[Progress] = []
     for note in UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]:
         scope = scope_of(note.scope)
         key = note.scope
@@ -69,6 +69,16 @@ def progress(policy: Policy) -> Progress | None:
             windows = windows_at(at, applied_controls([(key, version)], scope))
             if any(uncounted.is_of(note, window) for window in windows):
                 found.append(uncounted.progress_of(note))
+    return _together(found)
+
+
+def progress_of_all() -> Progress | None:
+    """How far all is that is being counted, in one."""
+    notes = UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]
+    return _together([uncounted.progress_of(note) for note in notes])
+
+
+def _together(found: Sequence[Progress]) -> Progress | None:
     return Progress(*map(sum, zip(*found, strict=True))) if found else None
 
 

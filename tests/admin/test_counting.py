@@ -1,9 +1,13 @@
 """A limit that is new where much was bought: said before it is saved, and how far it is after."""
 
+import json
+from io import StringIO
+from pathlib import Path
 from time import time
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
@@ -19,6 +23,8 @@ pytestmark = pytest.mark.django_db
 
 GENEROUS = {"amount": 1_000_000, "interval": "per_authorization"}
 NOW = int(time())
+ASSIGNED = {"policy": "Yearly", "card": "ic_1"}
+ALSO_ASSIGNED = {"policy": "Generous", "program": True}
 LIMITS = "spending_limits"
 
 
@@ -110,3 +116,17 @@ def test_where_little_was_bought_nothing_is_to_be_counted(monkeypatch: pytest.Mo
     policy = in_force("Yearly", spending_limits=[{"amount": 5_000, "interval": "yearly"}])
     assert counting_ahead.begin(policy).windows == 0
     assert not UncountedWindow.objects.exists()
+
+
+def test_an_import_says_that_earlier_purchases_are_counted(tmp_path: Path) -> None:
+    limit = {"amount": 5_000, "interval": "yearly"}
+    file = tmp_path / "policies.json"
+    policy = {"name": "Yearly", "currency": "eur", "spending_limits": [limit]}
+    file.write_text(json.dumps({"policies": [policy], "assignments": [ASSIGNED, ALSO_ASSIGNED]}))
+    printed = StringIO()
+    call_command("import_policies", str(file), stdout=printed)
+    assert printed.getvalue().endswith(
+        "Counting earlier purchases: 0 of about 12, ready in about 2 seconds. Until then the "
+        "purchases that new limits concern are declined.\n"
+    )
+    assert UncountedWindow.objects.get().scope == "card:ic_1"

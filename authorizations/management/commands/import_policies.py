@@ -10,6 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.models import PolicyVersion
 from authorizations.rules.document import PolicyProblems
+from authorizations.rules.words import counting_words
+from authorizations.services import counting_ahead
 from authorizations.services.policy_changes import Changes
 from authorizations.services.policy_files import NewSpendingError, compare, import_policies
 
@@ -84,6 +86,12 @@ class Command(BaseCommand):
             self.stdout.write("Nothing to change: everything is as the file says.")
         else:
             self.stdout.write("Nothing was written." if dry_run else "Done, and in force.")
+        counting = counting_ahead.progress_of_all()
+        if counting and not dry_run:
+            self.stdout.write(
+                f"{counting_words(*counting)} Until then the purchases that new limits concern are "
+                "declined."
+            )
 
 
 def _read(name: str) -> str:
