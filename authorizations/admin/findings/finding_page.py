@@ -88,7 +88,7 @@ def _changes(row: Finding) -> list[Line]:
     names = {change.event_id for change in changes} - {""}
     events = WebhookRequest.objects.filter(event_id__in=names).order_by("-pk").only("event_id")
     first = {event.event_id: event for event in events}
-    lines, before = [], ""
+    lines = []
     for change in changes:
         who = change.author and (change.author.get_full_name() or change.author.get_username())
         event = first.get(change.event_id)
@@ -98,10 +98,10 @@ def _changes(row: Finding) -> list[Line]:
                 what=change.get_what_display(),
                 amount=format_money(change.amount, row.currency),
                 by=who or (link(event, "The event") if event else change.event_id),
-                words=change.note or (change.told if change.told != before else ""),
+                # What is so now stands on top of the page.
+                words=change.note or (change.told if change.told != row.told else ""),
             )
         )
-        before = change.told
     return lines
 
 
