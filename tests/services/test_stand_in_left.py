@@ -11,8 +11,9 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from authorizations.models import Card, CardGroup, Cardholder, Finding
@@ -148,6 +149,7 @@ STEPS = st.lists(
 @settings(
     max_examples=15,
     deadline=None,
+    phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes minutes
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 def test_in_any_order_nothing_goes_over(
@@ -218,3 +220,42 @@ def _alone(work: Callable[..., None], *given: int) -> None:
         work(*given)
     finally:
         connection.close()
+
+
+def test_what_another_host_approved_since_is_the_one_slack_and_becomes_a_finding(
+    tmp_path: Path,
+) -> None:
+    """Of a limit of 7.00 two hosts that do not hear of each other approve 5.00 each."""
+    desk = Desk()
+    desk.open()
+    with on_this_host(tmp_path / "other"):
+        read()
+    read()
+    desk.asks(0, desk.event(0, 250), is_outage=True)
+    desk.asks(0, desk.event(0, 250), is_outage=True)
+    assert _sum(desk.approved, [0]) == CAP_OF_CARD
+    with on_this_host(tmp_path / "other"):
+        desk.asks(0, desk.event(0, 400), is_outage=False)
+    assert _sum(desk.approved, [0]) == 900
+    replay_all()
+    found = Finding.objects.get(kind="limit_exceeded")
+    assert "limit of €7.00 is exceeded by €2.00" in found.told
+
+
+def test_hosts_that_share_what_was_left_do_not_go_over(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(django_settings, "STAND_IN_HOSTS", 2)
+    desk = Desk()
+    desk.open()
+    read()
+    with on_this_host(tmp_path / "other"):
+        read()
+        for _ in range(4):
+            desk.asks(0, desk.event(0, 100), is_outage=True)
+        replay_all()
+    for _ in range(4):
+        desk.asks(0, desk.event(0, 100), is_outage=True)
+    assert _sum(desk.approved, [0]) == 2 * (CAP_OF_CARD // 2 // 100) * 100
+    replay_all()
+    assert not Finding.objects.filter(kind="limit_exceeded").exists()
