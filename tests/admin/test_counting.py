@@ -16,7 +16,7 @@ from authorizations.services import counting, counting_ahead, groups, window_sum
 from authorizations.services.counting import Pace
 from authorizations.services.publish import publish
 from tests.admin import pages
-from tests.admin.pages import added, as_shown, errors
+from tests.admin.pages import added, as_shown, errors, messages
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
@@ -50,6 +50,9 @@ def test_a_limit_is_saved_only_once_it_is_ticked_that_purchases_wait_for_it(
         "again."
     )
     assert errors(refused) == {"counts_first": [asked]}
+    [told] = messages(refused)
+    assert told.startswith("Not saved yet: About 12 earlier purchases have to be counted first.")
+    assert "tick “Decline until it is counted” at the end of the page" in told
     assert PolicyVersion.objects.count() == 1
     assert not UncountedWindow.objects.exists()
     assert Shopper(at=NOW).reason(100) == "approved"

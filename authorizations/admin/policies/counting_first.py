@@ -7,6 +7,7 @@ anything to count is known once all is written; the page is taken back where the
 from typing import Any
 
 from django import forms
+from django.contrib import messages
 from django.http import HttpRequest
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
@@ -14,6 +15,7 @@ from authorizations.rules.words import about_words
 from authorizations.services.counting_ahead import Begun
 
 NAME = "counts_first"
+LABEL = "Decline until it is counted"
 
 
 class CountingFirstError(Exception):
@@ -30,7 +32,7 @@ class CountsFirst(forms.BooleanField):
     def __init__(self, begun: Begun | None) -> None:
         sentence = counting_sentence(begun) if begun else ""
         super().__init__(
-            label="Decline until it is counted",
+            label=LABEL,
             help_text="A limit is new where there are many earlier purchases.",
             error_messages={
                 "required": f"{sentence} Tick this if that is meant, and save again.".strip()
@@ -52,6 +54,11 @@ def ask_first(request: HttpRequest, begun: Begun) -> None:
     posted: Any = request.POST.copy()
     posted.pop(NAME, None)
     request.POST = posted
+    messages.warning(
+        request,
+        f"Not saved yet: {counting_sentence(begun)} If that is meant, tick “{LABEL}” at the end of "
+        "the page and save again.",
+    )
     setattr(request, _ASKED, begun)
 
 
