@@ -165,7 +165,7 @@ def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
     if joined.covers(request.ordinal):
         findings.refresh(request, outcome.books or joined)
     elif has_news:
-        findings.refresh(request, joined)
+        findings.refresh_from(request, before, joined)
     if any(change.amount > 0 for cause, change in outcome.changes if cause not in _BY_DECISION):
         reported = joined.counted(request.merchant) - before.counted(request.merchant)
         limit_findings.note(request, outcome.applied, outcome.usage, reported)

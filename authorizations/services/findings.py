@@ -38,6 +38,17 @@ def refresh(told: Told, books: Books, *, by: User | None = None) -> None:
             change(row, What.GONE, told.event_id, by=by)
 
 
+def refresh_from(told: Told, before: Books, books: Books) -> None:
+    """The same where it was in line before: what says nothing new costs nothing."""
+    tolerance = settings.CAPTURE_TOLERANCE_PERCENT
+    said, says = (
+        list(rules.findings(state, told.merchant, told.currency, tolerance))
+        for state in (before, books)
+    )
+    if said != says:
+        refresh(told, books)
+
+
 def refresh_all(left: Sequence[tuple[Told, Books]]) -> None:
     """The same for many: those without findings, before and after, cost nothing."""
     ids = [told.authorization_id for told, _ in left]

@@ -403,6 +403,10 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         )
     },
     "ANSWERS": {"event": "evt_many_7"},
+    "WRITE_REPEAT": {
+        "body": b"{}", "request": "{}", "first": None, "event": "evt_many_7", "sha256": "",
+        "now": "2026-11-18T12:00:00Z", "most": 60,
+    },
     "WRITE": {
         "body": b"{}", "requests": "[]", "decisions": "[]", "purchases": "[]", "entries": "[]",
         "usage": "[]",
@@ -484,7 +488,7 @@ def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_
         (
             "the same event",
             lambda: shopper.asks(first, "evt_a"),
-            ["LOCK", "LOOK_UP", "ANSWERS", "WRITE"],
+            ["LOCK", "LOOK_UP", "ANSWERS", "WRITE_REPEAT"],
         ),
         ("too much", lambda: shopper.asks(99_999), declined),
         ("a new day", lambda: tomorrow.asks(100), ["LOCK", "LOOK_UP", "SUM", "WRITE"]),
