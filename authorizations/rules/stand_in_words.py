@@ -25,7 +25,7 @@ CAUSES = {
     StandInCause.INTERNAL_ERROR: "The usual decision failed with an error; the server's log has "
     "it.",
     StandInCause.NOT_REPLAYED: "Stand-in had approved purchases just before that were not in the "
-    "books yet.",
+    "books yet, and beside them a limit might have had no room.",
     StandInCause.SWITCHED_ON: "Stand-in had been switched on by hand.",
 }
 """Why the database was not asked, or not heard."""

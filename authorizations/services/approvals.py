@@ -1,14 +1,16 @@
 """Approvals of the database that a cap of stand-in may have a say on, noted in the host's memory.
 
-Between look-up and commit: nothing is approved that is not noted, and nothing in whose scopes
-stand-in has approved what the books do not have yet.
+Between look-up and commit: nothing is approved that is not noted, and nothing that has no room
+beside what stand-in has approved and the books do not have yet.
 """
 
 import logging
+from dataclasses import replace
 
 from authorizations.rules.counted import Counted
+from authorizations.rules.decide import decide
 from authorizations.services import stand_in_caps
-from authorizations.services.host_memory import Approval, HostMemoryError
+from authorizations.services.host_memory import Approval, HostMemoryError, Memory
 from authorizations.services.record import Outcome
 from authorizations.services.usage import scope_key
 
@@ -37,9 +39,24 @@ def note(outcome: Outcome | None) -> str | None:
             currency=request.currency,
             merchant=request.merchant,
             change=change,
-        )
+        ),
+        lambda held: _fits_beside(outcome, held),
     )
     return question
+
+
+def _fits_beside(outcome: Outcome, held: Memory) -> bool:
+    """Whether it would be approved as well with what stand-in approved in the books."""
+    limits = (limit for policy in outcome.applied for limit in policy.controls.spending_limits)
+    concerns = {limit.filter.key: limit.filter for limit in limits}
+    usage = {}
+    for window, used in outcome.usage.items():
+        pending = held.awaiting_replay(window, concerns[window.filter_key])
+        usage[window] = replace(
+            used, amount=used.amount + pending.amount, count=used.count + pending.count
+        )
+    decision = decide(outcome.request, outcome.standing, outcome.applied, usage)
+    return decision.approved and decision.amount == outcome.decision.amount
 
 
 def _increase(outcome: Outcome) -> Counted:

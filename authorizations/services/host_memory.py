@@ -69,6 +69,10 @@ GROUP BY 1, 2, 3, 4, 5, 6
 """
 
 
+_NEVER = 2**62
+"""No copy was read as late: what is settled is not asked about."""
+
+
 class HostMemoryError(Exception):
     """The memory can't be read or written; `is_full` where that is for want of room."""
 
@@ -206,6 +210,11 @@ class Memory:
             before = found[by_stand_in]
             found[by_stand_in] = Usage(before.amount + amount, 0, before.count + count)
         return found[0], found[1]
+
+    def awaiting_replay(self, window: Window, concern: LimitFilter) -> Usage:
+        """What this window measures of what stand-in approved and the books do not have yet."""
+        _, pending = self.approved_since(_NEVER, window, concern)
+        return pending
 
     def _tick(self) -> int:
         [clock] = self._connection.execute(

@@ -7,7 +7,7 @@ usage; host_memory.py has what this host has approved since that was read.
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,7 +19,7 @@ from authorizations.rules.filters import LimitFilter
 from authorizations.rules.stand_in import WindowHeard
 from authorizations.rules.values import NO_USAGE, AuthorizationRequest, Window
 from authorizations.services import budget, codec, host_files, standing_copy
-from authorizations.services.host_memory import Approval, HostMemoryError, memory
+from authorizations.services.host_memory import Approval, HostMemoryError, Memory, memory
 from authorizations.services.usage import scope_key
 
 logger = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ class CapUnknownError(Exception):
 
 
 class NotReplayedError(Exception):
-    """Stand-in approved in a scope of this purchase what the books do not have yet."""
+    """Stand-in approved what the books do not have yet, and with it a limit has no room."""
 
 
 @dataclass(slots=True)
@@ -137,28 +137,29 @@ def prepare() -> None:
         logger.error("What stand-in may approve can't be kept here: %s", error)
 
 
-def note(approval: Approval) -> None:
+def note(approval: Approval, fits: Callable[[Memory], bool]) -> None:
     """Note what is about to be approved by the database, before its transaction commits.
 
-    Raises NotReplayedError where stand-in approved in one of its scopes what the books do not have
-    yet, and HostMemoryError; then nothing is noted, and nothing may be approved.
+    Where stand-in approved in one of its scopes what the books do not have yet, `fits` says whether
+    there is room for both. Raises NotReplayedError where there is not, and HostMemoryError; then
+    nothing is noted, and nothing may be approved.
     """
     try:
-        _note(approval)
+        _note(approval, fits)
     except HostMemoryError as error:
         if not error.is_full:
             raise
         logger.error("Nobody renews stand-in's copy of usage: what it needs is forgotten.")
         with memory() as held:
             held.forget(held.moment().clock)
-        _note(approval)
+        _note(approval, fits)
 
 
-def _note(approval: Approval) -> None:
+def _note(approval: Approval, fits: Callable[[Memory], bool]) -> None:
     with memory() as held:
         if not held.is_complete:
             held.complete(_all_not_replayed())
-        if held.awaits_replay(approval.scopes):
+        if held.awaits_replay(approval.scopes) and not fits(held):
             raise NotReplayedError(", ".join(approval.scopes))
         held.add(approval, by_stand_in=False)
 

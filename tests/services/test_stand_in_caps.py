@@ -65,6 +65,11 @@ def heard(
         return dict(turn.heard)[window]
 
 
+def note(of: Approval, *, fits: bool = False) -> None:
+    """As the database does; `fits` is whether there is room beside what stand-in approved."""
+    stand_in_caps.note(of, lambda _: fits)
+
+
 def taken(question: str, amount: int = 0, window: Window = DAY) -> int:
     return heard(question, amount, window).taken
 
@@ -117,7 +122,7 @@ def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
         with pytest.raises(CapUnknownError, match="disk"):
             heard("a", 100)
     assert heard("b") == WindowHeard(NO_USAGE)
-    stand_in_caps.note(approval("c", 1))
+    note(approval("c", 1))
 
 
 def test_a_replayed_answer_counts_in_the_books_and_against_the_cap_but_not_twice() -> None:
@@ -146,7 +151,7 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
 
 
 def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has_it() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     assert heard("b").database == Usage(30, count=1)  # perhaps it will be committed
     stand_in_caps.settle("a")
     assert heard("c").database == Usage(30, count=1)
@@ -155,7 +160,7 @@ def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has
 
 
 def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     copied({DAY: NO_USAGE})
     stand_in_caps.settle("a")
     assert heard("b").database.amount == 30
@@ -164,25 +169,27 @@ def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
 
 
 def test_what_was_rolled_back_counts_nothing() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     stand_in_caps.withdraw("a")
     assert heard("b") == WindowHeard(NO_USAGE)
 
 
-def test_the_database_approves_nothing_while_stand_in_has_what_the_books_do_not_have() -> None:
+def test_the_database_approves_what_has_room_beside_what_stand_in_approved_and_no_more() -> None:
     heard("a", 100)
+    note(approval("beside", 2), fits=True)
+    stand_in_caps.withdraw("beside")
     with pytest.raises(NotReplayedError):
-        stand_in_caps.note(approval("b", 1))
+        note(approval("b", 1))
     assert heard("c").database == NO_USAGE
     stand_in_caps.replayed(["a"])
-    stand_in_caps.note(approval("b", 1))
+    note(approval("b", 1))
 
 
 def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     stand_in_caps.await_replay("a")
     with pytest.raises(NotReplayedError):
-        stand_in_caps.note(approval("b", 1))
+        note(approval("b", 1))
     assert pending("c") == 30
     stand_in_caps.replayed(["a"])
     copied({DAY: Usage(30)})
@@ -190,7 +197,7 @@ def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
 
 
 def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     bakeries = LimitFilter(CategorySet.of(["bakeries"]), key="k1", text="{}")
     hotels = LimitFilter(CategorySet.of(["7011"]), key="k2", text="{}")
     found = [
@@ -240,7 +247,7 @@ def test_a_clock_that_is_set_gives_no_new_caps_and_no_more_room(
     monkeypatch: pytest.MonkeyPatch, step_s: float
 ) -> None:
     heard("a", 100)
-    stand_in_caps.note(replace(approval("b", 30), scopes=("card:ic_2",)))
+    note(replace(approval("b", 30), scopes=("card:ic_2",)))
     monkeypatch.setattr(time, "time", lambda: NOON + 5.0 + step_s)
     found = heard("c", 100)
     assert (found.taken, found.pending.amount) == (100, 100)
@@ -257,13 +264,13 @@ def test_with_another_copy_than_the_one_the_memory_goes_with_nothing_is_known(ho
     with pytest.raises(CapUnknownError, match="since usage was read"):
         heard("b")
     with pytest.raises(NotReplayedError):  # what was not replayed is remembered by the disk
-        stand_in_caps.note(approval("c", 1))
+        note(approval("c", 1))
     copied({DAY: NO_USAGE})
     assert heard("d") == WindowHeard(NO_USAGE, pending=Usage(100, count=1), taken=100)
 
 
 def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it() -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     stand_in_caps.settle("a")
     with memory() as held:
         held.forget(held.moment().clock)
@@ -275,7 +282,7 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
     monkeypatch.setattr(host_memory, "MAX_PAGES", 40)
     host_memory._forget_connection()
     for number in range(2_000):
-        stand_in_caps.note(approval(f"q{number}", 1))
+        note(approval(f"q{number}", 1))
         stand_in_caps.settle(f"q{number}")
     with pytest.raises(CapUnknownError, match="since usage was read"):
         heard("b")
@@ -286,7 +293,7 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
 def test_what_no_process_settles_any_more_counts_for_a_minute(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    stand_in_caps.note(approval("a", 30))
+    note(approval("a", 30))
     with memory() as held:
         assert held.abandoned(by_stand_in=False) == []
         later = time.monotonic() + 61
@@ -305,7 +312,7 @@ def test_what_no_record_tells_of_is_let_go_of_once_the_spool_is_empty(
     stand_in_caps.settle_lost()
     copied({DAY: NO_USAGE})
     assert heard("c") == WindowHeard(NO_USAGE, taken=100)
-    stand_in_caps.note(approval("d", 1))
+    note(approval("d", 1))
 
 
 def test_without_a_copy_of_usage_no_cap_is_known(host: Path) -> None:
@@ -357,7 +364,7 @@ def _approve_many(directory: Path, number: int) -> None:
 
 def test_processes_of_one_host_share_what_is_left(host: Path) -> None:
     for number in range(10):
-        stand_in_caps.note(approval(f"before {number}", 1))
+        note(approval(f"before {number}", 1))
     context = multiprocessing.get_context("fork")
     workers = [context.Process(target=_approve_many, args=(host, n)) for n in range(4)]
     for worker in workers:
