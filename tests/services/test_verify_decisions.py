@@ -1,5 +1,6 @@
 """Every decision's figures are the ledger's as of then, whatever happened before and after."""
 
+import gc
 from typing import Any
 
 import pytest
@@ -232,3 +233,20 @@ def test_decisions_that_wrote_in_another_order_than_they_were_decided_in() -> No
     damage(early, webhook_request_id=swapped)
     assert early.position < late.position
     assert differences() == []
+
+
+def test_where_every_figure_is_wrong_nothing_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(recorded, "SIZE", 2)
+    for _ in range(60):
+        Shopper(card_id="ic_9", cardholder_id="ich_9").asks(0)
+        Shopper(card_id="ic_9", cardholder_id="ich_9").asks(1)
+    for row in Decision.objects.filter(authorization__card="ic_9", amount__gt=0):
+        row.usage[0][1]["amount"] += 1_000_000
+        damage(row, usage=row.usage)
+    alive, wrong = [], 0
+    for piece in verify_books():
+        if piece.what == "decisions":
+            wrong += len(piece.differences)
+            alive.append(len(gc.get_objects()))
+    assert wrong >= 60
+    assert alive[-1] - alive[len(alive) // 2] < 500
