@@ -26,7 +26,7 @@ from authorizations.rules.document import controls, warnings
 from authorizations.rules.horizons import USUAL_DAYS
 from authorizations.simulator.exact import Wish, order
 from tests.desk import Shopper
-from tests.verified import differences, redecided
+from tests.verified import contradictions, differences, redecided
 
 pytestmark = pytest.mark.django_db
 
@@ -93,6 +93,7 @@ def test_the_log_ins_have_the_rights_of_their_roles(
 
 def test_the_demo_s_own_record_stands_every_check() -> None:
     assert redecided() == []
+    assert contradictions() == []
     assert differences() == []
     assert WebhookRequest.objects.exclude(sender="load_demo").count() == 0
 

@@ -15,7 +15,7 @@ from authorizations.simulator import door
 from authorizations.wire.signature import sign
 from tests.commands.conftest import Simulate
 from tests.desk import in_force
-from tests.verified import differences, redecided
+from tests.verified import contradictions, differences, redecided
 
 
 def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:
@@ -164,6 +164,7 @@ def test_an_increment_tells_what_the_server_answered_before(simulate: Simulate) 
         approved = Decision.objects.filter(authorization=grown, approved=True)
         assert grown.counted_amount == sum(approved.values_list("approved_amount", flat=True))
     assert redecided() == []
+    assert contradictions() == []
     assert differences() == []
 
 
