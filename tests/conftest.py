@@ -1,6 +1,7 @@
 """What all tests share."""
 
 import gc
+import shutil
 from collections.abc import Iterator
 from copy import copy
 from itertools import count
@@ -12,7 +13,7 @@ from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering, background, budget, rejections
+from authorizations.services import answering, background, budget, host_memory, rejections
 from tests import roles
 
 
@@ -40,6 +41,7 @@ def spool_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """No test writes into the spool of whoever runs it."""
     with override_settings(SPOOL_DIR=tmp_path_factory.mktemp("spool")):
         yield
+        shutil.rmtree(host_memory.directory(), ignore_errors=True)
 
 
 @pytest.fixture(scope="session", autouse=True)
