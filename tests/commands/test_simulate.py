@@ -14,7 +14,7 @@ from authorizations.models import Authorization, Card, Decision, LedgerEntry, We
 from authorizations.simulator import door
 from authorizations.wire.signature import sign
 from tests.commands.conftest import Simulate
-from tests.desk import in_force
+from tests.desk import NOON, in_force
 from tests.verified import contradictions, differences, redecided
 
 
@@ -172,9 +172,9 @@ def test_the_same_seed_sends_the_same_events_and_gets_the_recorded_answers(
     simulate: Simulate,
 ) -> None:
     in_force()
-    simulate(count=30, seed="again")
+    simulate(count=30, seed="again", begin=NOON)
     once = set(Decision.objects.values_list("pk", "card_id", "amount"))
-    simulate(count=30, seed="again")
+    simulate(count=30, seed="again", begin=NOON)
     assert set(Decision.objects.values_list("pk", "card_id", "amount")) == once
     assert WebhookRequest.objects.count() == 60
 

@@ -36,7 +36,7 @@ def test_events_that_ask_nothing_leave_threads_for_purchases(
 ) -> None:
     goes_on, busy = threading.Event(), threading.Semaphore(0)
 
-    def take(_: Any) -> later.Answered:
+    def take(_: Any, **_how: Any) -> later.Answered:
         busy.release()
         assert goes_on.wait(PATIENCE_S)
         return later.Answered(200, b"kept")

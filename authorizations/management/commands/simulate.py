@@ -55,8 +55,15 @@ class Command(BaseCommand):
         parser.add_argument("--rate", type=float, help="At most so many a second.")
         parser.add_argument(
             "--seed",
-            help="The same seed sends the same requests with the same ids, so a database that "
-            "knows them gives its recorded answers. Random unless given.",
+            help="The same seed makes the same purchases with the same ids. Random unless given.",
+        )
+        parser.add_argument(
+            "--begin",
+            type=int,
+            metavar="UNIX_SECONDS",
+            help="When the first request was created, each further one a second later; now unless "
+            "given. With the same seed these are the very same requests, which get the answers "
+            "on record; at another time they are other questions under known ids.",
         )
         for name, told in _WISHES.items():
             parser.add_argument(f"--{name}", help=told)
@@ -90,9 +97,9 @@ class Command(BaseCommand):
             street = Street(seed, _exactly(wish), repeats=False)
         with closing(Door(options["url"], settings.STRIPE_WEBHOOK_SECRETS[0])) as door:
             if count == 1:
-                _send_one(console, door, street)
+                _send_one(console, door, street, options["begin"])
             else:
-                _send_many(console, door, street, count, rate)
+                _send_many(console, door, street, options)
 
 
 def _add_arguments_of_lives(parser: ArgumentParser) -> None:
@@ -129,8 +136,13 @@ def _exactly(wish: Wish) -> Maker:
     return lambda chance, at: (wanted.member, wanted.purchase(chance, at))
 
 
-def _send_one(console: Console, door: Door, street: Street) -> None:
-    question = street.question(0, int(time()))
+def _created(place: int, begin: int | None) -> int:
+    """When the request in this place is created."""
+    return int(time()) if begin is None else begin + place
+
+
+def _send_one(console: Console, door: Door, street: Street, begin: int | None) -> None:
+    question = street.question(0, _created(0, begin))
     print_question(console, question)
     answer = door.ask(question.body)
     # Another program than ours may answer without telling its decision's id.
@@ -138,14 +150,12 @@ def _send_one(console: Console, door: Door, street: Street) -> None:
     print_answer(console, question, answer, door.base + page)
 
 
-def _send_many(
-    console: Console, door: Door, street: Street, count: int, rate: float | None
-) -> None:
-    tally, pace = Tally(), Pace(rate)
+def _send_many(console: Console, door: Door, street: Street, options: dict[str, Any]) -> None:
+    tally, pace = Tally(), Pace(options["rate"])
     with _until_stopped(console, tally) as progress:
-        for place in progress.track(range(count), description="Sending"):
+        for place in progress.track(range(options["count"]), description="Sending"):
             pace.wait()
-            question = street.question(place, int(time()))
+            question = street.question(place, _created(place, options["begin"]))
             answer = door.ask(question.body)
             street.hear(question, answer)
             tally.add(question, answer)
