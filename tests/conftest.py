@@ -13,7 +13,7 @@ from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering, background, budget, host_memory, rejections
+from authorizations.services import answering, background, budget, host_memory, parts, rejections
 from tests import roles
 
 
@@ -25,6 +25,8 @@ def pytest_configure() -> None:
     patched.setattr(background, "start", lambda: None)
     patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_the_database())
     patched.setattr(client, "store_rendered_templates", keep_the_pages_context)
+    # Further processes would check the database that the settings name, not the tests' own.
+    patched.setattr(parts, "_FEW", 10**9)
     roles.serve_requests_under_roles()
 
 

@@ -98,6 +98,12 @@ _LISTS = {
         "When very many requests are rejected, they are counted here by the minute.",
         "schedule",
     ),
+    "proofrun": Empty(
+        "Nothing was proved yet",
+        "Each run of verify_record, verify_books and redecide is listed here with what came of it."
+        " The nightly timer runs all three.",
+        "verified",
+    ),
     "standinswitch": Empty(
         "Never switched by hand",
         "Whoever switches stand-in on or off is recorded here, with the reason.",

@@ -35,7 +35,7 @@ UNKNOWN_TYPES = (
     "Issuing_Authorization.Request",
     "issuing_authorization.request\0",
     "issuing_authorization.approved",
-    "issuing_dispute.created",
+    "issuing_token.created",
     "v1.billing.meter.error_report_triggered",
     "api.issuing_authorization.request",
     "",

@@ -175,7 +175,8 @@ def _play_lives(console: Console, seed: str, options: dict[str, Any]) -> None:
         )
         with _until_stopped(console, post.tally) as progress:
             for place in progress.track(range(count), description="Playing"):
-                clock = Clock(int(time()) - _LIFE_SECONDS, longest_pause_seconds=1)
+                began = _created(place, options["begin"]) - _LIFE_SECONDS
+                clock = Clock(began, longest_pause_seconds=1)
                 post.play(life(_chance(f"{seed}/{place}"), mix, members, clock))
             post.finish()
 
