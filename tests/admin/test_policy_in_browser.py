@@ -101,7 +101,7 @@ def test_what_both_changed_is_not_sent_before_somebody_chose(
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     save(page)
-    assert page.evaluate("document.querySelector('#conflict input:invalid') !== null")
+    assert page.evaluate("document.activeElement.matches('#conflict input:invalid')")
     assert "POST" not in sent
     told.get_by_label("That of superuser").check()
     save(page)

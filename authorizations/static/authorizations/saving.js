@@ -46,6 +46,9 @@
     }
     event.preventDefault();
     if (state !== "editing") return; // clicked twice
+    // The form as a whole is checked by the server; what two people changed is chosen first.
+    const open = form.querySelector("#conflict input:invalid");
+    if (open) return open.reportValidity();
     state = "asking";
     const sentence = await obstacle();
     state = sentence ? "editing" : "cleared";
