@@ -13,7 +13,8 @@ from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
-from authorizations.services import answering, background, budget, host_memory, parts, rejections
+from authorizations.management import proving
+from authorizations.services import answering, background, budget, host_memory, rejections
 from tests import roles
 
 
@@ -26,7 +27,7 @@ def pytest_configure() -> None:
     patched.setattr(TransactionTestCase, "_fixture_teardown", lambda _: empty_the_database())
     patched.setattr(client, "store_rendered_templates", keep_the_pages_context)
     # Further processes would check the database that the settings name, not the tests' own.
-    patched.setattr(parts, "_FEW", 10**9)
+    patched.setattr(proving, "processes_for", lambda _: 1)
     roles.serve_requests_under_roles()
 
 

@@ -69,9 +69,11 @@ class ProofCommand(BaseCommand):
         since, until, processes = (options[name] for name in ("since", "until", "processes"))
         if since and until and since >= until:
             raise CommandError("--since must lie before --until.")
+        if processes is not None and processes < 1:
+            raise CommandError("--processes must be 1 or more.")
         proof = Proof(self.proof, Range(since, until), decision=options.get("decision") or "")
         rows = self.rows(proof.part)
-        proof.processes = max(processes or processes_for(rows), 1)
+        proof.processes = processes or processes_for(rows)
         self._run(console, proof, rows)
         self.tell(console, proof)
         if proof.differences:

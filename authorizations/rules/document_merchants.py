@@ -3,6 +3,7 @@
 import re
 from collections.abc import Mapping
 
+from authorizations.rules.card_numbers import mask_text
 from authorizations.rules.document_fields import Fields, nearest, quoted
 from authorizations.rules.document_values import text
 from authorizations.rules.filters import Manner, MerchantEntry, manner_and_text
@@ -31,7 +32,8 @@ def merchants(fields: Fields, key: str) -> list[MerchantEntry]:
 def merchant(given: object) -> MerchantEntry:
     """An entry in its normal form: trimmed text, or one pair."""
     if isinstance(given, str):
-        return _name(given)
+        # A number may be a network id: then it is no card's, and has to stay as it is.
+        return _name(given) if not given.strip().isdecimal() else _text(given)
     if not isinstance(given, Mapping) or len(given) != 1:
         raise ValueError(_HOW)
     [(manner, written)] = given.items()
@@ -44,7 +46,7 @@ def merchant(given: object) -> MerchantEntry:
 
 
 def _name(written: object) -> str:
-    name = _text(written)
+    name = mask_text(_text(written))  # as names in requests are masked
     if not folded(name):
         raise ValueError(
             f"{quoted(name)} would match every merchant, as accents and blanks don't count: "

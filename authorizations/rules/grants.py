@@ -22,10 +22,13 @@ _NAMED = 4
 def granted_currencies(controls: SpendingControls) -> frozenset[str]:
     """The currencies in which a card may spend anything at all by this policy alone.
 
-    A limit of 0 lets nothing be spent, so a card under it alone has no grant.
+    A limit of 0 lets nothing be spent, so a card under it alone has no grant. A policy with amount
+    limits declines every currency in which it has none, an unlimited one as well.
     """
     if controls.unlimited:
-        return frozenset({UNLIMITED})
+        limits = controls.spending_limits
+        limited = {limit.currency for limit in limits if limit.amount is not None}
+        return frozenset(limited or {UNLIMITED})
     return frozenset(limit.currency for limit in controls.spending_limits if limit.amount)
 
 

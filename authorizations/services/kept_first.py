@@ -7,7 +7,9 @@ same, and its record follows (kept_later.py).
 import logging
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from authorizations.services import budget, host_answers, kept_later, metrics, spool
 from authorizations.services.delivery import Delivery
@@ -60,6 +62,12 @@ def _budget_ms(delivery: Delivery) -> int:
     return delivery.share_of(budget.STAND_IN_MS, least_ms)
 
 
+def _after(sent: Answer, decided: Answer) -> Answer:
+    """Replayed after what it corrects, also from another file: it was rendered before that."""
+    at = max(sent.record.answered_at, decided.record.answered_at)
+    return replace(sent, record=msgspec.structs.replace(sent.record, answered_at=at))
+
+
 def _begun(way: "_Way") -> bool:
     if not _slots.acquire(blocking=False):
         return False
@@ -102,7 +110,7 @@ class _Way:
             if not sent.is_repeat:
                 host_answers.note(self.decision_id, sent.record.as_sent())
             if sent is not decided or not is_kept:
-                self.keep_later(sent)
+                self.keep_later(_after(sent, decided))
         finally:
             self.ended.set()
             _slots.release()

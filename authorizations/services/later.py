@@ -150,7 +150,8 @@ def _note(
             "retry_at": retry_at,
         },
     )
-    if not is_new and row.applied_at is None:
+    if not is_new and (row.applied_at is None or retry_at):
+        row.applied_at = None  # as another endpoint renders it, there may be more in it
         row.webhook_request_id, row.error, row.failed_at = request_id, problem, delivery.now
         row.attempts += 1
         row.retry_at = retry_at

@@ -193,7 +193,13 @@ def _replay(reading: _Reading) -> Step:
 
 
 def _settle(spooled: Spooled) -> None:
-    """What the books have by now counts there, and nowhere else."""
+    """What the books have by now counts there, and nowhere else.
+
+    Only the approval's own record says so: one that repeats it, or declines under its event id, may
+    lie in a file that is replayed before.
+    """
+    if spooled.decision is None or not spooled.decision.approved:
+        return
     try:
         request = events.authorization_request(spooled.delivery().event)
         stand_in_caps.replayed([stand_in_caps.question_of(request)])

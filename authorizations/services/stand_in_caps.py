@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from time import monotonic, sleep
 
 import msgspec
 from django.conf import settings
@@ -249,6 +250,8 @@ def _all_not_replayed() -> list[Approval]:
     try:
         with closing(_opened(path, budget.CAP_WAIT_MS / 1000)) as caps:
             return _not_replayed(caps)
+    except sqlite3.OperationalError:
+        raise  # busy, or the disk: it may be read the next time, and must not be forgotten
     except sqlite3.DatabaseError as damage:
         logger.error("What stand-in approved before can't be read in %s: %s", path, damage)
         return []
@@ -263,14 +266,28 @@ _decode_heard = msgspec.json.Decoder(_Heard).decode
 _decode_approval = msgspec.json.Decoder(Approval).decode
 
 
+def _write_ahead(caps: sqlite3.Connection, until: float) -> None:
+    """For a new file SQLite says at once that it is busy, whatever its time-out."""
+    while True:
+        try:
+            caps.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError:
+            if monotonic() > until:
+                raise
+            sleep(0.001)
+        else:
+            return
+
+
 def _opened(path: Path, within_s: float, *, is_lasting: bool = True) -> sqlite3.Connection:
     """With one write to the disk for each turn; none where what is kept may be lost."""
     caps = sqlite3.connect(path, timeout=within_s, isolation_level=None)
     try:
-        caps.execute("PRAGMA journal_mode = WAL")
+        _write_ahead(caps, monotonic() + within_s)
         caps.execute(f"PRAGMA synchronous = {'FULL' if is_lasting else 'NORMAL'}")
         if caps.execute("PRAGMA schema_version").fetchone() == (0,):
-            caps.executescript(_SCHEMA)
+            # All of it or nothing: others go by its first table.
+            caps.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}; COMMIT")
     except sqlite3.Error:
         caps.close()
         raise

@@ -113,7 +113,7 @@ class TestWhatIsLeft:
         )
         text = page(operator)
         for name, through in told:
-            assert f"{name} Version 1 {through} No limits; its other rules still apply." in text
+            assert f"{name} Version 1 {through} No limit of its own; its other rules apply." in text
         text = page(operator, "ic_2")
         assert "Own Version 1 •••• 4242, the first card of this one's chain" in text
         assert "Replaces •••• 4242 (limits, group and policies are those of" in text

@@ -105,6 +105,24 @@ def test_what_was_won_is_given_back_by_an_adjustment_that_is_filled_in(
     assert (found.adjust_url, found.booked_url) == ("", pages.change_url(entry))
 
 
+def test_a_won_dispute_is_booked_once_whatever_reason_is_written(
+    operator: Client, purchase: Told
+) -> None:
+    disputed = opened(purchase)
+    tell(purchase, disputed, "closed", status="won")
+    [found] = shown(operator, purchase).context["disputes"]
+    for _ in range(2):  # the page is opened anew
+        form = operator.get(found.adjust_url).context["form"]
+        typed = {"seen": form["seen"].value()}
+        typed |= {"amount": "€40.00", "direction": "give", "reason": "Won it"}
+        page = operator.post(found.adjust_url, typed, follow=True)
+    assert "is booked already" in page.content.decode()
+    entry = LedgerEntry.objects.get(cause="adjustment")
+    assert entry.reason == f"Won it ({disputed['id']})"
+    [found] = shown(operator, purchase).context["disputes"]
+    assert (found.adjust_url, found.booked_url) == ("", pages.change_url(entry))
+
+
 def test_who_may_only_look_is_offered_no_adjustment(auditor: Client, purchase: Told) -> None:
     tell(purchase, opened(purchase), "closed", status="won")
     page = shown(auditor, purchase)

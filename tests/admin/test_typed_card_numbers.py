@@ -19,6 +19,7 @@ from authorizations.models import (
     PolicyVersion,
     StandInSwitch,
 )
+from authorizations.rules.document import normalize
 from authorizations.services import freeze
 from tests.admin import pages
 from tests.admin.conftest import Login
@@ -86,6 +87,13 @@ def test_in_a_policys_name_and_in_the_reason_for_saving_it(operator: Client) -> 
     version = PolicyVersion.objects.latest("pk")
     assert (version.number, version.reason) == (2, KEPT)
     assert KEPT in version.content
+
+
+def test_in_the_merchants_of_a_policy_but_for_network_ids() -> None:
+    written = [{"contains": TYPED}, {"is": TYPED}, TYPED, {"network_id": "4242424242424241"}]
+    found = normalize({"name": "Test", "blocked_merchants": written})["blocked_merchants"]
+    kept = [{"network_id": "4242424242424241"}, {"is": KEPT}, {"contains": KEPT}, KEPT]
+    assert sorted(map(str, found)) == sorted(map(str, kept))
 
 
 def test_in_names_and_descriptions(operator: Client, login: Login) -> None:

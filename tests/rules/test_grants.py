@@ -206,7 +206,10 @@ def test_the_cardholder_hears_no_policys_name() -> None:
             {"spending_limits": [DAILY, DAILY | {"currency": "usd", "countries": ["US"]}]},
             {"eur", "usd"},
         ),
-        ({"unlimited": True, "spending_limits": [DAILY]}, {"*"}),
+        ({"unlimited": True}, {"*"}),
+        # It declines every currency in which it has no amount limit.
+        ({"unlimited": True, "spending_limits": [DAILY]}, {"eur"}),
+        ({"unlimited": True, "spending_limits": [{"count": 5, "interval": "daily"}]}, {"*"}),
     ],
 )
 def test_a_policy_grants_in_the_currencies_of_its_amount_limits(

@@ -342,3 +342,5 @@ def test_the_command_prints_what_the_tests_run_under() -> None:
 def test_names_that_are_no_names_are_refused() -> None:
     with pytest.raises(CommandError, match="letters, digits and underscores"):
         call_command("database_roles", owner="o'; DROP ROLE x")
+    with pytest.raises(CommandError, match="a name of its own"):
+        call_command("database_roles", webhook="desk_admin")

@@ -1,9 +1,12 @@
 """Whatever comes in whatever order: one host never approves beyond a cap or a limit."""
 
 import json
+import shutil
+import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -19,8 +22,12 @@ from hypothesis import strategies as st
 from authorizations.models import Card, CardGroup, Cardholder, Finding
 from authorizations.rules.stand_in import StandInCause
 from authorizations.services import (
+    budget,
+    host_files,
+    host_memory,
     replay,
     spool,
+    stand_in_caps,
     standing_refresh,
     usage_refresh,
 )
@@ -259,3 +266,50 @@ def test_hosts_that_share_what_was_left_do_not_go_over(
     assert _sum(desk.approved, [0]) == 2 * (CAP_OF_CARD // 2 // 100) * 100
     replay_all()
     assert not Finding.objects.filter(kind="limit_exceeded").exists()
+
+
+def test_a_repeat_that_is_replayed_first_leaves_the_approval_to_its_own_record(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """One process approves, another answers the same event again and replays its own file first."""
+    desk = Desk()
+    desk.open()
+    read()
+    folder = Path(django_settings.SPOOL_DIR)
+    one, two = spool.Spool(folder), spool.Spool(folder)
+    event = desk.event(0, 400)
+    for process in (one, two):
+        monkeypatch.setattr(spool, "spool", lambda process=process: process)
+        sent = stood_in(delivery(event), StandInCause.DATABASE_UNREACHABLE)
+        assert json.loads(sent)["approved"] is True
+    assert replay.some(60) == 1  # the other's file is still growing
+    more = delivery(desk.event(0, OF_CARD - 400 + 1))
+    with pytest.raises(NotReplayedError):
+        authorize(events.authorization_request(more.event), more)
+    one.rotate()
+    replay.some(60)
+    after = authorize(events.authorization_request(more.event), more)
+    assert json.loads(after)["metadata"]["reason"] == "amount_limit_exceeded"
+
+
+def test_caps_that_cannot_be_read_just_now_are_not_forgotten(
+    host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk()
+    desk.open()
+    read()
+    sent = stood_in(delivery(desk.event(0, 400)), StandInCause.DATABASE_UNREACHABLE)
+    assert json.loads(sent)["approved"] is True
+    # The host starts anew: its memory is gone, what stand-in took is on the disk.
+    host_memory._forget_connection()
+    shutil.rmtree(host_memory.directory(), ignore_errors=True)
+    monkeypatch.setattr(budget, "CAP_WAIT_MS", 10)
+    more = delivery(desk.event(0, OF_CARD - 400 + 1))
+    caps = host_files.directory() / stand_in_caps.FILE
+    with closing(sqlite3.connect(caps, isolation_level=None)) as busy:
+        busy.execute("PRAGMA locking_mode = EXCLUSIVE")
+        busy.execute("BEGIN EXCLUSIVE")
+        with pytest.raises(host_memory.HostMemoryError):
+            authorize(events.authorization_request(more.event), more)
+    with pytest.raises(NotReplayedError):
+        authorize(events.authorization_request(more.event), more)

@@ -44,19 +44,22 @@ class Chosen(NamedTuple):
 def seeing_page(request: HttpRequest, ids: Sequence[int] = ()) -> HttpResponse:
     """Ask for a note, then note as seen; `ids` were chosen in the list just now."""
     chosen = Chosen(list(ids)) if ids else _chosen(request)
+    if "note" not in request.POST:  # what is not open any more needs no note
+        open_ones = Finding.objects.filter(pk__in=chosen.ids, state=Finding.State.OPEN)
+        chosen = chosen._replace(ids=list(open_ones.values_list("pk", flat=True)))
     if not chosen.ids:
         messages.info(request, "Nothing is open there. Choose open findings in the list.")
         return HttpResponseRedirect(_list_url())
     form = NoteForm(request.POST if "note" in request.POST else None)
     if request.method == "POST" and form.is_valid():
         return _note(request, chosen, form.cleaned_data["note"])
-    open_ones = Finding.objects.filter(pk__in=chosen.ids, state=Finding.State.OPEN)
+    named = Finding.objects.filter(pk__in=chosen.ids).order_by("-pk")
     context = {
         **admin.site.each_context(request),
         "title": "Note as seen",
         "opts": Finding._meta,
         "count": counted(len(chosen.ids), "finding"),
-        "named": open_ones.order_by("-pk")[:_NAMED],
+        "named": named[:_NAMED],
         "chosen": chosen,
         "label": FINDING_TEXTS[FindingKind(chosen.kind)].label if chosen.kind else "",
         "form": form,

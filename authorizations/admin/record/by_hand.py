@@ -19,14 +19,16 @@ from authorizations.rules.books import Books
 from authorizations.rules.money import format_money
 from authorizations.services import codec
 from authorizations.services.adjust import CannotAdjustError, adjust, release
+from authorizations.services.disputes import adjustment_for
 
 _FROM_HOLDS = "holds"
+_REASON = 500
 
 
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
-        max_length=500,
+        max_length=_REASON,
         widget=UnfoldAdminTextInputWidget,
         help_text="It stays with the entry in the ledger.",
         error_messages={"required": "Say why: the reason stays with the entry."},
@@ -90,7 +92,13 @@ def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 
     def book() -> str:
         change, seen = form.change, form.cleaned_data["seen"]
-        adjust(row.pk, change, by=staff(request), reason=form.cleaned_data["reason"], seen=seen)
+        reason = form.cleaned_data["reason"]
+        if dispute:
+            if adjustment_for(dispute, row.pk):
+                raise CannotAdjustError("An adjustment for this dispute is booked already.")
+            if dispute.pk not in reason:  # by which it is known as booked
+                reason = f"{reason[: _REASON - len(dispute.pk) - 3]} ({dispute.pk})"
+        adjust(row.pk, change, by=staff(request), reason=reason, seen=seen)
         money = format_money(abs(change), row.currency)
         return f"{money} more is counted." if change > 0 else f"{money} of room is given back."
 

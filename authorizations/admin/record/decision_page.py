@@ -11,7 +11,7 @@ from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.explained import Explained, explained, readable
 from authorizations.admin.record.facts import Facts, facts, money_if_any, place_facts, told
 from authorizations.admin.record.rule_groups import Group, groups
-from authorizations.admin.record.surroundings import of_authorization, of_card, repeats
+from authorizations.admin.record.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
@@ -50,7 +50,7 @@ def decision_page(row: Decision) -> dict[str, Any]:
         "answer": body(row.answer.encode()),
         "of_card": of_card(row),
         "of_authorization": of_authorization(row),
-        "repeats": repeats(row.pk, row.webhook_request_id, row.answer),
+        **other_deliveries(row.pk, row.webhook_request_id, row.answer),
     }
 
 

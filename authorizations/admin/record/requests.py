@@ -13,7 +13,13 @@ from authorizations.admin.lists.search import Found
 from authorizations.admin.record.bodies import body
 from authorizations.admin.record.deliveries import delivery
 from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.surroundings import Near, lines, only_counted, purchase_of, repeats
+from authorizations.admin.record.surroundings import (
+    Near,
+    lines,
+    only_counted,
+    other_deliveries,
+    purchase_of,
+)
 from authorizations.admin.times import exact_time
 from authorizations.models import (
     Decision,
@@ -21,6 +27,7 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
+from authorizations.rules.values import DeclineReason
 from authorizations.wire.events import READ
 from authorizations.wire.signature import SignatureCause, SignatureRejected
 
@@ -89,7 +96,8 @@ def request_page(row: WebhookRequest) -> dict[str, Any]:
         "event": _event(row),
         "decisions": _decisions(row),
         "is_read": row.event_type.startswith(READ),
-        "repeats": repeats(row.event_id, row.pk, row.answer_body),
+        **other_deliveries(row.event_id, row.pk, row.answer_body),
+        "is_other_question": DeclineReason.CONFLICTING_EVENT in row.answer_body,
         "only_counted": only_counted(row),
     }
 

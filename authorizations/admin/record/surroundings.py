@@ -1,7 +1,8 @@
 """What stands around a decision: others of its card and authorization, and repeated deliveries."""
 
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import Any, NamedTuple
+from urllib.parse import quote
 
 from django.db.models import Q, QuerySet, Sum
 
@@ -77,19 +78,21 @@ def _of_purchase(authorization_id: str, somewhere: Decision) -> list[Decision]:
     return [row for row in near if row.authorization_id == authorization_id]
 
 
-def repeats(event_id: str, delivery_id: int, answer: str) -> list[Repeat]:
-    """Other deliveries of an event than this one, oldest first."""
+def other_deliveries(event_id: str, delivery_id: int, answer: str) -> dict[str, Any]:
+    """Other deliveries of an event than this one, oldest first, for a page; and where all are."""
     rows = WebhookRequest.objects.filter(event_id=event_id).exclude(pk=delivery_id)
     known = rows.only("received_at", "answer_body", "event_id", "event_type").order_by("pk")
-    return [
+    found = [
         Repeat(
             link(row, exact_time(row.received_at)),
             "The same answer"
             if row.answer_body == answer
             else "Another answer: it was not the same question",
         )
-        for row in (known[:REPEATS] if event_id else ())
+        for row in (known[: REPEATS + 1] if event_id else ())
     ]
+    all_of_them = f"?q={quote(event_id)}" if len(found) > REPEATS else ""
+    return {"repeats": found[:REPEATS], "all_deliveries": all_of_them}
 
 
 def only_counted(row: WebhookRequest) -> int:

@@ -33,6 +33,8 @@ class Command(BaseCommand):
         # PostgreSQL cuts off longer ones; and inside DO they stand in quotes of other kinds.
         if any(not name.isidentifier() or len(name) > 24 for name in names):
             raise CommandError("Names of roles have up to 24 letters, digits and underscores.")
+        if len({*names}) < len(names):
+            raise CommandError("Each role needs a name of its own: each has rights of its own.")
         with connection.cursor() as cursor:
             cursor.execute("SELECT current_database(), current_schema()")
             database, schema = cursor.fetchone()
