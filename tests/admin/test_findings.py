@@ -174,6 +174,10 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     words = pages.text(page)
     assert "Noted as seen €100.00 operations The line was down." in words
     assert "The line was down." in words
+    asked_again = operator.get(reverse(SEE), {"id": row.pk}, follow=True)
+    assert pages.messages(asked_again) == [
+        "Nothing is open there. Choose open findings in the list."
+    ]
     again = operator.post(reverse(SEE), sent, follow=True)
     assert pages.messages(again) == [
         "Nothing to do: somebody noted it as seen before, or it is gone."

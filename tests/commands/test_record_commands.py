@@ -92,6 +92,12 @@ def test_figures_that_nobody_can_tell_any_more_are_counted() -> None:
     assert not error
 
 
+@pytest.mark.parametrize("processes", ["0", "-3"])
+def test_no_processes_at_all_are_refused(processes: str) -> None:
+    _, error = run("verify_books", "--processes", processes)
+    assert error.startswith("--processes must be 1 or more.")
+
+
 @pytest.mark.parametrize(("rows", "processes"), [(None, 1), (0, 1), (20_000, 1), (20_001, 6)])
 def test_all_processors_share_the_work_where_there_is_much(
     rows: int | None, processes: int, monkeypatch: pytest.MonkeyPatch

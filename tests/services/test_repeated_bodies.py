@@ -18,6 +18,7 @@ from tests.admin.conftest import auditor, login, staff  # noqa: F401 - fixtures
 from tests.builders import CREATED
 from tests.desk import Shopper, deliver, in_force
 from tests.lives import approved, card
+from tests.spooling import delivery_of
 from tests.told import Told
 from tests.verified import differences, redecided
 
@@ -127,3 +128,19 @@ def test_what_can_not_be_applied_is_tried_again_and_kept_once() -> None:
     applied = rows()[-1]
     assert (applied.repeats, applied.kept_body) == (first, sent)
     assert deliver(sent).status_code == 200
+
+
+def test_an_applied_event_that_is_kept_for_later_in_another_rendering_is_applied_again() -> None:
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved()._chance)
+    capture["data"]["object"]["cardholder"] = None
+    assert deliver(capture).status_code == 503
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    for event in approved().events:
+        deliver(event)
+    assert later.apply_again(UnappliedEvent.objects.get()) == ""
+    other = samples.to_bytes(capture).replace(b'"livemode":', b'"of_a_later_version":1,"livemode":')
+    later.keep_for_later(delivery_of(other))
+    assert UnappliedEvent.objects.get().applied_at is None
+    assert later.apply_due(60.0) == 1
+    assert UnappliedEvent.objects.get().applied_at
+    assert differences() == []
