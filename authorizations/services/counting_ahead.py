@@ -51,8 +51,13 @@ def begin(policy: Policy) -> Begun:
 
 
 def begin_at_group(group_id: int) -> Begun:
-    """Have all counted that the limits on a group's budget need; in a transaction."""
-    return _begin(Q(group=group_id))
+    """Have all counted that the limits on a group's budget need; in a transaction.
+
+    What is being counted there already is part of it: cards that join wait for that as well.
+    """
+    _begin(Q(group=group_id))
+    scope = scope_key(Scope(ScopeKind.GROUP, str(group_id)))
+    return _begun(UncountedWindow.objects.filter(scope=scope))
 
 
 def progress(policy: Policy) -> Progress | None:
@@ -94,8 +99,12 @@ def _begin(wanted: Q) -> Begun:
     except OperationalError as error:
         logger.warning("Counting begins with the first purchases instead: %s", error)
         return NOTHING_BEGUN
-    purchases = sum(note.purchases for note in notes)
-    return Begun(len(notes), purchases, uncounted.seconds_for(purchases) if notes else 0)
+    return _begun(notes)
+
+
+def _begun(notes: Iterable[UncountedWindow]) -> Begun:
+    left = [max(0, (note.purchases or counting.how_many(note)) - note.counted) for note in notes]
+    return Begun(len(left), sum(left), uncounted.seconds_for(sum(left)) if left else 0)
 
 
 def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:

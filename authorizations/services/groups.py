@@ -11,6 +11,7 @@ from django.db import transaction
 
 from authorizations.models import Card, CardGroup
 from authorizations.services import counting_ahead, locks
+from authorizations.services.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.grants import cards_moved
 
 
@@ -18,11 +19,13 @@ from authorizations.services.grants import cards_moved
 class Moved:
     """What a change of a group does to cards.
 
-    `from_groups` had one of the cards before; `without_grant` are cards that lose every grant.
+    `from_groups` had one of the cards before; `without_grant` are cards that lose every grant;
+    `begun` is what has to be counted before purchases on cards that join are approved.
     """
 
     from_groups: tuple[str, ...]
     without_grant: int
+    begun: Begun = NOTHING_BEGUN
 
 
 @transaction.atomic
@@ -49,27 +52,28 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
     _move(first_out, None, out_of=group.pk)
     _move(first_in, group.pk)
 
-    counting_ahead.begin_at_group(group.pk)
+    begun = counting_ahead.begin_at_group(group.pk) if joining else NOTHING_BEGUN
 
     def move_the_others() -> None:
         move_all(leaving[len(first_out) :], None, out_of=group.pk)
         move_all(joining[len(first_in) :], group.pk)
 
     transaction.on_commit(move_the_others)
-    return Moved(names, lost)
+    return Moved(names, lost, begun)
 
 
 @transaction.atomic
-def move(card_id: str, group: CardGroup | None) -> int:
-    """Put one card into another group, or into none; how many cards lose every grant by it."""
-    locks.hold(cards=[card_id], groups=[group.pk] if group else [])
+def move(card_id: str, group: CardGroup | None) -> Moved:
+    """Put one card into another group, or into none."""
+    roots = locks.hold(cards=[card_id], groups=[group.pk] if group else [])
     after = group.pk if group else None
-    roots = Card.objects.filter(pk__in=Card.objects.filter(pk=card_id).values("root"))
-    lost = cards_moved({pk: (old, after) for pk, old in roots.values_list("pk", "group_id")}).lost
+    root = Card.objects.select_related("group").get(pk=roots[card_id])
+    names = (root.group.name,) if root.group and root.group_id != after else ()
+    lost = cards_moved({root.pk: (root.group_id, after)}).lost
     _move([card_id], after)
-    if group:
-        counting_ahead.begin_at_group(group.pk)
-    return lost
+    if after is None or root.group_id == after:
+        return Moved(names, lost)
+    return Moved(names, lost, counting_ahead.begin_at_group(after))
 
 
 def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:

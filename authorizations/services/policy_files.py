@@ -113,6 +113,8 @@ def _regroup(changes: Sequence[GroupChange]) -> None:
         groups.move_all(change.leaving, None, out_of=ids[change.name])
     for change in changes:
         groups.move_all(sorted(change.joining), ids[change.name])
+        if change.joining:
+            counting_ahead.begin_at_group(ids[change.name])
 
 
 def _assign(targets: Iterable[Target]) -> None:

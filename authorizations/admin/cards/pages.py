@@ -22,11 +22,13 @@ from authorizations.admin.base import (
     link,
 )
 from authorizations.admin.cards.card_page import CardPage
-from authorizations.admin.cards.forms import CardForm
+from authorizations.admin.cards.forms import CardForm, CountedCardForm
 from authorizations.admin.cards.freezing import freezing_page
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.policies import counting_first
+from authorizations.admin.policies.counting_first import AsksBeforeCounting
 from authorizations.models import Card
 from authorizations.services.cards import add_unless_known
 from authorizations.services.groups import move
@@ -42,7 +44,7 @@ class NeverDeleted:
 
 
 @admin.register(Card)
-class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
+class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksBeforeCounting, ModelAdmin[Card]):
     list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
     list_filter = (StateFilter, GrantFilter, ("root__group", AutocompleteSelectFilter))
     list_filter_submit = True
@@ -89,13 +91,16 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
     ) -> Any:
         if obj is None:
             kwargs["form"] = CardForm
+        elif counting_first.is_on_page(request):
+            kwargs["form"] = CountedCardForm
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
         """What Stripe told is Stripe's: only the group can be edited, on the chain's first card."""
         if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
             return ()
-        return super().get_fieldsets(request, obj)
+        tick = counting_first.fieldset(request) if obj else ()
+        return (*super().get_fieldsets(request, obj), *tick)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
@@ -122,7 +127,9 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, ModelAdmin[Card]):
         if not change:
             add_unless_known(obj)
         elif "group" in form.changed_data:
-            tell_lost(request, move(obj.pk, obj.group))
+            moved = move(obj.pk, obj.group)
+            counting_first.require(request, moved.begun)
+            tell_lost(request, moved.without_grant)
 
     @action(description="Freeze", icon="ac_unit", permissions=["change"])
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:

@@ -1,18 +1,27 @@
-"""Saving a limit that is new where much was bought: said first, and ticked.
+"""Saving what makes a limit new where much was bought: said first, and ticked.
 
 Until the earlier purchases are counted, the ones it concerns are declined. Whether there is
 anything to count is known once all is written; the page is taken back where the tick is missing.
+
+An admin takes `AsksBeforeCounting` in front of ModelAdmin, puts the tick into its fieldsets where
+`is_on_page`, and calls `require` once it has written.
 """
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
+from authorizations.admin.base import ModelAdmin
 from authorizations.rules.words import about_words
 from authorizations.services.counting_ahead import Begun
+
+if TYPE_CHECKING:
+    Base = ModelAdmin[Any]
+else:
+    Base = object
 
 NAME = "counts_first"
 LABEL = "Decline until it is counted"
@@ -49,15 +58,56 @@ def counting_sentence(begun: Begun) -> str:
     )
 
 
-def ask_first(request: HttpRequest, begun: Begun) -> None:
-    """Show the page again with the tick."""
+class AsksBeforeCounting(Base):
+    """A page that is shown again with the tick where it is missing; its form declares the field."""
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        if is_on_page(request):
+            form.base_fields[NAME] = CountsFirst(_asked_for(request))
+        return form
+
+    def changeform_view(
+        self,
+        request: HttpRequest,
+        object_id: str | None = None,
+        form_url: str = "",
+        extra_context: dict[str, Any] | None = None,
+    ) -> Any:
+        try:
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        except CountingFirstError as unconfirmed:
+            # Nothing is saved: the same page is shown again, with the tick that it needs.
+            _ask(request, unconfirmed.begun)
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+
+def require(request: HttpRequest, begun: Begun) -> None:
+    """Raises CountingFirstError where something is to be counted, and the tick is missing."""
+    if begun.windows and not request.POST.get(NAME):
+        raise CountingFirstError(begun)
+
+
+def is_on_page(request: HttpRequest) -> bool:
+    """Whether the tick is asked for, or made already."""
+    return bool(request.POST.get(NAME)) or _asked_for(request) is not None
+
+
+def fieldset(request: HttpRequest) -> Any:
+    """The end of a page where the tick is on it."""
+    return (("Saving", {"fields": (NAME,)}),) if is_on_page(request) else ()
+
+
+def _ask(request: HttpRequest, begun: Begun) -> None:
     posted: Any = request.POST.copy()
     posted.pop(NAME, None)
     request.POST = posted
     messages.warning(
         request,
         f"Not saved yet: {counting_sentence(begun)} If that is meant, tick “{LABEL}” at the end of "
-        "the page and save again.",
+        "the form and save again.",
     )
     setattr(request, _ASKED, begun)
 
@@ -65,11 +115,6 @@ def ask_first(request: HttpRequest, begun: Begun) -> None:
 _ASKED = "counting_first"
 
 
-def asked(request: HttpRequest) -> Begun | None:
-    """What a tick is asked for."""
+def _asked_for(request: HttpRequest) -> Begun | None:
     found: Begun | None = getattr(request, _ASKED, None)
     return found
-
-
-def is_confirmed(request: HttpRequest) -> bool:
-    return bool(request.POST.get(NAME))

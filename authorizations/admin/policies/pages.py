@@ -19,7 +19,7 @@ from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.policies import counting_first
 from authorizations.admin.policies import state as policy_state
 from authorizations.admin.policies.assigned import assigned_sentence, target_words
-from authorizations.admin.policies.counting_first import CountingFirstError, CountsFirst
+from authorizations.admin.policies.counting_first import AsksBeforeCounting
 from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
@@ -45,7 +45,7 @@ CHOSEN_CARD = re.compile(r"assignments-\d+-card")
 
 
 @admin.register(Policy)
-class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
+class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
     form = PolicyForm
     change_form_template = "admin/authorizations/policy_form.html"
     inlines = (*INLINES, VersionInline)
@@ -119,7 +119,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
             return [(SAVING, {"fields": ()})]
         # Ticks where saving does more than it says.
         ticks = ["lets_spend"] if let_spend(request) else []
-        ticks += ["counts_first"] if counts_first(request) else []
+        ticks += [counting_first.NAME] if counting_first.is_on_page(request) else []
         return (*self.fieldsets[:-1], (SAVING, {"fields": (*ticks, "reason")}))
 
     def get_form(
@@ -128,8 +128,6 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         form = super().get_form(request, obj, change, **kwargs)
         if cards := let_spend(request):
             form.base_fields["lets_spend"] = LetsSpend(cards)
-        if counts_first(request):
-            form.base_fields["counts_first"] = CountsFirst(counting_first.asked(request))
         return form
 
     def changeform_view(
@@ -144,9 +142,6 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         except UnconfirmedError as unconfirmed:
             # Nothing is saved: the same page is shown again, with the tick that it needs.
             ask_first(request, unconfirmed.cards)
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except CountingFirstError as unconfirmed:
-            counting_first.ask_first(request, unconfirmed.begun)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
     def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
@@ -191,8 +186,7 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
         changed = grants.policy_changed(form.instance, granted)
         if changed.gained > confirmed(request):
             raise UnconfirmedError(changed.gained)
-        if published.begun.windows and not counting_first.is_confirmed(request):
-            raise CountingFirstError(published.begun)
+        counting_first.require(request, published.begun)
         tell_what_was_saved(request, before, published, formsets)
         tell_lost(request, changed.lost)
 
@@ -228,11 +222,6 @@ class PolicyAdmin(WithHistory, Watched, ModelAdmin[Policy]):
             return "Never"
         at = date_format(localtime(version.created_at), "SHORT_DATETIME_FORMAT")
         return f"{at}, {author(version)}" if version.author else at
-
-
-def counts_first(request: HttpRequest) -> bool:
-    """Whether the tick for counting is on the page."""
-    return counting_first.is_confirmed(request) or counting_first.asked(request) is not None
 
 
 def _sentences(policy: Policy) -> list[str]:
