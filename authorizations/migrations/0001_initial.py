@@ -2181,6 +2181,14 @@ class Migration(migrations.Migration):
             ),
         ),
         migrations.AddIndex(
+            model_name="unappliedevent",
+            index=models.Index(
+                condition=models.Q(("applied_at__isnull", False), ("retry_at__isnull", False)),
+                fields=["applied_at"],
+                name="unapplied_event_in_background",
+            ),
+        ),
+        migrations.AddIndex(
             model_name="listeddecision",
             index=models.Index(
                 condition=models.Q(("stand_in", ""), _negated=True),

@@ -141,7 +141,8 @@ class UnappliedEvent(models.Model):
     """An event of Stripe's that could not be applied to the books, and why.
 
     `applied_at` once it could, whether sent again or applied again here. `retry_at`: what only took
-    too long is applied in the background, by whichever process comes first from then on.
+    too long, or came with too many others at once, is applied in the background, by whichever
+    process comes first from then on.
     """
 
     event_id = models.CharField(primary_key=True, max_length=255)
@@ -162,6 +163,11 @@ class UnappliedEvent(models.Model):
                 fields=("failed_at",),
                 name="unapplied_event_waiting",
                 condition=models.Q(applied_at__isnull=True),
+            ),
+            models.Index(
+                fields=("applied_at",),
+                name="unapplied_event_in_background",
+                condition=models.Q(applied_at__isnull=False, retry_at__isnull=False),
             ),
         ]
 

@@ -39,12 +39,19 @@ _LATER_S = 0.7
 """So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
 
 _LATER_KEPT_S = 0.5
-"""What it has beyond that to be kept."""
+"""What it has beyond that, or instead, to be kept for the background."""
 
-_LATER_TURN_S = 0.2
+_LATER_TURN_S = 0.02
 _later_turns = threading.BoundedSemaphore(2)
-"""So many of them at once in a process: the other threads are for purchases, whatever the database
-does."""
+"""So many of them are applied at once in a process: the other threads are for purchases, whatever
+the database does."""
+
+_KEEPING_TURN_S = _LATER_KEPT_S
+_keeping_turns = threading.BoundedSemaphore(1)
+"""So many that found no turn are kept at once, which takes some milliseconds each. Of the four
+threads of a process (deploy/gunicorn.conf.py) the fourth is for purchases, but for the moment that
+one more event waits for its turn to be kept.
+"""
 
 
 def answer(delivery: Delivery) -> bytes:
@@ -61,14 +68,23 @@ def answer(delivery: Delivery) -> bytes:
 
 
 def take(delivery: Delivery) -> later.Answered:
-    """Status and body for an event that asks nothing; Stripe sends again what can't be kept now."""
-    if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
-        try:
-            return _taken(delivery)
-        except Exception:  # no miss: it may have taken long for reasons of its own
-            logger.exception("Event %s could not be kept.", delivery.event.id)
-        finally:
-            _later_turns.release()
+    """Status and body for an event that asks nothing: applied, or kept for the background where too
+    many come at once. Stripe sends again what can't even be kept now.
+    """
+    try:
+        if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
+            try:
+                return _taken(delivery)
+            finally:
+                _later_turns.release()
+        if not breaker.is_open and _keeping_turns.acquire(timeout=_KEEPING_TURN_S):
+            try:
+                return _kept(delivery, later.TOO_MANY)
+            finally:
+                _keeping_turns.release()
+        logger.warning("Event %s could not be kept: no turn, or no database.", delivery.event.id)
+    except Exception:  # no miss: it may have taken long for reasons of its own
+        logger.exception("Event %s could not be kept.", delivery.event.id)
     sentence = "The event could not be kept; please send it again."
     return later.Answered(503, wire.error("try_again", sentence))
 
@@ -84,8 +100,12 @@ def _taken(delivery: Delivery) -> later.Answered:
         logger.warning(
             "Event %s took too long: it is applied in the background.", delivery.event.id
         )
+    return _kept(delivery, later.TOO_LONG)
+
+
+def _kept(delivery: Delivery, why: str) -> later.Answered:
     with deadline(monotonic() + _LATER_KEPT_S):
-        return later.keep_for_later(delivery)
+        return later.keep_for_later(delivery, why)
 
 
 def _answer(delivery: Delivery) -> bytes:

@@ -1,8 +1,8 @@
 """The way of every event that asks nothing: applied to the books, or kept with the reason why not.
 
 Nothing that was delivered is lost: what can't be applied waits as an UnappliedEvent, and is
-applied when Stripe sends it again, or by `apply_again`. What only takes too long is applied in the
-background, by `apply_due`.
+applied when Stripe sends it again, or by `apply_again`. What takes too long, or comes with too many
+others at once, is applied in the background, by `apply_due`.
 """
 
 import logging
@@ -13,7 +13,7 @@ from time import monotonic
 
 from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import UnappliedEvent, WebhookRequest
@@ -36,9 +36,16 @@ logger = logging.getLogger(__name__)
 LOCKED_FOR_S = 0.25
 """In the background no card is locked for longer at a time."""
 
+TOO_LONG = "It took too long while Stripe waited: it is applied in the background."
+TOO_MANY = "Too many came at once: it is applied in the background."
+"""Why an event is kept for the background."""
+
 _APPLIED_WITHIN_S = 20.0
 _CLAIMED_FOR = timedelta(seconds=30)
 _SOON = timedelta(minutes=1)
+_SELDOM = timedelta(hours=1)
+_FIRST_TRY = 2
+"""Its delivery is an event's first attempt; this one is the first in the background."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,8 +63,7 @@ def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
     Without `pieces`, while somebody waits, one that would take long is kept for the background.
     Raises django.db.Error where not even that can be kept, or the time for it is used up.
     """
-    first_id, is_applied = repeats.first_of(delivery)
-    delivery = replace(delivery, repeats_id=first_id or delivery.repeats_id)
+    delivery, is_applied = _looked_up(delivery)
     if is_applied:
         return _keep_repeat(delivery)
     try:
@@ -67,7 +73,7 @@ def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
     except CannotApplyError as problem:
         return _keep(delivery, str(problem), is_final=problem.is_final)
     except TakesLongerError:
-        return keep_for_later(delivery)
+        return keep_for_later(delivery, TOO_LONG)
     except DatabaseError as error:
         if has_passed(error) or (pieces is None and took_too_long(error)):
             raise
@@ -75,13 +81,21 @@ def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
         return _keep(delivery, f"The database refused: {_first_line(error)}", is_final=False)
 
 
-def keep_for_later(delivery: Delivery) -> Answered:
-    """Keep an event that takes long; it is applied in the background. Raises django.db.Error."""
-    problem = "It took too long while Stripe waited: it is applied in the background."
-    answered = Answered(200, answer.received(), problem)
+def keep_for_later(delivery: Delivery, why: str) -> Answered:
+    """Keep an event that is applied in the background. Raises django.db.Error."""
+    delivery, is_applied = _looked_up(delivery)
+    if is_applied:
+        return _keep_repeat(delivery)
+    answered = Answered(200, answer.received(), why)
     with transaction.atomic():
-        _note(delivery, _kept(delivery, answered), problem, retry_at=delivery.now)
+        _note(delivery, _kept(delivery, answered), why, retry_at=delivery.now)
     return answered
+
+
+def _looked_up(delivery: Delivery) -> tuple[Delivery, bool]:
+    """With the delivery that brought the same body first; and whether its event is applied."""
+    first_id, is_applied = repeats.first_of(delivery)
+    return replace(delivery, repeats_id=first_id or delivery.repeats_id), is_applied
 
 
 @transaction.atomic
@@ -93,9 +107,9 @@ def _keep_repeat(delivery: Delivery) -> Answered:
 
 
 def _kept(delivery: Delivery, answered: Answered) -> int:
-    """The request row that stands for a delivery which is not applied."""
+    """The request row that stands for a delivery which is looked up and not applied."""
     text = answered.body.decode()
-    if delivery.repeats_id or repeats.first_of(delivery)[0]:
+    if delivery.repeats_id:
         return repeats.keep(delivery, text, answered.status)
     row = delivery.row(text, answered.status)
     return WebhookRequest.objects.create(body=delivery.body_to_keep, **row).pk
@@ -105,7 +119,7 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     event = delivery.event
     report = reports.report(event)
     if report is None:
-        return received(delivery)
+        return _done(delivery, received(delivery))
     if event.livemode is not None and settings.STRIPE_LIVEMODE not in (None, event.livemode):
         mode = "live" if event.livemode else "test"
         raise CannotApplyError(
@@ -115,8 +129,11 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
         )
     # Not in one transaction: settle must let go of its locks between attempts, and what is
     # applied twice counts once.
-    body = settle(report, delivery, pieces)
-    waiting = UnappliedEvent.objects.filter(pk=report.event_id, applied_at=None)
+    return _done(delivery, settle(report, delivery, pieces))
+
+
+def _done(delivery: Delivery, body: bytes) -> bytes:
+    waiting = UnappliedEvent.objects.filter(pk=delivery.decision_id, applied_at=None)
     waiting.update(applied_at=delivery.now)
     return body
 
@@ -139,9 +156,8 @@ def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
 def _note(
     delivery: Delivery, request_id: int, problem: str, retry_at: datetime | None = None
 ) -> None:
-    key = delivery.event.id or f"request_{delivery.body_sha256[:32]}"
     row, is_new = UnappliedEvent.objects.select_for_update(no_key=True).get_or_create(
-        pk=key,
+        pk=delivery.decision_id,
         defaults={
             "event_type": delivery.event.type,
             "webhook_request_id": request_id,
@@ -223,8 +239,10 @@ def _apply_claimed(waiting: UnappliedEvent) -> None:
         problem = f"A part could not be read: {malformed.problem}."
     except CannotApplyError as cannot:
         problem = str(cannot)
+        if not cannot.is_final:  # Stripe, once it was told 200, does not send it again
+            retry_at = _later(waiting, at_most=_SELDOM)
     except (OperationalError, InterfaceError) as error:  # too long again, or the database is away
-        retry_at = timezone.now() + timedelta(seconds=min(2**waiting.attempts, 60))
+        retry_at = _later(waiting, at_most=_SOON)
         problem = f"It is tried again in the background: {_first_line(error)}"
     except DatabaseError as error:
         problem = f"The database refused: {_first_line(error)}"
@@ -234,9 +252,20 @@ def _apply_claimed(waiting: UnappliedEvent) -> None:
         rows.update(retry_at=retry_at, error=problem)
 
 
+def _later(waiting: UnappliedEvent, at_most: timedelta) -> datetime:
+    """Ever more seldom, the more often it was tried."""
+    exponent = min(waiting.attempts, 12)
+    return timezone.now() + min(timedelta(seconds=2**exponent), at_most)
+
+
 def needs_somebody(now: datetime) -> QuerySet[UnappliedEvent]:
-    """Events that nobody applies by themselves, or that the background is long in applying."""
-    in_background = Q(retry_at__isnull=False, failed_at__gt=now - _SOON)
+    """Events that nobody applies by themselves, or that the background is long in applying.
+
+    What only waits for its turn in a long queue is left out while the queue moves on.
+    """
+    applied = UnappliedEvent.objects.filter(applied_at__gt=now - _SOON, retry_at__isnull=False)
+    in_turn = Q(Exists(applied), attempts__lte=_FIRST_TRY)
+    in_background = Q(in_turn | Q(failed_at__gt=now - _SOON), retry_at__isnull=False)
     return UnappliedEvent.objects.filter(~in_background, applied_at=None)
 
 

@@ -1,12 +1,13 @@
 """Purchases first: what asks nothing, or is not Stripe's, never has all threads of a process."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from authorizations.rules.stand_in import StandInCause
 from authorizations.services import answering, later, stand_in
@@ -31,27 +32,87 @@ def _for_ever(_: float) -> None:
     threading.Event().wait()
 
 
-def test_events_that_ask_nothing_leave_threads_for_purchases(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    goes_on, busy = threading.Event(), threading.Semaphore(0)
+class Busy:
+    """Two events that are being applied, for as long as the test wants."""
 
-    def take(_: Any, **_how: Any) -> later.Answered:
-        busy.release()
-        assert goes_on.wait(PATIENCE_S)
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.goes_on, self.begun = threading.Event(), threading.Semaphore(0)
+        self.kept: list[str] = []
+        monkeypatch.setattr(later, "take", lambda *_, **__: self.work(b"applied"))
+        monkeypatch.setattr(later, "keep_for_later", self.keep)
+
+    def work(self, body: bytes) -> later.Answered:
+        self.begun.release()
+        assert self.goes_on.wait(PATIENCE_S)
+        return later.Answered(200, body)
+
+    def keep(self, _: Any, why: str) -> later.Answered:
+        self.kept.append(why)
         return later.Answered(200, b"kept")
 
-    monkeypatch.setattr(later, "take", take)
+    def begin(self, threads: ThreadPoolExecutor) -> Future[later.Answered]:
+        found = threads.submit(answering.take, delivery_of(request_event()))
+        assert self.begun.acquire(timeout=PATIENCE_S)
+        return found
+
+
+def test_events_that_find_no_turn_are_kept_for_the_background(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = Busy(monkeypatch)
     with ThreadPoolExecutor(2) as threads:
-        kept = [threads.submit(answering.take, delivery_of(request_event())) for _ in range(2)]
-        for _ in kept:
-            assert busy.acquire(timeout=PATIENCE_S)
+        first = [busy.begin(threads) for _ in range(2)]
+        try:
+            further = [answering.take(delivery_of(request_event())) for _ in range(5)]
+        finally:
+            busy.goes_on.set()
+        assert [answered.result().body for answered in first] == [b"applied"] * 2
+    assert further == [later.Answered(200, b"kept")] * 5
+    assert busy.kept == [later.TOO_MANY] * 5
+    assert answering.take(delivery_of(request_event())).body == b"applied"
+
+
+def test_where_even_keeping_takes_its_time_a_thread_is_left_for_purchases(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    busy = Busy(monkeypatch)
+    monkeypatch.setattr(later, "keep_for_later", lambda *_: busy.work(b"kept"))
+    with ThreadPoolExecutor(3) as threads:
+        first = [busy.begin(threads) for _ in range(3)]
         try:
             assert answering.take(delivery_of(request_event())).status == 503
         finally:
-            goes_on.set()
-        assert [answered.result().status for answered in kept] == [200, 200]
-    assert answering.take(delivery_of(request_event())).status == 200
+            busy.goes_on.set()
+        assert [answered.result().body for answered in first] == [b"applied", b"applied", b"kept"]
+
+
+@pytest.mark.parametrize("fails", ["take", "keep_for_later"])
+def test_a_turn_is_given_back_where_the_database_fails(
+    fails: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any, **__: Any) -> later.Answered:
+        raise OperationalError("gone")
+
+    busy = Busy(monkeypatch)
+    with monkeypatch.context() as patched, ThreadPoolExecutor(2) as threads:
+        patched.setattr(later, fails, refuse)
+        first = [] if fails == "take" else [busy.begin(threads) for _ in range(2)]
+        try:
+            tried = [answering.take(delivery_of(request_event())) for _ in range(4)]
+        finally:
+            busy.goes_on.set()
+        assert {answered.status for answered in tried} == {503}
+        assert all(answered.result().status == 200 for answered in first)
+    assert answering.take(delivery_of(request_event())).body == b"applied"
+
+
+def test_an_open_breaker_has_nothing_kept(
+    breaker: Breaker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    busy = Busy(monkeypatch)
+    breaker.is_open = True
+    assert answering.take(delivery_of(request_event())).status == 503
+    assert not busy.kept
 
 
 @pytest.mark.parametrize(

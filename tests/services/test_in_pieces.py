@@ -1,7 +1,7 @@
 """Events that list many transactions: kept at once, applied in the background piece by piece."""
 
 import json
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import partial
 from random import Random
 from typing import Any
@@ -22,10 +22,12 @@ from authorizations.models import (
 from authorizations.services import budget, later, locks, settle
 from authorizations.services.breaker import Breaker
 from authorizations.services.settle import AT_ONCE
-from authorizations.wire.sample_lives import card_event
+from authorizations.wire import samples
+from authorizations.wire.sample_lives import card_event, force_capture
 from authorizations.wire.samples import Json
 from tests.apart import apart, done
-from tests.desk import NOON, deliver, in_force
+from tests.desk import NOON, Shopper, deliver, in_force
+from tests.spooling import delivery_of
 from tests.told import Told, card_of, counts_of
 from tests.verified import differences
 
@@ -266,6 +268,81 @@ def test_nobody_is_asked_to_look_after_what_the_background_applies() -> None:
     assert later.needs_somebody(now + timedelta(minutes=2)).exists()  # it should be done by then
     UnappliedEvent.objects.update(retry_at=None)
     assert later.needs_somebody(now).exists()
+
+
+@pytest.mark.parametrize(
+    ("applied_s_ago", "attempts", "is_alarm"),
+    [(30, 1, False), (30, 2, False), (30, 3, True), (90, 1, True), (None, 1, True)],
+)
+def test_a_long_queue_is_no_alarm_while_it_moves_on(
+    applied_s_ago: int | None, attempts: int, is_alarm: bool
+) -> None:
+    """What was tried in vain and tried again is one, however the others move on."""
+    now = timezone.now()
+    if applied_s_ago is not None:
+        waiting("evt_0", now, applied_at=now - timedelta(seconds=applied_s_ago))
+    waiting("evt_1", now, attempts=attempts)
+    assert later.needs_somebody(now).exists() == is_alarm
+
+
+def test_what_was_applied_at_the_door_does_not_make_the_queue_move_on() -> None:
+    now = timezone.now()
+    waiting("evt_0", now, applied_at=now, retry_at=None)
+    waiting("evt_1", now)
+    assert later.needs_somebody(now).get().pk == "evt_1"
+
+
+def waiting(event_id: str, now: datetime, **facts: Any) -> UnappliedEvent:
+    """An event kept for the background ten minutes ago."""
+    usual = {
+        "event_type": "issuing_transaction.created",
+        "webhook_request_id": 1,
+        "error": later.TOO_MANY,
+        "failed_at": now - timedelta(minutes=10),
+        "retry_at": now - timedelta(minutes=10),
+    }
+    return UnappliedEvent.objects.create(pk=event_id, **usual | facts)
+
+
+def test_what_waits_for_another_event_is_tried_again_until_that_is_there() -> None:
+    """Stripe, which was told that it is kept, does not send it again."""
+    event = force_capture(card_of(Shopper()), amount=5_000, at=NOON, chance=Random(2))
+    event["data"]["object"]["cardholder"] = None
+    later.keep_for_later(delivery_of(samples.to_bytes(event)), later.TOO_MANY)
+    for exponent in (2, 3):
+        assert later.apply_due(60) == 1
+        row = UnappliedEvent.objects.get()
+        assert "is not known yet" in row.error
+        assert row.retry_at
+        wait = row.retry_at - timezone.now()
+        assert timedelta(0) < wait <= timedelta(seconds=2**exponent)
+        UnappliedEvent.objects.update(retry_at=timezone.now())
+    deliver(card_event(card_of(Shopper()), "created", at=NOON, chance=Random(1)))
+    assert later.apply_due(60) == 1
+    assert UnappliedEvent.objects.get().applied_at
+    assert counts_of(event["data"]["object"]["id"]) == (5_000, 0, 1)
+
+
+def test_what_changes_nothing_here_is_done_with_once_it_was_its_turn() -> None:
+    event = {"id": "evt_1", "object": "event", "type": "issuing_token.created", "created": NOON}
+    body = samples.to_bytes(event | {"data": {}})
+    later.keep_for_later(delivery_of(body), later.TOO_MANY)
+    assert later.apply_due(60) == 1
+    assert UnappliedEvent.objects.get().applied_at
+    assert later.apply_due(60) == 0
+
+
+def test_a_repeat_of_what_is_applied_is_not_kept_for_the_background() -> None:
+    bought = Told(5_000)
+    bought.buys()
+    captured, _ = bought.life.capture(3_000, at=bought.tick())
+    bought.hears(captured)
+    entries = LedgerEntry.objects.count()
+    later.keep_for_later(delivery_of(samples.to_bytes(captured)), later.TOO_MANY)
+    assert not UnappliedEvent.objects.exists()
+    first, again = WebhookRequest.objects.filter(event_id=captured["id"]).order_by("pk")
+    assert again.repeats == first
+    assert LedgerEntry.objects.count() == entries
 
 
 def test_where_it_cannot_even_be_kept_stripe_sends_it_again(

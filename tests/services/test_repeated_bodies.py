@@ -139,7 +139,7 @@ def test_an_applied_event_that_is_kept_for_later_in_another_rendering_is_applied
         deliver(event)
     assert later.apply_again(UnappliedEvent.objects.get()) == ""
     other = samples.to_bytes(capture).replace(b'"livemode":', b'"of_a_later_version":1,"livemode":')
-    later.keep_for_later(delivery_of(other))
+    later.keep_for_later(delivery_of(other), later.TOO_LONG)
     assert UnappliedEvent.objects.get().applied_at is None
     assert later.apply_due(60.0) == 1
     assert UnappliedEvent.objects.get().applied_at

@@ -82,7 +82,7 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         if row.applied_at is None and row.retry_at is not None:
             return badge("Being applied", "warning")
         if row.applied_at is None:
-            return badge("Being tried again" if row.retry_at else "Not applied", "danger")
+            return badge("Not applied", "danger")
         return badge("Applied meanwhile", "success")
 
 
