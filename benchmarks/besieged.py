@@ -197,7 +197,8 @@ def _exceeded() -> int:
     """How many cards are beyond their limit, by the books."""
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT count(*) FROM (SELECT FROM authorizations_authorization GROUP BY root_card_id"
+            "SELECT count(*) FROM (SELECT FROM authorizations_authorization AS purchase"
+            " JOIN authorizations_card AS card ON card.id = purchase.card_id GROUP BY root_id"
             " HAVING sum(counted_amount) > %s) AS beyond",
             [LIMIT],
         )

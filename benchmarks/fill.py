@@ -113,8 +113,8 @@ SELECT made.*
 {_JOINED}
 CROSS JOIN LATERAL jsonb_populate_record(purchase, jsonb_build_object(
     'id', 'iauth_' || drawn.id, 'created', at - interval '1 second',
-    'card_id', 'ic_bench' || card, 'root_card_id', 'ic_bench' || card,
-    'cardholder_id', 'ich_bench' || card / 2, 'currency', drawn.currency,
+    'card_id', 'ic_bench' || card, 'cardholder_id', 'ich_bench' || card / 2,
+    'currency', drawn.currency,
     'category', shop.category, 'category_code', shop.code, 'merchant_country', shop.country,
     'merchant_name', shop.name, 'counted_cash', 0, 'refunded_amount', 0,
     'counted_amount', CASE WHEN drawn.approved THEN drawn.amount ELSE 0 END

@@ -1054,16 +1054,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 (
-                    "root_card",
-                    models.ForeignKey(
-                        db_constraint=False,
-                        db_index=False,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to="authorizations.card",
-                    ),
-                ),
-                (
                     "group",
                     models.ForeignKey(
                         db_constraint=False,
@@ -1764,7 +1754,7 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="authorization",
             index=models.Index(
-                fields=["root_card", "created"],
+                fields=["card", "created"],
                 include=(
                     "currency",
                     "counted_amount",

@@ -26,15 +26,13 @@ takes half to an eighth of the time, the more the purchases are scattered over t
 class Authorization(models.Model):
     """A purchase's whole life in one row; `books` is its state, the counted columns its sums.
 
-    Card, cardholder and group are those at the first decision and stay for its life. No database
-    foreign keys: the parents are locked in the transaction that writes the row.
+    Card, cardholder and group are those at the first decision and stay for its life. Its chain is
+    that of its card: one that is hung under another root takes its purchases along, unwritten. No
+    database foreign keys: the parents are locked in the transaction that writes the row.
     """
 
     id = models.CharField("authorization id", primary_key=True, max_length=255)
     card = models.ForeignKey(
-        "Card", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
-    )
-    root_card = models.ForeignKey(
         "Card", models.PROTECT, db_constraint=False, db_index=False, related_name="+"
     )
     cardholder = models.ForeignKey(
@@ -72,7 +70,7 @@ class Authorization(models.Model):
         ordering = ("-created",)
         indexes = [
             models.Index(
-                fields=("root_card", "created"), include=_COUNTED, name="authorization_of_card"
+                fields=("card", "created"), include=_COUNTED, name="authorization_of_card"
             ),
             models.Index(
                 fields=("cardholder", "created"), include=_COUNTED, name="authorization_of_holder"

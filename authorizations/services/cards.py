@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
-from authorizations.models import Authorization, Card, Cardholder
+from authorizations.models import Card, Cardholder
 from authorizations.rules.reports import CardholderReport
 from authorizations.rules.values import Card as CardValue
 from authorizations.rules.values import Told
@@ -224,4 +224,3 @@ def _move_chain(old_root_id: str, root_id: str) -> None:
             "SELECT count(*) FROM moved",
             [old_root_id, root_id],
         )
-    Authorization.objects.filter(root_card=old_root_id).update(root_card=root_id)

@@ -19,7 +19,7 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.document import filter_of
 from authorizations.rules.values import Window
-from authorizations.services import locks, window_sums
+from authorizations.services import locks, sql, window_sums
 from authorizations.services.running_sums import NOTHING_USED, total
 from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece
 
@@ -29,25 +29,31 @@ _AIM_S = 0.04
 _LIMIT_MS = 100
 _FEWEST, _MOST = 500, 20_000
 
-COLUMNS = {
-    ScopeKind.CARD: "root_card_id",
-    ScopeKind.CARDHOLDER: "cardholder_id",
-    ScopeKind.GROUP: "group_id",
+_OF = {
+    ScopeKind.CARD: sql.of_chain("%(id)s"),
+    ScopeKind.CARDHOLDER: "cardholder_id = %(id)s",
+    ScopeKind.GROUP: "group_id = %(id)s::bigint",
 }
-"""Which column of a purchase names its scope."""
-
-_IN_SPAN = {
-    kind: f"""
+_IN_SPAN = """
 FROM authorizations_authorization
-WHERE {column} = %s AND created >= to_timestamp(%s) AND created < to_timestamp(%s)"""
-    for kind, column in COLUMNS.items()
-}
+WHERE {of} AND created >= to_timestamp(%(start)s) AND created < to_timestamp(%(end)s)"""
 
-_HOW_MANY = {kind: f"SELECT count(*){which}" for kind, which in _IN_SPAN.items()}
+_HOW_MANY = {kind: f"SELECT count(*){_IN_SPAN.format(of=of)}" for kind, of in _OF.items()}
+
+_IN_TURN = {kind: f"SELECT created{_IN_SPAN.format(of=of)}" for kind, of in _OF.items()}
+# Card by card, each in the order of its index: or the whole chain would be sorted.
+_IN_TURN[ScopeKind.CARD] = f"""
+SELECT created FROM authorizations_card AS card CROSS JOIN LATERAL (
+    SELECT created{_IN_SPAN.format(of="card_id = card.id")}
+    ORDER BY created LIMIT %(beyond)s + 1
+) AS purchase
+WHERE card.root_id = %(id)s"""  # noqa: S608 - all of it is written here
 
 _FIRST_BEYOND = {
-    kind: f"SELECT extract(epoch FROM created)::bigint{which}\nORDER BY created OFFSET %s LIMIT 1"  # noqa: S608
-    for kind, which in _IN_SPAN.items()
+    kind: f"""
+SELECT extract(epoch FROM created)::bigint FROM ({in_turn}) AS purchase
+ORDER BY created OFFSET %(beyond)s LIMIT 1"""  # noqa: S608 - all of it is written here
+    for kind, in_turn in _IN_TURN.items()
 }
 
 
@@ -131,7 +137,9 @@ def how_many(note: UncountedWindow) -> int:
     """About how many purchases there are, so that people can be told how long it takes."""
     kind, key = _scope_of(note)
     with connection.cursor() as cursor:
-        cursor.execute(_HOW_MANY[kind], [key, note.window_start, note.window_end])
+        cursor.execute(
+            _HOW_MANY[kind], {"id": key, "start": note.window_start, "end": note.window_end}
+        )
         return int(cursor.fetchone()[0])
 
 
@@ -175,7 +183,7 @@ def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
     """
     kind, key = _scope_of(note)
     with connection.cursor() as cursor:
-        cursor.execute(_FIRST_BEYOND[kind], [key, start, end, most])
+        cursor.execute(_FIRST_BEYOND[kind], {"id": key, "start": start, "end": end, "beyond": most})
         found = cursor.fetchone()
     if found is None:
         return end

@@ -11,7 +11,7 @@ from django.db.models import Q
 from authorizations.models import Assignment, Policy, UncountedWindow
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.windows import windows_at
-from authorizations.services import counting, uncounted, window_sums
+from authorizations.services import counting, sql, uncounted, window_sums
 from authorizations.services.applied import applied_controls, scope_of
 from authorizations.services.uncounted import Progress
 from authorizations.services.usage import asked_of, remembered_around, scope_key
@@ -27,9 +27,13 @@ _MOST_SCOPES = 200
 _BUSY = {
     kind: f"""
 SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
-    SELECT FROM authorizations_authorization WHERE {column} = wanted.id OFFSET %s LIMIT 1
+    SELECT FROM authorizations_authorization WHERE {of} OFFSET %s LIMIT 1
 ) LIMIT %s"""  # noqa: S608 - names of this file
-    for kind, column in counting.COLUMNS.items()
+    for kind, of in {
+        ScopeKind.CARD: sql.of_chain("wanted.id"),
+        ScopeKind.CARDHOLDER: "cardholder_id = wanted.id",
+        ScopeKind.GROUP: "group_id = wanted.id",
+    }.items()
 }
 
 

@@ -49,5 +49,6 @@ def held_of(rows: Iterable[Authorization]) -> dict[str, int]:
 def of_card(card: Card) -> QuerySet[Authorization]:
     """What the card, with those it replaced, holds of late."""
     since = timezone.now() - RECENT
-    held = Authorization.objects.filter(root_card=card.root_id, created__gte=since, is_held=True)
+    chain = Card.objects.filter(root=card.root_id)
+    held = Authorization.objects.filter(card__in=chain, created__gte=since, is_held=True)
     return held.only("currency", "books")[:MOST]

@@ -50,7 +50,7 @@ def join(old_root_id: str, root_id: str) -> None:
 
 def _spent(root_id: str) -> list[Change]:
     """What a card's purchases count for, the earliest first; of too many only so many as tell."""
-    rows = Authorization.objects.filter(root_card=root_id).order_by("created")
+    rows = Authorization.objects.filter(card__root=root_id).order_by("created")
     return [
         Change(int(created.timestamp()), currency, merchant_of(*told[:5]), Counted(*told[5:]))
         for created, currency, *told in rows.values_list(*_COLUMNS)[: window_sums.AT_ONCE + 1]

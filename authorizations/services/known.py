@@ -5,7 +5,7 @@ from dataclasses import dataclass, replace
 import msgspec
 from django.db import OperationalError
 
-from authorizations.models import Authorization
+from authorizations.models import Authorization, Card
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.filters import Merchant
@@ -32,7 +32,15 @@ class Held:
 
 def scope_keys(row: Authorization) -> list[str]:
     """The scopes whose usage a purchase that is known already adds to."""
-    return _scope_keys(row.root_card_id, row.cardholder_id, row.group_id)
+    return _scope_keys(root_id_of(row), row.cardholder_id, row.group_id)
+
+
+def root_id_of(row: Authorization) -> str:
+    """The root of a purchase's card, read when first asked for; that card where it is missing."""
+    try:
+        return row.card.root_id
+    except Card.DoesNotExist:
+        return row.card_id
 
 
 def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[str]:

@@ -18,12 +18,13 @@ SELECT
     CASE WHEN entry.cause = 'moved' THEN '' ELSE entry.event_id END,
     entry.authorization_id, entry.currency,
     purchase.currency, extract(epoch FROM purchase.created)::bigint,
-    purchase.root_card_id, purchase.cardholder_id, purchase.group_id::text,
+    coalesce(card.root_id, purchase.card_id), purchase.cardholder_id, purchase.group_id::text,
     purchase.category, purchase.category_code, purchase.merchant_country,
     purchase.merchant_name, purchase.network_id,
     entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
 FROM authorizations_ledgerentry AS entry
 LEFT JOIN authorizations_authorization AS purchase ON purchase.id = entry.authorization_id
+LEFT JOIN authorizations_card AS card ON card.id = purchase.card_id
 WHERE entry.id > %s
 ORDER BY entry.id
 LIMIT %s
@@ -73,8 +74,8 @@ def _entry(row: tuple[Any, ...]) -> Entry:
         what = f"authorization in {entered_in}"
         missing = Difference(f"ledger entry {id_}", what, authorization_id, "there")
         return Entry(id_, event_id, (), None, missing)
-    root_card_id, cardholder_id, group_id = row[6:9]
-    scopes: tuple[ScopeKey, ...] = (("card", root_card_id), ("cardholder", cardholder_id))
+    root_id, cardholder_id, group_id = row[6:9]
+    scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))
     if group_id is not None:
         scopes = (*scopes, ("group", group_id))
     change = Change(created, currency, merchant_of(*row[9:14]), Counted(*row[14:]))

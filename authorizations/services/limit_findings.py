@@ -28,7 +28,7 @@ from authorizations.rules.windows import limit_concerns, limit_window
 from authorizations.rules.words import figure_words
 from authorizations.services import findings, window_sums
 from authorizations.services.applied import scope_of
-from authorizations.services.known import scope_keys
+from authorizations.services.known import root_id_of, scope_keys
 from authorizations.services.moving import merchant_of, told_of
 from authorizations.services.usage import scope_key
 from authorizations.services.versions import controls_of
@@ -131,7 +131,7 @@ def look_again(
 def look_again_where(left: Sequence[Authorization], told: Told) -> None:
     """The same where transactions were booked until the event `told` took them elsewhere."""
     keys = {key for row in left for key in scope_keys(row)}
-    if left and _not_gone(keys, {row.root_card_id for row in left}).exists():
+    if left and _not_gone(keys, {root_id_of(row) for row in left}).exists():
         for row in left:
             look_again(told_of(row, told.event_id, told.event_created), scope_keys(row))
 

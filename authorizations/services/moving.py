@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypeAlias
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import Authorization, LedgerCause
@@ -18,7 +18,7 @@ from authorizations.rules.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import AuthorizationRequest, Card, Told
 from authorizations.services import codec, findings, locks, record, rows, sql
-from authorizations.services.known import Held, Known, look_up, scope_keys
+from authorizations.services.known import Held, Known, look_up, root_id_of, scope_keys
 from authorizations.services.rows import Row
 from authorizations.services.usage import remembered_around
 
@@ -63,8 +63,13 @@ def strays(told: Event) -> list[Stray]:
         linked = Q(linked=here) & ~Q(linked="") & ~Q(booked_under=F("linked"))
         found = TransactionRow.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
     elsewhere = {row.pk: row.booked_under for row in found if row.booked_under != here}
-    under = Authorization.objects.in_bulk(set(elsewhere.values()))
+    under = _with_cards().in_bulk(set(elsewhere.values()))
     return [Stray(id_, under[key]) for id_, key in elsewhere.items() if key in under]
+
+
+def _with_cards() -> QuerySet[Authorization]:
+    """Purchases with their cards, which tell the root."""
+    return Authorization.objects.prefetch_related("card")
 
 
 def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
@@ -158,7 +163,7 @@ def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
         ids_under.setdefault(stray.under.pk, set()).add(stray.id)
     if not ids_under:
         return []
-    under = Authorization.objects.in_bulk(ids_under)
+    under = _with_cards().in_bulk(ids_under)
     scopes = {key for row in under.values() for key in scope_keys(row)}
     around = remembered_around((int(row.created.timestamp()) for row in under.values()), scopes)
     usage, taken, now = around, list[Transaction](), timezone.now()
@@ -169,7 +174,7 @@ def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
         after = before.without_transactions(ids_under[id_])
         taken += [t for t in before.transactions if t.id in ids_under[id_]]
         held = Held(
-            row.root_card_id, frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
+            root_id_of(row), frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
         purchases.append(rows.purchase(its, held, after))
         left.append((its, after))

@@ -18,7 +18,7 @@ from authorizations.rules.values import Usage as UsageValue
 from authorizations.rules.windows import limit_concerns, limit_window, windows_at
 from authorizations.services import uncounted
 from authorizations.services.applied import applied_controls, scope_of
-from authorizations.services.known import scope_keys
+from authorizations.services.known import root_id_of, scope_keys
 from authorizations.services.moving import told_of
 from authorizations.services.uncounted import Progress
 from authorizations.services.usage import (
@@ -88,7 +88,7 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     told = told_of(row, event_id="")
     scopes = [scope_of(key) for key in ("program:", *scope_keys(row))]
     found = []
-    for left in _left(scopes, row.root_card_id, told.created):
+    for left in _left(scopes, root_id_of(row), told.created):
         limits = zip(left.limits, left.policy.controls.spending_limits, strict=True)
         counted_in = tuple(
             its

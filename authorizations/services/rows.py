@@ -19,7 +19,6 @@ def purchase(told: Told, held: Held, books: Books) -> Row:
         {
             "id": told.authorization_id,
             "card_id": told.card.id,
-            "root_card_id": held.root_id,
             "cardholder_id": held.cardholder_id,
             "group_id": held.group_id,
             "created": instant(told.created),

@@ -141,12 +141,18 @@ ORDER BY number
 """The decisions on one event, with the deliveries they answered: see answers.next_id."""
 
 
+def of_chain(root: str) -> str:
+    """The condition that a purchase was made with a card of the chain of `root`, in SQL."""
+    chain = f"SELECT id FROM authorizations_card WHERE root_id = {root}"  # noqa: S608
+    return f"card_id = ANY(ARRAY({chain}))"
+
+
 def within(start: str, end: str) -> str:
     """The purchases of the scope `needed.kind`, `needed.id` that began in [start, end), in SQL."""
     span = f"created >= to_timestamp({start}) AND created < to_timestamp({end})"
     return f"""(
         SELECT * FROM authorizations_authorization
-        WHERE needed.kind = 'card' AND root_card_id = needed.id AND {span}
+        WHERE needed.kind = 'card' AND {of_chain("needed.id")} AND {span}
         UNION ALL
         SELECT * FROM authorizations_authorization
         WHERE needed.kind = 'cardholder' AND cardholder_id = needed.id AND {span}

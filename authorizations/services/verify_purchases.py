@@ -39,10 +39,8 @@ SELECT
         FROM authorizations_transaction WHERE booked_under = purchase.id
     )::text,
     CASE WHEN card.id IS NULL THEN purchase.card_id END,
-    CASE WHEN root.id IS NULL THEN purchase.root_card_id END,
     CASE WHEN cardholder.id IS NULL THEN purchase.cardholder_id END,
-    CASE WHEN card_group.id IS NULL THEN purchase.group_id END,
-    purchase.root_card_id, card.root_id
+    CASE WHEN card_group.id IS NULL THEN purchase.group_id END
 FROM ({which}) AS purchase
 CROSS JOIN LATERAL (
     SELECT
@@ -52,7 +50,6 @@ CROSS JOIN LATERAL (
     FROM authorizations_ledgerentry WHERE authorization_id = purchase.id
 ) AS entered
 LEFT JOIN authorizations_card AS card ON card.id = purchase.card_id
-LEFT JOIN authorizations_card AS root ON root.id = purchase.root_card_id
 LEFT JOIN authorizations_cardholder AS cardholder ON cardholder.id = purchase.cardholder_id
 LEFT JOIN authorizations_cardgroup AS card_group ON card_group.id = purchase.group_id
 ORDER BY purchase.id
@@ -85,7 +82,7 @@ _decode_books = msgspec.json.Decoder(Books).decode
 _decode_booked = msgspec.json.Decoder(list[_Booked]).decode
 
 _counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
-_PARENTS = ("card", "root_card", "cardholder", "group")
+_PARENTS = ("card", "cardholder", "group")
 
 
 def verify_purchases(part: Range = WHOLE) -> Iterator[Checked]:
@@ -140,15 +137,12 @@ def _touched(part: Range) -> Iterator[list[tuple[Any, ...]]]:
 def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
     where = f"authorization {id_}"
     place, (status, captured, held), kept = columns[:5], columns[5:8], columns[8:13]
-    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:24]
-    root_id, root_of_card = columns[24:]
+    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:]
     if kept != entered:
         yield _counted_otherwise(where, kept, entered, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):
         if parent is not None:
             yield Difference(where, name, parent, "there")
-    if root_of_card not in (None, root_id):
-        yield Difference(where, "root card", root_id, f"{root_of_card}, the root of its card")
     try:
         books = _decode_books(books_text)
     except msgspec.ValidationError as problem:

@@ -85,7 +85,7 @@ class Spent:
 
 def everything_spent() -> dict[str, Spent]:
     """By authorization id."""
-    return {row.pk: spent(row) for row in Authorization.objects.all()}
+    return {row.pk: spent(row) for row in Authorization.objects.select_related("card")}
 
 
 def spent(row: Authorization) -> Spent:
@@ -121,8 +121,8 @@ class Limit:
 
     def measures(self, row: Authorization) -> bool:
         """Whether a purchase is one of its scope, and in its currency."""
-        column = {"card": "root_card_id", "cardholder": "cardholder_id", "group": "group_id"}
-        is_of_scope = str(getattr(row, column[self.kind])) == self.key
+        scopes = {"card": row.card.root_id, "cardholder": row.cardholder_id, "group": row.group_id}
+        is_of_scope = str(scopes[self.kind]) == self.key
         return is_of_scope and (
             not self.is_of_money or row.currency == self.words.get("currency", "eur")
         )

@@ -347,7 +347,7 @@ INSERT INTO authorizations_webhookrequest
     FROM (SELECT * FROM authorizations_webhookrequest LIMIT 1) one, generate_series(1, 4000) n;
 INSERT INTO authorizations_authorization
     SELECT (jsonb_populate_record(one::authorizations_authorization, jsonb_build_object(
-        'id', 'iauth_many_' || n, 'card_id', 'ic_' || n % 999, 'root_card_id', 'ic_' || n % 999,
+        'id', 'iauth_many_' || n, 'card_id', 'ic_' || n % 999,
         'cardholder_id', 'ich_' || n % 999, 'group_id', 100001 + n % 999
     ))).*
     FROM (SELECT * FROM authorizations_authorization LIMIT 1) one, generate_series(1, 5000) n;

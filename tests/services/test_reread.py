@@ -61,7 +61,7 @@ def test_what_waits_while_its_card_is_hung_under_another_counts_on_the_root_it_h
         waiting = apart(task)
         until_waiting(1)
     waiting.result()
-    assert set(Authorization.objects.values_list("root_card_id", flat=True)) == {"ic_a"}
+    assert set(Authorization.objects.values_list("card__root", flat=True)) == {"ic_a"}
     assert not Usage.objects.filter(scope="card:ic_b").exists()
     assert differences() == []
 

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.db.models import Q
 from django.utils import timezone
+from django.utils.functional import cached_property
 
 from authorizations.admin.choices import categories, countries, currencies
 from authorizations.admin.lists.filters import (
@@ -83,19 +84,12 @@ class AuthorizationFilters(RecordFilters):
 
     @property
     def condition(self) -> Q:
-        found, card, chain = (
-            self.cleaned_data,
-            self.cleaned_data["card"],
-            self.cleaned_data["chain"],
-        )
-        # By the root as well: that is what the index is on.
-        of_card = Q(root_card=card.root_id, card=card) if card else Q()
-        of_chain = Q(root_card=chain.root_id) if chain else Q()
+        found = self.cleaned_data
         return (
-            of_card
-            & of_chain
+            (Q(card__in=self._chain) if found["chain"] else Q())
             & _held(found["held"])
             & _equal(
+                card=found["card"],
                 cardholder=found["cardholder"],
                 category=found["category"],
                 merchant_country=found["country"],
@@ -105,7 +99,15 @@ class AuthorizationFilters(RecordFilters):
 
     @property
     def is_narrow(self) -> bool:
-        return any(self.cleaned_data[name] for name in ("card", "chain", "cardholder", "held"))
+        # Of several cards no index has the newest together: they are looked for from day to day.
+        is_of_one = any(self.cleaned_data[name] for name in ("card", "cardholder", "held"))
+        return is_of_one or len(self._chain) == 1
+
+    @cached_property
+    def _chain(self) -> list[str]:
+        """The card that was asked for, with all of its chain."""
+        chain = self.cleaned_data["chain"]
+        return list(chain.root.chain.values_list("pk", flat=True)) if chain else []
 
 
 class ExportFilters(RecordFilters):

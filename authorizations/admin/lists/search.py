@@ -39,11 +39,9 @@ def authorizations(term: str) -> Found:
     """A whole id, a card's last four digits, or part of a name."""
     if Authorization.objects.filter(pk=term).exists():
         return Found(Q(pk=term))
-    cards = Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", "root_id")
-    if known := list(cards):
-        card_ids, roots = zip(*known, strict=True)
-        # By the root as well: that is what the index is on.
-        return Found(Q(root_card__in=set(roots), card__in=card_ids))
+    cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
+    if cards:
+        return Found(Q(card__in=cards))
     holders = _cardholders(term)
     ids = list(holders.values_list("pk", flat=True)[: _FEW + 1])
     names = _at_merchant(term)

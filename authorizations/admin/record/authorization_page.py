@@ -25,6 +25,7 @@ from authorizations.rules.left import span_words
 from authorizations.rules.money import format_money
 from authorizations.rules.words import code_words
 from authorizations.services import codec, remaining
+from authorizations.services.known import root_id_of
 
 FINDINGS = 20
 
@@ -115,9 +116,10 @@ def _transactions(books: Books | None) -> list[Line]:
 
 def _bars(row: Authorization) -> list[PolicyBars]:
     """Whatever is wrong with a policy, the rest of the page still opens."""
-    root = Card.objects.filter(pk=row.root_card_id).first()
+    root_id = root_id_of(row)
+    root = Card.objects.filter(pk=root_id).first()
     through = {
-        ScopeKind.CARD: link(root, card_words(root)) if root else row.root_card_id,
+        ScopeKind.CARD: link(root, card_words(root)) if root else root_id,
         ScopeKind.CARDHOLDER: "All cards of the cardholder together",
         ScopeKind.GROUP: "One budget shared by the cards of the group",
         ScopeKind.PROGRAM: "Every card, each measured on its own",
