@@ -187,8 +187,11 @@ def _join_chain(card: CardValue, at: int) -> bool:
     if card.replacement_for:
         known = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
         known.update(replacement_for=card.replacement_for)
-    for old_root_id in sorted({*chains.values()} - {root_id}):
-        _move_chain(old_root_id, root_id)
+    roots = {*chains.values()}
+    if any(chains.get(each, each) != each for each in roots):
+        joined_usage.forget([*roots])
+    for old_root_id in sorted(roots - {root_id}):
+        _move_chain(old_root_id, root_id, at)
     return True
 
 
@@ -211,12 +214,13 @@ def _root_in(chains: Mapping[str, str], card_id: str) -> str:
     return card_id
 
 
-def _move_chain(old_root_id: str, root_id: str) -> None:
+def _move_chain(old_root_id: str, root_id: str, at: int) -> None:
     """Hang all cards of a root under another one, both locked.
 
-    Its group and assignments move along; so does what they used up, and what is remembered of it.
+    Its group and assignments move along; so does what is remembered of what they used up. Their
+    purchases stay as they are: they are found by their cards.
     """
-    joined_usage.join(old_root_id, root_id)
+    joined_usage.join(old_root_id, root_id, at)
     with connection.cursor() as cursor:
         # As part of WITH, so that it counts as writing and the history hears who does it.
         cursor.execute(

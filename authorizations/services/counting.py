@@ -19,7 +19,7 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.document import filter_of
 from authorizations.rules.values import Window
-from authorizations.services import locks, sql, window_sums
+from authorizations.services import locks, sql, uncounted, window_sums
 from authorizations.services.running_sums import NOTHING_USED, total
 from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece
 
@@ -168,7 +168,7 @@ def _finish(note: UncountedWindow, asked: Asked) -> None:
     """Remember the window itself, from its pieces."""
     [found] = window_sums.reckon([asked])
     if found.used is None:  # pieces were forgotten meanwhile
-        note.counted, note.counted_to = 0, -(-note.window_start // HOUR_S) * HOUR_S
+        note.counted, note.counted_to = 0, uncounted.first_hour(note.window_start)
         note.save(update_fields=["counted", "counted_to"])
         return
     window = Piece(note.window_start, note.window_end, found.used)

@@ -39,8 +39,13 @@ def note_of(asked: Asked) -> UncountedWindow:
         currency=window.currency,
         rolling=window.rolling,
         filter=asked.concern.text,
-        counted_to=-(-start // HOUR_S) * HOUR_S,
+        counted_to=first_hour(start),
     )
+
+
+def first_hour(start: int) -> int:
+    """Where counting begins in a window: what is before its first whole hour is in no piece."""
+    return -(-start // HOUR_S) * HOUR_S
 
 
 def progress(windows: Iterable[Window]) -> dict[Window, Progress]:

@@ -283,6 +283,15 @@ def hours(asked: Asked, start: int, end: int) -> list[Part]:
     return parts
 
 
+def parts(asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int) -> list[Part]:
+    """What purchases in these spans come to by `grain` seconds, from at most one more than `most`.
+
+    The spans are of the window's scope, whatever its own bounds are.
+    """
+    [found] = _added_up([_Range(asked, spans, grain, most)])
+    return found
+
+
 def _added_up(ranges: Sequence[_Range]) -> list[list[Part]]:
     """What the purchases in each range come to, by its grain, the earliest first."""
     found: list[list[Part]] = [[] for _ in ranges]

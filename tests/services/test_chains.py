@@ -182,6 +182,20 @@ def test_the_next_purchase_of_a_broken_chain_puts_it_right(tells_link: bool) -> 
     assert differences() == []
 
 
+def test_what_every_card_of_a_broken_chain_bought_is_added_up_anew() -> None:
+    """Nobody knows of whose purchases the sums are that either root has."""
+    in_force(spending_limits=[{"amount": 100, "interval": "daily"}])
+    for asks in (Shopper(card_id="ic_a"), Shopper(card_id="ic_b"), shopper("ic_c", "ic_b")):
+        assert asks.reason(30) == "approved"
+    with transaction.atomic():
+        execute(UNGUARDED)
+        Card.objects.filter(pk="ic_b").update(root="ic_a", replacement_for="ic_a")
+    assert Shopper(card_id="ic_c").reason(11) == "amount_limit_exceeded"
+    assert Shopper(card_id="ic_c").reason(10) == "approved"
+    # What was hung elsewhere past the history stays a difference of the decisions before it.
+    assert [found for found in differences() if not found.startswith("decision ")] == []
+
+
 def test_the_next_event_about_a_card_of_a_broken_chain_puts_it_right() -> None:
     broken_chain()
     deliver(card_event(replacing("ic_c", "ic_b"), "updated", at=NOON, chance=CHANCE))
