@@ -5,7 +5,7 @@ One meaning of "matches" for the whole program: rules, limits and sums over the 
 
 import csv
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from importlib.resources import files
@@ -53,10 +53,33 @@ class Merchant:
             )
         )
 
+    def begun_at(self, first: "Merchant") -> "Merchant":
+        """Where a purchase is made, as limits know it: by what it began with; all else stays."""
+        return replace(
+            self,
+            category=first.category,
+            category_code=first.category_code,
+            country=first.country,
+            name=first.name,
+            network_id=first.network_id,
+        )
+
     @property
     def is_cash(self) -> bool:
         """Whether everything taken here is cash."""
         return self.category_code in CASH_CATEGORY_CODES
+
+
+@dataclass(frozen=True, slots=True)
+class UnknownMerchant(Merchant):
+    """Where a purchase began that this host has not heard of: it may be any merchant.
+
+    So every limit concerns it, those on cash too. No limit that asks who it is grants it anything.
+    """
+
+    @property
+    def is_cash(self) -> bool:
+        return True
 
 
 @dataclass(frozen=True, slots=True)
@@ -228,9 +251,12 @@ class LimitFilter:
     def concerns(self, merchant: Merchant) -> bool:
         """Whether purchases at this merchant count (of those with `cash_only`, their cash)."""
         return self is EVERYTHING or (
-            (not self.categories or self.categories.holds(merchant))
-            and (not self.countries or merchant.country in self.countries)
-            and (not self.merchants or self.merchants.holds(merchant))
+            (
+                (not self.categories or self.categories.holds(merchant))
+                and (not self.countries or merchant.country in self.countries)
+                and (not self.merchants or self.merchants.holds(merchant))
+            )
+            or isinstance(merchant, UnknownMerchant)
         )
 
 

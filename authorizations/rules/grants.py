@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 
 from authorizations.rules.controls import AppliedControls, SpendingControls, SpendingLimit
 from authorizations.rules.counted import cash_part
-from authorizations.rules.filters import Merchant
+from authorizations.rules.filters import Merchant, UnknownMerchant
 from authorizations.rules.values import AuthorizationRequest
 
 UNLIMITED = "*"
@@ -48,6 +48,8 @@ def _grants(controls: SpendingControls, request: AuthorizationRequest) -> bool:
 
 def _grants_at(limit: SpendingLimit, merchant: Merchant, request: AuthorizationRequest) -> bool:
     """A limit on cash grants only what is all cash: it counts nothing else."""
+    if isinstance(merchant, UnknownMerchant):
+        return not limit.filter.key
     if not limit.filter.concerns(merchant):
         return False
     return not limit.filter.cash_only or _is_all_cash(merchant, request)
@@ -79,6 +81,9 @@ def _why_not(controls: SpendingControls, request: AuthorizationRequest) -> str:
     if not in_currency:
         currencies = {limit.currency.upper() for limit in limits}
         return f"has amount limits in {', '.join(sorted(currencies))} only"
+    if isinstance(request.merchant, UnknownMerchant):
+        where = "earlier, at a merchant that this server does not know"
+        return f"has amount limits on certain purchases only, and this one began {where}"
     if any(
         all(limit.filter.concerns(merchant) for merchant in request.merchants)
         for limit in in_currency

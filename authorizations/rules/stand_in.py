@@ -15,7 +15,7 @@ from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls, Interval, SpendingLimit
 from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide, deciding_check
-from authorizations.rules.filters import EVERYTHING, LimitFilter
+from authorizations.rules.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.limits import asked_of
 from authorizations.rules.values import (
     NO_USAGE,
@@ -83,13 +83,26 @@ class WindowHeard:
 class Circumstances:
     """What stand-in knew beside request and policies; kept with the decision as its standing.
 
-    `hosts` share what each window has left, and each cap.
+    `hosts` share what each window has left, and each cap. `began_at` is where the purchase began
+    that an increment belongs to, None where this host does not know.
     """
 
     card_frozen: bool = False
     hosts: int = 1
     refusal: Refusal | None = None
     heard: tuple[tuple[Window, WindowHeard], ...] = ()
+    began_at: Merchant | None = None
+
+
+def begun(request: AuthorizationRequest, circumstances: Circumstances) -> AuthorizationRequest:
+    """The request at the merchant that its purchase began with, as limits see it.
+
+    An increment may name any merchant, so it says nothing of that one. Where nobody here knows it,
+    every limit concerns the increment, and only one that concerns everything grants it.
+    """
+    if not request.ordinal:
+        return request
+    return request.begun_at(circumstances.began_at or UnknownMerchant())
 
 
 def decide_without_usage(
@@ -143,7 +156,9 @@ def cap_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window
 
 
 def change_by(request: AuthorizationRequest, decision: Decision) -> Counted:
-    """What an approval adds to what limits count, by Stripe's own word on what was before."""
+    """What an approval of a request as `begun` adds to what limits count, by Stripe's own word on
+    what was before.
+    """
     before = Books().joined(request.snapshot)
     answer = Answer(
         ordinal=request.ordinal,
@@ -171,6 +186,7 @@ class _Unused(NamedTuple):
         circumstances: Circumstances,
         applied: tuple[AppliedControls, ...],
     ) -> "_Unused":
+        request = begun(request, circumstances)
         standing = _standing(request, circumstances)
         unused = dict.fromkeys(windows_for(request, applied), NO_USAGE)
         return cls(request, standing, decide(request, standing, applied, unused))

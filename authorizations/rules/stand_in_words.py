@@ -1,7 +1,8 @@
 """Stand-in in plain words: why it answered, and what it allowed."""
 
-from authorizations.rules.stand_in import Measure, Refusal, StandInCause
-from authorizations.rules.values import Check, LimitFigures
+from authorizations.rules.filters import UnknownMerchant
+from authorizations.rules.stand_in import Circumstances, Measure, Refusal, StandInCause, begun
+from authorizations.rules.values import AuthorizationRequest, Check, LimitFigures
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
 CAUSE_LABELS = {
@@ -49,6 +50,21 @@ def cause_sentence(cause: str) -> str:
     known = cause in set(StandInCause)
     why = f" {CAUSES[StandInCause(cause)]}" if known else ""
     return f"Answered by stand-in, without the database.{why}"
+
+
+def beginning_sentence(request: AuthorizationRequest, circumstances: Circumstances) -> str:
+    """Where an increment's purchase began, as far as limits went by it; else nothing."""
+    if circumstances.refusal:
+        return ""
+    seen = begun(request, circumstances)
+    if isinstance(seen.merchant, UnknownMerchant):
+        return (
+            "The purchase began earlier, at a merchant that this server does not know: every limit "
+            "was taken to concern it."
+        )
+    if seen.named_merchant is None:
+        return ""
+    return f"Limits went by where the purchase began: {seen.merchant.name or 'not told'}."
 
 
 def stand_in_sentence(check: Check) -> str:

@@ -4,13 +4,13 @@ Amounts are integers in the smallest unit of their currency, instants are whole 
 currencies are lower-case, countries upper-case. Names are Stripe's own wherever it has one.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
 from authorizations.rules.controls import Interval, Scope
 from authorizations.rules.counted import cash_part
-from authorizations.rules.filters import Merchant
+from authorizations.rules.filters import Merchant, UnknownMerchant
 from authorizations.rules.snapshots import Snapshot, Transaction
 
 
@@ -152,6 +152,13 @@ class AuthorizationRequest(Told):
     verification: Verification = Verification()
     named_merchant: Merchant | None = None
     unreadable: tuple[str, ...] = ()
+
+    def begun_at(self, first: Merchant) -> "AuthorizationRequest":
+        """The request as part of a purchase that began there: with where it asks now beside it."""
+        if isinstance(first, UnknownMerchant):
+            return replace(self, merchant=first, named_merchant=self.merchant)
+        named = self.merchant if self.merchant.names_another_than(first) else None
+        return replace(self, merchant=self.merchant.begun_at(first), named_merchant=named)
 
     @property
     def merchants(self) -> tuple[Merchant, ...]:

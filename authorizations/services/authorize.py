@@ -33,6 +33,7 @@ from authorizations.services import (
     limit_findings,
     moving,
     recent_answers,
+    recent_merchants,
     record,
 )
 from authorizations.services.booking import by_cause, changes_of, steps_of
@@ -95,6 +96,8 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
 def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
     """For stand-in, which can't ask the record whether the event comes again."""
     if found.outcome:
+        if found.outcome.decision.approved:
+            recent_merchants.note(found.outcome.request)
         reason = found.outcome.decision.reason or ""
         times = (delivery.received_at, delivery.now)
         answer = host_answers.Answer(found.body.decode(), reason, request.question, *times)
@@ -143,7 +146,7 @@ def _authorize(
             return Computed(record.decided(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return ahead
-        request = known.purchase.asked(request)
+        request = request.begun_at(known.purchase.merchant)
     taken_in = take_in(request, held, known, ahead)
     if isinstance(taken_in, Ahead):
         return taken_in

@@ -194,5 +194,5 @@ def placed(booking: Booking) -> Booking:
     purchase = booking.known.purchase
     if purchase is None:
         return booking
-    merchant = purchase.place(booking.told.merchant)
+    merchant = booking.told.merchant.begun_at(purchase.merchant)
     return replace(booking, told=replace(booking.told, merchant=merchant))

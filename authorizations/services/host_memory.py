@@ -27,7 +27,7 @@ from pathlib import Path
 from django.conf import settings
 
 from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.filters import LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.values import NO_USAGE, Usage, Window
 from authorizations.services.usage import scope_key
 
@@ -69,6 +69,8 @@ WHERE scope = :scope AND created >= :start AND created < :end AND :currency IN (
 GROUP BY 1, 2, 3, 4, 5, 6
 """
 
+_OF_THE_MERCHANT = 5
+"""So many columns tell of it; they are null where it is not known."""
 
 _NEVER = 2**62
 """No copy was read as late: what is settled is not asked about."""
@@ -86,14 +88,15 @@ class HostMemoryError(Exception):
 class Approval:
     """An approval as limits see it: `change` is what it adds in each of `scopes`.
 
-    `question` names what was asked, the same for each repetition of an event.
+    `question` names what was asked, the same for each repetition of an event. `merchant` is where
+    the purchase began; None where that is not known, and it counts wherever it may have been.
     """
 
     question: str
     scopes: tuple[str, ...]
     created: int
     currency: str
-    merchant: Merchant
+    merchant: Merchant | None
     change: Counted
 
 
@@ -125,11 +128,12 @@ class Memory:
         self._connection.execute("UPDATE memory SET is_complete = 1")
 
     def add(self, approval: Approval, *, by_stand_in: bool) -> None:
-        place, change = approval.merchant, approval.change
+        at, change = approval.merchant, approval.change
+        place = (at.category, at.category_code, at.country, at.name, at.network_id) if at else ()
         values = (
             *(approval.question, by_stand_in, since_boot(), 0),
             *(approval.created, approval.currency),
-            *(place.category, place.category_code, place.country, place.name, place.network_id),
+            *(place or [None] * _OF_THE_MERCHANT),
             *(change.amount, change.cash, change.count, change.cash_count),
         )
         marks = ", ".join("?" * (1 + len(values)))
@@ -206,11 +210,12 @@ class Memory:
             },
         )
         found = {0: NO_USAGE, 1: NO_USAGE}
-        for by_stand_in, category, code, country, name, network_id, *figures in rows:
-            place = Merchant(category, code, country, name, network_id)
+        for by_stand_in, *row in rows:
+            place, figures = row[:_OF_THE_MERCHANT], row[_OF_THE_MERCHANT:]
+            at = UnknownMerchant() if place[0] is None else Merchant(*place)
             amount, cash, count, cash_count = figures
             change = Counted(amount, cash, 0, count, cash_count)
-            amount, _, count = change.seen_by(concern, place)
+            amount, _, count = change.seen_by(concern, at)
             before = found[by_stand_in]
             found[by_stand_in] = Usage(before.amount + amount, 0, before.count + count)
         return found[0], found[1]

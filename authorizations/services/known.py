@@ -1,6 +1,6 @@
 """What is known when a request arrives: who it concerns, read under their lock."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import msgspec
 from django.db import OperationalError
@@ -9,7 +9,7 @@ from authorizations.models import Authorization, Card
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import AuthorizationRequest, Told
+from authorizations.rules.values import Told
 from authorizations.services import cards, locked_rows, sql
 from authorizations.services.applied import applied_controls
 from authorizations.services.usage import Remembered, scope_key
@@ -71,23 +71,6 @@ class Purchase(msgspec.Struct, frozen=True):
             told.currency,
             told.created,
         )
-
-    def place(self, told: Merchant) -> Merchant:
-        """Where it is made, as limits know it: what an event tells besides stays."""
-        kept = self.merchant
-        return replace(
-            told,
-            category=kept.category,
-            category_code=kept.category_code,
-            country=kept.country,
-            name=kept.name,
-            network_id=kept.network_id,
-        )
-
-    def asked(self, request: AuthorizationRequest) -> AuthorizationRequest:
-        """A request as part of this purchase: with where it began, and where it asks now."""
-        named = request.merchant if request.merchant.names_another_than(self.merchant) else None
-        return replace(request, merchant=self.place(request.merchant), named_merchant=named)
 
     def is_within(self, held: Held) -> bool:
         """Whether the scopes locked are this purchase's: they could not be seen before."""

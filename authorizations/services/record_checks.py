@@ -16,13 +16,11 @@ from typing import Any
 from django.conf import settings
 
 from authorizations.models import Authorization, Decision, WebhookRequest
-from authorizations.rules.books import Books
 from authorizations.rules.values import AuthorizationRequest, DeclineReason
 from authorizations.services import codec, record
 from authorizations.services.checking import Difference
 from authorizations.services.decided import DAMAGED
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
-from authorizations.services.known import Purchase
 from authorizations.services.moving import merchant_of
 from authorizations.wire import answer, events, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST
@@ -219,16 +217,7 @@ def _readings(
     """As the body tells it, and at the merchant that the purchase began with: see `known`."""
     if purchase is None or purchase.pk != asked.authorization_id:
         return [asked]
-    began = Purchase(
-        card_id=purchase.card_id,
-        cardholder_id=purchase.cardholder_id,
-        group_id=purchase.group_id,
-        currency=purchase.currency,
-        created=int(purchase.created.timestamp()),
-        books=Books(),
-        merchant=merchant_of(purchase),
-    )
-    return [asked, began.asked(asked)]
+    return [asked, asked.begun_at(merchant_of(purchase))]
 
 
 def _as_written(value: object) -> Any:

@@ -11,11 +11,12 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 
 from authorizations.rules.controls import AppliedControls
-from authorizations.rules.filters import LimitFilter
+from authorizations.rules.filters import LimitFilter, UnknownMerchant
 from authorizations.rules.stand_in import (
     Circumstances,
     Refusal,
     StandInCause,
+    begun,
     change_by,
     decide_without_usage,
     windows_to_hear,
@@ -33,6 +34,7 @@ from authorizations.services import (
     decision_log,
     metrics,
     recent_answers,
+    recent_merchants,
     stand_in_caps,
     standing_copy,
 )
@@ -70,6 +72,8 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
         if again := _again(delivery, request.question, cause):
             return again
         found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
+        if found.decision.approved:
+            recent_merchants.note(begun(request, found.circumstances))
         body = _render(delivery, found.decision, cause)
         record = spooled(
             delivery,
@@ -151,7 +155,8 @@ def stand_in(
     if is_too_old or card is None:
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
         return _refusal(request, refusal)
-    circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS)
+    began_at = recent_merchants.look_up(request.authorization_id) if request.ordinal else None
+    circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
     windows = windows_to_hear(request, circumstances, card.applied)
     if not windows:
         decision = decide_without_usage(request, circumstances, card.applied)
@@ -200,14 +205,16 @@ def _capped(
             circumstances = replace(circumstances, heard=turn.heard)
             decision = decide_without_usage(request, circumstances, card.applied)
             if decision.approved:
+                counted = begun(request, circumstances)
+                is_anywhere = isinstance(counted.merchant, UnknownMerchant)
                 turn.take(
                     Approval(
                         question=question,
                         scopes=card.scopes,
                         created=request.created,
                         currency=request.currency,
-                        merchant=request.merchant,
-                        change=change_by(request, decision),
+                        merchant=None if is_anywhere else counted.merchant,
+                        change=change_by(counted, decision),
                     )
                 )
     except stand_in_caps.CapUnknownError as unknown:

@@ -14,7 +14,7 @@ from django.db import connection
 
 from authorizations.models import Authorization, Card, Decision, WebhookRequest
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import host_answers, late, recent_answers, replay
+from authorizations.services import host_answers, late, recent_answers, recent_ring, replay
 from authorizations.services.late import Replayed
 from authorizations.services.redecide import redecide
 from authorizations.wire.samples import Json
@@ -195,7 +195,7 @@ def test_what_the_database_answered_is_given_again_by_stand_in(host: Path) -> No
     events = [asked(Shopper(), 4_000, f"evt_{number}") for number in range(3)]
     sent = [deliver(event).content for event in events]
     assert [json.loads(answer)["approved"] for answer in sent] == [True, True, False]
-    recent_answers._ring = None  # as another process of the host
+    recent_answers._ring._file = None  # as another process of the host
     again = [stood_in(delivery(event), StandInCause.DEADLINE_MISSED) for event in events]
     assert again == sent
     assert reason_of(stood_in(delivery(other(events[0], "currency")), StandInCause.OVERLOADED)) == (
@@ -210,7 +210,7 @@ def test_what_the_database_answered_is_given_again_by_stand_in(host: Path) -> No
 def test_a_process_remembers_its_newest_answers(
     host: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recent_answers, "SLOTS", 2)
+    monkeypatch.setattr(recent_ring, "SLOTS", 2)
     sent = [answered(asked(Shopper(), 1, f"evt_{number}"), 1).as_sent() for number in range(3)]
     for number, answer in enumerate(sent):
         recent_answers.note(f"evt_{number}", answer)

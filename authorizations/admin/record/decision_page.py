@@ -15,7 +15,6 @@ from authorizations.admin.record.surroundings import of_authorization, of_card, 
 from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
-from authorizations.rules.stand_in_words import cause_sentence
 from authorizations.rules.values import DeclineReason
 from authorizations.services import answers
 from authorizations.services.redecide import WITHOUT_RULES
@@ -38,7 +37,7 @@ def decision_page(row: Decision) -> dict[str, Any]:
     return {
         "explained": words,
         "outcome": outcome(row),
-        "stand_in": cause_sentence(row.stand_in),
+        "stand_in": words.stand_in,
         "sent": _sent(row),
         "decided": exact_time(row.decided_at),
         "groups": shown,

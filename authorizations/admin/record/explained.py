@@ -10,13 +10,15 @@ from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
 from authorizations.rules.reasons import TEXTS
-from authorizations.rules.stand_in_words import cause_sentence
+from authorizations.rules.stand_in import Circumstances
+from authorizations.rules.stand_in_words import beginning_sentence, cause_sentence
 from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
 from authorizations.rules.words import figure_words
 from authorizations.services import codec
 from authorizations.services.decided import DAMAGED
+from authorizations.services.redecide import WITHOUT_RULES
 
 T = TypeVar("T")
 
@@ -61,6 +63,7 @@ class Explained:
     staff: str
     cardholder: str
     rules: list[Rule] | None
+    stand_in: str = ""
 
 
 def explained(row: Decision) -> Explained:
@@ -83,9 +86,17 @@ def staff_sentence(row: Decision) -> str:
 def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
     """What contradicts stands in a column of its own: no rule was asked."""
     sentence = explain.answer_sentence(_value(row), request)
-    sentence = f"{sentence} {cause_sentence(row.stand_in)}".strip()
+    sentence = f"{sentence} {_stand_in(row, request)}".strip()
     contradicts = row.reason == DeclineReason.CONFLICTING_EVENT
     return f"{sentence} {row.problem}".strip() if contradicts else sentence
+
+
+def _stand_in(row: Decision, request: AuthorizationRequest | None) -> str:
+    """Why the database was not asked, and what stand-in went by; nothing where it was."""
+    if not row.stand_in or not request or not request.ordinal or row.reason in WITHOUT_RULES:
+        return cause_sentence(row.stand_in)
+    circumstances = codec.value(Circumstances, row.standing)
+    return f"{cause_sentence(row.stand_in)} {beginning_sentence(request, circumstances)}".strip()
 
 
 def readable(read: Callable[[], T]) -> T | None:
@@ -118,6 +129,7 @@ def _explained(row: Decision, request: AuthorizationRequest | None) -> Explained
         staff=_staff(row, request),
         cardholder=_cardholder(decision, request) or _NOTHING_SAFE,
         rules=_rules(decision, request),
+        stand_in=_stand_in(row, request),
     )
 
 
@@ -131,6 +143,7 @@ def _unread(row: Decision, request: AuthorizationRequest | None) -> Explained:
         staff=f"{_outcome(row)}. {TEXTS[reason].staff if reason else ''}".strip(),
         cardholder=_unread_for_cardholder(row, request),
         rules=None,
+        stand_in=cause_sentence(row.stand_in),
     )
 
 
