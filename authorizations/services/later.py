@@ -239,7 +239,8 @@ def _apply_claimed(waiting: UnappliedEvent) -> None:
         problem = f"A part could not be read: {malformed.problem}."
     except CannotApplyError as cannot:
         problem = str(cannot)
-        if not cannot.is_final:  # Stripe, once it was told 200, does not send it again
+        was_told_it_is_kept = waiting.webhook_request.answer_status == 200
+        if not cannot.is_final and was_told_it_is_kept:  # else Stripe sends it again
             retry_at = _later(waiting, at_most=_SELDOM)
     except (OperationalError, InterfaceError) as error:  # too long again, or the database is away
         retry_at = _later(waiting, at_most=_SOON)
