@@ -18,6 +18,7 @@ from authorizations.rules.words import (
     fuel_hold_words,
     interval_words,
     listed,
+    merchant_place,
     moment_words,
     zone_words,
 )
@@ -103,8 +104,8 @@ def _where(controls: SpendingControls) -> Iterator[str]:
     yield from _never("on", map(category_label, controls.blocked_categories.words))
     yield from _only("in", sorted(map(country_words, countries.allowed)))
     yield from _never("in", sorted(map(country_words, countries.blocked)))
-    yield from _only("at", controls.allowed_merchants.words)
-    yield from _never("at", controls.blocked_merchants.words)
+    yield from _only("at", map(merchant_place, controls.allowed_merchants.words))
+    yield from _never("at", map(merchant_place, controls.blocked_merchants.words))
 
 
 def _how(controls: SpendingControls) -> Iterator[str]:

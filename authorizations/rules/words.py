@@ -11,7 +11,7 @@ from functools import cache
 
 from authorizations.rules.controls import Interval
 from authorizations.rules.countries import known_countries
-from authorizations.rules.filters import known_categories, merchant_words
+from authorizations.rules.filters import Manner, known_categories, merchant_words
 from authorizations.rules.money import format_money
 from authorizations.rules.windows import local_time
 
@@ -170,6 +170,20 @@ def listed(words: Sequence[str]) -> str:
     return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
 
 
+_BY_NAME = tuple(
+    merchant_words({manner.value: ""})[:-1]
+    for manner in (Manner.IS, Manner.BEGINS_WITH, Manner.CONTAINS)
+)
+_BY_ID = merchant_words({Manner.NETWORK_ID.value: ""})
+
+
+def merchant_place(words: str) -> str:
+    """An entry of a policy's merchants, to put behind "at": "merchants whose name is “Uber”"."""
+    if words.startswith(_BY_NAME):
+        return f"merchants whose {words}"
+    return f"the merchant with {words}" if words.startswith(_BY_ID) else words
+
+
 def filter_words(canonical: str) -> str:
     """What a limit concerns, to put behind it, such as " on bakeries in DE, FR"; or nothing."""
     if not canonical:
@@ -178,7 +192,7 @@ def filter_words(canonical: str) -> str:
     parts = (
         " in cash" if concerned.get("cash_only") else "",
         _part("on", [category_label(word) for word in concerned.get("categories", [])]),
-        _part("at", [merchant_words(entry) for entry in concerned.get("merchants", [])]),
+        _part("at", [merchant_place(merchant_words(it)) for it in concerned.get("merchants", [])]),
         _part("in", concerned.get("countries", [])),
     )
     return "".join(parts)

@@ -151,6 +151,14 @@ def test_many_limits_within_others_are_told_one_by_one() -> None:
         ({"allowed_categories": ["5812"]}, "Only on eating places and restaurants."),
         ({"allowed_merchants": ["Uber"]}, "Only at Uber."),
         (
+            {"blocked_merchants": [{"contains": "Casino"}, {"network_id": "12"}, "Uber"]},
+            "Not at the merchant with network id 12, merchants whose name contains “Casino”, Uber.",
+        ),
+        (
+            {"allowed_merchants": [{"is": "Name"}, {"begins_with": "Taxi"}]},
+            "Only at merchants whose name is “Name”, merchants whose name begins with “Taxi”.",
+        ),
+        (
             {"blocked_merchants": [f"M{number}" for number in range(10)]},
             "Not at M0, M1, M2, M3, M4, M5, M6, M7 and 2 more.",
         ),
@@ -213,3 +221,10 @@ def test_partial_approval_is_told_with_its_smallest_amount() -> None:
     ]
     partial = summed_up(partial_approval=True, spending_limits=limits)
     assert partial[1:] == ["Where only a part fits, that part is approved."]
+
+
+def test_a_limit_on_merchants_by_name_reads_as_one() -> None:
+    taxis = {"amount": 7_000, "interval": "daily", "merchants": [{"contains": "Taxi"}]}
+    assert summed_up(spending_limits=[taxis])[0] == (
+        "Up to €70.00 a day at merchants whose name contains “Taxi”."
+    )
