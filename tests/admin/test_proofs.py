@@ -7,6 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from authorizations.models import Decision, ProofRun
+from authorizations.services import redecide
 from tests.admin import pages
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
@@ -45,12 +46,37 @@ def test_a_run_s_page_shows_its_first_differences_as_they_are(auditor: Client) -
     assert "1 decisions" in html
 
 
-def test_what_stopped_a_run_is_told(auditor: Client) -> None:
-    with pytest.raises(CommandError, match="There is no decision"):
-        call_command("redecide", decision="evt_nobody")
+def test_what_stopped_a_run_is_told(auditor: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(_: str) -> None:
+        raise KeyboardInterrupt("by Ctrl-C")
+
+    monkeypatch.setattr(redecide, "redecide", stop)
+    with pytest.raises(KeyboardInterrupt):
+        call_command("redecide", decision="evt_it")
     html = shown(auditor, ProofRun.objects.get())
     assert "Stopped before its end" in html
-    assert "Decision evt_nobody" in html
+    assert "Decision evt_it" in html
+    assert "KeyboardInterrupt: by Ctrl-C" in html
+
+
+@pytest.mark.parametrize("unknown", ["evt_nobody", ""])
+def test_a_decision_that_is_not_there_is_no_run(unknown: str) -> None:
+    with pytest.raises(CommandError, match=f'There is no decision "{unknown}"'):
+        call_command("redecide", "--decision", unknown)
+    assert not ProofRun.objects.exists()
+
+
+def test_where_nothing_is_missing_it_says_none(auditor: Client) -> None:
+    run = ProofRun.objects.create(
+        command="verify_record",
+        started_at=datetime(2026, 11, 1, tzinfo=UTC),
+        ended_at=datetime(2026, 11, 1, tzinfo=UTC),
+        result="right",
+        differences=0,
+        missing={"changes": {"count": 0, "ranges": ""}, "entries": {"count": 2, "ranges": "4-5"}},
+    )
+    html = shown(auditor, run)
+    assert "<li>changes: none</li><li>entries: 2 (4-5)</li>" in html
 
 
 def test_runs_are_found_by_command_and_result(auditor: Client) -> None:

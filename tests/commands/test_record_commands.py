@@ -49,7 +49,7 @@ def test_one_decision_can_be_made_again_alone() -> None:
 
 
 def test_a_decision_nobody_knows_is_told_with_where_to_find_its_id() -> None:
-    assert "There is no decision evt_9" in run("redecide", "--decision", "evt_9")[1]
+    assert 'There is no decision "evt_9"' in run("redecide", "--decision", "evt_9")[1]
 
 
 def test_redecide_wants_to_know_which_decisions() -> None:
@@ -167,12 +167,28 @@ def test_what_lies_outside_the_range_is_not_looked_at() -> None:
         assert "differences" in run(*command)[1]
 
 
+FORMS = (
+    "Write a date, such as 2026-11-01, or a time, such as 2026-11-01T08:30:00Z, or how long ago, "
+    "such as 2d or 36h."
+)
+
+
+@pytest.mark.parametrize(
+    "words",
+    ["2026-11-01", "2026-11-01T08:30:00Z", "2d", "36h"],  # what the errors name
+)
+def test_the_forms_that_errors_name_can_be_read(words: str) -> None:
+    assert words in FORMS
+    assert run("verify_books", "--since", words)[1] == ""
+
+
 @pytest.mark.parametrize(
     ("words", "sentence"),
     [
-        (["--since", "yesterday"], "can't be read"),
-        (["--since", "2999-01-01"], "must lie in the past"),
-        (["--since", "999999d"], "must not lie before 1970"),
+        (["--since", "yesterday"], f"can't be read. {FORMS}"),
+        (["--until", "2d ago"], f"can't be read. {FORMS}"),
+        (["--since", "2999-01-01"], f"must lie in the past, and not before 1970. {FORMS}"),
+        (["--since", "999999d"], f"must not lie before 1970. {FORMS}"),
         (["--since", "1h", "--until", "2h"], "--since must lie before --until"),
     ],
 )

@@ -56,7 +56,8 @@ class ProofRunAdmin(RecordAdmin[ProofRun]):
     @display(description="Missing")
     def missing_shown(self, row: ProofRun) -> str | SafeString:
         lines = [
-            f"{what}: {found['count']:,} ({found['ranges']})" for what, found in row.missing.items()
+            f"{what}: {found['count']:,} ({found['ranges']})" if found["count"] else f"{what}: none"
+            for what, found in row.missing.items()
         ]
         return _lines(lines) if lines else DASH
 

@@ -2,6 +2,7 @@
 
 from argparse import ArgumentParser
 from collections.abc import Iterator
+from typing import Any
 
 from django.core.management.base import CommandError
 
@@ -31,17 +32,21 @@ class Command(ProofCommand):
         )
         super().add_arguments(parser)
 
+    def handle(self, *args: Any, **options: Any) -> None:
+        """What can't be found is no run: nothing of it goes on record."""
+        asked = options["decision"]
+        if asked is not None and not Decision.objects.filter(pk=asked).exists():
+            raise CommandError(
+                f'There is no decision "{asked}". Its id is that of Stripe\'s event, evt_…, as the '
+                "answer's metadata and the admin show it."
+            )
+        super().handle(*args, **options)
+
     def checked(self, proof: Proof) -> Iterator[Checked]:
         if not proof.decision:
             yield from redecide.redecide_all(proof.processes, proof.part)
-            return
-        try:
+        else:
             yield Checked(redecide.DECISIONS, 1, redecide.redecide(proof.decision))
-        except Decision.DoesNotExist:
-            raise CommandError(
-                f"There is no decision {proof.decision}. Its id is that of Stripe's event, evt_…, "
-                "as the answer's metadata and the admin show it."
-            ) from None
 
     def rows(self, part: Range) -> int | None:
         if part.is_whole:
