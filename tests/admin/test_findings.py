@@ -2,9 +2,12 @@
 
 import csv
 import io
+from collections.abc import Callable
+from random import Random
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import reverse
 
@@ -15,15 +18,18 @@ from authorizations.models import (
     Export,
     Finding,
     FindingChange,
+    LedgerEntry,
     Transaction,
 )
+from authorizations.services import adjust
 from authorizations.services.findings import change
-from authorizations.wire.sample_lives import Life
+from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.builders import CREATED
-from tests.desk import deliver, in_force
+from tests.desk import NOON, Shopper, deliver, in_force
 from tests.lives import approved, card, merchant
+from tests.told import Told, card_of
 
 pytestmark = pytest.mark.django_db
 
@@ -159,6 +165,55 @@ def test_a_late_answer_leads_to_its_own_decision(auditor: Client, three: None) -
     decision = Decision.objects.get(authorization=row.authorization_id)
     page = auditor.get(pages.change_url(row)).content.decode()
     assert pages.change_url(decision) in page
+
+
+def ended(client: Client, row: Finding) -> tuple[str, str]:
+    """The whole page of one that is gone, and its words up to those about what was found."""
+    page = client.get(pages.change_url(row))
+    head, found, _ = pages.text(page).partition("What was found")
+    assert found
+    return page.content.decode(), head
+
+
+def test_one_that_an_event_or_an_operator_ended_says_so_first_and_leads_to_the_entry(
+    auditor: Client, staff: Callable[[str], User]
+) -> None:
+    """80.00 held, 40.00 captured by force: 20.00 over, until the 80.00 are voided or released."""
+    in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
+    voided, released = Told(8_000), Told(8_000, Shopper(card_id="ic_2"))
+    for bought in (voided, released):
+        bought.buys()
+        deliver(
+            force_capture(
+                card_of(bought.shopper), amount=4_000, at=NOON + 60, chance=Random(bought.id)
+            )
+        )
+    row, other = Finding.objects.filter(kind="limit_exceeded").order_by("pk")
+    voided.voids()
+    page, head = ended(auditor, row)
+    assert "It is no longer so since" in head
+    assert "by an event . The entry in the ledger" in head
+    entry = LedgerEntry.objects.filter(authorization=voided.id).latest("pk")
+    assert pages.change_url(entry) in page
+    assert "What it means, and what to do" not in page
+
+    assert "What happened" in pages.text(auditor.get(pages.change_url(other)))
+    adjust.release(released.id, by=staff("Operations"), reason="It never came")
+    page, head = ended(auditor, other)
+    assert "by operations . The entry in the ledger" in head
+    assert pages.change_url(LedgerEntry.objects.get(cause="release")) in page
+
+
+def test_one_that_ended_without_a_change_of_what_counts_has_no_entry_to_lead_to(
+    auditor: Client,
+) -> None:
+    in_force()
+    captured_above()
+    row = Finding.objects.get()
+    change(row, FindingChange.What.GONE, "evt_unknown")
+    _, head = ended(auditor, row)
+    assert "by the event evt_unknown ." in head
+    assert "The entry in the ledger" not in head
 
 
 # --- noting as seen

@@ -1,22 +1,33 @@
 """The page of a finding: what happened, the money at stake, what was done, what to do."""
 
 import re
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
+from django.utils.safestring import SafeString
+
 from authorizations.admin.base import card_words, known_or_id, link, parent
+from authorizations.admin.concurrent.watched import person
 from authorizations.admin.findings.seeing import NoteForm
 from authorizations.admin.record.explained import readable
 from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.record.standing import is_lone
 from authorizations.admin.times import exact_time
-from authorizations.models import Decision, Finding, FindingWindow, WebhookRequest
+from authorizations.models import (
+    Decision,
+    Finding,
+    FindingChange,
+    FindingWindow,
+    LedgerEntry,
+    WebhookRequest,
+)
 from authorizations.rules.books import Books
 from authorizations.rules.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.money import format_money
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.windows import FOREVER
 from authorizations.services import codec
+from authorizations.services.acting import user_words
 from authorizations.services.limit_findings import figures_of
 
 _OF_REQUEST = re.compile("request ([0-9]{1,6})")
@@ -32,6 +43,16 @@ class Line(NamedTuple):
     words: str
 
 
+class Ended(NamedTuple):
+    """When it ceased to be so, by which event or whose adjustment, and the entry of the ledger;
+    there is none where what counts stayed the same.
+    """
+
+    at: str
+    by: str
+    entry: str
+
+
 class Limit(NamedTuple):
     """A limit that was exceeded."""
 
@@ -41,13 +62,13 @@ class Limit(NamedTuple):
 
 
 def finding_page(row: Finding) -> dict[str, Any]:
-    known = row.kind in set(FindingKind)
+    known, is_gone = row.kind in set(FindingKind), row.state == Finding.State.GONE
     return {
         "amount": format_money(row.amount, row.currency),
-        "advice": FINDING_TEXTS[FindingKind(row.kind)].advice if known else "",
+        "advice": FINDING_TEXTS[FindingKind(row.kind)].advice if known and not is_gone else "",
         "is_open": row.state == Finding.State.OPEN,
         "concerning": _concerning(row),
-        "is_gone": row.state == Finding.State.GONE,
+        "ended": _ended(row),
         "changes": _changes(row),
         "limits": _limits(row),
         "form": NoteForm(),
@@ -90,7 +111,7 @@ def _changes(row: Finding) -> list[Line]:
     first = {event.event_id: event for event in events}
     lines = []
     for change in changes:
-        who = change.author and (change.author.get_full_name() or change.author.get_username())
+        who = change.author and person(change.author)
         event = first.get(change.event_id)
         lines.append(
             Line(
@@ -103,6 +124,30 @@ def _changes(row: Finding) -> list[Line]:
             )
         )
     return lines
+
+
+def _ended(row: Finding) -> Ended | None:
+    """How it ended, where it is no longer so."""
+    change = row.changes.filter(what=FindingChange.What.GONE).select_related("author").last()
+    if row.state != Finding.State.GONE or change is None:
+        return None
+    moment = timedelta(minutes=1)  # both were written together; entries are found by time alone
+    entries = LedgerEntry.objects.filter(
+        entered_at__range=(change.at - moment, change.at + moment),
+        event_id=change.event_id,
+        author=user_words(change.author) if change.author else "",
+    )
+    nearest = min(entries, key=lambda it: (abs(it.entered_at - change.at), -it.pk), default=None)
+    return Ended(
+        at=exact_time(change.at),
+        by=person(change.author) if change.author else _event(change.event_id),
+        entry=link(nearest, "The entry in the ledger") if nearest else "",
+    )
+
+
+def _event(event_id: str) -> SafeString | str:
+    found = WebhookRequest.objects.filter(event_id=event_id).order_by("pk").only("pk").first()
+    return link(found, "an event") if found else f"the event {event_id}"
 
 
 def _limits(row: Finding) -> list[Limit]:
