@@ -103,6 +103,7 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
 @admin.register(Group)
 class GroupAdmin(WithHistory, DjangoGroupAdmin, ModelAdmin[Group]):
     readonly_fields = ("rights",)
+    search_fields = ("name__folded_contains",)
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
         may_edit = obj is None or self.has_change_permission(request, obj)

@@ -282,3 +282,25 @@ def test_no_card_cardholder_or_group_is_deleted_by_anybody(login: Any, card: Car
         url = pages.change_url(row).replace("change", "delete")
         assert client.post(url, {"post": "yes"}).status_code == 403
     assert User.objects.count() == 1
+
+
+@pytest.mark.usefixtures("card")
+class TestFilters:
+    @pytest.mark.parametrize(
+        ("query", "is_lit", "cards"),
+        [
+            ({}, False, ["ic_1"]),
+            ({"grant": "nonsense"}, False, ["ic_1"]),
+            ({"state": "nonsense"}, False, ["ic_1"]),
+            ({"grant": "", "state": "", "root__group__id__exact": ""}, False, ["ic_1"]),
+            ({"grant": "nonsense", "state": "active"}, True, ["ic_1"]),
+            ({"grant": "without"}, True, []),
+            ({"state": "frozen"}, True, []),
+            ({"root__group__id__exact": "1"}, True, []),
+        ],
+    )
+    def test_only_what_narrows_the_list_lights_the_filters_up(
+        self, operator: Client, query: dict[str, str], is_lit: bool, cards: list[str]
+    ) -> None:
+        shown = operator.get(pages.list_url(Card), query).context["cl"]
+        assert (shown.has_active_filters, [row.pk for row in shown.result_list]) == (is_lit, cards)

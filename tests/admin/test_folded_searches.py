@@ -4,7 +4,7 @@ from random import Random
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 from django.db.models import Model
 from django.test import Client
 
@@ -104,6 +104,12 @@ def test_people_policies_and_groups_are_found_by_their_folded_names(
 ) -> None:
     found = rows(operator, model, term)
     assert len(found) in ({1, 2, 3} if model is HistoryEntry else {1})
+
+
+@pytest.mark.parametrize("term", ["Trésorerie", "tresorerie", "TRESO"])
+def test_roles_are_found_by_their_folded_names(login: Login, term: str) -> None:
+    Group.objects.create(name="Trésorerie")
+    assert [str(row) for row in rows(login("superuser"), Group, term)] == ["Trésorerie"]
 
 
 @pytest.mark.parametrize("term", ["zoe", "LØVE", "Zoé"])

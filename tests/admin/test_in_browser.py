@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 from django.contrib.auth.models import User
-from playwright.sync_api import Page, expect
+from playwright.sync_api import FloatRect, Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Card, Decision, HistoryEntry, Policy
@@ -167,3 +167,24 @@ def test_who_changed_something_has_room_in_the_list(visit: Visit, policy: Policy
     page = visit("Auditors", pages.list_url(HistoryEntry))
     page.set_viewport_size({"width": 1280, "height": 800})
     expect(page.locator("td.field-by").first).to_have_css("min-width", "140px")
+
+
+@pytest.mark.parametrize(("width", "height"), [(1440, 900), (390, 844)])
+def test_the_bar_of_actions_covers_no_row_at_the_end_of_a_list(
+    visit: Visit, width: int, height: int
+) -> None:
+    Card.objects.bulk_create(Card(pk=f"ic_{n}", root_id=f"ic_{n}") for n in range(30))
+    page = visit("Operations", pages.list_url(Card))
+    page.set_viewport_size({"width": width, "height": height})
+    page.locator("input.action-select").first.check()
+    page.locator("#changelist-actions select").select_option("freeze_selected")
+    page.evaluate("window.scrollTo(0, document.body.scrollHeight)")
+    bar, row = page.locator("#changelist-actions > div"), page.locator("#result_list tr").last
+    expect(bar).to_be_visible()
+    assert box(row)["y"] + box(row)["height"] <= box(bar)["y"]
+
+
+def box(found: Locator) -> FloatRect:
+    there = found.bounding_box()
+    assert there
+    return there

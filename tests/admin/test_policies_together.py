@@ -219,7 +219,10 @@ class TestTwoPeople:
         others(**{f"{LIMITS}-0-amount": "600"})
         refused = save(operator, policy, opened | {f"{LIMITS}-0-DELETE": "on"})
         [choice] = conflict(refused).choices
-        assert (choice.mine, choice.theirs) == ("Remove it", "Keep it as it is now")
+        assert (choice.mine, choice.theirs) == (
+            "Remove it",
+            "Keep it as it is now (Amount: €600.00)",
+        )
         chosen, left = outcome
         page = as_sent(refused) | {f"choose-{LIMITS}:{first.pk}:DELETE": chosen}
         save(operator, policy, page)
@@ -265,7 +268,11 @@ class TestTwoPeople:
         assert shown == ["€900.00", "€7.00", "450"]
         assert not any(page.get(f"{LIMITS}-{n}-DELETE") for n in range(3))
         [choice] = conflict(refused).choices
-        assert (choice.label, choice.theirs) == ("€500.00 a month", "Leave it out")
+        assert (choice.label, choice.mine, choice.theirs) == (
+            "€500.00 a month",
+            "Keep it, as a new one (Amount: 450)",
+            "Leave it out",
+        )
         refused = save(operator, policy, page)
         assert conflict(refused).choices == [choice]
         chosen, left = outcome

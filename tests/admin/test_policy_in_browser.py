@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 NAMES = ("group", "cardholder", "card")
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
+COLOUR = "field => getComputedStyle(field).borderColor"
 
 
 @pytest.fixture
@@ -166,3 +167,20 @@ def test_a_category_is_found_by_its_code_and_by_a_part_of_its_name(
     for part in ("franc", "(FR"):
         countries.fill(part)
         expect(page.get_by_role("option", name="France (FR)")).to_be_visible()
+
+
+def test_beside_a_wrong_merchant_an_empty_row_is_not_marked_as_wrong(
+    visit: Visit, policy: Policy
+) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    row = page.locator(".field-blocked_merchants .desk-merchant").last
+    usual = row.locator("input").evaluate(COLOUR)
+    row.locator("select").select_option("network_id")
+    row.locator("input").fill("Casino")
+    with page.expect_navigation():
+        save(page)
+    wrong, empty = page.locator(".field-blocked_merchants .desk-merchant").all()
+    expect(wrong.locator("input")).to_have_value("Casino")
+    assert wrong.locator("input").evaluate(COLOUR) != usual
+    for field in ("input", "select"):
+        assert empty.locator(field).evaluate(COLOUR) == usual

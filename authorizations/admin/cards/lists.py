@@ -39,6 +39,12 @@ class CardColumns:
 
 
 class CardChangeList(ChangeList):
+    def get_filters(self, request: HttpRequest) -> Any:
+        """Only what narrows the list lights the filters up: no empty value, and none unknown."""
+        specs, has_filters, params, duplicates, _ = super().get_filters(request)
+        given = [value for spec in specs for value in spec.used_parameters.values()]
+        return specs, has_filters, params, duplicates, any(it not in ("", [""]) for it in given)
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
         shown = found = len(self.result_list)
@@ -47,7 +53,16 @@ class CardChangeList(ChangeList):
         self.result_count = found if found <= MOST_AT_ONCE else shown
 
 
-class GrantFilter(admin.SimpleListFilter):
+class OwnValuesFilter(admin.SimpleListFilter):
+    """Ignores a value that it does not offer."""
+
+    def __init__(self, *args: Any) -> None:
+        super().__init__(*args)
+        if self.value() not in dict(self.lookup_choices):
+            self.used_parameters.clear()
+
+
+class GrantFilter(OwnValuesFilter):
     """Cards that can pay for nothing: no policy grants it."""
 
     title = "grant"
@@ -62,7 +77,7 @@ class GrantFilter(admin.SimpleListFilter):
         return queryset.filter(without_grant())
 
 
-class StateFilter(admin.SimpleListFilter):
+class StateFilter(OwnValuesFilter):
     """As the badges say it: a frozen card is not also an active one."""
 
     title = "state"

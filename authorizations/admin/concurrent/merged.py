@@ -179,7 +179,10 @@ class Merger:
                 merged.taken.append(Taken("", title, "removed"))
                 continue
             name = f"{prefix}-{len(now) + len(anew)}"
-            words = ("Keep it, as a new one", "Leave it out")
+            words = (
+                f"Keep it, as a new one{_typed(formset.empty_form, row, before)}",
+                "Leave it out",
+            )
             merged.choices.append(Choice(f"{prefix}:gone:{key}", name, title, *words, base=row))
             anew.append({**row, "id": [""]})
         _put_rows(merged.data, formset, saved, anew)
@@ -199,7 +202,8 @@ class Merger:
                 return theirs
             is_same = before is not None and _is_same_row_of(form, theirs, before)
             if self._chosen(removal) != MINE and (removal in self.open or not is_same):
-                name, words = form.add_prefix("DELETE"), ("Remove it", "Keep it as it is now")
+                name = form.add_prefix("DELETE")
+                words = ("Remove it", f"Keep it as it is now{_typed(form, theirs, before)}")
                 merged.choices.append(Choice(removal, name, _title(form), *words))
             return {**theirs, "DELETE": ["on"]}
         for name in _names(form):
@@ -278,6 +282,18 @@ def _is_same_row_of(form: Any, one: Values, other: Values) -> bool:
 
 def _is_same_row(formset: Any, one: Values, other: Values) -> bool:
     return _is_same_row_of(formset.empty_form, one, other)
+
+
+def _typed(form: Any, row: Values, before: Values | None) -> str:
+    """What somebody changed in a row, as " (Amount: 75.00)"; of one not known before, all of it."""
+    there = before or {}
+    told = [
+        f"{form[name].label}: {_words(form.fields[name], sent)}"
+        for name in _names(form)
+        for sent in [row.get(name, [])]
+        if not _same(form.fields[name], sent, there.get(name, []))
+    ]
+    return f" ({'; '.join(told)})" if told else ""
 
 
 def _words(of: forms.Field, sent: list[str]) -> str:
