@@ -26,10 +26,14 @@ def granted_currencies(controls: SpendingControls) -> frozenset[str]:
     limits declines every currency in which it has none, an unlimited one as well.
     """
     if controls.unlimited:
-        limits = controls.spending_limits
-        limited = {limit.currency for limit in limits if limit.amount is not None}
-        return frozenset(limited or {UNLIMITED})
+        return limited_currencies(controls) or frozenset({UNLIMITED})
     return frozenset(limit.currency for limit in controls.spending_limits if limit.amount)
+
+
+def limited_currencies(controls: SpendingControls) -> frozenset[str]:
+    """The currencies with an amount limit: where there are any, all others are declined."""
+    limits = controls.spending_limits
+    return frozenset(limit.currency for limit in limits if limit.amount is not None)
 
 
 def is_granted(request: AuthorizationRequest, applied: Iterable[AppliedControls]) -> bool:

@@ -111,8 +111,8 @@ def gained_words(cards: int) -> str:
 
 def lost_words(cards: int) -> str:
     """What a change of policies closes."""
-    loses, asks = ("loses", "it asks") if cards == 1 else ("lose", "they ask")
-    return f"{cards_words(cards)} {loses} every grant: everything {asks} for is declined."
+    asks = "it asks" if cards == 1 else "they ask"
+    return f"{cards_words(cards)} cannot spend any more: everything {asks} for is declined."
 
 
 def fuel_hold_words(hold: int, currency: str) -> str:

@@ -1,6 +1,7 @@
 """Which cards may spend at all, and what a change of policies, assignments or groups does to that.
 
-A card has a grant where a policy in force that applies to it grants something in its currency.
+A card has a grant where a policy in force that applies to it grants something in its currency, and
+none of them declines its currency, as one with amount limits in others only does.
 Cards are counted by the database, however many there are, and never one by one.
 """
 
@@ -15,15 +16,37 @@ from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.lookups import Exact
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.grants import UNLIMITED, granted_currencies
+from authorizations.rules.controls import SpendingControls
+from authorizations.rules.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.services.versions import controls_of
 
 Currencies: TypeAlias = frozenset[str]
-NONE: Currencies = frozenset()
+
+
+class Grants(NamedTuple):
+    """What policies do together: the currencies that one of them grants something in, and those
+    that none of them declines; None: they decline none.
+    """
+
+    granted: Currencies = frozenset()
+    left: Currencies | None = None
+
+    def and_also(self, other: "Grants") -> "Grants":
+        lefts = [left for left in (self.left, other.left) if left is not None]
+        left = frozenset.intersection(*lefts) if lefts else None
+        return Grants(self.granted | other.granted, left)
+
+
+NONE = Grants()
+
+
+def grants_of(controls: SpendingControls) -> Grants:
+    """What one version does."""
+    return Grants(granted_currencies(controls), limited_currencies(controls) or None)
 
 
 class Difference(NamedTuple):
-    """How many cards may spend that could not before, and how many lose every grant."""
+    """How many cards may spend that could not before, and how many can't any more."""
 
     gained: int = 0
     lost: int = 0
@@ -35,7 +58,7 @@ NO_DIFFERENCE = Difference()
 class PolicyGrants(NamedTuple):
     """What one policy grants, and where it is assigned: keys of scopes."""
 
-    currencies: Currencies = NONE
+    grants: Grants = NONE
     scopes: frozenset[str] = frozenset()
 
 
@@ -43,53 +66,87 @@ class PolicyGrants(NamedTuple):
 class Rearrangement:
     """What changes at scopes, and which cards change their group.
 
-    `scopes` has what all policies together grant at a scope, before and after; `moved` the keys
+    `scopes` has what all policies together do at a scope, before and after; `moved` the keys
     of a root card's group before and after; `newcomers` are cards that nobody has heard of yet.
     """
 
-    scopes: Mapping[str, tuple[Currencies, Currencies]] = field(default_factory=dict)
+    scopes: Mapping[str, tuple[Grants, Grants]] = field(default_factory=dict)
     moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
     newcomers: tuple[str, ...] = ()
 
 
-def in_force() -> dict[int, Currencies]:
-    """The currencies that each policy in force grants something in, by its id; those that do."""
-    return _granted(Policy.objects.values_list("pk", "current_version"))
+def in_force() -> dict[int, Grants]:
+    """What each policy in force does, by its id; those that grant or decline a currency."""
+    return _in_force(Policy.objects.values_list("pk", "current_version"))
 
 
-def _granted(current: Iterable[tuple[int, int | None]]) -> dict[int, Currencies]:
-    """Of these policies and the ids of their current versions those that grant something."""
+def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
+    """Of these policies and the ids of their current versions."""
     versions = {policy: version for policy, version in current if version is not None}
     controls = controls_of(versions.values())
-    granted = {
-        policy: granted_currencies(controls[version][1])
+    found = {
+        policy: grants_of(controls[version][1])
         for policy, version in versions.items()
         if version in controls
     }
-    return {policy: currencies for policy, currencies in granted.items() if currencies}
+    return {policy: grants for policy, grants in found.items() if grants != NONE}
 
 
 def without_grant() -> Q:
-    """Which cards can pay for nothing, as no policy grants it; canceled ones left out.
+    """Which cards can pay for nothing, as no policy grants it, or as one declines their currency;
+    canceled ones left out.
 
     Of a card whose currency is not known yet any grant counts.
     """
     everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
     rows = list(Policy.objects.values_list("pk", "current_version", everybody))
-    granted = _granted(row[:2] for row in rows)
-    of_everybody = [granted.get(policy, NONE) for policy, _, for_all in rows if for_all]
-    granted_to_all = frozenset[str]().union(*of_everybody)
+    found = _in_force(row[:2] for row in rows)
+    for_all = {policy for policy, _, is_for_all in rows if is_for_all}
+    not_granted, declined = _not_granted(found, for_all), _declined(found, for_all)
+    if declined:
+        # By themselves, so that the database still joins instead of asking card by card.
+        not_granted = Q(pk__in=Card.objects.filter(not_granted).values("pk")) | declined
+    return ~Q(status=Card.Status.CANCELED) & not_granted
+
+
+def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
+    """Cards to which no policy grants anything in their currency."""
+    granted = {policy: grants.granted for policy, grants in found.items() if grants.granted}
+    granted_to_all = frozenset[str]().union(*(granted.get(policy, ()) for policy in for_all))
     if UNLIMITED in granted_to_all:
         return Q(pk__in=[])
     currencies = ["", *granted_to_all] if granted_to_all else []
     granting = Assignment.objects.filter(_grants_the_card(granted))
     # Each by itself, so that the database can hash it: one after the other for all cards.
     return (
-        ~Q(status=Card.Status.CANCELED)
-        & ~Q(currency__in=currencies)
+        ~Q(currency__in=currencies)
         & Q(~Exists(granting.filter(card=OuterRef("root"))))
         & Q(~Exists(granting.filter(cardholder=OuterRef("cardholder"))))
         & Q(~Exists(granting.filter(group=OuterRef("root__group"))))
+    )
+
+
+def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Q:
+    """Cards under a policy that declines their currency; empty where no granted one is declined."""
+    granted = frozenset[str]().union(*(grants.granted for grants in found.values()))
+    by_left = defaultdict[Currencies, list[int]](list)
+    for policy, grants in found.items():
+        if grants.left is not None and granted - grants.left:
+            by_left[grants.left].append(policy)
+    declined = Q()
+    for left, policies in by_left.items():
+        others = ~Q(currency__in=["", *left])
+        declined |= others if for_all.intersection(policies) else others & _under(policies)
+    return declined
+
+
+def _under(policies: Iterable[int]) -> Q:
+    """Cards to which one of these policies is assigned, but not as to every card."""
+    assigned = Assignment.objects.filter(policy__in=policies)
+    return (
+        Q(root__in=assigned.exclude(card=None).values("card"))
+        | Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
+        | Q(root__group__in=assigned.exclude(group=None).values("group"))
     )
 
 
@@ -117,14 +174,14 @@ def policy_changed(policy: Policy, before: PolicyGrants) -> Difference:
     """What saving a policy did, `before` being `of_policy` as it was."""
     after = of_policy(policy)
     concerned = before.scopes | after.scopes
-    if before.currencies == after.currencies:
-        concerned = before.scopes ^ after.scopes if after.currencies else frozenset()
-    others = granted_at(concerned, but=[policy.pk])
+    if before.grants == after.grants:
+        concerned = before.scopes ^ after.scopes if after.grants != NONE else frozenset()
+    others = grants_at(concerned, but=[policy.pk])
     scopes = {}
     for scope in concerned:
-        was = before.currencies if scope in before.scopes else NONE
-        now = after.currencies if scope in after.scopes else NONE
-        scopes[scope] = (others[scope] | was, others[scope] | now)
+        was = before.grants if scope in before.scopes else NONE
+        now = after.grants if scope in after.scopes else NONE
+        scopes[scope] = (others[scope].and_also(was), others[scope].and_also(now))
     return difference(Rearrangement(scopes))
 
 
@@ -138,13 +195,13 @@ def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> Differenc
     return difference(Rearrangement(moved=keys))
 
 
-def granted_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Currencies]:
-    """What the policies assigned to each of these scopes grant there now, but for some policies."""
-    granted = in_force()
+def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Grants]:
+    """What the policies assigned to each of these scopes do there now, but for some policies."""
+    grants = in_force()
     found = dict.fromkeys(scopes, NONE)
     rows = Assignment.objects.filter(scope__in=[*found]).exclude(policy__in=[*but])
     for scope, policy in rows.values_list("scope", "policy"):
-        found[scope] |= granted.get(policy, NONE)
+        found[scope] = found[scope].and_also(grants.get(policy, NONE))
     return found
 
 
@@ -152,7 +209,7 @@ _DIFFERENCE = """
 WITH at_scope AS MATERIALIZED (
     -- The scopes at which something changes, and all that is granted there before and after.
     SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb)
-        AS at_scope(scope text, currency text, before boolean, after boolean)
+        AS at_scope(scope text, granted text[], "left" text[], before boolean, after boolean)
 ), moved AS MATERIALIZED (
     SELECT * FROM jsonb_to_recordset(%(moved)s::jsonb) AS moved(card text, before text, after text)
 ), candidate AS MATERIALIZED (
@@ -188,24 +245,34 @@ WITH at_scope AS MATERIALIZED (
         (nullif(card.after, card.before), FALSE, TRUE)
     ) AS scope(scope, before, after)
     WHERE scope.scope IS NOT NULL
-), granted AS (
-    SELECT scope, currency, before, after FROM at_scope WHERE currency IS NOT NULL
+), standing AS (
+    SELECT scope, granted, "left", before, after FROM at_scope
     UNION ALL
-    SELECT assignment.scope, granting.currency, TRUE, TRUE
+    SELECT assignment.scope, policy.granted, policy."left", TRUE, TRUE
     FROM authorizations_assignment assignment
-    JOIN jsonb_to_recordset(%(granting)s::jsonb) AS granting(policy bigint, currency text)
-        ON granting.policy = assignment.policy_id
+    JOIN jsonb_to_recordset(%(policies)s::jsonb)
+        AS policy(id bigint, granted text[], "left" text[]) ON policy.id = assignment.policy_id
     WHERE NOT EXISTS (SELECT FROM at_scope WHERE at_scope.scope = assignment.scope)
 )
 SELECT count(*) FILTER (WHERE after AND NOT before), count(*) FILTER (WHERE before AND NOT after)
 FROM (
     SELECT
-        bool_or(applies.before AND granted.before) AS before,
-        bool_or(applies.after AND granted.after) AS after
-    FROM applies JOIN granted ON granted.scope = applies.scope
-    WHERE granted.currency IN (%(unlimited)s, applies.currency) OR applies.currency = ''
-    GROUP BY applies.id
-) AS stands
+        bool_or(stands.before AND grants) AND NOT bool_or(stands.before AND declines) AS before,
+        bool_or(stands.after AND grants) AND NOT bool_or(stands.after AND declines) AS after
+    FROM (
+        SELECT
+            applies.id,
+            applies.before AND standing.before AS before,
+            applies.after AND standing.after AS after,
+            -- Of a card whose currency is not known yet any grant counts.
+            CASE applies.currency WHEN '' THEN cardinality(standing.granted) > 0
+                ELSE standing.granted && ARRAY[%(unlimited)s, applies.currency::text] END AS grants,
+            applies.currency <> '' AND standing."left" IS NOT NULL
+                AND applies.currency <> ALL (standing."left") AS declines
+        FROM applies JOIN standing ON standing.scope = applies.scope
+    ) AS stands
+    GROUP BY stands.id
+) AS cards
 """
 
 
@@ -217,11 +284,7 @@ def difference(change: Rearrangement) -> Difference:
     for scope in change.scopes:
         kind, _, id_ = scope.partition(":")
         ids[kind].append(id_)
-    granting = [
-        {"policy": policy, "currency": code}
-        for policy, currencies in in_force().items()
-        for code in currencies
-    ]
+    policies = [{"id": policy, **_columns(grants)} for policy, grants in in_force().items()]
     moved = [
         {"card": card, "before": before, "after": after}
         for card, (before, after) in change.moved.items()
@@ -238,15 +301,19 @@ def difference(change: Rearrangement) -> Difference:
                 "cardholders": ids["cardholder"],
                 "groups": [int(id_) for id_ in ids["group"] if id_.isdecimal()],
                 "newcomers": list(change.newcomers),
-                "granting": json.dumps(granting),
+                "policies": json.dumps(policies),
                 "unlimited": UNLIMITED,
             },
         )
         return Difference(*cursor.fetchone())
 
 
-def _at_scopes(scopes: Mapping[str, tuple[Currencies, Currencies]]) -> Iterator[dict[str, object]]:
+def _at_scopes(scopes: Mapping[str, tuple[Grants, Grants]]) -> Iterator[dict[str, object]]:
     for scope, (before, after) in scopes.items():
-        for code in before | after or [None]:
-            row = {"scope": scope, "currency": code}
-            yield row | {"before": code in before, "after": code in after}
+        yield {"scope": scope, **_columns(before), "before": True, "after": False}
+        yield {"scope": scope, **_columns(after), "before": False, "after": True}
+
+
+def _columns(grants: Grants) -> dict[str, object]:
+    left = None if grants.left is None else sorted(grants.left)
+    return {"granted": sorted(grants.granted), "left": left}

@@ -16,7 +16,6 @@ from authorizations.rules.document import (
     normalize,
 )
 from authorizations.rules.document_fields import path_text, quoted
-from authorizations.rules.grants import granted_currencies
 from authorizations.rules.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services import grants
 from authorizations.services.policy_changes import Changes, GroupChange, PolicyChange, Target
@@ -109,7 +108,7 @@ def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement
     in_force = grants.in_force()
     before = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
     after = before | {
-        change.name: granted_currencies(controls(change.normal)) for change in changes.policies
+        change.name: grants.grants_of(controls(change.normal)) for change in changes.policies
     }
 
     def key(target: Target) -> str:
@@ -125,17 +124,17 @@ def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement
     touched |= {name for name in after if before.get(name, grants.NONE) != after[name]}
     now = {target for target in there if target.policy in touched}
     then = (now - {*changes.unassigned}) | {*changes.assigned}
-    others = grants.granted_at(
+    others = grants.grants_at(
         {key(target) for target in now | then},
         but=[ids[name] for name in touched & ids.keys()],
     )
-    scopes = {scope: (granted, granted) for scope, granted in others.items()}
+    scopes = {scope: (stands, stands) for scope, stands in others.items()}
     for target in now:
-        granted, later = scopes[key(target)]
-        scopes[key(target)] = (granted | before[target.policy], later)
+        stands, later = scopes[key(target)]
+        scopes[key(target)] = (stands.and_also(before[target.policy]), later)
     for target in then:
-        granted, later = scopes[key(target)]
-        scopes[key(target)] = (granted, later | after[target.policy])
+        stands, later = scopes[key(target)]
+        scopes[key(target)] = (stands, later.and_also(after[target.policy]))
     moved: dict[str, tuple[str | None, str | None]] = {
         card: (group_key(group.name), None) for group in changes.groups for card in group.leaving
     }

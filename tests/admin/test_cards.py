@@ -240,12 +240,12 @@ class TestGroups:
             Card.objects.create(pk=f"ic_{number}", group=group)
         in_force("Team", to={"group": group})
         response = self.save(operator, group, cards=["ic_0"])
-        lost = "2 cards lose every grant: everything they ask for is declined."
+        lost = "2 cards cannot spend any more: everything they ask for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         assert not any("grant" in text for text in messages(self.save(operator, group)))
         url = pages.change_url(Card.objects.get(pk="ic_0"))
         response = operator.post(url, {"group": ""}, follow=True)
-        lost = "1 card loses every grant: everything it asks for is declined."
+        lost = "1 card cannot spend any more: everything it asks for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         listed = operator.get(pages.list_url(Card), {"grant": "without"}).context["cl"].result_list
         assert {card.pk for card in listed} == {"ic_0", "ic_1", "ic_2"}

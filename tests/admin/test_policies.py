@@ -380,6 +380,6 @@ def test_a_policy_that_opens_nothing_new_needs_no_tick(operator: Client, policy:
 def test_what_leaves_cards_without_a_grant_says_so(operator: Client, policy: Policy) -> None:
     Card.objects.create(id="ic_1", currency="eur")
     response = save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})
-    lost = "1 card loses every grant: everything it asks for is declined."
+    lost = "1 card cannot spend any more: everything it asks for is declined."
     assert any(text.startswith(lost) for text in messages(response))
     save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})

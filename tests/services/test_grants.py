@@ -15,6 +15,7 @@ from tests.desk import Shopper, in_force
 pytestmark = pytest.mark.django_db
 
 LIMIT: dict[str, Any] = {"spending_limits": [{"amount": 10_000, "interval": "daily"}]}
+DOLLARS = [{"amount": 10_000, "interval": "daily", "currency": "usd"}]
 FORBIDS: dict[str, Any] = {"blocked_merchants": ["ACME FRAUD"], "unlimited": False}
 
 
@@ -40,7 +41,7 @@ def test_a_card_has_no_grant_until_a_policy_grants_something_in_its_currency() -
     in_force("Euros", **LIMIT)
     assert cards_without() == {"ic_usd"}  # of a card whose currency is not told any will do
     in_force("Everything")
-    assert cards_without() == set()
+    assert cards_without() == {"ic_usd"}  # which the policies with limits in euros decline
 
 
 def test_a_grant_comes_through_the_card_its_chain_its_cardholder_or_its_group() -> None:
@@ -74,6 +75,32 @@ def test_a_card_shows_as_soon_as_it_is_told_of() -> None:
     assert cards_without() == {"ic_new"}
 
 
+def test_a_policy_with_limits_in_another_currency_stops_the_cards_it_is_assigned_to() -> None:
+    group, holder = CardGroup.objects.create(name="G"), Cardholder.objects.create(pk="ich_1")
+    first = card("ic_first")
+    card("ic_second", root=first, replacement_for="ic_first")
+    card("ic_held", cardholder=holder)
+    card("ic_grouped", group=group)
+    card("ic_other")
+    card("ic_usd", "usd", group=group)
+    card("ic_untold", "", group=group)
+    in_force("Baseline", **LIMIT)
+    in_force("Unlimited dollars", to={"card_id": "ic_usd"})
+    dollars = {"currency": "usd", **LIMIT}
+    assert cards_without() == {"ic_usd"}  # Baseline has no limit in dollars
+    in_force("Baseline", spending_limits=[*LIMIT["spending_limits"], *DOLLARS])
+    assert cards_without() == set()
+    in_force("Card", to={"card": first}, **dollars)
+    assert cards_without() == {"ic_first", "ic_second"}
+    in_force("Holder", to={"cardholder": holder}, unlimited=True, **dollars)
+    in_force("Group", to={"group": group}, **dollars)
+    assert cards_without() == {"ic_first", "ic_second", "ic_held", "ic_grouped"}
+    assert Shopper(card_id="ic_grouped").reason(100) == "currency_not_allowed"
+    assert Shopper(card_id="ic_other", cardholder_id="ich_2").reason(100) == "approved"
+    in_force("Everybody", **dollars)
+    assert cards_without() == {"ic_first", "ic_second", "ic_held", "ic_grouped", "ic_other"}
+
+
 # --- what a change does
 
 
@@ -91,9 +118,32 @@ def test_a_policy_that_begins_to_grant_lets_those_spend_that_could_not() -> None
     in_force("Own", to={"card_id": "ic_1"}, **LIMIT)
     assert changed(policy, **LIMIT) == Difference(gained=2)  # ic_2 and ic_4
     assert changed(policy, **(LIMIT | FORBIDS)) == Difference()
-    assert changed(policy, currency="usd", **LIMIT) == Difference(gained=1, lost=1)
-    assert changed(policy) == Difference(gained=1)  # unlimited
+    assert changed(policy, currency="usd", **LIMIT) == Difference(gained=1, lost=2)
+    assert changed(policy) == Difference(gained=2)  # unlimited
     assert changed(policy, **FORBIDS) == Difference(lost=3)
+
+
+def test_a_policy_that_begins_to_decline_a_currency_counts_the_cards_it_stops() -> None:
+    for id_, currency in (("ic_1", "eur"), ("ic_2", "eur"), ("ic_3", "usd"), ("ic_4", "")):
+        card(id_, currency)
+    in_force("Baseline", spending_limits=[*LIMIT["spending_limits"], *DOLLARS])
+    second = in_force("Second", **FORBIDS)
+    before = of_policy(second)
+    in_force("Second", spending_limits=DOLLARS)
+    assert policy_changed(second, before) == Difference(lost=2)
+    assert cards_without() == {"ic_1", "ic_2"}
+    assert changed(second, **FORBIDS) == Difference(gained=2)
+
+
+def test_a_card_that_joins_a_group_with_limits_in_another_currency_is_stopped() -> None:
+    group = CardGroup.objects.create(name="G")
+    card("ic_1")
+    in_force("Baseline", **LIMIT)
+    in_force("Group", to={"group": group}, spending_limits=DOLLARS)
+    assert groups.move("ic_1", group).without_grant == 1
+    assert cards_without() == {"ic_1"}
+    assert groups.move("ic_1", None).without_grant == 0
+    assert cards_without() == set()
 
 
 def test_an_assignment_that_comes_or_goes_counts_for_the_cards_it_concerns() -> None:
@@ -185,6 +235,19 @@ def test_a_file_says_how_many_cards_it_would_let_spend_and_imports_only_where_th
             Difference(gained=1),
         ),
         ({"policies": [{"name": "P", **LIMIT, "currency": "usd"}]}, Difference(lost=1)),
+        (
+            {
+                "policies": [
+                    {"name": "P", "currency": "eur", **LIMIT},
+                    {"name": "Dollars", "spending_limits": DOLLARS},
+                ],
+                "assignments": [
+                    {"policy": "P", "group": "G"},
+                    {"policy": "Dollars", "program": True},
+                ],
+            },
+            Difference(lost=1),  # of ic_new nobody knows the currency
+        ),
     ],
 )
 def test_what_a_file_does_to_grants_is_what_it_says_it_would(

@@ -55,7 +55,7 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
         "  + card ic_3",
         "  + cardholder ich_3",
         "1 card could spend that could not before.",
-        "1 card loses every grant: everything it asks for is declined.",
+        "1 card cannot spend any more: everything it asks for is declined.",
     ]
     assert everything() == before
 

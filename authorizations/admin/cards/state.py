@@ -12,7 +12,7 @@ from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.controls import SpendingControls
-from authorizations.rules.grants import UNLIMITED, granted_currencies
+from authorizations.rules.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.rules.words import code_words, instant_words
 from authorizations.services.remaining import PolicyLeft
 
@@ -69,7 +69,7 @@ def _of_policy(controls: SpendingControls, card: Card, at: int) -> Iterator[Obst
     if controls.usable_until is not None and at >= controls.usable_until:
         until = instant_words(controls.usable_until, zone)
         yield Obstacle(f"{name} was usable until {until}.", "Give it a later last day.")
-    limited = {limit.currency for limit in controls.spending_limits if limit.amount is not None}
+    limited = limited_currencies(controls)
     if limited and card.currency and card.currency not in limited:
         currency = card.currency.upper()
         yield Obstacle(

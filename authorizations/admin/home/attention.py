@@ -62,8 +62,11 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
     if (count := counts[CARDS]) and user.has_perm("authorizations.view_card"):
-        whom, they = ("it", "it") if count == 1 else ("them", "they")
-        why = f"No policy grants {whom} anything, so {they} can't pay: assign one that does."
+        whom, whose, they = ("it", "its", "it") if count == 1 else ("them", "their", "they")
+        why = (
+            f"No policy grants {whom} anything, or one has limits in other currencies than {whose} "
+            f"own only, so {they} can't pay. The page of a card says which."
+        )
         yield Item(f"{_capped(count, 'card')} without a grant", why, without_grant_url())
 
 

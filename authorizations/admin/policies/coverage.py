@@ -4,13 +4,14 @@ from django.db.models import Q, QuerySet
 
 from authorizations.models import Assignment, Card
 from authorizations.rules.controls import SpendingControls
+from authorizations.rules.grants import limited_currencies
 
 NAMED = 5
 
 
 def cards_without_limit(policy_id: int, controls: SpendingControls) -> str:
     """A sentence naming the cards that would be declined for their currency; or nothing."""
-    currencies = {limit.currency for limit in controls.spending_limits if limit.amount is not None}
+    currencies = limited_currencies(controls)
     if not currencies:
         return ""
     left_out = (
