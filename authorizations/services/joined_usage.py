@@ -14,6 +14,8 @@ from itertools import accumulate, chain
 from math import gcd
 from typing import Any, NamedTuple, TypeAlias
 
+from django.db.models import F
+
 from authorizations.models import UncountedWindow
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import Scope, ScopeKind
@@ -21,11 +23,17 @@ from authorizations.rules.document import filter_of
 from authorizations.rules.values import Window
 from authorizations.services import codec, sql, uncounted, window_sums
 from authorizations.services.running_sums import NOTHING_USED, Used, minus, plus, total
-from authorizations.services.usage import Key, Remembered, newest_remembered, scope_key
+from authorizations.services.usage import Key, Remembered, remembered_since, scope_key
 from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
 
-_MOST_ROWS = 10_000
-"""So many sums of each side are taken along, the newest: older pieces are no limit's window."""
+_MOST_ROWS = 4_000
+"""So many sums of each side are taken along beside running windows, the newest.
+
+A day is in the middle of windows of up to 400 days, an hour mostly at the edge of one: so of hours
+those go first.
+"""
+
+_LAST_OF_USE = F("window_end") + 400 * F("piece_seconds")
 
 _TIMES_AT_ONCE = 10
 """So many times AT_ONCE purchases of each side are gone through: 20 ms, or 100 by merchant."""
@@ -66,7 +74,7 @@ def join(old_root_id: str, root_id: str, at: int) -> None:
 
     `at` is when the event that tells of it was created: windows that end later are running.
     """
-    old, new = _side(old_root_id), _side(root_id)
+    old, new = _side(old_root_id, at), _side(root_id, at)
     joined = {
         key: _sum(row, _used(old.rows[key]), new.scope)
         for key, row in new.rows.items()
@@ -87,15 +95,16 @@ def forget(root_ids: Sequence[str]) -> None:
         model.objects.filter(scope__in=scopes).delete()
 
 
-def _side(root_id: str) -> _Side:
+def _side(root_id: str, at: int) -> _Side:
     scope = Scope(ScopeKind.CARD, root_id)
     key = scope_key(scope)
-    rows = newest_remembered(key, _MOST_ROWS + 1)
+    kept = UsageRow.objects.filter(scope=key).exclude(piece_seconds=0, window_end__gt=at)
+    kept = kept.annotate(of_use=_LAST_OF_USE)
     forgotten_to = 0
-    if len(rows) > _MOST_ROWS:
-        forgotten_to = rows[-1].window_end
-        UsageRow.objects.filter(scope=key, window_end__lte=forgotten_to).delete()
-        rows = [row for row in rows if row.window_end > forgotten_to]
+    if oldest := kept.order_by("-of_use").values_list("of_use", flat=True)[_MOST_ROWS:].first():
+        forgotten_to = oldest
+        kept.filter(of_use__lte=oldest).delete()
+    rows = remembered_since(0, [key])
     pieces: dict[_What, list[Remembered]] = defaultdict(list)
     for row in sorted(rows, key=lambda row: (row.window_start, -row.piece_seconds)):
         if row.piece_seconds:

@@ -120,12 +120,6 @@ def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
     return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
 
 
-def newest_remembered(scope: str, most: int) -> list[Remembered]:
-    """The remembered windows and pieces of a scope, those that end last first; so many at most."""
-    rows = UsageRow.objects.filter(scope=scope).order_by("-window_end")[:most]
-    return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
-
-
 @dataclass(frozen=True, slots=True)
 class Measured:
     """Usage around a purchase, just before it is decided.
