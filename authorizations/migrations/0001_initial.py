@@ -874,7 +874,7 @@ class Migration(migrations.Migration):
                         condition=models.Q(
                             ("piece_seconds", 0),
                             models.Q(
-                                ("piece_seconds__in", (3600, 86400)),
+                                ("piece_seconds__in", (60, 3600, 86400)),
                                 (
                                     "window_end",
                                     models.F("window_start") + models.F("piece_seconds"),
@@ -882,7 +882,7 @@ class Migration(migrations.Migration):
                             ),
                             _connector="OR",
                         ),
-                        name="usage_piece_is_an_hour_or_a_day",
+                        name="usage_piece_is_a_minute_an_hour_or_a_day",
                     ),
                 ],
             },

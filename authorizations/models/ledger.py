@@ -294,7 +294,7 @@ class Usage(models.Model):
 
     Derived: a row may be deleted under its scope's lock and is summed anew when next needed.
     `currency` is empty where purchases are counted over all currencies. Where `piece_seconds` is
-    not 0 the row is no limit's window but a piece of longer ones: an hour or a day in UTC.
+    not 0 the row is no limit's window but a piece of longer ones: a minute, an hour or a day (UTC).
     """
 
     pk = models.CompositePrimaryKey(
@@ -322,10 +322,10 @@ class Usage(models.Model):
             models.CheckConstraint(
                 condition=models.Q(piece_seconds=0)
                 | models.Q(
-                    piece_seconds__in=(3600, 86400),
+                    piece_seconds__in=(60, 3600, 86400),
                     window_end=models.F("window_start") + models.F("piece_seconds"),
                 ),
-                name="usage_piece_is_an_hour_or_a_day",
+                name="usage_piece_is_a_minute_an_hour_or_a_day",
             ),
         ]
 

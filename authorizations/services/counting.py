@@ -1,16 +1,19 @@
 """Busy scopes are counted in the background: a piece at a time, each in a transaction of its own.
 
-Lock the scope, add up the purchases of some hours, keep them as pieces, commit. Whatever changes a
-purchase meanwhile changes the pieces that are there, and finds no piece where none is yet: so
-nothing is lost and nothing counts twice, wherever counting stands. A lock is held for less than
-100 ms at a time, and not at all for as long again. Any process may go on where another stopped.
+Lock the scope, add up the purchases of some days, hours or minutes, keep them as pieces, commit.
+Whatever changes a purchase meanwhile changes the pieces that are there, and finds no piece where
+none is yet: so nothing is lost and nothing counts twice, wherever counting stands. A lock is held
+for less than 100 ms at a time, and not at all for as long again. Any process may go on where
+another stopped.
+
+No minute is counted in parts. One that alone takes longer than 100 ms (20,000 purchases and more,
+330 a second on one card, cardholder or group) holds its lock for as long as it takes.
 """
 
 import logging
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
 from django.db import OperationalError, connection, transaction
 
@@ -20,8 +23,7 @@ from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.document import filter_of
 from authorizations.rules.values import Window
 from authorizations.services import locks, sql, uncounted, window_sums
-from authorizations.services.running_sums import NOTHING_USED, total
-from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece
+from authorizations.services.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, Piece
 
 logger = logging.getLogger(__name__)
 
@@ -146,15 +148,17 @@ def how_many(note: UncountedWindow) -> int:
 def _count(note: UncountedWindow, most: int) -> None:
     """Go on with about so many purchases; with the last of them the window is counted."""
     asked = Asked(_window_of(note), filter_of(note.filter), has_pieces=True)
-    start, end = note.counted_to, note.window_end // HOUR_S * HOUR_S
+    start, end = note.counted_to, note.window_end // MINUTE_S * MINUTE_S
     stop = _stop(note, start, end, most)
     if start < stop:
-        hours = window_sums.hours(asked, start, stop)
-        _keep(note, _pieces(hours, start, stop))
-        day = start // DAY_S * DAY_S
-        if note.window_start <= day < start and day + DAY_S <= stop:
-            _keep(note, [_day(asked, day)])  # its first hours were counted before
-        note.counted += sum(hour.purchases for hour in hours)
+        minutes = window_sums.minutes(asked, start, stop)
+        over = stop if stop < end or not minutes else minutes[-1].since
+        _keep(note, window_sums.new_pieces(start, over, [], minutes, few=0))
+        for seconds in (HOUR_S, DAY_S):
+            begun = start // seconds * seconds
+            if note.window_start <= begun < start and begun + seconds <= over:
+                _keep(note, _begun_before(asked, begun, begun + seconds))
+        note.counted += sum(minute.purchases for minute in minutes)
         note.counted_to = stop
     if stop < end:
         note.save(update_fields=["counted", "counted_to"])
@@ -168,7 +172,7 @@ def _finish(note: UncountedWindow, asked: Asked) -> None:
     """Remember the window itself, from its pieces."""
     [found] = window_sums.reckon([asked])
     if found.used is None:  # pieces were forgotten meanwhile
-        note.counted, note.counted_to = 0, uncounted.first_hour(note.window_start)
+        note.counted, note.counted_to = 0, uncounted.first_minute(note.window_start)
         note.save(update_fields=["counted", "counted_to"])
         return
     window = Piece(note.window_start, note.window_end, found.used)
@@ -177,9 +181,9 @@ def _finish(note: UncountedWindow, asked: Asked) -> None:
 
 
 def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
-    """Up to which whole day, or else hour, there are no more purchases than that; an hour at least.
+    """Up to which whole day, or else hour, or else minute, there are no more purchases than that.
 
-    No hour is counted in parts, however many purchases it has.
+    A minute at least, however many purchases it has.
     """
     kind, key = _scope_of(note)
     with connection.cursor() as cursor:
@@ -187,25 +191,18 @@ def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
         found = cursor.fetchone()
     if found is None:
         return end
-    stops = (found[0] // DAY_S * DAY_S, found[0] // HOUR_S * HOUR_S, start + HOUR_S)
-    return next(stop for stop in stops if stop > start)
+    whole = (found[0] // seconds * seconds for seconds in (DAY_S, HOUR_S, MINUTE_S))
+    return next((stop for stop in whole if stop > start), start + MINUTE_S)
 
 
-def _pieces(hours: list[Part], start: int, stop: int) -> Iterator[Piece]:
-    """Whole days, and the hours of parts of days and of days on which much was bought."""
-    for day, its in groupby(hours, key=lambda hour: hour.since // DAY_S * DAY_S):
-        parts = list(its)
-        is_whole = start <= day and day + DAY_S <= stop
-        if is_whole:
-            yield Piece(day, day + DAY_S, total(part.used for part in parts))
-        if not is_whole or sum(part.purchases for part in parts) > window_sums.QUIET:
-            yield from (Piece(part.since, part.since + HOUR_S, part.used) for part in parts)
+def _begun_before(asked: Asked, start: int, end: int) -> list[Piece]:
+    """An hour or a day of which the first part was counted before, from its pieces.
 
-
-def _day(asked: Asked, day: int) -> Piece:
-    window = asked.window._replace(start=day, end=day + DAY_S, rolling=False)
-    [found] = window_sums.reckon_all([asked._replace(window=window)])
-    return Piece(day, day + DAY_S, found.used or NOTHING_USED)
+    Only longer windows need fewer rows with it: none where its pieces were forgotten meanwhile.
+    """
+    window = asked.window._replace(start=start, end=end, rolling=False)
+    [found] = window_sums.reckon([asked._replace(window=window)])
+    return [] if found.used is None else [Piece(start, end, found.used)]
 
 
 def _keep(note: UncountedWindow, pieces: Iterable[Piece]) -> None:

@@ -239,7 +239,7 @@ def _keep_notes(old: _Side, new: _Side, joined: _Rows, at: int) -> None:
         note = _joined_note([note for _, note in sides if note], new.scope)
         if not note.rolling and key[:4] in known:
             continue
-        first = uncounted.first_hour(note.window_start)
+        first = uncounted.first_minute(note.window_start)
         stops = [note.counted_to]
         for side, its in sides:
             if side.forgotten_to > first or not (its or _is_quiet(side, note, first)):

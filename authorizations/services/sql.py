@@ -65,7 +65,24 @@ LEFT JOIN cardholder ON TRUE
 LEFT JOIN card_group ON TRUE
 """
 
-LOOK_UP = """
+
+def around(at: str) -> str:
+    """The rows of the usage table that a purchase at an instant may change, in SQL, and a few more.
+
+    Those are limits' windows and the minute, the hour and the day around. Of hours and days the one
+    before is read too: a busy scope shows by it, where nothing around is remembered yet.
+    """
+    return f"""
+        FROM (VALUES
+            (0, 0, 253402300800), (60, 0, 60), (3600, 3600, 3600), (86400, 86400, 86400)
+        ) AS length(seconds, earlier, later)
+        JOIN authorizations_usage ON piece_seconds = seconds
+        WHERE scope = ANY(%(scopes)s::text[])
+            AND window_end > {at} - earlier AND window_end <= {at} + later AND window_start <= {at}
+    """
+
+
+LOOK_UP = f"""
 SELECT
     EXISTS (SELECT FROM authorizations_decision WHERE id = %(event)s) AS is_decided,
     (
@@ -86,14 +103,7 @@ SELECT
             'amount', amount, 'refunded_amount', refunded_amount, 'count', count,
             'piece_seconds', piece_seconds
         )), '[]')
-        -- Limits' windows, and the hour and the day around: of pieces none but these are read.
-        FROM (VALUES
-            (0, 253402300800), (3600, %(created)s::bigint + 3600), (86400, %(created)s + 86400)
-        ) AS length(seconds, latest_end)
-        JOIN authorizations_usage ON piece_seconds = seconds
-        WHERE scope = ANY(%(scopes)s::text[])
-            AND window_end > %(created)s AND window_end <= latest_end
-            AND window_start <= %(created)s
+        {around("%(created)s::bigint")}
     )::text AS usage,
     (
         SELECT coalesce(
@@ -110,7 +120,16 @@ SELECT
     ) AS has_strays,
     -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
     nextval('authorizations_ledgerentry_id_seq') AS position
-"""
+"""  # noqa: S608 - all of it is written here
+
+AROUND = f"""
+SELECT DISTINCT
+    scope, window_start, window_end, filter_key, filter, currency, amount, refunded_amount, count,
+    piece_seconds
+FROM unnest(%(times)s::bigint[]) AS at
+CROSS JOIN LATERAL (SELECT authorizations_usage.* {around("at")}) AS usage
+"""  # noqa: S608 - all of it is written here
+"""What is remembered around some instants, each looked up by itself: not all between them."""
 
 ANSWERS = """
 WITH RECURSIVE answer AS (
@@ -218,53 +237,61 @@ ORDER BY 1, 2
 Goes through at most `most` of them (null: all); the last column is how many those were.
 """
 
-PIECES = """
+
+def _remembered(seconds: int, start: str, end: str) -> str:
+    """Pieces of this length in [start, end): looked up span by span, never all rows joined."""
+    return f"""(
+        SELECT window_start, window_end, amount, refunded_amount, count FROM authorizations_usage
+        WHERE scope = needed.scope AND piece_seconds = {seconds}
+            AND window_end > {start} AND window_end <= {end} AND window_start >= {start}
+            AND filter_key = needed.filter_key AND currency = needed.currency
+        OFFSET 0
+    )"""  # noqa: S608 - all of it is written here
+
+
+def _gaps(pieces: str) -> str:
+    """What these pieces leave uncovered of each window."""
+    return f"""(
+        SELECT place, unnest(int8multirange(int8range(start, "end")) - coalesce(
+            (
+                SELECT range_agg(int8range(window_start, window_end))
+                FROM ({pieces}) AS piece WHERE piece.place = needed.place
+            ),
+            '{{}}'
+        )) AS span
+        FROM needed
+    )"""  # noqa: S608 - all of it is written here
+
+
+PIECES = f"""
 WITH needed AS MATERIALIZED (
     SELECT *, kind || ':' || id AS scope FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
         place int, kind text, id text, start bigint, "end" bigint, filter_key text, currency text,
         longest int
     )
 ), day AS MATERIALIZED (
-    SELECT
-        place, usage.window_start, usage.window_end, usage.amount, usage.refunded_amount,
-        usage.count
+    SELECT place, usage.*
     FROM needed
-    CROSS JOIN LATERAL (
-        SELECT * FROM authorizations_usage
-        WHERE scope = needed.scope AND piece_seconds = 86400
-            AND window_end > needed.start AND window_end <= needed."end"
-            AND window_start >= needed.start
-            AND filter_key = needed.filter_key AND currency = needed.currency
-        OFFSET 0  -- looked up window by window, never all rows joined
-    ) AS usage
-    WHERE longest = 86400
-), gap AS (
-    SELECT
-        place, unnest(int8multirange(int8range(start, "end")) - coalesce(
-            (
-                SELECT range_agg(int8range(window_start, window_end))
-                FROM day WHERE day.place = needed.place
-            ),
-            '{}'
-        )) AS span
-    FROM needed
+    CROSS JOIN LATERAL {_remembered(86_400, "needed.start", 'needed."end"')} AS usage
+    WHERE longest >= 86400
+), hour AS MATERIALIZED (
+    SELECT place, usage.*
+    FROM {_gaps("SELECT * FROM day")} AS gap
+    JOIN needed USING (place)
+    CROSS JOIN LATERAL {_remembered(3_600, "lower(span)", "upper(span)")} AS usage
+    WHERE longest >= 3600
 )
 SELECT * FROM day
 UNION ALL
-SELECT
-    place, usage.window_start, usage.window_end, usage.amount, usage.refunded_amount, usage.count
-FROM gap
+SELECT * FROM hour
+UNION ALL
+SELECT place, usage.*
+FROM {_gaps("SELECT * FROM day UNION ALL SELECT * FROM hour")} AS gap
 JOIN needed USING (place)
-CROSS JOIN LATERAL (
-    SELECT * FROM authorizations_usage
-    WHERE scope = needed.scope AND piece_seconds = 3600
-        AND window_end > lower(span) AND window_end <= upper(span) AND window_start >= lower(span)
-        AND filter_key = needed.filter_key AND currency = needed.currency
-    OFFSET 0
-) AS usage
+CROSS JOIN LATERAL {_remembered(60, "lower(span)", "upper(span)")} AS usage
 ORDER BY 1, 2
-"""
-"""The remembered days in windows, and the remembered hours between these days."""
+"""  # noqa: S608 - all of it is written here
+"""The remembered days in windows, the hours between these, and the minutes between all of them."""
 
 _ENTRIES_AND_USAGE = """entry AS (
     INSERT INTO authorizations_ledgerentry (

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from authorizations.models import UncountedWindow
 from authorizations.rules.values import Window
-from authorizations.services.window_sums import DAY_S, HOUR_S, Asked
+from authorizations.services.window_sums import DAY_S, MINUTE_S, Asked
 
 _USUAL_A_SECOND = 10_000
 """Purchases that are counted in a second, as long as nothing else is known: on a busy machine."""
@@ -39,13 +39,13 @@ def note_of(asked: Asked) -> UncountedWindow:
         currency=window.currency,
         rolling=window.rolling,
         filter=asked.concern.text,
-        counted_to=first_hour(start),
+        counted_to=first_minute(start),
     )
 
 
-def first_hour(start: int) -> int:
-    """Where counting begins in a window: what is before its first whole hour is in no piece."""
-    return -(-start // HOUR_S) * HOUR_S
+def first_minute(start: int) -> int:
+    """Where counting begins in a window: what is before its first whole minute is in no piece."""
+    return -(-start // MINUTE_S) * MINUTE_S
 
 
 def progress(windows: Iterable[Window]) -> dict[Window, Progress]:

@@ -25,7 +25,7 @@ from authorizations.rules.values import (
     Window,
 )
 from authorizations.rules.windows import windows_at
-from authorizations.services import codec, uncounted, window_sums
+from authorizations.services import codec, sql, uncounted, window_sums
 from authorizations.services.window_sums import Asked, Leaving
 
 
@@ -44,7 +44,8 @@ class Key(NamedTuple):
 class Remembered:
     """A row of the usage table; `filter` is the canonical text behind `filter_key`.
 
-    `piece_seconds` is 0 where it is the window of a limit, else it is an hour or a day of others.
+    `piece_seconds` is 0 where it is the window of a limit, else it is a minute, an hour or a day of
+    others.
     """
 
     scope: str
@@ -106,11 +107,11 @@ _COLUMNS = tuple(field.name for field in fields(Remembered))
 
 
 def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> list[Remembered]:
-    """The remembered windows and pieces of these scopes around these instants, and between them."""
-    ordered = sorted(times)
-    rows = UsageRow.objects.filter(
-        scope__in=list(scopes), window_end__gt=ordered[0], window_start__lte=ordered[-1]
-    ).values_list(*_COLUMNS)
+    """The remembered windows and pieces of these scopes around each of these instants.
+
+    And the hours and days just before, by which it shows that there are pieces at all.
+    """
+    rows = sql.run(sql.AROUND, times=list(set(times)), scopes=list(scopes))
     return [Remembered(*row) for row in rows]
 
 

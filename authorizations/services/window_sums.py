@@ -1,14 +1,14 @@
 """What counts in a window that is not remembered, added up from pieces and from purchases.
 
-A piece is an hour or a day in UTC whose sum is remembered as a row of its own: whatever changes a
-purchase changes it as well, like the windows of limits. What no piece covers is added up from the
-purchases themselves, but while somebody waits never from more than AT_ONCE of them: a window with
-more is counted in the background (counting.py), which leaves pieces. Rolling windows have no sum
-that lasts, so they leave pieces as they grow. Everything here runs under the lock of the scopes it
-reads; nothing here writes.
+A piece is a minute, an hour or a day in UTC whose sum is remembered as a row of its own: whatever
+changes a purchase changes it as well, like the windows of limits. What no piece covers is added up
+from the purchases themselves, but while somebody waits never from more than AT_ONCE of them: a
+window with more is counted in the background (counting.py), which leaves pieces. Rolling windows
+have no sum that lasts, so they leave pieces as they grow. Everything here runs under the lock of
+the scopes it reads; nothing here writes.
 """
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -20,17 +20,22 @@ from authorizations.rules.values import Window
 from authorizations.services import codec, sql
 from authorizations.services.running_sums import NOTHING_USED, Used, plus, total
 
-HOUR_S, DAY_S = 3_600, 86_400
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
 AT_ONCE = 2_000
 """Purchases that are added up while somebody waits: 2 ms, or 10 where a filter asks for merchants.
 
-What began in the first and last hour of a window is added up however many there are, as no piece
-can stand for a part of an hour.
+What began in the first and last minute of a window is added up however many there are, as no piece
+can stand for a part of a minute.
 """
 
 QUIET = 200
-"""Where a rolling window has more purchases between its pieces than this, they become pieces."""
+"""Where a rolling window has more purchases between its pieces than this, they become pieces.
+
+Of a day with more the hours are remembered too, of an hour with half of AT_ONCE the minutes: when
+such a day or hour has left a window in part, what is still in it can be added up. Then it becomes
+shorter pieces as well, where that is worth it.
+"""
 
 _EVERY_ONE = None
 _NO_GRAIN = 2**62
@@ -45,7 +50,7 @@ class Asked(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """An hour or a day [start, end), and what counts in it."""
+    """A minute, an hour or a day [start, end), and what counts in it."""
 
     start: int
     end: int
@@ -87,7 +92,7 @@ def reckon(asked: Sequence[Asked]) -> list[Reckoned]:
 
 
 def reckon_all(asked: Sequence[Asked]) -> list[Reckoned]:
-    """Add these windows up, however long it takes: for where no purchase waits."""
+    """Add these windows up, however long it takes: for where no purchase waits, nothing is kept."""
     return _reckon(asked, None)
 
 
@@ -113,31 +118,42 @@ def _is_more(purchases: int, most: int | None) -> bool:
 
 
 def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]:
-    """Pieces, what lies between them, and the parts of hours at both ends."""
+    """Pieces, what lies between them, and the parts of minutes at both ends."""
     pieces = remembered_pieces([(one.window, DAY_S) for one in asked])
-    ranges = []
+    ranges, between = [], []
     for one, there in zip(asked, pieces, strict=True):
         edges, first, last = _edges(one.window)
-        between = list(gaps(first, last, there))
-        ranges += [_Range(one, edges, _NO_GRAIN, _EVERY_ONE), _Range(one, between, HOUR_S, most)]
+        between.append(_Range(one, list(gaps(first, last, there)), _NO_GRAIN, most))
+        ranges += [_Range(one, edges, _NO_GRAIN, _EVERY_ONE), between[-1]]
     parts = iter(_added_up(ranges))
-    for one, there in zip(asked, pieces, strict=True):
-        at_edges, between_pieces = next(parts), next(parts)
-        purchases = sum(part.purchases for part in between_pieces)
-        if _is_more(purchases, most):
-            yield Reckoned(None, purchases)
+    sums = [(next(parts), next(parts)) for _ in asked]
+    counts = [sum(part.purchases for part in its) for _, its in sums]
+    # Few decisions get here: once there are pieces, the next few hundred purchases find them.
+    growing = [
+        place
+        for place, one in enumerate(asked)
+        if most and one.window.rolling and QUIET < counts[place] <= most
+    ]
+    minutes = _added_up([between[place]._replace(grain=MINUTE_S) for place in growing])
+    by_minute = dict(zip(growing, minutes, strict=True))
+    for place, (one, there) in enumerate(zip(asked, pieces, strict=True)):
+        if _is_more(counts[place], most):
+            yield Reckoned(None, counts[place])
             continue
-        used = total([*(piece.used for piece in there), *(part.used for part in at_edges)])
-        used = plus(used, total(part.used for part in between_pieces))
+        used = total(piece.used for piece in there)
+        used = plus(used, total(part.used for its in sums[place] for part in its))
         new: Sequence[Piece] = ()
-        if one.window.rolling and purchases > QUIET:
-            new = list(new_pieces(one.window, there, between_pieces))
-        yield Reckoned(used, purchases, new)
+        if place in by_minute:
+            over = max(piece[0] for piece in (*there, *by_minute[place]))
+            start = one.window.start
+            # Half of it, or what is left at both ends would be enough to start all over again.
+            new = list(new_pieces(start, over, there, by_minute[place], few=QUIET // 2))
+        yield Reckoned(used, counts[place], new)
 
 
 def _edges(window: Window) -> tuple[list[tuple[int, int]], int, int]:
-    """The parts of hours at the ends of a window, and the whole hours [first, last) between."""
-    first, last = -(-window.start // HOUR_S) * HOUR_S, window.end // HOUR_S * HOUR_S
+    """The parts of minutes at the ends of a window, and the whole minutes [first, last) between."""
+    first, last = -(-window.start // MINUTE_S) * MINUTE_S, window.end // MINUTE_S * MINUTE_S
     if first >= last:
         return [(window.start, window.end)], first, first
     edges = [(window.start, first), (last, window.end)]
@@ -154,29 +170,59 @@ def gaps(start: int, end: int, pieces: Iterable[Piece]) -> Iterator[tuple[int, i
         yield start, end
 
 
-def new_pieces(window: Window, there: Iterable[Piece], between: Iterable[Part]) -> Iterator[Piece]:
-    """The hours in which purchases began, and the days that these and remembered hours make up.
+def new_pieces(
+    start: int, over: int, there: Iterable[Piece], between: Iterable[Part], *, few: int
+) -> Iterator[Piece]:
+    """What is worth remembering of the time since `start`, of which what is before `over` is over.
 
-    `between` are all purchases outside of the pieces that are there, by the hour.
+    `between` are all purchases outside of the pieces that are there, by the minute. Days and hours
+    are remembered when they are over: until then their purchases go into shorter pieces, which are
+    what a rolling window needs of them when they leave it. Of an hour that is not over or began
+    before `start` the minutes are, where more than `few` purchases are outside of its pieces.
     """
-    days: dict[int, Used] = defaultdict(lambda: NOTHING_USED)
-    for piece in there:
-        if piece.end - piece.start == HOUR_S:
-            day = piece.start // DAY_S * DAY_S
-            days[day] = plus(days[day], piece.used)
+    there, between = list(there), list(between)
+    by_hour, by_day = Counter[int](), Counter[int]()
     for part in between:
-        yield Piece(part.since, part.since + HOUR_S, part.used)
-        day = part.since // DAY_S * DAY_S
-        days[day] = plus(days[day], part.used)
-    for day, used in days.items():
-        if window.start <= day and day + DAY_S <= window.end:
-            yield Piece(day, day + DAY_S, used)
+        by_hour[_floor(part.since, HOUR_S)] += part.purchases
+        by_day[_floor(part.since, DAY_S)] += part.purchases
+    minutes = [Piece(part.since, part.since + MINUTE_S, part.used) for part in between]
+    hours = list(_made_of([*_long(there, MINUTE_S), *minutes], HOUR_S, start, over))
+    days = list(_made_of([*_long(there, HOUR_S), *hours], DAY_S, start, over))
+    whole_hours, whole_days = {hour.start for hour in hours}, {day.start for day in days}
+    for minute in minutes:
+        hour = _floor(minute.start, HOUR_S)
+        if by_hour[hour] > (AT_ONCE // 2 if hour in whole_hours else few):
+            yield minute
+    for piece in hours:
+        day = _floor(piece.start, DAY_S)
+        if day not in whole_days or by_day[day] > QUIET:
+            yield piece
+    yield from days
+
+
+def _floor(at: int, seconds: int) -> int:
+    return at // seconds * seconds
+
+
+def _long(pieces: Iterable[Piece], seconds: int) -> Iterator[Piece]:
+    return (piece for piece in pieces if piece.end - piece.start == seconds)
+
+
+def _made_of(pieces: Iterable[Piece], seconds: int, start: int, end: int) -> Iterator[Piece]:
+    """The longer pieces within [start, end) that these make up."""
+    sums: dict[int, Used] = defaultdict(lambda: NOTHING_USED)
+    for piece in pieces:
+        at = _floor(piece.start, seconds)
+        sums[at] = plus(sums[at], piece.used)
+    for at, used in sums.items():
+        if start <= at and at + seconds <= end:
+            yield Piece(at, at + seconds, used)
 
 
 def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[Piece]]:
-    """For each window its remembered days, and the hours between these, the earliest first.
+    """For each window its remembered days, the hours between them, and the minutes between both.
 
-    With each window goes how long its pieces may be: DAY_S, or HOUR_S for hours alone.
+    The earliest first. With each window goes how long its pieces may be: DAY_S, HOUR_S or MINUTE_S.
     """
     if not wanted:
         return []
@@ -212,6 +258,9 @@ class Leaving(NamedTuple):
         return DAY_S if self.asked.has_pieces else 0
 
 
+_SHORTER = {DAY_S: HOUR_S, HOUR_S: MINUTE_S, MINUTE_S: 0}
+
+
 class _Search(NamedTuple):
     """A stretch of a rolling window in which what leaves last is looked for."""
 
@@ -225,7 +274,7 @@ def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
     """When the purchase was made that, with all before it, makes up what is to leave.
 
     None where the whole window is less. A piece in which that happens is looked into: a day by its
-    hours, an hour by its purchases.
+    hours, an hour by its minutes, a minute by its purchases.
     """
     found: list[int | None] = [None] * len(wanted)
     searches = [
@@ -238,7 +287,7 @@ def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
             last, over = _last(search.leaving, parts)
             if last and last.end - last.start > 1:
                 within = search.within._replace(start=last.start, end=last.end)
-                longest = HOUR_S if last.end - last.start == DAY_S else 0
+                longest = _SHORTER[last.end - last.start]
                 leaving = search.leaving._replace(over=over)
                 searches.append(_Search(search.place, leaving, within, longest))
             else:
@@ -277,9 +326,9 @@ def _last(leaving: Leaving, parts: Iterable[Piece]) -> tuple[Piece | None, int]:
     return None, over
 
 
-def hours(asked: Asked, start: int, end: int) -> list[Part]:
-    """What the purchases of each hour in [start, end) come to, however many there are."""
-    [parts] = _added_up([_Range(asked, [(start, end)], HOUR_S, _EVERY_ONE)])
+def minutes(asked: Asked, start: int, end: int) -> list[Part]:
+    """What the purchases of each minute in [start, end) come to, however many there are."""
+    [parts] = _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
     return parts
 
 
