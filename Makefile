@@ -7,6 +7,7 @@
 # make bench-busy measures cards on which much was bought, and limits that are new there
 # make bench-strangers measures purchases while strangers knock with false signatures
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
+# make prove plays all long trials: faults, load, strangers and what else must hold; TRIALS= some of them
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
 # make lint  the checks of `make test` without the tests
@@ -26,7 +27,7 @@ PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-busy load screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-busy load prove screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -74,6 +75,9 @@ bench-strangers: .venv/development
 
 load: .venv/development
 	$(VENV) -m tests.load --seconds $(SECONDS) --processes $(PROCESSES) $(SEED:%=--seed %)
+
+prove: .venv/development
+	@$(VENV) -m tests.prove $(TRIALS)
 
 screenshots: .venv/development
 	@$(VENV) -m tests.pictures .pictures $(PICTURES)
