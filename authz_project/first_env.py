@@ -21,7 +21,8 @@ def contents() -> str:
         "DEBUG=true\n"
         f"SECRET_KEY={secrets.token_urlsafe(50)}\n"
         "# Purchases made by `manage.py simulate` are signed with it. For Stripe's own, add\n"
-        "# after a comma what `stripe listen` or the Dashboard shows.\n"
+        "# after a comma what `stripe listen` prints, or what the Dashboard shows for each of\n"
+        "# the two endpoints.\n"
         f"STRIPE_WEBHOOK_SECRET=whsec_{secrets.token_hex(32)}\n"
     )
 

@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 
 LEFT_OUT = (".git", ".venv", ".postgres", ".env", "__pycache__", ".*_cache", ".hypothesis")
-LAST_LINE = "stripe listen --forward-to"
+LAST_LINE = "README, Connect Stripe"
 
 
 @pytest.fixture

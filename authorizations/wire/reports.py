@@ -165,6 +165,9 @@ _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
     "issuing_dispute.funds_rescinded": partial(_dispute_report, funds="rescinded"),
 }
 
+AFTERWARDS = tuple(name for name in _READERS if not name.startswith(READ))
+"""The types of Stripe's events that change something here; others are kept and do nothing."""
+
 _OF_PURCHASES = {
     name for name in _READERS if not name.startswith(("issuing_card.", "issuing_cardholder."))
 }

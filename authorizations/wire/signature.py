@@ -45,7 +45,7 @@ class SignatureCause(StrEnum):
 _SENTENCES = {
     SignatureCause.MISSING: (
         "There is no Stripe-Signature header: the request is not Stripe's, or a proxy removed the "
-        "header. Send events from Stripe, with `stripe listen --forward-to`, or with "
+        "header. Send events from Stripe, with `stripe listen`, or with "
         "`manage.py simulate`."
     ),
     SignatureCause.MALFORMED: (

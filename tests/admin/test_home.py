@@ -16,6 +16,7 @@ from django.utils import timezone
 from authorizations.admin.home.cards import Card
 from authorizations.models import Authorization, Decision, Policy
 from authorizations.models import Card as CardRow
+from authorizations.wire.endpoints import listen_command
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.admin import pages
 from tests.admin.conftest import Login
@@ -196,7 +197,7 @@ def test_a_day_without_decisions_leads_to_the_latest(purchases: None, operator: 
 
 def test_before_the_first_decision_the_page_says_how_to_get_one(operator: Client) -> None:
     text = page(operator).content.decode()
-    assert "stripe listen --forward-to localhost:4242/webhook" in text
+    assert listen_command() in text
     assert "manage.py simulate" in text
 
 
@@ -206,7 +207,7 @@ def test_before_the_first_decision_cards_without_a_grant_are_told_already(
     CardRow.objects.create(id="ic_new")
     text = page(operator).content.decode()
     assert "1 card without a grant" in text
-    assert "stripe listen --forward-to localhost:4242/webhook" in text
+    assert listen_command() in text
     in_force()
     assert "without a grant" not in page(operator).content.decode()
 

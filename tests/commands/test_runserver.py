@@ -10,6 +10,7 @@ from django.core.management import CommandError, call_command
 from pytest_django import Settings
 
 from authorizations.management.commands.runserver import Command
+from authorizations.wire.endpoints import listen_command
 
 pytestmark = pytest.mark.django_db
 
@@ -30,7 +31,8 @@ def test_it_says_where_the_admin_is_and_how_purchases_come() -> None:
     said = said_when_listening()
     assert "http://127.0.0.1:4242/admin/" in said
     assert "python manage.py simulate\n" in said
-    assert "stripe listen --forward-to localhost:4242/webhook" in said
+    assert f"{listen_command(4242)}\n" in said
+    assert "two endpoints" in said
 
 
 def test_on_another_port_the_commands_name_it() -> None:

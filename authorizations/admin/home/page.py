@@ -12,6 +12,7 @@ from authorizations.admin.home.shown import Shown
 from authorizations.admin.stand_in.state import banner
 from authorizations.services.overview import overview
 from authorizations.services.periods import Length, Period
+from authorizations.wire.endpoints import listen_command
 
 Context = dict[str, Any]
 
@@ -25,7 +26,11 @@ def home(request: HttpRequest, context: Context) -> Context:
     period = Period.of(_length(request.GET.get("period", "")), now, timezone.get_current_timezone())
     figures = overview(period)
     if figures is None:
-        return context | {"state": "empty", "attention": [*waiting_items(request.user)]}
+        return context | {
+            "state": "empty",
+            "attention": [*waiting_items(request.user)],
+            "listen_command": listen_command(),
+        }
     shown = Shown(period, figures, request.GET.get("currency", "").lower())
     return context | {
         "state": "figures" if figures.total.decisions else "quiet",

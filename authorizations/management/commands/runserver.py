@@ -16,6 +16,7 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from authorizations.checks import refuse_unsafe_start
 from authorizations.services import demo
+from authorizations.wire.endpoints import listen_command
 
 
 class Server(WSGIServer):
@@ -75,7 +76,10 @@ class Command(runserver.Command):
             f"  Admin            {url}{reverse('admin:index')}{_logins()}\n"
             f"  Send a purchase  python manage.py simulate"
             f"{'' if usual else f' --url {url}/webhook'}\n"
-            f"  From Stripe      stripe listen --forward-to localhost:{server_port}/webhook\n"
+            f"  From Stripe      {listen_command(server_port)}\n"
+            "                   The Stripe CLI stands in for two endpoints; registered at Stripe "
+            "they are two,\n                   each with a secret of its own: README, Connect "
+            "Stripe.\n"
         )
         self.stdout.flush()  # whoever reads it through a pipe waits for it
 
