@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from authorizations.rules.controls import Interval, SpendingControls, SpendingLimit
+from authorizations.rules.controls import Choice, Interval, SpendingControls, SpendingLimit
 from authorizations.rules.document_fields import Problem
 from authorizations.rules.filters import CategorySet, Merchant, known_categories
 from authorizations.rules.fuel import PUMP
@@ -16,7 +16,10 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """What may be a slip; paths are those of the policy's document."""
-    found = (_idle, _limited_after_all, _whole_or_nothing, _pointless, _unreachable, _dry_pumps)
+    found = (
+        *(_idle, _limited_after_all, _whole_or_nothing),
+        *(_pointless, _unreachable, _dry_pumps, _no_renewals),
+    )
     return tuple(problem for find in found for problem in find(controls))
 
 
@@ -145,9 +148,23 @@ def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
             return
 
 
+def _no_renewals(controls: SpendingControls) -> Iterator[Problem]:
+    """What nobody types in where a shop charges a stored card by itself."""
+    ways = (controls.card_presences, "not_present"), (controls.authorization_methods, "online")
+    if controls.required_verification and all(_is_open(choice, way) for choice, way in ways):
+        yield Problem(
+            ("required_verification",),
+            "Renewals of subscriptions, and whatever else a shop charges to a stored card by "
+            "itself, are declined: they hardly ever bring a CVC, a postal code or 3-D Secure.",
+        )
+
+
+def _is_open(choice: Choice, word: str) -> bool:
+    return word in choice.allowed if choice.allowed else word not in choice.blocked
+
+
 def _can_pay_in(controls: SpendingControls, country: str) -> bool:
-    choice = controls.merchant_countries
-    return country in choice.allowed if choice.allowed else country not in choice.blocked
+    return _is_open(controls.merchant_countries, country)
 
 
 def _can_pay_at(controls: SpendingControls, categories: CategorySet) -> bool:

@@ -20,7 +20,7 @@ from authorizations.services.inside import take_in
 from authorizations.services.policy_files import import_policies
 from authorizations.simulator.cast import CAST, FIRST
 from authorizations.simulator.days import told_in_time
-from authorizations.simulator.lives import life
+from authorizations.simulator.lives import Steps, life
 from authorizations.simulator.mix import USUAL
 from authorizations.simulator.scene import Clock
 from authorizations.wire.events import AUTHORIZATION_REQUEST
@@ -32,6 +32,7 @@ LOGINS = {"operator": "Operations", "auditor": "Auditors", "admin": None}
 _SEED = "demo"
 _LIVES = 75
 _DAYS = 12
+_MINUTES_AGO = (3, 8, 14, 23, 37, 58, 84, 131, 190)
 _OPEN_HOURS = range(7, 20)
 _FROZEN, _FROZEN_REASON = "ic_demo_noah", "Reported lost by phone; a replacement is on its way."
 
@@ -77,7 +78,7 @@ def _make_logins() -> User:
 
 
 def _live(now: datetime) -> int:
-    """Whole purchases of the last days, in the order of time; today is left free."""
+    """Whole purchases of the last days, in the order of time, the latest some minutes old."""
     chance = Random(_SEED)  # noqa: S311 - nothing secret
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     lives = [
@@ -87,7 +88,8 @@ def _live(now: datetime) -> int:
     # Nothing more is heard of the oldest: an alarm to look at.
     oldest = Clock(int((today - timedelta(days=_DAYS)).timestamp()))
     lives.append(life(chance, {"forgotten": 1}, [FIRST], oldest))
-    told = told_in_time(lives, until=int(today.timestamp()))
+    lives.extend(_just_now(now))
+    told = told_in_time(lives, until=int(now.timestamp()))
     reply: bytes | None = None
     while True:
         try:
@@ -105,6 +107,14 @@ def _instants(today: datetime, chance: Random) -> Iterator[int]:
         hour, minute = chance.choice(_OPEN_HOURS), chance.randrange(60)
         at = day.replace(hour=hour, minute=minute, second=chance.randrange(60))
         yield int(at.timestamp())
+
+
+def _just_now(now: datetime) -> Iterator[Steps]:
+    """The first card is left out: what it may still spend today is for the tour."""
+    others = [member for member in CAST if member is not FIRST]
+    for minutes in _MINUTES_AGO:
+        at = int((now - timedelta(minutes=minutes)).timestamp())
+        yield life(Random(f"{_SEED}/{at}"), {"capture": 1}, others, Clock(at))  # noqa: S311
 
 
 def _finish_cards(admin: User) -> None:

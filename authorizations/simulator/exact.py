@@ -15,8 +15,8 @@ from authorizations.wire.samples import MERCHANTS, Purchase, SampleMerchant, con
 
 T = TypeVar("T")
 
-_FIRST_SHOP = next(merchant for merchant in MERCHANTS if merchant.name == "Chez Ninon")
-_FIRST_AMOUNT = 4_500
+_FIRST_SHOP = next(merchant for merchant in MERCHANTS if merchant.name == "Boulangerie Lepic")
+_FIRST_AMOUNT = 120  # so little that the demo's limits have room for it a hundred times a day
 
 
 class UnclearError(ValueError):

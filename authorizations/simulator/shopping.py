@@ -21,7 +21,12 @@ ALL_KINDS = frozenset(merchant.mcc for merchant in MERCHANTS)
 EVERYDAY = ALL_KINDS - {CASH_MACHINE, MANUAL_CASH, FUEL_PUMP}
 """Where what is asked for is what is bought."""
 
+_BY_SUBSCRIPTION = ("4816", "5734", "7311")
+_RENEWAL = {"method": "online", "cvc": "not_provided", "postal_code": "not_provided"}
+"""Charged by the shop alone: nobody is there to type a CVC in, which no shop may store."""
+
 _LOYALTY = 0.75
+_RENEWALS = 0.8
 _ATM_FEE = 250
 _CASHBACK = 2_000
 
@@ -67,6 +72,8 @@ def _shop(member: CardOf, chance: Random, kinds: Collection[str]) -> SampleMerch
 
 def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
     """How it is paid; now and then somebody mistypes the CVC."""
+    if merchant.mcc in _BY_SUBSCRIPTION and chance.random() < _RENEWALS:
+        return _RENEWAL | {"three_d_secure": ""}
     if merchant.url:
         cvc = chance.choices(("match", "mismatch"), (97, 3))[0]
         return {"method": "online", "cvc": cvc}

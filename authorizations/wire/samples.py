@@ -43,7 +43,8 @@ class Purchase:
 
     `approved_amount` and `history` are of the same authorization's earlier requests; `method` is
     Stripe's authorization_method. `merchant_amount` defaults to `amount` in what the merchant
-    charges in; `cvc`, `postal_code` and `three_d_secure` to what is usual for the method.
+    charges in; `cvc`, `postal_code` and `three_d_secure` ("" is none) to what is usual for the
+    method.
     """
 
     authorization_id: str
@@ -230,7 +231,9 @@ def _verification_data(purchase: Purchase) -> Json:
     """Online, shops ask for everything; at a terminal the chip stands for it."""
     online = purchase.method == "online"
     usual = "match" if online else "not_provided"
-    secure = purchase.three_d_secure or ("authenticated" if online else None)
+    secure = purchase.three_d_secure
+    if secure is None and online:
+        secure = "authenticated"
     return {
         "address_line1_check": "not_provided",
         "address_postal_code_check": purchase.postal_code or usual,

@@ -1,6 +1,7 @@
 """The demo as a newcomer finds it."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from io import StringIO
 from time import time
@@ -24,7 +25,9 @@ from authorizations.models import (
 )
 from authorizations.rules.document import controls, warnings
 from authorizations.rules.horizons import USUAL_DAYS
+from authorizations.simulator.cast import named
 from authorizations.simulator.exact import Wish, order
+from authorizations.wire.samples import MERCHANTS
 from tests.desk import Shopper
 from tests.verified import contradictions, differences, redecided
 
@@ -49,7 +52,7 @@ def test_a_newcomer_finds_policies_cards_and_decisions_of_the_last_days(told: st
     assert Policy.objects.filter(current_version=None).count() == 0
     assert set(Decision.objects.values_list("approved", flat=True)) == {True, False}
     newest = Decision.objects.latest("event_created").event_created
-    assert newest.date() < timezone.now().date()
+    assert timezone.now() - timedelta(minutes=10) < newest < timezone.now()
 
 
 def test_the_demo_s_policies_are_none_that_the_desk_would_warn_about() -> None:
@@ -59,15 +62,47 @@ def test_the_demo_s_policies_are_none_that_the_desk_would_warn_about() -> None:
     assert not any(warned)
 
 
-def test_the_first_purchase_of_the_tour_is_approved_twice_and_then_meets_the_daily_limit() -> None:
+def test_the_first_purchase_of_the_tour_is_approved_a_hundred_times_a_day() -> None:
+    """And so every day: it leaves room in every limit that lasts longer."""
     wanted = order(Wish())
+    shopper = Shopper(card_id=wanted.member.card_id, cardholder_id=wanted.member.cardholder_id)
     answers = [
-        Shopper(
-            card_id=wanted.member.card_id, cardholder_id=wanted.member.cardholder_id, at=int(time())
-        ).reason(wanted.amount, merchant=wanted.merchant)
-        for _ in range(3)
+        replace(shopper, at=int(time())).reason(wanted.amount, merchant=wanted.merchant)
+        for _ in range(100)
     ]
-    assert answers == ["approved", "approved", "amount_limit_exceeded"]
+    assert answers == ["approved"] * 100
+    days = {"daily": 1, "weekly": 7, "monthly": 31, "quarterly": 92}
+    for name in ("Baseline", "Everyday", "Camille Laurent"):
+        content = json.loads(PolicyVersion.objects.get(policy__name=name).content)
+        for limit in controls(content).spending_limits:
+            if limit.currency == "eur" and limit.interval in days and not limit.filter.text:
+                assert limit.most >= 100 * wanted.amount * days[limit.interval]
+
+
+@pytest.mark.parametrize("currency", ["usd", "eur", "gbp"])
+def test_what_stripe_s_cli_triggers_is_approved(currency: str) -> None:
+    """Its fixtures make a cardholder and a card of their own, and ask for 1.00 online:
+    issuing_authorization.request, .request.eu and .request.gb.
+    """
+    stranger = Shopper(card_id=f"ic_triggered_{currency}", card={"currency": currency})
+    unverified = {"cvc": "not_provided", "postal_code": "not_provided", "three_d_secure": ""}
+    told = {"currency": currency, "method": "online"} | unverified
+    assert replace(stranger, at=int(time())).reason(100, **told) == "approved"
+
+
+def test_renewals_of_subscriptions_are_approved() -> None:
+    """They bring no CVC and no 3-D Secure."""
+    [shop] = [shop for shop in MERCHANTS if shop.name == "Tasklark"]
+    renewal = {"cvc": "not_provided", "postal_code": "not_provided", "three_d_secure": ""}
+    grace = named("3434")
+    shopper = Shopper(
+        card_id=grace.card_id,
+        cardholder_id=grace.cardholder_id,
+        card={"currency": "usd"},
+        at=int(time()),
+    )
+    told = {"currency": "usd", "method": "online", "merchant": shop} | renewal
+    assert shopper.reason(1_200, **told) == "approved"
 
 
 def test_a_frozen_card_says_why_and_a_replaced_one_keeps_its_group() -> None:

@@ -21,14 +21,14 @@ from tests.verified import contradictions, differences, redecided
 def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:
     in_force(spending_limits=[{"amount": 5_000, "interval": "daily"}])
     printed = simulate()
-    assert "Camille Laurent's card •••• 4242 (ic_demo_camille) asks to pay €45.00" in printed
-    assert "at Chez Ninon" in printed
-    assert "Approved: €45.00" in printed
+    assert "Camille Laurent's card •••• 4242 (ic_demo_camille) asks to pay €1.20" in printed
+    assert "at Boulangerie Lepic" in printed
+    assert "Approved: €1.20" in printed
     assert Decision.objects.get().approved
 
 
 def test_a_decline_says_why_and_where_to_read_on(simulate: Simulate) -> None:
-    in_force(spending_limits=[{"amount": 4_000, "interval": "daily"}])
+    in_force(spending_limits=[{"amount": 100, "interval": "daily"}])
     printed = simulate()
     assert "Declined: Amount limit exceeded" in printed
     assert f"/admin/authorizations/decision/{Decision.objects.get().pk}/change/" in printed
@@ -57,7 +57,7 @@ def test_exactly_the_purchase_that_is_described_is_sent(simulate: Simulate) -> N
 @pytest.mark.parametrize(
     ("options", "card", "merchant", "amount"),
     [
-        ({"card": "8080"}, "ic_demo_aiko", "Chez Ninon", 7_377),
+        ({"card": "8080"}, "ic_demo_aiko", "Boulangerie Lepic", 197),
         ({"merchant": "casino"}, "ic_demo_camille", "Casino du Lac", 15_000),
         ({"country": "jp"}, "ic_demo_camille", "Kombini Sakura", 903),
         ({"category": "airlines_air_carriers"}, "ic_demo_camille", "Aurelia Airlines", 28_940),

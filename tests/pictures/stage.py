@@ -61,7 +61,7 @@ def _logged_in(name: str) -> Client:
 
 def _raise_a_limit(client: Client) -> None:
     url = pages.change_url(Policy.objects.get(name="Everyday"))
-    changed = {"spending_limits-1-amount": "€120.00", "reason": "Team lunch on Friday"}
+    changed = {"spending_limits-1-amount": "€300.00", "reason": "Team lunch on Friday"}
     response = client.post(url, pages.as_shown(client, url) | changed)
     assert response.status_code == 302, pages.errors(response)
 

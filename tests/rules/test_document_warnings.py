@@ -225,3 +225,23 @@ def test_a_smallest_part_that_leaves_a_currency_without_parts_is_pointed_out() -
         )
     ]
     assert warned(**(parts | {"spending_limits": limits[::2]}), smallest_partial_amount=500) == []
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_warned"),
+    [
+        ({}, True),
+        ({"required_verification": ["three_d_secure"]}, True),
+        ({"allowed_card_presences": ["not_present"]}, True),
+        ({"blocked_card_presences": ["not_present"]}, False),
+        ({"allowed_authorization_methods": ["chip"]}, False),
+        ({"required_verification": []}, False),
+    ],
+)
+def test_what_renewals_do_not_bring_is_told_where_it_is_required(
+    keys: dict[str, Any], is_warned: bool
+) -> None:
+    grant = {"spending_limits": [{"amount": 100, "interval": "daily"}]}
+    found = warned(**(grant | {"required_verification": ["cvc"]} | keys))
+    assert [path for path, _ in found] == ["required_verification"] * is_warned
+    assert all("Renewals of subscriptions" in message for _, message in found)
