@@ -185,10 +185,43 @@ def test_the_page_is_in_the_zone_of_its_reader(purchases: None, operator: Client
     assert asked(column.stack.url) == {"hour": "2026-11-19T01:00"}
 
 
+@pytest.mark.parametrize(
+    ("days", "period", "words"), [(2, "7d", "the last 7 days"), (20, "30d", "the last 30 days")]
+)
+def test_the_page_opens_on_the_shortest_period_that_has_decisions_and_says_so(
+    purchases: None, operator: Client, days: int, period: str, words: str
+) -> None:
+    for row in Decision.objects.all():
+        damage(row, decided_at=timezone.now() - timedelta(days=days))
+    shown = page(operator)
+    text = " ".join(shown.content.decode().split())
+    assert f"No decisions today yet, so these are {words}." in text
+    assert shown.context["shown"].period.length == period
+    assert cards(shown)["Decisions"].figure == "5"
+    told = " ".join(page(operator, f"{HOME}?period={period}").content.decode().split())
+    assert "No decisions today yet" not in told  # asked for, it needs no reason
+
+
+def test_decisions_of_today_are_what_the_page_opens_on(purchases: None, operator: Client) -> None:
+    shown = page(operator)
+    assert shown.context["shown"].period.length == "today"
+    assert "No decisions today" not in shown.content.decode()
+
+
+def test_where_all_decisions_are_older_the_page_leads_to_the_latest(
+    purchases: None, operator: Client
+) -> None:
+    for row in Decision.objects.all():
+        damage(row, decided_at=timezone.now() - timedelta(days=40))
+    shown = page(operator)
+    assert "No decisions today" in shown.content.decode()
+    assert shown.context["shown"].period.length == "today"
+
+
 def test_a_day_without_decisions_leads_to_the_latest(purchases: None, operator: Client) -> None:
     for row in Decision.objects.all():
         damage(row, decided_at=timezone.now() - timedelta(days=2))
-    shown = page(operator)
+    shown = page(operator, f"{HOME}?period=today")
     text = shown.content.decode()
     assert "No decisions today" in text
     assert "desk-chart" not in text

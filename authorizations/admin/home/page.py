@@ -1,5 +1,6 @@
 """Home: what was decided lately, how fast, and what needs somebody's attention."""
 
+from datetime import datetime
 from typing import Any
 
 from django.http import HttpRequest
@@ -23,8 +24,12 @@ def home(request: HttpRequest, context: Context) -> Context:
     if not request.user.has_perm("authorizations.view_decision"):
         return context | {"state": "closed"}
     now = timezone.localtime()
-    period = Period.of(_length(request.GET.get("period", "")), now, timezone.get_current_timezone())
+    asked = _length(request.GET.get("period", ""))
+    period = _period(asked or Length.TODAY, now)
     figures = overview(period)
+    if figures and not asked and not figures.total.decisions:
+        period = _shortest_since(figures.newest, now)
+        figures = overview(period)
     if figures is None:
         return context | {
             "state": "empty",
@@ -35,6 +40,7 @@ def home(request: HttpRequest, context: Context) -> Context:
     return context | {
         "state": "figures" if figures.total.decisions else "quiet",
         "now": now,
+        "is_fallback": not asked and period.length is not Length.TODAY,
         "shown": shown,
         "cards": list(cards(shown)),
         "charts": list(charts(shown)),
@@ -43,5 +49,15 @@ def home(request: HttpRequest, context: Context) -> Context:
     }
 
 
-def _length(word: str) -> Length:
-    return Length(word) if word in list(Length) else Length.TODAY
+def _length(word: str) -> Length | None:
+    return Length(word) if word in list(Length) else None
+
+
+def _period(length: Length, now: datetime) -> Period:
+    return Period.of(length, now, timezone.get_current_timezone())
+
+
+def _shortest_since(newest: datetime, now: datetime) -> Period:
+    """The shortest period with the newest decision in it; today where none goes back so far."""
+    periods = [_period(length, now) for length in Length]
+    return next((period for period in periods if period.start <= newest), periods[0])

@@ -78,6 +78,10 @@ class Shown:
             return date_format(self.period.last, "l j F Y")
         return days_words(self.period.first, self.period.last)
 
+    def length_words(self) -> str:
+        """ "7 days"."""
+        return _TITLES[self.period.length]
+
     def within(self) -> str:
         return _WITHIN[self.period.length]
 
