@@ -5,12 +5,16 @@ ALLOWED_HOSTS or STRIPE_WEBHOOK_SECRET is an error: each of them left out would
 open a door. In development only what is wrong is refused.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
-from django.core.checks import CheckMessage, Error, register, run_checks
+from django.core.checks import CheckMessage, Error, Info, Tags, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
+from django.db import DatabaseError, connection
+
+from authz_project import pooler
 
 TAG = "authorizations"
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every one
@@ -73,6 +77,16 @@ def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
                 "sk_..., is something else.)",
                 id="authorizations.E006",
             )
+
+
+@register(Tags.database)
+def check_pooler(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
+    """Whether sessions are lost between two transactions; for `check --database default`."""
+    if databases:
+        with suppress(DatabaseError):  # that it is away is told by whoever needs it
+            connection.ensure_connection()
+        if told := pooler.sentence():
+            yield Info(told, id="authorizations.I001")
 
 
 def has_white_space(value: str) -> bool:

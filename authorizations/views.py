@@ -23,6 +23,7 @@ from authorizations.services.deadline import deadline
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST
+from authz_project import pooler
 
 logger = logging.getLogger(__name__)
 
@@ -132,10 +133,13 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """The database answers and its tables are those this program expects; how stand-in is."""
+    """The database answers and its tables are those this program expects; how stand-in is, and
+    whether a pooler was noticed.
+    """
     standing = {
         "breaker": "open" if answering.breaker.is_open else "closed",
         "stand_in": "on" if switch.is_on() else "off",
+        "pooler": "noticed" if pooler.is_noticed() else "none noticed",
     }
     try:
         with deadline(monotonic() + _READY_S):

@@ -1,20 +1,26 @@
 """A connection whose every wait ends at a deadline, whatever the server does.
 
 A frozen PostgreSQL answers no timeout of its own, and none of TCP's: only the client can stop
-waiting. Rests on psycopg's inner names (`wait` and its `timeout`), which is why psycopg is pinned.
+waiting. Rests on psycopg's inner names (`wait` and its `timeout`, and what pooler.py does with
+prepared statements), which is why psycopg is pinned.
 """
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from time import monotonic
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import psycopg
 from psycopg.abc import PQGen
 from psycopg.connection import _WAIT_INTERVAL
 
+from authz_project import pooler
+
 RV = TypeVar("RV")
+
+_LOOK_S = 5.0
+"""So long a new connection may take to tell whether a pooler is in between."""
 
 
 class DeadlineExceededError(psycopg.OperationalError):
@@ -53,6 +59,22 @@ def seconds_left() -> float | None:
 
 class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
     """Waits up to the deadline in everything it does; for ever where there is none."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._prepared: pooler.NamedByText = pooler.NamedByText()
+
+    @classmethod
+    def connect(cls, *args: Any, **kwargs: Any) -> Self:
+        """As psycopg does; a pooler in between is noticed now, not while Stripe waits."""
+        opened = super().connect(*args, **kwargs)
+        try:
+            with ending_within(_LOOK_S):
+                pooler.look(opened)
+        except BaseException:
+            opened.close()
+            raise
+        return opened
 
     def wait(
         self,

@@ -146,6 +146,8 @@ DATABASES: dict[str, dict[str, Any]] = {
     else databases.embedded(EMBEDDED_POSTGRES_DIR)
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
+# A cursor WITH HOLD belongs to a session, which a pooler takes away (pooler.py).
+DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES["default"]["OPTIONS"] = {
     # Parameters travel apart from the statement, so the server can keep its plan.
     "server_side_binding": True,

@@ -17,7 +17,7 @@ from django.db import connection
 WORKERS = 2
 PATIENCE_S = 120
 GUNICORN = (
-    *(sys.executable, "-m", "gunicorn", "authz_project.wsgi", "--worker-class", "gthread"),
+    *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
     *("--workers", str(WORKERS), "--threads", "4", "--no-control-socket"),
     *("--forwarder-headers", ""),
 )
@@ -58,7 +58,9 @@ class Server:
 
 
 @contextmanager
-def running(log: Path, **variables: str) -> Iterator[Server]:
+def running(
+    log: Path, application: str = "authz_project.wsgi", **variables: str
+) -> Iterator[Server]:
     """The server, answering with all its workers; stopped again afterwards."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
@@ -66,7 +68,7 @@ def running(log: Path, **variables: str) -> Iterator[Server]:
         # The socket is ours and handed over, so nobody else can take the port meanwhile.
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*GUNICORN, "--bind", f"fd://{listening.fileno()}"],
+                [*GUNICORN, application, "--bind", f"fd://{listening.fileno()}"],
                 cwd=settings.BASE_DIR,
                 env=_environment() | variables,
                 stdout=output,

@@ -249,7 +249,12 @@ def test_stand_in_is_counted_by_its_cause_and_told_with_each_decision(
     assert (facts["decision"], facts["outcome"]) == (answer["metadata"]["decision"], "declined")
     assert (facts["stand_in"], facts["amount"]) == ("database_unreachable", 250)
     ready = client.get("/readyz")
-    assert ready.json() == {"status": "ready", "breaker": "open", "stand_in": "off"}
+    assert ready.json() == {
+        "status": "ready",
+        "breaker": "open",
+        "stand_in": "off",
+        "pooler": "none noticed",
+    }
 
 
 def test_the_breaker_tells_when_it_opens_and_closes() -> None:

@@ -18,6 +18,8 @@ from typing import Any
 from django.db import connection
 from psycopg import Cursor
 
+from authz_project import pooler
+
 LOCK = """
 WITH patience AS MATERIALIZED (
     -- How long each row is waited for, and whatever else this transaction waits for.
@@ -447,9 +449,16 @@ ON CONFLICT (id) DO UPDATE SET
 def run(statement: str, **parameters: Any) -> Cursor[Any]:
     """Run a named statement on this thread's connection, prepared at its first use.
 
-    Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error.
+    Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error; an
+    OperationalError where a pooler has mixed up sessions: a new transaction runs unprepared.
     """
     connection.ensure_connection()
     with connection.wrap_database_errors:
-        cursor: Cursor[Any] = connection.connection.execute(statement, parameters, prepare=True)
+        try:
+            cursor: Cursor[Any] = connection.connection.execute(
+                statement, parameters, prepare=not pooler.is_noticed()
+            )
+        except pooler.LOST_STATEMENTS as lost:
+            pooler.notice()
+            raise pooler.SessionLostError("A pooler mixed up sessions; try again.") from lost
         return cursor

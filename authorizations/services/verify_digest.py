@@ -12,6 +12,7 @@ from django.db import connection, transaction
 from authorizations.models import AnswerTimes, Stretch, Tally
 from authorizations.services import digest, digest_sql
 from authorizations.services.checking import Difference
+from authz_project import pooler
 
 _SUMMED: tuple[Any, ...] = (Stretch, Tally, AnswerTimes)
 _MOST_SHOWN = 100
@@ -52,8 +53,18 @@ LIMIT {most}
 """
 
 
+class NeedsSessionError(Exception):
+    """Behind a pooler a temporary table is gone with the transaction that made it."""
+
+
 def verify_digest() -> Iterator[list[Difference]]:
-    """For each piece of decisions, and in the end for the sums, what is wrong with them."""
+    """For each piece of decisions, and in the end for the sums, what is wrong with them.
+
+    Raises NeedsSessionError behind a pooler.
+    """
+    connection.ensure_connection()
+    if pooler.is_noticed():
+        raise NeedsSessionError
     with connection.cursor() as cursor:
         for model in _SUMMED:
             table = model._meta.db_table  # noqa: SLF001 - Django documents it

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from authorizations.management.terminal import console_of, report
 from authorizations.services import digest
-from authorizations.services.verify_digest import verify_digest
+from authorizations.services.verify_digest import NeedsSessionError, verify_digest
 
 
 class Command(BaseCommand):
@@ -35,7 +35,14 @@ class Command(BaseCommand):
         console = console_of(self.stdout)
         if options["verify"]:
             pieces = -(-digest.mark() // digest.PIECE) + 1
-            report(console, verify_digest(), total=pieces, what="pieces of the digest")
+            try:
+                report(console, verify_digest(), total=pieces, what="pieces of the digest")
+            except NeedsSessionError:
+                raise CommandError(
+                    "The digest can't be verified through a connection pooler: what it compares "
+                    "with lies in temporary tables. Set DATABASE_URL to PostgreSQL itself for this "
+                    "command."
+                ) from None
             return
         if connection.in_atomic_block:
             raise CommandError("The digest can't be brought up to date inside a transaction.")
