@@ -6,6 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.services import decision_log, demo, digest
+from authorizations.services.turns import turn
 
 
 class Command(BaseCommand):
@@ -16,6 +17,13 @@ class Command(BaseCommand):
     requires_migrations_checks = True
 
     def handle(self, *_: Any, **__: Any) -> None:
+        with turn("load_demo", self._wait):
+            self._load()
+
+    def _wait(self) -> None:
+        self.stderr.write("The demo is being loaded by another process: waiting for it to end.")
+
+    def _load(self) -> None:
         if not demo.is_needed():
             self.stdout.write("There are policies already: no demo data needed.")
             return
