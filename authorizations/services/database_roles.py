@@ -116,6 +116,9 @@ TABLES: dict[str, Rights] = {
 }
 """Every table of the schema; one that is not here stays the owner's alone."""
 
+# As the program sets it for its sessions; so that nothing is left to set, which not every pooler
+# between would keep.
+EVERYBODYS_SETTINGS = {"timezone": "UTC"}
 # Of 900 ms that an answer may take (docs/why.md). The program ends its own work after 700 ms; these
 # are for what it leaves behind when it is stopped itself, such as a lock.
 WEBHOOK_SETTINGS = {
@@ -123,6 +126,7 @@ WEBHOOK_SETTINGS = {
     "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
     "idle_in_transaction_session_timeout": "1s",
     "client_connection_check_interval": "250ms",
+    **EVERYBODYS_SETTINGS,
 }
 # A page or a command may take longer; it may not hold what purchases wait for.
 ADMIN_SETTINGS = {
@@ -130,6 +134,7 @@ ADMIN_SETTINGS = {
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "30s",
     "client_connection_check_interval": "1s",
+    **EVERYBODYS_SETTINGS,
 }
 
 ROLE = """\
@@ -140,42 +145,109 @@ DO $$ BEGIN
 END $$;
 """
 
+JOIN = """\
+-- Whoever runs this, a superuser or not, acts for the owner until the end. Before PostgreSQL 16 a
+-- membership has no options; since then one may come with too few.
+DO $$ DECLARE options text := ''; may boolean := pg_has_role({owner_literal}, 'USAGE'); BEGIN
+    IF current_setting('server_version_num')::int >= 160000 THEN
+        options := ' WITH INHERIT TRUE, SET TRUE';
+        EXECUTE 'SELECT $1 AND pg_has_role($2, ''SET'')' INTO may USING may, {owner_literal};
+    END IF;
+    IF NOT may THEN
+        EXECUTE 'GRANT {owner} TO CURRENT_USER' || options;
+        PERFORM set_config('desk.has_joined', 'yes', true);
+    END IF;
+END $$;
+DO $$ DECLARE other text; BEGIN
+    SELECT relowner::regrole INTO other FROM pg_class
+    WHERE relnamespace = {schema_literal}::regnamespace AND relname = ANY ({tables})
+        AND NOT pg_has_role(relowner, 'USAGE');
+    IF FOUND THEN
+        RAISE EXCEPTION 'The desk''s tables belong to %.', other
+        USING HINT = 'Run this as that role, as a member of it, or as a superuser.';
+    END IF;
+END $$;
+"""
+
 OWNERSHIP = """\
--- Everything belongs to the owner; nobody else makes tables.
+-- Everything belongs to the owner; nobody else makes tables. What an extension brought stays.
 REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner};
 GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {owner};
 GRANT CONNECT ON DATABASE {database} TO {webhook}, {admin}, {record};
 GRANT USAGE ON SCHEMA {schema} TO {webhook}, {admin}, {record};
-DO $$ DECLARE statement text; BEGIN
-    FOR statement IN
-        SELECT format('ALTER TABLE %s OWNER TO {owner}', oid::regclass) FROM pg_class
+DO $$ DECLARE name text; BEGIN
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
         WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
-        UNION ALL
-        SELECT format('ALTER FUNCTION %s OWNER TO {owner}', oid::regprocedure) FROM pg_proc
-        WHERE pronamespace = {schema_literal}::regnamespace
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
     LOOP
-        EXECUTE statement;
+        EXECUTE format('ALTER TABLE %s OWNER TO {owner}', name);
+        -- Every right anew, so that one of an earlier version does not stay.
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM {webhook}, {admin}, {record}', name);
+        EXECUTE format('GRANT SELECT ON TABLE %s TO {record}', name);
+    END LOOP;
+    FOR name IN
+        SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = {schema_literal}::regnamespace
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', name);
+    END LOOP;
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
+        WHERE relnamespace = {schema_literal}::regnamespace AND relkind = 'S'
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format(
+            'GRANT USAGE, SELECT ON SEQUENCE %s TO {webhook}, {admin}, {record}', name
+        );
     END LOOP;
 END $$;
--- Every right anew, so that one of an earlier version does not stay.
-REVOKE ALL ON ALL TABLES IN SCHEMA {schema} FROM {webhook}, {admin}, {record};
-GRANT SELECT ON ALL TABLES IN SCHEMA {schema} TO {record};
-GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA {schema} TO {webhook}, {admin}, {record};
+"""
+
+LEAVE = """\
+-- PostgreSQL only warns where a right could not be taken away.
+DO $$ BEGIN
+    IF has_schema_privilege({webhook_literal}, {schema_literal}::regnamespace, 'CREATE') THEN
+        RAISE EXCEPTION 'Everybody may make tables in the schema {schema}, which belongs to %.',
+            (SELECT nspowner::regrole FROM pg_namespace
+            WHERE oid = {schema_literal}::regnamespace)
+        USING HINT = 'As that role, first: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC; or begin '
+            'with a schema of your own: CREATE SCHEMA desk; ALTER DATABASE {database} SET '
+            'search_path = desk; then migrate.';
+    END IF;
+    IF current_setting('desk.has_joined', true) = 'yes' THEN
+        REVOKE {owner} FROM CURRENT_USER;
+    END IF;
+END $$;
 """
 
 
 def script(roles: Roles) -> str:
-    """The SQL, for a superuser; running it again does no harm."""
+    """The SQL, in one transaction; running it again does no harm.
+
+    For a superuser, or, as with managed services, a role with CREATEROLE that owns the database
+    and, at first, the tables. PostgreSQL 14 and newer.
+    """
     names = {key: quoted(getattr(roles, key)) for key in Roles.__dataclass_fields__}
+    literals = {
+        "schema_literal": _literal(names["schema"]),
+        "owner_literal": _literal(roles.owner),
+        "webhook_literal": _literal(roles.webhook),
+        "tables": f"ARRAY[{', '.join(map(_literal, TABLES))}]",
+    }
     moving = "authorizations_move_chain(text, text)"
     parts = [
+        "BEGIN;",
         *(_role(name) for name in (roles.owner, roles.webhook, roles.admin, roles.record)),
-        OWNERSHIP.format(**names, schema_literal=_literal(names["schema"])),
+        *(part.format(**names, **literals) for part in (JOIN, OWNERSHIP)),
         *_grants(names),
         f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};",
         *(_settings(roles.webhook, WEBHOOK_SETTINGS), _settings(roles.admin, ADMIN_SETTINGS)),
         _settings(roles.record, ADMIN_SETTINGS),
+        LEAVE.format(**names, **literals),
+        "COMMIT;",
     ]
     return "\n".join(parts)
 

@@ -19,8 +19,9 @@ NAMES = {
 class Command(BaseCommand):
     help = (
         "Prints SQL that makes the roles of PostgreSQL a desk is served with, none of which can "
-        "change the record. Run it as a superuser in the desk's database, after `migrate` and "
-        "after each upgrade; then give each role a password (psql: \\password desk_webhook)."
+        "change the record, in one transaction. Run it in the desk's database, as a superuser or "
+        "as the role with CREATEROLE that owns it, after `migrate` and after each upgrade; then "
+        "give each role a password (psql: \\password desk_webhook)."
     )
     requires_migrations_checks = True
 
