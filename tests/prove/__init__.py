@@ -6,3 +6,7 @@ and with CANNOT_RUN where this machine lacks what it needs, which its last line 
 
 CANNOT_RUN = 77
 """As test programs say by custom that they were skipped."""
+
+
+class LackingError(Exception):
+    """This machine lacks what a trial needs; says what, and how to come by it."""
