@@ -25,9 +25,11 @@ def installed() -> list[Path]:
 
 
 @contextmanager
-def serving(programs: Path) -> Iterator[str]:
-    """The address of an empty server's database `postgres`, as a superuser; it is thrown away."""
-    port, password = free_port(), secrets.token_hex(16)
+def serving(
+    programs: Path, superuser: str = "root_of_it", password: str = "", port: int = 0
+) -> Iterator[str]:
+    """The address of an empty server's database `postgres`; it is thrown away."""
+    password, port = password or secrets.token_hex(16), port or free_port()
     with tempfile.TemporaryDirectory(prefix="postgres-", ignore_cleanup_errors=True) as scratch:
         here, who = Path(scratch), _somebody()
         (here / "password").write_text(password)
@@ -36,7 +38,7 @@ def serving(programs: Path) -> Iterator[str]:
                 os.chown(path, who["user"], who["group"])
         subprocess.run(
             [
-                *(programs / "initdb", "--pgdata", here / "data", "--username", "root_of_it"),
+                *(programs / "initdb", "--pgdata", here / "data", "--username", superuser),
                 *("--pwfile", here / "password", "--auth", "scram-sha-256", "--encoding", "UTF8"),
                 *("--locale", "C", "--no-sync"),
             ],
@@ -50,13 +52,19 @@ def serving(programs: Path) -> Iterator[str]:
         command += [f"--{name}={value}" for name, value in settings.items()]
         with (here / "log").open("wb") as log:
             process = subprocess.Popen(command, stdout=log, stderr=log, cwd=here, **who)
-        url = f"postgres://root_of_it:{password}@127.0.0.1:{port}/postgres"
+        url = f"postgres://{superuser}:{password}@127.0.0.1:{port}/postgres"
         try:
             _wait(process, url, here / "log")
             yield url
         finally:
             process.send_signal(signal.SIGINT)  # fast: whoever is connected is cut off
             process.wait(PATIENCE_S)
+
+
+def run(url: str, statement: str) -> None:
+    """Outside of a transaction."""
+    with psycopg.connect(url, autocommit=True) as opened:
+        opened.execute(statement.encode())
 
 
 def _somebody() -> dict[str, Any]:

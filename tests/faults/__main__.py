@@ -36,6 +36,7 @@ def main() -> None:
     parser.add_argument("--only", default="")
     parser.add_argument("--seconds", type=float, help="how long each fault lasts")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--pooled", action="store_true", help="reach the database by PgBouncer")
     parser.add_argument("--json", type=Path, help="write the rows there as well")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))
@@ -50,16 +51,18 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="faults-", ignore_cleanup_errors=True) as directory:
         Path(directory).chmod(0o755)
         seconds = options.seconds or (QUICK_S if options.quick else LONG_S)
-        rows = _play_all(chosen, options.seed, seconds, directory)
+        rows = _play_all(chosen, options.seed, seconds, directory, is_pooled=options.pooled)
     console.print(_table(rows))
     if options.json:
         options.json.write_text(json.dumps([asdict(row) for row in rows]))
     sys.exit(int(any(row.is_bad for row in rows)))
 
 
-def _play_all(faults: list[Fault], seed: int, seconds: float, directory: str) -> list[Counted]:
+def _play_all(
+    faults: list[Fault], seed: int, seconds: float, directory: str, *, is_pooled: bool
+) -> list[Counted]:
     metronome = Metronome()
-    world = World(Path(directory))
+    world = World(Path(directory), is_pooled=is_pooled)
     try:
         plays = [
             _Play(world, fault, Random(f"{seed} {fault.name}"), number, seconds)

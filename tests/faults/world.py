@@ -9,13 +9,14 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from typing import Any
 
 from tests.faults.database import PATIENCE_S, Database, children, free_port, new_secret, send
 from tests.faults.flags import CLOCK, DISK, READY
 from tests.faults.proxy import Proxy
+from tests.pgbouncer import pooling
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DAILY_LIMIT = 30_000
@@ -24,9 +25,12 @@ WORKERS = 2
 
 
 class World:
-    """One desk on gunicorn, with everything under it; `directory` is empty, and open to all."""
+    """One desk on gunicorn, with everything under it; `directory` is empty, and open to all.
 
-    def __init__(self, directory: Path) -> None:
+    `is_pooled`: it reaches the wire to its database through PgBouncer.
+    """
+
+    def __init__(self, directory: Path, *, is_pooled: bool = False) -> None:
         self.directory, self.spool_dir = directory, directory / "spool"
         self._flags = directory / "faults"
         self._flags.mkdir()
@@ -34,6 +38,10 @@ class World:
         self.is_mounted = _mounted(self.spool_dir)
         self.database = Database(directory / "postgres")
         self.proxy = Proxy(self.database.port)
+        self._stack = ExitStack()
+        self._url = self.database.url(self.proxy.port)
+        if is_pooled:
+            self._url = self._stack.enter_context(pooling(self._url))
         self.secret, self.port = new_secret(), free_port()
         self._set_up()
         self.desk = self._started()
@@ -44,7 +52,7 @@ class World:
             "SECRET_KEY": secrets.token_urlsafe(50),
             "ALLOWED_HOSTS": "127.0.0.1",
             "STRIPE_WEBHOOK_SECRET": self.secret,
-            "DATABASE_URL": self.database.url(self.proxy.port),
+            "DATABASE_URL": self._url,
             "SPOOL_DIR": str(self.spool_dir),
             "STAND_IN_REFRESH_S": "1",
             "DJANGO_SETTINGS_MODULE": "authz_project.settings",
@@ -121,6 +129,7 @@ class World:
         from django.db import connections
 
         connections.close_all()
+        self._stack.close()
         self.database.close()
         if self.is_mounted:
             subprocess.run(["umount", "--lazy", self.spool_dir], check=False)

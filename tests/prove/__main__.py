@@ -33,6 +33,8 @@ class Trial:
 TRIALS = (
     Trial("faults", "each part breaks in turn, and heals", "tests.faults", ("--seconds", "5")),
     Trial("load", "eight processes on a few cards", "tests.load", ("--seconds", "60")),
+    Trial("pooler", "races and faults behind PgBouncer", "tests.prove.pooler"),
+    Trial("container", "the image, built and run as compose.yaml says", "tests.prove.container"),
     Trial("strangers", "purchases beside a flood of false signatures", "benchmarks.strangers"),
 )
 
