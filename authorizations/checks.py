@@ -81,8 +81,11 @@ def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
 
 @register(Tags.database)
 def check_pooler(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """Whether sessions are lost between two transactions; for `check --database default`."""
-    if databases:
+    """Whether sessions are lost between two transactions; for `check --database default`.
+
+    With settings that refuse the start nothing is asked of the database.
+    """
+    if databases and not any(found.is_serious() for found in run_checks(tags=[TAG])):
         with suppress(DatabaseError):  # that it is away is told by whoever needs it
             connection.ensure_connection()
         if told := pooler.sentence():
