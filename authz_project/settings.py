@@ -40,7 +40,10 @@ CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 STRIPE_WEBHOOK_SECRETS = words("STRIPE_WEBHOOK_SECRET")
 # The Stripe-Version header of every answer.
 STRIPE_VERSION = matching(
-    "STRIPE_VERSION", "2022-08-01", r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?", "2022-08-01"
+    "STRIPE_VERSION",
+    "2022-08-01",
+    r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z0-9_]+=[a-z0-9_.]+)*",  # with betas, as Stripe has it
+    "2022-08-01",
 )
 # Reads Stripe's own list of authorizations, for `manage.py reconcile`; nothing else needs it.
 STRIPE_API_KEY = text("STRIPE_API_KEY")

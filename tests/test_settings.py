@@ -138,6 +138,7 @@ def test_livemode_is_true_false_or_unset(
         ("METRICS_ALLOWED", "everybody", "write it like 127.0.0.1,10.0.0.0/8"),
         ("DEBUG", "maybe", "write true or false, or leave it out"),
         ("STRIPE_VERSION", "latest", "write it like 2022-08-01"),
+        ("STRIPE_VERSION", "2020-08-27; beta", "write it like 2022-08-01"),
         ("STRIPE_VERSION", "2022-08-01\nX-Other: header", "write it like 2022-08-01"),
     ],
 )

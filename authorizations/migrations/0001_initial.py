@@ -243,7 +243,7 @@ class Migration(migrations.Migration):
                         max_length=255,
                     ),
                 ),
-                ("api_version", models.CharField(blank=True, max_length=255)),
+                ("api_version", models.TextField(blank=True)),
                 ("account", models.CharField(blank=True, max_length=255)),
                 ("livemode", models.BooleanField(null=True)),
                 (
@@ -1266,7 +1266,7 @@ class Migration(migrations.Migration):
                             ("stripe:webhook_error", "Stripe: answer not understood"),
                             ("stripe:webhook_timeout", "Stripe: no answer in time"),
                         ],
-                        max_length=50,
+                        max_length=255,
                     ),
                 ),
                 (
@@ -1591,7 +1591,7 @@ class Migration(migrations.Migration):
                 ("decided_at", models.DateTimeField()),
                 ("approved", models.BooleanField()),
                 ("is_partial", models.BooleanField()),
-                ("reason", models.CharField(blank=True, max_length=50)),
+                ("reason", models.CharField(blank=True, max_length=255)),
                 ("amount", models.BigIntegerField(null=True)),
                 ("currency", models.CharField(blank=True, max_length=3)),
                 ("category", models.CharField(blank=True, max_length=500)),

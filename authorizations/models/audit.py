@@ -41,7 +41,7 @@ class WebhookRequest(models.Model):
         blank=True,
         help_text="The authorization, or lone transaction, that a later event tells of.",
     )
-    api_version = models.CharField(max_length=255, blank=True)
+    api_version = models.TextField(blank=True)
     account = models.CharField(max_length=255, blank=True)
     livemode = models.BooleanField(null=True)
     repeats = models.ForeignKey(
@@ -147,7 +147,7 @@ class Decision(models.Model):
     supersedes = models.CharField(
         max_length=255, blank=True, help_text="The decision on record that was not what was sent."
     )
-    reason = models.CharField(max_length=50, blank=True, choices=REASON_CHOICES)
+    reason = models.CharField(max_length=255, blank=True, choices=REASON_CHOICES)
     problem = models.CharField(
         max_length=500, blank=True, help_text="What could not be read, or what contradicts."
     )

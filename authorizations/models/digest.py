@@ -41,7 +41,7 @@ class ListedDecision(models.Model):
     decided_at = models.DateTimeField()
     approved = models.BooleanField()
     is_partial = models.BooleanField()
-    reason = models.CharField(max_length=50, blank=True)
+    reason = models.CharField(max_length=255, blank=True)
     amount = models.BigIntegerField(null=True)
     currency = models.CharField(max_length=3, blank=True)
     category = models.CharField(max_length=500, blank=True)

@@ -111,8 +111,8 @@ STRIPE_TEXTS: dict[str, ReasonTexts] = {
 
 
 def stripe_reason(reason: str) -> str:
-    """As a decision keeps it: "stripe:insufficient_funds", at most 50 characters."""
-    return f"{STRIPE}{reason}"[:50]
+    """As a decision keeps it: "stripe:insufficient_funds", at most 255 characters."""
+    return f"{STRIPE}{reason}"[:255]
 
 
 def stripe_texts(kept: str) -> ReasonTexts | None:

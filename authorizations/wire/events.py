@@ -60,7 +60,8 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     created: shapes.Instant | None = None
     livemode: bool | None = None
     account: shapes.Id | None = None
-    api_version: shapes.Id | None = None
+    # With what was switched on beside it: "2020-08-27; issuing_flows_beta=v1".
+    api_version: shapes.Label | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
 
     @property

@@ -29,6 +29,8 @@ Id: TypeAlias = Annotated[
 CurrencyCode: TypeAlias = Annotated[
     str, Meta(pattern=r"\A[A-Za-z]{3}\Z", description="a currency code of 3 letters")
 ]
+Label: TypeAlias = Annotated[str, Meta(pattern=r"\A[^\0]*\Z", description="text")]
+"""What Stripe calls something, of any length and with any character that PostgreSQL can hold."""
 LastFour: TypeAlias = Annotated[str, Meta(max_length=4)]
 Text: TypeAlias = Annotated[str, Meta(description="text")]
 Flag: TypeAlias = Annotated[bool, Meta(description="true or false")]

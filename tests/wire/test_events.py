@@ -7,13 +7,20 @@ import pytest
 from authorizations.rules.filters import Merchant
 from authorizations.rules.snapshots import HistoryEntry, Snapshot
 from authorizations.rules.values import AuthorizationRequest, Card, Verification
-from authorizations.wire import samples
+from authorizations.wire import lenient, samples
 from authorizations.wire.events import (
     AUTHORIZATION_REQUEST,
+    authorization_request,
     read,
 )
 from tests.builders import CREATED, GONE, changed, request_event
 from tests.wire.reading import asked
+
+BETAS = (
+    "2020-08-27; issuing_flows_beta=v1",
+    "; ".join(["2020-08-27", *(f"issuing_beta_{number}=v{number}" for number in range(20))]),
+    "2025-09-30.preview",
+)
 
 
 class TestAWholeRequest:
@@ -199,6 +206,18 @@ class TestUnknownThings:
 
     def test_an_event_needs_nothing_but_a_type(self) -> None:
         assert read(b'{"type": "v2.money.moved"}').type == "v2.money.moved"
+
+    @pytest.mark.parametrize("version", BETAS)
+    def test_a_version_with_betas_is_kept_whole_and_read_as_fast_as_any(
+        self, version: str, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        def loads(_body: bytes) -> None:
+            raise AssertionError("read leniently, which is slow")
+
+        monkeypatch.setattr(lenient, "loads", loads)
+        event = read(samples.to_bytes(request_event() | {"api_version": version}))
+        assert event.api_version == version
+        assert authorization_request(event).livemode is False
 
     @pytest.mark.parametrize("field", ["id", "created", "livemode", "account", "api_version"])
     @pytest.mark.parametrize("value", [[], {}, 1.5, "\0"])
