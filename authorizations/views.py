@@ -22,7 +22,6 @@ from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
-from authorizations.wire.events import AUTHORIZATION_REQUEST
 from authz_project import pooler
 
 logger = logging.getLogger(__name__)
@@ -77,7 +76,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         waited_ms=arrival.waited_ms(request.META, received_at.timestamp()),
         received_sha256="" if kept is body else sha256,
     )
-    if event.type == AUTHORIZATION_REQUEST:
+    if events.wants_decision(event.type):
         return _respond(answering.answer(delivery))
     answered = answering.take(delivery)
     return _respond(answered.body, answered.status)

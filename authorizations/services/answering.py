@@ -18,6 +18,7 @@ from authorizations.services import (
     decision_log,
     later,
     locked_rows,
+    metrics,
     record,
     replay,
     stand_in,
@@ -114,6 +115,8 @@ def _answer(delivery: Delivery) -> bytes:
     except events.MalformedEvent as malformed:
         return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
     if settings.STRIPE_LIVEMODE not in (None, request.livemode):
+        if request.account:
+            metrics.of_other_mode()
         problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
         return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
     return _decided(request, delivery)

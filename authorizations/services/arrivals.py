@@ -12,7 +12,7 @@ from datetime import timedelta
 from authorizations.models import Decision, WebhookRequest
 from authorizations.services.checking import Difference
 from authorizations.services.record_checks import signed_by
-from authorizations.wire.events import AUTHORIZATION_REQUEST
+from authorizations.wire.events import wants_decision
 
 _AROUND = 8
 _WAITS_S = 5
@@ -63,6 +63,6 @@ def _is_told_by_its_signature(row: WebhookRequest) -> bool:
 
 def _is_written_at_once(row: WebhookRequest, decisions: Sequence[Decision]) -> bool:
     """Not after an outage: decided under the lock, or an event that asks nothing."""
-    if row.event_type != AUTHORIZATION_REQUEST:
+    if not wants_decision(row.event_type):
         return True
     return any(decision.position for decision in decisions)

@@ -21,6 +21,6 @@ def take_in(body: bytes, *, received_at: datetime, sender: str) -> Answered:
         event=event,
         stopwatch=Stopwatch(),
     )
-    if event.type != events.AUTHORIZATION_REQUEST:
+    if not events.wants_decision(event.type):
         return later.take(delivery)
     return Answered(200, authorize(events.authorization_request(event), delivery))

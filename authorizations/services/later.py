@@ -17,7 +17,7 @@ from django.db.models import Exists, Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import UnappliedEvent, WebhookRequest
-from authorizations.services import repeats
+from authorizations.services import metrics, repeats
 from authorizations.services.deadline import deadline, has_passed, took_too_long
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.record import received
@@ -117,10 +117,20 @@ def _kept(delivery: Delivery, answered: Answered) -> int:
 
 def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     event = delivery.event
+    if event.is_thin:
+        raise CannotApplyError(f"{events.THIN}.", is_final=True)
+    is_of_other_mode = settings.STRIPE_LIVEMODE is not None and event.livemode is (
+        not settings.STRIPE_LIVEMODE
+    )
+    if is_of_other_mode and event.account:
+        # A live Connect endpoint is sent the test events of its accounts as well.
+        body = received(delivery)
+        metrics.of_other_mode()
+        return _done(delivery, body)
     report = reports.report(event)
     if report is None:
         return _done(delivery, received(delivery))
-    if event.livemode is not None and settings.STRIPE_LIVEMODE not in (None, event.livemode):
+    if is_of_other_mode:
         mode = "live" if event.livemode else "test"
         raise CannotApplyError(
             f"A {mode} event came to a desk that takes only others. Check which webhook points "

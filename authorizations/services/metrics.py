@@ -65,6 +65,12 @@ _rejected = Counter(
     ("cause",),
     registry=REGISTRY,
 )
+_of_other_mode = Counter(
+    "desk_other_mode_events",
+    "Test events at a live desk, or live ones at a test desk, of accounts connected by Connect: "
+    "kept, and applied to nothing.",
+    registry=REGISTRY,
+)
 
 
 def decided(outcome: str, reason: str, seconds: float) -> None:
@@ -97,6 +103,11 @@ def breaker(*, is_open: bool) -> None:
 
 def spool_failed() -> None:
     _spool_failures.inc()
+
+
+def of_other_mode() -> None:
+    """An event of a connected account came, of the mode that this desk does not serve."""
+    _of_other_mode.inc()
 
 
 def rejected(cause: str) -> None:

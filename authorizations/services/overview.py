@@ -7,11 +7,15 @@ from datetime import datetime
 from itertools import pairwise
 from math import ceil
 
-from authorizations.models import Decision
+from django.db.models import Max, Q
+
+from authorizations.models import Decision, ListedDecision, WebhookRequest
+from authorizations.rules.values import DeclineReason
 from authorizations.services.digest import catch_up
 from authorizations.services.periods import Period
 from authorizations.services.tallies import TAIL, Tallied, tallied
 
+_LOOKED_AT = 1_000
 PERCENTS = (50, 95, 99)
 _BUDGET_S = 0.2
 
@@ -99,6 +103,27 @@ def overview(period: Period) -> Overview | None:
         countries=_most_money(rows["country"]),
         times=percentiles({row.place: row.decisions for row in rows["time"]}),
     )
+
+
+def wrongly_sent(period: Period, at_most: int) -> int:
+    """How many requests of the other mode came in a period that Stripe's Connect does not explain.
+
+    Of the newest thousand. A live Connect endpoint is sent its accounts' test events as well.
+    """
+    of_period = Q(
+        reason=DeclineReason.WRONG_MODE,
+        decided_at__gte=period.start,
+        decided_at__lt=period.end,
+    )
+    last = Decision.objects.aggregate(last=Max("webhook_request_id"))["last"] or 0
+    listed = ListedDecision.objects.filter(of_period).order_by("-pk")
+    undigested = Decision.objects.filter(of_period, webhook_request_id__gt=last - TAIL)
+    found = WebhookRequest.objects.filter(
+        Q(pk__in=listed.values("pk")[:_LOOKED_AT])
+        | Q(pk__in=undigested.order_by("-webhook_request_id").values("webhook_request_id")),
+        account="",
+    )
+    return found[:at_most].count()
 
 
 def percentiles(buckets: Mapping[int, int]) -> list[float]:

@@ -23,7 +23,7 @@ from authorizations.services.decided import DAMAGED
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.moving import merchant_of
 from authorizations.wire import answer, events, signature
-from authorizations.wire.events import AUTHORIZATION_REQUEST
+from authorizations.wire.events import AUTHORIZATION_REQUEST, wants_decision
 
 _LONGEST_SHOWN = 300
 _MASKED = re.compile(rb"[0-9](?:[ ./\\-]?[0-9]){5}(?:[ ./\\-]?(?:\*|\\u002a)){3}")
@@ -70,7 +70,7 @@ def request_differences(row: WebhookRequest) -> Iterator[Difference]:
             yield Difference(where, name, getattr(row, name), value)
     if row.masked_sha256 and not _MASKED.search(delivery.body):
         yield Difference(where, "masked_sha256", row.masked_sha256, "blank: nothing is masked")
-    if row.event_type != AUTHORIZATION_REQUEST:
+    if not wants_decision(row.event_type):
         yield from _answer_to_later(row, delivery)
     yield from _signature_differences(row)
     yield from _sender_differences(row)
@@ -164,7 +164,7 @@ def decision_differences(
     except events.NotAnEvent as problem:
         yield Difference(where, "body of its request", problem, "an event")
         return
-    if asked.event_type != AUTHORIZATION_REQUEST:
+    if not wants_decision(asked.event_type):
         yield Difference(where, "type of its request", asked.event_type, AUTHORIZATION_REQUEST)
     yield from _id_differences(row, delivery)
     yield from _question_differences(row, delivery, purchase)

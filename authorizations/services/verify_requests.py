@@ -22,7 +22,7 @@ from authorizations.services.record_checks import (
 )
 from authorizations.services.stripe_declines import decline_differences
 from authorizations.wire import events
-from authorizations.wire.events import AUTHORIZATION_REQUEST
+from authorizations.wire.events import wants_decision
 
 REQUESTS, DECISIONS, SIGNATURES = "requests", "decisions", "signatures"
 
@@ -51,9 +51,7 @@ def _check(piece: Sequence[WebhookRequest], arrivals: Arrivals) -> Iterator[Chec
     purchases = Authorization.objects.in_bulk(
         {row.authorization_id for row in chain(*made.values())} - {None}
     )
-    repeated = [
-        row for row in piece if row.event_type == AUTHORIZATION_REQUEST and not _ours(made[row.pk])
-    ]
+    repeated = [row for row in piece if wants_decision(row.event_type) and not _ours(made[row.pk])]
     recorded = _recorded_for(repeated)
     for row in piece:
         found += request_differences(row)

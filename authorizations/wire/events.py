@@ -5,6 +5,8 @@ first, which is fast, and start again leniently where that fails: unknown fields
 welcome, unreadable ones fail only where they are needed.
 """
 
+import re
+
 import msgspec
 
 from authorizations.rules.values import AuthorizationRequest, Verification
@@ -25,16 +27,24 @@ from authorizations.wire.convert import (
 __all__ = [
     "AUTHORIZATION_REQUEST",
     "READ",
+    "THIN",
     "Event",
     "MalformedEvent",
     "NotAnEvent",
     "authorization_request",
     "identity",
     "read",
+    "wants_decision",
 ]
 
 AUTHORIZATION_REQUEST = "issuing_authorization.request"
 """The type of the one event that wants a decision."""
+
+_ASKING = re.compile(r"(?:v[0-9]+\.)?issuing[._]authorization\.request")
+"""So it is named in thin events too, which have the version of their resource in front."""
+
+THIN = "This destination sends thin events; choose snapshot events"
+"""A sentence without its point: what stands against an event that tells nothing of its object."""
 
 READ = "api."
 """So begin the types of what was not sent to us, but read in Stripe's API: see api.py."""
@@ -58,6 +68,7 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     type: str
     id: shapes.Id | None = None
     created: shapes.Instant | None = None
+    object: str | None = None
     livemode: bool | None = None
     account: shapes.Id | None = None
     # With what was switched on beside it: "2020-08-27; issuing_flows_beta=v1".
@@ -68,6 +79,19 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     def is_read(self) -> bool:
         """Read by us in Stripe's API: nobody waits for an answer."""
         return self.type.startswith(READ)
+
+    @property
+    def is_thin(self) -> bool:
+        """It names its object and does not hold it, so there is nothing to decide or book by.
+
+        Source: https://docs.stripe.com/event-destinations#thin-events
+        """
+        return self.object == "v2.core.event"
+
+
+def wants_decision(event_type: str) -> bool:
+    """Whether events of this type are answered with a decision, whichever form they come in."""
+    return event_type == AUTHORIZATION_REQUEST or bool(_ASKING.fullmatch(event_type))
 
 
 _decode_event = msgspec.json.Decoder(Event).decode
@@ -86,7 +110,9 @@ def read(body: bytes) -> Event:
 
 
 def authorization_request(event: Event) -> AuthorizationRequest:
-    """What an event of the type AUTHORIZATION_REQUEST asks. Raises MalformedEvent."""
+    """What an event that wants a decision asks. Raises MalformedEvent."""
+    if event.is_thin:
+        raise MalformedEvent(f"{THIN}.")
     event_id, at = identity(event)
     livemode = needed(event.livemode, "livemode: expected true or false")
     unreadable: list[str] = []

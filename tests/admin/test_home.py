@@ -297,6 +297,20 @@ def test_a_field_that_could_not_be_read_needs_attention(
     assert "The merchant category code came in a form that can't be read" in text
 
 
+def test_test_requests_of_connected_accounts_are_no_work_at_a_live_desk(
+    purchases: None, policy: Policy, operator: Client, settings: Any
+) -> None:
+    settings.STRIPE_LIVEMODE = True
+    for number in range(2):
+        event = Shopper().event(Shopper().purchase(100))
+        deliver(event | {"account": f"acct_{number}"})
+    assert not [it for it in page(operator).context["attention"] if "mode" in it.more]
+    Shopper().asks(100)  # of this very account: some webhook points to the wrong desk
+    [item] = [it for it in page(operator).context["attention"] if "mode" in it.more]
+    assert item.what == "1 purchase declined"
+    assert asked(item.url)["reason"] == "wrong_mode"
+
+
 def test_what_one_may_not_see_needs_none_of_ones_attention(
     purchases: None, policy: Policy, login: Login
 ) -> None:

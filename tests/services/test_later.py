@@ -4,12 +4,17 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.test import Client
+from django.utils import timezone
+from prometheus_client.parser import text_string_to_metric_families
 
 from authorizations.models import (
     Authorization,
     Card,
     Cardholder,
+    Decision,
     HistoryEntry,
     LedgerEntry,
     UnappliedEvent,
@@ -35,6 +40,12 @@ CHANCE = Random(5)
 @pytest.fixture(autouse=True)
 def policy() -> None:
     in_force()
+
+
+def counted(client: Client, name: str) -> float:
+    """A counter, as /metrics shows it."""
+    families = text_string_to_metric_families(client.get("/metrics").content.decode())
+    return sum(it.value for family in families for it in family.samples if it.name == name)
 
 
 def changed(event: Json, path: str, value: object) -> Json:
@@ -145,6 +156,89 @@ def test_an_event_of_the_other_mode_is_kept_and_not_applied(settings: Any) -> No
     assert deliver(event).status_code == 200
     assert "A test event came" in UnappliedEvent.objects.get().error
     assert not Authorization.objects.exists()
+
+
+def test_a_connected_accounts_event_of_the_other_mode_is_kept_and_counted_and_no_work(
+    settings: Any, client: Client
+) -> None:
+    """A live Connect endpoint is sent them as well, readable or not."""
+    settings.STRIPE_LIVEMODE = True
+    event = force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE)
+    unreadable = {"id": "evt_odd", "type": "issuing_transaction.created", "data": {"object": {}}}
+    before = counted(client, "desk_other_mode_events_total")
+    for told in (event, unreadable | {"livemode": False}):
+        answer = deliver(told | {"account": "acct_1"})
+        assert (answer.status_code, answer.json()) == (200, {"received": True})
+    kept = list(WebhookRequest.objects.values_list("account", "livemode"))
+    assert kept == [("acct_1", False)] * 2
+    assert counted(client, "desk_other_mode_events_total") == before + 2
+    assert not Authorization.objects.exists()
+    assert not UnappliedEvent.objects.exists()
+
+
+def test_one_that_waited_since_before_is_done_with_when_it_is_applied_again(settings: Any) -> None:
+    event = {"id": "evt_odd", "type": "issuing_transaction.created", "data": {"object": {}}}
+    deliver(event | {"livemode": False, "account": "acct_1"})
+    [waiting] = UnappliedEvent.objects.all()
+    settings.STRIPE_LIVEMODE = True
+    assert later.apply_again(waiting) == ""
+    assert not later.needs_somebody(timezone.now()).exists()
+
+
+# --- thin events
+
+
+def thin(kind: str) -> Json:
+    """As Stripe sends it to a destination whose payload style is thin."""
+    return {
+        "id": f"evt_test_65R9Ijk8dKEYZcXeRWn16R9A7j1FSQ3w3TGDPLLGSM4CW0{kind[:6]}",
+        "object": "v2.core.event",
+        "type": kind,
+        "livemode": False,
+        "created": "2024-09-17T06:20:52.246Z",
+        "context": None,
+        "related_object": {
+            "id": "iauth_1",
+            "type": "issuing.authorization",
+            "url": "/v1/issuing/authorizations/iauth_1",
+        },
+    }
+
+
+SENTENCE = "This destination sends thin events; choose snapshot events."
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["v1.issuing_authorization.created", "v2.core.event_destination.ping", "issuing_card.updated"],
+)
+def test_a_thin_event_is_kept_as_not_applied_and_says_what_to_choose(kind: str) -> None:
+    answer = deliver(thin(kind))
+    assert (answer.status_code, answer.json()) == (200, {"received": True})
+    waiting = UnappliedEvent.objects.get()
+    assert (waiting.event_type, waiting.error) == (kind, SENTENCE)
+    assert later.apply_again(waiting) == SENTENCE
+
+
+@pytest.mark.parametrize(
+    "kind",
+    [
+        "issuing_authorization.request",
+        "v1.issuing_authorization.request",
+        "v2.issuing.authorization.request",
+    ],
+)
+def test_a_thin_question_is_declined_and_says_what_to_choose(kind: str) -> None:
+    answer = deliver(thin(kind))
+    assert answer.status_code == 200
+    assert answer.json()["approved"] is False
+    assert answer.headers["Stripe-Version"]
+    assert answer.json()["metadata"]["reason"] == "malformed_request"
+    decision = Decision.objects.get()
+    assert (decision.pk, decision.problem) == (thin(kind)["id"], SENTENCE)
+    assert deliver(thin(kind)).content == answer.content
+    assert not UnappliedEvent.objects.exists()
+    call_command("verify_record", processes=1)
 
 
 def test_money_of_a_card_nobody_knows_waits_until_it_is_known() -> None:

@@ -13,6 +13,7 @@ from authorizations.admin.cards.granted import without_grant_url
 from authorizations.admin.home.shown import Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
+from authorizations.services.overview import wrongly_sent
 from authorizations.services.waiting import CARDS, EVENTS, FINDINGS, HOLDS, waiting
 
 _DECLINED = {
@@ -72,6 +73,8 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
 
 def _declined(shown: Shown) -> Iterator[Item]:
     counts = dict(shown.figures.reasons)
+    if counts.get(DeclineReason.WRONG_MODE):
+        counts[DeclineReason.WRONG_MODE] = wrongly_sent(shown.period, at_most=_COUNTED + 1)
     for reason, why in _DECLINED.items():
         if count := counts.get(reason, 0):
             yield Item(
