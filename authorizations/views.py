@@ -17,7 +17,7 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations import peers
-from authorizations.services import answering, arrival, rejections, repeats, scrape, switch
+from authorizations.services import answering, arrival, clock, rejections, repeats, scrape, switch
 from authorizations.services import metrics as counters
 from authorizations.services.deadline import deadline
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
@@ -60,6 +60,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
         return _rejected(request, body, rejected.cause, rejected.sentence)
     except events.NotAnEvent as rejected:
         return _rejected(request, body, "not_an_event", rejected.sentence)
+    clock.note(verified.timestamp, received_at.timestamp())
     stopwatch.mark("verified")
     sha256 = hashlib.sha256(body).hexdigest()
     if sent := repeats.answer_at_once(sha256, received_at):

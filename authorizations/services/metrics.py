@@ -71,6 +71,11 @@ _of_other_mode = Counter(
     "kept, and applied to nothing.",
     registry=REGISTRY,
 )
+_dated_ahead = Counter(
+    "desk_signatures_dated_ahead",
+    "Signatures dated 60 seconds or more ahead, which were accepted: this host's clock is behind.",
+    registry=REGISTRY,
+)
 
 
 def decided(outcome: str, reason: str, seconds: float) -> None:
@@ -108,6 +113,11 @@ def spool_failed() -> None:
 def of_other_mode() -> None:
     """An event of a connected account came, of the mode that this desk does not serve."""
     _of_other_mode.inc()
+
+
+def dated_ahead() -> None:
+    """A signature was accepted that is dated a good while ahead of this host's clock."""
+    _dated_ahead.inc()
 
 
 def rejected(cause: str) -> None:

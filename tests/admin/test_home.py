@@ -1,6 +1,7 @@
 """The first page: figures that lead to what was counted, and words where there is none."""
 
 import re
+import time
 from datetime import datetime, timedelta
 from html import unescape
 from typing import Any
@@ -18,6 +19,8 @@ from authorizations.models import Authorization, Decision, Policy
 from authorizations.models import Card as CardRow
 from authorizations.wire.endpoints import listen_command
 from authorizations.wire.sample_merchants import MERCHANTS
+from authorizations.wire.samples import to_bytes
+from authorizations.wire.signature import sign
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, deliver, deliver_forged, in_force
@@ -297,6 +300,19 @@ def test_a_field_that_could_not_be_read_needs_attention(
     assert "The merchant category code came in a form that can't be read" in text
 
 
+def test_a_clock_that_lags_is_said_once_whoever_may_see_requests(
+    purchases: None, operator: Client, login: Login, settings: Any
+) -> None:
+    shopper = Shopper()
+    body = to_bytes(shopper.event(shopper.purchase(100)))
+    signed = sign(body, settings.STRIPE_WEBHOOK_SECRETS[0], int(time.time()) + 90)
+    deliver(body, **{"Stripe-Signature": signed})
+    [item] = [it for it in page(operator).context["attention"] if "Clock" in it.what]
+    assert item.what in ("Clock 89 seconds behind", "Clock 88 seconds behind")
+    assert item.url == "/admin/authorizations/webhookrequest/"
+    assert not [it for it in page(login("")).context.get("attention", []) if "Clock" in it.what]
+
+
 def test_test_requests_of_connected_accounts_are_no_work_at_a_live_desk(
     purchases: None, policy: Policy, operator: Client, settings: Any
 ) -> None:
@@ -344,4 +360,4 @@ def test_it_takes_few_statements_however_much_there_is(purchases: None, operator
     for period in ("today", "30d"):
         with CaptureQueriesContext(connection) as queries:
             page(operator, f"{HOME}?period={period}")
-        assert len(queries) <= 13
+        assert len(queries) <= 14

@@ -35,7 +35,7 @@ SIGNATURES = [
     ("t in capitals", "malformed", ["T={t},v1={v1}"]),
     ("t zero", "too_old", ["t=0,v1={v1}"]),
     ("t five minutes ago", "too_old", ["t={t-301},v1={v1}"]),
-    ("t in two minutes", "too_new", ["t={t+120},v1={v1}"]),
+    ("t in seven minutes", "too_new", ["t={t+420},v1={v1}"]),
     ("t the last of 12 digits", "too_new", [f"t={'9' * 12},v1={{v1}}"]),
     ("t another second", "mismatch", ["t={t-1},v1={v1}"]),
     ("v1 missing", "no_v1", ["t={t}"]),
@@ -66,6 +66,7 @@ SIGNATURES = [
     # Other schemes may come beside it, and one v1 per secret while it is rolled.
     ("v1 eight times, one right", "approved", ["t={t}," + f"v1={OTHER}," * 7 + "v1={v1}"]),
     ("with other schemes", "approved", [GOOD + ",v0=x,v2=y"]),
+    ("t in four minutes", "approved", ["t={t+240},v1={v1 of t+240}"]),
     ("t with leading zeros", "approved", ["t=00{t},v1={v1}"]),
     ("v1 before t", "approved", ["v1={v1},t={t}"]),
 ]
@@ -85,7 +86,9 @@ def _filled(header: str, body: bytes) -> str:
         "{t}": now,
         "{t-1}": now - 1,
         "{t-301}": now - 301,
-        "{t+120}": now + 120,
+        "{t+240}": now + 240,
+        "{t+420}": now + 420,
+        "{v1 of t+240}": _digest(SECRETS[0], b"%d.%b" % (now + 240, body)),
         "{v1}": v1,
         "{v1[:-1]}": v1[:-1],
         "{V1}": v1.upper(),

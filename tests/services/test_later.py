@@ -8,7 +8,6 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.test import Client
 from django.utils import timezone
-from prometheus_client.parser import text_string_to_metric_families
 
 from authorizations.models import (
     Authorization,
@@ -30,6 +29,7 @@ from authorizations.wire.sample_lives import (
 from authorizations.wire.samples import Json
 from authz_project.deadline import DeadlineExceededError
 from tests.desk import NOON, Shopper, deliver, in_force
+from tests.tallied import counted
 from tests.told import Told, card_of, counts_of
 
 pytestmark = pytest.mark.django_db
@@ -40,12 +40,6 @@ CHANCE = Random(5)
 @pytest.fixture(autouse=True)
 def policy() -> None:
     in_force()
-
-
-def counted(client: Client, name: str) -> float:
-    """A counter, as /metrics shows it."""
-    families = text_string_to_metric_families(client.get("/metrics").content.decode())
-    return sum(it.value for family in families for it in family.samples if it.name == name)
 
 
 def changed(event: Json, path: str, value: object) -> Json:

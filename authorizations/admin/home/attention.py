@@ -13,6 +13,7 @@ from authorizations.admin.cards.granted import without_grant_url
 from authorizations.admin.home.shown import Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
+from authorizations.services import clock
 from authorizations.services.overview import wrongly_sent
 from authorizations.services.waiting import CARDS, EVENTS, FINDINGS, HOLDS, waiting
 
@@ -62,6 +63,11 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
         why = "What was told is missing from the books. See what stands against it."
         yield Item(f"{_capped(count, 'event')} not applied", why, url)
+    behind_s = clock.seconds_behind(timezone.now())
+    if behind_s and user.has_perm("authorizations.view_webhookrequest"):
+        url = reverse("admin:authorizations_webhookrequest_changelist")
+        why = "Stripe's signatures are dated ahead. Synchronize it: beyond 300 seconds none counts."
+        yield Item(f"Clock {behind_s} seconds behind", why, url)
     if (count := counts[CARDS]) and user.has_perm("authorizations.view_card"):
         whom, whose, they = ("it", "its", "it") if count == 1 else ("them", "their", "they")
         why = (
