@@ -113,7 +113,7 @@ def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
     counters.rejected(cause)
-    rejections.note(body, cause, sender=peers.client_address(request))
+    rejections.note(body, cause, sentence, sender=peers.client_address(request))
     return _error(400, cause, sentence)
 
 

@@ -1,4 +1,5 @@
-"""Requests without a valid signature: counted in memory, written once a second.
+"""Requests without a valid signature: counted in memory, written once a second, and told on the
+console by their reason, as seldom as can be read.
 
 Strangers can send any number of them, so nothing here waits for the database while a request is
 answered, and memory is bounded whatever they send and however long the database is away.
@@ -17,6 +18,7 @@ from django.utils import timezone
 
 from authorizations.models import RejectedRequest
 from authorizations.services.deadline import deadline
+from authorizations.services.seldom import Seldom
 from authorizations.wire import masking
 
 logger = logging.getLogger(__name__)
@@ -131,11 +133,13 @@ def _row(rejection: Rejection) -> RejectedRequest:
 
 
 _counter = RejectionCounter()
+_seldom = Seldom(logger)
 
 
-def note(body: bytes, cause: str, *, sender: str) -> None:
-    """As `RejectionCounter.note`, in this process."""
+def note(body: bytes, cause: str, sentence: str, *, sender: str) -> None:
+    """As `RejectionCounter.note`, in this process; `sentence` says the reason on the console."""
     _counter.note(body, cause, sender=sender)
+    _seldom.warn(cause, "Rejected a request from %s: %s", sender or "this host", sentence)
 
 
 def write() -> None:

@@ -1,6 +1,8 @@
 """Requests that are rejected at the door: counted in memory, and written once a second."""
 
+import logging
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +15,8 @@ from django.utils import timezone
 from authorizations.models import RejectedMinute, RejectedRequest
 from authorizations.services import answering, rejections, stand_in
 from authorizations.services.rejections import RejectionCounter
+from authorizations.services.seldom import Seldom
+from authorizations.wire.signature import sign
 
 NOON = datetime(2026, 11, 18, 12, 0, 30, tzinfo=UTC)
 transactional = pytest.mark.django_db(transaction=True)
@@ -52,6 +56,21 @@ def test_a_rejected_request_takes_no_connection_is_no_miss_and_opens_no_cap(
     for body, headers in ((b"{}", {}), (b"\0" * 2_000, {"Stripe-Signature": f"t=1,v1={'0' * 64}"})):
         answer = Client().post("/webhook", body, content_type="application/json", headers=headers)
         assert answer.status_code == 400
+
+
+def test_the_reason_is_a_line_on_the_console_and_a_flood_is_not(
+    client: Client, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(rejections, "_seldom", Seldom(logging.getLogger(rejections.__name__)))
+    forged = {"Stripe-Signature": sign(b"{}", "whsec_of_somebody_else", int(time.time()))}
+    for _ in range(50):
+        for headers in (forged, {}):
+            client.post("/webhook", b"{}", content_type="application/json", headers=headers)
+    told = [it for it in caplog.records if it.name == rejections.__name__]
+    assert [it.levelname for it in told] == ["WARNING", "WARNING"]
+    first, second = (it.getMessage() for it in told)
+    assert first.startswith("Rejected a request from 127.0.0.1: No configured secret made this ")
+    assert "There is no Stripe-Signature header" in second
 
 
 def test_memory_is_bounded_however_long_the_database_is_away(
