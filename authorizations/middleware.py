@@ -7,20 +7,58 @@ from collections.abc import Callable
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
+from django.conf import settings
 from django.http import (
     HttpRequest,
+    HttpResponse,
     HttpResponseBadRequest,
     HttpResponseBase,
     HttpResponseNotAllowed,
 )
+from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
 from authorizations.browsers import is_of_admin
 from authorizations.services.acting import acting
+from authorizations.wire import answer
 
 COOKIES = ("__Host-desk_time_zone", "desk_time_zone")
 """Over HTTPS, and in development."""
+
+
+NOTHING_HERE = (
+    "Nothing takes a POST at this address: Stripe's events are sent to /webhook. Put that path "
+    "into the address of the endpoint, at Stripe or behind `stripe listen --forward-to`."
+)
+
+
+class NothingElseIsSent:
+    """What is sent to where nothing takes it comes from a machine: a 404 that it can log, whatever
+    browsers would get there, and no redirect, which Stripe does not follow.
+
+    The webhook takes what is sent, and so do pages of the admin, but nothing that Stripe signed.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method != "POST" or _is_taken(request):
+            return self.get_response(request)
+        body = answer.error("not_found", NOTHING_HERE)
+        return HttpResponse(body, status=404, headers=answer.headers(settings.STRIPE_VERSION, body))
+
+
+def _is_taken(request: HttpRequest) -> bool:
+    try:
+        name = resolve(request.path_info).url_name
+    except Resolver404:
+        return False
+    # What has no name leads elsewhere, or catches what the admin has no page for.
+    is_page = is_of_admin(request) and name is not None
+    is_stripes = "Stripe-Signature" in request.headers
+    return name in ("webhook", "webhook_php") or (is_page and not is_stripes)
 
 
 class NoNul:

@@ -97,6 +97,7 @@ PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [
+    "authorizations.middleware.NothingElseIsSent",  # before whatever would redirect
     "django.middleware.security.SecurityMiddleware",
     "authorizations.browsers.BrowserRules",
     "authorizations.middleware.NoNul",
@@ -202,7 +203,7 @@ WHITENOISE_USE_FINDERS = True
 
 SECURE_SSL_REDIRECT = not DEBUG
 # Machines ask these, over whatever the proxy speaks to us; Stripe follows no redirect.
-SECURE_REDIRECT_EXEMPT = [r"^webhook/?$", r"^healthz/?$", r"^readyz/?$", r"^metrics/?$"]
+SECURE_REDIRECT_EXEMPT = [r"^webhook(?:\.php)?/?$", r"^healthz/?$", r"^readyz/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG

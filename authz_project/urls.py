@@ -11,6 +11,8 @@ handler500 = views.broken
 urlpatterns = [
     # Both spellings: Stripe follows no redirect.
     re_path(r"^webhook/?$", views.webhook, name="webhook"),
+    # Where Stripe's quickstart in PHP has it.
+    path("webhook.php", views.webhook, name="webhook_php"),
     re_path(r"^healthz/?$", views.healthz, name="healthz"),
     re_path(r"^readyz/?$", views.readyz, name="readyz"),
     re_path(r"^metrics/?$", views.metrics, name="metrics"),

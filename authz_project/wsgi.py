@@ -20,7 +20,7 @@ from authorizations.checks import refuse_unsafe_start  # noqa: E402
 from authorizations.services import background  # noqa: E402
 from authorizations.views import metrics, webhook  # noqa: E402
 
-_STRAIGHT = {"/webhook": webhook, "/metrics": metrics}
+_STRAIGHT = {"/webhook": webhook, "/webhook.php": webhook, "/metrics": metrics}
 
 
 class Application(WSGIHandler):

@@ -75,11 +75,38 @@ def question(amount: int = 100, **event: Any) -> bytes:
     return samples.to_bytes(shopper.event(shopper.purchase(amount)) | event)
 
 
-@pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
-def test_both_spellings_of_the_address_answer_without_a_redirect(door: Door, path: str) -> None:
+@pytest.mark.parametrize("path", ["/webhook", "/webhook/", "/webhook.php"])
+def test_all_spellings_of_the_address_answer_without_a_redirect(door: Door, path: str) -> None:
     in_force()
     response, answer = door.knock_signed(question(), path=path)
     assert (response.status, answer["approved"]) == (200, True)
+
+
+@pytest.mark.parametrize("debug", [True, False])
+@pytest.mark.parametrize(
+    "path",
+    [
+        *("/", "/stripe", "/webhooks", "/webhook.phpx", "/webhook/x", "/static/x", "/admin"),
+        *("/healthz", "/readyz", "/admin/x", "/admin/search/", "/admin/authorizations/card/1/"),
+        *("/admin/", "/admin/login/", "/admin/authorizations/card/"),
+    ],
+)
+def test_what_is_sent_elsewhere_gets_a_sentence_and_no_page(
+    door: Door, settings: Settings, path: str, debug: bool
+) -> None:
+    """Whatever browsers would get there: a redirect to HTTPS or to the log-in, or a page."""
+    settings.DEBUG, settings.SECURE_SSL_REDIRECT = debug, not debug
+    response, answer = door.knock_signed(question(), path=path)
+    assert (response.status, response.getheader("Content-Type")) == (404, "application/json")
+    assert answer["error"]["code"] == "not_found"
+    assert "/webhook" in answer["error"]["message"]
+    assert not WebhookRequest.objects.exists()
+
+
+def test_what_is_sent_unsigned_to_no_page_of_the_admin_gets_it_too(door: Door) -> None:
+    for path in ("/", "/admin/x", "/admin/authorizations/card/1/"):
+        response, answer = door.knock(b"{}", path=path)
+        assert (response.status, answer["error"]["code"]) == (404, "not_found")
 
 
 def test_an_answer_has_the_headers_stripe_needs_and_few_others(door: Door) -> None:

@@ -60,7 +60,7 @@ _EDITED: Pages = {
     "change": Access(SEEN, EDITED),
     "delete": Access(NEVER, NEVER),
     "history": Access(SEEN, SEEN),
-    "": Access(MOVES, MOVES),
+    "": Access(MOVES, NEVER_THERE),
 }
 # What is written once: nobody changes it, superusers included.
 _RECORD: Pages = _EDITED | {
@@ -75,7 +75,7 @@ _PEOPLE: Pages = {
     "change": Access(SEES_PEOPLE, SUPER),
     "delete": Access(SUPER, SUPER),
     "history": Access(SEES_PEOPLE, SEES_PEOPLE),
-    "": Access(MOVES, MOVES),
+    "": Access(MOVES, NEVER_THERE),
 }
 # A list with buttons that export it; opened, it leads back to the list. Sent without a format too.
 _EXPORTED: Pages = _RECORD | {"export": Access(LEADS_BACK, LEADS_BACK)}
@@ -98,13 +98,13 @@ SECOND_FACTOR = (
 
 TABLE: dict[str, Access] = {
     # Machines.
-    "webhook": Access(NOT_SENT, to(*["400"] * 6)),
-    "healthz": Access(ANYBODY, NOT_SENT),
-    "readyz": Access(ANYBODY, NOT_SENT),
+    **dict.fromkeys(("webhook", "webhook_php"), Access(NOT_SENT, to(*["400"] * 6))),
+    "healthz": Access(ANYBODY, NEVER_THERE),
+    "readyz": Access(ANYBODY, NEVER_THERE),
     # Here the peer is this machine; for other networks see tests/test_metrics.py.
-    "metrics": Access(ANYBODY, NOT_SENT),
+    "metrics": Access(ANYBODY, NEVER_THERE),
     # Everybody.
-    "home": Access(to(*["moved"] * 6), to(*["moved"] * 6)),
+    "home": Access(TO_ALL_MOVED, NEVER_THERE),
     "admin:login": Access(to("200", "200", "moved", "moved", "moved", "moved"), ANYBODY, ANYBODY),
     # Second factors, which these tests do not require (tests/admin/test_second_factor.py does).
     **dict.fromkeys(SECOND_FACTOR, Access(NEVER_THERE, NEVER_THERE)),
@@ -118,12 +118,12 @@ TABLE: dict[str, Access] = {
     "admin:password_change_done": Access(STAFF, NOT_SENT_BY_STAFF),
     "admin:jsi18n": Access(STAFF, NOT_SENT_BY_STAFF),
     # Unfold's search, which no page offers: both are one address, and lead home.
-    "admin/search/": Access(TO_ALL_MOVED, TO_ALL_MOVED),
-    "admin:search": Access(TO_ALL_MOVED, TO_ALL_MOVED),
+    "admin/search/": Access(TO_ALL_MOVED, NEVER_THERE),
+    "admin:search": Access(TO_ALL_MOVED, NEVER_THERE),
     "admin:autocomplete": Access(NEVER, NOT_SENT_BY_STAFF),
     "admin:view_on_site": Access(NOTHING_THERE, NOTHING_THERE),
     "admin:app_list": Access(APPS, APPS),
-    "admin/<url>": Access(NOTHING_THERE, NOTHING_THERE),
+    "admin/<url>": Access(NOTHING_THERE, NEVER_THERE),
     # What operators edit.
     **_pages("authorizations_policy", _EDITED),
     "admin:authorizations_policy_differences": Access(SEEN, NOT_SENT_BY_STAFF),

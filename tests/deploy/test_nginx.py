@@ -22,7 +22,7 @@ from authorizations.views import MAX_BODY_BYTES
 from authorizations.wire.signature import SignatureCause, SignatureRejected, verify
 from tests.deploy import serving
 from tests.deploy.conftest import RELEASED
-from tests.deploy.serving import HOST, NGINX, Ports, ask
+from tests.deploy.serving import HOST, NGINX, Answer, Ports, ask
 
 SIGNED = {"Stripe-Signature": f"t=1795003200,v1={'0' * 64}"}
 """As Stripe signs; that it is false only the desk can tell."""
@@ -54,6 +54,7 @@ def test_nginx_finds_no_fault_with_the_configuration(tmp_path: Path) -> None:
     [
         ("/webhook", "webhook"),
         ("/webhook/", "webhook"),
+        ("/webhook.php", "webhook"),
         ("/healthz", "webhook"),
         ("/readyz", "webhook"),
         ("/metrics", "webhook"),
@@ -87,7 +88,7 @@ def test_a_body_may_be_as_long_as_the_desk_takes_it_and_no_longer(mirrored: Port
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
-@pytest.mark.parametrize("path", ["/webhook", "/webhook/"])
+@pytest.mark.parametrize("path", ["/webhook", "/webhook/", "/webhook.php"])
 @pytest.mark.parametrize("host", [HOST, "other.example"])
 def test_the_webhook_is_never_redirected(
     mirrored: Ports, scheme: str, path: str, host: str
@@ -95,16 +96,33 @@ def test_the_webhook_is_never_redirected(
     if scheme == "https":
         assert ask(mirrored.https, path, b"{}", SIGNED | {"Host": host}).status == 200
     else:
-        assert _over_http(mirrored, path, host).status == 403
+        refused = _over_http(mirrored, path, host, "POST")
+        assert refused.status == 403
+        assert "HTTPS" in json.loads(refused.body)["error"]["message"]
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+@pytest.mark.parametrize(
+    "path", ["/", "/stripe", "/webhooks", "/webhook.phpx", "/webhook/x", "/static/x", "/readyz"]
+)
+def test_what_is_sent_elsewhere_gets_a_sentence_and_no_page(
+    mirrored: Ports, scheme: str, path: str
+) -> None:
+    if scheme == "https":
+        answer = ask(mirrored.https, path, b"{}", SIGNED)
+    else:
+        answer = _over_http(mirrored, path, HOST, "POST")
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "application/json")
+    assert "/webhook" in json.loads(answer.body)["error"]["message"]
 
 
 def test_people_who_come_by_http_are_led_to_https(mirrored: Ports) -> None:
-    moved = _over_http(mirrored, "/admin/?q=1", HOST)
+    moved = _over_http(mirrored, "/admin/?q=1", HOST, "GET")
     assert (moved.status, moved.headers["Location"]) == (301, f"https://{HOST}/admin/?q=1")
 
 
 def test_http_leads_to_the_configured_name_only(mirrored: Ports) -> None:
-    moved = _over_http(mirrored, "/admin/", "evil.example")
+    moved = _over_http(mirrored, "/admin/", "evil.example", "GET")
     assert moved.headers["Location"] == f"https://{HOST}/admin/"
 
 
@@ -130,12 +148,13 @@ def test_of_tls_1_2_only_modern_ciphers_are_taken(
         context.wrap_socket(plain, server_hostname=HOST).close()
 
 
-def _over_http(ports: Ports, path: str, host: str) -> Any:
+def _over_http(ports: Ports, path: str, host: str, method: str) -> Answer:
     connection = HTTPConnection("127.0.0.1", ports.http, timeout=serving.PATIENCE_SECONDS)
-    connection.request("POST", path, b"{}", {"Host": host})
+    connection.request(method, path, b"{}", {"Host": host})
     answer = connection.getresponse()
+    body = answer.read()
     connection.close()
-    return answer
+    return Answer(answer.status, dict(answer.getheaders()), body)
 
 
 def test_the_desk_is_told_when_the_request_arrived_and_understands_it(mirrored: Ports) -> None:
