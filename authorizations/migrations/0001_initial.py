@@ -1273,7 +1273,8 @@ class Migration(migrations.Migration):
                     "problem",
                     models.CharField(
                         blank=True,
-                        help_text="What could not be read, or what contradicts.",
+                        help_text="What could not be read, what contradicts, or which of Stripe's "
+                        "checks failed.",
                         max_length=500,
                     ),
                 ),

@@ -149,7 +149,9 @@ class Decision(models.Model):
     )
     reason = models.CharField(max_length=255, blank=True, choices=REASON_CHOICES)
     problem = models.CharField(
-        max_length=500, blank=True, help_text="What could not be read, or what contradicts."
+        max_length=500,
+        blank=True,
+        help_text="What could not be read, what contradicts, or which of Stripe's checks failed.",
     )
     amount = models.BigIntegerField(null=True)
     approved_amount = models.BigIntegerField(default=0)

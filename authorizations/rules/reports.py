@@ -1,10 +1,10 @@
 """What Stripe tells afterwards: how purchases, cards and cardholders stand now."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from authorizations.rules.snapshots import Snapshot, Transaction
-from authorizations.rules.values import Card, Told
+from authorizations.rules.values import Card, Told, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -13,6 +13,7 @@ class AuthorizationReport(Told):
 
     snapshot: Snapshot
     transactions: tuple[Transaction, ...] = ()
+    verification: Verification = field(default_factory=Verification)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

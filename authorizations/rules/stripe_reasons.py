@@ -4,7 +4,10 @@ Source: `request_history[].reason` of Stripe's issuing authorization. New ones w
 are shown by their code.
 """
 
+from collections.abc import Sequence
+
 from authorizations.rules.reasons import ReasonTexts
+from authorizations.rules.values import Verification
 from authorizations.rules.words import code_words
 
 STRIPE = "stripe:"
@@ -115,11 +118,74 @@ def stripe_reason(reason: str) -> str:
     return f"{STRIPE}{reason}"[:255]
 
 
-def stripe_texts(kept: str) -> ReasonTexts | None:
-    """The words for a reason that `stripe_reason` made; None for a reason of ours."""
+VERIFICATION_FAILED = "verification_failed"
+
+_MISMATCHES = {
+    "cvc_check": ("CVC", "security code (CVC)"),
+    "expiry_check": ("expiry date", "expiry date"),
+    "address_line1_check": ("first line of the address", "first line of the address"),
+    "address_postal_code_check": ("postal code", "postal code"),
+}
+"""What did not match, for staff and for cardholders, by Stripe's name of the check."""
+
+_THREE_D_SECURE = {
+    "three_d_secure:failed": "3-D Secure authentication failed",
+    "three_d_secure:required": "3-D Secure was required and not done",
+}
+
+
+def failed_checks(reason: str, found: Verification) -> tuple[str, ...]:
+    """The checks behind a decline with this reason of Stripe's, by Stripe's names for them.
+
+    None for other reasons, whatever the checks said; and where no check tells, as with a PIN.
+    """
+    if reason != VERIFICATION_FAILED:
+        return ()
+    results = (found.cvc, found.expiry, found.address_line1, found.postal_code)
+    mismatches = [name for name, it in zip(_MISMATCHES, results, strict=True) if it == "mismatch"]
+    secure = f"three_d_secure:{found.three_d_secure}"
+    return (*mismatches, *([secure] if secure in _THREE_D_SECURE else []))
+
+
+def _failed_texts(checks: Sequence[str]) -> ReasonTexts | None:
+    mismatches = [_MISMATCHES[name] for name in checks if name in _MISMATCHES]
+    secure = [_THREE_D_SECURE[name] for name in checks if name in _THREE_D_SECURE]
+    if not mismatches and not secure:
+        return None
+    staff, cardholder = list(secure), []
+    if mismatches:
+        for_staff, for_cardholder = map(_named, zip(*mismatches, strict=True))
+        staff.insert(0, f"the {for_staff} did not match what Stripe has")
+        them = "it" if len(mismatches) == 1 else "them"
+        cardholder.append(f"The {for_cardholder} did not match. Please check {them} and try again.")
+    if secure:
+        cardholder.append(
+            "The purchase was not confirmed by 3-D Secure. Please try again and confirm it when "
+            "asked."
+        )
+    return ReasonTexts(
+        STRIPE_TEXTS[VERIFICATION_FAILED].label,
+        f"Stripe declined: {' and '.join(staff)}.",
+        " ".join(cardholder),
+    )
+
+
+def _named(what: Sequence[str]) -> str:
+    """ "CVC", "CVC and the postal code", "CVC, the expiry date and the postal code"."""
+    *others, last = what
+    return f"{', the '.join(others)} and the {last}" if others else last
+
+
+def stripe_texts(kept: str, checks: Sequence[str] = ()) -> ReasonTexts | None:
+    """The words for a reason that `stripe_reason` made; None for a reason of ours.
+
+    `checks` are those that failed, as `failed_checks` names them.
+    """
     if not kept.startswith(STRIPE):
         return None
     reason = kept.removeprefix(STRIPE)
+    if texts := _failed_texts(checks):
+        return texts
     words = code_words(reason)
     unknown = ReasonTexts(
         f"Stripe: {words}",

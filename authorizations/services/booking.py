@@ -10,8 +10,9 @@ from authorizations.models import DecidedBy, Decision, LedgerCause
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING, Counted
 from authorizations.rules.filters import Merchant
+from authorizations.rules.reports import AuthorizationReport
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.stripe_reasons import stripe_reason
+from authorizations.rules.stripe_reasons import failed_checks, stripe_reason
 from authorizations.rules.values import Told, Window
 from authorizations.rules.windows import limit_concerns, windows_at
 from authorizations.services import findings, limit_findings, record, rows
@@ -163,6 +164,9 @@ def _is_stripes_own(entry: HistoryEntry) -> bool:
 
 def decline(told: Told, key: str, entry: HistoryEntry) -> Row:
     """A decline of Stripe's own, as a decision; `told` is the event that tells of it."""
+    checks: tuple[str, ...] = ()
+    if isinstance(told, AuthorizationReport):  # a transaction's event tells of no checks
+        checks = failed_checks(entry.reason, told.verification)
     return {
         "id": key,
         "decided_by": DecidedBy.STRIPE,
@@ -175,7 +179,7 @@ def decline(told: Told, key: str, entry: HistoryEntry) -> Row:
         "approved_amount": 0,
         "is_partial": False,
         "reason": stripe_reason(entry.reason),
-        "problem": "",
+        "problem": ", ".join(checks),
         "amount": entry.amount,
         "currency": told.currency,
         "policies": [],

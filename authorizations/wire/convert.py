@@ -8,7 +8,7 @@ import msgspec
 from authorizations.rules.filters import Merchant
 from authorizations.rules.money import MAX_AMOUNT
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.values import Card
+from authorizations.rules.values import Card, Verification
 from authorizations.wire import lenient, shapes
 
 MAX_TEXT_CHARS = 500
@@ -124,6 +124,19 @@ def merchant(found: shapes.MerchantData | None) -> Merchant:
         postal_code=text(found.postal_code),
         terminal_id=text(found.terminal_id),
         url=text(found.url),
+    )
+
+
+def verification(found: shapes.VerificationData | None) -> Verification:
+    if found is None:
+        return Verification()
+    secure = found.three_d_secure
+    return Verification(
+        cvc=text(found.cvc_check),
+        expiry=text(found.expiry_check),
+        address_line1=text(found.address_line1_check),
+        postal_code=text(found.address_postal_code_check),
+        three_d_secure=text(secure.result) or None if secure else None,
     )
 
 

@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from authorizations.rules.values import AuthorizationRequest, Verification
+from authorizations.rules.values import AuthorizationRequest
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,
@@ -22,6 +22,7 @@ from authorizations.wire.convert import (
     snapshot,
     text,
     transactions,
+    verification,
 )
 
 __all__ = [
@@ -142,7 +143,7 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         authorization_method=text(found.authorization_method),
         card_presence=_card_presence(found),
         wallet=text(found.wallet) or None,
-        verification=_verification(found.verification_data),
+        verification=verification(found.verification_data),
         unreadable=_named(unreadable) if unreadable else (),
     )
 
@@ -209,16 +210,3 @@ def _card_presence(found: shapes.AskingAuthorization) -> str | None:
     if found.authorization_method in _PRESENT_METHODS:
         return "present"
     return "not_present" if found.authorization_method == "online" else None
-
-
-def _verification(found: shapes.VerificationData | None) -> Verification:
-    if found is None:
-        return Verification()
-    secure = found.three_d_secure
-    return Verification(
-        cvc=text(found.cvc_check),
-        expiry=text(found.expiry_check),
-        address_line1=text(found.address_line1_check),
-        postal_code=text(found.address_postal_code_check),
-        three_d_secure=text(secure.result) or None if secure else None,
-    )

@@ -26,6 +26,7 @@ from authorizations.wire.convert import (
     text,
     transaction,
     transactions,
+    verification,
     word,
 )
 from authorizations.wire.events import READ, Event, identity
@@ -71,6 +72,7 @@ def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> Authoriz
         merchant=merchant(found.merchant_data),
         snapshot=snapshot(found, at, currency, moved),
         transactions=moved,
+        verification=verification(found.verification_data),
     )
 
 

@@ -169,6 +169,7 @@ class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):
 
 class ReportedAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
     currency: CurrencyCode
+    verification_data: VerificationData | None = None
 
 
 class Evidence(Struct, frozen=True, gc=False):

@@ -6,10 +6,11 @@ from time import time
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
 
-from authorizations.models import Card, Decision
+from authorizations.models import Authorization, Card, Decision
 from tests.admin import pages
 from tests.builders import CREATED
 from tests.desk import Shopper, deliver, in_force
@@ -83,6 +84,27 @@ def test_the_cards_page_and_home_name_it(auditor: Client) -> None:
     assert [bar.text for bar in reasons.bars] == ["Stripe: insufficient funds"]
     found = auditor.get(reasons.bars[0].url).context["cl"].result_list
     assert [row.pk for row in found] == [decided.pk]
+
+
+def test_a_failed_verification_names_the_check_for_staff_and_cardholder(auditor: Client) -> None:
+    now = int(time())
+    story = life(4_200, created=now, cvc="mismatch", three_d_secure="failed")
+    deliver(story.answered(approved=False, reason="verification_failed", at=now))
+    decided = Decision.objects.get()
+    assert decided.problem == "cvc_check, three_d_secure:failed"
+    staff = (
+        "Stripe declined: the CVC did not match what Stripe has and 3-D Secure authentication "
+        "failed."
+    )
+    words = pages.text(auditor.get(pages.change_url(decided)))
+    assert staff in words
+    assert "The security code (CVC) did not match. Please check it and try again." in words
+    assert staff in pages.text(auditor.get(pages.change_url(Authorization.objects.get())))
+    assert staff in pages.text(auditor.get(pages.change_url(Card.objects.get())))
+    answer: Any = auditor.post(reverse("admin:authorizations_decision_export"), {"format": "csv"})
+    [row] = csv.DictReader(io.StringIO(answer.getvalue().decode("utf-8-sig"), newline=""))
+    assert row["explanation"] == staff
+    call_command("verify_record", processes=1)
 
 
 def test_a_reason_nobody_knows_yet_is_told_by_its_code(auditor: Client) -> None:

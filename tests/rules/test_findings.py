@@ -7,7 +7,13 @@ import pytest
 from authorizations.rules.books import Answer, Books
 from authorizations.rules.findings import FINDING_TEXTS, Finding, FindingKind, findings
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.stripe_reasons import STRIPE_TEXTS, stripe_reason, stripe_texts
+from authorizations.rules.stripe_reasons import (
+    STRIPE_TEXTS,
+    failed_checks,
+    stripe_reason,
+    stripe_texts,
+)
+from authorizations.rules.values import Verification
 from tests.builders import merchant
 
 TOLERANCE = 20
@@ -195,6 +201,56 @@ REASONS = (
 
 def test_each_of_stripe_s_reasons_has_a_plain_sentence() -> None:
     assert tuple(STRIPE_TEXTS) == REASONS
+
+
+CONFIRM = (
+    "The purchase was not confirmed by 3-D Secure. Please try again and confirm it when asked."
+)
+VERIFIED = [
+    (
+        Verification(cvc="mismatch", expiry="match", postal_code="not_provided"),
+        "the CVC did not match what Stripe has",
+        "The security code (CVC) did not match. Please check it and try again.",
+    ),
+    (
+        Verification(cvc="mismatch", expiry="mismatch", postal_code="mismatch"),
+        "the CVC, the expiry date and the postal code did not match what Stripe has",
+        (
+            "The security code (CVC), the expiry date and the postal code did not match. "
+            "Please check them and try again."
+        ),
+    ),
+    (
+        Verification(address_line1="mismatch", three_d_secure="failed"),
+        (
+            "the first line of the address did not match what Stripe has and 3-D Secure "
+            "authentication failed"
+        ),
+        "The first line of the address did not match. Please check it and try again. " + CONFIRM,
+    ),
+    (
+        Verification(cvc="match", three_d_secure="required"),
+        "3-D Secure was required and not done",
+        CONFIRM,
+    ),
+    # Nothing tells which: a PIN, or a result of next year.
+    (
+        Verification(cvc="not_provided", three_d_secure="of_next_year"),
+        "a check such as CVC, PIN, postal code or 3-D Secure failed",
+        STRIPE_TEXTS["verification_failed"].cardholder,
+    ),
+]
+
+
+@pytest.mark.parametrize(("found", "staff", "cardholder"), VERIFIED)
+def test_a_failed_verification_names_its_checks(
+    found: Verification, staff: str, cardholder: str
+) -> None:
+    reason = "verification_failed"
+    texts = stripe_texts(stripe_reason(reason), failed_checks(reason, found))
+    assert texts is not None
+    assert (texts.staff, texts.cardholder) == (f"Stripe declined: {staff}.", cardholder)
+    assert failed_checks("suspected_fraud", found) == ()
 
 
 def test_a_longer_reason_than_any_today_is_kept_whole() -> None:

@@ -9,7 +9,7 @@ from authorizations.models import Decision
 from authorizations.rules import explain
 from authorizations.rules.decide import deciding_check
 from authorizations.rules.headline import because
-from authorizations.rules.reasons import TEXTS
+from authorizations.rules.reasons import TEXTS, ReasonTexts
 from authorizations.rules.stand_in import Circumstances
 from authorizations.rules.stand_in_words import beginning_sentence, cause_sentence
 from authorizations.rules.stripe_reasons import stripe_texts
@@ -68,16 +68,21 @@ class Explained:
 
 def explained(row: Decision) -> Explained:
     """Never fails, whatever the row holds."""
-    if texts := stripe_texts(row.reason):
+    if texts := _stripes(row):
         headline = f"{_outcome(row)}, by {texts.label}."
         return Explained(None, headline, texts.staff, texts.cardholder, None)
     request = _request(row)
     return readable(lambda: _explained(row, request)) or _unread(row, request)
 
 
+def _stripes(row: Decision) -> ReasonTexts | None:
+    """The words for a decline of Stripe's own, which names the checks that failed."""
+    return stripe_texts(row.reason, row.problem.split(", "))
+
+
 def staff_sentence(row: Decision) -> str:
     """What `explained` says to staff and nothing else, for where there are many rows."""
-    if texts := stripe_texts(row.reason):
+    if texts := _stripes(row):
         return texts.staff
     request = _request(row)
     return readable(lambda: _staff(row, request)) or _unread(row, request).staff

@@ -1,5 +1,6 @@
 """What a step of a purchase's life is called, and what it means."""
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from authorizations.admin.outcomes import amount_words, outcome, reason_words
@@ -9,7 +10,7 @@ from authorizations.models import Decision, LedgerCause, LedgerEntry
 from authorizations.rules.money import format_money
 from authorizations.rules.reports import AuthorizationReport, DisputeReport, TransactionReport
 from authorizations.rules.snapshots import HistoryEntry, Snapshot
-from authorizations.rules.stripe_reasons import stripe_reason, stripe_texts
+from authorizations.rules.stripe_reasons import failed_checks, stripe_reason, stripe_texts
 from authorizations.rules.words import code_words
 
 _OUR_ANSWERS = {"webhook_approved", "webhook_declined"}
@@ -63,7 +64,7 @@ def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told
         words = _disputed(one.report, one.deliveries[0].event_type.rpartition(".")[2])
         return words._replace(furthest=furthest)
     if isinstance(one.report, AuthorizationReport):
-        return _reported(one.report.snapshot, furthest, currency)
+        return _reported(one.report, furthest, currency)
     return None
 
 
@@ -110,18 +111,20 @@ _DISPUTED = {
 }
 
 
-def _reported(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
+def _reported(report: AuthorizationReport, before: Snapshot | None, currency: str) -> Told:
+    snapshot = report.snapshot
     is_end = snapshot.is_over and before is not None and snapshot.at > before.at
     if before and snapshot.progress <= before.progress and not is_end:
         words = _ENDS.get(snapshot.status, ("Update of the authorization", ""))[0]
         amount = f"held {format_money(snapshot.held_amount, currency)}"
         return Told(words, amount, _LATE, "history", "neutral", before)
-    told = _settled(snapshot, before, currency) or _ended(snapshot, before, currency)
+    told = _settled(report, before, currency) or _ended(snapshot, before, currency)
     return (told or _held(snapshot, before, currency))._replace(furthest=snapshot)
 
 
-def _settled(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told | None:
+def _settled(report: AuthorizationReport, before: Snapshot | None, currency: str) -> Told | None:
     """The outcome of a request, where it tells a new one."""
+    snapshot = report.snapshot
     known = len(before.history) if before else 0
     if len(snapshot.history) <= known:
         return None
@@ -131,17 +134,17 @@ def _settled(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told
     return Told(
         f"{what}: {verdict}",
         format_money(entry.amount, currency),
-        _reason(entry),
+        _reason(entry, failed_checks(entry.reason, report.verification)),
         "verified" if entry.approved else "block",
         verdict,
     )
 
 
-def _reason(entry: HistoryEntry) -> str:
+def _reason(entry: HistoryEntry, checks: Sequence[str]) -> str:
     """Stripe's reason, where it is another than our answer."""
     if entry.reason in _OUR_ANSWERS or not entry.reason:
         return ""
-    texts = stripe_texts(stripe_reason(entry.reason))
+    texts = stripe_texts(stripe_reason(entry.reason), checks)
     if texts and not entry.approved:
         return texts.staff
     return _APPROVED.get(entry.reason, f"Stripe's reason: {entry.reason}.")
