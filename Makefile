@@ -4,6 +4,7 @@
 # make bench measures decisions per second
 # make bench-pages measures how quickly the admin's pages open with a million decisions
 # make bench-books measures how quickly verify_books counts a million ledger entries again
+# make bench-first measures what the first purchase after a start waits for, beside the hundredth
 # make bench-busy measures cards on which much was bought, and limits that are new there
 # make bench-strangers measures purchases while strangers knock with false signatures
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
@@ -27,7 +28,7 @@ PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-busy load prove screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy load prove screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -66,6 +67,9 @@ bench-pages: .venv/development
 
 bench-books: .venv/development
 	$(VENV) -m benchmarks.books
+
+bench-first: .venv/development
+	$(VENV) -m benchmarks.first
 
 bench-busy: .venv/development
 	$(VENV) -m benchmarks.busy

@@ -5,11 +5,10 @@ import logging
 import sys
 from contextlib import suppress
 from datetime import UTC, datetime
-from time import monotonic, time
+from time import time
 
 from django.conf import settings
-from django.db import DatabaseError, OperationalError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse, UnreadablePostError
 from django.template.loader import render_to_string
 from django.views.decorators.csrf import csrf_exempt
@@ -17,16 +16,21 @@ from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
 from authorizations import peers
-from authorizations.services import answering, arrival, clock, rejections, repeats, scrape, switch
+from authorizations.services import (
+    answering,
+    arrival,
+    clock,
+    readiness,
+    rejections,
+    repeats,
+    scrape,
+)
 from authorizations.services import metrics as counters
-from authorizations.services.deadline import deadline
 from authorizations.services.delivery import PEER, Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
-from authz_project import pooler
 
 logger = logging.getLogger(__name__)
 
-_READY_S = 1.0
 MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
@@ -133,27 +137,9 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """The database answers and its tables are those this program expects; how stand-in is, and
-    whether a pooler was noticed.
-    """
-    standing = {
-        "breaker": "open" if answering.breaker.is_open else "closed",
-        "stand_in": "on" if switch.is_on() else "off",
-        "pooler": "noticed" if pooler.is_noticed() else "none noticed",
-    }
-    try:
-        with deadline(monotonic() + _READY_S):
-            executor = MigrationExecutor(connection)
-            behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    except DatabaseError:
-        return _unavailable({"database": "does not answer"} | standing)
-    if behind:
-        return _unavailable({"migrations": "not applied"} | standing)
-    return JsonResponse({"status": "ready"} | standing)
-
-
-def _unavailable(why: dict[str, str]) -> HttpResponse:
-    return JsonResponse({"status": "unavailable"} | why, status=503)
+    """Whether this server should be sent purchases; 503 where not."""
+    is_ready, facts = readiness.readiness()
+    return JsonResponse(facts, status=200 if is_ready else 503)
 
 
 @require_safe

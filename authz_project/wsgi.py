@@ -18,21 +18,29 @@ django.setup(set_prefix=False)
 
 from authorizations.checks import refuse_unsafe_start  # noqa: E402
 from authorizations.services import background  # noqa: E402
-from authorizations.views import metrics, webhook  # noqa: E402
+from authorizations.views import healthz, metrics, readyz, webhook  # noqa: E402
 
-_STRAIGHT = {"/webhook": webhook, "/webhook.php": webhook, "/metrics": metrics}
+_STRAIGHT = {
+    "/webhook": webhook,
+    "/webhook.php": webhook,
+    "/healthz": healthz,
+    "/readyz": readyz,
+    "/metrics": metrics,
+}
 
 
 class Application(WSGIHandler):
-    """Django's handler, but Stripe's and Prometheus' requests go straight to their view.
+    """Django's handler, but what machines ask goes straight to its view.
 
     They have no session, no user and no cookies: what middleware does for people's pages would
-    only spend their time. And Prometheus asks a process by its address, whatever ALLOWED_HOSTS.
+    only spend their time. And Prometheus, balancers and Kubernetes ask a process by its address,
+    whatever ALLOWED_HOSTS.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         view = _STRAIGHT.get(environ.get("PATH_INFO", "").removesuffix("/"))
-        if view is None:
+        is_lost = environ["REQUEST_METHOD"] == "POST" and view is not webhook
+        if view is None or is_lost:
             return super().__call__(environ, start_response)
         try:
             response = view(WSGIRequest(environ))

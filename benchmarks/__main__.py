@@ -51,7 +51,7 @@ def main() -> None:
 
 def _measure_all(directory: Path, console: Console) -> dict[str, list[Run]]:
     base = environment(directory / "postgres")
-    _prepare_desk(base, directory)
+    prepare_desk(base, directory)
     runs: dict[str, list[Run]] = {server.name: [] for server in SERVERS}
     with console.status("Measuring...") as status:
         for turn in range(ROUNDS):
@@ -61,7 +61,7 @@ def _measure_all(directory: Path, console: Console) -> dict[str, list[Run]]:
     return runs
 
 
-def _prepare_desk(base: dict[str, str], directory: Path) -> None:
+def prepare_desk(base: dict[str, str], directory: Path) -> None:
     policies = directory / "policies.json"
     policies.write_text(json.dumps(decide.POLICY_FILE))
     for command in (["migrate", "--verbosity", "0"], ["import_policies", str(policies)]):

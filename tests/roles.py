@@ -21,6 +21,7 @@ from authorizations.services import (
     counting,
     late,
     later,
+    rehearsal,
     rejections,
     repeats,
     replay,
@@ -29,7 +30,7 @@ from authorizations.services import (
 )
 from authorizations.services.database_roles import Roles, quoted, script
 
-OF_THE_WEBHOOK = ("/webhook", "/healthz", "/readyz", "/metrics")
+OF_THE_WEBHOOK = ("/webhook", "/webhook.php", "/healthz", "/readyz", "/metrics")
 """Addresses that its instance answers, to whoever is not logged in."""
 
 ROLES = ("owner", "webhook", "admin", "record")
@@ -67,6 +68,8 @@ def served_as(role: str) -> Iterator[None]:
 
 
 IN_THE_BACKGROUND: tuple[tuple[ModuleType, str], ...] = (
+    (rehearsal, "load_versions"),
+    (rehearsal, "rehearse"),
     (replay, "some"),
     (late, "replay"),
     (later, "apply_due"),

@@ -277,6 +277,7 @@ def test_the_process_and_the_database_can_be_asked_how_they_are(door: Door) -> N
     assert door.knock(b"", method="GET", path="/healthz")[1] == {"status": "ok"}
     assert door.knock(b"", method="GET", path="/readyz")[1] == {
         "status": "ready",
+        "database": "answers",
         "breaker": "closed",
         "stand_in": "off",
         "pooler": "none noticed",

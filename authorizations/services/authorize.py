@@ -93,6 +93,21 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     raise CannotHoldError(request.card.id) from decided_elsewhere
 
 
+def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    """Decide about a purchase of a card that is not there, by the policies of the program.
+
+    Nothing is locked or written. It is committed all the same: after a rollback psycopg forgets
+    what it has prepared. Raises django.db.Error.
+    """
+    with transaction.atomic():
+        hold(request)
+        card = request.card
+        held = Held(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
+        known = look_up(request, held)
+        reports = by_cause(steps_of(known.books, request.snapshot, ()))
+        return record.rehearse(_decided(request, held, known, reports), delivery)
+
+
 def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
     """For stand-in, which can't ask the record whether the event comes again."""
     if found.outcome:

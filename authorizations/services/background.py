@@ -16,6 +16,8 @@ from authorizations.services import (
     counting,
     later,
     pool,
+    readiness,
+    rehearsal,
     rejections,
     repeats,
     replay,
@@ -24,11 +26,16 @@ from authorizations.services import (
     usage_refresh,
 )
 from authorizations.services.answering import breaker
+from authorizations.services.seldom import Seldom
 
 logger = logging.getLogger(__name__)
 
+_seldom = Seldom(logger)
+
 _REPLAY_EVERY_S = 2.0
 _REPLAY_FOR_S = 5.0
+_WARM_EVERY_S = 1.0
+_REHEARSED_WITHIN_S = 2.0
 _APPLY_EVERY_S = 1.0
 _APPLY_FOR_S = 5.0
 _COUNT_EVERY_S = 1.0
@@ -42,10 +49,12 @@ def start() -> None:
 
 @cache
 def _started(_pid: int) -> None:
-    pool.fill()
+    readiness.warmth.began = time.monotonic()
+    _warm()
     connection.close()
     stand_in_caps.prepare()
     standing_refresh.keep_warm(usage_refresh.renew_usage)
+    _keep("warming", _warm, _WARM_EVERY_S)
     _keep("rejections", rejections.write, rejections.WRITE_EVERY_S)
     atexit.register(rejections.write_the_rest)
     _keep("replay", _replay, _REPLAY_EVERY_S, without_database=True)
@@ -53,6 +62,24 @@ def _started(_pid: int) -> None:
     _keep("counting", partial(counting.some, _COUNT_FOR_S), _COUNT_EVERY_S)
     _keep("repeats", repeats.write, _COUNT_EVERY_S)
     _keep("applying", _apply_due, _APPLY_EVERY_S)
+
+
+def _warm() -> None:
+    """Make all that a first purchase would have to wait for; what fails is tried again."""
+    if readiness.warmth.is_warm:
+        return
+    began = time.monotonic()
+    if not pool.fill():
+        return
+    try:
+        rehearsal.load_versions()
+        if _may_write_the_record():
+            rehearsal.rehearse(_REHEARSED_WITHIN_S)
+    except Exception as error:  # noqa: BLE001 - the first purchases are only slower
+        _seldom.warn("warming", "The way of a purchase can't be rehearsed yet: %s", error)
+        return
+    readiness.warmth.is_warm = True
+    logger.info("Ready for purchases after %.0f ms.", (time.monotonic() - began) * 1000)
 
 
 def _keep(

@@ -8,8 +8,10 @@ from psycopg_pool import ConnectionPool
 
 from authorizations.services import budget
 from authorizations.services.deadline import deadline
+from authorizations.services.seldom import Seldom
 
 logger = logging.getLogger(__name__)
+_seldom = Seldom(logger)
 
 _PROBE_S = 0.5
 _STUCK_AFTER = 4
@@ -26,8 +28,8 @@ def fill(timeout_s: float = 2.0) -> bool:
     pool.timeout = budget.POOL_WAIT_MS / 1000
     try:
         pool.open(wait=True, timeout=timeout_s)
-    except Exception:
-        logger.exception("The pool could not be filled yet.")
+    except Exception as error:  # noqa: BLE001 - whatever it is, stand-in answers
+        _seldom.warn("fill", "The pool could not be filled yet: %s", error)
         return False
     return True
 

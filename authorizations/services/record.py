@@ -67,6 +67,25 @@ NO_ROWS = Rows()
 
 def decided(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
+    answer_body, written = _rows_of(outcome, delivery)
+    write(delivery, answer_body, written)
+    _once_kept(lambda: decision_log.decided(outcome.decision, outcome.request, delivery))
+    return answer_body.encode()
+
+
+def rehearse(outcome: Outcome, delivery: Delivery) -> bytes:
+    """All that `decided` does, but that the statement gets nothing to write, and nobody is told.
+
+    So no number of a sequence is used up: one that is missing looks like a row that was deleted.
+    """
+    answer_body, written = _rows_of(outcome, delivery)
+    nothing = _parameters(NO_ROWS) | {"body": b"", "requests": "[]"}
+    sql.run(sql.WRITE, **_of_delivery(delivery, answer_body) | _parameters(written) | nothing)
+    return answer_body.encode()
+
+
+def _rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, Rows]:
+    """The body of the answer, and what a decision leaves behind."""
     request, now = outcome.request, delivery.now
     row = decision_row(outcome.decision, request.event_id, now) | request_columns(request)
     row |= {
@@ -84,9 +103,7 @@ def decided(outcome: Outcome, delivery: Delivery) -> bytes:
         entries=entries(request, outcome.changes, now),
         usage=outcome.remembered,
     )
-    write(delivery, row["answer"], written)
-    _once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
-    return str(row["answer"]).encode()
+    return str(row["answer"]), written
 
 
 def entries(told: Told, changes: Sequence[tuple[LedgerCause, Counted]], now: datetime) -> list[Row]:
@@ -202,31 +219,28 @@ def policy_row(policy: AppliedControls) -> Row:
 
 def write_part(written: Rows) -> None:
     """Write what an event changed before all of it is written; the purchase may be a new one."""
-    sql.run(
-        sql.WRITE,
-        body=b"",
-        requests="[]",
-        decisions="[]",
-        purchases=codec.to_json(written.purchases),
-        entries=codec.to_json(written.entries),
-        usage=codec.to_json(written.usage),
-    )
+    sql.run(sql.WRITE, body=b"", requests="[]", **_parameters(written))
 
 
 def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_ROWS) -> None:
     """Write rows, and with them the delivery that caused them, if one did."""
-    books = {
+    parameters = _parameters(written)
+    if delivery is None:
+        del parameters["decisions"]
+        sql.run(sql.WRITE_BOOKS, **parameters)
+        return
+    sql.run(sql.WRITE, **_of_delivery(delivery, answer_body), **parameters)
+
+
+def _of_delivery(delivery: Delivery, answer_body: str) -> dict[str, object]:
+    row = codec.to_json([delivery.row(answer_body)])
+    return {"body": delivery.body_to_keep, "requests": row}
+
+
+def _parameters(written: Rows) -> dict[str, str]:
+    return {
+        "decisions": codec.to_json(written.decisions),
         "purchases": codec.to_json(written.purchases),
         "entries": codec.to_json(written.entries),
         "usage": codec.to_json(written.usage),
     }
-    if delivery is None:
-        sql.run(sql.WRITE_BOOKS, **books)
-        return
-    sql.run(
-        sql.WRITE,
-        body=delivery.body_to_keep,
-        requests=codec.to_json([delivery.row(answer_body)]),
-        decisions=codec.to_json(written.decisions),
-        **books,
-    )

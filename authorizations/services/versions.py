@@ -13,7 +13,9 @@ from authorizations.rules.controls import SpendingControls
 from authorizations.rules.document import controls
 from authorizations.rules.filters import MATCHING
 
-_CACHED = 4096
+CACHED = 4096
+"""Maximum versions kept by a process; the first read go first."""
+
 _cache: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
 """By version and by the rule that merchants are matched by."""
 _lock = Lock()
@@ -51,5 +53,5 @@ def controls_of(
 def _keep(loaded: dict[int, tuple[int, SpendingControls]], matching: int) -> None:
     with _lock:
         _cache.update({(id_, matching): found for id_, found in loaded.items()})
-        while len(_cache) > _CACHED:
+        while len(_cache) > CACHED:
             _cache.pop(next(iter(_cache)))

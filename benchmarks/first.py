@@ -1,0 +1,95 @@
+"""`make bench-first`: what the first purchase waits for after a start, beside the hundredth.
+
+A server of one worker that says it is ready is sent purchases one after the other, on one
+connection; then it is started anew. A second worker would still be loading, and what that takes of
+the processors is not what the first purchase pays for. The cards were used before, so that only the
+start makes the difference.
+"""
+
+import http.client
+import os
+import statistics
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks import traffic
+from benchmarks.__main__ import prepare_desk
+from benchmarks.servers import GUNICORN, PORT, SECRET, Server, environment, running
+
+STARTS = int(os.environ.get("BENCH_STARTS") or 15)
+LAST = 110
+SERVER = Server("one worker", [*GUNICORN, "--workers", "1", "authz_project.wsgi:application"])
+HUNDREDTHS = range(91, LAST)
+"""Their median is the hundredth's time: a single one may meet a checkpoint."""
+
+
+def main() -> None:
+    console = Console()
+    with tempfile.TemporaryDirectory(prefix="desk-bench-") as directory:
+        Path(directory).chmod(0o755)  # where the database's own user can reach it
+        base = environment(Path(directory) / "postgres")
+        prepare_desk(base, Path(directory))
+        requests = Path(directory) / "requests"
+        begun = [
+            _one_start(base, requests, turn)
+            for turn in track(range(STARTS + 1), "Starting", console=console)
+        ][1:]  # in the first one the cards are new
+    table = Table("purchase", "median ms", "slowest ms")
+    for place in (0, 1, 2, 4, 9):
+        table.add_row(f"{place + 1}", *_figures([times[place] for times in begun]))
+    hundredths = [statistics.median(times[it] for it in HUNDREDTHS) for times in begun]
+    table.add_row("100", *_figures(hundredths))
+    console.print(table)
+
+
+def _figures(times_ms: list[float]) -> tuple[str, str]:
+    return f"{statistics.median(times_ms):.1f}", f"{max(times_ms):.1f}"
+
+
+def _one_start(base: dict[str, str], requests: Path, turn: int) -> list[float]:
+    """The milliseconds that each of the first purchases took."""
+    traffic.write(requests, SECRET, LAST + traffic.CARDS, seed=turn)
+    lines = requests.read_text().splitlines()
+    asked = list(zip(lines[::2], lines[1::2], strict=True))
+    with running(SERVER, base):
+        client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
+        _wait_until_ready(client)
+        times = [_milliseconds(client, *it) for it in asked[:LAST]]
+        if turn == 0:  # each card is to be known to the next starts
+            for it in asked[LAST:] * 3:
+                _milliseconds(client, *it)
+        client.close()
+    return times
+
+
+def _wait_until_ready(client: http.client.HTTPConnection) -> None:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        client.request("GET", "/readyz", headers={"X-Forwarded-Proto": "https"})
+        response = client.getresponse()
+        response.read()
+        if response.status == 200:
+            return
+        time.sleep(0.05)
+    raise RuntimeError("The server did not say that it is ready.")
+
+
+def _milliseconds(client: http.client.HTTPConnection, signature: str, body: str) -> float:
+    headers = {"Stripe-Signature": signature, "Content-Type": "application/json"}
+    began = time.perf_counter()
+    client.request("POST", "/webhook", body.encode(), headers)
+    response = client.getresponse()
+    response.read()
+    took_ms = (time.perf_counter() - began) * 1000
+    if response.status != 200:
+        raise RuntimeError(f"A purchase was answered with {response.status}.")
+    return took_ms
+
+
+if __name__ == "__main__":
+    main()
