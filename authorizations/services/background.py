@@ -17,6 +17,7 @@ from authorizations.services import (
     later,
     pool,
     readiness,
+    recent_answers,
     rehearsal,
     rejections,
     repeats,
@@ -36,6 +37,7 @@ _REPLAY_EVERY_S = 2.0
 _REPLAY_FOR_S = 5.0
 _WARM_EVERY_S = 1.0
 _REHEARSED_WITHIN_S = 2.0
+_COPIED_WITHIN_S = 1.0
 _APPLY_EVERY_S = 1.0
 _APPLY_FOR_S = 5.0
 _COUNT_EVERY_S = 1.0
@@ -50,10 +52,15 @@ def start() -> None:
 @cache
 def _started(_pid: int) -> None:
     readiness.warmth.began = time.monotonic()
-    _warm()
+    is_filled = pool.fill()
     connection.close()
     stand_in_caps.prepare()
+    recent_answers.prepare()
     standing_refresh.keep_warm(usage_refresh.renew_usage)
+    if is_filled:
+        standing_refresh.await_first(_COPIED_WITHIN_S)
+        _warm()
+        connection.close()
     _keep("warming", _warm, _WARM_EVERY_S)
     _keep("rejections", rejections.write, rejections.WRITE_EVERY_S)
     atexit.register(rejections.write_the_rest)

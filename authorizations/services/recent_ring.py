@@ -61,13 +61,20 @@ class Ring:
         self._suffix = suffix
         self._file: _File | None = None
 
+    def prepare(self) -> None:
+        """Make the file of this process before anything has to go into it. Raises OSError."""
+        self._own()
+
+    def _own(self) -> _File:
+        if self._file is None or not self._file.is_mine:
+            self._file = _File(self._suffix)
+        return self._file
+
     def note(self, key: str, payload: bytes) -> None:
         """Remember it; what is too long for a slot is not. Raises OSError."""
         if _HEAD.size + len(payload) > _SLOT_BYTES:
             return
-        if self._file is None or not self._file.is_mine:
-            self._file = _File(self._suffix)
-        self._file.write(_HEAD.pack(_hash(key), len(payload), zlib.crc32(payload)) + payload)
+        self._own().write(_HEAD.pack(_hash(key), len(payload), zlib.crc32(payload)) + payload)
 
     def look_up(self, key: str) -> list[bytes]:
         """What the processes remember under this key, in no order."""

@@ -55,6 +55,17 @@ def keep_warm(*further: Callable[[], None]) -> None:
     _thread(os.getpid(), further)
 
 
+_has_begun = threading.Event()
+
+
+def await_first(within_s: float) -> bool:
+    """Wait until this process has read its first copy, or left that to another of this host.
+
+    Meanwhile it has little time for purchases. Whether it has.
+    """
+    return _has_begun.wait(within_s)
+
+
 def _keep_warm(further: Sequence[Callable[[], None]]) -> None:
     while True:
         try:
@@ -64,6 +75,7 @@ def _keep_warm(further: Sequence[Callable[[], None]]) -> None:
                     _renew_for_ever(further)
         except Exception:
             logger.exception("The copy for stand-in can't be kept in SPOOL_DIR; trying again.")
+        _has_begun.set()
         time.sleep(settings.STAND_IN_REFRESH_S)
 
 
@@ -72,6 +84,7 @@ def _renew_for_ever(further: Sequence[Callable[[], None]]) -> None:
     while True:
         for part in parts:
             part.renew_when_due()
+        _has_begun.set()
         time.sleep(settings.STAND_IN_REFRESH_S)
 
 
