@@ -51,9 +51,10 @@ for statement in map(json.loads, sys.stdin):
 class Program:
     """A process of the project, using the database in `directory`."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, **variables: str) -> None:
         environment = {
             **os.environ,
+            **variables,
             "EMBEDDED_POSTGRES_DIR": str(directory),
             "DATABASE_URL": "",
             "DJANGO_SETTINGS_MODULE": "authz_project.settings",
@@ -150,6 +151,27 @@ def test_the_first_program_starts_the_server_and_the_last_one_stops_it(directory
 
     second.end()
     assert server_process(directory) is None
+
+
+def test_variables_meant_for_another_server_reach_no_client_of_this_one(directory: Path) -> None:
+    program = Program(
+        directory,
+        PGSERVICE="elsewhere",
+        PGHOSTADDR="192.0.2.1",
+        PGHOST="db.example.com",
+        PGPORT="6543",
+        PGDATABASE="other",
+        PGUSER="other",
+        PGPASSWORD="wrong",
+        PGSSLMODE="verify-full",
+        PGGSSENCMODE="require",
+        PGREQUIREAUTH="none",
+        PGOPTIONS="-c search_path=nowhere",
+        PGDATESTYLE="German",
+    )
+    shown = "SELECT current_setting('search_path') || ' ' || current_setting('datestyle')"
+    assert program.ask(shown) == '"$user", public ISO, MDY'
+    program.end()
 
 
 def test_programs_that_start_together_share_one_server(new_directory: Path) -> None:

