@@ -35,7 +35,7 @@ help:
 	@sed -n 's/^# \(make .*\)/\1/p' Makefile
 
 run: .venv/runtime
-	@$(VENV) authz_project/first_env.py
+	@$(VENV) -m authz_project.first_env
 	@echo "Bringing the database up to date..."
 	@$(VENV) manage.py migrate --verbosity 0
 	@$(VENV) manage.py load_demo

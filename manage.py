@@ -2,7 +2,6 @@
 """Django's command line for this project."""
 
 import os
-import pwd
 import signal
 import sys
 from types import FrameType
@@ -14,7 +13,7 @@ try:
     from django.db import NotSupportedError
 
     from authorizations.services.acting import acting
-    from authz_project import first_env
+    from authz_project import first_env, owners
     from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 except ModuleNotFoundError as missing:
     sys.exit(
@@ -28,14 +27,6 @@ def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + signal_number)
 
 
-def system_user() -> str:
-    """Whoever started this: what commands change is theirs in the change history."""
-    try:
-        return pwd.getpwuid(os.getuid()).pw_name
-    except KeyError:  # containers run as numbers without a name
-        return str(os.getuid())
-
-
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
     first_env.ease_first_steps(sys.argv[1:])
@@ -44,7 +35,9 @@ def main() -> None:
             signal.signal(number, leave_in_order)
 
     try:
-        with acting(command=" ".join(sys.argv[1:2]), os_user=system_user()):
+        # What commands change is theirs in the change history who started them.
+        user = owners.user_name(os.getuid())
+        with acting(command=" ".join(sys.argv[1:2]), os_user=user):
             execute_from_command_line(sys.argv)
     except (ImproperlyConfigured, NotSupportedError, EmbeddedPostgresError) as problem:
         # The sentence says what to do; a traceback above it only hides it.

@@ -18,7 +18,7 @@ from authz_project import pooler
 
 TAG = "authorizations"
 WEBHOOK_SECRET_PREFIX = "whsec_"  # noqa: S105 - the beginning of every one
-DEVELOPMENT_HINT = "For development run `python authz_project/first_env.py`, which writes a .env."
+DEVELOPMENT_HINT = "For development run `python -m authz_project.first_env`, which writes a .env."
 
 
 @register(TAG)

@@ -1,6 +1,6 @@
 """Writes a .env for development, once. Needs nothing but Python.
 
-    python authz_project/first_env.py [file]
+    python -m authz_project.first_env [file]
 
 An existing file is never touched.
 """
@@ -9,6 +9,8 @@ import os
 import secrets
 import sys
 from pathlib import Path
+
+from authz_project import owners
 
 PROJECT = Path(__file__).resolve().parent.parent
 FIRST_STEPS = ("migrate", "createsuperuser", "runserver")
@@ -28,21 +30,23 @@ def contents() -> str:
 
 
 def write(path: Path) -> bool:
-    """Write the file, readable only for its owner; False where there is one already."""
+    """Write the file, readable only for the owner of its folder; False where there is one."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
     with os.fdopen(descriptor, "w") as file:
         file.write(contents())
+        owners.give(descriptor, path.parent)
     return True
 
 
 def ease_first_steps(arguments: list[str]) -> None:
     """Let a fresh clone start by Django's habits: migrate, createsuperuser, runserver.
 
-    Only where nothing at all is configured. Only runserver, which no deployment uses, leaves a
-    .env behind: a deployment whose variables got lost must not turn into a development server.
+    Only where nothing at all is configured, in a folder of the caller's own. Only runserver, which
+    no deployment uses, leaves a .env behind: a deployment whose variables got lost must not turn
+    into a development server.
     """
     command = arguments[0] if arguments else ""
     if command not in FIRST_STEPS or (PROJECT / ".env").exists():

@@ -6,6 +6,7 @@ counts as not set. What is malformed is refused here with ImproperlyConfigured;
 what is missing outside development is refused by authorizations/checks.py.
 """
 
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -14,13 +15,16 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
 
-from authz_project import databases, logs, look
+from authz_project import databases, env_file, logs, look
 from authz_project.deadline import DeadlineConnection
 from authz_project.environment import matching, networks, text, words, yes_or_no
 from authz_project.login import *  # noqa: F403
 
 BASE_DIR = Path(__file__).resolve().parent.parent
-Env.read_env(BASE_DIR / ".env")
+try:
+    Env.read_env(StringIO("\n".join(env_file.lines(BASE_DIR / ".env").values())))
+except env_file.EnvFileError as unreadable:
+    raise ImproperlyConfigured(str(unreadable)) from None
 
 
 # --- Development or production -------------------------------------------------

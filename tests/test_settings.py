@@ -14,10 +14,9 @@ import pytest
 from django.core.checks import run_checks
 from django.core.exceptions import ImproperlyConfigured
 from django.test import override_settings
-from environ import Env
 
 from authorizations.checks import TAG, refuse_unsafe_start
-from authz_project import first_env
+from authz_project import env_file, first_env
 
 PROJECT = Path(__file__).resolve().parent.parent
 SETTINGS = PROJECT / "authz_project" / "settings.py"
@@ -34,7 +33,7 @@ LoadSettings = Callable[..., dict[str, Any]]
 @pytest.fixture
 def load(monkeypatch: pytest.MonkeyPatch) -> LoadSettings:
     """Reads the settings anew, with nothing but these variables in the environment."""
-    monkeypatch.setattr(Env, "read_env", lambda _file: None)
+    monkeypatch.setattr(env_file, "lines", lambda _file: {})
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -216,7 +215,7 @@ def test_without_settings_no_command_starts_and_none_touches_the_database(tmp_pa
     assert refused.returncode == 1
     for name in PRODUCTION:
         assert f"{name} is not set. Set it to" in refused.stderr
-    assert "first_env.py" in refused.stderr
+    assert "python -m authz_project.first_env" in refused.stderr
     assert not directory.exists()
 
 

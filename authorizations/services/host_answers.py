@@ -23,6 +23,7 @@ from django.conf import settings
 
 from authorizations.rules.values import Question
 from authorizations.services import budget, host_files
+from authz_project import owners
 
 logger = logging.getLogger(__name__)
 
@@ -164,7 +165,8 @@ def is_whole() -> bool:
 def mark_whole() -> None:
     """All that waits in the spool is remembered."""
     with suppress(OSError):
-        _path().touch(mode=0o600)
+        owners.touch(_path())
+        os.utime(_path())
 
 
 def _path() -> Path:
@@ -196,7 +198,7 @@ def _run(path: Path, statement: str, values: Sequence[object]) -> list[tuple[str
 
 
 def _connect(path: Path) -> sqlite3.Connection:
-    host_files.directory()
+    host_files.database(path.name)
     connection = sqlite3.connect(
         path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
     )

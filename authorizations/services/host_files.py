@@ -9,20 +9,28 @@ from pathlib import Path
 from django.conf import settings
 
 from authorizations.services.spool_files import held
+from authz_project import owners
 
 
 def directory() -> Path:
     """Where they are; made where it is not there yet."""
     place = Path(settings.SPOOL_DIR)
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    owners.make_folder(place)
     return place
+
+
+def database(name: str) -> Path:
+    """The path of an SQLite file there: SQLite makes those beside it belong to whom it belongs."""
+    path = directory() / name
+    owners.touch(path)
+    return path
 
 
 @contextmanager
 def alone(name: str, *, wait: bool) -> Iterator[bool]:
     """Keep other processes of the host out meanwhile; False where one of them is in already."""
     path = directory() / name
-    path.touch(mode=0o600)
+    owners.touch(path)
     with held(path, wait=wait) as is_mine:
         yield is_mine
 
@@ -34,6 +42,7 @@ def replacing(path: Path) -> Iterator[Path]:
     try:
         yield new
         new.chmod(0o600)
+        owners.give(new, path.parent)
         with new.open("rb") as written:
             os.fsync(written.fileno())
         new.replace(path)

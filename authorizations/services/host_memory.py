@@ -30,6 +30,7 @@ from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.values import NO_USAGE, Usage, Window
 from authorizations.services.usage import scope_key
+from authz_project import owners
 
 MOUNTED = Path("/dev/shm")  # noqa: S108 - in it there is a directory of our own
 WAIT_S = 0.1
@@ -277,6 +278,14 @@ def _directory_for(spool: Path) -> Path:
     return MOUNTED / f"desk-{name}"
 
 
+def make(place: Path) -> None:
+    """Make the memory's directory where it is missing; it belongs to whom the spool belongs."""
+    with suppress(FileExistsError):
+        place.mkdir(mode=0o700, parents=True)
+        spool = Path(settings.SPOOL_DIR).absolute()
+        owners.give(place, next(path for path in (spool, *spool.parents) if path.exists()))
+
+
 def _connected() -> sqlite3.Connection:
     place = (os.getpid(), directory())
     if getattr(_own, "place", None) != place:
@@ -287,12 +296,14 @@ def _connected() -> sqlite3.Connection:
 
 
 def _opened(place: Path) -> sqlite3.Connection:
-    place.mkdir(mode=0o700, parents=True, exist_ok=True)
+    make(place)
     found = place.lstat()
     if not stat.S_ISDIR(found.st_mode) or os.geteuid() not in (found.st_uid, 0):
         raise OSError("the directory belongs to somebody else; remove it.")
+    file = place / "approvals.sqlite3"
+    owners.touch(file)
     connection = sqlite3.connect(
-        place / "approvals.sqlite3", timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        file, timeout=WAIT_S, isolation_level=None, check_same_thread=False
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")

@@ -16,6 +16,7 @@ from pathlib import Path
 from django.conf import settings
 
 from authorizations.services import host_memory
+from authz_project import owners
 
 SLOTS = 2_048
 _KEY_BYTES, _SLOT_BYTES = 16, 1_024
@@ -33,12 +34,13 @@ class _File:
 
     def __init__(self, suffix: str) -> None:
         directory = host_memory.directory()
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        host_memory.make(directory)
         for path in sorted(directory.glob(f"*{suffix}"), key=_age)[:-_MOST_FILES]:
             path.unlink(missing_ok=True)  # of processes that are gone
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         self.spool = settings.SPOOL_DIR
         self.fd = os.open(directory / f"{os.getpid()}{suffix}", flags, 0o600)
+        owners.give(self.fd, directory)
         self.pid = os.getpid()
         self.next = 0
         self.turn = threading.Lock()

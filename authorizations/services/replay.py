@@ -24,6 +24,7 @@ from authorizations.services.late import CannotReplayError, Replayed
 from authorizations.services.spool_files import DamagedError, Record
 from authorizations.services.spooled import Spooled, UnreadableError, decode
 from authorizations.wire import events
+from authz_project import owners
 
 logger = logging.getLogger(__name__)
 
@@ -247,4 +248,5 @@ def _note_place(path: Path, place: int) -> None:
     new = path.with_suffix(".new")
     with suppress(OSError):
         new.write_text(str(place))
+        owners.give(new, new.parent)
         new.replace(path.with_suffix(_PLACE))

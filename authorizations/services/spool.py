@@ -24,6 +24,7 @@ from typing import Any
 from django.conf import settings
 
 from authorizations.services import budget
+from authz_project import owners
 
 HEADER = struct.Struct("!II")
 """Length and CRC-32 of the payload that follows."""
@@ -185,7 +186,7 @@ class Spool:
 
     def _open(self) -> int:
         if not self.directory.is_dir():
-            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+            owners.make_folder(self.directory)
             self._sync_directory(self.directory.parent)
         for _ in range(_ATTEMPTS):
             fd = self._create()
@@ -206,7 +207,9 @@ class Spool:
     def _create(self) -> int:
         name = f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
         flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        return self._disk.open(self.directory / name, flags, 0o600)
+        fd = self._disk.open(self.directory / name, flags, 0o600)
+        owners.give(fd, self.directory)
+        return fd
 
     def _sync_directory(self, directory: Path) -> None:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)

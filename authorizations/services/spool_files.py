@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from authorizations.services.spool import HEADER, LONGEST_BYTES, SUFFIX
+from authz_project import owners
 
 LOCK = "replay.lock"
 ASIDE = "damaged"
@@ -119,7 +120,7 @@ def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
 @contextmanager
 def replaying(directory: Path) -> Iterator[bool]:
     """Be the one replay of this host; False where another is at it."""
-    (directory / LOCK).touch(mode=0o600)
+    owners.touch(directory / LOCK)
     with held(directory / LOCK) as is_alone:
         yield is_alone
 
@@ -178,7 +179,7 @@ def damaged(directory: Path) -> list[Path]:
 def _aside(directory: Path) -> Path:
     aside = directory / ASIDE
     if not aside.is_dir():
-        aside.mkdir(mode=0o700, exist_ok=True)
+        owners.make_folder(aside)
         _sync(directory)
     return aside
 
@@ -189,6 +190,7 @@ def _write_note(place: Path, *sentences: str) -> None:
 
 def _write(place: Path, content: bytes) -> None:
     with place.open("wb") as file:
+        owners.give(file.fileno(), place.parent)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())

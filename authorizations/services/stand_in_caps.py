@@ -80,7 +80,7 @@ def turn(
     for others. Raises CapUnknownError.
     """
     try:
-        with closing(_opened(host_files.directory() / FILE, within_s)) as caps:
+        with closing(_opened(host_files.database(FILE), within_s)) as caps:
             caps.execute("BEGIN IMMEDIATE")
             mine = _earlier(caps, question)
             if mine is not None:
@@ -129,7 +129,7 @@ def prepare() -> None:
     What fails is logged, and tried again by whoever needs it.
     """
     try:
-        with closing(_opened(host_files.directory() / FILE, budget.CAP_WAIT_MS / 1000)) as caps:
+        with closing(_opened(host_files.database(FILE), budget.CAP_WAIT_MS / 1000)) as caps:
             approvals = _not_replayed(caps)
         with memory() as held:
             if not held.is_complete:

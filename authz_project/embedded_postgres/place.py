@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from io import FileIO
 from pathlib import Path
 
+from authz_project.owners import user_name
+
 from .errors import EmbeddedPostgresError
 
 # Root's own, and open to all for passing through: nobody else can prepare traps here.
@@ -104,9 +106,9 @@ def make_directory(path: Path, owner: Account, mode: int) -> None:
         status = path.lstat()
         if not stat.S_ISDIR(status.st_mode) or status.st_uid != owner.uid:
             raise EmbeddedPostgresError(
-                f"{path} is not a directory of the user {_name(owner.uid)}. Run this as the user "
-                f"{_name(status.st_uid)}, remove it, or set EMBEDDED_POSTGRES_DIR to a directory "
-                "of your own."
+                f"{path} is not a directory of the user {user_name(owner.uid)}. Run this as the "
+                f"user {user_name(status.st_uid)}, remove it, or set EMBEDDED_POSTGRES_DIR to a "
+                "directory of your own."
             ) from None
     except OSError as refused:
         raise EmbeddedPostgresError(
@@ -180,8 +182,3 @@ def _known_user(uid: int) -> pwd.struct_passwd | None:
         return pwd.getpwuid(uid)
     except KeyError:
         return None
-
-
-def _name(uid: int) -> str:
-    user = _known_user(uid)
-    return user.pw_name if user else str(uid)
