@@ -25,6 +25,12 @@ PROCESSES ?= 8
 VENV = .venv/bin/python
 PIP = $(VENV) -m pip install --quiet --disable-pip-version-check
 
+# Named here, so that in any folder and any container these targets use the folder's own database;
+# .env may name another.
+ifeq ($(EMBEDDED_POSTGRES_DIR)$(shell grep -s '^EMBEDDED_POSTGRES_DIR=.' .env),)
+export EMBEDDED_POSTGRES_DIR = .postgres
+endif
+
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 

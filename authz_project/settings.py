@@ -15,7 +15,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.utils import get_random_secret_key
 from environ import Env
 
-from authz_project import databases, env_file, logs, look
+from authz_project import databases, env_file, first_env, logs, look
 from authz_project.deadline import DeadlineConnection
 from authz_project.environment import matching, networks, text, words, yes_or_no
 from authz_project.login import *  # noqa: F403
@@ -59,6 +59,7 @@ CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d
 DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
 # Where answers wait on this host's disk while the database can't be reached.
 SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
+SPOOL_DIR_IS_SET = bool(text("SPOOL_DIR"))
 # Whether stand-in may approve anything, by what keeps the database from answering.
 STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
 STAND_IN_ON_OVERLOADED = yes_or_no("STAND_IN_ON_OVERLOADED") is True
@@ -148,6 +149,13 @@ DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 # --- PostgreSQL ----------------------------------------------------------------
 
 EMBEDDED_POSTGRES_DIR = BASE_DIR / Path(text("EMBEDDED_POSTGRES_DIR", ".postgres")).expanduser()
+# Why nothing may be assumed that is not set; empty in the folder of whoever runs this.
+DEPLOYED = first_env.why_deployed(BASE_DIR)
+if DEPLOYED and not text("DATABASE_URL") and not text("EMBEDDED_POSTGRES_DIR"):
+    raise ImproperlyConfigured(
+        f"No database is named, and {DEPLOYED}. Set DATABASE_URL, or EMBEDDED_POSTGRES_DIR for the "
+        f"PostgreSQL that comes along; {first_env.WITH_SETTINGS}."
+    )
 DATABASES: dict[str, dict[str, Any]] = {
     "default": databases.from_url(text("DATABASE_URL"))
     if text("DATABASE_URL")

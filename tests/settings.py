@@ -38,7 +38,8 @@ os.environ.update(
     STAND_IN_MAX_AGE_S="",
 )
 os.environ.setdefault("DATABASE_URL", "")
-os.environ.setdefault("EMBEDDED_POSTGRES_DIR", "")
+# Named, so that the tests run in a folder of somebody else's as well.
+os.environ["EMBEDDED_POSTGRES_DIR"] = os.environ.get("EMBEDDED_POSTGRES_DIR") or ".postgres"
 
 from authz_project.settings import *
 

@@ -34,6 +34,7 @@ LoadSettings = Callable[..., dict[str, Any]]
 def load(monkeypatch: pytest.MonkeyPatch) -> LoadSettings:
     """Reads the settings anew, with nothing but these variables in the environment."""
     monkeypatch.setattr(env_file, "lines", lambda _file: {})
+    monkeypatch.setattr(first_env, "why_deployed", lambda _folder: "")
     for name in VARIABLES:
         monkeypatch.delenv(name, raising=False)
 
@@ -302,6 +303,60 @@ def test_a_fresh_clone_starts_by_djangos_habits_and_only_runserver_writes_env(
     first_env.ease_first_steps([command])
     assert (tmp_path / ".env").exists() == writes
     assert os.environ.get("DEBUG") == debug
+
+
+@pytest.mark.parametrize("why", ["image", "/etc/desk", "owner"])
+def test_a_deployed_folder_is_not_taken_for_a_developers_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, why: str
+) -> None:
+    monkeypatch.delenv(first_env.IMAGE_MARK, raising=False)
+    monkeypatch.setattr(first_env, "OF_DEPLOYMENTS", tmp_path / "etc-desk")
+    assert first_env.why_deployed(tmp_path) == ""
+    match why:
+        case "image":
+            monkeypatch.setenv(first_env.IMAGE_MARK, "true")
+        case "/etc/desk":
+            (tmp_path / "etc-desk").mkdir()
+        case "owner":
+            monkeypatch.setattr(os, "geteuid", lambda: tmp_path.stat().st_uid + 1)
+    assert first_env.why_deployed(tmp_path)
+
+    monkeypatch.setattr(first_env, "PROJECT", tmp_path)
+    for name in first_env.CONFIGURED_BY:
+        monkeypatch.setenv(name, "set to be removed again")
+        monkeypatch.delenv(name)
+    for command in first_env.FIRST_STEPS:
+        first_env.ease_first_steps([command])
+    assert "DEBUG" not in os.environ
+    assert not (tmp_path / ".env").exists()
+
+
+def test_in_a_deployed_folder_a_database_must_be_named(
+    load: LoadSettings, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(first_env, "why_deployed", lambda _folder: "this is a deployment")
+    with pytest.raises(ImproperlyConfigured, match="No database is named, and this is a deploym"):
+        load(SECRET_KEY="set")
+    small = load(EMBEDDED_POSTGRES_DIR=str(tmp_path))
+    assert small["DATABASES"]["default"]["DIRECTORY"] == tmp_path
+    assert load(DATABASE_URL="postgres://h/n")["DATABASES"]["default"]["HOST"] == "h"
+
+
+@pytest.mark.parametrize(
+    "command", [["migrate"], ["createsuperuser", "--noinput"], ["replay_spool"], ["check"]]
+)
+def test_in_a_deployed_folder_no_command_makes_a_database_up(command: list[str]) -> None:
+    variables = {**PRODUCTION, "DATABASE_URL": "", "EMBEDDED_POSTGRES_DIR": "", "DESK_IMAGE": "1"}
+    refused = run("manage.py", *command, **variables)
+    assert refused.returncode == 1
+    assert refused.stderr.startswith("No database is named, and this is a container of the desk's ")
+    assert (refused.stdout, refused.stderr.count("\n")) == ("", 1)
+
+
+def test_in_a_deployed_folder_no_spool_is_made_up() -> None:
+    refused = run("manage.py", "replay_spool", **PRODUCTION, DESK_IMAGE="1")
+    assert refused.returncode == 1
+    assert "SPOOL_DIR is not set, and this is a container of the desk's image" in refused.stderr
 
 
 def test_where_anything_is_configured_nothing_is_assumed(

@@ -13,6 +13,7 @@ from rich.progress import Progress
 from authorizations.management.terminal import console_of
 from authorizations.services import replay, spool_files
 from authorizations.services.late import CannotReplayError, Replayed
+from authz_project import first_env
 
 
 class Command(BaseCommand):
@@ -26,6 +27,11 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         console = console_of(self.stdout)
         directory = Path(settings.SPOOL_DIR)
+        if settings.DEPLOYED and not settings.SPOOL_DIR_IS_SET:
+            raise CommandError(
+                f"SPOOL_DIR is not set, and {settings.DEPLOYED}. Set it to the directory that the "
+                f"servers write to; {first_env.WITH_SETTINGS}."
+            )
         try:
             replayed, problems = _replay(console, directory)
         except replay.AnotherReplayError as error:
