@@ -8,12 +8,13 @@ from types import FrameType
 from typing import NoReturn
 
 try:
+    from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
     from django.core.management import execute_from_command_line
-    from django.db import NotSupportedError
+    from django.db import DatabaseError, NotSupportedError, OperationalError
 
     from authorizations.services.acting import acting
-    from authz_project import first_env, owners
+    from authz_project import database_errors, databases, first_env, owners
     from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 except ModuleNotFoundError as missing:
     sys.exit(
@@ -30,6 +31,8 @@ def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
 def main() -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
     first_env.ease_first_steps(sys.argv[1:])
+    # A command makes one connection, and hears at once why it is refused.
+    databases.pooled = sys.argv[1:2] == ["runserver"]
     for number in (signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) is signal.SIG_DFL:  # not under nohup
             signal.signal(number, leave_in_order)
@@ -42,6 +45,11 @@ def main() -> None:
     except (ImproperlyConfigured, NotSupportedError, EmbeddedPostgresError) as problem:
         # The sentence says what to do; a traceback above it only hides it.
         sys.exit(f"{problem}")
+    except DatabaseError as problem:
+        is_told = isinstance(problem, OperationalError) or database_errors.is_of_rights(problem)
+        if not is_told or "--traceback" in sys.argv:
+            raise
+        sys.exit(database_errors.sentence(problem, settings.DATABASES["default"]))
 
 
 if __name__ == "__main__":

@@ -182,6 +182,8 @@ DATABASES["default"]["OPTIONS"] = {
     },
     **DATABASES["default"].get("OPTIONS", {}),
 }
+if not databases.pooled:
+    del DATABASES["default"]["OPTIONS"]["pool"]
 # What all processes must know of each other: wrong codes, and codes used up.
 CACHES = {
     "default": {

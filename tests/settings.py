@@ -44,7 +44,7 @@ os.environ["EMBEDDED_POSTGRES_DIR"] = os.environ.get("EMBEDDED_POSTGRES_DIR") or
 from authz_project.settings import *
 
 # Connections are closed when a test asks for it, or the test database stays in use.
-DATABASES["default"]["OPTIONS"].pop("pool")
+DATABASES["default"]["OPTIONS"].pop("pool", None)
 # The real ones are slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Pages are tested over plain HTTP.

@@ -54,10 +54,12 @@ def port() -> int:
 
 
 def environment() -> dict[str, str]:
-    """A newcomer's: nothing is configured."""
+    """A newcomer's: nothing is configured, in a container of whatever image."""
     ours = ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "STRIPE_WEBHOOK_SECRET")
     other = ("EMBEDDED_POSTGRES_DIR", "DJANGO_SETTINGS_MODULE", "MAKEFLAGS", "MAKELEVEL")
-    return {name: value for name, value in os.environ.items() if name not in (*ours, *other)}
+    unset = {name: value for name, value in os.environ.items() if name not in (*ours, *other)}
+    # Where no other command would make up a database: `make` names one, in any folder.
+    return unset | {"DESK_IMAGE": "true"}
 
 
 class Desk:

@@ -127,6 +127,13 @@ def test_livemode_is_true_false_or_unset(
         ("DATABASE_URL", "postgres://u:secret@h:port/n", "can't be read; write it like postgres:"),
         ("DATABASE_URL", "postgres://u:secret@h:5432", "can't be read; write it like postgres:"),
         ("DATABASE_URL", "secret", "can't be read; write it like postgres:"),
+        ("DATABASE_URL", "postgres://u:sec%ret@h/n", "write it like postgres://user:password@"),
+        ("DATABASE_URL", "postgres://u:12/secret@h/n", "hold one of @ / ? #, write it as %40, "),
+        ("DATABASE_URL", "postgres://u:secret@1@h/n", "hold one of @ / ? #, write it as %40, "),
+        ("DATABASE_URL", "postgres://u:secret?1@h/n", "hold one of @ / ? #, write it as %40, "),
+        ("DATABASE_URL", "postgres://u:secret#1@h/n", "hold one of @ / ? #, write it as %40, "),
+        ("DATABASE_URL", "postgres://u:secret@h/n?pool=false", "sets pool, which is no parameter"),
+        ("DATABASE_URL", "postgres://u:secret@h/n?pgbouncer=true", "sets pgbouncer, which is no "),
         ("TIME_ZONE", "Europe/Atlantis", "write the name of a time zone like Europe/Paris"),
         ("TIME_ZONE", "../etc/passwd", "write the name of a time zone like Europe/Paris"),
         ("STRIPE_LIVEMODE", "live", "write true or false, or leave it out"),
@@ -156,11 +163,29 @@ def test_a_postgresql_url_is_taken_with_its_options(load: LoadSettings) -> None:
     database = load(DATABASE_URL=url)["DATABASES"]["default"]
     assert database["ENGINE"] == "django.db.backends.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"], database["PASSWORD"]) == (
-        ("db.example.com", 6432, "cards", "p@ss")
+        ("db.example.com", "6432", "cards", "p@ss")
     )
     assert database["OPTIONS"]["sslmode"] == "require"
     assert database["OPTIONS"]["server_side_binding"] is True
     assert database["OPTIONS"]["pool"]["max_size"] == 16
+
+
+@pytest.mark.parametrize(
+    ("url", "host", "name"),
+    [
+        ("postgres://desk@%2Fvar%2Frun%2Fpostgresql/cards", "/var/run/postgresql", "cards"),
+        ("postgres://desk@/cards?host=/var/run/postgresql", "/var/run/postgresql", "cards"),
+        ("postgres://desk@:5433//var/run/postgresql/cards", "/var/run/postgresql", "cards"),
+        ("postgresql://desk@[::1]:5433,db.example.com:5434/cards", "::1,db.example.com", "cards"),
+        ("pgsql:///cards", "", "cards"),
+        ("postgres://desk:a%2Fb%23c@db/cards%20of%20ours", "db", "cards of ours"),
+    ],
+)
+def test_a_url_is_read_as_postgresqls_own_clients_do(
+    load: LoadSettings, url: str, host: str, name: str
+) -> None:
+    database = load(DATABASE_URL=url)["DATABASES"]["default"]
+    assert (database["HOST"], database["NAME"]) == (host, name)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from functools import cache, partial
 
-from django.db import connection
+from django.db import OperationalError, connection
 
 from authorizations.services import (
     counting,
@@ -28,6 +28,7 @@ from authorizations.services import (
 )
 from authorizations.services.answering import breaker
 from authorizations.services.seldom import Seldom
+from authz_project import database_errors
 
 logger = logging.getLogger(__name__)
 
@@ -42,6 +43,8 @@ _APPLY_EVERY_S = 1.0
 _APPLY_FOR_S = 5.0
 _COUNT_EVERY_S = 1.0
 _COUNT_FOR_S = 5.0
+_TELL_EVERY_S = 60.0
+"""What keeps the database from being used is said so often by each kind of work."""
 
 
 def start() -> None:
@@ -98,11 +101,17 @@ def _keep(
     """
 
     def go_on() -> None:
+        told_at = -_TELL_EVERY_S
         while True:
             time.sleep(every_s)
             try:
                 if without_database or not breaker.is_open:
                     work()
+            except OperationalError as problem:
+                if time.monotonic() - told_at > _TELL_EVERY_S:
+                    told_at = time.monotonic()
+                    told = database_errors.sentence(problem, connection.settings_dict)
+                    logger.error("Background work waits (%s). %s", name, told)
             except Exception:
                 logger.exception("Background work failed and is tried again: %s.", name)
             finally:
