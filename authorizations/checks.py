@@ -7,6 +7,7 @@ open a door. In development only what is wrong is refused.
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -14,6 +15,7 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register, run_ch
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection
 
+from authorizations.services import spool_watch
 from authz_project import pooler
 
 TAG = "authorizations"
@@ -90,6 +92,13 @@ def check_pooler(databases: Sequence[str] | None = None, **_: Any) -> Iterator[C
             connection.ensure_connection()
         if told := pooler.sentence():
             yield Info(told, id="authorizations.I001")
+
+
+@register(TAG, deploy=True)
+def check_spool(**_: Any) -> Iterator[CheckMessage]:
+    """Answers given while the database is away must be kept somewhere."""
+    if problem := spool_watch.unwritable(Path(settings.SPOOL_DIR)):
+        yield Error(problem, id="authorizations.E007")
 
 
 def has_white_space(value: str) -> bool:

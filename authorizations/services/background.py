@@ -22,6 +22,7 @@ from authorizations.services import (
     rejections,
     repeats,
     replay,
+    spool_watch,
     stand_in_caps,
     standing_refresh,
     usage_refresh,
@@ -57,6 +58,8 @@ def _started(_pid: int) -> None:
     readiness.warmth.began = time.monotonic()
     is_filled = pool.fill()
     connection.close()
+    spool_watch.look()
+    _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)
     stand_in_caps.prepare()
     recent_answers.prepare()
     standing_refresh.keep_warm(usage_refresh.renew_usage)

@@ -25,6 +25,7 @@ from authorizations.services import (
     later,
     open_findings,
     spool_files,
+    spool_watch,
     standing_copy,
     switch,
 )
@@ -133,6 +134,11 @@ class HostReadings(Collector):
             "desk_stand_in_switched_on",
             "Whether somebody has switched on stand-in by hand.",
             switch.is_on(),
+        )
+        yield GaugeMetricFamily(
+            "desk_spool_writable",
+            "Whether an answer could be kept in SPOOL_DIR, as far as this process has looked.",
+            not spool_watch.problem(),
         )
         try:
             spool = spool_files.state(Path(settings.SPOOL_DIR))
