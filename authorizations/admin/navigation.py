@@ -28,6 +28,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Decisions": (
         ("Decisions", "rule", "authorizations.decision"),
         ("Stand-in", "offline_bolt", "authorizations.standinswitch"),
+        ("Health", "monitor_heart", "authorizations.standinswitch.health"),
     ),
     "Authorizations": (
         ("Authorizations", "receipt_long", "authorizations.authorization"),

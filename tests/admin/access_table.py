@@ -139,6 +139,7 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_decision_again": Access(LEADS_BACK, SEEN),
     **_pages("authorizations_standinswitch", _RECORD),
     "admin:authorizations_standinswitch_switch": Access(EDITED, EDITED),
+    "admin:authorizations_standinswitch_health": Access(SEEN, SEEN),
     **_pages("authorizations_authorization", _EXPORTED),
     "admin:authorizations_authorization_past": Access(SEEN, SEEN),
     "admin:authorizations_authorization_release": Access(EDITED, EDITED),

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
 from authorizations.admin.base import RecordAdmin, display
+from authorizations.admin.health.page import health_page
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.stand_in.state import MAY_SWITCH, state, who
 from authorizations.admin.stand_in.switching import switching_page
@@ -32,6 +33,11 @@ class StandInSwitchAdmin(RecordAdmin[StandInSwitch]):
         view = self.admin_site.admin_view(self.switch_view)
         return [
             path("switch/", view, name="authorizations_standinswitch_switch"),
+            path(
+                "health/",
+                self.admin_site.admin_view(health_page),
+                name="authorizations_standinswitch_health",
+            ),
             *super().get_urls(),
         ]
 

@@ -1,0 +1,62 @@
+"""Health: what `manage.py doctor` looks at, for whoever may look at stand-in; no secrets."""
+
+from collections import Counter
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from authorizations.models import StandInSwitch
+from authorizations.services import health
+from authorizations.services.health import State
+
+MAY_SEE = "authorizations.view_standinswitch"
+_SHOWN = {
+    # What is wrong comes first.
+    State.BAD: ("Wrong", "declined"),
+    State.WARN: ("Look", "partial"),
+    State.OK: ("Fine", "approved"),
+}
+
+
+def health_page(request: HttpRequest) -> HttpResponse:
+    """As this server process finds it now."""
+    if not request.user.has_perm(MAY_SEE):
+        raise PermissionDenied
+    found = health.examine()
+    worst = next(state for state in _SHOWN if any(check.state is state for check in found))
+    context = {
+        **admin.site.each_context(request),
+        "title": "Health",
+        "opts": StandInSwitch._meta,
+        "summary": _summary(Counter(check.state for check in found)),
+        "tone": _SHOWN[worst][1],
+        "checks": [
+            {"word": word, "tone": tone, "name": check.name, "sentence": _html(check.sentence)}
+            for state, (word, tone) in _SHOWN.items()
+            for check in found
+            if check.state is state
+        ],
+    }
+    return TemplateResponse(request, "admin/authorizations/health.html", context)
+
+
+def _html(sentence: str) -> SafeString:
+    """What stands in backquotes is to be typed as it is."""
+    parts = enumerate(sentence.split("`"))
+    return format_html_join(
+        "",
+        "{}",
+        ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts),
+    )
+
+
+def _summary(counts: Counter[State]) -> str:
+    bad, warn = counts[State.BAD], counts[State.WARN]
+    wrong = f"{bad} {'thing is' if bad == 1 else 'things are'} wrong" if bad else "Nothing is wrong"
+    if not warn:
+        return f"{wrong}."
+    return f"{wrong}, and {warn} {'needs' if warn == 1 else 'need'} a look."

@@ -1,0 +1,39 @@
+"""manage.py doctor"""
+
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+from rich.text import Text
+
+from authorizations.management.terminal import console_of
+from authorizations.services import health
+from authorizations.services.health import State
+
+_WORDS = {
+    State.OK: ("fine", "green"),
+    State.WARN: ("look", "yellow"),
+    State.BAD: ("wrong", "bold red"),
+}
+_SENTENCE_AT = 7
+
+
+class Command(BaseCommand):
+    help = (
+        "Looks at settings, secrets, database, spool, clocks, Stripe's endpoints, stand-in's copy, "
+        "proxies and versions, and says what is wrong and what to do. Shows no secret. Ends with "
+        "status 1 where something is wrong, with 0 otherwise, also where somebody should look."
+    )
+    requires_system_checks = []  # they are among what it looks at, and must not end it
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        console = console_of(self.stdout)
+        found = health.examine()
+        for check in found:
+            word, style = _WORDS[check.state]
+            line = Text(word.ljust(_SENTENCE_AT), style=style).append(check.name, style="bold")
+            console.print(line.append(f": {check.sentence}", style="not bold default"))
+        wrong = [check.name for check in found if check.state is State.BAD]
+        if wrong:
+            names = ", ".join(dict.fromkeys(wrong))
+            raise CommandError(f"{len(wrong)} of {len(found)} are wrong: {names}.")
+        console.print("Nothing is wrong.")
