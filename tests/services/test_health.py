@@ -120,6 +120,19 @@ def test_settings_and_secrets_are_there_and_of_the_right_form(
     assert sentence in check.sentence
 
 
+def test_what_the_shell_fills_in_for_another_database_is_named(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("PGOPTIONS", "PGDATESTYLE", "PGHOST"):
+        monkeypatch.setenv(name, "")
+    assert found("Environment") == []  # the embedded server's clients have no use for them
+    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(connection.settings_dict, "HOST", "db.example.com")
+    state, sentence = only("Environment")
+    assert state is State.WARN
+    assert sentence.startswith("PGDATESTYLE and PGOPTIONS of this environment hold for the databas")
+
+
 # --- the database
 
 

@@ -31,6 +31,7 @@ Look = Callable[[], Iterable[HealthCheck]]
 _WITHOUT_DATABASE: tuple[tuple[str, Look], ...] = (
     ("Settings", configured.settings_as_checked),
     ("Mode", configured.mode),
+    ("Environment", configured.environment),
     ("Secrets", configured.secrets),
     ("Spool", host.spool),
     ("Stand-in", host.stand_in),

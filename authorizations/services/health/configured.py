@@ -1,13 +1,18 @@
 """Settings and secrets: whether they are there and of the right form, never what they are."""
 
+import os
 from collections.abc import Iterator
 from functools import cache
 
 from django.conf import settings
 from django.core.checks import CheckMessage, run_checks
+from django.db import connection
+from psycopg.pq import Conninfo
 
 from authorizations.services.health.values import HealthCheck, State
 
+_GIVEN = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
+_BESIDE_OPTIONS = ("PGDATESTYLE", "PGTZ", "PGGEQO")  # sent along with each connection
 _SPOOL = "authorizations.E007"  # looked at by itself, each time
 
 
@@ -42,6 +47,28 @@ def mode() -> Iterator[HealthCheck]:
         yield HealthCheck("Mode", State.WARN, what)
     else:
         yield HealthCheck("Mode", State.OK, f"{of} events are approved, others declined.")
+
+
+def environment() -> Iterator[HealthCheck]:
+    """What of the environment PostgreSQL's clients take where DATABASE_URL says nothing of it.
+
+    Not the embedded server's: it has forgotten them.
+    """
+    database = connection.settings_dict
+    options = {*database["OPTIONS"], *(_GIVEN[key] for key in _GIVEN if database.get(key))}
+    by_variable = {
+        (option.envvar or b"").decode(): option.keyword.decode()
+        for option in Conninfo.get_defaults()
+    } | dict.fromkeys(_BESIDE_OPTIONS, "")
+    filled = [
+        name for name, key in by_variable.items() if name in os.environ and key not in options
+    ]
+    if filled and database["ENGINE"] != "authz_project.embedded_postgres":
+        what = (
+            f"{' and '.join(sorted(filled))} of this environment hold for the database too, as "
+            "DATABASE_URL does not say otherwise. Unset them, or write them into DATABASE_URL."
+        )
+        yield HealthCheck("Environment", State.WARN, what)
 
 
 def secrets() -> Iterator[HealthCheck]:
