@@ -52,7 +52,7 @@ def from_url(url: str) -> dict[str, Any]:
             f"DATABASE_URL can't be read; write it like {_EXAMPLE}, with % in it as %25."
         )
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "authz_project.postgresql",
         "NAME": name,
         "USER": found.pop("user", ""),
         "PASSWORD": found.pop("password", ""),

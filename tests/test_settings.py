@@ -161,7 +161,7 @@ def test_what_is_malformed_is_refused_with_a_sentence(
 def test_a_postgresql_url_is_taken_with_its_options(load: LoadSettings) -> None:
     url = "postgres://desk:p%40ss@db.example.com:6432/cards?sslmode=require"
     database = load(DATABASE_URL=url)["DATABASES"]["default"]
-    assert database["ENGINE"] == "django.db.backends.postgresql"
+    assert database["ENGINE"] == "authz_project.postgresql"
     assert (database["HOST"], database["PORT"], database["NAME"], database["PASSWORD"]) == (
         ("db.example.com", "6432", "cards", "p@ss")
     )

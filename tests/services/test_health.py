@@ -126,7 +126,7 @@ def test_what_the_shell_fills_in_for_another_database_is_named(
     for name in ("PGOPTIONS", "PGDATESTYLE", "PGHOST"):
         monkeypatch.setenv(name, "")
     assert found("Environment") == []  # the embedded server's clients have no use for them
-    monkeypatch.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
+    monkeypatch.setitem(connection.settings_dict, "ENGINE", "authz_project.postgresql")
     monkeypatch.setitem(connection.settings_dict, "HOST", "db.example.com")
     state, sentence = only("Environment")
     assert state is State.WARN
@@ -170,7 +170,7 @@ def test_migrations_that_are_not_applied_are_named() -> None:
 def test_the_owner_of_the_tables_should_not_serve() -> None:
     assert only("Rights")[0] is State.OK  # the embedded server knows one role only
     with pytest.MonkeyPatch.context() as patched:
-        patched.setitem(connection.settings_dict, "ENGINE", "django.db.backends.postgresql")
+        patched.setitem(connection.settings_dict, "ENGINE", "authz_project.postgresql")
         state, sentence = only("Rights")
     assert state is State.WARN
     assert "owns the tables, and could take the record's triggers away." in sentence

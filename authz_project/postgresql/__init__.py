@@ -1,0 +1,1 @@
+"""Django's PostgreSQL backend, all of whose connections keep deadlines and notice poolers."""
