@@ -21,6 +21,7 @@ from authorizations.services.database_roles import quoted
 from authorizations.services.health import HealthCheck, State, configured, database, host
 from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from authz_project import pooler
 from tests import roles, standing
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage
@@ -156,6 +157,12 @@ def test_a_database_that_does_not_answer_is_all_that_is_said_of_it(
     assert said.state is State.BAD
     assert "Connection refused. See that PostgreSQL runs and listens there" in said.sentence
     assert checks[-1] == said
+
+
+def test_a_pooler_that_was_noticed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert only("Pooler") == (State.OK, "No pooler was noticed before the database.")
+    monkeypatch.setattr(pooler, "_noticed", True)
+    assert only("Pooler") == (State.WARN, pooler.sentence())
 
 
 def test_migrations_that_are_not_applied_are_named() -> None:

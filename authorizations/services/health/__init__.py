@@ -37,6 +37,7 @@ _WITHOUT_DATABASE: tuple[tuple[str, Look], ...] = (
     ("Stand-in", host.stand_in),
 )
 _WITH_DATABASE: tuple[tuple[str, Look], ...] = (
+    ("Pooler", database.between),
     ("Migrations", database.migrations),
     ("Rights", database.rights),
     ("Database's clock", database.clock),

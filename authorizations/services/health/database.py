@@ -15,7 +15,7 @@ from authorizations.models import Assignment, ProofRun
 from authorizations.services import grants
 from authorizations.services.database_roles import TABLES
 from authorizations.services.health.values import HealthCheck, State
-from authz_project import database_errors
+from authz_project import database_errors, pooler
 
 _NEVER_CHANGED = (
     "authorizations_webhookrequest",
@@ -59,6 +59,14 @@ def reached() -> HealthCheck:
     took_ms = (time.monotonic() - began) * 1000
     what = f"PostgreSQL {version.split()[0]} answers for {name}, within {took_ms:,.0f} ms."
     return HealthCheck("Database", State.OK, what)
+
+
+def between() -> Iterator[HealthCheck]:
+    """A pooler, as this process has noticed it or not."""
+    if told := pooler.sentence():
+        yield HealthCheck("Pooler", State.WARN, told)
+    else:
+        yield HealthCheck("Pooler", State.OK, "No pooler was noticed before the database.")
 
 
 def migrations() -> Iterator[HealthCheck]:
