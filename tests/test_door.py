@@ -281,4 +281,5 @@ def test_the_process_and_the_database_can_be_asked_how_they_are(door: Door) -> N
         "breaker": "closed",
         "stand_in": "off",
         "pooler": "none noticed",
+        "spool": "can be written",
     }

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from authorizations.services import answering, standing_copy, switch
+from authorizations.services import answering, spool_watch, standing_copy, switch
 from authorizations.services.deadline import deadline, has_passed
 from authz_project import pooler
 
@@ -54,6 +54,7 @@ def readiness() -> Readiness:
         "breaker": "open" if answering.breaker.is_open else "closed",
         "stand_in": "on" if switch.is_on() else "off",
         "pooler": "noticed" if pooler.is_noticed() else "none noticed",
+        "spool": "can't be written" if spool_watch.problem() else "can be written",
     }
     if warmth.is_starting:
         return _no("starting", facts)
@@ -89,6 +90,8 @@ def _without_database(facts: Facts) -> Readiness:
     if not settings.STAND_IN_ON_DATABASE_UNREACHABLE:
         switched_off = "not used: STAND_IN_ON_DATABASE_UNREACHABLE is false"
         return _no("unavailable", facts | {"copy": switched_off})
+    if spool_watch.problem():
+        return _no("unavailable", facts)  # what can't be kept is declined
     return _yes(facts | {"copy": "used"})
 
 

@@ -13,7 +13,14 @@ from django.test import Client
 from pytest_django import Settings
 
 from authorizations.models import PolicyVersion
-from authorizations.services import answering, readiness, rehearsal, sql, versions
+from authorizations.services import (
+    answering,
+    readiness,
+    rehearsal,
+    spool_watch,
+    sql,
+    versions,
+)
 from authorizations.services.readiness import STARTING_S, Warmth
 from authorizations.wire import samples
 from tests import server
@@ -54,8 +61,21 @@ def test_with_the_database_and_its_tables_it_is_ready(client: Client) -> None:
             "breaker": "closed",
             "stand_in": "off",
             "pooler": "none noticed",
+            "spool": "can be written",
         },
     )
+
+
+def test_a_spool_that_cannot_be_written_is_said_and_matters_without_the_database(
+    client: Client, without_database: Callable[[], None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    knows({"scope": "program:"})
+    monkeypatch.setattr(spool_watch, "_found", "SPOOL_DIR can't be written.")
+    status, facts = asked(client)
+    assert (status, facts["spool"]) == (200, "can't be written")
+    without_database()
+    status, facts = asked(client)
+    assert (status, facts["status"], facts["spool"]) == (503, "unavailable", "can't be written")
 
 
 @pytest.mark.parametrize("age_s", [0, 3_000])
