@@ -1,7 +1,8 @@
 """Busy cards: rolling limits side by side with a quiet card's, and new limits as they are counted.
 
-Decisions are made in this process, within the same time as behind the door; counting runs beside
-them as in every server.
+Once with purchases spread over a month, once with as many within two hours. Decisions are made in
+this process, within the same time as behind the door; counting runs beside them as in every server,
+and how long it held the lock of a card is told.
 """
 
 import json
@@ -35,30 +36,49 @@ from authorizations.wire.samples import MERCHANTS, Json, SampleMerchant, to_byte
 
 MOST_TIMES = 1.5
 MOST_TURNS = 300
-DAYS = 30
+MONTH_S, BUSY_S = 29 * 86_400, 2 * 3_600
 ROLLING_PURCHASES = 100_000
 
 BAKERY = MERCHANTS[0]
 ELSEWHERE = next(m for m in MERCHANTS if m.category != BAKERY.category and m.currency == "eur")
 GENEROUS: Json = {"amount": 900_000_000, "interval": "per_authorization"}
-ROLLING: Json = {"amount": 900_000_000, "interval": "rolling", "days": DAYS}
+MONTH: Json = {"interval": "rolling", "days": 30}
+HOUR: Json = {"interval": "rolling", "hours": 1}
 YEARLY: Json = {"amount": 900_000_000, "interval": "yearly"}
 OF_BAKERIES: Json = {"count": 1_000_000, "interval": "all_time", "categories": ["bakeries"]}
 
-# Copies of one purchase, spread evenly over the days before.
+# Copies of one purchase, spread evenly over the time before.
 _FILL = """
 INSERT INTO authorizations_authorization
 SELECT made.*
 FROM authorizations_authorization AS one, generate_series(1, %(count)s) AS n
 CROSS JOIN LATERAL jsonb_populate_record(one, jsonb_build_object(
     'id', one.id || '_' || md5(n::text),
-    'created', date_trunc('second', one.created - n * (interval '1 day' * %(days)s / %(count)s))
+    'created',
+    date_trunc('second', one.created - n * (interval '1 second' * %(seconds)s / %(count)s))
 )) AS made
 WHERE one.id = %(id)s
 ORDER BY n DESC
 """
 
 _chance = Random(7)
+
+
+@dataclass
+class WatchedPace(counting.Pace):
+    """Also notes for how long counting held the lock of a card, time by time."""
+
+    held_s: list[float] = field(default_factory=list)
+
+    def took(self, seconds: float) -> None:
+        self.held_s.append(seconds)
+        super().took(seconds)
+
+    @property
+    def held(self) -> str:
+        median_ms, worst_ms = 1000 * statistics.median(self.held_s), 1000 * max(self.held_s)
+        times = f"held {len(self.held_s)} times"
+        return f"{times}, {median_ms:.0f} ms in the median, {worst_ms:.0f} ms at most"
 
 
 @dataclass
@@ -89,64 +109,71 @@ def run() -> int:
     busiest = int(os.environ.get("BENCH_BUSY_PURCHASES") or 500_000)
     with tempfile.TemporaryDirectory() as spool, override_settings(SPOOL_DIR=spool):
         _in_force("Everybody", [GENEROUS], program=True)
-        ratio = _rolling(console, min(ROLLING_PURCHASES, busiest))
+        rolling = min(ROLLING_PURCHASES, busiest)
+        ratios = [
+            _rolling(console, "spread", rolling, MONTH_S, MONTH),
+            _rolling(console, "at_once", rolling, BUSY_S, HOUR),
+        ]
         in_time = [
-            _newly_limited(console, "new_1", busiest, YEARLY),
-            _newly_limited(console, "new_2", busiest, OF_BAKERIES),
+            _newly_limited(console, "new_1", busiest, MONTH_S, YEARLY),
+            _newly_limited(console, "new_2", busiest, MONTH_S, OF_BAKERIES),
+            _newly_limited(console, "new_3", busiest, BUSY_S, YEARLY),
         ]
     connection.close()
-    return int(ratio > MOST_TIMES or not all(in_time))
+    return int(max(ratios) > MOST_TIMES or not all(in_time))
 
 
-def _rolling(console: Console, purchases: int) -> float:
-    """A rolling limit over so many purchases, and over none, in turns."""
-    for card in ("quiet", "busy"):
-        _bought(card, 0 if card == "quiet" else purchases)
-    _in_force("Rolling", [ROLLING], program=True)
-    with _counting_beside():
-        while UncountedWindow.objects.exists() or _ask("busy") != "approved":
+def _rolling(console: Console, name: str, purchases: int, within_s: int, period: Json) -> float:
+    """A rolling limit over purchases within so many seconds, and over none, in turns."""
+    cards = (f"quiet_{name}", f"busy_{name}")
+    for card, number in zip(cards, (0, purchases), strict=True):
+        _bought(card, number, within_s)
+    _in_force("Rolling", [period | {"amount": 900_000_000}], program=True)
+    with _counting_beside() as pace:
+        while UncountedWindow.objects.exists() or _ask(cards[1]) != "approved":
             time.sleep(0.1)
     asked = {
         (card, what): Asked()
-        for card in ("quiet", "busy")
+        for card in cards
         for what in ("approved", "declined: says when there is room")
     }
     for what in ("approved", "declined: says when there is room"):
         if what != "approved":
-            tight = {"count": 1, "interval": "rolling", "days": DAYS}
-            _in_force("Tight", [tight], program=True)
+            _in_force("Tight", [period | {"count": 1}], program=True)
         for _ in range(min(MOST_TURNS, purchases // 100)):
-            for card in ("quiet", "busy"):
+            for card in cards:
                 asked[card, what].ask(card)
     table = Table(
-        "rolling 30 days, median of a decision", "no purchases", f"{purchases:,}", "times"
+        f"a rolling limit, {purchases:,} within {within_s // 3600} hours: median of a decision",
+        *("no purchases", f"{purchases:,}", "times"),
     )
     ratios = []
     for what in ("approved", "declined: says when there is room"):
-        quiet, busy = (statistics.median(asked[c, what].times_ms) for c in ("quiet", "busy"))
+        quiet, busy = (statistics.median(asked[c, what].times_ms) for c in cards)
         ratios.append(busy / quiet)
         table.add_row(what, f"{quiet:.1f} ms", f"{busy:.1f} ms", f"{busy / quiet:.2f}")
     console.print(table)
+    console.print(f"Counting: the lock was {pace.held}.")
     Assignment.objects.filter(policy__name__in=["Rolling", "Tight"]).delete()
     return ratios[0]
 
 
-def _newly_limited(console: Console, card: str, purchases: int, limit: Json) -> bool:
+def _newly_limited(console: Console, card: str, purchases: int, within_s: int, limit: Json) -> bool:
     """A limit newly assigned where so much was bought; whether the database decided throughout."""
-    _bought(card, purchases)
+    _bought(card, purchases, within_s)
     other, concerned, besides = Asked(), Asked(), Asked()
     root = Card.objects.get(pk=f"ic_{card}")
     policy = _in_force(f"New for {card}", [limit], card=root)
     begun = counting_ahead.begin(policy)
     begin = time.monotonic()
-    with _counting_beside():
+    with _counting_beside() as pace:
         while concerned.ask(card) != "approved":
             besides.ask(card, ELSEWHERE)
-            other.ask("quiet")
+            other.ask("quiet_spread")
     seconds = time.monotonic() - begin
     second = concerned.ask(card)
     table = Table(
-        f"new {limit['interval']} limit, {begun.purchases:,} purchases",
+        f"new {limit['interval']} limit, {begun.purchases:,} within {within_s // 3600} hours",
         "answers",
         "median",
         "worst",
@@ -161,36 +188,39 @@ def _newly_limited(console: Console, card: str, purchases: int, limit: Json) -> 
             median, worst = statistics.median(asked.times_ms), max(asked.times_ms)
             table.add_row(what, answers, f"{median:.1f} ms", f"{worst:.0f} ms")
     console.print(table)
-    console.print(f"Counted in {seconds:.1f} s; the second purchase afterwards: {second}.")
+    console.print(
+        f"Counted in {seconds:.1f} s, the lock was {pace.held}; "
+        f"the second purchase afterwards: {second}."
+    )
     return second == "approved" and all(a.is_in_time for a in (concerned, besides, other))
 
 
 @contextmanager
-def _counting_beside() -> Iterator[None]:
-    is_over = threading.Event()
+def _counting_beside() -> Iterator[WatchedPace]:
+    is_over, pace = threading.Event(), WatchedPace()
 
     def count() -> None:
         while not is_over.wait(0.2):
-            counting.some(1.0)
+            counting.some(1.0, pace)
             connection.close()
 
     thread = threading.Thread(target=count)
     thread.start()
     try:
-        yield
+        yield pace
     finally:
         is_over.set()
         thread.join()
 
 
-def _bought(card: str, purchases: int) -> None:
-    """One real purchase, and so many copies of it over the days before."""
+def _bought(card: str, purchases: int, within_s: int) -> None:
+    """One real purchase, and so many copies of it within the seconds before."""
     authorization_id = f"iauth_{card}"
     assert _ask(card, authorization_id=authorization_id) == "approved"  # noqa: S101
     if not purchases:
         return
     with connection.cursor() as cursor:
-        cursor.execute(_FILL, {"id": authorization_id, "count": purchases, "days": DAYS - 1})
+        cursor.execute(_FILL, {"id": authorization_id, "count": purchases, "seconds": within_s})
         cursor.execute("VACUUM ANALYZE authorizations_authorization")
 
 
