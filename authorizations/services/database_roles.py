@@ -170,7 +170,8 @@ END $$;
 """
 
 OWNERSHIP = """\
--- Everything belongs to the owner; nobody else makes tables. What an extension brought stays.
+-- Everything belongs to the owner; nobody else makes tables. What an extension brought stays, and
+-- what is the owner's already is not locked.
 REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner};
 GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {owner};
@@ -180,19 +181,32 @@ DO $$ DECLARE name text; BEGIN
     FOR name IN
         SELECT oid::regclass FROM pg_class
         WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
+            AND NOT pg_get_userbyid(relowner) = {owner_literal}
             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
     LOOP
         EXECUTE format('ALTER TABLE %s OWNER TO {owner}', name);
-        -- Every right anew, so that one of an earlier version does not stay.
-        EXECUTE format('REVOKE ALL ON TABLE %s FROM {webhook}, {admin}, {record}', name);
-        EXECUTE format('GRANT SELECT ON TABLE %s TO {record}', name);
     END LOOP;
     FOR name IN
         SELECT oid::regprocedure FROM pg_proc
         WHERE pronamespace = {schema_literal}::regnamespace
+            AND NOT pg_get_userbyid(proowner) = {owner_literal}
             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
     LOOP
         EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', name);
+    END LOOP;
+END $$;
+"""
+
+RIGHTS = """\
+DO $$ DECLARE name text; BEGIN
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
+        WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        -- Every right anew, so that one of an earlier version does not stay.
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM {webhook}, {admin}, {record}', name);
+        EXECUTE format('GRANT SELECT ON TABLE %s TO {record}', name);
     END LOOP;
     FOR name IN
         SELECT oid::regclass FROM pg_class
@@ -230,6 +244,37 @@ def script(roles: Roles) -> str:
     For a superuser, or, as with managed services, a role with CREATEROLE that owns the database
     and, at first, the tables. PostgreSQL 14 and newer.
     """
+    names, literals = _named(roles)
+    parts = [
+        "BEGIN;",
+        *(_role(name) for name in (roles.owner, roles.webhook, roles.admin, roles.record)),
+        *(part.format(**names, **literals) for part in (JOIN, OWNERSHIP)),
+        rights(roles),
+        *(_settings(roles.webhook, WEBHOOK_SETTINGS), _settings(roles.admin, ADMIN_SETTINGS)),
+        _settings(roles.record, ADMIN_SETTINGS),
+        LEAVE.format(**names, **literals),
+        "COMMIT;",
+    ]
+    return "\n".join(parts)
+
+
+def rights(roles: Roles) -> str:
+    """The part of the SQL that a new version changes, for the tables' owner.
+
+    In one transaction: it takes all rights back and gives them again.
+    """
+    names, literals = _named(roles)
+    moving = "authorizations_move_chain(text, text)"
+    parts = [
+        RIGHTS.format(**names, **literals),
+        *_grants(names),
+        f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};",
+    ]
+    return "\n".join(parts)
+
+
+def _named(roles: Roles) -> tuple[dict[str, str], dict[str, str]]:
+    """The names as SQL writes them, and as literals."""
     names = {key: quoted(getattr(roles, key)) for key in Roles.__dataclass_fields__}
     literals = {
         "schema_literal": _literal(names["schema"]),
@@ -237,19 +282,7 @@ def script(roles: Roles) -> str:
         "webhook_literal": _literal(roles.webhook),
         "tables": f"ARRAY[{', '.join(map(_literal, TABLES))}]",
     }
-    moving = "authorizations_move_chain(text, text)"
-    parts = [
-        "BEGIN;",
-        *(_role(name) for name in (roles.owner, roles.webhook, roles.admin, roles.record)),
-        *(part.format(**names, **literals) for part in (JOIN, OWNERSHIP)),
-        *_grants(names),
-        f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};",
-        *(_settings(roles.webhook, WEBHOOK_SETTINGS), _settings(roles.admin, ADMIN_SETTINGS)),
-        _settings(roles.record, ADMIN_SETTINGS),
-        LEAVE.format(**names, **literals),
-        "COMMIT;",
-    ]
-    return "\n".join(parts)
+    return names, literals
 
 
 def _grants(names: dict[str, str]) -> list[str]:

@@ -21,6 +21,9 @@ from authorizations.services.database_roles import (
     TABLES,
     WEBHOOK_SETTINGS,
     Rights,
+    Roles,
+    rights,
+    script,
 )
 from tests import roles
 from tests.admin import pages
@@ -344,3 +347,56 @@ def test_names_that_are_no_names_are_refused() -> None:
         call_command("database_roles", owner="o'; DROP ROLE x")
     with pytest.raises(CommandError, match="a name of its own"):
         call_command("database_roles", webhook="desk_admin")
+
+
+def test_the_owner_may_give_the_rights(logged_in_as: Callable[[str], None]) -> None:
+    [(database, schema)] = rows("SELECT current_database(), current_schema()")
+    logged_in_as("owner")
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(rights(Roles(str(database), str(schema), **roles.names())))
+
+
+@pytest.fixture
+def three_roles(db: None) -> list[str]:
+    """Roles without any right, as options of the command name them; gone with the test."""
+    with connection.cursor() as cursor:
+        for role in SERVING:
+            cursor.execute(f"CREATE ROLE of_a_test_{role}")
+    return [f"--{role}=of_a_test_{role}" for role in SERVING]
+
+
+def test_rights_to_what_a_version_adds_are_given_by_a_command(three_roles: list[str]) -> None:
+    told = StringIO()
+    call_command("database_roles", "--grant", *three_roles, stdout=told)
+    assert told.getvalue().startswith("of_a_test_webhook, of_a_test_admin, of_a_test_record have")
+    may_write = "SELECT has_table_privilege('of_a_test_{}', 'authorizations_usage', 'UPDATE')"
+    assert [rows(may_write.format(role)) for role in SERVING] == [[(True,)]] * 3
+
+
+def test_rights_are_given_to_all_roles_or_to_none(three_roles: list[str]) -> None:
+    with pytest.raises(CommandError, match="There is no role desk_nobody"):
+        call_command("database_roles", "--grant", *three_roles, "--record=desk_nobody")
+    may_read = "SELECT has_table_privilege('of_a_test_webhook', 'authorizations_usage', 'SELECT')"
+    assert rows(may_read) == [(False,)]
+
+
+@pytest.mark.django_db
+def test_a_desk_without_roles_has_none_to_give_rights_to() -> None:
+    told = StringIO()
+    strangers = [f"--{role}=desk_none_{role}" for role in SERVING]
+    call_command("database_roles", "--grant", *strangers, stdout=told)
+    assert "none of the roles" in told.getvalue()
+
+
+@pytest.mark.django_db
+def test_made_again_the_roles_lock_no_table_that_purchases_use() -> None:
+    """As after an upgrade, while the desk answers."""
+    [(database, schema)] = rows("SELECT current_database(), current_schema()")
+    made = script(Roles(str(database), str(schema), **roles.names()))
+    with connection.cursor() as cursor:
+        cursor.execute(made.removeprefix("BEGIN;").removesuffix("COMMIT;"))
+    held = rows(
+        "SELECT relation::regclass::text, mode FROM pg_locks WHERE pid = pg_backend_pid() "
+        "AND relation::regclass::text LIKE 'authorizations%' AND mode = 'AccessExclusiveLock'"
+    )
+    assert held == []
