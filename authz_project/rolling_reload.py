@@ -1,10 +1,14 @@
-"""A reload of gunicorn (SIGHUP) without a gap: its old workers go once the new ones answer.
+"""gunicorn's new workers answer before anybody relies on them.
 
-By itself gunicorn stops the old ones at once, and purchases wait while the new ones load the
-program. deploy/gunicorn.conf.py has it called.
+- A reload (SIGHUP) without a gap: the old workers go once the new ones answer. By itself gunicorn
+  stops the old ones at once, and purchases wait while the new ones load the program.
+- systemd is told that the server is ready once all workers answer.
+
+deploy/gunicorn.conf.py has both called.
 """
 
 import signal
+import socket
 import threading
 import time
 from typing import Any
@@ -29,6 +33,20 @@ def _let_go(arbiter: Any, old: set[int], wanted: int) -> None:
     arbiter.num_workers = wanted
     for pid in old:
         arbiter.kill_worker(pid, signal.SIGTERM)
+
+
+def tell_once_all_answer(arbiter: Any, systemd: str) -> None:
+    """Tell systemd at its socket, NOTIFY_SOCKET, once as many workers answer as there should be."""
+    threading.Thread(target=_tell, args=(arbiter, systemd), daemon=True).start()
+
+
+def _tell(arbiter: Any, systemd: str) -> None:
+    while _answering(arbiter, set()) < arbiter.num_workers:
+        time.sleep(_LOOK_EVERY_S)
+    address = f"\0{systemd[1:]}" if systemd.startswith("@") else systemd
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as told:
+        told.connect(address)
+        told.send(b"READY=1")
 
 
 def _answering(arbiter: Any, old: set[int]) -> int:

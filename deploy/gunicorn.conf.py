@@ -4,7 +4,8 @@
     INSTANCE=admin    serves people, whose exports and lists may take their time
 
 Two, so that nobody's export ever stands before a decision. Both listen on this machine only,
-behind nginx. ADDRESS overrides where.
+behind nginx. Under systemd the units hold the sockets (systemd/*.socket); ADDRESS says where
+without it.
 """
 
 import os
@@ -21,7 +22,9 @@ class Instance:
     timeout: int
     """Seconds of silence after which a worker is replaced."""
     backlog: int
-    """Connections that may wait. A purchase that waits long is answered by stand-in anyway."""
+    """Connections that may wait, as long as a start takes; under systemd the .socket says it. A
+    purchase that waits long is answered by stand-in anyway.
+    """
     max_requests: int
     """After about so many a worker is replaced by a fresh one; 0: never."""
 
@@ -30,7 +33,7 @@ INSTANCES = {
     # A worker that is replaced while its successor starts is one worker less, and memory that a
     # library leaks is the admin's: no max_requests here.
     # As many threads as the pool keeps connections open (settings.py): none is opened in haste.
-    "webhook": Instance("127.0.0.1:8001", 2, 4, timeout=10, backlog=256, max_requests=0),
+    "webhook": Instance("127.0.0.1:8001", 2, 4, timeout=10, backlog=1024, max_requests=0),
     # An export holds a thread, and a connection of the pool's 16, until its reader has all of it;
     # some connections are left for what a process does in the background.
     "admin": Instance("127.0.0.1:8002", 2, 12, timeout=30, backlog=64, max_requests=20_000),
@@ -78,13 +81,24 @@ limit_request_field_size = 8190
 # Only the proxy on this machine may say that a request came by HTTPS.
 forwarded_allow_ips = "127.0.0.1,::1"
 
+# By itself gunicorn tells systemd that it is ready before any worker has loaded the program.
+systemd = os.environ.pop("NOTIFY_SOCKET", "")
+
 errorlog = "-"
 accesslog = None  # nginx writes one
 
 
+def when_ready(arbiter: Any) -> None:
+    """gunicorn listens; its workers load the program."""
+    if systemd:
+        # Found only once gunicorn has gone to `chdir`.
+        from authz_project import rolling_reload  # noqa: PLC0415
+
+        rolling_reload.tell_once_all_answer(arbiter, systemd)
+
+
 def on_reload(arbiter: Any) -> None:
     """SIGHUP: the old workers go once new ones answer."""
-    # Found only once gunicorn has gone to `chdir`.
     from authz_project import rolling_reload  # noqa: PLC0415
 
     rolling_reload.on_reload(arbiter)
