@@ -7,12 +7,14 @@ import ssl
 import subprocess
 import time
 from collections import Counter
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from http.client import HTTPConnection
 from ipaddress import ip_address
 from itertools import islice
 from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -331,3 +333,63 @@ def test_what_is_no_list_of_addresses_changes_nothing(tmp_path: Path, listed: st
     assert done.returncode == 1
     assert "stays as it is" in done.stderr
     assert file.read_text("utf-8") == "192.0.2.1 1;\n"
+
+
+# --- a process that goes away before it answers
+
+
+@contextmanager
+def deserted(times: int, port: int) -> Iterator[list[bytes]]:
+    """A server that hangs up on the first requests, and then answers; what it was asked."""
+    asked: list[bytes] = []
+
+    def serve(listening: socket.socket) -> None:
+        while True:
+            try:
+                connection, _ = listening.accept()
+            except OSError:
+                return  # the test is over
+            with connection:
+                asked.append(connection.recv(65_536))
+                if len(asked) > times:
+                    connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    with socket.create_server(("127.0.0.1", port)) as listening:
+        thread = Thread(target=serve, args=(listening,), daemon=True)
+        thread.start()
+        try:
+            yield asked
+        finally:
+            listening.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+@pytest.mark.parametrize(("times", "status"), [(0, 200), (1, 200), (2, 502)])
+def test_a_purchase_is_asked_once_more_where_its_process_went(
+    tmp_path: Path, times: int, status: int
+) -> None:
+    ports = serving.free_ports()
+    with serving.nginx(tmp_path, ports), deserted(times, ports.webhook) as asked:
+        answer = ask(ports.https, "/webhook", b'{"id": "evt_1"}', SIGNED)
+    assert answer.status == status
+    assert len(asked) == min(times, 1) + 1
+    arrived = []
+    for request in asked:
+        head, _, body = request.partition(b"\r\n\r\n")
+        lines = head.decode().split("\r\n")
+        assert lines[0] == "POST /webhook HTTP/1.1"
+        assert body == b'{"id": "evt_1"}'
+        headers = dict(line.split(": ", 1) for line in lines[1:])
+        assert headers["Host"] == HOST
+        assert headers["X-Forwarded-For"] == "127.0.0.1"
+        assert headers["X-Forwarded-Proto"] == "https"
+        assert headers["Stripe-Signature"] == SIGNED["Stripe-Signature"]
+        arrived.append(float(headers["X-Request-Start"].removeprefix("t=")))
+    assert arrived[-1] <= arrived[0]  # asked again, it has waited all the longer
+
+
+def test_what_people_send_is_never_sent_twice(tmp_path: Path) -> None:
+    ports = serving.free_ports()
+    with serving.nginx(tmp_path, ports), deserted(1, ports.admin) as asked:
+        assert ask(ports.https, "/admin/", b"a=1").status == 502
+    assert len(asked) == 1
