@@ -35,6 +35,8 @@ TRIALS = (
     Trial("load", "eight processes on a few cards", "tests.load", ("--seconds", "60")),
     Trial("pooler", "races and faults behind PgBouncer", "tests.prove.pooler"),
     Trial("container", "the image, built and run as compose.yaml says", "tests.prove.container"),
+    Trial("systemd", "booted without a database, killed, rebooted", "tests.prove.systemd"),
+    Trial("upgrade", "a new version, restarts and kills under load", "tests.prove.upgrade"),
     Trial("strangers", "purchases beside a flood of false signatures", "benchmarks.strangers"),
 )
 

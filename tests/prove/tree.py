@@ -70,6 +70,13 @@ def unmount_all(below: Path) -> None:
             _run("umount", "--lazy", point)
 
 
+def cache() -> Path:
+    """Where what was fetched and made is kept for the next trial."""
+    found = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "desk-trees"
+    found.mkdir(parents=True, exist_ok=True)
+    return found
+
+
 def _made(packages: tuple[str, ...], release: str) -> Path:
     """An archive of the tree, made unless it is in the cache."""
     if os.geteuid() != 0:
@@ -80,12 +87,11 @@ def _made(packages: tuple[str, ...], release: str) -> Path:
             f"Not installed here: {', '.join(missing)}. On Debian: apt-get install "
             f"{' '.join(missing)}"
         )
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "desk-trees"
-    fetched = cache / "packages"
-    fetched.mkdir(parents=True, exist_ok=True)
+    fetched = cache() / "packages"
+    fetched.mkdir(exist_ok=True)
     name = hashlib.sha256(" ".join((release, *packages)).encode()).hexdigest()[:16]
-    archive = cache / f"{release}-{name}.tar"
-    with (cache / "lock").open("w") as lock:
+    archive = cache() / f"{release}-{name}.tar"
+    with (cache() / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if archive.exists():
             return archive
