@@ -10,10 +10,11 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
+from typing import NoReturn
 
 from tests.deploy.serving import HOST, PROJECT
 from tests.prove import LackingError, booted, tree
@@ -22,6 +23,11 @@ from tests.prove.buyers import AMOUNT, Bought
 
 README = (PROJECT / "deploy" / "README.md").read_text("utf-8")
 PACKAGES = (*booted.PACKAGES, "nginx-light", "openssl", "postgresql", "python3-venv", "sudo")
+PROGRAM, DATABASE, ROLES_MADE = "**The program**", "**The database**", "Then the roles"
+START, NGINX = "**Start**", "**nginx**"
+NEW_VERSION = "Put it into a folder of its own"
+"""What stands before the commands of each step."""
+
 ROLES = ("owner", "webhook", "admin", "record")
 TREE_OF_WHEELS = Path("var/cache/wheels")
 POLICIES = {
@@ -49,16 +55,16 @@ class Desk:
         """As deploy/README.md says, from nothing to the first answer."""
         self.copy_version("/opt/desk-1")
         self._write_settings()
-        self._run("**The program**")
-        self._run("**The database**", stdin=f"{self._password}\n" * 2)
-        self._run("Then the roles")
+        self._run(PROGRAM)
+        self._run(DATABASE, stdin=f"{self._password}\n" * 2)
+        self._run(ROLES_MADE)
         for role in ROLES[1:]:
             said = f"ALTER ROLE desk_{role} PASSWORD '{self._password}'"
             self.machine.run("runuser", "-u", "postgres", "--", "psql", "-c", said, "desk")
-        self._run("**Start**")
+        self._run(START)
         self.command("admin", "import_policies", "-", "--allow-new-spending",
                      stdin=json.dumps(POLICIES))  # fmt: skip
-        self._run("**nginx**")
+        self._run(NGINX)
         self._secure_nginx()
         self.wait_until_usual()
 
@@ -227,7 +233,12 @@ def wheels() -> Path:
     return directory
 
 
-def kept_directory(trial: str) -> Path:
-    """Where a trial leaves what its machine wrote; one that is stopped takes its machine along."""
+def play(trial: Callable[[], int]) -> NoReturn:
+    """End this program with what the trial came to; stopped by SIGTERM, it still tidies up."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+    sys.exit(trial())
+
+
+def kept_directory(trial: str) -> Path:
+    """Where a trial leaves what its machine wrote."""
     return Path(tempfile.mkdtemp(prefix=f"desk-{trial}-"))

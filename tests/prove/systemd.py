@@ -5,11 +5,9 @@ back later; processes are killed; the machine is rebooted, and its power cut; ta
 program. In the end each answer is in the record, once.
 """
 
-import sys
-
 from tests.prove import CANNOT_RUN, LackingError
 from tests.prove.buyers import Bought
-from tests.prove.installed import Desk, installed, kept_directory
+from tests.prove.installed import Desk, installed, kept_directory, play
 
 PURCHASES = 12
 
@@ -98,4 +96,4 @@ def _try(tried: _Tried, desk: Desk) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    play(main)

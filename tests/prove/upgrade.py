@@ -6,13 +6,20 @@ During a restart and under `kill -9` none is refused, whoever answers it and whe
 purchase that was answered is in the record, once. It knows nothing of the server that answers.
 """
 
-import sys
 import time
 from collections.abc import Callable
 
 from tests.prove import CANNOT_RUN, LackingError
 from tests.prove.buyers import Bought
-from tests.prove.installed import Desk, commands, installed, is_usual, kept_directory
+from tests.prove.installed import (
+    NEW_VERSION,
+    Desk,
+    commands,
+    installed,
+    is_usual,
+    kept_directory,
+    play,
+)
 
 RATE = 20
 BEFORE_S, AFTER_S = 3, 5
@@ -43,7 +50,7 @@ def _tried(desk: Desk) -> int:
     broken = desk.tree / "opt" / "desk-3"
     desk.copy_version("/opt/desk-3")
     (broken / "authz_project" / "wsgi.py").write_text("raise RuntimeError('This one is broken.')\n")
-    [command] = commands("Put it into a folder of its own")
+    [command] = commands(NEW_VERSION)
     machine = desk.machine
     everything: list[Bought] = []
     wrong: list[str] = []
@@ -83,6 +90,10 @@ def _tried(desk: Desk) -> int:
     during("A version that can't start", broken_one, must_be_usual=True)
     expect("The version before answers", _folder(desk) == "/opt/desk-2")
     expect("The bridge is gone", not machine.run("systemctl", "list-units", "-q", "desk-bridge*"))
+
+    machine.run("sh", "-c", "echo '# ours' >> /etc/systemd/system/desk@.service")
+    said = machine.run("sh", "-c", command, check=False)
+    expect("A unit that somebody changed is not replaced", "systemctl edit" in said)
 
     unit = "desk@webhook.service"
     for what, words in (
@@ -130,4 +141,4 @@ def _until_active(desk: Desk, *words: str) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    play(main)
