@@ -28,7 +28,10 @@ AMOUNT = 100
 _chance = SystemRandom()
 _printing = threading.Lock()
 _trusting = tls()
-_idle: "LifoQueue[HTTPSConnection]" = LifoQueue()
+_idle: "LifoQueue[tuple[float, HTTPSConnection]]" = LifoQueue()
+"""Connections that nobody uses, and since when."""
+_LONGEST_IDLE_S = 20
+"""Less than nginx's patience: one that it is just closing would look like a purchase lost."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,10 +108,7 @@ def _bought(secret: str) -> Bought:
 
 
 def _answered(body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    try:
-        connection = _idle.get_nowait()
-    except Empty:
-        connection = HTTPSConnection("127.0.0.1", timeout=PATIENCE_SECONDS, context=_trusting)
+    connection = _connection()
     try:
         connection.request("POST", "/webhook", body, headers)
         answer = connection.getresponse()
@@ -116,8 +116,19 @@ def _answered(body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
     except BaseException:
         connection.close()
         raise
-    _idle.put(connection)
+    _idle.put((time.monotonic(), connection))
     return found
+
+
+def _connection() -> HTTPSConnection:
+    """The one used last, or a new one."""
+    try:
+        since, connection = _idle.get_nowait()
+    except Empty:
+        return HTTPSConnection("127.0.0.1", timeout=PATIENCE_SECONDS, context=_trusting)
+    if time.monotonic() - since > _LONGEST_IDLE_S:
+        connection.close()  # opened again when it is asked something
+    return connection
 
 
 if __name__ == "__main__":
