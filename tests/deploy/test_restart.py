@@ -43,7 +43,11 @@ class Held:
     def instance(self) -> Iterator["subprocess.Popen[bytes]"]:
         """One more server on the socket, from when it says that it is ready; killed at the end."""
         told = self.directory / f"notify-{os.urandom(4).hex()}"
-        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        log = self.directory / "log"
+        with (
+            socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify,
+            log.open("ab") as written,
+        ):
             notify.bind(str(told))
             notify.settimeout(PATIENCE_SECONDS)
             handed = {"HELD": str(self.socket.fileno()), "NOTIFY_SOCKET": str(told)}
@@ -51,6 +55,7 @@ class Held:
                 ["bash", "-c", HANDED],
                 env=self.environment | handed | {"INSTANCE": "webhook", "WEB_CONCURRENCY": "1"},
                 cwd=PROJECT,
+                stderr=written,
                 pass_fds=(self.socket.fileno(),),
                 start_new_session=True,
             )
