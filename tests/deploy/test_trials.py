@@ -13,7 +13,7 @@ from tests.prove import CANNOT_RUN, installed, systemd, upgrade
 STEPS = (
     (installed.PROGRAM, "deploy/systemd/*"),
     (installed.DATABASE, "desk-migrate@"),
-    (installed.ROLES_MADE, "manage.py database_roles"),
+    (installed.ROLES_MADE, "deploy/desk database_roles"),
     (installed.START, "desk@webhook.socket"),
     (installed.NGINX, "deploy/nginx/desk.conf"),
     (installed.NEW_VERSION, "/deploy/upgrade"),

@@ -62,8 +62,7 @@ class Desk:
             said = f"ALTER ROLE desk_{role} PASSWORD '{self._password}'"
             self.machine.run("runuser", "-u", "postgres", "--", "psql", "-c", said, "desk")
         self._run(START)
-        self.command("admin", "import_policies", "-", "--allow-new-spending",
-                     stdin=json.dumps(POLICIES))  # fmt: skip
+        self.command("import_policies", "-", "--allow-new-spending", stdin=json.dumps(POLICIES))
         self._run(NGINX)
         self._secure_nginx()
         self.wait_until_usual()
@@ -74,14 +73,9 @@ class Desk:
         shutil.copytree(PROJECT, to, ignore=shutil.ignore_patterns(*_NOT_OURS))
         shutil.copy(PROJECT / ".env.example", to)
 
-    def command(self, role: str, *words: str, stdin: str = "") -> str:
-        """What `manage.py` printed, with the settings of a role."""
-        files = [f"--property=EnvironmentFile=/etc/desk/{name}.env" for name in ("desk", role)]
-        return self.machine.run(
-            *("systemd-run", "--quiet", "--pipe", "--wait", "--uid=desk", *files),
-            *("--working-directory=/opt/desk", "/opt/desk/.venv/bin/python", "manage.py", *words),
-            stdin=stdin,
-        )
+    def command(self, *words: str, stdin: str = "") -> str:
+        """What a command of the desk printed."""
+        return self.machine.run("/opt/desk/deploy/desk", *words, stdin=stdin)
 
     def sql(self, statement: str) -> str:
         """What PostgreSQL answers its superuser, in the desk's database."""
@@ -166,6 +160,8 @@ class Desk:
             "ALLOWED_HOSTS": HOST,
             "STRIPE_WEBHOOK_SECRET": self.secret,
             "TRUST_PROXY_TLS": "true",
+            "SPOOL_DIR": "/var/lib/desk/spool",
+            "METRICS_DIR": "/run/desk/metrics",
         }
         lines = [f"{name}={value}\n" for name, value in of_both.items()]
         (directory / "desk.env").write_text("".join(lines), "utf-8")
