@@ -184,6 +184,22 @@ def test_the_bar_of_actions_covers_no_row_at_the_end_of_a_list(
     assert box(row)["y"] + box(row)["height"] <= box(bar)["y"]
 
 
+def test_ctrl_k_opens_no_dead_search(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.evaluate(
+        "addEventListener('keydown', (event) => { window.kept = event.defaultPrevented })"
+    )
+    for keys in ("Control+k", "Meta+k"):
+        page.keyboard.press(keys)
+        assert page.evaluate("window.kept") is False
+    page.keyboard.type("travel")
+    page.keyboard.press("Enter")
+    expect(page.get_by_placeholder("Type to search")).to_have_count(0)
+    assert not [url for url in asked if "search" in url]
+
+
 def box(found: Locator) -> FloatRect:
     there = found.bounding_box()
     assert there
