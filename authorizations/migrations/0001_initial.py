@@ -1645,6 +1645,7 @@ class Migration(migrations.Migration):
             model_name="assignment",
             name="policy",
             field=models.ForeignKey(
+                db_index=False,
                 on_delete=django.db.models.deletion.CASCADE,
                 related_name="assignments",
                 to="authorizations.policy",
@@ -2093,6 +2094,10 @@ class Migration(migrations.Migration):
                 ),
                 name="decision_is_complete",
             ),
+        ),
+        migrations.AddIndex(
+            model_name="assignment",
+            index=models.Index(fields=["policy", "scope"], name="assignment_of_policy"),
         ),
         migrations.AddConstraint(
             model_name="assignment",

@@ -168,7 +168,9 @@ def _scope_key(kind: ScopeKind, column: str) -> Concat:
 class Assignment(models.Model):
     """That a policy applies to the program, a card group, a cardholder or a card."""
 
-    policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="assignments")
+    policy = models.ForeignKey(
+        Policy, on_delete=models.CASCADE, related_name="assignments", db_index=False
+    )
     program = models.BooleanField(
         default=False, help_text="Every card of the program, each measured on its own."
     )
@@ -211,6 +213,10 @@ class Assignment(models.Model):
     )
 
     class Meta:
+        indexes = [
+            # The first of a policy, however many it has.
+            models.Index(fields=("policy", "scope"), name="assignment_of_policy"),
+        ]
         constraints = [
             models.UniqueConstraint(fields=("scope", "policy"), name="assignment_once"),
             models.CheckConstraint(

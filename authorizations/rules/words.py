@@ -115,6 +115,12 @@ def lost_words(cards: int) -> str:
     return f"{cards_words(cards)} cannot spend any more: everything {asks} for is declined."
 
 
+def losing_words(cards: int) -> str:
+    """What a change of policies would close, before it is made."""
+    loses, asks = ("loses", "it asks") if cards == 1 else ("lose", "they ask")
+    return f"{cards_words(cards)} {loses} every grant: everything {asks} for will be declined."
+
+
 def fuel_hold_words(hold: int, currency: str) -> str:
     """Why a pump takes more room than it asks for: a sentence without its full stop."""
     return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"

@@ -51,7 +51,16 @@ NOTHING_BEGUN = Begun()
 
 def begin(policy: Policy) -> Begun:
     """Have all counted that the limits of a policy need where it is assigned; in a transaction."""
-    return _begin(Q(policy=policy.pk))
+    return _begin(_assigned(Q(policy=policy.pk)))
+
+
+def begin_at(policy: Policy, scopes: Iterable[str]) -> Begun:
+    """Have all counted that a policy needs at some scopes, assigned there or not yet: their keys.
+
+    In a transaction.
+    """
+    version = policy.current_version_id
+    return _begin([(scope, version) for scope in scopes]) if version else NOTHING_BEGUN
 
 
 def begin_at_group(group_id: int) -> Begun:
@@ -59,17 +68,21 @@ def begin_at_group(group_id: int) -> Begun:
 
     What is being counted there already is part of it: cards that join wait for that as well.
     """
-    _begin(Q(group=group_id))
+    _begin(_assigned(Q(group=group_id)))
     scope = scope_key(Scope(ScopeKind.GROUP, str(group_id)))
     return _begun(UncountedWindow.objects.filter(scope=scope))
 
 
 def progress(policy: Policy) -> Progress | None:
     """How far all that is being counted for a policy's limits is, in one."""
-    scopes = set(policy.assignments.values_list("scope", flat=True))
+    notes = list(UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES])
+    if not notes:
+        return None
+    at_notes = policy.assignments.filter(scope__in=["program:", *{note.scope for note in notes}])
+    scopes = set(at_notes.values_list("scope", flat=True))
     version, at = policy.current_version_id, int(time())
     found: list[Progress] = []
-    for note in UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]:
+    for note in notes:
         scope = scope_of(note.scope)
         key = note.scope
         if "program:" in scopes and scope.kind is ScopeKind.CARD:
@@ -91,9 +104,13 @@ def _together(found: Sequence[Progress]) -> Progress | None:
     return Progress(*map(sum, zip(*found, strict=True))) if found else None
 
 
-def _begin(wanted: Q) -> Begun:
+def _assigned(wanted: Q) -> list[tuple[str, int]]:
+    """The keys of scopes, and the version in force there."""
     rows = Assignment.objects.filter(wanted, policy__current_version__isnull=False)
-    assigned = list(rows.values_list("scope", "policy__current_version_id"))
+    return list(rows.values_list("scope", "policy__current_version_id"))
+
+
+def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")

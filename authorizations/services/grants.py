@@ -55,13 +55,6 @@ class Difference(NamedTuple):
 NO_DIFFERENCE = Difference()
 
 
-class PolicyGrants(NamedTuple):
-    """What one policy grants, and where it is assigned: keys of scopes."""
-
-    grants: Grants = NONE
-    scopes: frozenset[str] = frozenset()
-
-
 @dataclass(frozen=True, slots=True)
 class Rearrangement:
     """What changes at scopes, and which cards change their group.
@@ -102,11 +95,11 @@ def without_grant() -> Q:
     rows = list(Policy.objects.values_list("pk", "current_version", everybody))
     found = _in_force(row[:2] for row in rows)
     for_all = {policy for policy, _, is_for_all in rows if is_for_all}
-    not_granted, declined = _not_granted(found, for_all), _declined(found, for_all)
-    if declined:
-        # By themselves, so that the database still joins instead of asking card by card.
-        not_granted = Q(pk__in=Card.objects.filter(not_granted).values("pk")) | declined
-    return ~Q(status=Card.Status.CANCELED) & not_granted
+    parts = [_not_granted(found, for_all), *_declined(found, for_all)]
+    # A set for each, put together by the database. Conditions joined by OR it would ask card by
+    # card, looking through a whole set each time once that is too large for its memory.
+    first, *others = (Card.objects.filter(part).order_by().values("pk") for part in parts)
+    return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others) if others else first)
 
 
 def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
@@ -126,28 +119,27 @@ def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
     )
 
 
-def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Q:
-    """Cards under a policy that declines their currency; empty where no granted one is declined."""
+def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Iterator[Q]:
+    """Cards under a policy that declines their currency; none where no granted one is declined."""
     granted = frozenset[str]().union(*(grants.granted for grants in found.values()))
     by_left = defaultdict[Currencies, list[int]](list)
     for policy, grants in found.items():
         if grants.left is not None and granted - grants.left:
             by_left[grants.left].append(policy)
-    declined = Q()
     for left, policies in by_left.items():
         others = ~Q(currency__in=["", *left])
-        declined |= others if for_all.intersection(policies) else others & _under(policies)
-    return declined
+        if for_all.intersection(policies):
+            yield others
+        else:
+            yield from (others & under for under in cards_under(policies))
 
 
-def _under(policies: Iterable[int]) -> Q:
-    """Cards to which one of these policies is assigned, but not as to every card."""
+def cards_under(policies: Iterable[int]) -> Iterator[Q]:
+    """Cards to which one of these policies is assigned, but not as to every card; by each way."""
     assigned = Assignment.objects.filter(policy__in=policies)
-    return (
-        Q(root__in=assigned.exclude(card=None).values("card"))
-        | Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
-        | Q(root__group__in=assigned.exclude(group=None).values("group"))
-    )
+    yield Q(root__in=assigned.exclude(card=None).values("card"))
+    yield Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
+    yield Q(root__group__in=assigned.exclude(group=None).values("group"))
 
 
 def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
@@ -162,27 +154,42 @@ def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
     return grants
 
 
-def of_policy(policy: Policy | None) -> PolicyGrants:
-    """What a policy grants as it stands in the database; nothing where it is not there yet."""
-    if policy is None:
-        return PolicyGrants()
-    scopes = Assignment.objects.filter(policy=policy.pk).values_list("scope", flat=True)
-    return PolicyGrants(in_force().get(policy.pk, NONE), frozenset(scopes))
+def of_policy(policy: Policy) -> Grants:
+    """What a policy does as it stands in the database; nothing where it is not there yet."""
+    return in_force().get(policy.pk, NONE)
 
 
-def policy_changed(policy: Policy, before: PolicyGrants) -> Difference:
-    """What saving a policy did, `before` being `of_policy` as it was."""
+def policy_changed(policy: Policy, before: Grants) -> Difference:
+    """What a new version of a policy did where it is assigned, `before` being `of_policy` then."""
     after = of_policy(policy)
-    concerned = before.scopes | after.scopes
-    if before.grants == after.grants:
-        concerned = before.scopes ^ after.scopes if after.grants != NONE else frozenset()
-    others = grants_at(concerned, but=[policy.pk])
-    scopes = {}
-    for scope in concerned:
-        was = before.grants if scope in before.scopes else NONE
-        now = after.grants if scope in after.scopes else NONE
-        scopes[scope] = (others[scope].and_also(was), others[scope].and_also(now))
-    return difference(Rearrangement(scopes))
+    if before == after:
+        return NO_DIFFERENCE
+    assigned = Assignment.objects.filter(policy=policy.pk).values_list("scope", flat=True)
+    return _at_scopes_of(policy, dict.fromkeys(assigned, (before, after)))
+
+
+def scopes_changed(
+    policy: Policy, *, come: Iterable[str] = (), gone: Iterable[str] = ()
+) -> Difference:
+    """What it does that a policy comes to some scopes, and goes from others: their keys."""
+    own = of_policy(policy)
+    if own == NONE:
+        return NO_DIFFERENCE
+    scopes = dict.fromkeys(come, (NONE, own)) | dict.fromkeys(gone, (own, NONE))
+    return _at_scopes_of(policy, scopes)
+
+
+def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> Difference:
+    """`own` is what the policy does at each scope, before and after; the others stay."""
+    others = grants_at(own, but=[policy.pk])
+    return difference(
+        Rearrangement(
+            {
+                scope: (others[scope].and_also(before), others[scope].and_also(after))
+                for scope, (before, after) in own.items()
+            }
+        )
+    )
 
 
 def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> Difference:
@@ -199,9 +206,14 @@ def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Gr
     """What the policies assigned to each of these scopes do there now, but for some policies."""
     grants = in_force()
     found = dict.fromkeys(scopes, NONE)
-    rows = Assignment.objects.filter(scope__in=[*found]).exclude(policy__in=[*but])
-    for scope, policy in rows.values_list("scope", "policy"):
-        found[scope] = found[scope].and_also(grants.get(policy, NONE))
+    with connection.cursor() as cursor:  # as one parameter each: there may be a hundred thousand
+        cursor.execute(
+            "SELECT scope, policy_id FROM authorizations_assignment "
+            "WHERE scope = ANY(%s::text[]) AND policy_id <> ALL(%s::bigint[])",
+            [[*found], [*but]],
+        )
+        for scope, policy in cursor.fetchall():
+            found[scope] = found[scope].and_also(grants.get(policy, NONE))
     return found
 
 
@@ -220,17 +232,18 @@ WITH at_scope AS MATERIALIZED (
     SELECT card.id FROM authorizations_card card
     JOIN authorizations_card root ON root.id = card.root_id
     WHERE root.group_id = ANY(%(groups)s::bigint[])
+), concerned AS (
+    SELECT card.* FROM authorizations_card card {concerned}
 ), card AS (
     SELECT
         card.id, card.currency,
         'card:' || root.id AS own, 'cardholder:' || card.cardholder_id AS holder,
         CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.before END AS before,
         CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.after END AS after
-    FROM authorizations_card card
+    FROM concerned card
     JOIN authorizations_card root ON root.id = card.root_id
     LEFT JOIN moved ON moved.card = root.id
     WHERE card.status <> 'canceled'
-        AND (%(everybody)s OR card.id IN (SELECT id FROM candidate))
     UNION ALL
     SELECT newcomer, '', 'card:' || newcomer, NULL, moved.before, moved.after
     FROM unnest(%(newcomers)s::text[]) AS newcomer
@@ -274,6 +287,10 @@ FROM (
     GROUP BY stands.id
 ) AS cards
 """
+_OF_CANDIDATES = _DIFFERENCE.format(concerned="JOIN candidate USING (id)")
+_OF_ALL = _DIFFERENCE.format(concerned="")
+_BY_HASHES = ("enable_nestloop", "enable_mergejoin")
+"""Off where every card is concerned: each table is read once, whatever is known of its size."""
 
 
 def difference(change: Rearrangement) -> Difference:
@@ -289,14 +306,16 @@ def difference(change: Rearrangement) -> Difference:
         {"card": card, "before": before, "after": after}
         for card, (before, after) in change.moved.items()
     ]
+    of_all = "program" in ids
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '64MB'")  # sorting on disk takes far longer
+        for setting in _BY_HASHES if of_all else ():
+            cursor.execute(f"SET LOCAL {setting} = off")
         cursor.execute(
-            _DIFFERENCE,
+            _OF_ALL if of_all else _OF_CANDIDATES,
             {
                 "at_scope": json.dumps([*_at_scopes(change.scopes)]),
                 "moved": json.dumps(moved),
-                "everybody": "program" in ids,
                 "cards": [*ids["card"], *change.moved],
                 "cardholders": ids["cardholder"],
                 "groups": [int(id_) for id_ in ids["group"] if id_.isdecimal()],
@@ -305,7 +324,10 @@ def difference(change: Rearrangement) -> Difference:
                 "unlimited": UNLIMITED,
             },
         )
-        return Difference(*cursor.fetchone())
+        found = Difference(*cursor.fetchone())
+        for setting in _BY_HASHES if of_all else ():
+            cursor.execute(f"SET LOCAL {setting} TO DEFAULT")
+    return found
 
 
 def _at_scopes(scopes: Mapping[str, tuple[Grants, Grants]]) -> Iterator[dict[str, object]]:

@@ -49,6 +49,12 @@ def empty_state_tag(context: Any, model_name: str) -> Empty:
 
 
 @register.filter
+def thousands(number: int) -> str:
+    """ "1,204"."""
+    return f"{number:,}"
+
+
+@register.filter
 def zone_beside(field: Any) -> str:
     """The zone's name, to stand behind the value of a read-only field that is a time."""
     row, name = field.form.instance, field.field["field"]

@@ -127,6 +127,9 @@ TABLE: dict[str, Access] = {
     # What operators edit.
     **_pages("authorizations_policy", _EDITED),
     "admin:authorizations_policy_differences": Access(SEEN, NOT_SENT_BY_STAFF),
+    "admin:authorizations_policy_assignments": Access(SEEN, NOT_SENT_BY_STAFF),
+    "admin:authorizations_policy_assign": Access(EDITED, EDITED),
+    "admin:authorizations_policy_unassign": Access(SAVED, SAVED),  # nothing chosen: led back
     **_pages("authorizations_cardgroup", _EDITED),
     # A card has nothing that must be filled in.
     **_pages("authorizations_card", _EDITED | {"change": Access(SEEN, SAVED)}),

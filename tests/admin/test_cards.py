@@ -234,17 +234,26 @@ class TestGroups:
         card.refresh_from_db()
         assert str(card.group) == "New team"
 
-    def test_cards_that_lose_every_grant_with_their_group_are_told(self, operator: Client) -> None:
+    def test_cards_that_lose_every_grant_with_their_group_are_asked_about_first(
+        self, operator: Client
+    ) -> None:
         group = CardGroup.objects.create(name="Field team")
         for number in range(3):
             Card.objects.create(pk=f"ic_{number}", group=group)
         in_force("Team", to={"group": group})
-        response = self.save(operator, group, cards=["ic_0"])
+        refused = self.save(operator, group, cards=["ic_0"])
+        asked = "2 cards lose every grant: everything they ask for will be declined."
+        assert errors(refused)["leaves_without"][0].startswith(asked)
+        assert group.cards.count() == 3
+        response = self.save(operator, group, cards=["ic_0"], leaves_without="2")
         lost = "2 cards cannot spend any more: everything they ask for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         assert not any("grant" in text for text in messages(self.save(operator, group)))
         url = pages.change_url(Card.objects.get(pk="ic_0"))
-        response = operator.post(url, {"group": ""}, follow=True)
+        refused = operator.post(url, {"group": ""})
+        assert list(errors(refused)) == ["leaves_without"]
+        assert Card.objects.get(pk="ic_0").group == group
+        response = operator.post(url, {"group": "", "leaves_without": "1"}, follow=True)
         lost = "1 card cannot spend any more: everything it asks for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         listed = operator.get(pages.list_url(Card), {"grant": "without"}).context["cl"].result_list

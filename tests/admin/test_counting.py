@@ -53,7 +53,7 @@ def test_a_limit_is_saved_only_once_it_is_ticked_that_purchases_wait_for_it(
     assert errors(refused) == {"counts_first": [asked]}
     [told] = messages(refused)
     assert told.startswith("Not saved yet: About 12 earlier purchases have to be counted first.")
-    assert "tick “Decline until it is counted” at the end of the form" in told
+    assert "tick “Decline until it is counted” at the end of the page" in told
     assert PolicyVersion.objects.count() == 1
     assert not UncountedWindow.objects.exists()
     assert Shopper(at=NOW).reason(100) == "approved"
@@ -144,7 +144,7 @@ def test_a_card_joins_a_busy_group_only_once_it_is_ticked_that_purchases_wait_fo
     }
     [told] = messages(refused)
     assert told.startswith(f"Not saved yet: {ASKED}")
-    assert "tick “Decline until it is counted” at the end of the form" in told
+    assert "tick “Decline until it is counted” at the end of the page" in told
     # What was chosen stays chosen, and the tick is the last thing on the page.
     shown = refused.context["adminform"]
     assert as_sent(refused) | joining == as_sent(refused)
@@ -207,14 +207,16 @@ def test_a_policy_is_assigned_only_once_it_is_ticked_that_purchases_wait_for_it(
     policy = save_document(normalize({"name": "Pounds", "spending_limits": [limit]}))
     publish(policy, author=None)
     [(kind, target)] = scope.items()
-    row = {"kind": kind} if kind == "program" else {"kind": kind, kind: target}
+    sent = {kind: "on"} if kind == "program" else {f"{kind}s": target}
     if kind == "group":
-        row["group"] = str(busy_group.pk)
-    assigned = added(as_shown(operator, pages.change_url(policy)), "assignments", **row)
-    refused = operator.post(pages.change_url(policy), assigned)
-    assert list(errors(refused)) == ["counts_first"]
+        sent["groups"] = str(busy_group.pk)
+    sent["leaves_without"] = "9"  # cards in euros
+    url = reverse("admin:authorizations_policy_assign", args=[policy.pk])
+    refused = operator.post(url, sent)
+    assert list(refused.context["form"].errors) == ["counts_first"]
     assert not policy.assignments.exists()
-    assert operator.post(pages.change_url(policy), as_sent(refused) | TICKED).status_code == 302
+    assert not UncountedWindow.objects.exists()
+    assert operator.post(url, sent | TICKED).status_code == 302
     assert policy.assignments.count() == 1
     assert UncountedWindow.objects.exists()
 

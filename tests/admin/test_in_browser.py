@@ -84,13 +84,13 @@ def test_a_policy_is_assigned_to_a_card_found_by_its_last_four_digits(
 ) -> None:
     Shopper(card={"last4": "4242"}).asks(100)
     page = visit("Operations", pages.change_url(policy))
-    page.get_by_text("Add another Assignment").click()
-    page.select_option("[name=assignments-1-kind]", "card")
-    page.locator("[name=assignments-1-card] + .select2").click()
-    page.locator(".select2-search__field").last.fill("4242")
+    page.get_by_role("link", name="See and change where it applies").click()
+    page.get_by_role("link", name="Assign to more").click()
+    page.locator("[name=cards] + .select2").click()
+    page.locator("[name=cards] + .select2 input").fill("4242")
     page.get_by_role("option", name="4242").click()
-    save(page)
-    expect(page.get_by_text("was changed successfully")).to_be_visible()
+    page.get_by_role("button", name="Assign", exact=True).click()
+    expect(page.get_by_text("Now applies to the card •••• 4242 of Ada Lovelace.")).to_be_visible()
     assert policy.assignments.filter(card="ic_1").exists()
 
 

@@ -5,14 +5,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from authorizations.models import Card, Cardholder, Policy, PolicyVersion
+from authorizations.models import Assignment, Card, Cardholder, Policy, PolicyVersion
 from tests.admin import pages
 from tests.admin.pages import Sent, added, as_shown, errors, messages
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 
-LIMITS, HOURS, ASSIGNMENTS = "spending_limits", "schedule", "assignments"
+LIMITS, HOURS = "spending_limits", "schedule"
 
 
 @pytest.fixture
@@ -180,10 +180,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     sent = added(sent, LIMITS, count="5", interval="rolling", rolling_length="60")
     sent = sent | {f"{LIMITS}-0-rolling_unit": "minutes", f"{LIMITS}-0-countries": ["FR"]}
     sent = added(sent, HOURS, days=["tue", "mon"], start="8:00", end="20:00")
-    sent = added(sent, ASSIGNMENTS, kind="program")
     response = save_new(operator, sent)
-    told = "Now applies to every card. Version 1 is in force from the next purchase on."
-    assert told in messages(response)
+    assert "Version 1 is in force from the next purchase on." in messages(response)
     policy = Policy.objects.get(name="New")
     assert policy.blocked_categories == ["3000-3299", "betting_casino_gambling"]
     assert policy.allowed_merchants == [{"network_id": "42"}, {"is": "Quick Curry"}]
@@ -332,11 +330,13 @@ def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
     for number in (1, 2):
         assert Shopper(card_id=f"ic_{number}").reason(100) == "no_policy"
     blocking = new(operator, blocked_merchants=pages.merchants("ACME FRAUD"), currency="eur")
-    response = save_new(operator, added(blocking, ASSIGNMENTS, kind="program"))
+    response = save_new(operator, blocking)
     assert any(text.startswith("This policy grants no purchase") for text in messages(response))
+    policy = Policy.objects.get(name="New")
+    Assignment.objects.create(policy=policy, program=True)
     assert Shopper(card_id="ic_1").reason(100) == "no_policy"
 
-    url = pages.change_url(policy := Policy.objects.get(name="New"))
+    url = pages.change_url(policy)
     limited = added(as_shown(operator, url), LIMITS, amount="50.00", interval="daily")
     refused = operator.post(url, limited)
     asked = "2 cards could spend that could not before. Tick this if that is meant, and save again."
@@ -358,15 +358,18 @@ def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
 
 def test_a_tick_is_good_for_no_more_cards_than_it_was_asked_for(operator: Client) -> None:
     Card.objects.create(id="ic_1")
-    sent = added(new(operator, unlimited="on"), ASSIGNMENTS, kind="program")
-    assert list(errors(save_new(operator, sent))) == ["lets_spend"]
+    policy = in_force("New", unlimited=False)
+    url = pages.change_url(policy)
+    sent = as_shown(operator, url) | {"unlimited": "on"}
+    assert list(errors(operator.post(url, sent))) == ["lets_spend"]
     Card.objects.create(id="ic_2")
-    refused = save_new(operator, sent | {"lets_spend": "1"})
+    refused = operator.post(url, sent | {"lets_spend": "1"})
     assert "2 cards could spend" in errors(refused)["lets_spend"][0]
-    assert not Policy.objects.exists()
+    assert not Policy.objects.get().unlimited
     for nonsense in ("", "on", "-1", "\N{ARABIC-INDIC DIGIT NINE}", "9" * 5_000):
-        assert list(errors(save_new(operator, sent | {"lets_spend": nonsense}))) == ["lets_spend"]
-    save_new(operator, sent | {"lets_spend": "2"})
+        again = operator.post(url, sent | {"lets_spend": nonsense})
+        assert list(errors(again)) == ["lets_spend"]
+    operator.post(url, sent | {"lets_spend": "2"})
     assert Policy.objects.get().unlimited
 
 
@@ -377,9 +380,21 @@ def test_a_policy_that_opens_nothing_new_needs_no_tick(operator: Client, policy:
     assert policy.versions.count() == 2
 
 
-def test_what_leaves_cards_without_a_grant_says_so(operator: Client, policy: Policy) -> None:
+def test_what_leaves_cards_without_a_grant_is_saved_only_once_that_is_ticked(
+    operator: Client, policy: Policy
+) -> None:
     Card.objects.create(id="ic_1", currency="eur")
-    response = save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})
-    lost = "1 card cannot spend any more: everything it asks for is declined."
-    assert any(text.startswith(lost) for text in messages(response))
-    save(operator, policy, **{f"{ASSIGNMENTS}-0-DELETE": "on"})
+    taken_away = {f"{LIMITS}-0-DELETE": "on"}
+    refused = save(operator, policy, **taken_away)
+    lost = "1 card loses every grant: everything it asks for will be declined."
+    assert errors(refused) == {
+        "leaves_without": [f"{lost} Tick this if that is meant, and save again."]
+    }
+    assert "Leave 1 card without a grant" in pages.text(refused)
+    assert any(text.startswith(f"Not saved yet: {lost}") for text in messages(refused))
+    assert policy.spending_limits.exists()
+    told = messages(save(operator, policy, **taken_away, leaves_without="1"))
+    assert any(text.startswith("1 card cannot spend any more") for text in told)
+    assert not policy.spending_limits.exists()
+    save(operator, policy, unlimited="on", lets_spend="1")
+    assert policy.versions.count() == 3

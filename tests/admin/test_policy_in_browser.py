@@ -12,7 +12,6 @@ from tests.desk import in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-NAMES = ("group", "cardholder", "card")
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 COLOUR = "field => getComputedStyle(field).borderColor"
 
@@ -140,18 +139,6 @@ def test_many_limits_are_a_list_to_read_and_open_with_the_keyboard(visit: Visit)
     expect(amount).to_be_visible()
     page.get_by_text("Add another Limit").click()
     expect(page.locator("[name=spending_limits-4-amount]")).to_be_visible()
-
-
-def test_an_assignment_asks_for_its_kind_and_then_only_for_that(
-    visit: Visit, policy: Policy
-) -> None:
-    page = visit("Operations", pages.change_url(policy))
-    page.get_by_text("Add another Assignment").click()
-    choices = {name: page.locator(f"[name=assignments-1-{name}] + .select2") for name in NAMES}
-    for kind in ("", *NAMES, "program"):
-        page.select_option("[name=assignments-1-kind]", kind)
-        for name, choice in choices.items():
-            expect(choice).to_be_visible(visible=name == kind)
 
 
 @pytest.mark.parametrize("typed", ["7995", "casino", "Betting/"])

@@ -1,18 +1,16 @@
-"""The rows of a policy's page, limits, hours and assignments: a slip is refused in its own row."""
-
-from typing import Any
+"""The rows of a policy's page, limits and hours: a slip is refused in its own row."""
 
 import pytest
 from django.test import Client
 
-from authorizations.models import Assignment, CardGroup, Policy
+from authorizations.models import Policy
 from tests.admin import pages
-from tests.admin.pages import Sent, added, as_shown, errors, messages
-from tests.desk import Shopper, in_force
+from tests.admin.pages import Sent, added, as_shown, errors
+from tests.desk import in_force
 
 pytestmark = pytest.mark.django_db
 
-LIMITS, HOURS, ASSIGNMENTS = "spending_limits", "schedule", "assignments"
+LIMITS, HOURS = "spending_limits", "schedule"
 
 
 @pytest.fixture
@@ -73,39 +71,3 @@ def test_a_limit_without_currency_anywhere_says_so_at_the_limit(operator: Client
     sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily")
     response = operator.post(url, sent | {"name": "New"})
     assert list(errors(response)) == [f"{LIMITS}-0-currency"]
-
-
-class TestAssignments:
-    def assign(self, client: Client, policy: Policy, **row: Any) -> Any:
-        url = pages.change_url(policy)
-        return client.post(url, added(as_shown(client, url), ASSIGNMENTS, **row), follow=True)
-
-    def test_an_assignment_names_exactly_one_scope(self, operator: Client, policy: Policy) -> None:
-        Shopper().asks(100)
-        both = errors(self.assign(operator, policy, card="ic_1", cardholder="ich_1"))
-        sentence = "Choose exactly one: the program, a group, a cardholder or a card."
-        assert both == {f"{ASSIGNMENTS}-1-__all__": [sentence]}
-
-    def test_the_same_scope_twice_is_refused(self, operator: Client, policy: Policy) -> None:
-        [sentences] = errors(self.assign(operator, policy, kind="program")).values()
-        assert sentences == ["The policy is assigned there already: keep one of them."]
-
-    def test_each_kind_of_scope_can_be_chosen(self, operator: Client, policy: Policy) -> None:
-        Shopper().asks(100)
-        group = CardGroup.objects.create(name="Field team")
-        for row in ({"card": "ic_1"}, {"cardholder": "ich_1"}, {"group": group.pk}):
-            self.assign(operator, policy, **row)
-        scopes = set(Assignment.objects.values_list("scope", flat=True))
-        assert scopes == {"program:", "card:ic_1", "cardholder:ich_1", f"group:{group.pk}"}
-
-    def test_a_replacement_card_stands_for_its_chain(
-        self, operator: Client, policy: Policy
-    ) -> None:
-        Shopper().asks(100)
-        Shopper(card_id="ic_2", card={"replacement_for": "ic_1", "last4": "0002"}).asks(100)
-        response = self.assign(operator, policy, card="ic_2")
-        assert Assignment.objects.get(policy=policy, program=False).scope == "card:ic_1"
-        assert any("0002 (ic_2) replaces another card" in text for text in messages(response))
-        again = errors(self.assign(operator, policy, card="ic_2"))
-        [sentences] = again.values()
-        assert sentences == ["The policy is assigned there already: keep one of them."]

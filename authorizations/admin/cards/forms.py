@@ -44,12 +44,6 @@ class CardForm(ModelForm[Card]):
         return currency
 
 
-class CountedCardForm(ModelForm[Card]):
-    """The page of a card where a tick for counting is due."""
-
-    counts_first = forms.BooleanField(required=False)
-
-
 class CardholderForm(ModelForm[Cardholder]):
     id = forms.CharField(
         label="Cardholder id",

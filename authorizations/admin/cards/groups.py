@@ -12,6 +12,8 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from authorizations.admin import asking
+from authorizations.admin.asking import AsksFirst
 from authorizations.admin.base import ModelAdmin, ModelForm, card_words, display, link
 from authorizations.admin.cards import group_state
 from authorizations.admin.cards.granted import tell_lost
@@ -20,8 +22,6 @@ from authorizations.admin.cards.shared_page import of_group
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.policies import counting_first
-from authorizations.admin.policies.counting_first import AsksBeforeCounting
 from authorizations.admin.tables import table
 from authorizations.models import Assignment, Card, CardGroup
 from authorizations.services import groups
@@ -50,7 +50,6 @@ class CardGroupForm(ModelForm[CardGroup]):
         widget=AutocompleteSelectMultiple(Assignment._meta.get_field("card"), admin.site),
         help_text="A card that is in another group moves here. Replacements follow their card.",
     )
-    counts_first = forms.BooleanField(required=False)  # asked for by the page only where due
 
     class Meta:
         model = CardGroup
@@ -71,7 +70,7 @@ class CardGroupForm(ModelForm[CardGroup]):
 
 
 @admin.register(CardGroup)
-class CardGroupAdmin(NeverDeleted, WithHistory, AsksBeforeCounting, Watched, ModelAdmin[CardGroup]):
+class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[CardGroup]):
     form = CardGroupForm
     fields = ("name", "description", "cards")
     change_form_template = "admin/authorizations/shared.html"
@@ -100,7 +99,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksBeforeCounting, Watched, Mod
         return (
             (None, {"fields": own}),
             ("Its cards", {"fields": ("card_list",), "description": note}),
-            *counting_first.fieldset(request),
+            *asking.fieldset(request),
         )
 
     def get_readonly_fields(self, request: HttpRequest, obj: CardGroup | None = None) -> Any:
@@ -128,7 +127,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksBeforeCounting, Watched, Mod
             return
         chosen = form.cleaned_data["cards"]
         moved = groups.save(obj, [card.pk for card in chosen])
-        counting_first.require(request, moved.begun)
+        asking.require(request, lost=moved.without_grant, begun=moved.begun)
         if moved.from_groups:
             messages.info(request, f"Cards moved here from: {', '.join(moved.from_groups)}.")
         tell_lost(request, moved.without_grant)

@@ -13,6 +13,8 @@ from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
+from authorizations.admin import asking
+from authorizations.admin.asking import AsksFirst
 from authorizations.admin.base import (
     ModelAdmin,
     ModelForm,
@@ -22,13 +24,11 @@ from authorizations.admin.base import (
     link,
 )
 from authorizations.admin.cards.card_page import CardPage
-from authorizations.admin.cards.forms import CardForm, CountedCardForm
+from authorizations.admin.cards.forms import CardForm
 from authorizations.admin.cards.freezing import freezing_page
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.policies import counting_first
-from authorizations.admin.policies.counting_first import AsksBeforeCounting
 from authorizations.models import Card
 from authorizations.services.cards import add_unless_known
 from authorizations.services.groups import move
@@ -44,7 +44,7 @@ class NeverDeleted:
 
 
 @admin.register(Card)
-class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksBeforeCounting, ModelAdmin[Card]):
+class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Card]):
     list_display = ("card", "state", "cardholder_shown", "group_shown", "currency_shown", "id")
     list_filter = (StateFilter, GrantFilter, ("root__group", AutocompleteSelectFilter))
     list_filter_submit = True
@@ -91,16 +91,14 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksBeforeCounting, Mode
     ) -> Any:
         if obj is None:
             kwargs["form"] = CardForm
-        elif counting_first.is_on_page(request):
-            kwargs["form"] = CountedCardForm
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
         """What Stripe told is Stripe's: only the group can be edited, on the chain's first card."""
         if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
             return ()
-        tick = counting_first.fieldset(request) if obj else ()
-        return (*super().get_fieldsets(request, obj), *tick)
+        ticks = asking.fieldset(request) if obj else ()
+        return (*super().get_fieldsets(request, obj), *ticks)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
@@ -128,7 +126,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksBeforeCounting, Mode
             add_unless_known(obj)
         elif "group" in form.changed_data:
             moved = move(obj.pk, obj.group)
-            counting_first.require(request, moved.begun)
+            asking.require(request, lost=moved.without_grant, begun=moved.begun)
             tell_lost(request, moved.without_grant)
 
     @action(description="Freeze", icon="ac_unit", permissions=["change"])

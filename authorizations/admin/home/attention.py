@@ -15,7 +15,13 @@ from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
 from authorizations.services import clock
 from authorizations.services.overview import wrongly_sent
-from authorizations.services.waiting import CARDS, EVENTS, FINDINGS, HOLDS, waiting
+from authorizations.services.waiting import (
+    EVENTS,
+    FINDINGS,
+    HOLDS,
+    cards_without_grant,
+    waiting,
+)
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
@@ -68,13 +74,19 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         url = reverse("admin:authorizations_webhookrequest_changelist")
         why = "Stripe's signatures are dated ahead. Synchronize it: beyond 300 seconds none counts."
         yield Item(f"Clock {behind_s} seconds behind", why, url)
-    if (count := counts[CARDS]) and user.has_perm("authorizations.view_card"):
-        whom, whose, they = ("it", "its", "it") if count == 1 else ("them", "their", "they")
+    if not user.has_perm("authorizations.view_card"):
+        return
+    cards = cards_without_grant(_COUNTED + 1)
+    if cards is None:
+        why = "They are too many to be counted here: whether any can't pay is told by their list."
+        yield Item("Cards not looked through", why, without_grant_url())
+    elif cards:
+        whom, whose, they = ("it", "its", "it") if cards == 1 else ("them", "their", "they")
         why = (
             f"No policy grants {whom} anything, or one has limits in other currencies than {whose} "
             f"own only, so {they} can't pay. The page of a card says which."
         )
-        yield Item(f"{_capped(count, 'card')} without a grant", why, without_grant_url())
+        yield Item(f"{_capped(cards, 'card')} without a grant", why, without_grant_url())
 
 
 def _declined(shown: Shown) -> Iterator[Item]:

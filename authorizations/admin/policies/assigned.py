@@ -1,12 +1,17 @@
-"""Where policies are assigned, in words."""
+"""Where policies are assigned, in words; the broadest scopes first, and of many only some."""
 
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import Any
 
+from django.db.models import Count, OuterRef, Prefetch, QuerySet, Subquery
+from django.db.models.functions import Coalesce
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.admin.base import card_words, link
-from authorizations.models import Assignment
+from authorizations.models import Assignment, Policy
+from authorizations.rules.controls import ScopeKind
+from authorizations.services.applied import scope_of
 
 NAMED = 8
 """So many are named where a sentence tells them all."""
@@ -26,17 +31,63 @@ def target_words(assignment: Assignment) -> str:
     return "every card"
 
 
-def assigned_sentence(assignments: Iterable[Assignment]) -> SafeString | str:
-    """All of them in one sentence, each leading to its page."""
-    targets = [_linked(assignment) for assignment in assignments]
-    if not targets:
-        return NOBODY
-    shown = [(target,) for target in targets[:NAMED]]
-    more = f" and {len(targets) - NAMED:,} more" if len(targets) > NAMED else ""
-    return format_html("Applies to {}{}.", format_html_join(", ", "{}", shown), more)
-
-
-def _linked(assignment: Assignment) -> SafeString | str:
+def linked_target(assignment: Assignment) -> SafeString | str:
+    """In words that lead to its page."""
     words = target_words(assignment)
     row = assignment.group or assignment.cardholder or assignment.card
     return link(row, words) if row else words
+
+
+def with_targets(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
+    """With what `target_words` asks for, in the same query."""
+    return assignments.select_related("group", "cardholder", "card__cardholder")
+
+
+def with_first_assigned(policies: QuerySet[Policy]) -> QuerySet[Policy]:
+    """Each with where it is assigned: the first as `first_assigned`, and how many as `assigned`."""
+    own = Assignment.objects.filter(policy=OuterRef("pk")).order_by()
+    number = Subquery(own.values("policy").annotate(number=Count("pk")).values("number"))
+    first = with_targets(Assignment.objects.order_by("-scope"))[:NAMED]
+    return policies.annotate(assigned=Coalesce(number, 0)).prefetch_related(
+        Prefetch("assignments", first, to_attr="first_assigned")
+    )
+
+
+def assigned_sentence(policy: Any) -> SafeString | str:
+    """Of one of `with_first_assigned`: its first targets, each leading to its page."""
+    shown: Sequence[Assignment] = policy.first_assigned
+    if not shown:
+        return NOBODY
+    number: int = policy.assigned
+    more = f" and {number - len(shown):,} more" if number > len(shown) else ""
+    targets = format_html_join(", ", "{}", [(linked_target(one),) for one in shown])
+    return format_html("Applies to {}{}.", targets, more)
+
+
+def assigned_words(policy: Any, most: int) -> str:
+    """Of one of `with_first_assigned`, in few words: "Every card, the group Field team"."""
+    shown: Sequence[Assignment] = policy.first_assigned[:most]
+    number: int = policy.assigned
+    more = f" and {number - len(shown):,} more" if number > len(shown) else ""
+    words = ", ".join(map(target_words, shown)) + more
+    return words[0].upper() + words[1:] if words else "Nobody"
+
+
+def scopes_words(policy: Policy, scopes: Sequence[str]) -> str:
+    """Few by name, many by their number: "2 groups and 1,998 cards"."""
+    if len(scopes) <= NAMED:
+        rows = with_targets(policy.assignments.filter(scope__in=scopes)).order_by("-scope")
+        return ", ".join(map(target_words, rows))
+    kinds = [scope_of(scope).kind for scope in scopes]
+    parts = [
+        *(["every card"] if ScopeKind.PROGRAM in kinds else []),
+        *_numbers(kinds.count(ScopeKind.GROUP), "group"),
+        *_numbers(kinds.count(ScopeKind.CARDHOLDER), "cardholder"),
+        *_numbers(kinds.count(ScopeKind.CARD), "card"),
+    ]
+    *first, last = parts
+    return f"{', '.join(first)} and {last}" if first else last
+
+
+def _numbers(number: int, what: str) -> list[str]:
+    return [f"{number:,} {what}{'' if number == 1 else 's'}"] if number else []

@@ -83,8 +83,6 @@ class PolicyForm(ModelForm[Policy]):
         help_text="So much in all in the window of each limit, and never more than was left "
         "there when the database was last heard of.",
     )
-    lets_spend = forms.BooleanField(required=False)  # asked for by its page only where due
-    counts_first = forms.BooleanField(required=False)  # likewise
     reason = forms.CharField(
         required=False,
         max_length=500,

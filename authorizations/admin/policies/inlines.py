@@ -1,38 +1,17 @@
-"""The rows of a policy's page: where it is assigned, its limits, its days and hours."""
+"""The rows of a policy's page: its limits, its days and hours."""
 
 from typing import Any
 
-from django.db.models import QuerySet
-from django.http import HttpRequest
-
 from authorizations.admin.base import StackedInline, TabularInline
-from authorizations.admin.policies.assignment_forms import AssignmentForm, AssignmentFormSet
 from authorizations.admin.policies.limit_forms import (
     HoursForm,
     HoursFormSet,
     LimitForm,
     LimitFormSet,
 )
-from authorizations.models import Assignment, Policy, ScheduleEntry, SpendingLimit
+from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 
 WHO, HOW_MUCH, WHERE, HOW, WHEN = "Who", "How much", "Where", "How", "When"
-
-
-class AssignmentInline(TabularInline[Assignment, Policy]):
-    model = Assignment
-    form = AssignmentForm
-    formset = AssignmentFormSet
-    fields = ("kind", "group", "cardholder", "card")
-    autocomplete_fields = ("group", "cardholder", "card")
-    verbose_name = "assignment"
-    verbose_name_plural = "Assigned to"
-    extra = 0
-    hide_title = True
-    below = WHO
-
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Assignment]:
-        rows = super().get_queryset(request)
-        return rows.select_related("group", "cardholder", "card").order_by("pk")
 
 
 class LimitInline(StackedInline[SpendingLimit, Policy]):
@@ -65,4 +44,4 @@ class HoursInline(TabularInline[ScheduleEntry, Policy]):
     below = WHEN
 
 
-INLINES: tuple[Any, ...] = (AssignmentInline, LimitInline, HoursInline)
+INLINES: tuple[Any, ...] = (LimitInline, HoursInline)

@@ -1,35 +1,38 @@
 """Spending policies: edited here, and in force as a new version as soon as they are saved."""
 
 import json
-import re
 from typing import Any
 
 from django.contrib import admin
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import URLPattern, path
 from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.views.decorators.http import require_safe
 
+from authorizations.admin import asking
+from authorizations.admin.asking import AsksFirst
 from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.policies import counting_first
 from authorizations.admin.policies import state as policy_state
-from authorizations.admin.policies.assigned import assigned_sentence, target_words
-from authorizations.admin.policies.counting_first import AsksBeforeCounting
+from authorizations.admin.policies.assigned import (
+    assigned_sentence,
+    assigned_words,
+    with_first_assigned,
+)
+from authorizations.admin.policies.assigning import assign_page
+from authorizations.admin.policies.assignments import (
+    MAY_ADD,
+    assign_url,
+    assignments_page,
+    unassign_page,
+)
 from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
-from authorizations.admin.policies.new_spending import (
-    LetsSpend,
-    UnconfirmedError,
-    ask_first,
-    confirmed,
-    let_spend,
-)
 from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.times import exact_time
@@ -37,15 +40,14 @@ from authorizations.models import Policy
 from authorizations.rules.document import controls
 from authorizations.rules.summary import summary
 from authorizations.rules.words import counting_words
-from authorizations.services import counting_ahead, grants, locks
+from authorizations.services import counting_ahead, grants
 from authorizations.services.publish import publish
 
 SAVING = "Saving"
-CHOSEN_CARD = re.compile(r"assignments-\d+-card")
 
 
 @admin.register(Policy)
-class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
+class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     form = PolicyForm
     change_form_template = "admin/authorizations/policy_form.html"
     inlines = (*INLINES, VersionInline)
@@ -93,56 +95,44 @@ class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
-        assigned = (
-            "assignments__group",
-            "assignments__cardholder",
-            "assignments__card__cardholder",
-        )
-        return (
-            super()
-            .get_queryset(request)
-            .select_related("current_version__author")
-            .prefetch_related(*assigned)
-        )
+        policies: QuerySet[Policy] = super().get_queryset(request)
+        return with_first_assigned(policies.select_related("current_version__author"))
 
     def get_urls(self) -> list[URLPattern]:
-        def view(request: HttpRequest, object_id: str) -> HttpResponse:
+        def differences(request: HttpRequest, object_id: str) -> HttpResponse:
             return differences_page(self, request, object_id)
 
-        page = self.admin_site.admin_view(require_safe(view))
-        name = "authorizations_policy_differences"
-        return [path("<int:object_id>/differences/", page, name=name), *super().get_urls()]
+        pages: dict[str, Any] = {
+            "differences": require_safe(differences),
+            "assignments": require_safe(assignments_page),
+            "assign": assign_page,
+            "unassign": unassign_page,
+        }
+        own = [
+            path(
+                f"<int:object_id>/{name}/",
+                self.admin_site.admin_view(view),
+                name=f"authorizations_policy_{name}",
+            )
+            for name, view in pages.items()
+        ]
+        return [*own, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         """Who may only look reads sentences instead."""
         if obj and not self.has_change_permission(request, obj):
             return [(SAVING, {"fields": ()})]
-        # Ticks where saving does more than it says.
-        ticks = ["lets_spend"] if let_spend(request) else []
-        ticks += [counting_first.NAME] if counting_first.is_on_page(request) else []
-        return (*self.fieldsets[:-1], (SAVING, {"fields": (*ticks, "reason")}))
+        return (*self.fieldsets[:-1], (SAVING, {"fields": (*asking.names(request), "reason")}))
 
-    def get_form(
-        self, request: HttpRequest, obj: Policy | None = None, change: bool = False, **kwargs: Any
-    ) -> Any:
-        form = super().get_form(request, obj, change, **kwargs)
-        if cards := let_spend(request):
-            form.base_fields["lets_spend"] = LetsSpend(cards)
-        return form
-
-    def changeform_view(
-        self,
-        request: HttpRequest,
-        object_id: str | None = None,
-        form_url: str = "",
-        extra_context: dict[str, Any] | None = None,
-    ) -> Any:
-        try:
-            return super().changeform_view(request, object_id, form_url, extra_context)
-        except UnconfirmedError as unconfirmed:
-            # Nothing is saved: the same page is shown again, with the tick that it needs.
-            ask_first(request, unconfirmed.cards)
-            return super().changeform_view(request, object_id, form_url, extra_context)
+    def response_add(
+        self, request: HttpRequest, obj: Policy, post_url_continue: str | None = None
+    ) -> HttpResponse:
+        """On to where it is assigned: until then it decides no purchase."""
+        response = super().response_add(request, obj, post_url_continue)
+        goes_on = "_continue" in request.POST or "_addanother" in request.POST
+        if goes_on or not request.user.has_perm(MAY_ADD):
+            return response
+        return HttpResponseRedirect(assign_url(obj))
 
     def get_inlines(self, request: HttpRequest, obj: Policy | None) -> Any:
         if obj is None:
@@ -154,11 +144,9 @@ class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
         return False
 
     def hold(self, request: HttpRequest, object_id: str | None) -> None:
-        """Cards before the policy, as everybody locks them."""
+        """With the policy as it is: what it grants, and where, stays the same meanwhile."""
         super().hold(request, object_id)
         if object_id and object_id.isdecimal():
-            named = filter(CHOSEN_CARD.fullmatch, request.POST)
-            locks.hold(cards=[request.POST[name] for name in named])
             row = Policy.objects.filter(pk=object_id).select_for_update(no_key=True)
             list(row.values_list("pk"))
 
@@ -184,10 +172,8 @@ class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
         reason = form.cleaned_data["reason"]
         published = publish(form.instance, author=staff(request), reason=reason)
         changed = grants.policy_changed(form.instance, granted)
-        if changed.gained > confirmed(request):
-            raise UnconfirmedError(changed.gained)
-        counting_first.require(request, published.begun)
-        tell_what_was_saved(request, before, published, formsets)
+        asking.require(request, gained=changed.gained, lost=changed.lost, begun=published.begun)
+        tell_what_was_saved(request, before, published)
         tell_lost(request, changed.lost)
 
     def render_change_form(
@@ -210,10 +196,7 @@ class PolicyAdmin(WithHistory, AsksBeforeCounting, Watched, ModelAdmin[Policy]):
 
     @display(description="Assigned to")
     def assigned_to(self, policy: Policy) -> str:
-        targets = [target_words(assignment) for assignment in policy.assignments.all()]
-        more = f" and {len(targets) - 3} more" if len(targets) > 3 else ""
-        shown = ", ".join(targets[:3]) + more
-        return shown[0].upper() + shown[1:] if shown else "Nobody"
+        return assigned_words(policy, 3)
 
     @display(description="Last changed")
     def changed(self, policy: Policy) -> str:
@@ -243,7 +226,7 @@ def _in_force(policy: Policy) -> dict[str, Any]:
     return {
         "sentences": _sentences(policy),
         "counting": _counting(policy),
-        "assigned": assigned_sentence(policy.assignments.all()),
+        "assigned": assigned_sentence(policy),
         "version": version,
         "since": exact_time(version.created_at) if version else "",
         "author": author(version) if version and version.author else "",

@@ -3,7 +3,6 @@
 import json
 from typing import Any
 
-from authorizations.admin.policies.assigned import target_words
 from authorizations.models import Policy
 from authorizations.rules.differences import differences
 
@@ -11,7 +10,7 @@ State = dict[str, Any]
 
 
 def state(policy: Policy) -> State:
-    """The version in force, and the rows beside it: versions hold no assignments."""
+    """The version in force, and the rows beside it: assignments have a page of their own."""
     version = policy.current_version
     return {
         "number": version.number if version else 0,
@@ -20,7 +19,6 @@ def state(policy: Policy) -> State:
             sorted(policy.spending_limits.values_list("pk", flat=True)),
             sorted(policy.schedule.values_list("pk", flat=True)),
         ],
-        "assigned": {row.scope: target_words(row) for row in policy.assignments.all()},
     }
 
 
@@ -28,10 +26,4 @@ def changes(shown: State, now: State) -> list[str]:
     """What became what between two states, in sentences."""
     before, after = shown["content"], now["content"]
     rules = differences(json.loads(before), json.loads(after)) if before and after else []
-    return [*map(str, rules), *_moved(shown["assigned"], now["assigned"])]
-
-
-def _moved(before: dict[str, str], after: dict[str, str]) -> list[str]:
-    come = [f"Now applies to {after[scope]}" for scope in after if scope not in before]
-    gone = [f"No longer applies to {before[scope]}" for scope in before if scope not in after]
-    return come + gone
+    return [*map(str, rules)]

@@ -19,26 +19,10 @@
   });
 
   const intervals = (root) => root.querySelectorAll("select[name$='-interval']");
-  const kinds = (root) => root.querySelectorAll("select[name^='assignments-'][name$='-kind']");
 
   const showLength = (interval) => {
     const length = interval.closest("fieldset").querySelector(".field-rolling_length");
     length.closest(".form-row").hidden = interval.value !== "rolling";
-  };
-
-  const showTarget = (kind) => {
-    const row = kind.closest("tr");
-    const targets = ["group", "cardholder", "card"].map((name) => row.querySelector(`td.field-${name}`));
-    const chosen = targets.find((cell) => cell.classList.contains(`field-${kind.value}`));
-    for (const cell of targets) cell.hidden = cell !== (chosen || targets[0]);
-    targets[0].classList.toggle("desk-no-target", !chosen); // its place stays: it is a column
-  };
-
-  const nameTargets = (table) => {
-    table.classList.add("desk-kinds");
-    const [first, ...others] = table.querySelectorAll("th:not(.column-kind, :last-child)");
-    first.querySelector("span span").textContent = "Which";
-    for (const header of others) header.hidden = true;
   };
 
   const fold = (limit, open) => {
@@ -70,21 +54,16 @@
 
   document.addEventListener("DOMContentLoaded", () => {
     intervals(document).forEach(showLength);
-    kinds(document).forEach(showTarget);
-    const assignments = document.querySelector("#assignments-data");
-    if (assignments) nameTargets(assignments);
     foldLimits();
   });
 
   document.addEventListener("change", (event) => {
     if (event.target.matches("select[name$='-interval']")) showLength(event.target);
-    if (event.target.matches("select[name$='-kind']")) showTarget(event.target);
   });
 
   document.addEventListener("formset:added", (event) => {
     $(event.target).find(".unfold-admin-autocomplete").djangoCustomSelect2();
     intervals(event.target).forEach(showLength);
-    kinds(event.target).forEach(showTarget);
     if (event.target.closest("#spending_limits-data")) makeFoldable(event.target, true);
   });
 })();

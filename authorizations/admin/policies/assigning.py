@@ -1,0 +1,212 @@
+"""Assigning a policy: to what is chosen by name, and to what is pasted, many at once."""
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.db import transaction
+from django.db.models import F
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
+
+from authorizations.admin import asking
+from authorizations.admin.asking import UnconfirmedError
+from authorizations.admin.policies.assigned import scopes_words
+from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
+from authorizations.admin.policies.coverage import cards_without_limit
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.rules.document import controls
+from authorizations.services.assignments import Targets, assign
+
+MOST_AT_ONCE = 10_000
+"""So many can be pasted at once."""
+
+_TOLD = 10
+_WORD = re.compile(r"[^\s,;|\N{BULLET}*\"']+")
+
+
+def _choose(model: type[Any], name: str, label: str, help_text: str) -> Any:
+    return forms.ModelMultipleChoiceField(
+        model._default_manager.all(),
+        required=False,
+        label=label,
+        help_text=help_text,
+        widget=AutocompleteSelectMultiple(
+            Assignment._meta.get_field(name), admin.site, attrs={"data-width": "100%"}
+        ),
+    )
+
+
+class AssignForm(forms.Form):
+    """`targets` is what was chosen and pasted together."""
+
+    program = forms.BooleanField(
+        required=False,
+        label="Every card",
+        help_text="Those that come later as well; each is measured by itself.",
+        widget=UnfoldBooleanSwitchWidget(),
+    )
+    groups = _choose(CardGroup, "group", "Card groups", "The cards of a group share one budget.")
+    cardholders = _choose(
+        Cardholder, "cardholder", "Cardholders", "All cards of a cardholder together."
+    )
+    cards = _choose(Card, "card", "Cards", "Each by itself, with those that replace it.")
+    pasted = forms.CharField(
+        required=False,
+        label="Many at once",
+        help_text="Paste ids of cards (ic_…) and cardholders (ich_…), or last four digits; as they "
+        f"come from a sheet, up to {MOST_AT_ONCE:,}.",
+        widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
+    )
+    targets: Targets
+
+    def clean(self) -> None:
+        super().clean()
+        chosen = self.cleaned_data
+        self.targets = Targets(
+            program=chosen.get("program", False),
+            groups=_keys(chosen, "groups"),
+            cardholders=(*_keys(chosen, "cardholders"), *chosen.get("pasted", _NONE)["ich"]),
+            cards=(*_keys(chosen, "cards"), *chosen.get("pasted", _NONE)["ic"]),
+        )
+        if not self.errors and self.targets == Targets():
+            raise forms.ValidationError("Choose or paste what the policy is to apply to.")
+
+    def clean_pasted(self) -> dict[str, list[str]]:
+        """Ids of cards and cardholders. What is wrong is told by its line."""
+        words = list(_words(self.cleaned_data["pasted"]))
+        if len(words) > MOST_AT_ONCE:
+            raise forms.ValidationError(
+                f"These are {len(words):,}: paste up to {MOST_AT_ONCE:,}, and then the others."
+            )
+        by_digits = _cards_by_digits([word for _, word in words if _is_digits(word)])
+        there = {
+            "ic": _there(Card, [word for _, word in words if word.startswith("ic_")]),
+            "ich": _there(Cardholder, [word for _, word in words if word.startswith("ich_")]),
+        }
+        found: dict[str, list[str]] = {"ic": [], "ich": []}
+        wrong: list[str] = []
+        for line, word in words:
+            kind = word.partition("_")[0]
+            if _is_digits(word):
+                cards = by_digits.get(word, [])
+                if len(cards) == 1:
+                    found["ic"] += cards
+                else:
+                    wrong.append(f"Line {line}: {_not_one(word, len(cards))}")
+            elif kind in there and word in there[kind]:
+                found[kind].append(word)
+            elif kind in there:
+                what = "card" if kind == "ic" else "cardholder"
+                wrong.append(f"Line {line}: there is no {what} {word} here yet: add it first.")
+            else:
+                wrong.append(
+                    f"Line {line}: “{word[:60]}” is no id of a card (ic_…) or cardholder (ich_…), "
+                    "and no last four digits."
+                )
+        if wrong:
+            more = [f"And {len(wrong) - _TOLD:,} more."] if len(wrong) > _TOLD else []
+            raise forms.ValidationError([*wrong[:_TOLD], *more])
+        return found
+
+
+_NONE: dict[str, list[str]] = {"ic": [], "ich": []}
+
+
+def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
+    """Ask what to, say first in numbers what that does, then assign."""
+    policy = policy_of(request, object_id, MAY_ADD)
+    form = _form(request)
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                done = assign(policy, form.targets)
+                asking.require(
+                    request,
+                    gained=done.difference.gained,
+                    lost=done.difference.lost,
+                    begun=done.begun,
+                )
+        except UnconfirmedError as unconfirmed:
+            asking.ask(request, unconfirmed)
+            form = _form(request)
+        else:
+            _tell(request, policy, form.targets, done.scopes, done.there)
+            return HttpResponseRedirect(list_url(policy))
+    context = {
+        **admin.site.each_context(request),
+        "title": "Assign",
+        "opts": Policy._meta,
+        "original": policy,
+        "form": form,
+        "back": list_url(policy),
+    }
+    return TemplateResponse(request, "admin/authorizations/assign.html", context)
+
+
+def _form(request: HttpRequest) -> AssignForm:
+    """With the ticks that are asked for."""
+    form = AssignForm(request.POST if request.method == "POST" else None)
+    form.fields |= asking.fields(request)
+    return form
+
+
+def _tell(
+    request: HttpRequest, policy: Policy, targets: Targets, scopes: tuple[str, ...], there: int
+) -> None:
+    before = f" {there:,} had it before." if there else ""
+    if scopes:
+        words = scopes_words(policy, scopes)
+        messages.success(request, f"Now applies to {words}.{before}")
+    else:
+        messages.info(request, "Nothing to do: the policy is assigned there already.")
+    replacing = Card.objects.filter(pk__in=targets.cards).exclude(root=F("pk"))
+    for card in replacing[:_TOLD]:
+        messages.info(
+            request,
+            f"{card} replaces another card: the policy is assigned to the first card of its "
+            f"chain, {card.root_id}, and so to all of them.",
+        )
+    version = policy.current_version
+    value = controls(json.loads(version.content)) if version else None
+    if value and (sentence := cards_without_limit(policy.pk, value)):
+        messages.warning(request, sentence)
+
+
+def _keys(chosen: dict[str, Any], name: str) -> tuple[Any, ...]:
+    return tuple(row.pk for row in chosen.get(name, ()))
+
+
+def _words(pasted: str) -> Iterator[tuple[int, str]]:
+    """What was pasted, each with the number of its line."""
+    for number, line in enumerate(pasted.splitlines(), start=1):
+        for word in _WORD.findall(line):
+            yield number, word
+
+
+def _is_digits(word: str) -> bool:
+    return len(word) == 4 and word.isascii() and word.isdecimal()
+
+
+def _there(model: type[Any], ids: list[str]) -> set[str]:
+    return set(model._default_manager.filter(pk__in=ids).values_list("pk", flat=True))
+
+
+def _cards_by_digits(digits: list[str]) -> dict[str, list[str]]:
+    """The cards that end in each of these; a chain is named by its first card."""
+    found: dict[str, set[str]] = {}
+    rows = Card.objects.filter(last4__in=digits).order_by()
+    for last4, root in rows.values_list("last4", "root"):
+        found.setdefault(last4, set()).add(root)
+    return {last4: sorted(roots) for last4, roots in found.items()}
+
+
+def _not_one(digits: str, number: int) -> str:
+    if not number:
+        return f"no card here ends in {digits}."
+    return f"{number:,} cards end in {digits}: write the id of the one that is meant."
