@@ -7,11 +7,14 @@ from django.conf import settings
 from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.db.models import DateTimeField, Model
+from django.template.loader import render_to_string
 from django.urls import NoReverseMatch, reverse
+from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
 from authorizations.admin.empty import Empty, empty_state
 from authorizations.admin.navigation import list_name, row_name
+from authorizations.admin.stand_in.state import banner
 from authorizations.services.demo import LOGINS
 
 register = template.Library()
@@ -61,6 +64,14 @@ def zone_beside(field: Any) -> str:
     kept = {kept.name for kept in row._meta.fields if isinstance(kept, DateTimeField)}
     at = getattr(row, name) if name in kept else None
     return f" {localtime(at):%Z}" if at else ""
+
+
+@register.simple_tag(takes_context=True)
+def stand_in_banner(context: Any) -> SafeString | str:
+    """Above every page while stand-in answers."""
+    shown = banner(context.request)
+    template = "admin/authorizations/stand_in_banner.html"
+    return render_to_string(template, {"banner": shown}) if shown else ""
 
 
 @register.simple_tag

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
+from time import time
 from typing import Any
 
 import pytest
@@ -86,17 +87,53 @@ def test_auditors_see_the_history_and_no_way_to_switch(operator: Client, auditor
     assert StandInSwitch.objects.count() == 1
 
 
-def test_home_says_while_it_is_on_and_while_the_database_does_not_answer(
+EVERYWHERE = (
+    "/admin/",
+    LIST,
+    DECISIONS,
+    "/admin/authorizations/card/",
+    "/admin/authorizations/card/ic_1/change/",
+    "/admin/authorizations/policy/",
+    "/admin/authorizations/historyentry/",
+    "/admin/authorizations/authorization/past/",
+    "/admin/password_change/",
+)
+
+
+def test_every_page_says_while_it_is_on_and_while_the_database_does_not_answer(
     operator: Client, auditor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert 'aria-label="Stand-in"' not in page(auditor, "/admin/")
+    Shopper().asks(100)
+    banner, off = 'role="status" aria-label="Stand-in"', "Switch it off</a>"
+    assert not [url for url in EVERYWHERE if banner in page(auditor, url)]
     switched(operator)
-    assert "Migration tonight" in page(auditor, "/admin/")
+    for url in EVERYWHERE:
+        told = page(auditor, url)
+        assert banner in told, url
+        assert "Migration tonight" in told, url
+        assert off not in told, url
+    assert off in page(operator, DECISIONS)
     switched(operator, on="off", reason="Done")
-    assert 'aria-label="Stand-in"' not in page(auditor, "/admin/")
+    assert not [url for url in EVERYWHERE if banner in page(auditor, url)]
     monkeypatch.setattr(breaker, "is_open", True)
-    for url in ("/admin/", LIST):
-        assert BREAKER_OPEN in page(auditor, url)
+    for url in EVERYWHERE:
+        assert BREAKER_OPEN in page(auditor, url), url
+    assert off not in page(operator, DECISIONS)
+
+
+def test_what_switching_on_does_is_said_in_numbers_before_it_is_done(operator: Client) -> None:
+    assert "In the last hour nothing was approved" in page(operator, SWITCH)
+    limits: dict[str, Any] = {"spending_limits": [{"amount": 10_000, "interval": "daily"}]}
+    in_force(**limits)
+    for _ in range(2):
+        assert Shopper(at=int(time())).reason(100) == "approved"
+    shown = page(operator, SWITCH)
+    told = "With your policies, of the last hour&#x27;s 2 approvals 0 would have been approved."
+    assert told in shown
+    assert "Of 1 policy in force with limits, 0 say what may be spent in stand-in." in shown
+    assert shown.index(told) < shown.rindex("Switch on")
+    in_force(**limits, stand_in_amount=500, stand_in_cap=500)
+    assert "2 approvals 2 would have been approved." in page(operator, SWITCH)
 
 
 def test_without_a_role_nothing_is_told_of_it(login: Login, operator: Client) -> None:

@@ -10,7 +10,6 @@ from authorizations.admin.home.attention import attention, waiting_items
 from authorizations.admin.home.cards import cards
 from authorizations.admin.home.charts import charts, rankings
 from authorizations.admin.home.shown import Shown
-from authorizations.admin.stand_in.state import banner
 from authorizations.services.overview import overview
 from authorizations.services.periods import Length, Period
 from authorizations.wire.endpoints import listen_command
@@ -20,7 +19,6 @@ Context = dict[str, Any]
 
 def home(request: HttpRequest, context: Context) -> Context:
     """Fill the first page; unfold calls this (DASHBOARD_CALLBACK)."""
-    context |= {"stand_in": banner(request)}
     if not request.user.has_perm("authorizations.view_decision"):
         return context | {"state": "closed"}
     now = timezone.localtime()

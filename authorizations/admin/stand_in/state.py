@@ -1,4 +1,4 @@
-"""How stand-in is, in words: for its own page and for the banner at home."""
+"""How stand-in is, in words: for its own page, and for the banner on all pages."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -28,9 +28,10 @@ class SwitchState:
 
 
 class Banner(NamedTuple):
-    """Above the figures at home while stand-in answers."""
+    """On every page while stand-in answers."""
 
     sentences: list[str]
+    may_switch_off: bool
 
 
 def state() -> SwitchState:
@@ -40,13 +41,14 @@ def state() -> SwitchState:
 
 
 def banner(request: HttpRequest) -> Banner | None:
-    """For whoever may look at decisions; None while the database decides."""
+    """For whoever may look at its switch; None while the database decides."""
     if not request.user.has_perm("authorizations.view_standinswitch"):
         return None
     newest = switch.newest()
-    sentences = [_by_hand(newest)] if newest and newest.is_on else []
-    sentences += [BREAKER_OPEN] if breaker.is_open else []
-    return Banner(sentences) if sentences else None
+    by_hand = [_by_hand(newest)] if newest and newest.is_on else []
+    sentences = by_hand + ([BREAKER_OPEN] if breaker.is_open else [])
+    may_switch_off = bool(by_hand) and request.user.has_perm(MAY_SWITCH)
+    return Banner(sentences, may_switch_off) if sentences else None
 
 
 def who(row: StandInSwitch) -> str:

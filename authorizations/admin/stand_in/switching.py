@@ -1,16 +1,20 @@
 """The page on which stand-in is switched on and off, with a reason."""
 
+from typing import NamedTuple
+
 from django import forms
 from django.contrib import admin, messages
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.base import staff
 from authorizations.admin.stand_in.state import state
 from authorizations.models import StandInSwitch
 from authorizations.services import switch
+from authorizations.services.stand_in_rehearsal import Rehearsal, rehearse
 
 
 class SwitchForm(forms.Form):
@@ -37,9 +41,37 @@ def switching_page(request: HttpRequest) -> HttpResponse:
         "opts": StandInSwitch._meta,
         "state": now,
         "form": form,
+        "effect": None if now.on else _effect(rehearse(timezone.now())),
         "back": _list_url(),
     }
     return TemplateResponse(request, "admin/authorizations/switching.html", context)
+
+
+class Effect(NamedTuple):
+    """What switching on would do, in sentences; `tone` is of the panel that says so."""
+
+    sentences: list[str]
+    tone: str
+
+
+def _effect(found: Rehearsal) -> Effect:
+    """ "With your policies, of the last hour's 191 approvals 0 would have been approved."."""
+    policies = "1 policy" if found.policies == 1 else f"{found.policies:,} policies"
+    amounts = (
+        f"Of {policies} in force with limits, {found.with_amounts:,} say what may be spent in "
+        "stand-in."
+    )
+    if not found.approvals:
+        nothing = "In the last hour nothing was approved that it could be measured by."
+        return Effect([nothing, amounts], "info" if found.with_amounts else "declined")
+    newest = "newest " if found.is_cut else ""
+    told = (
+        f"With your policies, of the last hour's {newest}{found.approvals:,} approvals "
+        f"{found.approved:,} would have been approved."
+    )
+    if found.approved == found.approvals:
+        return Effect([told], "info")
+    return Effect([told, amounts], "partial" if found.approved else "declined")
 
 
 def _switch(request: HttpRequest, *, on: bool, reason: str) -> None:
