@@ -7,6 +7,7 @@ from authorizations.admin.exports import pages as exports
 from authorizations.admin.findings import pages as findings
 from authorizations.admin.findings import unapplied
 from authorizations.admin.history import pages as history
+from authorizations.admin.policies import defaults
 from authorizations.admin.policies import pages as policies
 from authorizations.admin.proofs import pages as proofs
 from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
@@ -17,6 +18,7 @@ __all__ = [
     "cardholders",
     "cards",
     "decisions",
+    "defaults",
     "exports",
     "findings",
     "groups",

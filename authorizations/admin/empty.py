@@ -36,6 +36,11 @@ _LISTS = {
         "Each time a policy is saved with a change, its next version appears here.",
         "policy",
     ),
+    "programdefaults": Empty(
+        "No defaults yet",
+        "Until they are set, a policy begins with the server's time zone and weeks from Sunday.",
+        "tune",
+    ),
     "cardgroup": Empty(
         "No card group yet",
         "The cards of a group share one budget: put a policy on the group to limit them together.",

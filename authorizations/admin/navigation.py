@@ -20,6 +20,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Policies": (
         ("Policies", "policy", "authorizations.policy", "authorizations.policyversion"),
         ("Card groups", "groups", "authorizations.cardgroup"),
+        ("Defaults", "tune", "authorizations.programdefaults"),
     ),
     "Cards": (
         ("Cards", "credit_card", "authorizations.card"),

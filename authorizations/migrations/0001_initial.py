@@ -12,6 +12,7 @@ from django.db import migrations, models
 
 import authorizations.models.fields
 import authorizations.models.folding
+import authorizations.models.policies
 import authorizations.rules.controls
 import authorizations.rules.values
 
@@ -163,6 +164,50 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("-pk",),
+            },
+        ),
+        migrations.CreateModel(
+            name="ProgramDefaults",
+            fields=[
+                (
+                    "id",
+                    models.PositiveSmallIntegerField(
+                        default=1, editable=False, primary_key=True, serialize=False
+                    ),
+                ),
+                ("currency", models.CharField(blank=True, max_length=3)),
+                (
+                    "time_zone",
+                    models.CharField(
+                        default=authorizations.models.policies.server_time_zone, max_length=64
+                    ),
+                ),
+                (
+                    "week_starts",
+                    models.CharField(
+                        choices=[
+                            ("monday", "Monday"),
+                            ("tuesday", "Tuesday"),
+                            ("wednesday", "Wednesday"),
+                            ("thursday", "Thursday"),
+                            ("friday", "Friday"),
+                            ("saturday", "Saturday"),
+                            ("sunday", "Sunday"),
+                        ],
+                        default="sunday",
+                        max_length=9,
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "defaults of new policies",
+                "verbose_name_plural": "defaults of new policies",
+                "default_permissions": ("view", "change"),
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("id", 1)), name="program_defaults_once"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
@@ -1460,6 +1505,7 @@ class Migration(migrations.Migration):
                             ("spendinglimit", "Spending limit"),
                             ("scheduleentry", "Schedule"),
                             ("assignment", "Assignment"),
+                            ("programdefaults", "Defaults of new policies"),
                             ("cardgroup", "Card group"),
                             ("card", "Card"),
                             ("cardholder", "Cardholder"),

@@ -12,6 +12,7 @@ EDITED = (
     "spendinglimit",
     "scheduleentry",
     "assignment",
+    "programdefaults",
     "cardgroup",
     "card",
     "cardholder",

@@ -39,6 +39,7 @@ from authorizations.models.policies import (
     Assignment,
     Policy,
     PolicyVersion,
+    ProgramDefaults,
     ScheduleEntry,
     SpendingLimit,
 )
@@ -68,6 +69,7 @@ __all__ = [
     "MerchantName",
     "Policy",
     "PolicyVersion",
+    "ProgramDefaults",
     "ProofRun",
     "Reconciliation",
     "RejectedMinute",

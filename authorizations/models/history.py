@@ -8,7 +8,13 @@ from django.db import models
 from pghistory.models import Event
 
 from authorizations.models.cards import Card, CardGroup, Cardholder
-from authorizations.models.policies import Assignment, Policy, ScheduleEntry, SpendingLimit
+from authorizations.models.policies import (
+    Assignment,
+    Policy,
+    ProgramDefaults,
+    ScheduleEntry,
+    SpendingLimit,
+)
 from authorizations.models.recorder import ADD_CURRENCY, HIDE_HASH, Recorder, Tracked
 
 
@@ -19,6 +25,7 @@ class Kind(models.TextChoices):
     SPENDING_LIMIT = "spendinglimit", "Spending limit"
     SCHEDULE_ENTRY = "scheduleentry", "Schedule"
     ASSIGNMENT = "assignment", "Assignment"
+    PROGRAM_DEFAULTS = "programdefaults", "Defaults of new policies"
     CARD_GROUP = "cardgroup", "Card group"
     CARD = "card", "Card"
     CARDHOLDER = "cardholder", "Cardholder"
@@ -43,6 +50,7 @@ TRACKED = (
     Tracked(SpendingLimit, Kind.SPENDING_LIMIT, "policy", _BY_POLICY, extra=ADD_CURRENCY),
     Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, "policy", _BY_POLICY),
     Tracked(Assignment, Kind.ASSIGNMENT, "policy", _BY_POLICY | _ASSIGNED, ("scope",)),
+    Tracked(ProgramDefaults, Kind.PROGRAM_DEFAULTS, "programdefaults", {"programdefaults": "id"}),
     Tracked(CardGroup, Kind.CARD_GROUP, "cardgroup", {"cardgroup": "id"}),
     Tracked(Card, Kind.CARD, "card", _CARD, (*_FROM_STRIPE, "own_root")),
     Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _OF_HOLDER),

@@ -89,6 +89,38 @@ class Policy(models.Model):
         return self.name
 
 
+def server_time_zone() -> str:
+    """Of the setting TIME_ZONE."""
+    return str(settings.TIME_ZONE)
+
+
+class ProgramDefaults(models.Model):
+    """What a new policy begins with on its page: one row, or none while nobody has set them."""
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
+    currency = models.CharField(max_length=3, blank=True)
+    time_zone = models.CharField(max_length=64, default=server_time_zone)
+    week_starts = models.CharField(
+        max_length=9, choices=[(day, day.title()) for day in Weekday], default=Weekday.SUNDAY
+    )
+
+    class Meta:
+        verbose_name = "defaults of new policies"
+        verbose_name_plural = "defaults of new policies"
+        default_permissions = ("view", "change")
+        constraints = [
+            models.CheckConstraint(condition=models.Q(id=1), name="program_defaults_once"),
+        ]
+
+    def __str__(self) -> str:
+        return "Defaults of new policies"
+
+    @classmethod
+    def current(cls) -> "ProgramDefaults":
+        """As they were set, or as they are while nobody has."""
+        return cls.objects.filter(pk=1).first() or cls()
+
+
 class SpendingLimit(models.Model):
     """So much, or so many purchases, in each window of the interval."""
 

@@ -24,6 +24,7 @@ _NAMED = {
         "bigint",
         "concat_ws(': ', it ->> 'number', nullif(it ->> 'reason', ''))",
     ),
+    "programdefaults": ("authorizations_programdefaults", "smallint", "'new policies'"),
     "cardgroup": ("authorizations_cardgroup", "bigint", "it ->> 'name'"),
     "cardholder": ("authorizations_cardholder", "text", "it ->> 'name'"),
     "card": ("authorizations_card", "text", "it ->> 'last4'"),

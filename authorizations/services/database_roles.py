@@ -96,6 +96,7 @@ TABLES: dict[str, Rights] = {
     "authorizations_cardgroup": Rights(webhook="SELECT, UPDATE (id)", admin=_ALL),  # to lock it
     "authorizations_policy": EDITED,
     "authorizations_assignment": EDITED,
+    "authorizations_programdefaults": Rights(admin=_KEEP),
     "authorizations_spendinglimit": Rights(admin=_ALL),
     "authorizations_scheduleentry": Rights(admin=_ALL),
     **dict.fromkeys(digest_sql.TABLES, DIGEST),

@@ -14,7 +14,8 @@ from django.contrib.auth.models import Group, User
 from django.db import connection, transaction
 from django.utils import timezone
 
-from authorizations.models import Card, Decision, Policy
+from authorizations.models import Card, Decision, Policy, ProgramDefaults
+from authorizations.rules.controls import Weekday
 from authorizations.services.freeze import freeze
 from authorizations.services.inside import take_in
 from authorizations.services.policy_files import import_policies
@@ -56,6 +57,9 @@ def load() -> Loaded:
     with transaction.atomic():
         admin = _make_logins()
         written = files(__package__).joinpath("demo_policies.json").read_text("utf-8")
+        ProgramDefaults.objects.create(
+            currency="eur", time_zone="Europe/Paris", week_starts=Weekday.MONDAY
+        )
         changes = import_policies(written, reason="Demo data", allow_new_spending=True)
         decisions = _live(timezone.now())
         _finish_cards(admin)

@@ -10,7 +10,7 @@ from authorizations.models.recorder import SEPARATORS
 from authorizations.rules.folding import folded
 from authorizations.services.listing_times import ByTime
 
-KINDS = ("policy", "cardgroup", "card", "cardholder", "user", "group")
+KINDS = ("policy", "programdefaults", "cardgroup", "card", "cardholder", "user", "group")
 """What changes are listed under, by the names of the models."""
 
 _PARTED = str.maketrans(dict.fromkeys(SEPARATORS, " "))

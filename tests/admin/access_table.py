@@ -131,6 +131,11 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_policy_assign": Access(EDITED, EDITED),
     "admin:authorizations_policy_unassign": Access(SAVED, SAVED),  # nothing chosen: led back
     **_pages("authorizations_cardgroup", _EDITED),
+    # There is one of them, whose page is the list.
+    **_pages(
+        "authorizations_programdefaults",
+        _EDITED | {"changelist": Access(SEEN, EDITED), "add": Access(NEVER, NEVER)},
+    ),
     # A card has nothing that must be filled in.
     **_pages("authorizations_card", _EDITED | {"change": Access(SEEN, SAVED)}),
     **_pages("authorizations_cardholder", _EDITED),

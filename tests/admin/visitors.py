@@ -9,7 +9,14 @@ from django.db.models import Model
 from django.test import Client
 from django.utils import timezone
 
-from authorizations.models import CardGroup, Export, ExportEnd, ProofRun, StandInSwitch
+from authorizations.models import (
+    CardGroup,
+    Export,
+    ExportEnd,
+    ProgramDefaults,
+    ProofRun,
+    StandInSwitch,
+)
 from authorizations.services.proofs import Proof
 from tests.admin.addresses import Address
 from tests.builders import CREATED
@@ -24,6 +31,7 @@ def make_rows() -> None:
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
     Shopper().asks(100)
     CardGroup.objects.create(name="Team")
+    ProgramDefaults.objects.create()
     deliver_forged(b"{}")
     author = User.objects.create_user("somebody", password="pass-word-1")
     now = timezone.now()

@@ -30,6 +30,7 @@ PAGE = 50
 
 _CALLED = {
     "policy": "Policy",
+    "programdefaults": "Defaults of",
     "cardgroup": "Card group",
     "card": "Card",
     "cardholder": "Cardholder",

@@ -23,6 +23,7 @@ Source = HistoryEntry.Source
 
 SUBJECTS = [
     ("policy", "Policies"),
+    ("programdefaults", "Defaults of new policies"),
     ("cardgroup", "Card groups"),
     ("card", "Cards"),
     ("cardholder", "Cardholders"),

@@ -35,7 +35,6 @@ class PolicyForm(ModelForm[Policy]):
     )
     time_zone = choices.choose_one(
         choices.time_zones(),
-        initial="UTC",
         help_text="Days, weeks, months and the schedule follow its clock.",
     )
     allowed_categories = choices.choose_categories(

@@ -30,13 +30,14 @@ from authorizations.admin.policies.assignments import (
     assignments_page,
     unassign_page,
 )
+from authorizations.admin.policies.defaults import DEFAULTED
 from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
 from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.times import exact_time
-from authorizations.models import Policy
+from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.document import controls
 from authorizations.rules.summary import summary
 from authorizations.rules.words import counting_words
@@ -123,6 +124,13 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         if obj and not self.has_change_permission(request, obj):
             return [(SAVING, {"fields": ()})]
         return (*self.fieldsets[:-1], (SAVING, {"fields": (*asking.names(request), "reason")}))
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """A new policy begins with the program's defaults."""
+        defaults = ProgramDefaults.current()
+        return {name: getattr(defaults, name) for name in DEFAULTED} | (
+            super().get_changeform_initial_data(request)
+        )
 
     def response_add(
         self, request: HttpRequest, obj: Policy, post_url_continue: str | None = None
