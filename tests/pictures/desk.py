@@ -34,13 +34,13 @@ def environment(directory: Path) -> dict[str, str]:
 @contextmanager
 def served(settings: dict[str, str]) -> Iterator[str]:
     """The address of a running desk that has decided purchases today."""
-    _manage(settings, "migrate", "--verbosity", "0")
-    _manage(settings, "load_demo")
+    manage(settings, "migrate", "--verbosity", "0")
+    manage(settings, "load_demo")
     with running(settings) as url:
         count = ("--count", str(PURCHASES), "--seed", "pictures")
-        _manage(settings, "simulate", "--url", f"{url}/webhook", *count)
+        manage(settings, "simulate", "--url", f"{url}/webhook", *count)
         lives = ("--lives", str(LIVES), "--seed", "lives")
-        _manage(settings, "simulate", "--url", f"{url}/webhook", *lives)
+        manage(settings, "simulate", "--url", f"{url}/webhook", *lives)
         yield url
 
 
@@ -64,7 +64,7 @@ def running(settings: dict[str, str]) -> Iterator[str]:
         server.wait()
 
 
-def _manage(settings: dict[str, str], *words: str) -> None:
+def manage(settings: dict[str, str], *words: str) -> None:
     command = [sys.executable, "manage.py", *words]
     subprocess.run(command, cwd=PROJECT, env=settings, check=True, stdout=subprocess.DEVNULL)
 

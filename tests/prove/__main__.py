@@ -38,6 +38,7 @@ TRIALS = (
     Trial("systemd", "booted without a database, killed, rebooted", "tests.prove.systemd"),
     Trial("upgrade", "a new version, restarts and kills under load", "tests.prove.upgrade"),
     Trial("strangers", "purchases beside a flood of false signatures", "benchmarks.strangers"),
+    Trial("cli", "events forwarded by the real Stripe CLI, old and new", "tests.prove.cli"),
 )
 
 
