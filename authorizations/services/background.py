@@ -25,6 +25,7 @@ from authorizations.services import (
     spool_watch,
     stand_in_caps,
     standing_refresh,
+    unheard,
     usage_refresh,
 )
 from authorizations.services.answering import breaker
@@ -75,6 +76,7 @@ def _started(_pid: int) -> None:
     _keep("counting", partial(counting.some, _COUNT_FOR_S), _COUNT_EVERY_S)
     _keep("repeats", repeats.write, _COUNT_EVERY_S)
     _keep("applying", _apply_due, _APPLY_EVERY_S)
+    _keep("unheard approvals", unheard.renew, unheard.EVERY_S)
 
 
 def _warm() -> None:

@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from authorizations.services import answering, spool_watch, standing_copy, switch
+from authorizations.services import answering, spool_watch, standing_copy, switch, unheard
 from authorizations.services.deadline import deadline, has_passed
 from authz_project import pooler
 
@@ -56,6 +56,8 @@ def readiness() -> Readiness:
         "pooler": "noticed" if pooler.is_noticed() else "none noticed",
         "spool": "can't be written" if spool_watch.problem() else "can be written",
     }
+    if found := unheard.latest():
+        facts["second_endpoint"] = "unheard of" if found.is_alarming else "heard of"
     if warmth.is_starting:
         return _no("starting", facts)
     cause = "the breaker is open"

@@ -28,6 +28,7 @@ from authorizations.services import (
     spool_watch,
     standing_copy,
     switch,
+    unheard,
 )
 from authorizations.services.deadline import deadline
 
@@ -119,6 +120,25 @@ def _read() -> Work | None:
             )
     except DatabaseError:
         return None
+
+
+class HeardReadings(Collector):
+    """What the background found last of the second endpoint at Stripe; nothing until it looked."""
+
+    def collect(self) -> Iterable[Metric]:
+        if (found := unheard.latest()) is None:
+            return
+        yield GaugeMetricFamily(
+            "desk_approvals_looked_at",
+            "Approvals of the last day, older than ten minutes, that were looked at: all, or a "
+            "sample spread over the day.",
+            found.approvals,
+        )
+        yield GaugeMetricFamily(
+            "desk_approvals_unheard",
+            "Of those, how many Stripe sent no event about: its second endpoint may be missing.",
+            found.unheard,
+        )
 
 
 class HostReadings(Collector):

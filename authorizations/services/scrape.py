@@ -5,12 +5,13 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 
 from authorizations.services import metrics
 from authorizations.services.metrics_files import Shared
-from authorizations.services.readings import DatabaseReadings, HostReadings
+from authorizations.services.readings import DatabaseReadings, HeardReadings, HostReadings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 
 _read = CollectorRegistry()
 _read.register(DatabaseReadings())
+_read.register(HeardReadings())
 _read.register(HostReadings())
 
 

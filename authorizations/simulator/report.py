@@ -71,6 +71,13 @@ class Tally:
     kinds: Counter[Kind] = field(default_factory=Counter)
     elapsed_ms: "array[float]" = field(default_factory=lambda: array("d"))
     differing: list[str] = field(default_factory=list)
+    refused: int = 0
+    refusal: str = ""
+
+    def add_told(self, refusal: str) -> None:
+        """What became of a purchase was told; `refusal` is empty where the server took it."""
+        self.refused += bool(refusal)
+        self.refusal = self.refusal or refusal
 
     def add(self, question: Question, answer: Answer) -> None:
         self.kinds[question.kind] += 1
@@ -89,6 +96,11 @@ class Tally:
         if self.differing:
             console.print(
                 f"[red]Answered differently the second time: {', '.join(self.differing)}.[/red]"
+            )
+        if self.refused:
+            console.print(
+                f"[red]Of {self.refused:,} what became of them was refused. The first refusal: "
+                f"{escape(self.refusal)}[/red]"
             )
         quickest = sorted(self.elapsed_ms)
         console.print(

@@ -14,6 +14,7 @@ from typing import TypeAlias
 from authorizations.simulator import shopping
 from authorizations.simulator.cast import CAST, CardOf, extras
 from authorizations.simulator.door import Answer
+from authorizations.wire.sample_lives import Life
 from authorizations.wire.samples import Purchase, identifier, request_event, to_bytes
 
 Maker: TypeAlias = Callable[[Random, int], tuple[CardOf, Purchase]]
@@ -48,6 +49,15 @@ class _Open:
 
     last: Question
     approved: int
+
+
+def told_afterwards(question: Question, answer: Answer) -> bytes:
+    """What Stripe tells a second later, at its other endpoint: what became of the question."""
+    purchase = question.purchase
+    chance = Random(f"{purchase.authorization_id}/{len(purchase.history)}")  # noqa: S311
+    life = Life(purchase, question.member.as_stripe_has_it(question.asked_at), chance=chance)
+    at = question.asked_at + 1
+    return to_bytes(life.answered(approved=answer.approved, amount=answer.amount, at=at))
 
 
 class Street:

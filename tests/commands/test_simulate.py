@@ -12,10 +12,17 @@ from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Authorization, Card, Decision, LedgerEntry, WebhookRequest
 from authorizations.simulator import door
+from authorizations.wire.events import AUTHORIZATION_REQUEST
 from authorizations.wire.signature import sign
 from tests.commands.conftest import Simulate
 from tests.desk import NOON, in_force
+from tests.stripe_api import StripeApi
 from tests.verified import contradictions, differences, redecided
+
+
+def asked() -> int:
+    """How often the desk was asked."""
+    return WebhookRequest.objects.filter(event_type=AUTHORIZATION_REQUEST).count()
 
 
 def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: Simulate) -> None:
@@ -25,6 +32,23 @@ def test_without_options_one_purchase_is_asked_and_answered_in_words(simulate: S
     assert "at Boulangerie Lepic" in printed
     assert "Approved: €1.20" in printed
     assert Decision.objects.get().approved
+
+
+def test_stripe_tells_afterwards_what_became_of_each(simulate: Simulate) -> None:
+    """Else the desk would miss its second endpoint."""
+    in_force(spending_limits=[{"amount": 20_000, "interval": "daily"}])
+    simulate()
+    simulate(count=40, seed="told")
+    told = WebhookRequest.objects.exclude(event_type=AUTHORIZATION_REQUEST)
+    assert set(told.values_list("event_type", flat=True)) == {
+        "issuing_authorization.created",
+        "issuing_authorization.updated",
+    }
+    authorizations = Decision.objects.values_list("authorization_id", flat=True)
+    assert {*told.values_list("about", flat=True)} == {*authorizations}
+    assert told.exclude(answer_status=200).count() == 0
+    assert contradictions() == []
+    assert differences() == []
 
 
 def test_a_decline_says_why_and_where_to_read_on(simulate: Simulate) -> None:
@@ -121,8 +145,13 @@ def test_without_a_secret_nothing_is_sent(silent_port: int, settings: Settings) 
 
 
 def test_an_address_that_is_no_webhook_is_told(live_server: LiveServer) -> None:
-    with pytest.raises(CommandError, match=r"answered 404.*--url"):
+    with pytest.raises(CommandError, match=r"refused the event \(404\).*sent to /webhook"):
         Simulate(f"{live_server.url}/elsewhere")()
+
+
+def test_a_program_that_is_not_this_one_is_told(stripe: StripeApi) -> None:
+    with pytest.raises(CommandError, match=r"answered 501, and not as a webhook.*--url"):
+        Simulate(f"{stripe.base}/webhook")()
 
 
 def test_many_purchases_end_in_a_table_whose_figures_are_those_of_the_record(
@@ -137,7 +166,7 @@ def test_many_purchases_end_in_a_table_whose_figures_are_those_of_the_record(
         Decision.objects.filter(reason="amount_limit_exceeded").count()
     )
     assert "99 % within" in printed
-    assert WebhookRequest.objects.count() == 60
+    assert asked() == 60
 
 
 def test_a_long_run_has_increments_partial_amounts_repeats_and_several_of_everything(
@@ -148,7 +177,7 @@ def test_a_long_run_has_increments_partial_amounts_repeats_and_several_of_everyt
     printed = simulate(count=160, seed="variety")
     assert LedgerEntry.objects.filter(cause="increment").exists()
     assert Decision.objects.filter(is_partial=True).exists()
-    assert WebhookRequest.objects.count() > Decision.objects.count()
+    assert asked() > Decision.objects.count()
     assert re.search(r"\d+ new purchases, .*\d+ increments", printed)
     assert "Answered differently" not in printed
     assert Card.objects.count() > 10
@@ -174,9 +203,11 @@ def test_the_same_seed_sends_the_same_events_and_gets_the_recorded_answers(
     in_force()
     simulate(count=30, seed="again", begin=NOON)
     once = set(Decision.objects.values_list("pk", "card_id", "amount"))
+    counted = set(Authorization.objects.values_list("pk", "counted_amount"))
     simulate(count=30, seed="again", begin=NOON)
     assert set(Decision.objects.values_list("pk", "card_id", "amount")) == once
-    assert WebhookRequest.objects.count() == 60
+    assert asked() == 60
+    assert set(Authorization.objects.values_list("pk", "counted_amount")) == counted
 
 
 def test_two_seeds_send_different_events(simulate: Simulate) -> None:

@@ -10,10 +10,10 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authorizations.admin.cards.granted import without_grant_url
-from authorizations.admin.home.shown import Shown
+from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
-from authorizations.services import clock
+from authorizations.services import clock, unheard
 from authorizations.services.overview import wrongly_sent
 from authorizations.services.waiting import (
     EVENTS,
@@ -47,6 +47,7 @@ def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
     """Only what the user may see."""
     return [
         *waiting_items(user),
+        *_unheard(),
         *_declined(shown),
         *_rejected(user, shown),
         *_unassigned(user),
@@ -87,6 +88,19 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
             f"own only, so {they} can't pay. The page of a card says which."
         )
         yield Item(f"{_capped(cards, 'card')} without a grant", why, without_grant_url())
+
+
+def _unheard() -> Iterator[Item]:
+    """The list of decisions, and so this, is shown to those only who may see it."""
+    found = unheard.latest()
+    if found and found.is_alarming:
+        url = f"{reverse('admin:authorizations_decision_changelist')}?outcome={APPROVED}"
+        why = (
+            "Of the last day's, ten minutes old and more. A second endpoint must be registered at "
+            "Stripe, an ordinary webhook endpoint, and its secret be in STRIPE_WEBHOOK_SECRET: "
+            "else no void, capture or refund is ever heard of."
+        )
+        yield Item(f"{found.unheard:,} of {found.approvals:,} approvals unheard of", why, url)
 
 
 def _declined(shown: Shown) -> Iterator[Item]:

@@ -24,7 +24,7 @@ from authorizations.simulator.post import Pace, Post
 from authorizations.simulator.report import Tally, print_answer, print_question
 from authorizations.simulator.report_lives import LivesTally
 from authorizations.simulator.scene import Clock
-from authorizations.simulator.street import Maker, Street, anybody
+from authorizations.simulator.street import Kind, Maker, Street, anybody, told_afterwards
 
 # So that a long run isn't only refused for the limits of the few cards of the demo.
 _REQUESTS_PER_STRANGER = 20
@@ -42,10 +42,11 @@ _WISHES = {
 
 class Command(BaseCommand):
     help = (
-        "Sends purchases to a running server as Stripe would: signed authorization requests, over "
-        "HTTP. Without options one purchase, and its answer in words; with --count many different "
-        "ones and a table of the answers; with options that describe a purchase exactly that one. "
-        "With --lives whole lives of authorizations, to their capture, expiry or refund."
+        "Sends purchases to a running server as Stripe would: signed authorization requests, and "
+        "what became of each, over HTTP. Without options one purchase, and its answer in words; "
+        "with --count many different ones and a table of the answers; with options that describe "
+        "a purchase exactly that one. With --lives whole lives of authorizations, to their "
+        "capture, expiry or refund."
     )
     requires_system_checks = ()
 
@@ -145,9 +146,12 @@ def _send_one(console: Console, door: Door, street: Street, begin: int | None) -
     question = street.question(0, _created(0, begin))
     print_question(console, question)
     answer = door.ask(question.body)
+    told = door.deliver(told_afterwards(question, answer))
     # Another program than ours may answer without telling its decision's id.
     page = reverse("admin:authorizations_decision_change", args=[answer.decision or "unknown"])
     print_answer(console, question, answer, door.base + page)
+    if told.is_refusal:
+        console.print(f"What became of it was told as well: {door.refusal(told)}", style="red")
 
 
 def _send_many(console: Console, door: Door, street: Street, options: dict[str, Any]) -> None:
@@ -159,6 +163,9 @@ def _send_many(console: Console, door: Door, street: Street, options: dict[str, 
             answer = door.ask(question.body)
             street.hear(question, answer)
             tally.add(question, answer)
+            if question.kind is not Kind.REPEAT:
+                told = door.deliver(told_afterwards(question, answer))
+                tally.add_told(door.refusal(told) if told.is_refusal else "")
 
 
 def _play_lives(console: Console, seed: str, options: dict[str, Any]) -> None:
