@@ -1,11 +1,13 @@
 """How `reconcile` reads: page by page, from where it was, and through all that can go wrong."""
 
+from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 from django.conf import LazySettings
 from django.db import DatabaseError
+from django.utils import timezone
 
 from authorizations.models import Authorization, Reconciliation
 from authorizations.services import later
@@ -71,6 +73,18 @@ class TestPages:
             "transactions",
             "transactions",
         ]
+
+    def test_so_many_days_back_is_the_same_moment_all_day_so_that_it_goes_on(
+        self, stripe: StripeApi
+    ) -> None:
+        stripe.troubles = ["forbidden"]
+        assert run("31d")[1]
+        assert "Going on" not in run("31d")[0]  # nothing was read yet
+        [reading] = Reconciliation.objects.all()
+        assert reading.finished_at
+        begins = timezone.localtime(reading.since)
+        assert (begins.hour, begins.minute, begins.second, begins.microsecond) == (0, 0, 0, 0)
+        assert begins.date() == (timezone.localtime() - timedelta(days=31)).date()
 
     @pytest.mark.usefixtures("stripe")
     def test_a_finished_reading_starts_anew(self) -> None:

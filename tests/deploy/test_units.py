@@ -1,5 +1,6 @@
 """What systemd says of the units."""
 
+import os
 import re
 import shutil
 import subprocess
@@ -116,19 +117,34 @@ def test_the_record_is_proved_every_night_by_all_commands_under_its_own_role() -
     assert re.search(r"^OnCalendar=\*-\*-\* ", timer, re.MULTILINE)
 
 
-def test_one_proof_that_fails_stops_no_other_and_is_told(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("key", "first", "said"),
+    [
+        ("rk_live_1", ["reconcile --since 31d"], ""),
+        ("", [], "reconcile is left out: STRIPE_API_KEY is not set.\n"),
+    ],
+)
+@pytest.mark.parametrize("failing", ["reconcile", "verify_record"])
+def test_what_fails_at_night_stops_nothing_else_and_is_told(
+    tmp_path: Path, key: str, first: list[str], said: str, failing: str
+) -> None:
     """The line itself, run by a shell, with commands that only say that they were called."""
     text = (DEPLOY / "systemd" / "desk-nightly.service").read_text("utf-8")
     [line] = re.findall(r"^ExecStart=/bin/sh -c '(.+)'$", text, re.MULTILINE)
     python = tmp_path / ".venv" / "bin" / "python"
     python.parent.mkdir(parents=True)
-    python.write_text('#!/bin/sh\necho "$@" >> calls\n[ "$2" != verify_record ]\n')
+    python.write_text(f'#!/bin/sh\necho "$@" >> calls\n[ "$2" != {failing} ]\n')
     python.chmod(0o755)
     done = subprocess.run(
-        ["/bin/sh", "-c", line.replace("$$", "$")], cwd=tmp_path, capture_output=True, check=False
+        ["/bin/sh", "-c", line.replace("$$", "$")],
+        cwd=tmp_path,
+        env=os.environ | {"STRIPE_API_KEY": key},
+        capture_output=True,
+        text=True,
+        check=False,
     )
-    assert done.returncode == 1
-    assert (tmp_path / "calls").read_text().splitlines() == [
-        f"manage.py {command} --since 2d --processes 1"
-        for command in ("verify_record", "verify_books", "redecide --all")
-    ]
+    proofs = ("verify_record", "verify_books", "redecide --all")
+    called = [*first, *(f"{proof} --since 2d --processes 1" for proof in proofs)]
+    assert (tmp_path / "calls").read_text().splitlines() == [f"manage.py {it}" for it in called]
+    assert done.stdout == said
+    assert done.returncode == int(any(it.startswith(failing) for it in called))

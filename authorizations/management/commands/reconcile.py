@@ -11,7 +11,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 
-from authorizations.management.instants import instant
+from authorizations.management.instants import instant_or_day_back
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
 from authorizations.services import reconcile
@@ -35,10 +35,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--since",
             required=True,
-            type=instant,
+            type=instant_or_day_back,
             metavar="DATE",
-            help="Read what was created from this date or ISO time on, such as 2026-11-01. In "
-            "TIME_ZONE, unless it says otherwise.",
+            help="Read what was created from this date or ISO time on, such as 2026-11-01, or "
+            "from the day so long ago on, such as 31d. In TIME_ZONE, unless it says otherwise.",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
