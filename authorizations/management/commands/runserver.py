@@ -78,8 +78,9 @@ class Command(runserver.Command):
             f"  Send a purchase  python manage.py simulate"
             f"{'' if usual else f' --url {url}/webhook'}\n"
             f"  From Stripe      {listen_command(server_port)}\n"
-            "                   The Stripe CLI stands in for two endpoints; registered at Stripe "
-            "they are two,\n                   each with a secret of its own: README, Connect "
+            "                   after `stripe login`. The Stripe CLI stands in for two endpoints: "
+            "registered at\n                   Stripe they are two, each with a secret of its own, "
+            "and the time-out default\n                   is set to decline: README, Connect "
             "Stripe.\n"
         )
         self.stdout.flush()  # whoever reads it through a pipe waits for it
