@@ -106,4 +106,7 @@ def on_reload(arbiter: Any) -> None:
 
 def post_worker_init(worker: Any) -> None:
     """From here on it answers: loading the program took a while."""
+    from authz_project import whole_answers  # noqa: PLC0415
+
+    whole_answers.use()
     worker.log.info("Worker ready (pid: %s)", worker.pid)
