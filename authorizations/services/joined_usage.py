@@ -26,7 +26,7 @@ from authorizations.services.running_sums import NOTHING_USED, Used, minus, plus
 from authorizations.services.usage import Key, Remembered, remembered_since, scope_key
 from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
 
-_MOST_ROWS = 4_000
+_MOST_ROWS = 2_000
 """So many sums of each side are taken along beside running windows, the newest.
 
 A day is in the middle of windows of up to 400 days, an hour mostly at the edge of one: so of hours

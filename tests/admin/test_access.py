@@ -250,7 +250,7 @@ def _send(client: Client, attempts: list[Attempt]) -> list[tuple[str, str]]:
 def _attempts(superuser: Client) -> Iterator[Attempt]:
     """What could be sent to each address: what a superuser's page would send, and more."""
     for number, address in enumerate(addresses()):
-        if address.name in {"webhook", "admin:logout", "admin:login"}:
+        if address.name in {"webhook", "webhook_php", "admin:logout", "admin:login"}:
             continue
         url = address.url(**parameters(address))
         # Names are taken once only.

@@ -88,11 +88,11 @@ LINES = [
     line("with a query", "approved", "POST /webhook?a=%00&b=<script> HTTP/1.1"),
     line("with 5,000 characters", "414", f"POST /webhook?{'a' * 5000} HTTP/1.1"),
     line("with NUL", "400", "POST /webhook\0 HTTP/1.1"),
-    line("with NUL, escaped", "301", "POST /webhook%00 HTTP/1.1"),
-    line("with dots", "301", "POST /../webhook HTTP/1.1"),
-    line("with two slashes", "404", "POST //webhook HTTP/1.1"),
-    line("with another line in it", "301", "POST /x%0d%0a2026%20ERROR%20forged HTTP/1.1"),
-    line("with no text", "301", "POST /%ff%fe HTTP/1.1"),
+    line("with NUL, escaped", "not_found", "POST /webhook%00 HTTP/1.1"),
+    line("with dots", "not_found", "POST /../webhook HTTP/1.1"),
+    line("with two slashes", "not_found", "POST //webhook HTTP/1.1"),
+    line("with another line in it", "not_found", "POST /x%0d%0a2026%20ERROR%20forged HTTP/1.1"),
+    line("with no text", "not_found", "POST /%ff%fe HTTP/1.1"),
     line("of a proxy before it", "400", "PROXY TCP4 1.2.3.4 5.6.7.8 1 2\r\nPOST /webhook HTTP/1.1"),
 ]
 
