@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 
 from django.db import connection
 
-T = TypeVar("T")
+from tests.patience import PATIENCE_S
 
-_PATIENCE_S = 60.0
+T = TypeVar("T")
 
 
 def apart(task: Callable[[], T]) -> Future[T]:
@@ -31,12 +31,12 @@ def apart(task: Callable[[], T]) -> Future[T]:
 
 def done(task: Callable[[], T]) -> T:
     """What a task returns that is run apart, once it is through."""
-    return apart(task).result(_PATIENCE_S)
+    return apart(task).result(PATIENCE_S)
 
 
 def until_waiting(number: int) -> None:
     """Returns once so many connections to this database wait for a lock."""
-    for _ in range(int(_PATIENCE_S / 0.01)):
+    for _ in range(int(PATIENCE_S / 0.01)):
         if _waiting() >= number:
             return
         sleep(0.01)

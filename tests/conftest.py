@@ -14,8 +14,8 @@ from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.management import proving
-from authorizations.services import answering, background, budget, host_memory, rejections
-from tests import roles
+from authorizations.services import answering, background, host_memory, rejections
+from tests import patience, roles
 
 
 def pytest_configure() -> None:
@@ -29,6 +29,7 @@ def pytest_configure() -> None:
     # Further processes would check the database that the settings name, not the tests' own.
     patched.setattr(proving, "processes_for", lambda _: 1)
     roles.serve_requests_under_roles()
+    patience.be_patient(patched)
 
 
 def keep_the_pages_context(kept: dict[str, Any], context: Any, **_: object) -> None:
@@ -41,8 +42,10 @@ def keep_the_pages_context(kept: dict[str, Any], context: Any, **_: object) -> N
 
 @pytest.fixture(scope="session", autouse=True)
 def spool_elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """No test writes into the spool of whoever runs it."""
-    with override_settings(SPOOL_DIR=tmp_path_factory.mktemp("spool")):
+    """No test writes into the spool of whoever runs it, nor does a program that a test starts."""
+    directory = tmp_path_factory.mktemp("spool")
+    with override_settings(SPOOL_DIR=directory), pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPOOL_DIR", str(directory))
         yield
         shutil.rmtree(host_memory.directory(), ignore_errors=True)
 
@@ -59,13 +62,6 @@ def breaker_stays_closed() -> None:
 def nothing_was_rejected_before() -> None:
     """What one test has knocked with is not written in another."""
     rejections._counter = rejections.RejectionCounter()
-
-
-@pytest.fixture
-def patient(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
-    """Purchases wait for their locks as long as it takes, however busy this machine is."""
-    settings.DECISION_BUDGET_MS = 60_000
-    monkeypatch.setattr(budget, "LOCK_TIMEOUT_MS", 60_000)
 
 
 _FIRST = (

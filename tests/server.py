@@ -1,4 +1,7 @@
-"""The real server, as docs/going-live.md starts it, on the tests' database and secrets."""
+"""The real server, as docs/going-live.md starts it, on the tests' database and secrets.
+
+Patient with a busy machine (patient_app.py).
+"""
 
 import http.client
 import os
@@ -59,7 +62,7 @@ class Server:
 
 @contextmanager
 def running(
-    log: Path, application: str = "authz_project.wsgi", **variables: str
+    log: Path, application: str = "tests.patient_app", **variables: str
 ) -> Iterator[Server]:
     """The server, answering with all its workers; stopped again afterwards."""
     with socket.socket() as listening:
@@ -89,6 +92,7 @@ def _environment() -> dict[str, str]:
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
         "DATABASE_URL": database_url(),
         "SPOOL_DIR": str(settings.SPOOL_DIR),
+        "DECISION_BUDGET_MS": "9999",
     }
 
 

@@ -1,7 +1,7 @@
 """The settings tests run with: the real ones, in a known environment.
 
 Every variable is set here, so that a developer's .env changes nothing; only the
-database may come from outside.
+database may come from outside, and the spool, which conftest.py puts elsewhere.
 """
 
 import os
@@ -17,6 +17,7 @@ os.environ.update(
     CSRF_TRUSTED_ORIGINS="",
     TRUST_PROXY_TLS="",
     STRIPE_WEBHOOK_SECRET=",".join(SECRETS),
+    DECISION_BUDGET_MS="",
     STRIPE_VERSION="",
     STRIPE_LIVEMODE="",
     STRIPE_API_KEY="",
@@ -40,6 +41,10 @@ os.environ.update(
 os.environ.setdefault("DATABASE_URL", "")
 # Named, so that the tests run in a folder of somebody else's as well.
 os.environ["EMBEDDED_POSTGRES_DIR"] = os.environ.get("EMBEDDED_POSTGRES_DIR") or ".postgres"
+os.environ.setdefault("SPOOL_DIR", "")
+# What gunicorn and the tables of commands take from a shell.
+for _name in ("GUNICORN_CMD_ARGS", "WEB_CONCURRENCY", "COLUMNS", "FORCE_COLOR"):
+    os.environ.pop(_name, None)
 
 from authz_project.settings import *
 
@@ -48,6 +53,8 @@ DATABASES["default"]["OPTIONS"].pop("pool", None)
 # And no test fails because its machine was too busy for a deadline.
 if DATABASES["default"]["ENGINE"] == "authz_project.postgresql":
     DATABASES["default"]["ENGINE"] = "django.db.backends.postgresql"
+# A busy machine takes its time; patience.py says the same of all other waits.
+DECISION_BUDGET_MS = 60_000
 # The real ones are slow on purpose.
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]
 # Pages are tested over plain HTTP.

@@ -18,6 +18,7 @@ from authorizations.wire import samples
 from authorizations.wire.signature import fingerprint, sign
 from authz_project.wsgi import application
 from tests.desk import Shopper, in_force
+from tests.patience import PATIENCE_S
 from tests.settings import SECRETS
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -56,7 +57,7 @@ class Door:
         method: str = "POST",
         path: str = "/webhook",
     ) -> tuple[http.client.HTTPResponse, Any]:
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=PATIENCE_S)
         connection.request(method, path, body=body, headers=headers or {})
         response = connection.getresponse()
         content = response.read()

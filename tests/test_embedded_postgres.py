@@ -25,6 +25,7 @@ from authz_project.embedded_postgres import postmaster, programs
 from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 from authz_project.embedded_postgres.place import Account, find_place
 from authz_project.embedded_postgres.server import EmbeddedServer
+from tests.patience import PATIENCE_S
 
 PROJECT = Path(__file__).resolve().parent.parent
 IS_ROOT = os.geteuid() == 0
@@ -84,7 +85,7 @@ class Program:
         return json.loads(self.process.stdout.readline())
 
     def end(self) -> None:
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=PATIENCE_S)
         assert self.process.returncode == 0
 
     def kill(self) -> None:
@@ -183,7 +184,7 @@ def test_programs_that_start_together_share_one_server(new_directory: Path) -> N
     for program in together:
         program.process.stdin.close()  # type: ignore[union-attr]
     for program in together:
-        program.process.wait(timeout=30)
+        program.process.wait(timeout=PATIENCE_S)
     assert server_process(new_directory) is None
 
 
@@ -217,7 +218,7 @@ def test_a_running_program_gets_over_the_killing_of_the_server(directory: Path) 
     running = server_process(directory)
     assert running is not None
     os.kill(running, signal.SIGKILL)
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     answer: object = before
     while answer == before or "Error" in str(answer):
         assert time.monotonic() < deadline, answer
@@ -232,6 +233,7 @@ FORK = """
 import os, sys
 from pathlib import Path
 from authz_project.embedded_postgres.server import embedded_server
+
 
 server = embedded_server(Path(sys.argv[1]))
 running = server.use()
@@ -313,8 +315,8 @@ def test_an_ordinary_user_runs_it_as_himself() -> None:
         answers: multiprocessing.Queue[object] = context.Queue()
         child = context.Process(target=use_as, args=(user, Path(parent) / "pg", answers))
         child.start()
-        assert answers.get(timeout=30) == (1, user.uid, user.uid)
-        child.join(timeout=30)
+        assert answers.get(timeout=PATIENCE_S) == (1, user.uid, user.uid)
+        child.join(timeout=PATIENCE_S)
         assert child.exitcode == 0
 
 

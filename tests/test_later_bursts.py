@@ -28,8 +28,7 @@ PARTS, PART = 50, 100
 @pytest.fixture
 def desk(tmp_path: Path) -> Iterator[server.Server]:
     in_force(spending_limits=[{"amount": 10_000_000, "interval": "monthly"}])
-    # However busy this machine is, purchases are not late.
-    with server.running(tmp_path / "log", DECISION_BUDGET_MS="1500") as running:
+    with server.running(tmp_path / "log") as running:
         yield running
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from tests.patience import PATIENCE_S
+
 LEFT_OUT = (".git", ".venv", ".postgres", ".env", "__pycache__", ".*_cache", ".hypothesis")
 LAST_LINE = "README, Connect Stripe"
 
@@ -86,7 +88,7 @@ class Desk:
     def end(self, number: signal.Signals) -> None:
         """As the terminal does: the signal goes to everything in the foreground."""
         os.killpg(self.process.pid, number)
-        self.process.communicate(timeout=30)
+        self.process.communicate(timeout=PATIENCE_S)
 
 
 @pytest.mark.usefixtures("ctrl_c_ends")

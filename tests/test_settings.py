@@ -65,6 +65,21 @@ def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+def test_nothing_of_the_environment_changes_the_settings_of_the_tests() -> None:
+    """But the database and the spool, as tests/settings.py says."""
+    shown = (
+        "import re; from django.conf import settings\n"
+        "found = {name: getattr(settings, name) for name in dir(settings) if name.isupper()}\n"
+        "print(re.sub(' at 0x[0-9a-f]+', '', repr(found)))"
+    )
+    free = {"DATABASE_URL", "EMBEDDED_POSTGRES_DIR", "SPOOL_DIR"}
+    nonsense = dict.fromkeys(VARIABLES - free, "nonsense")
+    settings = {"DJANGO_SETTINGS_MODULE": "tests.settings"}
+    found = [run("-c", shown, **settings), run("-c", shown, **settings, **nonsense)]
+    assert found[0].stdout.startswith("{")
+    assert found[0].stdout == found[1].stdout, found[1].stderr
+
+
 def test_every_variable_is_described_and_every_described_one_is_read() -> None:
     read = re.findall(
         r'\b(?:text|words|yes_or_no|matching|networks)\(\s*"([A-Z_]+)"', SETTINGS.read_text()

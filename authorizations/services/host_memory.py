@@ -239,11 +239,12 @@ _of_parents: list[sqlite3.Connection] = []
 
 
 @contextmanager
-def memory(wait_s: float = WAIT_S) -> Iterator[Memory]:
+def memory(wait_s: float | None = None) -> Iterator[Memory]:
     """The memory, for this thread alone until the block ends; what is done in it holds together.
 
-    Raises HostMemoryError.
+    Raises HostMemoryError, also where others have it for longer than `wait_s`, usually WAIT_S.
     """
+    wait_s = WAIT_S if wait_s is None else wait_s
     try:
         connection = _connected()
         if _own.wait_s != wait_s:

@@ -12,7 +12,7 @@ from tests.admin.conftest import Login
 from tests.desk import Shopper, in_force
 from tests.services.test_races import at_once
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 SAVES = 15
 PURCHASES = 25

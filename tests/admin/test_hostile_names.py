@@ -29,6 +29,7 @@ from tests.admin.conftest import Visit
 from tests.admin.test_exports import export_url
 from tests.desk import Shopper, deliver, in_force
 from tests.hostile.names import CARD, CONTROLS, FORMULAS, MARKUP, NAMES, SCRIPT
+from tests.patience import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 
@@ -52,7 +53,7 @@ def page(browser: BrowserContext, live_server: LiveServer) -> Iterator[Page]:
     """Of a browser that heeds no content security policy: it must not be needed."""
     assert browser.browser
     context = browser.browser.new_context(bypass_csp=True)
-    context.set_default_timeout(15_000)
+    context.set_default_timeout(PATIENCE_S * 1000)
     yield context.new_page()
     context.close()
 

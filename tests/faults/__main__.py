@@ -19,7 +19,7 @@ from rich.console import Console
 from rich.table import Table
 
 from tests.faults.breaking import Stage
-from tests.faults.counts import PROMISED_MS, SLACK_MS, Counted, counted, missing
+from tests.faults.counts import KINDS, PROMISED_MS, SLACK_MS, Counted, counted, missing
 from tests.faults.faults import FAULTS, Fault
 from tests.faults.shoppers import Metronome, Sent, Shoppers
 from tests.faults.world import World, known_cards, wait_until
@@ -95,8 +95,8 @@ def _line(row: Counted) -> str:
         f"{'BAD ' if row.is_bad else ''}{row.name}: {row.answered} of {row.sent} answered, "
         f"{row.stood_in} by stand-in, worst {row.worst_ms:.0f} ms, of which this machine may have "
         f"stalled {row.worst_stall_ms:.0f}; back "
-        f"after {row.back_after_s:.1f} s; late {len(row.late)}, lost {len(row.lost)}, "
-        f"doubled {len(row.doubled)}, overspent {len(row.overspent)}"
+        f"after {row.back_after_s:.1f} s; "
+        + ", ".join(f"{kind} {len(getattr(row, kind))}" for kind in KINDS)
     )
 
 
@@ -184,13 +184,12 @@ def _began(sent: Sent) -> float:
 
 def _table(rows: list[Counted]) -> Table:
     table = Table(
-        *("fault", "sent", "answered", "stand-in", "worst ms", "late", "lost", "doubled"),
-        *("overspent", "back after s"),
+        *("fault", "sent", "answered", "stand-in", "worst ms", *KINDS, "back after s"),
         caption=f"Late: over {PROMISED_MS} ms plus {SLACK_MS} ms for the machine's scheduler and "
         "what it was seen to stall.",
     )
     for row in rows:
-        figures = [len(row.late), len(row.lost), len(row.doubled), len(row.overspent)]
+        figures = [len(getattr(row, kind)) for kind in KINDS]
         table.add_row(
             row.name,
             f"{row.sent:,}",

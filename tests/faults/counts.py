@@ -16,6 +16,7 @@ SLACK_MS = 250
 wait that had nothing to wait for comes on top."""
 
 MOST_SHOWN = 3
+KINDS = ("unanswered", "late", "lost", "doubled", "overspent")
 
 
 @dataclass
@@ -29,6 +30,7 @@ class Counted:
     worst_ms: float = 0.0
     worst_stall_ms: float = 0.0
     back_after_s: float = 0.0
+    unanswered: list[str] = field(default_factory=list)
     late: list[str] = field(default_factory=list)
     lost: list[str] = field(default_factory=list)
     doubled: list[str] = field(default_factory=list)
@@ -36,10 +38,10 @@ class Counted:
 
     @property
     def is_bad(self) -> bool:
-        return bool(self.late or self.lost or self.doubled or self.overspent)
+        return any(getattr(self, kind) for kind in KINDS)
 
     def complaints(self) -> Iterable[str]:
-        for kind in ("late", "lost", "doubled", "overspent"):
+        for kind in KINDS:
             found: list[str] = getattr(self, kind)
             yield from (f"{self.name}, {kind}: {what}" for what in found[:MOST_SHOWN])
 
@@ -81,7 +83,7 @@ def _late(
             continue
         if not sent.is_answered:
             if not (answers_may_be_missing and sent.status == 0):
-                row.late.append(f"{sent.event_id}: no answer: {sent.status} {sent.body[:200]}")
+                row.unanswered.append(f"{sent.event_id}: {sent.status} {sent.body[:200]}")
         elif sent.elapsed_ms > PROMISED_MS + SLACK_MS + stalled_ms:
             row.late.append(f"{sent.event_id}: {sent.elapsed_ms:.0f} ms: {sent.body}")
 

@@ -15,7 +15,7 @@ from random import Random
 from authorizations.wire import samples, signature
 
 MOST_AT_ONCE = 96
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 REPEATS = 0.03
 
 _numbers = count(1)

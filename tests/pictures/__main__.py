@@ -31,7 +31,7 @@ ARGUMENTS = (
     *("--disable-background-networking", "--disable-component-update"),
 )
 AUDIT = Path(__file__).with_name("audit.js").read_text("utf-8")
-PATIENCE_MS = 30_000
+PATIENCE_MS = 60_000
 SETTLED_MS = 250
 """Charts and menus move for so long."""
 

@@ -30,7 +30,7 @@ SCOPES = {
 NEW = Standing()
 """How a purchase stands that nothing was approved of yet."""
 
-THOROUGHLY = settings(deadline=None, max_examples=200)
+THOROUGHLY = settings(max_examples=200)
 
 _versions = count(1)
 

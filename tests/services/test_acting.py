@@ -18,6 +18,7 @@ from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
 from authorizations.services.acting import acting
 from tests.admin import pages
 from tests.desk import Shopper, in_force
+from tests.patience import PATIENCE_S
 
 Source = HistoryEntry.Source
 
@@ -153,7 +154,7 @@ def test_pages_of_two_people_at_once_and_plain_sql_between_do_not_mix() -> None:
         for thread in threads:
             thread.start()
         for thread in threads:
-            thread.join(30)
+            thread.join(PATIENCE_S)
     for number in range(8):
         for person in people:
             source, facts = told(f"{person} {number}")

@@ -14,9 +14,8 @@ from authorizations.services import answering, later, stand_in
 from authorizations.services.breaker import Breaker
 from authorizations.services.delivery import Stopwatch
 from tests.builders import request_event
+from tests.patience import PATIENCE_S
 from tests.spooling import delivery_of
-
-PATIENCE_S = 60
 
 
 @pytest.fixture(autouse=True)
@@ -38,6 +37,8 @@ class Busy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.goes_on, self.begun = threading.Event(), threading.Semaphore(0)
         self.kept: list[str] = []
+        for turn in ("_LATER_TURN_S", "_KEEPING_TURN_S"):
+            monkeypatch.setattr(answering, turn, 0.01)
         monkeypatch.setattr(later, "take", lambda *_, **__: self.work(b"applied"))
         monkeypatch.setattr(later, "keep_for_later", self.keep)
 

@@ -150,8 +150,7 @@ def moved() -> set[tuple[Any, ...]]:
 
 @settings(
     max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(st.lists(lives, min_size=1, max_size=3), st.booleans(), st.data())
 def test_in_any_order_and_any_repetition_the_same_events_end_in_the_same_books(

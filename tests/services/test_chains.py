@@ -20,7 +20,7 @@ from tests.services.test_races import approved_total, at_once
 from tests.told import card_of
 from tests.verified import differences
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CHANCE = Random(14)
 TRIES = 10

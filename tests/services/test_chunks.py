@@ -15,7 +15,7 @@ from authorizations.services.policy_files import import_policies
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, in_force
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 CARDS = [f"ic_{number}" for number in range(7)]
 FIRST, LAST = CARDS[0], CARDS[-1]

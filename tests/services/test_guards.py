@@ -41,6 +41,7 @@ from authorizations.services.proofs import Proof
 from authorizations.services.publish import publish
 from authorizations.wire.sample_lives import force_capture
 from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
+from tests.patience import PATIENCE_S
 from tests.told import card_of
 
 DAILY = {"amount": 10_000, "interval": "daily"}
@@ -573,7 +574,7 @@ def test_a_decision_locks_root_card_card_cardholder_and_group_in_this_order() ->
             assert free == set(list(LOCKED)[place + 1 :])
             # Rows that only refer to a locked one need not wait.
             assert all(watching.locks(other, "KEY SHARE") for other in LOCKED)
-        thread.join(10)
+        thread.join(PATIENCE_S)
         assert reasons == ["approved"]
 
 
@@ -585,7 +586,7 @@ def append_reason(shopper: Shopper, reasons: list[str]) -> None:
 
 
 def until(is_so: Callable[[], bool]) -> None:
-    end = time.monotonic() + 10
+    end = time.monotonic() + PATIENCE_S
     while not is_so():
         assert time.monotonic() < end, "Nobody ever waited for the lock."
         time.sleep(0.01)

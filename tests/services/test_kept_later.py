@@ -9,6 +9,7 @@ from django.conf import settings
 
 from authorizations.services import kept_later, spool, spool_files
 from authorizations.services.spool import Disk
+from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
@@ -41,7 +42,7 @@ def kept(directory: Path) -> list[bytes]:
 
 
 def wait_for(directory: Path, number: int) -> list[bytes]:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_S
     while len(kept(directory)) < number and time.monotonic() < until:
         time.sleep(0.01)
     return kept(directory)

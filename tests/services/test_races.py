@@ -25,7 +25,7 @@ from authorizations.services.publish import publish
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, deliver, in_force
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 THREADS = 16
 

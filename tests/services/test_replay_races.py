@@ -17,7 +17,7 @@ from tests.services.test_races import at_once
 from tests.spooling import answered, asked, delivery_of
 from tests.verified import differences
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 LIMIT = {"amount": 10_000, "interval": "daily"}
 

@@ -268,8 +268,7 @@ def left_behind(events: Iterable[Json]) -> dict[str, Any]:
 @pytest.mark.django_db
 @settings(
     max_examples=30,
-    deadline=None,
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 @given(
     st.sampled_from([900, 4_000]),

@@ -19,7 +19,7 @@ from tests.spooling import answered, asked
 from tests.told import Told
 from tests.verified import differences
 
-pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("patient")]
+pytestmark = pytest.mark.django_db(transaction=True)
 
 HERS = Shopper(card_id="ic_b")
 TEAM = [{"amount": 10_000, "interval": "daily"}]

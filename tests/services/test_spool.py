@@ -17,8 +17,7 @@ import pytest
 
 from authorizations.services import spool_files
 from authorizations.services.spool import Disk, Spool, SpoolFailedError
-
-PATIENCE_S = 60.0
+from tests.patience import PATIENCE_S
 
 
 def spool_in(directory: Path, **options: Any) -> Spool:

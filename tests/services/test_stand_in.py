@@ -26,6 +26,7 @@ from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held
 from authorizations.wire import events
 from tests.builders import CREATED, request_event
+from tests.patience import PATIENCE_S
 from tests.standing import delivery, knows, on_this_host, spooled, stood_in
 
 CAUSE = StandInCause.DATABASE_UNREACHABLE
@@ -274,11 +275,11 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     released.set()
     for thread in threading.enumerate():
         if thread.name == "stand-in":
-            thread.join(30)
+            thread.join(PATIENCE_S)
 
 
 def wait_for_records(host: Path, number: int) -> list[Decision | None]:
-    until = time.monotonic() + 30
+    until = time.monotonic() + PATIENCE_S
     while len(spooled(host)) < number and time.monotonic() < until:
         time.sleep(0.01)
     return [kept.decision for kept in spooled(host)]

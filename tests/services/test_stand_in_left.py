@@ -155,9 +155,8 @@ STEPS = st.lists(
 @given(steps=STEPS)
 @settings(
     max_examples=15,
-    deadline=None,
     phases=[Phase.explicit, Phase.reuse, Phase.generate],  # to shrink takes minutes
-    suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 def test_in_any_order_nothing_goes_over(
     steps: list[tuple[str, int, int, bool]], monkeypatch: pytest.MonkeyPatch

@@ -1,0 +1,70 @@
+"""No test hangs on how busy this machine is: what the program gives some milliseconds to in a shop
+has a minute here, and properties have no deadlines. A test that is about giving up sets its own.
+
+How fast all is, is measured by `make bench` and `make prove`.
+"""
+
+import hypothesis
+import pytest
+
+from authorizations.admin.record import again, decisions
+from authorizations.services import (
+    answering,
+    budget,
+    counting,
+    counting_ahead,
+    digest,
+    host_answers,
+    host_memory,
+    later,
+    listing_times,
+    metrics_files,
+    overview,
+    pool,
+    readiness,
+    readings,
+    rejections,
+    remaining,
+    standing_refresh,
+    usage_refresh,
+)
+
+PATIENCE_S = 60.0
+
+_SECONDS = {
+    answering: ("_LATER_S", "_LATER_KEPT_S", "_LATER_TURN_S", "_KEEPING_TURN_S"),
+    decisions: ("_MOMENT_S",),
+    digest: ("_PATIENCE_S",),
+    host_answers: ("_WAIT_S",),
+    host_memory: ("WAIT_S",),
+    later: ("LOCKED_FOR_S", "_APPLIED_WITHIN_S"),
+    listing_times: ("BUDGET_S", "_QUICK_S"),
+    metrics_files: ("_PATIENCE_S",),
+    overview: ("_BUDGET_S",),
+    pool: ("_PROBE_S",),
+    readings: ("_DEADLINE_S",),
+    readiness: ("_ASKED_S",),
+    rejections: ("WRITE_BUDGET_S",),
+    standing_refresh: ("PAGE_BUDGET_S",),
+    usage_refresh: ("PAGE_BUDGET_S",),
+}
+_MILLISECONDS = {
+    again: ("LONGEST_MS",),
+    budget: ("STAND_IN_MS", "LOCK_TIMEOUT_MS", "CAP_WAIT_MS"),
+    counting: ("_LIMIT_MS",),
+    counting_ahead: ("_PATIENCE_MS",),
+    readings: ("_TIMEOUT_MS",),
+    remaining: ("_PATIENCE_MS",),
+}
+
+
+def be_patient(patched: pytest.MonkeyPatch) -> None:
+    """With all tests of this process; servers that they start keep the usual times."""
+    for unit, waits in ((PATIENCE_S, _SECONDS), (int(PATIENCE_S * 1000), _MILLISECONDS)):
+        for module, names in waits.items():
+            for name in names:
+                patched.setattr(module, name, unit)
+    hypothesis.settings.register_profile(
+        "patient", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+    )
+    hypothesis.settings.load_profile("patient")
