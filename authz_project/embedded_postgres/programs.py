@@ -14,6 +14,8 @@ import subprocess
 from pathlib import Path
 from typing import Any
 
+from authz_project import machine
+
 from .errors import EmbeddedPostgresError, last_lines
 from .place import Account, Place
 
@@ -32,6 +34,8 @@ def installed() -> Path:
         programs = Path(folder) / INSTALLATION / "bin"
         if programs.is_dir():
             return programs
+    if reason := machine.without_engine():
+        raise EmbeddedPostgresError(f"{reason} Set DATABASE_URL to a PostgreSQL server.")
     raise EmbeddedPostgresError(
         f"The package {DISTRIBUTION} is missing. Run `pip install -r requirements.txt`, or set "
         "DATABASE_URL to a PostgreSQL server."
