@@ -48,11 +48,9 @@ run: .venv/runtime
 	@$(VENV) manage.py load_demo
 	@exec $(VENV) manage.py runserver --noreload $(PORT)
 
-test: .venv/development
-	@command -v chromium >/dev/null || command -v google-chrome >/dev/null || { \
-		echo "The tests look at the admin's pages in Chromium: apt-get install chromium"; exit 1; }
-	@PATH="$$PATH:/usr/sbin"; command -v nginx >/dev/null || { \
-		echo "The tests start the nginx of deploy/: apt-get install nginx-light"; exit 1; }
+# What is missing on the machine comes first, before minutes of installing packages.
+test: .venv/bin/python
+	@$(VENV) -m tests.programs || true
 	@$(MAKE) --no-print-directory lint
 	$(VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 

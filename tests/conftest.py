@@ -16,6 +16,7 @@ from pytest_django.plugin import DjangoDbBlocker
 from authorizations.management import proving
 from authorizations.services import answering, background, host_memory, rejections
 from tests import patience, roles
+from tests.needed import closing_line
 
 
 def pytest_configure() -> None:
@@ -30,6 +31,13 @@ def pytest_configure() -> None:
     patched.setattr(proving, "processes_for", lambda _: 1)
     roles.serve_requests_under_roles()
     patience.be_patient(patched)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Below everything else, where it is seen."""
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    if reporter and (line := closing_line(reporter.stats.get("skipped", []))):
+        reporter.write_line(line)
 
 
 def keep_the_pages_context(kept: dict[str, Any], context: Any, **_: object) -> None:

@@ -4,7 +4,6 @@ connection to PostgreSQL is free.
 
 import os
 import pwd
-import shutil
 import socket
 import subprocess
 import tempfile
@@ -17,13 +16,9 @@ from urllib.parse import unquote, urlsplit
 
 import psycopg
 
-MISSING = "PgBouncer is not installed: apt-get install pgbouncer"
-PATIENCE_S = 30.0
+from tests.needed import needed
 
-
-def program() -> str | None:
-    """Where it is; Debian puts it among the daemons."""
-    return shutil.which("pgbouncer", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin")
+PATIENCE_S = 60.0
 
 
 @contextmanager
@@ -33,6 +28,7 @@ def pooling(url: str, roles: Mapping[str, str] | None = None, **settings: object
     `url` names a socket's directory in its path, or a host. `roles` are further log-ins, with their
     passwords; `settings` go into the file, as `pool_mode="session"`.
     """
+    program = needed("pgbouncer")
     parts = urlsplit(url)
     directory, _, name = parts.path.rpartition("/")
     port, listening = parts.port or 5432, _free_port()
@@ -60,7 +56,7 @@ def pooling(url: str, roles: Mapping[str, str] | None = None, **settings: object
         )
         with (here / "log").open("wb") as log:
             process = subprocess.Popen(
-                [str(program()), str(ini)], stdout=log, stderr=log, **_as_whom(directory, here)
+                [program, str(ini)], stdout=log, stderr=log, **_as_whom(directory, here)
             )
         who = parts.netloc.rpartition("@")[0]
         through = f"postgres://{who}@127.0.0.1:{listening}/{name}"

@@ -1,5 +1,5 @@
-"""The real application that, where the environment says so, can't tell by its connections that a pooler
-is in between.
+"""The real application that, where the environment says so, can't tell by its connections that a
+pooler is in between.
 """
 
 import os

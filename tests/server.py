@@ -17,6 +17,8 @@ from urllib.parse import quote
 from django.conf import settings
 from django.db import connection
 
+from tests.faults.database import children
+
 WORKERS = 2
 PATIENCE_S = 120
 GUNICORN = (
@@ -40,9 +42,7 @@ class Server:
 
     def workers(self) -> set[int]:
         """The process ids of those that answer."""
-        parent = ["pgrep", "--parent", str(self.process.pid)]
-        found = subprocess.run(parent, capture_output=True, text=True, check=False)
-        return set(map(int, found.stdout.split()))
+        return set(children(self.process.pid))
 
     def ask(
         self,

@@ -23,8 +23,6 @@ from tests import desk, pgbouncer, server
 from tests.pooled_app import BLIND
 from tests.services import test_races as races
 
-pytestmark = pytest.mark.skipif(pgbouncer.program() is None, reason=pgbouncer.MISSING)
-
 
 @pytest.fixture(scope="module")
 def pooled(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:

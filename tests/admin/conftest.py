@@ -1,6 +1,5 @@
 """Staff who are logged in, by role; and their browser."""
 
-import shutil
 from collections.abc import Callable, Iterator
 
 import pytest
@@ -9,9 +8,9 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from tests.needed import needed
 from tests.patience import PATIENCE_S
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 # As root, without a graphics card, and without calling home.
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
@@ -68,10 +67,11 @@ def browser() -> Iterator[BrowserContext]:
     While its event loop runs, Django has another connection to the database in this thread; so it
     must not outlive the module.
     """
+    chromium_path = needed("chromium")
     with pytest.MonkeyPatch.context() as patch, sync_playwright() as playwright:
         # Playwright keeps an event loop in this thread; Django would refuse to use its database.
         patch.setenv("DJANGO_ALLOW_ASYNC_UNSAFE", "true")
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=chromium_path, args=ARGUMENTS)
         context = chromium.new_context(viewport={"width": 1440, "height": 900})
         context.set_default_timeout(PATIENCE_S * 1000)
         expect.set_options(timeout=PATIENCE_S * 1000)

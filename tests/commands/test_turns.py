@@ -73,7 +73,6 @@ def empty_database(transactional_db: None) -> Iterator[str]:
         owner.execute(f'DROP DATABASE "{name}" WITH (FORCE)'.encode())
 
 
-@pytest.mark.skipif(pgbouncer.program() is None, reason=pgbouncer.MISSING)
 def test_two_migrate_an_empty_database_at_once_through_a_pooler(empty_database: str) -> None:
     environment = os.environ | {
         "DATABASE_URL": empty_database,

@@ -22,12 +22,6 @@ from tests.deploy.serving import HOST, PROJECT, Ports
 SECRET = "whsec_of_the_deployed_desk"
 
 
-@pytest.fixture(scope="session", autouse=True)
-def nginx_is_there() -> None:
-    if serving.NGINX is None:
-        pytest.fail(serving.MISSING)
-
-
 RELEASED = Event()
 """Requests with X-Hold are not answered before."""
 

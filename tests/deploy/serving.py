@@ -1,6 +1,5 @@
 """The files of deploy/, started: nginx, and gunicorn's two instances."""
 
-import shutil
 import socket
 import ssl
 import subprocess
@@ -13,13 +12,13 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import IO
 
+from tests.needed import needed
+
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = PROJECT / "deploy"
 HOST = "cards.example.com"
 PATIENCE_SECONDS = 300
 """With a machine that has much else to do; nothing here waits for it to pass."""
-NGINX = shutil.which("nginx", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-MISSING = "These tests start the nginx of deploy/nginx. On Debian: apt-get install nginx-light"
 
 MAIN = """
 {user}
@@ -64,7 +63,7 @@ def configure(directory: Path, ports: Ports) -> Path:
     """
     subject = ["-subj", f"/CN={HOST}", "-addext", f"subjectAltName=DNS:{HOST}"]
     keys = ["-keyout", str(directory / "privkey.pem"), "-out", str(directory / "fullchain.pem")]
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
+    command = [needed("openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2"]
     subprocess.run([*command, *keys, *subject], check=True, capture_output=True)
     addresses = (DEPLOY / "nginx" / "stripe-addresses.conf").read_text("utf-8")
     (directory / "stripe-addresses.conf").write_text(f"{addresses}127.0.0.1 1; # ours\n", "utf-8")
@@ -93,9 +92,10 @@ def configure(directory: Path, ports: Ports) -> Path:
 
 @contextmanager
 def nginx(directory: Path, ports: Ports) -> Iterator[None]:
-    assert NGINX
     main = configure(directory, ports)
-    with started([NGINX, "-c", str(main), "-e", str(directory / "error.log")], ports.https):
+    with started(
+        [needed("nginx"), "-c", str(main), "-e", str(directory / "error.log")], ports.https
+    ):
         yield
 
 

@@ -24,7 +24,8 @@ from authorizations.views import MAX_BODY_BYTES
 from authorizations.wire.signature import SignatureCause, SignatureRejected, verify
 from tests.deploy import serving
 from tests.deploy.conftest import RELEASED
-from tests.deploy.serving import HOST, NGINX, Answer, Ports, ask
+from tests.deploy.serving import HOST, Answer, Ports, ask
+from tests.needed import needed
 
 SIGNED = {"Stripe-Signature": f"t=1795003200,v1={'0' * 64}"}
 """As Stripe signs; that it is false only the desk can tell."""
@@ -41,11 +42,13 @@ def told(ports: Ports, path: str, body: bytes | None = None, **headers: str) -> 
 
 
 def test_nginx_finds_no_fault_with_the_configuration(tmp_path: Path) -> None:
-    assert NGINX
     main = serving.configure(tmp_path, serving.free_ports())
     errors = str(tmp_path / "error.log")
     tested = subprocess.run(
-        [NGINX, "-t", "-c", str(main), "-e", errors], capture_output=True, text=True, check=False
+        [needed("nginx"), "-t", "-c", str(main), "-e", errors],
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert tested.returncode == 0, tested.stderr
     assert "warn" not in tested.stderr

@@ -114,10 +114,14 @@ class Database:
 
 def children(pid: int) -> list[int]:
     """The processes that this one started and that live."""
-    listed = subprocess.run(
-        ["pgrep", "--parent", str(pid)], capture_output=True, text=True, check=False
-    )
-    return [int(line) for line in listed.stdout.split()]
+    found = []
+    for process in Path("/proc").glob("[0-9]*"):
+        with suppress(OSError):  # it ended meanwhile
+            # After the name, which may hold anything: state, parent, and more.
+            state, parent = (process / "stat").read_text().rpartition(")")[2].split()[:2]
+            if int(parent) == pid and state != "Z":
+                found.append(int(process.name))
+    return found
 
 
 def send(pid: int, signal_: signal.Signals) -> None:

@@ -28,6 +28,7 @@ from authorizations.models import LedgerEntry, WebhookRequest
 from authorizations.services import replay, spool_files
 from authorizations.services.spooled import decode
 from tests.builders import identifier, request_event, signed
+from tests.faults.database import children, send
 from tests.verified import differences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
@@ -237,12 +238,8 @@ def kill_database() -> None:
     """The embedded server with all its processes, as a power cut does."""
     [pid_file] = Path(settings.EMBEDDED_POSTGRES_DIR).rglob("postmaster.pid")
     postmaster = int(pid_file.read_text().splitlines()[0])
-    listed = subprocess.run(
-        ["pgrep", "--parent", str(postmaster)], capture_output=True, text=True, check=False
-    )
-    for pid in [postmaster, *map(int, listed.stdout.split())]:
-        with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGKILL)
+    for pid in [postmaster, *children(postmaster)]:
+        send(pid, signal.SIGKILL)
 
 
 def wait_for_database() -> None:

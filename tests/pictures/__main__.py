@@ -20,12 +20,12 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
+from tests import programs
 from tests.pictures.desk import PROJECT, environment, running, served
 
 if TYPE_CHECKING:
     from tests.pictures.pages import Shown
 
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = (
     *("--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update"),
@@ -105,8 +105,11 @@ def _pages(settings: dict[str, str]) -> list["Shown"]:
 def _take(urls: dict[bool, str], wanted: Wanted) -> dict[str, list[str]]:
     """The pictures, and where each flaw was seen; the addresses by whether REQUIRE_MFA is on."""
     wrong: dict[str, list[str]] = defaultdict(list)
+    browser = programs.find("chromium")
+    if browser is None:
+        sys.exit(f"Chromium takes the pictures: {programs.hint(['chromium'])}")
     with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=CHROMIUM, args=ARGUMENTS)
+        chromium = playwright.chromium.launch(executable_path=browser, args=ARGUMENTS)
         for (look, who, strict), pictures in _by_session(wanted).items():
             with _logged_in(chromium, look, urls[strict], who) as context:
                 for one, file in pictures:

@@ -13,7 +13,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests import pgbouncer
+from tests import pgbouncer, programs
 from tests.faults.database import Database
 from tests.prove import CANNOT_RUN
 
@@ -27,8 +27,8 @@ def main() -> int:
     parser.add_argument("--rounds", type=int, default=5, help="of the races")
     parser.add_argument("--seconds", type=float, default=5, help="how long each fault lasts")
     options = parser.parse_args()
-    if pgbouncer.program() is None:
-        print(pgbouncer.MISSING)
+    if programs.find("pgbouncer") is None:
+        print(f"PgBouncer is not installed: {programs.hint(['pgbouncer'])}")
         return CANNOT_RUN
     bad = []
     for number in range(options.rounds):
