@@ -13,9 +13,9 @@ from typing import Any
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, Info, Tags, register, run_checks
 from django.core.exceptions import ImproperlyConfigured
-from django.db import DatabaseError, connection
+from django.db import DatabaseError, connection, connections
 
-from authorizations.services import spool_watch
+from authorizations.services import spool_watch, tables
 from authz_project import pooler
 
 TAG = "authorizations"
@@ -87,11 +87,20 @@ def check_pooler(databases: Sequence[str] | None = None, **_: Any) -> Iterator[C
 
     With settings that refuse the start nothing is asked of the database.
     """
-    if databases and not any(found.is_serious() for found in run_checks(tags=[TAG])):
+    if databases and not _refuses_the_start():
         with suppress(DatabaseError):  # that it is away is told by whoever needs it
             connection.ensure_connection()
         if told := pooler.sentence():
             yield Info(told, id="authorizations.I001")
+
+
+@register(Tags.database)
+def check_tables(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
+    """Before `migrate`, which would find nothing to apply; for `check --database default`."""
+    for alias in () if _refuses_the_start() else databases or ():
+        with suppress(DatabaseError):  # that it is away is told by whoever needs it
+            if tables.are_of_an_earlier_form(connections[alias]):
+                yield Error(tables.OF_AN_EARLIER_FORM, id="authorizations.E008")
 
 
 @register(TAG, deploy=True)
@@ -99,6 +108,10 @@ def check_spool(**_: Any) -> Iterator[CheckMessage]:
     """Answers given while the database is away must be kept somewhere."""
     if problem := spool_watch.unwritable(Path(settings.SPOOL_DIR)):
         yield Error(problem, id="authorizations.E007")
+
+
+def _refuses_the_start() -> bool:
+    return any(found.is_serious() for found in run_checks(tags=[TAG]))
 
 
 def has_white_space(value: str) -> bool:

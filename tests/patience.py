@@ -26,6 +26,7 @@ from authorizations.services import (
     rejections,
     remaining,
     standing_refresh,
+    tables,
     usage_refresh,
 )
 
@@ -44,6 +45,7 @@ _SECONDS = {
     pool: ("_PROBE_S",),
     readings: ("_DEADLINE_S",),
     readiness: ("_ASKED_S",),
+    tables: ("_ASKED_S",),
     rejections: ("WRITE_BUDGET_S",),
     standing_refresh: ("PAGE_BUDGET_S",),
     usage_refresh: ("PAGE_BUDGET_S",),

@@ -1,6 +1,10 @@
 """What only the database can promise: rows that stay as written, and tables laid out for it."""
 
+from django.apps.registry import Apps
 from django.db import migrations
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+
+from authorizations.services import tables
 
 APPEND_ONLY = (
     "authorizations_webhookrequest",
@@ -172,6 +176,14 @@ CREATE INDEX authorizations_shared_cache_expires ON authorizations_shared_cache 
 """
 
 
+def leave_stamp(_: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    tables.leave_stamp(schema_editor.connection)
+
+
+def take_stamp_away(_: Apps, schema_editor: BaseDatabaseSchemaEditor) -> None:
+    tables.take_stamp_away(schema_editor.connection)
+
+
 class Migration(migrations.Migration):
     dependencies = [("authorizations", "0001_initial")]
 
@@ -201,4 +213,5 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
         migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),
+        migrations.RunPython(leave_stamp, take_stamp_away),
     ]

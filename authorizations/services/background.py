@@ -25,6 +25,7 @@ from authorizations.services import (
     spool_watch,
     stand_in_caps,
     standing_refresh,
+    tables,
     unheard,
     usage_refresh,
 )
@@ -58,6 +59,8 @@ def start() -> None:
 def _started(_pid: int) -> None:
     readiness.warmth.began = time.monotonic()
     is_filled = pool.fill()
+    if is_filled:
+        tables.refuse_an_earlier_form()
     connection.close()
     spool_watch.look()
     _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)

@@ -8,10 +8,9 @@ from time import monotonic
 from typing import NamedTuple, TypeAlias
 
 from django.conf import settings
-from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
+from django.db import DatabaseError
 
-from authorizations.services import answering, spool_watch, standing_copy, switch, unheard
+from authorizations.services import answering, spool_watch, standing_copy, switch, tables, unheard
 from authorizations.services.deadline import deadline, has_passed
 from authz_project import pooler
 
@@ -69,16 +68,19 @@ def readiness() -> Readiness:
         else:
             facts["database"] = "answers"
             if behind:
-                return _no("unavailable", facts | {"migrations": "not applied"})
+                return _no("unavailable", facts | {"migrations": behind})
             return _yes(facts)
     return _without_database(facts | {"database": "does not answer", "cause": cause})
 
 
-def _tables_behind() -> bool:
-    """Whether they are not yet those that this program expects. Raises django.db.Error."""
+def _tables_behind() -> str:
+    """Why they are not those that this program expects; empty where they are. Raises
+    django.db.Error.
+    """
     with deadline(monotonic() + _ASKED_S):
-        executor = MigrationExecutor(connection)
-        return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))
+        if tables.are_of_an_earlier_form():
+            return "of a version before the first release"
+        return "not applied" if tables.not_applied() else ""
 
 
 def _without_database(facts: Facts) -> Readiness:

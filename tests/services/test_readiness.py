@@ -128,7 +128,7 @@ def test_tables_that_are_behind_a_database_that_answers_are_no_matter_for_stand_
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knows({"scope": "program:"})
-    monkeypatch.setattr(readiness, "_tables_behind", lambda: True)
+    monkeypatch.setattr(readiness, "_tables_behind", lambda: "not applied")
     status, facts = asked(client)
     assert (status, facts["status"], facts["migrations"]) == (503, "unavailable", "not applied")
 
@@ -154,7 +154,7 @@ def test_a_server_that_starts_is_not_ready_but_for_some_seconds_at_most(
     monkeypatch.setattr(readiness, "monotonic", lambda: now[0])
     warmth = Warmth()
     monkeypatch.setattr(readiness, "warmth", warmth)
-    monkeypatch.setattr(readiness, "_tables_behind", lambda: False)
+    monkeypatch.setattr(readiness, "_tables_behind", lambda: "")
     warmth.began = now[0]
     assert asked(client)[0] == 503
     assert asked(client)[1]["status"] == "starting"

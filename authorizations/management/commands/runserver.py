@@ -15,7 +15,7 @@ from django.urls import reverse
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from authorizations.checks import refuse_unsafe_start
-from authorizations.services import demo, pool
+from authorizations.services import demo, pool, tables
 from authorizations.wire.endpoints import listen_command
 
 
@@ -48,6 +48,8 @@ class Command(runserver.Command):
         if os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":  # the reloader's child comes later
             self._refuse_taken_port()
             pool.knock()  # or the reloader would go on after the error
+            tables.refuse_an_earlier_form()
+            connections.close_all()
         super().run(**options)
 
     def _refuse_taken_port(self) -> None:

@@ -8,11 +8,10 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
-from django.db.migrations.executor import MigrationExecutor
 from django.utils import timezone
 
 from authorizations.models import Assignment, ProofRun
-from authorizations.services import grants
+from authorizations.services import grants, tables
 from authorizations.services.database_roles import TABLES
 from authorizations.services.health.values import HealthCheck, State
 from authz_project import database_errors, pooler
@@ -70,11 +69,10 @@ def between() -> Iterator[HealthCheck]:
 
 
 def migrations() -> Iterator[HealthCheck]:
-    executor = MigrationExecutor(connection)
-    behind = executor.migration_plan(executor.loader.graph.leaf_nodes())
-    if behind:
-        first, _ = behind[0]
-        what = f"{len(behind)} migrations are not applied, {first} first: run `migrate`."
+    if tables.are_of_an_earlier_form():
+        yield HealthCheck("Migrations", State.BAD, tables.OF_AN_EARLIER_FORM)
+    elif behind := tables.not_applied():
+        what = f"{len(behind)} migrations are not applied, {behind[0]} first: run `migrate`."
         yield HealthCheck("Migrations", State.BAD, what)
     else:
         yield HealthCheck("Migrations", State.OK, "The tables are those this program expects.")
@@ -141,9 +139,9 @@ def _privileges(*rights: str) -> set[str]:
 
 def _lacking(wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Of tables and privileges on them those that the role does not have."""
-    tables, privileges = [table for table, _ in wanted], [privilege for _, privilege in wanted]
+    names, privileges = [table for table, _ in wanted], [privilege for _, privilege in wanted]
     with connection.cursor() as cursor:
-        cursor.execute(_LACKING, [tables, privileges])
+        cursor.execute(_LACKING, [names, privileges])
         return [(str(table), str(privilege)) for table, privilege in cursor.fetchall()]
 
 
