@@ -1,6 +1,6 @@
 """What the templates of all pages ask for."""
 
-from typing import Any
+from typing import Any, NamedTuple
 
 from django import template
 from django.conf import settings
@@ -72,6 +72,37 @@ def stand_in_banner(context: Any) -> SafeString | str:
     shown = banner(context.request)
     template = "admin/authorizations/stand_in_banner.html"
     return render_to_string(template, {"banner": shown}) if shown else ""
+
+
+class Mistake(NamedTuple):
+    """`field` is the id of what to correct, and `label` what it is called."""
+
+    field: str
+    label: str
+    words: str
+
+
+@register.simple_tag(takes_context=True)
+def mistakes(context: template.Context) -> list[Mistake]:
+    """What is wrong on a page that was sent, in its order."""
+    shown = context.get("adminform")
+    rows = [
+        form
+        for inline in context.get("inline_admin_formsets") or ()
+        for form in inline.formset.forms
+    ]
+    found = []
+    for form in [shown.form, *rows] if shown else []:
+        title = getattr(form.instance, "get_inline_title", None) or form.instance
+        of = f" of {title}" if form.prefix and form.instance.pk else ""
+        found += [
+            Mistake(
+                bound.id_for_label or bound.auto_id, f"{bound.label}{of}", " ".join(bound.errors)
+            )
+            for bound in form
+            if bound.errors and not bound.is_hidden
+        ]
+    return found
 
 
 @register.simple_tag

@@ -13,6 +13,7 @@ from playwright.sync_api import Page
 
 from authorizations.admin.base import ReadOnly
 from authorizations.admin.cards.pages import NeverDeleted
+from authorizations.admin.policies.defaults import ProgramDefaultsAdmin
 from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.models import Authorization, Card, Decision, Dispute, Finding, Policy
 
@@ -64,6 +65,8 @@ def _is_a_page(model_admin: object, name: str) -> bool:
     if isinstance(model_admin, ReadOnly) and name.endswith(("_add", "_delete")):
         return False
     if isinstance(model_admin, NeverDeleted | PolicyAdmin) and name.endswith("_delete"):
+        return False
+    if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
     return bool(name) and not name.endswith(("_export", "_again"))
 

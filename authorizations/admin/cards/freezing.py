@@ -17,7 +17,7 @@ from authorizations.services.freeze import freeze, unfreeze
 class ReasonForm(forms.Form):
     reason = forms.CharField(
         max_length=500,
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
         error_messages={"required": "Give a reason: others will ask why."},
     )
 

@@ -28,7 +28,7 @@ class NoteForm(forms.Form):
         label="Note, if you want",
         required=False,
         max_length=500,
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
         help_text="What was done about it. It stays with the finding.",
     )
 

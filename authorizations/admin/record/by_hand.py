@@ -29,7 +29,7 @@ class ReasonForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         max_length=_REASON,
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
         help_text="It stays with the entry in the ledger.",
         error_messages={"required": "Say why: the reason stays with the entry."},
     )

@@ -23,7 +23,7 @@ class SwitchForm(forms.Form):
     on = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], widget=forms.HiddenInput)
     reason = forms.CharField(
         max_length=500,
-        widget=UnfoldAdminTextInputWidget,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
         error_messages={"required": "Give a reason: others will ask why."},
     )
 
