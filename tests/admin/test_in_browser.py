@@ -52,7 +52,7 @@ def test_a_wrong_amount_is_refused_with_a_sentence_beside_what_was_typed(
     page.fill(f"[name={FIRST_LIMIT}-amount]", "12.345")
     save(page)
     sentence = "Euro amounts have at most two decimals, such as €123.45."
-    expect(page.get_by_text(sentence)).to_be_visible()
+    expect(page.get_by_text(sentence, exact=True)).to_be_visible()
     expect(page.locator(f"[name={FIRST_LIMIT}-amount]")).to_have_value("12.345")
 
 

@@ -29,15 +29,15 @@ def set_the_stage() -> None:
 
 
 def _ask_with_a_card_without_grant() -> None:
-    """In pounds, in which no policy of the demo has a limit."""
+    """In francs, in which no policy of the demo has a limit."""
     shopper = Shopper(
-        card_id="ic_pictures_pounds",
-        cardholder_id="ich_pictures_pounds",
+        card_id="ic_pictures_francs",
+        cardholder_id="ich_pictures_francs",
         name="Ada Lovelace",
         at=int(time()),
-        card={"currency": "gbp"},
+        card={"currency": "chf"},
     )
-    assert shopper.reason(1_250, currency="gbp") == "no_policy"
+    assert shopper.reason(1_250, currency="chf") == "no_policy"
 
 
 def _see_a_finding(client: Client) -> None:
