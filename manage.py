@@ -4,9 +4,14 @@
 import os
 import signal
 import sys
+from io import TextIOWrapper
 from types import FrameType
 from typing import NoReturn
 
+from authz_project import machine
+
+if machine.unfit():
+    sys.exit(machine.unfit())
 try:
     from django.conf import settings
     from django.core.exceptions import ImproperlyConfigured
@@ -28,7 +33,17 @@ def leave_in_order(signal_number: int, _frame: FrameType | None) -> NoReturn:
     sys.exit(128 + signal_number)
 
 
+def print_anywhere() -> None:
+    """What an output can't show, such as a euro sign in ASCII, is written as an escape instead of
+    ending the command.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, TextIOWrapper) and stream.errors == "strict":
+            stream.reconfigure(errors="backslashreplace")
+
+
 def main() -> None:
+    print_anywhere()
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
     first_env.ease_first_steps(sys.argv[1:])
     # A command makes one connection, and hears at once why it is refused.

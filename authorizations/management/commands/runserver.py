@@ -2,7 +2,14 @@
 
 import errno
 import os
+import shlex
+import signal
 import socket
+import sys
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +24,8 @@ from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 from authorizations.checks import refuse_unsafe_start
 from authorizations.services import demo, pool, tables
 from authorizations.wire.endpoints import listen_command
+
+_LOOK_EVERY_S = 1.0
 
 
 class Server(WSGIServer):
@@ -45,7 +54,9 @@ class Command(runserver.Command):
         super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
-        if os.environ.get(DJANGO_AUTORELOAD_ENV) != "true":  # the reloader's child comes later
+        if os.environ.get(DJANGO_AUTORELOAD_ENV) == "true":  # the reloader's child
+            threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
+        else:
             self._refuse_taken_port()
             pool.knock()  # or the reloader would go on after the error
             tables.refuse_an_earlier_form()
@@ -77,7 +88,7 @@ class Command(runserver.Command):
         self.stdout.write(
             f"\nListening on {url} (Ctrl-C stops it; this server is for development).\n\n"
             f"  Admin            {url}{reverse('admin:index')}{_logins()}\n"
-            f"  Send a purchase  python manage.py simulate"
+            f"  Send a purchase  {python()} manage.py simulate"
             f"{'' if usual else f' --url {url}/webhook'}\n"
             f"  From Stripe      {listen_command(server_port)}\n"
             "                   after `stripe login`. The Stripe CLI stands in for two endpoints: "
@@ -86,6 +97,21 @@ class Command(runserver.Command):
             "Stripe.\n"
         )
         self.stdout.flush()  # whoever reads it through a pipe waits for it
+
+
+def python() -> str:
+    """The interpreter that runs this, as one would type it here."""
+    path = Path(sys.executable)
+    with suppress(ValueError):  # it is elsewhere
+        path = path.relative_to(Path.cwd())
+    return shlex.quote(str(path))
+
+
+def _end_after(parent: int) -> None:
+    """In order, so that the database that comes along ends too, where the reloader was killed."""
+    while os.getppid() == parent:
+        time.sleep(_LOOK_EVERY_S)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _logins() -> str:

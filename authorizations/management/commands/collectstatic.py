@@ -1,0 +1,14 @@
+"""manage.py collectstatic, which hosted platforms run by themselves."""
+
+from typing import Any
+
+from django.contrib.staticfiles.management.commands import collectstatic
+
+
+class Command(collectstatic.Command):
+    help = "Does nothing: there is nothing to collect."
+
+    def handle(self, *_: Any, **__: Any) -> None:
+        self.stdout.write(
+            "Nothing to collect: the server finds static files in the packages they come with."
+        )
