@@ -130,4 +130,6 @@ lock: .venv/tools/ready
 		"or name it: make run PYTHON=/path/to/python3.11"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { echo "Python's venv module is missing." \
 		"On Debian and Ubuntu: apt-get install python3-venv"; exit 1; }
+	@test -w . || { echo "This folder can't be written by $$(id -un). Copy it to one of your own," \
+		"and run make there."; exit 1; }
 	@$(PYTHON) -m venv --clear .venv

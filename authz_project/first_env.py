@@ -42,6 +42,11 @@ def write(path: Path) -> bool:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
         return False
+    except OSError as refused:
+        sys.exit(
+            f"{path} can't be written ({refused.strerror}). Copy the program to a folder of your "
+            "own, or set variables instead; .env.example describes them."
+        )
     with os.fdopen(descriptor, "w") as file:
         file.write(contents())
         owners.give(descriptor, path.parent)

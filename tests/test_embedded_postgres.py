@@ -23,7 +23,7 @@ import pytest
 
 from authz_project.embedded_postgres import postmaster, programs
 from authz_project.embedded_postgres.errors import EmbeddedPostgresError
-from authz_project.embedded_postgres.place import Account, find_place
+from authz_project.embedded_postgres.place import NOT_AS_ROOT, Account, find_place
 from authz_project.embedded_postgres.server import EmbeddedServer
 from tests.patience import PATIENCE_S
 
@@ -335,6 +335,43 @@ def use_as(user: Account, directory: Path, answers: "multiprocessing.Queue[objec
     process_owner = Path(f"/proc/{running.pid}").stat().st_uid
     answers.put((row[0] if row else None, running.place.data.stat().st_uid, process_owner))
     server.leave()
+
+
+USE = """
+import sys
+from pathlib import Path
+from authz_project.embedded_postgres.errors import EmbeddedPostgresError
+from authz_project.embedded_postgres.server import EmbeddedServer
+try:
+    EmbeddedServer(Path(sys.argv[1])).use()
+except EmbeddedPostgresError as problem:
+    sys.exit(str(problem))
+"""
+
+
+@only_root
+@pytest.mark.parametrize("lacks", ["-all", "-setuid,-setgid"])
+def test_root_without_the_right_to_be_another_says_so(lacks: str, new_directory: Path) -> None:
+    done = subprocess.run(
+        ["setpriv", "--bounding-set", lacks, sys.executable, "-c", USE, str(new_directory)],
+        cwd=PROJECT,
+        env=os.environ | {"DJANGO_SETTINGS_MODULE": "tests.settings"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.strip() == NOT_AS_ROOT
+
+
+def test_a_number_without_a_name_hears_what_to_do(
+    new_directory: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """PostgreSQL's initdb refuses it."""
+    monkeypatch.setattr(Account, "has_a_name", lambda _: False)
+    with pytest.raises(EmbeddedPostgresError, match=r"useradd --uid \d+ desk.*DATABASE_URL"):
+        EmbeddedServer(new_directory).use()
+    assert not (find_place(new_directory).data).exists()
 
 
 @pytest.mark.parametrize("name", ["long" * 30, 'a comma, a space and "quotes"'])

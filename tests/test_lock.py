@@ -1,6 +1,7 @@
 """The lists of pinned packages: whole, with hashes, and what is installed here."""
 
 import re
+import tomllib
 from importlib.metadata import distributions
 from pathlib import Path
 
@@ -67,6 +68,14 @@ def test_the_program_runs_with_what_the_tests_run_with() -> None:
     pins = {name: str(pinned) for name, (pinned, _) in locked("requirements-dev.lock").items()}
     for name, (pinned, _) in locked("requirements.lock").items():
         assert pins[name] == str(pinned)
+
+
+def test_pip_install_of_the_folder_installs_what_is_asked_for() -> None:
+    """setuptools reads that list, and knows no other list in it."""
+    told = tomllib.loads((Path(settings.BASE_DIR) / "pyproject.toml").read_text())
+    [name] = told["tool"]["setuptools"]["dynamic"]["dependencies"]["file"]
+    lines = (Path(settings.BASE_DIR) / name).read_text().splitlines()
+    assert len(asked_for(name)) == len([line for line in lines if line and line[0] != "#"])
 
 
 def test_without_postgresql_the_rest_is_the_same() -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from django.conf import settings
 
+from authz_project import first_env
 from tests.patience import PATIENCE_S
 
 LEFT_OUT = (".git", ".venv", ".postgres", ".env", "__pycache__", ".*_cache", ".hypothesis")
@@ -65,11 +66,11 @@ def environment() -> dict[str, str]:
 
 
 class Desk:
-    """A `make run` that is up; `said` is what it printed until then."""
+    """A `make run`, or another command, that is up; `said` is what it printed until then."""
 
-    def __init__(self, clone: Path, port: int) -> None:
+    def __init__(self, clone: Path, port: int, *command: str) -> None:
         self.process = subprocess.Popen(
-            ["make", "run", f"PORT={port}"],
+            command or ["make", "run", f"PORT={port}"],
             cwd=clone,
             env=environment(),
             stdout=subprocess.PIPE,
@@ -83,7 +84,7 @@ class Desk:
             self.said += line
             if LAST_LINE in line:
                 return
-        pytest.fail(f"make run ended early:\n{self.said}")
+        pytest.fail(f"It ended early:\n{self.said}")
 
     def end(self, number: signal.Signals) -> None:
         """As the terminal does: the signal goes to everything in the foreground."""
@@ -118,3 +119,21 @@ def test_make_run_answers_a_purchase_stops_with_ctrl_c_and_survives_a_kill(
     again.end(signal.SIGINT)
     assert not postmaster.exists()
     assert again.process.returncode is not None
+
+
+def test_a_server_that_reloads_never_leaves_its_postgresql_behind(clone: Path, port: int) -> None:
+    """It is two processes, of which either may be the one that is ended."""
+    postmaster = clone / ".postgres" / "data" / "postmaster.pid"
+    serve = (".venv/bin/python", "manage.py", "runserver", str(port))
+    (clone / ".env").write_text(f"{first_env.contents()}")
+    subprocess.run([*serve[:2], "migrate", "-v0"], cwd=clone, env=environment(), check=True)
+    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGKILL):
+        desk = Desk(clone, port, *serve)
+        assert ".venv/bin/python manage.py simulate" in desk.said
+        assert postmaster.exists()
+        os.kill(desk.process.pid, number)  # the reloader alone
+        desk.process.communicate(timeout=PATIENCE_S)  # until the other has ended as well
+        assert not postmaster.exists(), number
+    desk = Desk(clone, port, *serve)
+    desk.end(signal.SIGHUP)  # the terminal was closed
+    assert not postmaster.exists()

@@ -325,6 +325,11 @@ def test_the_first_env_file_is_private_works_and_is_never_overwritten(
     assert first_env.contents() != first_env.contents(), "each machine has secrets of its own"
 
 
+def test_a_folder_that_can_not_be_written_is_one_sentence(tmp_path: Path) -> None:
+    with pytest.raises(SystemExit, match=r"can't be written \(No such file.*a folder of your own"):
+        first_env.write(tmp_path / "nowhere" / ".env")
+
+
 @pytest.mark.parametrize(
     ("command", "writes", "debug"),
     [("runserver", True, None), ("migrate", False, "true"), ("check", False, None)],

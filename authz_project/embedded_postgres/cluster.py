@@ -21,6 +21,12 @@ def ensure_cluster(place: Place) -> None:
     """Make the data directory once. A half-made one is never taken for a whole."""
     if place.data.exists():
         return
+    if not place.server.has_a_name():
+        raise EmbeddedPostgresError(
+            f"PostgreSQL makes no database for a user without a name, and the number "
+            f"{place.server.uid} has none here. Give it one (`useradd --uid {place.server.uid} "
+            "desk`), run as another user, or set DATABASE_URL to a PostgreSQL server."
+        )
     if not place.password_file.exists():
         write_private(place.password_file, secrets.token_urlsafe(32), place.keeper)
     unfinished = place.home / "new-data"

@@ -23,6 +23,10 @@ from .errors import EmbeddedPostgresError
 
 # Root's own, and open to all for passing through: nobody else can prepare traps here.
 OPEN_TO_ALL = Path("/var/lib")
+NOT_AS_ROOT = (
+    "PostgreSQL refuses to run as root, and this process may not start it as another user. Run as "
+    "an ordinary user, or set DATABASE_URL to a PostgreSQL server."
+)
 LOCATION_FILE = "location"
 PORT = 5432  # only part of the socket's name: the server listens on no network
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # the operating system's limit
@@ -38,8 +42,15 @@ class Account:
     def own(self, path: Path, mode: int) -> None:
         """Give the file or directory to this user, with exactly this mode."""
         if os.geteuid() == 0:
-            os.chown(path, self.uid, self.gid, follow_symlinks=False)
+            try:
+                os.chown(path, self.uid, self.gid, follow_symlinks=False)
+            except PermissionError:  # a root without that right, as in some containers
+                raise EmbeddedPostgresError(NOT_AS_ROOT) from None
         path.chmod(mode)
+
+    def has_a_name(self) -> bool:
+        """Containers run as numbers without one."""
+        return _known_user(self.uid) is not None
 
     def process_options(self) -> Mapping[str, object]:
         """What subprocess needs to run a program as this user."""
@@ -128,7 +139,10 @@ def accounts(directory: Path) -> tuple[Account, Account]:
     if owner is not None and owner.pw_uid != 0:
         keeper = Account(owner.pw_uid, owner.pw_gid)
         return keeper, keeper
-    nobody = pwd.getpwnam("nobody")
+    try:
+        nobody = pwd.getpwnam("nobody")
+    except KeyError:
+        raise EmbeddedPostgresError(NOT_AS_ROOT) from None
     return Account(0, 0), Account(nobody.pw_uid, nobody.pw_gid)
 
 

