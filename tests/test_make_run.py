@@ -16,7 +16,16 @@ from django.conf import settings
 from authz_project import first_env
 from tests.patience import PATIENCE_S
 
-LEFT_OUT = (".git", ".venv", ".postgres", ".env", "__pycache__", ".*_cache", ".hypothesis")
+LEFT_OUT = (
+    ".git",
+    ".venv",
+    ".postgres",
+    ".spool",
+    ".env",
+    "__pycache__",
+    ".*_cache",
+    ".hypothesis",
+)
 LAST_LINE = "README, Connect Stripe"
 
 

@@ -48,7 +48,7 @@ def load(monkeypatch: pytest.MonkeyPatch) -> LoadSettings:
 
 def run(*command: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """A program of the project, with these variables and no others; a blank one is unset."""
-    known = ("DATABASE_URL", "EMBEDDED_POSTGRES_DIR")
+    known = ("DATABASE_URL", "EMBEDDED_POSTGRES_DIR", "SPOOL_DIR")
     environment = {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
@@ -399,7 +399,7 @@ def test_in_a_deployed_folder_no_command_makes_a_database_up(command: list[str])
 
 
 def test_in_a_deployed_folder_no_spool_is_made_up() -> None:
-    refused = run("manage.py", "replay_spool", **PRODUCTION, DESK_IMAGE="1")
+    refused = run("manage.py", "replay_spool", **PRODUCTION, DESK_IMAGE="1", SPOOL_DIR="")
     assert refused.returncode == 1
     assert "SPOOL_DIR is not set, and this is a container of the desk's image" in refused.stderr
 

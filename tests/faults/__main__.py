@@ -6,6 +6,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -76,7 +77,7 @@ def _play_all(
             print("\n".join([_line(row), *row.complaints()]), file=sys.stderr, flush=True)
         return rows
     finally:
-        kept = Path(tempfile.gettempdir()) / "faults-desk.log"
+        kept = Path(tempfile.gettempdir()) / f"faults-desk-{os.getuid()}.log"
         kept.write_bytes((world.directory / "desk.log").read_bytes())
         world.close()
 
