@@ -306,16 +306,21 @@ def test_the_age_of_stand_ins_copy_is_told() -> None:
 
 def test_an_endpoint_of_which_nothing_is_heard_is_wrong_after_ten_minutes() -> None:
     in_force()
-    assert only("Stripe's endpoints")[1].startswith("No purchase was asked about in the last day")
     shopper = Shopper()
-    purchase = shopper.purchase(1_000)
-    shopper.asks(purchase)
-    assert only("Stripe's endpoints")[0] is State.WARN
-    received(WebhookRequest.objects.get(), minutes=11)
+    purchases = [shopper.purchase(1_000) for _ in range(2)]
+    for purchase in purchases:
+        shopper.asks(purchase)
+    state, sentence = only("Stripe's endpoints")
+    assert state is State.OK
+    assert sentence.startswith("No approval of the last day is ten minutes old")
+    for row in WebhookRequest.objects.all():
+        received(row, minutes=11)
     state, sentence = only("Stripe's endpoints")
     assert state is State.BAD
-    assert "Of the newest 1 purchases nothing was told afterwards. Register a webhook" in sentence
-    deliver(shopper.event(purchase) | {"type": "issuing_token.updated"})
+    assert sentence.startswith("Of 2 approvals of the last day that are ten minutes old, Stripe ")
+    assert "told of 0 what became of them. Register a webhook endpoint" in sentence
+    for purchase in purchases:
+        deliver(shopper.event(purchase) | {"type": "issuing_authorization.updated"})
     assert only("Stripe's endpoints")[0] is State.OK
 
 

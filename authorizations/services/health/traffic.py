@@ -1,5 +1,5 @@
-"""What the newest requests tell: whether both of Stripe's endpoints are there, whose clock is off,
-which proxy is not believed, and which versions meet.
+"""Whether both of Stripe's endpoints are there, and what the newest requests tell: whose clock is
+off, which proxy is not believed, and which versions meet.
 """
 
 import platform
@@ -12,16 +12,14 @@ from django.conf import settings
 from django.utils import timezone
 
 from authorizations.models import WebhookRequest
+from authorizations.services import unheard
 from authorizations.services.arrival import is_trusted
 from authorizations.services.delivery import PEER
 from authorizations.services.health.values import HealthCheck, State
 from authorizations.services.record_checks import signed_by
-from authorizations.wire.events import AUTHORIZATION_REQUEST
 
 _NEWEST = 300
 _LATELY = timedelta(days=1)
-_HEARD_WITHIN = timedelta(minutes=10)
-_MANY = 100
 _CLOCK_OF = 20
 _OFF_S, _FAR_OFF_S = 10, 60
 
@@ -31,31 +29,30 @@ def checks() -> Iterator[HealthCheck]:
     newest = WebhookRequest.objects.defer("body", "answer_body").order_by("-pk")[:_NEWEST]
     # What was read in Stripe's API came through no door.
     rows = [row for row in newest if row.received_at >= since and signed_by(row)]
-    yield _endpoints(rows)
+    yield _endpoints()
     yield from _clock(rows)
     yield from _proxies(rows)
     yield from _versions(rows)
 
 
-def _endpoints(rows: list[WebhookRequest]) -> HealthCheck:
+def _endpoints() -> HealthCheck:
     """Decisions are asked for at one endpoint; whatever happens afterwards is told at another."""
     name = "Stripe's endpoints"
-    asked = [row for row in rows if row.event_type == AUTHORIZATION_REQUEST]
-    if not asked:
-        what = "No purchase was asked about in the last day, so nothing can be told of them."
+    found = unheard.latest() or unheard.look(timezone.now())
+    if not found.approvals:
+        what = "No approval of the last day is ten minutes old, so nothing can be told of them."
         return HealthCheck(name, State.OK, what)
-    if len(asked) < len(rows):
-        what = "Purchases are asked about, and what happens to them afterwards is told."
+    what = (
+        f"Of {found.approvals:,} approvals of the last day that are ten minutes old, Stripe told "
+        f"of {found.approvals - found.unheard:,} what became of them."
+    )
+    if not found.is_alarming:
         return HealthCheck(name, State.OK, what)
     cure = (
         "Register a webhook endpoint for Issuing's other events besides the authorization webhook, "
         "and add its signing secret to STRIPE_WEBHOOK_SECRET: docs/going-live.md names the events."
     )
-    if len(asked) >= _MANY or asked[-1].received_at < timezone.now() - _HEARD_WITHIN:
-        what = f"Of the newest {len(asked):,} purchases nothing was told afterwards. {cure}"
-        return HealthCheck(name, State.BAD, what)
-    what = f"Nothing was told yet of the newest purchases, for up to ten minutes. Else: {cure}"
-    return HealthCheck(name, State.WARN, what)
+    return HealthCheck(name, State.BAD, f"{what} {cure}")
 
 
 def _clock(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
