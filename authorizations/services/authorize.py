@@ -173,6 +173,8 @@ def _authorize(
     if outcome.books:
         moving.keep(request, taken_in.transactions, outcome.books)
         _flag(outcome, known.books, reports[-1][1])
+        # Not before what was taken out there is counted here.
+        limit_findings.look_again_where(taken_in.left, request)
     return Computed(answer, outcome)
 
 

@@ -1,9 +1,9 @@
 """Limits that were exceeded by what can't be refused: noted, and looked at again.
 
 A finding keeps the windows in which a limit was exceeded, and the version whose limit it was. Each
-later event on a purchase in one of them looks again, never a decision: once no limit is exceeded
-any more, or the purchase counts nothing, the finding is gone. A policy edited since changes nothing
-in that, and neither does the end of a window.
+later event on a purchase in one of them looks again, a decision only where it takes transactions
+over: once no limit is exceeded any more, or the purchase counts nothing, the finding is gone. A
+policy edited since changes nothing in that, and neither does the end of a window.
 """
 
 import time

@@ -127,11 +127,13 @@ NOTHING_AHEAD = Ahead()
 class TakenIn:
     """What is known of a purchase once its strays are out of the rows they were booked under.
 
-    `transactions` are all that it takes in with this event, in the order of time.
+    `transactions` are all that it takes in with this event, in the order of time; `left` are the
+    rows that strays were taken out of.
     """
 
     known: Known
     transactions: Sequence[Transaction] = ()
+    left: Sequence[Authorization] = ()
 
 
 def take_in(
@@ -149,7 +151,7 @@ def take_in(
     moved = take_out(found, request)
     if found:
         known = look_up(request, held)  # the sums, as they are without the strays
-    return TakenIn(known, arriving(request, moved))
+    return TakenIn(known, arriving(request, moved), [stray.under for stray in found])
 
 
 def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:

@@ -102,7 +102,8 @@ def _number_at(at: datetime, last: int) -> int:
             high = middle
         else:
             low = row[0] + 1
-    return low
+    row = next(iter(_fetch(_RECEIVED, [low])), None)
+    return row[0] if row else low  # numbers before it may be nobody's
 
 
 def _fetch(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:

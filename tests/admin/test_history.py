@@ -231,7 +231,7 @@ def test_a_page_takes_as_many_queries_however_many_rows_it_has(
 ) -> None:
     for number in range(60):
         CardGroup.objects.create(name=f"Team {number}")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         assert len(listed(auditor)) == 50
 
 

@@ -42,6 +42,11 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
         ),
         '    + {"amount": 60000, "interval": "monthly"}',
         '    + {"amount": 5000, "interval": "daily", "categories": ["eating_places_restaurants"]}',
+        (
+            "  please check: required_verification: Renewals of subscriptions, and whatever else a "
+            "shop charges to a stored card by itself, are declined: they hardly ever bring a CVC, "
+            "a postal code or 3-D Secure."
+        ),
         'Group "Field team"',
         "  + ic_3",
         "  - ic_2",

@@ -32,5 +32,5 @@ def test_nothing_that_people_read_has_the_form_that_ends_with_an_error() -> None
     for folder, kind in (("docs", "*.md"), ("deploy", "*"), ("templates", "*.html")):
         pages += (settings.BASE_DIR / folder).rglob(kind)
     for page in pages:
-        if page.is_file():
+        if page.is_file() and page.parent.name != "__pycache__":
             assert "listen --forward-to" not in page.read_text("utf-8"), page.name
