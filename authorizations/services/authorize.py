@@ -172,13 +172,13 @@ def _authorize(
     answer = record.decided(outcome, delivery)
     if outcome.books:
         moving.keep(request, taken_in.transactions, outcome.books)
-        _flag(outcome, known.books, reports[-1][1])
+        _flag(outcome, held, known.books, reports[-1][1])
         # Not before what was taken out there is counted here.
         limit_findings.look_again_where(taken_in.left, request)
     return Computed(answer, outcome)
 
 
-def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
+def _flag(outcome: record.Outcome, held: Held, before: Books, joined: Books) -> None:
     """Findings about what the request reported, and about an answer that comes too late."""
     request = outcome.request
     has_news = joined.history != before.history or joined.transactions != before.transactions
@@ -186,9 +186,11 @@ def _flag(outcome: record.Outcome, before: Books, joined: Books) -> None:
         findings.refresh(request, outcome.books or joined)
     elif has_news:
         findings.refresh_from(request, before, joined)
+    reported = joined.counted(request.merchant) - before.counted(request.merchant)
     if any(change.amount > 0 for cause, change in outcome.changes if cause not in _BY_DECISION):
-        reported = joined.counted(request.merchant) - before.counted(request.merchant)
         limit_findings.note(request, outcome.applied, outcome.usage, reported)
+    if limit_findings.is_sinking(reported):
+        limit_findings.look_again(request, held.scopes)
 
 
 def _decided(

@@ -265,7 +265,8 @@ def left_behind(events: Iterable[Json]) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.django_db
+# Each example in a transaction of its own: triggers write the time when it began.
+@pytest.mark.django_db(transaction=True)
 @settings(
     max_examples=30,
     suppress_health_check=[HealthCheck.function_scoped_fixture],
