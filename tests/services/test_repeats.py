@@ -43,9 +43,10 @@ def replayed(directory: Path) -> list[Replayed | None]:
 
 @contextmanager
 def locked(card_id: str) -> Iterator[None]:
-    """Somebody else has the card, and purchases wait for it only 50 ms."""
+    """Somebody else has the card, and purchases wait for it only 50 ms: in this database alone."""
     other: Any = connection.copy()
-    execute("ALTER ROLE CURRENT_USER SET lock_timeout = '50ms'")
+    role = f"ALTER ROLE CURRENT_USER IN DATABASE {connection.settings_dict['NAME']}"
+    execute(f"{role} SET lock_timeout = '50ms'")
     connection.close()
     try:
         other.set_autocommit(False)
@@ -54,7 +55,7 @@ def locked(card_id: str) -> Iterator[None]:
         yield
     finally:
         other.close()
-        execute("ALTER ROLE CURRENT_USER RESET lock_timeout")
+        execute(f"{role} RESET lock_timeout")
         connection.close()
 
 
