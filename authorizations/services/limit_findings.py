@@ -2,8 +2,8 @@
 
 A finding keeps the windows in which a limit was exceeded, and the version whose limit it was. Each
 later event on a purchase in one of them looks again, a decision only where its request tells that
-less counts: once no limit is exceeded any more, or the purchase counts nothing, the finding is gone. A
-policy edited since changes nothing in that, and neither does the end of a window.
+less counts: once no limit is exceeded any more, or the purchase counts nothing, the finding is
+gone. A policy edited since changes nothing in that, and neither does the end of a window.
 """
 
 import time

@@ -16,6 +16,7 @@ from django.test import Client
 import manage
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
 from authorizations.services.acting import acting
+from authz_project import databases
 from tests.admin import pages
 from tests.desk import Shopper, in_force
 from tests.patience import PATIENCE_S
@@ -169,6 +170,7 @@ def test_what_a_command_changes_is_the_work_of_who_started_it(
     file = tmp_path / "policies.json"
     file.write_text('{"policies": [], "groups": [{"name": "Field team"}]}')
     monkeypatch.setattr(sys, "argv", ["manage.py", "import_policies", str(file)])
+    monkeypatch.setattr(databases, "pooled", databases.pooled)  # put back afterwards
     manage.main()
     by = pwd.getpwuid(os.getuid()).pw_name
     facts = {"command": "import_policies", "os_user": by}
