@@ -46,6 +46,7 @@ SERVERS = (
 def environment(data: Path) -> dict[str, str]:
     """Production settings, with a database of the benchmark's own."""
     return os.environ | {
+        "DJANGO_SETTINGS_MODULE": "authz_project.settings",
         "DEBUG": "false",
         "SECRET_KEY": secrets.token_urlsafe(50),
         "ALLOWED_HOSTS": "127.0.0.1",
