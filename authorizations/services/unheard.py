@@ -27,7 +27,7 @@ _TIMEOUT_MS = 500
 _RECEIVED = """
 SELECT id, received_at FROM authorizations_webhookrequest WHERE id >= %s ORDER BY id LIMIT 1
 """
-_LAST = "SELECT coalesce(max(id), 0) FROM authorizations_webhookrequest"
+_ENDS = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM authorizations_webhookrequest"
 
 # What was read in the API (api.…) was not sent by Stripe: it hides nothing.
 _LOOK = """
@@ -84,17 +84,17 @@ def look(now: datetime) -> Heard:
 
 def _places(now: datetime) -> Iterator[tuple[list[int], int]]:
     """Numbers of requests, some at a time, and how many numbers each stands for."""
-    [(last,)] = _fetch(_LAST, [])
-    first, end = _number_at(now - DAY, last), _number_at(now - PATIENCE, last)
+    [ends] = _fetch(_ENDS, [])
+    first, end = _number_at(now - DAY, *ends), _number_at(now - PATIENCE, *ends)
     width = max(1, -(-(end - first) // MOST))
     places = range(first, end, width)
     for start in range(0, len(places), _AT_ONCE):
         yield list(places[start : start + _AT_ONCE]), width
 
 
-def _number_at(at: datetime, last: int) -> int:
+def _number_at(at: datetime, low: int, last: int) -> int:
     """The number of the first request of this time or later, as far as numbers follow time."""
-    low, high = 1, last + 1
+    high = last + 1
     while low < high:
         middle = (low + high) // 2
         row = next(iter(_fetch(_RECEIVED, [middle])), None)
@@ -102,8 +102,7 @@ def _number_at(at: datetime, last: int) -> int:
             high = middle
         else:
             low = row[0] + 1
-    row = next(iter(_fetch(_RECEIVED, [low])), None)
-    return row[0] if row else low  # numbers before it may be nobody's
+    return low
 
 
 def _fetch(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
