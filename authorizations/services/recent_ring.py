@@ -1,7 +1,7 @@
 """The newest of what this host's processes have done, for all of them to look up.
 
 Each process writes records round and round into a file of its own, in memory that all of them read
-(host_memory.py): some microseconds for each, and nothing to wait for. What is older than the newest
+(host_memory.py): well under a millisecond, and nothing to wait for. What is older than the newest
 2,048 of a process is forgotten.
 """
 
