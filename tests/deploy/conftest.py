@@ -53,13 +53,17 @@ class _Mirror(BaseHTTPRequestHandler):
         pass
 
 
+class _Mirrors(ThreadingHTTPServer):
+    """As many may wait to be accepted as nginx lets through: it gives up connecting after 1 s."""
+
+    request_queue_size = 128
+
+
 @pytest.fixture(scope="module")
 def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
     """nginx in front of two mirrors."""
     ports = serving.free_ports()
-    mirrors = [
-        ThreadingHTTPServer(("127.0.0.1", port), _Mirror) for port in (ports.webhook, ports.admin)
-    ]
+    mirrors = [_Mirrors(("127.0.0.1", port), _Mirror) for port in (ports.webhook, ports.admin)]
     for mirror in mirrors:
         Thread(target=mirror.serve_forever, daemon=True).start()
     with serving.nginx(tmp_path_factory.mktemp("nginx"), ports):
