@@ -70,9 +70,9 @@ class WatchedPace(counting.Pace):
 
     held_s: list[float] = field(default_factory=list)
 
-    def took(self, seconds: float) -> None:
+    def took(self, seconds: float, counted: int) -> None:
         self.held_s.append(seconds)
-        super().took(seconds)
+        super().took(seconds, counted)
 
     @property
     def held(self) -> str:

@@ -29,7 +29,7 @@ logger = logging.getLogger(__name__)
 
 _AIM_S = 0.04
 _LIMIT_MS = 100
-_FEWEST, _MOST = 500, 20_000
+_FEWEST, _MOST = 500, 10_000
 
 _OF = {
     ScopeKind.CARD: sql.of_chain("%(id)s"),
@@ -63,11 +63,13 @@ ORDER BY created OFFSET %(beyond)s LIMIT 1"""  # noqa: S608 - all of it is writt
 class Pace:
     """How many purchases are added up at a time: as many as take 40 ms."""
 
-    purchases: int = 4_000
+    purchases: int = 1_000
 
-    def took(self, seconds: float) -> None:
-        wanted = int(self.purchases * _AIM_S / max(seconds, 0.001))
-        self.purchases = max(_FEWEST, min(wanted, 2 * self.purchases, _MOST))
+    def took(self, seconds: float, counted: int) -> None:
+        """Learn from a piece that had so many purchases; one that had none teaches nothing."""
+        if counted:
+            wanted = int(counted * _AIM_S / max(seconds, 0.001))
+            self.purchases = max(_FEWEST, min(wanted, 2 * self.purchases, _MOST))
 
     def was_too_much(self) -> None:
         self.purchases = max(_FEWEST, self.purchases // 4)
@@ -126,11 +128,10 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
         if pace.purchases > _FEWEST:  # or nothing might ever be done
             cursor.execute(f"SET LOCAL statement_timeout = {_LIMIT_MS}")
         current = UncountedWindow.objects.filter(pk=note.pk).first()
-        if current is not None:
-            _count(current, pace.purchases)
+        counted = _count(current, pace.purchases) if current is not None else 0
         cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
     took_s = time.monotonic() - began
-    pace.took(took_s)
+    pace.took(took_s, counted)
     time.sleep(took_s)
     return True
 
@@ -145,10 +146,11 @@ def how_many(note: UncountedWindow) -> int:
         return int(cursor.fetchone()[0])
 
 
-def _count(note: UncountedWindow, most: int) -> None:
-    """Go on with about so many purchases; with the last of them the window is counted."""
+def _count(note: UncountedWindow, most: int) -> int:
+    """Go on with about so many purchases, and say how many; with the last the window is counted."""
     asked = Asked(_window_of(note), filter_of(note.filter), has_pieces=True)
     start, end = note.counted_to, note.window_end // MINUTE_S * MINUTE_S
+    counted = 0
     stop = _stop(note, start, end, most)
     if start < stop:
         minutes = window_sums.minutes(asked, start, stop)
@@ -158,7 +160,8 @@ def _count(note: UncountedWindow, most: int) -> None:
             begun = start // seconds * seconds
             if note.window_start <= begun < start and begun + seconds <= over:
                 _keep(note, _begun_before(asked, begun, begun + seconds))
-        note.counted += sum(minute.purchases for minute in minutes)
+        counted = sum(minute.purchases for minute in minutes)
+        note.counted += counted
         note.counted_to = stop
     if stop < end:
         note.save(update_fields=["counted", "counted_to"])
@@ -166,6 +169,7 @@ def _count(note: UncountedWindow, most: int) -> None:
         note.delete()
     else:
         _finish(note, asked)
+    return counted
 
 
 def _finish(note: UncountedWindow, asked: Asked) -> None:
