@@ -17,7 +17,7 @@ from authorizations.services import (
     later,
     pool,
     readiness,
-    recent_answers,
+    recent_ring,
     rehearsal,
     rejections,
     repeats,
@@ -65,7 +65,7 @@ def _started(_pid: int) -> None:
     spool_watch.look()
     _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)
     stand_in_caps.prepare()
-    recent_answers.prepare()
+    recent_ring.prepare()
     standing_refresh.keep_warm(usage_refresh.renew_usage)
     if is_filled:
         standing_refresh.await_first(_COPIED_WITHIN_S)

@@ -30,14 +30,6 @@ _ring = Ring(".answers")
 _decode = msgspec.json.Decoder(_Kept).decode
 
 
-def prepare() -> None:
-    """Make the file of this process before an answer has to go into it."""
-    try:
-        _ring.prepare()
-    except OSError as error:
-        logger.warning("What will be answered can't be remembered for stand-in: %s", error)
-
-
 def note(decision_id: str, answer: Answer) -> None:
     """Remember it; where that fails it is logged, and the answer stands."""
     kept = _Kept(answer.text, answer.reason, answer.question, answer.received_at, answer.sent_at)

@@ -6,6 +6,7 @@ Each process writes records round and round into a file of its own, in memory th
 """
 
 import hashlib
+import logging
 import os
 import struct
 import threading
@@ -27,6 +28,17 @@ _HEAD = struct.Struct("!16sHI")
 """Of a slot: its key, length and CRC-32 of what follows."""
 
 _MOST_FILES = 64
+
+
+logger = logging.getLogger(__name__)
+
+_rings: "list[Ring]" = []
+
+
+def prepare() -> None:
+    """Make this process's file of each kind, so that no purchase waits for it."""
+    for ring in _rings:
+        ring.prepare()
 
 
 class _File:
@@ -62,10 +74,14 @@ class Ring:
     def __init__(self, suffix: str) -> None:
         self._suffix = suffix
         self._file: _File | None = None
+        _rings.append(self)
 
     def prepare(self) -> None:
-        """Make the file of this process before anything has to go into it. Raises OSError."""
-        self._own()
+        """Make the file of this process before anything has to go into it."""
+        try:
+            self._own()
+        except OSError as error:
+            logger.warning("What stand-in needs can't be remembered (%s): %s", self._suffix, error)
 
     def _own(self) -> _File:
         if self._file is None or not self._file.is_mine:
