@@ -73,6 +73,12 @@ def in_force() -> dict[int, Grants]:
     return _in_force(Policy.objects.values_list("pk", "current_version"))
 
 
+def all_is_declined() -> bool:
+    """Whether no assigned policy grants anything, as on an empty desk."""
+    granting = [policy for policy, grants in in_force().items() if grants.granted]
+    return not Assignment.objects.filter(policy__in=granting).exists()
+
+
 def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
     """Of these policies and the ids of their current versions."""
     versions = {policy: version for policy, version in current if version is not None}

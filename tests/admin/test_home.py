@@ -235,6 +235,9 @@ def test_before_the_first_decision_the_page_says_how_to_get_one(operator: Client
     text = page(operator).content.decode()
     assert listen_command() in text
     assert "manage.py simulate" in text
+    assert "Every purchase will be declined" in text
+    in_force()
+    assert "Every purchase will be declined" not in page(operator).content.decode()
 
 
 def test_before_the_first_decision_cards_without_a_grant_are_told_already(

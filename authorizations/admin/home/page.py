@@ -10,6 +10,7 @@ from authorizations.admin.home.attention import attention, waiting_items
 from authorizations.admin.home.cards import cards
 from authorizations.admin.home.charts import charts, rankings
 from authorizations.admin.home.shown import Shown
+from authorizations.services.grants import all_is_declined
 from authorizations.services.overview import overview
 from authorizations.services.periods import Length, Period
 from authorizations.wire.endpoints import listen_command
@@ -33,6 +34,7 @@ def home(request: HttpRequest, context: Context) -> Context:
             "state": "empty",
             "attention": [*waiting_items(request.user)],
             "listen_command": listen_command(),
+            "all_is_declined": all_is_declined(),
         }
     shown = Shown(period, figures, request.GET.get("currency", "").lower())
     return context | {
