@@ -26,10 +26,10 @@ from typing import Any
 from authz_project.embedded_postgres import programs
 from authz_project.embedded_postgres.place import find_place, prepare
 from tests import postgres
+from tests.deploy.serving import PROJECT
 from tests.prove import CANNOT_RUN, LackingError, compose, tree
 from tests.prove.compose import Service
 
-PROJECT = Path(__file__).resolve().parent.parent.parent
 HERE = Path("deploy") / "container"
 INSIDE = "--inside"
 IMAGE = "authorization-desk"
@@ -85,7 +85,7 @@ def _built(base: Path) -> Iterator[Path]:
         _copy_project(context)
         buildah(
             *("build", "--isolation", "chroot", "--build-arg", "BASE=localhost/base"),
-            *("--volume", f"{_wheels()}:/wheels:ro", "--tag", IMAGE),
+            *("--volume", f"{tree.wheels()}:/wheels:ro", "--tag", IMAGE),
             *("--file", context / HERE / "Containerfile", context),
         )
         print("The image is built.", flush=True)
@@ -111,20 +111,6 @@ def _copy_project(to: Path) -> None:
         (to / name / "mine").write_text("nobody else's")
     (to / ".env").write_text("DEBUG=true\n")
     subprocess.run([to / HERE / "secrets"], check=True)
-
-
-def _wheels() -> Path:
-    """What requirements.lock lists, for the Python of the tree: the build has no network."""
-    directory = Path.home() / ".cache" / "desk-trees" / "wheels"
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
-        *("--only-binary", ":all:", "--python-version", "3.11", "--dest", str(directory)),
-        *("-r", str(PROJECT / "requirements.lock")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LackingError(f"The packages of requirements.lock are not to be had: {done.stderr}")
-    return directory
 
 
 def _in_namespaces(scratch: Path) -> int:

@@ -17,7 +17,7 @@ from threading import Thread
 from typing import NoReturn
 
 from tests.deploy.serving import HOST, PROJECT
-from tests.prove import LackingError, booted, tree
+from tests.prove import booted, tree
 from tests.prove.booted import Machine
 from tests.prove.buyers import AMOUNT, Bought
 
@@ -200,7 +200,7 @@ def installed(kept: Path) -> Iterator[Desk]:
     """Yields a desk that answers, on a machine of its own; logs are in `kept`."""
     with tree.debian(PACKAGES) as root, booted.machine(root, kept / "console.txt") as machine:
         (root / TREE_OF_WHEELS).mkdir()
-        for wheel in wheels().iterdir():
+        for wheel in tree.wheels().iterdir():
             shutil.copy(wheel, root / TREE_OF_WHEELS)
         found = f"[global]\nno-index = true\nfind-links = /{TREE_OF_WHEELS}\n"
         (root / "etc" / "pip.conf").write_text(found, "utf-8")
@@ -213,20 +213,6 @@ def installed(kept: Path) -> Iterator[Desk]:
         finally:
             said = tree.in_tree(root, "journalctl", "--no-pager", "--output=short-precise")
             (kept / "journal.txt").write_text(said, "utf-8")
-
-
-def wheels() -> Path:
-    """What requirements.lock lists, for the Python of the tree; it has no network itself."""
-    directory = tree.cache() / "wheels"
-    command = [
-        *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
-        *("--only-binary", ":all:", "--python-version", "3.11", "--dest", str(directory)),
-        *("-r", str(PROJECT / "requirements.lock")),
-    ]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise LackingError(f"The packages of requirements.lock are not to be had: {done.stderr}")
-    return directory
 
 
 def play(trial: Callable[[], int]) -> NoReturn:

@@ -10,11 +10,13 @@ import hashlib
 import os
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+from tests.deploy.serving import PROJECT
 from tests.prove import LackingError
 
 RELEASE = "bookworm"
@@ -75,6 +77,20 @@ def cache() -> Path:
     found = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "desk-trees"
     found.mkdir(parents=True, exist_ok=True)
     return found
+
+
+def wheels() -> Path:
+    """What requirements.lock lists, for the Python of the tree; it has no network itself."""
+    directory = cache() / "wheels"
+    command = [
+        *(sys.executable, "-m", "pip", "download", "--quiet", "--require-hashes"),
+        *("--only-binary", ":all:", "--python-version", "3.11", "--dest", str(directory)),
+        *("-r", str(PROJECT / "requirements.lock")),
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise LackingError(f"The packages of requirements.lock are not to be had: {done.stderr}")
+    return directory
 
 
 def _made(packages: tuple[str, ...], release: str) -> Path:
