@@ -28,17 +28,39 @@ _ZERO_WIDTH = (
     rb"(?:\xe2\x80[\x8b-\x8f]|\xe2\x81[\xa0-\xa4]|\xef\xbb\xbf|\xc2\xad"
     rb"|\\u(?:200[b-fB-F]|206[0-4]|[fF][eE][fF][fF]|00[aA][dD]))"
 )
-_DIGIT = rb"(?:(?:[0-9]\0?|\\u003[0-9])" + _ZERO_WIDTH + rb"*+)"  # the NUL: UTF-16
+_DIGIT = rb"(?:[0-9]\0?|\\u003[0-9])"  # the NUL: UTF-16
 _SEPARATOR = (
     rb"(?:[-\x20./\n\r\t\v\f]\0?|\\[nrt/]|\xc2\xa0"
     rb"|\xe2\x80[\x80-\x8a\x90-\x95\xa8\xa9\xaf]|\xe3\x80\x80"
-    rb"|\\u(?:00[aA]0|200[0-9aA]|201[0-5]|202[89fF]|3000|000[9a-dA-D]|002[0dDeEfF])"
-    rb"|" + _ZERO_WIDTH + rb")"
+    rb"|\\u(?:00[aA]0|200[0-9aA]|201[0-5]|202[89fF]|3000|000[9a-dA-D]|002[0dDeEfF]))"
 )
-_GAP = _SEPARATOR + rb"{1,3}+"
+_GAP = rb"%(Z)b*%(S)b(?:%(S)b|%(Z)b){0,2}" % {b"Z": _ZERO_WIDTH, b"S": _SEPARATOR}
+
+
+def _digits(least: int, most: int) -> bytes:
+    """So many digits in one piece; only between them zero-width characters may stand."""
+    return rb"%b(?:%b*%b){%d,%d}" % (_DIGIT, _ZERO_WIDTH, _DIGIT, least - 1, most - 1)
+
+
+# Before 3.11.5 Python matches wrongly where a group is repeated possessively. So no two parts that
+# follow each other may begin alike: or some text would be looked through again and again.
+_FOUR, _SIX = _digits(4, 4), _digits(6, 6)
+_ENDS = rb"(?!%b*%b)" % (_ZERO_WIDTH, _DIGIT)
 _ROW = re.compile(
-    rb"(?P<row>(?P<first>D{4})GD{4}GD{4}GD{1,7}(?!D)|(?P<start>D{4})GD{6}GD{4,5}(?!D)|D++)"
-    rb"|\\u[0-9a-fA-F]{4}|\\.".replace(b"D", _DIGIT).replace(b"G", _GAP),  # their digits are none
+    rb"(?P<row>(?P<first>%(four)b)%(gap)b%(four)b%(gap)b%(four)b%(gap)b%(last_of_four)b%(ends)b"
+    rb"|(?P<start>%(four)b)%(gap)b%(six)b%(gap)b%(last_of_three)b%(ends)b"
+    rb"|%(digit)b(?:%(zero_width)b*%(digit)b)*)"
+    rb"|\\u[0-9a-fA-F]{4}|\\."  # their digits are none
+    % {
+        b"four": _FOUR,
+        b"six": _SIX,
+        b"gap": _GAP,
+        b"last_of_four": _digits(1, 7),
+        b"last_of_three": _digits(4, 5),
+        b"ends": _ENDS,
+        b"digit": _DIGIT,
+        b"zero_width": _ZERO_WIDTH,
+    },
     re.DOTALL,
 )
 _MOST_LOOKS = 4

@@ -28,7 +28,7 @@ _ESCAPES = re.compile(
     r"|\\.",
     re.DOTALL,
 )
-_STRINGS_AND_BRACKETS = re.compile(r'"(?:[^"\\]|\\.)*+"?|[\[\]{}]', re.DOTALL)
+_STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"?|[\[\]{}]', re.DOTALL)
 
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 

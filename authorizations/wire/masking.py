@@ -10,10 +10,13 @@ import re
 
 from authorizations.rules import card_numbers
 
-_STRING = rb'"(?:[^"\\]|\\.)*+"'
+# No group is repeated possessively: see rules.card_numbers. One that is never closed goes on to the
+# end, or each quote in it would be tried anew.
+_STRING = rb'"[^"\\]*+(?:\\.[^"\\]*+)*(?:"|\\?\Z)'
 _STRINGS = re.compile(_STRING, re.DOTALL)
 _PARTS = re.compile(
-    rb'(?P<free>"metadata"\s*+:\s*+\{(?:[^{}"]|STRING)*+\})'  # keys of the sender's own choosing
+    # Keys of the sender's own choosing.
+    rb'(?P<free>"metadata"\s*+:\s*+\{[^{}"]*+(?:STRING[^{}"]*+)*\})'
     rb'|(?P<ids>"(?:id|account|authorization|card|cardholder|replacement_for)"\s*+:\s*+'
     rb'"[a-z]+_[0-9A-Za-z_]*+"|"network_id"\s*+:\s*+STRING)'
     rb"|STRING".replace(b"STRING", _STRING),

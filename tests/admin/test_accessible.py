@@ -67,12 +67,19 @@ def _logged_in(browser: BrowserContext, url: str, name: str) -> Page:
 
 
 def _flaws(page: Page, tree: CDPSession, shown: Shown) -> list[str]:
+    """What is wrong on a wide, light screen, and what is on a narrow, dark one."""
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1440, "height": 900})
     page.goto(urljoin(page.url, shown.path))
     if shown.act:
         shown.act(page)
     page.wait_for_load_state("networkidle")
     page.evaluate(AXE)
-    return [*page.evaluate(FOUND, RULES), *page.evaluate(KEYBOARD), *_nameless(tree)]
+    wide = [*page.evaluate(FOUND, RULES), *page.evaluate(KEYBOARD), *_nameless(tree)]
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(300)  # colours fade
+    return [*wide, *(f"narrow, dark: {flaw}" for flaw in page.evaluate(FOUND, RULES))]
 
 
 def _nameless(tree: CDPSession) -> list[str]:
