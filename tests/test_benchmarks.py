@@ -11,6 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from benchmarks import strangers
+from tests.needed import needed
+
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -37,6 +40,9 @@ def free_port() -> str:
 )
 def test_a_benchmark_prints_its_table(module: str, few: dict[str, str], printed: str) -> None:
     """Its status also says whether it was quick enough, which no busy machine can promise."""
+    if module == strangers.__name__:
+        for program in strangers.STARTS:
+            needed(program)
     done = subprocess.run(
         [sys.executable, "-m", module],
         cwd=ROOT,
