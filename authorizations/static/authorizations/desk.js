@@ -104,6 +104,20 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
+// What is wider than its place scrolls by the keyboard too: it is a tab stop as long as it does.
+(() => {
+  const looked = new ResizeObserver((entries) => {
+    for (const { target } of entries) {
+      const scrolls = target.scrollWidth > target.clientWidth || target.scrollHeight > target.clientHeight;
+      if (scrolls && !target.querySelector("a, button, input, select")) target.tabIndex = 0;
+      else target.removeAttribute("tabindex");
+    }
+  });
+  document.addEventListener("DOMContentLoaded", () => {
+    for (const one of document.querySelectorAll(".desk-scroll, pre.desk-content")) looked.observe(one);
+  });
+})();
+
 // Paper is white, whatever the theme.
 (() => {
   let dark = false;
