@@ -13,13 +13,12 @@ from unittest.mock import patch
 
 from django.test import override_settings
 
-from authorizations.rules.controls import AppliedControls
+from authorizations.rules.controls import AppliedControls, scope_of
 from authorizations.rules.document import canonical_json, controls, normalize
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.values import NO_USAGE, Usage, Window
 from authorizations.rules.windows import windows_at
 from authorizations.services import budget, host_files, host_memory, spool, stand_in, switch
-from authorizations.services.applied import scope_of
 from authorizations.services.delivery import Delivery, Stopwatch
 from authorizations.services.spooled import Spooled, decode
 from authorizations.services.standing_copy import (

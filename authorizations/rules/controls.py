@@ -58,6 +58,17 @@ class Scope(NamedTuple):
     id: str
 
 
+def scope_key(scope: Scope) -> str:
+    """A scope as rows name it: "card:ic_1"."""
+    return f"{scope.kind}:{scope.id}"
+
+
+def scope_of(key: str) -> Scope:
+    """The inverse of `scope_key`."""
+    kind, _, id_ = key.partition(":")
+    return Scope(ScopeKind(kind), id_)
+
+
 @dataclass(frozen=True, slots=True)
 class SpendingLimit:
     """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""

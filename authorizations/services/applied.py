@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_of
 from authorizations.services.versions import Reader, controls_of, from_database
 
 _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
@@ -26,9 +26,3 @@ def applied_controls(
     return tuple(
         sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
     )
-
-
-def scope_of(key: str) -> Scope:
-    """The inverse of `scope_key`."""
-    kind, _, id_ = key.partition(":")
-    return Scope(ScopeKind(kind), id_)

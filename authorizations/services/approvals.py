@@ -7,12 +7,12 @@ beside what stand-in has approved and the books do not have yet.
 import logging
 from dataclasses import replace
 
+from authorizations.rules.controls import scope_key
 from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide
 from authorizations.services import stand_in_caps
 from authorizations.services.host_memory import Approval, HostMemoryError, Memory
 from authorizations.services.record import Outcome
-from authorizations.services.usage import scope_key
 
 logger = logging.getLogger(__name__)
 

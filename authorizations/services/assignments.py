@@ -11,11 +11,10 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.controls import Scope, ScopeKind
+from authorizations.rules.controls import Scope, ScopeKind, scope_key
 from authorizations.services import counting_ahead, grants, locks
 from authorizations.services.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.grants import Difference
-from authorizations.services.usage import scope_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from authorizations.rules.filters import Merchant
 from authorizations.rules.reports import AuthorizationReport
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.rules.stripe_reasons import failed_checks, stripe_reason
-from authorizations.rules.values import Told, Window
+from authorizations.rules.values import DeclineReason, Told, Window
 from authorizations.rules.windows import limit_concerns, windows_at
 from authorizations.services import findings, limit_findings, record, rows
 from authorizations.services.causes import cause_of
@@ -21,6 +21,13 @@ from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known
 from authorizations.services.rows import Row
 from authorizations.services.usage import Measured, measure
+
+WITHOUT_BOOKS = {
+    DeclineReason.MALFORMED_REQUEST,
+    DeclineReason.WRONG_MODE,
+    DeclineReason.CONFLICTING_EVENT,
+}
+"""Declines that leave card and purchase alone."""
 
 _CAUSES = {"refund": LedgerCause.REFUND}
 

@@ -9,12 +9,12 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
 from authorizations.models import Assignment, Policy, UncountedWindow
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.windows import windows_at
 from authorizations.services import counting, sql, uncounted, window_sums
-from authorizations.services.applied import applied_controls, scope_of
+from authorizations.services.applied import applied_controls
 from authorizations.services.uncounted import Progress
-from authorizations.services.usage import asked_of, remembered_around, scope_key
+from authorizations.services.usage import asked_of, remembered_around
 
 logger = logging.getLogger(__name__)
 

@@ -5,9 +5,8 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.controls import AppliedControls, SpendingControls
+from authorizations.rules.controls import AppliedControls, SpendingControls, scope_of
 from authorizations.services import codec
-from authorizations.services.applied import scope_of
 from authorizations.services.versions import controls_of
 
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)

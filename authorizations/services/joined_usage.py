@@ -18,12 +18,12 @@ from django.db.models import F
 
 from authorizations.models import UncountedWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.controls import Scope, ScopeKind
+from authorizations.rules.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.document import filter_of
 from authorizations.rules.values import Window
 from authorizations.services import codec, sql, uncounted, window_sums
 from authorizations.services.running_sums import NOTHING_USED, Used, minus, plus, total
-from authorizations.services.usage import Key, Remembered, remembered_since, scope_key
+from authorizations.services.usage import Key, Remembered, remembered_since
 from authorizations.services.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
 
 _MOST_ROWS = 2_000

@@ -7,12 +7,12 @@ from django.db import OperationalError
 
 from authorizations.models import Authorization, Card
 from authorizations.rules.books import Books
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import Told
 from authorizations.services import cards, locked_rows, sql
 from authorizations.services.applied import applied_controls
-from authorizations.services.usage import Remembered, scope_key
+from authorizations.services.usage import Remembered
 
 
 @dataclass(frozen=True, slots=True)

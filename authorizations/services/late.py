@@ -15,7 +15,7 @@ from django.utils import timezone
 from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
-from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.rules.values import AuthorizationRequest, Decision
 from authorizations.services import (
     cards,
     findings,
@@ -26,7 +26,7 @@ from authorizations.services import (
     rows,
 )
 from authorizations.services.authorize import answer_of
-from authorizations.services.booking import Booking, measured_after, placed, steps_of
+from authorizations.services.booking import WITHOUT_BOOKS, Booking, measured_after, placed, steps_of
 from authorizations.services.delivery import Delivery
 from authorizations.services.known import Held, Known, hold, look_up
 from authorizations.services.moving import NOTHING_AHEAD, Ahead, TakenIn, take_in
@@ -39,12 +39,6 @@ logger = logging.getLogger(__name__)
 
 _ATTEMPTS = 4
 
-WITHOUT_BOOKS = {
-    DeclineReason.MALFORMED_REQUEST,
-    DeclineReason.WRONG_MODE,
-    DeclineReason.CONFLICTING_EVENT,
-}
-"""Declines that leave card and purchase alone."""
 
 _CONTRADICTS = (
     "Card, currency or creation time differ from what this authorization began with: it is not "

@@ -17,7 +17,14 @@ from django.db.models.functions import Concat
 from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
 from authorizations.models import Usage as UsageRow
 from authorizations.rules import findings as rules
-from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
+from authorizations.rules.controls import (
+    AppliedControls,
+    Interval,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.findings import FindingKind
@@ -27,10 +34,8 @@ from authorizations.rules.values import LimitFigures, Told, Usage, Window
 from authorizations.rules.windows import limit_concerns, limit_window
 from authorizations.rules.words import figure_words
 from authorizations.services import findings, window_sums
-from authorizations.services.applied import scope_of
 from authorizations.services.known import root_id_of, scope_keys
 from authorizations.services.moving import merchant_of, told_of
-from authorizations.services.usage import scope_key
 from authorizations.services.versions import controls_of
 from authorizations.services.window_sums import Asked
 

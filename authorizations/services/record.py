@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 
 from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.books import Books
-from authorizations.rules.controls import AppliedControls
+from authorizations.rules.controls import AppliedControls, scope_key
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import (
@@ -26,7 +26,7 @@ from authorizations.services.delivery import Delivery
 from authorizations.services.host_answers import Answer
 from authorizations.services.known import Held
 from authorizations.services.rows import Row
-from authorizations.services.usage import Remembered, scope_key
+from authorizations.services.usage import Remembered
 from authorizations.wire import answer
 
 

@@ -9,7 +9,7 @@ import msgspec
 
 from authorizations.models import Decision
 from authorizations.models.ledger import AFTER_DECIDING
-from authorizations.rules.controls import AppliedControls
+from authorizations.rules.controls import AppliedControls, scope_key
 from authorizations.rules.counted import Counted
 from authorizations.rules.filters import LimitFilter, Merchant
 from authorizations.rules.values import Standing, Usage, Window
@@ -17,7 +17,6 @@ from authorizations.services.checking import Difference, estimated_count, fetch
 from authorizations.services.decided import DAMAGED, UnreadableError, applied_of
 from authorizations.services.ranges import WHOLE, Ids, Range, entries_in, requests_in
 from authorizations.services.running_sums import Change
-from authorizations.services.usage import scope_key
 from authorizations.services.windows_as_of import Asked
 
 SIZE = 1_000

@@ -11,23 +11,25 @@ from typing import TypeAlias
 from django.db import OperationalError, connection, transaction
 
 from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder
-from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, SpendingLimit
+from authorizations.rules.controls import (
+    AppliedControls,
+    Interval,
+    Scope,
+    ScopeKind,
+    SpendingLimit,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.limits import unasked_figures
 from authorizations.rules.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.values import Usage as UsageValue
 from authorizations.rules.windows import limit_concerns, limit_window, windows_at
 from authorizations.services import uncounted
-from authorizations.services.applied import applied_controls, scope_of
+from authorizations.services.applied import applied_controls
 from authorizations.services.known import root_id_of, scope_keys
 from authorizations.services.moving import told_of
 from authorizations.services.uncounted import Progress
-from authorizations.services.usage import (
-    Remembered,
-    asked_of,
-    remembered_around,
-    rooms_at,
-    scope_key,
-)
+from authorizations.services.usage import Remembered, asked_of, remembered_around, rooms_at
 from authorizations.services.window_sums import reckon_all
 
 _PATIENCE_MS = 2000

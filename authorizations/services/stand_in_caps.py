@@ -16,12 +16,12 @@ from time import monotonic, sleep
 import msgspec
 from django.conf import settings
 
+from authorizations.rules.controls import scope_key
 from authorizations.rules.filters import LimitFilter
 from authorizations.rules.stand_in import WindowHeard
 from authorizations.rules.values import NO_USAGE, AuthorizationRequest, Window
 from authorizations.services import budget, codec, host_files, standing_copy
 from authorizations.services.host_memory import Approval, HostMemoryError, Memory, memory
-from authorizations.services.usage import scope_key
 
 logger = logging.getLogger(__name__)
 

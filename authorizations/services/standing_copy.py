@@ -11,11 +11,10 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key
 from authorizations.rules.values import Usage, Window
 from authorizations.services import host_files
 from authorizations.services.applied import applied_controls
-from authorizations.services.usage import scope_key
 
 POLICIES, CARDS, USAGE = (
     *("standing-policies.sqlite3", "standing-cards.sqlite3"),

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, scope_key
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import Merchant
@@ -238,11 +238,6 @@ class Spent:
     created: int
     merchant: Merchant
     counted: Counted
-
-
-def scope_key(scope: Scope) -> str:
-    """A scope as the usage table and assignments name it."""
-    return f"{scope.kind}:{scope.id}"
 
 
 def needed(windows: Sequence[Window], *, by_time: bool) -> str:

@@ -16,15 +16,14 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.values import Usage, Window
 from authorizations.rules.windows import windows_at
 from authorizations.services import host_memory, window_sums
-from authorizations.services.applied import scope_of
 from authorizations.services.deadline import deadline
 from authorizations.services.standing_copy import USAGE, USAGE_SCHEMA
 from authorizations.services.standing_refresh import PAGE_BUDGET_S, new_copy, pages
-from authorizations.services.usage import asked_of, remembered_since, scope_key
+from authorizations.services.usage import asked_of, remembered_since
 from authorizations.services.versions import controls_of
 from authorizations.services.window_sums import Asked
 

@@ -15,7 +15,7 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from authorizations.rules.controls import AppliedControls
+from authorizations.rules.controls import AppliedControls, scope_key
 from authorizations.rules.limits import fits_limits, limit_checks
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import LimitFigures, Usage, Window
@@ -24,7 +24,6 @@ from authorizations.services.ledger_along import Entry, LedgerAlong
 from authorizations.services.recorded import Decided, Row, Span, pieces, read, window_words
 from authorizations.services.rehung import Rehung
 from authorizations.services.running_sums import Change, Used, minus, plus, used_words
-from authorizations.services.usage import scope_key
 from authorizations.services.windows_as_of import Asked, Scope, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"

@@ -26,10 +26,9 @@ from authorizations.rules.reports import AuthorizationReport, Report, Transactio
 from authorizations.rules.snapshots import Transaction
 from authorizations.rules.values import AuthorizationRequest, Told
 from authorizations.services import codec, rows
-from authorizations.services.booking import steps_of
+from authorizations.services.booking import WITHOUT_BOOKS, steps_of
 from authorizations.services.checking import Checked, Difference
 from authorizations.services.decided import DAMAGED, UnreadableError, applied_of
-from authorizations.services.late import WITHOUT_BOOKS
 from authorizations.services.lives import BY_DECISION, Life, lives_of
 from authorizations.services.moving import merchant_of
 from authorizations.services.ranges import WHOLE, Range
