@@ -9,7 +9,8 @@ class AuthorizationsConfig(AppConfig):
     verbose_name = "Authorization desk"
 
     def ready(self) -> None:
+        from authorizations.services.store.acting import watch
+
         from . import checks  # noqa: F401 - importing registers them
-        from .services.acting import watch
 
         connection_created.connect(watch)

@@ -20,7 +20,7 @@ from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
 from authorizations.browsers import is_of_admin
-from authorizations.services.acting import acting
+from authorizations.services.store.acting import acting
 from authorizations.wire import answer
 
 COOKIES = ("__Host-desk_time_zone", "desk_time_zone")

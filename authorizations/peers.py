@@ -8,7 +8,7 @@ from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_add
 
 from django.http import HttpRequest
 
-from authorizations.services.arrival import is_trusted
+from authorizations.services.runtime.arrival import is_trusted
 
 _PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_VIA")
 

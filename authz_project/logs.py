@@ -43,7 +43,7 @@ def configuration(*, json_lines: bool) -> dict[str, Any]:
         # Django's and gunicorn's own handlers have other forms, and would print twice.
         "loggers": {
             "django": {"handlers": [], "level": "INFO", "propagate": True},
-            # It says several lines for each attempt of each connection; services/pool.py says one.
+            # Several lines for each attempt of each connection; services/runtime/pool.py says one.
             "psycopg.pool": {"level": "ERROR"},
             "axes": {"level": "WARNING"},  # else five lines for each log-in
             "gunicorn.error": {"handlers": [], "propagate": True},

@@ -176,7 +176,7 @@ DATABASES["default"]["OPTIONS"] = {
         # One for each thread of a server process: none is opened while Stripe waits.
         "min_size": 4,
         "max_size": 16,
-        "timeout": 5.0,  # of commands; a server's is shorter, see services/pool.py
+        "timeout": 5.0,  # of commands; a server's is shorter, see services/runtime/pool.py
         "connection_class": DeadlineConnection,
         # A plan prepared on a table that was empty then stays bad: renew connections.
         "max_lifetime": 600,

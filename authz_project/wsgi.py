@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
 from django.db import connections
 
-from authorizations.services import metrics_files
+from authorizations.services.runtime import metrics_files
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
 if settings.METRICS_DIR and not apps.ready:  # runserver is set up by now, and a single process
@@ -17,7 +17,7 @@ if settings.METRICS_DIR and not apps.ready:  # runserver is set up by now, and a
 django.setup(set_prefix=False)
 
 from authorizations.checks import refuse_unsafe_start  # noqa: E402
-from authorizations.services import background  # noqa: E402
+from authorizations.services.webhook import background  # noqa: E402
 from authorizations.views import healthz, metrics, readyz, webhook  # noqa: E402
 
 _STRAIGHT = {

@@ -22,8 +22,8 @@ from rich.table import Table
 
 from authorizations.models import Assignment
 from authorizations.rules.document import normalize
-from authorizations.services import spool_files
-from authorizations.services.publish import publish, save_document
+from authorizations.services.host import spool_files
+from authorizations.services.policies.publish import publish, save_document
 from authorizations.wire import samples
 from authorizations.wire.signature import sign
 from benchmarks.flood import HOST

@@ -28,9 +28,11 @@ from rich.table import Table
 
 from authorizations.models import Assignment, Card, UncountedWindow
 from authorizations.rules.document import normalize
-from authorizations.services import answering, counting, counting_ahead
-from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies import counting_ahead
+from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.store import counting
+from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.webhook import answering
 from authorizations.wire import events, samples
 from authorizations.wire.samples import MERCHANTS, Json, SampleMerchant, to_bytes
 

@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from authorizations.models import Authorization, Decision, Policy, WebhookRequest
-from authorizations.services import digest
+from authorizations.services.digest import digest
 from benchmarks import fill
 
 MOST_TIMES = 7

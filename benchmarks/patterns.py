@@ -11,7 +11,7 @@ from typing import Any
 from authorizations.models import Assignment, Card, CardGroup, Cardholder
 from authorizations.rules.document import normalize
 from authorizations.services.inside import take_in
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies.publish import publish, save_document
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from authorizations.wire.samples import MERCHANTS, Json, to_bytes

@@ -14,7 +14,8 @@ from django.test.utils import ContextList
 from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.management import proving
-from authorizations.services import answering, background, host_memory, rejections
+from authorizations.services.host import host_memory
+from authorizations.services.webhook import answering, background, rejections
 from tests import patience, roles
 from tests.needed import closing_line
 

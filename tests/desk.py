@@ -10,8 +10,8 @@ from django.test import Client
 
 from authorizations.models import Assignment, Policy
 from authorizations.rules.document import normalize
-from authorizations.services import rejections
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.webhook import rejections
 from authorizations.wire import samples
 from authorizations.wire.samples import Json, Purchase
 from authorizations.wire.signature import sign

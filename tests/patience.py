@@ -8,27 +8,15 @@ import hypothesis
 import pytest
 
 from authorizations.admin.record import again, decisions
-from authorizations.services import (
-    answering,
-    budget,
-    counting,
-    counting_ahead,
-    digest,
-    host_answers,
-    host_memory,
-    later,
-    listing_times,
-    metrics_files,
-    overview,
-    pool,
-    readiness,
-    readings,
-    rejections,
-    remaining,
-    standing_refresh,
-    tables,
-    usage_refresh,
-)
+from authorizations.services.digest import digest, overview
+from authorizations.services.host import host_answers, host_memory
+from authorizations.services.lifecycle import later
+from authorizations.services.policies import counting_ahead
+from authorizations.services.queries import listing_times, remaining
+from authorizations.services.runtime import budget, metrics_files, pool
+from authorizations.services.stand_in import standing_refresh, usage_refresh
+from authorizations.services.store import counting, tables
+from authorizations.services.webhook import answering, readiness, readings, rejections
 
 PATIENCE_S = 60.0
 

@@ -2,14 +2,14 @@
 minute, as in the tests' own process (patience.py).
 """
 
-from authorizations.services import budget
+from authorizations.services.runtime import budget
 
 # Before the program is imported: it takes some of them by value.
 budget.STAND_IN_MS = budget.LOCK_TIMEOUT_MS = 60_000
 budget.CAP_WAIT_MS = budget.HOST_ANSWERS_WAIT_MS = budget.SPOOL_WAIT_MS = 60_000
 
 from authz_project.wsgi import application  # noqa: E402, I001 - sets up Django
-from authorizations.services import answering  # noqa: E402
+from authorizations.services.webhook import answering  # noqa: E402
 
 # What finds no time to be applied is kept; where the database stands still, the tests wait so long.
 answering._LATER_KEPT_S = answering._KEEPING_TURN_S = 10.0

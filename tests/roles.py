@@ -17,18 +17,12 @@ from django.db import connection
 from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
-from authorizations.services import (
-    counting,
-    late,
-    later,
-    rehearsal,
-    rejections,
-    repeats,
-    replay,
-    standing_refresh,
-    usage_refresh,
-)
-from authorizations.services.database_roles import Roles, quoted, script
+from authorizations.services.authorize import rehearsal
+from authorizations.services.lifecycle import later
+from authorizations.services.stand_in import late, replay, standing_refresh, usage_refresh
+from authorizations.services.store import counting, repeats
+from authorizations.services.webhook import rejections
+from authorizations.services.webhook.database_roles import Roles, quoted, script
 
 OF_THE_WEBHOOK = ("/webhook", "/webhook.php", "/healthz", "/readyz", "/metrics")
 """Addresses that its instance answers, to whoever is not logged in."""

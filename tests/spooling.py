@@ -9,9 +9,9 @@ import msgspec
 from django.conf import settings
 
 from authorizations.rules.values import Decision, DeclineReason
-from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.spool import Spool
-from authorizations.services.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
+from authorizations.services.host.spool import Spool
+from authorizations.services.stand_in.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
+from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, samples, signature
 from authorizations.wire.samples import Json, Purchase
 from tests.desk import Shopper

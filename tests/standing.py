@@ -18,10 +18,8 @@ from authorizations.rules.document import canonical_json, controls, normalize
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.values import NO_USAGE, Usage, Window
 from authorizations.rules.windows import windows_at
-from authorizations.services import budget, host_files, host_memory, spool, stand_in, switch
-from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.spooled import Spooled, decode
-from authorizations.services.standing_copy import (
+from authorizations.services.host import host_files, host_memory, spool
+from authorizations.services.host.standing_copy import (
     CARDS,
     CARDS_SCHEMA,
     POLICIES,
@@ -29,8 +27,12 @@ from authorizations.services.standing_copy import (
     USAGE,
     USAGE_SCHEMA,
 )
-from authorizations.services.standing_refresh import new_copy
-from authorizations.services.usage_refresh import write_used
+from authorizations.services.runtime import budget
+from authorizations.services.stand_in import stand_in, switch
+from authorizations.services.stand_in.spooled import Spooled, decode
+from authorizations.services.stand_in.standing_refresh import new_copy
+from authorizations.services.stand_in.usage_refresh import write_used
+from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events, samples
 from tests.builders import CREATED
 from tests.rules.documents import policy

@@ -13,7 +13,7 @@ import pytest
 from pytest_django import Settings
 
 from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
-from authorizations.services import rejections
+from authorizations.services.webhook import rejections
 from authorizations.wire import samples
 from authorizations.wire.signature import fingerprint, sign
 from authz_project.wsgi import application

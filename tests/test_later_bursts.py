@@ -11,7 +11,8 @@ from django.db import transaction
 from django.utils import timezone
 
 from authorizations.models import Decision, Transaction, UnappliedEvent, WebhookRequest
-from authorizations.services import later, locks
+from authorizations.services.lifecycle import later
+from authorizations.services.store import locks
 from authorizations.wire.samples import Json
 from tests import server
 from tests.builders import signed

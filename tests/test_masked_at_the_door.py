@@ -11,8 +11,10 @@ from django.test import Client
 from django.utils import timezone
 
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
-from authorizations.services import later, rejections, spooled
-from authorizations.services.delivery import Delivery, Stopwatch
+from authorizations.services.lifecycle import later
+from authorizations.services.stand_in import spooled
+from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.webhook import rejections
 from authorizations.wire import events, masking, samples
 from authorizations.wire.api import _found
 from authorizations.wire.samples import Json

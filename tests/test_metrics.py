@@ -21,8 +21,9 @@ from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
 
 from authorizations.models import Authorization
-from authorizations.services import answering, metrics_files, readings, scrape
-from authorizations.services.breaker import MISSES, Breaker
+from authorizations.services.runtime import metrics_files
+from authorizations.services.runtime.breaker import MISSES, Breaker
+from authorizations.services.webhook import answering, readings, scrape
 from authorizations.wire import samples
 from tests import server
 from tests.builders import signed

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from authorizations.services import (
+from authorizations.services.host import (
     host_answers,
     host_files,
     host_memory,

@@ -2,11 +2,12 @@
 
 import pytest
 
-from authorizations.services import recorded, running_sums, windows_as_of
-from authorizations.services.checking import Difference
-from authorizations.services.redecide import redecide_all
-from authorizations.services.verify_books import verify_books
-from authorizations.services.verify_record import verify_record
+from authorizations.services.store import running_sums
+from authorizations.services.verify import recorded, windows_as_of
+from authorizations.services.verify.checking import Difference
+from authorizations.services.verify.redecide import redecide_all
+from authorizations.services.verify.verify_books import verify_books
+from authorizations.services.verify.verify_record import verify_record
 
 
 def differences() -> list[str]:

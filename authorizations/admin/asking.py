@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from authorizations.admin.base import ModelAdmin
 from authorizations.rules.words import about_words, cards_words, gained_words, losing_words
-from authorizations.services.counting_ahead import Begun
+from authorizations.services.policies.counting_ahead import Begun
 
 if TYPE_CHECKING:
     Base = ModelAdmin[Any]

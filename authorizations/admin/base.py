@@ -19,8 +19,8 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.search import Found
-from authorizations.services.listing import Listing
-from authorizations.services.listing_times import ByTime
+from authorizations.services.queries.listing import Listing
+from authorizations.services.queries.listing_times import ByTime
 
 if TYPE_CHECKING:
     # Unfold brings no types; its classes are Django's with another look.

@@ -8,7 +8,7 @@ from django.db.models.options import Options
 from django.http import HttpRequest
 from django.urls import get_script_prefix, reverse
 
-from authorizations.services.open_findings import count_open
+from authorizations.services.lifecycle.open_findings import count_open
 
 _FINDINGS = "authorizations.finding"
 MOST_OPEN = 99

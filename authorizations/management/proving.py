@@ -14,10 +14,10 @@ from rich.progress import Progress
 from authorizations.management.instants import instant_or_back
 from authorizations.management.terminal import console_of
 from authorizations.models import ProofRun
-from authorizations.services.checking import Checked
-from authorizations.services.parts import processes_for
-from authorizations.services.proofs import MOST_SHOWN, Proof
-from authorizations.services.ranges import Range
+from authorizations.services.verify.checking import Checked
+from authorizations.services.verify.parts import processes_for
+from authorizations.services.verify.proofs import MOST_SHOWN, Proof
+from authorizations.services.verify.ranges import Range
 
 _MOMENT = "a date, an ISO time, or 2d or 36h for so long ago"
 

@@ -6,7 +6,7 @@ from django.core.management.base import CommandError, OutputWrapper
 from rich.console import Console
 from rich.progress import Progress
 
-from authorizations.services.checking import Difference
+from authorizations.services.verify.checking import Difference
 
 
 def console_of(stdout: OutputWrapper) -> Console:

@@ -16,9 +16,9 @@ from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy, ProgramDefaults
 from authorizations.rules.controls import Weekday
-from authorizations.services.freeze import freeze
 from authorizations.services.inside import take_in
-from authorizations.services.policy_files import import_policies
+from authorizations.services.policies.freeze import freeze
+from authorizations.services.policies.policy_files import import_policies
 from authorizations.simulator.cast import CAST, FIRST
 from authorizations.simulator.days import told_in_time
 from authorizations.simulator.lives import Steps, life

@@ -2,10 +2,10 @@
 
 from datetime import datetime
 
-from authorizations.services import later
-from authorizations.services.authorize import authorize
-from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.later import Answered
+from authorizations.services.authorize.authorize import authorize
+from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle.later import Answered
+from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events
 
 

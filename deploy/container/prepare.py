@@ -21,7 +21,7 @@ django.setup()
 from django.core.management import call_command  # noqa: E402
 from django.db import connection  # noqa: E402
 
-from authorizations.services.database_roles import Roles, quoted, script  # noqa: E402
+from authorizations.services.webhook.database_roles import Roles, quoted, script  # noqa: E402
 
 SERVING = ("webhook", "admin", "record")
 

@@ -10,8 +10,8 @@ from django.urls import reverse
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, HistoryEntry, Policy
 from authorizations.rules.document import normalize
-from authorizations.services.assignments import Targets, assign
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies.assignments import Targets, assign
+from authorizations.services.policies.publish import publish, save_document
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import messages, text

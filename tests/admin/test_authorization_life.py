@@ -14,7 +14,7 @@ from authorizations.models import (
     Transaction,
     WebhookRequest,
 )
-from authorizations.services.findings import change
+from authorizations.services.store.findings import change
 from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED

@@ -13,9 +13,10 @@ from django.urls import reverse
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion, UncountedWindow
 from authorizations.rules.document import normalize
-from authorizations.services import counting, counting_ahead, groups, window_sums
-from authorizations.services.counting import Pace
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies import counting_ahead, groups
+from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.store import counting, window_sums
+from authorizations.services.store.counting import Pace
 from tests.admin import pages
 from tests.admin.pages import added, as_sent, as_shown, errors, messages
 from tests.desk import Shopper, in_force

@@ -11,7 +11,7 @@ from django.urls import reverse
 
 from authorizations.admin.record import again
 from authorizations.models import Decision, PolicyVersion
-from authorizations.services import versions as version_cache
+from authorizations.services.host import versions as version_cache
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, in_force

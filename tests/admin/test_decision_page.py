@@ -9,7 +9,7 @@ import pytest
 from django.test import Client
 
 from authorizations.models import Assignment, Card, CardGroup, Decision, PolicyVersion
-from authorizations.services.freeze import freeze
+from authorizations.services.policies.freeze import freeze
 from authorizations.wire.sample_merchants import SampleMerchant
 from authorizations.wire.samples import MERCHANTS
 from tests.admin import pages

@@ -21,8 +21,8 @@ from authorizations.models import (
     LedgerEntry,
     Transaction,
 )
-from authorizations.services import adjust
-from authorizations.services.findings import change
+from authorizations.services.lifecycle import adjust
+from authorizations.services.store.findings import change
 from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login

@@ -22,7 +22,7 @@ from authorizations.models import (
     PolicyVersion,
     Transaction,
 )
-from authorizations.services import digest, digest_sql
+from authorizations.services.digest import digest, digest_sql
 from authorizations.wire.sample_merchants import MERCHANTS
 from authorizations.wire.sample_transactions import force_capture
 from tests.admin import pages

@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 from django.urls import reverse
 
-from authorizations.services import health
-from authorizations.services.health import HealthCheck, State
+from authorizations.services.webhook import health
+from authorizations.services.webhook.health import HealthCheck, State
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db

@@ -24,7 +24,8 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.services import digest, listing_times
+from authorizations.services.digest import digest
+from authorizations.services.queries import listing_times
 from tests.admin import pages
 from tests.desk import Shopper, deliver_forged, in_force
 from tests.services.damage import damage

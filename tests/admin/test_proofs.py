@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 
 from authorizations.models import Decision, ProofRun
-from authorizations.services import redecide
+from authorizations.services.verify import redecide
 from tests.admin import pages
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage

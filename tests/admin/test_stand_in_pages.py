@@ -13,8 +13,9 @@ from authorizations.admin.stand_in.state import BREAKER_OPEN
 from authorizations.models import Decision, StandInSwitch
 from authorizations.rules.stand_in import StandInCause
 from authorizations.rules.stand_in_words import CAUSES
-from authorizations.services import digest, late, switch
-from authorizations.services.answering import breaker
+from authorizations.services.digest import digest
+from authorizations.services.stand_in import late, switch
+from authorizations.services.webhook.answering import breaker
 from tests.admin.conftest import Login
 from tests.admin.pages import change_url
 from tests.desk import Shopper, deliver, in_force

@@ -20,7 +20,7 @@ from authorizations.models import (
     StandInSwitch,
 )
 from authorizations.rules.document import normalize
-from authorizations.services import freeze
+from authorizations.services.policies import freeze
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, in_force

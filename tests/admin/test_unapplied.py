@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Authorization, Transaction, UnappliedEvent, WebhookRequest
-from authorizations.services import later
+from authorizations.services.lifecycle import later
 from authorizations.wire.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED

@@ -17,7 +17,7 @@ from authorizations.models import (
     ProofRun,
     StandInSwitch,
 )
-from authorizations.services.proofs import Proof
+from authorizations.services.verify.proofs import Proof
 from tests.admin.addresses import Address
 from tests.builders import CREATED
 from tests.desk import Shopper, deliver, deliver_forged, in_force

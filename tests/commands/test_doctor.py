@@ -11,8 +11,8 @@ import pytest
 from django.conf import settings
 from django.core.management import CommandError, call_command
 
-from authorizations.services import health
-from authorizations.services.health import HealthCheck, State
+from authorizations.services.webhook import health
+from authorizations.services.webhook.health import HealthCheck, State
 
 
 def ended(monkeypatch: pytest.MonkeyPatch, *states: State) -> tuple[str, str]:

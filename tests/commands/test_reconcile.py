@@ -16,8 +16,8 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services import later
-from authorizations.services.settle import CannotApplyError
+from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle.settle import CannotApplyError
 from authorizations.wire.sample_lives import force_capture, transaction_updated, unlinked_refund
 from authorizations.wire.samples import Json
 from tests.commands.reconciling import CARD, approved, counted, life, run
@@ -218,7 +218,7 @@ class TestWhatCannotBeBroughtIn:
         lost = approved()
         stripe.lists(lost)
         refused = "Its card keeps changing."
-        with patch("authorizations.services.later.settle") as settle:
+        with patch("authorizations.services.lifecycle.later.settle") as settle:
             settle.side_effect = CannotApplyError(refused, is_final=False)
             assert "1 failed" in run()[1]
         assert UnappliedEvent.objects.get().error == refused

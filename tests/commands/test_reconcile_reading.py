@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from authorizations.models import Authorization, Reconciliation
-from authorizations.services import later
+from authorizations.services.lifecycle import later
 from tests.commands.reconciling import approved, run
 from tests.desk import NOON
 from tests.stripe_api import KEY, StripeApi

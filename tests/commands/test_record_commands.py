@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from authorizations.models import Authorization, Decision, LedgerEntry, ProofRun, Usage
-from authorizations.services.checking import Checked
-from authorizations.services.parts import processes_for
+from authorizations.services.verify.checking import Checked
+from authorizations.services.verify.parts import processes_for
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
 

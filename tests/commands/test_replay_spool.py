@@ -9,7 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from authorizations.models import Decision
-from authorizations.services import record, spool_files
+from authorizations.services.host import spool_files
+from authorizations.services.store import record
 from tests.desk import Shopper, in_force
 from tests.spooling import answered, asked, leave
 

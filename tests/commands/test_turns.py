@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from authorizations.models import Policy
-from authorizations.services.turns import turn
+from authorizations.services.runtime.turns import turn
 from tests import pgbouncer, server
 from tests.apart import apart
 

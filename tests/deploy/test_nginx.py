@@ -19,7 +19,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.services.arrival import waited_ms
+from authorizations.services.runtime.arrival import waited_ms
 from authorizations.views import MAX_BODY_BYTES
 from authorizations.wire.signature import SignatureCause, SignatureRejected, verify
 from tests.deploy import serving

@@ -57,7 +57,7 @@ def counted(
     """`answers_may_be_missing` where whoever would have answered was killed."""
     from django.db import connection
 
-    from authorizations.services import spool_files
+    from authorizations.services.host import spool_files
 
     connection.close()  # the fault may have broken it
     row = Counted(name, len(log), sum(sent.is_answered for sent in log))
@@ -99,7 +99,7 @@ def missing(log: list[Sent]) -> list[Sent]:
 
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
-    from authorizations.services import answers
+    from authorizations.services.store import answers
     from tests.verified import contradictions, differences
 
     ids = {sent.authorization_id for sent in log}

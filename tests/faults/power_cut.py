@@ -25,8 +25,9 @@ from django.conf import settings
 from django.db import Error, connection
 
 from authorizations.models import LedgerEntry, WebhookRequest
-from authorizations.services import replay, spool_files
-from authorizations.services.spooled import decode
+from authorizations.services.host import spool_files
+from authorizations.services.stand_in import replay
+from authorizations.services.stand_in.spooled import decode
 from tests.builders import identifier, request_event, signed
 from tests.faults.database import children, send
 from tests.verified import differences

@@ -17,9 +17,10 @@ from django.conf import settings
 from django.db import connections
 
 from authorizations.rules.values import Decision
-from authorizations.services import replay, spool
-from authorizations.services.delivery import Delivery, Stopwatch
-from authorizations.services.spooled import encode, spooled
+from authorizations.services.host import spool
+from authorizations.services.stand_in import replay
+from authorizations.services.stand_in.spooled import encode, spooled
+from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events
 
 _replaying = threading.Lock()

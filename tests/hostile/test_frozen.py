@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from authorizations.services import spool_files
+from authorizations.services.host import spool_files
 from authorizations.wire import samples
 from tests.builders import request_event
 from tests.hostile.bodies import LATER

@@ -6,7 +6,7 @@ from typing import Any
 from django.contrib.auth.models import User
 
 from authorizations.models import Card, CardGroup, Cardholder, Policy
-from authorizations.services.publish import publish
+from authorizations.services.policies.publish import publish
 from authorizations.wire import samples
 from authorizations.wire.samples import MERCHANTS, Json, Purchase
 from tests.desk import Shopper, in_force

@@ -18,9 +18,11 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
 from authorizations.models import Authorization, CardGroup, Usage
-from authorizations.services import adjust, groups, locks
-from authorizations.services.freeze import freeze, unfreeze
 from authorizations.services.inside import take_in
+from authorizations.services.lifecycle import adjust
+from authorizations.services.policies import groups
+from authorizations.services.policies.freeze import freeze, unfreeze
+from authorizations.services.store import locks
 from authorizations.wire.sample_lives import (
     Life,
     card_event,

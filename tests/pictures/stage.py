@@ -9,7 +9,7 @@ from django.test.utils import setup_test_environment
 from django.urls import reverse
 
 from authorizations.models import Decision, Finding, Policy
-from authorizations.services import rejections
+from authorizations.services.webhook import rejections
 from tests.admin import pages
 from tests.desk import Shopper, deliver
 from tests.pictures.lives import play_lives

@@ -10,9 +10,11 @@ import pytest
 from django.db import OperationalError
 
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import answering, later, stand_in
-from authorizations.services.breaker import Breaker
-from authorizations.services.delivery import Stopwatch
+from authorizations.services.lifecycle import later
+from authorizations.services.runtime.breaker import Breaker
+from authorizations.services.stand_in import stand_in
+from authorizations.services.store.delivery import Stopwatch
+from authorizations.services.webhook import answering
 from tests.builders import request_event
 from tests.patience import PATIENCE_S
 from tests.spooling import delivery_of

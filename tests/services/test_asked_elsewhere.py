@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from authorizations.models import Authorization, Decision, Usage
-from authorizations.services.redecide import redecide
+from authorizations.services.verify.redecide import redecide
 from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
 from authorizations.wire.samples import Purchase
 from tests.desk import NOON, Shopper, in_force

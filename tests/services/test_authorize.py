@@ -17,8 +17,8 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.document import normalize
-from authorizations.services import sql
-from authorizations.services.publish import publish, save_document
+from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.store import sql
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, redecided
 

@@ -6,7 +6,7 @@ from time import sleep
 
 import pytest
 
-from authorizations.services.breaker import GOOD_PROBES, MISSES, WITHIN_S, Breaker
+from authorizations.services.runtime.breaker import GOOD_PROBES, MISSES, WITHIN_S, Breaker
 
 
 @dataclass

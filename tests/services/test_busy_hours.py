@@ -13,10 +13,10 @@ from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.filters import EVERYTHING
 from authorizations.rules.values import Window
 from authorizations.rules.windows import FOREVER
-from authorizations.services import counting, window_sums
-from authorizations.services.counting import Pace
-from authorizations.services.verify_remembered import verify_remembered
-from authorizations.services.window_sums import Asked, Leaving, Part
+from authorizations.services.store import counting, window_sums
+from authorizations.services.store.counting import Pace
+from authorizations.services.store.window_sums import Asked, Leaving, Part
+from authorizations.services.verify.verify_remembered import verify_remembered
 from tests.desk import NOON, Shopper, in_force
 from tests.told import Told
 from tests.verified import differences

@@ -11,7 +11,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Assignment, Authorization, Card, Policy
-from authorizations.services.cards import register
+from authorizations.services.store.cards import register
 from authorizations.wire.sample_lives import card_event
 from tests import builders
 from tests.apart import apart, until_waiting

@@ -10,8 +10,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup
-from authorizations.services import freeze, groups, locks
-from authorizations.services.policy_files import import_policies
+from authorizations.services.policies import freeze, groups
+from authorizations.services.policies.policy_files import import_policies
+from authorizations.services.store import locks
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, in_force
 

@@ -12,8 +12,8 @@ from django.utils import timezone
 from pytest_django import Settings
 
 from authorizations.models import WebhookRequest
-from authorizations.services import clock
-from authorizations.services.seldom import Seldom
+from authorizations.services.runtime.seldom import Seldom
+from authorizations.services.webhook import clock
 from authorizations.wire import samples
 from authorizations.wire.signature import sign
 from tests.desk import Shopper, in_force

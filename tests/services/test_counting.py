@@ -21,9 +21,9 @@ from authorizations.rules.controls import Scope, ScopeKind
 from authorizations.rules.filters import EVERYTHING
 from authorizations.rules.values import Window
 from authorizations.rules.windows import FOREVER
-from authorizations.services import counting, usage, window_sums
-from authorizations.services.counting import Pace
-from authorizations.services.window_sums import Asked
+from authorizations.services.store import counting, usage, window_sums
+from authorizations.services.store.counting import Pace
+from authorizations.services.store.window_sums import Asked
 from authorizations.wire.samples import MERCHANTS
 from tests.desk import NOON, Shopper, in_force
 from tests.services.test_races import at_once

@@ -15,7 +15,7 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from authorizations.models import Card, CardGroup, Decision, Export, LedgerEntry, WebhookRequest
-from authorizations.services.database_roles import (
+from authorizations.services.webhook.database_roles import (
     ADMIN_SETTINGS,
     PEOPLE,
     TABLES,

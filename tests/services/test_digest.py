@@ -24,9 +24,9 @@ from authorizations.models import (
     Tally,
     WebhookRequest,
 )
-from authorizations.services import digest, digest_sql
-from authorizations.services.listing_decisions import Facets, decisions
-from authorizations.services.verify_digest import verify_digest
+from authorizations.services.digest import digest, digest_sql
+from authorizations.services.queries.listing_decisions import Facets, decisions
+from authorizations.services.verify.verify_digest import verify_digest
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.test_races import at_once

@@ -27,8 +27,9 @@ from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted, cash_part
 from authorizations.rules.document import filter_of
 from authorizations.rules.filters import LimitFilter, Merchant, MerchantSet
-from authorizations.services import codec, counting, usage, window_sums
-from authorizations.services.counting import Pace
+from authorizations.services.runtime import codec
+from authorizations.services.store import counting, usage, window_sums
+from authorizations.services.store.counting import Pace
 from authorizations.wire.samples import MERCHANTS, Json, Purchase
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, differences_piecemeal

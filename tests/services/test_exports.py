@@ -15,8 +15,8 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 
 from authorizations.models import Export
-from authorizations.services.export_formats import Columns, Csv, JsonLines, cell, text_cell
-from authorizations.services.exports import Outgoing, start
+from authorizations.services.queries.export_formats import Columns, Csv, JsonLines, cell, text_cell
+from authorizations.services.queries.exports import Outgoing, start
 
 COLUMNS: Columns = {"name": itemgetter(0), "amount": itemgetter(1)}
 ROWS = [("Café ☕", 1), ("Söder", 2), ("x", 3)]

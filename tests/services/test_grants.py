@@ -9,10 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Card, CardGroup, Cardholder, Policy
-from authorizations.services import groups
-from authorizations.services.assignments import Targets, assign, unassign
-from authorizations.services.grants import Difference, of_policy, policy_changed, without_grant
-from authorizations.services.policy_files import NewSpendingError, compare, import_policies
+from authorizations.services.policies import groups
+from authorizations.services.policies.assignments import Targets, assign, unassign
+from authorizations.services.policies.policy_files import NewSpendingError, compare, import_policies
+from authorizations.services.store.grants import (
+    Difference,
+    of_policy,
+    policy_changed,
+    without_grant,
+)
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db

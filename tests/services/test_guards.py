@@ -35,10 +35,10 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.services import sql, usage
-from authorizations.services.findings import change
-from authorizations.services.proofs import Proof
-from authorizations.services.publish import publish
+from authorizations.services.policies.publish import publish
+from authorizations.services.store import sql, usage
+from authorizations.services.store.findings import change
+from authorizations.services.verify.proofs import Proof
 from authorizations.wire.sample_lives import force_capture
 from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
 from tests.patience import PATIENCE_S

@@ -16,9 +16,10 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from authorizations.models import ProofRun, WebhookRequest
-from authorizations.services import health, spool, spool_files
-from authorizations.services.database_roles import quoted
-from authorizations.services.health import HealthCheck, State, configured, database, host
+from authorizations.services.host import spool, spool_files
+from authorizations.services.webhook import health
+from authorizations.services.webhook.database_roles import quoted
+from authorizations.services.webhook.health import HealthCheck, State, configured, database, host
 from authorizations.wire import samples
 from authorizations.wire.signature import sign
 from authz_project import pooler

@@ -21,10 +21,10 @@ from authorizations.models import (
     SpendingLimit,
 )
 from authorizations.models.history import TRACKED
-from authorizations.services.acting import acting
-from authorizations.services.history import entries_about, newest_first, searched
-from authorizations.services.listing import chunks
-from authorizations.services.publish import publish
+from authorizations.services.policies.publish import publish
+from authorizations.services.queries.history import entries_about, newest_first, searched
+from authorizations.services.queries.listing import chunks
+from authorizations.services.store.acting import acting
 from tests.desk import in_force
 
 pytestmark = pytest.mark.django_db

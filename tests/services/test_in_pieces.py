@@ -19,9 +19,11 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services import budget, later, locks, settle
-from authorizations.services.breaker import Breaker
-from authorizations.services.settle import AT_ONCE
+from authorizations.services.lifecycle import later, settle
+from authorizations.services.lifecycle.settle import AT_ONCE
+from authorizations.services.runtime import budget
+from authorizations.services.runtime.breaker import Breaker
+from authorizations.services.store import locks
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import card_event, force_capture
 from authorizations.wire.samples import Json

@@ -10,10 +10,10 @@ from django.db.models import Sum
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Authorization, Card, UncountedWindow, Usage
-from authorizations.services import counting, joined_usage, window_sums
-from authorizations.services.cards import register
-from authorizations.services.counting import Pace
-from authorizations.services.database_roles import WEBHOOK_SETTINGS
+from authorizations.services.store import counting, joined_usage, window_sums
+from authorizations.services.store.cards import register
+from authorizations.services.store.counting import Pace
+from authorizations.services.webhook.database_roles import WEBHOOK_SETTINGS
 from authorizations.wire.samples import MERCHANTS
 from tests import builders
 from tests.desk import NOON, Shopper, in_force

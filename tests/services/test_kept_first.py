@@ -7,9 +7,10 @@ import msgspec
 import pytest
 
 from authorizations.models import Decision
-from authorizations.services import kept_first, kept_later, replay, spool
-from authorizations.services.kept_first import Answer
-from authorizations.services.spooled import Spooled
+from authorizations.services.host import spool
+from authorizations.services.stand_in import kept_first, kept_later, replay
+from authorizations.services.stand_in.kept_first import Answer
+from authorizations.services.stand_in.spooled import Spooled
 from tests.desk import Shopper, in_force
 from tests.spooling import answered, asked
 from tests.standing import on_this_host

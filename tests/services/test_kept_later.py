@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from authorizations.services import kept_later, spool, spool_files
-from authorizations.services.spool import Disk
+from authorizations.services.host import spool, spool_files
+from authorizations.services.host.spool import Disk
+from authorizations.services.stand_in import kept_later
 from tests.patience import PATIENCE_S
 
 

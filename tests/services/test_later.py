@@ -19,7 +19,7 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services import later
+from authorizations.services.lifecycle import later
 from authorizations.wire.sample_lives import (
     card_event,
     cardholder_event,

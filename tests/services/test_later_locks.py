@@ -7,7 +7,7 @@ import pytest
 from django.db import connection
 
 from authorizations.models import Authorization
-from authorizations.services import cards
+from authorizations.services.store import cards
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver

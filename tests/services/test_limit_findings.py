@@ -7,9 +7,9 @@ import pytest
 from django.contrib.auth.models import User
 
 from authorizations.models import Assignment, Card, CardGroup, Finding, FindingChange
-from authorizations.services import adjust
-from authorizations.services.findings import see
-from authorizations.services.publish import publish
+from authorizations.services.lifecycle import adjust
+from authorizations.services.policies.publish import publish
+from authorizations.services.store.findings import see
 from authorizations.wire.sample_lives import force_capture
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of, findings_of

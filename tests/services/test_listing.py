@@ -15,10 +15,11 @@ from authorizations.models import (
     RejectedRequest,
     Stretch,
 )
-from authorizations.services import digest, listing, listing_times
-from authorizations.services.listing import Listing, WrongKeyError
-from authorizations.services.listing_decisions import Facets, decisions
-from authorizations.services.listing_times import ByTime
+from authorizations.services.digest import digest
+from authorizations.services.queries import listing, listing_times
+from authorizations.services.queries.listing import Listing, WrongKeyError
+from authorizations.services.queries.listing_decisions import Facets, decisions
+from authorizations.services.queries.listing_times import ByTime
 from authorizations.wire.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage

@@ -12,8 +12,10 @@ from django.db import OperationalError, connection, transaction
 from psycopg.errors import LockNotAvailable
 
 from authorizations.models import Card, CardGroup
-from authorizations.services import budget, locked_rows, locks, standing_refresh
-from authorizations.services.breaker import Breaker
+from authorizations.services.runtime import budget
+from authorizations.services.runtime.breaker import Breaker
+from authorizations.services.stand_in import standing_refresh
+from authorizations.services.store import locked_rows, locks
 from authorizations.wire.sample_lives import Life
 from authz_project.deadline import ending
 from tests import builders

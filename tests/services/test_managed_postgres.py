@@ -14,7 +14,7 @@ import psycopg
 import pytest
 from django.conf import settings
 
-from authorizations.services.database_roles import Roles, script
+from authorizations.services.webhook.database_roles import Roles, script
 from authz_project import databases
 from tests import postgres, server
 

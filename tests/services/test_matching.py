@@ -8,10 +8,10 @@ from authorizations.models import Decision, Policy, PolicyVersion, Usage
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls
 from authorizations.rules.values import AuthorizationRequest, Standing
-from authorizations.services import codec
-from authorizations.services import versions as version_cache
-from authorizations.services.decided import applied_of
-from authorizations.services.redecide import redecide
+from authorizations.services.host import versions as version_cache
+from authorizations.services.runtime import codec
+from authorizations.services.store.decided import applied_of
+from authorizations.services.verify.redecide import redecide
 from authorizations.wire import answer
 from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
 from tests.desk import Shopper, in_force

@@ -14,9 +14,9 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Decision, DigestMark
-from authorizations.services import digest, overview, tallies
-from authorizations.services.overview import Outcomes, Overview, percentiles
-from authorizations.services.periods import DAYS, Length, Period
+from authorizations.services.digest import digest, overview, tallies
+from authorizations.services.digest.overview import Outcomes, Overview, percentiles
+from authorizations.services.digest.periods import DAYS, Length, Period
 from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage

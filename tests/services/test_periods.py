@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from authorizations.services.periods import Length, Period
+from authorizations.services.digest.periods import Length, Period
 
 
 def today(zone: str, year: int, month: int, day: int) -> Period:

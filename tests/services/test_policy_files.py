@@ -14,7 +14,7 @@ from authorizations.models import (
     SpendingLimit,
 )
 from authorizations.rules.document import PolicyProblems
-from authorizations.services.policy_files import compare, export_policies
+from authorizations.services.policies.policy_files import compare, export_policies
 from tests.desk import Shopper
 from tests.services.policy_desk import WHOLE, everything, load
 

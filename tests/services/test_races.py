@@ -20,8 +20,8 @@ from authorizations.models import (
     LedgerEntry,
     Policy,
 )
-from authorizations.services import locks
-from authorizations.services.publish import publish
+from authorizations.services.policies.publish import publish
+from authorizations.services.store import locks
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, deliver, in_force
 

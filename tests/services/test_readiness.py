@@ -13,15 +13,12 @@ from django.test import Client
 from pytest_django import Settings
 
 from authorizations.models import PolicyVersion
-from authorizations.services import (
-    answering,
-    readiness,
-    rehearsal,
-    spool_watch,
-    sql,
-    versions,
-)
-from authorizations.services.readiness import STARTING_S, Warmth
+from authorizations.services.authorize import rehearsal
+from authorizations.services.host import versions
+from authorizations.services.stand_in import spool_watch
+from authorizations.services.store import sql
+from authorizations.services.webhook import answering, readiness
+from authorizations.services.webhook.readiness import STARTING_S, Warmth
 from authorizations.wire import samples
 from tests import server
 from tests.admin.whole_database import changed, contents

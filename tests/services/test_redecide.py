@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from authorizations.models import Authorization, Decision, PolicyVersion, WebhookRequest
-from authorizations.services import versions as version_cache
-from authorizations.services.redecide import redecide, redecide_all, versions
+from authorizations.services.host import versions as version_cache
+from authorizations.services.verify.redecide import redecide, redecide_all, versions
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.services.damage import damage, remove
 from tests.verified import redecided
@@ -170,5 +170,5 @@ def test_every_decision_is_read_however_many_there_are(monkeypatch: pytest.Monke
         Shopper().asks(100, event_id=f"evt_{place}")
     damage(Decision.objects.get(pk="evt_3"), approved_amount=5)
     damage(Decision.objects.get(pk="evt_6"), approved_amount=5)
-    monkeypatch.setattr("authorizations.services.redecide._SIZE", 2)
+    monkeypatch.setattr("authorizations.services.verify.redecide._SIZE", 2)
     assert {difference.where for difference in redecided()} == {"evt_3", "evt_6"}

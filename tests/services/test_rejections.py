@@ -13,9 +13,10 @@ from django.test import Client
 from django.utils import timezone
 
 from authorizations.models import RejectedMinute, RejectedRequest
-from authorizations.services import answering, rejections, stand_in
-from authorizations.services.rejections import RejectionCounter
-from authorizations.services.seldom import Seldom
+from authorizations.services.runtime.seldom import Seldom
+from authorizations.services.stand_in import stand_in
+from authorizations.services.webhook import answering, rejections
+from authorizations.services.webhook.rejections import RejectionCounter
 from authorizations.wire.signature import sign
 
 NOON = datetime(2026, 11, 18, 12, 0, 30, tzinfo=UTC)

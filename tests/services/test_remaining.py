@@ -10,7 +10,8 @@ from authorizations.models import Authorization, Card, CardGroup, Cardholder, De
 from authorizations.rules.controls import ScopeKind
 from authorizations.rules.left import Level, level, return_words, room_words, used_words
 from authorizations.rules.values import LimitFigures
-from authorizations.services import codec, remaining
+from authorizations.services.queries import remaining
+from authorizations.services.runtime import codec
 from authorizations.wire.samples import MERCHANTS, Json
 from tests.desk import NOON, Shopper, in_force
 

@@ -10,7 +10,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from authorizations.models import Decision, RepeatedMinute, UnappliedEvent, WebhookRequest
-from authorizations.services import later, repeats
+from authorizations.services.lifecycle import later
+from authorizations.services.store import repeats
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import force_capture
 from tests.admin import pages

@@ -14,9 +14,10 @@ from django.db import connection
 
 from authorizations.models import Authorization, Card, Decision, WebhookRequest
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import host_answers, late, recent_answers, recent_ring, replay
-from authorizations.services.late import Replayed
-from authorizations.services.redecide import redecide
+from authorizations.services.host import host_answers, recent_answers, recent_ring
+from authorizations.services.stand_in import late, replay
+from authorizations.services.stand_in.late import Replayed
+from authorizations.services.verify.redecide import redecide
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import EARLIER, answered, asked

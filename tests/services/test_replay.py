@@ -21,11 +21,10 @@ from authorizations.models import (
 )
 from authorizations.rules.books import Books
 from authorizations.rules.values import DeclineReason
-from authorizations.services import late, replay, spool, spool_files
-from authorizations.services import record as rows_written
-from authorizations.services.late import Replayed
-from authorizations.services.redecide import redecide
-from authorizations.services.spooled import (
+from authorizations.services.host import spool, spool_files
+from authorizations.services.stand_in import late, replay
+from authorizations.services.stand_in.late import Replayed
+from authorizations.services.stand_in.spooled import (
     COMMIT_UNKNOWN,
     Spooled,
     UnreadableError,
@@ -33,6 +32,8 @@ from authorizations.services.spooled import (
     encode,
     spooled,
 )
+from authorizations.services.store import record as rows_written
+from authorizations.services.verify.redecide import redecide
 from authorizations.wire import samples
 from authorizations.wire.sample_lives import Life
 from authorizations.wire.signature import fingerprint
@@ -553,7 +554,7 @@ def test_a_record_that_cannot_be_brought_in_is_kept_aside_while_the_others_are(
     # What lies aside can be moved back as it is.
     for aside in spool_files.damaged(directory):
         aside.rename(directory / aside.name)
-    monkeypatch.setattr("authorizations.services.spooled.VERSION", 2)
+    monkeypatch.setattr("authorizations.services.stand_in.spooled.VERSION", 2)
     again = all_of(directory)
     assert [step.replayed for step in again if step.replayed] == [Replayed.KNOWN]
     assert len([step for step in again if step.problem]) == 1

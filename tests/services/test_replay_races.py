@@ -8,9 +8,9 @@ from django.db import transaction
 
 from authorizations.models import Authorization, Decision, LedgerEntry
 from authorizations.rules.values import DeclineReason
-from authorizations.services import late
-from authorizations.services.authorize import authorize
-from authorizations.services.late import Replayed
+from authorizations.services.authorize.authorize import authorize
+from authorizations.services.stand_in import late
+from authorizations.services.stand_in.late import Replayed
 from authorizations.wire import events
 from tests.desk import Shopper, in_force
 from tests.services.test_races import at_once

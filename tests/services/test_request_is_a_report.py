@@ -20,9 +20,10 @@ from authorizations.models import (
     Transaction,
     Usage,
 )
-from authorizations.services import late, locks, sql
-from authorizations.services.known import Held
-from authorizations.services.moving import Ahead, Stray
+from authorizations.services.purchases.moving import Ahead, Stray
+from authorizations.services.stand_in import late
+from authorizations.services.store import locks, sql
+from authorizations.services.store.known import Held
 from authorizations.wire.sample_lives import Life
 from authorizations.wire.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -9,9 +9,12 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, Usage
-from authorizations.services import adjust, groups, late, locks
-from authorizations.services.cards import register
-from authorizations.services.publish import publish
+from authorizations.services.lifecycle import adjust
+from authorizations.services.policies import groups
+from authorizations.services.policies.publish import publish
+from authorizations.services.stand_in import late
+from authorizations.services.store import locks
+from authorizations.services.store.cards import register
 from tests import builders
 from tests.apart import apart, until_waiting
 from tests.desk import NOON, Shopper, deliver, in_force

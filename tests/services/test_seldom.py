@@ -4,7 +4,7 @@ import logging
 
 import pytest
 
-from authorizations.services.seldom import EVERY_S, Seldom
+from authorizations.services.runtime.seldom import EVERY_S, Seldom
 
 
 def test_one_line_of_a_kind_at_a_time_and_the_next_says_how_many_were_left_out(

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.services import spool_files
-from authorizations.services.spool import Disk, Spool, SpoolFailedError
+from authorizations.services.host import spool_files
+from authorizations.services.host.spool import Disk, Spool, SpoolFailedError
 from tests.patience import PATIENCE_S
 
 
@@ -159,7 +159,7 @@ import resource
 from pathlib import Path
 import django
 django.setup()
-from authorizations.services.spool import Spool, SpoolFailedError
+from authorizations.services.host.spool import Spool, SpoolFailedError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 spool = Spool(Path({str(tmp_path)!r}), timeout_s={PATIENCE_S})
 spool.append(b"a" * 600)
@@ -288,7 +288,7 @@ import os, signal
 from pathlib import Path
 import django
 django.setup()
-from authorizations.services.spool import Spool
+from authorizations.services.host.spool import Spool
 Spool(Path({str(tmp_path)!r}), timeout_s={PATIENCE_S}).append(b"answered")
 os.kill(os.getpid(), signal.SIGKILL)
 """

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from authorizations.services import spool_files
-from authorizations.services.spool import HEADER, Spool
-from authorizations.services.spool_files import DamagedError
+from authorizations.services.host import spool_files
+from authorizations.services.host.spool import HEADER, Spool
+from authorizations.services.host.spool_files import DamagedError
 
 RECORDS = [b'{"one":1}', b'{"two":"and more"}', b'{"three":[3,3,3]}']
 

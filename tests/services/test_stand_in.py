@@ -13,17 +13,13 @@ from django.test import override_settings
 
 from authorizations.rules.stand_in import Refusal, StandInCause
 from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
-from authorizations.services import (
-    budget,
-    kept_first,
-    record,
-    spool,
-    stand_in,
-    stand_in_caps,
-)
-from authorizations.services.authorize import CommitUnknownError, Computed
-from authorizations.services.delivery import Delivery
-from authorizations.services.known import Held
+from authorizations.services.authorize.authorize import CommitUnknownError, Computed
+from authorizations.services.host import spool, stand_in_caps
+from authorizations.services.runtime import budget
+from authorizations.services.stand_in import kept_first, stand_in
+from authorizations.services.store import record
+from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.known import Held
 from authorizations.wire import events
 from tests.builders import CREATED, request_event
 from tests.patience import PATIENCE_S

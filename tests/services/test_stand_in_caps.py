@@ -16,12 +16,12 @@ from authorizations.rules.counted import Counted
 from authorizations.rules.filters import EVERYTHING, CategorySet, LimitFilter, Merchant
 from authorizations.rules.stand_in import WindowHeard
 from authorizations.rules.values import NO_USAGE, Usage, Window
-from authorizations.services import host_files, host_memory, stand_in_caps
-from authorizations.services.host_memory import Approval, memory
-from authorizations.services.stand_in_caps import CapUnknownError, NotReplayedError
-from authorizations.services.standing_copy import USAGE, USAGE_SCHEMA
-from authorizations.services.standing_refresh import new_copy
-from authorizations.services.usage_refresh import write_used
+from authorizations.services.host import host_files, host_memory, stand_in_caps
+from authorizations.services.host.host_memory import Approval, memory
+from authorizations.services.host.stand_in_caps import CapUnknownError, NotReplayedError
+from authorizations.services.host.standing_copy import USAGE, USAGE_SCHEMA
+from authorizations.services.stand_in.standing_refresh import new_copy
+from authorizations.services.stand_in.usage_refresh import write_used
 from tests.standing import on_this_host
 
 CARD = Scope(ScopeKind.CARD, "ic_1")

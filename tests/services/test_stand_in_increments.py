@@ -14,14 +14,9 @@ import pytest
 from authorizations.admin.record.explained import explained
 from authorizations.models import Decision
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import (
-    host_memory,
-    late,
-    recent_merchants,
-    standing_refresh,
-    usage_refresh,
-)
-from authorizations.services.redecide import redecide
+from authorizations.services.host import host_memory, recent_merchants
+from authorizations.services.stand_in import late, standing_refresh, usage_refresh
+from authorizations.services.verify.redecide import redecide
 from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
 from authorizations.wire.samples import Purchase
 from tests.desk import NOON, Shopper, in_force

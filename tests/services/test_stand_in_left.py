@@ -21,18 +21,11 @@ from hypothesis import strategies as st
 
 from authorizations.models import Card, CardGroup, Cardholder, Finding
 from authorizations.rules.stand_in import StandInCause
-from authorizations.services import (
-    budget,
-    host_files,
-    host_memory,
-    replay,
-    spool,
-    stand_in_caps,
-    standing_refresh,
-    usage_refresh,
-)
-from authorizations.services.authorize import authorize
-from authorizations.services.stand_in_caps import NotReplayedError
+from authorizations.services.authorize.authorize import authorize
+from authorizations.services.host import host_files, host_memory, spool, stand_in_caps
+from authorizations.services.host.stand_in_caps import NotReplayedError
+from authorizations.services.runtime import budget
+from authorizations.services.stand_in import replay, standing_refresh, usage_refresh
 from authorizations.wire import events, samples
 from tests.desk import Shopper, in_force
 from tests.standing import delivery, on_this_host, stood_in

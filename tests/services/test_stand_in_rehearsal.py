@@ -8,7 +8,7 @@ import pytest
 from django.utils import timezone
 
 from authorizations.models import Decision, Policy
-from authorizations.services.stand_in_rehearsal import Rehearsal, rehearse
+from authorizations.services.queries.stand_in_rehearsal import Rehearsal, rehearse
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +57,7 @@ def test_declines_and_what_is_older_than_an_hour_are_left_out() -> None:
 
 
 def test_no_more_than_the_newest_are_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("authorizations.services.stand_in_rehearsal.LOOKED_AT", 2)
+    monkeypatch.setattr("authorizations.services.queries.stand_in_rehearsal.LOOKED_AT", 2)
     in_force()
     buy(100, 100, 100)
     found = rehearse(timezone.now())

@@ -11,7 +11,8 @@ from django.db import OperationalError, connection
 
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.controls import ScopeKind
-from authorizations.services import host_files, standing_copy, standing_refresh, versions
+from authorizations.services.host import host_files, standing_copy, versions
+from authorizations.services.stand_in import standing_refresh
 from tests.desk import in_force
 from tests.standing import knows, on_this_host
 

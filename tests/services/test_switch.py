@@ -9,7 +9,7 @@ from django.contrib.auth.models import User
 from django.db import connection, transaction
 
 from authorizations.models import StandInSwitch
-from authorizations.services import switch
+from authorizations.services.stand_in import switch
 from tests.services.test_races import at_once
 from tests.standing import on_this_host
 from tests.standing import switched as as_if_switched

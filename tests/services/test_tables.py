@@ -13,9 +13,10 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from authorizations import migrations
-from authorizations.services import readiness, tables
-from authorizations.services.health import database
-from authorizations.services.health.values import State
+from authorizations.services.store import tables
+from authorizations.services.webhook import readiness
+from authorizations.services.webhook.health import database
+from authorizations.services.webhook.health.values import State
 
 pytestmark = pytest.mark.django_db
 

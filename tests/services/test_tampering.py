@@ -23,10 +23,10 @@ from authorizations.models import (
     PolicyVersion,
     WebhookRequest,
 )
-from authorizations.services import versions
-from authorizations.services.acting import acting
-from authorizations.services.freeze import freeze
-from authorizations.services.publish import publish
+from authorizations.services.host import versions
+from authorizations.services.policies.freeze import freeze
+from authorizations.services.policies.publish import publish
+from authorizations.services.store.acting import acting
 from authorizations.wire import samples
 from tests.desk import Shopper, deliver, in_force
 from tests.told import Told

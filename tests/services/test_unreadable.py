@@ -6,8 +6,8 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from authorizations.models import Decision
-from authorizations.services import metrics
-from authorizations.services.redecide import redecide
+from authorizations.services.runtime import metrics
+from authorizations.services.verify.redecide import redecide
 from tests.desk import Shopper, deliver, in_force
 from tests.verified import contradictions
 

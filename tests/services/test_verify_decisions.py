@@ -12,8 +12,8 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.services import recorded, verify_decisions, windows_as_of
-from authorizations.services.verify_books import verify_books
+from authorizations.services.verify import recorded, verify_decisions, windows_as_of
+from authorizations.services.verify.verify_books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
 from tests.told import Told

@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from authorizations.models import Authorization, Card, Decision, Finding, Transaction, Usage
-from authorizations.services import remaining
+from authorizations.services.queries import remaining
 from authorizations.wire.sample_lives import force_capture, unlinked_refund
 from authorizations.wire.samples import MERCHANTS, SampleMerchant
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -26,7 +26,7 @@ from authorizations.rules.controls import ScopeKind
 from authorizations.rules.left import return_words, room_words, tightest
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.words import figure_words
-from authorizations.services import remaining
+from authorizations.services.queries import remaining
 
 CHANGES = 5
 """So many of the latest changes stand on a page; its history has them all."""

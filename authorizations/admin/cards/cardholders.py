@@ -22,8 +22,8 @@ from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.shared_page import of_cardholder
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.models import Card, Cardholder
-from authorizations.services import locks
-from authorizations.services.cards import add_unless_known
+from authorizations.services.store import locks
+from authorizations.services.store.cards import add_unless_known
 
 
 class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):

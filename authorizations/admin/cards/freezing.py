@@ -11,7 +11,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from authorizations.admin.base import staff
 from authorizations.admin.cards.state import why_frozen
 from authorizations.models import Card
-from authorizations.services.freeze import freeze, unfreeze
+from authorizations.services.policies.freeze import freeze, unfreeze
 
 
 class ReasonForm(forms.Form):

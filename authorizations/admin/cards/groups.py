@@ -24,7 +24,7 @@ from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.tables import table
 from authorizations.models import Assignment, Card, CardGroup
-from authorizations.services import groups
+from authorizations.services.policies import groups
 
 SHOWN = 20
 """So many cards are listed on the page of a group; the list of cards has them all."""

@@ -17,7 +17,7 @@ from authorizations.rules.left import (
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.values import LimitFigures
 from authorizations.rules.words import counting_words
-from authorizations.services.remaining import LimitLeft, PolicyLeft
+from authorizations.services.queries.remaining import LimitLeft, PolicyLeft
 
 _TONES = {
     Level.OPEN: "approved",

@@ -10,7 +10,7 @@ from authorizations.admin.base import display, link
 from authorizations.admin.cards.granted import WITHOUT
 from authorizations.admin.cards.state import state_badges
 from authorizations.models import Card
-from authorizations.services.grants import without_grant
+from authorizations.services.store.grants import without_grant
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList

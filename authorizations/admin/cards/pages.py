@@ -30,8 +30,8 @@ from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.models import Card
-from authorizations.services.cards import add_unless_known
-from authorizations.services.groups import move
+from authorizations.services.policies.groups import move
+from authorizations.services.store.cards import add_unless_known
 
 STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history", "card")]}
 

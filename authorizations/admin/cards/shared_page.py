@@ -11,7 +11,7 @@ from authorizations.admin.cards.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.history.of_object import Story, history_of
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.controls import ScopeKind
-from authorizations.services import remaining
+from authorizations.services.queries import remaining
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from authorizations.models import Card
 from authorizations.rules.controls import SpendingControls
 from authorizations.rules.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.rules.words import code_words, instant_words
-from authorizations.services.remaining import PolicyLeft
+from authorizations.services.queries.remaining import PolicyLeft
 
 _VARIANTS: dict[str, str] = {Card.Status.ACTIVE: "success", Card.Status.INACTIVE: "warning"}
 

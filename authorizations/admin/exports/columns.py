@@ -14,8 +14,8 @@ from authorizations.admin.outcomes import reason_words
 from authorizations.admin.record.explained import staff_sentence
 from authorizations.models import Card, Cardholder, Decision
 from authorizations.rules.money import in_units
-from authorizations.services.export_formats import Columns
-from authorizations.services.versions import controls_of
+from authorizations.services.host.versions import controls_of
+from authorizations.services.queries.export_formats import Columns
 
 _of = attrgetter
 

@@ -17,7 +17,7 @@ from authorizations.admin.lists.record_filters import ExportFilters
 from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import Export
-from authorizations.services import exports
+from authorizations.services.queries import exports
 
 
 class ExportableAdmin(RecordAdmin[M]):

@@ -26,9 +26,9 @@ from authorizations.rules.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.money import format_money
 from authorizations.rules.sentences import limit_words
 from authorizations.rules.windows import FOREVER
-from authorizations.services import codec
-from authorizations.services.acting import user_words
-from authorizations.services.limit_findings import figures_of
+from authorizations.services.purchases.limit_findings import figures_of
+from authorizations.services.runtime import codec
+from authorizations.services.store.acting import user_words
 
 _OF_REQUEST = re.compile("request ([0-9]{1,6})")
 

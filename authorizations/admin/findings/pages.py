@@ -20,8 +20,8 @@ from authorizations.admin.lists.later_filters import FindingFilters
 from authorizations.admin.tables import badge
 from authorizations.models import Finding
 from authorizations.rules.money import format_money
-from authorizations.services.listing import Listing
-from authorizations.services.listing_keys import ByKey
+from authorizations.services.queries.listing import Listing
+from authorizations.services.queries.listing_keys import ByKey
 
 VARIANTS = {"open": "warning", "seen": "success", "gone": "neutral"}
 

@@ -15,8 +15,8 @@ from authorizations.admin.base import staff
 from authorizations.admin.home.attention import counted
 from authorizations.models import Finding
 from authorizations.rules.findings import FINDING_TEXTS, FindingKind
-from authorizations.services.findings import see
-from authorizations.services.open_findings import newest_open_of, open_of
+from authorizations.services.lifecycle.open_findings import newest_open_of, open_of
+from authorizations.services.store.findings import see
 
 AT_ONCE = 10_000
 _NAMED = 10

@@ -19,7 +19,7 @@ from authorizations.admin.record.surroundings import purchase_of
 from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import UnappliedEvent
-from authorizations.services.later import ask_again
+from authorizations.services.lifecycle.later import ask_again
 
 
 @admin.register(UnappliedEvent)

@@ -10,8 +10,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.models import StandInSwitch
-from authorizations.services import health
-from authorizations.services.health import State
+from authorizations.services.webhook import health
+from authorizations.services.webhook.health import State
 
 MAY_SEE = "authorizations.view_standinswitch"
 _SHOWN = {

@@ -17,9 +17,9 @@ from authorizations.admin.history.words import changes, name_of, who
 from authorizations.admin.times import exact_time
 from authorizations.models import HistoryEntry
 from authorizations.rules.differences import Change
-from authorizations.services.history import entries_about, newest_first
-from authorizations.services.listing import Page, WrongKeyError, page
-from authorizations.services.listing_times import ByTime
+from authorizations.services.queries.history import entries_about, newest_first
+from authorizations.services.queries.listing import Page, WrongKeyError, page
+from authorizations.services.queries.listing_times import ByTime
 
 if TYPE_CHECKING:
     Base = ModelAdmin[Any]

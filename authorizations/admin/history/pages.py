@@ -15,9 +15,9 @@ from authorizations.admin.history.words import changes, columns, how, who
 from authorizations.admin.lists.filters import RecordFilters, choice_field
 from authorizations.admin.times import exact_time
 from authorizations.models import HistoryEntry
-from authorizations.services.history import is_id, searched
-from authorizations.services.listing import Listing
-from authorizations.services.listing_times import ByTime
+from authorizations.services.queries.history import is_id, searched
+from authorizations.services.queries.listing import Listing
+from authorizations.services.queries.listing_times import ByTime
 
 Source = HistoryEntry.Source
 

@@ -14,7 +14,7 @@ from authorizations.rules.document import normalize
 from authorizations.rules.filters import merchant_words
 from authorizations.rules.money import format_money
 from authorizations.rules.words import category_label, code_words, country_words, listed
-from authorizations.services.publish import limit_document, own_document, schedule_document
+from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 Row = Mapping[str, Any]
 Words = Iterator[Change]

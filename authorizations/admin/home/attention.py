@@ -13,15 +13,16 @@ from authorizations.admin.cards.granted import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.values import DeclineReason
-from authorizations.services import clock, unheard
-from authorizations.services.overview import wrongly_sent
-from authorizations.services.waiting import (
+from authorizations.services.digest.overview import wrongly_sent
+from authorizations.services.lifecycle import unheard
+from authorizations.services.lifecycle.waiting import (
     EVENTS,
     FINDINGS,
     HOLDS,
     cards_without_grant,
     waiting,
 )
+from authorizations.services.webhook import clock
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",

@@ -15,8 +15,8 @@ from authorizations.admin.home.svg import Bar, Chart, Named, Stack, Words, chart
 from authorizations.admin.outcomes import label_of
 from authorizations.rules.money import exponent, format_money
 from authorizations.rules.words import category_label, country_words
-from authorizations.services.overview import Column, Outcomes
-from authorizations.services.periods import Length
+from authorizations.services.digest.overview import Column, Outcomes
+from authorizations.services.digest.periods import Length
 
 _SHOWN = 6
 _NOTHING = Outcomes()

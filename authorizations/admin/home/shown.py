@@ -9,8 +9,8 @@ from django.urls import reverse
 from django.utils.formats import date_format
 
 from authorizations.admin.lists.period_words import days_words
-from authorizations.services.overview import Outcomes, Overview
-from authorizations.services.periods import Length, Period
+from authorizations.services.digest.overview import Outcomes, Overview
+from authorizations.services.digest.periods import Length, Period
 
 _TITLES = {Length.TODAY: "Today", Length.WEEK: "7 days", Length.MONTH: "30 days"}
 _WITHIN = {

@@ -9,8 +9,8 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from authorizations.admin.lists.filters import Chip, RecordFilters
-from authorizations.services import listing
-from authorizations.services.listing import Listing, Page, WrongKeyError
+from authorizations.services.queries import listing
+from authorizations.services.queries.listing import Listing, Page, WrongKeyError
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList

@@ -23,7 +23,7 @@ from authorizations.models import Authorization, PolicyVersion
 from authorizations.models.audit import REASON_CHOICES
 from authorizations.rules.money import format_money, parse_money
 from authorizations.rules.stand_in_words import CAUSE_LABELS
-from authorizations.services.listing_decisions import STAND_IN, Facets
+from authorizations.services.queries.listing_decisions import STAND_IN, Facets
 
 _OUTCOMES = [
     ("approved", "Approved"),

@@ -21,7 +21,7 @@ from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_
 from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.document import controls
-from authorizations.services.assignments import Targets, assign
+from authorizations.services.policies.assignments import Targets, assign
 
 MOST_AT_ONCE = 10_000
 """So many can be pasted at once."""

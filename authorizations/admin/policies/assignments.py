@@ -24,10 +24,11 @@ from authorizations.admin.policies.assigned import (
 )
 from authorizations.models import Assignment, Policy
 from authorizations.rules.words import gained_words, losing_words
-from authorizations.services import grants, listing
-from authorizations.services.assignments import unassign
-from authorizations.services.listing import Page, WrongKeyError
-from authorizations.services.listing_keys import ByKey
+from authorizations.services.policies.assignments import unassign
+from authorizations.services.queries import listing
+from authorizations.services.queries.listing import Page, WrongKeyError
+from authorizations.services.queries.listing_keys import ByKey
+from authorizations.services.store import grants
 
 PER_PAGE = 50
 MAY_SEE, MAY_ADD, MAY_REMOVE = (

@@ -5,7 +5,7 @@ from django.db.models import Q
 from authorizations.models import Assignment, Card
 from authorizations.rules.controls import SpendingControls
 from authorizations.rules.grants import limited_currencies
-from authorizations.services.grants import cards_under
+from authorizations.services.store.grants import cards_under
 
 NAMED = 5
 

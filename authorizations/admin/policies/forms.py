@@ -13,7 +13,7 @@ from authorizations.admin.policies.merchants_field import MerchantsField
 from authorizations.models import Policy, SpendingLimit
 from authorizations.rules.differences import LABELS
 from authorizations.rules.document import PolicyProblems, Problem, normalize
-from authorizations.services.publish import own_document
+from authorizations.services.policies.publish import own_document
 
 ANY = "Any"
 NONE = "None"

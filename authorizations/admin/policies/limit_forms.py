@@ -15,7 +15,7 @@ from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 from authorizations.rules.controls import Interval
 from authorizations.rules.document import PolicyProblems, Problem, controls, normalize
 from authorizations.rules.summary import limit_phrase
-from authorizations.services.publish import limit_document, own_document, schedule_document
+from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 M = TypeVar("M", bound=Model)
 

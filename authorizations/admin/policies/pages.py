@@ -41,8 +41,9 @@ from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.document import controls
 from authorizations.rules.summary import summary
 from authorizations.rules.words import counting_words
-from authorizations.services import counting_ahead, grants
-from authorizations.services.publish import publish
+from authorizations.services.policies import counting_ahead
+from authorizations.services.policies.publish import publish
+from authorizations.services.store import grants
 
 SAVING = "Saving"
 

@@ -10,7 +10,7 @@ from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.admin.policies.versions import differences_url, version_changes
 from authorizations.models import PolicyVersion
 from authorizations.rules.document import controls, warnings
-from authorizations.services.publish import Published
+from authorizations.services.policies.publish import Published
 
 TOLD = 4
 """So many changes are told one by one."""

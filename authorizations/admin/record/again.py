@@ -12,9 +12,9 @@ from authorizations.models import Decision
 from authorizations.rules import explain
 from authorizations.rules.money import format_money
 from authorizations.rules.values import AuthorizationRequest
-from authorizations.services import codec
-from authorizations.services.checking import Difference
-from authorizations.services.redecide import redecide
+from authorizations.services.runtime import codec
+from authorizations.services.verify.checking import Difference
+from authorizations.services.verify.redecide import redecide
 
 logger = logging.getLogger(__name__)
 

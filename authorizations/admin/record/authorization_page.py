@@ -24,8 +24,9 @@ from authorizations.rules.findings import FindingKind
 from authorizations.rules.left import span_words
 from authorizations.rules.money import format_money
 from authorizations.rules.words import code_words
-from authorizations.services import codec, remaining
-from authorizations.services.known import root_id_of
+from authorizations.services.queries import remaining
+from authorizations.services.runtime import codec
+from authorizations.services.store.known import root_id_of
 
 FINDINGS = 20
 

@@ -17,9 +17,9 @@ from authorizations.admin.record.explained import readable
 from authorizations.models import Authorization
 from authorizations.rules.books import Books
 from authorizations.rules.money import format_money
-from authorizations.services import codec
-from authorizations.services.adjust import CannotAdjustError, adjust, release
-from authorizations.services.disputes import adjustment_for
+from authorizations.services.lifecycle.adjust import CannotAdjustError, adjust, release
+from authorizations.services.lifecycle.disputes import adjustment_for
+from authorizations.services.runtime import codec
 
 _FROM_HOLDS = "holds"
 _REASON = 500

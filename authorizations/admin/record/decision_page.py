@@ -16,8 +16,8 @@ from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.values import DeclineReason
-from authorizations.services import answers
-from authorizations.services.redecide import WITHOUT_RULES
+from authorizations.services.store import answers
+from authorizations.services.verify.redecide import WITHOUT_RULES
 
 NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
 NEVER_ASKED = "Stripe declined by itself and did not ask this desk, so no rule was applied."

@@ -27,9 +27,9 @@ from authorizations.admin.record.decision_page import decision_page
 from authorizations.admin.tables import badge
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.values import DeclineReason
-from authorizations.services import digest
-from authorizations.services.listing import Listing
-from authorizations.services.listing_decisions import decisions
+from authorizations.services.digest import digest
+from authorizations.services.queries.listing import Listing
+from authorizations.services.queries.listing_decisions import decisions
 
 _MOMENT_S = 0.05  # so long a page may help with the digest
 _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}

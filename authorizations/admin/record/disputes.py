@@ -12,7 +12,7 @@ from authorizations.admin.times import exact_time
 from authorizations.models import Authorization, Dispute
 from authorizations.rules.money import format_money
 from authorizations.rules.words import code_words
-from authorizations.services.disputes import adjustment_for, disputes_over
+from authorizations.services.lifecycle.disputes import adjustment_for, disputes_over
 
 _TONES = {Dispute.Status.WON: "approved", Dispute.Status.LOST: "declined"}
 

@@ -16,9 +16,9 @@ from authorizations.rules.stripe_reasons import stripe_texts
 from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
 from authorizations.rules.values import Decision as DecisionValue
 from authorizations.rules.words import figure_words
-from authorizations.services import codec
-from authorizations.services.decided import DAMAGED
-from authorizations.services.redecide import WITHOUT_RULES
+from authorizations.services.runtime import codec
+from authorizations.services.store.decided import DAMAGED
+from authorizations.services.verify.redecide import WITHOUT_RULES
 
 T = TypeVar("T")
 

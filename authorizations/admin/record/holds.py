@@ -16,7 +16,7 @@ from authorizations.admin.times import exact_time
 from authorizations.models import Authorization
 from authorizations.rules.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
 from authorizations.rules.money import format_money
-from authorizations.services.holds import held_amount, oldest_past
+from authorizations.services.lifecycle.holds import held_amount, oldest_past
 
 SHOWN = 100
 

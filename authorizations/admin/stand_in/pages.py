@@ -15,8 +15,8 @@ from authorizations.admin.stand_in.state import MAY_SWITCH, state, who
 from authorizations.admin.stand_in.switching import switching_page
 from authorizations.admin.tables import badge
 from authorizations.models import StandInSwitch
-from authorizations.services.listing import Listing
-from authorizations.services.listing_keys import ByKey
+from authorizations.services.queries.listing import Listing
+from authorizations.services.queries.listing_keys import ByKey
 
 
 @admin.register(StandInSwitch)

@@ -8,8 +8,9 @@ from django.http import HttpRequest
 from authorizations.admin.times import exact_time
 from authorizations.models import StandInSwitch
 from authorizations.rules.words import duration_words
-from authorizations.services import standing_copy, switch
-from authorizations.services.answering import breaker
+from authorizations.services.host import standing_copy
+from authorizations.services.stand_in import switch
+from authorizations.services.webhook.answering import breaker
 
 MAY_SWITCH = "authorizations.switch_standin"
 BREAKER_OPEN = (

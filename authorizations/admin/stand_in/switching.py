@@ -13,8 +13,8 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from authorizations.admin.base import staff
 from authorizations.admin.stand_in.state import state
 from authorizations.models import StandInSwitch
-from authorizations.services import switch
-from authorizations.services.stand_in_rehearsal import Rehearsal, rehearse
+from authorizations.services.queries.stand_in_rehearsal import Rehearsal, rehearse
+from authorizations.services.stand_in import switch
 
 
 class SwitchForm(forms.Form):

@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import connection, transaction
 
-from authorizations.services.database_roles import Roles, rights, script
+from authorizations.services.webhook.database_roles import Roles, rights, script
 
 NAMES = {
     "owner": ("desk_owner", "Owns the tables; only `migrate` logs in as it."),

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of, report
-from authorizations.services import digest
-from authorizations.services.verify_digest import NeedsSessionError, verify_digest
+from authorizations.services.digest import digest
+from authorizations.services.verify.verify_digest import NeedsSessionError, verify_digest
 
 
 class Command(BaseCommand):

@@ -6,8 +6,8 @@ from django.core.management.base import BaseCommand, CommandError
 from rich.text import Text
 
 from authorizations.management.terminal import console_of
-from authorizations.services import health
-from authorizations.services.health import State
+from authorizations.services.webhook import health
+from authorizations.services.webhook.health import State
 
 _WORDS = {
     State.OK: ("fine", "green"),

@@ -11,9 +11,9 @@ from django.core.management.base import BaseCommand, CommandError
 from authorizations.models import PolicyVersion
 from authorizations.rules.document import PolicyProblems
 from authorizations.rules.words import counting_words
-from authorizations.services import counting_ahead
-from authorizations.services.policy_changes import Changes
-from authorizations.services.policy_files import NewSpendingError, compare, import_policies
+from authorizations.services.policies import counting_ahead
+from authorizations.services.policies.policy_changes import Changes
+from authorizations.services.policies.policy_files import NewSpendingError, compare, import_policies
 
 _MEANING = """
 What a file means:

@@ -5,8 +5,10 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.services import decision_log, demo, digest
-from authorizations.services.turns import turn
+from authorizations.services import demo
+from authorizations.services.digest import digest
+from authorizations.services.runtime.turns import turn
+from authorizations.services.store import decision_log
 
 
 class Command(BaseCommand):

@@ -4,7 +4,7 @@ from typing import Any
 
 from django.core.management.commands import migrate
 
-from authorizations.services.turns import turn
+from authorizations.services.runtime.turns import turn
 
 
 class Command(migrate.Command):

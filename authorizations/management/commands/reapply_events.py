@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
 from authorizations.models import UnappliedEvent
-from authorizations.services import later
+from authorizations.services.lifecycle import later
 
 _Tried = Iterable[tuple[UnappliedEvent, str]]
 

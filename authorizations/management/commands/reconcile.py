@@ -14,8 +14,8 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from authorizations.management.instants import instant_or_day_back
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
-from authorizations.services import reconcile
-from authorizations.services.reconcile import Outcome
+from authorizations.services.lifecycle import reconcile
+from authorizations.services.lifecycle.reconcile import Outcome
 from authorizations.wire.api import Api, CannotReadError
 
 _GOES_ON = "Run it again with the same --since: it goes on where it stopped."

@@ -8,10 +8,10 @@ from django.core.management.base import CommandError
 
 from authorizations.management.proving import ProofCommand
 from authorizations.models import Decision, PolicyVersion, ProofRun
-from authorizations.services import redecide
-from authorizations.services.checking import Checked, estimated_count
-from authorizations.services.proofs import Proof
-from authorizations.services.ranges import Range, requests_in
+from authorizations.services.verify import redecide
+from authorizations.services.verify.checking import Checked, estimated_count
+from authorizations.services.verify.proofs import Proof
+from authorizations.services.verify.ranges import Range, requests_in
 
 
 class Command(ProofCommand):

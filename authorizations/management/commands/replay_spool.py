@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
-from authorizations.services import replay, spool_files
-from authorizations.services.late import CannotReplayError, Replayed
+from authorizations.services.host import spool_files
+from authorizations.services.stand_in import replay
+from authorizations.services.stand_in.late import CannotReplayError, Replayed
 from authz_project import first_env
 
 

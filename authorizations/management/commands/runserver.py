@@ -22,7 +22,9 @@ from django.urls import reverse
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from authorizations.checks import refuse_unsafe_start
-from authorizations.services import demo, pool, tables
+from authorizations.services import demo
+from authorizations.services.runtime import pool
+from authorizations.services.store import tables
 from authorizations.wire.endpoints import listen_command
 
 _LOOK_EVERY_S = 1.0

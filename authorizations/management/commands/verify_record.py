@@ -6,11 +6,11 @@ from rich.console import Console
 
 from authorizations.management.proving import ProofCommand
 from authorizations.models import Decision, HistoryEntry, LedgerEntry, ProofRun, WebhookRequest
-from authorizations.services.checking import Checked, estimated_count
-from authorizations.services.missing_numbers import missing_numbers
-from authorizations.services.proofs import Proof
-from authorizations.services.ranges import Range, entries_in, requests_in
-from authorizations.services.verify_record import KINDS, verify_record
+from authorizations.services.verify.checking import Checked, estimated_count
+from authorizations.services.verify.missing_numbers import missing_numbers
+from authorizations.services.verify.proofs import Proof
+from authorizations.services.verify.ranges import Range, entries_in, requests_in
+from authorizations.services.verify.verify_record import KINDS, verify_record
 
 
 class Command(ProofCommand):

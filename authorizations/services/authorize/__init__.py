@@ -1,0 +1,6 @@
+"""Decides one authorization request with the database.
+
+One transaction, under the locks of card, cardholder and group.
+"""
+
+__all__ = ["authorize", "rehearsal"]

@@ -1,0 +1,6 @@
+"""The read model of decisions: rows and sums that lists and charts read.
+
+It is filled a moment after the decisions are written.
+"""
+
+__all__ = ["digest", "digest_sql", "overview", "periods"]

@@ -1,0 +1,28 @@
+"""Which controls apply to a card, from the assignments of its scopes."""
+
+from collections.abc import Sequence
+
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_of
+from authorizations.services.host.versions import Reader, controls_of, from_database
+
+_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+
+
+def applied_controls(
+    policies: Sequence[tuple[str, int]], card: Scope, read: Reader = from_database
+) -> tuple[AppliedControls, ...]:
+    """The controls in force, narrowest scope first; the program's measure the card's usage.
+
+    `policies` are the key of a scope and the id of the version assigned to it; `read` gets
+    versions that this process does not know yet. KeyError where one can't be got.
+    """
+    versions = controls_of((version_id for _, version_id in policies), read)
+    applied = []
+    for key, version_id in policies:
+        scope = scope_of(key)
+        measured = card if scope.kind is ScopeKind.PROGRAM else scope
+        number, controls = versions[version_id]
+        applied.append(AppliedControls(scope, measured, version_id, number, controls))
+    return tuple(
+        sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
+    )

@@ -1,0 +1,124 @@
+"""Reading Stripe's own lists, and bringing into the books what the webhook never delivered.
+
+Each object that tells something new is settled as a delivery of its own. What is known already
+leaves no row. An interrupted reading goes on where its last whole page ended.
+"""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import NamedTuple
+
+from django.utils import timezone
+
+from authorizations.models import Reconciliation, UnappliedEvent
+from authorizations.rules.reports import AuthorizationReport, Report
+from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle.news import is_news
+from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.wire import events, reports
+from authorizations.wire.api import Api, Found, UnknownPlaceError
+from authorizations.wire.events import READ
+
+SENDER = "Stripe's API"
+
+_Listing = Reconciliation.Listing
+
+
+class Outcome(NamedTuple):
+    """What became of one object; `problem` is a sentence where it could not be applied."""
+
+    found: Found
+    is_changed: bool = False
+    problem: str = ""
+
+
+def begun(since: datetime) -> Reconciliation:
+    """The reading since then that was interrupted, else a new one."""
+    interrupted = Reconciliation.objects.filter(since=since, finished_at=None).first()
+    return interrupted or Reconciliation.objects.create(since=since, started_at=timezone.now())
+
+
+def read(reading: Reconciliation, api: Api) -> Iterator[list[Outcome]]:
+    """Read to the end, page by page; `reading` says how far it is.
+
+    Raises CannotReadError, and django.db.Error where what was read can't be kept. After either it
+    can be read on.
+    """
+    is_resumed = bool(reading.reached)
+    while reading.finished_at is None:
+        try:
+            yield _read_page(reading, api)
+        except UnknownPlaceError:
+            if not is_resumed:
+                raise
+            reading.reached = ""  # gone at Stripe, or another account's: from the top
+        is_resumed = False
+
+
+def _read_page(reading: Reconciliation, api: Api) -> list[Outcome]:
+    since = int(reading.since.timestamp())
+    page = api.page(reading.listing, since=since, after=reading.reached)
+    outcomes = []
+    for found in page.found:
+        outcomes.append(outcome := _bring_in(found, page.headers))
+        if outcome.is_changed:  # read again it is no news, so it must be counted now
+            reading.changed += 1
+            reading.save(update_fields=["changed"])
+    _replace_waiting(outcomes)
+    reading.read += len(outcomes)
+    reading.failed += sum(bool(outcome.problem) for outcome in outcomes)
+    if page.has_more:
+        reading.reached = page.found[-1].id or ""
+    elif reading.listing == _Listing.AUTHORIZATIONS:
+        reading.listing, reading.reached = _Listing.TRANSACTIONS, ""
+    else:
+        reading.finished_at = timezone.now()
+    reading.save()
+    return outcomes
+
+
+def _bring_in(found: Found, headers: dict[str, str]) -> Outcome:
+    """Settle it until nothing is missing: one delivery lists one of Stripe's own declines."""
+    event = events.read(found.body)
+    try:
+        report = reports.report(event)
+    except events.MalformedEvent:
+        return Outcome(found, problem=later.take(_delivery(found, headers, event)).problem)
+    is_changed = False
+    for _ in range(_most_deliveries(report)):
+        if not is_news(report):
+            break
+        if problem := later.take(_delivery(found, headers, event)).problem:
+            return Outcome(found, is_changed, problem)
+        is_changed = True
+    return Outcome(found, is_changed)
+
+
+def _most_deliveries(report: Report | None) -> int:
+    return len(report.snapshot.history) + 1 if isinstance(report, AuthorizationReport) else 1
+
+
+def _delivery(found: Found, headers: dict[str, str], event: events.Event) -> Delivery:
+    return Delivery(
+        received_at=timezone.now(),
+        sender=SENDER,
+        headers=headers,
+        body=found.body,
+        signing_key="",
+        event=event,
+        stopwatch=Stopwatch(),
+    )
+
+
+def _replace_waiting(outcomes: list[Outcome]) -> None:
+    """Of an object that could not be applied before, only what was read of it last may wait."""
+    waiting = UnappliedEvent.objects.filter(applied_at=None, event_type__startswith=READ)
+    by_object: dict[str, list[str]] = {}
+    for key in waiting.values_list("pk", flat=True):
+        by_object.setdefault(key.removeprefix("read_").rpartition("_")[0], []).append(key)
+    for outcome in outcomes:
+        keys = by_object.get(outcome.found.id or "", [])
+        if keys and outcome.problem:
+            UnappliedEvent.objects.filter(pk__in=keys).exclude(pk=max(keys)).delete()
+        elif keys:
+            UnappliedEvent.objects.filter(pk__in=keys).update(applied_at=timezone.now())

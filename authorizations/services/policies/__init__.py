@@ -1,0 +1,14 @@
+"""Everything that changes what decides.
+
+Publishing, policy files, assignments, groups, freezing, and counting a new limit ahead.
+"""
+
+__all__ = [
+    "assignments",
+    "counting_ahead",
+    "freeze",
+    "groups",
+    "policy_changes",
+    "policy_files",
+    "publish",
+]

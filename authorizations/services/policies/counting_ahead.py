@@ -1,0 +1,185 @@
+"""Counting begins when a limit comes into force, not only when a purchase first asks about it."""
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from time import time
+
+from django.db import OperationalError, connection, transaction
+from django.db.models import Q
+
+from authorizations.models import Assignment, Policy, UncountedWindow
+from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.windows import windows_at
+from authorizations.services.host.applied import applied_controls
+from authorizations.services.store import counting, sql, uncounted, window_sums
+from authorizations.services.store.uncounted import Progress
+from authorizations.services.store.usage import asked_of, remembered_around
+
+logger = logging.getLogger(__name__)
+
+_PATIENCE_MS = 500
+"""So long each look may take: cards may be locked meanwhile, and their purchases wait 600 ms."""
+
+_MOST_SCOPES = 200
+"""Beyond so many busy scopes the others begin with their first purchase."""
+
+_BUSY = {
+    kind: f"""
+SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
+    SELECT FROM authorizations_authorization WHERE {of} OFFSET %s LIMIT 1
+) LIMIT %s"""  # noqa: S608 - names of this file
+    for kind, of in {
+        ScopeKind.CARD: sql.of_chain("wanted.id"),
+        ScopeKind.CARDHOLDER: "cardholder_id = wanted.id",
+        ScopeKind.GROUP: "group_id = wanted.id",
+    }.items()
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """Windows that are counted from now on."""
+
+    windows: int = 0
+    purchases: int = 0
+    seconds: int = 0
+
+
+NOTHING_BEGUN = Begun()
+
+
+def begin(policy: Policy) -> Begun:
+    """Have all counted that the limits of a policy need where it is assigned; in a transaction."""
+    return _begin(_assigned(Q(policy=policy.pk)))
+
+
+def begin_at(policy: Policy, scopes: Iterable[str]) -> Begun:
+    """Have all counted that a policy needs at some scopes, assigned there or not yet: their keys.
+
+    In a transaction.
+    """
+    version = policy.current_version_id
+    return _begin([(scope, version) for scope in scopes]) if version else NOTHING_BEGUN
+
+
+def begin_at_group(group_id: int) -> Begun:
+    """Have all counted that the limits on a group's budget need; in a transaction.
+
+    What is being counted there already is part of it: cards that join wait for that as well.
+    """
+    _begin(_assigned(Q(group=group_id)))
+    scope = scope_key(Scope(ScopeKind.GROUP, str(group_id)))
+    return _begun(UncountedWindow.objects.filter(scope=scope))
+
+
+def progress(policy: Policy) -> Progress | None:
+    """How far all that is being counted for a policy's limits is, in one."""
+    notes = list(UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES])
+    if not notes:
+        return None
+    at_notes = policy.assignments.filter(scope__in=["program:", *{note.scope for note in notes}])
+    scopes = set(at_notes.values_list("scope", flat=True))
+    version, at = policy.current_version_id, int(time())
+    found: list[Progress] = []
+    for note in notes:
+        scope = scope_of(note.scope)
+        key = note.scope
+        if "program:" in scopes and scope.kind is ScopeKind.CARD:
+            key = "program:"
+        if version and key in scopes:
+            windows = windows_at(at, applied_controls([(key, version)], scope))
+            if any(uncounted.is_of(note, window) for window in windows):
+                found.append(uncounted.progress_of(note))
+    return _together(found)
+
+
+def progress_of_all() -> Progress | None:
+    """How far all is that is being counted, in one."""
+    notes = UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]
+    return _together([uncounted.progress_of(note) for note in notes])
+
+
+def _together(found: Sequence[Progress]) -> Progress | None:
+    return Progress(*map(sum, zip(*found, strict=True))) if found else None
+
+
+def _assigned(wanted: Q) -> list[tuple[str, int]]:
+    """The keys of scopes, and the version in force there."""
+    rows = Assignment.objects.filter(wanted, policy__current_version__isnull=False)
+    return list(rows.values_list("scope", "policy__current_version_id"))
+
+
+def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
+            notes = _new_notes(_applied(assigned))
+            UncountedWindow.objects.bulk_create(notes, ignore_conflicts=True)
+            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
+    except OperationalError as error:
+        logger.warning("Counting begins with the first purchases instead: %s", error)
+        return NOTHING_BEGUN
+    return _begun(notes)
+
+
+def _begun(notes: Iterable[UncountedWindow]) -> Begun:
+    left = [max(0, (note.purchases or counting.how_many(note)) - note.counted) for note in notes]
+    return Begun(len(left), sum(left), uncounted.seconds_for(sum(left)) if left else 0)
+
+
+def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:
+    """The controls at each busy scope that they measure; the program's measure every card."""
+    found: list[AppliedControls] = []
+    for kind in ScopeKind:
+        versions = {
+            scope.id: version
+            for key, version in assigned
+            for scope in [scope_of(key)]
+            if scope.kind is kind
+        }
+        if kind is ScopeKind.PROGRAM:
+            programs = [(key, version) for key, version in assigned if scope_of(key).kind is kind]
+            for card in _busy(ScopeKind.CARD, None) if programs else ():
+                found += applied_controls(programs, Scope(ScopeKind.CARD, card))
+        else:
+            at = _busy(kind, list(versions)) if versions else ()
+            for key in at:
+                mine = [each for each in assigned if each[0] == scope_key(Scope(kind, key))]
+                found += applied_controls(mine, Scope(ScopeKind.CARD, ""))
+    return found
+
+
+def _busy(kind: ScopeKind, ids: list[str] | None) -> list[str]:
+    """Which of these, or of all cards, have more purchases than can be added up at once."""
+    cast = "bigint[]" if kind is ScopeKind.GROUP else "text[]"
+    wanted = f"unnest(%s::{cast}) AS wanted(id)"
+    if ids is None:
+        wanted = "(SELECT id FROM authorizations_card WHERE id = root_id) AS wanted"
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _BUSY[kind].format(wanted=wanted),
+            [*([] if ids is None else [ids]), window_sums.AT_ONCE, _MOST_SCOPES],
+        )
+        return [str(key) for (key,) in cursor.fetchall()]
+
+
+def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:
+    """Of each window around now that is not remembered, and too much to add up at once."""
+    at = int(time())
+    notes: dict[object, UncountedWindow] = {}
+    for policy in applied:
+        windows = windows_at(at, [policy])
+        remembered = remembered_around([at], {scope_key(policy.measured)})
+        known = {row.window for row in remembered if not row.piece_seconds}
+        missing = [window for window in windows if window not in known]
+        asked = asked_of(missing, [policy], remembered)
+        for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+            if found.used is None:
+                note = uncounted.note_of(one)
+                notes[note.pk] = note
+    there = set(UncountedWindow.objects.values_list("pk", flat=True))
+    new = [note for key, note in notes.items() if key not in there]
+    for note in new:
+        note.purchases = counting.how_many(note)
+    return new

@@ -1,0 +1,96 @@
+"""Card groups: who shares a budget. The cards are locked before the group is written.
+
+The admin's natural order, the group first and then its cards, deadlocks with decisions. Of many
+cards no more than locks.CHUNK are locked at once: purchases on them wait.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from authorizations.models import Card, CardGroup
+from authorizations.services.policies import counting_ahead
+from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
+from authorizations.services.store import locks
+from authorizations.services.store.grants import cards_moved
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """What a change of a group does to cards.
+
+    `from_groups` had one of the cards before; `without_grant` are cards that lose every grant;
+    `begun` is what has to be counted before purchases on cards that join are approved.
+    """
+
+    from_groups: tuple[str, ...]
+    without_grant: int
+    begun: Begun = NOTHING_BEGUN
+
+
+@transaction.atomic
+def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
+    """Save the group with exactly these cards; cards of a chain stand for its first card.
+
+    The first cards move with the group itself, the others once that is committed. Cards that join
+    the group while this runs stay in it.
+    """
+    roots = Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True)
+    wanted = set(roots)
+    before = set(group.cards.values_list("pk", flat=True)) if group.pk else set()
+    others = Card.objects.filter(pk__in=wanted - before).exclude(group=None)
+    from_groups = others.values_list("group__name", flat=True).distinct().order_by("group__name")
+    names = tuple(from_groups)
+    leaving, joining = sorted(before - wanted), sorted(wanted - before)
+    moved = dict.fromkeys(leaving, (group.pk, None))
+    came_from = Card.objects.filter(pk__in=joining).values_list("pk", "group_id")
+    lost = cards_moved(moved | {card: (old, group.pk) for card, old in came_from}).lost
+    number = min(len(leaving), locks.CHUNK)
+    first_out, first_in = leaving[:number], joining[: locks.CHUNK - number]
+    locks.hold(cards=[*first_out, *first_in], groups=[group.pk] if group.pk else [])
+    group.save()
+    _move(first_out, None, out_of=group.pk)
+    _move(first_in, group.pk)
+
+    begun = counting_ahead.begin_at_group(group.pk) if joining else NOTHING_BEGUN
+
+    def move_the_others() -> None:
+        move_all(leaving[len(first_out) :], None, out_of=group.pk)
+        move_all(joining[len(first_in) :], group.pk)
+
+    transaction.on_commit(move_the_others)
+    return Moved(names, lost, begun)
+
+
+@transaction.atomic
+def move(card_id: str, group: CardGroup | None) -> Moved:
+    """Put one card into another group, or into none."""
+    roots = locks.hold(cards=[card_id], groups=[group.pk] if group else [])
+    after = group.pk if group else None
+    root = Card.objects.select_related("group").get(pk=roots[card_id])
+    names = (root.group.name,) if root.group and root.group_id != after else ()
+    lost = cards_moved({root.pk: (root.group_id, after)}).lost
+    _move([card_id], after)
+    if after is None or root.group_id == after:
+        return Moved(names, lost)
+    return Moved(names, lost, counting_ahead.begin_at_group(after))
+
+
+def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+    """Put cards into another group, or into none; with `out_of` only those that are in that one.
+
+    locks.CHUNK at a time, each time a transaction of its own. Broken off, the rest stays where it
+    was.
+    """
+    for chunk in locks.in_chunks(card_ids):
+        with transaction.atomic():
+            _move(chunk, group_id, out_of=out_of)
+
+
+def _move(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
+    """By their roots, read under the lock: a card may have turned out to replace another."""
+    cards = Card.objects.filter(pk__in=set(locks.hold(cards=card_ids).values()))
+    if out_of is not None:
+        cards = cards.filter(group=out_of)
+    cards.update(group=group_id)

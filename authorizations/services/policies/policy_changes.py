@@ -1,0 +1,118 @@
+"""What a policy file would change, and how to say it."""
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from authorizations.rules.controls import ScopeKind
+from authorizations.rules.differences import gone_and_come
+from authorizations.rules.document import controls, normalize, warnings
+from authorizations.rules.words import gained_words, lost_words
+from authorizations.services.store.grants import NO_DIFFERENCE, Difference
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyChange:
+    """A policy to save and publish; `before` is None where it is new or was unreadable."""
+
+    normal: dict[str, Any]
+    before: dict[str, Any] | None
+    is_new: bool
+
+    @property
+    def name(self) -> str:
+        return str(self.normal["name"])
+
+    def lines(self) -> Iterator[str]:
+        yield f'Policy "{self.name}"{": new" if self.is_new else ""}'
+        before = self.before or normalize({"name": self.name})
+        changed = [key for key in self.normal if self.normal[key] != before[key]]
+        for key in changed:
+            yield from _difference(key, before[key], self.normal[key])
+        if not changed and not self.is_new:
+            yield "  as saved before, but not yet in force"
+        for warning in warnings(controls(self.normal)):
+            yield f"  please check: {warning}"
+
+
+@dataclass(frozen=True, slots=True)
+class GroupChange:
+    """Cards that join or leave a group; `joining` names the group each comes from, or nothing."""
+
+    name: str
+    is_new: bool
+    joining: dict[str, str]
+    leaving: tuple[str, ...]
+
+    def lines(self) -> Iterator[str]:
+        yield f'Group "{self.name}"{": new" if self.is_new else ""}'
+        for card, group in sorted(self.joining.items()):
+            yield f"  + {card}" + (f', from "{group}"' if group else "")
+        yield from (f"  - {card}" for card in self.leaving)
+
+
+@dataclass(frozen=True, order=True, slots=True)
+class Target:
+    """That a policy applies to something: an id, a group's name, or nothing for the program."""
+
+    policy: str
+    kind: ScopeKind
+    target: str
+
+    def __str__(self) -> str:
+        what = f"{self.kind} {self.target}" if self.target else "every card of the program"
+        return f'"{self.policy}" to {what}'
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """The whole difference between a file and what is there; all empty: none."""
+
+    policies: tuple[PolicyChange, ...]
+    groups: tuple[GroupChange, ...]
+    assigned: tuple[Target, ...]
+    unassigned: tuple[Target, ...]
+    new_cards: tuple[str, ...]
+    new_cardholders: tuple[str, ...]
+    grants: Difference = NO_DIFFERENCE
+
+    def __bool__(self) -> bool:
+        return any(getattr(self, name) for name in self.__slots__ if name != "grants")
+
+    def lines(self) -> Iterator[str]:
+        """In readable lines: what is new, what becomes what."""
+        for policy in self.policies:
+            yield from policy.lines()
+        for group in self.groups:
+            yield from group.lines()
+        if self.assigned or self.unassigned:
+            yield "Assignments"
+        yield from (f"  + {target}" for target in self.assigned)
+        yield from (f"  - {target}" for target in self.unassigned)
+        if self.new_cards or self.new_cardholders:
+            yield "Not seen yet; their details come with their first purchase"
+        yield from (f"  + card {card}" for card in self.new_cards)
+        yield from (f"  + cardholder {cardholder}" for cardholder in self.new_cardholders)
+        if self.grants.gained:
+            yield gained_words(self.grants.gained)
+        if self.grants.lost:
+            yield lost_words(self.grants.lost)
+
+
+def _difference(key: str, before: object, after: object) -> Iterator[str]:
+    """A key's old and new value; of lists only the entries that come and go."""
+    if not isinstance(before, list) or not isinstance(after, list):
+        yield f"  {key}: {_written(before)} -> {_written(after)}"
+        return
+    gone, come = gone_and_come(before, after)
+    yield f"  {key}:" + ("" if gone or come else " in another order")
+    yield from (f"    - {_written(entry)}" for entry in gone)
+    yield from (f"    + {_written(entry)}" for entry in come)
+
+
+def _written(value: object) -> str:
+    """As it stands in a file, without the keys that say nothing."""
+    if isinstance(value, dict):
+        value = {key: part for key, part in value.items() if part not in (None, [], False)}
+    return json.dumps(value, ensure_ascii=False)

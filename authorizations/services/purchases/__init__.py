@@ -1,0 +1,7 @@
+"""Changes one purchase in the books.
+
+Ledger entries from one state to the next, transactions linked to their authorization, limits that
+were exceeded.
+"""
+
+__all__ = ["booking", "limit_findings", "moving"]

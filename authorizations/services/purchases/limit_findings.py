@@ -1,0 +1,235 @@
+"""Limits that were exceeded by what can't be refused: noted, and looked at again.
+
+A finding keeps the windows in which a limit was exceeded, and the version whose limit it was. Each
+later event on a purchase in one of them looks again, a decision only where its request tells that
+less counts: once no limit is exceeded any more, or the purchase counts nothing, the finding is
+gone. A policy edited since changes nothing in that, and neither does the end of a window.
+"""
+
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from django.contrib.auth.models import User
+from django.db.models import Q, QuerySet, Value
+from django.db.models.functions import Concat
+
+from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
+from authorizations.models import Usage as UsageRow
+from authorizations.rules import findings as rules
+from authorizations.rules.controls import (
+    AppliedControls,
+    Interval,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
+from authorizations.rules.counted import Counted
+from authorizations.rules.document import filter_of
+from authorizations.rules.findings import FindingKind
+from authorizations.rules.limits import unasked_figures
+from authorizations.rules.sentences import limit_words
+from authorizations.rules.values import LimitFigures, Told, Usage, Window
+from authorizations.rules.windows import limit_concerns, limit_window
+from authorizations.rules.words import figure_words
+from authorizations.services.host.versions import controls_of
+from authorizations.services.purchases.moving import merchant_of, told_of
+from authorizations.services.store import findings, window_sums
+from authorizations.services.store.known import root_id_of, scope_keys
+from authorizations.services.store.window_sums import Asked
+
+_DONE = "It is counted: the limits decline until they have room again."
+
+
+class _Exceeded(NamedTuple):
+    """A limit that is exceeded; `name` is that of its policy, `own` the purchase's part in it."""
+
+    name: str
+    figures: LimitFigures
+    own: int
+
+    @property
+    def at_stake(self) -> int:
+        return min(self.figures.over, self.own) if self.figures.currency else 0
+
+    @property
+    def words(self) -> str:
+        """ "Policy Travel (card): Monthly limit of €500.00 is exceeded by €20.00." """
+        figures = self.figures
+        over = figure_words(figures.over, figures.currency) if figures.currency else figures.over
+        return f"Policy {self.name}: {limit_words(figures)} is exceeded by {over}."
+
+
+def note(
+    told: Told,
+    applied: Iterable[AppliedControls],
+    usage: Mapping[Window, Usage],
+    change: Counted,
+) -> None:
+    """A finding where a change that could not be refused goes over limits now in force."""
+    if change.amount <= 0 and change.count <= 0:
+        return
+    exceeded: list[_Exceeded] = []
+    windows: list[FindingWindow] = []
+    now = max(int(time.time()), told.event_created, told.created)
+    for policy in applied:
+        for limit in policy.controls.spending_limits:
+            if limit.interval is Interval.PER_AUTHORIZATION or not limit_concerns(limit, told):
+                continue
+            window = limit_window(limit, policy, told.created)
+            if window not in usage:  # a request for nothing measures nothing
+                continue
+            figures = unasked_figures(limit, policy, told.created, usage)
+            if figures.over <= 0:
+                continue
+            name = f"{policy.controls.name} ({policy.scope.kind})"
+            exceeded.append(_Exceeded(name, figures, max(change.amount, 0)))
+            windows.append(
+                FindingWindow(
+                    version_id=policy.version_id,
+                    scope=scope_key(policy.scope),
+                    measured=scope_key(policy.measured),
+                    window_start=window.start,
+                    # A rolling window has no end: what comes later is another purchase's affair.
+                    window_end=now + 1 if window.rolling else window.end,
+                    figures=figures._asdict(),
+                )
+            )
+    if not exceeded:
+        return
+    row = findings.say(told, _finding(exceeded))
+    known = {_what_limit(kept) for kept in row.windows.all()}
+    new = [kept for kept in windows if _what_limit(kept) not in known]
+    for kept in new:
+        kept.finding = row
+    FindingWindow.objects.bulk_create(new)
+
+
+def look_again(
+    told: Told, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
+) -> None:
+    """After a change of a purchase: which limits in its windows are exceeded no more.
+
+    `scopes` are those of the purchase, locked, the card's first; `sinks` whether less is counted
+    for it than before. `by` is who changed it, where no event did.
+    """
+    found = _around(told, scopes)
+    if not found:
+        return
+    # Another card's event may look at the same finding: after it, what it changed is seen.
+    rows = Finding.objects.select_for_update(no_key=True).filter(pk__in=found).order_by("pk")
+    for row in rows:
+        if row.state == Finding.State.GONE:
+            continue
+        exceeded = _still_exceeded(row)
+        if exceeded is None:
+            continue
+        if not exceeded:
+            findings.change(row, FindingChange.What.GONE, told.event_id, by=by)
+        elif sinks and (figures := _finding(exceeded)).told != row.told:
+            amount = min(figures.amount, row.amount)
+            figures = figures._replace(amount=amount)
+            findings.change(row, FindingChange.What.FIGURES, told.event_id, figures, by=by)
+
+
+def look_again_where(left: Sequence[Authorization], told: Told) -> None:
+    """The same where transactions were booked until the event `told` took them elsewhere."""
+    keys = {key for row in left for key in scope_keys(row)}
+    if left and _not_gone(keys, {root_id_of(row) for row in left}).exists():
+        for row in left:
+            look_again(told_of(row, told.event_id, told.event_created), scope_keys(row))
+
+
+def is_sinking(change: Counted) -> bool:
+    """Whether some limit sees less than before."""
+    parts = (change.amount, change.cash, -change.refunded, change.count, change.cash_count)
+    return min(parts) < 0
+
+
+def figures_of(window: FindingWindow) -> LimitFigures:
+    """The limit's arithmetic as it was found."""
+    found: dict[str, Any] = window.figures
+    return LimitFigures(**found | {"interval": Interval(found["interval"])})
+
+
+def _what_limit(window: FindingWindow) -> tuple[object, ...]:
+    figures = figures_of(window)
+    bounds = (window.window_start, 0 if figures.interval is Interval.ROLLING else window.window_end)
+    limit = (figures.interval, figures.limit, figures.currency, figures.filter)
+    return (window.version_id, window.scope, window.measured, *bounds, *limit)
+
+
+def _finding(exceeded: Sequence[_Exceeded]) -> rules.Finding:
+    amount = max(one.at_stake for one in exceeded)
+    sentences = " ".join(one.words for one in exceeded)
+    return rules.Finding(FindingKind.LIMIT_EXCEEDED, "", amount, sentences, _DONE)
+
+
+def _around(told: Told, scopes: Sequence[str]) -> list[int]:
+    """Findings not gone whose windows the purchase is in."""
+    windows = _not_gone(scopes, [scopes[0].partition(":")[2]]).filter(
+        window_end__gt=told.created, window_start__lte=told.created
+    )
+    return list(windows.values_list("finding", flat=True).distinct().order_by("finding"))
+
+
+def _not_gone(scopes: Iterable[str], root_ids: Iterable[str]) -> QuerySet[FindingWindow]:
+    """The windows of these scopes in which a limit is exceeded; of replaced cards as well."""
+    chain = Card.objects.filter(root__in=list(root_ids)).annotate(key=Concat(Value("card:"), "pk"))
+    windows = FindingWindow.objects.filter(
+        Q(measured__in=list(scopes)) | Q(measured__in=chain.values("key"))
+    )
+    return windows.exclude(finding__state=Finding.State.GONE)
+
+
+def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
+    """The limits that are, of those that were; None where that can't be said in time."""
+    purchase = Authorization.objects.get(pk=row.authorization_id)
+    counted = Counted(
+        purchase.counted_amount,
+        purchase.counted_cash,
+        purchase.refunded_amount,
+        purchase.count,
+        purchase.cash_count,
+    )
+    merchant = merchant_of(purchase)
+    exceeded = []
+    for kept in row.windows.all():
+        figures = figures_of(kept)
+        concern = filter_of(figures.filter)
+        _, controls = controls_of([kept.version_id])[kept.version_id]
+        used = _used(kept, figures)
+        if used is None:
+            return None
+        amounts = [
+            count if not figures.currency else amount - refunded * controls.refunds_restore
+            for amount, refunded, count in (used, counted.seen_by(concern, merchant))
+        ]
+        figures, own = figures._replace(used=amounts[0]), amounts[1]
+        if figures.over > 0 and own > 0:
+            kind = scope_of(kept.scope).kind
+            exceeded.append(_Exceeded(f"{controls.name} ({kind})", figures, own))
+    return exceeded
+
+
+def _used(kept: FindingWindow, figures: LimitFigures) -> tuple[int, int, int] | None:
+    """Amount, refunds and count in the window; None in one that is still being counted."""
+    measured, concern = scope_of(kept.measured), filter_of(figures.filter)
+    if measured.kind is ScopeKind.CARD:  # it may have been replaced since
+        measured = Scope(ScopeKind.CARD, Card.objects.get(pk=measured.id).root_id)
+    rolling = figures.interval is Interval.ROLLING
+    bounds = (kept.window_start, kept.window_end)
+    window = Window(measured, *bounds, concern.key, figures.currency, rolling)
+    remembered = UsageRow.objects.filter(
+        scope=scope_key(measured),
+        piece_seconds=0,
+        window_start=kept.window_start,
+        window_end=kept.window_end,
+        filter_key=concern.key,
+        currency=figures.currency,
+    ).first()
+    if remembered:
+        return remembered.amount, remembered.refunded_amount, remembered.count
+    [found] = window_sums.reckon([Asked(window, concern, has_pieces=True)])
+    return found.used

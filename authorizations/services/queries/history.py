@@ -1,0 +1,46 @@
+"""Finding changes in the history: newest first, page by page, by what they are about."""
+
+from collections.abc import Iterator
+
+from django.contrib.postgres.search import SearchQuery
+from django.db.models import Model, Q, QuerySet
+
+from authorizations.models import HistoryEntry
+from authorizations.models.recorder import SEPARATORS
+from authorizations.rules.folding import folded
+from authorizations.services.queries.listing_times import ByTime
+
+KINDS = ("policy", "programdefaults", "cardgroup", "card", "cardholder", "user", "group")
+"""What changes are listed under, by the names of the models."""
+
+_PARTED = str.maketrans(dict.fromkeys(SEPARATORS, " "))
+
+
+def entries_about(obj: Model) -> QuerySet[HistoryEntry]:
+    """All changes of the object and of what belongs to it, newest first."""
+    return HistoryEntry.objects.filter(names__has_key=f"{obj._meta.model_name}:{obj.pk}")  # noqa: SLF001
+
+
+def is_id(term: str) -> bool:
+    """Ids of cards and cardholders are searched for whole. Names too may have a low line."""
+    return term.startswith(("ic_", "ich_"))
+
+
+def searched(term: str) -> Q:
+    """A whole id, or the beginnings of words: of names as they were then, and of who did it."""
+    term = term.replace("\0", "")  # which PostgreSQL refuses
+    by_id = Q(names__has_any_keys=[f"{kind}:{term}" for kind in KINDS])
+    lexemes = [f"'{word}':*" for word in _words(term)]
+    if not lexemes or is_id(term):
+        return by_id
+    query = SearchQuery(" & ".join(lexemes), config="simple", search_type="raw")
+    return by_id | Q(words=query)
+
+
+def _words(term: str) -> Iterator[str]:
+    return filter(None, folded(term).translate(_PARTED).split())
+
+
+def newest_first(rows: QuerySet[HistoryEntry]) -> ByTime:
+    """Page by page, where an index finds the rows in the order of time."""
+    return ByTime(rows, "pgh_created_at", is_narrow=True)

@@ -1,0 +1,42 @@
+"""Lists in the order of their primary key: the newest has the highest."""
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from django.db.models import QuerySet
+
+from authorizations.services.queries.listing import Piece, WrongKeyError
+
+_NUMBER = re.compile("[0-9]{1,19}")
+_LARGEST = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class ByKey:
+    """Rows whose keys are numbers, given in the order they were written."""
+
+    rows: QuerySet[Any]
+
+    def key(self, row: Any) -> str:
+        return str(row.pk)
+
+    def older(self, key: str, size: int) -> Piece:
+        rows = self.rows.filter(pk__lt=number(key)) if key else self.rows
+        return self._piece(rows.order_by("-pk"), size)
+
+    def newer(self, key: str, size: int) -> Piece:
+        piece = self._piece(self.rows.filter(pk__gt=number(key)).order_by("pk"), size)
+        return Piece(piece.rows[::-1], piece.rest)
+
+    def _piece(self, rows: QuerySet[Any], size: int) -> Piece:
+        found = list(rows[: size + 1])
+        return Piece(found[:size], self.key(found[size - 1]) if len(found) > size else "")
+
+
+def number(key: str) -> int:
+    """The key as a number. Raises WrongKeyError."""
+    # Python refuses to read numbers that are far too long.
+    if not _NUMBER.fullmatch(key) or int(key) > _LARGEST:
+        raise WrongKeyError(key)
+    return int(key)

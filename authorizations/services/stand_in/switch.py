@@ -1,0 +1,116 @@
+"""Stand-in switched on and off by hand.
+
+The database has the history; a file of each host says how it is now, so that asking costs next to
+nothing, and works with the database away.
+"""
+
+import json
+import logging
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+from django.utils import timezone
+
+from authorizations.models import StandInSwitch
+from authorizations.services.host import host_files
+
+logger = logging.getLogger(__name__)
+
+LOOK_EVERY_S = 1.0
+
+_ONE_AT_A_TIME = 0x57A4D14  # any number that no other advisory lock of ours has
+_FILE, _LOCK = "stand-in-switch.json", "stand-in-switch.lock"
+
+
+@dataclass(frozen=True, slots=True)
+class Switched:
+    """How it is, and since when, in Unix seconds."""
+
+    on: bool = False
+    since: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What this process saw last; `looked` is of time.monotonic."""
+
+    path: Path | None = None
+    looked: float = float("-inf")
+    switched: Switched = Switched()
+
+
+_seen = _Seen()
+
+
+def is_on() -> bool:
+    """Whether everything is to be answered by stand-in; up to a second behind other processes."""
+    return state().on
+
+
+def state() -> Switched:
+    """How the switch is, as this host last knew it."""
+    global _seen  # noqa: PLW0603 - replaced whole, so threads never see half of it
+    path, now = Path(settings.SPOOL_DIR) / _FILE, time.monotonic()
+    if _seen.path != path or now - _seen.looked >= LOOK_EVERY_S:
+        _seen = _Seen(path, now, _read(path))
+    return _seen.switched
+
+
+def _read(path: Path) -> Switched:
+    try:
+        kept = json.loads(path.read_bytes())
+        return Switched(kept["on"] is True, float(kept["since"]))
+    except FileNotFoundError:
+        return Switched()
+    except (OSError, ValueError, TypeError, KeyError):
+        logger.exception("Whether stand-in is switched on can't be read: %s", path)
+        return _seen.switched if _seen.path == path else Switched()
+
+
+def look_again() -> None:
+    """Ask the file at the next question, not what this process saw last."""
+    global _seen  # noqa: PLW0603 - as above
+    _seen = _Seen()
+
+
+def newest() -> StandInSwitch | None:
+    """The last time it was switched."""
+    return StandInSwitch.objects.select_related("author").order_by("-pk").first()
+
+
+def set_to(*, on: bool, by: User, reason: str) -> bool:
+    """Switch it, unless it is so already; whether it was switched.
+
+    This host follows at once, others with their next look at the database.
+    """
+    with transaction.atomic():
+        # Two at once must not both think that they were first.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
+        last = newest()
+        if (last is not None and last.is_on) == on:
+            return False
+        StandInSwitch.objects.create(is_on=on, author=by, switched_at=timezone.now(), reason=reason)
+        # What fails here is caught up with by the next renewal in the background.
+        transaction.on_commit(renew, robust=True)
+    return True
+
+
+def renew() -> None:
+    """Bring this host's file up to date with the database.
+
+    Raises django.db.Error, and OSError where the file can't be written.
+    """
+    global _seen  # noqa: PLW0603 - as above
+    with host_files.alone(_LOCK, wait=True):  # or what was read first could be written last
+        last = StandInSwitch.objects.order_by("-pk").first()
+        switched = Switched(last.is_on, last.switched_at.timestamp()) if last else Switched()
+        path = host_files.directory() / _FILE
+        if _read(path) != switched:
+            with host_files.replacing(path) as new:
+                new.write_text(json.dumps({"on": switched.on, "since": switched.since}))
+        _seen = _Seen(Path(settings.SPOOL_DIR) / _FILE, time.monotonic(), switched)

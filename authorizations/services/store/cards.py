@@ -1,0 +1,230 @@
+"""Cards and cardholders as the events tell them: the newest event wins, whatever comes last."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import NamedTuple
+
+from django.db import IntegrityError, connection, transaction
+
+from authorizations.models import Card, Cardholder
+from authorizations.rules.reports import CardholderReport
+from authorizations.rules.values import Card as CardValue
+from authorizations.rules.values import Told
+from authorizations.services.store import joined_usage, locks
+from authorizations.services.store.acting import acting
+
+_ATTEMPTS = 3
+
+
+class LockedCard(NamedTuple):
+    """The row LOCK returns, column by column."""
+
+    root_id: str
+    card_root_id: str
+    replacement_for: str
+    card_cardholder_id: str | None
+    frozen: bool
+    details_at: int
+    last4: str
+    brand: str
+    type: str
+    currency: str
+    status: str
+    cardholder_id: str | None
+    cardholder_name: str | None
+    group_id: int | None
+    scope_group_id: int | None
+    root_root_id: str
+
+    def is_settled(self, told: Told) -> bool:
+        """Whether what is locked is what the event is about."""
+        card = told.card
+        is_late = told.event_created < self.details_at or card.is_only_named
+        return (
+            self.root_root_id == self.root_id
+            and self.card_root_id == self.root_id
+            and (self.replacement_for == card.replacement_for or not card.replacement_for)
+            and (self.card_cardholder_id == card.cardholder_id or is_late)
+            and self.cardholder_id is not None
+            and self.group_id == self.scope_group_id
+        )
+
+
+def refresh(told: Told, row: LockedCard) -> None:
+    """Bring the locked rows up to date where the event tells something newer."""
+    card, at = told.card, told.event_created
+    if card.is_only_named or at < row.details_at:
+        return
+    details = (card.last4, card.brand, card.type, card.currency, card.status)
+    if details != (row.last4, row.brand, row.type, row.currency, row.status):
+        with acting(event=told.event_id):
+            Card.objects.filter(pk=card.id).update(**_details(card, at))
+    if row.cardholder_id == card.cardholder_id and row.cardholder_name != card.cardholder_name:
+        with acting(event=told.event_id):
+            rename(card.cardholder_id, card.cardholder_name, at)
+
+
+def rename(cardholder_id: str, name: str, at: int) -> None:
+    """Give the cardholder the name an event created `at` tells, unless a newer one told another."""
+    known = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
+    known.exclude(name=name).update(name=name, details_at=at)
+
+
+def tell(card: CardValue, event_id: str, at: int) -> None:
+    """Bring a known card up to date with an event about it, created `at`; within a transaction."""
+    locks.hold(cards=[card.id], cardholders=[card.cardholder_id])
+    details = _details(card, at)
+    known = Card.objects.filter(pk=card.id, details_at__lte=at)
+    with acting(event=event_id):
+        known.exclude(
+            **{key: value for key, value in details.items() if key != "details_at"}
+        ).update(**details)
+        if card.cardholder_name:
+            rename(card.cardholder_id, card.cardholder_name, at)
+
+
+def tell_cardholder(report: CardholderReport) -> None:
+    """Keep a cardholder's name, of one not heard of before as well; within a transaction."""
+    at = report.event_created
+    with acting(event=report.event_id):
+        holder = Cardholder(id=report.id, name=report.name, details_at=at)
+        Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+        rename(report.id, report.name, at)
+
+
+def _details(card: CardValue, at: int) -> dict[str, str | int]:
+    if card.is_only_named:
+        return {}
+    return {
+        "last4": card.last4,
+        "brand": card.brand,
+        "type": card.type,
+        "currency": card.currency,
+        "status": card.status,
+        "details_at": at,
+    }
+
+
+def add_unless_known(row: Card | Cardholder) -> None:
+    """Keep what somebody wrote by hand, unless an event was quicker: what Stripe tells counts."""
+    if isinstance(row, Card):
+        row.root_id = row.pk
+        Card.objects.bulk_create([row], ignore_conflicts=True)
+    else:
+        Cardholder.objects.bulk_create([row], ignore_conflicts=True)
+
+
+def register(card: CardValue, event_id: str, at: int) -> None:
+    """Make sure card and cardholder are there and the card hangs on the right chain.
+
+    `at` is when the event that tells of them was created.
+    """
+    with acting(event=event_id):
+        _register(card, at)
+
+
+def _register(card: CardValue, at: int) -> None:
+    """Each row that may be new commits by itself, before anything is locked: so first uses of one
+    card at the same moment can neither deadlock nor see a row that is taken back. A card that
+    replaces another is added under the lock of their root.
+    """
+    told_at = at if card.cardholder_name else 0
+    holder = Cardholder(id=card.cardholder_id, name=card.cardholder_name, details_at=told_at)
+    first = Card(
+        id=card.id, root_id=card.id, cardholder_id=card.cardholder_id, **_details(card, at)
+    )
+    if card.replacement_for:
+        # A replaced card never heard of before gets a row to stand on.
+        first = Card(
+            id=card.replacement_for,
+            root_id=card.replacement_for,
+            cardholder_id=card.cardholder_id,
+            status=Card.Status.CANCELED,
+        )
+    Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+    Card.objects.bulk_create([first], ignore_conflicts=True)
+    for _ in range(_ATTEMPTS):
+        with suppress(IntegrityError):  # somebody hangs these cards elsewhere without our locks
+            if _join_chain(card, at):
+                break
+    _move_to_cardholder(card, at)
+
+
+def _move_to_cardholder(card: CardValue, at: int) -> None:
+    """What only names a card tells of a cardholder just where none is known."""
+    known = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
+    if card.is_only_named:
+        known.filter(cardholder=None).update(cardholder=card.cardholder_id)
+    else:
+        known.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
+
+
+@transaction.atomic
+def _join_chain(card: CardValue, at: int) -> bool:
+    """Hang a card on the chain of the one it replaces, with all that replace it.
+
+    A chain that is broken, a root under another root, is put right. False where the chains changed
+    before they were locked.
+    """
+    named = [card.id, card.replacement_for or card.id]
+    chains = _chains(named)
+    root_id = _root_in(chains, named[-1])
+    if not card.replacement_for and {*chains.values()} == {root_id}:
+        return True
+    locks.hold(cards=chains)
+    if _chains(named) != chains:
+        return False
+    if card.id not in chains:
+        row = Card(
+            id=card.id,
+            root_id=root_id,
+            replacement_for=card.replacement_for or "",
+            cardholder_id=card.cardholder_id,
+            **_details(card, at),
+        )
+        Card.objects.bulk_create([row], ignore_conflicts=True)
+        return Card.objects.filter(pk=card.id, root=root_id).exists()
+    if card.replacement_for:
+        known = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
+        known.update(replacement_for=card.replacement_for)
+    roots = {*chains.values()}
+    if any(chains.get(each, each) != each for each in roots):
+        joined_usage.forget([*roots])
+    for old_root_id in sorted(roots - {root_id}):
+        _move_chain(old_root_id, root_id, at)
+    return True
+
+
+def _chains(named: Iterable[str]) -> dict[str, str]:
+    """The root of each of these cards, and of each root: itself, unless a chain is broken."""
+    chains: dict[str, str] = {}
+    wanted = set(named)
+    while wanted:
+        found = dict(Card.objects.filter(pk__in=wanted).values_list("pk", "root_id"))
+        chains |= found
+        wanted = set(found.values()) - chains.keys()
+    return chains
+
+
+def _root_in(chains: Mapping[str, str], card_id: str) -> str:
+    """The card that a card's roots lead to in the end."""
+    passed = {card_id}
+    while (root_id := chains.get(card_id, card_id)) not in passed:
+        passed.add(card_id := root_id)
+    return card_id
+
+
+def _move_chain(old_root_id: str, root_id: str, at: int) -> None:
+    """Hang all cards of a root under another one, both locked.
+
+    Its group and assignments move along; so does what is remembered of what they used up. Their
+    purchases stay as they are: they are found by their cards.
+    """
+    joined_usage.join(old_root_id, root_id, at)
+    with connection.cursor() as cursor:
+        # As part of WITH, so that it counts as writing and the history hears who does it.
+        cursor.execute(
+            "WITH moved AS MATERIALIZED (SELECT authorizations_move_chain(%s, %s)) "
+            "SELECT count(*) FROM moved",
+            [old_root_id, root_id],
+        )

@@ -1,0 +1,72 @@
+"""What a decision's row holds, as the values it was made of."""
+
+import json
+from typing import Any
+
+import msgspec
+
+from authorizations.rules.controls import AppliedControls, SpendingControls, scope_of
+from authorizations.services.host.versions import controls_of
+from authorizations.services.runtime import codec
+
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a row can raise that another version of the program, or nobody, has written."""
+
+
+class UnreadableError(Exception):
+    """A part of the row that a decision needs is gone or damaged."""
+
+    def __init__(self, what: str, kept: object, found: object = "readable") -> None:
+        super().__init__(what)
+        self.what = what
+        self.kept = kept
+        self.found = found
+
+
+class _PolicyRow(msgspec.Struct, frozen=True):
+    """A policy as the decision's row names it.
+
+    `matching` is the rule that merchants were matched by; rows from before it say nothing.
+    """
+
+    version: int
+    number: int
+    scope: str
+    measured: str
+    matching: int = 1
+
+
+def value_of(kind: Any, data: Any, what: str) -> Any:
+    """A part of the row, already parsed, as a value of this kind. Raises UnreadableError."""
+    try:
+        return codec.value(kind, data)
+    except msgspec.ValidationError as problem:
+        raise UnreadableError(what, problem) from None
+
+
+def applied_of(data: Any) -> tuple[AppliedControls, ...]:
+    """The policies in force then, from their versions. Raises UnreadableError."""
+    policies: list[_PolicyRow] = value_of(list[_PolicyRow], data, "policies")
+    versions: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
+    for matching in {policy.matching for policy in policies}:
+        try:
+            found = controls_of((policy.version for policy in policies), matching=matching)
+        except json.JSONDecodeError:
+            raise  # a version's content
+        except ValueError as unknown:
+            raise UnreadableError("matching", matching, unknown) from None
+        versions |= {(version, matching): controls for version, controls in found.items()}
+    for policy in policies:
+        number, _ = versions.get((policy.version, policy.matching), (None, None))
+        if number != policy.number:
+            what = f"number of policy version {policy.version}"
+            raise UnreadableError(what, policy.number, number)
+    return tuple(
+        AppliedControls(
+            scope_of(policy.scope),
+            scope_of(policy.measured),
+            policy.version,
+            *versions[policy.version, policy.matching],
+        )
+        for policy in policies
+    )

@@ -1,0 +1,146 @@
+"""Differences between Stripe and us, kept open until somebody has seen them."""
+
+from collections.abc import Iterable, Sequence
+
+from django.conf import settings
+from django.contrib.auth.models import User
+from django.db import transaction
+
+from authorizations.models import Finding, FindingChange
+from authorizations.models.findings import FindingState
+from authorizations.rules import findings as rules
+from authorizations.rules.books import Books
+from authorizations.rules.findings import FindingKind
+from authorizations.rules.money import format_money
+from authorizations.rules.values import Told
+from authorizations.services.store.acting import acting
+
+What = FindingChange.What
+
+_OF_BOOKS = [kind for kind in FindingKind if kind is not FindingKind.LIMIT_EXCEEDED]
+"""These follow from the books alone; of limits see limit_findings.py."""
+
+
+def refresh(told: Told, books: Books, *, by: User | None = None) -> None:
+    """Bring the findings of an authorization in line with its books, under its lock.
+
+    `by` is who changed them, where no event did.
+    """
+    tolerance = settings.CAPTURE_TOLERANCE_PERCENT
+    found = rules.findings(books, told.merchant, told.currency, tolerance)
+    wanted = {(finding.kind.value, finding.subject): finding for finding in found}
+    rows = Finding.objects.filter(authorization=told.authorization_id, kind__in=_OF_BOOKS)
+    kept = {(row.kind, row.subject): row for row in rows}
+    for key, finding in wanted.items():
+        _say(told, finding, kept.get(key), by)
+    for key, row in kept.items():
+        if key not in wanted and row.state != Finding.State.GONE:
+            change(row, What.GONE, told.event_id, by=by)
+
+
+def refresh_from(told: Told, before: Books, books: Books) -> None:
+    """The same where it was in line before: what says nothing new costs nothing."""
+    tolerance = settings.CAPTURE_TOLERANCE_PERCENT
+    said, says = (
+        list(rules.findings(state, told.merchant, told.currency, tolerance))
+        for state in (before, books)
+    )
+    if said != says:
+        refresh(told, books)
+
+
+def refresh_all(left: Sequence[tuple[Told, Books]]) -> None:
+    """The same for many: those without findings, before and after, cost nothing."""
+    ids = [told.authorization_id for told, _ in left]
+    kept = set(
+        Finding.objects.filter(authorization__in=ids).values_list("authorization_id", flat=True)
+    )
+    tolerance = settings.CAPTURE_TOLERANCE_PERCENT
+    for told, books in left:
+        found = rules.findings(books, told.merchant, told.currency, tolerance)
+        if told.authorization_id in kept or any(found):
+            refresh(told, books)
+
+
+def say(told: Told, finding: rules.Finding) -> Finding:
+    """Note what is so now: new, with other figures, or back; the row of it."""
+    row = Finding.objects.filter(
+        authorization=told.authorization_id, kind=finding.kind, subject=finding.subject
+    ).first()
+    return _say(told, finding, row)
+
+
+def _say(
+    told: Told, finding: rules.Finding, row: Finding | None, by: User | None = None
+) -> Finding:
+    if row is None:
+        row = Finding.objects.create(
+            kind=finding.kind,
+            subject=finding.subject,
+            authorization_id=told.authorization_id,
+            card_id=told.card.id,
+            currency=told.currency,
+            amount=finding.amount,
+            told=finding.told,
+            done=finding.done,
+            event_id=told.event_id,
+        )
+        change(row, What.FOUND, told.event_id, by=by)
+    elif row.state == Finding.State.GONE:
+        change(row, What.BACK, told.event_id, finding, Finding.State.OPEN, by=by)
+    elif (row.amount, row.told, row.done) != (finding.amount, finding.told, finding.done):
+        # What was seen was seen with other figures.
+        change(row, What.FIGURES, told.event_id, finding, Finding.State.OPEN, by=by)
+    return row
+
+
+def change(  # noqa: PLR0913 - a change has these parts
+    row: Finding,
+    what: FindingChange.What,
+    event_id: str,
+    figures: rules.Finding | None = None,
+    state: FindingState | None = None,
+    *,
+    by: User | None = None,
+) -> None:
+    """Add what became of a finding; the database lets it stand so from now on."""
+    if what is What.GONE:
+        state = FindingState.GONE
+    now = figures or row
+    FindingChange.objects.create(
+        finding=row,
+        what=what,
+        state=state or row.state,
+        event_id=event_id,
+        author=by,
+        amount=now.amount,
+        told=now.told,
+        done=now.done,
+    )
+
+
+@transaction.atomic
+def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
+    """Note open findings as seen; how many those were."""
+    with acting(user=by, reason=note):
+        chosen = Finding.objects.filter(pk__in=list(finding_ids), state=FindingState.OPEN)
+        rows = list(chosen.select_for_update(no_key=True).order_by("pk"))
+        FindingChange.objects.bulk_create(
+            FindingChange(
+                finding=row,
+                what=What.SEEN,
+                state=FindingState.SEEN,
+                author=by,
+                note=note,
+                amount=row.amount,
+                told=row.told,
+                done=row.done,
+            )
+            for row in rows
+        )
+    return len(rows)
+
+
+def at_stake(rows: Iterable[tuple[str, int]]) -> list[str]:
+    """Sums by currency in words."""
+    return [format_money(amount, currency) for currency, amount in rows]

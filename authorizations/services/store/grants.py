@@ -1,0 +1,347 @@
+"""Which cards may spend at all, and what a change of policies, assignments or groups does to that.
+
+A card has a grant where a policy in force that applies to it grants something in its currency, and
+none of them declines its currency, as one with amount limits in others only does.
+Cards are counted by the database, however many there are, and never one by one.
+"""
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import NamedTuple, TypeAlias
+
+from django.db import connection, transaction
+from django.db.models import Exists, OuterRef, Q, Value
+from django.db.models.lookups import Exact
+
+from authorizations.models import Assignment, Card, Policy
+from authorizations.rules.controls import SpendingControls
+from authorizations.rules.grants import UNLIMITED, granted_currencies, limited_currencies
+from authorizations.services.host.versions import controls_of
+
+Currencies: TypeAlias = frozenset[str]
+
+
+class Grants(NamedTuple):
+    """What policies do together: the currencies that one of them grants something in, and those
+    that none of them declines; None: they decline none.
+    """
+
+    granted: Currencies = frozenset()
+    left: Currencies | None = None
+
+    def and_also(self, other: "Grants") -> "Grants":
+        lefts = [left for left in (self.left, other.left) if left is not None]
+        left = frozenset.intersection(*lefts) if lefts else None
+        return Grants(self.granted | other.granted, left)
+
+
+NONE = Grants()
+
+
+def grants_of(controls: SpendingControls) -> Grants:
+    """What one version does."""
+    return Grants(granted_currencies(controls), limited_currencies(controls) or None)
+
+
+class Difference(NamedTuple):
+    """How many cards may spend that could not before, and how many can't any more."""
+
+    gained: int = 0
+    lost: int = 0
+
+
+NO_DIFFERENCE = Difference()
+
+
+@dataclass(frozen=True, slots=True)
+class Rearrangement:
+    """What changes at scopes, and which cards change their group.
+
+    `scopes` has what all policies together do at a scope, before and after; `moved` the keys
+    of a root card's group before and after; `newcomers` are cards that nobody has heard of yet.
+    """
+
+    scopes: Mapping[str, tuple[Grants, Grants]] = field(default_factory=dict)
+    moved: Mapping[str, tuple[str | None, str | None]] = field(default_factory=dict)
+    newcomers: tuple[str, ...] = ()
+
+
+def in_force() -> dict[int, Grants]:
+    """What each policy in force does, by its id; those that grant or decline a currency."""
+    return _in_force(Policy.objects.values_list("pk", "current_version"))
+
+
+def all_is_declined() -> bool:
+    """Whether no assigned policy grants anything, as on an empty desk."""
+    granting = [policy for policy, grants in in_force().items() if grants.granted]
+    return not Assignment.objects.filter(policy__in=granting).exists()
+
+
+def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
+    """Of these policies and the ids of their current versions."""
+    versions = {policy: version for policy, version in current if version is not None}
+    controls = controls_of(versions.values())
+    found = {
+        policy: grants_of(controls[version][1])
+        for policy, version in versions.items()
+        if version in controls
+    }
+    return {policy: grants for policy, grants in found.items() if grants != NONE}
+
+
+def without_grant() -> Q:
+    """Which cards can pay for nothing, as no policy grants it, or as one declines their currency;
+    canceled ones left out.
+
+    Of a card whose currency is not known yet any grant counts.
+    """
+    everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
+    rows = list(Policy.objects.values_list("pk", "current_version", everybody))
+    found = _in_force(row[:2] for row in rows)
+    for_all = {policy for policy, _, is_for_all in rows if is_for_all}
+    parts = [_not_granted(found, for_all), *_declined(found, for_all)]
+    # A set for each, put together by the database. Conditions joined by OR it would ask card by
+    # card, looking through a whole set each time once that is too large for its memory.
+    first, *others = (Card.objects.filter(part).order_by().values("pk") for part in parts)
+    return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others) if others else first)
+
+
+def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
+    """Cards to which no policy grants anything in their currency."""
+    granted = {policy: grants.granted for policy, grants in found.items() if grants.granted}
+    granted_to_all = frozenset[str]().union(*(granted.get(policy, ()) for policy in for_all))
+    if UNLIMITED in granted_to_all:
+        return Q(pk__in=[])
+    currencies = ["", *granted_to_all] if granted_to_all else []
+    granting = Assignment.objects.filter(_grants_the_card(granted))
+    # Each by itself, so that the database can hash it: one after the other for all cards.
+    return (
+        ~Q(currency__in=currencies)
+        & Q(~Exists(granting.filter(card=OuterRef("root"))))
+        & Q(~Exists(granting.filter(cardholder=OuterRef("cardholder"))))
+        & Q(~Exists(granting.filter(group=OuterRef("root__group"))))
+    )
+
+
+def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Iterator[Q]:
+    """Cards under a policy that declines their currency; none where no granted one is declined."""
+    granted = frozenset[str]().union(*(grants.granted for grants in found.values()))
+    by_left = defaultdict[Currencies, list[int]](list)
+    for policy, grants in found.items():
+        if grants.left is not None and granted - grants.left:
+            by_left[grants.left].append(policy)
+    for left, policies in by_left.items():
+        others = ~Q(currency__in=["", *left])
+        if for_all.intersection(policies):
+            yield others
+        else:
+            yield from (others & under for under in cards_under(policies))
+
+
+def cards_under(policies: Iterable[int]) -> Iterator[Q]:
+    """Cards to which one of these policies is assigned, but not as to every card; by each way."""
+    assigned = Assignment.objects.filter(policy__in=policies)
+    yield Q(root__in=assigned.exclude(card=None).values("card"))
+    yield Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
+    yield Q(root__group__in=assigned.exclude(group=None).values("group"))
+
+
+def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
+    """Whether the policy of an assignment grants something in the currency of the outer card."""
+    by_currency = defaultdict[str, list[int]](list)
+    for policy, currencies in granted.items():
+        for code in currencies:
+            by_currency[code].append(policy)
+    grants = Q(policy__in=by_currency.pop(UNLIMITED, []))
+    for code, policies in (("", [*granted]), *by_currency.items()):
+        grants |= Q(policy__in=policies) & Q(Exact(OuterRef("currency"), Value(code)))
+    return grants
+
+
+def of_policy(policy: Policy) -> Grants:
+    """What a policy does as it stands in the database; nothing where it is not there yet."""
+    return in_force().get(policy.pk, NONE)
+
+
+def policy_changed(policy: Policy, before: Grants) -> Difference:
+    """What a new version of a policy did where it is assigned, `before` being `of_policy` then."""
+    after = of_policy(policy)
+    if before == after:
+        return NO_DIFFERENCE
+    assigned = Assignment.objects.filter(policy=policy.pk).values_list("scope", flat=True)
+    return _at_scopes_of(policy, dict.fromkeys(assigned, (before, after)))
+
+
+def scopes_changed(
+    policy: Policy, *, come: Iterable[str] = (), gone: Iterable[str] = ()
+) -> Difference:
+    """What it does that a policy comes to some scopes, and goes from others: their keys."""
+    own = of_policy(policy)
+    if own == NONE:
+        return NO_DIFFERENCE
+    scopes = dict.fromkeys(come, (NONE, own)) | dict.fromkeys(gone, (own, NONE))
+    return _at_scopes_of(policy, scopes)
+
+
+def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> Difference:
+    """`own` is what the policy does at each scope, before and after; the others stay."""
+    others = grants_at(own, but=[policy.pk])
+    return difference(
+        Rearrangement(
+            {
+                scope: (others[scope].and_also(before), others[scope].and_also(after))
+                for scope, (before, after) in own.items()
+            }
+        )
+    )
+
+
+def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> Difference:
+    """What it does that root cards move from one group to another, or into or out of one."""
+
+    def key(group: int | None) -> str | None:
+        return None if group is None else f"group:{group}"
+
+    keys = {card: (key(before), key(after)) for card, (before, after) in moved.items()}
+    return difference(Rearrangement(moved=keys))
+
+
+def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Grants]:
+    """What the policies assigned to each of these scopes do there now, but for some policies."""
+    grants = in_force()
+    found = dict.fromkeys(scopes, NONE)
+    with connection.cursor() as cursor:  # as one parameter each: there may be a hundred thousand
+        cursor.execute(
+            "SELECT scope, policy_id FROM authorizations_assignment "
+            "WHERE scope = ANY(%s::text[]) AND policy_id <> ALL(%s::bigint[])",
+            [[*found], [*but]],
+        )
+        for scope, policy in cursor.fetchall():
+            found[scope] = found[scope].and_also(grants.get(policy, NONE))
+    return found
+
+
+_DIFFERENCE = """
+WITH at_scope AS MATERIALIZED (
+    -- The scopes at which something changes, and all that is granted there before and after.
+    SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb)
+        AS at_scope(scope text, granted text[], "left" text[], before boolean, after boolean)
+), moved AS MATERIALIZED (
+    SELECT * FROM jsonb_to_recordset(%(moved)s::jsonb) AS moved(card text, before text, after text)
+), candidate AS MATERIALIZED (
+    SELECT id FROM authorizations_card WHERE root_id = ANY(%(cards)s::text[])
+    UNION
+    SELECT id FROM authorizations_card WHERE cardholder_id = ANY(%(cardholders)s::text[])
+    UNION
+    SELECT card.id FROM authorizations_card card
+    JOIN authorizations_card root ON root.id = card.root_id
+    WHERE root.group_id = ANY(%(groups)s::bigint[])
+), concerned AS (
+    SELECT card.* FROM authorizations_card card {concerned}
+), card AS (
+    SELECT
+        card.id, card.currency,
+        'card:' || root.id AS own, 'cardholder:' || card.cardholder_id AS holder,
+        CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.before END AS before,
+        CASE WHEN moved.card IS NULL THEN 'group:' || root.group_id ELSE moved.after END AS after
+    FROM concerned card
+    JOIN authorizations_card root ON root.id = card.root_id
+    LEFT JOIN moved ON moved.card = root.id
+    WHERE card.status <> 'canceled'
+    UNION ALL
+    SELECT newcomer, '', 'card:' || newcomer, NULL, moved.before, moved.after
+    FROM unnest(%(newcomers)s::text[]) AS newcomer
+    LEFT JOIN moved ON moved.card = newcomer
+), applies AS (
+    SELECT card.id, card.currency, scope.*
+    FROM card CROSS JOIN LATERAL (VALUES
+        ('program:', TRUE, TRUE),
+        (own, TRUE, TRUE),
+        (holder, TRUE, TRUE),
+        (card.before, TRUE, card.before IS NOT DISTINCT FROM card.after),
+        (nullif(card.after, card.before), FALSE, TRUE)
+    ) AS scope(scope, before, after)
+    WHERE scope.scope IS NOT NULL
+), standing AS (
+    SELECT scope, granted, "left", before, after FROM at_scope
+    UNION ALL
+    SELECT assignment.scope, policy.granted, policy."left", TRUE, TRUE
+    FROM authorizations_assignment assignment
+    JOIN jsonb_to_recordset(%(policies)s::jsonb)
+        AS policy(id bigint, granted text[], "left" text[]) ON policy.id = assignment.policy_id
+    WHERE NOT EXISTS (SELECT FROM at_scope WHERE at_scope.scope = assignment.scope)
+)
+SELECT count(*) FILTER (WHERE after AND NOT before), count(*) FILTER (WHERE before AND NOT after)
+FROM (
+    SELECT
+        bool_or(stands.before AND grants) AND NOT bool_or(stands.before AND declines) AS before,
+        bool_or(stands.after AND grants) AND NOT bool_or(stands.after AND declines) AS after
+    FROM (
+        SELECT
+            applies.id,
+            applies.before AND standing.before AS before,
+            applies.after AND standing.after AS after,
+            -- Of a card whose currency is not known yet any grant counts.
+            CASE applies.currency WHEN '' THEN cardinality(standing.granted) > 0
+                ELSE standing.granted && ARRAY[%(unlimited)s, applies.currency::text] END AS grants,
+            applies.currency <> '' AND standing."left" IS NOT NULL
+                AND applies.currency <> ALL (standing."left") AS declines
+        FROM applies JOIN standing ON standing.scope = applies.scope
+    ) AS stands
+    GROUP BY stands.id
+) AS cards
+"""
+_OF_CANDIDATES = _DIFFERENCE.format(concerned="JOIN candidate USING (id)")
+_OF_ALL = _DIFFERENCE.format(concerned="")
+_BY_HASHES = ("enable_nestloop", "enable_mergejoin")
+"""Off where every card is concerned: each table is read once, whatever is known of its size."""
+
+
+def difference(change: Rearrangement) -> Difference:
+    """How many cards a rearrangement lets spend that could not, and how many it leaves without."""
+    if not change.scopes and not change.moved and not change.newcomers:
+        return NO_DIFFERENCE
+    ids = defaultdict[str, list[str]](list)
+    for scope in change.scopes:
+        kind, _, id_ = scope.partition(":")
+        ids[kind].append(id_)
+    policies = [{"id": policy, **_columns(grants)} for policy, grants in in_force().items()]
+    moved = [
+        {"card": card, "before": before, "after": after}
+        for card, (before, after) in change.moved.items()
+    ]
+    of_all = "program" in ids
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL work_mem = '64MB'")  # sorting on disk takes far longer
+        for setting in _BY_HASHES if of_all else ():
+            cursor.execute(f"SET LOCAL {setting} = off")
+        cursor.execute(
+            _OF_ALL if of_all else _OF_CANDIDATES,
+            {
+                "at_scope": json.dumps([*_at_scopes(change.scopes)]),
+                "moved": json.dumps(moved),
+                "cards": [*ids["card"], *change.moved],
+                "cardholders": ids["cardholder"],
+                "groups": [int(id_) for id_ in ids["group"] if id_.isdecimal()],
+                "newcomers": list(change.newcomers),
+                "policies": json.dumps(policies),
+                "unlimited": UNLIMITED,
+            },
+        )
+        found = Difference(*cursor.fetchone())
+        for setting in _BY_HASHES if of_all else ():
+            cursor.execute(f"SET LOCAL {setting} TO DEFAULT")
+    return found
+
+
+def _at_scopes(scopes: Mapping[str, tuple[Grants, Grants]]) -> Iterator[dict[str, object]]:
+    for scope, (before, after) in scopes.items():
+        yield {"scope": scope, **_columns(before), "before": True, "after": False}
+        yield {"scope": scope, **_columns(after), "before": False, "after": True}
+
+
+def _columns(grants: Grants) -> dict[str, object]:
+    left = None if grants.left is None else sorted(grants.left)
+    return {"granted": sorted(grants.granted), "left": left}

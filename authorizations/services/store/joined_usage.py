@@ -1,0 +1,305 @@
+"""What is remembered of two cards that turn out to be one chain: one sum of both, not none.
+
+Under the lock of both roots, before their cards come together. What both remember is added, however
+busy they are. Where only one remembers a sum, what the other spent in that time is added up from
+its pieces and purchases, as far as that is quick: a limit's window for which it is too much is
+counted in the background, any other sum is forgotten.
+"""
+
+from bisect import bisect_left
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from itertools import accumulate, chain
+from math import gcd
+from typing import Any, NamedTuple, TypeAlias
+
+from django.db.models import F
+
+from authorizations.models import UncountedWindow
+from authorizations.models import Usage as UsageRow
+from authorizations.rules.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.document import filter_of
+from authorizations.rules.values import Window
+from authorizations.services.runtime import codec
+from authorizations.services.store import sql, uncounted, window_sums
+from authorizations.services.store.running_sums import NOTHING_USED, Used, minus, plus, total
+from authorizations.services.store.usage import Key, Remembered, remembered_since
+from authorizations.services.store.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
+
+_MOST_ROWS = 2_000
+"""So many sums of each side are taken along beside running windows, the newest.
+
+A day is in the middle of windows of up to 400 days, an hour mostly at the edge of one: so of hours
+those go first.
+"""
+
+_LAST_OF_USE = F("window_end") + 400 * F("piece_seconds")
+
+_TIMES_AT_ONCE = 10
+"""So many times AT_ONCE purchases of each side are gone through: 20 ms, or 100 by merchant."""
+
+_DELETE = """
+DELETE FROM authorizations_usage AS usage
+USING jsonb_to_recordset(%(keys)s::jsonb) AS gone(
+    scope text, piece_seconds int, window_end bigint, window_start bigint, filter_key text,
+    currency text
+)
+WHERE usage.scope = gone.scope AND usage.piece_seconds = gone.piece_seconds
+    AND usage.window_end = gone.window_end AND usage.window_start = gone.window_start
+    AND usage.filter_key = gone.filter_key AND usage.currency = gone.currency
+"""
+
+_Rows: TypeAlias = dict[Key, Remembered]
+"""By their key without the scope."""
+
+_Notes: TypeAlias = dict[tuple[Any, ...], UncountedWindow]
+"""By their key without the scope."""
+
+_What: TypeAlias = tuple[str, str]
+"""Key of a filter and currency: what a sum measures of each purchase."""
+
+
+class _Side(NamedTuple):
+    """What is remembered of one of the roots: of pieces older than `forgotten_to`, none."""
+
+    scope: Scope
+    rows: _Rows
+    notes: _Notes
+    pieces: Mapping[_What, Sequence[Remembered]]
+    forgotten_to: int
+
+
+def join(old_root_id: str, root_id: str, at: int) -> None:
+    """Bring together what is remembered of two roots whose cards are still apart.
+
+    `at` is when the event that tells of it was created: windows that end later are running.
+    """
+    old, new = _side(old_root_id, at), _side(root_id, at)
+    joined = {
+        key: _sum(row, _used(old.rows[key]), new.scope)
+        for key, row in new.rows.items()
+        if key in old.rows
+    }
+    for side, other in ((old, new), (new, old)):
+        alone = {key: row for key, row in side.rows.items() if key not in other.rows}
+        found = _spent_besides(alone, other, at)
+        joined |= {key: _sum(alone[key], used, new.scope) for key, used in found.items()}
+    _keep_notes(old, new, joined, at)
+    _keep_rows(old, new, joined)
+
+
+def forget(root_ids: Sequence[str]) -> None:
+    """Where cards hung under a root that was none: nobody knows what their sums are of."""
+    scopes = [scope_key(Scope(ScopeKind.CARD, root_id)) for root_id in root_ids]
+    for model in (UsageRow, UncountedWindow):
+        model.objects.filter(scope__in=scopes).delete()
+
+
+def _side(root_id: str, at: int) -> _Side:
+    scope = Scope(ScopeKind.CARD, root_id)
+    key = scope_key(scope)
+    kept = UsageRow.objects.filter(scope=key).exclude(piece_seconds=0, window_end__gt=at)
+    kept = kept.annotate(of_use=_LAST_OF_USE)
+    forgotten_to = 0
+    if oldest := kept.order_by("-of_use").values_list("of_use", flat=True)[_MOST_ROWS:].first():
+        forgotten_to = oldest
+        kept.filter(of_use__lte=oldest).delete()
+    rows = remembered_since(0, [key])
+    pieces: dict[_What, list[Remembered]] = defaultdict(list)
+    for row in sorted(rows, key=lambda row: (row.window_start, -row.piece_seconds)):
+        if row.piece_seconds:
+            pieces[_what(row)].append(row)
+    notes = {_note_key(note): note for note in UncountedWindow.objects.filter(scope=key)}
+    by_key = {row.key._replace(scope=""): row for row in rows}
+    return _Side(scope, by_key, notes, pieces, forgotten_to)
+
+
+def _what(row: Remembered) -> _What:
+    return row.filter_key, row.currency
+
+
+def _used(row: Remembered) -> Used:
+    return row.amount, row.refunded_amount, row.count
+
+
+def _sum(row: Remembered, more: Used, scope: Scope) -> Remembered:
+    amount, refunded, count = plus(_used(row), more)
+    return replace(
+        row, scope=scope_key(scope), amount=amount, refunded_amount=refunded, count=count
+    )
+
+
+def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[Key, Used]:
+    """What the other side spent in the time of rows that it does not remember itself.
+
+    Without those for which that is too much to add up.
+    """
+    alike: dict[_What, _Rows] = defaultdict(dict)
+    for key, row in alone.items():
+        alike[_what(row)][key] = row
+    most = _TIMES_AT_ONCE * window_sums.AT_ONCE // max(1, len(alike))
+    spent: dict[Key, Used] = {}
+    for rows in alike.values():
+        spent |= _spent_in(rows, other, at, most)
+    return spent
+
+
+def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[Key, Used]:
+    """The same of rows with one filter and currency.
+
+    From the other side's own pieces and from at most so many of its purchases, the newest.
+    """
+    one = next(iter(rows.values()))
+    its = other.pieces.get(_what(one), ())
+    covers = {key: _cover(row, its) for key, row in rows.items()}
+    uncovered = {
+        key: list(gaps(row.window_start, row.window_end, covers[key])) for key, row in rows.items()
+    }
+    spans = _merged(span for its_gaps in uncovered.values() for span in its_gaps)
+    # Each part of so many seconds is then wholly within a row, or wholly without.
+    grain = gcd(*chain.from_iterable(chain.from_iterable(uncovered.values()))) or 1
+    asked = Asked(one.window._replace(scope=other.scope), filter_of(one.filter))
+    parts, since = _newest(asked, spans, grain, at, most)
+    times = [part.since for part in parts]
+    sums = [NOTHING_USED, *accumulate((part.used for part in parts), plus)]
+    return {
+        key: plus(
+            total(piece.used for piece in covers[key]),
+            total(
+                minus(sums[bisect_left(times, end)], sums[bisect_left(times, start)])
+                for start, end in its_gaps
+            ),
+        )
+        for key, its_gaps in uncovered.items()
+        if all(start >= since for start, _ in its_gaps)
+    }
+
+
+def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[Piece]:
+    """The longest pieces within the time of a row; `pieces` by their start, longer ones first."""
+    found: list[Piece] = []
+    begin, end = row.window_start, row.window_end
+    first = bisect_left(pieces, begin, key=lambda piece: piece.window_start)
+    for place in range(first, len(pieces)):
+        piece = pieces[place]
+        if piece.window_start >= end:
+            break
+        if piece.window_start >= begin and piece.window_end <= end:
+            found.append(Piece(piece.window_start, piece.window_end, _used(piece)))
+            begin = piece.window_end
+    return found
+
+
+def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same time, the earliest first, none of it twice."""
+    found: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if found and start <= found[-1][1]:
+            found[-1] = found[-1][0], max(end, found[-1][1])
+        else:
+            found.append((start, end))
+    return found
+
+
+def _newest(
+    asked: Asked, spans: Sequence[tuple[int, int]], grain: int, at: int, most: int
+) -> tuple[list[Part], int]:
+    """What purchases in these spans come to, and since when that is all of them.
+
+    Further and further back, as long as there are no more than so many.
+    """
+    if not spans:
+        return [], 0
+    found: list[Part] = []
+    earliest, until = spans[0][0], spans[-1][1]
+    since, length = at, DAY_S
+    while until > earliest:
+        since = min(since, until) - length
+        within = [
+            (max(start, since), min(end, until))
+            for start, end in spans
+            if start < until and end > since
+        ]
+        parts = window_sums.parts(asked, within, grain, most)
+        most -= sum(part.purchases for part in parts)
+        if most < 0:
+            return found, until
+        found = [*parts, *found]
+        until, length = since, 4 * length
+    return found, earliest
+
+
+def _keep_notes(old: _Side, new: _Side, joined: _Rows, at: int) -> None:
+    """What was being counted goes on for both; what is not remembered any more begins."""
+    lost = [row for side in (old, new) for key, row in side.rows.items() if key not in joined]
+    known = {(row.window_start, row.window_end, *_what(row)) for row in joined.values()}
+    notes: _Notes = {}
+    for key in {**old.notes, **new.notes}:
+        sides = [(side, side.notes.get(key)) for side in (old, new)]
+        note = _joined_note([note for _, note in sides if note], new.scope)
+        if not note.rolling and key[:4] in known:
+            continue
+        first = uncounted.first_minute(note.window_start)
+        stops = [note.counted_to]
+        for side, its in sides:
+            if side.forgotten_to > first or not (its or _is_quiet(side, note, first)):
+                stops.append(first)
+        stops += [
+            max(first, row.window_start // HOUR_S * HOUR_S)
+            for row in lost
+            if row.piece_seconds and _what(row) == key[2:4] and row.window_end > first
+        ]
+        note.counted_to = min(stops)
+        if note.counted_to == first:
+            note.counted = 0
+        notes[key] = note
+    for row in lost:
+        if not row.piece_seconds and row.window_end > at:
+            window = row.window._replace(scope=new.scope)
+            note = uncounted.note_of(Asked(window, filter_of(row.filter)))
+            notes.setdefault(_note_key(note), note)
+    scopes = [scope_key(side.scope) for side in (old, new)]
+    UncountedWindow.objects.filter(scope__in=scopes).delete()
+    UncountedWindow.objects.bulk_create(notes.values())
+
+
+def _note_key(note: UncountedWindow) -> tuple[Any, ...]:
+    bounds = (note.window_start, note.window_end)
+    return (*bounds, note.filter_key, note.currency, note.rolling)
+
+
+def _joined_note(notes: Sequence[UncountedWindow], scope: Scope) -> UncountedWindow:
+    """Of one window; up to where the purchases of each are in pieces."""
+    names = ("window_start", "window_end", "filter_key", "currency", "rolling", "filter")
+    return UncountedWindow(
+        scope=scope_key(scope),
+        counted_to=min(note.counted_to for note in notes),
+        counted=sum(note.counted for note in notes),
+        asked_at=min(note.asked_at for note in notes),
+        **{name: getattr(notes[0], name) for name in names},
+    )
+
+
+def _is_quiet(side: _Side, note: UncountedWindow, first: int) -> bool:
+    """Whether little of what a side spent before `counted_to` is in no piece."""
+    if note.counted_to <= first:
+        return True
+    what = (note.filter_key, note.currency)
+    window = Window(side.scope, first, note.counted_to, *what)
+    asked = Asked(window, filter_of(note.filter), has_pieces=what in side.pieces)
+    [found] = window_sums.reckon([asked])
+    return found.used is not None and found.purchases <= window_sums.QUIET
+
+
+def _keep_rows(old: _Side, new: _Side, joined: _Rows) -> None:
+    """The joined sums under the new root; all others go."""
+    gone = [row.key for key, row in new.rows.items() if key not in joined]
+    gone += [row.key for key, row in old.rows.items() if key not in joined or key in new.rows]
+    if gone:
+        sql.run(_DELETE, keys=codec.to_json([key._asdict() for key in gone]))
+    UsageRow.objects.filter(scope=scope_key(old.scope)).update(scope=scope_key(new.scope))
+    before = old.rows | new.rows
+    changed = [row for key, row in joined.items() if _used(row) != _used(before[key])]
+    if changed:
+        sql.run(sql.WRITE_BOOKS, purchases="[]", entries="[]", usage=codec.to_json(changed))

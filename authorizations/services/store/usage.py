@@ -1,0 +1,325 @@
+"""What limits have used up: remembered sums, and what window_sums adds up where there is none.
+
+A decision runs all of it under the lock of the scopes it reads and writes. The only rows written
+here are those that have a window counted in the background.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from itertools import groupby, product
+from typing import Any, NamedTuple
+from zlib import crc32
+
+from authorizations.models import Usage as UsageRow
+from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, scope_key
+from authorizations.rules.counted import Counted
+from authorizations.rules.document import filter_of
+from authorizations.rules.filters import Merchant
+from authorizations.rules.values import (
+    NOT_COUNTED,
+    Check,
+    DeclineReason,
+    LimitFigures,
+    Told,
+    Usage,
+    Window,
+)
+from authorizations.rules.windows import windows_at
+from authorizations.services.runtime import codec
+from authorizations.services.store import sql, uncounted, window_sums
+from authorizations.services.store.window_sums import Asked, Leaving
+
+
+class Key(NamedTuple):
+    """What names a row of the usage table."""
+
+    scope: str
+    piece_seconds: int
+    window_start: int
+    window_end: int
+    filter_key: str
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class Remembered:
+    """A row of the usage table; `filter` is the canonical text behind `filter_key`.
+
+    `piece_seconds` is 0 where it is the window of a limit, else it is a minute, an hour or a day of
+    others.
+    """
+
+    scope: str
+    window_start: int
+    window_end: int
+    filter_key: str
+    filter: str
+    currency: str
+    amount: int
+    refunded_amount: int
+    count: int
+    piece_seconds: int = 0
+
+    @property
+    def key(self) -> Key:
+        return Key(
+            self.scope,
+            self.piece_seconds,
+            self.window_start,
+            self.window_end,
+            self.filter_key,
+            self.currency,
+        )
+
+    @property
+    def window(self) -> Window:
+        kind, _, name = self.scope.partition(":")
+        return Window(
+            Scope(ScopeKind(kind), name),
+            self.window_start,
+            self.window_end,
+            self.filter_key,
+            self.currency,
+        )
+
+    @property
+    def usage(self) -> Usage:
+        return Usage(self.amount, self.refunded_amount, self.count)
+
+    def with_change(self, change: Counted, told: Told) -> "Remembered":
+        """With a purchase's change counted in, where the purchase concerns this window."""
+        if self.currency not in ("", told.currency):
+            return self
+        if not self.window_start <= told.created < self.window_end:
+            return self
+        amount, refunded, count = change.seen_by(filter_of(self.filter), told.merchant)
+        return replace(
+            self,
+            # Without a currency there is nothing to add amounts in.
+            amount=self.amount + (amount if self.currency else 0),
+            refunded_amount=self.refunded_amount + (refunded if self.currency else 0),
+            count=self.count + count,
+        )
+
+
+_LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
+
+_COLUMNS = tuple(field.name for field in fields(Remembered))
+
+
+def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> list[Remembered]:
+    """The remembered windows and pieces of these scopes around each of these instants.
+
+    And the hours and days just before, by which it shows that there are pieces at all.
+    """
+    rows = sql.run(sql.AROUND, times=list(set(times)), scopes=list(scopes))
+    return [Remembered(*row) for row in rows]
+
+
+def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
+    """The remembered windows and pieces of these scopes that end after the instant `at`."""
+    rows = UsageRow.objects.filter(scope__in=list(scopes), window_end__gt=at)
+    return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """Usage around a purchase, just before it is decided.
+
+    `rows` are all remembered windows and pieces that the purchase may change, as they stand with
+    what was just reported, and all that are worth remembering from now on; `stored` are those the
+    database has, as it has them.
+    """
+
+    told: Told
+    usage: dict[Window, Usage]
+    rows: list[Remembered]
+    stored: dict[Key, Remembered]
+
+    def changed(self, taken: Counted) -> list[Remembered]:
+        """The rows to write once this much more is taken: new ones, and those it changes."""
+        rows = [row.with_change(taken, self.told) for row in self.rows]
+        return [row for row in rows if row != self.stored.get(row.key)]
+
+
+def measure(
+    told: Told,
+    windows: Sequence[Window],
+    applied: Sequence[AppliedControls],
+    remembered: Sequence[Remembered],
+    reported: Counted,
+) -> Measured:
+    """The usage in these windows; what was never asked before is added up and remembered.
+
+    `reported` is what the event just told, and is not in the database yet. What is too much to add
+    up now is asked to be counted in the background, and is NOT_COUNTED.
+    """
+    stored = {row.key: row for row in remembered}
+    known = {row.window: row for row in remembered if not row.piece_seconds}
+    missing = [window for window in windows if window not in known]
+    besides = [window for window in _besides(told, windows, applied) if window not in known]
+    pieces: list[Remembered] = []
+    asked = asked_of([*missing, *besides], applied, remembered)
+    for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+        if found.used is None:
+            uncounted.ask(one)
+        elif one.window in windows or found.purchases > window_sums.QUIET:
+            known[one.window] = _row(one, one.window.start, one.window.end, found.used)
+            pieces += [_row(one, *piece, is_piece=True) for piece in found.pieces]
+    known = {window: row.with_change(reported, told) for window, row in known.items()}
+    rows = {row.key: row for row in [*stored.values(), *pieces] if row.piece_seconds}
+    rows = {key: row.with_change(reported, told) for key, row in rows.items()}
+    return Measured(
+        told=told,
+        usage={w: known[w].usage if w in known else NOT_COUNTED for w in windows},
+        rows=[*rows.values(), *(row for window, row in known.items() if not window.rolling)],
+        stored=stored,
+    )
+
+
+_KEEP_UP_EVERY = 32
+
+
+def _besides(
+    told: Told, windows: Sequence[Window], applied: Sequence[AppliedControls]
+) -> list[Window]:
+    """One purchase in 32 also looks at the limits that do not concern it.
+
+    Or a limit on one merchant could first be asked about after thousands of purchases elsewhere,
+    which then have to be counted before that one can be decided.
+    """
+    if crc32(told.authorization_id.encode(errors="replace")) % _KEEP_UP_EVERY:
+        return []
+    return [window for window in windows_at(told.created, applied) if window not in windows]
+
+
+def asked_of(
+    windows: Iterable[Window],
+    applied: Iterable[AppliedControls],
+    remembered: Iterable[Remembered],
+) -> list[Asked]:
+    """These windows to be added up; `applied` tells the filters behind their keys."""
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    filters = {limit.filter.key: limit.filter for limit in limits}
+    in_pieces = {
+        (row.window.scope, row.filter_key, row.currency) for row in remembered if row.piece_seconds
+    }
+    return [
+        Asked(
+            window,
+            filters[window.filter_key],
+            (window.scope, window.filter_key, window.currency) in in_pieces,
+        )
+        for window in windows
+    ]
+
+
+def _row(
+    asked: Asked, start: int, end: int, used: tuple[int, int, int], *, is_piece: bool = False
+) -> Remembered:
+    amount, refunded, count = used
+    return Remembered(
+        scope=scope_key(asked.window.scope),
+        window_start=start,
+        window_end=end,
+        filter_key=asked.window.filter_key,
+        filter=asked.concern.text,
+        currency=asked.window.currency,
+        amount=amount,
+        refunded_amount=refunded,
+        count=count,
+        piece_seconds=end - start if is_piece else 0,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Spent:
+    """What purchases at one merchant came to; `created` is 0 where times were not asked for."""
+
+    created: int
+    merchant: Merchant
+    counted: Counted
+
+
+def needed(windows: Sequence[Window], *, by_time: bool) -> str:
+    """The windows as the statements take them that sum: JSON, each with its place."""
+    return codec.to_json(
+        [
+            {
+                "place": place,
+                "kind": window.scope.kind,
+                "id": window.scope.id,
+                "start": window.start,
+                "end": window.end,
+                "currency": window.currency,
+                "by_merchant": bool(window.filter_key),
+                "by_time": by_time,
+            }
+            for place, window in enumerate(windows)
+        ]
+    )
+
+
+def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[Spent]]]:
+    """What such a statement found, window by window."""
+    for place, group in groupby(rows, key=lambda row: row[0]):
+        yield (
+            place,
+            [
+                Spent(
+                    created or 0,
+                    Merchant(
+                        category=category or "",
+                        category_code=code or "",
+                        country=country or "",
+                        name=name or "",
+                        network_id=network_id or "",
+                    ),
+                    Counted(*figures),
+                )
+                for _, created, category, code, country, name, network_id, *figures in group
+            ],
+        )
+
+
+def with_rooms(
+    measured: Measured, trace: Iterable[Check], applied: Iterable[AppliedControls]
+) -> dict[Window, Usage]:
+    """Usage that also tells when each rolling limit that failed has room again."""
+    full: list[tuple[Window, LimitFigures, AppliedControls]] = []
+    for check, policy in product(trace, applied):
+        figures = check.figures
+        if check.rule not in _LIMITS or check.passed or not figures:
+            continue
+        if figures.interval is not Interval.ROLLING or figures.asked > figures.limit:
+            continue  # the latter never fits
+        if (policy.version_id, policy.scope) == (check.version_id, check.scope):
+            key = filter_of(figures.filter).key
+            bounds = (figures.start, figures.end)
+            window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
+            full.append((window, figures, policy))
+    told = dict(measured.usage)
+    rooms = rooms_at(full, measured.stored.values()) if full else []
+    for (window, figures, _), at in zip(full, rooms, strict=True):
+        if at is not None:
+            room = (figures.limit, at)
+            told[window] = replace(told[window], rooms=(*told[window].rooms, room))
+    return told
+
+
+def rooms_at(
+    full: Sequence[tuple[Window, LimitFigures, AppliedControls]],
+    remembered: Iterable[Remembered],
+) -> list[int | None]:
+    """When enough of each rolling window will have passed; None where what is asked never fits."""
+    asked = asked_of(
+        [window for window, _, _ in full], [policy for _, _, policy in full], remembered
+    )
+    leaving = [
+        Leaving(one, figures.over, restore=policy.controls.refunds_restore)
+        for one, (_, figures, policy) in zip(asked, full, strict=True)
+    ]
+    return [
+        None if last is None else last + figures.rolling_seconds
+        for last, (_, figures, _) in zip(window_sums.last_to_leave(leaving), full, strict=True)
+    ]

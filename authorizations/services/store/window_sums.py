@@ -1,0 +1,383 @@
+"""What counts in a window that is not remembered, added up from pieces and from purchases.
+
+A piece is a minute, an hour or a day in UTC whose sum is remembered as a row of its own: whatever
+changes a purchase changes it as well, like the windows of limits. What no piece covers is added up
+from the purchases themselves, but while somebody waits never from more than AT_ONCE of them: a
+window with more is counted in the background (counting.py), which leaves pieces. Rolling windows
+have no sum that lasts, so they leave pieces as they grow. Everything here runs under the lock of
+the scopes it reads; nothing here writes.
+"""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from authorizations.rules.counted import Counted
+from authorizations.rules.filters import LimitFilter, Merchant
+from authorizations.rules.values import Window
+from authorizations.services.runtime import codec
+from authorizations.services.store import sql
+from authorizations.services.store.running_sums import NOTHING_USED, Used, plus, total
+
+MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
+
+AT_ONCE = 2_000
+"""Purchases that are added up while somebody waits: 2 ms, or 10 where a filter asks for merchants.
+
+What began in the first and last minute of a window is added up however many there are, as no piece
+can stand for a part of a minute.
+"""
+
+QUIET = 200
+"""Where a rolling window has more purchases between its pieces than this, they become pieces.
+
+Of a day with more the hours are remembered too, of an hour with half of AT_ONCE the minutes: when
+such a day or hour has left a window in part, what is still in it can be added up. Then it becomes
+shorter pieces as well, where that is worth it.
+"""
+
+_EVERY_ONE = None
+_NO_GRAIN = 2**62
+
+
+class Asked(NamedTuple):
+    """A window to be added up; `has_pieces` says whether there are any around the purchase."""
+
+    window: Window
+    concern: LimitFilter
+    has_pieces: bool = False
+
+
+class Piece(NamedTuple):
+    """A minute, an hour or a day [start, end), and what counts in it."""
+
+    start: int
+    end: int
+    used: Used
+
+
+@dataclass(frozen=True, slots=True)
+class Reckoned:
+    """What a window comes to; `used` is None where there is too much to add up.
+
+    `purchases` is how many were gone through, `pieces` are those that are worth remembering.
+    """
+
+    used: Used | None
+    purchases: int
+    pieces: Sequence[Piece] = ()
+
+
+class _Range(NamedTuple):
+    """Spans of a window's time, to be added up by `grain` seconds from at most `most` purchases."""
+
+    asked: Asked
+    spans: Sequence[tuple[int, int]]
+    grain: int
+    most: int | None
+
+
+class Part(NamedTuple):
+    """What purchases since `since` come to, as the window's filter sees them."""
+
+    since: int
+    used: Used
+    purchases: int
+
+
+def reckon(asked: Sequence[Asked]) -> list[Reckoned]:
+    """Add these windows up, each from at most AT_ONCE purchases outside of pieces."""
+    return _reckon(asked, AT_ONCE)
+
+
+def reckon_all(asked: Sequence[Asked]) -> list[Reckoned]:
+    """Add these windows up, however long it takes: for where no purchase waits, nothing is kept."""
+    return _reckon(asked, None)
+
+
+def _reckon(asked: Sequence[Asked], most: int | None) -> list[Reckoned]:
+    found: dict[int, Reckoned] = {}
+    simple = {place: one for place, one in enumerate(asked) if not one.has_pieces}
+    limits = {place: QUIET if one.window.rolling else most for place, one in simple.items()}
+    ranges = [
+        _Range(one, [(one.window.start, one.window.end)], _NO_GRAIN, limits[place])
+        for place, one in simple.items()
+    ]
+    for place, parts in zip(simple, _added_up(ranges), strict=True):
+        purchases = sum(part.purchases for part in parts)
+        if not _is_more(purchases, limits[place]):
+            found[place] = Reckoned(total(part.used for part in parts), purchases)
+    busy = [place for place in range(len(asked)) if place not in found]
+    found |= zip(busy, _with_pieces([asked[place] for place in busy], most), strict=True)
+    return [found[place] for place in range(len(asked))]
+
+
+def _is_more(purchases: int, most: int | None) -> bool:
+    return most is not None and purchases > most
+
+
+def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]:
+    """Pieces, what lies between them, and the parts of minutes at both ends."""
+    pieces = remembered_pieces([(one.window, DAY_S) for one in asked])
+    ranges, between = [], []
+    for one, there in zip(asked, pieces, strict=True):
+        edges, first, last = _edges(one.window)
+        between.append(_Range(one, list(gaps(first, last, there)), _NO_GRAIN, most))
+        ranges += [_Range(one, edges, _NO_GRAIN, _EVERY_ONE), between[-1]]
+    parts = iter(_added_up(ranges))
+    sums = [(next(parts), next(parts)) for _ in asked]
+    counts = [sum(part.purchases for part in its) for _, its in sums]
+    # Few decisions get here: once there are pieces, the next few hundred purchases find them.
+    growing = [
+        place
+        for place, one in enumerate(asked)
+        if most and one.window.rolling and QUIET < counts[place] <= most
+    ]
+    minutes = _added_up([between[place]._replace(grain=MINUTE_S) for place in growing])
+    by_minute = dict(zip(growing, minutes, strict=True))
+    for place, (one, there) in enumerate(zip(asked, pieces, strict=True)):
+        if _is_more(counts[place], most):
+            yield Reckoned(None, counts[place])
+            continue
+        used = total(piece.used for piece in there)
+        used = plus(used, total(part.used for its in sums[place] for part in its))
+        new: Sequence[Piece] = ()
+        if place in by_minute:
+            over = max(piece[0] for piece in (*there, *by_minute[place]))
+            start = one.window.start
+            # Half of it, or what is left at both ends would be enough to start all over again.
+            new = list(new_pieces(start, over, there, by_minute[place], few=QUIET // 2))
+        yield Reckoned(used, counts[place], new)
+
+
+def _edges(window: Window) -> tuple[list[tuple[int, int]], int, int]:
+    """The parts of minutes at the ends of a window, and the whole minutes [first, last) between."""
+    first, last = -(-window.start // MINUTE_S) * MINUTE_S, window.end // MINUTE_S * MINUTE_S
+    if first >= last:
+        return [(window.start, window.end)], first, first
+    edges = [(window.start, first), (last, window.end)]
+    return [(start, end) for start, end in edges if start < end], first, last
+
+
+def gaps(start: int, end: int, pieces: Iterable[Piece]) -> Iterator[tuple[int, int]]:
+    """What pieces, the earliest first, leave uncovered of [start, end)."""
+    for piece in pieces:
+        if start < piece.start:
+            yield start, piece.start
+        start = piece.end
+    if start < end:
+        yield start, end
+
+
+def new_pieces(
+    start: int, over: int, there: Iterable[Piece], between: Iterable[Part], *, few: int
+) -> Iterator[Piece]:
+    """What is worth remembering of the time since `start`, of which what is before `over` is over.
+
+    `between` are all purchases outside of the pieces that are there, by the minute. Days and hours
+    are remembered when they are over: until then their purchases go into shorter pieces, which are
+    what a rolling window needs of them when they leave it. Of an hour that is not over or began
+    before `start` the minutes are, where more than `few` purchases are outside of its pieces.
+    """
+    there, between = list(there), list(between)
+    by_hour, by_day = Counter[int](), Counter[int]()
+    for part in between:
+        by_hour[_floor(part.since, HOUR_S)] += part.purchases
+        by_day[_floor(part.since, DAY_S)] += part.purchases
+    minutes = [Piece(part.since, part.since + MINUTE_S, part.used) for part in between]
+    hours = list(_made_of([*_long(there, MINUTE_S), *minutes], HOUR_S, start, over))
+    days = list(_made_of([*_long(there, HOUR_S), *hours], DAY_S, start, over))
+    whole_hours, whole_days = {hour.start for hour in hours}, {day.start for day in days}
+    for minute in minutes:
+        hour = _floor(minute.start, HOUR_S)
+        if by_hour[hour] > (AT_ONCE // 2 if hour in whole_hours else few):
+            yield minute
+    for piece in hours:
+        day = _floor(piece.start, DAY_S)
+        if day not in whole_days or by_day[day] > QUIET:
+            yield piece
+    yield from days
+
+
+def _floor(at: int, seconds: int) -> int:
+    return at // seconds * seconds
+
+
+def _long(pieces: Iterable[Piece], seconds: int) -> Iterator[Piece]:
+    return (piece for piece in pieces if piece.end - piece.start == seconds)
+
+
+def _made_of(pieces: Iterable[Piece], seconds: int, start: int, end: int) -> Iterator[Piece]:
+    """The longer pieces within [start, end) that these make up."""
+    sums: dict[int, Used] = defaultdict(lambda: NOTHING_USED)
+    for piece in pieces:
+        at = _floor(piece.start, seconds)
+        sums[at] = plus(sums[at], piece.used)
+    for at, used in sums.items():
+        if start <= at and at + seconds <= end:
+            yield Piece(at, at + seconds, used)
+
+
+def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[Piece]]:
+    """For each window its remembered days, the hours between them, and the minutes between both.
+
+    The earliest first. With each window goes how long its pieces may be: DAY_S, HOUR_S or MINUTE_S.
+    """
+    if not wanted:
+        return []
+    windows = [
+        {
+            "place": place,
+            "kind": window.scope.kind,
+            "id": window.scope.id,
+            "start": window.start,
+            "end": window.end,
+            "filter_key": window.filter_key,
+            "currency": window.currency,
+            "longest": longest,
+        }
+        for place, (window, longest) in enumerate(wanted)
+    ]
+    rows = sql.run(sql.PIECES, windows=codec.to_json(windows)).fetchall()
+    found: list[list[Piece]] = [[] for _ in wanted]
+    for place, start, end, *used in rows:
+        found[place].append(Piece(start, end, (used[0], used[1], used[2])))
+    return found
+
+
+class Leaving(NamedTuple):
+    """A rolling window of which the first `over` is to leave; `restore`: refunds count as gone."""
+
+    asked: Asked
+    over: int
+    restore: bool
+
+    @property
+    def longest(self) -> int:
+        return DAY_S if self.asked.has_pieces else 0
+
+
+_SHORTER = {DAY_S: HOUR_S, HOUR_S: MINUTE_S, MINUTE_S: 0}
+
+
+class _Search(NamedTuple):
+    """A stretch of a rolling window in which what leaves last is looked for."""
+
+    place: int
+    leaving: Leaving
+    within: Window
+    longest: int
+
+
+def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
+    """When the purchase was made that, with all before it, makes up what is to leave.
+
+    None where the whole window is less. A piece in which that happens is looked into: a day by its
+    hours, an hour by its minutes, a minute by its purchases.
+    """
+    found: list[int | None] = [None] * len(wanted)
+    searches = [
+        _Search(place, one, one.asked.window, one.longest) for place, one in enumerate(wanted)
+    ]
+    while searches:
+        looked_at = zip(searches, _by_time(searches), strict=True)
+        searches = []
+        for search, parts in looked_at:
+            last, over = _last(search.leaving, parts)
+            if last and last.end - last.start > 1:
+                within = search.within._replace(start=last.start, end=last.end)
+                longest = _SHORTER[last.end - last.start]
+                leaving = search.leaving._replace(over=over)
+                searches.append(_Search(search.place, leaving, within, longest))
+            else:
+                found[search.place] = last and last.start
+    return found
+
+
+def _by_time(searches: Sequence[_Search]) -> Iterator[list[Piece]]:
+    """What was spent in each, the earliest first: pieces, and purchases second by second."""
+    in_pieces = [(search.within, search.longest) for search in searches if search.longest]
+    pieces = iter(remembered_pieces(in_pieces))
+    there = [next(pieces) if search.longest else [] for search in searches]
+    ranges = [
+        _Range(
+            search.leaving.asked,
+            list(gaps(search.within.start, search.within.end, its)),
+            1,
+            _EVERY_ONE,
+        )
+        for search, its in zip(searches, there, strict=True)
+    ]
+    for its, parts in zip(there, _added_up(ranges), strict=True):
+        yield sorted([*its, *(Piece(part.since, part.since + 1, part.used) for part in parts)])
+
+
+def _last(leaving: Leaving, parts: Iterable[Piece]) -> tuple[Piece | None, int]:
+    """The part in which enough has left, and how much of it was still to leave before it."""
+    over = leaving.over
+    for part in parts:
+        amount, refunded, count = part.used
+        gone = amount - (refunded if leaving.restore else 0)
+        gone = gone if leaving.asked.window.currency else count
+        if gone >= over:
+            return part, over
+        over -= gone
+    return None, over
+
+
+def minutes(asked: Asked, start: int, end: int) -> list[Part]:
+    """What the purchases of each minute in [start, end) come to, however many there are."""
+    [parts] = _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
+    return parts
+
+
+def parts(asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int) -> list[Part]:
+    """What purchases in these spans come to by `grain` seconds, from at most one more than `most`.
+
+    The spans are of the window's scope, whatever its own bounds are.
+    """
+    [found] = _added_up([_Range(asked, spans, grain, most)])
+    return found
+
+
+def _added_up(ranges: Sequence[_Range]) -> list[list[Part]]:
+    """What the purchases in each range come to, by its grain, the earliest first."""
+    found: list[list[Part]] = [[] for _ in ranges]
+    wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
+    if not wanted:
+        return found
+    rows = sql.run(sql.SUM, ranges=codec.to_json(wanted)).fetchall()
+    for (place, since), lines in groupby(rows, key=lambda row: (row[0], row[1])):
+        found[place].append(_part(since, ranges[place].asked, lines))
+    return found
+
+
+def _json(place: int, one: _Range) -> dict[str, Any]:
+    window = one.asked.window
+    return {
+        "place": place,
+        "kind": window.scope.kind,
+        "id": window.scope.id,
+        "spans": "{" + ",".join(f"[{start},{end})" for start, end in one.spans) + "}",
+        "currency": window.currency,
+        "by_merchant": bool(window.filter_key),
+        "grain": one.grain,
+        # One more tells that there are more.
+        "most": None if one.most is None else one.most + 1,
+    }
+
+
+def _part(since: int, asked: Asked, lines: Iterable[tuple[Any, ...]]) -> Part:
+    window, concern, _ = asked
+    used, purchases = NOTHING_USED, 0
+    for _, _, category, code, country, name, network_id, *figures, number in lines:
+        merchant = Merchant(
+            category=category, category_code=code, country=country, name=name, network_id=network_id
+        )
+        amount, refunded, count = Counted(*figures).seen_by(concern, merchant)
+        # Without a currency there is nothing to add amounts in.
+        used = plus(used, (amount, refunded, count) if window.currency else (0, 0, count))
+        purchases += number
+    return Part(since, used, purchases)

@@ -1,0 +1,82 @@
+"""The ledger read once from its beginning, in pieces, each entry with the purchase it is of."""
+
+from collections import deque
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+from authorizations.rules.counted import Counted
+from authorizations.services.store.running_sums import Change, merchant_of
+from authorizations.services.verify.checking import Difference, fetch
+from authorizations.services.verify.windows_as_of import ScopeKey
+
+_SIZE = 2_000
+
+_ENTRIES = """
+SELECT
+    entry.id,
+    -- What a request's transactions left elsewhere was moved before it was decided.
+    CASE WHEN entry.cause = 'moved' THEN '' ELSE entry.event_id END,
+    entry.authorization_id, entry.currency,
+    purchase.currency, extract(epoch FROM purchase.created)::bigint,
+    coalesce(card.root_id, purchase.card_id), purchase.cardholder_id, purchase.group_id::text,
+    purchase.category, purchase.category_code, purchase.merchant_country,
+    purchase.merchant_name, purchase.network_id,
+    entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
+FROM authorizations_ledgerentry AS entry
+LEFT JOIN authorizations_authorization AS purchase ON purchase.id = entry.authorization_id
+LEFT JOIN authorizations_card AS card ON card.id = purchase.card_id
+WHERE entry.id > %s
+ORDER BY entry.id
+LIMIT %s
+"""
+
+
+class Entry(NamedTuple):
+    """A ledger entry; without `change` where it is of no purchase in its currency."""
+
+    id: int
+    event_id: str
+    scopes: tuple[ScopeKey, ...]
+    change: Change | None
+    difference: Difference | None
+
+
+class LedgerAlong:
+    """Goes forward only; `before` is the lowest id that was not yet read."""
+
+    def __init__(self, begin: int) -> None:
+        self.before = begin
+        self._ahead: deque[Entry] = deque()
+        self._pieces = _pieces(begin)
+
+    def up_to(self, position: int) -> Iterator[Entry]:
+        """The entries below this id that were not read yet."""
+        while (self._ahead or self._fetch()) and self._ahead[0].id < position:
+            yield self._ahead.popleft()
+        self.before = max(self.before, position)
+
+    def _fetch(self) -> bool:
+        self._ahead.extend(map(_entry, next(self._pieces, ())))
+        return bool(self._ahead)
+
+
+def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
+    fetched = begin - 1
+    while rows := fetch(_ENTRIES, [fetched, _SIZE]):
+        yield rows
+        fetched = rows[-1][0]
+
+
+def _entry(row: tuple[Any, ...]) -> Entry:
+    """Of a row of _ENTRIES."""
+    id_, event_id, authorization_id, entered_in, currency, created = row[:6]
+    if currency != entered_in:
+        what = f"authorization in {entered_in}"
+        missing = Difference(f"ledger entry {id_}", what, authorization_id, "there")
+        return Entry(id_, event_id, (), None, missing)
+    root_id, cardholder_id, group_id = row[6:9]
+    scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))
+    if group_id is not None:
+        scopes = (*scopes, ("group", group_id))
+    change = Change(created, currency, merchant_of(*row[9:14]), Counted(*row[14:]))
+    return Entry(id_, event_id, scopes, change, None)

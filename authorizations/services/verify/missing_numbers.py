@@ -1,0 +1,95 @@
+"""Numbers of the record's sequences that no row has.
+
+A transaction that was rolled back leaves its number unused, each decision takes one of the
+ledger's as its position, and so does whatever else looks a purchase up under its lock. So a number
+that is missing is no difference by itself; but a row that was deleted has left its number here.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import Any
+
+from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.ranges import Ids, Range, entries_in, requests_in
+from authorizations.services.verify.verify_history import CHANGES, changes_in
+
+_SIZE = 10_000
+_MOST_RANGES = 50
+
+_NUMBERS = "SELECT {key} FROM {table} WHERE {key} > %s AND {key} <= %s ORDER BY {key} LIMIT %s"
+_POSITIONS = """
+SELECT webhook_request_id, position FROM authorizations_decision
+WHERE webhook_request_id > %s AND webhook_request_id <= %s
+ORDER BY webhook_request_id LIMIT %s
+"""
+
+_AHEAD = 10_000
+"""Decisions are read in the order of writing: so far apart may their positions be out of order."""
+
+
+_LAST_DRAWN = "SELECT coalesce(pg_sequence_last_value(%s::regclass), 0)"
+
+
+def missing_numbers(part: Range) -> dict[str, Any]:
+    """By sequence, how many are missing and which: the first ranges of them."""
+    requests = _drawn("authorizations_webhookrequest_id_seq", requests_in(part), part)
+    entries = _drawn("authorizations_ledgerentry_id_seq", entries_in(part), part)
+    changes = changes_in(part.since, part.until)
+    changes = _drawn("authorizations_historyentry_pgh_id_seq", changes, part)
+    taken = heapq.merge(
+        _numbers("authorizations_ledgerentry", "id", entries), _positions(requests, entries)
+    )
+    return {
+        "requests": _missing(_numbers("authorizations_webhookrequest", "id", requests), requests),
+        "ledger entries": _missing(taken, entries),
+        CHANGES: _missing(_numbers("authorizations_historyentry", "pgh_id", changes), changes),
+    }
+
+
+def _drawn(sequence: str, ids: Ids, part: Range) -> Ids:
+    """Up to the last number that was drawn, where the range has no end."""
+    if part.until is not None:
+        return ids
+    [(last,)] = fetch(_LAST_DRAWN, [sequence])
+    return Ids(ids.above, max(ids.up_to, last))
+
+
+def _numbers(table: str, key: str, ids: Ids) -> Iterator[int]:
+    last = ids.above
+    while rows := fetch(_NUMBERS.format(table=table, key=key), [last, ids.up_to, _SIZE]):
+        yield from (number for (number,) in rows)
+        last = rows[-1][0]
+
+
+def _positions(requests: Ids, entries: Ids) -> Iterator[int]:
+    """In order, but for one that is much too late."""
+    waiting: list[int] = []
+    last = requests.above
+    while rows := fetch(_POSITIONS, [last, requests.up_to, _SIZE]):
+        for _, position in rows:
+            if entries.above < position <= entries.up_to:
+                heapq.heappush(waiting, position)
+        while len(waiting) > _AHEAD:
+            yield heapq.heappop(waiting)
+        last = rows[-1][0]
+    while waiting:
+        yield heapq.heappop(waiting)
+
+
+def _missing(found: Iterable[int], ids: Ids) -> dict[str, Any]:
+    count, last = 0, ids.above
+    ranges: list[str] = []
+    for number in chain(found, [ids.up_to + 1]):
+        if number > last + 1:
+            count += number - last - 1
+            if len(ranges) < _MOST_RANGES:
+                ranges.append(_words(last + 1, number - 1))
+            elif ranges[-1] != "...":
+                ranges.append("...")
+        last = max(last, number)
+    return {"count": count, "ranges": ", ".join(ranges)}
+
+
+def _words(first: int, last: int) -> str:
+    return str(first) if first == last else f"{first}-{last}"

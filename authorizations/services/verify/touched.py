@@ -1,0 +1,42 @@
+"""The purchases that something was written of in a range."""
+
+from collections.abc import Iterator
+
+from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.ranges import Range, entries_in, requests_in
+
+_SIZE = 2_000
+
+_BY_REQUESTS = """
+WITH piece AS MATERIALIZED (
+    SELECT id, about FROM authorizations_webhookrequest
+    WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
+)
+SELECT (SELECT max(id) FROM piece), array_agg(DISTINCT purchase)
+FROM (
+    SELECT about AS purchase FROM piece
+    UNION ALL
+    SELECT decision.authorization_id FROM piece
+    JOIN authorizations_decision AS decision ON decision.webhook_request_id = piece.id
+) AS named
+"""
+
+_BY_ENTRIES = """
+SELECT max(id), array_agg(DISTINCT authorization_id)
+FROM (
+    SELECT id, authorization_id FROM authorizations_ledgerentry
+    WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
+) AS piece
+"""
+
+
+def touched(part: Range) -> Iterator[list[str]]:
+    """Their ids, some at a time; one of which much was written may come again."""
+    for statement, ids in ((_BY_REQUESTS, requests_in(part)), (_BY_ENTRIES, entries_in(part))):
+        last = ids.above
+        while True:
+            [(end, purchases)] = fetch(statement, [last, ids.up_to, _SIZE])
+            if end is None:
+                break
+            yield [purchase for purchase in purchases if purchase]
+            last = end

@@ -1,0 +1,79 @@
+"""The ledger's entries against the events and decisions that they name."""
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, NamedTuple
+
+from authorizations.models.ledger import AFTER_DECIDING, LedgerCause
+from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.ranges import Ids
+
+ENTRIES = "ledger entries"
+
+_SIZE = 2_000
+
+_ENTRIES = """
+SELECT
+    entry.id, entry.authorization_id, entry.event_id, entry.cause, entry.entered_at,
+    decision.authorization_id, decision.decided_at, coalesce(decision.position, 0),
+    EXISTS (
+        SELECT FROM authorizations_webhookrequest AS request
+        WHERE request.event_id = entry.event_id
+    )
+FROM (
+    SELECT * FROM authorizations_ledgerentry WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
+) AS entry
+LEFT JOIN LATERAL (
+    -- Two questions may have been answered under one event id, each on its own purchase; of two
+    -- answers to one the later came in by replay, as its entries did.
+    SELECT * FROM authorizations_decision
+    WHERE decided_by = 'desk' AND id IN (
+        entry.event_id, entry.event_id || '/answered',
+        entry.event_id || '/answered/2', entry.event_id || '/answered/3'
+    )
+    ORDER BY authorization_id IS NOT DISTINCT FROM entry.authorization_id DESC, position, id
+    LIMIT 1
+) AS decision ON TRUE
+ORDER BY entry.id
+"""
+
+_BY_DECISION = {cause.value for cause in (*AFTER_DECIDING, LedgerCause.REASKED)}
+
+
+class _Entry(NamedTuple):
+    """A row of _ENTRIES."""
+
+    id: int
+    purchase_id: str
+    event_id: str
+    cause: str
+    entered_at: datetime
+    decided_about: str | None
+    decided_at: datetime | None
+    position: int
+    is_received: bool
+
+
+def verify_entries(ids: Ids) -> Iterator[Checked]:
+    """Every entry of these numbers; what its amount must be the purchase tells."""
+    last = ids.above
+    while rows := fetch(_ENTRIES, [last, ids.up_to, _SIZE]):
+        yield Checked(ENTRIES, len(rows), [it for row in rows for it in _differences(row)])
+        last = rows[-1][0]
+
+
+def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:
+    entry = _Entry(*row)
+    where = f"ledger entry {entry.id}"
+    if not entry.event_id:
+        return  # by hand: the database asks for author and reason
+    if not entry.is_received:
+        yield Difference(where, "event", entry.event_id, "among the requests")
+    if entry.cause not in _BY_DECISION:
+        return
+    if entry.decided_about is None:
+        yield Difference(where, "decision", entry.event_id, "there")
+    elif entry.decided_about != entry.purchase_id:
+        yield Difference(where, "authorization", entry.purchase_id, entry.decided_about)
+    elif entry.position and entry.entered_at != entry.decided_at:
+        yield Difference(where, "entered_at", entry.entered_at, entry.decided_at)

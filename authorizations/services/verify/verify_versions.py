@@ -1,0 +1,107 @@
+"""Policy versions against their hash and against the change history, which the database writes."""
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any, NamedTuple
+
+from authorizations.models import Policy, PolicyVersion
+from authorizations.services.verify.checking import Checked, Difference, by_key, fetch
+
+VERSIONS = "policy versions"
+
+_CLOCKS_APART = timedelta(minutes=1)
+"""The change history has the database's time, and that of its transaction's beginning."""
+
+_PUBLISHED = """
+SELECT
+    change.pgh_created_at, change.user_id,
+    (change.before ->> 'current_version_id')::bigint,
+    (change.after ->> 'current_version_id')::bigint,
+    change.names ->> ('policyversion:' || (change.after ->> 'current_version_id'))
+FROM authorizations_historyentry AS change
+WHERE change.kind = 'policy' AND change.object_id = %s
+    AND change.before ->> 'current_version_id' IS DISTINCT FROM
+        change.after ->> 'current_version_id'
+ORDER BY change.pgh_id
+"""
+
+
+class _Published(NamedTuple):
+    """That a version came into force, as the change history has it."""
+
+    at: datetime
+    user_id: int | None
+    before: int | None
+    after: int | None
+    named: str | None
+
+
+def verify_versions() -> Iterator[Checked]:
+    """Every version of every policy, and which of them came into force after which."""
+    for policy in by_key(Policy.objects.all()):
+        versions = list(policy.versions.order_by("number"))
+        published = [_Published(*row) for row in fetch(_PUBLISHED, [str(policy.pk)])]
+        # Read once more where it was published meanwhile.
+        current = Policy.objects.values_list("current_version", flat=True).get(pk=policy.pk)
+        if current != policy.current_version_id:
+            continue
+        found = [*_own(versions), *_as_published(versions, published)]
+        found += _forward(current, versions, published)
+        yield Checked(VERSIONS, len(versions), found)
+
+
+def version_differences(version: PolicyVersion) -> Iterator[Difference]:
+    """Its content against the SHA-256 that was taken of it."""
+    digest = hashlib.sha256(version.content.encode()).hexdigest()
+    if digest != version.sha256:
+        yield Difference(_where(version), "SHA-256", version.sha256, digest)
+
+
+def _own(versions: Sequence[PolicyVersion]) -> Iterator[Difference]:
+    for number, version in enumerate(versions, 1):
+        yield from version_differences(version)
+        if version.number != number:
+            yield Difference(_where(version), "number", version.number, number)
+
+
+def _as_published(
+    versions: Sequence[PolicyVersion], published: Sequence[_Published]
+) -> Iterator[Difference]:
+    """Author, reason and time, as the history has them."""
+    by_version = {one.after: one for one in published}
+    for version in versions:
+        one = by_version.get(version.pk)
+        if one is None:
+            yield Difference(_where(version), "in the change history", "none", "when it began")
+            continue
+        if version.author_id != one.user_id:
+            yield Difference(_where(version), "author", version.author_id, one.user_id)
+        named = f"{version.number}: {version.reason}" if version.reason else str(version.number)
+        if named != one.named:
+            yield Difference(_where(version), "number and reason", named, one.named)
+        if abs(version.created_at - one.at) > _CLOCKS_APART:
+            yield Difference(_where(version), "time", version.created_at, one.at)
+
+
+def _forward(
+    current: Any, versions: Sequence[PolicyVersion], published: Sequence[_Published]
+) -> Iterator[Difference]:
+    """Each version followed on the one before it, and the last one is in force."""
+    numbers = {version.pk: version.number for version in versions}
+    for one in published:
+        where = f"change of {one.at}"
+        if numbers.get(one.after or 0, 0) <= numbers.get(one.before or 0, 0):
+            yield Difference(where, "version in force", one.after, f"a later one than {one.before}")
+    for one, following in pairwise(published):
+        if one.after != following.before:
+            where = f"change of {following.at}"
+            yield Difference(where, "version before it", following.before, one.after)
+    last = versions[-1].pk if versions else None
+    if current != last:
+        yield Difference(f"policy {versions[-1].policy_id}", "version in force", current, last)
+
+
+def _where(version: PolicyVersion) -> str:
+    return f"policy version {version.pk}"

@@ -1,0 +1,201 @@
+"""Always an answer in time: decided with the database, or, where that fails, by stand-in.
+
+Nothing here raises: whatever breaks, a signed authorization request gets a well-formed answer.
+"""
+
+import logging
+import threading
+from collections.abc import Callable
+from time import monotonic
+
+from django.conf import settings
+from django.db import InterfaceError, OperationalError, connection
+
+from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.values import AuthorizationRequest, Decision, DeclineReason
+from authorizations.services.authorize.authorize import CommitUnknownError, authorize
+from authorizations.services.host.stand_in_caps import NotReplayedError
+from authorizations.services.lifecycle import later
+from authorizations.services.runtime import budget, metrics
+from authorizations.services.runtime.breaker import Breaker
+from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
+from authorizations.services.runtime.pool import Probe
+from authorizations.services.stand_in import replay, stand_in, switch
+from authorizations.services.store import decision_log, locked_rows, record
+from authorizations.services.store.delivery import Delivery
+from authorizations.wire import answer as wire
+from authorizations.wire import events
+
+logger = logging.getLogger(__name__)
+
+_REPLAY_S = 60.0
+_LATER_S = 0.7
+"""So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
+
+_LATER_KEPT_S = 0.5
+"""What it has beyond that, or instead, to be kept for the background."""
+
+_LATER_TURN_S = 0.02
+_later_turns = threading.BoundedSemaphore(2)
+"""So many of them are applied at once in a process: the other threads are for purchases, whatever
+the database does."""
+
+_KEEPING_TURN_S = _LATER_KEPT_S
+_keeping_turns = threading.BoundedSemaphore(1)
+"""So many that found no turn are kept at once, which takes some milliseconds each. Of the four
+threads of a process (deploy/gunicorn.conf.py) the fourth is for purchases, but for the moment that
+one more event waits for its turn to be kept.
+"""
+
+
+def answer(delivery: Delivery) -> bytes:
+    """The body of the answer to an authorization request; it is on record, or in the spool."""
+    try:
+        return _answer(delivery)
+    except Exception:
+        logger.exception("Event %s: not even stand-in could answer; declined.", delivery.event.id)
+        reason = DeclineReason.INTERNAL_ERROR
+        event_id = delivery.event.id or ""
+        decision = Decision(approved=False, amount=0, reason=reason)
+        decision_log.decided(decision, None, delivery, StandInCause.INTERNAL_ERROR)
+        return wire.render(approved=False, amount=None, decision=event_id, reason=reason)
+
+
+def take(delivery: Delivery) -> later.Answered:
+    """Status and body for an event that asks nothing: applied, or kept for the background where too
+    many come at once. Stripe sends again what can't even be kept now.
+    """
+    try:
+        if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
+            try:
+                return _taken(delivery)
+            finally:
+                _later_turns.release()
+        if not breaker.is_open and _keeping_turns.acquire(timeout=_KEEPING_TURN_S):
+            try:
+                return _kept(delivery, later.TOO_MANY)
+            finally:
+                _keeping_turns.release()
+        logger.warning("Event %s could not be kept: no turn, or no database.", delivery.event.id)
+    except Exception:  # no miss: it may have taken long for reasons of its own
+        logger.exception("Event %s could not be kept.", delivery.event.id)
+    sentence = "The event could not be kept; please send it again."
+    return later.Answered(503, wire.error("try_again", sentence))
+
+
+def _taken(delivery: Delivery) -> later.Answered:
+    """Applied, or kept; where the time is used up it is kept to be applied in the background."""
+    try:
+        with deadline(monotonic() + _LATER_S):
+            return later.take(delivery, pieces=None)
+    except (OperationalError, InterfaceError) as error:
+        if not took_too_long(error):
+            raise
+        logger.warning(
+            "Event %s took too long: it is applied in the background.", delivery.event.id
+        )
+    return _kept(delivery, later.TOO_LONG)
+
+
+def _kept(delivery: Delivery, why: str) -> later.Answered:
+    with deadline(monotonic() + _LATER_KEPT_S):
+        return later.keep_for_later(delivery, why)
+
+
+def _answer(delivery: Delivery) -> bytes:
+    try:
+        request = events.authorization_request(delivery.event)
+    except events.MalformedEvent as malformed:
+        return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
+    if settings.STRIPE_LIVEMODE not in (None, request.livemode):
+        if request.account:
+            metrics.of_other_mode()
+        problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
+        return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
+    return _decided(request, delivery)
+
+
+def _mode(*, live: bool) -> str:
+    return "live" if live else "test"
+
+
+def _decided(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    cause = _cause_at_once(delivery)
+    if cause is None:
+        try:
+            return _in_time(delivery, lambda: authorize(request, delivery))
+        except CommitUnknownError as unknown:
+            breaker.miss()
+            return stand_in.commit_unknown(unknown, delivery)
+        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
+            cause = _cause_of(error, delivery)
+    return stand_in.answer(request, delivery, cause)
+
+
+def _refused(
+    delivery: Delivery,
+    reason: DeclineReason,
+    problem: str,
+    request: AuthorizationRequest | None = None,
+) -> bytes:
+    """A decline that no policy is asked for."""
+    cause = _cause_at_once(delivery)
+    if cause is None:
+        try:
+            return _in_time(delivery, lambda: record.refused(delivery, reason, problem, request))
+        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
+            cause = _cause_of(error, delivery)
+    return stand_in.refused(delivery, reason, problem, cause, request)
+
+
+def _cause_at_once(delivery: Delivery) -> StandInCause | None:
+    """Why the database is not even asked."""
+    if switch.is_on():
+        return StandInCause.SWITCHED_ON
+    if settings.DECISION_BUDGET_MS - delivery.waited_ms < budget.least_for_database_ms():
+        return StandInCause.OVERLOADED
+    return StandInCause.DATABASE_UNREACHABLE if breaker.is_open else None
+
+
+def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
+    """What `decide` returns, tried again where a connection turned out to be dead.
+
+    After a restart of the database each one in the pool is, which takes no time to find out.
+    """
+    share_ms = delivery.share_of(settings.DECISION_BUDGET_MS, budget.least_for_database_ms())
+    ends = monotonic() + delivery.seconds_left(share_ms)
+    while True:
+        try:
+            with deadline(ends):
+                return decide()
+        except (OperationalError, InterfaceError) as error:
+            is_final = has_passed(error) or locked_rows.is_timeout(error)
+            if is_final or ends - monotonic() < budget.LEAST_FOR_RETRY_MS / 1000:
+                raise
+
+
+def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
+    event_id = delivery.event.id
+    if isinstance(error, NotReplayedError):
+        return StandInCause.NOT_REPLAYED
+    if not isinstance(error, OperationalError | InterfaceError):
+        logger.error("Event %s could not be decided.", event_id, exc_info=error)
+        return StandInCause.INTERNAL_ERROR
+    if locked_rows.is_timeout(error):  # says nothing about the database
+        logger.warning("Event %s: a row that it needs stayed locked.", event_id)
+        return StandInCause.ROW_LOCKED
+    breaker.miss()
+    late = has_passed(error)
+    logger.warning("Event %s: the database %s.", event_id, "was too late" if late else "failed")
+    return StandInCause.DEADLINE_MISSED if late else StandInCause.DATABASE_UNREACHABLE
+
+
+def _recovered() -> None:
+    """What was answered meanwhile goes into the books."""
+    try:
+        replay.some(_REPLAY_S)
+    finally:
+        connection.close()
+
+
+breaker = Breaker(probe=Probe(), recovered=_recovered)

@@ -1,0 +1,321 @@
+"""The roles of PostgreSQL that a desk is served with, as SQL.
+
+The triggers that keep the record as it was written belong to the tables' owner, who could drop
+them. So the program is served under roles that own nothing, each with the rights its work needs:
+
+- *webhook* answers Stripe and gives up early. It writes what Stripe's word causes, and knows
+  nothing of users, log-ins or what policies are edited from.
+- *admin* serves people's pages. It writes no request and no decision, and into the ledger only
+  what an operator books under their own name.
+- *record* runs the commands that write by Stripe's word or prove the record: reconcile,
+  reapply_events, replay_spool, and the verifying ones.
+
+Nobody but the owner may change, delete or empty what is append-only, and only triggers write the
+change history. Only `migrate` logs in as the owner.
+"""
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from authorizations.services.digest import digest_sql
+from authorizations.services.runtime import budget
+
+
+@dataclass(frozen=True)
+class Roles:
+    """Their names; `owner` is for `migrate` alone."""
+
+    database: str
+    schema: str
+    owner: str
+    webhook: str
+    admin: str
+    record: str
+
+
+class Rights(NamedTuple):
+    """What the roles may do with a table, as statements in PostgreSQL's words.
+
+    `record` may read everything and write what the webhook may, and what is named here besides.
+    A column list, as in "UPDATE (a, b)", bounds a right to these columns. Locking a row needs the
+    right to update some column of it.
+    """
+
+    webhook: str = ""
+    admin: str = ""
+    record: str = ""
+
+
+_READ = "SELECT"
+_ADD = "SELECT, INSERT"
+_KEEP = "SELECT, INSERT, UPDATE"
+_ALL = "SELECT, INSERT, UPDATE, DELETE"
+
+PEOPLE = Rights(admin=_ALL)
+"""Users, log-ins and what Django keeps of them."""
+
+EDITED = Rights(webhook=_READ, admin=_ALL)
+DIGEST = Rights(admin=f"{_ALL}, TRUNCATE")
+"""What lists and charts show; counted anew by `digest --rebuild`."""
+
+TABLES: dict[str, Rights] = {
+    # The record: written once.
+    "authorizations_webhookrequest": Rights(webhook=_ADD, admin=_READ),
+    "authorizations_decision": Rights(webhook=_ADD, admin=_READ),
+    # A trigger lets the admin enter operators' causes only.
+    "authorizations_ledgerentry": Rights(webhook=_ADD, admin=_ADD),
+    "authorizations_rejectedrequest": Rights(webhook=_ADD, admin=_READ),
+    "authorizations_rejectedminute": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_repeatedminute": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_policyversion": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_standinswitch": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_export": Rights(admin=_ADD),
+    "authorizations_exportend": Rights(admin=_ADD),
+    "authorizations_proofrun": Rights(admin=_READ, record=_ADD),
+    "authorizations_historyentry": Rights(admin=_READ),
+    # The books, derived from it.
+    "authorizations_authorization": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
+    "authorizations_transaction": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_dispute": Rights(webhook=_KEEP, admin=_READ),
+    "authorizations_usage": Rights(webhook=_ALL, admin=_ALL),
+    "authorizations_uncountedwindow": Rights(webhook=_ALL, admin=_ALL),
+    # A finding stands as its newest change says: a function of the owner's copies it.
+    "authorizations_finding": Rights(webhook=f"{_ADD}, UPDATE (id)", admin=f"{_ADD}, UPDATE (id)"),
+    "authorizations_findingchange": Rights(webhook=_ADD, admin=_ADD),
+    "authorizations_findingwindow": Rights(webhook=_ADD, admin=_READ),
+    "authorizations_unappliedevent": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
+    "authorizations_reconciliation": Rights(admin=_READ, record=_KEEP),
+    # Cards as Stripe tells them. Freezing and groups are the operators'; a card that replaces
+    # another takes them along by a function of the owner's.
+    "authorizations_card": Rights(
+        webhook="SELECT, INSERT, UPDATE (cardholder_id, root_id, replacement_for, last4, brand, "
+        "type, currency, status, details_at)",
+        admin=_KEEP,
+    ),
+    "authorizations_cardholder": Rights(webhook=_KEEP, admin=_KEEP),
+    # What operators edit.
+    "authorizations_cardgroup": Rights(webhook="SELECT, UPDATE (id)", admin=_ALL),  # to lock it
+    "authorizations_policy": EDITED,
+    "authorizations_assignment": EDITED,
+    "authorizations_programdefaults": Rights(admin=_KEEP),
+    "authorizations_spendinglimit": Rights(admin=_ALL),
+    "authorizations_scheduleentry": Rights(admin=_ALL),
+    **dict.fromkeys(digest_sql.TABLES, DIGEST),
+    # People.
+    **dict.fromkeys(
+        (
+            *("auth_user", "auth_group", "auth_permission", "auth_group_permissions"),
+            *("auth_user_groups", "auth_user_user_permissions"),
+            *("django_session", "django_admin_log", "django_content_type"),
+            *("account_emailaddress", "account_emailconfirmation", "mfa_authenticator"),
+            *("axes_accessattempt", "axes_accessattemptexpiration", "axes_accessfailurelog"),
+            *("axes_accesslog", "authorizations_shared_cache"),
+        ),
+        PEOPLE,
+    ),
+    "pghistory_context": Rights(),
+    "django_migrations": Rights(webhook=_READ, admin=_READ),
+}
+"""Every table of the schema; one that is not here stays the owner's alone."""
+
+# As the program sets it for its sessions; so that nothing is left to set, which not every pooler
+# between would keep.
+EVERYBODYS_SETTINGS = {"timezone": "UTC"}
+# Of 900 ms that an answer may take (docs/why.md). The program ends its own work after 700 ms; these
+# are for what it leaves behind when it is stopped itself, such as a lock.
+WEBHOOK_SETTINGS = {
+    "lock_timeout": f"{budget.LOCK_TIMEOUT_MS}ms",
+    "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
+    "idle_in_transaction_session_timeout": "1s",
+    "client_connection_check_interval": "250ms",
+    **EVERYBODYS_SETTINGS,
+}
+# A page or a command may take longer; it may not hold what purchases wait for.
+ADMIN_SETTINGS = {
+    "lock_timeout": "5s",
+    "statement_timeout": "60s",
+    "idle_in_transaction_session_timeout": "30s",
+    "client_connection_check_interval": "1s",
+    **EVERYBODYS_SETTINGS,
+}
+
+ROLE = """\
+DO $$ BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles WHERE rolname = {literal}) THEN
+        CREATE ROLE {name} LOGIN;
+    END IF;
+END $$;
+"""
+
+JOIN = """\
+-- Whoever runs this, a superuser or not, acts for the owner until the end. Before PostgreSQL 16 a
+-- membership has no options; since then one may come with too few.
+DO $$ DECLARE options text := ''; may boolean := pg_has_role({owner_literal}, 'USAGE'); BEGIN
+    IF current_setting('server_version_num')::int >= 160000 THEN
+        options := ' WITH INHERIT TRUE, SET TRUE';
+        EXECUTE 'SELECT $1 AND pg_has_role($2, ''SET'')' INTO may USING may, {owner_literal};
+    END IF;
+    IF NOT may THEN
+        EXECUTE 'GRANT {owner} TO CURRENT_USER' || options;
+        PERFORM set_config('desk.has_joined', 'yes', true);
+    END IF;
+END $$;
+DO $$ DECLARE other text; BEGIN
+    SELECT relowner::regrole INTO other FROM pg_class
+    WHERE relnamespace = {schema_literal}::regnamespace AND relname = ANY ({tables})
+        AND NOT pg_has_role(relowner, 'USAGE');
+    IF FOUND THEN
+        RAISE EXCEPTION 'The desk''s tables belong to %.', other
+        USING HINT = 'Run this as that role, as a member of it, or as a superuser.';
+    END IF;
+END $$;
+"""
+
+OWNERSHIP = """\
+-- Everything belongs to the owner; nobody else makes tables. What an extension brought stays, and
+-- what is the owner's already is not locked.
+REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
+GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner};
+GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {owner};
+GRANT CONNECT ON DATABASE {database} TO {webhook}, {admin}, {record};
+GRANT USAGE ON SCHEMA {schema} TO {webhook}, {admin}, {record};
+DO $$ DECLARE name text; BEGIN
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
+        WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
+            AND NOT pg_get_userbyid(relowner) = {owner_literal}
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER TABLE %s OWNER TO {owner}', name);
+    END LOOP;
+    FOR name IN
+        SELECT oid::regprocedure FROM pg_proc
+        WHERE pronamespace = {schema_literal}::regnamespace
+            AND NOT pg_get_userbyid(proowner) = {owner_literal}
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_proc.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format('ALTER FUNCTION %s OWNER TO {owner}', name);
+    END LOOP;
+END $$;
+"""
+
+RIGHTS = """\
+DO $$ DECLARE name text; BEGIN
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
+        WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        -- Every right anew, so that one of an earlier version does not stay.
+        EXECUTE format('REVOKE ALL ON TABLE %s FROM {webhook}, {admin}, {record}', name);
+        EXECUTE format('GRANT SELECT ON TABLE %s TO {record}', name);
+    END LOOP;
+    FOR name IN
+        SELECT oid::regclass FROM pg_class
+        WHERE relnamespace = {schema_literal}::regnamespace AND relkind = 'S'
+            AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
+    LOOP
+        EXECUTE format(
+            'GRANT USAGE, SELECT ON SEQUENCE %s TO {webhook}, {admin}, {record}', name
+        );
+    END LOOP;
+END $$;
+"""
+
+LEAVE = """\
+-- PostgreSQL only warns where a right could not be taken away.
+DO $$ BEGIN
+    IF has_schema_privilege({webhook_literal}, {schema_literal}::regnamespace, 'CREATE') THEN
+        RAISE EXCEPTION 'Everybody may make tables in the schema {schema}, which belongs to %.',
+            (SELECT nspowner::regrole FROM pg_namespace
+            WHERE oid = {schema_literal}::regnamespace)
+        USING HINT = 'As that role, first: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC; or begin '
+            'with a schema of your own: CREATE SCHEMA desk; ALTER DATABASE {database} SET '
+            'search_path = desk; then migrate.';
+    END IF;
+    IF current_setting('desk.has_joined', true) = 'yes' THEN
+        REVOKE {owner} FROM CURRENT_USER;
+    END IF;
+END $$;
+"""
+
+
+def script(roles: Roles) -> str:
+    """The SQL, in one transaction; running it again does no harm.
+
+    For a superuser, or, as with managed services, a role with CREATEROLE that owns the database
+    and, at first, the tables. PostgreSQL 14 and newer.
+    """
+    names, literals = _named(roles)
+    parts = [
+        "BEGIN;",
+        *(_role(name) for name in (roles.owner, roles.webhook, roles.admin, roles.record)),
+        *(part.format(**names, **literals) for part in (JOIN, OWNERSHIP)),
+        rights(roles),
+        *(_settings(roles.webhook, WEBHOOK_SETTINGS), _settings(roles.admin, ADMIN_SETTINGS)),
+        _settings(roles.record, ADMIN_SETTINGS),
+        LEAVE.format(**names, **literals),
+        "COMMIT;",
+    ]
+    return "\n".join(parts)
+
+
+def rights(roles: Roles) -> str:
+    """The part of the SQL that a new version changes, for the tables' owner.
+
+    In one transaction: it takes all rights back and gives them again.
+    """
+    names, literals = _named(roles)
+    moving = "authorizations_move_chain(text, text)"
+    parts = [
+        RIGHTS.format(**names, **literals),
+        *_grants(names),
+        f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};",
+    ]
+    return "\n".join(parts)
+
+
+def _named(roles: Roles) -> tuple[dict[str, str], dict[str, str]]:
+    """The names as SQL writes them, and as literals."""
+    names = {key: quoted(getattr(roles, key)) for key in Roles.__dataclass_fields__}
+    literals = {
+        "schema_literal": _literal(names["schema"]),
+        "owner_literal": _literal(roles.owner),
+        "webhook_literal": _literal(roles.webhook),
+        "tables": f"ARRAY[{', '.join(map(_literal, TABLES))}]",
+    }
+    return names, literals
+
+
+def _grants(names: dict[str, str]) -> list[str]:
+    """A line for each table and role."""
+    lines = []
+    for table, rights in TABLES.items():
+        given = {
+            "webhook": [rights.webhook],
+            "admin": [rights.admin],
+            "record": [rights.webhook, rights.record],
+        }
+        for role, told in given.items():
+            lines += [f"GRANT {right} ON {table} TO {names[role]};" for right in told if right]
+    return lines
+
+
+def _role(name: str) -> str:
+    return ROLE.format(literal=_literal(name), name=quoted(name))
+
+
+def _settings(name: str, settings: dict[str, str]) -> str:
+    lines = (f"ALTER ROLE {quoted(name)} SET {key} = '{value}';" for key, value in settings.items())
+    return "\n".join(lines)
+
+
+def quoted(name: str) -> str:
+    """A name as SQL writes it."""
+    doubled = name.replace('"', '""')
+    return f'"{doubled}"'
+
+
+def _literal(text: str) -> str:
+    doubled = text.replace("'", "''")
+    return f"'{doubled}'"

@@ -1,0 +1,102 @@
+"""Settings and secrets: whether they are there and of the right form, never what they are."""
+
+import os
+from collections.abc import Iterator
+from functools import cache
+
+from django.conf import settings
+from django.core.checks import CheckMessage, run_checks
+from django.db import connection
+from psycopg.pq import Conninfo
+
+from authorizations.services.webhook.health.values import HealthCheck, State
+
+_GIVEN = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
+_BESIDE_OPTIONS = ("PGDATESTYLE", "PGTZ", "PGGEQO")  # sent along with each connection
+_SPOOL = "authorizations.E007"  # looked at by itself, each time
+
+
+def settings_as_checked() -> Iterator[HealthCheck]:
+    """What `check` knows; outside development what `check --deploy` does."""
+    found = [message for message in _checked() if message.id != _SPOOL]
+    for message in found:
+        state = State.BAD if message.is_serious() else State.WARN
+        hint = f" {message.hint}" if message.hint else ""
+        yield HealthCheck("Settings", state, f"{message.msg}{hint}")
+    if not found:
+        yield HealthCheck("Settings", State.OK, "Every setting is as it should be.")
+
+
+@cache
+def _checked() -> list[CheckMessage]:
+    """Once for each process, as settings do not change in it."""
+    return run_checks(include_deployment_checks=not settings.DEBUG)
+
+
+def mode() -> Iterator[HealthCheck]:
+    if settings.DEBUG:
+        what = "DEBUG is true: for a developer's own machine only. Leave it out where others come."
+        yield HealthCheck("Mode", State.WARN, what)
+        return
+    of = {True: "Live", False: "Test", None: "Live and test"}[settings.STRIPE_LIVEMODE]
+    if settings.STRIPE_LIVEMODE is None:
+        what = (
+            "Live and test events are approved alike: set STRIPE_LIVEMODE to true or false, so "
+            "that no test event takes up a limit of a live card."
+        )
+        yield HealthCheck("Mode", State.WARN, what)
+    else:
+        yield HealthCheck("Mode", State.OK, f"{of} events are approved, others declined.")
+
+
+def environment() -> Iterator[HealthCheck]:
+    """What of the environment PostgreSQL's clients take where DATABASE_URL says nothing of it.
+
+    Not the embedded server's: it has forgotten them.
+    """
+    database = connection.settings_dict
+    options = {*database["OPTIONS"], *(_GIVEN[key] for key in _GIVEN if database.get(key))}
+    by_variable = {
+        (option.envvar or b"").decode(): option.keyword.decode()
+        for option in Conninfo.get_defaults()
+    } | dict.fromkeys(_BESIDE_OPTIONS, "")
+    filled = [
+        name for name, key in by_variable.items() if name in os.environ and key not in options
+    ]
+    if filled and database["ENGINE"] != "authz_project.embedded_postgres":
+        what = (
+            f"{' and '.join(sorted(filled))} of this environment hold for the database too, as "
+            "DATABASE_URL does not say otherwise. Unset them, or write them into DATABASE_URL."
+        )
+        yield HealthCheck("Environment", State.WARN, what)
+
+
+def secrets() -> Iterator[HealthCheck]:
+    """Their form is what `check` looks at; here it is which there are."""
+    number = len(settings.STRIPE_WEBHOOK_SECRETS)
+    if not number:
+        what = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused. Set it to Stripe's."
+        yield HealthCheck("Secrets", State.BAD, what)
+    else:
+        secrets = "1 webhook secret is" if number == 1 else f"{number} webhook secrets are"
+        yield HealthCheck("Secrets", State.OK, f"{secrets} set.")
+    key: str = settings.STRIPE_API_KEY
+    if not key:
+        what = "STRIPE_API_KEY is not set: `reconcile` can't bring in what the webhook missed."
+        yield HealthCheck("API key", State.OK if settings.DEBUG else State.WARN, what)
+    elif not key.startswith(("sk_", "rk_")) or any(one.isspace() for one in key):
+        what = "STRIPE_API_KEY is no secret key (sk_...) and no restricted one (rk_...). Set one."
+        yield HealthCheck("API key", State.BAD, what)
+    elif settings.STRIPE_LIVEMODE is not None and key[2:].startswith(
+        "_test_" if settings.STRIPE_LIVEMODE else "_live_"
+    ):
+        what = "STRIPE_API_KEY is of the other mode than STRIPE_LIVEMODE. Set a key of this mode."
+        yield HealthCheck("API key", State.BAD, what)
+    elif key.startswith("sk_"):
+        what = (
+            "STRIPE_API_KEY may do everything at Stripe. A restricted key that may read Issuing "
+            "authorizations and transactions is enough."
+        )
+        yield HealthCheck("API key", State.OK if settings.DEBUG else State.WARN, what)
+    else:
+        yield HealthCheck("API key", State.OK, "STRIPE_API_KEY is a restricted key.")

@@ -1,0 +1,84 @@
+"""This host: the disk on which answers are kept, and what stand-in rests on."""
+
+import os
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from django.conf import settings
+
+from authorizations.rules.words import about_words, duration_words
+from authorizations.services.host import spool_files, standing_copy
+from authorizations.services.stand_in import spool_watch, switch
+from authorizations.services.webhook.answering import breaker
+from authorizations.services.webhook.health.values import HealthCheck, State
+
+_FEW_BYTES = 100 * 2**20
+_LITTLE_BYTES = 2**30
+_WAITS_S = 60
+
+
+def spool() -> Iterator[HealthCheck]:
+    """Whether it can be written, has room, and nothing lies in it that should be in the books."""
+    directory = Path(settings.SPOOL_DIR)
+    if problem := spool_watch.unwritable(directory):
+        yield HealthCheck("Spool", State.BAD, problem)
+        return
+    yield HealthCheck("Spool", State.OK, f"Answers can be kept in {directory}.")
+    found = next(path for path in (directory, *directory.parents) if path.exists())
+    disk = os.statvfs(found)
+    free = disk.f_bavail * disk.f_frsize
+    state = State.BAD if free < _FEW_BYTES else State.WARN if free < _LITTLE_BYTES else State.OK
+    cure = "" if state is State.OK else " Make room: a stand-in answer that can't be kept declines."
+    yield HealthCheck("Disk", state, f"{free / 2**30:,.1f} GB are free for the spool.{cure}")
+    yield from _waiting(directory)
+
+
+def _waiting(directory: Path) -> Iterator[HealthCheck]:
+    held = spool_files.state(directory)
+    waits_s = round(time.time() - held.since_s) if held.since_s else 0
+    if held.damaged:
+        what = (
+            f"{held.damaged:,} files lie in {directory / spool_files.ASIDE}: their answers may be "
+            "missing in the books. Read the note beside each."
+        )
+        yield HealthCheck("Answers to bring in", State.BAD, what)
+    if waits_s > _WAITS_S:
+        what = (
+            f"{held.files:,} files of answers wait, the oldest for {about_words(waits_s)}: "
+            "servers bring them in by themselves; `manage.py replay_spool` says what stops them."
+        )
+        yield HealthCheck("Answers to bring in", State.WARN, what)
+    elif not held.damaged:
+        yield HealthCheck("Answers to bring in", State.OK, "Every answer of stand-in is booked.")
+
+
+def stand_in() -> Iterator[HealthCheck]:
+    """How old its copy of cards and policies is, and whether it answers at this moment."""
+    try:
+        age_s = standing_copy.age_s()
+    except (standing_copy.NothingKnownError, OSError):
+        what = (
+            "This host has no copy of cards and policies, so stand-in would decline everything. "
+            "Servers make one within seconds: see that one runs here, with this SPOOL_DIR."
+        )
+        yield HealthCheck("Stand-in's copy", State.WARN, what)
+    else:
+        most_s = settings.STAND_IN_MAX_AGE_S
+        told = f"Stand-in's copy of cards and policies is about {about_words(round(age_s))} old"
+        if age_s > most_s:
+            what = f"{told}; beyond {duration_words(most_s)} it approves nothing. See the log."
+            yield HealthCheck("Stand-in's copy", State.BAD, what)
+        elif age_s > max(60, 12 * settings.STAND_IN_REFRESH_S):
+            what = f"{told}: no server of this host renews it. See that one runs, and its log."
+            yield HealthCheck("Stand-in's copy", State.WARN, what)
+        else:
+            yield HealthCheck("Stand-in's copy", State.OK, f"{told}.")
+    if breaker.is_open:
+        what = "The database does not answer this server in time: stand-in answers until it does."
+        yield HealthCheck("Stand-in", State.BAD, what)
+    elif switch.is_on():
+        what = "Stand-in is switched on by hand, and answers every purchase. Switch it off again."
+        yield HealthCheck("Stand-in", State.WARN, what)
+    else:
+        yield HealthCheck("Stand-in", State.OK, "The database decides.")

@@ -1,0 +1,119 @@
+"""Whether both of Stripe's endpoints are there, and what the newest requests tell: whose clock is
+off, which proxy is not believed, and which versions meet.
+"""
+
+import platform
+from collections import Counter
+from collections.abc import Iterator
+from datetime import timedelta
+
+import django
+from django.conf import settings
+from django.utils import timezone
+
+from authorizations.models import WebhookRequest
+from authorizations.services.lifecycle import unheard
+from authorizations.services.runtime.arrival import is_trusted
+from authorizations.services.store.delivery import PEER
+from authorizations.services.verify.record_checks import signed_by
+from authorizations.services.webhook.health.values import HealthCheck, State
+
+_NEWEST = 300
+_LATELY = timedelta(days=1)
+_CLOCK_OF = 20
+_OFF_S, _FAR_OFF_S = 10, 60
+
+
+def checks() -> Iterator[HealthCheck]:
+    since = timezone.now() - _LATELY
+    newest = WebhookRequest.objects.defer("body", "answer_body").order_by("-pk")[:_NEWEST]
+    # What was read in Stripe's API came through no door.
+    rows = [row for row in newest if row.received_at >= since and signed_by(row)]
+    yield _endpoints()
+    yield from _clock(rows)
+    yield from _proxies(rows)
+    yield from _versions(rows)
+
+
+def _endpoints() -> HealthCheck:
+    """Decisions are asked for at one endpoint; whatever happens afterwards is told at another."""
+    name = "Stripe's endpoints"
+    found = unheard.latest() or unheard.look(timezone.now())
+    if not found.approvals:
+        what = "No approval of the last day is ten minutes old, so nothing can be told of them."
+        return HealthCheck(name, State.OK, what)
+    what = (
+        f"Of {found.approvals:,} approvals of the last day that are ten minutes old, Stripe told "
+        f"of {found.approvals - found.unheard:,} what became of them."
+    )
+    if not found.is_alarming:
+        return HealthCheck(name, State.OK, what)
+    cure = (
+        "Register a webhook endpoint for Issuing's other events besides the authorization webhook, "
+        "and add its signing secret to STRIPE_WEBHOOK_SECRET: docs/going-live.md names the events."
+    )
+    return HealthCheck(name, State.BAD, f"{what} {cure}")
+
+
+def _clock(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
+    """Each signature has the time of its making; the way here and a wait make it older, never
+    younger.
+    """
+    lags = [
+        row.received_at.timestamp() - signed[0]
+        for row in rows[:_CLOCK_OF]
+        if (signed := signed_by(row))
+    ]
+    if not lags:
+        return
+    lag_s = round(min(lags))
+    told = f"The newest signatures were {abs(lag_s):,} seconds {'old' if lag_s >= 0 else 'ahead'}"
+    if abs(lag_s) < _OFF_S:
+        yield HealthCheck("Stripe's clock", State.OK, f"{told} when they came.")
+        return
+    state = State.BAD if abs(lag_s) >= _FAR_OFF_S else State.WARN
+    whose = "ahead" if lag_s > 0 else "behind"
+    what = f"{told}: this host's clock is {whose}. Synchronize it: beyond 300 seconds none counts."
+    yield HealthCheck("Stripe's clock", state, what)
+
+
+def _proxies(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
+    """Who passes on for whom, without being believed."""
+    passed_on = [row for row in rows if "X-Forwarded-For" in row.headers]
+    strangers = Counter(
+        row.sender for row in passed_on if PEER not in row.headers and not _is_ours(row.sender)
+    )
+    for sender, number in strangers.most_common(3):
+        what = (
+            f"{number:,} of the newest {len(rows):,} requests came from {sender}, which says for "
+            "whom it passes them on and is not in TRUSTED_PROXIES. If it is yours, add it."
+        )
+        yield HealthCheck("Proxies", State.WARN, what)
+    trusts_it = getattr(settings, "SECURE_PROXY_SSL_HEADER", None)
+    is_behind_proxy = any(PEER in row.headers for row in rows)
+    if is_behind_proxy and not settings.DEBUG and not trusts_it:
+        what = (
+            "Requests come through a proxy, and TRUST_PROXY_TLS is not set: if it ends TLS, the "
+            "admin redirects for ever."
+        )
+        yield HealthCheck("Proxies", State.WARN, what)
+    elif not strangers and rows:
+        yield HealthCheck("Proxies", State.OK, "Every request's sender is known.")
+
+
+def _is_ours(address: str) -> bool:
+    return bool(address) and is_trusted(address)
+
+
+def _versions(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
+    what = f"Python {platform.python_version()} and Django {django.get_version()}."
+    yield HealthCheck("Program", State.OK, what)
+    counts = Counter(row.api_version for row in rows if row.api_version)
+    told = f"Answers name {settings.STRIPE_VERSION}"
+    if not counts:
+        yield HealthCheck("Stripe's versions", State.OK, f"{told}.")
+        return
+    came = " and ".join(version for version, _ in counts.most_common(3))
+    state = State.WARN if len(counts) > 1 else State.OK
+    cure = " Give both endpoints one version." if len(counts) > 1 else ""
+    yield HealthCheck("Stripe's versions", state, f"{told}; events come in {came}.{cure}")
