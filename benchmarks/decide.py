@@ -7,9 +7,10 @@ from typing import Any
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
+from authorizations.rules.events import AuthorizationRequest, Card
 from authorizations.rules.filters import Merchant
 from authorizations.rules.snapshots import Snapshot
-from authorizations.rules.values import AuthorizationRequest, Card, Standing, Usage
+from authorizations.rules.values import Standing, Usage
 from authorizations.rules.windows import windows_for
 
 NOON = 1_795_003_200

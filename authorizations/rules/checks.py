@@ -9,9 +9,10 @@ from functools import lru_cache
 from typing import TypeAlias
 
 from authorizations.rules.controls import AppliedControls, Choice, ScheduleEntry, SpendingControls
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import CategorySet, Merchant
 from authorizations.rules.grants import is_granted, why_not_granted
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Standing
+from authorizations.rules.values import Check, DeclineReason, Standing
 from authorizations.rules.windows import local_time
 
 _SHOWN = 8

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from authorizations.rules.checks import card_checks, policy_checks
 from authorizations.rules.controls import AppliedControls, ScopeKind
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.limits import limit_checks
 from authorizations.rules.unreadable import (
@@ -17,15 +18,7 @@ from authorizations.rules.unreadable import (
     without_limits_on,
     without_rules_on,
 )
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Check,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-    Window,
-)
+from authorizations.rules.values import Check, Decision, DeclineReason, Standing, Usage, Window
 
 _PRECEDENCE = {reason: place for place, reason in enumerate(DeclineReason)}
 _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}

@@ -2,17 +2,12 @@
 
 from authorizations.rules.controls import Interval, ScopeKind
 from authorizations.rules.decide import deciding_check
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.fuel import is_token_request
 from authorizations.rules.money import format_money
 from authorizations.rules.reasons import TEXTS, label
 from authorizations.rules.sentences import is_at_pump, limit_words, staff
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Check,
-    Decision,
-    DeclineReason,
-    LimitFigures,
-)
+from authorizations.rules.values import Check, Decision, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
     country_words,

@@ -9,8 +9,8 @@ Source: https://docs.stripe.com/issuing/purchases/authorizations, automated fuel
 from collections.abc import Iterable
 
 from authorizations.rules.controls import AppliedControls
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.money import MAX_AMOUNT, exponent
-from authorizations.rules.values import AuthorizationRequest
 
 PUMP = "5542"
 """The MCC of pumps without a cashier; where somebody cashes (5541) the real amount is asked."""

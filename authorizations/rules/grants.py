@@ -9,8 +9,8 @@ from collections.abc import Iterable, Sequence
 
 from authorizations.rules.controls import AppliedControls, SpendingControls, SpendingLimit
 from authorizations.rules.counted import cash_part
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import Merchant, UnknownMerchant
-from authorizations.rules.values import AuthorizationRequest
 
 UNLIMITED = "*"
 """Stands for every currency."""

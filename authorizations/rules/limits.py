@@ -5,15 +5,8 @@ from typing import TypeAlias
 
 from authorizations.rules.controls import AppliedControls, Interval, SpendingLimit
 from authorizations.rules.counted import cash_part
-from authorizations.rules.values import (
-    Asking,
-    Check,
-    DeclineReason,
-    LimitFigures,
-    Standing,
-    Usage,
-    Window,
-)
+from authorizations.rules.events import Asking
+from authorizations.rules.values import Check, DeclineReason, LimitFigures, Standing, Usage, Window
 from authorizations.rules.windows import limit_concerns, limit_window
 
 _Used: TypeAlias = tuple[int, Window | None, Usage | None]

@@ -3,8 +3,8 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
+from authorizations.rules.events import Card, Told, Verification
 from authorizations.rules.snapshots import Snapshot, Transaction
-from authorizations.rules.values import Card, Told, Verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,10 +4,11 @@ from collections.abc import Callable
 from datetime import datetime
 
 from authorizations.rules.controls import Interval
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.reasons import TEXTS
 from authorizations.rules.stand_in_words import stand_in_sentence
 from authorizations.rules.unreadable import UNREADABLE_WORDS
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
+from authorizations.rules.values import Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER, local_time
 from authorizations.rules.words import (
     category_label,

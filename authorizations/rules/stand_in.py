@@ -15,11 +15,11 @@ from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls, Interval, SpendingLimit
 from authorizations.rules.counted import Counted
 from authorizations.rules.decide import decide, deciding_check
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.limits import asked_of
 from authorizations.rules.values import (
     NO_USAGE,
-    AuthorizationRequest,
     Check,
     Decision,
     DeclineReason,

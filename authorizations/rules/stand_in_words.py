@@ -1,8 +1,9 @@
 """Stand-in in plain words: why it answered, and what it allowed."""
 
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import UnknownMerchant
 from authorizations.rules.stand_in import Circumstances, Measure, Refusal, StandInCause, begun
-from authorizations.rules.values import AuthorizationRequest, Check, LimitFigures
+from authorizations.rules.values import Check, LimitFigures
 from authorizations.rules.words import figure_words, filter_words, interval_words
 
 CAUSE_LABELS = {

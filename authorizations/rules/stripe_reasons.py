@@ -6,8 +6,8 @@ are shown by their code.
 
 from collections.abc import Sequence
 
+from authorizations.rules.events import Verification
 from authorizations.rules.reasons import ReasonTexts
-from authorizations.rules.values import Verification
 from authorizations.rules.words import code_words
 
 STRIPE = "stripe:"

@@ -8,8 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
 from authorizations.rules.controls import AppliedControls, Choice, SpendingControls, SpendingLimit
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import NO_CATEGORIES, NO_MERCHANTS
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason
+from authorizations.rules.values import Check, DeclineReason
 
 UNREADABLE_WORDS = {
     "category": "merchant category",

@@ -16,7 +16,8 @@ from authorizations.rules.controls import (
     SpendingLimit,
     Weekday,
 )
-from authorizations.rules.values import AuthorizationRequest, Placed, Window
+from authorizations.rules.events import AuthorizationRequest, Placed
+from authorizations.rules.values import Window
 
 FOREVER = 253_402_300_800
 """The year 10000: the end of windows that have none."""

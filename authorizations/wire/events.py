@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from authorizations.rules.values import AuthorizationRequest
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 
+from authorizations.rules.events import Card
 from authorizations.rules.reports import (
     AuthorizationReport,
     CardholderReport,
@@ -14,7 +15,6 @@ from authorizations.rules.reports import (
     Report,
     TransactionReport,
 )
-from authorizations.rules.values import Card
 from authorizations.wire import shapes
 from authorizations.wire.convert import (
     REFUSED,

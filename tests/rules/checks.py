@@ -4,7 +4,8 @@ from datetime import UTC, datetime
 from typing import Any
 
 from authorizations.rules.controls import Interval, Scope, ScopeKind
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, LimitFigures
+from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.values import Check, DeclineReason, LimitFigures
 from authorizations.rules.windows import FOREVER
 from tests.builders import authorization_request
 

@@ -10,14 +10,8 @@ from hypothesis import settings
 from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
-from authorizations.rules.values import (
-    NO_USAGE,
-    AuthorizationRequest,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-)
+from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.values import NO_USAGE, Decision, DeclineReason, Standing, Usage
 from authorizations.rules.windows import windows_for
 from tests.rules.documents import policy
 

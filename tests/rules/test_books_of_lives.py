@@ -12,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authorizations.rules.books import Answer, Books
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.reports import AuthorizationReport, TransactionReport
-from authorizations.rules.values import AuthorizationRequest
 from authorizations.wire import events, reports, samples
 from tests import lives
 from tests.builders import CREATED

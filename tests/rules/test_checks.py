@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from authorizations.rules.decide import decide
+from authorizations.rules.events import AuthorizationRequest, Verification
 from authorizations.rules.filters import MerchantEntry
-from authorizations.rules.values import AuthorizationRequest, Check, DeclineReason, Verification
+from authorizations.rules.values import Check, DeclineReason
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import NEW, applied, decided, instant, reason
 

@@ -11,15 +11,8 @@ from hypothesis import strategies as st
 from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
 from authorizations.rules.counted import cash_part
 from authorizations.rules.decide import decide, deciding_check
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Card,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-    Verification,
-)
+from authorizations.rules.events import AuthorizationRequest, Card, Verification
+from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
 from tests.builders import authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from authorizations.rules.books import Answer, Books
+from authorizations.rules.events import Verification
 from authorizations.rules.findings import FINDING_TEXTS, Finding, FindingKind, findings
 from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.rules.stripe_reasons import (
@@ -13,7 +14,6 @@ from authorizations.rules.stripe_reasons import (
     stripe_reason,
     stripe_texts,
 )
-from authorizations.rules.values import Verification
 from tests.builders import merchant
 
 TOLERANCE = 20

@@ -9,9 +9,10 @@ import pytest
 from authorizations.rules.controls import AppliedControls, Interval, Scope
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls, normalize
+from authorizations.rules.events import Verification
 from authorizations.rules.explain import staff
 from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import DeclineReason, LimitFigures, Standing, Usage, Verification
+from authorizations.rules.values import DeclineReason, LimitFigures, Standing, Usage
 from authorizations.rules.windows import FOREVER
 from authorizations.rules.words import duration_words
 from tests.builders import card, merchant

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
 from authorizations.rules.decide import decide
 from authorizations.rules.document import canonical_json
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.explain import cardholder, staff
 from authorizations.rules.headline import because
 from authorizations.rules.snapshots import HistoryEntry, Snapshot
@@ -23,13 +24,7 @@ from authorizations.rules.stand_in import (
     windows_to_hear,
 )
 from authorizations.rules.stand_in_words import CAUSES, REFUSALS
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-)
+from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
 from authorizations.rules.windows import windows_for
 from tests.builders import CREATED, authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided

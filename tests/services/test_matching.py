@@ -7,7 +7,8 @@ import pytest
 from authorizations.models import Decision, Policy, PolicyVersion, Usage
 from authorizations.rules.decide import decide
 from authorizations.rules.document import controls
-from authorizations.rules.values import AuthorizationRequest, Standing
+from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.values import Standing
 from authorizations.services.host import versions as version_cache
 from authorizations.services.runtime import codec
 from authorizations.services.store.decided import applied_of

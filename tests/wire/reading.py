@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authorizations.rules.values import AuthorizationRequest
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.wire import samples
 from authorizations.wire.events import MalformedEvent, authorization_request, read
 

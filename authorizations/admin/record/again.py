@@ -10,8 +10,8 @@ from authorizations.admin.outcomes import label_of
 from authorizations.admin.record.explained import UNREADABLE, readable
 from authorizations.models import Decision
 from authorizations.rules import explain
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.money import format_money
-from authorizations.rules.values import AuthorizationRequest
 from authorizations.services.runtime import codec
 from authorizations.services.verify.checking import Difference
 from authorizations.services.verify.redecide import redecide

@@ -14,15 +14,9 @@ from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.books import Answer, Books
 from authorizations.rules.controls import AppliedControls
 from authorizations.rules.decide import decide
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.fuel import fuel_hold
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-    Window,
-)
+from authorizations.rules.values import Decision, DeclineReason, Standing, Usage, Window
 from authorizations.rules.windows import limit_concerns, windows_at, windows_for
 from authorizations.services.authorize import approvals
 from authorizations.services.host import host_answers, recent_answers, recent_merchants

@@ -17,9 +17,10 @@ import msgspec
 from django.conf import settings
 
 from authorizations.rules.controls import scope_key
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.filters import LimitFilter
 from authorizations.rules.stand_in import WindowHeard
-from authorizations.rules.values import NO_USAGE, AuthorizationRequest, Window
+from authorizations.rules.values import NO_USAGE, Window
 from authorizations.services.host import host_files, standing_copy
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory, memory
 from authorizations.services.runtime import budget, codec

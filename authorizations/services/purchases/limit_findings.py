@@ -27,10 +27,11 @@ from authorizations.rules.controls import (
 )
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
+from authorizations.rules.events import Told
 from authorizations.rules.findings import FindingKind
 from authorizations.rules.limits import unasked_figures
 from authorizations.rules.sentences import limit_words
-from authorizations.rules.values import LimitFigures, Told, Usage, Window
+from authorizations.rules.values import LimitFigures, Usage, Window
 from authorizations.rules.windows import limit_concerns, limit_window
 from authorizations.rules.words import figure_words
 from authorizations.services.host.versions import controls_of

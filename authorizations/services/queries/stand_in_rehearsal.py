@@ -12,13 +12,14 @@ from datetime import datetime, timedelta
 
 from authorizations.models import DecidedBy, Decision, Policy, PolicyVersion
 from authorizations.rules.controls import AppliedControls, SpendingControls
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.stand_in import (
     Circumstances,
     WindowHeard,
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.values import AuthorizationRequest, Usage, Window
+from authorizations.rules.values import Usage, Window
 from authorizations.services.host.versions import controls_of
 from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of
 

@@ -15,7 +15,8 @@ from django.utils import timezone
 from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.books import Books
 from authorizations.rules.counted import NOTHING
-from authorizations.rules.values import AuthorizationRequest, Decision
+from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.values import Decision
 from authorizations.services.authorize.authorize import answer_of
 from authorizations.services.purchases import limit_findings, moving
 from authorizations.services.purchases.booking import (

@@ -11,7 +11,8 @@ from typing import Any
 import msgspec
 
 from authorizations.rules.controls import AppliedControls
-from authorizations.rules.values import Decision, Question, Usage, Window
+from authorizations.rules.events import Question
+from authorizations.rules.values import Decision, Usage, Window
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, record

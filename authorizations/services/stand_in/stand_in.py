@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 
 from authorizations.rules.controls import AppliedControls
+from authorizations.rules.events import AuthorizationRequest, Question
 from authorizations.rules.filters import LimitFilter, UnknownMerchant
 from authorizations.rules.stand_in import (
     Circumstances,
@@ -21,13 +22,7 @@ from authorizations.rules.stand_in import (
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Decision,
-    DeclineReason,
-    Question,
-    Window,
-)
+from authorizations.rules.values import Decision, DeclineReason, Window
 from authorizations.services.authorize.authorize import CommitUnknownError
 from authorizations.services.host import (
     recent_answers,

@@ -10,9 +10,9 @@ from authorizations.models import Finding, FindingChange
 from authorizations.models.findings import FindingState
 from authorizations.rules import findings as rules
 from authorizations.rules.books import Books
+from authorizations.rules.events import Told
 from authorizations.rules.findings import FindingKind
 from authorizations.rules.money import format_money
-from authorizations.rules.values import Told
 from authorizations.services.store.acting import acting
 
 What = FindingChange.What

@@ -10,17 +10,9 @@ from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.books import Books
 from authorizations.rules.controls import AppliedControls, scope_key
 from authorizations.rules.counted import Counted
+from authorizations.rules.events import AuthorizationRequest, Question, Told
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Decision,
-    DeclineReason,
-    Question,
-    Standing,
-    Told,
-    Usage,
-    Window,
-)
+from authorizations.rules.values import Decision, DeclineReason, Standing, Usage, Window
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, decision_log, repeats, rows, sql

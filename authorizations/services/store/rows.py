@@ -6,8 +6,8 @@ from typing import Any, TypeAlias
 from authorizations.models import LedgerCause
 from authorizations.rules.books import Books
 from authorizations.rules.counted import Counted
+from authorizations.rules.events import Told
 from authorizations.rules.filters import Merchant
-from authorizations.rules.values import Told
 from authorizations.services.store.known import Held
 
 Row: TypeAlias = dict[str, Any]

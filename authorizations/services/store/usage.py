@@ -14,13 +14,13 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, scope_key
 from authorizations.rules.counted import Counted
 from authorizations.rules.document import filter_of
+from authorizations.rules.events import Told
 from authorizations.rules.filters import Merchant
 from authorizations.rules.values import (
     NOT_COUNTED,
     Check,
     DeclineReason,
     LimitFigures,
-    Told,
     Usage,
     Window,
 )

@@ -14,16 +14,9 @@ from django.db.models import Q
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
 from authorizations.rules.decide import decide
+from authorizations.rules.events import AuthorizationRequest
 from authorizations.rules.stand_in import Circumstances, decide_without_usage
-from authorizations.rules.values import (
-    AuthorizationRequest,
-    Check,
-    Decision,
-    DeclineReason,
-    Standing,
-    Usage,
-    Window,
-)
+from authorizations.rules.values import Check, Decision, DeclineReason, Standing, Usage, Window
 from authorizations.services.runtime import codec
 from authorizations.services.store.answers import event_of
 from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of

@@ -21,10 +21,10 @@ from authorizations.models import (
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.books import Answer, Books
 from authorizations.rules.counted import Counted
+from authorizations.rules.events import AuthorizationRequest, Told
 from authorizations.rules.fuel import fuel_hold
 from authorizations.rules.reports import AuthorizationReport, Report, TransactionReport
 from authorizations.rules.snapshots import Transaction
-from authorizations.rules.values import AuthorizationRequest, Told
 from authorizations.services.purchases.booking import WITHOUT_BOOKS, steps_of
 from authorizations.services.purchases.moving import merchant_of
 from authorizations.services.runtime import codec
