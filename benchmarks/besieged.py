@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.table import Table
 
 from authorizations.models import Assignment
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.host import spool_files
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.wire import samples

@@ -27,7 +27,7 @@ from rich.console import Console
 from rich.table import Table
 
 from authorizations.models import Assignment, Card, UncountedWindow
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.store import counting

@@ -4,14 +4,14 @@ import os
 import timeit
 from typing import Any
 
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
-from authorizations.rules.decide import decide
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.events import AuthorizationRequest, Card
-from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import Snapshot
-from authorizations.rules.values import Standing, Usage
-from authorizations.rules.windows import windows_for
+from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.values import Standing, Usage
+from authorizations.rules.decision.windows import windows_for
+from authorizations.rules.policy.document import controls, normalize
+from authorizations.rules.purchases.events import AuthorizationRequest, Card
+from authorizations.rules.purchases.snapshots import Snapshot
 
 NOON = 1_795_003_200
 POLICY: dict[str, Any] = {

@@ -12,8 +12,8 @@ from django.db import connection
 from django.utils import timezone
 
 from authorizations.models import Card, Cardholder
-from authorizations.rules.countries import known_countries
-from authorizations.rules.filters import known_categories
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.filters import known_categories
 from authorizations.services import demo
 
 PIECE = 50_000

@@ -9,7 +9,7 @@ from random import Random
 from typing import Any
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.inside import take_in
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.wire import samples

@@ -6,9 +6,9 @@ from dataclasses import replace
 from itertools import count
 from typing import Any
 
-from authorizations.rules.events import AuthorizationRequest, Card
-from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import Snapshot
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.events import AuthorizationRequest, Card
+from authorizations.rules.purchases.snapshots import Snapshot
 from authorizations.wire import samples, signature
 from tests.settings import SECRETS
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from authorizations.models import Assignment, Policy
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.webhook import rejections
 from authorizations.wire import samples

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from authorizations.rules.values import Decision, DeclineReason
+from authorizations.rules.decision.values import Decision, DeclineReason
 from authorizations.services.host.spool import Spool
 from authorizations.services.stand_in.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch

@@ -13,11 +13,11 @@ from unittest.mock import patch
 
 from django.test import override_settings
 
-from authorizations.rules.controls import AppliedControls, scope_of
-from authorizations.rules.document import canonical_json, controls, normalize
-from authorizations.rules.stand_in import StandInCause
-from authorizations.rules.values import NO_USAGE, Usage, Window
-from authorizations.rules.windows import windows_at
+from authorizations.rules.basics.controls import AppliedControls, scope_of
+from authorizations.rules.decision.stand_in import StandInCause
+from authorizations.rules.decision.values import NO_USAGE, Usage, Window
+from authorizations.rules.decision.windows import windows_at
+from authorizations.rules.policy.document import canonical_json, controls, normalize
 from authorizations.services.host import host_files, host_memory, spool
 from authorizations.services.host.standing_copy import (
     CARDS,

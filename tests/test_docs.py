@@ -7,9 +7,9 @@ from django.conf import settings
 
 from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
 from authorizations.admin.exports.later_columns import FINDINGS, TRANSACTIONS
-from authorizations.rules.document import normalize
-from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.policy.document import normalize
+from authorizations.rules.wording.reasons import TEXTS
 
 DOCS = settings.BASE_DIR / "docs"
 

@@ -11,12 +11,12 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
-from authorizations.rules.countries import known_countries
-from authorizations.rules.differences import category_title
-from authorizations.rules.document import DAYS
-from authorizations.rules.filters import known_categories
-from authorizations.rules.money import known_currencies
-from authorizations.rules.words import WEEKDAYS
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.filters import known_categories
+from authorizations.rules.basics.money import known_currencies
+from authorizations.rules.policy.differences import category_title
+from authorizations.rules.policy.document import DAYS
+from authorizations.rules.wording.words import WEEKDAYS
 
 Choices = list[tuple[str, str]]
 SELECTED = SafeString(" selected")

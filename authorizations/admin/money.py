@@ -6,7 +6,7 @@ from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.base import ModelForm
-from authorizations.rules.money import format_money, parse_money
+from authorizations.rules.basics.money import format_money, parse_money
 
 
 class MoneyField(forms.CharField):

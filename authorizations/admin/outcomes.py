@@ -3,10 +3,10 @@
 from typing import NamedTuple
 
 from authorizations.models import Decision
-from authorizations.rules import explain
-from authorizations.rules.reasons import label
-from authorizations.rules.stripe_reasons import stripe_texts
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.wording import explain
+from authorizations.rules.wording.reasons import label
+from authorizations.rules.wording.stripe_reasons import stripe_texts
 
 
 class Outcome(NamedTuple):

@@ -16,7 +16,7 @@ from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.rules.card_numbers import mask_text
+from authorizations.rules.basics.card_numbers import mask_text
 
 _LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
 _HELP = {

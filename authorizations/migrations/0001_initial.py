@@ -13,8 +13,8 @@ from django.db import migrations, models
 import authorizations.models.fields
 import authorizations.models.folding
 import authorizations.models.policies
-import authorizations.rules.controls
-import authorizations.rules.values
+import authorizations.rules.basics.controls
+import authorizations.rules.decision.values
 
 # rules.folding in SQL, for searches. What becomes ASCII does so whatever the locale.
 LETTERS = "ÐØðøĐđĦħıĸŁłŊŋŦŧƀƁƂƃƇƈƉƊƋƌƑƒƓƗƘƙƚƝƞƤƥƫƬƭƮƲƳƴƵƶǤǥȠȡȤȥȴȵȶȺȻȼȽȾȿɀɃɆɇɈɉɊɋɌɍɎɏ"
@@ -381,15 +381,18 @@ class Migration(migrations.Migration):
                     "week_starts",
                     models.CharField(
                         choices=[
-                            (authorizations.rules.controls.Weekday["MONDAY"], "Monday"),
-                            (authorizations.rules.controls.Weekday["TUESDAY"], "Tuesday"),
-                            (authorizations.rules.controls.Weekday["WEDNESDAY"], "Wednesday"),
-                            (authorizations.rules.controls.Weekday["THURSDAY"], "Thursday"),
-                            (authorizations.rules.controls.Weekday["FRIDAY"], "Friday"),
-                            (authorizations.rules.controls.Weekday["SATURDAY"], "Saturday"),
-                            (authorizations.rules.controls.Weekday["SUNDAY"], "Sunday"),
+                            (authorizations.rules.basics.controls.Weekday["MONDAY"], "Monday"),
+                            (authorizations.rules.basics.controls.Weekday["TUESDAY"], "Tuesday"),
+                            (
+                                authorizations.rules.basics.controls.Weekday["WEDNESDAY"],
+                                "Wednesday",
+                            ),
+                            (authorizations.rules.basics.controls.Weekday["THURSDAY"], "Thursday"),
+                            (authorizations.rules.basics.controls.Weekday["FRIDAY"], "Friday"),
+                            (authorizations.rules.basics.controls.Weekday["SATURDAY"], "Saturday"),
+                            (authorizations.rules.basics.controls.Weekday["SUNDAY"], "Sunday"),
                         ],
-                        default=authorizations.rules.controls.Weekday["SUNDAY"],
+                        default=authorizations.rules.basics.controls.Weekday["SUNDAY"],
                         max_length=9,
                     ),
                 ),
@@ -679,16 +682,19 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             (
-                                authorizations.rules.controls.Interval["PER_AUTHORIZATION"],
+                                authorizations.rules.basics.controls.Interval["PER_AUTHORIZATION"],
                                 "Per authorization",
                             ),
-                            (authorizations.rules.controls.Interval["DAILY"], "Daily"),
-                            (authorizations.rules.controls.Interval["WEEKLY"], "Weekly"),
-                            (authorizations.rules.controls.Interval["MONTHLY"], "Monthly"),
-                            (authorizations.rules.controls.Interval["QUARTERLY"], "Quarterly"),
-                            (authorizations.rules.controls.Interval["YEARLY"], "Yearly"),
-                            (authorizations.rules.controls.Interval["ALL_TIME"], "All time"),
-                            (authorizations.rules.controls.Interval["ROLLING"], "Rolling"),
+                            (authorizations.rules.basics.controls.Interval["DAILY"], "Daily"),
+                            (authorizations.rules.basics.controls.Interval["WEEKLY"], "Weekly"),
+                            (authorizations.rules.basics.controls.Interval["MONTHLY"], "Monthly"),
+                            (
+                                authorizations.rules.basics.controls.Interval["QUARTERLY"],
+                                "Quarterly",
+                            ),
+                            (authorizations.rules.basics.controls.Interval["YEARLY"], "Yearly"),
+                            (authorizations.rules.basics.controls.Interval["ALL_TIME"], "All time"),
+                            (authorizations.rules.basics.controls.Interval["ROLLING"], "Rolling"),
                         ],
                         max_length=20,
                     ),
@@ -2126,8 +2132,8 @@ class Migration(migrations.Migration):
                     (
                         "reason__in",
                         (
-                            authorizations.rules.values.DeclineReason["MALFORMED_REQUEST"],
-                            authorizations.rules.values.DeclineReason["INTERNAL_ERROR"],
+                            authorizations.rules.decision.values.DeclineReason["MALFORMED_REQUEST"],
+                            authorizations.rules.decision.values.DeclineReason["INTERNAL_ERROR"],
                         ),
                     ),
                     models.Q(("approved", False), ("decided_by", "stripe")),

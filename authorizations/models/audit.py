@@ -4,9 +4,9 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from authorizations.models.fields import WrittenJSONField
-from authorizations.rules.reasons import label
-from authorizations.rules.stripe_reasons import STRIPE_TEXTS, stripe_reason
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.wording.reasons import label
+from authorizations.rules.wording.stripe_reasons import STRIPE_TEXTS, stripe_reason
 
 REASON_CHOICES = [
     *((reason.value, label(reason)) for reason in DeclineReason),

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 
 from django.db import models
 
-from authorizations.rules import card_numbers
+from authorizations.rules.basics import card_numbers
 
 
 class WrittenJSONField(models.JSONField):

@@ -5,7 +5,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from authorizations.models.fields import TypedCharField
-from authorizations.rules.findings import FINDING_TEXTS, FindingKind
+from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 
 
 class FindingState(models.TextChoices):

@@ -8,7 +8,7 @@ from django.db import models
 from django.db.models.functions import Cast, Concat
 
 from authorizations.models.fields import TypedCharField
-from authorizations.rules.controls import Interval, ScopeKind, Weekday
+from authorizations.rules.basics.controls import Interval, ScopeKind, Weekday
 
 
 def _words(max_length: int = 100) -> Any:

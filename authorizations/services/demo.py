@@ -15,7 +15,7 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy, ProgramDefaults
-from authorizations.rules.controls import Weekday
+from authorizations.rules.basics.controls import Weekday
 from authorizations.services.inside import take_in
 from authorizations.services.policies.freeze import freeze
 from authorizations.services.policies.policy_files import import_policies

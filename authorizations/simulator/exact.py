@@ -6,10 +6,10 @@ from random import Random
 from typing import TypeVar
 from zlib import crc32
 
-from authorizations.rules.document_values import category, country, currency
-from authorizations.rules.filters import known_categories
-from authorizations.rules.folding import folded
-from authorizations.rules.money import parse_money
+from authorizations.rules.basics.filters import known_categories
+from authorizations.rules.basics.folding import folded
+from authorizations.rules.basics.money import parse_money
+from authorizations.rules.policy.document_values import category, country, currency
 from authorizations.simulator.cast import FIRST, CardOf, named
 from authorizations.wire.samples import MERCHANTS, Purchase, SampleMerchant, converted, identifier
 

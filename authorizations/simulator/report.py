@@ -8,11 +8,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from authorizations.rules.countries import known_countries
-from authorizations.rules.money import format_money
-from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import DeclineReason
-from authorizations.rules.words import category_words, code_words
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.wording.reasons import TEXTS
+from authorizations.rules.wording.words import category_words, code_words
 from authorizations.simulator.door import Answer
 from authorizations.simulator.street import Kind, Question
 

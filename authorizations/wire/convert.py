@@ -5,10 +5,10 @@ from typing import Any, Protocol, TypeVar
 
 import msgspec
 
-from authorizations.rules.events import Card, Verification
-from authorizations.rules.filters import Merchant
-from authorizations.rules.money import MAX_AMOUNT
-from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.basics.money import MAX_AMOUNT
+from authorizations.rules.purchases.events import Card, Verification
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
 from authorizations.wire import lenient, shapes
 
 MAX_TEXT_CHARS = 500

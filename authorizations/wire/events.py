@@ -9,7 +9,7 @@ import re
 
 import msgspec
 
-from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,
@@ -172,7 +172,7 @@ _RULED: dict[str, tuple[str, ...]] = {
     "card_presence": ("card_presence",),
     "wallet": ("wallet",),
 }
-"""What policies can ask for, as rules/unreadable.py calls it, by its place in an authorization."""
+"""What policies can ask for, as rules.decision.unreadable names it, by its place in the object."""
 
 
 def _named(unreadable: list[str]) -> tuple[str, ...]:

@@ -8,7 +8,7 @@ would every tenth time be taken for a card's. So are JSON's numbers, which no am
 
 import re
 
-from authorizations.rules import card_numbers
+from authorizations.rules.basics import card_numbers
 
 # No group is repeated possessively: see rules.card_numbers. One that is never closed goes on to the
 # end, or each quote in it would be tried anew.

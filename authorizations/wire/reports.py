@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.events import Card
-from authorizations.rules.reports import (
+from authorizations.rules.purchases.events import Card
+from authorizations.rules.purchases.reports import (
     AuthorizationReport,
     CardholderReport,
     CardReport,

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, HistoryEntry, Policy
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.assignments import Targets, assign
 from authorizations.services.policies.publish import publish, save_document
 from tests.admin import pages

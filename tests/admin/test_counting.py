@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion, UncountedWindow
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import counting_ahead, groups
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.store import counting, window_sums

@@ -11,8 +11,8 @@ from django.urls import reverse
 
 from authorizations.admin.stand_in.state import BREAKER_OPEN
 from authorizations.models import Decision, StandInSwitch
-from authorizations.rules.stand_in import StandInCause
-from authorizations.rules.stand_in_words import CAUSES
+from authorizations.rules.decision.stand_in import StandInCause
+from authorizations.rules.wording.stand_in_words import CAUSES
 from authorizations.services.digest import digest
 from authorizations.services.stand_in import late, switch
 from authorizations.services.webhook.answering import breaker

@@ -19,7 +19,7 @@ from authorizations.models import (
     PolicyVersion,
     StandInSwitch,
 )
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import freeze
 from tests.admin import pages
 from tests.admin.conftest import Login

@@ -23,8 +23,8 @@ from authorizations.models import (
     PolicyVersion,
     WebhookRequest,
 )
-from authorizations.rules.document import controls, warnings
-from authorizations.rules.horizons import USUAL_DAYS
+from authorizations.rules.policy.document import controls, warnings
+from authorizations.rules.purchases.horizons import USUAL_DAYS
 from authorizations.simulator.cast import named
 from authorizations.simulator.exact import Wish, order
 from authorizations.wire.samples import MERCHANTS

@@ -16,7 +16,7 @@ from authz_project.wsgi import application as desk  # it sets Django up
 from django.conf import settings
 from django.db import connections
 
-from authorizations.rules.values import Decision
+from authorizations.rules.decision.values import Decision
 from authorizations.services.host import spool
 from authorizations.services.stand_in import replay
 from authorizations.services.stand_in.spooled import encode, spooled

@@ -3,10 +3,10 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from authorizations.rules.controls import Interval, Scope, ScopeKind
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import Check, DeclineReason, LimitFigures
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.purchases.events import AuthorizationRequest
 from tests.builders import authorization_request
 
 

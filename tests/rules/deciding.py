@@ -7,12 +7,12 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind
-from authorizations.rules.decide import decide
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import NO_USAGE, Decision, DeclineReason, Standing, Usage
-from authorizations.rules.windows import windows_for
+from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.values import NO_USAGE, Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.windows import windows_for
+from authorizations.rules.policy.document import controls, normalize
+from authorizations.rules.purchases.events import AuthorizationRequest
 from tests.rules.documents import policy
 
 CARD = Scope(ScopeKind.CARD, "ic_marie")

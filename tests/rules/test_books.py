@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.books import Answer, Books
-from authorizations.rules.counted import Counted, cash_part
-from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.counted import Counted, cash_part
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
 from tests.builders import merchant
 from tests.rules.deciding import THOROUGHLY
 

@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.books import Answer, Books
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.reports import AuthorizationReport, TransactionReport
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
 from authorizations.wire import events, reports, samples
 from tests import lives
 from tests.builders import CREATED

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.decide import decide
-from authorizations.rules.events import AuthorizationRequest, Verification
-from authorizations.rules.filters import MerchantEntry
-from authorizations.rules.values import Check, DeclineReason
+from authorizations.rules.basics.filters import MerchantEntry
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.values import Check, DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest, Verification
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import NEW, applied, decided, instant, reason
 

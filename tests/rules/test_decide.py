@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
-from authorizations.rules.counted import cash_part
-from authorizations.rules.decide import decide, deciding_check
-from authorizations.rules.events import AuthorizationRequest, Card, Verification
-from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.basics.controls import AppliedControls, Interval, ScopeKind
+from authorizations.rules.decision.decide import decide, deciding_check
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.purchases.counted import cash_part
+from authorizations.rules.purchases.events import AuthorizationRequest, Card, Verification
 from tests.builders import authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 

@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.differences import Change, differences
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.differences import Change, differences
+from authorizations.rules.policy.document import normalize
 from tests.rules.documents import TRAVEL, policy
 
 ARROW = "\N{RIGHTWARDS ARROW}"

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.controls import (
+from authorizations.rules.basics.controls import (
     Choice,
     Interval,
     ScheduleEntry,
@@ -17,8 +17,17 @@ from authorizations.rules.controls import (
     SpendingLimit,
     Weekday,
 )
-from authorizations.rules.countries import known_countries
-from authorizations.rules.document import (
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.filters import (
+    EVERYTHING,
+    CategorySet,
+    Merchant,
+    MerchantSet,
+    known_categories,
+)
+from authorizations.rules.basics.folding import folded
+from authorizations.rules.basics.money import MAX_AMOUNT
+from authorizations.rules.policy.document import (
     PolicyProblems,
     Problem,
     canonical_json,
@@ -26,15 +35,6 @@ from authorizations.rules.document import (
     filter_of,
     normalize,
 )
-from authorizations.rules.filters import (
-    EVERYTHING,
-    CategorySet,
-    Merchant,
-    MerchantSet,
-    known_categories,
-)
-from authorizations.rules.folding import folded
-from authorizations.rules.money import MAX_AMOUNT
 from tests.rules.documents import TRAVEL, Document, limit, policy
 
 

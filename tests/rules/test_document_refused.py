@@ -4,12 +4,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.document import (
-    PolicyProblems,
-    Problem,
-    normalize,
-    path_text,
-)
+from authorizations.rules.policy.document import PolicyProblems, Problem, normalize, path_text
 from tests.rules.documents import Document, limit, policy
 
 NEEDS_LIST = "Give a list in square brackets: […]."

@@ -4,12 +4,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.document import (
-    controls,
-    normalize,
-    path_text,
-    warnings,
-)
+from authorizations.rules.policy.document import controls, normalize, path_text, warnings
 from tests.rules.documents import Document, policy
 
 

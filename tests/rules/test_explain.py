@@ -2,11 +2,11 @@
 
 import pytest
 
-from authorizations.rules.controls import Interval
-from authorizations.rules.explain import answer_sentence, cardholder, label, source, staff
-from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import Check, Decision, DeclineReason
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.decision.values import Check, Decision, DeclineReason
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.wording.explain import answer_sentence, cardholder, label, source, staff
+from authorizations.rules.wording.reasons import TEXTS
 from tests.builders import merchant
 from tests.rules.checks import (
     GROUP,

@@ -4,11 +4,11 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.books import Answer, Books
-from authorizations.rules.events import Verification
-from authorizations.rules.findings import FINDING_TEXTS, Finding, FindingKind, findings
-from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.stripe_reasons import (
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.events import Verification
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.wording.findings import FINDING_TEXTS, Finding, FindingKind, findings
+from authorizations.rules.wording.stripe_reasons import (
     STRIPE_TEXTS,
     failed_checks,
     stripe_reason,

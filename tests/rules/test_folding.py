@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.folding import folded
+from authorizations.rules.basics.folding import folded
 
 SAME = [
     ("Casino du Lac", "CASINO  DU LAC"),

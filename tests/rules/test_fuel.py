@@ -7,12 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.fuel import fuel_hold, is_token_request
-from authorizations.rules.money import MAX_AMOUNT
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
-from authorizations.rules.values import Standing, Usage
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.money import MAX_AMOUNT
+from authorizations.rules.decision.fuel import fuel_hold, is_token_request
+from authorizations.rules.decision.values import Standing, Usage
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
 from tests.builders import CREATED, authorization_request, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 from tests.rules.pumps import CASHIER, asked

@@ -4,16 +4,16 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.explain import (
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.decision.values import DeclineReason, Usage
+from authorizations.rules.wording.explain import (
     amount_words,
     answer_sentence,
     cardholder,
     hold_for_cardholder,
     part_for_cardholder,
 )
-from authorizations.rules.headline import because
-from authorizations.rules.values import DeclineReason, Usage
+from authorizations.rules.wording.headline import because
 from tests.builders import authorization_request
 from tests.rules.deciding import applied, decided
 from tests.rules.pumps import asked

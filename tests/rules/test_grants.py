@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.explain import answer_sentence, cardholder
-from authorizations.rules.grants import granted_currencies
-from authorizations.rules.values import Decision, DeclineReason
+from authorizations.rules.decision.grants import granted_currencies
+from authorizations.rules.decision.values import Decision, DeclineReason
+from authorizations.rules.policy.document import controls, normalize
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.explain import answer_sentence, cardholder
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import applied, decided
 from tests.rules.documents import policy

@@ -2,9 +2,9 @@
 
 import pytest
 
-from authorizations.rules.controls import Interval
-from authorizations.rules.headline import because
-from authorizations.rules.values import Check, Decision, DeclineReason
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.decision.values import Check, Decision, DeclineReason
+from authorizations.rules.wording.headline import because
 from tests.rules.checks import (
     amount_check,
     count_check,

@@ -2,7 +2,7 @@
 
 import pytest
 
-from authorizations.rules.horizons import horizon_days
+from authorizations.rules.purchases.horizons import horizon_days
 
 
 @pytest.mark.parametrize(

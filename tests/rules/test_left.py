@@ -4,8 +4,10 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.controls import Interval
-from authorizations.rules.left import (
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.decision.values import LimitFigures
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.wording.left import (
     Level,
     level,
     percent_used,
@@ -14,8 +16,6 @@ from authorizations.rules.left import (
     tightest,
     used_words,
 )
-from authorizations.rules.values import LimitFigures
-from authorizations.rules.windows import FOREVER
 
 NOON = 1_795_003_200
 """18 November 2026, 12:00 UTC."""

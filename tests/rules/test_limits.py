@@ -5,11 +5,18 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.controls import Interval, ScopeKind
-from authorizations.rules.decide import decide
-from authorizations.rules.limits import fits_limits
-from authorizations.rules.values import NO_USAGE, NOT_COUNTED, Check, DeclineReason, Standing, Usage
-from authorizations.rules.windows import windows_for
+from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.limits import fits_limits
+from authorizations.rules.decision.values import (
+    NO_USAGE,
+    NOT_COUNTED,
+    Check,
+    DeclineReason,
+    Standing,
+    Usage,
+)
+from authorizations.rules.decision.windows import windows_for
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import SCOPES, applied, decided
 

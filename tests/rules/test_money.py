@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.money import (
+from authorizations.rules.basics.money import (
     MAX_AMOUNT,
     exponent,
     format_money,

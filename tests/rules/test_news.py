@@ -4,9 +4,9 @@ from dataclasses import replace
 
 import pytest
 
-from authorizations.rules.books import Books
-from authorizations.rules.news import is_news
-from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.news import is_news
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
 
 APPROVED = HistoryEntry(amount=5_000, approved=True, created=10)
 HELD = Snapshot(at=11, status="pending", amount=5_000, history=(APPROVED,))

@@ -6,15 +6,15 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.controls import AppliedControls, Interval, Scope
-from authorizations.rules.decide import decide
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.events import Verification
-from authorizations.rules.explain import staff
-from authorizations.rules.reasons import TEXTS
-from authorizations.rules.values import DeclineReason, LimitFigures, Standing, Usage
-from authorizations.rules.windows import FOREVER
-from authorizations.rules.words import duration_words
+from authorizations.rules.basics.controls import AppliedControls, Interval, Scope
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.values import DeclineReason, LimitFigures, Standing, Usage
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.policy.document import controls, normalize
+from authorizations.rules.purchases.events import Verification
+from authorizations.rules.wording.explain import staff
+from authorizations.rules.wording.reasons import TEXTS
+from authorizations.rules.wording.words import duration_words
 from tests.builders import card, merchant
 from tests.rules.checks import (
     CARD,

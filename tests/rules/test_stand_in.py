@@ -7,14 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.controls import AppliedControls, Interval, ScopeKind
-from authorizations.rules.decide import decide
-from authorizations.rules.document import canonical_json
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.explain import cardholder, staff
-from authorizations.rules.headline import because
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
-from authorizations.rules.stand_in import (
+from authorizations.rules.basics.controls import AppliedControls, Interval, ScopeKind
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.stand_in import (
     Circumstances,
     Measure,
     Refusal,
@@ -23,9 +18,14 @@ from authorizations.rules.stand_in import (
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.stand_in_words import CAUSES, REFUSALS
-from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
-from authorizations.rules.windows import windows_for
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.windows import windows_for
+from authorizations.rules.policy.document import canonical_json
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.wording.explain import cardholder, staff
+from authorizations.rules.wording.headline import because
+from authorizations.rules.wording.stand_in_words import CAUSES, REFUSALS
 from tests.builders import CREATED, authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 

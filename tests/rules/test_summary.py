@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.summary import summary
+from authorizations.rules.policy.document import controls, normalize
+from authorizations.rules.policy.summary import summary
 from tests.rules.documents import TRAVEL, policy
 
 NOTHING_GRANTED = "Grants no purchase: cards need another policy that does."

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.explain import answer_sentence, cardholder
-from authorizations.rules.stand_in import Circumstances, decide_without_usage
-from authorizations.rules.unreadable import UNREADABLE_WORDS
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.stand_in import Circumstances, decide_without_usage
+from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.explain import answer_sentence, cardholder
 from tests.builders import authorization_request, merchant
 from tests.rules.deciding import applied, decided
 

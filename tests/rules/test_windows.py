@@ -7,9 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authorizations.rules.controls import Interval, SpendingLimit, Weekday
-from authorizations.rules.document import controls, normalize
-from authorizations.rules.windows import FOREVER, bounds, limit_bounds, local_time
+from authorizations.rules.basics.controls import Interval, SpendingLimit, Weekday
+from authorizations.rules.decision.windows import FOREVER, bounds, limit_bounds, local_time
+from authorizations.rules.policy.document import controls, normalize
 from tests.rules.deciding import THOROUGHLY, instant
 from tests.rules.documents import policy
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.db import OperationalError
 
-from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.lifecycle import later
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.stand_in import stand_in

@@ -16,7 +16,7 @@ from authorizations.models import (
     Usage,
     WebhookRequest,
 )
-from authorizations.rules.document import normalize
+from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.store import sql
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -23,10 +23,10 @@ from authorizations.models import (
     UncountedWindow,
     Usage,
 )
-from authorizations.rules.books import Books
-from authorizations.rules.counted import Counted, cash_part
-from authorizations.rules.document import filter_of
-from authorizations.rules.filters import LimitFilter, Merchant, MerchantSet
+from authorizations.rules.basics.filters import LimitFilter, Merchant, MerchantSet
+from authorizations.rules.policy.document import filter_of
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import Counted, cash_part
 from authorizations.services.runtime import codec
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace

@@ -5,7 +5,7 @@ import unicodedata
 import pytest
 from django.db import connection
 
-from authorizations.rules.folding import folded
+from authorizations.rules.basics.folding import folded
 from tests.rules.test_folding import SAME
 
 pytestmark = pytest.mark.django_db

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from authorizations.models import Decision, Policy, PolicyVersion, Usage
-from authorizations.rules.decide import decide
-from authorizations.rules.document import controls
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import Standing
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.values import Standing
+from authorizations.rules.policy.document import controls
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host import versions as version_cache
 from authorizations.services.runtime import codec
 from authorizations.services.store.decided import applied_of

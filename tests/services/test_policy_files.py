@@ -13,7 +13,7 @@ from authorizations.models import (
     PolicyVersion,
     SpendingLimit,
 )
-from authorizations.rules.document import PolicyProblems
+from authorizations.rules.policy.document import PolicyProblems
 from authorizations.services.policies.policy_files import compare, export_policies
 from tests.desk import Shopper
 from tests.services.policy_desk import WHOLE, everything, load

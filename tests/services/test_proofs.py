@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, WebhookRequest
-from authorizations.rules.document import PolicyProblems
+from authorizations.rules.policy.document import PolicyProblems
 from authorizations.services.policies.policy_files import compare, export_policies, import_policies
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, redecided

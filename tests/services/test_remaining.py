@@ -7,9 +7,9 @@ import pytest
 from django.db import connection
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, Decision, Usage
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.left import Level, level, return_words, room_words, used_words
-from authorizations.rules.values import LimitFigures
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.decision.values import LimitFigures
+from authorizations.rules.wording.left import Level, level, return_words, room_words, used_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
 from authorizations.wire.samples import MERCHANTS, Json

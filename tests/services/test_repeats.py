@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from authorizations.models import Authorization, Card, Decision, WebhookRequest
-from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_answers, recent_answers, recent_ring
 from authorizations.services.stand_in import late, replay
 from authorizations.services.stand_in.late import Replayed

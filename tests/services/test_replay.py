@@ -19,8 +19,8 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.rules.books import Books
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.purchases.books import Books
 from authorizations.services.host import spool, spool_files
 from authorizations.services.stand_in import late, replay
 from authorizations.services.stand_in.late import Replayed

@@ -7,7 +7,7 @@ import pytest
 from django.db import transaction
 
 from authorizations.models import Authorization, Decision, LedgerEntry
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.authorize.authorize import authorize
 from authorizations.services.stand_in import late
 from authorizations.services.stand_in.late import Replayed

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.test import override_settings
 
-from authorizations.rules.stand_in import Refusal, StandInCause
-from authorizations.rules.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.stand_in import Refusal, StandInCause
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
 from authorizations.services.authorize.authorize import CommitUnknownError, Computed
 from authorizations.services.host import spool, stand_in_caps
 from authorizations.services.runtime import budget

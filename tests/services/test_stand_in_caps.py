@@ -11,11 +11,11 @@ from pathlib import Path
 import pytest
 from django.test import override_settings
 
-from authorizations.rules.controls import Scope, ScopeKind
-from authorizations.rules.counted import Counted
-from authorizations.rules.filters import EVERYTHING, CategorySet, LimitFilter, Merchant
-from authorizations.rules.stand_in import WindowHeard
-from authorizations.rules.values import NO_USAGE, Usage, Window
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.filters import EVERYTHING, CategorySet, LimitFilter, Merchant
+from authorizations.rules.decision.stand_in import WindowHeard
+from authorizations.rules.decision.values import NO_USAGE, Usage, Window
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.host import host_files, host_memory, stand_in_caps
 from authorizations.services.host.host_memory import Approval, memory
 from authorizations.services.host.stand_in_caps import CapUnknownError, NotReplayedError

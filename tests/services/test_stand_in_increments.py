@@ -13,7 +13,7 @@ import pytest
 
 from authorizations.admin.record.explained import explained
 from authorizations.models import Decision
-from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_memory, recent_merchants
 from authorizations.services.stand_in import late, standing_refresh, usage_refresh
 from authorizations.services.verify.redecide import redecide

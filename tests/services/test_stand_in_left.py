@@ -20,7 +20,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from authorizations.models import Card, CardGroup, Cardholder, Finding
-from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.authorize.authorize import authorize
 from authorizations.services.host import host_files, host_memory, spool, stand_in_caps
 from authorizations.services.host.stand_in_caps import NotReplayedError

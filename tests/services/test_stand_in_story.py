@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from authorizations.models import Decision
-from authorizations.rules.stand_in import StandInCause
+from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.stand_in import late, standing_refresh, usage_refresh
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire import samples

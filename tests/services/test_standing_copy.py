@@ -10,7 +10,7 @@ import pytest
 from django.db import OperationalError, connection
 
 from authorizations.models import Card, CardGroup, Cardholder
-from authorizations.rules.controls import ScopeKind
+from authorizations.rules.basics.controls import ScopeKind
 from authorizations.services.host import host_files, standing_copy, versions
 from authorizations.services.stand_in import standing_refresh
 from tests.desk import in_force

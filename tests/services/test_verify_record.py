@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from authorizations.models import Decision, WebhookRequest
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.inside import take_in
 from authorizations.services.stand_in import late
 from authorizations.services.verify import verify_requests

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authorizations.rules.events import AuthorizationRequest
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.wire import samples
 from authorizations.wire.events import MalformedEvent, authorization_request, read
 

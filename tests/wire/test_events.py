@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from authorizations.rules.events import AuthorizationRequest, Card, Verification
-from authorizations.rules.filters import Merchant
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.events import AuthorizationRequest, Card, Verification
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
 from authorizations.wire import lenient, samples
 from authorizations.wire.events import (
     AUTHORIZATION_REQUEST,

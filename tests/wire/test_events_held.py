@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.snapshots import Snapshot
+from authorizations.rules.purchases.snapshots import Snapshot
 from authorizations.wire import events, reports, samples
 from tests.builders import CREATED
 from tests.lives import approved

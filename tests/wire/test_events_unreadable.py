@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.events import Verification
-from authorizations.rules.filters import Merchant
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.events import Verification
 from tests.builders import GONE, changed, request_event
 from tests.wire.reading import asked, problem
 

@@ -9,7 +9,7 @@ from django.conf import settings
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authorizations.rules import card_numbers
+from authorizations.rules.basics import card_numbers
 from authorizations.wire import masking, samples
 from tests.builders import changed, request_event
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
-from authorizations.rules.filters import known_categories
+from authorizations.rules.basics.filters import known_categories
 from authorizations.wire import samples
 from authorizations.wire.events import authorization_request, read
 from tests.builders import CREATED, request_event, signed

@@ -9,7 +9,7 @@ from django.utils.timezone import localtime
 
 from authorizations.admin.record.explained import readable
 from authorizations.models import Card, Transaction
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 from authorizations.services.lifecycle.holds import MOST, held_of, of_card
 
 _TYPES = {

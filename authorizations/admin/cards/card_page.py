@@ -22,10 +22,10 @@ from authorizations.admin.history.of_object import Story, history_of
 from authorizations.admin.record.explained import explained
 from authorizations.admin.times import exact_time
 from authorizations.models import Card
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.left import return_words, room_words, tightest
-from authorizations.rules.sentences import limit_words
-from authorizations.rules.words import figure_words
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.wording.left import return_words, room_words, tightest
+from authorizations.rules.wording.sentences import limit_words
+from authorizations.rules.wording.words import figure_words
 from authorizations.services.queries import remaining
 
 CHANGES = 5

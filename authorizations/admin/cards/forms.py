@@ -9,7 +9,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from authorizations.admin import choices
 from authorizations.admin.base import ModelForm
 from authorizations.models import Card, Cardholder
-from authorizations.rules.money import known_currencies
+from authorizations.rules.basics.money import known_currencies
 
 LAST4 = "Give the last four digits of the card number, or nothing."
 

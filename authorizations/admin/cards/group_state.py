@@ -7,7 +7,7 @@ from typing import Any
 
 from authorizations.admin.base import card_words
 from authorizations.models import CardGroup
-from authorizations.rules.differences import NOTHING, Change
+from authorizations.rules.policy.differences import NOTHING, Change
 
 State = dict[str, Any]
 

@@ -5,8 +5,9 @@ from typing import NamedTuple
 
 from django.urls import reverse
 
-from authorizations.rules.controls import Interval, ScopeKind
-from authorizations.rules.left import (
+from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.decision.values import LimitFigures
+from authorizations.rules.wording.left import (
     Level,
     level,
     percent_used,
@@ -14,9 +15,8 @@ from authorizations.rules.left import (
     room_words,
     used_words,
 )
-from authorizations.rules.sentences import limit_words
-from authorizations.rules.values import LimitFigures
-from authorizations.rules.words import counting_words
+from authorizations.rules.wording.sentences import limit_words
+from authorizations.rules.wording.words import counting_words
 from authorizations.services.queries.remaining import LimitLeft, PolicyLeft
 
 _TONES = {

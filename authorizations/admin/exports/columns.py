@@ -13,7 +13,7 @@ from authorizations.admin.base import parent
 from authorizations.admin.outcomes import reason_words
 from authorizations.admin.record.explained import staff_sentence
 from authorizations.models import Card, Cardholder, Decision
-from authorizations.rules.money import in_units
+from authorizations.rules.basics.money import in_units
 from authorizations.services.host.versions import controls_of
 from authorizations.services.queries.export_formats import Columns
 

@@ -21,11 +21,11 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.rules.books import Books
-from authorizations.rules.findings import FINDING_TEXTS, FindingKind
-from authorizations.rules.money import format_money
-from authorizations.rules.sentences import limit_words
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
+from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.purchases.limit_findings import figures_of
 from authorizations.services.runtime import codec
 from authorizations.services.store.acting import user_words

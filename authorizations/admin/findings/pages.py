@@ -19,7 +19,7 @@ from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.later_filters import FindingFilters
 from authorizations.admin.tables import badge
 from authorizations.models import Finding
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 from authorizations.services.queries.listing import Listing
 from authorizations.services.queries.listing_keys import ByKey
 

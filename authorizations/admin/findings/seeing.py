@@ -14,7 +14,7 @@ from unfold.widgets import UnfoldAdminTextInputWidget
 from authorizations.admin.base import staff
 from authorizations.admin.home.attention import counted
 from authorizations.models import Finding
-from authorizations.rules.findings import FINDING_TEXTS, FindingKind
+from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 from authorizations.services.lifecycle.open_findings import newest_open_of, open_of
 from authorizations.services.store.findings import see
 

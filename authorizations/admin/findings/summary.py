@@ -5,7 +5,7 @@ from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from authorizations.rules.findings import FINDING_TEXTS
+from authorizations.rules.wording.findings import FINDING_TEXTS
 from authorizations.services.lifecycle.open_findings import OpenKind, open_by_kind
 from authorizations.services.store.findings import at_stake
 

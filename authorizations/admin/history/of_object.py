@@ -16,7 +16,7 @@ from authorizations.admin.base import ModelAdmin
 from authorizations.admin.history.words import changes, name_of, who
 from authorizations.admin.times import exact_time
 from authorizations.models import HistoryEntry
-from authorizations.rules.differences import Change
+from authorizations.rules.policy.differences import Change
 from authorizations.services.queries.history import entries_about, newest_first
 from authorizations.services.queries.listing import Page, WrongKeyError, page
 from authorizations.services.queries.listing_times import ByTime

@@ -9,11 +9,11 @@ from django.utils.text import capfirst
 from authorizations.admin.base import M, card_words
 from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, SpendingLimit
 from authorizations.models.history import TRACKED, Kind
-from authorizations.rules.differences import NOTHING, Change, differences
-from authorizations.rules.document import normalize
-from authorizations.rules.filters import merchant_words
-from authorizations.rules.money import format_money
-from authorizations.rules.words import category_label, code_words, country_words, listed
+from authorizations.rules.basics.filters import merchant_words
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.policy.differences import NOTHING, Change, differences
+from authorizations.rules.policy.document import normalize
+from authorizations.rules.wording.words import category_label, code_words, country_words, listed
 from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 Row = Mapping[str, Any]

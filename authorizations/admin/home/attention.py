@@ -12,7 +12,7 @@ from django.utils import timezone
 from authorizations.admin.cards.granted import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.models import Policy, RejectedMinute
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
 from authorizations.services.lifecycle import unheard
 from authorizations.services.lifecycle.waiting import (

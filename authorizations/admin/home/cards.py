@@ -6,7 +6,7 @@ from datetime import timedelta
 
 from authorizations.admin.home.shown import APPROVED, Link, Shown
 from authorizations.admin.home.svg import share_words
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 from authorizations.services.digest.overview import Outcomes
 from authorizations.services.digest.periods import DAYS, Length
 

@@ -21,8 +21,8 @@ from authorizations.admin.lists.filters import (
 from authorizations.admin.money import MoneyField
 from authorizations.models import Authorization, PolicyVersion
 from authorizations.models.audit import REASON_CHOICES
-from authorizations.rules.money import format_money, parse_money
-from authorizations.rules.stand_in_words import CAUSE_LABELS
+from authorizations.rules.basics.money import format_money, parse_money
+from authorizations.rules.wording.stand_in_words import CAUSE_LABELS
 from authorizations.services.queries.listing_decisions import STAND_IN, Facets
 
 _OUTCOMES = [

@@ -11,7 +11,7 @@ from authorizations.admin.lists.filters import (
     row_field,
 )
 from authorizations.models import Authorization, Finding, Transaction
-from authorizations.rules.findings import FINDING_TEXTS
+from authorizations.rules.wording.findings import FINDING_TEXTS
 
 _KINDS = [(kind.value, texts.label) for kind, texts in FINDING_TEXTS.items()]
 _NO_CARD = "No card with this id is known."

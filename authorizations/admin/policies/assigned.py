@@ -10,7 +10,7 @@ from django.utils.safestring import SafeString
 
 from authorizations.admin.base import card_words, link
 from authorizations.models import Assignment, Policy
-from authorizations.rules.controls import ScopeKind, scope_of
+from authorizations.rules.basics.controls import ScopeKind, scope_of
 
 NAMED = 8
 """So many are named where a sentence tells them all."""

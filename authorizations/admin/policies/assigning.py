@@ -20,7 +20,7 @@ from authorizations.admin.policies.assigned import scopes_words
 from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
 from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
-from authorizations.rules.document import controls
+from authorizations.rules.policy.document import controls
 from authorizations.services.policies.assignments import Targets, assign
 
 MOST_AT_ONCE = 10_000

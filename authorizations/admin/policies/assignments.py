@@ -23,7 +23,7 @@ from authorizations.admin.policies.assigned import (
     with_targets,
 )
 from authorizations.models import Assignment, Policy
-from authorizations.rules.words import gained_words, losing_words
+from authorizations.rules.wording.words import gained_words, losing_words
 from authorizations.services.policies.assignments import unassign
 from authorizations.services.queries import listing
 from authorizations.services.queries.listing import Page, WrongKeyError

@@ -3,8 +3,8 @@
 from django.db.models import Q
 
 from authorizations.models import Assignment, Card
-from authorizations.rules.controls import SpendingControls
-from authorizations.rules.grants import limited_currencies
+from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.decision.grants import limited_currencies
 from authorizations.services.store.grants import cards_under
 
 NAMED = 5

@@ -12,8 +12,8 @@ from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.policies.forms import show_problem
 from authorizations.models import ProgramDefaults
-from authorizations.rules.differences import LABELS, differences
-from authorizations.rules.document import PolicyProblems, normalize
+from authorizations.rules.policy.differences import LABELS, differences
+from authorizations.rules.policy.document import PolicyProblems, normalize
 
 DEFAULTED = ("currency", "time_zone", "week_starts")
 

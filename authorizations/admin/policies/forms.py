@@ -11,8 +11,8 @@ from authorizations.admin.choices import WordsField
 from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policies.merchants_field import MerchantsField
 from authorizations.models import Policy, SpendingLimit
-from authorizations.rules.differences import LABELS
-from authorizations.rules.document import PolicyProblems, Problem, normalize
+from authorizations.rules.policy.differences import LABELS
+from authorizations.rules.policy.document import PolicyProblems, Problem, normalize
 from authorizations.services.policies.publish import own_document
 
 ANY = "Any"

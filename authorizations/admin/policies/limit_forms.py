@@ -12,9 +12,9 @@ from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policies.forms import ANY, show_problem
 from authorizations.admin.policies.merchants_field import MerchantsField
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
-from authorizations.rules.controls import Interval
-from authorizations.rules.document import PolicyProblems, Problem, controls, normalize
-from authorizations.rules.summary import limit_phrase
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.policy.document import PolicyProblems, Problem, controls, normalize
+from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 M = TypeVar("M", bound=Model)

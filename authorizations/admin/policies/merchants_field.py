@@ -8,7 +8,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
-from authorizations.rules.filters import Manner, MerchantEntry
+from authorizations.rules.basics.filters import Manner, MerchantEntry
 
 MANNERS = {
     Manner.NETWORK_ID: "Network id",

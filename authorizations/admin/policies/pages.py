@@ -38,9 +38,9 @@ from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.times import exact_time
 from authorizations.models import Policy, ProgramDefaults
-from authorizations.rules.document import controls
-from authorizations.rules.summary import summary
-from authorizations.rules.words import counting_words
+from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.summary import summary
+from authorizations.rules.wording.words import counting_words
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.publish import publish
 from authorizations.services.store import grants

@@ -9,7 +9,7 @@ from django.utils.html import format_html
 from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.admin.policies.versions import differences_url, version_changes
 from authorizations.models import PolicyVersion
-from authorizations.rules.document import controls, warnings
+from authorizations.rules.policy.document import controls, warnings
 from authorizations.services.policies.publish import Published
 
 TOLD = 4

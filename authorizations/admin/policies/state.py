@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from authorizations.models import Policy
-from authorizations.rules.differences import differences
+from authorizations.rules.policy.differences import differences
 
 State = dict[str, Any]
 

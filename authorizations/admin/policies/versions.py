@@ -23,9 +23,9 @@ from authorizations.admin.base import (
 from authorizations.admin.concurrent.watched import person
 from authorizations.admin.times import exact_time
 from authorizations.models import Policy, PolicyVersion
-from authorizations.rules.differences import Change, differences
-from authorizations.rules.document import controls
-from authorizations.rules.summary import summary
+from authorizations.rules.policy.differences import Change, differences
+from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.summary import summary
 
 SHOWN = 3
 """So many changes of a version stand in the list of versions."""

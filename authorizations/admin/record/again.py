@@ -9,9 +9,9 @@ from django.db import DatabaseError, connection, transaction
 from authorizations.admin.outcomes import label_of
 from authorizations.admin.record.explained import UNREADABLE, readable
 from authorizations.models import Decision
-from authorizations.rules import explain
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording import explain
 from authorizations.services.runtime import codec
 from authorizations.services.verify.checking import Difference
 from authorizations.services.verify.redecide import redecide

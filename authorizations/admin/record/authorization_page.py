@@ -18,12 +18,12 @@ from authorizations.admin.record.surroundings import decisions_of
 from authorizations.admin.record.transactions import Line, lines_of
 from authorizations.admin.times import exact_time
 from authorizations.models import Authorization, Card, Decision, Finding, LedgerEntry
-from authorizations.rules.books import Books
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.findings import FindingKind
-from authorizations.rules.left import span_words
-from authorizations.rules.money import format_money
-from authorizations.rules.words import code_words
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.wording.findings import FindingKind
+from authorizations.rules.wording.left import span_words
+from authorizations.rules.wording.words import code_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
 from authorizations.services.store.known import root_id_of

@@ -21,7 +21,7 @@ from authorizations.admin.record.holds import holds_page
 from authorizations.admin.record.standing import state_of
 from authorizations.admin.tables import badge
 from authorizations.models import Authorization
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 
 _VARIANTS = {"approved": "success", "partial": "warning", "info": "info", "neutral": "neutral"}
 

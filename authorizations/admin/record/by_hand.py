@@ -15,8 +15,8 @@ from authorizations.admin.money import MoneyField, read_money
 from authorizations.admin.record.disputes import filled_in, won_dispute
 from authorizations.admin.record.explained import readable
 from authorizations.models import Authorization
-from authorizations.rules.books import Books
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.books import Books
 from authorizations.services.lifecycle.adjust import CannotAdjustError, adjust, release
 from authorizations.services.lifecycle.disputes import adjustment_for
 from authorizations.services.runtime import codec

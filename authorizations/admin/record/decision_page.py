@@ -15,7 +15,7 @@ from authorizations.admin.record.surroundings import of_authorization, of_card, 
 from authorizations.admin.record.timeline import milliseconds
 from authorizations.admin.times import exact_time
 from authorizations.models import DecidedBy, Decision
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.store import answers
 from authorizations.services.verify.redecide import WITHOUT_RULES
 

@@ -26,7 +26,7 @@ from authorizations.admin.record.again import decide_again
 from authorizations.admin.record.decision_page import decision_page
 from authorizations.admin.tables import badge
 from authorizations.models import DecidedBy, Decision
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest import digest
 from authorizations.services.queries.listing import Listing
 from authorizations.services.queries.listing_decisions import decisions

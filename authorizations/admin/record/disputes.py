@@ -10,8 +10,8 @@ from django.urls import reverse
 from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.times import exact_time
 from authorizations.models import Authorization, Dispute
-from authorizations.rules.money import format_money
-from authorizations.rules.words import code_words
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.wording.words import code_words
 from authorizations.services.lifecycle.disputes import adjustment_for, disputes_over
 
 _TONES = {Dispute.Status.WON: "approved", Dispute.Status.LOST: "declined"}

@@ -6,17 +6,17 @@ from typing import NamedTuple, TypeVar
 
 from authorizations.admin.outcomes import amount_words, reason_of, reason_words
 from authorizations.models import Decision
-from authorizations.rules import explain
-from authorizations.rules.decide import deciding_check
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.headline import because
-from authorizations.rules.reasons import TEXTS, ReasonTexts
-from authorizations.rules.stand_in import Circumstances
-from authorizations.rules.stand_in_words import beginning_sentence, cause_sentence
-from authorizations.rules.stripe_reasons import stripe_texts
-from authorizations.rules.values import Check, DeclineReason, LimitFigures
-from authorizations.rules.values import Decision as DecisionValue
-from authorizations.rules.words import figure_words
+from authorizations.rules.decision.decide import deciding_check
+from authorizations.rules.decision.stand_in import Circumstances
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
+from authorizations.rules.decision.values import Decision as DecisionValue
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording import explain
+from authorizations.rules.wording.headline import because
+from authorizations.rules.wording.reasons import TEXTS, ReasonTexts
+from authorizations.rules.wording.stand_in_words import beginning_sentence, cause_sentence
+from authorizations.rules.wording.stripe_reasons import stripe_texts
+from authorizations.rules.wording.words import figure_words
 from authorizations.services.runtime import codec
 from authorizations.services.store.decided import DAMAGED
 from authorizations.services.verify.redecide import WITHOUT_RULES

@@ -1,11 +1,11 @@
 """What a request asked, in plain words; what was not told is left out."""
 
 from authorizations.models import Authorization, Decision
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.filters import Merchant, known_categories
-from authorizations.rules.money import format_money
-from authorizations.rules.unreadable import UNREADABLE_WORDS
-from authorizations.rules.words import category_words, code_words, country_words, listed
+from authorizations.rules.basics.filters import Merchant, known_categories
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.words import category_words, code_words, country_words, listed
 
 Facts = list[tuple[str, str]]
 

@@ -15,8 +15,8 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.rules.books import Books
-from authorizations.rules.reports import Report
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.reports import Report
 from authorizations.wire import events, reports
 
 MOST = 200

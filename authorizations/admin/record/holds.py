@@ -14,8 +14,8 @@ from authorizations.admin.base import card_words, known_or_id, link
 from authorizations.admin.record.explained import readable
 from authorizations.admin.times import exact_time
 from authorizations.models import Authorization
-from authorizations.rules.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
 from authorizations.services.lifecycle.holds import held_amount, oldest_past
 
 SHOWN = 100

@@ -12,7 +12,7 @@ from authorizations.admin.lists.record_filters import LedgerFilters
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.authorization_page import entry_page
 from authorizations.models import LedgerEntry
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 
 
 @admin.register(LedgerEntry)

@@ -12,7 +12,7 @@ from authorizations.admin.record.happenings import Happening
 from authorizations.admin.record.step_words import Told, step_told
 from authorizations.admin.times import exact_time
 from authorizations.models import Authorization, LedgerEntry
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 
 MUCH_S = 60
 """Where Stripe's time differs by more from ours, both are told."""

@@ -27,7 +27,7 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.wire.events import READ
 from authorizations.wire.signature import SignatureCause, SignatureRejected
 

@@ -8,8 +8,8 @@ from django.db.models import Model
 from authorizations.admin.base import card_words, link, parent
 from authorizations.admin.record.explained import Rule
 from authorizations.models import Card, CardGroup, Cardholder, Decision, PolicyVersion
-from authorizations.rules.controls import Scope, ScopeKind, scope_of
-from authorizations.rules.values import Check, DeclineReason
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.decision.values import Check, DeclineReason
 
 _KINDS: Mapping[ScopeKind, type[Model]] = {
     ScopeKind.CARD: Card,

@@ -7,11 +7,15 @@ from authorizations.admin.outcomes import amount_words, outcome, reason_words
 from authorizations.admin.record.disputes import status_words
 from authorizations.admin.record.happenings import Happening
 from authorizations.models import Decision, LedgerCause, LedgerEntry
-from authorizations.rules.money import format_money
-from authorizations.rules.reports import AuthorizationReport, DisputeReport, TransactionReport
-from authorizations.rules.snapshots import HistoryEntry, Snapshot
-from authorizations.rules.stripe_reasons import failed_checks, stripe_reason, stripe_texts
-from authorizations.rules.words import code_words
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.reports import (
+    AuthorizationReport,
+    DisputeReport,
+    TransactionReport,
+)
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason, stripe_texts
+from authorizations.rules.wording.words import code_words
 
 _OUR_ANSWERS = {"webhook_approved", "webhook_declined"}
 _ENDS = {

@@ -15,7 +15,7 @@ from authorizations.admin.record.facts import told
 from authorizations.admin.tables import badge
 from authorizations.admin.times import exact_time
 from authorizations.models import Authorization, Transaction
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
 
 _VARIANTS = {"capture": "success", "refund": "info"}
 

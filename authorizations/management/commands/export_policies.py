@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.rules.document import PolicyProblems
+from authorizations.rules.policy.document import PolicyProblems
 from authorizations.services.policies.policy_files import export_policies
 
 

@@ -7,9 +7,9 @@ beside what stand-in has approved and the books do not have yet.
 import logging
 from dataclasses import replace
 
-from authorizations.rules.controls import scope_key
-from authorizations.rules.counted import Counted
-from authorizations.rules.decide import decide
+from authorizations.rules.basics.controls import scope_key
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.host import stand_in_caps
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory
 from authorizations.services.store.record import Outcome

@@ -11,13 +11,13 @@ from django.db import Error, IntegrityError, transaction
 
 from authorizations.models import LedgerCause
 from authorizations.models.ledger import AFTER_DECIDING
-from authorizations.rules.books import Answer, Books
-from authorizations.rules.controls import AppliedControls
-from authorizations.rules.decide import decide
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.fuel import fuel_hold
-from authorizations.rules.values import Decision, DeclineReason, Standing, Usage, Window
-from authorizations.rules.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
 from authorizations.services.purchases import limit_findings, moving

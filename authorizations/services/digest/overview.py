@@ -10,7 +10,7 @@ from math import ceil
 from django.db.models import Max, Q
 
 from authorizations.models import Decision, ListedDecision, WebhookRequest
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.digest import catch_up
 from authorizations.services.digest.periods import Period
 from authorizations.services.digest.tallies import TAIL, Tallied, tallied

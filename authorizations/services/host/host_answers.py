@@ -21,7 +21,7 @@ from pathlib import Path
 import msgspec
 from django.conf import settings
 
-from authorizations.rules.events import Question
+from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_files
 from authorizations.services.runtime import budget
 from authz_project import owners

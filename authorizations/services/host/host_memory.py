@@ -26,10 +26,10 @@ from pathlib import Path
 
 from django.conf import settings
 
-from authorizations.rules.controls import scope_key
-from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter, Merchant, UnknownMerchant
-from authorizations.rules.values import NO_USAGE, Usage, Window
+from authorizations.rules.basics.controls import scope_key
+from authorizations.rules.basics.filters import LimitFilter, Merchant, UnknownMerchant
+from authorizations.rules.decision.values import NO_USAGE, Usage, Window
+from authorizations.rules.purchases.counted import Counted
 from authz_project import owners
 
 MOUNTED = Path("/dev/shm")  # noqa: S108 - in it there is a directory of our own

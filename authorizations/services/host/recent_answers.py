@@ -9,7 +9,7 @@ from datetime import datetime
 
 import msgspec
 
-from authorizations.rules.events import Question
+from authorizations.rules.purchases.events import Question
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.host.recent_ring import Ring
 

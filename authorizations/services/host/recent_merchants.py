@@ -9,8 +9,8 @@ import logging
 
 import msgspec
 
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.filters import Merchant, UnknownMerchant
+from authorizations.rules.basics.filters import Merchant, UnknownMerchant
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host.recent_ring import Ring
 
 logger = logging.getLogger(__name__)

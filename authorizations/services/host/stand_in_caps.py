@@ -16,11 +16,11 @@ from time import monotonic, sleep
 import msgspec
 from django.conf import settings
 
-from authorizations.rules.controls import scope_key
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.filters import LimitFilter
-from authorizations.rules.stand_in import WindowHeard
-from authorizations.rules.values import NO_USAGE, Window
+from authorizations.rules.basics.controls import scope_key
+from authorizations.rules.basics.filters import LimitFilter
+from authorizations.rules.decision.stand_in import WindowHeard
+from authorizations.rules.decision.values import NO_USAGE, Window
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host import host_files, standing_copy
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory, memory
 from authorizations.services.runtime import budget, codec

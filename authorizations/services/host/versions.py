@@ -9,9 +9,9 @@ from threading import Lock
 from typing import TypeAlias
 
 from authorizations.models import PolicyVersion
-from authorizations.rules.controls import SpendingControls
-from authorizations.rules.document import controls
-from authorizations.rules.filters import MATCHING
+from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.basics.filters import MATCHING
+from authorizations.rules.policy.document import controls
 
 CACHED = 4096
 """Maximum versions kept by a process; the first read go first."""

@@ -11,10 +11,10 @@ from django.db import transaction
 from django.utils import timezone
 
 from authorizations.models import Authorization, LedgerCause
-from authorizations.rules.books import Books
-from authorizations.rules.card_numbers import mask_text
-from authorizations.rules.counted import NOTHING
-from authorizations.rules.money import MAX_AMOUNT, format_money
+from authorizations.rules.basics.card_numbers import mask_text
+from authorizations.rules.basics.money import MAX_AMOUNT, format_money
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import NOTHING
 from authorizations.services.purchases import limit_findings
 from authorizations.services.purchases.moving import merchant_of, told_of
 from authorizations.services.store import findings, record, rows

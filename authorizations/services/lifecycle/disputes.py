@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from authorizations.models import Dispute, LedgerCause, LedgerEntry
-from authorizations.rules.reports import DisputeReport
+from authorizations.rules.purchases.reports import DisputeReport
 from authorizations.services.store.rows import instant
 
 _PROGRESS = {status: place for place, status in enumerate(("unsubmitted", "submitted"))}

@@ -8,8 +8,8 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import Authorization, Card
-from authorizations.rules.books import Books
-from authorizations.rules.horizons import LONG_DAYS, LONG_HOLDS, USUAL_DAYS
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.horizons import LONG_DAYS, LONG_HOLDS, USUAL_DAYS
 from authorizations.services.runtime import codec
 
 RECENT = timedelta(days=60)

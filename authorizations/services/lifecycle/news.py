@@ -2,9 +2,9 @@
 
 from authorizations.models import Authorization
 from authorizations.models import Transaction as TransactionRow
-from authorizations.rules import news
-from authorizations.rules.books import Books
-from authorizations.rules.reports import AuthorizationReport, Report, TransactionReport
+from authorizations.rules.purchases import news
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.reports import AuthorizationReport, Report, TransactionReport
 from authorizations.services.purchases import moving
 from authorizations.services.purchases.booking import unlisted_declines
 from authorizations.services.runtime import codec

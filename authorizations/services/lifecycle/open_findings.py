@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from django.db.models import Count, Sum
 
 from authorizations.models import Finding
-from authorizations.rules.findings import FindingKind
+from authorizations.rules.wording.findings import FindingKind
 
 _OPEN = Finding.State.OPEN
 

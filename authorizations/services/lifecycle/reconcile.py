@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from authorizations.models import Reconciliation, UnappliedEvent
-from authorizations.rules.reports import AuthorizationReport, Report
+from authorizations.rules.purchases.reports import AuthorizationReport, Report
 from authorizations.services.lifecycle import later
 from authorizations.services.lifecycle.news import is_news
 from authorizations.services.store.delivery import Delivery, Stopwatch

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
-from authorizations.rules.reports import (
+from authorizations.rules.purchases.reports import (
     AuthorizationReport,
     CardholderReport,
     CardReport,
@@ -18,7 +18,7 @@ from authorizations.rules.reports import (
     Report,
     TransactionReport,
 )
-from authorizations.rules.snapshots import Transaction
+from authorizations.rules.purchases.snapshots import Transaction
 from authorizations.services.lifecycle import disputes
 from authorizations.services.purchases import limit_findings, moving
 from authorizations.services.purchases.booking import (

@@ -11,7 +11,7 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.store import grants, locks

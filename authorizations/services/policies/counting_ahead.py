@@ -9,8 +9,14 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
 from authorizations.models import Assignment, Policy, UncountedWindow
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key, scope_of
-from authorizations.rules.windows import windows_at
+from authorizations.rules.basics.controls import (
+    AppliedControls,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
+from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.store import counting, sql, uncounted, window_sums
 from authorizations.services.store.uncounted import Progress

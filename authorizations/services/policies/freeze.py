@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Card
-from authorizations.rules.card_numbers import mask_text
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.services.store import locks
 from authorizations.services.store.acting import acting
 

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.differences import gone_and_come
-from authorizations.rules.document import controls, normalize, warnings
-from authorizations.rules.words import gained_words, lost_words
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.policy.differences import gone_and_come
+from authorizations.rules.policy.document import controls, normalize, warnings
+from authorizations.rules.wording.words import gained_words, lost_words
 from authorizations.services.store.grants import NO_DIFFERENCE, Difference
 
 

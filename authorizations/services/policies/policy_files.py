@@ -8,9 +8,9 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.document import PolicyProblems, Problem
-from authorizations.rules.words import gained_words
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.policy.document import PolicyProblems, Problem
+from authorizations.rules.wording.words import gained_words
 from authorizations.services.policies import counting_ahead, groups, policy_plan
 from authorizations.services.policies.policy_changes import Changes, GroupChange, Target
 from authorizations.services.policies.policy_plan import Strangers

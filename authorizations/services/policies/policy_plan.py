@@ -7,16 +7,16 @@ from typing import Any, NamedTuple
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
-from authorizations.rules.controls import ScopeKind
-from authorizations.rules.document import (
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.policy.document import (
     PolicyProblems,
     Problem,
     canonical_json,
     controls,
     normalize,
 )
-from authorizations.rules.document_fields import path_text, quoted
-from authorizations.rules.policy_file import ListedGroup, PolicyFile, read
+from authorizations.rules.policy.document_fields import path_text, quoted
+from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.policies.policy_changes import (
     Changes,
     GroupChange,

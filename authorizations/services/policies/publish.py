@@ -10,7 +10,7 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
-from authorizations.rules.document import canonical_json, normalize
+from authorizations.rules.policy.document import canonical_json, normalize
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun, begin
 from authorizations.services.store.acting import acting
 

@@ -7,15 +7,15 @@ from itertools import groupby
 from operator import itemgetter
 
 from authorizations.models import DecidedBy, Decision, LedgerCause
-from authorizations.rules.books import Books
-from authorizations.rules.counted import NOTHING, Counted
-from authorizations.rules.events import Told
-from authorizations.rules.filters import Merchant
-from authorizations.rules.reports import AuthorizationReport
-from authorizations.rules.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.stripe_reasons import failed_checks, stripe_reason
-from authorizations.rules.values import DeclineReason, Window
-from authorizations.rules.windows import limit_concerns, windows_at
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.values import DeclineReason, Window
+from authorizations.rules.decision.windows import limit_concerns, windows_at
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import NOTHING, Counted
+from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.reports import AuthorizationReport
+from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason
 from authorizations.services.purchases import limit_findings
 from authorizations.services.store import findings, record, rows
 from authorizations.services.store.causes import cause_of

@@ -16,8 +16,7 @@ from django.db.models.functions import Concat
 
 from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules import findings as rules
-from authorizations.rules.controls import (
+from authorizations.rules.basics.controls import (
     AppliedControls,
     Interval,
     Scope,
@@ -25,15 +24,16 @@ from authorizations.rules.controls import (
     scope_key,
     scope_of,
 )
-from authorizations.rules.counted import Counted
-from authorizations.rules.document import filter_of
-from authorizations.rules.events import Told
-from authorizations.rules.findings import FindingKind
-from authorizations.rules.limits import unasked_figures
-from authorizations.rules.sentences import limit_words
-from authorizations.rules.values import LimitFigures, Usage, Window
-from authorizations.rules.windows import limit_concerns, limit_window
-from authorizations.rules.words import figure_words
+from authorizations.rules.decision.limits import unasked_figures
+from authorizations.rules.decision.values import LimitFigures, Usage, Window
+from authorizations.rules.decision.windows import limit_concerns, limit_window
+from authorizations.rules.policy.document import filter_of
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import Told
+from authorizations.rules.wording import findings as rules
+from authorizations.rules.wording.findings import FindingKind
+from authorizations.rules.wording.sentences import limit_words
+from authorizations.rules.wording.words import figure_words
 from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.moving import merchant_of, told_of
 from authorizations.services.store import findings, window_sums

@@ -12,11 +12,11 @@ from django.utils import timezone
 
 from authorizations.models import Authorization, LedgerCause
 from authorizations.models import Transaction as TransactionRow
-from authorizations.rules.books import Books
-from authorizations.rules.events import AuthorizationRequest, Card, Told
-from authorizations.rules.filters import Merchant
-from authorizations.rules.reports import AuthorizationReport, TransactionReport
-from authorizations.rules.snapshots import Transaction
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.events import AuthorizationRequest, Card, Told
+from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
+from authorizations.rules.purchases.snapshots import Transaction
 from authorizations.services.runtime import codec
 from authorizations.services.store import findings, locks, record, rows, sql
 from authorizations.services.store.known import Held, Known, look_up, root_id_of, scope_keys

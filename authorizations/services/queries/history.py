@@ -7,7 +7,7 @@ from django.db.models import Model, Q, QuerySet
 
 from authorizations.models import HistoryEntry
 from authorizations.models.recorder import SEPARATORS
-from authorizations.rules.folding import folded
+from authorizations.rules.basics.folding import folded
 from authorizations.services.queries.listing_times import ByTime
 
 KINDS = ("policy", "programdefaults", "cardgroup", "card", "cardholder", "user", "group")

@@ -11,7 +11,7 @@ from typing import TypeAlias
 from django.db import OperationalError, connection, transaction
 
 from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder
-from authorizations.rules.controls import (
+from authorizations.rules.basics.controls import (
     AppliedControls,
     Interval,
     Scope,
@@ -20,10 +20,10 @@ from authorizations.rules.controls import (
     scope_key,
     scope_of,
 )
-from authorizations.rules.limits import unasked_figures
-from authorizations.rules.values import NO_USAGE, LimitFigures, Window
-from authorizations.rules.values import Usage as UsageValue
-from authorizations.rules.windows import limit_concerns, limit_window, windows_at
+from authorizations.rules.decision.limits import unasked_figures
+from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
+from authorizations.rules.decision.values import Usage as UsageValue
+from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.purchases.moving import told_of
 from authorizations.services.store import uncounted

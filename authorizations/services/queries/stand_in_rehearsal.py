@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from authorizations.models import DecidedBy, Decision, Policy, PolicyVersion
-from authorizations.rules.controls import AppliedControls, SpendingControls
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.stand_in import (
+from authorizations.rules.basics.controls import AppliedControls, SpendingControls
+from authorizations.rules.decision.stand_in import (
     Circumstances,
     WindowHeard,
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.values import Usage, Window
+from authorizations.rules.decision.values import Usage, Window
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host.versions import controls_of
 from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of
 

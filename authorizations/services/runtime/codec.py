@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from authorizations.rules.values import Check, LimitFigures
+from authorizations.rules.decision.values import Check, LimitFigures
 
 T = TypeVar("T")
 

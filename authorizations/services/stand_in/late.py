@@ -13,10 +13,10 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from authorizations.models import LedgerCause, WebhookRequest
-from authorizations.rules.books import Books
-from authorizations.rules.counted import NOTHING
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import Decision
+from authorizations.rules.decision.values import Decision
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import NOTHING
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.authorize import answer_of
 from authorizations.services.purchases import limit_findings, moving
 from authorizations.services.purchases.booking import (

@@ -17,7 +17,7 @@ from pathlib import Path
 from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.host import host_answers, spool, spool_files, stand_in_caps
 from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.host.spool_files import DamagedError, Record

@@ -10,9 +10,9 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.controls import AppliedControls
-from authorizations.rules.events import Question
-from authorizations.rules.values import Decision, Usage, Window
+from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.decision.values import Decision, Usage, Window
+from authorizations.rules.purchases.events import Question
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, record

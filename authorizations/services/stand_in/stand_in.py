@@ -10,10 +10,9 @@ from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
-from authorizations.rules.controls import AppliedControls
-from authorizations.rules.events import AuthorizationRequest, Question
-from authorizations.rules.filters import LimitFilter, UnknownMerchant
-from authorizations.rules.stand_in import (
+from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.basics.filters import LimitFilter, UnknownMerchant
+from authorizations.rules.decision.stand_in import (
     Circumstances,
     Refusal,
     StandInCause,
@@ -22,7 +21,8 @@ from authorizations.rules.stand_in import (
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.values import Decision, DeclineReason, Window
+from authorizations.rules.decision.values import Decision, DeclineReason, Window
+from authorizations.rules.purchases.events import AuthorizationRequest, Question
 from authorizations.services.authorize.authorize import CommitUnknownError
 from authorizations.services.host import (
     recent_answers,

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.stand_in.spooled import Spooled
 from authorizations.services.store import answers
 from authorizations.services.store.answers import Recorded

@@ -16,9 +16,15 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key, scope_of
-from authorizations.rules.values import Usage, Window
-from authorizations.rules.windows import windows_at
+from authorizations.rules.basics.controls import (
+    AppliedControls,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
+from authorizations.rules.decision.values import Usage, Window
+from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host import host_memory
 from authorizations.services.host.standing_copy import USAGE, USAGE_SCHEMA
 from authorizations.services.host.versions import controls_of

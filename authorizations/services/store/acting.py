@@ -19,7 +19,7 @@ from django.db import connection, transaction
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
-from authorizations.rules.card_numbers import mask_text
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.services.store import sql
 
 if TYPE_CHECKING:  # manage.py comes before the models

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from authorizations.rules.events import Question
+from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_answers
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.store import sql

@@ -7,9 +7,9 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Card, Cardholder
-from authorizations.rules.events import Card as CardValue
-from authorizations.rules.events import Told
-from authorizations.rules.reports import CardholderReport
+from authorizations.rules.purchases.events import Card as CardValue
+from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.reports import CardholderReport
 from authorizations.services.store import joined_usage, locks
 from authorizations.services.store.acting import acting
 

@@ -1,8 +1,8 @@
 """Why what is counted changed: the words of the ledger for a step from one state to the next."""
 
 from authorizations.models import LedgerCause
-from authorizations.rules.books import Books
-from authorizations.rules.snapshots import OVER
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.snapshots import OVER
 
 _ENDS = {
     "expired": LedgerCause.EXPIRED,

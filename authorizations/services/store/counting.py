@@ -19,9 +19,9 @@ from django.db import OperationalError, connection, transaction
 
 from authorizations.models import UncountedWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.controls import Scope, ScopeKind
-from authorizations.rules.document import filter_of
-from authorizations.rules.values import Window
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.decision.values import Window
+from authorizations.rules.policy.document import filter_of
 from authorizations.services.store import locks, sql, uncounted, window_sums
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, Piece
 

@@ -4,8 +4,8 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import Decision
+from authorizations.rules.decision.values import Decision
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import metrics
 from authorizations.services.store.delivery import Delivery, Stopwatch
 

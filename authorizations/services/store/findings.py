@@ -8,11 +8,11 @@ from django.db import transaction
 
 from authorizations.models import Finding, FindingChange
 from authorizations.models.findings import FindingState
-from authorizations.rules import findings as rules
-from authorizations.rules.books import Books
-from authorizations.rules.events import Told
-from authorizations.rules.findings import FindingKind
-from authorizations.rules.money import format_money
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.events import Told
+from authorizations.rules.wording import findings as rules
+from authorizations.rules.wording.findings import FindingKind
 from authorizations.services.store.acting import acting
 
 What = FindingChange.What

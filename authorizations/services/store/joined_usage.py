@@ -18,9 +18,9 @@ from django.db.models import F
 
 from authorizations.models import UncountedWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.controls import Scope, ScopeKind, scope_key
-from authorizations.rules.document import filter_of
-from authorizations.rules.values import Window
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.decision.values import Window
+from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import sql, uncounted, window_sums
 from authorizations.services.store.running_sums import NOTHING_USED, Used, minus, plus, total

@@ -6,10 +6,10 @@ import msgspec
 from django.db import OperationalError
 
 from authorizations.models import Authorization, Card
-from authorizations.rules.books import Books
-from authorizations.rules.controls import AppliedControls, Scope, ScopeKind, scope_key
-from authorizations.rules.events import Told
-from authorizations.rules.filters import Merchant
+from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.events import Told
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.store import cards, locked_rows, sql
 from authorizations.services.store.usage import Remembered

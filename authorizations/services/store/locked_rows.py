@@ -11,7 +11,7 @@ from time import monotonic
 import psycopg
 from django.db import OperationalError
 
-from authorizations.rules.events import Told
+from authorizations.rules.purchases.events import Told
 from authorizations.services.host import standing_copy
 from authorizations.services.runtime import budget
 from authz_project.deadline import seconds_left

@@ -7,12 +7,12 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from authorizations.models import DecidedBy, LedgerCause
-from authorizations.rules.books import Books
-from authorizations.rules.controls import AppliedControls, scope_key
-from authorizations.rules.counted import Counted
-from authorizations.rules.events import AuthorizationRequest, Question, Told
-from authorizations.rules.filters import Merchant
-from authorizations.rules.values import Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import AuthorizationRequest, Question, Told
 from authorizations.services.host.host_answers import Answer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, decision_log, repeats, rows, sql

@@ -4,10 +4,10 @@ from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 from authorizations.models import LedgerCause
-from authorizations.rules.books import Books
-from authorizations.rules.counted import Counted
-from authorizations.rules.events import Told
-from authorizations.rules.filters import Merchant
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import Told
 from authorizations.services.store.known import Held
 
 Row: TypeAlias = dict[str, Any]

@@ -8,9 +8,9 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
-from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.filters import LimitFilter, Merchant
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.purchases.counted import Counted
 
 Used: TypeAlias = tuple[int, int, int]
 """What counts in a window: amount, refunds, and how many purchases."""

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from authorizations.models import UncountedWindow
-from authorizations.rules.values import Window
+from authorizations.rules.decision.values import Window
 from authorizations.services.store.window_sums import DAY_S, MINUTE_S, Asked
 
 _USUAL_A_SECOND = 10_000

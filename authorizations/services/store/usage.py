@@ -11,12 +11,15 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.controls import AppliedControls, Interval, Scope, ScopeKind, scope_key
-from authorizations.rules.counted import Counted
-from authorizations.rules.document import filter_of
-from authorizations.rules.events import Told
-from authorizations.rules.filters import Merchant
-from authorizations.rules.values import (
+from authorizations.rules.basics.controls import (
+    AppliedControls,
+    Interval,
+    Scope,
+    ScopeKind,
+    scope_key,
+)
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.values import (
     NOT_COUNTED,
     Check,
     DeclineReason,
@@ -24,7 +27,10 @@ from authorizations.rules.values import (
     Usage,
     Window,
 )
-from authorizations.rules.windows import windows_at
+from authorizations.rules.decision.windows import windows_at
+from authorizations.rules.policy.document import filter_of
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import Told
 from authorizations.services.runtime import codec
 from authorizations.services.store import sql, uncounted, window_sums
 from authorizations.services.store.window_sums import Asked, Leaving

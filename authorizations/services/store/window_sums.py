@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import Window
+from authorizations.rules.basics.filters import LimitFilter, Merchant
+from authorizations.rules.decision.values import Window
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.runtime import codec
 from authorizations.services.store import sql
 from authorizations.services.store.running_sums import NOTHING_USED, Used, plus, total

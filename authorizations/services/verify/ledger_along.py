@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from authorizations.rules.counted import Counted
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.store.running_sums import Change, merchant_of
 from authorizations.services.verify.checking import Difference, fetch
 from authorizations.services.verify.windows_as_of import ScopeKey

@@ -16,8 +16,8 @@ from typing import Any
 from django.conf import settings
 
 from authorizations.models import Authorization, Decision, WebhookRequest
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.values import DeclineReason
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.moving import merchant_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import record

@@ -9,10 +9,10 @@ import msgspec
 
 from authorizations.models import Decision
 from authorizations.models.ledger import AFTER_DECIDING
-from authorizations.rules.controls import AppliedControls, scope_key
-from authorizations.rules.counted import Counted
-from authorizations.rules.filters import LimitFilter, Merchant
-from authorizations.rules.values import Standing, Usage, Window
+from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.filters import LimitFilter, Merchant
+from authorizations.rules.decision.values import Standing, Usage, Window
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of
 from authorizations.services.store.running_sums import Change
 from authorizations.services.verify.checking import Difference, estimated_count, fetch

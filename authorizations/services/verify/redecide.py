@@ -13,10 +13,17 @@ from django.db.models import Q
 
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
-from authorizations.rules.decide import decide
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.stand_in import Circumstances, decide_without_usage
-from authorizations.rules.values import Check, Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.stand_in import Circumstances, decide_without_usage
+from authorizations.rules.decision.values import (
+    Check,
+    Decision,
+    DeclineReason,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import codec
 from authorizations.services.store.answers import event_of
 from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of

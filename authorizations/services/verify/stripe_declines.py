@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from authorizations.models import Authorization, Decision, WebhookRequest
-from authorizations.rules.books import Books
-from authorizations.rules.reports import AuthorizationReport
-from authorizations.rules.snapshots import HistoryEntry
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.reports import AuthorizationReport
+from authorizations.rules.purchases.snapshots import HistoryEntry
 from authorizations.services.purchases import booking
 from authorizations.services.purchases.moving import merchant_of
 from authorizations.services.runtime import codec

@@ -15,10 +15,10 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from authorizations.rules.controls import AppliedControls, scope_key
-from authorizations.rules.limits import fits_limits, limit_checks
-from authorizations.rules.sentences import limit_words
-from authorizations.rules.values import LimitFigures, Usage, Window
+from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.decision.limits import fits_limits, limit_checks
+from authorizations.rules.decision.values import LimitFigures, Usage, Window
+from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.store.running_sums import Change, Used, minus, plus, used_words
 from authorizations.services.verify.checking import Checked, Difference
 from authorizations.services.verify.ledger_along import Entry, LedgerAlong

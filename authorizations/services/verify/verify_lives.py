@@ -19,12 +19,12 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.models import Transaction as TransactionRow
-from authorizations.rules.books import Answer, Books
-from authorizations.rules.counted import Counted
-from authorizations.rules.events import AuthorizationRequest, Told
-from authorizations.rules.fuel import fuel_hold
-from authorizations.rules.reports import AuthorizationReport, Report, TransactionReport
-from authorizations.rules.snapshots import Transaction
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import AuthorizationRequest, Told
+from authorizations.rules.purchases.reports import AuthorizationReport, Report, TransactionReport
+from authorizations.rules.purchases.snapshots import Transaction
 from authorizations.services.purchases.booking import WITHOUT_BOOKS, steps_of
 from authorizations.services.purchases.moving import merchant_of
 from authorizations.services.runtime import codec

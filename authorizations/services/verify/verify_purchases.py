@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from authorizations.rules.books import Books
-from authorizations.rules.counted import Counted
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.store import rows
 from authorizations.services.store.running_sums import merchant_of
 from authorizations.services.verify.checking import Checked, Difference, fetch

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
-from authorizations.rules.counted import Counted
-from authorizations.rules.document import filter_of
-from authorizations.rules.filters import Merchant
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.policy.document import filter_of
+from authorizations.rules.purchases.counted import Counted
 from authorizations.services.store import sql
 from authorizations.services.store.running_sums import (
     NOTHING_USED,

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
-from authorizations.rules.filters import LimitFilter
-from authorizations.rules.values import Window
-from authorizations.rules.windows import FOREVER
+from authorizations.rules.basics.filters import LimitFilter
+from authorizations.rules.decision.values import Window
+from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import sql
 from authorizations.services.store.running_sums import NOTHING_USED, CalendarSum, Change, RollingSum
 from authorizations.services.store.usage import needed, spent_by_place

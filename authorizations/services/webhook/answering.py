@@ -11,9 +11,9 @@ from time import monotonic
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from authorizations.rules.events import AuthorizationRequest
-from authorizations.rules.stand_in import StandInCause
-from authorizations.rules.values import Decision, DeclineReason
+from authorizations.rules.decision.stand_in import StandInCause
+from authorizations.rules.decision.values import Decision, DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.authorize import CommitUnknownError, authorize
 from authorizations.services.host.stand_in_caps import NotReplayedError
 from authorizations.services.lifecycle import later

@@ -1,0 +1,155 @@
+"""Spending controls: what a policy version says, as frozen values.
+
+Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
+currencies are lower-case, countries upper-case. Empty and None mean: no such rule.
+"""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from authorizations.rules.basics.filters import (
+    EVERYTHING,
+    MATCHING,
+    NO_CATEGORIES,
+    NO_MERCHANTS,
+    CategorySet,
+    LimitFilter,
+    MerchantSet,
+)
+
+
+class Interval(StrEnum):
+    PER_AUTHORIZATION = "per_authorization"
+    DAILY = "daily"
+    WEEKLY = "weekly"
+    MONTHLY = "monthly"
+    QUARTERLY = "quarterly"
+    YEARLY = "yearly"
+    ALL_TIME = "all_time"
+    ROLLING = "rolling"
+
+
+class Weekday(StrEnum):
+    """In the order of datetime.weekday()."""
+
+    MONDAY = "monday"
+    TUESDAY = "tuesday"
+    WEDNESDAY = "wednesday"
+    THURSDAY = "thursday"
+    FRIDAY = "friday"
+    SATURDAY = "saturday"
+    SUNDAY = "sunday"
+
+
+class ScopeKind(StrEnum):
+    """What a policy is assigned to; of several equal failures the first kind names the reason."""
+
+    CARD = "card"
+    CARDHOLDER = "cardholder"
+    GROUP = "group"
+    PROGRAM = "program"
+
+
+class Scope(NamedTuple):
+    """One thing a policy is assigned to; `id` is empty for the program."""
+
+    kind: ScopeKind
+    id: str
+
+
+def scope_key(scope: Scope) -> str:
+    """A scope as rows name it: "card:ic_1"."""
+    return f"{scope.kind}:{scope.id}"
+
+
+def scope_of(key: str) -> Scope:
+    """The inverse of `scope_key`."""
+    kind, _, id_ = key.partition(":")
+    return Scope(ScopeKind(kind), id_)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingLimit:
+    """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""
+
+    interval: Interval
+    amount: int | None = None
+    count: int | None = None
+    currency: str = ""
+    rolling_seconds: int = 0
+    filter: LimitFilter = EVERYTHING
+
+    @property
+    def most(self) -> int:
+        """The amount or the count that may be used."""
+        return (self.count if self.amount is None else self.amount) or 0
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleEntry:
+    """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
+
+    days: frozenset[int]
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """An allowed list or a blocked list of plain words, never both; both empty: anything goes."""
+
+    allowed: frozenset[str] = frozenset()
+    blocked: frozenset[str] = frozenset()
+
+    def __bool__(self) -> bool:
+        return bool(self.allowed or self.blocked)
+
+
+@dataclass(frozen=True, slots=True)
+class SpendingControls:
+    """A policy version as a value. Empty and None mean: no such rule.
+
+    `matching` is how it matches merchants: see filters.MATCHING.
+    """
+
+    name: str
+    currency: str = ""
+    unlimited: bool = False
+    time_zone: str = "UTC"
+    week_starts: Weekday = Weekday.SUNDAY
+    allowed_categories: CategorySet = NO_CATEGORIES
+    blocked_categories: CategorySet = NO_CATEGORIES
+    merchant_countries: Choice = Choice()
+    allowed_merchants: MerchantSet = NO_MERCHANTS
+    blocked_merchants: MerchantSet = NO_MERCHANTS
+    card_presences: Choice = Choice()
+    authorization_methods: Choice = Choice()
+    allowed_wallets: frozenset[str] = frozenset()
+    required_verification: tuple[str, ...] = ()
+    max_network_risk_score: int | None = None
+    schedule: tuple[ScheduleEntry, ...] = ()
+    usable_from: int | None = None
+    usable_until: int | None = None
+    partial_approval: bool = False
+    smallest_partial_amount: int | None = None
+    refunds_restore: bool = True
+    fuel_hold: int | None = None
+    stand_in_amount: int | None = None
+    stand_in_cap: int | None = None
+    spending_limits: tuple[SpendingLimit, ...] = ()
+    matching: int = MATCHING
+
+
+@dataclass(frozen=True, slots=True)
+class AppliedControls:
+    """Controls that apply to a purchase, through which scope, and whose usage they measure.
+
+    `measured` is the scope itself, but the card for a policy of the program.
+    """
+
+    scope: Scope
+    measured: Scope
+    version_id: int
+    number: int
+    controls: SpendingControls

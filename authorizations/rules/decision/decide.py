@@ -1,0 +1,121 @@
+"""The decision: every rule of every policy that applies, and one answer.
+
+Pure: the same request, standing, policies and usage give the same decision, today or in ten
+years. Every rule is evaluated, also after one has failed, so that the trace tells everything.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
+
+from authorizations.rules.basics.controls import AppliedControls, ScopeKind
+from authorizations.rules.decision.checks import card_checks, policy_checks
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.decision.limits import limit_checks
+from authorizations.rules.decision.unreadable import (
+    unreadable_check,
+    unreadable_fields,
+    without_limits_on,
+    without_rules_on,
+)
+from authorizations.rules.decision.values import (
+    Check,
+    Decision,
+    DeclineReason,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.rules.purchases.events import AuthorizationRequest
+
+_PRECEDENCE = {reason: place for place, reason in enumerate(DeclineReason)}
+_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+
+
+def decide(
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    usage: Mapping[Window, Usage],
+) -> Decision:
+    """Approve only when every rule of every policy passes; else the first failing rule's reason.
+
+    `usage` holds each window of `windows_for(request, applied)`, this authorization's own earlier
+    amount included; KeyError when one is missing. A fuel pump's token request is judged by what
+    it will hold: Stripe hears of that where it lets us name the amount.
+    """
+    hold = fuel_hold(request, applied)
+    reserving = request if hold is None else replace(request, amount=hold)
+    trace = tuple(_trace(reserving, standing, applied, usage))
+    failed = [check for check in trace if not check.passed]
+    first = deciding_check(failed)
+    if first is None:
+        named = hold if request.is_amount_controllable else None
+        return Decision(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
+    if amount := _partial_amount(reserving, standing, applied, failed):
+        return Decision(
+            approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount
+        )
+    return Decision(approved=False, amount=0, reason=first.rule, trace=trace)
+
+
+def _trace(
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    usage: Mapping[Window, Usage],
+) -> Iterator[Check]:
+    yield from card_checks(request, standing, applied)
+    for policy in applied:
+        ruling = limiting = policy
+        if request.unreadable and (fields := unreadable_fields(request, policy.controls)):
+            yield unreadable_check(policy, fields)
+            ruling, limiting = without_rules_on(policy, fields), without_limits_on(policy, fields)
+        yield from policy_checks(request, ruling)
+        if request.amount:
+            yield from limit_checks(request, standing, limiting, usage)
+
+
+def deciding_check(trace: Iterable[Check]) -> Check | None:
+    """The failed check that names the reason; None where all passed.
+
+    By precedence of the rules; of several failures of one, that with least room, then that of
+    the narrowest scope.
+    """
+    return min((check for check in trace if not check.passed), key=_urgency, default=None)
+
+
+def _urgency(check: Check) -> tuple[int, int, int]:
+    room = check.figures.room if check.figures else 0
+    scope = _SCOPE_ORDER[check.scope.kind] if check.scope else -1
+    return _PRECEDENCE[check.rule], room, scope
+
+
+def _partial_amount(
+    request: AuthorizationRequest,
+    standing: Standing,
+    applied: tuple[AppliedControls, ...],
+    failed: list[Check],
+) -> int:
+    """The largest amount that fits every amount limit; 0 where nothing may be cut.
+
+    Only where Stripe lets us name the amount, nothing but amount limits failed, and each policy
+    that would be exceeded allows it. The cash part is paid out in whole or not at all. Less than
+    was approved for this request before would give no room back, so it is no way to fit.
+    """
+    if not request.is_amount_controllable or "category_code" in request.unreadable:
+        return 0
+    policies = {policy.version_id: policy.controls for policy in applied}
+    smallest = max(request.cash_amount, standing.approved_before, 1)
+    room = request.amount
+    for check in failed:
+        controls = policies.get(check.version_id or 0)
+        if check.rule is not DeclineReason.AMOUNT_LIMIT_EXCEEDED or not check.figures:
+            return 0
+        if not controls or not controls.partial_approval or check.figures.cash_only:
+            return 0
+        if controls.smallest_partial_amount:
+            if controls.currency != request.currency:
+                return 0  # the smallest useful amount is told in another currency
+            smallest = max(smallest, controls.smallest_partial_amount)
+        room = min(room, check.figures.room)
+    return room if room >= smallest else 0

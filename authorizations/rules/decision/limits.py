@@ -1,0 +1,149 @@
+"""Amount limits and count limits: the arithmetic, and nothing else."""
+
+from collections.abc import Iterator, Mapping
+from typing import TypeAlias
+
+from authorizations.rules.basics.controls import AppliedControls, Interval, SpendingLimit
+from authorizations.rules.decision.values import (
+    Check,
+    DeclineReason,
+    LimitFigures,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.rules.decision.windows import limit_concerns, limit_window
+from authorizations.rules.purchases.counted import cash_part
+from authorizations.rules.purchases.events import Asking
+
+_Used: TypeAlias = tuple[int, Window | None, Usage | None]
+"""What counts already; where it was measured in a window, that window and all that is in it."""
+
+
+def limit_checks(
+    request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
+) -> Iterator[Check]:
+    """A check for each limit that concerns the purchase: amount limits first, then counts.
+
+    Of a limit whose window is not counted yet the figures tell no more than the limit itself.
+    """
+    amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
+    for limit in amounts_first:
+        asked = asked_of(limit, request, standing)
+        if asked is None:
+            continue
+        found = _used(limit, policy, request, standing, usage)
+        figures = _figures(limit, policy, found, asked)
+        rule = DeclineReason.AMOUNT_LIMIT_EXCEEDED
+        if limit.amount is None:
+            rule = DeclineReason.COUNT_LIMIT_EXCEEDED
+        is_counted = _is_counted(found)
+        yield Check(
+            rule=rule if is_counted else DeclineReason.LIMIT_NOT_COUNTED_YET,
+            passed=is_counted and figures.over <= 0,
+            version_id=policy.version_id,
+            policy=policy.controls.name,
+            scope=policy.scope,
+            figures=figures,
+        )
+
+
+def fits_limits(
+    request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
+) -> bool:
+    """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
+    for limit in policy.controls.spending_limits:
+        asked = asked_of(limit, request, standing)
+        if asked is not None:
+            found = _used(limit, policy, request, standing, usage)
+            if not _is_counted(found) or found[0] + asked > limit.most:
+                return False
+    return True
+
+
+def _is_counted(found: _Used) -> bool:
+    _, _, usage = found
+    return usage is None or usage.is_complete
+
+
+def asked_of(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:
+    """How much the request adds to what the limit measures; None where it has no say."""
+    if not limit_concerns(limit, request):
+        return None
+    if limit.amount is None:
+        return _asked_count(limit, request, standing) or None
+    if not limit.filter.cash_only:
+        return request.amount
+    return _asked_cash(request, standing) or None
+
+
+def _asked_cash(request: Asking, standing: Standing) -> int:
+    before = cash_part(standing.counted, standing.cashback, request.merchant)
+    cashback = standing.cashback + request.cashback_amount
+    return cash_part(standing.counted + request.amount, cashback, request.merchant) - before
+
+
+def _asked_count(limit: SpendingLimit, request: Asking, standing: Standing) -> int:
+    """1 where this request makes the limit count the authorization, which it does once.
+
+    From its first approval; limits on cash count it from the first approval with cash in it.
+    """
+    if not limit.filter.cash_only or request.merchant.is_cash:
+        return 0 if standing.is_counted else 1
+    if standing.is_counted and standing.cashback:
+        return 0
+    return 1 if standing.cashback or request.cashback_amount else 0
+
+
+def _used(
+    limit: SpendingLimit,
+    policy: AppliedControls,
+    request: Asking,
+    standing: Standing,
+    usage: Mapping[Window, Usage],
+) -> _Used:
+    if limit.interval is not Interval.PER_AUTHORIZATION:
+        return _used_in_window(limit, policy, request.created, usage)
+    if limit.filter.cash_only:
+        return cash_part(standing.counted, standing.cashback, request.merchant), None, None
+    return standing.counted, None, None
+
+
+def _used_in_window(
+    limit: SpendingLimit, policy: AppliedControls, at: int, usage: Mapping[Window, Usage]
+) -> _Used:
+    window = limit_window(limit, policy, at)
+    found = usage[window]
+    if limit.amount is None:
+        return found.count, window, found
+    refunded = found.refunded if policy.controls.refunds_restore else 0
+    return found.amount - refunded, window, found
+
+
+def unasked_figures(
+    limit: SpendingLimit, policy: AppliedControls, at: int, usage: Mapping[Window, Usage]
+) -> LimitFigures:
+    """How the limit stands at an instant, before a new purchase asks for anything."""
+    if limit.interval is Interval.PER_AUTHORIZATION:
+        return _figures(limit, policy, (0, None, None), 0)
+    return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)
+
+
+def _figures(
+    limit: SpendingLimit, policy: AppliedControls, found: _Used, asked: int
+) -> LimitFigures:
+    used, window, usage = found
+    return LimitFigures(
+        interval=limit.interval,
+        limit=limit.most,
+        used=used,
+        asked=asked,
+        currency=limit.currency if limit.amount is not None else "",
+        start=window.start if window else 0,
+        end=window.end if window else 0,
+        time_zone=policy.controls.time_zone,
+        rolling_seconds=limit.rolling_seconds,
+        filter=limit.filter.text,
+        cash_only=limit.filter.cash_only,
+        room_at=usage.room_at(limit.most) if usage else None,
+    )

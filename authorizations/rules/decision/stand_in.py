@@ -1,0 +1,321 @@
+"""Deciding without the database: what is used up is known only as it was last heard of.
+
+Rules that need no usage are applied as always. Where a limit with a window concerns the purchase,
+its policy says what may be spent all the same: so much a purchase, and in the window of the limit
+up to a cap, but never more than was left there when the database was last read. Pure, as decide.py
+is: the same circumstances give the same decision.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import NamedTuple
+
+from authorizations.rules.basics.controls import AppliedControls, Interval, SpendingLimit
+from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
+from authorizations.rules.decision.decide import decide, deciding_check
+from authorizations.rules.decision.limits import asked_of
+from authorizations.rules.decision.values import (
+    NO_USAGE,
+    Check,
+    Decision,
+    DeclineReason,
+    LimitFigures,
+    Standing,
+    Usage,
+    Window,
+)
+from authorizations.rules.decision.windows import limit_window, windows_for
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.events import AuthorizationRequest
+
+
+class StandInCause(StrEnum):
+    """Why an answer was given without the database."""
+
+    DATABASE_UNREACHABLE = "database_unreachable"
+    DEADLINE_MISSED = "deadline_missed"
+    ROW_LOCKED = "row_locked"
+    OVERLOADED = "overloaded"
+    INTERNAL_ERROR = "internal_error"
+    NOT_REPLAYED = "not_replayed"
+    SWITCHED_ON = "switched_on"
+
+
+class Refusal(StrEnum):
+    """Why stand-in could not even look at the rules, or must not."""
+
+    CAUSE_SWITCHED_OFF = "cause_switched_off"
+    OVERLOAD_OPENS_NO_CAP = "overload_opens_no_cap"
+    NOTHING_KNOWN = "nothing_known"
+    COPY_TOO_OLD = "copy_too_old"
+    UNKNOWN_CARD = "unknown_card"
+    CAP_UNKNOWN = "cap_unknown"
+
+
+class Measure(StrEnum):
+    """What a check of stand-in measures; its `found`."""
+
+    PURCHASE = "purchase"
+    CAP = "cap"
+    LEFT = "left"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True)
+class WindowHeard:
+    """What this host knows of a window; amounts in the smallest unit of the window's currency.
+
+    `used` is what counted there when the copy of usage was read, None where that does not have the
+    window. `database` and `pending` are what this host has approved since: with the database, and
+    by stand-in as far as `used` does not have it yet. `taken` is all that stand-in has approved in
+    the window, whenever that was.
+    """
+
+    used: Usage | None = None
+    database: Usage = NO_USAGE
+    pending: Usage = NO_USAGE
+    taken: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What stand-in knew beside request and policies; kept with the decision as its standing.
+
+    `hosts` share what each window has left, and each cap. `began_at` is where the purchase began
+    that an increment belongs to, None where this host does not know.
+    """
+
+    card_frozen: bool = False
+    hosts: int = 1
+    refusal: Refusal | None = None
+    heard: tuple[tuple[Window, WindowHeard], ...] = ()
+    began_at: Merchant | None = None
+
+
+def begun(request: AuthorizationRequest, circumstances: Circumstances) -> AuthorizationRequest:
+    """The request at the merchant that its purchase began with, as limits see it.
+
+    An increment may name any merchant, so it says nothing of that one. Where nobody here knows it,
+    every limit concerns the increment, and only one that concerns everything grants it.
+    """
+    if not request.ordinal:
+        return request
+    return request.begun_at(circumstances.began_at or UnknownMerchant())
+
+
+def decide_without_usage(
+    request: AuthorizationRequest,
+    circumstances: Circumstances,
+    applied: tuple[AppliedControls, ...],
+) -> Decision:
+    """Approve in whole or not at all, and nothing that `decide` would decline were nothing used.
+
+    A rule that fails without any usage is the reason; else the reason is STAND_IN. A window that
+    the circumstances tell nothing of is used up.
+    """
+    if circumstances.refusal:
+        check = Check(DeclineReason.STAND_IN, passed=False, found=circumstances.refusal)
+        return _declined((check,))
+    unused = _Unused.of(request, circumstances, applied)
+    if not unused.is_approved:
+        return _declined(unused.certain)
+    trace = (*unused.certain, *unused.allowances(circumstances, applied))
+    if deciding_check(trace):
+        return _declined(trace)
+    return replace(unused.decision, trace=trace)
+
+
+def windows_to_hear(
+    request: AuthorizationRequest,
+    circumstances: Circumstances,
+    applied: tuple[AppliedControls, ...],
+) -> dict[Window, LimitFilter]:
+    """The windows on whose usage the decision depends, each with what it concerns.
+
+    Nothing where it is declined whatever is used up, or where no limit with a window has a say.
+    """
+    unused = _Unused.of(request, circumstances, applied)
+    if not unused.is_approved:
+        return {}
+    found: dict[Window, LimitFilter] = {}
+    for policy, limits in unused.uncertain(applied):
+        if not all(check.passed for check in unused.per_purchase(policy)):
+            return {}
+        for limit, _ in limits:
+            found[limit_window(limit, policy, request.created)] = limit.filter
+            found[cap_window(limit, policy, request.created)] = EVERYTHING
+    return found
+
+
+def cap_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:
+    """Where a policy's cap is measured: as long as the limit's window, whatever is bought."""
+    window = limit_window(limit, policy, at)
+    return window._replace(filter_key=EVERYTHING.key, currency=policy.controls.currency)
+
+
+def change_by(request: AuthorizationRequest, decision: Decision) -> Counted:
+    """What an approval of a request as `begun` adds to what limits count, by Stripe's own word on
+    what was before.
+    """
+    before = Books().joined(request.snapshot)
+    answer = Answer(
+        ordinal=request.ordinal,
+        event_id=request.event_id,
+        at=request.event_created,
+        approved=decision.approved,
+        amount=decision.amount,
+        asked=request.amount,
+        cashback=request.cashback_amount if decision.amount else 0,
+    )
+    return before.answered(answer).counted(request.merchant) - before.counted(request.merchant)
+
+
+class _Unused(NamedTuple):
+    """A purchase decided as if nothing were used up."""
+
+    request: AuthorizationRequest
+    standing: Standing
+    decision: Decision
+
+    @classmethod
+    def of(
+        cls,
+        request: AuthorizationRequest,
+        circumstances: Circumstances,
+        applied: tuple[AppliedControls, ...],
+    ) -> "_Unused":
+        request = begun(request, circumstances)
+        standing = _standing(request, circumstances)
+        unused = dict.fromkeys(windows_for(request, applied), NO_USAGE)
+        return cls(request, standing, decide(request, standing, applied, unused))
+
+    @property
+    def is_approved(self) -> bool:
+        return self.decision.approved and not self.decision.is_partial
+
+    @property
+    def certain(self) -> tuple[Check, ...]:
+        """Without the limits that passed only because nobody knows what is used up."""
+        return tuple(
+            check
+            for check in self.decision.trace
+            if not (check.passed and check.figures and check.figures.end)
+        )
+
+    def uncertain(
+        self, applied: tuple[AppliedControls, ...]
+    ) -> Iterator[tuple[AppliedControls, list[tuple[SpendingLimit, int]]]]:
+        """The policies with limits that only usage could answer, and what those are asked for."""
+        reserving = replace(self.request, amount=self.decision.amount)
+        for policy in applied if reserving.amount else ():
+            limits = [
+                (limit, asked)
+                for limit in policy.controls.spending_limits
+                if limit.interval is not Interval.PER_AUTHORIZATION
+                and (asked := asked_of(limit, reserving, self.standing)) is not None
+            ]
+            if limits:
+                yield policy, limits
+
+    def per_purchase(self, policy: AppliedControls) -> tuple[Check, ...]:
+        """Whether the policy allows such a purchase at all, with what is held for it already."""
+        controls, currency = policy.controls, self.request.currency
+        most = controls.stand_in_amount
+        if not most or not controls.stand_in_cap or controls.currency != currency:
+            return (_check(policy, None),)
+        held, asked = self.standing.counted, self.decision.amount
+        figures = LimitFigures(Interval.PER_AUTHORIZATION, most, held, asked, currency)
+        return (_check(policy, figures, Measure.PURCHASE),)
+
+    def allowances(
+        self, circumstances: Circumstances, applied: tuple[AppliedControls, ...]
+    ) -> Iterator[Check]:
+        """What each policy allows: a purchase, the cap of each window, and what was left there."""
+        at, hosts = self.request.created, circumstances.hosts
+        heard = dict(circumstances.heard)
+        for policy, limits in self.uncertain(applied):
+            of_purchase = self.per_purchase(policy)
+            yield from of_purchase
+            if not all(check.passed for check in of_purchase):
+                continue
+            seen: set[Window] = set()
+            for limit, asked in limits:
+                window = cap_window(limit, policy, at)
+                if window not in seen:
+                    seen.add(window)
+                    found = heard.get(window, WindowHeard())
+                    cap = _nothing(limit, policy, window)._replace(
+                        limit=(policy.controls.stand_in_cap or 0) // hosts,
+                        used=found.taken + found.database.amount,
+                        asked=self.decision.amount,
+                        filter="",
+                        cash_only=False,
+                    )
+                    yield _check(policy, cap, Measure.CAP)
+                window = limit_window(limit, policy, at)
+                found = heard.get(window, WindowHeard())
+                if found.used is None:
+                    unknown = _nothing(limit, policy, window)._replace(asked=asked)
+                    yield _check(policy, unknown, Measure.UNKNOWN)
+                    continue
+                left = _nothing(limit, policy, window)._replace(
+                    limit=(limit.most - _measured(limit, policy, found.used)) // hosts,
+                    used=_measured(limit, policy, found.database, found.pending),
+                    asked=asked,
+                )
+                yield _check(policy, left, Measure.LEFT)
+
+
+def _nothing(limit: SpendingLimit, policy: AppliedControls, window: Window) -> LimitFigures:
+    """Figures of a window, in which there is nothing yet."""
+    return LimitFigures(
+        interval=limit.interval,
+        limit=0,
+        used=0,
+        asked=0,
+        currency=window.currency,
+        start=window.start,
+        end=window.end,
+        time_zone=policy.controls.time_zone,
+        rolling_seconds=limit.rolling_seconds,
+        filter=limit.filter.text,
+        cash_only=limit.filter.cash_only,
+    )
+
+
+def _measured(limit: SpendingLimit, policy: AppliedControls, *usage: Usage) -> int:
+    """How much of the limit that is; refunds give room back where the policy lets them."""
+    if limit.amount is None:
+        return sum(one.count for one in usage)
+    restore = policy.controls.refunds_restore
+    return sum(one.amount - (one.refunded if restore else 0) for one in usage)
+
+
+def _declined(trace: tuple[Check, ...]) -> Decision:
+    check = deciding_check(trace)
+    return Decision(approved=False, amount=0, reason=check and check.rule, trace=trace)
+
+
+def _standing(request: AuthorizationRequest, circumstances: Circumstances) -> Standing:
+    """How the purchase stands by Stripe's own word."""
+    told = Books().joined(request.snapshot)
+    counted = told.counted(request.merchant)
+    return Standing(
+        circumstances.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)
+    )
+
+
+def _check(
+    policy: AppliedControls, figures: LimitFigures | None, measure: Measure | None = None
+) -> Check:
+    return Check(
+        DeclineReason.STAND_IN,
+        passed=figures is not None and figures.over <= 0 and measure is not Measure.UNKNOWN,
+        version_id=policy.version_id,
+        policy=policy.controls.name,
+        scope=policy.scope,
+        found=measure,
+        figures=figures,
+    )

@@ -1,0 +1,150 @@
+"""Which stretch of time a limit measures, and so which usage a decision needs.
+
+Windows are half-open [start, end) in Unix seconds, cut at midnights of the policy's time zone:
+a day on which the clocks change has 23 or 25 hours.
+"""
+
+from collections.abc import Callable, Iterable
+from datetime import date, datetime, timedelta
+from functools import lru_cache
+from zoneinfo import ZoneInfo
+
+from authorizations.rules.basics.controls import (
+    AppliedControls,
+    Interval,
+    SpendingControls,
+    SpendingLimit,
+    Weekday,
+)
+from authorizations.rules.decision.values import Window
+from authorizations.rules.purchases.events import AuthorizationRequest, Placed
+
+FOREVER = 253_402_300_800
+"""The year 10000: the end of windows that have none."""
+
+_LAST_DAY = date(9999, 1, 1)
+"""The year 9999 is one window, whatever the interval: dates know no day after it."""
+
+_LAST_CLOCK = FOREVER - 86_400
+"""The last instant at which every time zone's clock shows the year 9999 at most."""
+
+_WEEKDAYS = tuple(Weekday)
+
+
+def windows_for(
+    request: AuthorizationRequest, applied: Iterable[AppliedControls]
+) -> tuple[Window, ...]:
+    """Every window whose usage `decide` will ask for, each once."""
+    if request.amount == 0:
+        return ()
+    return windows_at(request.created, applied, lambda limit: limit_concerns(limit, request))
+
+
+def windows_at(
+    at: int,
+    applied: Iterable[AppliedControls],
+    is_wanted: Callable[[SpendingLimit], bool] = lambda _: True,
+) -> tuple[Window, ...]:
+    """The windows around an instant of all limits that are wanted, each once."""
+    needed = (
+        limit_window(limit, policy, at)
+        for policy in applied
+        for limit in policy.controls.spending_limits
+        if limit.interval is not Interval.PER_AUTHORIZATION and is_wanted(limit)
+    )
+    return tuple(dict.fromkeys(needed))
+
+
+def limit_concerns(limit: SpendingLimit, told: Placed) -> bool:
+    """Whether the limit has a say on this purchase: its currency and its filter are met."""
+    if limit.amount is not None and limit.currency != told.currency:
+        return False
+    return limit.filter.concerns(told.merchant)
+
+
+def limit_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:
+    """The window of a limit around the instant `at`."""
+    start, end = limit_bounds(limit, policy.controls, at)
+    return Window(
+        policy.measured,
+        start,
+        end,
+        limit.filter.key,
+        limit.currency if limit.amount is not None else "",
+        limit.interval is Interval.ROLLING,
+    )
+
+
+def limit_bounds(limit: SpendingLimit, controls: SpendingControls, at: int) -> tuple[int, int]:
+    """Start and end of the limit's window around `at`.
+
+    A rolling window holds all that was created after `at` minus its length, with no upper end:
+    requests can arrive out of the order of their creation, and must not slip past each other.
+    """
+    if limit.interval is Interval.ROLLING:
+        return at - limit.rolling_seconds + 1, FOREVER
+    period = (limit.interval, controls.time_zone, controls.week_starts)
+    # Time passes slowly: mostly it is still the window of the time before.
+    latest = _latest.get(period)
+    if latest is None or not latest[0] <= at < latest[1]:
+        latest = _latest[period] = bounds(*period, at)
+    return latest
+
+
+_latest: dict[tuple[Interval, str, Weekday], tuple[int, int]] = {}
+
+
+def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) -> tuple[int, int]:
+    """Start and end of the calendar window that contains `at`."""
+    if interval is Interval.ALL_TIME:
+        return 0, FOREVER
+    day = local_time(time_zone, at).date()
+    if day >= _LAST_DAY:
+        return _midnight(time_zone, _LAST_DAY), FOREVER
+    first, following = _period(interval, week_starts, day)
+    start, end = _midnight(time_zone, first), _midnight(time_zone, following)
+    while at >= end:
+        # Clocks put back across midnight show yesterday's date once more, after today began.
+        first, following = _period(interval, week_starts, following)
+        start, end = end, _midnight(time_zone, following)
+    return start, end
+
+
+@lru_cache(maxsize=1024)
+def zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+@lru_cache(maxsize=4096)
+def local_time(time_zone: str, at: int) -> datetime:
+    """The wall clock of a time zone at an instant; it stands still on the last day of 9999."""
+    return datetime.fromtimestamp(min(at, _LAST_CLOCK), zone(time_zone))
+
+
+@lru_cache(maxsize=4096)
+def _midnight(time_zone: str, day: date) -> int:
+    """The instant a local day begins; where midnight is skipped, the first instant after it."""
+    return int(datetime(day.year, day.month, day.day, tzinfo=zone(time_zone)).timestamp())
+
+
+@lru_cache(maxsize=4096)
+def _period(interval: Interval, week_starts: Weekday, day: date) -> tuple[date, date]:
+    """First day of the period that `day` is in, and first day of the next one."""
+    match interval:
+        case Interval.DAILY:
+            return day, day + timedelta(days=1)
+        case Interval.WEEKLY:
+            first = day - timedelta(days=(day.weekday() - _WEEKDAYS.index(week_starts)) % 7)
+            return first, min(first + timedelta(days=7), _LAST_DAY)
+        case Interval.MONTHLY:
+            return _months(day.replace(day=1), 1)
+        case Interval.QUARTERLY:
+            return _months(date(day.year, (day.month - 1) // 3 * 3 + 1, 1), 3)
+        case Interval.YEARLY:
+            return date(day.year, 1, 1), date(day.year + 1, 1, 1)
+    raise ValueError(f"{interval} has no calendar period")
+
+
+def _months(first: date, months: int) -> tuple[date, date]:
+    years, month = divmod(first.month - 1 + months, 12)
+    return first, date(first.year + years, month + 1, 1)

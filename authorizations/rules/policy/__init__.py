@@ -1,0 +1,1 @@
+"""A policy as people write it: document, errors and warnings, policy file, summaries."""

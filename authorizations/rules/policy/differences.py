@@ -1,0 +1,243 @@
+"""What became what between two normal documents of a policy, in the words of the policy's page."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, TypeVar
+
+from authorizations.rules.basics.controls import Interval, SpendingControls, SpendingLimit
+from authorizations.rules.basics.filters import known_categories, merchant_words
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.summary import hours_words, limit_phrase
+from authorizations.rules.wording.words import (
+    category_label,
+    code_words,
+    country_words,
+    day_words,
+    duration_words,
+    figure_words,
+    filter_words,
+    listed,
+    moment_words,
+)
+
+LABELS = {
+    "name": "Name",
+    "currency": "Currency",
+    "unlimited": "Unlimited",
+    "partial_approval": "Approve a part",
+    "smallest_partial_amount": "Smallest useful part",
+    "refunds_restore": "Refunds give room back",
+    "fuel_hold": "Held at fuel pumps",
+    "stand_in_amount": "A purchase in stand-in",
+    "stand_in_cap": "A window in stand-in",
+    "allowed_categories": "Only these categories",
+    "blocked_categories": "Not these categories",
+    "allowed_merchant_countries": "Only these countries",
+    "blocked_merchant_countries": "Not these countries",
+    "allowed_merchants": "Only these merchants",
+    "blocked_merchants": "Not these merchants",
+    "allowed_card_presences": "Only when the card is",
+    "blocked_card_presences": "Not when the card is",
+    "allowed_authorization_methods": "Only by these methods",
+    "blocked_authorization_methods": "Not by these methods",
+    "allowed_wallets": "Only with these wallets",
+    "required_verification": "Must be verified by",
+    "max_network_risk_score": "Highest network risk score",
+    "time_zone": "Time zone",
+    "week_starts": "Weeks start on",
+    "usable_from": "First day",
+    "usable_until": "Last day",
+}
+"""The names of a policy's settings on its page, in the page's order."""
+
+NOTHING = "not set"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """`what` became another, from `before` to `after`; or these `entries` came or went."""
+
+    what: str
+    before: str = ""
+    after: str = ""
+    entries: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        if self.entries:
+            return f"{self.what}: {listed(self.entries)}"
+        return f"{self.what}: {self.before} \N{RIGHTWARDS ARROW} {self.after}"
+
+
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+    """Every change, in the order of the policy's page; what stayed is left out."""
+    old, new = controls(before), controls(after)
+    return [
+        *_settings(before, after, ("name", "currency")),
+        *_limits(old.spending_limits, new.spending_limits),
+        *_settings(before, after, [*LABELS][2:]),
+        *_schedule(old, new),
+    ]
+
+
+def gone_and_come(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T]]:
+    """The entries that are only in `before`, and those that are only in `after`."""
+    gone = [entry for entry in before if entry not in after]
+    return gone, [entry for entry in after if entry not in before]
+
+
+def _settings(
+    before: Mapping[str, Any], after: Mapping[str, Any], keys: Sequence[str]
+) -> Iterator[Change]:
+    for key in keys:
+        if isinstance(before[key], list):
+            yield from _list_changes(key, before[key], after[key])
+        elif _setting(before, key) != _setting(after, key):
+            yield Change(LABELS[key], _setting(before, key), _setting(after, key))
+
+
+def _setting(document: Mapping[str, Any], key: str) -> str:
+    value = document[key]
+    if value is None:
+        return NOTHING
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if key in _MONEY:
+        return format_money(value, document["currency"] or "")
+    return _SETTING_WORDS.get(key, str)(value)
+
+
+_MONEY = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
+
+
+def _day(written: str) -> str:
+    when = datetime.fromisoformat(written)
+    return f"{moment_words(when)} {when:%Z}" if "T" in written else day_words(when)
+
+
+_SETTING_WORDS: dict[str, Callable[[Any], str]] = {
+    "currency": str.upper,
+    "week_starts": str.title,
+    "usable_from": _day,
+    "usable_until": _day,
+}
+
+
+def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[Change]:
+    """Such as "Category added to “Not these categories”"."""
+    label = f"\N{LEFT DOUBLE QUOTATION MARK}{LABELS[key]}\N{RIGHT DOUBLE QUOTATION MARK}"
+    singular, plural, words = _ENTRY_WORDS[key.partition("_")[2]]
+    gone, come = gone_and_come(before, after)
+    for entries, verb in ((come, "added to"), (gone, "removed from")):
+        noun = singular if len(entries) == 1 else plural
+        if entries:
+            yield Change(f"{noun} {verb} {label}", entries=tuple(map(words, entries)))
+
+
+def category_title(word: str) -> str:
+    """ "Betting and casino gambling (7995)"; one given by its code begins with that."""
+    label = category_label(word)
+    if word[0].isdigit():
+        return label if word in label else f"MCC {word}, {label}"
+    known = known_categories().get(word)
+    return _capital(label) + (f" ({known.code})" if known and known.code else "")
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
+
+
+def _code_title(code: str) -> str:
+    return _capital(code_words(code))
+
+
+def _verification_title(code: str) -> str:
+    return {"cvc": "CVC", "three_d_secure": "3-D Secure"}.get(code) or _code_title(code)
+
+
+_ENTRY_WORDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
+    "categories": ("Category", "Categories", category_title),
+    "merchant_countries": ("Country", "Countries", lambda code: f"{country_words(code)} ({code})"),
+    "merchants": ("Merchant", "Merchants", merchant_words),
+    "card_presences": ("Entry", "Entries", _code_title),
+    "authorization_methods": ("Method", "Methods", _code_title),
+    "wallets": ("Wallet", "Wallets", _code_title),
+    "verification": ("Check", "Checks", _verification_title),
+}
+
+
+def _limits(before: Sequence[SpendingLimit], after: Sequence[SpendingLimit]) -> Iterator[Change]:
+    gone, come = gone_and_come(before, after)
+    if not gone and not come and before != after:
+        yield Change("Limits", entries=("in another order",))
+    for old, new in _pairs(gone, come, _all_but_figure):
+        yield Change(limit_name(old), _figure(old), _figure(new))
+    for alike in (_all_but_length, _all_but_concern, _all_but_currency):
+        for old, new in _pairs(gone, come, alike):
+            yield Change("Limit", limit_phrase(old), limit_phrase(new))
+    for verb, limits in (("added", come), ("removed", gone)):
+        for limit in limits:
+            yield Change(f"Limit {verb}", entries=(limit_phrase(limit),))
+
+
+def _pairs(
+    gone: list[SpendingLimit],
+    come: list[SpendingLimit],
+    alike: Callable[[SpendingLimit], tuple[object, ...]],
+) -> Iterator[tuple[SpendingLimit, SpendingLimit]]:
+    """Take out of both lists each two limits that are one limit before and after."""
+    for old in [*gone]:
+        new = next((limit for limit in come if alike(limit) == alike(old)), None)
+        if new:
+            gone.remove(old)
+            come.remove(new)
+            yield old, new
+
+
+def _length(limit: SpendingLimit) -> tuple[object, ...]:
+    return limit.interval, limit.rolling_seconds
+
+
+def _all_but_figure(limit: SpendingLimit) -> tuple[object, ...]:
+    return limit.amount is None, limit.currency, _length(limit), limit.filter.text
+
+
+def _all_but_length(limit: SpendingLimit) -> tuple[object, ...]:
+    return limit.amount, limit.count, limit.currency, limit.filter.text
+
+
+def _all_but_concern(limit: SpendingLimit) -> tuple[object, ...]:
+    return limit.amount, limit.count, limit.currency, _length(limit)
+
+
+def _all_but_currency(limit: SpendingLimit) -> tuple[object, ...]:
+    return limit.amount, limit.count, _length(limit), limit.filter.text
+
+
+def limit_name(limit: SpendingLimit) -> str:
+    """ "Monthly limit on fast food restaurants", without its figure."""
+    return f"{_length_name(limit)}{filter_words(limit.filter.text)}"
+
+
+def _length_name(limit: SpendingLimit) -> str:
+    if limit.interval is Interval.ROLLING:
+        return f"Limit in {duration_words(limit.rolling_seconds)}"
+    if limit.interval is Interval.PER_AUTHORIZATION:
+        return "Limit per purchase"
+    return f"{limit.interval.value.replace('_', '-').capitalize()} limit"
+
+
+def _figure(limit: SpendingLimit) -> str:
+    return figure_words(limit.count or 0 if limit.amount is None else limit.amount, limit.currency)
+
+
+def _schedule(before: SpendingControls, after: SpendingControls) -> Iterator[Change]:
+    gone, come = gone_and_come(before.schedule, after.schedule)
+    if len(gone) == len(come) == 1:
+        yield Change("Days and hours", hours_words(gone[0]), hours_words(come[0]))
+        return
+    for verb, entries in (("added", come), ("removed", gone)):
+        if entries:
+            yield Change(f"Days and hours {verb}", entries=tuple(map(hours_words, entries)))

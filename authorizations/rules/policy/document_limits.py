@@ -1,0 +1,167 @@
+"""Limits in a policy file: from what people write to the normal form, and to values."""
+
+import hashlib
+import json
+from functools import lru_cache
+from typing import Any
+
+from authorizations.rules.basics.controls import Interval, SpendingLimit
+from authorizations.rules.basics.filters import (
+    EVERYTHING,
+    MATCHING,
+    CategorySet,
+    LimitFilter,
+    MerchantSet,
+)
+from authorizations.rules.policy.document_fields import Fields, Problem, path_text
+from authorizations.rules.policy.document_merchants import merchants
+from authorizations.rules.policy.document_values import (
+    amount,
+    category,
+    country,
+    currency,
+    flag,
+    one_of,
+    whole_number,
+)
+
+MOST_LIMITS = 50
+MOST_COUNT = 1_000_000
+MOST_DAYS = 400  # a rolling window is summed at every decision: its length is its cost
+
+_UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
+_FILTERS = ("categories", "countries", "merchants", "cash_only")
+_KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_FILTERS)
+
+
+def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str, Any]]:
+    """The policy's limits in the order given; the same one twice is a problem."""
+    limits: list[dict[str, Any]] = []
+    has_currency = policy.has("currency")
+    for fields in policy.objects("spending_limits", MOST_LIMITS):
+        before = len(policy.problems)
+        limit = _normal_limit(fields, policy_currency, has_currency=has_currency)
+        if limit in limits and len(policy.problems) == before:
+            twin = path_text(("spending_limits", limits.index(limit)))
+            policy.problems.append(Problem(fields.path, f"This is {twin} again: keep one of them."))
+        limits.append(limit)
+    return limits
+
+
+def _normal_limit(
+    fields: Fields, policy_currency: str | None, *, has_currency: bool
+) -> dict[str, Any]:
+    """Only keys that apply: `currency` with an amount, a unit of time with a rolling interval.
+
+    `has_currency`: the policy names one, even if it is a wrong one; then that is the problem.
+    """
+    fields.refuse_others(_KEYS)
+    interval = _interval(fields)
+    limit = _measure(fields, interval, policy_currency, has_currency=has_currency)
+    limit["interval"] = interval
+    limit |= _rolling_window(fields, interval)
+    limit["categories"] = fields.words("categories", category)
+    limit["countries"] = fields.words("countries", country)
+    limit["merchants"] = merchants(fields, "merchants")
+    limit["cash_only"] = fields.value("cash_only", flag, default=False)
+    return limit
+
+
+def _interval(fields: Fields) -> str:
+    if not fields.has("interval"):
+        fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
+    return fields.value("interval", one_of("interval", Interval), "")
+
+
+def _measure(
+    fields: Fields, interval: str, policy_currency: str | None, *, has_currency: bool
+) -> dict[str, Any]:
+    """What the limit measures: money in a currency, or purchases."""
+    if fields.has("amount") == fields.has("count"):
+        both = "A limit has an amount or a count, not both: make two limits."
+        neither = "Give the limit an amount or a count."
+        fields.problem("amount", both if fields.has("amount") else neither)
+        return {}
+    if fields.has("count"):
+        return {"count": _count(fields, interval)}
+    own = fields.value("currency", currency, None)
+    if not own and not has_currency and not fields.has("currency"):
+        fields.problem("currency", 'Say in which currency, here or for the whole policy: "eur".')
+    # One way to write it: the policy's own currency is never named again.
+    named = None if own == policy_currency else own
+    return {"amount": fields.value("amount", amount, 0), "currency": named}
+
+
+def _count(fields: Fields, interval: str) -> int:
+    if interval == Interval.PER_AUTHORIZATION:
+        fields.problem("count", "Each authorization is one purchase: choose another interval.")
+    if fields.has("currency"):
+        fields.problem("currency", "A count has no currency: leave it out.")
+    wrong = "Give the number of purchases as a whole number, such as 5."
+    return fields.value("count", whole_number(0, MOST_COUNT, wrong), 0)
+
+
+def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
+    """The window's length in the largest unit that has no remainder."""
+    given = [unit for unit in _UNITS if fields.has(unit)]
+    if interval != Interval.ROLLING:
+        for unit in given if interval else []:
+            fields.problem(unit, 'Only for "interval": "rolling"; leave it out.')
+        return {}
+    if len(given) != 1:
+        fields.problem("interval", "A rolling limit needs one of minutes, hours and days.")
+        return {}
+    unit = given[0]
+    longest = MOST_DAYS * _UNITS["days"] // _UNITS[unit]
+    wrong = f"Give the number of {unit} as a whole number, such as 2."
+    seconds = fields.value(unit, whole_number(1, longest, wrong), 1) * _UNITS[unit]
+    return next(
+        {name: seconds // length} for name, length in _UNITS.items() if seconds % length == 0
+    )
+
+
+def limit_value(
+    limit: dict[str, Any], policy_currency: str, matching: int = MATCHING
+) -> SpendingLimit:
+    """A limit of a normal document as a value; the policy's currency where it names none."""
+    money = limit.get("amount") is not None
+    return SpendingLimit(
+        interval=Interval(limit["interval"]),
+        amount=limit.get("amount"),
+        count=limit.get("count"),
+        currency=(limit["currency"] or policy_currency) if money else "",
+        rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
+        filter=filter_of(_filter_text(limit, matching)),
+    )
+
+
+def _filter_text(limit: dict[str, Any], matching: int) -> str:
+    """With the rule merchants are matched by: what it means is a part of the filter's key."""
+    concerned = {key: limit[key] for key in _FILTERS if limit[key]}
+    if "merchants" in concerned and matching > 1:
+        concerned["matching"] = matching
+    return json_text(concerned) if concerned else ""
+
+
+def json_text(value: object) -> str:
+    """Canonical JSON: keys sorted, no spaces, letters of all scripts as they are."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+@lru_cache(maxsize=4096)
+def filter_of(canonical: str) -> LimitFilter:
+    """The filter with this canonical text, as kept beside remembered sums.
+
+    Of the time before matching was named there are texts without it: they mean the first rule.
+    """
+    if not canonical:
+        return EVERYTHING
+    concerned = json.loads(canonical)
+    return LimitFilter(
+        categories=CategorySet.of(concerned.get("categories", [])),
+        countries=frozenset(concerned.get("countries", [])),
+        merchants=MerchantSet.of(concerned.get("merchants", []), concerned.get("matching", 1)),
+        cash_only=concerned.get("cash_only", False),
+        key=hashlib.sha256(canonical.encode()).hexdigest()[:32],
+        text=canonical,
+    )

@@ -1,0 +1,187 @@
+"""Policies that work, but hardly as meant: what to tell people before they publish."""
+
+from collections.abc import Iterator
+
+from authorizations.rules.basics.controls import Choice, Interval, SpendingControls, SpendingLimit
+from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.decision.fuel import PUMP
+from authorizations.rules.decision.grants import granted_currencies
+from authorizations.rules.policy.document_fields import Problem
+from authorizations.rules.policy.partial import currencies_without_parts
+from authorizations.rules.wording.words import figure_words, filter_words, interval_words
+
+_PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
+_LENGTHS = {interval: place for place, interval in enumerate(Interval)}
+
+
+def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
+    """What may be a slip; paths are those of the policy's document."""
+    found = (
+        *(_idle, _limited_after_all, _whole_or_nothing),
+        *(_pointless, _unreachable, _dry_pumps, _no_renewals),
+    )
+    return tuple(problem for find in found for problem in find(controls))
+
+
+def _idle(controls: SpendingControls) -> Iterator[Problem]:
+    """What forbids nothing, and what only forbids or counts: that lets no card pay."""
+    bare = SpendingControls(
+        name=controls.name,
+        currency=controls.currency,
+        unlimited=controls.unlimited,
+        time_zone=controls.time_zone,
+        week_starts=controls.week_starts,
+        partial_approval=controls.partial_approval,
+        smallest_partial_amount=controls.smallest_partial_amount,
+        refunds_restore=controls.refunds_restore,
+        fuel_hold=controls.fuel_hold,
+        stand_in_amount=controls.stand_in_amount,
+        stand_in_cap=controls.stand_in_cap,
+    )
+    if controls == bare and controls.unlimited:
+        yield Problem((), "This policy is unlimited and has no rule: it lets every purchase pass.")
+    elif controls == bare:
+        yield Problem((), "This policy has no rule and no limit: it grants and forbids nothing.")
+    elif not granted_currencies(controls):
+        yield Problem(
+            (),
+            "This policy grants no purchase, as it has no amount limit and is not unlimited: its "
+            "cards need another policy that grants what they may pay.",
+        )
+
+
+def _limited_after_all(controls: SpendingControls) -> Iterator[Problem]:
+    """Unlimited beside a limit on every purchase."""
+    amounts = [limit for limit in controls.spending_limits if limit.amount is not None]
+    on_all = {limit.currency: limit for limit in amounts if not limit.filter.text}
+    if controls.unlimited and amounts and {limit.currency for limit in amounts} == {*on_all}:
+        limit = next(iter(on_all.values()))
+        message = f"Unlimited has no effect beside the {_words(limit)}: remove one of them."
+        yield Problem(("unlimited",), message)
+
+
+def _whole_or_nothing(controls: SpendingControls) -> Iterator[Problem]:
+    """Currencies in which nobody can tell what part is useful, so that none is approved."""
+    others = currencies_without_parts(controls)
+    if others:
+        named = " and ".join(code.upper() for code in others)
+        message = (
+            f"Purchases in {named} are never approved in part: the smallest useful part is told in "
+            f"{controls.currency.upper()} only. Give these currencies a policy of their own, or "
+            "leave the smallest part out."
+        )
+        yield Problem(("smallest_partial_amount",), message)
+
+
+def _pointless(controls: SpendingControls) -> Iterator[Problem]:
+    """Limits that another limit makes needless: daily €500.00 within monthly €300.00."""
+    limits = controls.spending_limits
+    for place, limit in enumerate(limits):
+        for other_place, other in enumerate(limits):
+            if place != other_place and _covers(other, limit):
+                key = "amount" if limit.amount is not None else "count"
+                yield Problem(("spending_limits", place, key), _pointless_words(limit, other))
+                break
+
+
+def _covers(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+    """Whether `narrow` lasts no longer, concerns nothing more, and still allows as much."""
+    same_kind = (wide.amount is None) == (narrow.amount is None)
+    return (
+        same_kind
+        and wide.currency == narrow.currency
+        and wide.filter.text in {"", narrow.filter.text}
+        and _lasts_as_long(wide, narrow)
+        and wide.most <= narrow.most
+    )
+
+
+def _lasts_as_long(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+    if wide.interval is narrow.interval is Interval.ROLLING:
+        return wide.rolling_seconds >= narrow.rolling_seconds
+    if wide.interval is Interval.ROLLING:
+        return narrow.interval is Interval.PER_AUTHORIZATION
+    if narrow.interval is Interval.ROLLING:
+        return wide.interval is Interval.ALL_TIME
+    return _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
+
+
+def _pointless_words(limit: SpendingLimit, other: SpendingLimit) -> str:
+    # Weeks cross the ends of months, so a week can take from two of them.
+    crosses = limit.interval is Interval.WEEKLY and other.interval not in {
+        Interval.WEEKLY,
+        Interval.ALL_TIME,
+    }
+    often = "hardly ever" if crosses else "never"
+    return f"This {_words(limit)} is not below the {_words(other)}, so it {often} stops a purchase."
+
+
+def _words(limit: SpendingLimit) -> str:
+    most = figure_words(limit.most, limit.currency)
+    length = interval_words(limit.interval, limit.rolling_seconds)
+    return f"limit of {most} {length}{filter_words(limit.filter.text)}"
+
+
+def _unreachable(controls: SpendingControls) -> Iterator[Problem]:
+    """Limits on places where the policy lets nobody pay anyway."""
+    for place, limit in enumerate(controls.spending_limits):
+        categories = limit.filter.categories
+        if categories and not _can_pay_at(controls, categories):
+            message = "This limit has no effect: the policy allows none of its categories."
+            yield Problem(("spending_limits", place, "categories"), message)
+        countries = limit.filter.countries
+        if countries and not any(_can_pay_in(controls, country) for country in countries):
+            message = "This limit has no effect: the policy allows none of its countries."
+            yield Problem(("spending_limits", place, "countries"), message)
+
+
+def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
+    """A hold that a limit never has room for: no pump can be approved."""
+    for limit in controls.spending_limits:
+        if not controls.fuel_hold or controls.partial_approval or limit.amount is None:
+            continue
+        concerned = limit.currency == controls.currency and limit.filter.concerns(_PUMP)
+        if concerned and not limit.filter.cash_only and limit.amount < controls.fuel_hold:
+            hold = figure_words(controls.fuel_hold, controls.currency)
+            message = f"No fuel pump can be used: {hold} does not fit the {_words(limit)}."
+            yield Problem(("fuel_hold",), message)
+            return
+
+
+def _no_renewals(controls: SpendingControls) -> Iterator[Problem]:
+    """What nobody types in where a shop charges a stored card by itself."""
+    ways = (controls.card_presences, "not_present"), (controls.authorization_methods, "online")
+    if controls.required_verification and all(_is_open(choice, way) for choice, way in ways):
+        yield Problem(
+            ("required_verification",),
+            "Renewals of subscriptions, and whatever else a shop charges to a stored card by "
+            "itself, are declined: they hardly ever bring a CVC, a postal code or 3-D Secure.",
+        )
+
+
+def _is_open(choice: Choice, word: str) -> bool:
+    return word in choice.allowed if choice.allowed else word not in choice.blocked
+
+
+def _can_pay_in(controls: SpendingControls, country: str) -> bool:
+    return _is_open(controls.merchant_countries, country)
+
+
+def _can_pay_at(controls: SpendingControls, categories: CategorySet) -> bool:
+    """Whether any merchant of `categories` passes the policy's category rule."""
+    allowed, blocked = controls.allowed_categories, controls.blocked_categories
+    return any(
+        allowed.holds(merchant) if allowed else not blocked.holds(merchant)
+        for merchant in _merchants(categories)
+    )
+
+
+def _merchants(categories: CategorySet) -> Iterator[Merchant]:
+    """One merchant for each name and each code."""
+    for name in categories.names:
+        yield Merchant(category=name, category_code=known_categories()[name].code)
+    codes = set(categories.codes)
+    for first, last in categories.ranges:
+        codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
+    for code in codes:
+        yield Merchant(category_code=code)

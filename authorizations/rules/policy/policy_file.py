@@ -1,0 +1,219 @@
+"""A whole policy file: policies, the groups of cards they share, and what they are assigned to.
+
+Every key but `name` may be left out. A list that is left out says nothing about its subject; an
+empty one says that there is none.
+"""
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.policy.document import NAME_LENGTH, normalize
+from authorizations.rules.policy.document_fields import (
+    MOST_ENTRIES,
+    Fields,
+    Path,
+    PolicyProblems,
+    Problem,
+    path_text,
+    quoted,
+)
+from authorizations.rules.policy.document_values import flag, text
+
+_KEYS = ("policies", "groups", "assignments")
+_MOST = 100_000
+_ID = re.compile(r"[!-~]{1,255}")
+_TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
+
+
+@dataclass(frozen=True, slots=True)
+class ListedGroup:
+    """A group, and the ids of its cards; None where the file doesn't say which."""
+
+    path: Path
+    name: str
+    cards: tuple[str, ...] | None
+
+
+@dataclass(frozen=True, slots=True)
+class ListedAssignment:
+    """A policy and what it applies to: `target` is an id, a group's name, or empty."""
+
+    path: Path
+    policy: str
+    kind: ScopeKind
+    target: str
+
+
+@dataclass(frozen=True, slots=True)
+class PolicyFile:
+    """What could be read of a file; `assignments` is None where it has no such list.
+
+    `policies` are in their normal form; `names` are those of all, also of unreadable ones.
+    """
+
+    policies: tuple[dict[str, Any], ...] = ()
+    names: frozenset[str] = frozenset()
+    groups: tuple[ListedGroup, ...] = ()
+    assignments: tuple[ListedAssignment, ...] | None = None
+
+    @property
+    def group_names(self) -> list[str]:
+        return [group.name for group in self.groups]
+
+    @property
+    def cards(self) -> list[str]:
+        """Every card named, in a group or an assignment."""
+        listed = [card for group in self.groups for card in group.cards or ()]
+        return [*listed, *self.targets(ScopeKind.CARD)]
+
+    def targets(self, kind: ScopeKind) -> list[str]:
+        """What policies are assigned to, of one kind."""
+        return [at.target for at in self.assignments or () if at.kind is kind]
+
+
+def read(written: str) -> tuple[PolicyFile, list[Problem]]:
+    """Read a file, as far as it can be, and note everything that is wrong."""
+    try:
+        data = json.loads(written, object_pairs_hook=_object, parse_constant=_no_number)
+    except json.JSONDecodeError as wrong:
+        place = f"line {wrong.lineno}, column {wrong.colno}"
+        return PolicyFile(), [Problem((), f"This is not JSON: {place}: {wrong.msg}.")]
+    except (ValueError, RecursionError) as wrong:
+        return PolicyFile(), [Problem((), f"This is not JSON as policy files have it: {wrong}.")]
+    if not isinstance(data, dict):
+        keys = ", ".join(f'"{key}"' for key in _KEYS)
+        return PolicyFile(), [Problem((), f"A policy file is an object in braces with {keys}.")]
+    fields = Fields(data, (), [])
+    fields.refuse_others(_KEYS)
+    listed = list(fields.objects("policies", MOST_ENTRIES))
+    names = frozenset(_refuse_twins(listed))
+    policies = tuple(_policies(listed, fields.problems))
+    groups = tuple(_groups(fields))
+    told = "assignments" in data and data["assignments"] is not None
+    assignments = tuple(_assignments(fields))
+    file = PolicyFile(policies, names, groups, assignments if told else None)
+    return file, fields.problems
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object; the same key twice would silently lose the first."""
+    read = dict(pairs)
+    if len(read) < len(pairs):
+        keys = [key for key, _ in pairs]
+        twice = next(key for key in keys if keys.count(key) > 1)
+        raise ValueError(f"the key {quoted(twice)} stands twice in one object")
+    return read
+
+
+def _no_number(constant: str) -> None:
+    raise ValueError(f"{constant} is no number")
+
+
+def _policies(listed: Iterable[Fields], problems: list[Problem]) -> Iterator[dict[str, Any]]:
+    for entry in listed:
+        try:
+            yield normalize(entry.data)
+        except PolicyProblems as wrong:
+            found = ((*entry.path, *problem.path) for problem in wrong.problems)
+            messages = (problem.message for problem in wrong.problems)
+            problems.extend(map(Problem, found, messages))
+
+
+def _groups(fields: Fields) -> Iterator[ListedGroup]:
+    listed = list(fields.objects("groups", MOST_ENTRIES))
+    _refuse_twins(listed)
+    places: dict[str, Path] = {}
+    for entry in listed:
+        entry.refuse_others(("name", "cards"))
+        name = _needed(entry, "name", "Give the group a name.", text(NAME_LENGTH))
+        yield ListedGroup(entry.path, name, _cards(entry, places))
+
+
+def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
+    """The group's cards; `places` says where each card was listed before."""
+    given = group.data.get("cards")
+    if given is None:
+        return None
+    if not isinstance(given, list):
+        group.problem("cards", "Give the cards' ids as a list in square brackets: […].")
+        return None
+    if len(given) > _MOST:
+        group.problem("cards", f"There are {len(given):,} cards: keep it to {_MOST:,}.")
+        return None
+    cards = (_card(group, place, entry, places) for place, entry in enumerate(given))
+    return tuple(card for card in cards if card)
+
+
+def _card(group: Fields, place: int, given: object, places: dict[str, Path]) -> str:
+    path = (*group.path, "cards", place)
+    try:
+        card = _id(given)
+        if card in places:
+            twin = path_text(places[card])
+            raise ValueError(f"This is {twin} again: a card is in one group, once.")
+    except ValueError as wrong:
+        group.problems.append(Problem(path, str(wrong)))
+        return ""
+    places[card] = path
+    return card
+
+
+def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
+    places: dict[tuple[str, str, str], Path] = {}
+    for entry in fields.objects("assignments", _MOST):
+        entry.refuse_others(("policy", *_TARGETS))
+        before = len(fields.problems)
+        policy = _needed(entry, "policy", "Name the policy.", text(NAME_LENGTH))
+        kind, target = _target(entry)
+        listed = ListedAssignment(entry.path, policy, kind, target)
+        twin = places.setdefault((policy, kind, target), entry.path)
+        if len(fields.problems) > before:
+            continue
+        if twin != entry.path:
+            again = f"This is {path_text(twin)} again: keep one of them."
+            fields.problems.append(Problem(entry.path, again))
+        yield listed
+
+
+def _target(entry: Fields) -> tuple[ScopeKind, str]:
+    """What the policy applies to, of which the file names exactly one."""
+    kinds = [kind for kind in _TARGETS if entry.data.get(kind) not in (None, "", False)]
+    if len(kinds) != 1:
+        which = 'one of "program": true, "group", "cardholder" and "card"'
+        wrong = f"Choose one only, {which}." if kinds else f"Say what it applies to: {which}."
+        entry.problems.append(Problem(entry.path, wrong))
+        return ScopeKind.PROGRAM, ""
+    [kind] = kinds
+    if kind is ScopeKind.PROGRAM:
+        entry.value(kind, flag, default=True)
+        return kind, ""
+    convert = text(NAME_LENGTH) if kind is ScopeKind.GROUP else _id
+    return kind, entry.value(kind, convert, "")
+
+
+def _needed(entry: Fields, key: str, wanted: str, convert: Callable[[object], str]) -> str:
+    if not entry.has(key):
+        entry.problem(key, wanted)
+    return entry.value(key, convert, "")
+
+
+def _id(given: object) -> str:
+    if not isinstance(given, str) or not _ID.fullmatch(given.strip()):
+        raise ValueError('Give Stripe\'s id as text, such as "ic_1MnnZGLcWs".')
+    return given.strip()
+
+
+def _refuse_twins(listed: Iterable[Fields]) -> dict[str, Path]:
+    """Note each name that stands twice; gives the place of each name."""
+    places: dict[str, Path] = {}
+    for entry in listed:
+        name = entry.data.get("name")
+        if isinstance(name, str) and name.strip():
+            twin = places.setdefault(name.strip(), entry.path)
+            if twin != entry.path:
+                entry.problem("name", f"{path_text(twin)} has this name already: choose another.")
+    return places

@@ -1,0 +1,165 @@
+"""Every decision in plain words: one text for staff, one that is safe to read to a cardholder."""
+
+from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.decision.decide import deciding_check
+from authorizations.rules.decision.fuel import is_token_request
+from authorizations.rules.decision.values import Check, Decision, DeclineReason, LimitFigures
+from authorizations.rules.decision.windows import FOREVER, local_time
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.reasons import TEXTS, label
+from authorizations.rules.wording.sentences import is_at_pump, limit_words, staff
+from authorizations.rules.wording.words import (
+    country_words,
+    filter_words,
+    fuel_hold_words,
+    instant_words,
+    interval_words,
+)
+
+__all__ = [
+    "amount_words",
+    "answer_sentence",
+    "cardholder",
+    "hold_for_cardholder",
+    "interval_words",
+    "label",
+    "limit_words",
+    "part_for_cardholder",
+    "source",
+    "staff",
+]
+
+_ASK = "Please contact your card administrator."
+
+
+def answer_sentence(decision: Decision, request: AuthorizationRequest | None) -> str:
+    """The whole decision for staff; `request` is None where it could not be read."""
+    check = deciding_check(decision.trace)
+    if check and request:
+        because = staff(check, request)
+        because += f" {source(check)}." if check.policy else ""
+    elif decision.reason:
+        because = TEXTS[decision.reason].staff
+    else:
+        because = _all_passed(decision)
+    reserving = check.figures.asked if check and check.figures else decision.amount
+    if request and reserving > request.amount:
+        because += f" {fuel_hold_words(reserving, request.currency)}."
+    return f"{_outcome(decision, request)}. {because}"
+
+
+def source(check: Check) -> str:
+    """Whose rule it is: "Policy Travel (card)"; "Card" for rules about the card itself."""
+    if check.policy is None:
+        return "Card"
+    scope = f" ({check.scope.kind})" if check.scope else ""
+    return f"Policy {check.policy}{scope}"
+
+
+def _outcome(decision: Decision, request: AuthorizationRequest | None) -> str:
+    verb = "Approved" if decision.approved else "Declined"
+    if request is None:
+        return verb
+    amount = amount_words(request.amount, decision.amount, request.currency)
+    place = f" at {request.asked_at.name}" if request.asked_at.name else ""
+    began = f", a purchase begun at {request.merchant.name or 'a merchant that was not told'}"
+    return f"{verb} {amount}{place}{began if request.named_merchant else ''}"
+
+
+def amount_words(asked: int, approved: int, currency: str) -> str:
+    """ "€45.00"; "€20.00 of €45.00" of a part; "€1.00 (€100.00 held)" at a fuel pump."""
+    words = format_money(asked, currency)
+    if 0 < approved < asked:
+        return f"{format_money(approved, currency)} of {words}"
+    return f"{words} ({format_money(approved, currency)} held)" if approved > asked else words
+
+
+def _all_passed(decision: Decision) -> str:
+    rules = len(decision.trace)
+    if rules > 1:
+        return f"All {rules} rules passed."
+    return "The one rule passed." if rules else "No rule stood against it."
+
+
+def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None) -> str:
+    """What a cardholder may be told of a failed rule, with figures where they are their own.
+
+    Never told: risk scores, thresholds of rolling and count limits (they guard against fraud),
+    what others in a group have used, names of policies.
+    """
+    rule = why.rule if isinstance(why, Check) else why
+    # How much stand-in allows is nobody's business; what is not counted yet is not known.
+    is_limit = rule not in {DeclineReason.STAND_IN, DeclineReason.LIMIT_NOT_COUNTED_YET}
+    if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
+        return _limit_for_cardholder(why.figures, why.scope.kind, request)
+    return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder
+
+
+def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
+    """What a cardholder may be told where only a part was approved: the shop has said as much."""
+    part, whole = (format_money(amount, request.currency) for amount in (approved, request.amount))
+    if is_token_request(request):
+        return f"Fuel for up to {part} was approved. Please pay for more another way."
+    return f"{part} of this purchase of {whole} was approved. Please pay the rest another way."
+
+
+def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
+    """What a cardholder may be told where a fuel pump holds more than it asked for; or nothing."""
+    if approved <= request.amount:
+        return ""
+    return f"{fuel_hold_words(approved, request.currency)}. Then only that amount counts."
+
+
+def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:
+    """A sentence with what the cardholder knows of the purchase anyway, where it helps."""
+    if rule is DeclineReason.CURRENCY_NOT_ALLOWED:
+        return f"This card cannot be used for purchases in {request.currency.upper()}. {_ASK}"
+    if rule is DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED and request.asked_at.country:
+        country = country_words(request.asked_at.country)
+        return f"This card cannot be used with merchants in {country}."
+    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "present":
+        return "This card cannot be used in person. Please pay another way."
+    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "not_present":
+        return "This card cannot be used online, by phone or by mail. Please pay another way."
+    return ""
+
+
+def _limit_for_cardholder(
+    figures: LimitFigures, scope: ScopeKind, request: AuthorizationRequest
+) -> str:
+    if not figures.currency:
+        concerning = filter_words(figures.filter)
+        return (
+            f"This card can make no more purchases{concerning} for now. {_when(figures, request)}"
+        )
+    asked, left = (
+        format_money(amount, figures.currency) for amount in (figures.asked, figures.room)
+    )
+    purchase, exactly = "This purchase", f"This purchase of {asked}"
+    if is_at_pump(figures, request):
+        purchase = exactly = f"The {asked} held at fuel pumps"
+    if figures.interval is Interval.ROLLING:
+        return f"{purchase} is more than this card may spend for now. {_when(figures, request)}"
+    if scope is ScopeKind.GROUP:
+        return f"{purchase} is more than your group has left. {_when(figures, request)}"
+    most = limit_words(figures)
+    most = most[0].lower() + most[1:]
+    if figures.interval is Interval.PER_AUTHORIZATION:
+        return f"{exactly} is above the {most}. {_when(figures, request)}"
+    if figures.room <= 0:
+        return f"The {most} is used up. {_when(figures, request)}"
+    return f"{exactly} is more than the {left} left of the {most}. {_when(figures, request)}"
+
+
+def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
+    """When to try again: the end of a calendar window gives no threshold away."""
+    if figures.interval is Interval.ROLLING:
+        return "Please try again later."
+    if figures.interval is Interval.PER_AUTHORIZATION:
+        pay_inside = is_at_pump(figures, request)
+        return "Please pay inside instead." if pay_inside else "Please try a smaller amount."
+    if figures.end >= FOREVER:
+        return _ASK
+    year = local_time(figures.time_zone, request.created).year
+    return f"It resets on {instant_words(figures.end, figures.time_zone, year)}."

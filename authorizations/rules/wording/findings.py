@@ -1,0 +1,249 @@
+"""What Stripe did differently from what we decided: a function of the books.
+
+So the same events give the same findings in any order, and what later events explain is gone.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+from typing import NamedTuple
+
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.snapshots import HistoryEntry
+from authorizations.rules.wording.words import code_words
+
+
+class FindingKind(StrEnum):
+    """In the order of how much an operator can do about it."""
+
+    NOT_RECORDED = "not_recorded"
+    APPROVED_AGAINST_US = "approved_against_us"
+    OVERRULED = "overruled"
+    ANSWERED_TOO_LATE = "answered_too_late"
+    ANSWER_NOT_UNDERSTOOD = "answer_not_understood"
+    NEVER_ASKED = "never_asked"
+    LIMIT_EXCEEDED = "limit_exceeded"
+    CAPTURED_ABOVE_APPROVAL = "captured_above_approval"
+    CAPTURED_LATE = "captured_late"
+    UNKNOWN_TRANSACTION = "unknown_transaction"
+    UNLINKED_REFUND = "unlinked_refund"
+    REFUND_REVERSED = "refund_reversed"
+
+
+class FindingTexts(NamedTuple):
+    """`label` is for lists, `advice` says what it means and what to do."""
+
+    label: str
+    advice: str
+
+
+FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
+    FindingKind.NOT_RECORDED: FindingTexts(
+        "Approved by a webhook that is not on record",
+        "Stripe says the webhook approved, but no decision is kept here. Check which other "
+        "endpoint answers, and whether a spool waits to be replayed.",
+    ),
+    FindingKind.APPROVED_AGAINST_US: FindingTexts(
+        "Declined here, approved at Stripe",
+        "Check the account's default for requests without an answer: it should decline.",
+    ),
+    FindingKind.OVERRULED: FindingTexts(
+        "Approved here, declined at Stripe",
+        "Stripe or the network had the last word. Nothing was spent.",
+    ),
+    FindingKind.ANSWERED_TOO_LATE: FindingTexts(
+        "Answer came too late",
+        "The account's default decided. See the answer times on the home page.",
+    ),
+    FindingKind.ANSWER_NOT_UNDERSTOOD: FindingTexts(
+        "Answer not understood",
+        "Stripe could not read the answer; its message says why. Something between the desk and "
+        "Stripe may change answers.",
+    ),
+    FindingKind.NEVER_ASKED: FindingTexts(
+        "Approved without asking",
+        "Stripe or the network approved by themselves. Check that the webhook for authorization "
+        "requests is set at Stripe.",
+    ),
+    FindingKind.LIMIT_EXCEEDED: FindingTexts(
+        "Limit exceeded by what can't be refused",
+        "The money is spent. The limit declines until its window resets.",
+    ),
+    FindingKind.CAPTURED_ABOVE_APPROVAL: FindingTexts(
+        "Captured above the approval",
+        "Captures can't be refused. If the cardholder did not agree, dispute it at Stripe.",
+    ),
+    FindingKind.CAPTURED_LATE: FindingTexts(
+        "Captured after its hold had ended",
+        "The room had been given back and is taken again. Dispute it if it was not agreed.",
+    ),
+    FindingKind.UNKNOWN_TRANSACTION: FindingTexts(
+        "Transaction of an unknown kind",
+        "Stripe has a new kind of transaction. Look it up at Stripe: money out counts as a "
+        "capture, money in gives no room back. Adjust the purchase by hand where that is wrong.",
+    ),
+    FindingKind.UNLINKED_REFUND: FindingTexts(
+        "Refund that belongs to no purchase",
+        "It gave no room back. If it belongs to a purchase here, adjust that one by hand.",
+    ),
+    FindingKind.REFUND_REVERSED: FindingTexts(
+        "Refund taken back",
+        "A refund that belongs to no purchase was reversed. If a purchase here was adjusted for "
+        "that refund meanwhile, undo the adjustment.",
+    ),
+}
+
+TOLERANT = (
+    *(("5812", "5814"), ("4121", "4121"), ("7011", "7011"), ("3351", "3441"), ("3501", "3999")),
+    *(("7512", "7513"), ("7519", "7519"), ("5541", "5542")),
+)
+"""Restaurants, taxis, hotels, rentals and fuel: where more than was approved is usual."""
+
+
+class Finding(NamedTuple):
+    """`subject` tells findings of one kind apart, `amount` is the money at stake."""
+
+    kind: FindingKind
+    subject: str
+    amount: int
+    told: str
+    done: str
+
+
+def findings(
+    books: Books, merchant: Merchant, currency: str, tolerance_percent: int
+) -> Iterator[Finding]:
+    """What stands in the books of one authorization that should not.
+
+    `tolerance_percent` is how much above the approval a merchant of TOLERANT kinds may capture.
+    """
+    for ordinal, entry in enumerate(books.history):
+        yield from _of_request(ordinal, entry, books, currency)
+    yield from _captures(books, merchant, currency, tolerance_percent)
+    yield from _unknown(books, currency)
+    yield from _refunds(books, currency)
+
+
+def _of_request(
+    ordinal: int, entry: HistoryEntry, books: Books, currency: str
+) -> Iterator[Finding]:
+    kind = _kind(entry, books.answers_to(ordinal))
+    if kind is None:
+        return
+    answer = books.answer_to(ordinal)
+    money = format_money(entry.amount, currency)
+    stripe = f"Stripe {'approved' if entry.approved else 'declined'} {money}"
+    ours = _answer_words(answer, currency)
+    reason = f" ({code_words(entry.reason)})" if entry.reason else ""
+    message = f" Stripe's message: {entry.message}" if entry.message else ""
+    told = f"{stripe}{reason}; {ours}.{message}"
+    yield Finding(kind, f"request {ordinal}", entry.amount, told, _done(entry, answer, currency))
+
+
+def _kind(entry: HistoryEntry, answers: tuple[Answer, ...]) -> FindingKind | None:
+    if entry.reason == "webhook_timeout":
+        return FindingKind.ANSWERED_TOO_LATE
+    if entry.reason == "webhook_error":
+        return FindingKind.ANSWER_NOT_UNDERSTOOD
+    if not answers:
+        if not entry.approved:
+            return None  # Stripe's own decline, in the list of decisions
+        told_us = entry.reason == "webhook_approved"
+        return FindingKind.NOT_RECORDED if told_us else FindingKind.NEVER_ASKED
+    # Of several, nobody knows which one Stripe went by.
+    if any(answer.approved == entry.approved for answer in answers):
+        return None
+    return FindingKind.APPROVED_AGAINST_US if entry.approved else FindingKind.OVERRULED
+
+
+def _answer_words(answer: Answer | None, currency: str) -> str:
+    if answer is None:
+        return "no decision of ours is on record"
+    if not answer.approved:
+        return "we had declined"
+    return f"we had approved {format_money(answer.amount, currency)}"
+
+
+def _done(entry: HistoryEntry, answer: Answer | None, currency: str) -> str:
+    reserved = answer.amount if answer and answer.approved else 0
+    if entry.approved and not reserved:
+        return f"{format_money(entry.amount, currency)} is counted, as Stripe approved it."
+    if reserved and not entry.approved:
+        return f"The {format_money(reserved, currency)} held for it is released."
+    return "Nothing had to be changed: the outcome is the same."
+
+
+def _captures(
+    books: Books, merchant: Merchant, currency: str, tolerance_percent: int
+) -> Iterator[Finding]:
+    if not books.captured:
+        return
+    captured, approved = _comparable(books, currency)
+    tolerance = tolerance_percent if is_tolerant(merchant) else 0
+    counted = f"{format_money(books.captured, currency)} is counted."
+    if captured > approved + approved * tolerance // 100:
+        # In the card's currency, whichever the comparison was made in.
+        excess = (captured - approved) * books.captured // captured
+        was = f"was approved for {format_money(books.captured - excess, currency)}"
+        told = (
+            f"{format_money(books.captured, currency)} was captured of a purchase that "
+            f"{was if approved else 'was never approved'}."
+        )
+        yield Finding(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, told, counted)
+    if books.lapsed:
+        told = f"{format_money(books.captured, currency)} was captured after the hold had ended."
+        yield Finding(FindingKind.CAPTURED_LATE, "", books.captured, told, counted)
+
+
+def _comparable(books: Books, currency: str) -> tuple[int, int]:
+    """Captured and approved; in the merchant's currency where it differs from the card's.
+
+    There the rate may have moved in between, which nobody is to blame for.
+    """
+    most = max(books.ceiling + books.uncovered, *(a.amount for a in books.answers if a.approved), 0)
+    approved = [entry for entry in books.history if entry.approved]
+    asked = sum(entry.merchant_amount for entry in approved)
+    abroad = books.furthest.merchant_currency if books.furthest else ""
+    captures = [t for t in books.transactions if t.is_capture]
+    same = all(t.merchant_currency == abroad and t.merchant_amount for t in captures)
+    if not asked or abroad in ("", currency) or not same:
+        return books.captured, most
+    settled = sum(entry.amount for entry in approved) or 1
+    raised = max(most, settled)  # Stripe may hold more than was asked for
+    return -sum(t.merchant_amount for t in captures), asked * raised // settled
+
+
+def is_tolerant(merchant: Merchant) -> bool:
+    """Whether merchants of this kind usually capture more than they asked for."""
+    return any(first <= merchant.category_code <= last for first, last in TOLERANT)
+
+
+def _unknown(books: Books, currency: str) -> Iterator[Finding]:
+    for transaction in books.transactions:
+        if not transaction.is_of_unknown_type or not transaction.amount:
+            continue
+        amount = abs(transaction.amount)
+        money = format_money(amount, currency)
+        name = transaction.type.replace("_", " ")
+        moved, done = "brought back", "Nothing: it gives no room back."
+        if transaction.is_capture:
+            moved, done = "took", f"{money} is counted as captured."
+        told = f"A transaction of the unknown kind “{name}” {moved} {money}."
+        yield Finding(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
+
+
+def _refunds(books: Books, currency: str) -> Iterator[Finding]:
+    refunded = sum(t.refunded for t in books.transactions)
+    if refunded < 0:
+        told = (
+            f"A refund of {format_money(-refunded, currency)} that belongs to no purchase was "
+            "taken back."
+        )
+        done = "Nothing: the refund had given no room back."
+        yield Finding(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
+    excess = refunded - books.captured
+    if excess > 0:
+        told = f"{format_money(excess, currency)} was refunded beyond what was captured here."
+        done = "Nothing: it gives no room back."
+        yield Finding(FindingKind.UNLINKED_REFUND, "", excess, told, done)

@@ -1,0 +1,208 @@
+"""Plain English for the parts of rules: lengths of time, instants, places, what a limit concerns.
+
+Month and day names are ours, not strftime's: those follow the locale of the server.
+"""
+
+import json
+import re
+from collections.abc import Sequence
+from datetime import date, datetime
+from functools import cache
+
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.filters import Manner, known_categories, merchant_words
+from authorizations.rules.basics.money import format_money
+from authorizations.rules.decision.windows import local_time
+
+SHOWN = 8
+"""So many entries of a list stand in a sentence; the policy has them all."""
+
+WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+_MONTHS = (
+    *("Jan", "Feb", "Mar", "Apr", "May", "Jun"),
+    *("Jul", "Aug", "Sep", "Oct", "Nov", "Dec"),
+)
+_UNITS = (("day", 86_400), ("hour", 3_600), ("minute", 60))
+
+_INTERVALS = {
+    Interval.PER_AUTHORIZATION: "per purchase",
+    Interval.DAILY: "a day",
+    Interval.WEEKLY: "a week",
+    Interval.MONTHLY: "a month",
+    Interval.QUARTERLY: "a quarter",
+    Interval.YEARLY: "a year",
+    Interval.ALL_TIME: "in all",
+}
+
+_CODES = {
+    "not_present": "not present",
+    "keyed_in": "keyed in",
+    "not_provided": "not provided",
+    "attempt_acknowledged": "attempt acknowledged",
+    "apple_pay": "Apple Pay",
+    "google_pay": "Google Pay",
+    "samsung_pay": "Samsung Pay",
+}
+
+
+def code_words(code: str) -> str:
+    """Stripe's code as words: "keyed in", "Apple Pay"."""
+    return _CODES.get(code, code.replace("_", " "))
+
+
+def interval_words(interval: Interval, rolling_seconds: int = 0) -> str:
+    """How long a limit lasts: "a month", "per purchase", "in 60 minutes"."""
+    if interval is Interval.ROLLING:
+        return f"in {duration_words(rolling_seconds)}"
+    return _INTERVALS[interval]
+
+
+def duration_words(seconds: int) -> str:
+    """ "60 minutes", "36 hours", "7 days": the largest unit of which there is more than one."""
+    for unit, length in _UNITS:
+        if seconds % length == 0 and seconds > length:
+            return f"{seconds // length} {unit}s"
+    return {1: "1 second", 60: "1 minute"}.get(seconds, f"{seconds} seconds")
+
+
+def about_words(seconds: int) -> str:
+    """ "20 seconds", "3 minutes", "2 hours": about how long something takes, never less."""
+    for unit, length in _UNITS:
+        if seconds > 2 * length:
+            return f"{-(-seconds // length)} {unit}s"
+    return f"{max(seconds, 2)} seconds"
+
+
+def counting_words(counted: int, purchases: int, seconds_left: int) -> str:
+    """How far earlier purchases are counted, and for how long that goes on."""
+    total = f"{counted:,} of about {max(purchases, counted):,}" if purchases else "begins"
+    return f"Counting earlier purchases: {total}, ready in about {about_words(seconds_left)}."
+
+
+def instant_words(at: int, time_zone: str, this_year: int | None = None) -> str:
+    """ "1 Dec 00:00 Europe/Paris"; with the year where it is not `this_year`."""
+    return f"{moment_words(local_time(time_zone, at), this_year)} {time_zone}"
+
+
+def moment_words(when: datetime, this_year: int | None = None) -> str:
+    """ "1 Dec 00:00"; with the year where it is not `this_year`."""
+    year = "" if when.year == this_year else f" {when.year}"
+    return f"{when.day} {_MONTHS[when.month - 1]}{year} {when:%H:%M}"
+
+
+def figure_words(figure: int, currency: str) -> str:
+    """Money, or where there is no currency a number of purchases."""
+    if currency:
+        return format_money(figure, currency)
+    return "1 purchase" if figure == 1 else f"{figure:,} purchases"
+
+
+def cards_words(cards: int) -> str:
+    """ "1 card", "1,204 cards"."""
+    return "1 card" if cards == 1 else f"{cards:,} cards"
+
+
+def gained_words(cards: int) -> str:
+    """What a change of policies opens."""
+    return f"{cards_words(cards)} could spend that could not before."
+
+
+def lost_words(cards: int) -> str:
+    """What a change of policies closes."""
+    asks = "it asks" if cards == 1 else "they ask"
+    return f"{cards_words(cards)} cannot spend any more: everything {asks} for is declined."
+
+
+def losing_words(cards: int) -> str:
+    """What a change of policies would close, before it is made."""
+    loses, asks = ("loses", "it asks") if cards == 1 else ("lose", "they ask")
+    return f"{cards_words(cards)} {loses} every grant: everything {asks} for will be declined."
+
+
+def fuel_hold_words(hold: int, currency: str) -> str:
+    """Why a pump takes more room than it asks for: a sentence without its full stop."""
+    return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"
+
+
+def category_words(word: str) -> str:
+    """A category as a policy names it: "fast food restaurants", "MCC 5812", "MCC 3000-3299"."""
+    return f"MCC {word}" if word[:1].isdigit() else word.replace("_", " ")
+
+
+def category_label(word: str) -> str:
+    """A category by the name people know: "betting and casino gambling", "MCC 3000-3299"."""
+    label = _category_labels().get(word)
+    return _plain_label(label) if label else category_words(word)
+
+
+@cache
+def _category_labels() -> dict[str, str]:
+    """Stripe's labels by name and by code."""
+    known = known_categories().values()
+    return {word: entry.label for entry in known for word in (entry.name, entry.code) if word}
+
+
+def _plain_label(label: str) -> str:
+    """A heading as words within a sentence; abbreviations such as A/C keep their capitals."""
+    words = re.sub(r"(?<=[a-z])/(?=[A-Z])", " and ", label.partition(" (")[0])
+    if words.count(",") == 1 and " and " not in words.lower():
+        words = words.replace(",", " and")
+    return re.sub(r"(?<!- )\b[A-Z](?=[a-z])", lambda found: found[0].lower(), words)
+
+
+def zone_words(time_zone: str) -> str:
+    """ "Paris time" for Europe/Paris; zones that are no place keep their name."""
+    area, _, place = time_zone.rpartition("/")
+    if not area or area == "Etc":
+        return time_zone
+    return f"{place.replace('_', ' ')} time"
+
+
+def day_words(day: date) -> str:
+    """ "1 Dec 2026"."""
+    return f"{day.day} {_MONTHS[day.month - 1]} {day.year}"
+
+
+def country_words(code: str) -> str:
+    """The country's name; its code where we know none."""
+    return known_countries().get(code, code)
+
+
+def listed(words: Sequence[str]) -> str:
+    """ "a, b, c"; a long list ends in "and 5 more"."""
+    shown = ", ".join(words[:SHOWN])
+    return shown if len(words) <= SHOWN else f"{shown} and {len(words) - SHOWN:,} more"
+
+
+_BY_NAME = tuple(
+    merchant_words({manner.value: ""})[:-1]
+    for manner in (Manner.IS, Manner.BEGINS_WITH, Manner.CONTAINS)
+)
+_BY_ID = merchant_words({Manner.NETWORK_ID.value: ""})
+
+
+def merchant_place(words: str) -> str:
+    """An entry of a policy's merchants, to put behind "at": "merchants whose name is “Uber”"."""
+    if words.startswith(_BY_NAME):
+        return f"merchants whose {words}"
+    return f"the merchant with {words}" if words.startswith(_BY_ID) else words
+
+
+def filter_words(canonical: str) -> str:
+    """What a limit concerns, to put behind it, such as " on bakeries in DE, FR"; or nothing."""
+    if not canonical:
+        return ""
+    concerned = json.loads(canonical)
+    parts = (
+        " in cash" if concerned.get("cash_only") else "",
+        _part("on", [category_label(word) for word in concerned.get("categories", [])]),
+        _part("at", [merchant_place(merchant_words(it)) for it in concerned.get("merchants", [])]),
+        _part("in", concerned.get("countries", [])),
+    )
+    return "".join(parts)
+
+
+def _part(preposition: str, words: Sequence[str]) -> str:
+    return f" {preposition} {listed(words)}" if words else ""
