@@ -15,12 +15,12 @@ from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_safe
 from django.views.defaults import server_error
 
-from authorizations import peers
 from authorizations.services.runtime import arrival
 from authorizations.services.runtime import metrics as counters
 from authorizations.services.store import repeats
 from authorizations.services.store.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.webhook import answering, clock, readiness, rejections, scrape
+from authorizations.web import peers
 from authorizations.wire import answer, events, masking, signature
 
 logger = logging.getLogger(__name__)

@@ -14,7 +14,7 @@ AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or the page's "try again at" would lie
 AXES_RESET_ON_SUCCESS = True
-AXES_CLIENT_IP_CALLABLE = "authorizations.peers.network_of_client"
+AXES_CLIENT_IP_CALLABLE = "authorizations.web.peers.network_of_client"
 AXES_LOCKOUT_CALLABLE = "authorizations.admin.lockout.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
@@ -24,7 +24,7 @@ AXES_VERBOSE = False
 ACCOUNT_EMAIL_VERIFICATION = "none"
 ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
 ACCOUNT_LOGIN_METHODS = {"username"}
-ACCOUNT_ADAPTER = "authorizations.second_factor.AccountAdapter"
+ACCOUNT_ADAPTER = "authorizations.web.second_factor.AccountAdapter"
 # Wrong codes, counted in the cache that all processes share.
 ACCOUNT_RATE_LIMITS = {"login_failed": "5/15m/key", "reauthenticate": "20/15m/user"}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]

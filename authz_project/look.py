@@ -53,7 +53,7 @@ UNFOLD: dict[str, Any] = {
     "STYLES": [_file("desk.css"), _file("frame.css"), _file("unfold.css")],
     "SCRIPTS": [_file("zone.js"), _file("desk.js")],
     "DASHBOARD_CALLBACK": "authorizations.admin.home.page.home",
-    "ACCOUNT": {"navigation": "authorizations.second_factor.account_links"},
+    "ACCOUNT": {"navigation": "authorizations.web.second_factor.account_links"},
     "COLORS": {"base": _PAPER, "primary": _INK},
     "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
 }

@@ -103,11 +103,11 @@ PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [
-    "authorizations.middleware.NothingElseIsSent",  # before whatever would redirect
+    "authorizations.web.middleware.NothingElseIsSent",  # before whatever would redirect
     "django.middleware.security.SecurityMiddleware",
-    "authorizations.browsers.BrowserRules",
-    "authorizations.middleware.NoNul",
-    "authorizations.middleware.OnlyOpenedAndSent",
+    "authorizations.web.browsers.BrowserRules",
+    "authorizations.web.middleware.NoNul",
+    "authorizations.web.middleware.OnlyOpenedAndSent",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -115,10 +115,10 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
-    "authorizations.middleware.ReadersTimeZone",
-    "authorizations.middleware.UnderTheirName",
+    "authorizations.web.middleware.ReadersTimeZone",
+    "authorizations.web.middleware.UnderTheirName",
     "allauth.account.middleware.AccountMiddleware",
-    "authorizations.second_factor.SecondFactor",
+    "authorizations.web.second_factor.SecondFactor",
     "axes.middleware.AxesMiddleware",
 ]
 
@@ -197,7 +197,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Time and language ---------------------------------------------------------
 
 USE_TZ = True
-# For readers whose browser has not told theirs (middleware.py); policies have zones of their own.
+# For readers whose browser has not told theirs (web/middleware.py); policies have their own.
 TIME_ZONE = text("TIME_ZONE", "UTC").strip()
 try:
     ZoneInfo(TIME_ZONE)
@@ -229,13 +229,13 @@ CSRF_COOKIE_SECURE = not DEBUG
 if not DEBUG:
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
-MESSAGE_STORAGE = "authorizations.sessions.MessageStorage"
+MESSAGE_STORAGE = "authorizations.web.sessions.MessageStorage"
 # A log-in ends with the browser, after so many hours without a click, and so many after it began
 # whatever was clicked.
 SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
 SESSION_MAX_AGE_S = int(matching("SESSION_MAX_HOURS", "24", r"[1-9]\d{0,2}", "24")) * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
-SESSION_ENGINE = "authorizations.sessions"
+SESSION_ENGINE = "authorizations.web.sessions"
 REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
 # Only where a proxy in front always sets this header itself: otherwise anyone could.
 if yes_or_no("TRUST_PROXY_TLS"):

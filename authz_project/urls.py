@@ -18,7 +18,7 @@ urlpatterns = [
     re_path(r"^metrics/?$", views.metrics, name="metrics"),
     # Unfold's search over names of pages: no page offers it, and an odd number makes it fail.
     path("admin/search/", RedirectView.as_view(pattern_name="admin:index")),
-    path("admin/second-factor/", include("authorizations.second_factor_urls")),
+    path("admin/second-factor/", include("authorizations.web.second_factor_urls")),
     path("admin/", admin.site.urls),
     path("", RedirectView.as_view(pattern_name="admin:index"), name="home"),
 ]

@@ -8,7 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
-from authorizations.peers import network_of_client
+from authorizations.web.peers import network_of_client
 
 
 def locked_out(request: HttpRequest, _answer: object, credentials: Any) -> HttpResponse:

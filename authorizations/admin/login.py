@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.models import User
 from django.core.exceptions import ValidationError
 
-from authorizations.services import demo
+from authorizations.web import demo_logins
 
 if TYPE_CHECKING:
     from django.contrib.admin.forms import AdminAuthenticationForm as AuthenticationForm
@@ -20,7 +20,7 @@ class LoginForm(AuthenticationForm):
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
-        if self.cleaned_data.get("password") == demo.PASSWORD and not settings.DEBUG:
+        if self.cleaned_data.get("password") == demo_logins.PASSWORD and not settings.DEBUG:
             raise ValidationError(
                 "This password is the demo's, which everybody knows. Whoever runs this server "
                 f"sets another: python manage.py changepassword {user.get_username()}",

@@ -24,11 +24,8 @@ from authorizations.simulator.days import told_in_time
 from authorizations.simulator.lives import Steps, life
 from authorizations.simulator.mix import USUAL
 from authorizations.simulator.scene import Clock
+from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.events import AUTHORIZATION_REQUEST
-
-PASSWORD = "demo"  # noqa: S105 - known to everybody, which is why this is for demos only
-LOGINS = {"operator": "Operations", "auditor": "Auditors", "admin": None}
-"""User names and their role; the one without may do everything."""
 
 _SEED = "demo"
 _LIVES = 75

@@ -15,7 +15,7 @@ from django.utils.timezone import localtime
 from authorizations.admin.empty import Empty, empty_state
 from authorizations.admin.navigation import list_name, row_name
 from authorizations.admin.stand_in.state import banner
-from authorizations.services.demo import LOGINS
+from authorizations.web.demo_logins import LOGINS
 
 register = template.Library()
 register.filter("row_name", row_name)

@@ -12,7 +12,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.admin.lists.filters import RecordFilters
-from authorizations.middleware import COOKIES
 from authorizations.models import (
     Authorization,
     Decision,
@@ -26,6 +25,7 @@ from authorizations.models import (
 )
 from authorizations.services.digest import digest
 from authorizations.services.queries import listing_times
+from authorizations.web.middleware import COOKIES
 from tests.admin import pages
 from tests.desk import Shopper, deliver_forged, in_force
 from tests.services.damage import damage

@@ -10,8 +10,8 @@ from django.contrib.sessions.models import Session
 from django.db.models import F
 from django.test import Client
 
-from authorizations.services import demo
-from authorizations.sessions import BEGAN
+from authorizations.web import demo_logins
+from authorizations.web.sessions import BEGAN
 from tests.admin import pages
 from tests.admin.conftest import Login
 
@@ -54,11 +54,11 @@ def test_an_auditor_sees_who_may_do_what_and_no_part_of_a_hash(login: Login) -> 
 
 @pytest.fixture
 def demo_admin(db: None) -> User:
-    return User.objects.create_superuser("admin", password=demo.PASSWORD)
+    return User.objects.create_superuser("admin", password=demo_logins.PASSWORD)
 
 
 def test_outside_development_nobody_logs_in_with_the_demos_password(demo_admin: User) -> None:
-    response = logged_in("admin", demo.PASSWORD)
+    response = logged_in("admin", demo_logins.PASSWORD)
     html = response.content.decode()
     assert "This password is the demo&#x27;s, which everybody knows." in html
     assert "python manage.py changepassword admin" in html
@@ -73,18 +73,22 @@ def test_with_another_password_the_demos_account_is_like_any_other(demo_admin: U
 
 def test_in_development_the_demos_password_is_good(demo_admin: User, settings: Any) -> None:
     settings.DEBUG = True
-    assert logged_in("admin", demo.PASSWORD).headers["Location"] == "/admin/"
+    assert logged_in("admin", demo_logins.PASSWORD).headers["Location"] == "/admin/"
 
 
 def test_who_guesses_at_other_accounts_is_told_nothing_of_the_demo(demo_admin: User) -> None:
     demo_admin.set_password("pass-word-1")
     demo_admin.save()
-    assert "demo" not in logged_in("admin", demo.PASSWORD).context["form"].errors.as_text()
+    assert "demo" not in logged_in("admin", demo_logins.PASSWORD).context["form"].errors.as_text()
 
 
 def test_the_demos_password_can_be_given_to_nobody(login: Login) -> None:
     client = login("superuser")
-    sent = {"username": "olga", "password1": demo.PASSWORD, "password2": demo.PASSWORD}
+    sent = {
+        "username": "olga",
+        "password1": demo_logins.PASSWORD,
+        "password2": demo_logins.PASSWORD,
+    }
     client.post(pages.add_url(User), sent | {"usable_password": "true"})
     assert not User.objects.filter(username="olga").exists()
 

@@ -15,9 +15,9 @@ from django.utils.formats import date_format, localize_input
 
 from authorizations.admin import empty
 from authorizations.admin.policies.pages import PolicyAdmin
-from authorizations.middleware import COOKIES
 from authorizations.models import Card, Policy, RejectedRequest
-from authorizations.services import demo
+from authorizations.web import demo_logins
+from authorizations.web.middleware import COOKIES
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, deliver_forged, in_force
@@ -227,7 +227,7 @@ def test_a_desk_of_test_cards_says_so(settings: Any) -> None:
 
 @pytest.mark.parametrize("debug", [True, False])
 def test_the_demo_s_log_ins_are_named_in_development_only(settings: Any, debug: bool) -> None:
-    User.objects.create_user("operator", password=demo.PASSWORD)
+    User.objects.create_user("operator", password=demo_logins.PASSWORD)
     settings.DEBUG = debug
     assert ("Demo log-ins: <b>operator</b>" in login_page()) is debug
 

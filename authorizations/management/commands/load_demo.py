@@ -9,6 +9,7 @@ from authorizations.services import demo
 from authorizations.services.digest import digest
 from authorizations.services.runtime.turns import turn
 from authorizations.services.store import decision_log
+from authorizations.web import demo_logins
 
 
 class Command(BaseCommand):
@@ -41,5 +42,5 @@ class Command(BaseCommand):
         self.stdout.write(
             f"Loaded demo data: {loaded.policies} policies, {loaded.cards} cards, "
             f"{loaded.decisions} decided purchases, and the log-ins "
-            f"{', '.join(demo.LOGINS)} (password: {demo.PASSWORD})."
+            f"{', '.join(demo_logins.LOGINS)} (password: {demo_logins.PASSWORD})."
         )

@@ -22,9 +22,9 @@ from django.urls import reverse
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from authorizations.checks import refuse_unsafe_start
-from authorizations.services import demo
 from authorizations.services.runtime import pool
 from authorizations.services.store import tables
+from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.endpoints import listen_command
 
 _LOOK_EVERY_S = 1.0
@@ -120,9 +120,9 @@ def _logins() -> str:
     """The demo's, where they exist."""
     if not settings.DEBUG:
         return ""
-    names = list(User.objects.filter(username__in=demo.LOGINS).values_list("username", flat=True))
+    names = list(User.objects.filter(username__in=LOGINS).values_list("username", flat=True))
     connections.close_all()
     if not names:
         return ""
-    known = ", ".join(name for name in demo.LOGINS if name in names)
-    return f"\n                   log in as {known} (password, unless changed: {demo.PASSWORD})"
+    known = ", ".join(name for name in LOGINS if name in names)
+    return f"\n                   log in as {known} (password, unless changed: {PASSWORD})"

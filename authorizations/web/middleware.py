@@ -19,8 +19,8 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
-from authorizations.browsers import is_of_admin
 from authorizations.services.store.acting import acting
+from authorizations.web.browsers import is_of_admin
 from authorizations.wire import answer
 
 COOKIES = ("__Host-desk_time_zone", "desk_time_zone")

@@ -1,0 +1,1 @@
+"""How people's browsers reach the desk: middleware, sessions, second factor, the demo's log-ins."""
