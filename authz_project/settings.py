@@ -85,6 +85,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.mfa",
     "authorizations",  # before staticfiles: it brings its own runserver
+    "simulator",  # its commands
     # Before the admin, as it brings its templates; the site is our own.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",

@@ -24,10 +24,10 @@ from authorizations.models import Assignment
 from authorizations.rules.policy.document import normalize
 from authorizations.services.host import spool_files
 from authorizations.services.policies.publish import publish, save_document
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
 from benchmarks.flood import HOST
 from benchmarks.servers import ROOT
+from simulator.stripe import samples
 from tests.deploy import serving
 
 RATES = (10, 200)

@@ -33,8 +33,9 @@ from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.store import counting
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.webhook import answering
-from authorizations.wire import events, samples
-from authorizations.wire.samples import MERCHANTS, Json, SampleMerchant, to_bytes
+from authorizations.wire import events
+from simulator.stripe import samples
+from simulator.stripe.samples import MERCHANTS, Json, SampleMerchant, to_bytes
 
 MOST_TIMES = 1.5
 MOST_TURNS = 300

@@ -14,7 +14,7 @@ from django.utils import timezone
 from authorizations.models import Card, Cardholder
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import known_categories
-from authorizations.services import demo
+from simulator import demo
 
 PIECE = 50_000
 DAYS = 60

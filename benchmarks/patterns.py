@@ -10,11 +10,11 @@ from typing import Any
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder
 from authorizations.rules.policy.document import normalize
-from authorizations.services.inside import take_in
 from authorizations.services.policies.publish import publish, save_document
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import MERCHANTS, Json, to_bytes
+from simulator.inside import take_in
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import MERCHANTS, Json, to_bytes
 
 TEAM = "k0k"
 """Stands in every id of the team, so that copies can have another."""

@@ -5,8 +5,8 @@ import time
 from pathlib import Path
 from random import Random
 
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
 
 CARDS = 100
 

@@ -9,7 +9,8 @@ from typing import Any
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.events import AuthorizationRequest, Card
 from authorizations.rules.purchases.snapshots import Snapshot
-from authorizations.wire import samples, signature
+from authorizations.wire import signature
+from simulator.stripe import samples
 from tests.settings import SECRETS
 
 CREATED = 1_700_000_000

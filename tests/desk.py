@@ -12,9 +12,9 @@ from authorizations.models import Assignment, Policy
 from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.webhook import rejections
-from authorizations.wire import samples
-from authorizations.wire.samples import Json, Purchase
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
+from simulator.stripe.samples import Json, Purchase
 
 NOON = 1_795_003_200
 """18 November 2026, 12:00 UTC, a Wednesday."""

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
 from tests.builders import CREATED, identifier
 
 

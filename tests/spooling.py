@@ -12,8 +12,9 @@ from authorizations.rules.decision.values import Decision, DeclineReason
 from authorizations.services.host.spool import Spool
 from authorizations.services.stand_in.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch
-from authorizations.wire import answer, events, masking, samples, signature
-from authorizations.wire.samples import Json, Purchase
+from authorizations.wire import answer, events, masking, signature
+from simulator.stripe import samples
+from simulator.stripe.samples import Json, Purchase
 from tests.desk import Shopper
 
 EARLIER = datetime(2026, 11, 18, 12, 0, 0, 250_000, tzinfo=UTC)

@@ -33,7 +33,8 @@ from authorizations.services.stand_in.spooled import Spooled, decode
 from authorizations.services.stand_in.standing_refresh import new_copy
 from authorizations.services.stand_in.usage_refresh import write_used
 from authorizations.services.store.delivery import Delivery, Stopwatch
-from authorizations.wire import events, samples
+from authorizations.wire import events
+from simulator.stripe import samples
 from tests.builders import CREATED
 from tests.rules.documents import policy
 

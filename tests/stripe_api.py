@@ -10,7 +10,7 @@ from threading import Thread
 from typing import Any, ClassVar, Literal
 from urllib.parse import parse_qs, urlsplit
 
-from authorizations.wire.samples import Json
+from simulator.stripe.samples import Json
 from tests.desk import NOON
 
 KEY = "rk_test_4eC39HqLyjWDarjtT1zdp7dc"

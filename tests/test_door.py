@@ -14,9 +14,9 @@ from pytest_django import Settings
 
 from authorizations.models import Decision, RejectedMinute, RejectedRequest, WebhookRequest
 from authorizations.services.webhook import rejections
-from authorizations.wire import samples
 from authorizations.wire.signature import fingerprint, sign
 from authz_project.wsgi import application
+from simulator.stripe import samples
 from tests.desk import Shopper, in_force
 from tests.patience import PATIENCE_S
 from tests.settings import SECRETS

@@ -2,7 +2,10 @@
 
 import ast
 import importlib
+import os
 import re
+import subprocess
+import sys
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
@@ -36,3 +39,23 @@ def test_the_first_page_of_a_wing_names_what_others_use_of_it_and_no_more() -> N
     }
     assert len(WINGS) >= 12
     assert {wing: used[wing] for wing in WINGS} == named
+
+
+def test_a_server_loads_nothing_of_the_simulator_but_that_it_is_installed(tmp_path: Path) -> None:
+    loads = (
+        "import sys, authz_project.wsgi, authorizations.admin\n"
+        "print(*sorted(name for name in sys.modules if name.split('.')[0] == 'simulator'))"
+    )
+    environment = os.environ | {
+        "DJANGO_SETTINGS_MODULE": "tests.settings",
+        "SPOOL_DIR": str(tmp_path),
+    }
+    done = subprocess.run(
+        [sys.executable, "-c", loads],
+        cwd=ROOT,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.split() == ["simulator", "simulator.apps"], done.stderr

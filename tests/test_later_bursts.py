@@ -13,7 +13,7 @@ from django.utils import timezone
 from authorizations.models import Decision, Transaction, UnappliedEvent, WebhookRequest
 from authorizations.services.lifecycle import later
 from authorizations.services.store import locks
-from authorizations.wire.samples import Json
+from simulator.stripe.samples import Json
 from tests import server
 from tests.builders import signed
 from tests.desk import Shopper, in_force

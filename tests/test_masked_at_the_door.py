@@ -15,9 +15,10 @@ from authorizations.services.lifecycle import later
 from authorizations.services.stand_in import spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.webhook import rejections
-from authorizations.wire import events, masking, samples
+from authorizations.wire import events, masking
 from authorizations.wire.api import _found
-from authorizations.wire.samples import Json
+from simulator.stripe import samples
+from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told
 from tests.verified import redecided

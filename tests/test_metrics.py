@@ -24,7 +24,7 @@ from authorizations.models import Authorization
 from authorizations.services.runtime import metrics_files
 from authorizations.services.runtime.breaker import MISSES, Breaker
 from authorizations.services.webhook import answering, readings, scrape
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests import server
 from tests.builders import signed
 from tests.desk import Shopper, deliver, in_force

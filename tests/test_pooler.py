@@ -14,11 +14,11 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from authorizations.models import Decision
-from authorizations.wire import samples
-from authorizations.wire.samples import Json
 from authorizations.wire.signature import sign
 from authz_project import pooler
 from authz_project.deadline import DeadlineConnection
+from simulator.stripe import samples
+from simulator.stripe.samples import Json
 from tests import desk, pgbouncer, server
 from tests.pooled_app import BLIND
 from tests.services import test_races as races

@@ -4,9 +4,9 @@ from dataclasses import replace
 from typing import Any
 
 from authorizations.models import Authorization, Finding, LedgerEntry
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import Json, Purchase
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import Json, Purchase
 from tests.desk import NOON, Shopper, deliver
 
 

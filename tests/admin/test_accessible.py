@@ -15,7 +15,7 @@ from playwright.sync_api import BrowserContext, CDPSession, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Decision, Policy
-from authorizations.services import demo
+from simulator import demo
 from tests.admin import pages as addresses
 from tests.admin.conftest import Visit
 from tests.desk import in_force

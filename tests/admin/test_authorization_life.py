@@ -15,7 +15,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.services.store.findings import change
-from authorizations.wire.sample_lives import Life, force_capture
+from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED
 from tests.desk import deliver, in_force

@@ -11,8 +11,8 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, ConsoleMessage, Page
 from pytest_django.live_server_helper import LiveServer
 
-from authorizations.services import demo
 from authorizations.web.browsers import ADMIN, OTHERS
+from simulator import demo
 from tests.pictures.pages import Shown, all_pages
 
 REPORT = """document.addEventListener('securitypolicyviolation', (event) =>

@@ -13,7 +13,7 @@ from django.urls import reverse
 from django.utils.html import strip_tags
 
 from authorizations.models import Card, CardGroup, Cardholder, Decision
-from authorizations.wire.samples import MERCHANTS
+from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.desk import Shopper, in_force
 

@@ -10,8 +10,8 @@ from django.test import Client
 
 from authorizations.models import Assignment, Card, CardGroup, Decision, PolicyVersion
 from authorizations.services.policies.freeze import freeze
-from authorizations.wire.sample_merchants import SampleMerchant
-from authorizations.wire.samples import MERCHANTS
+from simulator.stripe.sample_merchants import SampleMerchant
+from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -8,8 +8,8 @@ from django.contrib.admin.utils import quote
 from django.test import Client
 
 from authorizations.models import Authorization, LedgerEntry, Transaction, WebhookRequest
-from authorizations.wire.sample_disputes import dispute, dispute_event
-from authorizations.wire.samples import Json
+from simulator.stripe.sample_disputes import dispute, dispute_event
+from simulator.stripe.samples import Json
 from tests.admin import pages
 from tests.desk import Shopper, deliver, in_force
 from tests.told import Told

@@ -27,7 +27,7 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.wire.sample_merchants import MERCHANTS
+from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
 from tests.desk import Shopper, deliver, in_force
 

@@ -23,7 +23,7 @@ from authorizations.models import (
 )
 from authorizations.services.lifecycle import adjust
 from authorizations.services.store.findings import change
-from authorizations.wire.sample_lives import Life, force_capture
+from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.builders import CREATED

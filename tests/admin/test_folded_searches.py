@@ -23,8 +23,8 @@ from authorizations.models import (
     Transaction,
 )
 from authorizations.services.digest import digest, digest_sql
-from authorizations.wire.sample_merchants import MERCHANTS
-from authorizations.wire.sample_transactions import force_capture
+from simulator.stripe.sample_merchants import MERCHANTS
+from simulator.stripe.sample_transactions import force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -12,7 +12,7 @@ from django.urls import reverse
 from authorizations.models import Decision, Tally
 from authorizations.services.digest import digest
 from authorizations.services.verify.verify_digest import verify_digest
-from authorizations.wire.samples import MERCHANTS
+from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.desk import Shopper, in_force
 

@@ -18,9 +18,9 @@ from authorizations.admin.home.cards import Card
 from authorizations.models import Authorization, Decision, Policy
 from authorizations.models import Card as CardRow
 from authorizations.wire.endpoints import listen_command
-from authorizations.wire.sample_merchants import MERCHANTS
-from authorizations.wire.samples import to_bytes
 from authorizations.wire.signature import sign
+from simulator.stripe.sample_merchants import MERCHANTS
+from simulator.stripe.samples import to_bytes
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, deliver, deliver_forged, in_force

@@ -23,7 +23,7 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.wire.samples import MERCHANTS, to_bytes
+from simulator.stripe.samples import MERCHANTS, to_bytes
 from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.admin.test_exports import export_url

@@ -15,8 +15,8 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.wire.samples import MERCHANTS
 from authorizations.wire.signature import SignatureCause
+from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
 from tests.services.damage import damage

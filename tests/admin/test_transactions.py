@@ -8,7 +8,7 @@ from django.test import Client
 from django.utils import timezone
 
 from authorizations.models import Authorization, Card, Transaction
-from authorizations.wire.sample_lives import Life, force_capture, unlinked_refund
+from simulator.stripe.sample_lives import Life, force_capture, unlinked_refund
 from tests.admin import pages
 from tests.desk import deliver, in_force
 from tests.lives import approved, card

@@ -6,7 +6,7 @@ from django.urls import reverse
 
 from authorizations.models import Authorization, Transaction, UnappliedEvent, WebhookRequest
 from authorizations.services.lifecycle import later
-from authorizations.wire.sample_lives import Life, force_capture
+from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED
 from tests.desk import deliver, in_force

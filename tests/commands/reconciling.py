@@ -6,8 +6,8 @@ from typing import Any
 from django.core.management import CommandError, call_command
 
 from authorizations.models import Authorization
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
 from tests.desk import NOON, Shopper
 from tests.verified import differences
 

@@ -25,9 +25,9 @@ from authorizations.models import (
 )
 from authorizations.rules.policy.document import controls, warnings
 from authorizations.rules.purchases.horizons import USUAL_DAYS
-from authorizations.simulator.cast import named
-from authorizations.simulator.exact import Wish, order
-from authorizations.wire.samples import MERCHANTS
+from simulator.cast import named
+from simulator.exact import Wish, order
+from simulator.stripe.samples import MERCHANTS
 from tests.desk import Shopper
 from tests.verified import contradictions, differences, redecided
 

@@ -11,9 +11,9 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from authorizations.models import Authorization, UnappliedEvent, WebhookRequest
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life, card_event, force_capture
-from authorizations.wire.samples import Json
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life, card_event, force_capture
+from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver
 from tests.verified import differences
 

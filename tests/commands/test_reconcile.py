@@ -18,8 +18,8 @@ from authorizations.models import (
 )
 from authorizations.services.lifecycle import later
 from authorizations.services.lifecycle.settle import CannotApplyError
-from authorizations.wire.sample_lives import force_capture, transaction_updated, unlinked_refund
-from authorizations.wire.samples import Json
+from simulator.stripe.sample_lives import force_capture, transaction_updated, unlinked_refund
+from simulator.stripe.samples import Json
 from tests.commands.reconciling import CARD, approved, counted, life, run
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.stripe_api import StripeApi

@@ -11,9 +11,9 @@ from pytest_django import Settings
 from pytest_django.live_server_helper import LiveServer
 
 from authorizations.models import Authorization, Card, Decision, LedgerEntry, WebhookRequest
-from authorizations.simulator import door
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 from authorizations.wire.signature import sign
+from simulator import door
 from tests.commands.conftest import Simulate
 from tests.desk import NOON, in_force
 from tests.stripe_api import StripeApi

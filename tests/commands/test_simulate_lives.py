@@ -10,9 +10,9 @@ import pytest
 from django.core.management import CommandError
 
 from authorizations.models import Decision, WebhookRequest
-from authorizations.simulator import door
-from authorizations.simulator.lives import ENDINGS
 from authorizations.wire.signature import sign
+from simulator import door
+from simulator.lives import ENDINGS
 from tests.commands.conftest import Simulate
 from tests.desk import NOON, in_force
 

@@ -15,8 +15,8 @@ from threading import Event, Thread
 import pytest
 
 from authorizations.views import MAX_BODY_BYTES
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
 from tests.deploy import serving
 from tests.deploy.conftest import SECRET, Desk, manage
 from tests.deploy.serving import HOST, Answer, ask

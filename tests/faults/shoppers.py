@@ -12,7 +12,8 @@ from itertools import count
 from pathlib import Path
 from random import Random
 
-from authorizations.wire import samples, signature
+from authorizations.wire import signature
+from simulator.stripe import samples
 
 MOST_AT_ONCE = 96
 PATIENCE_S = 60.0

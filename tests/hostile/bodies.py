@@ -3,15 +3,15 @@
 from collections.abc import Callable
 from random import Random
 
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import (
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import (
     card_event,
     cardholder_event,
     force_capture,
     transaction_updated,
 )
-from authorizations.wire.sample_transactions import Change
-from authorizations.wire.samples import Json
+from simulator.stripe.sample_transactions import Change
+from simulator.stripe.samples import Json
 from tests import lives
 from tests.builders import CREATED, identifier, request_event
 

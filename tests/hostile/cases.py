@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from itertools import product
 from typing import TypeAlias
 
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.builders import identifier, request_event
 from tests.hostile.bodies import (
     EVENTS,

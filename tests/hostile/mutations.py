@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.hostile.bodies import EVENTS, HARMLESS, MALFORMED, REQUEST, WRONG_AMOUNTS
 from tests.hostile.exchange import post
 from tests.hostile.names import NAMES

@@ -4,8 +4,8 @@ import time
 from dataclasses import dataclass
 from typing import TypeAlias
 
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
 from tests.builders import request_event
 from tests.settings import SECRETS
 

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import pytest
 
 from authorizations.models import Decision, LedgerEntry, UnappliedEvent
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.builders import identifier, request_event
 from tests.hostile.bodies import (
     EVENTS,

@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from authorizations.services.host import spool_files
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.builders import request_event
 from tests.hostile.bodies import LATER
 from tests.hostile.cases import TABLES, Case, whole

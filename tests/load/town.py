@@ -7,8 +7,8 @@ from django.contrib.auth.models import User
 
 from authorizations.models import Card, CardGroup, Cardholder, Policy
 from authorizations.services.policies.publish import publish
-from authorizations.wire import samples
-from authorizations.wire.samples import MERCHANTS, Json, Purchase
+from simulator.stripe import samples
+from simulator.stripe.samples import MERCHANTS, Json, Purchase
 from tests.desk import Shopper, in_force
 
 CARDS = {"ic_load1": "ich_load1", "ic_load2": "ich_load1", "ic_load3": "ich_load2"}

@@ -18,19 +18,19 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
 from authorizations.models import Authorization, CardGroup, Usage
-from authorizations.services.inside import take_in
 from authorizations.services.lifecycle import adjust
 from authorizations.services.policies import groups
 from authorizations.services.policies.freeze import freeze, unfreeze
 from authorizations.services.store import locks
-from authorizations.wire.sample_lives import (
+from simulator.inside import take_in
+from simulator.stripe.sample_lives import (
     Life,
     card_event,
     cardholder_event,
     force_capture,
     unlinked_refund,
 )
-from authorizations.wire.samples import Json, to_bytes
+from simulator.stripe.samples import Json, to_bytes
 from tests.load import town
 
 _HELD_BACK = 40

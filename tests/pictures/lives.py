@@ -6,10 +6,10 @@ from random import Random
 
 from django.utils import timezone
 
-from authorizations.simulator.cast import FIRST, named
-from authorizations.wire.sample_disputes import dispute, dispute_event
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import MERCHANTS, Json, Purchase
+from simulator.cast import FIRST, named
+from simulator.stripe.sample_disputes import dispute, dispute_event
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import MERCHANTS, Json, Purchase
 from tests.desk import deliver
 
 _DAY = 86_400

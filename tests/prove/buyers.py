@@ -18,8 +18,8 @@ from http.client import HTTPException, HTTPSConnection
 from queue import Empty, LifoQueue
 from random import SystemRandom
 
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
 from tests.deploy.serving import HOST, PATIENCE_SECONDS, tls
 
 CARDS = 50

@@ -22,15 +22,11 @@ from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from authorizations.wire.endpoints import ALL, listen_command
-from authorizations.wire.sample_cards import card, cardholder
-from authorizations.wire.sample_disputes import dispute, dispute_event
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.sample_transactions import (
-    card_event,
-    cardholder_event,
-    transaction_updated,
-)
-from authorizations.wire.samples import Json, Purchase, identifier
+from simulator.stripe.sample_cards import card, cardholder
+from simulator.stripe.sample_disputes import dispute, dispute_event
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.sample_transactions import card_event, cardholder_event, transaction_updated
+from simulator.stripe.samples import Json, Purchase, identifier
 from tests.pictures.desk import environment, manage, running
 from tests.prove import CANNOT_RUN
 from tests.prove.stripe_cli_service import PATIENCE_S, Service, service

@@ -17,8 +17,8 @@ from threading import Thread
 from time import time
 from typing import Any, ClassVar
 
-from authorizations.wire.samples import Json, to_bytes
 from authorizations.wire.signature import sign
+from simulator.stripe.samples import Json, to_bytes
 
 _GUID = "258EAFA5-E914-47DA-95CA-C5AB0DC85B11"  # RFC 6455, 1.3
 _TEXT, _CLOSE, _PING, _PONG = 1, 8, 9, 10

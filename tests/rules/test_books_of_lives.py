@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from authorizations.rules.purchases.books import Answer, Books
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
-from authorizations.wire import events, reports, samples
+from authorizations.wire import events, reports
+from simulator.stripe import samples
 from tests import lives
 from tests.builders import CREATED
 from tests.rules.deciding import THOROUGHLY

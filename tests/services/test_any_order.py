@@ -15,8 +15,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from authorizations.models import Authorization, Finding, LedgerEntry, Transaction
-from authorizations.wire.sample_lives import Life, force_capture, unlinked_refund
-from authorizations.wire.samples import MERCHANTS, Json
+from simulator.stripe.sample_lives import Life, force_capture, unlinked_refund
+from simulator.stripe.samples import MERCHANTS, Json
 from tests.desk import Shopper, deliver, in_force
 from tests.told import card_of, life_of
 from tests.verified import differences

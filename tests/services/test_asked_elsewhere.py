@@ -7,8 +7,8 @@ import pytest
 
 from authorizations.models import Authorization, Decision, Usage
 from authorizations.services.verify.redecide import redecide
-from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
-from authorizations.wire.samples import Purchase
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
+from simulator.stripe.samples import Purchase
 from tests.desk import NOON, Shopper, in_force
 
 pytestmark = pytest.mark.django_db

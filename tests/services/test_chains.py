@@ -12,7 +12,7 @@ from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Assignment, Authorization, Card, Policy
 from authorizations.services.store.cards import register
-from authorizations.wire.sample_lives import card_event
+from simulator.stripe.sample_lives import card_event
 from tests import builders
 from tests.apart import apart, until_waiting
 from tests.desk import NOON, Shopper, deliver, in_force

@@ -14,8 +14,8 @@ from pytest_django import Settings
 from authorizations.models import WebhookRequest
 from authorizations.services.runtime.seldom import Seldom
 from authorizations.services.webhook import clock
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
+from simulator.stripe import samples
 from tests.desk import Shopper, in_force
 from tests.tallied import counted
 

@@ -24,7 +24,7 @@ from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
 from authorizations.services.store.window_sums import Asked
-from authorizations.wire.samples import MERCHANTS
+from simulator.stripe.samples import MERCHANTS
 from tests.desk import NOON, Shopper, in_force
 from tests.services.test_races import at_once
 from tests.told import Told

@@ -27,7 +27,7 @@ from authorizations.models import (
 from authorizations.services.digest import digest, digest_sql
 from authorizations.services.queries.listing_decisions import Facets, decisions
 from authorizations.services.verify.verify_digest import verify_digest
-from authorizations.wire.sample_merchants import MERCHANTS
+from simulator.stripe.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.test_races import at_once
 

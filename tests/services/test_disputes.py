@@ -8,8 +8,8 @@ import pytest
 
 from authorizations.models import Authorization, Dispute, LedgerEntry, UnappliedEvent, Usage
 from authorizations.models import Transaction as TransactionRow
-from authorizations.wire.sample_disputes import dispute, dispute_event
-from authorizations.wire.samples import Json
+from simulator.stripe.sample_disputes import dispute, dispute_event
+from simulator.stripe.samples import Json
 from tests.desk import Shopper, deliver, in_force
 from tests.told import Told
 from tests.verified import differences

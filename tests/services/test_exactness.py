@@ -30,7 +30,7 @@ from authorizations.rules.purchases.counted import Counted, cash_part
 from authorizations.services.runtime import codec
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
-from authorizations.wire.samples import MERCHANTS, Json, Purchase
+from simulator.stripe.samples import MERCHANTS, Json, Purchase
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, differences_piecemeal
 

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from authorizations.models import Authorization, Decision, Finding, LedgerEntry
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import MERCHANTS, Json
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import MERCHANTS, Json
 from tests import lives
 from tests.builders import CREATED
 from tests.desk import deliver, in_force

@@ -39,7 +39,7 @@ from authorizations.services.policies.publish import publish
 from authorizations.services.store import sql, usage
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
-from authorizations.wire.sample_lives import force_capture
+from simulator.stripe.sample_lives import force_capture
 from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
 from tests.patience import PATIENCE_S
 from tests.told import card_of

@@ -20,9 +20,9 @@ from authorizations.services.host import spool, spool_files
 from authorizations.services.webhook import health
 from authorizations.services.webhook.database_roles import quoted
 from authorizations.services.webhook.health import HealthCheck, State, configured, database, host
-from authorizations.wire import samples
 from authorizations.wire.signature import sign
 from authz_project import pooler
+from simulator.stripe import samples
 from tests import roles, standing
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage

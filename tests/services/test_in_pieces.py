@@ -24,9 +24,9 @@ from authorizations.services.lifecycle.settle import AT_ONCE
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.store import locks
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import card_event, force_capture
-from authorizations.wire.samples import Json
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import card_event, force_capture
+from simulator.stripe.samples import Json
 from tests.apart import apart, done
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import delivery_of

@@ -14,7 +14,7 @@ from authorizations.services.store import counting, joined_usage, window_sums
 from authorizations.services.store.cards import register
 from authorizations.services.store.counting import Pace
 from authorizations.services.webhook.database_roles import WEBHOOK_SETTINGS
-from authorizations.wire.samples import MERCHANTS
+from simulator.stripe.samples import MERCHANTS
 from tests import builders
 from tests.desk import NOON, Shopper, in_force
 from tests.roles import served_as

@@ -20,14 +20,14 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.services.lifecycle import later
-from authorizations.wire.sample_lives import (
+from authz_project.deadline import DeadlineExceededError
+from simulator.stripe.sample_lives import (
     card_event,
     cardholder_event,
     force_capture,
     transaction_updated,
 )
-from authorizations.wire.samples import Json
-from authz_project.deadline import DeadlineExceededError
+from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.tallied import counted
 from tests.told import Told, card_of, counts_of

@@ -8,8 +8,8 @@ from django.db import connection
 
 from authorizations.models import Authorization
 from authorizations.services.store import cards
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver
 
 

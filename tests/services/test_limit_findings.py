@@ -10,7 +10,7 @@ from authorizations.models import Assignment, Card, CardGroup, Finding, FindingC
 from authorizations.services.lifecycle import adjust
 from authorizations.services.policies.publish import publish
 from authorizations.services.store.findings import see
-from authorizations.wire.sample_lives import force_capture
+from simulator.stripe.sample_lives import force_capture
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of, findings_of
 from tests.verified import differences

@@ -20,7 +20,7 @@ from authorizations.services.queries import listing, listing_times
 from authorizations.services.queries.listing import Listing, WrongKeyError
 from authorizations.services.queries.listing_decisions import Facets, decisions
 from authorizations.services.queries.listing_times import ByTime
-from authorizations.wire.sample_merchants import MERCHANTS
+from simulator.stripe.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage
 

@@ -16,8 +16,8 @@ from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.stand_in import standing_refresh
 from authorizations.services.store import locked_rows, locks
-from authorizations.wire.sample_lives import Life
 from authz_project.deadline import ending
+from simulator.stripe.sample_lives import Life
 from tests import builders
 from tests.apart import done
 from tests.desk import NOON, Shopper, deliver, in_force

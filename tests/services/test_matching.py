@@ -14,7 +14,7 @@ from authorizations.services.runtime import codec
 from authorizations.services.store.decided import applied_of
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire import answer
-from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
 from tests.desk import Shopper, in_force
 from tests.services.damage import damage
 from tests.verified import differences

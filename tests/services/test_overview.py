@@ -17,7 +17,7 @@ from authorizations.models import Decision, DigestMark
 from authorizations.services.digest import digest, overview, tallies
 from authorizations.services.digest.overview import Outcomes, Overview, percentiles
 from authorizations.services.digest.periods import DAYS, Length, Period
-from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage
 

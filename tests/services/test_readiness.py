@@ -19,7 +19,7 @@ from authorizations.services.stand_in import spool_watch
 from authorizations.services.store import sql
 from authorizations.services.webhook import answering, readiness
 from authorizations.services.webhook.readiness import STARTING_S, Warmth
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests import server
 from tests.admin.whole_database import changed, contents
 from tests.builders import request_event, signed

@@ -12,7 +12,7 @@ from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.left import Level, level, return_words, room_words, used_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
-from authorizations.wire.samples import MERCHANTS, Json
+from simulator.stripe.samples import MERCHANTS, Json
 from tests.desk import NOON, Shopper, in_force
 
 pytestmark = pytest.mark.django_db

@@ -12,8 +12,8 @@ from django.utils import timezone
 from authorizations.models import Decision, RepeatedMinute, UnappliedEvent, WebhookRequest
 from authorizations.services.lifecycle import later
 from authorizations.services.store import repeats
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import force_capture
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import force_capture
 from tests.admin import pages
 from tests.admin.conftest import auditor, login, staff  # noqa: F401 - fixtures
 from tests.builders import CREATED

@@ -18,7 +18,7 @@ from authorizations.services.host import host_answers, recent_answers, recent_ri
 from authorizations.services.stand_in import late, replay
 from authorizations.services.stand_in.late import Replayed
 from authorizations.services.verify.redecide import redecide
-from authorizations.wire.samples import Json
+from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import EARLIER, answered, asked
 from tests.standing import delivery, knows, on_this_host, stood_in

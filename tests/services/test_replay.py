@@ -34,9 +34,9 @@ from authorizations.services.stand_in.spooled import (
 )
 from authorizations.services.store import record as rows_written
 from authorizations.services.verify.redecide import redecide
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import Life
 from authorizations.wire.signature import fingerprint
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.settings import SECRETS
 from tests.spooling import EARLIER, answered, asked, delivery_of, leave

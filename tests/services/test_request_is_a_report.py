@@ -24,8 +24,8 @@ from authorizations.services.purchases.moving import Ahead, Stray
 from authorizations.services.stand_in import late
 from authorizations.services.store import locks, sql
 from authorizations.services.store.known import Held
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import Json
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import answered as spooled_answer
 from tests.told import Told, counts_of, findings_of, life_of, lines_of

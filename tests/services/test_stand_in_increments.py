@@ -17,8 +17,8 @@ from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_memory, recent_merchants
 from authorizations.services.stand_in import late, standing_refresh, usage_refresh
 from authorizations.services.verify.redecide import redecide
-from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant
-from authorizations.wire.samples import Purchase
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
+from simulator.stripe.samples import Purchase
 from tests.desk import NOON, Shopper, in_force
 from tests.standing import delivery, on_this_host, spooled, stood_in
 from tests.verified import contradictions, differences

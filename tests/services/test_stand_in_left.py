@@ -26,7 +26,8 @@ from authorizations.services.host import host_files, host_memory, spool, stand_i
 from authorizations.services.host.stand_in_caps import NotReplayedError
 from authorizations.services.runtime import budget
 from authorizations.services.stand_in import replay, standing_refresh, usage_refresh
-from authorizations.wire import events, samples
+from authorizations.wire import events
+from simulator.stripe import samples
 from tests.desk import Shopper, in_force
 from tests.standing import delivery, on_this_host, stood_in
 

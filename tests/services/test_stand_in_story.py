@@ -10,7 +10,7 @@ from authorizations.models import Decision
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.stand_in import late, standing_refresh, usage_refresh
 from authorizations.services.verify.redecide import redecide
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.desk import Shopper, in_force
 from tests.standing import delivery, on_this_host, spooled, stood_in
 

@@ -27,7 +27,7 @@ from authorizations.services.host import versions
 from authorizations.services.policies.freeze import freeze
 from authorizations.services.policies.publish import publish
 from authorizations.services.store.acting import acting
-from authorizations.wire import samples
+from simulator.stripe import samples
 from tests.desk import Shopper, deliver, in_force
 from tests.told import Told
 from tests.verified import contradictions, differences, redecided

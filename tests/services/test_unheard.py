@@ -8,12 +8,12 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from authorizations.services.inside import take_in
 from authorizations.services.lifecycle import unheard
 from authorizations.services.lifecycle.unheard import Heard, look
 from authorizations.services.webhook import scrape
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import card, cardholder, to_bytes
+from simulator.inside import take_in
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import card, cardholder, to_bytes
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db

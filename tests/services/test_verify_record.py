@@ -7,11 +7,11 @@ from django.utils import timezone
 
 from authorizations.models import Decision, WebhookRequest
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.inside import take_in
 from authorizations.services.stand_in import late
 from authorizations.services.verify import verify_requests
 from authorizations.services.verify.verify_record import verify_record
-from authorizations.wire import samples
+from simulator.inside import take_in
+from simulator.stripe import samples
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.spooling import answered, asked
 from tests.told import Told

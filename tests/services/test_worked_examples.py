@@ -10,8 +10,8 @@ import pytest
 
 from authorizations.models import Authorization, Card, Decision, Finding, Transaction, Usage
 from authorizations.services.queries import remaining
-from authorizations.wire.sample_lives import force_capture, unlinked_refund
-from authorizations.wire.samples import MERCHANTS, SampleMerchant
+from simulator.stripe.sample_lives import force_capture, unlinked_refund
+from simulator.stripe.samples import MERCHANTS, SampleMerchant
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.told import Told, card_of, counts_of, findings_of, lines_of, tomorrow
 from tests.verified import differences

@@ -8,10 +8,10 @@ from typing import Any, TypeAlias
 
 import pytest
 
-from authorizations.simulator.cast import CAST
-from authorizations.simulator.lives import DECLINED, ENDINGS, Step, life
-from authorizations.simulator.mix import USUAL
-from authorizations.simulator.scene import DAY, Clock
+from simulator.cast import CAST
+from simulator.lives import DECLINED, ENDINGS, Step, life
+from simulator.mix import USUAL
+from simulator.scene import DAY, Clock
 from tests.builders import CREATED
 from tests.wire.stripes_schema import faults
 

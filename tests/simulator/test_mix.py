@@ -2,8 +2,8 @@
 
 import pytest
 
-from authorizations.simulator.exact import UnclearError
-from authorizations.simulator.mix import parse_mix
+from simulator.exact import UnclearError
+from simulator.mix import parse_mix
 
 
 def test_a_mix_has_the_weights_that_were_typed_and_nothing_else() -> None:

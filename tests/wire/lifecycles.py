@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import TypeAlias
 
-from authorizations.wire.sample_lives import Life
+from simulator.stripe.sample_lives import Life
 from tests.builders import CREATED
 from tests.lives import approved, life, merchant
 

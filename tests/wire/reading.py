@@ -5,8 +5,8 @@ import json
 import pytest
 
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.wire import samples
 from authorizations.wire.events import MalformedEvent, authorization_request, read
+from simulator.stripe import samples
 
 
 def asked(event: samples.Json | bytes) -> AuthorizationRequest:

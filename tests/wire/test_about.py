@@ -6,7 +6,7 @@ import pytest
 
 from authorizations.wire.events import READ, read
 from authorizations.wire.reports import about
-from authorizations.wire.samples import to_bytes
+from simulator.stripe.samples import to_bytes
 from tests.lives import approved
 
 LATER = "issuing_transaction.updated"

@@ -7,12 +7,13 @@ import pytest
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.events import AuthorizationRequest, Card, Verification
 from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
-from authorizations.wire import lenient, samples
+from authorizations.wire import lenient
 from authorizations.wire.events import (
     AUTHORIZATION_REQUEST,
     authorization_request,
     read,
 )
+from simulator.stripe import samples
 from tests.builders import CREATED, GONE, changed, request_event
 from tests.wire.reading import asked
 

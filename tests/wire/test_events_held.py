@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from authorizations.rules.purchases.snapshots import Snapshot
-from authorizations.wire import events, reports, samples
+from authorizations.wire import events, reports
+from simulator.stripe import samples
 from tests.builders import CREATED
 from tests.lives import approved
 

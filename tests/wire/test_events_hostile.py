@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.wire import lenient, samples
+from authorizations.wire import lenient
 from authorizations.wire.events import (
     MalformedEvent,
     NotAnEvent,
     read,
 )
+from simulator.stripe import samples
 from tests.builders import CREATED, changed, request_event
 from tests.wire.reading import asked
 

@@ -10,7 +10,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from authorizations.rules.basics import card_numbers
-from authorizations.wire import masking, samples
+from authorizations.wire import masking
+from simulator.stripe import samples
 from tests.builders import changed, request_event
 
 VISA = "4242424242424242"

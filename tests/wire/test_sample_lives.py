@@ -4,9 +4,9 @@ from collections.abc import Callable
 
 import pytest
 
-from authorizations.wire import samples
 from authorizations.wire.events import authorization_request, read
-from authorizations.wire.sample_lives import Life, described
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import Life, described
 from tests.builders import CREATED
 from tests.lives import approved, card, life, merchant
 from tests.wire.lifecycles import LIVES, Line

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.wire import samples
-from authorizations.wire.sample_lives import (
+from simulator.stripe import samples
+from simulator.stripe.sample_lives import (
     card_event,
     cardholder_event,
     force_capture,

@@ -9,8 +9,8 @@ import pytest
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 
 from authorizations.rules.basics.filters import known_categories
-from authorizations.wire import samples
 from authorizations.wire.events import authorization_request, read
+from simulator.stripe import samples
 from tests.builders import CREATED, request_event, signed
 from tests.wire.stripes_schema import request_schema
 

@@ -3,7 +3,7 @@
 from random import Random
 from typing import Literal, TypeAlias
 
-from authorizations.wire.samples import Json, event, identifier
+from simulator.stripe.samples import Json, event, identifier
 
 Change: TypeAlias = Literal[
     "created", "updated", "submitted", "closed", "funds_reinstated", "funds_rescinded"

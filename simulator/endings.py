@@ -1,8 +1,8 @@
 """How purchases end once they are approved: what a merchant, Stripe or nobody does with a hold."""
 
-from authorizations.simulator import shopping
-from authorizations.simulator.scene import DAY, HOUR, MINUTE, Events, Scene, question
-from authorizations.wire.sample_lives import Life
+from simulator import shopping
+from simulator.scene import DAY, HOUR, MINUTE, Events, Scene, question
+from simulator.stripe.sample_lives import Life
 
 _CAPTURED_WITHIN = 3 * DAY
 _HOLDS_LAST = 7 * DAY

@@ -16,16 +16,16 @@ from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy, ProgramDefaults
 from authorizations.rules.basics.controls import Weekday
-from authorizations.services.inside import take_in
 from authorizations.services.policies.freeze import freeze
 from authorizations.services.policies.policy_files import import_policies
-from authorizations.simulator.cast import CAST, FIRST
-from authorizations.simulator.days import told_in_time
-from authorizations.simulator.lives import Steps, life
-from authorizations.simulator.mix import USUAL
-from authorizations.simulator.scene import Clock
 from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.events import AUTHORIZATION_REQUEST
+from simulator.cast import CAST, FIRST
+from simulator.days import told_in_time
+from simulator.inside import take_in
+from simulator.lives import Steps, life
+from simulator.mix import USUAL
+from simulator.scene import Clock
 
 _SEED = "demo"
 _LIVES = 75

@@ -4,7 +4,7 @@ import heapq
 import json
 from collections.abc import Generator, Iterable
 
-from authorizations.simulator.lives import Step, Steps
+from simulator.lives import Step, Steps
 
 
 def told_in_time(lives: Iterable[Steps], until: int) -> Generator[tuple[int, Step], bytes | None]:

@@ -3,7 +3,7 @@
 from random import Random
 from typing import NamedTuple
 
-from authorizations.wire.samples import Json, card, cardholder, identifier
+from simulator.stripe.samples import Json, card, cardholder, identifier
 
 _ISSUED_BEFORE_SECONDS = 400 * 86_400
 _NAMES = ("Inès Moreau", "Lukas Brandt", "Marta Nowak", "Owen Clarke", "Elena Ruiz", "Tom de Vries")

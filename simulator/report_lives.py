@@ -7,7 +7,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from authorizations.simulator.lives import DECLINED, ENDINGS
+from simulator.lives import DECLINED, ENDINGS
 
 _WORDS = {name: ending.words for name, ending in ENDINGS.items()} | {
     DECLINED: "Declined by the server"

@@ -2,9 +2,9 @@
 
 from dataclasses import replace
 
-from authorizations.simulator import endings
-from authorizations.simulator.scene import DAY, Events, Scene, heard
-from authorizations.wire.sample_lives import Life, force_capture, unlinked_refund
+from simulator import endings
+from simulator.scene import DAY, Events, Scene, heard
+from simulator.stripe.sample_lives import Life, force_capture, unlinked_refund
 
 _STRIPES_REASONS = (
     "insufficient_funds",

@@ -8,11 +8,11 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import NamedTuple, TypeAlias
 
-from authorizations.simulator import endings, overruled, shopping
-from authorizations.simulator.cast import CardOf
-from authorizations.simulator.scene import Clock, Events, Scene, Told, question
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import to_bytes
+from simulator import endings, overruled, shopping
+from simulator.cast import CardOf
+from simulator.scene import Clock, Events, Scene, Told, question
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import to_bytes
 
 DECLINED = "declined"
 """The ending of a life that was drawn to end otherwise, but was not approved."""

@@ -11,11 +11,11 @@ from enum import StrEnum
 from random import Random
 from typing import TypeAlias
 
-from authorizations.simulator import shopping
-from authorizations.simulator.cast import CAST, CardOf, extras
-from authorizations.simulator.door import Answer
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import Purchase, identifier, request_event, to_bytes
+from simulator import shopping
+from simulator.cast import CAST, CardOf, extras
+from simulator.door import Answer
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import Purchase, identifier, request_event, to_bytes
 
 Maker: TypeAlias = Callable[[Random, int], tuple[CardOf, Purchase]]
 """Makes a new purchase at an instant, and says whose."""

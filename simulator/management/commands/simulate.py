@@ -15,16 +15,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
-from authorizations.simulator.cast import CAST, extras
-from authorizations.simulator.door import Door, UnansweredError
-from authorizations.simulator.exact import UnclearError, Wish, order
-from authorizations.simulator.lives import life
-from authorizations.simulator.mix import USUAL, parse_mix
-from authorizations.simulator.post import Pace, Post
-from authorizations.simulator.report import Tally, print_answer, print_question
-from authorizations.simulator.report_lives import LivesTally
-from authorizations.simulator.scene import Clock
-from authorizations.simulator.street import Kind, Maker, Street, anybody, told_afterwards
+from simulator.cast import CAST, extras
+from simulator.door import Door, UnansweredError
+from simulator.exact import UnclearError, Wish, order
+from simulator.lives import life
+from simulator.mix import USUAL, parse_mix
+from simulator.post import Pace, Post
+from simulator.report import Tally, print_answer, print_question
+from simulator.report_lives import LivesTally
+from simulator.scene import Clock
+from simulator.street import Kind, Maker, Street, anybody, told_afterwards
 
 # So that a long run isn't only refused for the limits of the few cards of the demo.
 _REQUESTS_PER_STRANGER = 20

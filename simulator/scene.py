@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from random import Random
 from typing import TypeAlias
 
-from authorizations.simulator import shopping
-from authorizations.simulator.cast import CardOf
-from authorizations.simulator.door import Answer
-from authorizations.wire.sample_lives import Life
-from authorizations.wire.samples import Json, Purchase
+from simulator import shopping
+from simulator.cast import CardOf
+from simulator.door import Answer
+from simulator.stripe.sample_lives import Life
+from simulator.stripe.samples import Json, Purchase
 
 Events: TypeAlias = Generator[Json, bytes | None, None]
 Told: TypeAlias = Generator[Json, bytes | None, str | None]

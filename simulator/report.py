@@ -13,8 +13,8 @@ from authorizations.rules.basics.money import format_money
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.words import category_words, code_words
-from authorizations.simulator.door import Answer
-from authorizations.simulator.street import Kind, Question
+from simulator.door import Answer
+from simulator.street import Kind, Question
 
 APPROVED, IN_PART = "Approved", "Approved in part"
 

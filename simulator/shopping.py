@@ -4,14 +4,8 @@ from collections.abc import Collection
 from random import Random
 from typing import Any
 
-from authorizations.simulator.cast import CardOf
-from authorizations.wire.samples import (
-    MERCHANTS,
-    Purchase,
-    SampleMerchant,
-    converted,
-    identifier,
-)
+from simulator.cast import CardOf
+from simulator.stripe.samples import MERCHANTS, Purchase, SampleMerchant, converted, identifier
 
 CASH_MACHINE, MANUAL_CASH, FUEL_PUMP, BAKERY = "6011", "6010", "5542", "5462"
 _GROCERIES = "5411"

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from difflib import get_close_matches
 
-from authorizations.simulator.exact import UnclearError
-from authorizations.simulator.lives import ENDINGS
+from simulator.exact import UnclearError
+from simulator.lives import ENDINGS
 
 USUAL: Mapping[str, int] = {name: ending.weight for name, ending in ENDINGS.items()}
 

@@ -5,11 +5,11 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.services import demo
 from authorizations.services.digest import digest
 from authorizations.services.runtime.turns import turn
 from authorizations.services.store import decision_log
 from authorizations.web import demo_logins
+from simulator import demo
 
 
 class Command(BaseCommand):

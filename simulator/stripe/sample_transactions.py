@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from random import Random
 from typing import Any, Literal, TypeAlias
 
-from authorizations.wire.samples import (
+from simulator.stripe.samples import (
     MERCHANTS,
     Json,
     Purchase,

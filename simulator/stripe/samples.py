@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from authorizations.wire.events import AUTHORIZATION_REQUEST
-from authorizations.wire.sample_cards import Json, card, cardholder, identifier
-from authorizations.wire.sample_merchants import MERCHANTS, SampleMerchant, converted
+from simulator.stripe.sample_cards import Json, card, cardholder, identifier
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant, converted
 
 __all__ = [
     "API_VERSION",

@@ -4,10 +4,10 @@ from random import Random
 from time import monotonic, sleep
 from typing import NamedTuple
 
-from authorizations.simulator.door import Door, UnansweredError
-from authorizations.simulator.lives import Step, Steps
-from authorizations.simulator.report_lives import LivesTally
 from authorizations.wire.events import AUTHORIZATION_REQUEST
+from simulator.door import Door, UnansweredError
+from simulator.lives import Step, Steps
+from simulator.report_lives import LivesTally
 
 _TWICE = 0.15
 _WINDOW = 20

@@ -11,7 +11,7 @@ from dataclasses import replace
 from random import Random
 
 from authorizations.wire.events import AUTHORIZATION_REQUEST
-from authorizations.wire.sample_transactions import (
+from simulator.stripe.sample_transactions import (
     card_event,
     cardholder_event,
     force_capture,
@@ -21,7 +21,7 @@ from authorizations.wire.sample_transactions import (
     transaction_updated,
     unlinked_refund,
 )
-from authorizations.wire.samples import (
+from simulator.stripe.samples import (
     API_VERSION,
     Json,
     Purchase,

@@ -1,0 +1,1 @@
+"""Objects and events as Stripe writes them, made up."""
