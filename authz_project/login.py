@@ -15,7 +15,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False  # or the page's "try again at" would lie
 AXES_RESET_ON_SUCCESS = True
 AXES_CLIENT_IP_CALLABLE = "authorizations.web.peers.network_of_client"
-AXES_LOCKOUT_CALLABLE = "authorizations.admin.lockout.locked_out"
+AXES_LOCKOUT_CALLABLE = "authorizations.admin.site.lockout.locked_out"
 AXES_ENABLE_ADMIN = False
 AXES_DISABLE_ACCESS_LOG = True
 AXES_VERBOSE = False

@@ -45,15 +45,15 @@ def _file(name: str) -> Callable[[object], str]:
 UNFOLD: dict[str, Any] = {
     "SITE_TITLE": NAME,
     "SITE_HEADER": NAME,
-    "SITE_SUBHEADER": "authorizations.admin.look.whereabouts",
+    "SITE_SUBHEADER": "authorizations.admin.site.look.whereabouts",
     "SITE_URL": None,  # there is no other site to view
     "SITE_ICON": _file("mark.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("mark.svg")}],
-    "ENVIRONMENT": "authorizations.admin.look.surroundings",
+    "ENVIRONMENT": "authorizations.admin.site.look.surroundings",
     "STYLES": [_file("desk.css"), _file("frame.css"), _file("unfold.css")],
     "SCRIPTS": [_file("zone.js"), _file("desk.js")],
     "DASHBOARD_CALLBACK": "authorizations.admin.home.page.home",
     "ACCOUNT": {"navigation": "authorizations.web.second_factor.account_links"},
     "COLORS": {"base": _PAPER, "primary": _INK},
-    "SIDEBAR": {"navigation": "authorizations.admin.navigation.sidebar"},
+    "SIDEBAR": {"navigation": "authorizations.admin.site.navigation.sidebar"},
 }

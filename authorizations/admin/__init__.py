@@ -1,6 +1,5 @@
 """The screens of the staff, by noun; importing them registers them."""
 
-from authorizations.admin import login, people
 from authorizations.admin.cards import cardholders, groups
 from authorizations.admin.cards import pages as cards
 from authorizations.admin.exports import pages as exports
@@ -11,6 +10,7 @@ from authorizations.admin.policies import defaults
 from authorizations.admin.policies import pages as policies
 from authorizations.admin.proofs import pages as proofs
 from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
+from authorizations.admin.site import login, people
 from authorizations.admin.stand_in import pages as stand_in
 
 __all__ = [

@@ -12,8 +12,8 @@ from django.urls import NoReverseMatch, reverse
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from authorizations.admin.empty import Empty, empty_state
-from authorizations.admin.navigation import list_name, row_name
+from authorizations.admin.site.empty import Empty, empty_state
+from authorizations.admin.site.navigation import list_name, row_name
 from authorizations.admin.stand_in.state import banner
 from authorizations.web.demo_logins import LOGINS
 

@@ -282,7 +282,7 @@ def test_the_sidebar_counts_open_ones_up_to_99(
     operator: Client, three: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert badge(operator) == "3"
-    monkeypatch.setattr("authorizations.admin.navigation.MOST_OPEN", 2)
+    monkeypatch.setattr("authorizations.admin.site.navigation.MOST_OPEN", 2)
     assert badge(operator) == "2+"
     for row in Finding.objects.all():
         change(row, FindingChange.What.GONE, "evt_x")

@@ -13,8 +13,8 @@ from django.test import Client, RequestFactory
 from django.urls import reverse
 from django.utils.formats import date_format, localize_input
 
-from authorizations.admin import empty
 from authorizations.admin.policies.pages import PolicyAdmin
+from authorizations.admin.site import empty
 from authorizations.models import Card, Policy, RejectedRequest
 from authorizations.web import demo_logins
 from authorizations.web.middleware import COOKIES

@@ -11,8 +11,8 @@ from django.db.models import Model
 from django.urls import URLPattern, reverse
 from playwright.sync_api import Page
 
-from authorizations.admin.base import ReadOnly
 from authorizations.admin.cards.pages import NeverDeleted
+from authorizations.admin.lists.record_admin import ReadOnly
 from authorizations.admin.policies.defaults import ProgramDefaultsAdmin
 from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.models import Authorization, Card, Decision, Dispute, Finding, Policy

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.admin.record.explained import explained
+from authorizations.admin.shared.explained import explained
 from authorizations.models import Decision
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_memory, recent_merchants

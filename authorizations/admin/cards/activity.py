@@ -7,7 +7,7 @@ from django.db.models import Sum
 from django.urls import reverse
 from django.utils.timezone import localtime
 
-from authorizations.admin.record.explained import readable
+from authorizations.admin.shared.explained import readable
 from authorizations.models import Card, Transaction
 from authorizations.rules.basics.money import format_money
 from authorizations.services.lifecycle.holds import MOST, held_of, of_card

@@ -8,7 +8,6 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.base import card_words, link
 from authorizations.admin.cards.activity import Figure, activity
 from authorizations.admin.cards.latest import (
     all_decisions_url,
@@ -16,11 +15,12 @@ from authorizations.admin.cards.latest import (
     declined_today,
     latest_of_card,
 )
-from authorizations.admin.cards.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.cards.state import Obstacle, obstacles, state_badges
 from authorizations.admin.history.of_object import Story, history_of
-from authorizations.admin.record.explained import explained
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.explained import explained
+from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
+from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.wording.left import return_words, room_words, tightest

@@ -7,20 +7,14 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.paginator import InfinitePaginator
 
-from authorizations.admin.base import (
-    ModelAdmin,
-    ModelForm,
-    ReadOnly,
-    TabularInline,
-    card_words,
-    display,
-    link,
-)
 from authorizations.admin.cards.forms import CardholderForm
 from authorizations.admin.cards.lists import CardColumns
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.shared_page import of_cardholder
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.lists.record_admin import ReadOnly
+from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.types import ModelAdmin, ModelForm, TabularInline, display
 from authorizations.models import Card, Cardholder
 from authorizations.services.store import locks
 from authorizations.services.store.cards import add_unless_known

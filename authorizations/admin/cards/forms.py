@@ -6,8 +6,8 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin import choices
-from authorizations.admin.base import ModelForm
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Card, Cardholder
 from authorizations.rules.basics.money import known_currencies
 

@@ -8,8 +8,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin.base import staff
 from authorizations.admin.cards.state import why_frozen
+from authorizations.admin.shared.links import staff
 from authorizations.models import Card
 from authorizations.services.policies.freeze import freeze, unfreeze
 

@@ -5,7 +5,7 @@ Of a very large group the page shows no cards to choose, so they are no part of 
 
 from typing import Any
 
-from authorizations.admin.base import card_words
+from authorizations.admin.shared.links import card_words
 from authorizations.models import CardGroup
 from authorizations.rules.policy.differences import NOTHING, Change
 

@@ -12,9 +12,6 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authorizations.admin import asking
-from authorizations.admin.asking import AsksFirst
-from authorizations.admin.base import ModelAdmin, ModelForm, card_words, display, link
 from authorizations.admin.cards import group_state
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
@@ -22,7 +19,11 @@ from authorizations.admin.cards.shared_page import of_group
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.tables import table
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import AsksFirst
+from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.tables import table
+from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
 from authorizations.models import Assignment, Card, CardGroup
 from authorizations.services.policies import groups
 

@@ -9,10 +9,10 @@ from django.urls import reverse
 from django.utils.safestring import SafeString
 from django.utils.timezone import localtime
 
-from authorizations.admin.base import DASH, card_words, known_or_id, link
-from authorizations.admin.outcomes import amount_words, outcome, reason_words
-from authorizations.admin.tables import badge, table
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
+from authorizations.admin.shared.outcomes import amount_words, outcome, reason_words
+from authorizations.admin.shared.tables import badge, table
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, Decision
 
 SHOWN = 10

@@ -6,9 +6,10 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from authorizations.admin.base import display, link
 from authorizations.admin.cards.granted import WITHOUT
 from authorizations.admin.cards.state import state_badges
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.types import display
 from authorizations.models import Card
 from authorizations.services.store.grants import without_grant
 

@@ -13,22 +13,16 @@ from django.urls import reverse
 from unfold.contrib.filters.admin import AutocompleteSelectFilter
 from unfold.paginator import InfinitePaginator
 
-from authorizations.admin import asking
-from authorizations.admin.asking import AsksFirst
-from authorizations.admin.base import (
-    ModelAdmin,
-    ModelForm,
-    action,
-    card_words,
-    display,
-    link,
-)
 from authorizations.admin.cards.card_page import CardPage
 from authorizations.admin.cards.forms import CardForm
 from authorizations.admin.cards.freezing import freezing_page
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import AsksFirst
+from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.types import ModelAdmin, ModelForm, action, display
 from authorizations.models import Card
 from authorizations.services.policies.groups import move
 from authorizations.services.store.cards import add_unless_known

@@ -7,8 +7,8 @@ from django.utils.safestring import SafeString
 
 from authorizations.admin.cards.card_page import CHANGES
 from authorizations.admin.cards.latest import decisions_table, latest_of_cards
-from authorizations.admin.cards.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.history.of_object import Story, history_of
+from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.services.queries import remaining

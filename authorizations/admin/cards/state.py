@@ -8,8 +8,8 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.tables import badge
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies

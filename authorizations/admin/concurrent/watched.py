@@ -24,9 +24,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from authorizations.admin.base import ModelAdmin, staff
 from authorizations.admin.concurrent.merged import Choice, Merger, ShownPage, Taken, shown_page
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import ModelAdmin
 
 if TYPE_CHECKING:
     Base = ModelAdmin[Any]

@@ -9,9 +9,9 @@ from decimal import Decimal
 from operator import attrgetter
 from typing import Any
 
-from authorizations.admin.base import parent
-from authorizations.admin.outcomes import reason_words
-from authorizations.admin.record.explained import staff_sentence
+from authorizations.admin.shared.explained import staff_sentence
+from authorizations.admin.shared.links import parent
+from authorizations.admin.shared.outcomes import reason_words
 from authorizations.models import Card, Cardholder, Decision
 from authorizations.rules.basics.money import in_units
 from authorizations.services.host.versions import controls_of

@@ -10,12 +10,14 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.views.decorators.http import require_http_methods
 
-from authorizations.admin.base import DASH, M, RecordAdmin, display, parent, staff
 from authorizations.admin.exports.columns import Exported
 from authorizations.admin.lists.changelist import KeysetChangeList
+from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.lists.record_filters import ExportFilters
-from authorizations.admin.tables import badge
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import DASH, parent, staff
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import M, display
 from authorizations.models import Export
 from authorizations.services.queries import exports
 

@@ -8,7 +8,6 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from authorizations.admin.base import IN_TEMPLATE, card_words, display, known_or_id
 from authorizations.admin.exports import later_columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.findings.finding_page import finding_page
@@ -17,7 +16,10 @@ from authorizations.admin.findings.summary import summary
 from authorizations.admin.lists import search
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.later_filters import FindingFilters
-from authorizations.admin.tables import badge
+from authorizations.admin.lists.record_admin import IN_TEMPLATE
+from authorizations.admin.shared.links import card_words, known_or_id
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.types import display
 from authorizations.models import Finding
 from authorizations.rules.basics.money import format_money
 from authorizations.services.queries.listing import Listing

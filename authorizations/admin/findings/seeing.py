@@ -11,8 +11,8 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin.base import staff
 from authorizations.admin.home.attention import counted
+from authorizations.admin.shared.links import staff
 from authorizations.models import Finding
 from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 from authorizations.services.lifecycle.open_findings import newest_open_of, open_of

@@ -10,14 +10,16 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
-from authorizations.admin.base import RecordAdmin, display, link, parent
 from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import UnappliedFilters
+from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.facts import Facts, told
 from authorizations.admin.record.surroundings import purchase_of
-from authorizations.admin.tables import badge
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import link, parent
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import display
 from authorizations.models import UnappliedEvent
 from authorizations.services.lifecycle.later import ask_again
 

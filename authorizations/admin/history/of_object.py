@@ -12,9 +12,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.html import format_html
 
-from authorizations.admin.base import ModelAdmin
 from authorizations.admin.history.words import changes, name_of, who
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import ModelAdmin
 from authorizations.models import HistoryEntry
 from authorizations.rules.policy.differences import Change
 from authorizations.services.queries.history import entries_about, newest_first

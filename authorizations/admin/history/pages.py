@@ -9,11 +9,12 @@ from django.http import HttpRequest
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.base import RecordAdmin, display
 from authorizations.admin.history.of_object import linked_about
 from authorizations.admin.history.words import changes, columns, how, who
 from authorizations.admin.lists.filters import RecordFilters, choice_field
-from authorizations.admin.times import exact_time
+from authorizations.admin.lists.record_admin import RecordAdmin
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import display
 from authorizations.models import HistoryEntry
 from authorizations.services.queries.history import is_id, searched
 from authorizations.services.queries.listing import Listing

@@ -6,7 +6,8 @@ from typing import Any
 
 from django.utils.text import capfirst
 
-from authorizations.admin.base import M, card_words
+from authorizations.admin.shared.links import card_words
+from authorizations.admin.shared.types import M
 from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, SpendingLimit
 from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.basics.filters import merchant_words

@@ -12,7 +12,7 @@ from django.utils.timezone import localtime
 
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.admin.home.svg import Bar, Chart, Named, Stack, Words, chart, ranking
-from authorizations.admin.outcomes import label_of
+from authorizations.admin.shared.outcomes import label_of
 from authorizations.rules.basics.money import exponent, format_money
 from authorizations.rules.wording.words import category_label, country_words
 from authorizations.services.digest.overview import Column, Outcomes

@@ -8,7 +8,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 from django.utils.formats import date_format
 
-from authorizations.admin.lists.period_words import days_words
+from authorizations.admin.shared.period_words import days_words
 from authorizations.services.digest.overview import Outcomes, Overview
 from authorizations.services.digest.periods import Length, Period
 

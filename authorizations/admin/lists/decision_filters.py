@@ -7,8 +7,6 @@ from typing import Any
 from django import forms
 from django.utils.timezone import is_naive, localtime, make_aware
 
-from authorizations.admin.base import DASH
-from authorizations.admin.choices import categories, countries, currencies
 from authorizations.admin.lists.filters import (
     FIRST_DAY,
     LAST_DAY,
@@ -18,7 +16,9 @@ from authorizations.admin.lists.filters import (
     long_field,
     row_field,
 )
-from authorizations.admin.money import MoneyField
+from authorizations.admin.shared.choices import categories, countries, currencies
+from authorizations.admin.shared.links import DASH
+from authorizations.admin.shared.money import MoneyField
 from authorizations.models import Authorization, PolicyVersion
 from authorizations.models.audit import REASON_CHOICES
 from authorizations.rules.basics.money import format_money, parse_money

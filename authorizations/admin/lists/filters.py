@@ -17,8 +17,8 @@ from django.utils.text import capfirst
 from django.utils.timezone import make_aware
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
-from authorizations.admin.choices import Choices, choose_one
-from authorizations.admin.lists.period_words import days_words, hour_words
+from authorizations.admin.shared.choices import Choices, choose_one
+from authorizations.admin.shared.period_words import days_words, hour_words
 from authorizations.models import Card
 from authorizations.rules.wording.words import category_label, country_words
 

@@ -2,7 +2,6 @@
 
 from django.db.models import F, Q
 
-from authorizations.admin.choices import currencies
 from authorizations.admin.lists.filters import (
     RecordFilters,
     chain_field,
@@ -10,6 +9,7 @@ from authorizations.admin.lists.filters import (
     long_field,
     row_field,
 )
+from authorizations.admin.shared.choices import currencies
 from authorizations.models import Authorization, Finding, Transaction
 from authorizations.rules.wording.findings import FINDING_TEXTS
 

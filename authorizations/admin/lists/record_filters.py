@@ -6,7 +6,6 @@ from django.db.models import Q
 from django.utils import timezone
 from django.utils.functional import cached_property
 
-from authorizations.admin.choices import categories, countries, currencies
 from authorizations.admin.lists.filters import (
     RecordFilters,
     chain_field,
@@ -14,6 +13,7 @@ from authorizations.admin.lists.filters import (
     long_field,
     row_field,
 )
+from authorizations.admin.shared.choices import categories, countries, currencies
 from authorizations.models import Authorization, Export, LedgerCause, ProofRun
 from authorizations.services.lifecycle.holds import past_their_time
 from authorizations.wire.signature import SignatureCause

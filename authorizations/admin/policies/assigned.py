@@ -8,7 +8,7 @@ from django.db.models.functions import Coalesce
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.base import card_words, link
+from authorizations.admin.shared.links import card_words, link
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.controls import ScopeKind, scope_of
 

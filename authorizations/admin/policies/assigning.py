@@ -14,11 +14,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
-from authorizations.admin import asking
-from authorizations.admin.asking import UnconfirmedError
 from authorizations.admin.policies.assigned import scopes_words
 from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
 from authorizations.admin.policies.coverage import cards_without_limit
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import UnconfirmedError
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.policy.document import controls
 from authorizations.services.policies.assignments import Targets, assign

@@ -13,8 +13,6 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from authorizations.admin import asking
-from authorizations.admin.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.policies.assigned import (
     linked_target,
@@ -22,6 +20,8 @@ from authorizations.admin.policies.assigned import (
     target_words,
     with_targets,
 )
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
 from authorizations.models import Assignment, Policy
 from authorizations.rules.wording.words import gained_words, losing_words
 from authorizations.services.policies.assignments import unassign

@@ -6,11 +6,11 @@ from django.contrib import admin
 from django.contrib.admin.utils import unquote
 from django.http import HttpRequest, HttpResponse
 
-from authorizations.admin import choices
-from authorizations.admin.base import ModelAdmin, ModelForm
 from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.policies.forms import show_problem
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.types import ModelAdmin, ModelForm
 from authorizations.models import ProgramDefaults
 from authorizations.rules.policy.differences import LABELS, differences
 from authorizations.rules.policy.document import PolicyProblems, normalize

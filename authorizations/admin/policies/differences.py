@@ -6,9 +6,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
 
-from authorizations.admin.base import ModelAdmin
 from authorizations.admin.policies.versions import author, version_changes
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import ModelAdmin
 from authorizations.models import Policy, PolicyVersion
 
 

@@ -5,11 +5,11 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin import choices
-from authorizations.admin.base import ModelForm
-from authorizations.admin.choices import WordsField
-from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policies.merchants_field import MerchantsField
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.choices import WordsField
+from authorizations.admin.shared.money import MoneyField, read_money, show_money
+from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Policy, SpendingLimit
 from authorizations.rules.policy.differences import LABELS
 from authorizations.rules.policy.document import PolicyProblems, Problem, normalize

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from authorizations.admin.base import StackedInline, TabularInline
 from authorizations.admin.policies.limit_forms import (
     HoursForm,
     HoursFormSet,
     LimitForm,
     LimitFormSet,
 )
+from authorizations.admin.shared.types import StackedInline, TabularInline
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 
 WHO, HOW_MUCH, WHERE, HOW, WHEN = "Who", "How much", "Where", "How", "When"

@@ -5,12 +5,12 @@ from typing import Any, TypeVar
 
 from django.db.models import Model
 
-from authorizations.admin import choices
-from authorizations.admin.base import InlineFormSet, ModelForm
-from authorizations.admin.choices import WordsField
-from authorizations.admin.money import MoneyField, read_money, show_money
 from authorizations.admin.policies.forms import ANY, show_problem
 from authorizations.admin.policies.merchants_field import MerchantsField
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.choices import WordsField
+from authorizations.admin.shared.money import MoneyField, read_money, show_money
+from authorizations.admin.shared.types import InlineFormSet, ModelForm
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.policy.document import PolicyProblems, Problem, controls, normalize

@@ -11,9 +11,6 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.views.decorators.http import require_safe
 
-from authorizations.admin import asking
-from authorizations.admin.asking import AsksFirst
-from authorizations.admin.base import ModelAdmin, ModelForm, display, staff
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
@@ -36,7 +33,11 @@ from authorizations.admin.policies.forms import PolicyForm
 from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
 from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import AsksFirst
+from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
 from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary

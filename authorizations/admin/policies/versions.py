@@ -12,16 +12,11 @@ from django.urls import reverse
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.base import (
-    IN_TEMPLATE,
-    ReadOnly,
-    RecordAdmin,
-    TabularInline,
-    display,
-    link,
-)
 from authorizations.admin.concurrent.watched import person
-from authorizations.admin.times import exact_time
+from authorizations.admin.lists.record_admin import IN_TEMPLATE, ReadOnly, RecordAdmin
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import TabularInline, display
 from authorizations.models import Policy, PolicyVersion
 from authorizations.rules.policy.differences import Change, differences
 from authorizations.rules.policy.document import controls

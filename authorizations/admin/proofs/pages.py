@@ -4,10 +4,12 @@ from django.contrib import admin
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-from authorizations.admin.base import DASH, RecordAdmin, display
+from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.lists.record_filters import ProofFilters
-from authorizations.admin.tables import badge
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import DASH
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import display
 from authorizations.models import ProofRun
 
 _BADGES = {

@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 from django.db import DatabaseError, connection, transaction
 
-from authorizations.admin.outcomes import label_of
-from authorizations.admin.record.explained import UNREADABLE, readable
+from authorizations.admin.shared.explained import UNREADABLE, readable
+from authorizations.admin.shared.outcomes import label_of
 from authorizations.models import Decision
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.events import AuthorizationRequest

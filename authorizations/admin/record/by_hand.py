@@ -10,10 +10,10 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
-from authorizations.admin.base import staff
-from authorizations.admin.money import MoneyField, read_money
 from authorizations.admin.record.disputes import filled_in, won_dispute
-from authorizations.admin.record.explained import readable
+from authorizations.admin.shared.explained import readable
+from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.books import Books

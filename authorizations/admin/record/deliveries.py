@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from authorizations.admin.base import link
 from authorizations.admin.record.bodies import Body, body
 from authorizations.admin.record.timeline import Timeline, timeline
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import WebhookRequest
 from authorizations.wire.signature import fingerprint
 

@@ -8,7 +8,7 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 
 from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Dispute
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.wording.words import code_words

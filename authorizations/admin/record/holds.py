@@ -10,9 +10,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils import timezone
 
-from authorizations.admin.base import card_words, known_or_id, link
-from authorizations.admin.record.explained import readable
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.explained import readable
+from authorizations.admin.shared.links import card_words, known_or_id, link
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.horizons import LONG_DAYS, USUAL_DAYS, horizon_days

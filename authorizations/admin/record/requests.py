@@ -4,10 +4,10 @@ from typing import Any
 
 from django.contrib import admin
 
-from authorizations.admin.base import IN_TEMPLATE, RecordAdmin, display, link
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
+from authorizations.admin.lists.record_admin import IN_TEMPLATE, RecordAdmin
 from authorizations.admin.lists.record_filters import CAUSE_WORDS, RejectedFilters, RequestFilters
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.bodies import body
@@ -20,7 +20,9 @@ from authorizations.admin.record.surroundings import (
     other_deliveries,
     purchase_of,
 )
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import display
 from authorizations.models import (
     Decision,
     RejectedMinute,

@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from authorizations.admin.base import card_words, link, parent
-from authorizations.admin.record.explained import Rule
+from authorizations.admin.shared.explained import Rule
+from authorizations.admin.shared.links import card_words, link, parent
 from authorizations.models import Card, CardGroup, Cardholder, Decision, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.decision.values import Check, DeclineReason

@@ -6,9 +6,9 @@ from urllib.parse import quote
 
 from django.db.models import Q, QuerySet, Sum
 
-from authorizations.admin.base import link
-from authorizations.admin.outcomes import Outcome, amount_words, outcome, reason_words
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.outcomes import Outcome, amount_words, outcome, reason_words
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import (
     Authorization,
     Decision,

@@ -5,15 +5,17 @@ from typing import Any, NamedTuple
 
 from django.contrib import admin
 
-from authorizations.admin.base import DASH, IN_TEMPLATE, card_words, display, known_or_id, link
 from authorizations.admin.exports import later_columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import TransactionFilters
+from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.search import Found
 from authorizations.admin.record.facts import told
-from authorizations.admin.tables import badge
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.shared.types import display
 from authorizations.models import Authorization, Transaction
 from authorizations.rules.basics.money import format_money
 

@@ -8,12 +8,13 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from authorizations.admin.base import RecordAdmin, display
 from authorizations.admin.health.page import health_page
 from authorizations.admin.lists.filters import RecordFilters
+from authorizations.admin.lists.record_admin import RecordAdmin
+from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.types import display
 from authorizations.admin.stand_in.state import MAY_SWITCH, state, who
 from authorizations.admin.stand_in.switching import switching_page
-from authorizations.admin.tables import badge
 from authorizations.models import StandInSwitch
 from authorizations.services.queries.listing import Listing
 from authorizations.services.queries.listing_keys import ByKey

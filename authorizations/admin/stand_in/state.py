@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from django.http import HttpRequest
 
-from authorizations.admin.times import exact_time
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import StandInSwitch
 from authorizations.rules.wording.words import duration_words
 from authorizations.services.host import standing_copy

@@ -10,7 +10,7 @@ from django.urls import reverse
 from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin.base import staff
+from authorizations.admin.shared.links import staff
 from authorizations.admin.stand_in.state import state
 from authorizations.models import StandInSwitch
 from authorizations.services.queries.stand_in_rehearsal import Rehearsal, rehearse

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple, TypeVar
 
-from authorizations.admin.outcomes import amount_words, reason_of, reason_words
+from authorizations.admin.shared.outcomes import amount_words, reason_of, reason_words
 from authorizations.models import Decision
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.stand_in import Circumstances

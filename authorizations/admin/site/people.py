@@ -14,8 +14,8 @@ from django.http import HttpRequest
 from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
-from authorizations.admin.base import ModelAdmin, display
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.shared.types import ModelAdmin, display
 from authorizations.rules.basics.card_numbers import mask_text
 
 _LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}

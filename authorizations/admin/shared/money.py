@@ -5,7 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin.base import ModelForm
+from authorizations.admin.shared.types import ModelForm
 from authorizations.rules.basics.money import format_money, parse_money
 
 

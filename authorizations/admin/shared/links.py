@@ -1,0 +1,48 @@
+"""Links to rows, and how pages call them."""
+
+from collections.abc import Callable
+from typing import Any, cast
+
+from django.contrib.admin.utils import quote
+from django.contrib.auth.models import User
+from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model
+from django.http import HttpRequest
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+DASH = "\N{EN DASH}"
+
+
+def staff(request: HttpRequest) -> User:
+    """Who is asking: nobody sees these pages without having logged in."""
+    return cast("User", request.user)
+
+
+def parent(row: Model, name: str) -> Any:
+    """The row that `name` refers to; None where there is none, or it is missing."""
+    try:
+        return getattr(row, name)
+    except ObjectDoesNotExist:
+        return None
+
+
+def link(row: Model | None, text: str = "") -> SafeString | str:
+    """A link to the row's own page; a dash where there is no row."""
+    if row is None:
+        return DASH
+    name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
+    url = reverse(name, args=[quote(row.pk)])
+    return format_html('<a href="{}" class="text-link">{}</a>', url, text or str(row))
+
+
+def card_words(card: Any) -> str:
+    """The card as people know it; lists have no room for its id."""
+    return f"\N{BULLET}\N{BULLET}\N{BULLET}\N{BULLET} {card.last4}" if card.last4 else str(card.pk)
+
+
+def known_or_id(row: Model, name: str, text: Callable[[Any], str] = str) -> str:
+    """A link to the row that `name` refers to; its id where that row is missing."""
+    found = parent(row, name)
+    return link(found, text(found)) if found else str(getattr(row, f"{name}_id") or "Not told")

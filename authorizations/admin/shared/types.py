@@ -1,0 +1,39 @@
+"""Unfold's classes with Django's types."""
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from django.contrib.admin import display
+from django.db.models import Model
+from django.forms import ModelForm
+
+if TYPE_CHECKING:
+    # Unfold brings no types; its classes are Django's with another look.
+    from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
+    from django.forms import BaseInlineFormSet as InlineFormSet
+
+    F = TypeVar("F", bound=Callable[..., Any])
+
+    def action(*, description: str, icon: str, permissions: Sequence[str]) -> Callable[[F], F]:
+        """A button on top of a row's page."""
+else:
+    from unfold.admin import ModelAdmin, StackedInline, TabularInline
+    from unfold.decorators import action
+    from unfold.forms import PaginationInlineFormSet as InlineFormSet
+
+    # The types are generic, the classes are not: ModelAdmin[Policy] is ModelAdmin.
+    for kind in (ModelAdmin, StackedInline, TabularInline, InlineFormSet, ModelForm):
+        kind.__class_getitem__ = classmethod(lambda cls, _: cls)
+
+__all__ = [
+    "InlineFormSet",
+    "M",
+    "ModelAdmin",
+    "ModelForm",
+    "StackedInline",
+    "TabularInline",
+    "action",
+    "display",
+]
+
+M = TypeVar("M", bound=Model)
