@@ -7,7 +7,7 @@ How fast all is, is measured by `make bench` and `make prove`.
 import hypothesis
 import pytest
 
-from authorizations.admin.record import again, decisions
+from authorizations.admin.decisions import again, decisions
 from authorizations.services.digest import digest, overview
 from authorizations.services.host import host_answers, host_memory
 from authorizations.services.lifecycle import later

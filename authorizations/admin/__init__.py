@@ -1,7 +1,9 @@
 """The screens of the staff, by noun; importing them registers them."""
 
+from authorizations.admin.authorizations import authorizations, ledger, transactions
 from authorizations.admin.cards import cardholders, groups
 from authorizations.admin.cards import pages as cards
+from authorizations.admin.decisions import decisions
 from authorizations.admin.exports import pages as exports
 from authorizations.admin.findings import pages as findings
 from authorizations.admin.findings import unapplied
@@ -9,7 +11,7 @@ from authorizations.admin.history import pages as history
 from authorizations.admin.policies import defaults
 from authorizations.admin.policies import pages as policies
 from authorizations.admin.proofs import pages as proofs
-from authorizations.admin.record import authorizations, decisions, ledger, requests, transactions
+from authorizations.admin.requests import requests
 from authorizations.admin.site import login, people
 from authorizations.admin.stand_in import pages as stand_in
 

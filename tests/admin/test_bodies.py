@@ -2,7 +2,7 @@
 
 import pytest
 
-from authorizations.admin.record.bodies import body, pretty
+from authorizations.admin.shared.bodies import body, pretty
 
 
 def test_json_gets_line_breaks_and_nothing_else() -> None:

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client
 from django.urls import reverse
 
-from authorizations.admin.record import again
+from authorizations.admin.decisions import again
 from authorizations.models import Decision, PolicyVersion
 from authorizations.services.host import versions as version_cache
 from tests.admin import pages

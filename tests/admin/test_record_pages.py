@@ -153,7 +153,7 @@ def changes(page: Any) -> list[tuple[list[str], str]]:
 def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
     shown: Any, purchase: Authorization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizations.admin.record.happenings.MOST", 1)
+    monkeypatch.setattr("authorizations.admin.authorizations.happenings.MOST", 1)
     page = shown(purchase)
     assert (["+€5.00"], "€25.00") in changes(page)
     assert (["+€20.00"], "€20.00") not in changes(page)

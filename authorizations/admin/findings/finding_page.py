@@ -6,11 +6,11 @@ from typing import Any, NamedTuple
 
 from django.utils.safestring import SafeString
 
+from authorizations.admin.authorizations.standing import is_lone
 from authorizations.admin.concurrent.watched import person
 from authorizations.admin.findings.seeing import NoteForm
-from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.standing import is_lone
 from authorizations.admin.shared.explained import readable
+from authorizations.admin.shared.facts import Facts, told
 from authorizations.admin.shared.links import card_words, known_or_id, link, parent
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import (

@@ -14,9 +14,9 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import UnappliedFilters
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.lists.search import Found
-from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.surroundings import purchase_of
+from authorizations.admin.shared.facts import Facts, told
 from authorizations.admin.shared.links import link, parent
+from authorizations.admin.shared.surroundings import purchase_of
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display

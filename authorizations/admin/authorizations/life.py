@@ -8,8 +8,8 @@ from typing import NamedTuple
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from authorizations.admin.record.happenings import Happening
-from authorizations.admin.record.step_words import Told, step_told
+from authorizations.admin.authorizations.happenings import Happening
+from authorizations.admin.authorizations.step_words import Told, step_told
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, LedgerEntry
 from authorizations.rules.basics.money import format_money

@@ -11,7 +11,7 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import TransactionFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.search import Found
-from authorizations.admin.record.facts import told
+from authorizations.admin.shared.facts import told
 from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time

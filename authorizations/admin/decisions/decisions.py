@@ -11,13 +11,13 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
+from authorizations.admin.decisions.again import decide_again
+from authorizations.admin.decisions.decision_page import decision_page
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists.decision_filters import DecisionFilters
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
-from authorizations.admin.record.again import decide_again
-from authorizations.admin.record.decision_page import decision_page
 from authorizations.admin.shared import outcomes
 from authorizations.admin.shared.links import card_words, known_or_id
 from authorizations.admin.shared.tables import badge

@@ -10,17 +10,17 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE, RecordAdmin
 from authorizations.admin.lists.record_filters import CAUSE_WORDS, RejectedFilters, RequestFilters
 from authorizations.admin.lists.search import Found
-from authorizations.admin.record.bodies import body
-from authorizations.admin.record.deliveries import delivery
-from authorizations.admin.record.facts import Facts, told
-from authorizations.admin.record.surroundings import (
+from authorizations.admin.requests.deliveries import delivery
+from authorizations.admin.shared.bodies import body
+from authorizations.admin.shared.facts import Facts, told
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.surroundings import (
     Near,
     lines,
     only_counted,
     other_deliveries,
     purchase_of,
 )
-from authorizations.admin.shared.links import link
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.models import (

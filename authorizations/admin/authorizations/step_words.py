@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from authorizations.admin.record.disputes import status_words
-from authorizations.admin.record.happenings import Happening
+from authorizations.admin.authorizations.disputes import status_words
+from authorizations.admin.authorizations.happenings import Happening
 from authorizations.admin.shared.outcomes import amount_words, outcome, reason_words
 from authorizations.models import Decision, LedgerCause, LedgerEntry
 from authorizations.rules.basics.money import format_money

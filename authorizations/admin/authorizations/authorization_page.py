@@ -5,17 +5,17 @@ from typing import Any
 
 from django.db.models import Case, IntegerField, Value, When
 
-from authorizations.admin.record.bodies import pretty
-from authorizations.admin.record.disputes import disputes_of
-from authorizations.admin.record.facts import Facts, money_if_any, place_facts, told
-from authorizations.admin.record.happenings import happenings
-from authorizations.admin.record.life import life, signed
-from authorizations.admin.record.standing import is_lone, state_of
-from authorizations.admin.record.surroundings import decisions_of
-from authorizations.admin.record.transactions import Line, lines_of
+from authorizations.admin.authorizations.disputes import disputes_of
+from authorizations.admin.authorizations.happenings import happenings
+from authorizations.admin.authorizations.life import life, signed
+from authorizations.admin.authorizations.standing import is_lone, state_of
+from authorizations.admin.authorizations.transactions import Line, lines_of
+from authorizations.admin.shared.bodies import pretty
 from authorizations.admin.shared.explained import readable
+from authorizations.admin.shared.facts import Facts, money_if_any, place_facts, told
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.shared.links import card_words, known_or_id, link, parent
+from authorizations.admin.shared.surroundings import decisions_of
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Card, Decision, Finding, LedgerEntry
 from authorizations.rules.basics.controls import ScopeKind

@@ -4,15 +4,15 @@ from typing import Any
 
 from django.utils.html import format_html
 
-from authorizations.admin.record.bodies import body
-from authorizations.admin.record.deliveries import delivery
-from authorizations.admin.record.facts import Facts, facts, money_if_any, place_facts, told
-from authorizations.admin.record.rule_groups import Group, groups
-from authorizations.admin.record.surroundings import of_authorization, of_card, other_deliveries
-from authorizations.admin.record.timeline import milliseconds
+from authorizations.admin.decisions.rule_groups import Group, groups
+from authorizations.admin.requests.deliveries import delivery
+from authorizations.admin.requests.timeline import milliseconds
+from authorizations.admin.shared.bodies import body
 from authorizations.admin.shared.explained import Explained, explained, readable
+from authorizations.admin.shared.facts import Facts, facts, money_if_any, place_facts, told
 from authorizations.admin.shared.links import card_words, known_or_id, link, parent
 from authorizations.admin.shared.outcomes import outcome
+from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.decision.values import DeclineReason

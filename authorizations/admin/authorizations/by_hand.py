@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
-from authorizations.admin.record.disputes import filled_in, won_dispute
+from authorizations.admin.authorizations.disputes import filled_in, won_dispute
 from authorizations.admin.shared.explained import readable
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.money import MoneyField, read_money

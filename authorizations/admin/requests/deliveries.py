@@ -5,8 +5,8 @@ from typing import Any, NamedTuple
 
 from django.conf import settings
 
-from authorizations.admin.record.bodies import Body, body
-from authorizations.admin.record.timeline import Timeline, timeline
+from authorizations.admin.requests.timeline import Timeline, timeline
+from authorizations.admin.shared.bodies import Body, body
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import WebhookRequest

@@ -9,16 +9,16 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
+from authorizations.admin.authorizations.authorization_page import authorization_page
+from authorizations.admin.authorizations.by_hand import adjusting_page, releasing_page
+from authorizations.admin.authorizations.holds import holds_page
+from authorizations.admin.authorizations.standing import state_of
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import AuthorizationFilters
 from authorizations.admin.lists.search import Found
-from authorizations.admin.record.authorization_page import authorization_page
-from authorizations.admin.record.by_hand import adjusting_page, releasing_page
-from authorizations.admin.record.holds import holds_page
-from authorizations.admin.record.standing import state_of
 from authorizations.admin.shared.links import card_words, known_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import action, display

@@ -7,7 +7,7 @@ from urllib.parse import urlencode
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from authorizations.admin.record.facts import Facts, told
+from authorizations.admin.shared.facts import Facts, told
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Dispute
 from authorizations.rules.basics.money import format_money

@@ -4,13 +4,13 @@ from typing import Any
 
 from django.contrib import admin
 
+from authorizations.admin.authorizations.authorization_page import entry_page
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import LedgerFilters
 from authorizations.admin.lists.search import Found
-from authorizations.admin.record.authorization_page import entry_page
 from authorizations.admin.shared.links import known_or_id
 from authorizations.admin.shared.types import display
 from authorizations.models import LedgerEntry

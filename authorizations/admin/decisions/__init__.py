@@ -1,0 +1,1 @@
+"""Decisions: their list, and the page that explains one."""

@@ -1,0 +1,1 @@
+"""Requests at the webhook, signed or not: lists and pages."""
