@@ -206,7 +206,10 @@ def _drawn() -> int | None:
 
 
 def test_each_connection_of_a_pool_has_its_plans(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each of four threads waits until all have a connection, so they are four."""
+    """Each of four threads waits until all have a connection, so they are four.
+
+    After five plans PostgreSQL keeps one, unless the tables make new ones look cheaper.
+    """
     planned: dict[int, int] = {}
     once = rehearsal._once
     lock = threading.Lock()
@@ -216,7 +219,7 @@ def test_each_connection_of_a_pool_has_its_plans(monkeypatch: pytest.MonkeyPatch
         with connection.cursor() as cursor:
             cursor.execute(
                 "SELECT pg_backend_pid(), count(*) FROM pg_prepared_statements "
-                "WHERE generic_plans > 0 GROUP BY 1"
+                "WHERE generic_plans + custom_plans > 5 GROUP BY 1"
             )
             found = cursor.fetchall()
         with lock:
