@@ -22,7 +22,7 @@ from rich.table import Table
 
 from authorizations.models import Assignment
 from authorizations.rules.policy.document import normalize
-from authorizations.services.host import spool_files
+from authorizations.services.host import spool_reader
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.wire.signature import sign
 from benchmarks.flood import HOST
@@ -189,7 +189,7 @@ def _posted(port: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes
 
 def _wait_for_replay(spool: Path) -> None:
     until = time.monotonic() + PATIENCE_S
-    while spool_files.waiting(spool) and time.monotonic() < until:
+    while spool_reader.waiting(spool) and time.monotonic() < until:
         time.sleep(0.2)
 
 

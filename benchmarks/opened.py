@@ -20,7 +20,7 @@ from rich.progress import track
 from rich.table import Table
 
 from authorizations.models import Authorization, Decision, Policy, WebhookRequest
-from authorizations.services.digest import digest
+from authorizations.services.digest import update
 from benchmarks import fill
 
 MOST_TIMES = 7
@@ -78,7 +78,7 @@ def _fill(console: Console, count: int) -> None:
     for _ in track(fill.fill(count), "Making decisions", total=pieces, console=console):
         pass
     made = time.monotonic()
-    digest.digest_all(lambda _: None)
+    update.digest_all(lambda _: None)
     digested = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute("VACUUM ANALYZE")

@@ -14,7 +14,7 @@ from rich.progress import track
 from rich.table import Table
 
 from authorizations.models import LedgerEntry
-from authorizations.services.verify.verify_books import KINDS, verify_books
+from authorizations.services.verify.books import KINDS, verify_books
 from benchmarks import copies, patterns
 
 MOST_SECONDS_A_MILLION = 60

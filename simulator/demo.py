@@ -16,8 +16,8 @@ from django.utils import timezone
 
 from authorizations.models import Card, Decision, Policy, ProgramDefaults
 from authorizations.rules.basics.controls import Weekday
+from authorizations.services.policies.files import import_policies
 from authorizations.services.policies.freeze import freeze
-from authorizations.services.policies.policy_files import import_policies
 from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 from simulator.cast import CAST, FIRST

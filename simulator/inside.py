@@ -2,9 +2,9 @@
 
 from datetime import datetime
 
-from authorizations.services.authorize.authorize import authorize
-from authorizations.services.lifecycle import later
-from authorizations.services.lifecycle.later import Answered
+from authorizations.services.authorize.transaction import authorize
+from authorizations.services.lifecycle import intake
+from authorizations.services.lifecycle.intake import Answered
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events
 
@@ -22,5 +22,5 @@ def take_in(body: bytes, *, received_at: datetime, sender: str) -> Answered:
         stopwatch=Stopwatch(),
     )
     if not events.wants_decision(event.type):
-        return later.take(delivery)
+        return intake.take(delivery)
     return Answered(200, authorize(events.authorization_request(event), delivery))

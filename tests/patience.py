@@ -8,34 +8,34 @@ import hypothesis
 import pytest
 
 from authorizations.admin.decisions import again, decisions
-from authorizations.services.digest import digest, overview
+from authorizations.services.digest import overview, update
 from authorizations.services.host import host_answers, host_memory
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from authorizations.services.policies import counting_ahead
-from authorizations.services.queries import listing_times, remaining
+from authorizations.services.queries import by_time, remaining
 from authorizations.services.runtime import budget, metrics_files, pool
-from authorizations.services.stand_in import standing_refresh, usage_refresh
+from authorizations.services.stand_in import local_copy_refresh, usage_refresh
 from authorizations.services.store import counting, tables
-from authorizations.services.webhook import answering, readiness, readings, rejections
+from authorizations.services.webhook import answering, gauges, readiness, rejections
 
 PATIENCE_S = 60.0
 
 _SECONDS = {
     answering: ("_LATER_S", "_LATER_KEPT_S", "_LATER_TURN_S", "_KEEPING_TURN_S"),
     decisions: ("_MOMENT_S",),
-    digest: ("_PATIENCE_S",),
+    update: ("_PATIENCE_S",),
     host_answers: ("_WAIT_S",),
     host_memory: ("WAIT_S",),
-    later: ("LOCKED_FOR_S", "_APPLIED_WITHIN_S"),
-    listing_times: ("BUDGET_S", "_QUICK_S"),
+    intake: ("LOCKED_FOR_S", "_APPLIED_WITHIN_S"),
+    by_time: ("BUDGET_S", "_QUICK_S"),
     metrics_files: ("_PATIENCE_S",),
     overview: ("_BUDGET_S",),
     pool: ("_PROBE_S",),
-    readings: ("_DEADLINE_S",),
+    gauges: ("_DEADLINE_S",),
     readiness: ("_ASKED_S",),
     tables: ("_ASKED_S",),
     rejections: ("WRITE_BUDGET_S",),
-    standing_refresh: ("PAGE_BUDGET_S",),
+    local_copy_refresh: ("PAGE_BUDGET_S",),
     usage_refresh: ("PAGE_BUDGET_S",),
 }
 _MILLISECONDS = {
@@ -43,7 +43,7 @@ _MILLISECONDS = {
     budget: ("STAND_IN_MS", "LOCK_TIMEOUT_MS", "CAP_WAIT_MS"),
     counting: ("_LIMIT_MS",),
     counting_ahead: ("_PATIENCE_MS",),
-    readings: ("_TIMEOUT_MS",),
+    gauges: ("_TIMEOUT_MS",),
     remaining: ("_PATIENCE_MS",),
 }
 

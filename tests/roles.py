@@ -18,8 +18,8 @@ from django.db.backends.signals import connection_created
 from django.http import HttpRequest
 
 from authorizations.services.authorize import rehearsal
-from authorizations.services.lifecycle import later
-from authorizations.services.stand_in import late, replay, standing_refresh, usage_refresh
+from authorizations.services.lifecycle import intake
+from authorizations.services.stand_in import local_copy_refresh, replay, replay_one, usage_refresh
 from authorizations.services.store import counting, repeats
 from authorizations.services.webhook import rejections
 from authorizations.services.webhook.database_roles import Roles, quoted, script
@@ -65,11 +65,11 @@ IN_THE_BACKGROUND: tuple[tuple[ModuleType, str], ...] = (
     (rehearsal, "load_versions"),
     (rehearsal, "rehearse"),
     (replay, "some"),
-    (late, "replay"),
-    (later, "apply_due"),
-    (standing_refresh, "renew_switch"),
-    (standing_refresh, "renew_policies"),
-    (standing_refresh, "renew_cards"),
+    (replay_one, "replay"),
+    (intake, "apply_due"),
+    (local_copy_refresh, "renew_switch"),
+    (local_copy_refresh, "renew_policies"),
+    (local_copy_refresh, "renew_cards"),
     (usage_refresh, "renew_usage"),
     (rejections, "write"),
     (repeats, "write"),

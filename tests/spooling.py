@@ -9,8 +9,8 @@ import msgspec
 from django.conf import settings
 
 from authorizations.rules.decision.values import Decision, DeclineReason
-from authorizations.services.host.spool import Spool
-from authorizations.services.stand_in.spooled import COMMIT_UNKNOWN, Spooled, encode, spooled
+from authorizations.services.host.spool_writer import Spool
+from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, Spooled, encode, spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
 from simulator.stripe import samples

@@ -18,8 +18,8 @@ from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.rules.decision.values import NO_USAGE, Usage, Window
 from authorizations.rules.decision.windows import windows_at
 from authorizations.rules.policy.document import canonical_json, controls, normalize
-from authorizations.services.host import host_files, host_memory, spool
-from authorizations.services.host.standing_copy import (
+from authorizations.services.host import host_files, host_memory, spool_writer
+from authorizations.services.host.local_copy import (
     CARDS,
     CARDS_SCHEMA,
     POLICIES,
@@ -28,9 +28,9 @@ from authorizations.services.host.standing_copy import (
     USAGE_SCHEMA,
 )
 from authorizations.services.runtime import budget
-from authorizations.services.stand_in import stand_in, switch
-from authorizations.services.stand_in.spooled import Spooled, decode
-from authorizations.services.stand_in.standing_refresh import new_copy
+from authorizations.services.stand_in import answers, switch
+from authorizations.services.stand_in.local_copy_refresh import new_copy
+from authorizations.services.stand_in.spool_record import Spooled, decode
 from authorizations.services.stand_in.usage_refresh import write_used
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events
@@ -90,7 +90,7 @@ def delivery(event: samples.Json) -> Delivery:
 
 def stood_in(asked: Delivery, cause: StandInCause) -> bytes:
     """The answer of stand-in."""
-    return stand_in.answer(events.authorization_request(asked.event), asked, cause)
+    return answers.answer(events.authorization_request(asked.event), asked, cause)
 
 
 def switched(*, on: bool, since: float) -> None:
@@ -120,7 +120,7 @@ def on_this_host(directory: Path) -> Iterator[Path]:
         patch.object(budget, "STAND_IN_MS", 60_000),
         patch.object(budget, "CAP_WAIT_MS", 60_000),
     ):
-        spool.spool()._timeout_s = 60
+        spool_writer.spool()._timeout_s = 60
         switch.look_again()
         yield directory
         shutil.rmtree(host_memory.directory(), ignore_errors=True)

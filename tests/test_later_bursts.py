@@ -11,7 +11,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from authorizations.models import Decision, Transaction, UnappliedEvent, WebhookRequest
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from authorizations.services.store import locks
 from simulator.stripe.samples import Json
 from tests import server
@@ -79,8 +79,8 @@ def test_a_burst_that_finds_no_turn_is_kept_and_applied_once_it_can_be(
         assert burst.result() == [200] * PARTS
         kept = UnappliedEvent.objects.filter(applied_at=None, retry_at__isnull=False)
         assert kept.count() == PARTS
-        assert kept.filter(error=later.TOO_MANY).exists()
-        assert not later.needs_somebody(timezone.now()).exists()
+        assert kept.filter(error=intake.TOO_MANY).exists()
+        assert not intake.needs_somebody(timezone.now()).exists()
     assert all(answer["approved"] for answer in answers)
     assert not any("stand_in" in answer["metadata"] for answer in answers)
     wait_until(all_applied)

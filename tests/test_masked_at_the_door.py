@@ -11,8 +11,8 @@ from django.test import Client
 from django.utils import timezone
 
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
-from authorizations.services.lifecycle import later
-from authorizations.services.stand_in import spooled
+from authorizations.services.lifecycle import intake
+from authorizations.services.stand_in import spool_record
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.webhook import rejections
 from authorizations.wire import events, masking
@@ -120,8 +120,8 @@ def test_later_events_and_those_that_wait_are_masked_too() -> None:
     broken = changed(captured, amount=1.5, merchant_data__name=CARD)
     body = samples.to_bytes(broken)
     assert deliver(body).status_code == 200
-    [waiting] = later.all_waiting()
-    assert later.apply_again(waiting)
+    [waiting] = intake.all_waiting()
+    assert intake.apply_again(waiting)
     assert CARD not in everything()
     rows = WebhookRequest.objects.filter(event_id=captured["id"])
     assert {row.body_sha256 for row in rows} == {hashlib.sha256(body).hexdigest()}
@@ -141,9 +141,9 @@ def test_what_goes_through_the_spool_keeps_its_digest() -> None:
         stopwatch=Stopwatch(),
         received_sha256=hashlib.sha256(body).hexdigest(),
     )
-    written = spooled.encode(spooled.spooled(delivery, "deadline_missed", b"{}", None))
+    written = spool_record.encode(spool_record.spooled(delivery, "deadline_missed", b"{}", None))
     assert CARD.encode() not in written
-    again = spooled.decode(written).delivery().row("")
+    again = spool_record.decode(written).delivery().row("")
     assert again["body_sha256"] == hashlib.sha256(body).hexdigest()
     assert again["masked_sha256"] == hashlib.sha256(kept).hexdigest()
 

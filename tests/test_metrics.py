@@ -23,7 +23,7 @@ from pytest_django import Settings
 from authorizations.models import Authorization
 from authorizations.services.runtime import metrics_files
 from authorizations.services.runtime.breaker import MISSES, Breaker
-from authorizations.services.webhook import answering, readings, scrape
+from authorizations.services.webhook import answering, gauges, scrape
 from simulator.stripe import samples
 from tests import server
 from tests.builders import signed
@@ -177,7 +177,7 @@ def ours(response: Any) -> Figures:
 
 @pytest.fixture
 def _no_memory(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(readings, "FRESH_S", 0.0)
+    monkeypatch.setattr(gauges, "FRESH_S", 0.0)
 
 
 @pytest.mark.usefixtures("_no_memory")

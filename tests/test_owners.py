@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from authorizations.services.host import (
+    caps,
     host_answers,
     host_files,
     host_memory,
-    spool,
-    spool_files,
-    stand_in_caps,
+    spool_reader,
+    spool_writer,
 )
 from authz_project import first_env, owners
 
@@ -31,8 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spool_directory(folder: Path, settings: object) -> Iterator[Path]:
-    settings.SPOOL_DIR = folder / "state" / "spool"  # type: ignore[attr-defined]
-    yield folder / "state" / "spool"
+    settings.SPOOL_DIR = folder / "state" / "spool_writer"  # type: ignore[attr-defined]
+    yield folder / "state" / "spool_writer"
     for path in host_memory.directory().iterdir():
         path.unlink()
     host_memory.directory().rmdir()
@@ -52,16 +52,16 @@ def test_the_first_env_file_belongs_to_the_owner_of_its_folder(folder: Path) -> 
 def test_all_that_the_spool_writes_belongs_to_the_owner_of_its_folder(
     spool_directory: Path,
 ) -> None:
-    spool.append(b"an answer")
-    stand_in_caps.prepare()
+    spool_writer.append(b"an answer")
+    caps.prepare()
     host_answers.mark_whole()
-    with host_files.alone("turn.lock", wait=True), spool_files.replaying(spool_directory):
+    with host_files.alone("turn.lock", wait=True), spool_reader.replaying(spool_directory):
         pass
     with host_files.replacing(spool_directory / "copy") as new:
         new.write_text("whole")
-    record = spool_files.read(spool_files.waiting(spool_directory)[0])
+    record = spool_reader.read(spool_reader.waiting(spool_directory)[0])
     assert record
-    spool_files.keep_aside(spool_files.waiting(spool_directory)[0], record, "told")
+    spool_reader.keep_aside(spool_reader.waiting(spool_directory)[0], record, "told")
 
     written = [path for path in spool_directory.parent.rglob("*") if path.exists()]
     assert {path.suffix for path in written} > {".spool", ".txt", ".lock"}

@@ -21,7 +21,7 @@ from authorizations.models import (
     LedgerEntry,
     Transaction,
 )
-from authorizations.services.lifecycle import adjust
+from authorizations.services.lifecycle import adjustments
 from authorizations.services.store.findings import change
 from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
@@ -198,7 +198,7 @@ def test_one_that_an_event_or_an_operator_ended_says_so_first_and_leads_to_the_e
     assert "What it means, and what to do" not in page
 
     assert "What happened" in pages.text(auditor.get(pages.change_url(other)))
-    adjust.release(released.id, by=staff("Operations"), reason="It never came")
+    adjustments.release(released.id, by=staff("Operations"), reason="It never came")
     page, head = ended(auditor, other)
     assert "by operations . The entry in the ledger" in head
     assert pages.change_url(LedgerEntry.objects.get(cause="release")) in page

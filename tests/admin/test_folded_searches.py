@@ -22,7 +22,7 @@ from authorizations.models import (
     PolicyVersion,
     Transaction,
 )
-from authorizations.services.digest import digest, digest_sql
+from authorizations.services.digest import statements, update
 from simulator.stripe.sample_merchants import MERCHANTS
 from simulator.stripe.sample_transactions import force_capture
 from tests.admin import pages
@@ -57,8 +57,8 @@ def rows(client: Client, model: type[Model], term: str) -> list[Any]:
 
 def digested() -> None:
     """As the digest's own process does it, which does nothing within a test's transaction."""
-    last = digest.last_drawn()
-    digest.add((digest_sql.NAMES, digest_sql.LISTED), 0, last)
+    last = update.last_drawn()
+    update.add((statements.NAMES, statements.LISTED), 0, last)
     DigestMark.objects.update_or_create(pk=1, defaults={"digested": last})
 
 

@@ -10,8 +10,8 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Decision, Tally
-from authorizations.services.digest import digest
-from authorizations.services.verify.verify_digest import verify_digest
+from authorizations.services.digest import update
+from authorizations.services.verify.digest import verify_digest
 from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.desk import Shopper, in_force
@@ -90,7 +90,7 @@ def test_lists_and_files_tell_both_amounts(auditor: Client, pumps: Any) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_sums_of_approved_money_count_what_is_held(pumps: Any) -> None:
-    digest.digest_all(lambda _: None)
+    update.digest_all(lambda _: None)
     assert not [found for part in verify_digest() for found in part]
     tallies = Tally.objects.filter(dimension=Tally.Dimension.ALL, approved=True)
     sums = tallies.aggregate(asked=Sum("amount"), held=Sum("approved_amount"))

@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from authorizations.admin.history.of_object import history_of
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry, Policy
-from authorizations.services.policies.policy_files import import_policies
-from authorizations.services.store.acting import acting
+from authorizations.services.policies.files import import_policies
+from authorizations.services.store.actor import acting
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.desk import Shopper, in_force

@@ -23,8 +23,8 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.services.digest import digest
-from authorizations.services.queries import listing_times
+from authorizations.services.digest import update
+from authorizations.services.queries import by_time
 from authorizations.web.middleware import COOKIES
 from tests.admin import pages
 from tests.desk import Shopper, deliver_forged, in_force
@@ -281,8 +281,8 @@ def test_what_is_not_chosen_yet_says_that_all_are_shown(auditor: Client, purchas
 def test_a_page_that_stopped_looking_offers_to_look_further(
     auditor: Client, purchases: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing_times, "SMALL_BYTES", 0)
-    monkeypatch.setattr(listing_times, "BUDGET_S", 0)
+    monkeypatch.setattr(by_time, "SMALL_BYTES", 0)
+    monkeypatch.setattr(by_time, "BUDGET_S", 0)
     html = auditor.get(pages.list_url(WebhookRequest), {"mode": "live"}).content.decode()
     assert "Nothing else found as far as" in html
     assert "Look further back" in html
@@ -306,7 +306,7 @@ def test_no_list_of_decisions_counts_skips_or_looks_for_distinct_values(
 ) -> None:
     numbers = []
     for _ in range(2):
-        digest.digest_all(lambda _: None)
+        update.digest_all(lambda _: None)
         for number in range(8):
             card, holder = f"ic_{number}", f"ich_{number}"
             Shopper(card_id=card, cardholder_id=holder, card={"last4": "4242"}).asks(number)

@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion
-from authorizations.services.policies.policy_files import export_policies, import_policies
+from authorizations.services.policies.files import export_policies, import_policies
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import Sent, added, as_sent, as_shown, errors, messages

@@ -13,8 +13,8 @@ from authorizations.admin.stand_in.state import BREAKER_OPEN
 from authorizations.models import Decision, StandInSwitch
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.rules.wording.stand_in_words import CAUSES
-from authorizations.services.digest import digest
-from authorizations.services.stand_in import late, switch
+from authorizations.services.digest import update
+from authorizations.services.stand_in import replay_one, switch
 from authorizations.services.webhook.answering import breaker
 from tests.admin.conftest import Login
 from tests.admin.pages import change_url
@@ -154,7 +154,7 @@ def test_the_page_tells_how_old_the_copy_is(operator: Client) -> None:
 def replayed(host: Path, event_id: str, cause: StandInCause) -> None:
     """Decided by stand-in, and brought into the books."""
     stood_in(delivery(Shopper().event(Shopper().purchase(100), event_id=event_id)), cause)
-    late.replay(spooled(host)[-1])
+    replay_one.replay(spooled(host)[-1])
 
 
 @pytest.fixture
@@ -180,7 +180,7 @@ def test_the_list_is_filtered_by_stand_in_and_its_cause(
     stand_ins: None, operator: Client, chosen: str, found: set[str], *, digested: bool
 ) -> None:
     if digested:
-        digest.catch_up(30)
+        update.catch_up(30)
     response = operator.get(DECISIONS, {"stand_in": chosen})
     assert {row.pk for row in response.context["cl"].result_list} == found
 
@@ -212,7 +212,7 @@ def test_two_decisions_of_one_request_name_each_other(operator: Client) -> None:
     deliver(event)
     recorded = Decision.objects.select_related("webhook_request").get(pk="evt_a")
     at = recorded.webhook_request.received_at
-    late.replay(answered(event, None, cause="deadline_missed", received_at=at))
+    replay_one.replay(answered(event, None, cause="deadline_missed", received_at=at))
     sent = Decision.objects.get(supersedes="evt_a")
     assert "This was not sent in time" in page(operator, change_url(recorded))
     assert "This is the answer that was sent" in page(operator, change_url(sent))
@@ -222,6 +222,6 @@ def test_two_answers_to_one_event_name_each_other(operator: Client) -> None:
     in_force()
     event = Shopper().event(Shopper().purchase(100), event_id="evt_a")
     deliver(event)
-    late.replay(answered(event, None, cause="deadline_missed"))
+    replay_one.replay(answered(event, None, cause="deadline_missed"))
     for row in Decision.objects.all():
         assert "was sent to this event, too" in page(operator, change_url(row))

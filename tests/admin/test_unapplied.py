@@ -5,7 +5,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Authorization, Transaction, UnappliedEvent, WebhookRequest
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.builders import CREATED
@@ -48,7 +48,7 @@ QUEUED = "1 event is tried again, within seconds. Open this page again to see."
 def in_the_background() -> int:
     """As a process of the webhook's instance does it; how many events it tried."""
     with served_as("webhook"):
-        return later.apply_due(5.0)
+        return intake.apply_due(5.0)
 
 
 def test_applied_again_too_early_it_says_what_still_stands_against_it(

@@ -16,8 +16,8 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services.lifecycle import later
-from authorizations.services.lifecycle.settle import CannotApplyError
+from authorizations.services.lifecycle import intake
+from authorizations.services.lifecycle.apply import CannotApplyError
 from simulator.stripe.sample_lives import force_capture, transaction_updated, unlinked_refund
 from simulator.stripe.samples import Json
 from tests.commands.reconciling import CARD, approved, counted, life, run
@@ -218,11 +218,11 @@ class TestWhatCannotBeBroughtIn:
         lost = approved()
         stripe.lists(lost)
         refused = "Its card keeps changing."
-        with patch("authorizations.services.lifecycle.later.settle") as settle:
+        with patch("authorizations.services.lifecycle.intake.settle") as settle:
             settle.side_effect = CannotApplyError(refused, is_final=False)
             assert "1 failed" in run()[1]
         assert UnappliedEvent.objects.get().error == refused
-        assert later.apply_again(UnappliedEvent.objects.get()) == ""
+        assert intake.apply_again(UnappliedEvent.objects.get()) == ""
         assert counted(lost) == 5_000
         assert run()[1] == ""
         assert UnappliedEvent.objects.get().applied_at

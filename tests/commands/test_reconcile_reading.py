@@ -10,7 +10,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from authorizations.models import Authorization, Reconciliation
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from tests.commands.reconciling import approved, run
 from tests.desk import NOON
 from tests.stripe_api import KEY, StripeApi
@@ -38,15 +38,15 @@ class TestPages:
     ) -> None:
         stripe.most_a_page = 2
         stripe.lists(*(approved(100, created=NOON + place) for place in range(5)))
-        take, taken = later.take, list[Any]()
+        take, taken = intake.take, list[Any]()
 
-        def failing(delivery: Any) -> later.Answered:
+        def failing(delivery: Any) -> intake.Answered:
             taken.append(delivery)
             if len(taken) == 4:
                 raise end
             return take(delivery)
 
-        with patch.object(later, "take", failing):
+        with patch.object(intake, "take", failing):
             error = run()[1]
         assert "it goes on where it stopped" in error
         assert error.endswith("(status 130)" if end is KeyboardInterrupt else "(status 1)")

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.db import OperationalError
 
 from authorizations.models import Decision
-from authorizations.services.host import spool_files
-from authorizations.services.store import record
+from authorizations.services.host import spool_reader
+from authorizations.services.store import writing as record
 from tests.desk import Shopper, in_force
 from tests.spooling import answered, asked, leave
 
@@ -67,7 +67,7 @@ def test_damage_is_told_of_until_somebody_has_dealt_with_it(directory: Path) -> 
     assert error.startswith(told)
     assert error.endswith("(status 1)")
     assert run()[1].startswith(told)
-    [aside] = spool_files.damaged(directory)
+    [aside] = spool_reader.damaged(directory)
     aside.unlink()
     assert run()[1] == ""
 
@@ -100,6 +100,6 @@ def test_a_database_that_fails_ends_it_with_what_to_do(
 
 def test_while_another_process_replays_it_does_not(directory: Path) -> None:
     leave(directory, answered(asked(Shopper(), 100), 100))
-    with spool_files.replaying(directory):
+    with spool_reader.replaying(directory):
         assert "Another process of this host is replaying the spool." in run()[1]
     assert run()[1] == ""

@@ -57,7 +57,7 @@ def counted(
     """`answers_may_be_missing` where whoever would have answered was killed."""
     from django.db import connection
 
-    from authorizations.services.host import spool_files
+    from authorizations.services.host import spool_reader
 
     connection.close()  # the fault may have broken it
     row = Counted(name, len(log), sum(sent.is_answered for sent in log))
@@ -66,7 +66,7 @@ def counted(
     row.worst_ms = max((sent.elapsed_ms for sent in answered), default=0.0)
     _late(row, log, metronome, answers_may_be_missing=answers_may_be_missing)
     row.lost += [f"{sent.event_id} at {sent.began:.3f}: {sent.body}" for sent in missing(answered)]
-    row.lost += [f"{path} was set aside" for path in spool_files.damaged(spool_dir)]
+    row.lost += [f"{path} was set aside" for path in spool_reader.damaged(spool_dir)]
     _doubled(row, log)
     _overspent(row, log)
     return row

@@ -25,9 +25,9 @@ from django.conf import settings
 from django.db import Error, connection
 
 from authorizations.models import LedgerEntry, WebhookRequest
-from authorizations.services.host import spool_files
+from authorizations.services.host import spool_reader
 from authorizations.services.stand_in import replay
-from authorizations.services.stand_in.spooled import decode
+from authorizations.services.stand_in.spool_record import decode
 from tests.builders import identifier, request_event, signed
 from tests.faults.database import children, send
 from tests.verified import differences
@@ -191,10 +191,10 @@ def inexact() -> list[str]:
 
 def _spooled(spool_dir: Path) -> set[Answer]:
     found = set()
-    for path in spool_files.waiting(spool_dir):
+    for path in spool_reader.waiting(spool_dir):
         place = 0
-        with suppress(spool_files.DamagedError):
-            while record := spool_files.read(path, place):
+        with suppress(spool_reader.DamagedError):
+            while record := spool_reader.read(path, place):
                 spooled, place = decode(record.payload), record.end
                 found.add((spooled.delivery().event.id or "", spooled.answer))
     return found
@@ -204,7 +204,7 @@ def _replay_all(spool_dir: Path) -> None:
     for step in replay.steps(spool_dir, with_growing=False):
         if step.problem:
             raise RuntimeError(step.problem)
-    if left := spool_files.waiting(spool_dir):
+    if left := spool_reader.waiting(spool_dir):
         raise RuntimeError(f"Not replayed: {left}")
 
 

@@ -17,9 +17,9 @@ from django.conf import settings
 from django.db import connections
 
 from authorizations.rules.decision.values import Decision
-from authorizations.services.host import spool
+from authorizations.services.host import spool_writer
 from authorizations.services.stand_in import replay
-from authorizations.services.stand_in.spooled import encode, spooled
+from authorizations.services.stand_in.spool_record import encode, spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events
 
@@ -28,7 +28,7 @@ _replaying = threading.Lock()
 
 def application(environ: dict[str, Any], start_response: Any) -> Any:
     if _replaying.acquire(blocking=False):  # in this process, once
-        spool.spool()._timeout_s = 60  # the machine may be busy
+        spool_writer.spool()._timeout_s = 60  # the machine may be busy
         threading.Thread(target=_replay, daemon=True).start()
     if "HTTP_X_STAND_IN" not in environ:
         return desk(environ, start_response)
@@ -46,7 +46,7 @@ def _stand_in(body: bytes) -> bytes:
     sent = answer.render(
         approved=True, amount=None, decision=delivery.decision_id, reason="approved"
     )
-    spool.append(encode(spooled(delivery, "switched_on", sent, decision)))
+    spool_writer.append(encode(spooled(delivery, "switched_on", sent, decision)))
     return sent
 
 

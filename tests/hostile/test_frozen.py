@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from authorizations.services.host import spool_files
+from authorizations.services.host import spool_reader
 from simulator.stripe import samples
 from tests.builders import request_event
 from tests.hostile.bodies import LATER
@@ -89,7 +89,7 @@ def test_afterwards_what_was_answered_is_on_record_and_no_more(desk: FrozenDesk)
     held = "SELECT event_id, amount FROM authorizations_ledgerentry WHERE cause = 'hold'"
     approved = "SELECT id, approved_amount FROM authorizations_decision WHERE approved"
     assert set(desk.rows(held)) == set(desk.rows(approved))
-    assert not spool_files.damaged(desk.spool_dir)
+    assert not spool_reader.damaged(desk.spool_dir)
     assert desk.password
     assert desk.password not in desk.server.log
     desk.verify_books()

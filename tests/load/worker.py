@@ -18,7 +18,7 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, transaction
 
 from authorizations.models import Authorization, CardGroup, Usage
-from authorizations.services.lifecycle import adjust
+from authorizations.services.lifecycle import adjustments
 from authorizations.services.policies import groups
 from authorizations.services.policies.freeze import freeze, unfreeze
 from authorizations.services.store import locks
@@ -199,10 +199,10 @@ class Worker:
         self.report.counts["by hand"] += 1
         try:
             if self._chance.random() < 0.5:
-                adjust.release(key, by=self._operator, reason="Load")
+                adjustments.release(key, by=self._operator, reason="Load")
             else:
-                adjust.adjust(key, amount, by=self._operator, reason="Load")
-        except adjust.CannotAdjustError:
+                adjustments.adjust(key, amount, by=self._operator, reason="Load")
+        except adjustments.CannotAdjustError:
             self.report.counts["refused by hand"] += 1
 
     def _freezes(self) -> None:

@@ -12,8 +12,8 @@ from authorizations.models import (
     PolicyVersion,
     SpendingLimit,
 )
-from authorizations.services.policies.policy_changes import Changes
-from authorizations.services.policies.policy_files import import_policies
+from authorizations.services.policies.changes import Changes
+from authorizations.services.policies.files import import_policies
 
 WHOLE: dict[str, Any] = {
     "policies": [

@@ -15,7 +15,7 @@ from django.test import Client
 
 import manage
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
-from authorizations.services.store.acting import acting
+from authorizations.services.store.actor import acting
 from authz_project import databases
 from tests.admin import pages
 from tests.desk import Shopper, in_force

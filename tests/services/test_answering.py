@@ -10,9 +10,9 @@ import pytest
 from django.db import OperationalError
 
 from authorizations.rules.decision.stand_in import StandInCause
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from authorizations.services.runtime.breaker import Breaker
-from authorizations.services.stand_in import stand_in
+from authorizations.services.stand_in import answers
 from authorizations.services.store.delivery import Stopwatch
 from authorizations.services.webhook import answering
 from tests.builders import request_event
@@ -41,19 +41,19 @@ class Busy:
         self.kept: list[str] = []
         for turn in ("_LATER_TURN_S", "_KEEPING_TURN_S"):
             monkeypatch.setattr(answering, turn, 0.01)
-        monkeypatch.setattr(later, "take", lambda *_, **__: self.work(b"applied"))
-        monkeypatch.setattr(later, "keep_for_later", self.keep)
+        monkeypatch.setattr(intake, "take", lambda *_, **__: self.work(b"applied"))
+        monkeypatch.setattr(intake, "keep_for_later", self.keep)
 
-    def work(self, body: bytes) -> later.Answered:
+    def work(self, body: bytes) -> intake.Answered:
         self.begun.release()
         assert self.goes_on.wait(PATIENCE_S)
-        return later.Answered(200, body)
+        return intake.Answered(200, body)
 
-    def keep(self, _: Any, why: str) -> later.Answered:
+    def keep(self, _: Any, why: str) -> intake.Answered:
         self.kept.append(why)
-        return later.Answered(200, b"kept")
+        return intake.Answered(200, b"kept")
 
-    def begin(self, threads: ThreadPoolExecutor) -> Future[later.Answered]:
+    def begin(self, threads: ThreadPoolExecutor) -> Future[intake.Answered]:
         found = threads.submit(answering.take, delivery_of(request_event()))
         assert self.begun.acquire(timeout=PATIENCE_S)
         return found
@@ -70,8 +70,8 @@ def test_events_that_find_no_turn_are_kept_for_the_background(
         finally:
             busy.goes_on.set()
         assert [answered.result().body for answered in first] == [b"applied"] * 2
-    assert further == [later.Answered(200, b"kept")] * 5
-    assert busy.kept == [later.TOO_MANY] * 5
+    assert further == [intake.Answered(200, b"kept")] * 5
+    assert busy.kept == [intake.TOO_MANY] * 5
     assert answering.take(delivery_of(request_event())).body == b"applied"
 
 
@@ -79,7 +79,7 @@ def test_where_even_keeping_takes_its_time_a_thread_is_left_for_purchases(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     busy = Busy(monkeypatch)
-    monkeypatch.setattr(later, "keep_for_later", lambda *_: busy.work(b"kept"))
+    monkeypatch.setattr(intake, "keep_for_later", lambda *_: busy.work(b"kept"))
     with ThreadPoolExecutor(3) as threads:
         first = [busy.begin(threads) for _ in range(3)]
         try:
@@ -93,12 +93,12 @@ def test_where_even_keeping_takes_its_time_a_thread_is_left_for_purchases(
 def test_a_turn_is_given_back_where_the_database_fails(
     fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(*_: Any, **__: Any) -> later.Answered:
+    def refuse(*_: Any, **__: Any) -> intake.Answered:
         raise OperationalError("gone")
 
     busy = Busy(monkeypatch)
     with monkeypatch.context() as patched, ThreadPoolExecutor(2) as threads:
-        patched.setattr(later, fails, refuse)
+        patched.setattr(intake, fails, refuse)
         first = [] if fails == "take" else [busy.begin(threads) for _ in range(2)]
         try:
             tried = [answering.take(delivery_of(request_event())) for _ in range(4)]
@@ -156,7 +156,7 @@ def test_a_purchase_is_only_overloaded_where_too_little_is_left_to_ask_the_datab
         return b"stood in"
 
     settings.DECISION_BUDGET_MS = budget_ms
-    monkeypatch.setattr(stand_in, "answer", answer)
+    monkeypatch.setattr(answers, "answer", answer)
     asked = replace(delivery_of(request_event()), waited_ms=waited_ms)
     for _ in range(5):
         assert answering.answer(asked) == b"stood in"

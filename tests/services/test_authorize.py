@@ -18,7 +18,7 @@ from authorizations.models import (
 )
 from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.publish import publish, save_document
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, redecided
 
@@ -445,4 +445,7 @@ def test_the_statements_of_a_decision_are_prepared_once_and_used_again() -> None
     with connection.cursor() as cursor:
         cursor.execute("SELECT statement FROM pg_prepared_statements")
         prepared = {text.strip()[:20] for (text,) in cursor.fetchall()}
-    assert {text.strip()[:20] for text in (sql.LOCK, sql.LOOK_UP, sql.SUM, sql.WRITE)} <= prepared
+    assert {
+        text.strip()[:20]
+        for text in (statements.LOCK, statements.LOOK_UP, statements.SUM, statements.WRITE)
+    } <= prepared

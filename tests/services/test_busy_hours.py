@@ -16,7 +16,7 @@ from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
 from authorizations.services.store.window_sums import Asked, Leaving, Part
-from authorizations.services.verify.verify_remembered import verify_remembered
+from authorizations.services.verify.usage_rows import verify_remembered
 from tests.desk import NOON, Shopper, in_force
 from tests.told import Told
 from tests.verified import differences

@@ -11,7 +11,7 @@ from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup
 from authorizations.services.policies import freeze, groups
-from authorizations.services.policies.policy_files import import_policies
+from authorizations.services.policies.files import import_policies
 from authorizations.services.store import locks
 from tests.apart import apart, done, until_waiting
 from tests.desk import Shopper, in_force

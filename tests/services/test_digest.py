@@ -24,9 +24,9 @@ from authorizations.models import (
     Tally,
     WebhookRequest,
 )
-from authorizations.services.digest import digest, digest_sql
-from authorizations.services.queries.listing_decisions import Facets, decisions
-from authorizations.services.verify.verify_digest import verify_digest
+from authorizations.services.digest import statements, update
+from authorizations.services.queries.decisions import Facets, decisions
+from authorizations.services.verify.digest import verify_digest
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.test_races import at_once
@@ -38,7 +38,7 @@ DIGEST = (ListedDecision, MerchantName, Stretch, Tally, AnswerTimes)
 
 
 def digest_all() -> int:
-    return digest.digest_all(lambda _: None)
+    return update.digest_all(lambda _: None)
 
 
 def contents() -> dict[str, list[Any]]:
@@ -184,7 +184,7 @@ def test_a_decision_that_commits_late_is_neither_skipped_nor_counted_twice(
         Shopper().asks(50)
         Shopper().asks(60)
         for _ in range(5):
-            digest.catch_up(1)
+            update.catch_up(1)
         # What came before may be in already; nothing that was drawn later is.
         assert not set(decided()[-2:]) & set(listed())
         may_commit.set()
@@ -208,7 +208,7 @@ def test_many_digesters_and_deciders_at_once_count_every_decision_once(busy_day:
 
     def dig() -> None:
         while not is_over.is_set():
-            digest.catch_up(0.2)
+            update.catch_up(0.2)
 
     def decide(number: int) -> None:
         shopper = Shopper(card_id=f"ic_{number}", cardholder_id=f"ich_{number}")
@@ -237,8 +237,8 @@ def test_pieces_of_any_size_add_up_to_the_same(
 ) -> None:
     digest_all()
     whole = contents()
-    monkeypatch.setattr(digest, "PIECE", 3)
-    digest.empty()
+    monkeypatch.setattr(update, "PIECE", 3)
+    update.empty()
     assert listed() == []
     digest_all()
     assert contents() == whole
@@ -246,7 +246,7 @@ def test_pieces_of_any_size_add_up_to_the_same(
 
 def test_inside_a_transaction_nothing_is_digested(busy_day: None) -> None:
     with transaction.atomic():
-        assert digest.catch_up(1) == 0
+        assert update.catch_up(1) == 0
         with pytest.raises(transaction.TransactionManagementError):
             digest_all()
     assert listed() == []
@@ -259,7 +259,7 @@ def test_a_request_draws_its_number_under_the_lock_that_is_waited_for(busy_day: 
         cursor.execute(f"""
             CREATE FUNCTION is_locked() RETURNS trigger LANGUAGE plpgsql AS $$
             BEGIN
-                IF NOT EXISTS ({digest_sql.WRITERS} AND pid = pg_backend_pid()) THEN
+                IF NOT EXISTS ({statements.WRITERS} AND pid = pg_backend_pid()) THEN
                     RAISE EXCEPTION 'no lock yet';
                 END IF;
                 RETURN NEW;
@@ -294,7 +294,7 @@ def test_transactions_that_write_no_requests_are_not_waited_for(busy_day: None) 
     thread.start()
     try:
         assert begun.wait(20)
-        assert digest.catch_up(5) == max(decided())
+        assert update.catch_up(5) == max(decided())
     finally:
         may_end.set()
         thread.join()
@@ -303,15 +303,15 @@ def test_transactions_that_write_no_requests_are_not_waited_for(busy_day: None) 
 def test_the_command_brings_it_up_to_date_and_can_make_it_again(
     busy_day: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call_command("digest")
+    call_command("update")
     whole = contents()
     assert whole["listed"]
     Tally.objects.update(decisions=7)
     with pytest.raises(CommandError, match="differ"):
-        call_command("digest", "--verify")
-    call_command("digest", "--rebuild")
+        call_command("update", "--verify")
+    call_command("update", "--rebuild")
     assert contents() == whole
-    call_command("digest", "--verify")
+    call_command("update", "--verify")
     assert "all as they should be" in capsys.readouterr().out
 
 
@@ -363,7 +363,7 @@ def test_who_throws_it_away_and_who_reads_lists_wait_for_each_other_in_turn(
 
     def throw_away() -> None:
         assert reading.wait(20)
-        digest.empty()
+        update.empty()
 
     def read() -> None:
         until_so_many_wait(1)

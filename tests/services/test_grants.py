@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 from authorizations.models import Card, CardGroup, Cardholder, Policy
 from authorizations.services.policies import groups
 from authorizations.services.policies.assignments import Targets, assign, unassign
-from authorizations.services.policies.policy_files import NewSpendingError, compare, import_policies
+from authorizations.services.policies.files import NewSpendingError, compare, import_policies
 from authorizations.services.store.grants import (
     Difference,
     of_policy,

@@ -36,7 +36,8 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.services.policies.publish import publish
-from authorizations.services.store import sql, usage
+from authorizations.services.store import statements as sql
+from authorizations.services.store import usage
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
 from simulator.stripe.sample_lives import force_capture

@@ -16,7 +16,7 @@ from django.test import Client, override_settings
 from django.utils import timezone
 
 from authorizations.models import ProofRun, WebhookRequest
-from authorizations.services.host import spool, spool_files
+from authorizations.services.host import spool_reader, spool_writer
 from authorizations.services.webhook import health
 from authorizations.services.webhook.database_roles import quoted
 from authorizations.services.webhook.health import HealthCheck, State, configured, database, host
@@ -36,8 +36,8 @@ SECRETS = ("whsec_shown_to_nobody", "rk_live_shown_to_nobody", "a-key-that-is-sh
 def directory(tmp_path: Path) -> Iterator[Path]:
     """A spool of its own; and settings are looked at anew."""
     configured._checked.cache_clear()
-    with override_settings(SPOOL_DIR=tmp_path / "spool"):
-        yield tmp_path / "spool"
+    with override_settings(SPOOL_DIR=tmp_path / "spool_writer"):
+        yield tmp_path / "spool_writer"
     configured._checked.cache_clear()
 
 
@@ -264,16 +264,16 @@ def prove(command: str, result: str = "right", differences: int = 0) -> None:
 
 def test_what_lies_in_the_spool_is_told(directory: Path) -> None:
     assert only("Answers to bring in")[0] is State.OK
-    spool.append(b"an answer")
-    [path] = spool_files.waiting(directory)
+    spool_writer.append(b"an answer")
+    [path] = spool_reader.waiting(directory)
     path.rename(path.with_name(f"{time.time_ns() - 600 * 10**9}-1-1.spool"))
     state, sentence = only("Answers to bring in")
     assert state is State.WARN
     assert "1 files of answers wait, the oldest for 10 minutes" in sentence
-    [path] = spool_files.waiting(directory)
-    record = spool_files.read(path)
+    [path] = spool_reader.waiting(directory)
+    record = spool_reader.read(path)
     assert record
-    spool_files.keep_aside(path, record, "it could not be read")
+    spool_reader.keep_aside(path, record, "it could not be read")
     assert found("Answers to bring in")[0].state is State.BAD
 
 

@@ -19,8 +19,8 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services.lifecycle import later, settle
-from authorizations.services.lifecycle.settle import AT_ONCE
+from authorizations.services.lifecycle import apply, intake
+from authorizations.services.lifecycle.apply import AT_ONCE
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.store import locks
@@ -94,19 +94,19 @@ def test_a_thousand_short_transactions_fit_the_door_and_are_all_applied() -> Non
     kept = UnappliedEvent.objects.get()
     assert (kept.applied_at, kept.webhook_request.event_id) == (None, kept.pk)
     assert Transaction.objects.count() == 0
-    assert later.apply_due(60) >= 1
+    assert intake.apply_due(60) >= 1
     assert bought.counts == (100_000, 0, 1)
     assert Authorization.objects.get().captured_amount == 100_000
     assert Transaction.objects.count() == 1_000
     assert transactions_used() == 1_000 / AT_ONCE
     assert UnappliedEvent.objects.get().applied_at
-    assert later.apply_due(60) == 0
+    assert intake.apply_due(60) == 0
     assert differences() == []
 
 
 def few_at_once(monkeypatch: pytest.MonkeyPatch, number: int) -> None:
-    monkeypatch.setattr(settle, "AT_ONCE", number)
-    monkeypatch.setattr(later, "AT_ONCE", number)
+    monkeypatch.setattr(apply, "AT_ONCE", number)
+    monkeypatch.setattr(intake, "AT_ONCE", number)
 
 
 def test_parts_that_came_first_by_themselves_move_in_pieces_as_well(
@@ -120,7 +120,7 @@ def test_parts_that_came_first_by_themselves_move_in_pieces_as_well(
     assert Authorization.objects.count() == 26
     assert deliver(closed).status_code == 200
     assert not UnappliedEvent.objects.get().applied_at
-    later.apply_due(60)
+    intake.apply_due(60)
     assert bought.counts == (2_500, 0, 1)
     strays = Authorization.objects.exclude(pk=bought.id)
     assert set(strays.values_list("counted_amount", "count")) == {(0, 0)}
@@ -162,7 +162,7 @@ def test_in_pieces_the_books_are_as_in_one(seed: int, monkeypatch: pytest.Monkey
     few_at_once(monkeypatch, 3)
     for event in (*told, closed, closed):
         assert deliver(event).status_code == 200
-    later.apply_due(60)
+    intake.apply_due(60)
     assert books(bought.id) == whole
     assert differences() == []
     assert deliver(closed).status_code == 200
@@ -181,7 +181,7 @@ def test_a_purchase_never_heard_of_is_applied_in_pieces_as_well(
     deliver(card_event(card_of(bought.shopper), "created", at=NOON, chance=Random(1)))
     assert deliver(closed).status_code == 200
     assert not Authorization.objects.exists()
-    assert later.apply_due(60) == 1
+    assert intake.apply_due(60) == 1
     assert bought.counts == (2_300, 0, 1)
     assert Transaction.objects.count() == 23
     assert differences() == []
@@ -206,13 +206,13 @@ def late(monkeypatch: pytest.MonkeyPatch) -> tuple[Told, Json]:
         answer = done(partial(deliver, closed))
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     assert bought.counts == (5_000, 0, 1)
-    monkeypatch.setattr(later, "LOCKED_FOR_S", 60.0)  # however busy this machine is
+    monkeypatch.setattr(intake, "LOCKED_FOR_S", 60.0)  # however busy this machine is
     return bought, closed
 
 
 def test_what_fails_by_time_is_kept_and_applied_in_the_background(late: tuple[Told, Json]) -> None:
     bought, closed = late
-    assert later.apply_due(60) == 1
+    assert intake.apply_due(60) == 1
     assert bought.counts == (3_000, 0, 1)
     assert UnappliedEvent.objects.get(pk=closed["id"]).applied_at
     senders = WebhookRequest.objects.filter(event_id=closed["id"]).order_by("pk")
@@ -223,13 +223,13 @@ def test_while_its_card_stays_locked_it_is_tried_again_later(late: tuple[Told, J
     bought, _ = late
     with transaction.atomic():
         locks.hold(cards=["ic_1"])
-        assert done(partial(later.apply_due, 60)) == 1
+        assert done(partial(intake.apply_due, 60)) == 1
     waiting = UnappliedEvent.objects.get()
     assert waiting.applied_at is None
     assert waiting.retry_at
     assert "lock timeout" in waiting.error
     UnappliedEvent.objects.update(retry_at=timezone.now())
-    assert later.apply_due(60) == 1
+    assert intake.apply_due(60) == 1
     assert bought.counts == (3_000, 0, 1)
 
 
@@ -241,13 +241,13 @@ def test_one_process_applies_it_and_after_a_restart_the_next(
 
     bought, _ = late
     with monkeypatch.context() as patched:
-        patched.setattr(later, "_applied", killed)
+        patched.setattr(intake, "_applied", killed)
         with pytest.raises(KeyboardInterrupt):
-            later.apply_due(60)
+            intake.apply_due(60)
     UnappliedEvent.objects.update(retry_at=timezone.now() + timedelta(hours=1))
-    assert done(partial(later.apply_due, 60)) == 0  # it may still be at it
+    assert done(partial(intake.apply_due, 60)) == 0  # it may still be at it
     UnappliedEvent.objects.update(retry_at=timezone.now())
-    found = [apart(partial(later.apply_due, 60)) for _ in range(4)]
+    found = [apart(partial(intake.apply_due, 60)) for _ in range(4)]
     assert sorted(tried.result() for tried in found) == [0, 0, 0, 1]
     assert bought.counts == (3_000, 0, 1)
     assert LedgerEntry.objects.filter(cause="closed").count() == 1
@@ -256,20 +256,20 @@ def test_one_process_applies_it_and_after_a_restart_the_next(
 def test_what_contradicts_the_books_is_not_tried_for_ever(late: tuple[Told, Json]) -> None:
     bought, closed = late
     Authorization.objects.filter(pk=bought.id).update(currency="usd")
-    assert later.apply_due(60) == 1
+    assert intake.apply_due(60) == 1
     waiting = UnappliedEvent.objects.get(pk=closed["id"])
     assert (waiting.applied_at, waiting.retry_at) == (None, None)
     assert "Look it up at Stripe" in waiting.error
-    assert later.apply_due(60) == 0
+    assert intake.apply_due(60) == 0
 
 
 @pytest.mark.usefixtures("late")
 def test_nobody_is_asked_to_look_after_what_the_background_applies() -> None:
     now = UnappliedEvent.objects.get().failed_at
-    assert not later.needs_somebody(now).exists()
-    assert later.needs_somebody(now + timedelta(minutes=2)).exists()  # it should be done by then
+    assert not intake.needs_somebody(now).exists()
+    assert intake.needs_somebody(now + timedelta(minutes=2)).exists()  # it should be done by then
     UnappliedEvent.objects.update(retry_at=None)
-    assert later.needs_somebody(now).exists()
+    assert intake.needs_somebody(now).exists()
 
 
 @pytest.mark.parametrize(
@@ -284,14 +284,14 @@ def test_a_long_queue_is_no_alarm_while_it_moves_on(
     if applied_s_ago is not None:
         waiting("evt_0", now, applied_at=now - timedelta(seconds=applied_s_ago))
     waiting("evt_1", now, attempts=attempts)
-    assert later.needs_somebody(now).exists() == is_alarm
+    assert intake.needs_somebody(now).exists() == is_alarm
 
 
 def test_what_was_applied_at_the_door_does_not_make_the_queue_move_on() -> None:
     now = timezone.now()
     waiting("evt_0", now, applied_at=now, retry_at=None)
     waiting("evt_1", now)
-    assert later.needs_somebody(now).get().pk == "evt_1"
+    assert intake.needs_somebody(now).get().pk == "evt_1"
 
 
 def waiting(event_id: str, now: datetime, **facts: Any) -> UnappliedEvent:
@@ -299,7 +299,7 @@ def waiting(event_id: str, now: datetime, **facts: Any) -> UnappliedEvent:
     usual = {
         "event_type": "issuing_transaction.created",
         "webhook_request_id": 1,
-        "error": later.TOO_MANY,
+        "error": intake.TOO_MANY,
         "failed_at": now - timedelta(minutes=10),
         "retry_at": now - timedelta(minutes=10),
     }
@@ -310,9 +310,9 @@ def test_what_waits_for_another_event_is_tried_again_until_that_is_there() -> No
     """Stripe, which was told that it is kept, does not send it again."""
     event = force_capture(card_of(Shopper()), amount=5_000, at=NOON, chance=Random(2))
     event["data"]["object"]["cardholder"] = None
-    later.keep_for_later(delivery_of(samples.to_bytes(event)), later.TOO_MANY)
+    intake.keep_for_later(delivery_of(samples.to_bytes(event)), intake.TOO_MANY)
     for exponent in (2, 3):
-        assert later.apply_due(60) == 1
+        assert intake.apply_due(60) == 1
         row = UnappliedEvent.objects.get()
         assert "is not known yet" in row.error
         assert row.retry_at
@@ -320,7 +320,7 @@ def test_what_waits_for_another_event_is_tried_again_until_that_is_there() -> No
         assert timedelta(0) < wait <= timedelta(seconds=2**exponent)
         UnappliedEvent.objects.update(retry_at=timezone.now())
     deliver(card_event(card_of(Shopper()), "created", at=NOON, chance=Random(1)))
-    assert later.apply_due(60) == 1
+    assert intake.apply_due(60) == 1
     assert UnappliedEvent.objects.get().applied_at
     assert counts_of(event["data"]["object"]["id"]) == (5_000, 0, 1)
 
@@ -328,10 +328,10 @@ def test_what_waits_for_another_event_is_tried_again_until_that_is_there() -> No
 def test_what_changes_nothing_here_is_done_with_once_it_was_its_turn() -> None:
     event = {"id": "evt_1", "object": "event", "type": "issuing_token.created", "created": NOON}
     body = samples.to_bytes(event | {"data": {}})
-    later.keep_for_later(delivery_of(body), later.TOO_MANY)
-    assert later.apply_due(60) == 1
+    intake.keep_for_later(delivery_of(body), intake.TOO_MANY)
+    assert intake.apply_due(60) == 1
     assert UnappliedEvent.objects.get().applied_at
-    assert later.apply_due(60) == 0
+    assert intake.apply_due(60) == 0
 
 
 def test_a_repeat_of_what_is_applied_is_not_kept_for_the_background() -> None:
@@ -340,7 +340,7 @@ def test_a_repeat_of_what_is_applied_is_not_kept_for_the_background() -> None:
     captured, _ = bought.life.capture(3_000, at=bought.tick())
     bought.hears(captured)
     entries = LedgerEntry.objects.count()
-    later.keep_for_later(delivery_of(samples.to_bytes(captured)), later.TOO_MANY)
+    intake.keep_for_later(delivery_of(samples.to_bytes(captured)), intake.TOO_MANY)
     assert not UnappliedEvent.objects.exists()
     first, again = WebhookRequest.objects.filter(event_id=captured["id"]).order_by("pk")
     assert again.repeats == first

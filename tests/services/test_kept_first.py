@@ -7,10 +7,10 @@ import msgspec
 import pytest
 
 from authorizations.models import Decision
-from authorizations.services.host import spool
-from authorizations.services.stand_in import kept_first, kept_later, replay
-from authorizations.services.stand_in.kept_first import Answer
-from authorizations.services.stand_in.spooled import Spooled
+from authorizations.services.host import spool_writer
+from authorizations.services.stand_in import durable_answer, replay, spool_retry
+from authorizations.services.stand_in.durable_answer import Answer
+from authorizations.services.stand_in.spool_record import Spooled
 from tests.desk import Shopper, in_force
 from tests.spooling import answered, asked
 from tests.standing import on_this_host
@@ -35,21 +35,21 @@ def test_the_decline_that_was_sent_is_replayed_after_the_approval_that_was_not(
     decline, approval = record(None, 0), record(4_000, 10)
     instead = Answer(decline.answer.encode(), decline)
     approved = Answer(approval.answer.encode(), approval, money=True)
-    way = kept_first._Way("evt_it", lambda: approved, instead, lambda: 5.0)
-    append = spool.append
+    way = durable_answer._Way("evt_it", lambda: approved, instead, lambda: 5.0)
+    append = spool_writer.append
 
     def append_too_late(payload: bytes, within_s: float) -> None:
         append(payload, within_s)
         way.settle(instead)  # Stripe could not wait any longer
-        spool.spool().rotate()
+        spool_writer.spool().rotate()
 
-    with on_this_host(tmp_path / "spool"):
+    with on_this_host(tmp_path / "spool_writer"):
         with monkeypatch.context() as patched:
-            patched.setattr(spool, "append", append_too_late)
-            patched.setattr(kept_later, "keep", lambda payload: append(payload, 5.0))
-            kept_first._slots.acquire()
+            patched.setattr(spool_writer, "append", append_too_late)
+            patched.setattr(spool_retry, "keep", lambda payload: append(payload, 5.0))
+            durable_answer._slots.acquire()
             way.go()
-        spool.spool().rotate()
+        spool_writer.spool().rotate()
         assert replay.some(60) == 2
     assert way.sent is instead
     standing = Decision.objects.get(supersedes="evt_it")

@@ -7,17 +7,17 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from authorizations.services.host import spool, spool_files
-from authorizations.services.host.spool import Disk
-from authorizations.services.stand_in import kept_later
+from authorizations.services.host import spool_reader, spool_writer
+from authorizations.services.host.spool_writer import Disk
+from authorizations.services.stand_in import spool_retry
 from tests.patience import PATIENCE_S
 
 
 @pytest.fixture
 def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings.SPOOL_DIR = tmp_path / "spool"
-    monkeypatch.setattr(kept_later, "AGAIN_S", 0.01)
-    return tmp_path / "spool"
+    settings.SPOOL_DIR = tmp_path / "spool_writer"
+    monkeypatch.setattr(spool_retry, "AGAIN_S", 0.01)
+    return tmp_path / "spool_writer"
 
 
 def breaking_disk(refusals: int) -> Disk:
@@ -34,9 +34,9 @@ def breaking_disk(refusals: int) -> Disk:
 
 def kept(directory: Path) -> list[bytes]:
     found = []
-    for path in spool_files.waiting(directory):
+    for path in spool_reader.waiting(directory):
         place = 0
-        while record := spool_files.read(path, place):
+        while record := spool_reader.read(path, place):
             place = record.end
             found.append(record.payload)
     return found
@@ -50,19 +50,19 @@ def wait_for(directory: Path, number: int) -> list[bytes]:
 
 
 def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> None:
-    spool.spool()._disk = breaking_disk(refusals=3)
-    later = kept_later.KeptLater(spool.spool())
+    spool_writer.spool()._disk = breaking_disk(refusals=3)
+    later = spool_retry.KeptLater(spool_writer.spool())
     later.keep(b"first")
     later.keep(b"second")
     assert wait_for(directory, 2) == [b"first", b"second"]
-    assert spool.spool().failed == 3
+    assert spool_writer.spool().failed == 3
 
 
 def test_no_more_waits_than_memory_is_meant_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(kept_later, "MOST", 0)
-    kept_later.KeptLater(spool.spool()).keep(b"one too many")
+    monkeypatch.setattr(spool_retry, "MOST", 0)
+    spool_retry.KeptLater(spool_writer.spool()).keep(b"one too many")
     assert "one too many" in caplog.text
     assert kept(Path(settings.SPOOL_DIR)) == []
 
@@ -72,9 +72,9 @@ def test_a_directory_that_takes_nothing_holds_up_no_other(
 ) -> None:
     (tmp_path / "file").touch()
     settings.SPOOL_DIR = tmp_path / "file"
-    kept_later.keep(b"waits")
+    spool_retry.keep(b"waits")
     settings.SPOOL_DIR = directory
-    kept_later.keep(b"kept")
+    spool_retry.keep(b"kept")
     assert wait_for(directory, 1) == [b"kept"]
     (tmp_path / "file").unlink()
     assert wait_for(tmp_path / "file", 1) == [b"waits"]

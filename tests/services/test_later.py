@@ -19,7 +19,7 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from authz_project.deadline import DeadlineExceededError
 from simulator.stripe.sample_lives import (
     card_event,
@@ -175,8 +175,8 @@ def test_one_that_waited_since_before_is_done_with_when_it_is_applied_again(sett
     deliver(event | {"livemode": False, "account": "acct_1"})
     [waiting] = UnappliedEvent.objects.all()
     settings.STRIPE_LIVEMODE = True
-    assert later.apply_again(waiting) == ""
-    assert not later.needs_somebody(timezone.now()).exists()
+    assert intake.apply_again(waiting) == ""
+    assert not intake.needs_somebody(timezone.now()).exists()
 
 
 # --- thin events
@@ -211,7 +211,7 @@ def test_a_thin_event_is_kept_as_not_applied_and_says_what_to_choose(kind: str) 
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     waiting = UnappliedEvent.objects.get()
     assert (waiting.event_type, waiting.error) == (kind, SENTENCE)
-    assert later.apply_again(waiting) == SENTENCE
+    assert intake.apply_again(waiting) == SENTENCE
 
 
 @pytest.mark.parametrize(
@@ -254,12 +254,12 @@ def test_what_waits_can_be_applied_again_here() -> None:
     event = force_capture(card_of(Shopper()), amount=5_000, at=NOON, chance=CHANCE)
     event["data"]["object"]["cardholder"] = None
     deliver(event)
-    [waiting] = later.all_waiting()
-    assert "is not known yet" in later.apply_again(waiting)
+    [waiting] = intake.all_waiting()
+    assert "is not known yet" in intake.apply_again(waiting)
     Shopper().asks(0)
-    [waiting] = later.all_waiting()
-    assert later.apply_again(waiting) == ""
-    assert list(later.all_waiting()) == []
+    [waiting] = intake.all_waiting()
+    assert intake.apply_again(waiting) == ""
+    assert list(intake.all_waiting()) == []
     assert LedgerEntry.objects.get().amount == 5_000
     senders = WebhookRequest.objects.filter(event_id=event["id"]).values_list("sender", flat=True)
     assert sorted(senders) == ["127.0.0.1", "applied again", "applied again"]
@@ -296,7 +296,7 @@ def test_where_not_even_keeping_works_stripe_is_told_to_send_again(
     def refuse(*_: object, **__: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(later, "settle", refuse)
+    monkeypatch.setattr(intake, "settle", refuse)
     monkeypatch.setattr(WebhookRequest.objects, "create", refuse)
     answer = deliver(force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "try_again")
@@ -308,7 +308,7 @@ def test_where_the_time_is_used_up_it_is_kept_for_the_background(
     def wait_in_vain(*_: object) -> None:
         raise OperationalError from DeadlineExceededError()
 
-    monkeypatch.setattr(later, "settle", wait_in_vain)
+    monkeypatch.setattr(intake, "settle", wait_in_vain)
     event = force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE)
     answer = deliver(event)
     assert (answer.status_code, answer.json()) == (200, {"received": True})

@@ -7,7 +7,7 @@ import pytest
 from django.contrib.auth.models import User
 
 from authorizations.models import Assignment, Card, CardGroup, Finding, FindingChange
-from authorizations.services.lifecycle import adjust
+from authorizations.services.lifecycle import adjustments
 from authorizations.services.policies.publish import publish
 from authorizations.services.store.findings import see
 from simulator.stripe.sample_lives import force_capture
@@ -93,9 +93,9 @@ def test_what_an_operator_books_is_gone_by_that_operator() -> None:
     bought = Told(8_000)
     bought.buys()
     row = forced(4_000)
-    adjust.adjust(bought.id, -1_999, by=operator(), reason="Agreed with the shop")
+    adjustments.adjust(bought.id, -1_999, by=operator(), reason="Agreed with the shop")
     assert last(row).what == "figures"
-    adjust.release(bought.id, by=User.objects.get(), reason="It never came")
+    adjustments.release(bought.id, by=User.objects.get(), reason="It never came")
     assert (last(row).what, last(row).author, last(row).event_id) == (
         "gone",
         User.objects.get(),

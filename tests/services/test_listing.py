@@ -15,11 +15,12 @@ from authorizations.models import (
     RejectedRequest,
     Stretch,
 )
-from authorizations.services.digest import digest
-from authorizations.services.queries import listing, listing_times
+from authorizations.services.digest import update
+from authorizations.services.queries import by_time as listing_by_time
+from authorizations.services.queries import listing
+from authorizations.services.queries.by_time import ByTime
+from authorizations.services.queries.decisions import Facets, decisions
 from authorizations.services.queries.listing import Listing, WrongKeyError
-from authorizations.services.queries.listing_decisions import Facets, decisions
-from authorizations.services.queries.listing_times import ByTime
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.desk import Shopper, deliver, in_force
 from tests.services.damage import damage
@@ -76,7 +77,7 @@ def spent(monkeypatch: pytest.MonkeyPatch) -> None:
         if not turn:
             # As one that was made long before it could be written.
             damage(Decision.objects.filter(reason="").latest("pk"), decided_at=START)
-            digest.digest_all(lambda _: None)
+            update.digest_all(lambda _: None)
     assert 0 < ListedDecision.objects.count() < Decision.objects.count()
 
 
@@ -157,7 +158,7 @@ def test_filters_and_searches_find_the_same_in_the_digest_and_beyond_it(spent: N
 
 @pytest.mark.django_db(transaction=True)
 def test_what_a_search_finds_in_several_ways_is_shown_once(spent: None) -> None:
-    digest.digest_all(lambda _: None)
+    update.digest_all(lambda _: None)
     rows = decisions(Decision.objects.all(), Facets(search="e"))  # cardholders and merchants
     ways = [set(part.values_list("pk", flat=True)) for part in rows.listed]
     assert any(one & other for one, other in itertools.combinations(ways, 2))
@@ -167,7 +168,7 @@ def test_what_a_search_finds_in_several_ways_is_shown_once(spent: None) -> None:
 
 @pytest.mark.django_db(transaction=True)
 def test_each_way_of_a_search_is_the_business_of_one_index(spent: None) -> None:
-    digest.digest_all(lambda _: None)
+    update.digest_all(lambda _: None)
     rows = decisions(Decision.objects.all(), Facets(search=GERMAN.name))
     asked = [str(part.query) for part in rows.listed]
     assert any('"merchant_id" = ' in sql for sql in asked)
@@ -187,7 +188,7 @@ def test_nothing_is_missed_or_shown_twice_while_the_digest_moves_on(spent: None)
     rows = decisions(Decision.objects.all(), Facets())
     page = listing.page(rows, size=2)
     found = [row.pk for row in page.rows]
-    for move in (digest.empty, lambda: digest.digest_all(lambda _: None), digest.empty):
+    for move in (update.empty, lambda: update.digest_all(lambda _: None), update.empty):
         move()
         page = listing.page(rows, size=4, before=page.older)
         found += [row.pk for row in page.rows]
@@ -219,10 +220,10 @@ def rejected(db: None) -> list[int]:
 def table(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """How the table is looked at: in one go, in windows, or with a stop after each window."""
     kind = str(request.param)
-    monkeypatch.setattr(listing_times, "SMALL_BYTES", 0 if "large" in kind else 2**40)
+    monkeypatch.setattr(listing_by_time, "SMALL_BYTES", 0 if "large" in kind else 2**40)
     if "no time" in kind:
-        monkeypatch.setattr(listing_times, "BUDGET_S", 0)
-        monkeypatch.setattr(listing_times, "FIRST_WINDOW", timedelta(days=20))
+        monkeypatch.setattr(listing_by_time, "BUDGET_S", 0)
+        monkeypatch.setattr(listing_by_time, "FIRST_WINDOW", timedelta(days=20))
     return kind
 
 
@@ -271,8 +272,8 @@ def test_a_period_has_its_first_instant_and_not_its_last(rejected: list[int], ta
 def test_without_time_a_page_says_how_far_it_has_looked(
     rejected: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(listing_times, "SMALL_BYTES", 0)
-    monkeypatch.setattr(listing_times, "BUDGET_S", 0)
+    monkeypatch.setattr(listing_by_time, "SMALL_BYTES", 0)
+    monkeypatch.setattr(listing_by_time, "BUDGET_S", 0)
     page = listing.page(by_time(), size=50)
     assert page.looked_to
     assert page.older

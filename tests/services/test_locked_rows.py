@@ -14,7 +14,7 @@ from psycopg.errors import LockNotAvailable
 from authorizations.models import Card, CardGroup
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
-from authorizations.services.stand_in import standing_refresh
+from authorizations.services.stand_in import local_copy_refresh
 from authorizations.services.store import locked_rows, locks
 from authz_project.deadline import ending
 from simulator.stripe.sample_lives import Life
@@ -66,7 +66,7 @@ def group() -> CardGroup:
     Card.objects.filter(pk__in=["ic_1", "ic_3"]).update(group=group)
     for shopper in EVERYBODY:
         shopper.asks(100)
-    standing_refresh.renew_cards()
+    local_copy_refresh.renew_cards()
     return group
 
 

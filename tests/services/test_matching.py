@@ -11,7 +11,7 @@ from authorizations.rules.policy.document import controls
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host import versions as version_cache
 from authorizations.services.runtime import codec
-from authorizations.services.store.decided import applied_of
+from authorizations.services.store.decision_row import applied_of
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire import answer
 from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Decision, DigestMark
-from authorizations.services.digest import digest, overview, tallies
+from authorizations.services.digest import overview, tallies, update
 from authorizations.services.digest.overview import Outcomes, Overview, percentiles
 from authorizations.services.digest.periods import DAYS, Length, Period
 from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
@@ -48,7 +48,7 @@ class Book:
         row.refresh_from_db()
         self.made.append(row)
         if self.digested == "half" and len(self.made) == 1:
-            digest.digest_all(lambda _: None)
+            update.digest_all(lambda _: None)
         return row
 
     def overview(self, length: Length, now: datetime, zone: str = "UTC") -> Overview:

@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from authorizations.services.policies.policy_files import compare
+from authorizations.services.policies.files import compare
 from tests.services.policy_desk import WHOLE, everything, load
 
 pytestmark = pytest.mark.django_db

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from authorizations.rules.policy.document import PolicyProblems
-from authorizations.services.policies.policy_files import import_policies
+from authorizations.services.policies.files import import_policies
 from tests.desk import Shopper
 from tests.services.policy_desk import everything
 

@@ -14,7 +14,7 @@ from authorizations.models import (
     SpendingLimit,
 )
 from authorizations.rules.policy.document import PolicyProblems
-from authorizations.services.policies.policy_files import compare, export_policies
+from authorizations.services.policies.files import compare, export_policies
 from tests.desk import Shopper
 from tests.services.policy_desk import WHOLE, everything, load
 

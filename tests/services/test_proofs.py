@@ -8,7 +8,7 @@ from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, WebhookRequest
 from authorizations.rules.policy.document import PolicyProblems
-from authorizations.services.policies.policy_files import compare, export_policies, import_policies
+from authorizations.services.policies.files import compare, export_policies, import_policies
 from tests.desk import NOON, Shopper, deliver, in_force
 from tests.verified import differences, redecided
 

@@ -16,7 +16,7 @@ from authorizations.models import PolicyVersion
 from authorizations.services.authorize import rehearsal
 from authorizations.services.host import versions
 from authorizations.services.stand_in import spool_watch
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from authorizations.services.webhook import answering, readiness
 from authorizations.services.webhook.readiness import STARTING_S, Warmth
 from simulator.stripe import samples
@@ -238,6 +238,6 @@ def test_each_connection_of_a_pool_has_its_plans(monkeypatch: pytest.MonkeyPatch
 def test_what_fails_in_one_of_the_threads_is_raised_where_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(sql, "LOOK_UP", "SELECT nothing_like_it")
+    monkeypatch.setattr(statements, "LOOK_UP", "SELECT nothing_like_it")
     with pytest.raises(Exception, match="nothing_like_it"):
         rehearsal.rehearse(10.0)

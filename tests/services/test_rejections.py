@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from authorizations.models import RejectedMinute, RejectedRequest
 from authorizations.services.runtime.seldom import Seldom
-from authorizations.services.stand_in import stand_in
+from authorizations.services.stand_in import answers
 from authorizations.services.webhook import answering, rejections
 from authorizations.services.webhook.rejections import RejectionCounter
 from authorizations.wire.signature import sign
@@ -53,7 +53,7 @@ def test_a_rejected_request_takes_no_connection_is_no_miss_and_opens_no_cap(
 
     monkeypatch.setattr(connection, "ensure_connection", fail)
     monkeypatch.setattr(type(answering.breaker), "miss", fail)
-    monkeypatch.setattr(stand_in, "answer", fail)
+    monkeypatch.setattr(answers, "answer", fail)
     for body, headers in ((b"{}", {}), (b"\0" * 2_000, {"Stripe-Signature": f"t=1,v1={'0' * 64}"})):
         answer = Client().post("/webhook", body, content_type="application/json", headers=headers)
         assert answer.status_code == 400

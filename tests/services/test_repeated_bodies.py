@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from authorizations.models import Decision, RepeatedMinute, UnappliedEvent, WebhookRequest
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 from authorizations.services.store import repeats
 from simulator.stripe import samples
 from simulator.stripe.sample_lives import force_capture
@@ -125,7 +125,7 @@ def test_what_can_not_be_applied_is_tried_again_and_kept_once() -> None:
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
     for event in approved().events:
         deliver(event)
-    assert later.apply_again(waiting) == ""
+    assert intake.apply_again(waiting) == ""
     applied = rows()[-1]
     assert (applied.repeats, applied.kept_body) == (first, sent)
     assert deliver(sent).status_code == 200
@@ -138,10 +138,10 @@ def test_an_applied_event_that_is_kept_for_later_in_another_rendering_is_applied
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
     for event in approved().events:
         deliver(event)
-    assert later.apply_again(UnappliedEvent.objects.get()) == ""
+    assert intake.apply_again(UnappliedEvent.objects.get()) == ""
     other = samples.to_bytes(capture).replace(b'"livemode":', b'"of_a_later_version":1,"livemode":')
-    later.keep_for_later(delivery_of(other), later.TOO_LONG)
+    intake.keep_for_later(delivery_of(other), intake.TOO_LONG)
     assert UnappliedEvent.objects.get().applied_at is None
-    assert later.apply_due(60.0) == 1
+    assert intake.apply_due(60.0) == 1
     assert UnappliedEvent.objects.get().applied_at
     assert differences() == []

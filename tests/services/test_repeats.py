@@ -15,8 +15,8 @@ from django.db import connection
 from authorizations.models import Authorization, Card, Decision, WebhookRequest
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_answers, recent_answers, recent_ring
-from authorizations.services.stand_in import late, replay
-from authorizations.services.stand_in.late import Replayed
+from authorizations.services.stand_in import replay, replay_one
+from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -121,7 +121,7 @@ def test_what_was_committed_too_late_to_be_sent_is_never_sent(host: Path) -> Non
     sent = answered(event, None, cause="deadline_missed", received_at=at)
     host_answers.note("evt_it", sent.as_sent())
     assert deliver(event).content.decode() == sent.answer
-    assert late.replay(sent) is Replayed.CORRECTED
+    assert replay_one.replay(sent) is Replayed.CORRECTED
     assert Decision.objects.get(pk="evt_it/answered").supersedes == "evt_it"
     as_another_process()
     (host / host_answers.FILE).unlink()  # on another host
@@ -144,7 +144,7 @@ def test_of_two_hosts_answers_the_first_is_given_again_and_the_approval_counts(
         event, None, received_at=a_second_later if first_is == "approved" else EARLIER
     )
     for record in (decline, approval):
-        assert late.replay(record) is Replayed.WRITTEN
+        assert replay_one.replay(record) is Replayed.WRITTEN
     assert counts_of(event["data"]["object"]["id"]) == (4_000, 0, 1)
     sent = approval if first_is == "approved" else decline
     assert deliver(event).content.decode() == sent.answer
@@ -290,7 +290,7 @@ def test_many_authorizations_under_one_id_are_approved_once(host: Path) -> None:
 def test_two_hosts_approvals_of_two_questions_under_one_id_both_count() -> None:
     in_force(spending_limits=[LIMIT])
     records = [answered(asked(Shopper(), 4_000, "evt_it"), 4_000) for _ in range(2)]
-    assert [late.replay(record) for record in records * 2] == [
+    assert [replay_one.replay(record) for record in records * 2] == [
         *[Replayed.WRITTEN] * 2, *[Replayed.KNOWN] * 2
     ]  # fmt: skip
     assert list(Authorization.objects.values_list("counted_amount", flat=True)) == [4_000, 4_000]

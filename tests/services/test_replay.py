@@ -21,10 +21,10 @@ from authorizations.models import (
 )
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.books import Books
-from authorizations.services.host import spool, spool_files
-from authorizations.services.stand_in import late, replay
-from authorizations.services.stand_in.late import Replayed
-from authorizations.services.stand_in.spooled import (
+from authorizations.services.host import spool_reader, spool_writer
+from authorizations.services.stand_in import replay, replay_one
+from authorizations.services.stand_in.replay_one import Replayed
+from authorizations.services.stand_in.spool_record import (
     COMMIT_UNKNOWN,
     Spooled,
     UnreadableError,
@@ -32,7 +32,7 @@ from authorizations.services.stand_in.spooled import (
     encode,
     spooled,
 )
-from authorizations.services.store import record as rows_written
+from authorizations.services.store import writing as rows_written
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire.signature import fingerprint
 from simulator.stripe import samples
@@ -71,7 +71,7 @@ def test_an_approval_takes_its_room_late_and_its_rows_have_the_times_it_was_give
     in_force(spending_limits=[LIMIT])
     event = asked(Shopper(), 6_000, "evt_late")
     record = answered(event, 6_000)
-    assert late.replay(record) is Replayed.WRITTEN
+    assert replay_one.replay(record) is Replayed.WRITTEN
     row = Decision.objects.select_related("webhook_request").get(pk="evt_late")
     request = row.webhook_request
     assert request.received_at == EARLIER
@@ -95,7 +95,7 @@ def test_an_approval_takes_its_room_late_and_its_rows_have_the_times_it_was_give
 def test_each_is_brought_in_once_however_often_it_is_replayed() -> None:
     in_force(spending_limits=[LIMIT])
     record = answered(asked(Shopper(), 6_000, "evt_late"), 6_000)
-    done = [late.replay(record) for _ in range(3)]
+    done = [replay_one.replay(record) for _ in range(3)]
     assert done == [Replayed.WRITTEN, Replayed.KNOWN, Replayed.KNOWN]
     assert WebhookRequest.objects.count() == Decision.objects.count() == 1
     assert LedgerEntry.objects.count() == 1
@@ -103,7 +103,7 @@ def test_each_is_brought_in_once_however_often_it_is_replayed() -> None:
 
 def test_a_decline_is_on_record_and_takes_nothing() -> None:
     in_force(spending_limits=[LIMIT])
-    late.replay(answered(asked(Shopper(), 6_000, "evt_late"), None, cause="overloaded"))
+    replay_one.replay(answered(asked(Shopper(), 6_000, "evt_late"), None, cause="overloaded"))
     row = Decision.objects.get(pk="evt_late")
     assert (row.approved, row.reason, row.stand_in) == (
         False,
@@ -120,7 +120,7 @@ def test_where_the_limit_has_no_room_it_is_taken_all_the_same_and_flagged() -> N
     shopper = Shopper()
     assert shopper.reason(8_000) == "approved"
     event = asked(shopper, 5_000, "evt_late")
-    late.replay(answered(event, 5_000))
+    replay_one.replay(answered(event, 5_000))
     authorization_id = event["data"]["object"]["id"]
     assert counts_of(authorization_id) == (5_000, 0, 1)
     finding = Finding.objects.get()
@@ -136,7 +136,7 @@ def test_an_increment_adds_to_what_is_held_already() -> None:
     purchase = shopper.purchase(3_000)
     assert shopper.reason(purchase) == "approved"
     more = purchase.increment(2_000, approved=3_000, at=NOON + 60)
-    late.replay(answered(shopper.event(more), 2_000))
+    replay_one.replay(answered(shopper.event(more), 2_000))
     assert lines_of(purchase.authorization_id) == [("hold", 3_000), ("increment", 2_000)]
     assert counts_of(purchase.authorization_id) == (5_000, 0, 1)
     assert_exact()
@@ -151,7 +151,7 @@ def test_what_stripe_has_told_of_already_takes_nothing_and_its_finding_is_settle
     told = Life(purchase, card).answered(approved=True, reason="webhook_approved", at=NOON + 1)
     assert deliver(told).status_code == 200
     assert findings_of(purchase.authorization_id) == [("not_recorded", 4_000)]
-    late.replay(answered(event, 4_000))
+    replay_one.replay(answered(event, 4_000))
     assert lines_of(purchase.authorization_id) == [("approved_by_stripe", 4_000)]
     assert findings_of(purchase.authorization_id) == []
     assert_exact()
@@ -165,13 +165,13 @@ def test_what_stripe_did_not_go_by_is_a_finding_and_takes_nothing() -> None:
     card = event["data"]["object"]["card"]
     timeout = Life(purchase, card).answered(approved=False, reason="webhook_timeout", at=NOON + 1)
     deliver(timeout)
-    late.replay(answered(event, 4_000))
+    replay_one.replay(answered(event, 4_000))
     assert counts_of(purchase.authorization_id) == (0, 0, 0)
     assert findings_of(purchase.authorization_id) == [("answered_too_late", 4_000)]
 
 
 def test_a_card_never_seen_is_registered_first() -> None:
-    late.replay(answered(asked(Shopper(card_id="ic_new"), 700), 700))
+    replay_one.replay(answered(asked(Shopper(card_id="ic_new"), 700), 700))
     assert Card.objects.get(pk="ic_new").last4 == "0005"
     assert Authorization.objects.get().counted_amount == 700
 
@@ -182,7 +182,7 @@ def test_a_question_answered_again_meanwhile_under_another_event_counts_once() -
     purchase = shopper.purchase(4_000)
     first = answered(shopper.event(purchase, "evt_first"), 4_000)
     assert shopper.asks(purchase, event_id="evt_second")["approved"]
-    late.replay(first)
+    replay_one.replay(first)
     assert counts_of(purchase.authorization_id) == (4_000, 0, 1)
     books = msgspec.convert(Authorization.objects.get().books, Books)
     assert [answer.event_id for answer in books.answers] == ["evt_first", "evt_second"]
@@ -199,7 +199,7 @@ def test_of_two_answers_to_one_question_the_larger_counts_whichever_comes_late(
     purchase = shopper.purchase(4_000)
     first = answered(shopper.event(purchase, "evt_first"), late_amount)
     assert shopper.asks(purchase, event_id="evt_second")["approved"]
-    late.replay(first)
+    replay_one.replay(first)
     assert counts_of(purchase.authorization_id) == (max(4_000, late_amount or 0), 0, 1)
     assert_exact()
 
@@ -210,7 +210,7 @@ def test_a_purchase_that_contradicts_the_record_is_kept_but_not_counted() -> Non
     purchase = shopper.purchase(4_000)
     shopper.asks(purchase)
     other = shopper.purchase(50, authorization_id=purchase.authorization_id, currency="usd")
-    late.replay(answered(shopper.event(other, "evt_late"), 50))
+    replay_one.replay(answered(shopper.event(other, "evt_late"), 50))
     assert "not counted" in Decision.objects.get(pk="evt_late").problem
     assert counts_of(purchase.authorization_id) == (4_000, 0, 1)
 
@@ -226,7 +226,10 @@ def test_a_request_that_could_not_be_read_is_on_record_with_its_decline(
     event["data"]["object"]["pending_request"] = None
     problem = "data.object.pending_request: expected an object"
     record = answered(event, None, reason=reason, problem=problem)
-    assert [late.replay(record), late.replay(record)] == [Replayed.WRITTEN, Replayed.KNOWN]
+    assert [replay_one.replay(record), replay_one.replay(record)] == [
+        Replayed.WRITTEN,
+        Replayed.KNOWN,
+    ]
     row = Decision.objects.get(pk="evt_it")
     assert (row.reason, row.problem, row.request) == (reason, problem, None)
     assert not Authorization.objects.exists()
@@ -237,15 +240,15 @@ def test_without_an_event_id_the_body_names_the_decision() -> None:
     event = asked(Shopper(), 100)
     del event["id"]
     record = answered(event, None, reason=DeclineReason.MALFORMED_REQUEST)
-    late.replay(record)
+    replay_one.replay(record)
     later = msgspec.structs.replace(record, received_at=EARLIER + timedelta(seconds=1))
-    assert late.replay(later) is Replayed.KNOWN
+    assert replay_one.replay(later) is Replayed.KNOWN
     assert Decision.objects.get().pk == delivery_of(event).decision_id
     assert WebhookRequest.objects.count() == 2
 
 
 def test_a_decline_for_the_wrong_mode_leaves_card_and_books_alone() -> None:
-    late.replay(answered(asked(Shopper(), 100), None, reason=DeclineReason.WRONG_MODE))
+    replay_one.replay(answered(asked(Shopper(), 100), None, reason=DeclineReason.WRONG_MODE))
     assert Decision.objects.get().reason == "wrong_mode"
     assert not Card.objects.exists()
 
@@ -281,7 +284,7 @@ def unknown(row: Decision, request: WebhookRequest) -> Spooled:
 def test_a_commit_that_was_made_after_all_leaves_nothing_to_do() -> None:
     in_force(spending_limits=[LIMIT])
     row, request = kept_delivery(asked(Shopper(), 4_000))
-    assert late.replay(unknown(row, request)) is Replayed.KNOWN
+    assert replay_one.replay(unknown(row, request)) is Replayed.KNOWN
     assert (Decision.objects.count(), WebhookRequest.objects.count()) == (1, 1)
     assert LedgerEntry.objects.count() == 1
 
@@ -296,7 +299,7 @@ def test_a_commit_that_was_not_made_is_made_good_and_decides_again_as_ever() -> 
         record = decode(encode(unknown(row, request)))
         transaction.set_rollback(True)
     assert not Decision.objects.filter(pk=event["id"]).exists()
-    assert late.replay(record) is Replayed.WRITTEN
+    assert replay_one.replay(record) is Replayed.WRITTEN
     again = Decision.objects.get(pk=event["id"])
     assert (again.stand_in, again.usage, again.answer) == ("", row.usage, row.answer)
     assert again.usage
@@ -319,7 +322,7 @@ def test_where_a_late_worker_committed_another_answer_the_one_that_was_sent_is_b
     event = asked(Shopper(), 6_000 if recorded == "approved" else 20_000, "evt_it")
     _, request = kept_delivery(event)
     record = answered(event, sent, cause="deadline_missed", received_at=request.received_at)
-    done = [late.replay(record) for _ in range(2)]
+    done = [replay_one.replay(record) for _ in range(2)]
     assert done == [Replayed.CORRECTED, Replayed.KNOWN]
     corrected = Decision.objects.get(pk="evt_it/answered")
     assert (corrected.supersedes, corrected.stand_in) == ("evt_it", "deadline_missed")
@@ -341,7 +344,7 @@ def test_a_correction_moves_nothing_once_stripe_has_told_how_it_ended() -> None:
     declined = Life(purchase, card).answered(approved=False, reason="webhook_declined", at=NOON + 1)
     deliver(declined)
     assert findings_of(purchase.authorization_id) == [("overruled", 6_000)]
-    late.replay(answered(event, None, received_at=request.received_at))
+    replay_one.replay(answered(event, None, received_at=request.received_at))
     assert lines_of(purchase.authorization_id) == [("hold", 6_000), ("not_approved", -6_000)]
     assert findings_of(purchase.authorization_id) == []
     assert Decision.objects.filter(pk="evt_it/answered").exists()
@@ -358,7 +361,7 @@ def test_of_two_deliveries_answered_otherwise_both_are_on_record_and_the_approva
     _, request = kept_delivery(event)
     other = request.received_at + timedelta(seconds=seconds)
     record = answered(event, sent, received_at=other)
-    done = [late.replay(record) for _ in range(2)]
+    done = [replay_one.replay(record) for _ in range(2)]
     assert done == [Replayed.WRITTEN, Replayed.KNOWN]
     assert counts_of(event["data"]["object"]["id"])[0] == 4_000
     bodies = WebhookRequest.objects.order_by("pk").values_list("answer_body", flat=True)
@@ -377,7 +380,7 @@ def test_of_two_answers_spooled_for_one_event_each_is_on_record() -> None:
     second = EARLIER + timedelta(seconds=1)
     records = [answered(event, None), answered(event, 4_000, received_at=second)]
     for record in records * 2:
-        late.replay(record)
+        replay_one.replay(record)
     assert set(Decision.objects.values_list("pk", "approved")) == {
         ("evt_it", False),
         ("evt_it/answered", True),
@@ -396,7 +399,7 @@ def test_one_event_approved_about_several_amounts_counts_the_largest(
     ]
     for second, event in enumerate(events):
         at = EARLIER + timedelta(seconds=second)
-        late.replay(answered(event, amounts[second], received_at=at))
+        replay_one.replay(answered(event, amounts[second], received_at=at))
     assert counts_of("iauth_it") == (4_000, 0, 1)
     assert_exact()
 
@@ -408,7 +411,7 @@ def test_an_answer_repeated_from_the_record_is_kept_as_a_delivery_alone() -> Non
     again = delivery_of(event, request.received_at + timedelta(seconds=1))
     record = spooled(again, COMMIT_UNKNOWN, row.answer.encode(), None)
     for _ in range(2):
-        assert late.replay(record) is Replayed.KNOWN
+        assert replay_one.replay(record) is Replayed.KNOWN
     assert (Decision.objects.count(), WebhookRequest.objects.count()) == (1, 2)
 
 
@@ -427,7 +430,7 @@ def test_records_of_several_files_come_in_the_order_of_answering(directory: Path
     assert [step.replayed for step in all_of(directory)] == [Replayed.WRITTEN] * 6
     written = Decision.objects.order_by("webhook_request_id").values_list("pk", flat=True)
     assert list(written) == [f"evt_{number}" for number in range(6)]
-    assert spool_files.waiting(directory) == []
+    assert spool_reader.waiting(directory) == []
 
 
 def test_a_database_that_fails_in_between_stops_it_and_loses_and_doubles_nothing(
@@ -448,7 +451,7 @@ def test_a_database_that_fails_in_between_stops_it_and_loses_and_doubles_nothing
     assert Decision.objects.count() == 2
     assert replay.some(60) == 2
     assert Decision.objects.count() == LedgerEntry.objects.count() == 4
-    assert spool_files.waiting(directory) == []
+    assert spool_reader.waiting(directory) == []
 
 
 def test_some_stops_when_its_time_is_used_and_goes_on_where_it_was(directory: Path) -> None:
@@ -465,34 +468,34 @@ def test_some_lets_go_of_this_processes_own_file_and_leaves_those_of_others(
     directory: Path,
 ) -> None:
     in_force()
-    other = spool.Spool(directory, timeout_s=60)
+    other = spool_writer.Spool(directory, timeout_s=60)
     other.append(encode(answered(asked(Shopper(), 100, "evt_other"), 100)))
-    own = spool.spool()
+    own = spool_writer.spool()
     own._timeout_s = 60
     own.append(encode(answered(asked(Shopper(), 100, "evt_own"), 100)))
     assert replay.some(60) == 1
     assert list(Decision.objects.values_list("pk", flat=True)) == ["evt_own"]
-    assert len(spool_files.waiting(directory)) == 1
+    assert len(spool_reader.waiting(directory)) == 1
 
 
 def test_what_a_living_process_has_written_is_brought_in_and_its_file_left_to_it(
     directory: Path,
 ) -> None:
     in_force()
-    writer = spool.Spool(directory, timeout_s=60)
+    writer = spool_writer.Spool(directory, timeout_s=60)
     writer.append(encode(answered(asked(Shopper(), 100), 100)))
     assert [step.replayed for step in all_of(directory)] == [Replayed.WRITTEN]
     writer.append(encode(answered(asked(Shopper(), 100), 100)))
     assert [step.replayed for step in all_of(directory)] == [Replayed.WRITTEN]
     writer.rotate()
     assert all_of(directory) == []
-    assert spool_files.waiting(directory) == []
+    assert spool_reader.waiting(directory) == []
 
 
 def test_only_one_replay_runs_on_a_host(directory: Path) -> None:
     in_force()
     leave(directory, answered(asked(Shopper(), 100), 100))
-    with spool_files.replaying(directory) as is_alone:
+    with spool_reader.replaying(directory) as is_alone:
         assert is_alone
         assert replay.some(60) == 0
         with pytest.raises(replay.AnotherReplayError):
@@ -505,7 +508,7 @@ def test_of_a_damaged_file_what_stands_before_is_brought_in_and_the_rest_kept_as
 ) -> None:
     in_force()
     path = leave(directory, *[answered(asked(Shopper(), 100), 100) for _ in range(3)])
-    first = spool_files.read(path)
+    first = spool_reader.read(path)
     assert first
     content = bytearray(path.read_bytes())
     content[first.end + 20] ^= 1
@@ -513,7 +516,7 @@ def test_of_a_damaged_file_what_stands_before_is_brought_in_and_the_rest_kept_as
     written, damaged = all_of(directory)
     assert written.replayed is Replayed.WRITTEN
     assert "checksum of a record is wrong" in damaged.problem
-    [aside] = spool_files.damaged(directory)
+    [aside] = spool_reader.damaged(directory)
     assert aside.read_bytes() == bytes(content)
     # Put right and moved back, all of it comes in, once.
     content[first.end + 20] ^= 1
@@ -530,7 +533,7 @@ def test_an_unfinished_record_is_kept_aside_and_is_no_problem(directory: Path) -
     written, unfinished = all_of(directory)
     assert (written.replayed, unfinished.problem) == (Replayed.WRITTEN, "")
     assert "never sent" in unfinished.note
-    assert spool_files.damaged(directory) == []
+    assert spool_reader.damaged(directory) == []
     assert len(list((directory / "damaged").glob("*.unfinished"))) == 1
 
 
@@ -549,12 +552,12 @@ def test_a_record_that_cannot_be_brought_in_is_kept_aside_while_the_others_are(
     newer_told, broken_told = [step.problem for step in steps if step.problem]
     assert "a newer version of this program wrote it (form 2)" in newer_told
     assert "decision_is_complete" in broken_told
-    assert len(spool_files.damaged(directory)) == 2
-    assert spool_files.waiting(directory) == []
+    assert len(spool_reader.damaged(directory)) == 2
+    assert spool_reader.waiting(directory) == []
     # What lies aside can be moved back as it is.
-    for aside in spool_files.damaged(directory):
+    for aside in spool_reader.damaged(directory):
         aside.rename(directory / aside.name)
-    monkeypatch.setattr("authorizations.services.stand_in.spooled.VERSION", 2)
+    monkeypatch.setattr("authorizations.services.stand_in.spool_record.VERSION", 2)
     again = all_of(directory)
     assert [step.replayed for step in again if step.replayed] == [Replayed.KNOWN]
     assert len([step for step in again if step.problem]) == 1
@@ -581,7 +584,7 @@ def test_any_order_of_replay_and_of_stripes_own_events_gives_the_same_books(seed
     told = life.answered(approved=True, reason="webhook_approved", at=NOON + 1)
     capture = life.capture(3_000, at=NOON + 100)
     steps: list[Callable[[], object]] = [
-        lambda: late.replay(answered(event, 3_000)),
+        lambda: replay_one.replay(answered(event, 3_000)),
         lambda: deliver(told),
         lambda: [deliver(each) for each in capture],
     ]
@@ -599,5 +602,5 @@ def test_any_order_of_replay_and_of_stripes_own_events_gives_the_same_books(seed
 def test_the_times_of_entries_are_those_at_which_the_room_was_taken() -> None:
     in_force()
     before = datetime.now(UTC)
-    late.replay(answered(asked(Shopper(), 100), 100))
+    replay_one.replay(answered(asked(Shopper(), 100), 100))
     assert LedgerEntry.objects.get().entered_at >= before

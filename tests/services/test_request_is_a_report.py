@@ -20,10 +20,10 @@ from authorizations.models import (
     Transaction,
     Usage,
 )
-from authorizations.services.purchases.moving import Ahead, Stray
-from authorizations.services.stand_in import late
-from authorizations.services.store import locks, sql
-from authorizations.services.store.known import Held
+from authorizations.services.purchases.linking import Ahead, Stray
+from authorizations.services.stand_in import replay_one
+from authorizations.services.store import locks, statements
+from authorizations.services.store.lookup import Held
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -143,7 +143,7 @@ def test_it_moves_out_of_a_group_that_the_card_has_left() -> None:
 def test_an_answer_of_stand_in_brings_what_its_request_told_along() -> None:
     in_force(spending_limits=[MONTHLY])
     bought, alone = waiting_capture()
-    late.replay(spooled_answer(bought.life.ask(1_000, at=bought.tick()), 1_000))
+    replay_one.replay(spooled_answer(bought.life.ask(1_000, at=bought.tick()), 1_000))
     assert (counts_of(alone), bought.counts) == ((0, 0, 0), (4_000, 0, 1))
     assert Transaction.objects.get().booked_under == bought.id
     assert differences() == []
@@ -298,16 +298,16 @@ def test_a_request_leaves_what_a_later_event_and_then_the_request_leave(
 def test_an_ordinary_request_asks_the_database_no_more_than_before() -> None:
     in_force(spending_limits=[DAILY])
     Shopper().asks(100)
-    run, ran = sql.run, list[str]()
+    run, ran = statements.run, list[str]()
 
     def counted(statement: str, **parameters: Any) -> Any:
         ran.append(statement)
         return run(statement, **parameters)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(sql, "run", counted)
+        patched.setattr(statements, "run", counted)
         assert Shopper().reason(100) == "approved"
-    assert ran == [sql.LOCK, sql.LOOK_UP, sql.WRITE]
+    assert ran == [statements.LOCK, statements.LOOK_UP, statements.WRITE]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -361,6 +361,6 @@ def _alone(work: Callable[[], None]) -> None:
 
 
 def test_keeping_a_transaction_writes_every_column() -> None:
-    _, _, updated = sql.KEEP.partition("DO UPDATE SET")
+    _, _, updated = statements.KEEP.partition("DO UPDATE SET")
     columns = {line.split("=")[0].strip() for line in updated.strip().splitlines()}
     assert columns | {"id"} == {field.column for field in Transaction._meta.concrete_fields}

@@ -9,10 +9,10 @@ from django.contrib.auth.models import User
 from django.db import transaction
 
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, Usage
-from authorizations.services.lifecycle import adjust
+from authorizations.services.lifecycle import adjustments
 from authorizations.services.policies import groups
 from authorizations.services.policies.publish import publish
-from authorizations.services.stand_in import late
+from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks
 from authorizations.services.store.cards import register
 from tests import builders
@@ -51,7 +51,7 @@ def is_asked_for_more(bought: Told) -> Callable[[], Any]:
 
 
 def is_replayed(_: Told) -> Callable[[], Any]:
-    return partial(late.replay, answered(asked(HERS, 4_000), 4_000))
+    return partial(replay_one.replay, answered(asked(HERS, 4_000), 4_000))
 
 
 @pytest.mark.parametrize("waits", [settles, is_asked_for_more, is_replayed])
@@ -72,12 +72,12 @@ def test_what_waits_while_its_card_is_hung_under_another_counts_on_the_root_it_h
 def test_an_adjustment_that_waits_while_its_card_is_hung_under_another_is_made_anew(
     bought: Told,
 ) -> None:
-    change = partial(adjust.adjust, bought.id, 100, by=staff(), reason="Tip")
+    change = partial(adjustments.adjust, bought.id, 100, by=staff(), reason="Tip")
     with transaction.atomic():
         register(builders.card(id="ic_b", replacement_for="ic_a"), "evt_1", NOON)
         waiting = apart(change)
         until_waiting(1)
-    with pytest.raises(adjust.CannotAdjustError, match="please try again"):
+    with pytest.raises(adjustments.CannotAdjustError, match="please try again"):
         waiting.result()
     assert bought.counts == (5_000, 0, 1)
     change()
@@ -139,10 +139,10 @@ def test_of_two_who_publish_at_once_the_second_publishes_what_is_saved_by_then()
 def test_two_adjustments_at_once_are_both_in_the_books(bought: Told) -> None:
     by = staff()
     with transaction.atomic():
-        adjust.adjust(bought.id, -4_000, by=by, reason="One")
-        waiting = apart(partial(adjust.adjust, bought.id, -4_000, by=by, reason="Two"))
+        adjustments.adjust(bought.id, -4_000, by=by, reason="One")
+        waiting = apart(partial(adjustments.adjust, bought.id, -4_000, by=by, reason="Two"))
         until_waiting(1)
-    with pytest.raises(adjust.CannotAdjustError, match=r"counts for €10\.00"):
+    with pytest.raises(adjustments.CannotAdjustError, match=r"counts for €10\.00"):
         waiting.result()
     assert bought.counts == (1_000, 0, 1)
     assert differences() == []

@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from authorizations.services.host import spool_files
-from authorizations.services.host.spool import Disk, Spool, SpoolFailedError
+from authorizations.services.host import spool_reader
+from authorizations.services.host.spool_writer import Disk, Spool, SpoolFailedError
 from tests.patience import PATIENCE_S
 
 
@@ -28,9 +28,9 @@ def spool_in(directory: Path, **options: Any) -> Spool:
 def kept(directory: Path) -> list[bytes]:
     """Every record of every file."""
     found = []
-    for path in spool_files.waiting(directory):
+    for path in spool_reader.waiting(directory):
         place = 0
-        while record := spool_files.read(path, place):
+        while record := spool_reader.read(path, place):
             found.append(record.payload)
             place = record.end
     return found
@@ -71,7 +71,7 @@ def test_a_spool_that_is_not_used_leaves_nothing_behind(tmp_path: Path) -> None:
 
 def test_only_its_owner_can_read_it(tmp_path: Path) -> None:
     spool_in(tmp_path / "new" / "spool").append(b"secret")
-    [path] = spool_files.waiting(tmp_path / "new" / "spool")
+    [path] = spool_reader.waiting(tmp_path / "new" / "spool")
     assert path.stat().st_mode & 0o777 == 0o600
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
@@ -131,7 +131,7 @@ def test_after_an_error_the_record_is_not_there_and_the_next_begins_a_new_file(
     spool.append(b"after")
     assert kept(tmp_path) == [*before, b"after"]
     assert (spool.appended, spool.failed) == (len(before) + 1, 1)
-    with_records = [path for path in spool_files.waiting(tmp_path) if path.stat().st_size]
+    with_records = [path for path in spool_reader.waiting(tmp_path) if path.stat().st_size]
     assert len(with_records) == len(before) + 1
 
 
@@ -159,7 +159,7 @@ import resource
 from pathlib import Path
 import django
 django.setup()
-from authorizations.services.host.spool import Spool, SpoolFailedError
+from authorizations.services.host.spool_writer import Spool, SpoolFailedError
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 spool = Spool(Path({str(tmp_path)!r}), timeout_s={PATIENCE_S})
 spool.append(b"a" * 600)
@@ -225,19 +225,19 @@ def test_records_of_many_threads_stay_whole(tmp_path: Path) -> None:
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(spool.append, records))
     assert sorted(kept(tmp_path)) == sorted(records)
-    assert len(spool_files.waiting(tmp_path)) > 5
+    assert len(spool_reader.waiting(tmp_path)) > 5
 
 
 def test_a_file_is_held_while_it_can_grow_and_let_go_of_when_asked_to(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
     spool.append(b"one")
-    [path] = spool_files.waiting(tmp_path)
-    assert spool_files.is_growing(path)
-    assert not spool_files.remove(path, path.stat().st_size)
+    [path] = spool_reader.waiting(tmp_path)
+    assert spool_reader.is_growing(path)
+    assert not spool_reader.remove(path, path.stat().st_size)
     spool.rotate()
-    assert not spool_files.is_growing(path)
+    assert not spool_reader.is_growing(path)
     spool.append(b"two")
-    assert len(spool_files.waiting(tmp_path)) == 2
+    assert len(spool_reader.waiting(tmp_path)) == 2
 
 
 def test_a_file_is_let_go_of_when_it_is_long_enough(tmp_path: Path) -> None:
@@ -245,7 +245,7 @@ def test_a_file_is_let_go_of_when_it_is_long_enough(tmp_path: Path) -> None:
     for _ in range(3):
         spool.append(bytes(60))
     wait_until(lambda: not spool._turn.locked())
-    sizes = [path.stat().st_size for path in spool_files.waiting(tmp_path)]
+    sizes = [path.stat().st_size for path in spool_reader.waiting(tmp_path)]
     assert sizes == [136, 68]
 
 
@@ -256,7 +256,7 @@ def test_a_new_file_that_a_replay_took_for_a_left_one_is_not_written_to(tmp_path
         fd = os.open(path, flags, mode)
         opened.append(path)
         if len(opened) == 1:
-            assert spool_files.remove(path, 0)
+            assert spool_reader.remove(path, 0)
         return fd
 
     spool_in(tmp_path, disk=Disk(open=create)).append(b"kept")
@@ -267,7 +267,7 @@ def test_a_new_file_that_a_replay_took_for_a_left_one_is_not_written_to(tmp_path
 def test_a_child_writes_a_file_of_its_own_and_its_parent_goes_on(tmp_path: Path) -> None:
     spool = spool_in(tmp_path)
     spool.append(b"parent")
-    [parents] = spool_files.waiting(tmp_path)
+    [parents] = spool_reader.waiting(tmp_path)
     child = os.fork()
     if child == 0:
         try:
@@ -276,10 +276,10 @@ def test_a_child_writes_a_file_of_its_own_and_its_parent_goes_on(tmp_path: Path)
         finally:
             os._exit(2)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert spool_files.is_growing(parents)
+    assert spool_reader.is_growing(parents)
     spool.append(b"parent again")
     assert sorted(kept(tmp_path)) == [b"child", b"parent", b"parent again"]
-    assert len(spool_files.waiting(tmp_path)) == 2
+    assert len(spool_reader.waiting(tmp_path)) == 2
 
 
 def test_a_killed_process_lets_go_of_its_file(tmp_path: Path) -> None:
@@ -288,15 +288,15 @@ import os, signal
 from pathlib import Path
 import django
 django.setup()
-from authorizations.services.host.spool import Spool
+from authorizations.services.host.spool_writer import Spool
 Spool(Path({str(tmp_path)!r}), timeout_s={PATIENCE_S}).append(b"answered")
 os.kill(os.getpid(), signal.SIGKILL)
 """
     with pytest.raises(subprocess.CalledProcessError) as died:
         run(program)
     assert died.value.returncode == -signal.SIGKILL
-    [path] = spool_files.waiting(tmp_path)
-    assert not spool_files.is_growing(path)
+    [path] = spool_reader.waiting(tmp_path)
+    assert not spool_reader.is_growing(path)
     assert kept(tmp_path) == [b"answered"]
 
 

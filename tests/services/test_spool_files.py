@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from authorizations.services.host import spool_files
-from authorizations.services.host.spool import HEADER, Spool
-from authorizations.services.host.spool_files import DamagedError
+from authorizations.services.host import spool_reader
+from authorizations.services.host.spool_reader import DamagedError
+from authorizations.services.host.spool_writer import HEADER, Spool
 
 RECORDS = [b'{"one":1}', b'{"two":"and more"}', b'{"three":[3,3,3]}']
 
@@ -18,7 +18,7 @@ def path(tmp_path: Path) -> Path:
     for record in RECORDS:
         spool.append(record)
     spool.rotate()
-    [path] = spool_files.waiting(tmp_path)
+    [path] = spool_reader.waiting(tmp_path)
     return path
 
 
@@ -26,7 +26,7 @@ def read(path: Path) -> tuple[list[bytes], DamagedError | None]:
     """The records up to the end or the damage, and the damage."""
     found, place = [], 0
     try:
-        while record := spool_files.read(path, place):
+        while record := spool_reader.read(path, place):
             found.append(record.payload)
             place = record.end
     except DamagedError as damage:
@@ -103,19 +103,19 @@ def test_a_file_that_somebody_damaged_lies_aside_whole_with_a_note(path: Path) -
     path.write_bytes(content)
     damage = read(path)[1]
     assert damage
-    place = spool_files.set_aside(path, damage)
+    place = spool_reader.set_aside(path, damage)
     assert place.read_bytes() == content
     assert not path.exists()
     note = place.with_name(place.name + ".txt").read_text()
     assert "Byte 43: the checksum of a record is wrong." in note
     assert "move it back" in note
-    assert spool_files.damaged(path.parent) == [place]
+    assert spool_reader.damaged(path.parent) == [place]
 
 
 def test_the_state_tells_files_bytes_and_since_when(path: Path) -> None:
-    state = spool_files.state(path.parent)
+    state = spool_reader.state(path.parent)
     begun = int(path.name.partition("-")[0]) / 1e9
     assert (state.files, state.size_bytes, state.damaged) == (1, ends()[-1], 0)
     assert state.since_s == begun
     path.unlink()
-    assert spool_files.state(path.parent).since_s is None
+    assert spool_reader.state(path.parent).since_s is None

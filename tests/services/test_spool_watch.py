@@ -16,7 +16,7 @@ from django.test import override_settings
 
 from authorizations.checks import TAG, refuse_unsafe_start
 from authorizations.services.stand_in import spool_watch
-from authorizations.services.webhook import readings
+from authorizations.services.webhook import gauges
 
 IS_ROOT = os.geteuid() == 0
 
@@ -130,7 +130,7 @@ def said(caplog: pytest.LogCaptureFixture) -> list[str]:
 def writable() -> float:
     found: list[Any] = [
         sample.value
-        for metric in readings.HostReadings().collect()
+        for metric in gauges.HostReadings().collect()
         for sample in metric.samples
         if metric.name == "desk_spool_writable"
     ]

@@ -13,13 +13,13 @@ from django.test import override_settings
 
 from authorizations.rules.decision.stand_in import Refusal, StandInCause
 from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
-from authorizations.services.authorize.authorize import CommitUnknownError, Computed
-from authorizations.services.host import spool, stand_in_caps
+from authorizations.services.authorize.transaction import CommitUnknownError, Computed
+from authorizations.services.host import caps, spool_writer
 from authorizations.services.runtime import budget
-from authorizations.services.stand_in import kept_first, stand_in
-from authorizations.services.store import record
+from authorizations.services.stand_in import answers, durable_answer
+from authorizations.services.store import writing
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.known import Held
+from authorizations.services.store.lookup import Held
 from authorizations.wire import events
 from tests.builders import CREATED, request_event
 from tests.patience import PATIENCE_S
@@ -35,7 +35,7 @@ LIMITED: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path) -> Iterator[Path]:
-    with on_this_host(tmp_path / "spool") as directory:
+    with on_this_host(tmp_path / "spool_writer") as directory:
         yield directory
 
 
@@ -65,7 +65,7 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     answer = answered(event_id="evt_a", amount=1_250)
     assert answer == {
         "approved": True,
-        "metadata": {"decision": "evt_a", "reason": "approved", "stand_in": CAUSE},
+        "metadata": {"decision": "evt_a", "reason": "approved", "answers": CAUSE},
     }
     [kept] = spooled(host)
     assert json.loads(kept.answer) == answer
@@ -96,10 +96,10 @@ def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_on
         for n, amount in enumerate(amounts)
     ]
     assert [reason(**facts) for facts in asked] == [
-        "approved", "approved", "stand_in", "approved", "stand_in"
+        "approved", "approved", "answers", "approved", "answers"
     ]  # fmt: skip
     assert reason(**asked[3]) == "approved"
-    assert reason(**asked[2]) == "stand_in"
+    assert reason(**asked[2]) == "answers"
 
 
 def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> None:
@@ -108,25 +108,25 @@ def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> 
     budget_of_group = LIMITED | {"scope": "group:7"}
     knows(dict(budget_of_group), cards=cards)
     reasons = [reason(card_id=f"ic_{n}", cardholder_id=f"ich_{n}", amount=5_000) for n in range(3)]
-    assert reasons == ["approved", "approved", "stand_in"]
+    assert reasons == ["approved", "approved", "answers"]
     knows(dict(budget_of_group), cards=cards, used=Usage(42_000))
-    assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "stand_in"
+    assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "answers"
 
 
 def test_a_cap_lasts_for_the_window_of_the_limit_not_for_an_outage() -> None:
     knows(LIMITED)
     assert [reason(amount=5_000), reason(amount=5_000)] == ["approved"] * 2
     knows(LIMITED, age_s=-7_200)  # the database was there for hours
-    assert reason(amount=2_001) == "stand_in"
+    assert reason(amount=2_001) == "answers"
     in_december = CREATED + 30 * 86_400
-    assert reason(amount=2_001, created=in_december) == "stand_in"  # not heard of
+    assert reason(amount=2_001, created=in_december) == "answers"  # not heard of
     knows(LIMITED, around=in_december)
     assert reason(amount=5_000, created=in_december) == "approved"
 
 
 def test_nothing_is_approved_beyond_what_was_left_when_last_heard_of() -> None:
     knows(LIMITED, used=Usage(46_000))
-    assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "stand_in"]
+    assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "answers"]
     assert reason(amount=1_500) == "approved"
 
 
@@ -134,7 +134,7 @@ def test_a_replaced_card_shares_the_cap_of_its_chain() -> None:
     cards = (("ic_marie", "ic_marie", "ich_marie", ""), ("ic_new", "ic_marie", "ich_marie", ""))
     knows(LIMITED, cards=cards)
     assert [reason(amount=5_000), reason(amount=5_000)] == ["approved"] * 2
-    assert reason(card_id="ic_new", amount=2_001) == "stand_in"
+    assert reason(card_id="ic_new", amount=2_001) == "answers"
 
 
 def test_many_at_once_never_get_more_than_the_cap_and_all_of_it(host: Path) -> None:
@@ -151,20 +151,20 @@ def test_many_at_once_never_get_more_than_the_cap_and_all_of_it(host: Path) -> N
 def test_hosts_share_a_cap() -> None:
     knows(LIMITED)
     with override_settings(STAND_IN_HOSTS=3):
-        assert [reason(amount=4_000), reason(amount=1)] == ["approved", "stand_in"]
+        assert [reason(amount=4_000), reason(amount=1)] == ["approved", "answers"]
 
 
 # --- what must not be rested on
 
 
 def test_without_a_copy_everything_is_declined(host: Path) -> None:
-    assert reason() == "stand_in"
+    assert reason() == "answers"
     assert refusal(host) == Refusal.NOTHING_KNOWN
 
 
 def test_an_unknown_card_is_declined_whatever_the_policies_of_the_program_say(host: Path) -> None:
     knows({}, cards=())
-    assert reason() == "stand_in"
+    assert reason() == "answers"
     assert refusal(host) == Refusal.UNKNOWN_CARD
 
 
@@ -181,7 +181,7 @@ def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
     knows({}, age_s=3_000)
     assert reason() == "approved"
     knows({}, age_s=3_601)
-    assert reason() == "stand_in"
+    assert reason() == "answers"
     assert refusal(host) == Refusal.COPY_TOO_OLD
 
 
@@ -199,7 +199,7 @@ def test_each_cause_can_be_switched_off_and_then_declines_everything(
 ) -> None:
     knows({})
     with override_settings(**{"STAND_IN_ON_OVERLOADED": True, setting: False}):
-        declined = {cause for cause in StandInCause if reason(cause) == "stand_in"}
+        declined = {cause for cause in StandInCause if reason(cause) == "answers"}
     assert declined == causes
 
 
@@ -207,11 +207,11 @@ def test_overload_is_declined_unless_it_may_be_approved_and_opens_no_cap_even_th
     host: Path,
 ) -> None:
     knows(LIMITED)
-    assert reason(StandInCause.OVERLOADED, amount=0) == "stand_in"
+    assert reason(StandInCause.OVERLOADED, amount=0) == "answers"
     assert refusal(host) == Refusal.CAUSE_SWITCHED_OFF
     with override_settings(STAND_IN_ON_OVERLOADED=True):
         assert reason(StandInCause.OVERLOADED, amount=0) == "approved"
-        assert reason(StandInCause.OVERLOADED, amount=100) == "stand_in"
+        assert reason(StandInCause.OVERLOADED, amount=100) == "answers"
     assert refusal(host) == Refusal.OVERLOAD_OPENS_NO_CAP
 
 
@@ -219,8 +219,8 @@ def test_a_cap_that_cannot_be_looked_up_declines_what_needs_it_and_nothing_else(
     host: Path,
 ) -> None:
     knows(LIMITED)
-    (host / stand_in_caps.FILE).write_bytes(b"not a database at all" * 100)
-    assert reason() == "stand_in"
+    (host / caps.FILE).write_bytes(b"not a database at all" * 100)
+    assert reason() == "answers"
     assert refusal(host) == Refusal.CAP_UNKNOWN
     assert reason(amount=0) == "approved"
 
@@ -230,9 +230,9 @@ def test_a_cap_that_cannot_be_looked_up_declines_what_needs_it_and_nothing_else(
 
 def failing(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: bytes, within_s: float) -> None:
-        raise spool.SpoolFailedError("The disk is full.")
+        raise spool_writer.SpoolFailedError("The disk is full.")
 
-    monkeypatch.setattr(spool, "append", fail)
+    monkeypatch.setattr(spool_writer, "append", fail)
 
 
 def test_nothing_is_approved_that_cannot_be_kept(
@@ -259,13 +259,13 @@ def test_a_decline_keeps_its_reason_where_it_cannot_be_kept_at_once_and_its_reco
 @pytest.fixture
 def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
     """A disk that keeps everybody waiting until the event is set."""
-    quick, released = spool.append, threading.Event()
+    quick, released = spool_writer.append, threading.Event()
 
     def append(payload: bytes, within_s: float) -> None:
         released.wait(30)
         quick(payload)
 
-    monkeypatch.setattr(spool, "append", append)
+    monkeypatch.setattr(spool_writer, "append", append)
     monkeypatch.setattr(budget, "STAND_IN_MS", 50)
     yield released
     released.set()
@@ -298,7 +298,7 @@ def test_where_the_disk_hangs_no_more_than_so_many_wait_for_it_and_all_are_answe
     slow_disk: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knows({})
-    monkeypatch.setattr(kept_first, "_slots", threading.BoundedSemaphore(2))
+    monkeypatch.setattr(durable_answer, "_slots", threading.BoundedSemaphore(2))
     assert [reason() for _ in range(4)] == ["internal_error"] * 4
     assert sum(thread.name == "stand-in" for thread in threading.enumerate()) <= 2
 
@@ -311,7 +311,7 @@ def test_what_a_request_waited_for_a_worker_is_taken_off_the_time_for_its_answer
 ) -> None:
     monkeypatch.setattr(budget, "STAND_IN_MS", 880)
     asked = replace(delivery(request_event()), waited_ms=waited_ms)
-    assert kept_first._budget_ms(asked) == left_ms
+    assert durable_answer._budget_ms(asked) == left_ms
 
 
 def test_an_error_of_our_own_ends_in_a_decline_that_is_kept(
@@ -320,7 +320,7 @@ def test_an_error_of_our_own_ends_in_a_decline_that_is_kept(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(stand_in, "stand_in", fail)
+    monkeypatch.setattr(answers, "answers", fail)
     assert reason() == "internal_error"
     [kept] = spooled(host)
     assert kept.decision
@@ -332,11 +332,11 @@ def test_an_error_of_our_own_ends_in_a_decline_that_is_kept(
 
 def test_what_cannot_be_read_is_declined_and_kept_with_the_problem(host: Path) -> None:
     asked = delivery(request_event(event_id="evt_a"))
-    body = stand_in.refused(asked, DeclineReason.MALFORMED_REQUEST, "No card.")
+    body = answers.refused(asked, DeclineReason.MALFORMED_REQUEST, "No card.")
     assert json.loads(body)["metadata"] == {
         "decision": "evt_a",
         "reason": "malformed_request",
-        "stand_in": "database_unreachable",
+        "answers": "database_unreachable",
     }
     [kept] = spooled(host)
     assert (kept.problem, kept.answer) == ("No card.", body.decode())
@@ -349,13 +349,13 @@ def unknown(asked: Delivery, *, approved: bool = True) -> CommitUnknownError:
     request = events.authorization_request(asked.event)
     decision = Decision(approved=approved, amount=request.amount if approved else 0)
     held = Held("ic_marie", False, "ich_marie", None)
-    outcome = record.Outcome(request, held, (), Standing(), {}, decision, None, [], [], 7)
+    outcome = writing.Outcome(request, held, (), Standing(), {}, decision, None, [], [], 7)
     return CommitUnknownError(Computed(b'{"approved":true}', outcome))
 
 
 def test_the_computed_answer_is_sent_and_kept_for_the_replay_to_settle(host: Path) -> None:
     asked = delivery(request_event(amount=1_250))
-    assert stand_in.commit_unknown(unknown(asked), asked) == b'{"approved":true}'
+    assert answers.commit_unknown(unknown(asked), asked) == b'{"approved":true}'
     [kept] = spooled(host)
     assert (kept.cause, kept.stand_in) == ("commit_unknown", "")
     assert kept.decision
@@ -368,7 +368,7 @@ def test_a_computed_approval_that_cannot_be_kept_is_not_sent(
 ) -> None:
     failing(monkeypatch)
     asked = delivery(request_event())
-    assert json.loads(stand_in.commit_unknown(unknown(asked), asked))["approved"] is False
+    assert json.loads(answers.commit_unknown(unknown(asked), asked))["approved"] is False
 
 
 def test_a_recorded_answer_is_sent_again_whatever_becomes_of_the_record_of_it(
@@ -376,4 +376,4 @@ def test_a_recorded_answer_is_sent_again_whatever_becomes_of_the_record_of_it(
 ) -> None:
     failing(monkeypatch)
     again = CommitUnknownError(Computed(b'{"approved":true}', None))
-    assert stand_in.commit_unknown(again, delivery(request_event())) == b'{"approved":true}'
+    assert answers.commit_unknown(again, delivery(request_event())) == b'{"approved":true}'

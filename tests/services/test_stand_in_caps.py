@@ -16,11 +16,11 @@ from authorizations.rules.basics.filters import EVERYTHING, CategorySet, LimitFi
 from authorizations.rules.decision.stand_in import WindowHeard
 from authorizations.rules.decision.values import NO_USAGE, Usage, Window
 from authorizations.rules.purchases.counted import Counted
-from authorizations.services.host import host_files, host_memory, stand_in_caps
+from authorizations.services.host import caps, host_files, host_memory
+from authorizations.services.host.caps import CapUnknownError, NotReplayedError
 from authorizations.services.host.host_memory import Approval, memory
-from authorizations.services.host.stand_in_caps import CapUnknownError, NotReplayedError
-from authorizations.services.host.standing_copy import USAGE, USAGE_SCHEMA
-from authorizations.services.stand_in.standing_refresh import new_copy
+from authorizations.services.host.local_copy import USAGE, USAGE_SCHEMA
+from authorizations.services.stand_in.local_copy_refresh import new_copy
 from authorizations.services.stand_in.usage_refresh import write_used
 from tests.standing import on_this_host
 
@@ -59,7 +59,7 @@ def heard(
     question: str, amount: int = 0, window: Window = DAY, concern: LimitFilter = EVERYTHING
 ) -> WindowHeard:
     """What is heard of a window in a turn that takes this amount."""
-    with stand_in_caps.turn(question, {window: concern}, within_s=5) as turn:
+    with caps.turn(question, {window: concern}, within_s=5) as turn:
         if amount:
             turn.take(approval(question, amount))
         return dict(turn.heard)[window]
@@ -67,7 +67,7 @@ def heard(
 
 def note(of: Approval, *, fits: bool = False) -> None:
     """As the database does; `fits` is whether there is room beside what stand-in approved."""
-    stand_in_caps.note(of, lambda _: fits)
+    caps.note(of, lambda _: fits)
 
 
 def taken(question: str, amount: int = 0, window: Window = DAY) -> int:
@@ -102,7 +102,7 @@ def test_the_same_question_gets_the_same_turn_and_takes_nothing_twice() -> None:
 
 def test_a_turn_that_fails_takes_nothing() -> None:
     def fail() -> None:
-        with stand_in_caps.turn("a", {DAY: EVERYTHING}, within_s=5) as turn:
+        with caps.turn("a", {DAY: EVERYTHING}, within_s=5) as turn:
             turn.take(approval("a", 100))
             raise ValueError("Nothing was decided.")
 
@@ -118,7 +118,7 @@ def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
         raise sqlite3.OperationalError("disk I/O error")
 
     with monkeypatch.context() as broken:
-        broken.setattr(stand_in_caps.codec, "to_json", fail)  # type: ignore[attr-defined]
+        broken.setattr(caps.codec, "to_json", fail)  # type: ignore[attr-defined]
         with pytest.raises(CapUnknownError, match="disk"):
             heard("a", 100)
     assert heard("b") == WindowHeard(NO_USAGE)
@@ -128,7 +128,7 @@ def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
 def test_a_replayed_answer_counts_in_the_books_and_against_the_cap_but_not_twice() -> None:
     heard("a", 100)
     assert pending("b") == 100
-    stand_in_caps.replayed(["a"])
+    caps.replayed(["a"])
     assert pending("c") == 100  # the copy is older
     copied({DAY: Usage(100)})
     assert heard("d") == WindowHeard(Usage(100), taken=100)
@@ -141,7 +141,7 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
     heard("a", 100)
     with memory() as held:
         moment = held.moment()
-    stand_in_caps.replayed(["a"])
+    caps.replayed(["a"])
     with new_copy(USAGE, USAGE_SCHEMA, NOON, moment.memory_id, moment.clock) as copy:
         write_used(copy, {DAY: Usage(100)})
     assert heard("b") == WindowHeard(Usage(100), pending=Usage(100, count=1), taken=100)
@@ -153,7 +153,7 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
 def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has_it() -> None:
     note(approval("a", 30))
     assert heard("b").database == Usage(30, count=1)  # perhaps it will be committed
-    stand_in_caps.settle("a")
+    caps.settle("a")
     assert heard("c").database == Usage(30, count=1)
     copied({DAY: Usage(30)})
     assert heard("d") == WindowHeard(Usage(30))
@@ -162,7 +162,7 @@ def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has
 def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
     note(approval("a", 30))
     copied({DAY: NO_USAGE})
-    stand_in_caps.settle("a")
+    caps.settle("a")
     assert heard("b").database.amount == 30
     copied({DAY: Usage(30)})
     assert heard("c").database.amount == 0
@@ -170,28 +170,28 @@ def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
 
 def test_what_was_rolled_back_counts_nothing() -> None:
     note(approval("a", 30))
-    stand_in_caps.withdraw("a")
+    caps.withdraw("a")
     assert heard("b") == WindowHeard(NO_USAGE)
 
 
 def test_the_database_approves_what_has_room_beside_what_stand_in_approved_and_no_more() -> None:
     heard("a", 100)
     note(approval("beside", 2), fits=True)
-    stand_in_caps.withdraw("beside")
+    caps.withdraw("beside")
     with pytest.raises(NotReplayedError):
         note(approval("b", 1))
     assert heard("c").database == NO_USAGE
-    stand_in_caps.replayed(["a"])
+    caps.replayed(["a"])
     note(approval("b", 1))
 
 
 def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
     note(approval("a", 30))
-    stand_in_caps.await_replay("a")
+    caps.await_replay("a")
     with pytest.raises(NotReplayedError):
         note(approval("b", 1))
     assert pending("c") == 30
-    stand_in_caps.replayed(["a"])
+    caps.replayed(["a"])
     copied({DAY: Usage(30)})
     assert heard("d") == WindowHeard(Usage(30))
 
@@ -271,7 +271,7 @@ def test_with_another_copy_than_the_one_the_memory_goes_with_nothing_is_known(ho
 
 def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it() -> None:
     note(approval("a", 30))
-    stand_in_caps.settle("a")
+    caps.settle("a")
     with memory() as held:
         held.forget(held.moment().clock)
     with pytest.raises(CapUnknownError, match="since usage was read"):
@@ -283,7 +283,7 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
     host_memory._forget_connection()
     for number in range(2_000):
         note(approval(f"q{number}", 1))
-        stand_in_caps.settle(f"q{number}")
+        caps.settle(f"q{number}")
     with pytest.raises(CapUnknownError, match="since usage was read"):
         heard("b")
     copied({DAY: Usage(2_000)})
@@ -305,11 +305,11 @@ def test_what_no_record_tells_of_is_let_go_of_once_the_spool_is_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     heard("a", 100)
-    stand_in_caps.settle_lost()
+    caps.settle_lost()
     assert pending("b") == 100
     later = time.monotonic() + 61
     monkeypatch.setattr(host_memory, "since_boot", lambda: later)
-    stand_in_caps.settle_lost()
+    caps.settle_lost()
     copied({DAY: NO_USAGE})
     assert heard("c") == WindowHeard(NO_USAGE, taken=100)
     note(approval("d", 1))
@@ -331,11 +331,11 @@ def test_a_copy_that_is_too_old_is_not_rested_on(monkeypatch: pytest.MonkeyPatch
 
 def test_who_cannot_get_a_turn_in_time_does_not_know_the_cap(host: Path) -> None:
     heard("a", 100)
-    other = sqlite3.connect(host / stand_in_caps.FILE, isolation_level=None)
+    other = sqlite3.connect(host / caps.FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with (
         pytest.raises(CapUnknownError),
-        stand_in_caps.turn("b", {DAY: EVERYTHING}, within_s=0.01),
+        caps.turn("b", {DAY: EVERYTHING}, within_s=0.01),
     ):
         pass
     other.close()
@@ -343,7 +343,7 @@ def test_who_cannot_get_a_turn_in_time_does_not_know_the_cap(host: Path) -> None
 
 
 def test_of_a_damaged_file_no_cap_is_known() -> None:
-    (host_files.directory() / stand_in_caps.FILE).write_bytes(b"not a database at all" * 100)
+    (host_files.directory() / caps.FILE).write_bytes(b"not a database at all" * 100)
     with pytest.raises(CapUnknownError):
         heard("a", 100)
 
@@ -355,7 +355,7 @@ def _approve_many(directory: Path, number: int) -> None:
     with override_settings(SPOOL_DIR=directory):
         for place in range(20):
             question = f"{number} {place}"
-            with stand_in_caps.turn(question, {DAY: EVERYTHING}, within_s=30) as turn:
+            with caps.turn(question, {DAY: EVERYTHING}, within_s=30) as turn:
                 [(_, found)] = turn.heard
                 spent = found.database.amount + found.pending.amount
                 if spent < 50:

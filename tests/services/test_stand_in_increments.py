@@ -15,7 +15,7 @@ from authorizations.admin.shared.explained import explained
 from authorizations.models import Decision
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_memory, recent_merchants
-from authorizations.services.stand_in import late, standing_refresh, usage_refresh
+from authorizations.services.stand_in import local_copy_refresh, replay_one, usage_refresh
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
 from simulator.stripe.samples import Purchase
@@ -61,9 +61,9 @@ def begun(is_known: bool = True, **document: Any) -> Purchase:
 
 
 def renew() -> None:
-    standing_refresh.renew_policies()
+    local_copy_refresh.renew_policies()
     usage_refresh.renew_usage()
-    standing_refresh.renew_cards()
+    local_copy_refresh.renew_cards()
 
 
 def forget() -> None:
@@ -88,7 +88,7 @@ def reason(purchase: Purchase, event_id: str = "") -> str:
 
 def replay(host: Path) -> None:
     for kept in spooled(host):
-        late.replay(kept)
+        replay_one.replay(kept)
 
 
 # --- where it began is not known here

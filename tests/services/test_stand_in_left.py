@@ -21,11 +21,12 @@ from hypothesis import strategies as st
 
 from authorizations.models import Card, CardGroup, Cardholder, Finding
 from authorizations.rules.decision.stand_in import StandInCause
-from authorizations.services.authorize.authorize import authorize
-from authorizations.services.host import host_files, host_memory, spool, stand_in_caps
-from authorizations.services.host.stand_in_caps import NotReplayedError
+from authorizations.services.authorize.transaction import authorize
+from authorizations.services.host import caps as stand_in_caps
+from authorizations.services.host import host_files, host_memory, spool_writer
+from authorizations.services.host.caps import NotReplayedError
 from authorizations.services.runtime import budget
-from authorizations.services.stand_in import replay, standing_refresh, usage_refresh
+from authorizations.services.stand_in import local_copy_refresh, replay, usage_refresh
 from authorizations.wire import events
 from simulator.stripe import samples
 from tests.desk import Shopper, in_force
@@ -42,7 +43,7 @@ _numbers = count(1)
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(usage_refresh, "SETTLING_S", 0.0)
-    with on_this_host(tmp_path / "spool") as directory:
+    with on_this_host(tmp_path / "spool_writer") as directory:
         yield directory
 
 
@@ -124,13 +125,13 @@ def _sum(answers: dict[str, tuple[int, int]], places: Any) -> int:
 
 
 def read() -> None:
-    standing_refresh.renew_policies()
+    local_copy_refresh.renew_policies()
     usage_refresh.renew_usage()
-    standing_refresh.renew_cards()
+    local_copy_refresh.renew_cards()
 
 
 def replay_all() -> None:
-    spool.spool().rotate()
+    spool_writer.spool().rotate()
     replay.some(60)
 
 
@@ -269,10 +270,10 @@ def test_a_repeat_that_is_replayed_first_leaves_the_approval_to_its_own_record(
     desk.open()
     read()
     folder = Path(django_settings.SPOOL_DIR)
-    one, two = spool.Spool(folder), spool.Spool(folder)
+    one, two = spool_writer.Spool(folder), spool_writer.Spool(folder)
     event = desk.event(0, 400)
     for process in (one, two):
-        monkeypatch.setattr(spool, "spool", lambda process=process: process)
+        monkeypatch.setattr(spool_writer, "spool_writer", lambda process=process: process)
         sent = stood_in(delivery(event), StandInCause.DATABASE_UNREACHABLE)
         assert json.loads(sent)["approved"] is True
     assert replay.some(60) == 1  # the other's file is still growing

@@ -8,7 +8,7 @@ import pytest
 
 from authorizations.models import Decision
 from authorizations.rules.decision.stand_in import StandInCause
-from authorizations.services.stand_in import late, standing_refresh, usage_refresh
+from authorizations.services.stand_in import local_copy_refresh, replay_one, usage_refresh
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe import samples
 from tests.desk import Shopper, in_force
@@ -29,9 +29,9 @@ def policies_are_old(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def renew() -> None:
-    standing_refresh.renew_policies()
+    local_copy_refresh.renew_policies()
     usage_refresh.renew_usage()
-    standing_refresh.renew_cards()
+    local_copy_refresh.renew_cards()
 
 
 def answered(event: samples.Json) -> None:
@@ -62,7 +62,7 @@ def test_what_stand_in_decided_is_decided_again_from_its_row(
     answered(shopper.event(shopper.purchase(1_000)))
     answered(shopper.event(shopper.purchase(amount, **facts), event_id="evt_a"))
     for kept in spooled(host):
-        late.replay(kept)
+        replay_one.replay(kept)
     row = Decision.objects.get(pk="evt_a")
     assert (row.approved, row.reason, row.stand_in) == (not reason, reason, "deadline_missed")
     assert redecide("evt_a") == []
@@ -73,6 +73,6 @@ def test_a_refused_card_is_decided_again_as_well(host: Path) -> None:
     in_force()
     answered(Shopper().event(Shopper().purchase(100), event_id="evt_a"))
     [kept] = spooled(host)
-    late.replay(kept)
+    replay_one.replay(kept)
     assert Decision.objects.get(pk="evt_a").reason == "stand_in"
     assert redecide("evt_a") == []

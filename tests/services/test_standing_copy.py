@@ -11,8 +11,8 @@ from django.db import OperationalError, connection
 
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import ScopeKind
-from authorizations.services.host import host_files, standing_copy, versions
-from authorizations.services.stand_in import standing_refresh
+from authorizations.services.host import host_files, local_copy, versions
+from authorizations.services.stand_in import local_copy_refresh
 from tests.desk import in_force
 from tests.standing import knows, on_this_host
 
@@ -26,8 +26,8 @@ def host(tmp_path: Path) -> Iterator[Path]:
 
 
 def renew() -> None:
-    standing_refresh.renew_policies()
-    standing_refresh.renew_cards()
+    local_copy_refresh.renew_policies()
+    local_copy_refresh.renew_cards()
 
 
 def card(card_id: str, **columns: object) -> Card:
@@ -37,7 +37,7 @@ def card(card_id: str, **columns: object) -> Card:
 
 def policies_of(card_id: str, cardholder_id: str = "ich_1") -> list[tuple[str, str]]:
     """Each policy's scope and name, narrowest first."""
-    found = standing_copy.card(card_id, cardholder_id)
+    found = local_copy.card(card_id, cardholder_id)
     assert found
     return [(policy.scope.kind.value, policy.controls.name) for policy in found.applied]
 
@@ -63,7 +63,7 @@ def test_a_card_is_known_with_the_policies_of_every_scope() -> None:
         ("cardholder", "Holder"),
         ("program", "Program"),
     ]
-    assert standing_copy.card("ic_3", "ich_1") is None
+    assert local_copy.card("ic_3", "ich_1") is None
 
 
 @transactional
@@ -74,7 +74,7 @@ def test_the_policies_of_the_program_measure_the_card_and_those_of_a_chain_its_f
     in_force("Program")
     in_force("Group", to={"group": group})
     renew()
-    found = standing_copy.card("ic_2", "ich_1")
+    found = local_copy.card("ic_2", "ich_1")
     assert found
     assert found.root_id == "ic_1"
     measured = [(policy.measured.kind, policy.measured.id) for policy in found.applied]
@@ -92,20 +92,20 @@ def test_a_change_is_known_with_the_next_renewal_and_freezing_belongs_to_the_sin
     renew()
     names = [name for _, name in policies_of("ic_1")]
     assert sorted(names) == ["New", "Old"]
-    frozen = [standing_copy.card(key, "ich_1") for key in ("ic_1", "ic_2")]
+    frozen = [local_copy.card(key, "ich_1") for key in ("ic_1", "ic_2")]
     assert [found and found.frozen for found in frozen] == [True, False]
 
 
 @transactional
 def test_as_many_rows_as_there_are_pages_for_are_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(standing_refresh, "PAGE", 2)
+    monkeypatch.setattr(local_copy_refresh, "PAGE", 2)
     for number in range(5):
         one = card(f"ic_{number}", frozen=True)
         in_force(f"Policy {number}", to={"card": one})
     renew()
     for number in range(5):
         assert policies_of(f"ic_{number}") == [("card", f"Policy {number}")]
-        found = standing_copy.card(f"ic_{number}", "ich_1")
+        found = local_copy.card(f"ic_{number}", "ich_1")
         assert found
         assert found.frozen
 
@@ -126,17 +126,17 @@ def test_a_renewal_that_fails_leaves_the_old_copy_and_its_age(
     card("ic_1")
     in_force("Kept")
     renew()
-    before = standing_copy.read_at()
+    before = local_copy.read_at()
 
     def away() -> None:
         raise OperationalError("away")
 
     monkeypatch.setattr(connection, "ensure_connection", away)
-    for part in (standing_refresh.renew_policies, standing_refresh.renew_cards):
+    for part in (local_copy_refresh.renew_policies, local_copy_refresh.renew_cards):
         with pytest.raises(OperationalError):
             part()
     monkeypatch.undo()
-    assert standing_copy.read_at() == before
+    assert local_copy.read_at() == before
     assert policies_of("ic_1") == [("program", "Kept")]
     assert list(host.glob("*.new")) == []
 
@@ -161,39 +161,37 @@ def test_the_cardholder_of_the_request_counts_where_it_names_one() -> None:
 
 def test_the_age_is_that_of_the_older_part() -> None:
     knows(age_s=300)
-    with standing_refresh.new_copy(
-        standing_copy.POLICIES, standing_copy.POLICIES_SCHEMA, time.time()
-    ):
+    with local_copy_refresh.new_copy(local_copy.POLICIES, local_copy.POLICIES_SCHEMA, time.time()):
         pass
-    assert 300 <= standing_copy.age_s() < 360
+    assert 300 <= local_copy.age_s() < 360
 
 
 def test_without_a_copy_nothing_is_known() -> None:
-    for question in (standing_copy.age_s, lambda: standing_copy.card("ic_marie", "")):
-        with pytest.raises(standing_copy.NothingKnownError):
+    for question in (local_copy.age_s, lambda: local_copy.card("ic_marie", "")):
+        with pytest.raises(local_copy.NothingKnownError):
             question()
 
 
-@pytest.mark.parametrize("name", [standing_copy.CARDS, standing_copy.POLICIES])
+@pytest.mark.parametrize("name", [local_copy.CARDS, local_copy.POLICIES])
 @pytest.mark.parametrize("content", [b"", b"not a database, whatever its name says" * 100])
 def test_of_a_damaged_copy_nothing_is_known(host: Path, name: str, content: bytes) -> None:
     knows({"name": "Kept"})
     (host / name).write_bytes(content)
-    with pytest.raises(standing_copy.NothingKnownError):
-        standing_copy.card("ic_marie", "")
-    with pytest.raises(standing_copy.NothingKnownError):
-        standing_copy.age_s()
+    with pytest.raises(local_copy.NothingKnownError):
+        local_copy.card("ic_marie", "")
+    with pytest.raises(local_copy.NothingKnownError):
+        local_copy.age_s()
 
 
 def test_an_assignment_whose_version_is_missing_is_damage_not_a_card_without_it(
     host: Path,
 ) -> None:
     knows({"name": "Kept"})
-    with sqlite3.connect(host / standing_copy.POLICIES) as copy:
+    with sqlite3.connect(host / local_copy.POLICIES) as copy:
         copy.execute("INSERT INTO assignment VALUES ('program:', 999999999)")
     copy.close()
-    with pytest.raises(standing_copy.NothingKnownError):
-        standing_copy.card("ic_marie", "")
+    with pytest.raises(local_copy.NothingKnownError):
+        local_copy.card("ic_marie", "")
 
 
 def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -204,7 +202,7 @@ def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPa
         reads.append(now[0])
         now[0] += 3  # so long it takes
 
-    part = standing_refresh.Part(renew)
+    part = local_copy_refresh.Part(renew)
     for _ in range(50):
         part.renew_when_due()
         now[0] += 5
@@ -221,7 +219,7 @@ def test_a_part_that_fails_is_tried_again_and_complained_of_once(
         if problem := next(outcomes):
             raise problem
 
-    part = standing_refresh.Part(renew)
+    part = local_copy_refresh.Part(renew)
     complaints = []
     for _ in range(4):
         part.due = 0

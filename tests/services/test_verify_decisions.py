@@ -12,8 +12,8 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
-from authorizations.services.verify import recorded, verify_decisions, windows_as_of
-from authorizations.services.verify.verify_books import verify_books
+from authorizations.services.verify import decision_stream, decisions, windows_as_of
+from authorizations.services.verify.books import verify_books
 from tests.desk import NOON, Shopper, in_force
 from tests.services.damage import damage, remove
 from tests.told import Told
@@ -74,7 +74,7 @@ def test_what_was_forgotten_is_summed_anew(monkeypatch: pytest.MonkeyPatch) -> N
 def test_what_was_captured_before_anything_was_decided_about_the_card_is_counted(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(recorded, "SIZE", 2)
+    monkeypatch.setattr(decision_stream, "SIZE", 2)
     shopper = Shopper(card_id="ic_7", cardholder_id="ich_7")
     Told(4_000, shopper).captures(1_500)
     for _ in range(4):
@@ -88,7 +88,7 @@ def test_what_was_captured_before_anything_was_decided_about_the_card_is_counted
 def test_what_was_spent_before_there_was_a_limit_is_counted(
     limit: dict[str, object], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(recorded, "SIZE", 2)
+    monkeypatch.setattr(decision_stream, "SIZE", 2)
     in_force("Later", spending_limits=[limit | {"merchants": ["a"]}])
     Shopper().asks(200, cashback=100)
     assert differences() == []
@@ -108,8 +108,8 @@ def test_what_was_read_while_nobody_asked_is_added_before_it_is_much(
 def test_shared_out_the_same_is_found(number: int) -> None:
     found = [
         piece
-        for span in recorded.spans([place / number for place in range(1, number)])
-        for piece in verify_decisions.verify_decisions(span)
+        for span in decision_stream.spans([place / number for place in range(1, number)])
+        for piece in decisions.verify_decisions(span)
     ]
     assert not any(piece.differences for piece in found)
     for what, model in (("decisions", Decision), ("ledger entries", LedgerEntry)):
@@ -234,7 +234,7 @@ def test_decisions_that_wrote_in_another_order_than_they_were_decided_in() -> No
 
 
 def test_where_every_figure_is_wrong_nothing_piles_up(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(recorded, "SIZE", 2)
+    monkeypatch.setattr(decision_stream, "SIZE", 2)
     for _ in range(60):
         Shopper(card_id="ic_9", cardholder_id="ich_9").asks(0)
         Shopper(card_id="ic_9", cardholder_id="ich_9").asks(1)

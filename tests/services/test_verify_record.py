@@ -7,9 +7,9 @@ from django.utils import timezone
 
 from authorizations.models import Decision, WebhookRequest
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.stand_in import late
-from authorizations.services.verify import verify_requests
-from authorizations.services.verify.verify_record import verify_record
+from authorizations.services.stand_in import replay_one
+from authorizations.services.verify import requests
+from authorizations.services.verify.record import verify_record
 from simulator.inside import take_in
 from simulator.stripe import samples
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -88,14 +88,16 @@ def test_answers_given_without_the_database_are_in_order() -> None:
     shopper = Shopper()
     purchase = shopper.purchase(1_000)
     event = asked(shopper, purchase)
-    late.replay(answered(event, 1_000))
-    late.replay(answered(event, 1_000))
-    late.replay(answered(asked(shopper, 2_000), None))
+    replay_one.replay(answered(event, 1_000))
+    replay_one.replay(answered(event, 1_000))
+    replay_one.replay(answered(asked(shopper, 2_000), None))
     broken = asked(shopper, 100)
     broken["data"]["object"]["card"] = None
-    late.replay(answered(broken, None, reason=DeclineReason.MALFORMED_REQUEST, problem=_problem()))
+    replay_one.replay(
+        answered(broken, None, reason=DeclineReason.MALFORMED_REQUEST, problem=_problem())
+    )
     deliver(asked(shopper, 3_000, "evt_twice"))
-    late.replay(answered(asked(shopper, 3_000, "evt_other"), 3_000, cause="commit_unknown"))
+    replay_one.replay(answered(asked(shopper, 3_000, "evt_other"), 3_000, cause="commit_unknown"))
     assert Decision.objects.exclude(stand_in="").exists()
     assert contradictions() == []
 
@@ -113,5 +115,5 @@ def test_what_was_taken_in_without_the_door_is_in_order() -> None:
 
 
 def test_whoever_reads_piece_by_piece_finds_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(verify_requests, "_SIZE", 2)
+    monkeypatch.setattr(requests, "_SIZE", 2)
     test_a_life_with_everything_that_stripe_tells_of_it_is_in_order()

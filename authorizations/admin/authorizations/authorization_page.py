@@ -26,7 +26,7 @@ from authorizations.rules.wording.left import span_words
 from authorizations.rules.wording.words import code_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
-from authorizations.services.store.known import root_id_of
+from authorizations.services.store.lookup import root_id_of
 
 FINDINGS = 20
 

@@ -17,7 +17,7 @@ from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.books import Books
-from authorizations.services.lifecycle.adjust import CannotAdjustError, adjust, release
+from authorizations.services.lifecycle.adjustments import CannotAdjustError, adjust, release
 from authorizations.services.lifecycle.disputes import adjustment_for
 from authorizations.services.runtime import codec
 

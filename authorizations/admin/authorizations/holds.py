@@ -16,7 +16,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
-from authorizations.services.lifecycle.holds import held_amount, oldest_past
+from authorizations.services.lifecycle.stale_holds import held_amount, oldest_past
 
 SHOWN = 100
 

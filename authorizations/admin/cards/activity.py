@@ -10,7 +10,7 @@ from django.utils.timezone import localtime
 from authorizations.admin.shared.explained import readable
 from authorizations.models import Card, Transaction
 from authorizations.rules.basics.money import format_money
-from authorizations.services.lifecycle.holds import MOST, held_of, of_card
+from authorizations.services.lifecycle.stale_holds import MOST, held_of, of_card
 
 _TYPES = {
     Transaction.Type.CAPTURE: "captured this month",

@@ -24,9 +24,9 @@ from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import display
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.digest import digest
+from authorizations.services.digest import update
+from authorizations.services.queries.decisions import decisions
 from authorizations.services.queries.listing import Listing
-from authorizations.services.queries.listing_decisions import decisions
 
 _MOMENT_S = 0.05  # so long a page may help with the digest
 _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
@@ -59,7 +59,7 @@ class DecisionAdmin(ExportableAdmin[Decision]):
     fieldsets = IN_TEMPLATE
 
     def listing(self, rows: QuerySet[Decision], filters: RecordFilters, term: str) -> Listing:
-        digest.catch_up(_MOMENT_S)
+        update.catch_up(_MOMENT_S)
         rows = rows.defer(*self.long_columns)
         return decisions(rows, cast("DecisionFilters", filters).facets(term))
 

@@ -22,8 +22,8 @@ from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import display
 from authorizations.models import Finding
 from authorizations.rules.basics.money import format_money
+from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
-from authorizations.services.queries.listing_keys import ByKey
 
 VARIANTS = {"open": "warning", "seen": "success", "gone": "neutral"}
 

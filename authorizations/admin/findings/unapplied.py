@@ -21,7 +21,7 @@ from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.models import UnappliedEvent
-from authorizations.services.lifecycle.later import ask_again
+from authorizations.services.lifecycle.intake import ask_again
 
 
 @admin.register(UnappliedEvent)

@@ -17,9 +17,9 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin
 from authorizations.models import HistoryEntry
 from authorizations.rules.policy.differences import Change
+from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.history import entries_about, newest_first
 from authorizations.services.queries.listing import Page, WrongKeyError, page
-from authorizations.services.queries.listing_times import ByTime
 
 if TYPE_CHECKING:
     Base = ModelAdmin[Any]

@@ -16,9 +16,9 @@ from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.models import HistoryEntry
+from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.history import is_id, searched
 from authorizations.services.queries.listing import Listing
-from authorizations.services.queries.listing_times import ByTime
 
 Source = HistoryEntry.Source
 

@@ -15,7 +15,7 @@ from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
 from authorizations.services.lifecycle import unheard
-from authorizations.services.lifecycle.waiting import (
+from authorizations.services.lifecycle.attention import (
     EVENTS,
     FINDINGS,
     HOLDS,

@@ -23,7 +23,7 @@ from authorizations.models import Authorization, PolicyVersion
 from authorizations.models.audit import REASON_CHOICES
 from authorizations.rules.basics.money import format_money, parse_money
 from authorizations.rules.wording.stand_in_words import CAUSE_LABELS
-from authorizations.services.queries.listing_decisions import STAND_IN, Facets
+from authorizations.services.queries.decisions import STAND_IN, Facets
 
 _OUTCOMES = [
     ("approved", "Approved"),

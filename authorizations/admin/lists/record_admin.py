@@ -16,8 +16,8 @@ from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.search import Found
 from authorizations.admin.shared.types import M, ModelAdmin
+from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.listing import Listing
-from authorizations.services.queries.listing_times import ByTime
 
 IN_TEMPLATE: Any = ((None, {"fields": ("id",)}),)
 """The fieldsets of a page whose template shows all of the row."""

@@ -15,7 +15,7 @@ from authorizations.admin.lists.filters import (
 )
 from authorizations.admin.shared.choices import categories, countries, currencies
 from authorizations.models import Authorization, Export, LedgerCause, ProofRun
-from authorizations.services.lifecycle.holds import past_their_time
+from authorizations.services.lifecycle.stale_holds import past_their_time
 from authorizations.wire.signature import SignatureCause
 
 _TYPES = [

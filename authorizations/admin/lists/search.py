@@ -14,7 +14,7 @@ from authorizations.models import (
     Transaction,
     WebhookRequest,
 )
-from authorizations.services.queries.listing_decisions import requests_of_authorization
+from authorizations.services.queries.decisions import requests_of_authorization
 
 _FEW = 20
 _MANY = 500

@@ -26,8 +26,8 @@ from authorizations.models import Assignment, Policy
 from authorizations.rules.wording.words import gained_words, losing_words
 from authorizations.services.policies.assignments import unassign
 from authorizations.services.queries import listing
+from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Page, WrongKeyError
-from authorizations.services.queries.listing_keys import ByKey
 from authorizations.services.store import grants
 
 PER_PAGE = 50

@@ -18,7 +18,7 @@ from authorizations.rules.wording.stand_in_words import beginning_sentence, caus
 from authorizations.rules.wording.stripe_reasons import stripe_texts
 from authorizations.rules.wording.words import figure_words
 from authorizations.services.runtime import codec
-from authorizations.services.store.decided import DAMAGED
+from authorizations.services.store.decision_row import DAMAGED
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
 T = TypeVar("T")

@@ -16,8 +16,8 @@ from authorizations.admin.shared.types import display
 from authorizations.admin.stand_in.state import MAY_SWITCH, state, who
 from authorizations.admin.stand_in.switching import switching_page
 from authorizations.models import StandInSwitch
+from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
-from authorizations.services.queries.listing_keys import ByKey
 
 
 @admin.register(StandInSwitch)

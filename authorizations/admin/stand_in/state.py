@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import StandInSwitch
 from authorizations.rules.wording.words import duration_words
-from authorizations.services.host import standing_copy
+from authorizations.services.host import local_copy
 from authorizations.services.stand_in import switch
 from authorizations.services.webhook.answering import breaker
 
@@ -68,7 +68,7 @@ def _by_hand(newest: StandInSwitch | None) -> str:
 
 def _copy() -> str:
     try:
-        age_s = round(standing_copy.age_s())
-    except standing_copy.NothingKnownError:
+        age_s = round(local_copy.age_s())
+    except local_copy.NothingKnownError:
         return "This server has no copy of cards and policies: stand-in would decline everything."
     return f"This server's copy of cards and policies is {duration_words(age_s)} old."

@@ -9,8 +9,8 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of, report
-from authorizations.services.digest import digest
-from authorizations.services.verify.verify_digest import NeedsSessionError, verify_digest
+from authorizations.services.digest import update
+from authorizations.services.verify.digest import NeedsSessionError, verify_digest
 
 
 class Command(BaseCommand):
@@ -34,7 +34,7 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **options: Any) -> None:
         console = console_of(self.stdout)
         if options["verify"]:
-            pieces = -(-digest.mark() // digest.PIECE) + 1
+            pieces = -(-update.mark() // update.PIECE) + 1
             try:
                 report(console, verify_digest(), total=pieces, what="pieces of the digest")
             except NeedsSessionError:
@@ -47,7 +47,7 @@ class Command(BaseCommand):
         if connection.in_atomic_block:
             raise CommandError("The digest can't be brought up to date inside a transaction.")
         if options["rebuild"]:
-            digest.empty()
+            update.empty()
         mark = _digest(console)
         with connection.cursor() as cursor:
             cursor.execute("ANALYZE authorizations_listeddecision, authorizations_tally")
@@ -55,7 +55,7 @@ class Command(BaseCommand):
 
 
 def _digest(console: Console) -> int:
-    goal = digest.last_drawn()
+    goal = update.last_drawn()
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Digesting decisions", total=goal, completed=digest.mark())
-        return digest.digest_all(lambda done: progress.update(task, completed=done))
+        task = progress.add_task("Digesting decisions", total=goal, completed=update.mark())
+        return update.digest_all(lambda done: progress.update(task, completed=done))

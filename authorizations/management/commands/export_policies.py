@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.rules.policy.document import PolicyProblems
-from authorizations.services.policies.policy_files import export_policies
+from authorizations.services.policies.files import export_policies
 
 
 class Command(BaseCommand):

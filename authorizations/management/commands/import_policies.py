@@ -12,8 +12,8 @@ from authorizations.models import PolicyVersion
 from authorizations.rules.policy.document import PolicyProblems
 from authorizations.rules.wording.words import counting_words
 from authorizations.services.policies import counting_ahead
-from authorizations.services.policies.policy_changes import Changes
-from authorizations.services.policies.policy_files import NewSpendingError, compare, import_policies
+from authorizations.services.policies.changes import Changes
+from authorizations.services.policies.files import NewSpendingError, compare, import_policies
 
 _MEANING = """
 What a file means:

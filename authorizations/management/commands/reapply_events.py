@@ -11,7 +11,7 @@ from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
 from authorizations.models import UnappliedEvent
-from authorizations.services.lifecycle import later
+from authorizations.services.lifecycle import intake
 
 _Tried = Iterable[tuple[UnappliedEvent, str]]
 
@@ -32,9 +32,9 @@ class Command(BaseCommand):
         try:
             if options["event"]:
                 waiting = _one(options["event"])
-                tried: _Tried = [(waiting, later.apply_again(waiting))]
+                tried: _Tried = [(waiting, intake.apply_again(waiting))]
             else:
-                tried = later.apply_all()
+                tried = intake.apply_all()
             applied, left = _follow(console, tried)
         except DatabaseError as error:
             raise CommandError(

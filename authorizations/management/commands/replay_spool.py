@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
-from authorizations.services.host import spool_files
+from authorizations.services.host import spool_reader
 from authorizations.services.stand_in import replay
-from authorizations.services.stand_in.late import CannotReplayError, Replayed
+from authorizations.services.stand_in.replay_one import CannotReplayError, Replayed
 from authz_project import first_env
 
 
@@ -43,10 +43,10 @@ class Command(BaseCommand):
                 f"{str(error).strip()}"
             ) from error
         console.print(_summary(replayed))
-        if damaged := len(spool_files.damaged(directory)) or problems:
+        if damaged := len(spool_reader.damaged(directory)) or problems:
             raise CommandError(
-                f"{damaged:,} damaged or unreadable: see {directory / spool_files.ASIDE}, and read "
-                "the note beside each. Move or delete them once they are dealt with."
+                f"{damaged:,} damaged or unreadable: see {directory / spool_reader.ASIDE}, and "
+                "read the note beside each. Move or delete them once they are dealt with."
             )
 
 

@@ -14,10 +14,10 @@ from authorizations.models import (
     Transaction,
     Usage,
 )
+from authorizations.services.verify.books import KINDS, verify_books
 from authorizations.services.verify.checking import Checked, estimated_count
 from authorizations.services.verify.proofs import Proof
 from authorizations.services.verify.ranges import Range, entries_in, requests_in
-from authorizations.services.verify.verify_books import KINDS, verify_books
 
 
 class Command(ProofCommand):

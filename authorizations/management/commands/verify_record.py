@@ -10,7 +10,7 @@ from authorizations.services.verify.checking import Checked, estimated_count
 from authorizations.services.verify.missing_numbers import missing_numbers
 from authorizations.services.verify.proofs import Proof
 from authorizations.services.verify.ranges import Range, entries_in, requests_in
-from authorizations.services.verify.verify_record import KINDS, verify_record
+from authorizations.services.verify.record import KINDS, verify_record
 
 
 class Command(ProofCommand):

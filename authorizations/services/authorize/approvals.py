@@ -10,9 +10,9 @@ from dataclasses import replace
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.purchases.counted import Counted
-from authorizations.services.host import stand_in_caps
+from authorizations.services.host import caps
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory
-from authorizations.services.store.record import Outcome
+from authorizations.services.store.writing import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -20,7 +20,7 @@ logger = logging.getLogger(__name__)
 def note(outcome: Outcome | None) -> str | None:
     """Note an approval that is about to be committed; what names it, None where no cap does.
 
-    Raises as stand_in_caps.note does.
+    Raises as caps.note does.
     """
     if outcome is None or not outcome.decision.approved:
         return None
@@ -30,8 +30,8 @@ def note(outcome: Outcome | None) -> str | None:
     if not scopes or not change:
         return None
     request = outcome.request
-    question = stand_in_caps.question_of(request)
-    stand_in_caps.note(
+    question = caps.question_of(request)
+    caps.note(
         Approval(
             question=question,
             scopes=scopes,
@@ -74,7 +74,7 @@ def settle(noted: str | None) -> None:
     """It is committed. Where that can't be noted, it counts twice for a minute."""
     if noted is not None:
         try:
-            stand_in_caps.settle(noted)
+            caps.settle(noted)
         except HostMemoryError as error:
             logger.warning("An approval can't be noted as committed: %s", error)
 
@@ -83,6 +83,6 @@ def await_replay(noted: str | None) -> None:
     """Nobody knows whether it is committed."""
     if noted is not None:
         try:
-            stand_in_caps.await_replay(noted)
+            caps.await_replay(noted)
         except HostMemoryError as error:
             logger.warning("An approval can't be noted as sent: %s", error)

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from authorizations.models import Policy
-from authorizations.services.authorize import authorize
+from authorizations.services.authorize import transaction
 from authorizations.services.host import versions
 from authorizations.services.runtime.deadline import deadline
 from authorizations.services.store import answers
@@ -94,7 +94,7 @@ def _once() -> None:
         stopwatch=Stopwatch(),
     )
     answers.of_event(_NOBODY, is_on_record=False)  # what this host has answered without it
-    given = authorize.rehearse(events.authorization_request(event), delivery)
+    given = transaction.rehearse(events.authorization_request(event), delivery)
     answer.headers(settings.STRIPE_VERSION, given)
 
 

@@ -3,4 +3,4 @@
 It is filled a moment after the decisions are written.
 """
 
-__all__ = ["digest", "digest_sql", "overview", "periods"]
+__all__ = ["overview", "periods", "statements", "update"]

@@ -11,9 +11,9 @@ from django.db.models import Max, Q
 
 from authorizations.models import Decision, ListedDecision, WebhookRequest
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.digest.digest import catch_up
 from authorizations.services.digest.periods import Period
 from authorizations.services.digest.tallies import TAIL, Tallied, tallied
+from authorizations.services.digest.update import catch_up
 
 _LOOKED_AT = 1_000
 PERCENTS = (50, 95, 99)

@@ -6,15 +6,15 @@ here needs the database to answer, except where a version is read for the first 
 
 __all__ = [
     "applied",
+    "caps",
     "host_answers",
     "host_files",
     "host_memory",
+    "local_copy",
     "recent_answers",
     "recent_merchants",
     "recent_ring",
-    "spool",
-    "spool_files",
-    "stand_in_caps",
-    "standing_copy",
+    "spool_reader",
+    "spool_writer",
     "versions",
 ]

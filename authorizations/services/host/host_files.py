@@ -8,7 +8,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from authorizations.services.host.spool_files import held
+from authorizations.services.host.spool_reader import held
 from authz_project import owners
 
 

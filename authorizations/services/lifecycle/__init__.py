@@ -5,12 +5,12 @@ lists bring in.
 """
 
 __all__ = [
-    "adjust",
+    "adjustments",
+    "attention",
     "disputes",
-    "holds",
-    "later",
+    "intake",
     "open_findings",
     "reconcile",
+    "stale_holds",
     "unheard",
-    "waiting",
 ]

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from authorizations.models import Reconciliation, UnappliedEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, Report
-from authorizations.services.lifecycle import later
-from authorizations.services.lifecycle.news import is_news
+from authorizations.services.lifecycle import intake
+from authorizations.services.lifecycle.news_of_reports import is_news
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events, reports
 from authorizations.wire.api import Api, Found, UnknownPlaceError
@@ -83,12 +83,12 @@ def _bring_in(found: Found, headers: dict[str, str]) -> Outcome:
     try:
         report = reports.report(event)
     except events.MalformedEvent:
-        return Outcome(found, problem=later.take(_delivery(found, headers, event)).problem)
+        return Outcome(found, problem=intake.take(_delivery(found, headers, event)).problem)
     is_changed = False
     for _ in range(_most_deliveries(report)):
         if not is_news(report):
             break
-        if problem := later.take(_delivery(found, headers, event)).problem:
+        if problem := intake.take(_delivery(found, headers, event)).problem:
             return Outcome(found, is_changed, problem)
         is_changed = True
     return Outcome(found, is_changed)

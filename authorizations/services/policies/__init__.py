@@ -3,12 +3,4 @@
 Publishing, policy files, assignments, groups, freezing, and counting a new limit ahead.
 """
 
-__all__ = [
-    "assignments",
-    "counting_ahead",
-    "freeze",
-    "groups",
-    "policy_changes",
-    "policy_files",
-    "publish",
-]
+__all__ = ["assignments", "changes", "counting_ahead", "files", "freeze", "groups", "publish"]

@@ -4,4 +4,4 @@ Ledger entries from one state to the next, transactions linked to their authoriz
 were exceeded.
 """
 
-__all__ = ["booking", "limit_findings", "moving"]
+__all__ = ["entries", "limit_findings", "linking"]

@@ -35,9 +35,9 @@ from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.rules.wording.words import figure_words
 from authorizations.services.host.versions import controls_of
-from authorizations.services.purchases.moving import merchant_of, told_of
+from authorizations.services.purchases.linking import merchant_of, told_of
 from authorizations.services.store import findings, window_sums
-from authorizations.services.store.known import root_id_of, scope_keys
+from authorizations.services.store.lookup import root_id_of, scope_keys
 from authorizations.services.store.window_sums import Asked
 
 _DONE = "It is counted: the limits decline until they have room again."

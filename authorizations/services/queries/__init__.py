@@ -4,13 +4,13 @@ Nothing here writes the record, except for the row of an export.
 """
 
 __all__ = [
+    "by_key",
+    "by_time",
+    "decisions",
     "export_formats",
     "exports",
     "history",
     "listing",
-    "listing_decisions",
-    "listing_keys",
-    "listing_times",
     "remaining",
     "stand_in_rehearsal",
 ]

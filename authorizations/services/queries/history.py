@@ -8,7 +8,7 @@ from django.db.models import Model, Q, QuerySet
 from authorizations.models import HistoryEntry
 from authorizations.models.recorder import SEPARATORS
 from authorizations.rules.basics.folding import folded
-from authorizations.services.queries.listing_times import ByTime
+from authorizations.services.queries.by_time import ByTime
 
 KINDS = ("policy", "programdefaults", "cardgroup", "card", "cardholder", "user", "group")
 """What changes are listed under, by the names of the models."""

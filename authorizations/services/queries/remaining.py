@@ -25,9 +25,9 @@ from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import Usage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
-from authorizations.services.purchases.moving import told_of
+from authorizations.services.purchases.linking import told_of
 from authorizations.services.store import uncounted
-from authorizations.services.store.known import root_id_of, scope_keys
+from authorizations.services.store.lookup import root_id_of, scope_keys
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import Remembered, asked_of, remembered_around, rooms_at
 from authorizations.services.store.window_sums import reckon_all

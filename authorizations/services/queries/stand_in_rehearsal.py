@@ -21,7 +21,12 @@ from authorizations.rules.decision.stand_in import (
 from authorizations.rules.decision.values import Usage, Window
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host.versions import controls_of
-from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of
+from authorizations.services.store.decision_row import (
+    DAMAGED,
+    UnreadableError,
+    applied_of,
+    value_of,
+)
 
 LOOKED_AT = 1_000
 """So many of the newest decisions are looked at."""

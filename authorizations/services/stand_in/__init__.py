@@ -1,16 +1,16 @@
 """Answers without the database, and brings those answers into the books once it is back.
 
-`stand_in` decides from the last known copy of cards and policies; `kept_first` writes an answer
-to disk before it is sent; `replay` and `late` bring it into the books; `standing_refresh` and
-`usage_refresh` keep the copy fresh; `switch` turns stand-in on by hand.
+`answers` decides from the last known copy of cards and policies; `durable_answer` writes an
+answer to disk before it is sent; `replay` and `replay_one` bring it into the books;
+`local_copy_refresh` and `usage_refresh` keep the copy fresh; `switch` turns stand-in on by hand.
 """
 
 __all__ = [
-    "late",
+    "answers",
+    "local_copy_refresh",
     "replay",
+    "replay_one",
     "spool_watch",
-    "stand_in",
-    "standing_refresh",
     "switch",
     "usage_refresh",
 ]

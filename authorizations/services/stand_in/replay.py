@@ -18,12 +18,12 @@ from django.conf import settings
 from django.db import DataError, Error, IntegrityError, connection
 
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.host import host_answers, spool, spool_files, stand_in_caps
+from authorizations.services.host import caps, host_answers, spool_reader, spool_writer
 from authorizations.services.host.host_memory import HostMemoryError
-from authorizations.services.host.spool_files import DamagedError, Record
-from authorizations.services.stand_in import late
-from authorizations.services.stand_in.late import CannotReplayError, Replayed
-from authorizations.services.stand_in.spooled import Spooled, UnreadableError, decode
+from authorizations.services.host.spool_reader import DamagedError, Record
+from authorizations.services.stand_in import replay_one
+from authorizations.services.stand_in.replay_one import CannotReplayError, Replayed
+from authorizations.services.stand_in.spool_record import Spooled, UnreadableError, decode
 from authorizations.wire import events
 from authz_project import owners
 
@@ -70,21 +70,21 @@ def some(budget_s: float) -> int:
     directory = Path(settings.SPOOL_DIR)
     done = 0
     try:
-        if not spool_files.waiting(directory):
+        if not spool_reader.waiting(directory):
             _settle_lost()
             return 0
         until = time.monotonic() + budget_s
         if not connection.in_atomic_block:
             connection.close_if_unusable_or_obsolete()
         connection.ensure_connection()
-        spool.spool().rotate()
+        spool_writer.spool().rotate()
         with closing(steps(directory, with_growing=False)) as replayed:
             for step in replayed:
                 done += 1
                 _log(step)
                 if time.monotonic() >= until:
                     break
-        if not spool_files.waiting(directory):
+        if not spool_reader.waiting(directory):
             host_answers.forget_replayed()
     except AnotherReplayError:
         pass
@@ -98,10 +98,10 @@ def remember_waiting() -> None:
     directory = Path(settings.SPOOL_DIR)
     if host_answers.is_whole() or not directory.is_dir():
         return
-    for path in spool_files.waiting(directory):
+    for path in spool_reader.waiting(directory):
         place = 0
         with suppress(OSError, DamagedError, UnreadableError):  # the replay says so
-            while record := spool_files.read(path, place):
+            while record := spool_reader.read(path, place):
                 answered, place = decode(record.payload), record.end
                 if answered.decision and answered.reason != DeclineReason.CONFLICTING_EVENT:
                     host_answers.note(answered.delivery().decision_id, answered.as_sent())
@@ -117,8 +117,8 @@ def _log(step: Step) -> None:
 
 def size_bytes(directory: Path) -> int:
     """How much waits, apart from what was dealt with before."""
-    waiting = spool_files.waiting(directory)
-    return sum(max(0, spool_files.size_of(path) - _place_in(path)) for path in waiting)
+    waiting = spool_reader.waiting(directory)
+    return sum(max(0, spool_reader.size_of(path) - _place_in(path)) for path in waiting)
 
 
 def steps(directory: Path, *, with_growing: bool) -> Generator[Step, None, None]:
@@ -129,7 +129,7 @@ def steps(directory: Path, *, with_growing: bool) -> Generator[Step, None, None]
     """
     if not directory.is_dir():
         return
-    with spool_files.replaying(directory) as is_alone:
+    with spool_reader.replaying(directory) as is_alone:
         if not is_alone:
             raise AnotherReplayError("Another process of this host is replaying the spool.")
         yield from _steps(directory, with_growing=with_growing)
@@ -138,8 +138,8 @@ def steps(directory: Path, *, with_growing: bool) -> Generator[Step, None, None]
 def _steps(directory: Path, *, with_growing: bool) -> Iterator[Step]:
     readings: list[_Reading] = []
     try:
-        for path in spool_files.waiting(directory):
-            if with_growing or not spool_files.is_growing(path):
+        for path in spool_reader.waiting(directory):
+            if with_growing or not spool_reader.is_growing(path):
                 yield from _read_on(readings, path, _place_in(path))
         while readings:
             reading = readings[0]
@@ -157,7 +157,7 @@ def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[Step]
     """Put the next record of a file among those to replay, or be done with the file."""
     begin = place
     try:
-        while record := spool_files.read(path, place):
+        while record := spool_reader.read(path, place):
             try:
                 spooled = decode(record.payload)
             except UnreadableError as error:
@@ -170,7 +170,7 @@ def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[Step]
     except DamagedError as damage:
         yield from _damaged(path, damage)
     else:
-        spool_files.remove(path, place)
+        spool_reader.remove(path, place)
     if path.exists():  # a living process goes on writing it
         _note_place(path, place)
     else:
@@ -181,7 +181,7 @@ def _replay(reading: _Reading) -> Step:
     record = reading.record
     size = record.end - record.start
     try:
-        replayed = late.replay(reading.spooled)
+        replayed = replay_one.replay(reading.spooled)
         _settle(reading.spooled)
         return Step(size, replayed)
     except (IntegrityError, DataError) as error:
@@ -204,7 +204,7 @@ def _settle(spooled: Spooled) -> None:
         return
     try:
         request = events.authorization_request(spooled.delivery().event)
-        stand_in_caps.replayed([stand_in_caps.question_of(request)])
+        caps.replayed([caps.question_of(request)])
     except events.MalformedEvent:
         pass  # nothing was taken for what nobody could read
     except (HostMemoryError, sqlite3.Error, OSError) as error:
@@ -213,24 +213,24 @@ def _settle(spooled: Spooled) -> None:
 
 def _settle_lost() -> None:
     try:
-        stand_in_caps.settle_lost()
+        caps.settle_lost()
     except (HostMemoryError, sqlite3.Error, OSError) as error:
         logger.warning("What stand-in has taken can't be looked through: %s", error)
 
 
 def _keep_aside(path: Path, record: Record, why: str) -> Step:
-    place = spool_files.keep_aside(path, record, why)
+    place = spool_reader.keep_aside(path, record, why)
     problem = f"An answer could not be brought into the books, and lies in {place}: {why}"
     return Step(record.end - record.start, problem=problem)
 
 
 def _damaged(path: Path, damage: DamagedError) -> Iterator[Step]:
-    if spool_files.is_growing(path):
+    if spool_reader.is_growing(path):
         if not damage.is_unfinished:
             yield Step(problem=f"{path}, byte {damage.start:,}: {damage.sentence}")
         return
     size = path.stat().st_size - damage.start
-    place = spool_files.set_aside(path, damage)
+    place = spool_reader.set_aside(path, damage)
     told = f"byte {damage.start:,}: {damage.sentence} It lies in {place}, with a note beside it."
     if damage.is_unfinished:
         yield Step(size, note=f"{path.name}, {told} Its answer was never sent.")

@@ -26,10 +26,10 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.decision.values import Usage, Window
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host import host_memory
-from authorizations.services.host.standing_copy import USAGE, USAGE_SCHEMA
+from authorizations.services.host.local_copy import USAGE, USAGE_SCHEMA
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime.deadline import deadline
-from authorizations.services.stand_in.standing_refresh import PAGE_BUDGET_S, new_copy, pages
+from authorizations.services.stand_in.local_copy_refresh import PAGE_BUDGET_S, new_copy, pages
 from authorizations.services.store import window_sums
 from authorizations.services.store.usage import asked_of, remembered_since
 from authorizations.services.store.window_sums import Asked
@@ -67,7 +67,7 @@ def renew_usage() -> None:
 
 
 def write_used(copy: sqlite3.Connection, used: Mapping[Window, Usage]) -> None:
-    """What standing_copy.usage reads."""
+    """What local_copy.usage reads."""
     copy.executemany(
         "INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (

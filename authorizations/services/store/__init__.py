@@ -1,29 +1,29 @@
 """Reads and writes PostgreSQL: statements, locks, rows, usage and its counting.
 
-Only code that holds a lock changes what is counted; see `sql` for the order of statements.
+Only code that holds a lock changes what is counted; see `statements` for their order.
 """
 
 __all__ = [
-    "acting",
+    "actor",
     "answers",
     "cards",
-    "causes",
     "counting",
-    "decided",
     "decision_log",
+    "decision_row",
     "delivery",
     "findings",
     "grants",
-    "known",
+    "ledger_cause",
     "locked_rows",
     "locks",
-    "record",
+    "lookup",
     "repeats",
     "rows",
     "running_sums",
-    "sql",
+    "statements",
     "tables",
     "uncounted",
     "usage",
     "window_sums",
+    "writing",
 ]

@@ -11,7 +11,7 @@ from typing import Any
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_answers
 from authorizations.services.host.host_answers import Answer
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from authorizations.wire import events, masking
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,9 @@ def to_question(answers: Iterable[Answer], question: Question | None) -> Answer 
 
 def on_record(decision_id: str) -> list[Recorded]:
     """The decisions there are for an event, in the order they were written."""
-    return [_recorded(row) for row in sql.run(sql.ANSWERS, event=decision_id).fetchall()]
+    return [
+        _recorded(row) for row in statements.run(statements.ANSWERS, event=decision_id).fetchall()
+    ]
 
 
 def not_superseded(recorded: Sequence[Recorded]) -> list[Recorded]:
@@ -80,7 +82,7 @@ def event_of(decision_id: str) -> str:
 
 
 def _recorded(row: Sequence[Any]) -> Recorded:
-    """As sql.ANSWERS lists them."""
+    """As statements.ANSWERS lists them."""
     id_, supersedes, text, reason, approved_amount, decided_at, received_at, sha256, body = row
     return Recorded(
         text=text,

@@ -11,7 +11,7 @@ from authorizations.rules.purchases.events import Card as CardValue
 from authorizations.rules.purchases.events import Told
 from authorizations.rules.purchases.reports import CardholderReport
 from authorizations.services.store import joined_usage, locks
-from authorizations.services.store.acting import acting
+from authorizations.services.store.actor import acting
 
 _ATTEMPTS = 3
 

@@ -22,7 +22,7 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
-from authorizations.services.store import locks, sql, uncounted, window_sums
+from authorizations.services.store import locks, statements, uncounted, window_sums
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, Piece
 
 logger = logging.getLogger(__name__)
@@ -32,7 +32,7 @@ _LIMIT_MS = 100
 _FEWEST, _MOST = 500, 10_000
 
 _OF = {
-    ScopeKind.CARD: sql.of_chain("%(id)s"),
+    ScopeKind.CARD: statements.of_chain("%(id)s"),
     ScopeKind.CARDHOLDER: "cardholder_id = %(id)s",
     ScopeKind.GROUP: "group_id = %(id)s::bigint",
 }

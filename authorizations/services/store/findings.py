@@ -13,7 +13,7 @@ from authorizations.rules.purchases.books import Books
 from authorizations.rules.purchases.events import Told
 from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
-from authorizations.services.store.acting import acting
+from authorizations.services.store.actor import acting
 
 What = FindingChange.What
 

@@ -22,7 +22,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
-from authorizations.services.store import sql, uncounted, window_sums
+from authorizations.services.store import statements, uncounted, window_sums
 from authorizations.services.store.running_sums import NOTHING_USED, Used, minus, plus, total
 from authorizations.services.store.usage import Key, Remembered, remembered_since
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
@@ -297,9 +297,11 @@ def _keep_rows(old: _Side, new: _Side, joined: _Rows) -> None:
     gone = [row.key for key, row in new.rows.items() if key not in joined]
     gone += [row.key for key, row in old.rows.items() if key not in joined or key in new.rows]
     if gone:
-        sql.run(_DELETE, keys=codec.to_json([key._asdict() for key in gone]))
+        statements.run(_DELETE, keys=codec.to_json([key._asdict() for key in gone]))
     UsageRow.objects.filter(scope=scope_key(old.scope)).update(scope=scope_key(new.scope))
     before = old.rows | new.rows
     changed = [row for key, row in joined.items() if _used(row) != _used(before[key])]
     if changed:
-        sql.run(sql.WRITE_BOOKS, purchases="[]", entries="[]", usage=codec.to_json(changed))
+        statements.run(
+            statements.WRITE_BOOKS, purchases="[]", entries="[]", usage=codec.to_json(changed)
+        )

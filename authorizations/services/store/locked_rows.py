@@ -12,7 +12,7 @@ import psycopg
 from django.db import OperationalError
 
 from authorizations.rules.purchases.events import Told
-from authorizations.services.host import standing_copy
+from authorizations.services.host import local_copy
 from authorizations.services.runtime import budget
 from authz_project.deadline import seconds_left
 
@@ -88,7 +88,7 @@ def _keys(told: Told) -> list[str]:
     keys = _own_keys(told)
     if told.card.cardholder_id:
         keys.append(f"cardholder:{told.card.cardholder_id}")
-    return [*keys, *standing_copy.scopes_of(told.card.id)]
+    return [*keys, *local_copy.scopes_of(told.card.id)]
 
 
 def _timeout(error: BaseException) -> psycopg.errors.LockNotAvailable | None:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from django.db import connection, transaction
 
 from authorizations.services.runtime import codec
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from authorizations.services.store.delivery import Delivery
 
 KEPT_A_MINUTE = 60
@@ -58,7 +58,7 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
     if delivery.event.is_read or not delivery.event.id:
         return None, False
     sha256 = delivery.body_sha256
-    found = sql.run(sql.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
+    found = statements.run(statements.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
     return (found[0], found[1]) if found else (None, False)
 
 
@@ -69,8 +69,8 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
     where there is none the body is kept. Raises django.db.Error.
     """
     row = delivery.row(answer_body, status)
-    cursor = sql.run(
-        sql.WRITE_REPEAT,
+    cursor = statements.run(
+        statements.WRITE_REPEAT,
         body=delivery.body,
         request=codec.to_json(row),
         first=delivery.repeats_id,

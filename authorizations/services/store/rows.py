@@ -1,4 +1,4 @@
-"""Values as rows of the tables they are kept in; sql.WRITE takes them as JSON."""
+"""Values as rows of the tables they are kept in; statements.WRITE takes them as JSON."""
 
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -8,7 +8,7 @@ from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.books import Books
 from authorizations.rules.purchases.counted import Counted
 from authorizations.rules.purchases.events import Told
-from authorizations.services.store.known import Held
+from authorizations.services.store.lookup import Held
 
 Row: TypeAlias = dict[str, Any]
 

@@ -32,7 +32,7 @@ from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import Counted
 from authorizations.rules.purchases.events import Told
 from authorizations.services.runtime import codec
-from authorizations.services.store import sql, uncounted, window_sums
+from authorizations.services.store import statements, uncounted, window_sums
 from authorizations.services.store.window_sums import Asked, Leaving
 
 
@@ -118,7 +118,7 @@ def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> list[Remem
 
     And the hours and days just before, by which it shows that there are pieces at all.
     """
-    rows = sql.run(sql.AROUND, times=list(set(times)), scopes=list(scopes))
+    rows = statements.run(statements.AROUND, times=list(set(times)), scopes=list(scopes))
     return [Remembered(*row) for row in rows]
 
 

@@ -18,7 +18,7 @@ from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.counted import Counted
 from authorizations.services.runtime import codec
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from authorizations.services.store.running_sums import NOTHING_USED, Used, plus, total
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
@@ -240,7 +240,7 @@ def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[Piece]]
         }
         for place, (window, longest) in enumerate(wanted)
     ]
-    rows = sql.run(sql.PIECES, windows=codec.to_json(windows)).fetchall()
+    rows = statements.run(statements.PIECES, windows=codec.to_json(windows)).fetchall()
     found: list[list[Piece]] = [[] for _ in wanted]
     for place, start, end, *used in rows:
         found[place].append(Piece(start, end, (used[0], used[1], used[2])))
@@ -348,7 +348,7 @@ def _added_up(ranges: Sequence[_Range]) -> list[list[Part]]:
     wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
     if not wanted:
         return found
-    rows = sql.run(sql.SUM, ranges=codec.to_json(wanted)).fetchall()
+    rows = statements.run(statements.SUM, ranges=codec.to_json(wanted)).fetchall()
     for (place, since), lines in groupby(rows, key=lambda row: (row[0], row[1])):
         found[place].append(_part(since, ranges[place].asked, lines))
     return found

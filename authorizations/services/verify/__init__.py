@@ -1,19 +1,18 @@
 """Proves the record: counts the books again, decides every decision again, and compares rows with
 each other.
 
-`verify_books`, `verify_record` and `redecide` are the three proofs; the other modules are their
-parts.
+`books`, `record` and `redecide` are the three proofs; the other modules are their parts.
 """
 
 __all__ = [
+    "books",
     "checking",
+    "digest",
     "missing_numbers",
     "parts",
     "proofs",
     "ranges",
+    "record",
     "record_checks",
     "redecide",
-    "verify_books",
-    "verify_digest",
-    "verify_record",
 ]

@@ -11,8 +11,8 @@ from itertools import chain
 from typing import Any
 
 from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.history import CHANGES, changes_in
 from authorizations.services.verify.ranges import Ids, Range, entries_in, requests_in
-from authorizations.services.verify.verify_history import CHANGES, changes_in
 
 _SIZE = 10_000
 _MOST_RANGES = 50

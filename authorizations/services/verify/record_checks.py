@@ -18,10 +18,10 @@ from django.conf import settings
 from authorizations.models import Authorization, Decision, WebhookRequest
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.services.purchases.moving import merchant_of
+from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
-from authorizations.services.store import record
-from authorizations.services.store.decided import DAMAGED
+from authorizations.services.store import writing
+from authorizations.services.store.decision_row import DAMAGED
 from authorizations.services.store.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.verify.checking import Difference
 from authorizations.wire import answer, events, signature
@@ -206,7 +206,7 @@ def _question_differences(
     by_reading = [list(_kept_otherwise(row.request, _as_written(it), "request")) for it in readings]
     for what, kept, found in min(by_reading, key=len):
         yield Difference(row.pk, what, _short(kept), _short(found))
-    columns = [record.request_columns(it) for it in readings]
+    columns = [writing.request_columns(it) for it in readings]
     for name, value in columns[0].items():
         allowed = {it[name] for it in columns} if name in _FACTS else {value}
         if name != "request" and getattr(row, name) not in allowed:

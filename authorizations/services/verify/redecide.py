@@ -26,12 +26,17 @@ from authorizations.rules.decision.values import (
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import codec
 from authorizations.services.store.answers import event_of
-from authorizations.services.store.decided import DAMAGED, UnreadableError, applied_of, value_of
+from authorizations.services.store.decision_row import (
+    DAMAGED,
+    UnreadableError,
+    applied_of,
+    value_of,
+)
 from authorizations.services.verify.checking import Checked, Difference, by_key
 from authorizations.services.verify.parts import checked
 from authorizations.services.verify.ranges import WHOLE, Ids, Range, requests_in
 from authorizations.services.verify.record_checks import decision_differences, request_differences
-from authorizations.services.verify.verify_versions import VERSIONS, version_differences
+from authorizations.services.verify.versions import VERSIONS, version_differences
 from authorizations.wire import answer, events
 
 DECISIONS = "decisions"

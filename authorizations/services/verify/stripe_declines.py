@@ -7,8 +7,8 @@ from authorizations.models import Authorization, Decision, WebhookRequest
 from authorizations.rules.purchases.books import Books
 from authorizations.rules.purchases.reports import AuthorizationReport
 from authorizations.rules.purchases.snapshots import HistoryEntry
-from authorizations.services.purchases import booking
-from authorizations.services.purchases.moving import merchant_of
+from authorizations.services.purchases import entries
+from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
 from authorizations.services.verify.checking import Difference
 from authorizations.wire import events, reports
@@ -34,7 +34,7 @@ def decline_differences(
         return
     told = replace(report, merchant=merchant_of(purchase))
     written = [
-        booking.decline(told, row.pk, entry) for entry in _entries(report, purchase, int(ordinal))
+        entries.decline(told, row.pk, entry) for entry in _entries(report, purchase, int(ordinal))
     ]
     if not written:
         yield Difference(row.pk, "place in its history", ordinal, "there")

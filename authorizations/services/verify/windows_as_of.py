@@ -14,7 +14,7 @@ from typing import TypeAlias
 from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
 from authorizations.rules.decision.windows import FOREVER
-from authorizations.services.store import sql
+from authorizations.services.store import statements
 from authorizations.services.store.running_sums import NOTHING_USED, CalendarSum, Change, RollingSum
 from authorizations.services.store.usage import needed, spent_by_place
 from authorizations.services.verify.checking import fetch
@@ -24,7 +24,7 @@ _MOST_ALIKE = 4
 _MOST_WAITING = 64
 _PLACES = 2**22
 
-# As sql.SUM, but of the ledger up to a place, where that one reads what purchases count for now.
+# As statements.SUM, but of the ledger up to a place; that one reads what purchases count for now.
 _SUM = f"""
 SELECT needed.place, summed.*
 FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
@@ -42,7 +42,7 @@ CROSS JOIN LATERAL (
         sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
         sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
         sum(entry.cash_count)::bigint
-    FROM {sql.WITHIN} AS purchase
+    FROM {statements.WITHIN} AS purchase
     JOIN authorizations_ledgerentry AS entry
         ON entry.authorization_id = purchase.id AND entry.id < %(before)s
     WHERE needed.currency IN ('', purchase.currency)

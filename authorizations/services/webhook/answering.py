@@ -14,15 +14,15 @@ from django.db import InterfaceError, OperationalError, connection
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.rules.decision.values import Decision, DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.services.authorize.authorize import CommitUnknownError, authorize
-from authorizations.services.host.stand_in_caps import NotReplayedError
-from authorizations.services.lifecycle import later
+from authorizations.services.authorize.transaction import CommitUnknownError, authorize
+from authorizations.services.host.caps import NotReplayedError
+from authorizations.services.lifecycle import intake
 from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
 from authorizations.services.runtime.pool import Probe
-from authorizations.services.stand_in import replay, stand_in, switch
-from authorizations.services.store import decision_log, locked_rows, record
+from authorizations.services.stand_in import answers, replay, switch
+from authorizations.services.store import decision_log, locked_rows, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.wire import answer as wire
 from authorizations.wire import events
@@ -62,7 +62,7 @@ def answer(delivery: Delivery) -> bytes:
         return wire.render(approved=False, amount=None, decision=event_id, reason=reason)
 
 
-def take(delivery: Delivery) -> later.Answered:
+def take(delivery: Delivery) -> intake.Answered:
     """Status and body for an event that asks nothing: applied, or kept for the background where too
     many come at once. Stripe sends again what can't even be kept now.
     """
@@ -74,33 +74,33 @@ def take(delivery: Delivery) -> later.Answered:
                 _later_turns.release()
         if not breaker.is_open and _keeping_turns.acquire(timeout=_KEEPING_TURN_S):
             try:
-                return _kept(delivery, later.TOO_MANY)
+                return _kept(delivery, intake.TOO_MANY)
             finally:
                 _keeping_turns.release()
         logger.warning("Event %s could not be kept: no turn, or no database.", delivery.event.id)
     except Exception:  # no miss: it may have taken long for reasons of its own
         logger.exception("Event %s could not be kept.", delivery.event.id)
     sentence = "The event could not be kept; please send it again."
-    return later.Answered(503, wire.error("try_again", sentence))
+    return intake.Answered(503, wire.error("try_again", sentence))
 
 
-def _taken(delivery: Delivery) -> later.Answered:
+def _taken(delivery: Delivery) -> intake.Answered:
     """Applied, or kept; where the time is used up it is kept to be applied in the background."""
     try:
         with deadline(monotonic() + _LATER_S):
-            return later.take(delivery, pieces=None)
+            return intake.take(delivery, pieces=None)
     except (OperationalError, InterfaceError) as error:
         if not took_too_long(error):
             raise
         logger.warning(
             "Event %s took too long: it is applied in the background.", delivery.event.id
         )
-    return _kept(delivery, later.TOO_LONG)
+    return _kept(delivery, intake.TOO_LONG)
 
 
-def _kept(delivery: Delivery, why: str) -> later.Answered:
+def _kept(delivery: Delivery, why: str) -> intake.Answered:
     with deadline(monotonic() + _LATER_KEPT_S):
-        return later.keep_for_later(delivery, why)
+        return intake.keep_for_later(delivery, why)
 
 
 def _answer(delivery: Delivery) -> bytes:
@@ -127,10 +127,10 @@ def _decided(request: AuthorizationRequest, delivery: Delivery) -> bytes:
             return _in_time(delivery, lambda: authorize(request, delivery))
         except CommitUnknownError as unknown:
             breaker.miss()
-            return stand_in.commit_unknown(unknown, delivery)
+            return answers.commit_unknown(unknown, delivery)
         except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
             cause = _cause_of(error, delivery)
-    return stand_in.answer(request, delivery, cause)
+    return answers.answer(request, delivery, cause)
 
 
 def _refused(
@@ -143,10 +143,10 @@ def _refused(
     cause = _cause_at_once(delivery)
     if cause is None:
         try:
-            return _in_time(delivery, lambda: record.refused(delivery, reason, problem, request))
+            return _in_time(delivery, lambda: writing.refused(delivery, reason, problem, request))
         except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
             cause = _cause_of(error, delivery)
-    return stand_in.refused(delivery, reason, problem, cause, request)
+    return answers.refused(delivery, reason, problem, cause, request)
 
 
 def _cause_at_once(delivery: Delivery) -> StandInCause | None:

@@ -13,11 +13,11 @@ from functools import cache, partial
 from django.db import OperationalError, connection
 
 from authorizations.services.authorize import rehearsal
-from authorizations.services.host import recent_ring, stand_in_caps
-from authorizations.services.lifecycle import later, unheard
+from authorizations.services.host import caps, recent_ring
+from authorizations.services.lifecycle import intake, unheard
 from authorizations.services.runtime import pool
 from authorizations.services.runtime.seldom import Seldom
-from authorizations.services.stand_in import replay, spool_watch, standing_refresh, usage_refresh
+from authorizations.services.stand_in import local_copy_refresh, replay, spool_watch, usage_refresh
 from authorizations.services.store import counting, repeats, tables
 from authorizations.services.webhook import readiness, rejections
 from authorizations.services.webhook.answering import breaker
@@ -54,11 +54,11 @@ def _started(_pid: int) -> None:
     connection.close()
     spool_watch.look()
     _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)
-    stand_in_caps.prepare()
+    caps.prepare()
     recent_ring.prepare()
-    standing_refresh.keep_warm(usage_refresh.renew_usage)
+    local_copy_refresh.keep_warm(usage_refresh.renew_usage)
     if is_filled:
-        standing_refresh.await_first(_COPIED_WITHIN_S)
+        local_copy_refresh.await_first(_COPIED_WITHIN_S)
         _warm()
         connection.close()
     _keep("warming", _warm, _WARM_EVERY_S)
@@ -138,4 +138,4 @@ def _may_write_the_record() -> bool:
 def _apply_due() -> None:
     """Events that took too long while Stripe waited, or that somebody wants applied again."""
     if _may_write_the_record():
-        later.apply_due(_APPLY_FOR_S)
+        intake.apply_due(_APPLY_FOR_S)

@@ -17,7 +17,7 @@ change history. Only `migrate` logs in as the owner.
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from authorizations.services.digest import digest_sql
+from authorizations.services.digest import statements
 from authorizations.services.runtime import budget
 
 
@@ -100,7 +100,7 @@ TABLES: dict[str, Rights] = {
     "authorizations_programdefaults": Rights(admin=_KEEP),
     "authorizations_spendinglimit": Rights(admin=_ALL),
     "authorizations_scheduleentry": Rights(admin=_ALL),
-    **dict.fromkeys(digest_sql.TABLES, DIGEST),
+    **dict.fromkeys(statements.TABLES, DIGEST),
     # People.
     **dict.fromkeys(
         (

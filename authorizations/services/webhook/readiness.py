@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 from django.conf import settings
 from django.db import DatabaseError
 
-from authorizations.services.host import standing_copy
+from authorizations.services.host import local_copy
 from authorizations.services.lifecycle import unheard
 from authorizations.services.runtime.deadline import deadline, has_passed
 from authorizations.services.stand_in import spool_watch, switch
@@ -89,8 +89,8 @@ def _tables_behind() -> str:
 
 def _without_database(facts: Facts) -> Readiness:
     try:
-        age_s = standing_copy.age_s()
-    except (standing_copy.NothingKnownError, OSError):
+        age_s = local_copy.age_s()
+    except (local_copy.NothingKnownError, OSError):
         return _no("unavailable", facts | {"copy": "none"})
     facts["copy_age_seconds"] = int(age_s)
     if age_s > settings.STAND_IN_MAX_AGE_S:

@@ -5,7 +5,7 @@ from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, gener
 
 from authorizations.services.runtime import metrics
 from authorizations.services.runtime.metrics_files import Shared
-from authorizations.services.webhook.readings import DatabaseReadings, HeardReadings, HostReadings
+from authorizations.services.webhook.gauges import DatabaseReadings, HeardReadings, HostReadings
 
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4
 

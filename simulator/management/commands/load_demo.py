@@ -5,7 +5,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.services.digest import digest
+from authorizations.services.digest import update
 from authorizations.services.runtime.turns import turn
 from authorizations.services.store import decision_log
 from authorizations.web import demo_logins
@@ -38,7 +38,7 @@ class Command(BaseCommand):
             )
         with decision_log.silence():
             loaded = demo.load()
-        digest.catch_up(budget_s=60)
+        update.catch_up(budget_s=60)
         self.stdout.write(
             f"Loaded demo data: {loaded.policies} policies, {loaded.cards} cards, "
             f"{loaded.decisions} decided purchases, and the log-ins "

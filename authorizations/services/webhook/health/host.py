@@ -8,7 +8,7 @@ from pathlib import Path
 from django.conf import settings
 
 from authorizations.rules.wording.words import about_words, duration_words
-from authorizations.services.host import spool_files, standing_copy
+from authorizations.services.host import local_copy, spool_reader
 from authorizations.services.stand_in import spool_watch, switch
 from authorizations.services.webhook.answering import breaker
 from authorizations.services.webhook.health.values import HealthCheck, State
@@ -35,11 +35,11 @@ def spool() -> Iterator[HealthCheck]:
 
 
 def _waiting(directory: Path) -> Iterator[HealthCheck]:
-    held = spool_files.state(directory)
+    held = spool_reader.state(directory)
     waits_s = round(time.time() - held.since_s) if held.since_s else 0
     if held.damaged:
         what = (
-            f"{held.damaged:,} files lie in {directory / spool_files.ASIDE}: their answers may be "
+            f"{held.damaged:,} files lie in {directory / spool_reader.ASIDE}: their answers may be "
             "missing in the books. Read the note beside each."
         )
         yield HealthCheck("Answers to bring in", State.BAD, what)
@@ -56,8 +56,8 @@ def _waiting(directory: Path) -> Iterator[HealthCheck]:
 def stand_in() -> Iterator[HealthCheck]:
     """How old its copy of cards and policies is, and whether it answers at this moment."""
     try:
-        age_s = standing_copy.age_s()
-    except (standing_copy.NothingKnownError, OSError):
+        age_s = local_copy.age_s()
+    except (local_copy.NothingKnownError, OSError):
         what = (
             "This host has no copy of cards and policies, so stand-in would decline everything. "
             "Servers make one within seconds: see that one runs here, with this SPOOL_DIR."

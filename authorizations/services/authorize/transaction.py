@@ -1,0 +1,266 @@
+"""The answer to one authorization request: one transaction, three statements, one decision.
+
+LOCK card, cardholder and group; LOOK_UP what is known and what is used up; decide; WRITE all of
+it. Nothing slow happens in between, and nothing is read before the lock is held.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.db import Error, IntegrityError, transaction
+
+from authorizations.models import LedgerCause
+from authorizations.models.ledger import AFTER_DECIDING
+from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.authorize import approvals
+from authorizations.services.host import host_answers, recent_answers, recent_merchants
+from authorizations.services.purchases import limit_findings, linking
+from authorizations.services.purchases.entries import by_cause, changes_of, steps_of
+from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, take_in
+from authorizations.services.store import answers, cards, findings, writing
+from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.lookup import Held, Known, hold, look_up
+from authorizations.services.store.usage import Measured, measure, with_rooms
+
+_ATTEMPTS = 4
+
+_BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
+
+
+class CannotHoldError(Exception):
+    """The card's rows kept changing while they were being locked."""
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """An answer, and the decision behind it; None where a recorded one was looked up."""
+
+    body: bytes
+    outcome: writing.Outcome | None = None
+
+
+class CommitUnknownError(Exception):
+    """COMMIT was sent and its reply is lost: what was computed may or may not be in the books.
+
+    It is the answer all the same: a second one could contradict the first.
+    """
+
+    def __init__(self, computed: Computed) -> None:
+        super().__init__("The reply to COMMIT is lost.")
+        self.computed = computed
+
+
+def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    """Decide, keep everything, and return the body of the answer.
+
+    A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
+    CannotHoldError when the card could not be held, and as approvals.note does; then nothing was
+    kept. Raises CommitUnknownError when nobody can tell.
+    """
+    decided_elsewhere = None
+    ahead = NOTHING_AHEAD
+    for _ in range(_ATTEMPTS):
+        try:
+            found = _attempt(request, delivery, ahead)
+        except IntegrityError as error:
+            # The same event was decided meanwhile, for another card: now it can be looked up.
+            decided_elsewhere = error
+            continue
+        if isinstance(found, Computed):
+            _remember(request, delivery, found)
+            return found.body
+        ahead = found
+    raise CannotHoldError(request.card.id) from decided_elsewhere
+
+
+def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
+    """Decide about a purchase of a card that is not there, by the policies of the program.
+
+    Nothing is locked or written. It is committed all the same: after a rollback psycopg forgets
+    what it has prepared. Raises django.db.Error.
+    """
+    with transaction.atomic():
+        hold(request)
+        card = request.card
+        held = Held(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
+        known = look_up(request, held)
+        reports = by_cause(steps_of(known.books, request.snapshot, ()))
+        return writing.rehearse(_decided(request, held, known, reports), delivery)
+
+
+def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
+    """For stand-in, which can't ask the record whether the event comes again."""
+    if found.outcome:
+        if found.outcome.decision.approved:
+            recent_merchants.note(found.outcome.request)
+        reason = found.outcome.decision.reason or ""
+        times = (delivery.received_at, delivery.now)
+        answer = host_answers.Answer(found.body.decode(), reason, request.question, *times)
+        recent_answers.note(request.event_id, answer)
+
+
+def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) -> Computed | Ahead:
+    """The answer, or what the next attempt is to lock first.
+
+    Where the card was not there yet, or changed, it is put right.
+    """
+    found: Computed | Ahead = ahead
+    noted = None
+    try:
+        with transaction.atomic():
+            ahead.lock()
+            held = hold(request)
+            if held:
+                computed = _authorize(request, delivery, held, ahead)
+                if isinstance(computed, Computed):
+                    noted = approvals.note(computed.outcome)
+                found = computed
+    except Error as error:
+        if isinstance(found, Ahead):
+            raise
+        approvals.await_replay(noted)
+        raise CommitUnknownError(found) from error
+    approvals.settle(noted)
+    if not held:
+        cards.register(request.card, request.event_id, request.event_created)
+    return found
+
+
+def _authorize(
+    request: AuthorizationRequest, delivery: Delivery, held: Held, ahead: Ahead
+) -> Computed | Ahead:
+    """The answer; where other scopes must be held than are, what to lock first."""
+    delivery.stopwatch.mark("locked")
+    known = look_up(request, held)
+    delivery.stopwatch.mark("looked_up")
+    if sent := answers.of_event(request.event_id, is_on_record=known.is_decided):
+        return Computed(writing.recall(sent, request.question, delivery))
+    if known.purchase:
+        if not known.purchase.is_of(request):
+            contradicted = _contradicted(request, held, known)
+            return Computed(writing.decided(contradicted, delivery), contradicted)
+        if not known.purchase.is_within(held):
+            return ahead
+        request = request.begun_at(known.purchase.merchant)
+    taken_in = take_in(request, held, known, ahead)
+    if isinstance(taken_in, Ahead):
+        return taken_in
+    known = taken_in.known
+    # A request is itself a report: what it tells is joined first.
+    reports = by_cause(steps_of(known.books, request.snapshot, taken_in.transactions))
+    outcome = _decided(request, held, known, reports)
+    answer = writing.decided(outcome, delivery)
+    if outcome.books:
+        linking.keep(request, taken_in.transactions, outcome.books)
+        _flag(outcome, held, known.books, reports[-1][1])
+        # Not before what was taken out there is counted here.
+        limit_findings.look_again_where(taken_in.left, request)
+    return Computed(answer, outcome)
+
+
+def _flag(outcome: writing.Outcome, held: Held, before: Books, joined: Books) -> None:
+    """Findings about what the request reported, and about an answer that comes too late."""
+    request = outcome.request
+    has_news = joined.history != before.history or joined.transactions != before.transactions
+    if joined.covers(request.ordinal):
+        findings.refresh(request, outcome.books or joined)
+    elif has_news:
+        findings.refresh_from(request, before, joined)
+    reported = joined.counted(request.merchant) - before.counted(request.merchant)
+    if any(change.amount > 0 for cause, change in outcome.changes if cause not in _BY_DECISION):
+        limit_findings.note(request, outcome.applied, outcome.usage, reported)
+    if limit_findings.is_sinking(reported):
+        limit_findings.look_again(request, held.scopes)
+
+
+def _decided(
+    request: AuthorizationRequest,
+    held: Held,
+    known: Known,
+    reports: Sequence[tuple[LedgerCause, Books]],
+) -> writing.Outcome:
+    before, (_, joined) = known.books, reports[-1]
+    # Of several answers to one request the largest approval counts: the same question under a
+    # new event id takes only what goes beyond the answer given before.
+    reserving = fuel_hold(request, known.applied) or request.amount
+    asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
+    counted = asked.counted(request.merchant)
+    standing = Standing(
+        held.frozen,
+        counted.amount,
+        asked.cashback,
+        bool(counted.count),
+        joined.approved_for(request.ordinal),
+    )
+    reported = counted - before.counted(request.merchant)
+    windows = windows_for(request, known.applied)
+    if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
+        windows = windows_at(
+            request.created, known.applied, lambda limit: limit_concerns(limit, request)
+        )
+    measured = measure(request, windows, known.applied, known.remembered, reported)
+    decision, usage = _decide(request, known.applied, standing, measured)
+    after = joined.answered(answer_of(request, decision))
+    steps = [*reports, (LedgerCause.REASKED, asked), (_cause_of_answer(request, decision), after)]
+    taken = after.counted(request.merchant) - counted
+    return writing.Outcome(
+        request=request,
+        held=held,
+        applied=known.applied,
+        standing=standing,
+        usage=usage,
+        decision=decision,
+        books=after,
+        changes=changes_of(before, steps, request.merchant),
+        remembered=measured.changed(taken),
+        position=known.position,
+    )
+
+
+def _decide(
+    request: AuthorizationRequest,
+    applied: tuple[AppliedControls, ...],
+    standing: Standing,
+    measured: Measured,
+) -> tuple[Decision, dict[Window, Usage]]:
+    usage = measured.usage
+    decision = decide(request, standing, applied, usage)
+    told = with_rooms(measured, decision.trace, applied)
+    if told == usage:
+        return decision, usage
+    return decide(request, standing, applied, told), told
+
+
+def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
+    """What the books remember of a decision."""
+    return Answer(
+        ordinal=request.ordinal,
+        event_id=request.event_id,
+        at=request.event_created,
+        approved=decision.approved,
+        amount=decision.amount,
+        asked=request.amount,
+        cashback=request.cashback_amount if decision.amount else 0,
+    )
+
+
+def _cause_of_answer(request: AuthorizationRequest, decision: Decision) -> LedgerCause:
+    if not decision.approved:
+        return LedgerCause.KEPT
+    return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+
+
+def _contradicted(request: AuthorizationRequest, held: Held, known: Known) -> writing.Outcome:
+    """A decline that leaves the books alone: one authorization has one card and one currency."""
+    decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
+    problem = "Card, currency or creation time differ from what this authorization began with."
+    standing = Standing(held.frozen)
+    return writing.Outcome(
+        request, held, known.applied, standing, {}, decision, None, [], [], 0, problem
+    )

@@ -1,0 +1,100 @@
+"""What operators book by hand: a hold released whose end never came, room given or taken.
+
+An entry of its own in the ledger, with author and reason. What Stripe tells later supersedes a
+release; room given or taken stays.
+"""
+
+from collections.abc import Callable
+
+from django.contrib.auth.models import User
+from django.db import transaction
+from django.utils import timezone
+
+from authorizations.models import Authorization, LedgerCause
+from authorizations.rules.basics.card_numbers import mask_text
+from authorizations.rules.basics.money import MAX_AMOUNT, format_money
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import NOTHING
+from authorizations.services.purchases import limit_findings
+from authorizations.services.purchases.linking import merchant_of, told_of
+from authorizations.services.store import findings, rows, writing
+from authorizations.services.store.actor import user_words
+from authorizations.services.store.lookup import hold, look_up
+from authorizations.services.store.usage import measure
+
+
+class CannotAdjustError(ValueError):
+    """The sentence says what to do instead."""
+
+
+def release(authorization_id: str, *, by: User, reason: str) -> None:
+    """Give back what is held and not captured. Raises CannotAdjustError."""
+
+    def released(books: Books, _: Authorization) -> Books:
+        if not books.held:
+            raise CannotAdjustError("Nothing is held any more, so there is nothing to release.")
+        return books.released()
+
+    _book(authorization_id, LedgerCause.RELEASE, released, by, reason)
+
+
+def adjust(
+    authorization_id: str, amount: int, *, by: User, reason: str, seen: int | None = None
+) -> None:
+    """Count `amount` more for the purchase; below zero: give so much room back.
+
+    In the smallest unit of its currency. `seen` is what stood adjusted when `by` looked: so the
+    same click sent twice books once. Raises CannotAdjustError.
+    """
+
+    def adjusted(books: Books, row: Authorization) -> Books:
+        if seen not in (None, books.adjusted):
+            raise CannotAdjustError(
+                "It was adjusted meanwhile, perhaps by your own first click. See what it counts "
+                "for now, and adjust again only if that is still wrong."
+            )
+        if not 0 < abs(amount) <= MAX_AMOUNT:
+            raise CannotAdjustError("Give an amount other than zero.")
+        if books.amount - books.refunded + amount < 0:
+            left = format_money(books.amount - books.refunded, row.currency)
+            raise CannotAdjustError(
+                f"The purchase counts for {left}: no more than that can be given back."
+            )
+        return books.adjusted_by(amount)
+
+    _book(authorization_id, LedgerCause.ADJUSTMENT, adjusted, by, reason)
+
+
+@transaction.atomic
+def _book(
+    authorization_id: str,
+    cause: LedgerCause,
+    change: Callable[[Books, Authorization], Books],
+    by: User,
+    reason: str,
+) -> None:
+    reason = mask_text(reason.strip())  # it goes past the model into the row
+    if not reason:
+        raise CannotAdjustError("Say why: the reason stays with the entry.")
+    row = Authorization.objects.get(pk=authorization_id)
+    told, now = told_of(row, event_id=""), timezone.now()
+    held = hold(told)
+    known = look_up(told, held) if held else None
+    if held is None or known is None or known.purchase is None:
+        raise CannotAdjustError("Its card is changing at this moment: please try again.")
+    after = change(known.books, row)
+    merchant = merchant_of(row)
+    difference = after.counted(merchant) - known.books.counted(merchant)
+    entry = rows.entry(
+        row.pk, row.currency, cause, difference, now, author=user_words(by), reason=reason[:500]
+    )
+    measured = measure(told, (), known.applied, known.remembered, difference)
+    written = writing.Rows(
+        purchases=[rows.purchase(told, held, after)],
+        entries=[entry],
+        usage=measured.changed(NOTHING),
+    )
+    writing.write(None, written=written)
+    findings.refresh(told, after, by=by)
+    sinks = limit_findings.is_sinking(difference)
+    limit_findings.look_again(told, held.scopes, sinks=sinks, by=by)

@@ -1,0 +1,222 @@
+"""What Stripe tells afterwards, brought into the books: one transaction, with its request row.
+
+An authorization's books are a join, so events may come late, twice and in any order. A transaction
+belongs to the authorization Stripe names; until that one is heard of, it stands for itself, and
+then moves.
+"""
+
+from contextlib import ExitStack
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from authorizations.rules.purchases.reports import (
+    AuthorizationReport,
+    CardholderReport,
+    CardReport,
+    DisputeReport,
+    Report,
+    TransactionReport,
+)
+from authorizations.rules.purchases.snapshots import Transaction
+from authorizations.services.lifecycle import disputes
+from authorizations.services.purchases import limit_findings, linking
+from authorizations.services.purchases.entries import (
+    Booking,
+    book,
+    book_part,
+    news_of,
+    placed,
+    steps_of,
+)
+from authorizations.services.purchases.linking import Stray
+from authorizations.services.store import cards, writing
+from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.lookup import Held, Known, hold, look_up
+from authz_project.deadline import ending_within
+
+_ATTEMPTS = 4
+
+AT_ONCE = 100
+"""So many new transactions are booked at once."""
+
+
+class CannotApplyError(Exception):
+    """The event contradicts what is known, or names too little; the text says what to do.
+
+    `is_final` where sending it again can't help.
+    """
+
+    def __init__(self, sentence: str, *, is_final: bool) -> None:
+        super().__init__(sentence)
+        self.is_final = is_final
+
+
+class TakesLongerError(Exception):
+    """It lists more than is booked at once: to be settled in pieces, while nobody waits."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pieces:
+    """How much is booked at once of what lists many transactions: purchases of the card wait.
+
+    `locked_s`: after that it is given up; None: never.
+    """
+
+    size: int = AT_ONCE
+    locked_s: float | None = None
+
+
+IN_PIECES = Pieces()
+
+
+def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> bytes:
+    """Apply a report and keep its delivery; returns the body of the answer.
+
+    In pieces, each a transaction of its own; that it was told of is kept with the last one. Raises
+    CannotApplyError, TakesLongerError where no pieces are allowed, and django.db.Error when the
+    database fails; then nothing was kept, but pieces stay booked: any order gives the same.
+    """
+    match report:
+        case CardReport():
+            cards.register(report.card, report.event_id, report.event_created)
+            with transaction.atomic():
+                cards.tell(report.card, report.event_id, report.event_created)
+                return writing.received(delivery)
+        case CardholderReport():
+            with transaction.atomic():
+                cards.tell_cardholder(report)
+                return writing.received(delivery)
+        case DisputeReport():
+            with transaction.atomic():
+                disputes.keep(report)
+                return writing.received(delivery)
+        case AuthorizationReport() | TransactionReport():
+            return _settle_purchase(report, delivery, pieces)
+
+
+def _settle_purchase(
+    report: AuthorizationReport | TransactionReport, delivery: Delivery, pieces: Pieces | None
+) -> bytes:
+    ahead = linking.NOTHING_AHEAD
+    attempts_left = _ATTEMPTS
+    while attempts_left:
+        attempts_left -= 1
+        told = _placed(report)
+        with ExitStack() as limits, transaction.atomic():
+            ahead.lock()
+            held = hold(told)
+            if pieces and pieces.locked_s:
+                limits.enter_context(ending_within(pieces.locked_s))
+            # Under the lock once more: what was seen before it may have changed.
+            if held and _placed(report) == told:
+                part = Part(linking.strays(told), pieces)
+                if not ahead.covers(part.strays, held):
+                    ahead = linking.Ahead(part.strays, held)
+                elif answer := _settle_held(told, held, part, delivery):
+                    return answer
+                elif part.is_booked:
+                    attempts_left = _ATTEMPTS
+        if not held:
+            _register(told)
+    raise CannotApplyError(
+        "Its card or authorization kept changing meanwhile: apply it again.", is_final=False
+    )
+
+
+def _placed(
+    report: AuthorizationReport | TransactionReport,
+) -> AuthorizationReport | TransactionReport:
+    return linking.place(report) if isinstance(report, TransactionReport) else report
+
+
+def _register(told: AuthorizationReport | TransactionReport) -> None:
+    if not told.card.cardholder_id:
+        raise CannotApplyError(
+            f"Card {told.card.id} is not known yet, and the event does not say whose it is. It "
+            "can be applied once another event has told of the card.",
+            is_final=False,
+        )
+    cards.register(told.card, told.event_id, told.event_created)
+
+
+@dataclass(slots=True)
+class Part:
+    """What of a report is booked in one transaction: `found` are all strays that belong to it."""
+
+    found: list[Stray]
+    pieces: Pieces | None
+    is_booked: bool = False
+
+    @property
+    def size(self) -> int:
+        return self.pieces.size if self.pieces else AT_ONCE
+
+    @property
+    def strays(self) -> list[Stray]:
+        return self.found[: self.size]
+
+    @property
+    def later(self) -> set[str]:
+        """Transactions that another part takes out of the rows they are booked under."""
+        return {stray.id for stray in self.found[self.size :]}
+
+
+def _settle_held(
+    told: AuthorizationReport | TransactionReport, held: Held, part: Part, delivery: Delivery
+) -> bytes | None:
+    """The answer; None where only a part of it is booked, or the purchase turns out to belong to
+    other scopes than those held.
+    """
+    if isinstance(told, TransactionReport) and linking.is_outdated(told):
+        return writing.received(delivery)
+    if part.later and part.pieces is None:
+        raise TakesLongerError
+    moved = linking.take_out(part.strays, told)
+    known = look_up(told, held)
+    if known.purchase and not known.purchase.is_within(held):
+        transaction.set_rollback(True)
+        return None
+    _check(told, known)
+    transactions = [t for t in linking.arriving(told, moved) if t.id not in part.later]
+    news, renewed = news_of(known.books, transactions)
+    if part.later or len(news) > part.size:
+        if part.pieces is None:
+            raise TakesLongerError
+        _settle_part(told, held, known, [*renewed, *news[: part.size]], delivery)
+        limit_findings.look_again_where([stray.under for stray in part.strays], told)
+        part.is_booked = True
+        return None
+    snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
+    steps = list(steps_of(known.books, snapshot, transactions))
+    booking = placed(Booking(told, held, known, steps))
+    answer = book(booking, delivery)
+    # Of a transaction that stands for itself the link alone may be new.
+    is_alone = isinstance(told, TransactionReport)
+    linking.keep(told, transactions if is_alone else [*news, *renewed], booking.after)
+    # Not before what was taken out there is counted here.
+    limit_findings.look_again_where([stray.under for stray in part.strays], told)
+    return answer
+
+
+def _settle_part(
+    told: AuthorizationReport | TransactionReport,
+    held: Held,
+    known: Known,
+    transactions: list[Transaction],
+    delivery: Delivery,
+) -> None:
+    """Transactions only: the authorization itself is told of once all of them are booked."""
+    steps = list(steps_of(known.books, None, transactions))
+    booking = placed(Booking(told, held, known, steps))
+    book_part(booking, delivery.now)
+    linking.keep(told, transactions, booking.after)
+
+
+def _check(told: AuthorizationReport | TransactionReport, known: Known) -> None:
+    if known.purchase and not known.purchase.is_of(told):
+        raise CannotApplyError(
+            "Card, currency or creation time differ from what this authorization began with. "
+            "Look it up at Stripe; nothing was changed here.",
+            is_final=True,
+        )

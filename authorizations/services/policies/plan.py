@@ -1,0 +1,213 @@
+"""What a policy file means for what is there: read, compared, nothing written."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from django.db.models import QuerySet
+
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.policy.document import (
+    PolicyProblems,
+    Problem,
+    canonical_json,
+    controls,
+    normalize,
+)
+from authorizations.rules.policy.document_fields import path_text, quoted
+from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
+from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
+from authorizations.services.policies.publish import document
+from authorizations.services.store import grants
+
+
+class Strangers(NamedTuple):
+    """Ids in a file that were never seen."""
+
+    cards: tuple[str, ...]
+    cardholders: tuple[str, ...]
+
+
+def checked(written: str) -> PolicyFile:
+    """The file that a text is. Raises PolicyProblems with everything that is wrong."""
+    file, problems = read(written)
+    problems += [*_unknown_names(file), *_split_chains(file)]
+    if problems:
+        raise PolicyProblems(problems)
+    return file
+
+
+def _unknown_names(file: PolicyFile) -> Iterator[Problem]:
+    """Assignments of what is neither in the file nor in the database."""
+    policies = {*file.names, *Policy.objects.values_list("name", flat=True)}
+    groups = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
+    for listed in file.assignments or ():
+        if listed.policy not in policies:
+            yield Problem((*listed.path, "policy"), _unknown("policy", listed.policy))
+        if listed.kind is ScopeKind.GROUP and listed.target not in groups:
+            yield Problem((*listed.path, "group"), _unknown("group", listed.target))
+
+
+def _unknown(kind: str, name: str) -> str:
+    return f"There is no {kind} {quoted(name)}, here or in the database: add it to the file."
+
+
+def _split_chains(file: PolicyFile) -> Iterator[Problem]:
+    """Cards in different groups of which one replaces the other."""
+    roots = _roots(file)
+    owners: dict[str, ListedGroup] = {}
+    for group in file.groups:
+        for card in group.cards or ():
+            owner = owners.setdefault(roots[card], group)
+            if owner is not group:
+                there = path_text(owner.path)
+                message = f"{card} replaces a card of {there}, or is replaced: put both in one."
+                yield Problem((*group.path, "cards"), message)
+
+
+def _roots(file: PolicyFile) -> dict[str, str]:
+    """The first card of the chain of every card in the file: itself where nobody knows it."""
+    cards = set(file.cards)
+    known = Card.objects.filter(pk__in=cards).values_list("pk", "root_id")
+    return {card: card for card in cards} | dict(known)
+
+
+def strangers(file: PolicyFile) -> Strangers:
+    """Cards and cardholders the file names that nobody has seen yet."""
+    cards, cardholders = set(file.cards), set(file.targets(ScopeKind.CARDHOLDER))
+    cards -= set(Card.objects.filter(pk__in=cards).values_list("pk", flat=True))
+    cardholders -= set(Cardholder.objects.filter(pk__in=cardholders).values_list("pk", flat=True))
+    return Strangers(tuple(sorted(cards)), tuple(sorted(cardholders)))
+
+
+def changes(file: PolicyFile, unseen: Strangers) -> Changes:
+    """The difference between a checked file and what is there."""
+    roots = _roots(file)
+    wanted = {
+        Target(listed.policy, listed.kind, _target_id(listed.kind, listed.target, roots))
+        for listed in file.assignments or ()
+    }
+    there = set(targets())
+    others = {target for target in there - wanted if target.policy in file.names}
+    found = Changes(
+        policies=tuple(_policy_changes(file)),
+        groups=tuple(_group_changes(file, roots)),
+        assigned=tuple(sorted(wanted - there)),
+        unassigned=() if file.assignments is None else tuple(sorted(others)),
+        new_cards=unseen.cards,
+        new_cardholders=unseen.cardholders,
+    )
+    return replace(found, grants=grants.difference(_rearrangement(found, there)))
+
+
+def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:
+    """What changes would do to who may spend."""
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    ids = dict(Policy.objects.values_list("name", "pk"))
+    in_force = grants.in_force()
+    before = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
+    after = before | {
+        change.name: grants.grants_of(controls(change.normal)) for change in changes.policies
+    }
+
+    def key(target: Target) -> str:
+        # A group that is to be made has no id yet: its name, as no id can be.
+        is_group = target.kind is ScopeKind.GROUP
+        id_ = groups.get(target.target, f"={target.target}") if is_group else target.target
+        return f"{target.kind}:{id_}"
+
+    def group_key(name: str) -> str | None:
+        return key(Target("", ScopeKind.GROUP, name)) if name else None
+
+    touched = {target.policy for target in (*changes.assigned, *changes.unassigned)}
+    touched |= {name for name in after if before.get(name, grants.NONE) != after[name]}
+    now = {target for target in there if target.policy in touched}
+    then = (now - {*changes.unassigned}) | {*changes.assigned}
+    others = grants.grants_at(
+        {key(target) for target in now | then},
+        but=[ids[name] for name in touched & ids.keys()],
+    )
+    scopes = {scope: (stands, stands) for scope, stands in others.items()}
+    for target in now:
+        stands, later = scopes[key(target)]
+        scopes[key(target)] = (stands.and_also(before[target.policy]), later)
+    for target in then:
+        stands, later = scopes[key(target)]
+        scopes[key(target)] = (stands, later.and_also(after[target.policy]))
+    moved: dict[str, tuple[str | None, str | None]] = {
+        card: (group_key(group.name), None) for group in changes.groups for card in group.leaving
+    }
+    moved |= {
+        card: (group_key(from_group), group_key(group.name))
+        for group in changes.groups
+        for card, from_group in group.joining.items()
+    }
+    return grants.Rearrangement(scopes, moved, changes.new_cards)
+
+
+def _target_id(kind: ScopeKind, target: str, roots: dict[str, str]) -> str:
+    return roots[target] if kind is ScopeKind.CARD else target
+
+
+def targets() -> Iterator[Target]:
+    """Every assignment there is."""
+    columns = ("policy__name", "cardholder_id", "card_id", "group__name")
+    for policy, cardholder, card, group in Assignment.objects.values_list(*columns):
+        if card:
+            yield Target(policy, ScopeKind.CARD, card)
+        elif cardholder:
+            yield Target(policy, ScopeKind.CARDHOLDER, cardholder)
+        elif group:
+            yield Target(policy, ScopeKind.GROUP, group)
+        else:
+            yield Target(policy, ScopeKind.PROGRAM, "")
+
+
+def _policy_changes(file: PolicyFile) -> Iterator[PolicyChange]:
+    there = {policy.name: policy for policy in policies().filter(name__in=file.names)}
+    for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
+        policy = there.get(normal["name"])
+        before = _saved_or_none(policy) if policy else None
+        if not policy or before != normal or not _is_in_force(policy, normal):
+            yield PolicyChange(normal, before, is_new=policy is None)
+
+
+def policies() -> QuerySet[Policy]:
+    """All policies with everything their documents need."""
+    related = ("schedule", "spending_limits")
+    return Policy.objects.select_related("current_version").prefetch_related(*related)
+
+
+def saved(policy: Policy) -> dict[str, Any]:
+    """The policy's normal document. Raises PolicyProblems where it could not be published."""
+    return normalize(document(policy))
+
+
+def _saved_or_none(policy: Policy) -> dict[str, Any] | None:
+    try:
+        return saved(policy)
+    except PolicyProblems:
+        return None
+
+
+def _is_in_force(policy: Policy, normal: dict[str, Any]) -> bool:
+    version = policy.current_version
+    return version is not None and version.content == canonical_json(normal).decode()
+
+
+def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupChange]:
+    there = set(CardGroup.objects.values_list("name", flat=True))
+    groups_of = dict(
+        Card.objects.filter(pk__in=roots.values(), group__isnull=False).values_list(
+            "pk", "group__name"
+        )
+    )
+    for group in file.groups:
+        now = set(Card.objects.filter(group__name=group.name).values_list("pk", flat=True))
+        wanted = now if group.cards is None else {roots[card] for card in group.cards}
+        joining = {card: groups_of.get(card, "") for card in wanted - now}
+        leaving = tuple(sorted(now - wanted))
+        is_new = group.name not in there
+        if is_new or joining or leaving:
+            yield GroupChange(group.name, is_new, joining, leaving)

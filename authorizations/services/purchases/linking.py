@@ -1,0 +1,248 @@
+"""Where a transaction is booked: under the authorization Stripe names, once that is known.
+
+Until then it stands for itself, under its own id. Of two versions the newest says where it belongs.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from typing import TypeAlias
+
+from django.db.models import F, Q, QuerySet
+from django.utils import timezone
+
+from authorizations.models import Authorization, LedgerCause
+from authorizations.models import Transaction as TransactionRow
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.events import AuthorizationRequest, Card, Told
+from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
+from authorizations.rules.purchases.snapshots import Transaction
+from authorizations.services.runtime import codec
+from authorizations.services.store import findings, locks, rows, statements, writing
+from authorizations.services.store.lookup import Held, Known, look_up, root_id_of, scope_keys
+from authorizations.services.store.rows import Row
+from authorizations.services.store.usage import remembered_around
+
+Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
+
+
+@dataclass(frozen=True, slots=True)
+class Stray:
+    """A transaction that belongs to this purchase, but is booked under another row."""
+
+    id: str
+    under: Authorization
+
+
+def place(report: TransactionReport) -> TransactionReport:
+    """Under which purchase it belongs now: the one it is linked to, or itself."""
+    row = Authorization.objects.filter(pk=report.linked, currency=report.currency).first()
+    if row is None:
+        return report
+    card = replace(report.card, id=row.card_id, cardholder_id=row.cardholder_id)
+    created = int(row.created.timestamp())
+    return replace(report, authorization_id=row.pk, card=card, created=created)
+
+
+def is_outdated(report: TransactionReport) -> bool:
+    """Whether a newer version of the transaction is known, or one that links it elsewhere."""
+    row = TransactionRow.objects.filter(pk=report.transaction.id).first()
+    return row is not None and _version(row) > (report.transaction.at, report.linked or "")
+
+
+def _version(row: TransactionRow) -> tuple[int, str]:
+    return row.told_at, row.linked
+
+
+def strays(told: Event) -> list[Stray]:
+    """What is booked elsewhere and belongs under this purchase."""
+    here = told.authorization_id
+    if isinstance(told, TransactionReport):
+        found = TransactionRow.objects.filter(pk=told.transaction.id)
+    else:
+        embedded = list(_welcome(told))
+        linked = Q(linked=here) & ~Q(linked="") & ~Q(booked_under=F("linked"))
+        found = TransactionRow.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
+    elsewhere = {row.pk: row.booked_under for row in found if row.booked_under != here}
+    under = _with_cards().in_bulk(set(elsewhere.values()))
+    return [Stray(id_, under[key]) for id_, key in elsewhere.items() if key in under]
+
+
+def _with_cards() -> QuerySet[Authorization]:
+    """Purchases with their cards, which tell the root."""
+    return Authorization.objects.prefetch_related("card")
+
+
+def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
+    """Which of an authorization's transactions no newer version links to another one."""
+    known = TransactionRow.objects.in_bulk([t.id for t in report.transactions])
+    return {
+        t.id
+        for t in report.transactions
+        if t.id not in known or _version(known[t.id]) <= (t.at, report.authorization_id)
+    }
+
+
+def arriving(told: Event, moved: Sequence[Transaction]) -> list[Transaction]:
+    """All transactions that the purchase takes in with this event, in the order of time."""
+    if isinstance(told, TransactionReport):
+        return [told.transaction]
+    welcome = _welcome(told)
+    found = [*moved, *(t for t in told.transactions if t.id in welcome)]
+    return sorted(found, key=lambda t: (t.created, t.id, t.at))
+
+
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """What to lock before the purchase's own rows, since an attempt found it there.
+
+    With the scopes that this attempt held for the purchase, so that all are locked in the one
+    order.
+    """
+
+    strays: Sequence[Stray] = ()
+    held: Held | None = None
+
+    def lock(self) -> None:
+        under = [stray.under for stray in self.strays]
+        if not under or self.held is None:
+            return
+        groups = {self.held.group_id, *(row.group_id for row in under)}
+        locks.hold(
+            cards=[self.held.root_id, *(row.card_id for row in under)],
+            cardholders=[self.held.cardholder_id, *(row.cardholder_id for row in under)],
+            groups=[group for group in groups if group is not None],
+        )
+
+    def covers(self, found: Iterable[Stray], held: Held) -> bool:
+        """Whether all their scopes are locked: the purchase's own, or these."""
+        ahead = (key for stray in self.strays for key in scope_keys(stray.under))
+        scopes = {*held.scopes, *ahead}
+        return all(scopes.issuperset(scope_keys(stray.under)) for stray in found)
+
+
+NOTHING_AHEAD = Ahead()
+
+
+@dataclass(frozen=True, slots=True)
+class TakenIn:
+    """What is known of a purchase once its strays are out of the rows they were booked under.
+
+    `transactions` are all that it takes in with this event, in the order of time; `left` are the
+    rows that strays were taken out of.
+    """
+
+    known: Known
+    transactions: Sequence[Transaction] = ()
+    left: Sequence[Authorization] = ()
+
+
+def take_in(
+    request: AuthorizationRequest, held: Held, known: Known, ahead: Ahead
+) -> TakenIn | Ahead:
+    """What a request lists itself or what waits for it; else what to lock first next time.
+
+    An ordinary request has neither, and costs nothing here.
+    """
+    if not known.has_strays and not request.transactions:
+        return TakenIn(known)
+    found = strays(request)
+    if not ahead.covers(found, held):
+        return Ahead(found, held)
+    moved = take_out(found, request)
+    if found:
+        known = look_up(request, held)  # the sums, as they are without the strays
+    return TakenIn(known, arriving(request, moved), [stray.under for stray in found])
+
+
+def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
+    """Take them out of the rows they are booked under; returns them as they were booked.
+
+    All of them are read and written at once. The sums remembered around those rows change with
+    them: a busy scope must not have to count its past again.
+    """
+    ids_under: dict[str, set[str]] = {}
+    for stray in found:
+        ids_under.setdefault(stray.under.pk, set()).add(stray.id)
+    if not ids_under:
+        return []
+    under = _with_cards().in_bulk(ids_under)
+    scopes = {key for row in under.values() for key in scope_keys(row)}
+    around = remembered_around((int(row.created.timestamp()) for row in under.values()), scopes)
+    usage, taken, now = around, list[Transaction](), timezone.now()
+    purchases, entries, left = [], [], []
+    for id_, row in under.items():
+        its = told_of(row, told.event_id, told.event_created)
+        before = codec.value(Books, row.books)
+        after = before.without_transactions(ids_under[id_])
+        taken += [t for t in before.transactions if t.id in ids_under[id_]]
+        held = Held(
+            root_id_of(row), frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
+        )
+        purchases.append(rows.purchase(its, held, after))
+        left.append((its, after))
+        change = after.counted(its.merchant) - before.counted(its.merchant)
+        if change:
+            entries += writing.entries(its, [(LedgerCause.MOVED, change)], now)
+            usage = [
+                one.with_change(change, its) if one.scope in held.scopes else one for one in usage
+            ]
+    changed = [new for new, old in zip(usage, around, strict=True) if new != old]
+    written = writing.Rows(purchases=purchases, entries=entries, usage=changed)
+    writing.write(None, written=written)
+    findings.refresh_all(left)
+    return taken
+
+
+def told_of(row: Authorization, event_id: str, event_created: int = 0) -> Told:
+    """The row's own identity, with the event that changes it."""
+    card = Card(row.card_id, "", "", "", row.cardholder_id, "")
+    return Told(
+        event_id=event_id,
+        event_created=event_created,
+        authorization_id=row.pk,
+        created=int(row.created.timestamp()),
+        card=card,
+        currency=row.currency,
+        merchant=merchant_of(row),
+    )
+
+
+def merchant_of(row: Authorization) -> Merchant:
+    """The merchant by which limits know a purchase."""
+    return Merchant(
+        category=row.category,
+        category_code=row.category_code,
+        country=row.merchant_country,
+        name=row.merchant_name,
+        network_id=row.network_id,
+    )
+
+
+def keep(told: Event, transactions: Sequence[Transaction], books: Books) -> None:
+    """Write the rows of these transactions as they are booked now."""
+    if not transactions:
+        return
+    ids = {transaction.id for transaction in transactions}
+    linked = told.authorization_id
+    if isinstance(told, TransactionReport):
+        linked = told.linked or ""
+    found = [_row(told, booked, linked) for booked in books.transactions if booked.id in ids]
+    statements.run(statements.KEEP, transactions=codec.to_json(found))
+
+
+def _row(told: Event, transaction: Transaction, linked: str) -> Row:
+    return {
+        "id": transaction.id,
+        "type": transaction.type[:50],
+        "amount": transaction.amount,
+        "currency": told.currency,
+        "merchant_amount": transaction.merchant_amount,
+        "merchant_currency": transaction.merchant_currency,
+        "merchant_name": told.merchant.name,
+        "created": rows.instant(transaction.created),
+        "card_id": told.card.id,
+        "linked": linked,
+        "booked_under": told.authorization_id,
+        "told_at": transaction.at,
+    }

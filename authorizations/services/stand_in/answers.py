@@ -1,0 +1,240 @@
+"""Answers given without the database: decided by what was last known, kept in the spool.
+
+Nothing here raises, and nothing is approved that is not on the disk: whatever breaks, the answer
+is a decline.
+"""
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from django.conf import settings
+
+from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.basics.filters import LimitFilter, UnknownMerchant
+from authorizations.rules.decision.stand_in import (
+    Circumstances,
+    Refusal,
+    StandInCause,
+    begun,
+    change_by,
+    decide_without_usage,
+    windows_to_hear,
+)
+from authorizations.rules.decision.values import Decision, DeclineReason, Window
+from authorizations.rules.purchases.events import AuthorizationRequest, Question
+from authorizations.services.authorize.transaction import CommitUnknownError
+from authorizations.services.host import caps, local_copy, recent_answers, recent_merchants
+from authorizations.services.host.host_memory import Approval
+from authorizations.services.runtime import budget, metrics
+from authorizations.services.stand_in.durable_answer import Answer, sent
+from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spooled
+from authorizations.services.store import answers, decision_log
+from authorizations.services.store.delivery import Delivery
+from authorizations.wire import answer as wire
+
+logger = logging.getLogger(__name__)
+
+_SETTINGS = {
+    StandInCause.DATABASE_UNREACHABLE: "STAND_IN_ON_DATABASE_UNREACHABLE",
+    StandInCause.OVERLOADED: "STAND_IN_ON_OVERLOADED",
+    StandInCause.DEADLINE_MISSED: "STAND_IN_ON_DEADLINE_MISSED",
+    StandInCause.ROW_LOCKED: "STAND_IN_ON_DEADLINE_MISSED",
+    StandInCause.INTERNAL_ERROR: "STAND_IN_ON_INTERNAL_ERROR",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class StandInAnswer:
+    """A decision made without the database, and what it rested on."""
+
+    decision: Decision
+    applied: tuple[AppliedControls, ...] = ()
+    circumstances: Circumstances = field(default_factory=Circumstances)
+
+
+def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
+    """Decide an authorization request without the database; returns the body of the answer."""
+
+    def decided() -> Answer:
+        if again := _again(delivery, request.question, cause):
+            return again
+        found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
+        if found.decision.approved:
+            recent_merchants.note(begun(request, found.circumstances))
+        body = _render(delivery, found.decision, cause)
+        record = spooled(
+            delivery,
+            cause,
+            body,
+            found.decision,
+            applied=found.applied,
+            standing=found.circumstances,
+        )
+        return Answer(body, record, money=found.decision.approved)
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, decided, declined), request, delivery)
+
+
+def refused(
+    delivery: Delivery,
+    reason: DeclineReason,
+    problem: str,
+    cause: StandInCause = StandInCause.DATABASE_UNREACHABLE,
+    request: AuthorizationRequest | None = None,
+) -> bytes:
+    """Decline a request that no policy is asked for; returns the body of the answer."""
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, reason, problem)
+
+    def decided() -> Answer:
+        return _again(delivery, request.question if request else None, cause) or declined()
+
+    return _told(sent(delivery, decided, declined), None, delivery)
+
+
+def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
+    """Answer what was computed, and let the replay find out whether the database has it."""
+    computed = unknown.computed
+    outcome = computed.outcome
+    if outcome is None:  # the recorded answer once more
+        record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
+        again = Answer(computed.body, record, is_repeat=True)
+        return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
+
+    def kept() -> Answer:
+        record = spooled(
+            delivery,
+            COMMIT_UNKNOWN,
+            computed.body,
+            outcome.decision,
+            applied=outcome.applied,
+            standing=outcome.standing,
+            usage=outcome.usage,
+            problem=outcome.problem,
+        )
+        return Answer(computed.body, record, money=outcome.decision.approved)
+
+    cause = StandInCause.DEADLINE_MISSED
+
+    def declined() -> Answer:
+        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+
+    return _told(sent(delivery, kept, declined), outcome.request, delivery)
+
+
+def stand_in(
+    request: AuthorizationRequest, cause: StandInCause, seconds_left: float
+) -> StandInAnswer:
+    """The decision, from this host's copy of cards and policies; caps are taken of."""
+    name = _SETTINGS.get(cause)
+    if name and not getattr(settings, name):
+        return _refusal(request, Refusal.CAUSE_SWITCHED_OFF)
+    try:
+        card = local_copy.card(request.card.id, request.card.cardholder_id)
+        is_too_old = local_copy.age_s() > settings.STAND_IN_MAX_AGE_S
+    except local_copy.NothingKnownError as nothing:
+        logger.error("Stand-in knows nothing: %s", nothing)
+        return _refusal(request, Refusal.NOTHING_KNOWN)
+    if is_too_old or card is None:
+        refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
+        return _refusal(request, refusal)
+    began_at = recent_merchants.look_up(request.authorization_id) if request.ordinal else None
+    circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
+    windows = windows_to_hear(request, circumstances, card.applied)
+    if not windows:
+        decision = decide_without_usage(request, circumstances, card.applied)
+        return StandInAnswer(decision, card.applied, circumstances)
+    if cause is StandInCause.OVERLOADED:
+        return _refusal(request, Refusal.OVERLOAD_OPENS_NO_CAP, card.applied)
+    within_s = min(budget.CAP_WAIT_MS / 1000, seconds_left)
+    return _capped(request, card, circumstances, windows, within_s)
+
+
+def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -> Answer | None:
+    """What this host has answered to the event before, where it has."""
+    earlier = answers.of_event(delivery.decision_id, is_on_record=False)
+    if not earlier and (decided := recent_answers.look_up(delivery.decision_id)):
+        earlier = [decided]
+    if not earlier:
+        return None
+    if answer := answers.to_question(earlier, question):
+        body = answer.text.encode()
+        return Answer(body, spooled(delivery, cause, body, None), is_repeat=True)
+    reason = DeclineReason.CONFLICTING_EVENT
+    problem = "Its event id was answered before, for another question."
+    return replace(_decline(delivery, cause, reason, problem), is_repeat=True)
+
+
+def _refusal(
+    request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
+) -> StandInAnswer:
+    circumstances = Circumstances(refusal=refusal)
+    return StandInAnswer(
+        decide_without_usage(request, circumstances, applied), applied, circumstances
+    )
+
+
+def _capped(
+    request: AuthorizationRequest,
+    card: local_copy.KnownCard,
+    circumstances: Circumstances,
+    windows: Mapping[Window, LimitFilter],
+    within_s: float,
+) -> StandInAnswer:
+    """The decision where caps have a say; what it approves is taken of them."""
+    question = caps.question_of(request)
+    try:
+        with caps.turn(question, windows, within_s=within_s) as turn:
+            circumstances = replace(circumstances, heard=turn.heard)
+            decision = decide_without_usage(request, circumstances, card.applied)
+            if decision.approved:
+                counted = begun(request, circumstances)
+                is_anywhere = isinstance(counted.merchant, UnknownMerchant)
+                turn.take(
+                    Approval(
+                        question=question,
+                        scopes=card.scopes,
+                        created=request.created,
+                        currency=request.currency,
+                        merchant=None if is_anywhere else counted.merchant,
+                        change=change_by(counted, decision),
+                    )
+                )
+    except caps.CapUnknownError as unknown:
+        logger.error("What stand-in may approve is not known: %s", unknown)
+        return _refusal(request, Refusal.CAP_UNKNOWN, card.applied)
+    return StandInAnswer(decision, card.applied, circumstances)
+
+
+def _decline(
+    delivery: Delivery, cause: StandInCause, reason: DeclineReason, problem: str = ""
+) -> Answer:
+    decision = Decision(approved=False, amount=0, reason=reason)
+    body = _render(delivery, decision, cause)
+    return Answer(body, spooled(delivery, cause, body, decision, problem=problem))
+
+
+def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> bytes:
+    return wire.render(
+        approved=decision.approved,
+        amount=decision.named_amount,
+        decision=delivery.decision_id,
+        reason=decision.reason,
+        stand_in=cause,
+    )
+
+
+def _told(given: Answer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+    """The body of an answer, once log and metrics know of it."""
+    record = given.record
+    metrics.stood_in(record.cause)
+    if record.decision is None:
+        decision_log.repeated("", delivery)
+    else:
+        decision_log.decided(record.decision, request, delivery, record.stand_in)
+    return given.body

@@ -1,0 +1,224 @@
+"""One answer that was sent without the database, brought into the books: late, and exactly once.
+
+The same locks and the same joins as `authorize`, but nothing is decided: the answer is out. What
+limits have no room for is taken all the same, and flagged.
+"""
+
+import logging
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from django.db import IntegrityError, transaction
+from django.utils import timezone
+
+from authorizations.models import LedgerCause, WebhookRequest
+from authorizations.rules.decision.values import Decision
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.counted import NOTHING
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.authorize.transaction import answer_of
+from authorizations.services.purchases import limit_findings, linking
+from authorizations.services.purchases.entries import (
+    WITHOUT_BOOKS,
+    Booking,
+    measured_after,
+    placed,
+    steps_of,
+)
+from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, TakenIn, take_in
+from authorizations.services.stand_in.decision_ids import Place, place_of
+from authorizations.services.stand_in.spool_record import Spooled
+from authorizations.services.store import cards, findings, repeats, rows, writing
+from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.lookup import Held, Known, hold, look_up
+from authorizations.services.store.rows import Row
+from authorizations.wire import events
+
+logger = logging.getLogger(__name__)
+
+_ATTEMPTS = 4
+
+
+_CONTRADICTS = (
+    "Card, currency or creation time differ from what this authorization began with: it is not "
+    "counted."
+)
+
+
+class CannotReplayError(Exception):
+    """The rows it concerns kept changing: it can be tried again."""
+
+
+class Replayed(StrEnum):
+    """What became of a spooled answer."""
+
+    WRITTEN = "written"
+    CORRECTED = "corrected"
+    """The record had another answer than the one that was sent."""
+    KNOWN = "known"
+    """It was on record already, or came once more."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Late:
+    """A spooled answer, read; `request` is None where it could not be."""
+
+    spooled: Spooled
+    delivery: Delivery
+    request: AuthorizationRequest | None
+
+    @property
+    def decision(self) -> Decision:
+        """Of those that have one."""
+        assert self.spooled.decision  # noqa: S101 - see `replay`
+        return self.spooled.decision
+
+    @property
+    def is_kept(self) -> bool:
+        """Whether this very delivery, answered like this, is in the database."""
+        kept = WebhookRequest.objects.filter(
+            event_id=self.delivery.event.id or "",
+            received_at=self.spooled.received_at,
+            body_sha256=self.delivery.body_sha256,
+            answer_body=self.spooled.answer,
+        )
+        return kept.exists()
+
+
+def replay(spooled: Spooled) -> Replayed:
+    """Write what its answer would have left behind, with the original times.
+
+    Raises CannotReplayError and django.db.Error, NotAnEvent where its body is none; then nothing
+    was kept.
+    """
+    delivery = spooled.delivery()
+    late = _Late(spooled, delivery, _request(delivery))
+    refused = None
+    ahead = NOTHING_AHEAD
+    for _ in range(_ATTEMPTS):
+        try:
+            with transaction.atomic():
+                found, is_held = _attempt(late, ahead)
+        except IntegrityError as error:
+            refused = error  # decided meanwhile, and is looked up now; or refused for good
+            continue
+        if isinstance(found, Replayed):
+            return found
+        ahead = found
+        if late.request and not is_held:
+            cards.register(late.request.card, late.request.event_id, late.request.event_created)
+    if refused is not None:
+        raise refused
+    raise CannotReplayError("its card or authorization kept changing meanwhile.")
+
+
+def _request(delivery: Delivery) -> AuthorizationRequest | None:
+    try:
+        return events.authorization_request(delivery.event)
+    except events.MalformedEvent:
+        return None
+    except Exception:  # as then: what made the answer an internal error
+        logger.exception("Event %s could not be read.", delivery.event.id)
+        return None
+
+
+def _attempt(late: _Late, ahead: Ahead) -> tuple[Replayed | Ahead, bool]:
+    """What became of it, or what to lock first next time; and whether its card is known."""
+    decision, request = late.spooled.decision, late.request
+    if decision is None or request is None or decision.reason in WITHOUT_BOOKS:
+        return _replay(late, None, None, ahead), True
+    ahead.lock()
+    held = hold(request)
+    if held is None:
+        return ahead, False
+    known = look_up(request, held)
+    if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
+        return ahead, True
+    return _replay(late, held, known, ahead), True
+
+
+def _replay(late: _Late, held: Held | None, known: Known | None, ahead: Ahead) -> Replayed | Ahead:
+    if late.is_kept:
+        return Replayed.KNOWN
+    place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
+    if place is None:
+        repeats.keep(late.delivery, late.spooled.answer)
+        return Replayed.KNOWN
+    request = late.request
+    if request and held and known and (not known.purchase or known.purchase.is_of(request)):
+        taken_in = take_in(request, held, known, ahead)
+        if isinstance(taken_in, Ahead):
+            return taken_in
+        _book(late, request, place, held, taken_in)
+    else:
+        row = _row(late, place, request)
+        if known:
+            row["problem"] = _CONTRADICTS
+        writing.write(late.delivery, late.spooled.answer, writing.Rows(decisions=[row]))
+    return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
+
+
+def _book(
+    late: _Late, request: AuthorizationRequest, place: Place, held: Held, taken_in: TakenIn
+) -> None:
+    """Write the decision with what it takes, under the locks."""
+    known = taken_in.known
+    steps = list(_steps(late, request, place, taken_in))
+    booking = placed(Booking(request, held, known, steps))
+    measured = measured_after(booking)
+    told, books = booking.told, booking.after
+    written = writing.Rows(
+        decisions=[_row(late, place, request)],
+        purchases=[rows.purchase(told, held, books)],
+        entries=writing.entries(told, booking.changes, timezone.now()),
+        usage=measured.changed(NOTHING),
+    )
+    writing.write(late.delivery, late.spooled.answer, written)
+    linking.keep(request, taken_in.transactions, books)
+    findings.refresh(told, books)
+    limit_findings.note(told, known.applied, measured.usage, booking.change)
+    sinks = limit_findings.is_sinking(booking.change)
+    limit_findings.look_again(told, held.scopes, sinks=sinks)
+
+
+def _steps(
+    late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
+) -> Iterator[tuple[LedgerCause, Books]]:
+    """The states of the books, each with its cause: Stripe's report, then the answer."""
+    reports = list(steps_of(taken_in.known.books, request.snapshot, taken_in.transactions))
+    yield from reports
+    _, joined = reports[-1]
+    # In the place of the one it supersedes; beside one that was sent as well.
+    answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
+    after = joined.answered(answer)
+    if place.supersedes:
+        yield LedgerCause.ANSWERED, after
+        return
+    yield LedgerCause.REASKED, joined.asking(request.ordinal, answer.amount, answer.cashback)
+    cause = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+    yield cause if late.decision.approved else LedgerCause.KEPT, after
+
+
+def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row:
+    spooled = late.spooled
+    row = writing.decision_row(late.decision, place.id, spooled.answered_at)
+    columns = (
+        writing.request_columns(request) if request else {"event_created": spooled.received_at}
+    )
+    return (
+        row
+        | columns
+        | {
+            "problem": (spooled.problem or place.problem)[:500],
+            "policies": spooled.policies,
+            "standing": spooled.standing,
+            "usage": spooled.usage,
+            # What it rested on was measured at another place in the ledger, or not at all.
+            "position": 0,
+            "duration_us": spooled.duration_us,
+            "answer": spooled.answer,
+            "stand_in": spooled.stand_in,
+            "supersedes": place.supersedes,
+        }
+    )

@@ -1,0 +1,153 @@
+"""What is known when a request arrives: who it concerns, read under their lock."""
+
+from dataclasses import dataclass
+
+import msgspec
+from django.db import OperationalError
+
+from authorizations.models import Authorization, Card
+from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.events import Told
+from authorizations.services.host.applied import applied_controls
+from authorizations.services.store import cards, locked_rows, statements
+from authorizations.services.store.usage import Remembered
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """The rows a purchase shares with others, locked until the transaction ends."""
+
+    root_id: str
+    frozen: bool
+    cardholder_id: str
+    group_id: int | None
+
+    @property
+    def scopes(self) -> list[str]:
+        """Whose usage this purchase adds to."""
+        return _scope_keys(self.root_id, self.cardholder_id, self.group_id)
+
+
+def scope_keys(row: Authorization) -> list[str]:
+    """The scopes whose usage a purchase that is known already adds to."""
+    return _scope_keys(root_id_of(row), row.cardholder_id, row.group_id)
+
+
+def root_id_of(row: Authorization) -> str:
+    """The root of a purchase's card, read when first asked for; that card where it is missing."""
+    try:
+        return row.card.root_id
+    except Card.DoesNotExist:
+        return row.card_id
+
+
+def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[str]:
+    kinds = [Scope(ScopeKind.CARD, root_id), Scope(ScopeKind.CARDHOLDER, cardholder_id)]
+    if group_id is not None:
+        kinds.append(Scope(ScopeKind.GROUP, str(group_id)))
+    return [scope_key(scope) for scope in kinds]
+
+
+class Purchase(msgspec.Struct, frozen=True):
+    """An authorization as an earlier event left it; `created` in Unix seconds.
+
+    Its merchant is the one it began with: limits find it by that.
+    """
+
+    card_id: str
+    cardholder_id: str
+    group_id: int | None
+    currency: str
+    created: int
+    books: Books
+    merchant: Merchant
+
+    def is_of(self, told: Told) -> bool:
+        """Whether an event can be about this purchase: these never change in its life."""
+        return (self.card_id, self.currency, self.created) == (
+            told.card.id,
+            told.currency,
+            told.created,
+        )
+
+    def is_within(self, held: Held) -> bool:
+        """Whether the scopes locked are this purchase's: they could not be seen before."""
+        return (self.cardholder_id, self.group_id) == (held.cardholder_id, held.group_id)
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What earlier requests left behind, and the policies in force under the lock.
+
+    `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
+    to this authorization are booked elsewhere.
+    """
+
+    is_decided: bool
+    purchase: Purchase | None
+    remembered: list[Remembered]
+    applied: tuple[AppliedControls, ...]
+    has_strays: bool
+    position: int
+
+    @property
+    def books(self) -> Books:
+        return self.purchase.books if self.purchase else Books()
+
+
+_decode_purchase = msgspec.json.Decoder(Purchase).decode
+_decode_usage = msgspec.json.Decoder(list[Remembered]).decode
+_decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
+
+
+def hold(told: Told) -> Held | None:
+    """Lock root card, card, cardholder and group, in this order.
+
+    None where one of them is not there yet, or is not the one the event names: then
+    `cards.register` puts that right, and another attempt holds them.
+    """
+    try:
+        locked = statements.run(
+            statements.LOCK,
+            card=told.card.id,
+            authorization=told.authorization_id,
+            patience=locked_rows.patience(told),
+        ).fetchone()
+    except OperationalError as error:
+        locked_rows.note(error, told)
+        raise
+    row = cards.LockedCard(*locked) if locked else None
+    if row is None or not row.is_settled(told):
+        return None
+    cards.refresh(told, row)
+    held = Held(
+        root_id=row.root_id,
+        frozen=row.frozen,
+        cardholder_id=row.cardholder_id or "",
+        group_id=row.group_id,
+    )
+    locked_rows.forget([*held.scopes, f"card:{told.card.id}"])
+    return held
+
+
+def look_up(told: Told, held: Held) -> Known:
+    """What is known of event and authorization, what is remembered around its time, and the
+    policies in force.
+    """
+    [(is_decided, purchase, usage, policies, has_strays, position)] = statements.run(
+        statements.LOOK_UP,
+        event=told.event_id,
+        authorization=told.authorization_id,
+        scopes=held.scopes,
+        created=told.created,
+    ).fetchall()
+    return Known(
+        is_decided=is_decided,
+        purchase=_decode_purchase(purchase) if purchase else None,
+        remembered=_decode_usage(usage),
+        applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, held.root_id)),
+        has_strays=has_strays,
+        position=position,
+    )

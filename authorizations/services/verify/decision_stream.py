@@ -1,0 +1,221 @@
+"""Decisions as they were recorded, in the order they were written, piece by piece."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from itertools import accumulate, pairwise
+from typing import NamedTuple
+
+import msgspec
+
+from authorizations.models import Decision
+from authorizations.models.ledger import AFTER_DECIDING
+from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.filters import LimitFilter, Merchant
+from authorizations.rules.decision.values import Standing, Usage, Window
+from authorizations.rules.purchases.counted import Counted
+from authorizations.services.store.decision_row import DAMAGED, UnreadableError, applied_of
+from authorizations.services.store.running_sums import Change
+from authorizations.services.verify.checking import Difference, estimated_count, fetch
+from authorizations.services.verify.ranges import WHOLE, Ids, Range, entries_in, requests_in
+from authorizations.services.verify.windows_as_of import Asked
+
+SIZE = 1_000
+"""So many are read at once."""
+
+_SAMPLED = 10_000
+
+_DECISIONS = """
+SELECT
+    webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
+    request::text, standing::text, usage::text, policies::text,
+    (
+        -- What the event itself told was counted before it was decided.
+        SELECT json_agg(json_build_array(
+            entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
+        ))
+        FROM authorizations_ledgerentry AS entry
+        WHERE entry.authorization_id = decision.authorization_id
+            AND entry.event_id = decision.id AND entry.id > decision.position
+            AND entry.cause <> ALL(%s)
+    )::text AS told
+FROM authorizations_decision AS decision
+WHERE webhook_request_id > %s AND webhook_request_id <= %s
+    -- Others asked no policy.
+    AND decided_by = 'desk' AND position > 0
+ORDER BY webhook_request_id
+LIMIT %s
+"""
+
+_LAST_POSITION = "SELECT last_value FROM authorizations_ledgerentry_id_seq"
+
+# After which of them to cut, from some pages of the table.
+_CUTS = """
+SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY webhook_request_id)
+FROM authorizations_decision TABLESAMPLE SYSTEM (%s)
+"""
+
+# The lowest number of the decisions that come first: nothing of theirs is in the ledger below it.
+_BEGINNING = """
+SELECT coalesce(min(position), %s) FROM (
+    SELECT position FROM authorizations_decision
+    WHERE webhook_request_id > %s AND webhook_request_id <= %s
+        AND decided_by = 'desk' AND position > 0
+    ORDER BY webhook_request_id
+    LIMIT %s
+) AS first
+"""
+
+_AFTER_DECIDING = [cause.value for cause in AFTER_DECIDING]
+
+
+class Request(msgspec.Struct, frozen=True):
+    """What limits measure of a request; `redecide` reads all of it."""
+
+    created: int
+    currency: str
+    amount: int
+    merchant: Merchant
+    cashback_amount: int = 0
+
+
+_decode_request = msgspec.json.Decoder(Request).decode
+_decode_standing = msgspec.json.Decoder(Standing).decode
+_decode_usage = msgspec.json.Decoder(list[tuple[Window, Usage]]).decode
+_decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+
+
+class Row(NamedTuple):
+    """A decision as _DECISIONS reads it; JSON as text."""
+
+    webhook_request_id: int
+    id: str
+    position: int
+    decided_at: float
+    approved_amount: int
+    request: str
+    standing: str
+    usage: str
+    policies: str
+    told: str | None
+
+
+class _Policies(NamedTuple):
+    """What was in force for a decision, and the filters of its limits by their keys."""
+
+    applied: tuple[AppliedControls, ...]
+    filters: dict[str, LimitFilter]
+
+
+class Decided(NamedTuple):
+    """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
+
+    row: Row
+    request: Request
+    standing: Standing
+    applied: tuple[AppliedControls, ...]
+    usage: list[tuple[Window, Usage]]
+    asked: list[Asked]
+    told: list[Change]
+
+
+class Span(NamedTuple):
+    """A part of the record: decisions by webhook request, and the ledger from `begin` to `end`.
+
+    `after` and `begin` are the lowest, `last` is the highest one, `end` the next.
+    """
+
+    after: int
+    last: int
+    begin: int
+    end: int
+
+
+def spans(shares: Sequence[float] = (), part: Range = WHOLE) -> list[Span]:
+    """Decisions and ledger entries there are now, cut after about these shares of them."""
+    requests, entries = requests_in(part), entries_in(part)
+    [(position,)] = fetch(_LAST_POSITION, [])
+    end = position + 1 if part.until is None else entries.up_to + 1
+    cuts = [requests.above, *_cuts(shares, requests, part), requests.up_to]
+    begins = [_begin(position, after, last) for after, last in pairwise(cuts)]
+    begins[0] = min(begins[0], entries.above + 1) if requests.above else 0
+    begins = list(accumulate(begins, max))
+    ends = [*begins[1:], max(end, begins[-1])]
+    return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
+
+
+def _begin(position: int, after: int, last: int) -> int:
+    [(begin,)] = fetch(_BEGINNING, [position + 1, after, last, SIZE])
+    return int(begin)
+
+
+def _cuts(shares: Sequence[float], requests: Ids, part: Range) -> list[int]:
+    """Up to which decision each part goes, but for the last."""
+    if not part.is_whole:
+        return [requests.above + int(share * requests.number) for share in shares]
+    percent = min(100, 100 * _SAMPLED / max(estimated_count(Decision) or 0, 1))
+    [(found,)] = fetch(_CUTS, [list(shares), percent])
+    return [min(cut, requests.up_to) for cut in found or [0] * len(shares)]
+
+
+def pieces(span: Span) -> Iterator[list[Row]]:
+    after = span.after
+    while True:
+        found = fetch(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
+        if not found:
+            return
+        rows = [Row(*row) for row in found]
+        yield rows
+        after = rows[-1].webhook_request_id
+
+
+def read(row: Row) -> Decided | Difference:
+    """Or what of the row can't be read."""
+    try:
+        request = _decode_request(row.request)
+        policies = _policies(row.policies)
+        usage = _decode_usage(row.usage)
+        return Decided(
+            row=row,
+            request=request,
+            standing=_decode_standing(row.standing),
+            applied=policies.applied,
+            usage=usage,
+            asked=_asked(usage, request.created, policies.filters),
+            told=_told(row, request) if row.told else [],
+        )
+    except UnreadableError as damage:
+        return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
+    except (*DAMAGED, msgspec.ValidationError) as problem:
+        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
+
+
+@lru_cache(maxsize=8192)
+def _policies(text: str) -> _Policies:
+    applied = applied_of(msgspec.json.decode(text))
+    limits = (limit for policy in applied for limit in policy.controls.spending_limits)
+    return _Policies(applied, {limit.filter.key: limit.filter for limit in limits})
+
+
+def _asked(
+    usage: list[tuple[Window, Usage]], created: int, filters: dict[str, LimitFilter]
+) -> list[Asked]:
+    asked = []
+    for window, _ in usage:
+        concern = filters.get(window.filter_key)
+        if concern is None:
+            what = f"filter of {window_words(window)}"
+            raise UnreadableError(what, window.filter_key, "a limit's")
+        asked.append((window, concern, created - window.start + 1 if window.rolling else 0))
+    return asked
+
+
+def _told(row: Row, request: Request) -> list[Change]:
+    return [
+        Change(request.created, request.currency, request.merchant, Counted(*figures))
+        for figures in _decode_told(row.told or "[]")
+    ]
+
+
+def window_words(window: Window) -> str:
+    of = window.currency or "count"
+    return f"{scope_key(window.scope)}, {window.start} to {window.end}, {of}"

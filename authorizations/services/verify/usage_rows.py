@@ -1,0 +1,98 @@
+"""Each remembered sum against what the purchases count for that it sums up.
+
+That these columns are the sums of their ledger is checked with the purchases. Each statement
+reads both sides at once, so what is booked meanwhile makes no difference.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import groupby
+from typing import Any
+
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.windows import FOREVER
+from authorizations.rules.policy.document import filter_of
+from authorizations.rules.purchases.counted import Counted
+from authorizations.services.store import statements
+from authorizations.services.store.running_sums import (
+    NOTHING_USED,
+    Change,
+    merchant_of,
+    plus,
+    used_words,
+)
+from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.ranges import WHOLE, Range
+
+REMEMBERED = "remembered sums"
+
+_SIZE = 2_000
+
+_ANYWHERE = Merchant()
+
+_KEY = "scope, piece_seconds, window_end, window_start, filter_key, currency"
+
+# Of the purchases that a window measures, in its currency.
+_SUMMED = f"""
+        sum(purchase.counted_amount)::bigint, sum(purchase.counted_cash)::bigint,
+        sum(purchase.refunded_amount)::bigint, sum(purchase.count)::bigint,
+        sum(purchase.cash_count)::bigint
+    FROM {statements.WITHIN} AS purchase
+    WHERE needed.currency IN ('', purchase.currency)
+"""
+
+# By merchant only where a filter asks for it: most have none, and are added up in one go.
+_RECOUNT = f"""
+SELECT
+    scope, piece_seconds, window_end, window_start, filter_key, needed.currency,
+    filter, needed.amount, needed.refunded_amount, needed.count, summed.*
+FROM (
+    SELECT
+        *, split_part(scope, ':', 1) AS kind, substr(scope, strpos(scope, ':') + 1) AS id,
+        window_start AS start, window_end AS "end"
+    FROM authorizations_usage
+    WHERE ({_KEY}) > (%s, %s, %s, %s, %s, %s) AND window_end > %s AND window_start < %s
+    ORDER BY {_KEY} LIMIT %s
+) AS needed
+LEFT JOIN LATERAL (
+    SELECT NULL, NULL, NULL, NULL, NULL, {_SUMMED} AND filter_key = ''
+    UNION ALL
+    SELECT category, category_code, merchant_country, merchant_name, network_id,
+        {_SUMMED} AND filter_key <> ''
+    GROUP BY 1, 2, 3, 4, 5
+) AS summed ON TRUE
+ORDER BY 1, 2, 3, 4, 5, 6
+"""  # noqa: S608 - all of it is written here
+
+
+def verify_remembered(part: Range = WHOLE) -> Iterator[Checked]:
+    """Every row of the usage table. One forgotten meanwhile is no difference.
+
+    Of a range the windows that touch it: what is over by then has nothing added to it any more.
+    """
+    since = int(part.since.timestamp()) if part.since else -1
+    until = int(part.until.timestamp()) if part.until else FOREVER
+    key: tuple[Any, ...] = ("", 0, 0, 0, "", "")
+    while True:
+        rows = fetch(_RECOUNT, [*key, since, until, _SIZE])
+        if not rows:
+            return
+        found = [_differences(list(lines)) for _, lines in groupby(rows, key=lambda row: row[:6])]
+        yield Checked(REMEMBERED, len(found), [one for window in found for one in window])
+        key = rows[-1][:6]
+
+
+def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
+    scope, _, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:10]
+    concern = filter_of(filter_text)
+    kept, counted = tuple(kept_figures), NOTHING_USED
+    for line in lines:
+        if line[-1] is not None:
+            merchant = merchant_of(*line[10:15]) if filter_key else _ANYWHERE
+            change = Change(start, currency, merchant, Counted(*line[15:]))
+            counted = plus(counted, change.seen_in(currency, concern))
+    if kept == counted and concern.key == filter_key:
+        return []
+    where = f"usage of {scope}, {start} to {end}, {currency or 'count'}"
+    if concern.key != filter_key:
+        return [Difference(where, f"key of {filter_text}", filter_key, concern.key)]
+    return [Difference(where, filter_text or "everything", used_words(kept), used_words(counted))]
