@@ -7,7 +7,7 @@ How fast all is, is measured by `make bench` and `make prove`.
 import hypothesis
 import pytest
 
-from authorizations.admin.decisions import again, decisions
+from authorizations.admin.decisions import again, pages
 from authorizations.services.digest import overview, update
 from authorizations.services.host import host_answers, host_memory
 from authorizations.services.lifecycle import intake
@@ -22,7 +22,7 @@ PATIENCE_S = 60.0
 
 _SECONDS = {
     answering: ("_LATER_S", "_LATER_KEPT_S", "_LATER_TURN_S", "_KEEPING_TURN_S"),
-    decisions: ("_MOMENT_S",),
+    pages: ("_MOMENT_S",),
     update: ("_PATIENCE_S",),
     host_answers: ("_WAIT_S",),
     host_memory: ("WAIT_S",),

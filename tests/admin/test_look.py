@@ -1,10 +1,10 @@
 """What all pages share: the sidebar, empty lists, names, and times in the reader's zone."""
 
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
 from django.db import OperationalError
@@ -253,7 +253,7 @@ def test_a_page_for_others_says_whom_to_ask(auditor: Client) -> None:
 
 
 def test_every_file_that_our_pages_name_is_there() -> None:
-    static = Path(empty.__file__).parent.parent / "static"
+    static = settings.BASE_DIR / "authorizations" / "static"
     context = Client().get("/admin/login/").context
     named = [*context["styles"], *context["scripts"], context["site_icon"]]
     assert len(named) == 6
