@@ -7,10 +7,10 @@ from typing import Any
 from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.decision.values import Standing, Usage
+from authorizations.rules.decision.values import PurchaseContext, WindowUsage
 from authorizations.rules.decision.windows import windows_for
 from authorizations.rules.policy.document import controls, normalize
-from authorizations.rules.purchases.events import AuthorizationRequest, Card
+from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails
 from authorizations.rules.purchases.snapshots import Snapshot
 
 NOON = 1_795_003_200
@@ -59,7 +59,7 @@ def _best_of(repeat: int, number: int) -> float:
         livemode=False,
         authorization_id="iauth_1",
         created=NOON,
-        card=Card("ic_1", "active", "4242", "eur", "ich_1", "Grace Hopper"),
+        card=CardDetails("ic_1", "active", "4242", "eur", "ich_1", "Grace Hopper"),
         amount=4_500,
         currency="eur",
         merchant=merchant,
@@ -68,6 +68,6 @@ def _best_of(repeat: int, number: int) -> float:
         authorization_method="chip",
         network_risk_score=5,
     )
-    usage = {window: Usage(100, 0, 1) for window in windows_for(request, applied)}
-    timer = timeit.Timer(lambda: decide(request, Standing(), applied, usage))
+    usage = {window: WindowUsage(100, 0, 1) for window in windows_for(request, applied)}
+    timer = timeit.Timer(lambda: decide(request, PurchaseContext(), applied, usage))
     return min(timer.repeat(repeat, number)) / number

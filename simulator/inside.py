@@ -22,5 +22,5 @@ def take_in(body: bytes, *, received_at: datetime, sender: str) -> Answered:
         stopwatch=Stopwatch(),
     )
     if not events.wants_decision(event.type):
-        return intake.take(delivery)
+        return intake.receive(delivery)
     return Answered(200, authorize(events.authorization_request(event), delivery))

@@ -7,7 +7,7 @@ from itertools import count
 from typing import Any
 
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.events import AuthorizationRequest, Card
+from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails
 from authorizations.rules.purchases.snapshots import Snapshot
 from authorizations.wire import signature
 from simulator.stripe import samples
@@ -104,8 +104,8 @@ def authorization_request(**overrides: Any) -> AuthorizationRequest:
     return replace(request, **overrides)
 
 
-def card(**overrides: Any) -> Card:
-    usual = Card(
+def card(**overrides: Any) -> CardDetails:
+    usual = CardDetails(
         id="ic_marie",
         status="active",
         last4="0005",

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from django.conf import settings
 
-from authorizations.rules.decision.values import Decision, DeclineReason
+from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.services.host.spool_writer import Spool
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, Spooled, encode, spooled
 from authorizations.services.store.delivery import Delivery, Stopwatch
@@ -49,7 +49,7 @@ def answered(
     """The record of an answer: an approval of `amount`, or, for None, a decline."""
     delivery = delivery_of(event, received_at)
     is_partial = amount is not None and amount < _asked(delivery)
-    decision = Decision(
+    decision = Verdict(
         approved=amount is not None,
         amount=amount or 0,
         reason=None if amount is not None else reason,

@@ -15,7 +15,7 @@ from django.test import override_settings
 
 from authorizations.rules.basics.controls import AppliedControls, scope_of
 from authorizations.rules.decision.stand_in import StandInCause
-from authorizations.rules.decision.values import NO_USAGE, Usage, Window
+from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
 from authorizations.rules.decision.windows import windows_at
 from authorizations.rules.policy.document import canonical_json, controls, normalize
 from authorizations.services.host import host_files, host_memory, spool_writer
@@ -47,7 +47,7 @@ def knows(
     cards: tuple[tuple[str, str, str, str], ...] = (("ic_marie", "ic_marie", "ich_marie", ""),),
     frozen: tuple[str, ...] = (),
     age_s: float = 0.0,
-    used: Usage | None = NO_USAGE,
+    used: WindowUsage | None = NO_USAGE,
     around: int = CREATED,
 ) -> None:
     """Write this host's copy; each policy has the keys of the policy file, and `scope`.

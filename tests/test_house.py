@@ -59,3 +59,15 @@ def test_a_server_loads_nothing_of_the_simulator_but_that_it_is_installed(tmp_pa
         check=False,
     )
     assert done.stdout.split() == ["simulator", "simulator.apps"], done.stderr
+
+
+def test_a_class_name_exists_once_in_the_package() -> None:
+    places: dict[str, list[str]] = defaultdict(list)
+    for path in (ROOT / "authorizations").rglob("*.py"):
+        if "migrations" in path.parts:
+            continue
+        for node in ast.parse(path.read_text("utf-8")).body:
+            if isinstance(node, ast.ClassDef) and node.name != "Command":  # Django's own name
+                places[node.name].append(str(path.relative_to(ROOT)))
+    assert len(places) > 250
+    assert {name: found for name, found in places.items() if len(found) > 1} == {}

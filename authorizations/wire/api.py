@@ -42,7 +42,7 @@ class UnknownPlaceError(CannotReadError):
     """Stripe does not know the object after which the list was to go on."""
 
 
-class Found(NamedTuple):
+class ListedObject(NamedTuple):
     """One object of a list: `body` holds it as Stripe wrote it, told in the form of an event.
 
     `id` is None where it can't be read; `created` is in Unix seconds.
@@ -53,10 +53,10 @@ class Found(NamedTuple):
     body: bytes
 
 
-class Page(NamedTuple):
+class ApiPage(NamedTuple):
     """The newest come first. `headers` are those of the answer that are worth keeping."""
 
-    found: list[Found]
+    found: list[ListedObject]
     has_more: bool
     headers: dict[str, str]
 
@@ -78,7 +78,7 @@ class Api:
             key, base_addresses={"api": self._base}, max_network_retries=_RETRIES
         )
 
-    def page(self, listing: str, *, since: int, after: str = "") -> Page:
+    def page(self, listing: str, *, since: int, after: str = "") -> ApiPage:
         """The "authorizations" or "transactions" created from `since` (Unix seconds) on.
 
         Those that follow the object with the id `after`, or the newest. Raises CannotReadError.
@@ -145,7 +145,7 @@ def _wait_asked_for(limited: stripe.RateLimitError) -> int:
     return min(int(asked), _LONGEST_WAIT_SECONDS) if re.fullmatch(r"\d{1,9}", asked) else 0
 
 
-def _page(listing: str, answer: Any) -> Page:
+def _page(listing: str, answer: Any) -> ApiPage:
     headers, listed = answer.headers, answer.data
     has_more = listed.get("has_more") if isinstance(listed, dict) else None
     if not isinstance(has_more, bool) or not isinstance(listed.get("data"), list):
@@ -159,7 +159,7 @@ def _page(listing: str, answer: Any) -> Page:
     if has_more and not (found and found[-1].id):
         raise CannotReadError(_UNREADABLE)
     kept = ("Date", "Request-Id", "Stripe-Version")
-    return Page(found, has_more, {name: headers[name] for name in kept if name in headers})
+    return ApiPage(found, has_more, {name: headers[name] for name in kept if name in headers})
 
 
 def _split(text: str) -> Iterator[bytes]:
@@ -188,7 +188,7 @@ def _next(text: str, place: int) -> int:
     return between.end() if between else place
 
 
-def _found(type_: str, raw: bytes, at: int, version: str) -> Found:
+def _found(type_: str, raw: bytes, at: int, version: str) -> ListedObject:
     """An object in the form of an event, which is read, kept and applied like any other.
 
     Its id begins with read_; it was created when the API was read.
@@ -202,7 +202,7 @@ def _found(type_: str, raw: bytes, at: int, version: str) -> Found:
         "api_version": version or None,
         "data": {"object": msgspec.Raw(raw)},
     }
-    return Found(listed.id, listed.created, masking.body(msgspec.json.encode(event)))
+    return ListedObject(listed.id, listed.created, masking.body(msgspec.json.encode(event)))
 
 
 def _identity(raw: bytes) -> _Listed:

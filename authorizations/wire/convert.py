@@ -7,8 +7,12 @@ import msgspec
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.money import MAX_AMOUNT
-from authorizations.rules.purchases.events import Card, Verification
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.events import CardDetails, Verification
+from authorizations.rules.purchases.snapshots import (
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
 from authorizations.wire import lenient, shapes
 
 MAX_TEXT_CHARS = 500
@@ -61,7 +65,7 @@ def _read_leniently(
     try:
         tree = lenient.loads(bytes(data))
         found: Shape = lenient.build(data_of, tree, "data", unreadable).object
-    except lenient.UnreadableError as problem:
+    except lenient.UnreadableFieldError as problem:
         raise MalformedEvent(str(problem)) from None
     return found
 
@@ -94,10 +98,10 @@ def lower(value: str | None) -> str:
     return text((value or "").lower())
 
 
-def card(found: shapes.Card) -> Card:
+def card(found: shapes.CardShape) -> CardDetails:
     holder, replaced = found.cardholder, found.replacement_for
     replaced_id = replaced.id if isinstance(replaced, shapes.Expandable) else replaced or None
-    return Card(
+    return CardDetails(
         id=found.id,
         status=word(found.status),
         last4=text(found.last4),
@@ -141,7 +145,10 @@ def verification(found: shapes.VerificationData | None) -> Verification:
 
 
 def snapshot(
-    found: shapes.Authorization, at: int, currency: str, transactions: tuple[Transaction, ...]
+    found: shapes.AuthorizationShape,
+    at: int,
+    currency: str,
+    transactions: tuple[TransactionSnapshot, ...],
 ) -> Snapshot:
     """`at` is the `created` of the event, or when the API was read; `currency` the card's."""
     entries = sorted(found.request_history or (), key=lambda entry: entry.created)
@@ -162,15 +169,15 @@ def snapshot(
     )
 
 
-def transactions(found: shapes.Authorization, at: int) -> tuple[Transaction, ...]:
+def transactions(found: shapes.AuthorizationShape, at: int) -> tuple[TransactionSnapshot, ...]:
     """Those that an authorization lists itself."""
     return tuple(transaction(one, at) for one in found.transactions or ())
 
 
-def transaction(found: shapes.Transaction, at: int) -> Transaction:
+def transaction(found: shapes.TransactionShape, at: int) -> TransactionSnapshot:
     """`at` is the `created` of the event that tells this version."""
     details = found.amount_details or shapes.AmountDetails()
-    return Transaction(
+    return TransactionSnapshot(
         id=found.id,
         at=at,
         type=word(found.type),
@@ -193,9 +200,9 @@ def _held(rows: Sequence[shapes.BalanceTransaction], currency: str) -> int | Non
     return held if held <= MAX_AMOUNT else None
 
 
-def _history_entry(entry: shapes.HistoryEntry) -> HistoryEntry:
+def _history_entry(entry: shapes.HistoryEntryShape) -> RequestHistoryEntry:
     details = entry.amount_details or shapes.AmountDetails()
-    return HistoryEntry(
+    return RequestHistoryEntry(
         amount=entry.amount,
         approved=entry.approved,
         created=entry.created,

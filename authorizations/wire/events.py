@@ -192,7 +192,7 @@ def _read_leniently(body: bytes) -> Event:
     try:
         tree = lenient.loads(body)
         event = lenient.build(Event, tree, "")
-    except lenient.UnreadableError:
+    except lenient.UnreadableFieldError:
         raise NotAnEvent(
             "The body is not a JSON object with a type, as Stripe's events are."
         ) from None

@@ -33,7 +33,7 @@ _STRINGS_AND_BRACKETS = re.compile(r'"[^"\\]*+(?:\\.[^"\\]*+)*"?|[\[\]{}]', re.D
 Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
-class UnreadableError(ValueError):
+class UnreadableFieldError(ValueError):
     """A needed field is missing or unreadable; the text names its path and what was expected."""
 
 
@@ -46,7 +46,7 @@ def loads(body: bytes) -> Any:
     try:
         return json.loads(_cut(text), strict=False, parse_int=_number)
     except ValueError:
-        raise UnreadableError("not readable as JSON") from None
+        raise UnreadableFieldError("not readable as JSON") from None
 
 
 def _without_lone_surrogate(escape: re.Match[str]) -> str:
@@ -86,7 +86,7 @@ def build(
     """
     unreadable = [] if unreadable is None else unreadable
     if not isinstance(found, dict):
-        raise UnreadableError(f"{path}: expected an object")
+        raise UnreadableFieldError(f"{path}: expected an object")
     prefix = f"{path}." if path else ""
     values = {
         field.name: _field(
@@ -105,7 +105,7 @@ def _field(
 ) -> object:
     try:
         return _value(field.type, found, path, unreadable)
-    except UnreadableError:
+    except UnreadableFieldError:
         if field.required or field.default is msgspec.UNSET:
             raise
         if found is not None:
@@ -125,7 +125,7 @@ def _value(expected: Any, found: object, path: str, unreadable: list[str]) -> ob
     try:
         return msgspec.convert(found, expected)
     except msgspec.ValidationError:
-        raise UnreadableError(f"{path}: expected {_words(parts)}") from None
+        raise UnreadableFieldError(f"{path}: expected {_words(parts)}") from None
 
 
 def _parts(expected: Any) -> Iterator[Any]:

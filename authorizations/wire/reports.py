@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.purchases.events import Card
+from authorizations.rules.purchases.events import CardDetails
 from authorizations.rules.purchases.reports import (
     AuthorizationReport,
     CardholderReport,
@@ -33,9 +33,9 @@ from authorizations.wire.events import READ, Event, identity
 
 _authorization = reader(shapes.ReportedAuthorization)
 _transaction = reader(shapes.BookedTransaction)
-_card = reader(shapes.Card)
-_cardholder = reader(shapes.Cardholder)
-_dispute = reader(shapes.Dispute)
+_card = reader(shapes.CardShape)
+_cardholder = reader(shapes.CardholderShape)
+_dispute = reader(shapes.DisputeShape)
 
 
 def report(event: Event) -> Report | None:
@@ -91,16 +91,16 @@ def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> Transactio
     )
 
 
-def _named_card(found: shapes.BookedTransaction) -> Card:
+def _named_card(found: shapes.BookedTransaction) -> CardDetails:
     """Transactions name their card and tell no more of it."""
     holder = found.cardholder
-    return Card(
+    return CardDetails(
         id=_id(found.card) or "",
         status="",
         last4="",
         currency="",
         cardholder_id=_id(holder) or "",
-        cardholder_name=name(holder.name) if isinstance(holder, shapes.Cardholder) else "",
+        cardholder_name=name(holder.name) if isinstance(holder, shapes.CardholderShape) else "",
     )
 
 

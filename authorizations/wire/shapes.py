@@ -47,15 +47,15 @@ class Expandable(Struct, frozen=True, gc=False):
     id: Id
 
 
-class Cardholder(Struct, frozen=True, gc=False):
+class CardholderShape(Struct, frozen=True, gc=False):
     id: Id
     name: str | None = None
 
 
-class Card(Struct, frozen=True, gc=False):
+class CardShape(Struct, frozen=True, gc=False):
     id: Id
     status: Text
-    cardholder: Id | Cardholder
+    cardholder: Id | CardholderShape
     # Limits belong to the first card of the chain: an unreadable link would open fresh ones.
     replacement_for: Id | Expandable | UnsetType | None = UNSET
     last4: LastFour | None = None
@@ -79,7 +79,7 @@ class PendingRequest(Struct, frozen=True, gc=False):
     network_risk_score: RiskScore | None = None
 
 
-class HistoryEntry(Struct, frozen=True, gc=False):
+class HistoryEntryShape(Struct, frozen=True, gc=False):
     amount: Amount
     approved: Flag
     created: Instant
@@ -120,7 +120,7 @@ class BalanceTransaction(Struct, frozen=True, gc=False):
     type: Text
 
 
-class Transaction(Struct, frozen=True, gc=False, kw_only=True):
+class TransactionShape(Struct, frozen=True, gc=False, kw_only=True):
     id: Id
     type: Text
     amount: SignedAmount
@@ -130,26 +130,26 @@ class Transaction(Struct, frozen=True, gc=False, kw_only=True):
     merchant_currency: str | None = None
 
 
-class Authorization(Struct, frozen=True, gc=False, kw_only=True):
+class AuthorizationShape(Struct, frozen=True, gc=False, kw_only=True):
     """What both a question and a report tell."""
 
     id: Id
     created: Instant
-    card: Card
+    card: CardShape
     amount: Amount | UnsetType | None = UNSET
     amount_details: AmountDetails | UnsetType | None = UNSET
     # Where they can't be read, `amount` tells what is held, if less exactly.
     balance_transactions: tuple[BalanceTransaction, ...] | None = None
     merchant_amount: Amount | None = None
     merchant_currency: str | None = None
-    request_history: tuple[HistoryEntry, ...] | UnsetType | None = UNSET
+    request_history: tuple[HistoryEntryShape, ...] | UnsetType | None = UNSET
     status: str | None = None
     # An unreadable transaction would hide money from the limits.
-    transactions: tuple[Transaction, ...] | UnsetType | None = UNSET
+    transactions: tuple[TransactionShape, ...] | UnsetType | None = UNSET
     merchant_data: MerchantData | None = None
 
 
-class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
+class AskingAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=True):
     pending_request: PendingRequest
     authorization_method: Word | None = None
     card_presence: Word | None = None
@@ -157,17 +157,17 @@ class AskingAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
     wallet: Word | None = None
 
 
-class BookedTransaction(Transaction, frozen=True, gc=False, kw_only=True):
+class BookedTransaction(TransactionShape, frozen=True, gc=False, kw_only=True):
     """A transaction by itself, where its authorization does not say whose it is."""
 
     card: Id | Expandable
     currency: CurrencyCode
-    cardholder: Id | Cardholder | None = None
+    cardholder: Id | CardholderShape | None = None
     authorization: Id | Expandable | UnsetType | None = UNSET
     merchant_data: MerchantData | None = None
 
 
-class ReportedAuthorization(Authorization, frozen=True, gc=False, kw_only=True):
+class ReportedAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=True):
     currency: CurrencyCode
     verification_data: VerificationData | None = None
 
@@ -176,7 +176,7 @@ class Evidence(Struct, frozen=True, gc=False):
     reason: str | None = None
 
 
-class Dispute(Struct, frozen=True, gc=False, kw_only=True):
+class DisputeShape(Struct, frozen=True, gc=False, kw_only=True):
     id: Id
     transaction: Id | Expandable
     amount: Amount

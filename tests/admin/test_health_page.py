@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.services.webhook import health
-from authorizations.services.webhook.health import HealthCheck, State
+from authorizations.services.webhook.health import HealthCheck, HealthState
 from tests.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
@@ -18,9 +18,9 @@ def test_what_is_wrong_comes_first_with_what_to_do(
     auditor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     checks = [
-        HealthCheck("Mode", State.OK, "Live events are approved."),
-        HealthCheck("Clock", State.WARN, "Synchronize it."),
-        HealthCheck("Spool", State.BAD, "Give <it> away: `chown <it>`."),
+        HealthCheck("Mode", HealthState.OK, "Live events are approved."),
+        HealthCheck("Clock", HealthState.WARN, "Synchronize it."),
+        HealthCheck("Spool", HealthState.BAD, "Give <it> away: `chown <it>`."),
     ]
     monkeypatch.setattr(health, "examine", lambda: checks)
     html = auditor.get(reverse("admin:authorizations_standinswitch_health")).content.decode()
@@ -37,13 +37,13 @@ def test_what_is_wrong_comes_first_with_what_to_do(
 @pytest.mark.parametrize(
     ("states", "summary"),
     [
-        ((State.OK,), "Nothing is wrong."),
-        ((State.WARN, State.WARN), "Nothing is wrong, and 2 need a look."),
-        ((State.BAD, State.BAD), "2 things are wrong."),
+        ((HealthState.OK,), "Nothing is wrong."),
+        ((HealthState.WARN, HealthState.WARN), "Nothing is wrong, and 2 need a look."),
+        ((HealthState.BAD, HealthState.BAD), "2 things are wrong."),
     ],
 )
 def test_the_summary_counts(
-    auditor: Client, monkeypatch: pytest.MonkeyPatch, states: tuple[State, ...], summary: str
+    auditor: Client, monkeypatch: pytest.MonkeyPatch, states: tuple[HealthState, ...], summary: str
 ) -> None:
     monkeypatch.setattr(
         health, "examine", lambda: [HealthCheck("One", state, "So.") for state in states]

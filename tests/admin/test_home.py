@@ -14,7 +14,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from authorizations.admin.home.cards import Card
+from authorizations.admin.home.cards import FigureCard
 from authorizations.models import Authorization, Decision, Policy
 from authorizations.models import Card as CardRow
 from authorizations.wire.endpoints import listen_command
@@ -60,7 +60,7 @@ def page(client: Client, url: str = HOME) -> Any:
     return response
 
 
-def cards(response: Any) -> dict[str, Card]:
+def cards(response: Any) -> dict[str, FigureCard]:
     return {card.title: card for card in response.context["cards"]}
 
 

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.core.management import CommandError, call_command
 
 from authorizations.services.webhook import health
-from authorizations.services.webhook.health import HealthCheck, State
+from authorizations.services.webhook.health import HealthCheck, HealthState
 
 
-def ended(monkeypatch: pytest.MonkeyPatch, *states: State) -> tuple[str, str]:
+def ended(monkeypatch: pytest.MonkeyPatch, *states: HealthState) -> tuple[str, str]:
     """What was printed, and the error, of checks in these states."""
     checks = [HealthCheck(f"Part {place}", one, "So it is.") for place, one in enumerate(states)]
     monkeypatch.setattr(health, "examine", lambda: checks)
@@ -30,10 +30,10 @@ def ended(monkeypatch: pytest.MonkeyPatch, *states: State) -> tuple[str, str]:
 def test_what_is_wrong_ends_it_with_1_and_what_needs_a_look_does_not(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said, error = ended(monkeypatch, State.OK, State.WARN)
+    said, error = ended(monkeypatch, HealthState.OK, HealthState.WARN)
     assert said == "fine   Part 0: So it is.\nlook   Part 1: So it is.\nNothing is wrong.\n"
     assert error == ""
-    said, error = ended(monkeypatch, State.BAD, State.OK)
+    said, error = ended(monkeypatch, HealthState.BAD, HealthState.OK)
     assert said == "wrong  Part 0: So it is.\nfine   Part 1: So it is.\n"
     assert error == "1 of 2 are wrong: Part 0. (1)"
 

@@ -38,7 +38,7 @@ class TestPages:
     ) -> None:
         stripe.most_a_page = 2
         stripe.lists(*(approved(100, created=NOON + place) for place in range(5)))
-        take, taken = intake.take, list[Any]()
+        take, taken = intake.receive, list[Any]()
 
         def failing(delivery: Any) -> intake.Answered:
             taken.append(delivery)
@@ -46,7 +46,7 @@ class TestPages:
                 raise end
             return take(delivery)
 
-        with patch.object(intake, "take", failing):
+        with patch.object(intake, "receive", failing):
             error = run()[1]
         assert "it goes on where it stopped" in error
         assert error.endswith("(status 130)" if end is KeyboardInterrupt else "(status 1)")

@@ -16,7 +16,7 @@ from authz_project.wsgi import application as desk  # it sets Django up
 from django.conf import settings
 from django.db import connections
 
-from authorizations.rules.decision.values import Decision
+from authorizations.rules.decision.values import Verdict
 from authorizations.services.host import spool_writer
 from authorizations.services.stand_in import replay
 from authorizations.services.stand_in.spool_record import encode, spooled
@@ -42,7 +42,7 @@ def _stand_in(body: bytes) -> bytes:
         datetime.now(UTC), "127.0.0.1", {}, body, "test", events.read(body), Stopwatch()
     )
     request = events.authorization_request(delivery.event)
-    decision = Decision(approved=True, amount=request.amount)
+    decision = Verdict(approved=True, amount=request.amount)
     sent = answer.render(
         approved=True, amount=None, decision=delivery.decision_id, reason="approved"
     )

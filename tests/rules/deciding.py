@@ -9,7 +9,13 @@ from hypothesis import settings
 
 from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.decision.values import NO_USAGE, Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.values import (
+    NO_USAGE,
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    WindowUsage,
+)
 from authorizations.rules.decision.windows import windows_for
 from authorizations.rules.policy.document import controls, normalize
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -21,7 +27,7 @@ SCOPES = {
     for kind in ScopeKind
 }
 
-NEW = Standing()
+NEW = PurchaseContext()
 """How a purchase stands that nothing was approved of yet."""
 
 THOROUGHLY = settings(max_examples=200)
@@ -51,9 +57,9 @@ def applied(kind: ScopeKind = ScopeKind.CARD, /, **keys: Any) -> AppliedControls
 def decided(
     request: AuthorizationRequest,
     *policies: AppliedControls,
-    standing: Standing = NEW,
-    usage: Usage = NO_USAGE,
-) -> Decision:
+    standing: PurchaseContext = NEW,
+    usage: WindowUsage = NO_USAGE,
+) -> Verdict:
     """The decision where every window has the same usage."""
     windows = windows_for(request, policies)
     return decide(request, standing, policies, dict.fromkeys(windows, usage))

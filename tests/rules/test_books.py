@@ -10,19 +10,24 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.books import Answer, Books
-from authorizations.rules.purchases.counted import Counted, cash_part
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
+from authorizations.rules.purchases.counted import CountedUsage, cash_part
+from authorizations.rules.purchases.snapshots import (
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
 from tests.builders import merchant
 from tests.rules.deciding import THOROUGHLY
 
+NOTHING_YET = AuthorizationState()
 SHOP = merchant()
 CASH_MACHINE = merchant(category_code="6011")
 
 few = st.integers(0, 3)
 statuses = st.sampled_from(["pending", "expired", "reversed", "closed", "a_word_of_next_year"])
 entries = st.builds(
-    HistoryEntry, amount=few, approved=st.booleans(), created=few, cashback=st.integers(0, 1)
+    RequestHistoryEntry, amount=few, approved=st.booleans(), created=few, cashback=st.integers(0, 1)
 )
 snapshots = st.builds(
     Snapshot,
@@ -36,7 +41,7 @@ snapshots = st.builds(
     cashback=st.integers(0, 1),
 )
 answers = st.builds(
-    Answer,
+    OurResponse,
     event_id=st.sampled_from(["evt_1", "evt_2"]),
     ordinal=few,
     at=few,
@@ -44,9 +49,9 @@ answers = st.builds(
     amount=st.integers(1, 9),
     asked=st.integers(0, 9),
     cashback=st.integers(0, 1),
-) | st.builds(Answer, event_id=st.just("evt_3"), ordinal=few, at=few, approved=st.just(False))
+) | st.builds(OurResponse, event_id=st.just("evt_3"), ordinal=few, at=few, approved=st.just(False))
 transactions = st.builds(
-    Transaction,
+    TransactionSnapshot,
     id=st.sampled_from(["ipi_1", "ipi_2", "ipi_3"]),
     at=few,
     type=st.sampled_from(["capture", "refund", "a_type_of_next_year"]),
@@ -55,12 +60,14 @@ transactions = st.builds(
     cashback=st.integers(0, 1),
 )
 
-Step = Snapshot | Answer | Transaction
+Step = Snapshot | OurResponse | TransactionSnapshot
 
 
-def told(*snapshots: Snapshot, captured: int = 0, refunded: int = 0, **known: Any) -> Books:
+def told(
+    *snapshots: Snapshot, captured: int = 0, refunded: int = 0, **known: Any
+) -> AuthorizationState:
     """Books after these snapshots; `known` is what they begin with."""
-    books = Books(**known)
+    books = AuthorizationState(**known)
     if captured:
         books = books.with_transaction(moved("capture", -captured))
     if refunded:
@@ -68,18 +75,18 @@ def told(*snapshots: Snapshot, captured: int = 0, refunded: int = 0, **known: An
     return after(snapshots, books)
 
 
-def moved(type_: str, amount: int) -> Transaction:
-    return Transaction(f"ipi_{type_}", at=1, type=type_, amount=amount, created=1)
+def moved(type_: str, amount: int) -> TransactionSnapshot:
+    return TransactionSnapshot(f"ipi_{type_}", at=1, type=type_, amount=amount, created=1)
 
 
-def after(steps: Iterable[Step], books: Books = Books()) -> Books:  # noqa: B008 - frozen
+def after(steps: Iterable[Step], books: AuthorizationState = NOTHING_YET) -> AuthorizationState:
     for step in steps:
         match step:
             case Snapshot():
                 books = books.joined(step)
-            case Answer():
+            case OurResponse():
                 books = books.answered(step)
-            case Transaction():
+            case TransactionSnapshot():
                 books = books.with_transaction(step)
     return books
 
@@ -105,7 +112,10 @@ def test_any_order_and_any_repetition_of_snapshots_ends_in_the_same_books(
     st.data(),
 )
 def test_any_order_and_repetition_of_all_that_arrives_ends_in_the_same_books(
-    heard: list[Snapshot], given: list[Answer], money: list[Transaction], data: st.DataObject
+    heard: list[Snapshot],
+    given: list[OurResponse],
+    money: list[TransactionSnapshot],
+    data: st.DataObject,
 ) -> None:
     steps: list[Step] = [*heard, *given, *money]
     again = data.draw(st.lists(st.sampled_from(steps), max_size=4)) if steps else []
@@ -120,7 +130,10 @@ def test_any_order_and_repetition_of_all_that_arrives_ends_in_the_same_books(
     st.sampled_from([SHOP, CASH_MACHINE]),
 )
 def test_whatever_arrives_what_is_counted_makes_sense(
-    heard: list[Snapshot], given: list[Answer], money: list[Transaction], place: Merchant
+    heard: list[Snapshot],
+    given: list[OurResponse],
+    money: list[TransactionSnapshot],
+    place: Merchant,
 ) -> None:
     books = after([*heard, *given, *money])
     counted = books.counted(place)
@@ -135,7 +148,7 @@ def test_whatever_arrives_what_is_counted_makes_sense(
 @pytest.mark.parametrize(
     ("furthest", "behind"),
     [
-        ({"history": (HistoryEntry(1, approved=False, created=0),)}, {"at": 9, "amount": 9}),
+        ({"history": (RequestHistoryEntry(1, approved=False, created=0),)}, {"at": 9, "amount": 9}),
         ({"at": 2}, {"status": "closed", "amount": 9}),
         ({"status": "expired"}, {"status": "pending", "amount": 9}),
         ({"status": "reversed"}, {"status": "expired", "amount": 9}),
@@ -157,7 +170,7 @@ def test_of_two_snapshots_that_differ_only_inside_their_history_one_is_always_th
     None
 ):
     both = [
-        Snapshot(1, "pending", 500, (HistoryEntry(500, approved=approved, created=1),))
+        Snapshot(1, "pending", 500, (RequestHistoryEntry(500, approved=approved, created=1),))
         for approved in (True, False)
     ]
     assert told(*both) == told(*reversed(both))
@@ -166,10 +179,10 @@ def test_of_two_snapshots_that_differ_only_inside_their_history_one_is_always_th
 # --- reservations: approvals of ours that Stripe has not yet told of
 
 
-def history(*amounts: int) -> tuple[HistoryEntry, ...]:
+def history(*amounts: int) -> tuple[RequestHistoryEntry, ...]:
     """Requests as Stripe settled them; a negative amount was not approved."""
     return tuple(
-        HistoryEntry(abs(amount), approved=amount > 0, created=place)
+        RequestHistoryEntry(abs(amount), approved=amount > 0, created=place)
         for place, amount in enumerate(amounts)
     )
 
@@ -182,13 +195,13 @@ def ended(status: str, amount: int, *settled: int) -> Snapshot:
     return Snapshot(9, status, amount, history(*settled))
 
 
-def approval(amount: int, ordinal: int = 0, **facts: Any) -> Answer:
+def approval(amount: int, ordinal: int = 0, **facts: Any) -> OurResponse:
     facts = dict[str, Any]({"event_id": f"evt_{ordinal}", "at": 0, "asked": amount}) | facts
-    return Answer(ordinal=ordinal, approved=True, amount=amount, **facts)
+    return OurResponse(ordinal=ordinal, approved=True, amount=amount, **facts)
 
 
-def decline(ordinal: int) -> Answer:
-    return Answer(ordinal, f"evt_{ordinal}", 0, approved=False)
+def decline(ordinal: int) -> OurResponse:
+    return OurResponse(ordinal, f"evt_{ordinal}", 0, approved=False)
 
 
 def test_an_approval_is_covered_once_a_longer_history_tells_how_it_ended() -> None:
@@ -223,7 +236,7 @@ def test_an_approval_written_late_whose_ordinal_is_covered_is_kept_and_takes_not
     ],
 )  # fmt: skip
 def test_of_several_answers_to_one_request_the_largest_approval_counts_until_stripe_tells(
-    given: list[Answer], amount: int, cash: int
+    given: list[OurResponse], amount: int, cash: int
 ) -> None:
     for order in permutations(given):
         books = after(order, told(pending(0)))
@@ -245,7 +258,7 @@ def test_an_answer_after_stripe_has_told_takes_nothing_and_is_kept() -> None:
 
 def test_a_released_approval_stays_released_whatever_is_answered_besides() -> None:
     released = told(pending(0)).answered(approval(500)).released()
-    assert released.answered(Answer(0, "evt_new", 0, approved=False)).amount == 0
+    assert released.answered(OurResponse(0, "evt_new", 0, approved=False)).amount == 0
     assert released.answered(approval(200, event_id="evt_new")).amount == 200
 
 
@@ -309,7 +322,7 @@ def test_a_decline_ends_nothing_that_was_asked_besides() -> None:
 # --- a fuel pump asks for a token amount; the network holds the real one
 
 
-def pump(hold: int = 10_000) -> Answer:
+def pump(hold: int = 10_000) -> OurResponse:
     return approval(hold, asked=100)
 
 
@@ -348,14 +361,14 @@ FUEL = (pump(),)
     ],
 )  # fmt: skip
 def test_at_a_fuel_pump_the_hold_counts_until_the_real_amount_is_told(
-    what: str, books: Books, amount: int
+    what: str, books: AuthorizationState, amount: int
 ) -> None:
     assert books.amount == amount, what
 
 
 def test_an_approved_pump_is_a_purchase_even_where_stripe_tells_of_nothing_held() -> None:
     books = told(
-        Snapshot(1, "pending", 0, (HistoryEntry(0, approved=True, created=0),)), answers=FUEL
+        Snapshot(1, "pending", 0, (RequestHistoryEntry(0, approved=True, created=0),)), answers=FUEL
     )
     assert (books.amount, books.sums().is_counted) == (10_000, True)
     released = books.released()
@@ -402,16 +415,16 @@ class Case:
     """`counts` is the amount, and whether the authorization is one for count limits."""
 
     what: str
-    books: Books
+    books: AuthorizationState
     counts: tuple[int, int]
 
 
 ONE = (approval(1_000),)
 
 CASES = [
-    Case("nothing is known", Books(), (0, 0)),
+    Case("nothing is known", AuthorizationState(), (0, 0)),
     # No snapshot yet: max(captured, our approvals).
-    Case("we approved €10, Stripe has not told", Books(answers=ONE), (1_000, 1)),
+    Case("we approved €10, Stripe has not told", AuthorizationState(answers=ONE), (1_000, 1)),
     Case("a capture came before anything else", told(captured=400), (400, 1)),
     Case("€10 approved, €4 of it captured", told(answers=ONE, captured=400), (1_000, 1)),
     Case("€10 approved, €12 captured", told(answers=ONE, captured=1_200), (1_200, 1)),
@@ -490,7 +503,7 @@ def test_where_only_captured_snapshots_are_known_the_highest_amount_bounds_the_h
 
 def test_refunds_stand_beside_what_is_counted() -> None:
     books = told(ended("closed", 1_000, 1_000), captured=1_000, refunded=400)
-    assert books.counted(SHOP) == Counted(amount=1_000, refunded=400, count=1)
+    assert books.counted(SHOP) == CountedUsage(amount=1_000, refunded=400, count=1)
 
 
 # --- cash
@@ -515,15 +528,15 @@ def test_the_cash_in_an_amount_is_its_cash_back_or_at_a_cash_machine_all_of_it(
     assert cash_part(amount, cashback, place) == cash
 
 
-def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry:
-    return HistoryEntry(amount, approved=approved, created=0, cashback=cashback)
+def with_cash(amount: int, cashback: int, approved: bool = True) -> RequestHistoryEntry:
+    return RequestHistoryEntry(amount, approved=approved, created=0, cashback=cashback)
 
 
 @pytest.mark.parametrize(
     ("books", "place", "counted"),
     [
-        (Books(answers=(approval(1_000, cashback=300),)), SHOP, (1_000, 300, 1, 1)),
-        (Books(answers=(approval(1_000),)), CASH_MACHINE, (1_000, 1_000, 1, 1)),
+        (AuthorizationState(answers=(approval(1_000, cashback=300),)), SHOP, (1_000, 300, 1, 1)),
+        (AuthorizationState(answers=(approval(1_000),)), CASH_MACHINE, (1_000, 1_000, 1, 1)),
         (told(Snapshot(1, "pending", 1_000, (with_cash(1_000, 300),))), SHOP, (1_000, 300, 1, 1)),
         # Not approved: no cash was paid out.
         (told(Snapshot(1, "closed", 0, (with_cash(1_000, 300, False),))), SHOP, (0, 0, 0, 0)),
@@ -553,7 +566,7 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
         (told(Snapshot(1, "closed", 1_000, history(-1_000), cashback=300)), SHOP, (0, 0, 0, 0)),
         # Captured with cash: by force, and of a purchase that was approved with it.
         (
-            after([Transaction("ipi_1", 1, "capture", -1_000, 1, cashback=300)]),
+            after([TransactionSnapshot("ipi_1", 1, "capture", -1_000, 1, cashback=300)]),
             SHOP,
             (1_000, 300, 1, 1),
         ),
@@ -561,7 +574,7 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
             after(
                 [
                     approval(1_000, cashback=300),
-                    Transaction("ipi_1", 1, "capture", -1_000, 1, cashback=300),
+                    TransactionSnapshot("ipi_1", 1, "capture", -1_000, 1, cashback=300),
                 ]
             ),
             SHOP,
@@ -573,6 +586,8 @@ def with_cash(amount: int, cashback: int, approved: bool = True) -> HistoryEntry
         (told(Snapshot(1, "reversed", 0, (with_cash(1_000, 300),))), SHOP, (0, 0, 1, 1)),
     ],
 )
-def test_limits_on_cash_see(books: Books, place: Merchant, counted: tuple[int, ...]) -> None:
+def test_limits_on_cash_see(
+    books: AuthorizationState, place: Merchant, counted: tuple[int, ...]
+) -> None:
     found = books.counted(place)
     assert (found.amount, found.cash, found.count, found.cash_count) == counted

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
 from authorizations.wire import events, reports
@@ -20,12 +20,14 @@ from tests import lives
 from tests.builders import CREATED
 from tests.rules.deciding import THOROUGHLY
 
-Heard: TypeAlias = samples.Json | Answer
+NOTHING_YET = AuthorizationState()
+
+Heard: TypeAlias = samples.Json | OurResponse
 
 
-def hear(books: Books, heard: Heard) -> Books:
+def hear(books: AuthorizationState, heard: Heard) -> AuthorizationState:
     """The books with one event more, or one answer of ours."""
-    if isinstance(heard, Answer):
+    if isinstance(heard, OurResponse):
         return books.answered(heard)
     event = events.read(samples.to_bytes(heard))
     told = (
@@ -41,7 +43,7 @@ def hear(books: Books, heard: Heard) -> Books:
     return books.joined(told.snapshot)
 
 
-def all_of(heard: Iterable[Heard], books: Books = Books()) -> Books:  # noqa: B008 - frozen
+def all_of(heard: Iterable[Heard], books: AuthorizationState = NOTHING_YET) -> AuthorizationState:
     for one in heard:
         books = hear(books, one)
     return books
@@ -93,7 +95,7 @@ class Played:
         """A request of which so much is granted."""
         yield self.life.ask(amount, at=self.tick())
         ordinal = len(self.life.kept["request_history"])
-        yield Answer(ordinal, f"evt_{ordinal}", self.at, granted > 0, granted, amount)
+        yield OurResponse(ordinal, f"evt_{ordinal}", self.at, granted > 0, granted, amount)
         self.forgotten = self.beyond if granted else self.forgotten
         named = granted or amount
         yield self.life.answered(approved=granted > 0, amount=named, at=self.tick())
@@ -151,7 +153,7 @@ def test_what_counts_is_what_was_captured_and_what_still_may_be(
     first: int, way: Way, drawn: list[tuple[str, int, int]], data: st.DataObject
 ) -> None:
     played = Played(first, way)
-    books, heard = Books(), list[Heard]()
+    books, heard = AuthorizationState(), list[Heard]()
     for name, figure, granted in [("ask", first, first), *drawn]:
         for one in step_of(played, name, figure, granted):
             heard.append(one)
@@ -177,7 +179,7 @@ def play(way: Way, first: int, *told: str | int) -> list[int]:
     "hold", n: the merchant holds so much now. "ask", n: n more are approved. "take", n: so much
     is captured and the authorization stays open. "close", n: captured, and closed.
     """
-    played, books, counts = Played(first, way), Books(), list[int]()
+    played, books, counts = Played(first, way), AuthorizationState(), list[int]()
     words = iter(("ask", first, *told))
     for name in words:
         amount = int(next(words))

@@ -10,9 +10,14 @@ from hypothesis import strategies as st
 
 from authorizations.rules.basics.controls import AppliedControls, Interval, ScopeKind
 from authorizations.rules.decision.decide import decide, deciding_check
-from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    WindowUsage,
+)
 from authorizations.rules.purchases.counted import cash_part
-from authorizations.rules.purchases.events import AuthorizationRequest, Card, Verification
+from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, Verification
 from tests.builders import authorization_request, card, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 
@@ -32,9 +37,9 @@ class Rule(NamedTuple):
 
 
 OF_CARDS = {
-    DeclineReason.CARD_FROZEN: (card(), Standing(card_frozen=True), True),
-    DeclineReason.CARD_NOT_ACTIVE: (card(status="inactive"), Standing(), True),
-    DeclineReason.NO_POLICY: (card(), Standing(), False),
+    DeclineReason.CARD_FROZEN: (card(), PurchaseContext(card_frozen=True), True),
+    DeclineReason.CARD_NOT_ACTIVE: (card(status="inactive"), PurchaseContext(), True),
+    DeclineReason.NO_POLICY: (card(), PurchaseContext(), False),
 }
 """The card, how it stands, and whether a policy applies."""
 
@@ -142,13 +147,13 @@ def unreadable(reasons: tuple[DeclineReason, ...]) -> tuple[dict[str, Any], Auth
     return {"allowed_wallets": ["apple_pay"]}, replace(DUBIOUS, unreadable=("wallet",))
 
 
-def failing(*reasons: DeclineReason) -> Decision:
+def failing(*reasons: DeclineReason) -> Verdict:
     """The decision on DUBIOUS under one policy for each rule it is to fail."""
     is_about_card = {reason: OF_CARDS[reason] for reason in reasons if reason in OF_CARDS}
-    of_card: Card = next(
+    of_card: CardDetails = next(
         (of_card for of_card, _, _ in is_about_card.values() if of_card.status != "active"), card()
     )
-    standing = Standing(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
+    standing = PurchaseContext(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
     policies = [applied(**rule.failing) for rule in OF_POLICIES if rule.reason in reasons]
     asked = DUBIOUS
     if DeclineReason.FIELD_UNREADABLE in reasons:
@@ -159,7 +164,7 @@ def failing(*reasons: DeclineReason) -> Decision:
     return decided(replace(asked, card=of_card), *reversed(policies), standing=standing)
 
 
-def failed(decision: Decision) -> set[DeclineReason]:
+def failed(decision: Verdict) -> set[DeclineReason]:
     return {check.rule for check in decision.trace if not check.passed}
 
 
@@ -226,7 +231,7 @@ def test_every_rule_is_evaluated_also_after_others_have_failed() -> None:
 
 
 def test_a_policy_without_rules_approves_and_has_nothing_to_tell() -> None:
-    assert decided(DUBIOUS, applied()) == Decision(approved=True, amount=1_250)
+    assert decided(DUBIOUS, applied()) == Verdict(approved=True, amount=1_250)
 
 
 def test_the_order_of_the_policies_changes_nothing_but_the_order_of_the_trace() -> None:
@@ -273,7 +278,9 @@ def test_the_limit_with_least_room_comes_before_the_narrowest_scope() -> None:
 
 def test_a_limit_lowered_below_what_is_used_has_less_room_than_one_just_used_up() -> None:
     lowered, used_up = limited(ScopeKind.PROGRAM, 900), limited(ScopeKind.CARD, 1_000)
-    check = deciding_check(decided(DUBIOUS, used_up, lowered, usage=Usage(amount=1_000)).trace)
+    check = deciding_check(
+        decided(DUBIOUS, used_up, lowered, usage=WindowUsage(amount=1_000)).trace
+    )
     assert check
     assert (check.version_id, check.figures and check.figures.room) == (lowered.version_id, -100)
 
@@ -345,7 +352,7 @@ PARTS = [
 def test_approved_in_part_is(part: Part) -> None:
     request = replace(DUBIOUS, **({"amount": 300, "is_amount_controllable": True} | part.request))
     policies = [applied(**(ALLOWED | part.keys)), *(applied(**keys) for keys in part.others)]
-    decision = decided(request, *policies, usage=Usage(amount=1_000, count=1))
+    decision = decided(request, *policies, usage=WindowUsage(amount=1_000, count=1))
     assert decision.amount == part.approved
     assert decision.approved == decision.is_partial == bool(part.approved)
     assert (decision.reason is None) == decision.approved
@@ -354,7 +361,7 @@ def test_approved_in_part_is(part: Part) -> None:
 
 def test_what_fits_exactly_is_approved_in_full() -> None:
     request = replace(DUBIOUS, amount=200, is_amount_controllable=True)
-    decision = decided(request, applied(**ALLOWED), usage=Usage(amount=1_000))
+    decision = decided(request, applied(**ALLOWED), usage=WindowUsage(amount=1_000))
     assert (decision.amount, decision.is_partial) == (200, False)
 
 
@@ -375,11 +382,11 @@ class Situation(NamedTuple):
     """Every window has the same `usage`."""
 
     request: AuthorizationRequest
-    standing: Standing
+    standing: PurchaseContext
     policies: tuple[AppliedControls, ...]
-    usage: Usage
+    usage: WindowUsage
 
-    def decided(self) -> Decision:
+    def decided(self) -> Verdict:
         return decided(self.request, *self.policies, standing=self.standing, usage=self.usage)
 
     def fits(self, amount: int) -> bool:
@@ -434,10 +441,10 @@ def situations(draw: st.DrawFn, partial_approval: st.SearchStrategy[bool]) -> Si
         merchant=merchant(category_code=draw(st.sampled_from(["5462", "5462", "6011"]))),
     )
     cashback = draw(st.just(0) | st.integers(0, counted))
-    standing = Standing(counted=counted, cashback=cashback, is_counted=bool(counted))
+    standing = PurchaseContext(counted=counted, cashback=cashback, is_counted=bool(counted))
     policies = draw(st.lists(policies_with(partial_approval), min_size=1, max_size=3))
     used = draw(FEW)
-    usage = Usage(used, draw(st.just(0) | st.integers(0, used)), draw(st.integers(0, 3)))
+    usage = WindowUsage(used, draw(st.just(0) | st.integers(0, used)), draw(st.integers(0, 3)))
     return Situation(request, standing, tuple(policies), usage)
 
 
@@ -488,4 +495,4 @@ def test_the_same_question_gets_the_same_decision_whatever_the_order_of_policies
 
 def test_a_decision_never_guesses_usage_it_was_not_given() -> None:
     with pytest.raises(KeyError):
-        decide(DUBIOUS, Standing(), (limited(ScopeKind.CARD, 5_000),), {})
+        decide(DUBIOUS, PurchaseContext(), (limited(ScopeKind.CARD, 5_000),), {})

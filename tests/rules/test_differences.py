@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.policy.differences import Change, differences
+from authorizations.rules.policy.differences import PolicyEdit, differences
 from authorizations.rules.policy.document import normalize
 from tests.rules.documents import TRAVEL, policy
 
@@ -11,7 +11,7 @@ ONLY, NOT = "\N{LEFT DOUBLE QUOTATION MARK}Only", "\N{LEFT DOUBLE QUOTATION MARK
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 
 
-def changes(before: dict[str, Any], after: dict[str, Any]) -> list[Change]:
+def changes(before: dict[str, Any], after: dict[str, Any]) -> list[PolicyEdit]:
     return differences(normalize(policy(**before)), normalize(policy(**after)))
 
 

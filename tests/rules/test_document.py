@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from authorizations.rules.basics.controls import (
     Choice,
     Interval,
-    ScheduleEntry,
+    LimitControl,
+    OpenHours,
     SpendingControls,
-    SpendingLimit,
     Weekday,
 )
 from authorizations.rules.basics.countries import known_countries
@@ -179,11 +179,11 @@ def test_the_formats_example_becomes_the_value_it_describes() -> None:
         blocked_categories=CategorySet.of(["3000-3299", "betting_casino_gambling"]),
         merchant_countries=Choice(allowed=frozenset({"DE", "FR"})),
         required_verification=("cvc",),
-        schedule=(ScheduleEntry(frozenset({0, 1}), 8 * 60, 20 * 60),),
+        schedule=(OpenHours(frozenset({0, 1}), 8 * 60, 20 * 60),),
         spending_limits=(
-            SpendingLimit(Interval.MONTHLY, amount=50000, currency="eur"),
-            SpendingLimit(Interval.DAILY, amount=5000, currency="eur", filter=restaurants),
-            SpendingLimit(Interval.ROLLING, count=5, rolling_seconds=3600),
+            LimitControl(Interval.MONTHLY, amount=50000, currency="eur"),
+            LimitControl(Interval.DAILY, amount=5000, currency="eur", filter=restaurants),
+            LimitControl(Interval.ROLLING, count=5, rolling_seconds=3600),
         ),
     )
 
@@ -226,7 +226,7 @@ def test_every_rule_reaches_the_value() -> None:
         stand_in_amount=5_000,
         stand_in_cap=20_000,
         spending_limits=(
-            SpendingLimit(
+            LimitControl(
                 Interval.ALL_TIME,
                 amount=1,
                 currency="usd",

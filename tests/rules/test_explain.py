@@ -3,7 +3,7 @@
 import pytest
 
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.decision.values import Check, Decision, DeclineReason
+from authorizations.rules.decision.values import Check, DeclineReason, Verdict
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.wording.explain import answer_sentence, cardholder, label, source, staff
 from authorizations.rules.wording.reasons import TEXTS
@@ -158,19 +158,19 @@ def test_a_cardholder_hears_no_score_no_threshold_no_policy_and_nobody_elses_usa
 # --- the whole decision
 
 
-def declined(reason: DeclineReason, *trace: Check) -> Decision:
-    return Decision(approved=False, amount=0, reason=reason, trace=trace)
+def declined(reason: DeclineReason, *trace: Check) -> Verdict:
+    return Verdict(approved=False, amount=0, reason=reason, trace=trace)
 
 
 def test_an_approval_says_what_was_approved_where() -> None:
-    decision = Decision(approved=True, amount=4500, trace=(amount_check(monthly(used=0)),) * 2)
+    decision = Verdict(approved=True, amount=4500, trace=(amount_check(monthly(used=0)),) * 2)
     assert answer_sentence(decision, request()) == (
         "Approved €45.00 at Boulangerie Lepic. All 2 rules passed."
     )
 
 
 def test_an_approval_by_a_policy_without_rules_says_so() -> None:
-    decision = Decision(approved=True, amount=4500)
+    decision = Verdict(approved=True, amount=4500)
     assert answer_sentence(decision, request(merchant=merchant(name=""))) == (
         "Approved €45.00. No rule stood against it."
     )
@@ -197,7 +197,7 @@ def test_of_several_failed_limits_the_one_with_least_room_is_told_then_the_narro
 
 
 def test_a_partial_approval_tells_both_amounts_and_the_limit_behind_it() -> None:
-    decision = Decision(
+    decision = Verdict(
         approved=True, amount=2000, trace=(amount_check(monthly()),), is_partial=True
     )
     assert answer_sentence(decision, request()) == (

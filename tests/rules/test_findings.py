@@ -4,10 +4,14 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
 from authorizations.rules.purchases.events import Verification
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
-from authorizations.rules.wording.findings import FINDING_TEXTS, Finding, FindingKind, findings
+from authorizations.rules.purchases.snapshots import (
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
+from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind, FindingWords, findings
 from authorizations.rules.wording.stripe_reasons import (
     STRIPE_TEXTS,
     failed_checks,
@@ -22,19 +26,19 @@ SHOP, RESTAURANT = merchant(), merchant(category_code="5812")
 Kind = FindingKind
 
 
-def found(books: Books, place: Any = SHOP) -> list[Finding]:
+def found(books: AuthorizationState, place: Any = SHOP) -> list[FindingWords]:
     return list(findings(books, place, "eur", TOLERANCE))
 
 
-def settled(*, approved: bool, reason: str = "", message: str = "") -> Books:
+def settled(*, approved: bool, reason: str = "", message: str = "") -> AuthorizationState:
     """One request of €50.00, as Stripe settled it."""
-    entry = HistoryEntry(5_000, approved=approved, created=1, reason=reason, message=message)
+    entry = RequestHistoryEntry(5_000, approved=approved, created=1, reason=reason, message=message)
     status = "pending" if approved else "closed"
-    return Books().joined(Snapshot(1, status, 5_000, (entry,)))
+    return AuthorizationState().joined(Snapshot(1, status, 5_000, (entry,)))
 
 
-def ours(*, approved: bool) -> Answer:
-    return Answer(0, "evt_1", 1, approved=approved, amount=5_000 if approved else 0)
+def ours(*, approved: bool) -> OurResponse:
+    return OurResponse(0, "evt_1", 1, approved=approved, amount=5_000 if approved else 0)
 
 
 @pytest.mark.parametrize(
@@ -73,7 +77,7 @@ def test_each_request_is_compared_with_our_answer_to_it(
 @pytest.mark.parametrize("approved", [True, False])
 def test_of_two_answers_to_one_request_stripe_may_have_gone_by_either(approved: bool) -> None:
     books = settled(approved=approved, reason="webhook_answered")
-    both = books.answered(ours(approved=True)).answered(Answer(0, "evt_2", 1, approved=False))
+    both = books.answered(ours(approved=True)).answered(OurResponse(0, "evt_2", 1, approved=False))
     assert found(both) == []
 
 
@@ -93,10 +97,10 @@ def test_what_stripe_approved_without_us_is_counted() -> None:
     assert finding.done == "€50.00 is counted, as Stripe approved it."
 
 
-def captured(books: Books, *amounts: int) -> Books:
+def captured(books: AuthorizationState, *amounts: int) -> AuthorizationState:
     for place, amount in enumerate(amounts):
         kind = "capture" if amount > 0 else "refund"
-        books = books.with_transaction(Transaction(f"ipi_{place}", 1, kind, -amount, 1))
+        books = books.with_transaction(TransactionSnapshot(f"ipi_{place}", 1, kind, -amount, 1))
     return books
 
 
@@ -124,7 +128,7 @@ def test_what_is_captured_above_the_approval_is_found_beyond_what_is_usual_there
 
 
 def test_a_capture_nobody_approved_is_at_stake_in_whole() -> None:
-    [finding] = found(captured(Books(), 700))
+    [finding] = found(captured(AuthorizationState(), 700))
     assert (finding.kind, finding.amount) == (Kind.CAPTURED_ABOVE_APPROVAL, 700)
     assert "was never approved" in finding.told
 
@@ -143,8 +147,8 @@ def test_a_refund_beyond_what_was_captured_belongs_elsewhere() -> None:
     assert (finding.kind, finding.amount) == (Kind.UNLINKED_REFUND, 200)
 
 
-def moved(amount: int, type_: str) -> Transaction:
-    return Transaction("ipi_odd", 1, type_, amount, 1)
+def moved(amount: int, type_: str) -> TransactionSnapshot:
+    return TransactionSnapshot("ipi_odd", 1, type_, amount, 1)
 
 
 def test_money_out_of_an_unknown_kind_is_captured_and_found() -> None:
@@ -157,7 +161,10 @@ def test_money_out_of_an_unknown_kind_is_captured_and_found() -> None:
 
 
 def test_money_out_of_an_unknown_kind_that_nobody_approved_is_found_for_both() -> None:
-    kinds = {finding.kind for finding in found(Books().with_transaction(moved(-4_000, "fee")))}
+    kinds = {
+        finding.kind
+        for finding in found(AuthorizationState().with_transaction(moved(-4_000, "fee")))
+    }
     assert kinds == {Kind.UNKNOWN_TRANSACTION, Kind.CAPTURED_ABOVE_APPROVAL}
 
 
@@ -170,7 +177,7 @@ def test_money_in_of_an_unknown_kind_gives_no_room_back_and_is_found() -> None:
 
 
 def test_a_refund_of_nothing_known_that_is_taken_back_is_found() -> None:
-    taken_back = Books().with_transaction(moved(-4_000, "refund"))
+    taken_back = AuthorizationState().with_transaction(moved(-4_000, "refund"))
     assert taken_back.amount == 0
     [finding] = found(taken_back)
     assert (finding.kind, finding.amount) == (Kind.REFUND_REVERSED, 4_000)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.decision.fuel import fuel_hold, is_token_request
-from authorizations.rules.decision.values import Standing, Usage
+from authorizations.rules.decision.values import PurchaseContext, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry, Snapshot
 from tests.builders import CREATED, authorization_request, merchant
 from tests.rules.deciding import THOROUGHLY, applied, decided
 from tests.rules.pumps import CASHIER, asked
@@ -23,7 +23,7 @@ def charged(amount: int, currency: str, merchant_amount: int, charged_in: str) -
 
 
 ASKED_BEFORE = Snapshot(
-    at=CREATED, status="pending", amount=100, history=(HistoryEntry(100, True, CREATED),)
+    at=CREATED, status="pending", amount=100, history=(RequestHistoryEntry(100, True, CREATED),)
 )
 
 # --- which requests ask for a token, and what is reserved where no policy says
@@ -153,7 +153,7 @@ def test_a_pump_is_judged_by_what_it_will_hold(case: Case) -> None:
     keys = {"currency": "usd", "spending_limits": [limit]} | case.keys
     others = [applied(**({"currency": "usd"} | other)) for other in case.others]
     request = asked(**({"amount": 100} | case.request))
-    decision = decided(request, applied(**keys), *others, usage=Usage(amount=11_000, count=3))
+    decision = decided(request, applied(**keys), *others, usage=WindowUsage(amount=11_000, count=3))
     assert (decision.approved, decision.amount, decision.named_amount) == case.answer
     is_short = any(check.figures and not check.passed for check in decision.trace)
     assert decision.is_partial == (decision.approved and is_short)
@@ -192,7 +192,7 @@ def test_an_increment_s_total_is_what_counts_for_the_purchase_so_far() -> None:
     policy = applied(
         currency="usd", spending_limits=[{"amount": 5_000, "interval": "per_authorization"}]
     )
-    so_far = Standing(counted=100, is_counted=True)
+    so_far = PurchaseContext(counted=100, is_counted=True)
     for amount, approved in ((4_900, True), (4_901, False)):
         request = asked(amount, snapshot=ASKED_BEFORE)
         assert decided(request, policy, standing=so_far).approved == approved

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from authorizations.rules.basics.controls import ScopeKind
-from authorizations.rules.decision.values import DeclineReason, Usage
+from authorizations.rules.decision.values import DeclineReason, WindowUsage
 from authorizations.rules.wording.explain import (
     amount_words,
     answer_sentence,
@@ -24,7 +24,7 @@ def words(limit: dict[str, Any], used: int = 0, **keys: Any) -> tuple[str, str, 
     request = asked(is_amount_controllable=True)
     limits = [{"interval": "daily"} | limit]
     policy = applied(currency="usd", name="Fuel", spending_limits=limits, **keys)
-    decision = decided(request, policy, usage=Usage(amount=used))
+    decision = decided(request, policy, usage=WindowUsage(amount=used))
     failed = [check for check in decision.trace if not check.passed]
     if decision.is_partial:
         told = part_for_cardholder(decision.amount, request)

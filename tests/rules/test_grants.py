@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from authorizations.rules.decision.grants import granted_currencies
-from authorizations.rules.decision.values import Decision, DeclineReason
+from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.policy.document import controls, normalize
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.explain import answer_sentence, cardholder
@@ -186,7 +186,7 @@ def test_of_many_policies_the_first_are_named() -> None:
 
 
 def test_the_cardholder_hears_no_policys_name() -> None:
-    decision: Decision = decided(BAKERY, applied(name="Block", unlimited=False))
+    decision: Verdict = decided(BAKERY, applied(name="Block", unlimited=False))
     [check] = decision.trace
     assert cardholder(check, BAKERY) == (
         "This card is not set up for this purchase. Please contact your card administrator."

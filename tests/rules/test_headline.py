@@ -3,7 +3,7 @@
 import pytest
 
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.decision.values import Check, Decision, DeclineReason
+from authorizations.rules.decision.values import Check, DeclineReason, Verdict
 from authorizations.rules.wording.headline import because
 from tests.rules.checks import (
     amount_check,
@@ -17,8 +17,8 @@ from tests.rules.checks import (
 R = DeclineReason
 
 
-def declined(*trace: Check) -> Decision:
-    return Decision(approved=False, amount=0, reason=trace[0].rule, trace=trace)
+def declined(*trace: Check) -> Verdict:
+    return Verdict(approved=False, amount=0, reason=trace[0].rule, trace=trace)
 
 
 @pytest.mark.parametrize(
@@ -77,13 +77,13 @@ def test_a_decline_names_what_decided_and_by_how_much(check: Check, words: str) 
 
 
 def test_a_decline_that_no_rule_made_is_named_by_its_reason() -> None:
-    decision = Decision(approved=False, amount=0, reason=R.MALFORMED_REQUEST)
+    decision = Verdict(approved=False, amount=0, reason=R.MALFORMED_REQUEST)
     assert because(decision) == "request unreadable"
 
 
 def test_a_part_is_all_that_the_tightest_limit_leaves() -> None:
     wider = amount_check(monthly(interval=Interval.YEARLY, limit=50_100))
-    decision = Decision(
+    decision = Verdict(
         approved=True, amount=2_000, trace=(wider, amount_check(monthly())), is_partial=True
     )
     assert because(decision) == "all that is left of the monthly limit of €500.00"
@@ -94,5 +94,5 @@ def test_an_approval_says_how_many_rules_passed() -> None:
     words = {0: "no policy rule stood against it", 1: "the one policy rule passed"}
     words[2] = "all 2 policy rules passed"
     for rules, expected in words.items():
-        decision = Decision(approved=True, amount=4_500, trace=(passed,) * rules)
+        decision = Verdict(approved=True, amount=4_500, trace=(passed,) * rules)
         assert because(decision) == expected

@@ -13,8 +13,8 @@ from authorizations.rules.decision.values import (
     NOT_COUNTED,
     Check,
     DeclineReason,
-    Standing,
-    Usage,
+    PurchaseContext,
+    WindowUsage,
 )
 from authorizations.rules.decision.windows import windows_for
 from tests.builders import authorization_request, merchant
@@ -30,7 +30,7 @@ def limit_checks(*limits: dict[str, Any], request: Any = FIRST, **facts: Any) ->
     trace = decided(request, policy, **facts).trace
     checks = [check for check in trace if check.figures]
     usage = dict.fromkeys(windows_for(request, [policy]), facts.get("usage", NO_USAGE))
-    fits = fits_limits(request, facts.get("standing", Standing()), policy, usage)
+    fits = fits_limits(request, facts.get("standing", PurchaseContext()), policy, usage)
     assert fits == all(check.passed for check in checks)
     return checks
 
@@ -48,7 +48,7 @@ def figures(*limits: dict[str, Any], **facts: Any) -> list[tuple[int, int, int]]
 def test_what_is_used_and_what_is_asked_may_fill_the_limit_to_the_cent(interval: Interval) -> None:
     limit = {"amount": 1_000, "interval": interval}
     for used, passes in ((699, True), (700, True), (701, False), (2_000, False)):
-        [check] = limit_checks(limit, usage=Usage(amount=used))
+        [check] = limit_checks(limit, usage=WindowUsage(amount=used))
         assert check.passed == passes
         assert check.figures
         assert (check.figures.used, check.figures.asked) == (used, 300)
@@ -64,8 +64,8 @@ def test_each_window_of_a_policy_is_measured_by_itself() -> None:
         ]
     )
     day, month, hours = windows_for(FIRST, [policy])
-    usage = {day: Usage(100), month: Usage(1_800), hours: Usage(30)}
-    trace = decide(FIRST, Standing(), (policy,), usage).trace
+    usage = {day: WindowUsage(100), month: WindowUsage(1_800), hours: WindowUsage(30)}
+    trace = decide(FIRST, PurchaseContext(), (policy,), usage).trace
     found = [(check.figures.used, check.passed) for check in trace if check.figures]
     assert found == [(100, True), (1_800, False), (30, True)]
 
@@ -112,7 +112,7 @@ def test_the_same_window_is_asked_for_once() -> None:
 def test_refunds_give_room_back_where_the_policy_lets_them(restore: bool, used: int) -> None:
     limit = {"amount": 1_000, "interval": "daily"}
     policy = applied(refunds_restore=restore, spending_limits=[limit])
-    decision = decided(FIRST, policy, usage=Usage(amount=1_000, refunded=400))
+    decision = decided(FIRST, policy, usage=WindowUsage(amount=1_000, refunded=400))
     assert [check.figures.used for check in decision.trace if check.figures] == [used]
     assert decision.approved == restore
 
@@ -157,7 +157,7 @@ def test_an_amount_of_zero_skips_limits_but_nothing_else() -> None:
         {"count": 0, "interval": "daily"},
     ]
     nothing = replace(FIRST, amount=0)
-    decision = decided(nothing, applied(spending_limits=exhausted), usage=Usage(9, 0, 9))
+    decision = decided(nothing, applied(spending_limits=exhausted), usage=WindowUsage(9, 0, 9))
     assert (decision.approved, decision.amount, decision.is_partial) == (True, 0, False)
     assert [check.rule for check in decision.trace] == [DeclineReason.CURRENCY_NOT_ALLOWED]
     blocked = applied(spending_limits=exhausted, blocked_merchants=["lepic"])
@@ -166,7 +166,7 @@ def test_an_amount_of_zero_skips_limits_but_nothing_else() -> None:
 
 # --- increments: €5.00 were approved before, €3.00 more are asked for
 
-BEFORE = Standing(counted=500, is_counted=True)
+BEFORE = PurchaseContext(counted=500, is_counted=True)
 
 
 def test_a_limit_per_authorization_looks_at_the_total_of_an_increment() -> None:
@@ -179,8 +179,8 @@ def test_a_limit_per_authorization_looks_at_the_total_of_an_increment() -> None:
 def test_a_window_looks_at_what_an_increment_adds() -> None:
     # What was approved before is in the window's usage already.
     limit = {"amount": 800, "interval": "daily"}
-    assert figures(limit, standing=BEFORE, usage=Usage(amount=500)) == [(800, 500, 300)]
-    assert limit_checks(limit, standing=BEFORE, usage=Usage(amount=500))[0].passed
+    assert figures(limit, standing=BEFORE, usage=WindowUsage(amount=500)) == [(800, 500, 300)]
+    assert limit_checks(limit, standing=BEFORE, usage=WindowUsage(amount=500))[0].passed
 
 
 def test_an_authorization_is_counted_once() -> None:
@@ -197,32 +197,36 @@ OF_CASH = {"amount": 1_000, "interval": "daily", "cash_only": True}
 @pytest.mark.parametrize(
     ("asked_for", "standing", "asked"),
     [
-        ({}, Standing(), None),
-        ({"cashback_amount": 100}, Standing(), 100),
-        ({"cashback_amount": 300}, Standing(), 300),
+        ({}, PurchaseContext(), None),
+        ({"cashback_amount": 100}, PurchaseContext(), 100),
+        ({"cashback_amount": 300}, PurchaseContext(), 300),
         # Stripe's own arithmetic slip must not make more cash than was paid out.
-        ({"cashback_amount": 301}, Standing(), 300),
-        ({"merchant": CASH.merchant}, Standing(), 300),
-        ({"merchant": CASH.merchant, "cashback_amount": 100}, Standing(), 300),
-        ({"merchant": merchant(category_code="6010")}, Standing(), 300),
-        ({}, Standing(counted=500, cashback=200, is_counted=True), None),
-        ({"cashback_amount": 100}, Standing(counted=500, cashback=200, is_counted=True), 100),
-        ({"merchant": CASH.merchant}, Standing(counted=500, is_counted=True), 300),
+        ({"cashback_amount": 301}, PurchaseContext(), 300),
+        ({"merchant": CASH.merchant}, PurchaseContext(), 300),
+        ({"merchant": CASH.merchant, "cashback_amount": 100}, PurchaseContext(), 300),
+        ({"merchant": merchant(category_code="6010")}, PurchaseContext(), 300),
+        ({}, PurchaseContext(counted=500, cashback=200, is_counted=True), None),
+        (
+            {"cashback_amount": 100},
+            PurchaseContext(counted=500, cashback=200, is_counted=True),
+            100,
+        ),
+        ({"merchant": CASH.merchant}, PurchaseContext(counted=500, is_counted=True), 300),
         # Of €5.00 with €2.00 cash-back €4.00 were taken back: what is asked now may be cash.
-        ({}, Standing(counted=100, cashback=200, is_counted=True), 100),
+        ({}, PurchaseContext(counted=100, cashback=200, is_counted=True), 100),
     ],
 )
 def test_a_limit_on_cash_measures_the_cash_in_what_is_asked(
-    asked_for: dict[str, Any], standing: Standing, asked: int | None
+    asked_for: dict[str, Any], standing: PurchaseContext, asked: int | None
 ) -> None:
     request = replace(FIRST, **asked_for)
-    found = figures(OF_CASH, request=request, standing=standing, usage=Usage(amount=600))
+    found = figures(OF_CASH, request=request, standing=standing, usage=WindowUsage(amount=600))
     assert found == ([(1_000, 600, asked)] if asked else [])
 
 
 def test_a_limit_on_cash_per_authorization_looks_at_all_cash_of_the_authorization() -> None:
     limit = OF_CASH | {"interval": "per_authorization"}
-    standing = Standing(counted=500, cashback=200, is_counted=True)
+    standing = PurchaseContext(counted=500, cashback=200, is_counted=True)
     request = replace(FIRST, cashback_amount=100)
     assert figures(limit, request=request, standing=standing) == [(1_000, 200, 100)]
     assert figures(limit, request=CASH, standing=standing) == [(1_000, 500, 300)]
@@ -231,20 +235,20 @@ def test_a_limit_on_cash_per_authorization_looks_at_all_cash_of_the_authorizatio
 @pytest.mark.parametrize(
     ("asked_for", "standing", "is_one"),
     [
-        ({}, Standing(), False),
-        ({"cashback_amount": 1}, Standing(), True),
-        ({"merchant": CASH.merchant}, Standing(), True),
-        ({"merchant": CASH.merchant}, Standing(counted=500, is_counted=True), False),
-        ({}, Standing(counted=500, is_counted=True), False),
+        ({}, PurchaseContext(), False),
+        ({"cashback_amount": 1}, PurchaseContext(), True),
+        ({"merchant": CASH.merchant}, PurchaseContext(), True),
+        ({"merchant": CASH.merchant}, PurchaseContext(counted=500, is_counted=True), False),
+        ({}, PurchaseContext(counted=500, is_counted=True), False),
         # The first cash in a purchase of goods makes it a purchase with cash.
-        ({"cashback_amount": 1}, Standing(counted=500, is_counted=True), True),
-        ({"cashback_amount": 1}, Standing(counted=500, cashback=1, is_counted=True), False),
+        ({"cashback_amount": 1}, PurchaseContext(counted=500, is_counted=True), True),
+        ({"cashback_amount": 1}, PurchaseContext(counted=500, cashback=1, is_counted=True), False),
     ],
 )
 def test_a_count_of_cash_counts_an_authorization_from_its_first_cash(
-    asked_for: dict[str, Any], standing: Standing, is_one: bool
+    asked_for: dict[str, Any], standing: PurchaseContext, is_one: bool
 ) -> None:
     limit = {"count": 7, "interval": "daily", "cash_only": True}
     request = replace(FIRST, **asked_for)
-    found = figures(limit, request=request, standing=standing, usage=Usage(count=3))
+    found = figures(limit, request=request, standing=standing, usage=WindowUsage(count=3))
     assert found == [(7, 3, 1)] * is_one

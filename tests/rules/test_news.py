@@ -4,15 +4,19 @@ from dataclasses import replace
 
 import pytest
 
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.news import is_news
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.snapshots import (
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
 
-APPROVED = HistoryEntry(amount=5_000, approved=True, created=10)
+APPROVED = RequestHistoryEntry(amount=5_000, approved=True, created=10)
 HELD = Snapshot(at=11, status="pending", amount=5_000, history=(APPROVED,))
-CAPTURED = Transaction(id="ipi_1", at=20, type="capture", amount=-5_000, created=20)
+CAPTURED = TransactionSnapshot(id="ipi_1", at=20, type="capture", amount=-5_000, created=20)
 CLOSED = replace(HELD, at=21, status="closed", transactions=1)
-KNOWN = Books().joined(HELD).with_transaction(CAPTURED).joined(CLOSED)
+KNOWN = AuthorizationState().joined(HELD).with_transaction(CAPTURED).joined(CLOSED)
 
 
 @pytest.mark.parametrize(
@@ -49,17 +53,17 @@ KNOWN = Books().joined(HELD).with_transaction(CAPTURED).joined(CLOSED)
     ],
 )
 def test_news_is_what_the_books_do_not_say_yet(
-    snapshot: Snapshot | None, transactions: list[Transaction], expected: bool
+    snapshot: Snapshot | None, transactions: list[TransactionSnapshot], expected: bool
 ) -> None:
     assert is_news(KNOWN, snapshot, transactions) is expected
 
 
 def test_everything_is_news_to_empty_books() -> None:
-    assert is_news(Books(), HELD, [])
-    assert is_news(Books(), None, [CAPTURED])
+    assert is_news(AuthorizationState(), HELD, [])
+    assert is_news(AuthorizationState(), None, [CAPTURED])
 
 
 def test_a_release_stands_until_stripe_tells_something_else() -> None:
-    released = Books().joined(HELD).released()
+    released = AuthorizationState().joined(HELD).released()
     assert not is_news(released, replace(HELD, at=99), [])
     assert is_news(released, replace(HELD, at=99, amount=4_000), [])

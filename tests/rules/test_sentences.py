@@ -8,7 +8,12 @@ import pytest
 
 from authorizations.rules.basics.controls import AppliedControls, Interval, Scope
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.decision.values import DeclineReason, LimitFigures, Standing, Usage
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    LimitFigures,
+    PurchaseContext,
+    WindowUsage,
+)
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.policy.document import controls, normalize
 from authorizations.rules.purchases.events import Verification
@@ -395,9 +400,11 @@ def test_every_rule_that_decide_can_fail_has_a_sentence_of_its_own() -> None:
         verification=Verification(cvc="mismatch", three_d_secure="failed"),
     )
     policies = (applied(CARD, 1, STRICT), applied(GROUP, 2, IN_DOLLARS), applied(GROUP, 3, LATE))
-    usage: dict[Any, Usage] = defaultdict(Usage)
+    usage: dict[Any, WindowUsage] = defaultdict(WindowUsage)
     odd = replace(asked, unreadable=("country",))
-    traces = [decide(it, Standing(card_frozen=True), policies, usage).trace for it in (asked, odd)]
+    traces = [
+        decide(it, PurchaseContext(card_frozen=True), policies, usage).trace for it in (asked, odd)
+    ]
     trace = [check for each in traces for check in each]
     assert {check.rule for check in trace if not check.passed} == {
         reason

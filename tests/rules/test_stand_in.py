@@ -10,19 +10,24 @@ from hypothesis import strategies as st
 from authorizations.rules.basics.controls import AppliedControls, Interval, ScopeKind
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.stand_in import (
-    Circumstances,
     Measure,
     Refusal,
     StandInCause,
+    StandInContext,
     WindowHeard,
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    WindowUsage,
+)
 from authorizations.rules.decision.windows import windows_for
 from authorizations.rules.policy.document import canonical_json
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry, Snapshot
 from authorizations.rules.wording.explain import cardholder, staff
 from authorizations.rules.wording.headline import because
 from authorizations.rules.wording.stand_in_words import CAUSES, REFUSALS
@@ -32,16 +37,16 @@ from tests.rules.deciding import THOROUGHLY, applied, decided
 R = DeclineReason
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 ALLOWED = {"stand_in_amount": 5_000, "stand_in_cap": 20_000}
-ORDINARY = Circumstances()
-NOTHING_USED = WindowHeard(used=Usage())
+ORDINARY = StandInContext()
+NOTHING_USED = WindowHeard(used=WindowUsage())
 
 
 def stood_in(
     request: AuthorizationRequest,
     *policies: AppliedControls,
-    circumstances: Circumstances = ORDINARY,
+    circumstances: StandInContext = ORDINARY,
     heard: WindowHeard | None = NOTHING_USED,
-) -> Decision:
+) -> Verdict:
     """Decided with the same heard of every window; None: with nothing heard."""
     windows = windows_to_hear(request, circumstances, policies) if heard else {}
     all_heard = tuple((window, heard) for window in windows if heard)
@@ -54,7 +59,7 @@ def asking(amount: int, **more: Any) -> AuthorizationRequest:
 
 def held(amount: int) -> dict[str, Any]:
     """What Stripe tells with an increment: so much was approved before."""
-    before = HistoryEntry(amount=amount, approved=True, created=CREATED)
+    before = RequestHistoryEntry(amount=amount, approved=True, created=CREATED)
     snapshot = Snapshot(at=CREATED + 60, status="pending", amount=amount, history=(before,))
     return {"snapshot": snapshot}
 
@@ -123,7 +128,7 @@ def test_rules_that_need_no_usage_are_applied_as_always(
 
 
 def test_a_frozen_card_is_declined_and_so_is_one_without_a_policy() -> None:
-    frozen = stood_in(asking(100), applied(), circumstances=Circumstances(card_frozen=True))
+    frozen = stood_in(asking(100), applied(), circumstances=StandInContext(card_frozen=True))
     assert frozen.reason is R.CARD_FROZEN
     assert stood_in(asking(100)).reason is R.NO_POLICY
 
@@ -191,9 +196,9 @@ def test_an_allowance_is_so_much_a_purchase_and_so_much_in_the_window(
     amount: int, before: int, taken: int, hosts: int, *, is_approved: bool
 ) -> None:
     request = asking(amount, **(held(before) if before else {}))
-    circumstances = Circumstances(hosts=hosts)
+    circumstances = StandInContext(hosts=hosts)
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
-    heard = WindowHeard(used=Usage(), taken=taken)
+    heard = WindowHeard(used=WindowUsage(), taken=taken)
     decision = stood_in(request, policy, circumstances=circumstances, heard=heard)
     assert decision.approved is is_approved
     assert decision.amount == (amount if is_approved else 0)
@@ -204,25 +209,25 @@ def test_an_allowance_is_so_much_a_purchase_and_so_much_in_the_window(
     ("heard", "hosts", "is_approved"),
     [
         # Limit 500.00 a month, cap 200.00, asked 50.00.
-        (WindowHeard(used=Usage(45_000)), 1, True),
-        (WindowHeard(used=Usage(45_001)), 1, False),
-        (WindowHeard(used=Usage(45_001, refunded=1)), 1, True),
+        (WindowHeard(used=WindowUsage(45_000)), 1, True),
+        (WindowHeard(used=WindowUsage(45_001)), 1, False),
+        (WindowHeard(used=WindowUsage(45_001, refunded=1)), 1, True),
         # 100.00 left when last heard of; this host approved 50.00 since, with the database.
-        (WindowHeard(used=Usage(40_000), database=Usage(5_000)), 1, True),
-        (WindowHeard(used=Usage(40_000), database=Usage(5_001)), 1, False),
+        (WindowHeard(used=WindowUsage(40_000), database=WindowUsage(5_000)), 1, True),
+        (WindowHeard(used=WindowUsage(40_000), database=WindowUsage(5_001)), 1, False),
         # ... or by stand-in.
-        (WindowHeard(used=Usage(40_000), pending=Usage(5_000), taken=5_000), 1, True),
-        (WindowHeard(used=Usage(40_000), pending=Usage(5_001), taken=5_001), 1, False),
+        (WindowHeard(used=WindowUsage(40_000), pending=WindowUsage(5_000), taken=5_000), 1, True),
+        (WindowHeard(used=WindowUsage(40_000), pending=WindowUsage(5_001), taken=5_001), 1, False),
         # Replayed: it is in what was heard of, and counts once; the cap still knows of it.
-        (WindowHeard(used=Usage(45_000), taken=5_000), 1, True),
-        (WindowHeard(used=Usage(45_000), taken=15_001), 1, False),
+        (WindowHeard(used=WindowUsage(45_000), taken=5_000), 1, True),
+        (WindowHeard(used=WindowUsage(45_000), taken=15_001), 1, False),
         # Of 100.00 left each of two hosts may approve 50.00.
-        (WindowHeard(used=Usage(40_000)), 2, True),
-        (WindowHeard(used=Usage(40_001)), 2, False),
+        (WindowHeard(used=WindowUsage(40_000)), 2, True),
+        (WindowHeard(used=WindowUsage(40_001)), 2, False),
         # The cap is of all that was approved since, however.
-        (WindowHeard(used=Usage(), database=Usage(15_001)), 1, False),
+        (WindowHeard(used=WindowUsage(), database=WindowUsage(15_001)), 1, False),
         # A limit lowered under what is used has nothing left.
-        (WindowHeard(used=Usage(60_000)), 1, False),
+        (WindowHeard(used=WindowUsage(60_000)), 1, False),
         (WindowHeard(used=None), 1, False),
         (None, 1, False),
     ],
@@ -231,7 +236,7 @@ def test_never_more_than_was_left_when_last_heard_of_less_what_this_host_approve
     heard: WindowHeard | None, hosts: int, *, is_approved: bool
 ) -> None:
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
-    circumstances = Circumstances(hosts=hosts)
+    circumstances = StandInContext(hosts=hosts)
     decision = stood_in(asking(5_000), policy, circumstances=circumstances, heard=heard)
     assert decision.approved is is_approved
 
@@ -243,7 +248,7 @@ def test_of_a_limit_on_their_number_purchases_are_what_is_left(
     used: int, since: int, *, is_approved: bool
 ) -> None:
     policy = applied(spending_limits=[{"count": 5, "interval": "daily"}], **ALLOWED)
-    heard = WindowHeard(used=Usage(count=used), pending=Usage(count=since))
+    heard = WindowHeard(used=WindowUsage(count=used), pending=WindowUsage(count=since))
     assert stood_in(asking(100), policy, heard=heard).approved is is_approved
 
 
@@ -317,7 +322,7 @@ def test_the_trace_claims_nothing_of_limits_nobody_could_look_at() -> None:
 
 @pytest.mark.parametrize("refusal", Refusal)
 def test_a_refusal_declines_whatever_the_policies_say(refusal: Refusal) -> None:
-    circumstances = Circumstances(refusal=refusal)
+    circumstances = StandInContext(refusal=refusal)
     decision = stood_in(asking(0), applied(), circumstances=circumstances)
     assert (decision.approved, decision.reason) == (False, R.STAND_IN)
     [check] = decision.trace
@@ -340,7 +345,7 @@ def test_every_cause_has_its_words() -> None:
         (
             3_000,
             ALLOWED,
-            WindowHeard(used=Usage(), taken=18_000),
+            WindowHeard(used=WindowUsage(), taken=18_000),
             (
                 "In stand-in €200.00 a month: €180.00 approved before + €30.00 = €210.00, "
                 "€10.00 over."
@@ -349,7 +354,7 @@ def test_every_cause_has_its_words() -> None:
         (
             3_000,
             ALLOWED,
-            WindowHeard(used=Usage(46_000), database=Usage(2_000)),
+            WindowHeard(used=WindowUsage(46_000), database=WindowUsage(2_000)),
             (
                 "In stand-in €40.00 a month had been left when the database was last heard of: "
                 "€20.00 approved before + €30.00 = €50.00, €10.00 over."
@@ -410,7 +415,7 @@ POLICIES = st.lists(
 
 
 AMOUNTS = st.integers(0, 300)
-USED = st.builds(Usage, AMOUNTS, st.just(0), st.integers(0, 2))
+USED = st.builds(WindowUsage, AMOUNTS, st.just(0), st.integers(0, 2))
 
 
 @given(
@@ -425,7 +430,7 @@ def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
     policies: list[AppliedControls], amount: int, before: int, heard: WindowHeard, hosts: int
 ) -> None:
     request = asking(amount, is_amount_controllable=True, **(held(before) if before else {}))
-    circumstances = Circumstances(hosts=hosts)
+    circumstances = StandInContext(hosts=hosts)
     decision = stood_in(request, *policies, circumstances=circumstances, heard=heard)
     if not decision.approved:
         assert decision.reason is not None
@@ -433,8 +438,8 @@ def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
     assert decision.amount == amount
     assert heard.used
     parts = (heard.used, heard.database, heard.pending)
-    in_all = Usage(sum(it.amount for it in parts), 0, sum(it.count for it in parts))
-    standing = Standing(counted=before, is_counted=bool(before))
+    in_all = WindowUsage(sum(it.amount for it in parts), 0, sum(it.count for it in parts))
+    standing = PurchaseContext(counted=before, is_counted=bool(before))
     usage = dict.fromkeys(windows_for(request, policies), in_all)
     # Whatever the database would have said with all of that in its books.
     usual = decide(request, standing, tuple(policies), usage)

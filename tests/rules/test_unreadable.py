@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.decision.stand_in import Circumstances, decide_without_usage
+from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
 from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -100,8 +100,8 @@ def test_amount_0_is_no_way_around_it() -> None:
 def test_in_stand_in_it_is_the_same() -> None:
     asked = having("country")
     policies = (applied(blocked_merchant_countries=["RU"]),)
-    assert decide_without_usage(asked, Circumstances(), policies).reason is R.FIELD_UNREADABLE
-    assert decide_without_usage(having(), Circumstances(), policies).approved
+    assert decide_without_usage(asked, StandInContext(), policies).reason is R.FIELD_UNREADABLE
+    assert decide_without_usage(having(), StandInContext(), policies).approved
 
 
 def test_it_comes_before_the_grant_that_nobody_can_judge_then() -> None:

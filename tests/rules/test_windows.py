@@ -7,7 +7,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from authorizations.rules.basics.controls import Interval, SpendingLimit, Weekday
+from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
 from authorizations.rules.decision.windows import FOREVER, bounds, limit_bounds, local_time
 from authorizations.rules.policy.document import controls, normalize
 from tests.rules.deciding import THOROUGHLY, instant
@@ -237,7 +237,7 @@ def test_the_window_of_a_limit_does_not_depend_on_those_asked_about_before(
     moments: list[tuple[int, int]], interval: Interval
 ) -> None:
     value = controls(normalize(policy(time_zone="Europe/Paris")))
-    limit = SpendingLimit(interval)
+    limit = LimitControl(interval)
     for near, later in moments:
         for at in (near, near + later):
             found = bounds(interval, value.time_zone, value.week_starts, at)
@@ -247,7 +247,7 @@ def test_the_window_of_a_limit_does_not_depend_on_those_asked_about_before(
 # --- rolling
 
 
-def hours(number: int) -> SpendingLimit:
+def hours(number: int) -> LimitControl:
     limits = [{"amount": 100, "interval": "rolling", "hours": number}]
     return controls(normalize(policy(spending_limits=limits))).spending_limits[0]
 

@@ -15,7 +15,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
-from authorizations.services.store.window_sums import Asked, Leaving, Part
+from authorizations.services.store.window_sums import Asked, Leaving, WindowPart
 from authorizations.services.verify.usage_rows import verify_remembered
 from tests.desk import NOON, Shopper, in_force
 from tests.told import Told
@@ -70,7 +70,7 @@ def gone_through(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     found: list[int] = []
     add_up = window_sums._added_up
 
-    def counting_them(ranges: Sequence[window_sums._Range]) -> list[list[Part]]:
+    def counting_them(ranges: Sequence[window_sums._Range]) -> list[list[WindowPart]]:
         parts = add_up(ranges)
         found.append(sum(part.purchases for its in parts for part in its))
         return parts

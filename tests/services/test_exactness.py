@@ -25,8 +25,8 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.filters import LimitFilter, Merchant, MerchantSet
 from authorizations.rules.policy.document import filter_of
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.counted import Counted, cash_part
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.counted import CountedUsage, cash_part
 from authorizations.services.runtime import codec
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
@@ -76,11 +76,11 @@ class Spent:
     """An authorization's row with what its books say it counts for."""
 
     row: Authorization
-    books: Books
+    books: AuthorizationState
     merchant: Merchant
 
     @property
-    def counted(self) -> Counted:
+    def counted(self) -> CountedUsage:
         return self.books.counted(self.merchant)
 
 
@@ -93,7 +93,7 @@ def spent(row: Authorization) -> Spent:
     merchant = Merchant(
         row.category, row.category_code, row.merchant_country, row.merchant_name, row.network_id
     )
-    return Spent(row, codec.value(Books, row.books), merchant)
+    return Spent(row, codec.value(AuthorizationState, row.books), merchant)
 
 
 @dataclass(frozen=True)
@@ -128,7 +128,7 @@ class Limit:
             not self.is_of_money or row.currency == self.words.get("currency", "eur")
         )
 
-    def part(self, counted: Counted, merchant: Merchant) -> int:
+    def part(self, counted: CountedUsage, merchant: Merchant) -> int:
         """What of a purchase it measures."""
         amount, refunded, count = counted.seen_by(self.concern, merchant)
         return amount - refunded if self.is_of_money else count
@@ -198,26 +198,26 @@ def check_answer(event: Json, answer: Json, limits: list[Limit]) -> None:
         assert (asked["amount_details"]["cashback_amount"] or 0) <= answer["amount"]
 
 
-def taken_by(event_id: str) -> Counted:
+def taken_by(event_id: str) -> CountedUsage:
     """What the approval in answer to an event took, after the ledger."""
     return ledger_sum(
         LedgerEntry.objects.filter(event_id=event_id, cause__in=("hold", "increment"))
     )
 
 
-def ledger_sum(entries: Iterable[LedgerEntry]) -> Counted:
+def ledger_sum(entries: Iterable[LedgerEntry]) -> CountedUsage:
     figures = ("amount", "cash_amount", "refunded_amount", "count", "cash_count")
-    return Counted(*(sum(getattr(entry, name) for entry in entries) for name in figures))
+    return CountedUsage(*(sum(getattr(entry, name) for entry in entries) for name in figures))
 
 
-def would_take(purchase: Spent, asked: Json) -> Counted:
+def would_take(purchase: Spent, asked: Json) -> CountedUsage:
     """What a declined request would have taken: the whole amount, with the cash in it."""
     now, merchant = purchase.counted, purchase.merchant
     cashback = purchase.books.cashback + (asked["amount_details"]["cashback_amount"] or 0)
     amount = now.amount + asked["amount"]
     has_cash = int(merchant.is_cash or bool(cashback))
     cash = cash_part(amount, cashback, merchant)
-    return Counted(amount, cash, now.refunded, 1, has_cash) - now
+    return CountedUsage(amount, cash, now.refunded, 1, has_cash) - now
 
 
 def check_rows() -> None:
@@ -230,7 +230,7 @@ def check_rows() -> None:
         row, found = purchase.row, purchase.counted
         assert ledger_sum(entries[key]) == found
         columns = (row.counted_amount, row.counted_cash, row.refunded_amount)
-        assert Counted(*columns, row.count, row.cash_count) == found
+        assert CountedUsage(*columns, row.count, row.cash_count) == found
     for kept in Usage.objects.all():
         kind, _, key = kept.scope.partition(":")
         words = {"amount": 0, "currency": kept.currency} if kept.currency else {"count": 0}

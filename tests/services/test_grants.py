@@ -13,7 +13,7 @@ from authorizations.services.policies import groups
 from authorizations.services.policies.assignments import Targets, assign, unassign
 from authorizations.services.policies.files import NewSpendingError, compare, import_policies
 from authorizations.services.store.grants import (
-    Difference,
+    GrantDifference,
     of_policy,
     policy_changed,
     without_grant,
@@ -112,7 +112,7 @@ def test_a_policy_with_limits_in_another_currency_stops_the_cards_it_is_assigned
 # --- what a change does
 
 
-def changed(policy: Policy, **document: Any) -> Difference:
+def changed(policy: Policy, **document: Any) -> GrantDifference:
     """What saving the policy with this document does; `to` adds an assignment."""
     before = of_policy(policy)
     in_force(policy.name, **({"to": {"program": True}} | document))
@@ -124,11 +124,11 @@ def test_a_policy_that_begins_to_grant_lets_those_spend_that_could_not() -> None
         card(id_, currency)
     policy = in_force("P", **FORBIDS)
     in_force("Own", to={"card_id": "ic_1"}, **LIMIT)
-    assert changed(policy, **LIMIT) == Difference(gained=2)  # ic_2 and ic_4
-    assert changed(policy, **(LIMIT | FORBIDS)) == Difference()
-    assert changed(policy, currency="usd", **LIMIT) == Difference(gained=1, lost=2)
-    assert changed(policy) == Difference(gained=2)  # unlimited
-    assert changed(policy, **FORBIDS) == Difference(lost=3)
+    assert changed(policy, **LIMIT) == GrantDifference(gained=2)  # ic_2 and ic_4
+    assert changed(policy, **(LIMIT | FORBIDS)) == GrantDifference()
+    assert changed(policy, currency="usd", **LIMIT) == GrantDifference(gained=1, lost=2)
+    assert changed(policy) == GrantDifference(gained=2)  # unlimited
+    assert changed(policy, **FORBIDS) == GrantDifference(lost=3)
 
 
 def test_a_policy_that_begins_to_decline_a_currency_counts_the_cards_it_stops() -> None:
@@ -138,9 +138,9 @@ def test_a_policy_that_begins_to_decline_a_currency_counts_the_cards_it_stops() 
     second = in_force("Second", **FORBIDS)
     before = of_policy(second)
     in_force("Second", spending_limits=DOLLARS)
-    assert policy_changed(second, before) == Difference(lost=2)
+    assert policy_changed(second, before) == GrantDifference(lost=2)
     assert cards_without() == {"ic_1", "ic_2"}
-    assert changed(second, **FORBIDS) == Difference(gained=2)
+    assert changed(second, **FORBIDS) == GrantDifference(gained=2)
 
 
 def test_a_card_that_joins_a_group_with_limits_in_another_currency_is_stopped() -> None:
@@ -161,12 +161,12 @@ def test_an_assignment_that_comes_or_goes_counts_for_the_cards_it_concerns() -> 
     card("ic_third", cardholder=holder)
     policy = in_force("P", to={"card": first}, **LIMIT)
     own = policy.assignments.filter(card=first)
-    assert unassign(policy, own) == Difference(lost=2)
+    assert unassign(policy, own) == GrantDifference(lost=2)
     assert not own.exists()
     both = Targets(groups=(group.pk,), cardholders=(holder.pk,))
-    assert assign(policy, both).difference == Difference(gained=3)
+    assert assign(policy, both).difference == GrantDifference(gained=3)
     of_holder = policy.assignments.filter(cardholder=holder)
-    assert unassign(policy, of_holder) == Difference(lost=1)  # the chain has its group's
+    assert unassign(policy, of_holder) == GrantDifference(lost=1)  # the chain has its group's
 
 
 def plan(sql: str, params: Any, settings: dict[str, str]) -> str:
@@ -201,7 +201,7 @@ def test_what_a_change_for_every_card_does_is_found_set_by_set(
     declined: Policy, django_assert_max_num_queries: Any
 ) -> None:
     with CaptureQueriesContext(connection) as captured:
-        assert changed(declined, **FORBIDS) == Difference()
+        assert changed(declined, **FORBIDS) == GrantDifference()
     [asked] = [query["sql"] for query in captured if "at_scope AS" in query["sql"]]
     told = plan(asked, None, {"enable_nestloop": "off"})
     assert "SubPlan" not in told
@@ -249,37 +249,37 @@ def test_a_file_says_how_many_cards_it_would_let_spend_and_imports_only_where_th
         import_policies(written)
     assert not Policy.objects.exists()
     assert set(Card.objects.values_list("pk", flat=True)) == {"ic_1"}
-    assert import_policies(written, allow_new_spending=True).grants == Difference(gained=2)
+    assert import_policies(written, allow_new_spending=True).grants == GrantDifference(gained=2)
     assert cards_without() == set()
-    assert import_policies(written).grants == Difference()
+    assert import_policies(written).grants == GrantDifference()
 
 
 @pytest.mark.parametrize(
     ("change", "difference"),
     [
-        ({"policies": [{"name": "P", **FORBIDS}]}, Difference(lost=2)),
-        ({"policies": [{"name": "P", "unlimited": True}]}, Difference()),
-        ({"groups": [{"name": "G", "cards": ["ic_1"]}]}, Difference(lost=1)),
-        ({"groups": [{"name": "H", "cards": ["ic_1"]}]}, Difference(lost=1)),
-        ({"groups": [{"name": "G", "cards": ["ic_2"]}]}, Difference(gained=1, lost=2)),
-        ({"assignments": []}, Difference(lost=2)),
-        ({"assignments": [{"policy": "P", "program": True}]}, Difference(gained=1)),
-        ({"assignments": [{"policy": "P", "card": "ic_2"}]}, Difference(gained=1, lost=2)),
+        ({"policies": [{"name": "P", **FORBIDS}]}, GrantDifference(lost=2)),
+        ({"policies": [{"name": "P", "unlimited": True}]}, GrantDifference()),
+        ({"groups": [{"name": "G", "cards": ["ic_1"]}]}, GrantDifference(lost=1)),
+        ({"groups": [{"name": "H", "cards": ["ic_1"]}]}, GrantDifference(lost=1)),
+        ({"groups": [{"name": "G", "cards": ["ic_2"]}]}, GrantDifference(gained=1, lost=2)),
+        ({"assignments": []}, GrantDifference(lost=2)),
+        ({"assignments": [{"policy": "P", "program": True}]}, GrantDifference(gained=1)),
+        ({"assignments": [{"policy": "P", "card": "ic_2"}]}, GrantDifference(gained=1, lost=2)),
         (
             {
                 "policies": [{"name": "P"}, {"name": "Q", "unlimited": True}],
                 "assignments": [{"policy": "Q", "cardholder": "ich_1"}],
             },
-            Difference(gained=1, lost=2),
+            GrantDifference(gained=1, lost=2),
         ),
         (
             {
                 "groups": [{"name": "New", "cards": ["ic_2"]}],
                 "assignments": [{"policy": "P", "group": "New"}, {"policy": "P", "group": "G"}],
             },
-            Difference(gained=1),
+            GrantDifference(gained=1),
         ),
-        ({"policies": [{"name": "P", **LIMIT, "currency": "usd"}]}, Difference(lost=1)),
+        ({"policies": [{"name": "P", **LIMIT, "currency": "usd"}]}, GrantDifference(lost=1)),
         (
             {
                 "policies": [
@@ -291,12 +291,12 @@ def test_a_file_says_how_many_cards_it_would_let_spend_and_imports_only_where_th
                     {"policy": "Dollars", "program": True},
                 ],
             },
-            Difference(lost=1),  # of ic_new nobody knows the currency
+            GrantDifference(lost=1),  # of ic_new nobody knows the currency
         ),
     ],
 )
 def test_what_a_file_does_to_grants_is_what_it_says_it_would(
-    change: dict[str, Any], difference: Difference
+    change: dict[str, Any], difference: GrantDifference
 ) -> None:
     holder = Cardholder.objects.create(pk="ich_1")
     card("ic_1")
@@ -307,5 +307,5 @@ def test_what_a_file_does_to_grants_is_what_it_says_it_would(
     told = compare(written).grants
     assert import_policies(written, allow_new_spending=True).grants == told
     after = cards_without()
-    assert told == Difference(gained=len(before - after), lost=len(after - before))
+    assert told == GrantDifference(gained=len(before - after), lost=len(after - before))
     assert told == difference

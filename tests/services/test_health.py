@@ -19,7 +19,13 @@ from authorizations.models import ProofRun, WebhookRequest
 from authorizations.services.host import spool_reader, spool_writer
 from authorizations.services.webhook import health
 from authorizations.services.webhook.database_roles import quoted
-from authorizations.services.webhook.health import HealthCheck, State, configured, database, host
+from authorizations.services.webhook.health import (
+    HealthCheck,
+    HealthState,
+    configured,
+    database,
+    host,
+)
 from authorizations.wire.signature import sign
 from authz_project import pooler
 from simulator.stripe import samples
@@ -45,7 +51,7 @@ def found(name: str) -> list[HealthCheck]:
     return [check for check in health.examine() if check.name == name]
 
 
-def only(name: str) -> tuple[State, str]:
+def only(name: str) -> tuple[HealthState, str]:
     [check] = found(name)
     return check.state, check.sentence
 
@@ -62,7 +68,7 @@ def test_of_a_desk_that_is_well_nothing_is_wrong() -> None:
     User.objects.create_superuser("admin")
     Shopper().asks(1_000)
     standing.knows()
-    wrong = [check for check in health.examine() if check.state is State.BAD]
+    wrong = [check for check in health.examine() if check.state is HealthState.BAD]
     assert wrong == []
 
 
@@ -85,35 +91,65 @@ def test_what_check_knows_is_part_of_it() -> None:
 @pytest.mark.parametrize(
     ("name", "settings_", "state", "sentence"),
     [
-        ("Mode", {"DEBUG": True}, State.WARN, "DEBUG is true: for a developer's own machine only."),
-        ("Mode", {"STRIPE_LIVEMODE": None}, State.WARN, "set STRIPE_LIVEMODE to true or false"),
-        ("Mode", {"STRIPE_LIVEMODE": True}, State.OK, "Live events are approved, others declined."),
-        ("Secrets", {"STRIPE_WEBHOOK_SECRETS": []}, State.BAD, "STRIPE_WEBHOOK_SECRET is not set"),
-        ("Secrets", {"STRIPE_WEBHOOK_SECRETS": ["a", "b"]}, State.OK, "2 webhook secrets are set."),
+        (
+            "Mode",
+            {"DEBUG": True},
+            HealthState.WARN,
+            "DEBUG is true: for a developer's own machine only.",
+        ),
+        (
+            "Mode",
+            {"STRIPE_LIVEMODE": None},
+            HealthState.WARN,
+            "set STRIPE_LIVEMODE to true or false",
+        ),
+        (
+            "Mode",
+            {"STRIPE_LIVEMODE": True},
+            HealthState.OK,
+            "Live events are approved, others declined.",
+        ),
+        (
+            "Secrets",
+            {"STRIPE_WEBHOOK_SECRETS": []},
+            HealthState.BAD,
+            "STRIPE_WEBHOOK_SECRET is not set",
+        ),
+        (
+            "Secrets",
+            {"STRIPE_WEBHOOK_SECRETS": ["a", "b"]},
+            HealthState.OK,
+            "2 webhook secrets are set.",
+        ),
         (
             "API key",
             {"STRIPE_API_KEY": ""},
-            State.WARN,
+            HealthState.WARN,
             "`reconcile` can't bring in what the webho",
         ),
         (
             "API key",
             {"STRIPE_API_KEY": "whsec_1"},
-            State.BAD,
+            HealthState.BAD,
             "is no secret key (sk_...) and no re",
         ),
-        ("API key", {"STRIPE_API_KEY": "sk_test_1"}, State.WARN, "A restricted key that may read "),
+        (
+            "API key",
+            {"STRIPE_API_KEY": "sk_test_1"},
+            HealthState.WARN,
+            "A restricted key that may read ",
+        ),
         (
             "API key",
             {"STRIPE_API_KEY": "rk_test_1", "STRIPE_LIVEMODE": True},
-            State.BAD,
+            HealthState.BAD,
             "of the other mode than STRIPE_LIVEMODE",
         ),
-        ("API key", {"STRIPE_API_KEY": "rk_test_1"}, State.OK, "is a restricted key."),
+        ("API key", {"STRIPE_API_KEY": "rk_test_1"}, HealthState.OK, "is a restricted key."),
     ],
 )
 def test_settings_and_secrets_are_there_and_of_the_right_form(
-    name: str, settings_: dict[str, Any], state: State, sentence: str
+    name: str, settings_: dict[str, Any], state: HealthState, sentence: str
 ) -> None:
     with override_settings(**settings_):
         said = [*configured.mode(), *configured.secrets()]
@@ -131,7 +167,7 @@ def test_what_the_shell_fills_in_for_another_database_is_named(
     monkeypatch.setitem(connection.settings_dict, "ENGINE", "authz_project.postgresql")
     monkeypatch.setitem(connection.settings_dict, "HOST", "db.example.com")
     state, sentence = only("Environment")
-    assert state is State.WARN
+    assert state is HealthState.WARN
     assert sentence.startswith("PGDATESTYLE and PGOPTIONS of this environment hold for the databas")
 
 
@@ -140,7 +176,7 @@ def test_what_the_shell_fills_in_for_another_database_is_named(
 
 def test_it_says_which_database_answers() -> None:
     state, sentence = only("Database")
-    assert state is State.OK
+    assert state is HealthState.OK
     assert f" answers for {connection.settings_dict['NAME']}, within " in sentence
     assert sentence.startswith("PostgreSQL 1")
 
@@ -155,32 +191,32 @@ def test_a_database_that_does_not_answer_is_all_that_is_said_of_it(
     monkeypatch.setattr(database, "connection", away)
     checks = health.examine()
     [said] = [check for check in checks if check.name == "Database"]
-    assert said.state is State.BAD
+    assert said.state is HealthState.BAD
     assert "Connection refused. See that PostgreSQL runs and listens there" in said.sentence
     assert checks[-1] == said
 
 
 def test_a_pooler_that_was_noticed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert only("Pooler") == (State.OK, "No pooler was noticed before the database.")
+    assert only("Pooler") == (HealthState.OK, "No pooler was noticed before the database.")
     monkeypatch.setattr(pooler, "_noticed", True)
-    assert only("Pooler") == (State.WARN, pooler.sentence())
+    assert only("Pooler") == (HealthState.WARN, pooler.sentence())
 
 
 def test_migrations_that_are_not_applied_are_named() -> None:
-    assert only("Migrations") == (State.OK, "The tables are those this program expects.")
+    assert only("Migrations") == (HealthState.OK, "The tables are those this program expects.")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE name = '0004_history'")
     state, sentence = only("Migrations")
-    assert state is State.BAD
+    assert state is HealthState.BAD
     assert "authorizations.0004_history first: run `migrate`." in sentence
 
 
 def test_the_owner_of_the_tables_should_not_serve() -> None:
-    assert only("Rights")[0] is State.OK  # the embedded server knows one role only
+    assert only("Rights")[0] is HealthState.OK  # the embedded server knows one role only
     with pytest.MonkeyPatch.context() as patched:
         patched.setitem(connection.settings_dict, "ENGINE", "authz_project.postgresql")
         state, sentence = only("Rights")
-    assert state is State.WARN
+    assert state is HealthState.WARN
     assert "owns the tables, and could take the record's triggers away." in sentence
 
 
@@ -188,12 +224,12 @@ def test_the_owner_of_the_tables_should_not_serve() -> None:
 def test_each_role_is_known_by_its_rights_and_one_it_lacks_is_named(role: str) -> None:
     name = roles.names()[role]
     with roles.served_as(role):
-        assert only("Rights") == (State.OK, f"{name} has the rights of the {role} role.")
+        assert only("Rights") == (HealthState.OK, f"{name} has the rights of the {role} role.")
     with connection.cursor() as cursor:
         cursor.execute(f"REVOKE INSERT ON authorizations_card FROM {quoted(name)}")
     with roles.served_as(role):
         state, sentence = only("Rights")
-    assert state is State.BAD
+    assert state is HealthState.BAD
     assert sentence.startswith(f"{name} lacks INSERT on authorizations_card. Run what `manage.py ")
 
 
@@ -203,7 +239,7 @@ def test_a_role_that_may_delete_from_the_record_is_wrong() -> None:
         cursor.execute(f"GRANT DELETE ON authorizations_decision TO {quoted(name)}")
     with roles.served_as("webhook"):
         state, sentence = only("Rights")
-    assert state is State.BAD
+    assert state is HealthState.BAD
     assert sentence.startswith(f"{name} may delete what is on record")
 
 
@@ -216,10 +252,14 @@ def test_what_a_role_may_not_see_is_left_to_others() -> None:
 
 @pytest.mark.parametrize(
     ("ahead_s", "state", "whose"),
-    [(0, State.OK, "apart."), (10, State.WARN, "the database"), (-90, State.BAD, "this host")],
+    [
+        (0, HealthState.OK, "apart."),
+        (10, HealthState.WARN, "the database"),
+        (-90, HealthState.BAD, "this host"),
+    ],
 )
 def test_the_clocks_of_host_and_database_are_compared(
-    monkeypatch: pytest.MonkeyPatch, ahead_s: int, state: State, whose: str
+    monkeypatch: pytest.MonkeyPatch, ahead_s: int, state: HealthState, whose: str
 ) -> None:
     monkeypatch.setattr(database.time, "time", lambda now=time.time: now() + ahead_s)  # type: ignore[attr-defined]
     found_state, sentence = only("Database's clock")
@@ -228,28 +268,28 @@ def test_the_clocks_of_host_and_database_are_compared(
 
 
 def test_an_empty_desk_declines_all_and_nobody_could_log_in() -> None:
-    assert only("Policies")[0] is State.BAD
+    assert only("Policies")[0] is HealthState.BAD
     assert (
         "every purchase is declined: make one under Policies, and assign it"
         in (only("Policies")[1])
     )
     assert only("People") == (
-        State.WARN,
+        HealthState.WARN,
         "Nobody can log in and give others roles: `manage.py createsuperuser` makes one.",
     )
     in_force(blocked_categories=["bakeries"], unlimited=False)
-    assert only("Policies")[0] is State.BAD
+    assert only("Policies")[0] is HealthState.BAD
     in_force(name="Grants")
-    assert only("Policies") == (State.OK, "A policy that grants purchases is assigned.")
+    assert only("Policies") == (HealthState.OK, "A policy that grants purchases is assigned.")
 
 
 def test_the_newest_run_of_each_proof_counts() -> None:
     assert "verify_record and verify_books and redecide did not run" in only("Proofs")[1]
     for command in ProofRun.Command:
         prove(command)
-    assert only("Proofs") == (State.OK, "The record was proved in the last three days.")
+    assert only("Proofs") == (HealthState.OK, "The record was proved in the last three days.")
     prove(ProofRun.Command.VERIFY_BOOKS, result="different", differences=7)
-    assert only("Proofs") == (State.BAD, "verify_books found 7 differences last. See Proofs.")
+    assert only("Proofs") == (HealthState.BAD, "verify_books found 7 differences last. See Proofs.")
 
 
 def prove(command: str, result: str = "right", differences: int = 0) -> None:
@@ -263,31 +303,34 @@ def prove(command: str, result: str = "right", differences: int = 0) -> None:
 
 
 def test_what_lies_in_the_spool_is_told(directory: Path) -> None:
-    assert only("Answers to bring in")[0] is State.OK
+    assert only("Answers to bring in")[0] is HealthState.OK
     spool_writer.append(b"an answer")
     [path] = spool_reader.waiting(directory)
     path.rename(path.with_name(f"{time.time_ns() - 600 * 10**9}-1-1.spool"))
     state, sentence = only("Answers to bring in")
-    assert state is State.WARN
+    assert state is HealthState.WARN
     assert "1 files of answers wait, the oldest for 10 minutes" in sentence
     [path] = spool_reader.waiting(directory)
     record = spool_reader.read(path)
     assert record
     spool_reader.keep_aside(path, record, "it could not be read")
-    assert found("Answers to bring in")[0].state is State.BAD
+    assert found("Answers to bring in")[0].state is HealthState.BAD
 
 
 def test_a_spool_that_cannot_be_written_is_wrong(directory: Path) -> None:
     directory.touch()
     state, sentence = only("Spool")
-    assert state is State.BAD
+    assert state is HealthState.BAD
     assert f"SPOOL_DIR, {directory}, can't be written by " in sentence
 
 
 @pytest.mark.parametrize(
-    ("free", "state"), [(2**40, State.OK), (2**29, State.WARN), (2**20, State.BAD)]
+    ("free", "state"),
+    [(2**40, HealthState.OK), (2**29, HealthState.WARN), (2**20, HealthState.BAD)],
 )
-def test_room_on_the_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, state: State) -> None:
+def test_room_on_the_disk_is_told(
+    monkeypatch: pytest.MonkeyPatch, free: int, state: HealthState
+) -> None:
     class Disk:
         f_bavail, f_frsize = free // 4096, 4096
 
@@ -296,8 +339,8 @@ def test_room_on_the_disk_is_told(monkeypatch: pytest.MonkeyPatch, free: int, st
 
 
 def test_the_age_of_stand_ins_copy_is_told() -> None:
-    assert only("Stand-in's copy")[0] is State.WARN
-    for age_s, state in ((2, State.OK), (600, State.WARN), (4_000, State.BAD)):
+    assert only("Stand-in's copy")[0] is HealthState.WARN
+    for age_s, state in ((2, HealthState.OK), (600, HealthState.WARN), (4_000, HealthState.BAD)):
         standing.knows(age_s=age_s)
         assert only("Stand-in's copy")[0] is state
 
@@ -312,30 +355,30 @@ def test_an_endpoint_of_which_nothing_is_heard_is_wrong_after_ten_minutes() -> N
     for purchase in purchases:
         shopper.asks(purchase)
     state, sentence = only("Stripe's endpoints")
-    assert state is State.OK
+    assert state is HealthState.OK
     assert sentence.startswith("No approval of the last day is ten minutes old")
     for row in WebhookRequest.objects.all():
         received(row, minutes=11)
     state, sentence = only("Stripe's endpoints")
-    assert state is State.BAD
+    assert state is HealthState.BAD
     assert sentence.startswith("Of 2 approvals of the last day that are ten minutes old, Stripe ")
     assert "told of 0 what became of them. Register a webhook endpoint" in sentence
     for purchase in purchases:
         deliver(shopper.event(purchase) | {"type": "issuing_authorization.updated"})
-    assert only("Stripe's endpoints")[0] is State.OK
+    assert only("Stripe's endpoints")[0] is HealthState.OK
 
 
 @pytest.mark.parametrize(
     ("off_s", "state", "whose"),
     [
-        (0, State.OK, "when they came"),
-        (20, State.WARN, "this host's clock is ahead"),
-        (-20, State.WARN, "this host's clock is behind"),
-        (-90, State.BAD, "this host's clock is behind"),
+        (0, HealthState.OK, "when they came"),
+        (20, HealthState.WARN, "this host's clock is ahead"),
+        (-20, HealthState.WARN, "this host's clock is behind"),
+        (-90, HealthState.BAD, "this host's clock is behind"),
     ],
 )
 def test_signatures_tell_whether_this_hosts_clock_is_off(
-    off_s: int, state: State, whose: str
+    off_s: int, state: HealthState, whose: str
 ) -> None:
     Shopper().asks(1_000)
     row = WebhookRequest.objects.get()
@@ -354,7 +397,7 @@ def test_a_proxy_that_is_not_believed_is_named() -> None:
             "/webhook", body, content_type="application/json", headers=headers
         )
     first, second = found("Proxies")
-    assert (first.state, second.state) == (State.WARN, State.WARN)
+    assert (first.state, second.state) == (HealthState.WARN, HealthState.WARN)
     assert "came from 10.9.8.7, which says for whom it passes them on and is not in TRUST" in (
         first.sentence
     )
@@ -364,12 +407,12 @@ def test_a_proxy_that_is_not_believed_is_named() -> None:
 
 
 def test_versions_that_meet_are_named() -> None:
-    assert only("Stripe's versions") == (State.OK, "Answers name 2022-08-01.")
+    assert only("Stripe's versions") == (HealthState.OK, "Answers name 2022-08-01.")
     assert only("Program")[1].startswith("Python 3.")
     deliver(Shopper().event(Shopper().purchase(1)) | {"api_version": "2026-10-28.endive"})
     assert "events come in 2026-10-28.endive." in only("Stripe's versions")[1]
     deliver(Shopper().event(Shopper().purchase(1)) | {"api_version": "2024-06-20"})
-    assert only("Stripe's versions")[0] is State.WARN
+    assert only("Stripe's versions")[0] is HealthState.WARN
 
 
 def test_a_check_that_fails_itself_is_said_and_stops_no_other(
@@ -380,7 +423,7 @@ def test_a_check_that_fails_itself_is_said_and_stops_no_other(
 
     monkeypatch.setattr(health, "_WITH_DATABASE", (("Broken", fail), ("Fine", database.clock)))
     assert only("Broken") == (
-        State.BAD,
+        HealthState.BAD,
         "This could not be looked at (LookupError): the log says more.",
     )
-    assert only("Database's clock")[0] is State.OK
+    assert only("Database's clock")[0] is HealthState.OK

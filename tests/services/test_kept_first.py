@@ -9,7 +9,7 @@ import pytest
 from authorizations.models import Decision
 from authorizations.services.host import spool_writer
 from authorizations.services.stand_in import durable_answer, replay, spool_retry
-from authorizations.services.stand_in.durable_answer import Answer
+from authorizations.services.stand_in.durable_answer import DurableAnswer
 from authorizations.services.stand_in.spool_record import Spooled
 from tests.desk import Shopper, in_force
 from tests.spooling import answered, asked
@@ -33,8 +33,8 @@ def test_the_decline_that_was_sent_is_replayed_after_the_approval_that_was_not(
         return msgspec.structs.replace(answered(event, amount, received_at=now), answered_at=at)
 
     decline, approval = record(None, 0), record(4_000, 10)
-    instead = Answer(decline.answer.encode(), decline)
-    approved = Answer(approval.answer.encode(), approval, money=True)
+    instead = DurableAnswer(decline.answer.encode(), decline)
+    approved = DurableAnswer(approval.answer.encode(), approval, money=True)
     way = durable_answer._Way("evt_it", lambda: approved, instead, lambda: 5.0)
     append = spool_writer.append
 

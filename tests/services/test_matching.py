@@ -6,7 +6,7 @@ import pytest
 
 from authorizations.models import Decision, Policy, PolicyVersion, Usage
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.decision.values import Standing
+from authorizations.rules.decision.values import PurchaseContext
 from authorizations.rules.policy.document import controls
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host import versions as version_cache
@@ -55,7 +55,9 @@ def _decided_by_the_first_rule(decision: Decision) -> Decision:
     """The row as it would have been written before names were folded."""
     policies = [{k: v for k, v in row.items() if k != "matching"} for row in decision.policies]
     request = codec.value(AuthorizationRequest, decision.request)
-    again = decide(request, codec.value(Standing, decision.standing), applied_of(policies), {})
+    again = decide(
+        request, codec.value(PurchaseContext, decision.standing), applied_of(policies), {}
+    )
     text = answer.render(
         approved=again.approved, amount=None, decision=decision.pk, reason=again.reason
     ).decode()

@@ -20,14 +20,14 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.services.host import spool_reader, spool_writer
 from authorizations.services.stand_in import replay, replay_one
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.stand_in.spool_record import (
     COMMIT_UNKNOWN,
     Spooled,
-    UnreadableError,
+    UnreadableRecordError,
     decode,
     encode,
     spooled,
@@ -54,7 +54,7 @@ def directory(settings: Any, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def all_of(directory: Path) -> list[replay.Step]:
+def all_of(directory: Path) -> list[replay.ReplayStep]:
     return list(replay.steps(directory, with_growing=True))
 
 
@@ -184,7 +184,7 @@ def test_a_question_answered_again_meanwhile_under_another_event_counts_once() -
     assert shopper.asks(purchase, event_id="evt_second")["approved"]
     replay_one.replay(first)
     assert counts_of(purchase.authorization_id) == (4_000, 0, 1)
-    books = msgspec.convert(Authorization.objects.get().books, Books)
+    books = msgspec.convert(Authorization.objects.get().books, AuthorizationState)
     assert [answer.event_id for answer in books.answers] == ["evt_first", "evt_second"]
     assert Decision.objects.get(pk="evt_first").approved
     assert_exact()
@@ -569,7 +569,7 @@ def test_a_record_comes_back_as_it_was_written() -> None:
     record = unknown(row, request)
     assert decode(encode(record)) == record
     for payload in (b"{}", b"[]", b"\xff", encode(record)[:-1]):
-        with pytest.raises(UnreadableError):
+        with pytest.raises(UnreadableRecordError):
             decode(payload)
 
 

@@ -23,7 +23,7 @@ from authorizations.models import (
 from authorizations.services.purchases.linking import Ahead, Stray
 from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks, statements
-from authorizations.services.store.lookup import Held
+from authorizations.services.store.lookup import LockedScopes
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import Json
 from tests.desk import NOON, Shopper, deliver, in_force
@@ -319,7 +319,7 @@ def test_strays_are_locked_with_the_purchase_in_the_one_order() -> None:
     own, of_stray = (CardGroup.objects.create(name=name) for name in ("First", "Second"))
     bought, alone = waiting_capture(group=of_stray)
     stray = Stray("ipi_1", Authorization.objects.get(pk=alone))
-    held = Held(root_id="ic_1", frozen=False, cardholder_id="ich_1", group_id=own.pk)
+    held = LockedScopes(root_id="ic_1", frozen=False, cardholder_id="ich_1", group_id=own.pk)
     has_first, done = threading.Event(), list[str]()
 
     def goes_on() -> None:

@@ -12,14 +12,19 @@ import pytest
 from django.test import override_settings
 
 from authorizations.rules.decision.stand_in import Refusal, StandInCause
-from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    WindowUsage,
+)
 from authorizations.services.authorize.transaction import CommitUnknownError, Computed
 from authorizations.services.host import caps, spool_writer
 from authorizations.services.runtime import budget
 from authorizations.services.stand_in import answers, durable_answer
 from authorizations.services.store import writing
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.lookup import Held
+from authorizations.services.store.lookup import LockedScopes
 from authorizations.wire import events
 from tests.builders import CREATED, request_event
 from tests.patience import PATIENCE_S
@@ -109,7 +114,7 @@ def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> 
     knows(dict(budget_of_group), cards=cards)
     reasons = [reason(card_id=f"ic_{n}", cardholder_id=f"ich_{n}", amount=5_000) for n in range(3)]
     assert reasons == ["approved", "approved", "answers"]
-    knows(dict(budget_of_group), cards=cards, used=Usage(42_000))
+    knows(dict(budget_of_group), cards=cards, used=WindowUsage(42_000))
     assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "answers"
 
 
@@ -125,7 +130,7 @@ def test_a_cap_lasts_for_the_window_of_the_limit_not_for_an_outage() -> None:
 
 
 def test_nothing_is_approved_beyond_what_was_left_when_last_heard_of() -> None:
-    knows(LIMITED, used=Usage(46_000))
+    knows(LIMITED, used=WindowUsage(46_000))
     assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "answers"]
     assert reason(amount=1_500) == "approved"
 
@@ -274,7 +279,7 @@ def slow_disk(monkeypatch: pytest.MonkeyPatch) -> Iterator[threading.Event]:
             thread.join(PATIENCE_S)
 
 
-def wait_for_records(host: Path, number: int) -> list[Decision | None]:
+def wait_for_records(host: Path, number: int) -> list[Verdict | None]:
     until = time.monotonic() + PATIENCE_S
     while len(spooled(host)) < number and time.monotonic() < until:
         time.sleep(0.01)
@@ -347,9 +352,9 @@ def test_what_cannot_be_read_is_declined_and_kept_with_the_problem(host: Path) -
 
 def unknown(asked: Delivery, *, approved: bool = True) -> CommitUnknownError:
     request = events.authorization_request(asked.event)
-    decision = Decision(approved=approved, amount=request.amount if approved else 0)
-    held = Held("ic_marie", False, "ich_marie", None)
-    outcome = writing.Outcome(request, held, (), Standing(), {}, decision, None, [], [], 7)
+    decision = Verdict(approved=approved, amount=request.amount if approved else 0)
+    held = LockedScopes("ic_marie", False, "ich_marie", None)
+    outcome = writing.Outcome(request, held, (), PurchaseContext(), {}, decision, None, [], [], 7)
     return CommitUnknownError(Computed(b'{"approved":true}', outcome))
 
 

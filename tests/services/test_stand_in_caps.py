@@ -14,8 +14,8 @@ from django.test import override_settings
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import EVERYTHING, CategorySet, LimitFilter, Merchant
 from authorizations.rules.decision.stand_in import WindowHeard
-from authorizations.rules.decision.values import NO_USAGE, Usage, Window
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.host import caps, host_files, host_memory
 from authorizations.services.host.caps import CapUnknownError, NotReplayedError
 from authorizations.services.host.host_memory import Approval, memory
@@ -40,7 +40,7 @@ def host(tmp_path: Path) -> Iterator[Path]:
         yield directory
 
 
-def copied(used: dict[Window, Usage], at: int = NOON) -> None:
+def copied(used: dict[Window, WindowUsage], at: int = NOON) -> None:
     """A copy of usage, read now."""
     with memory() as held:
         moment = held.moment()
@@ -52,7 +52,7 @@ def copied(used: dict[Window, Usage], at: int = NOON) -> None:
 
 def approval(question: str, amount: int, created: int = NOON) -> Approval:
     scopes = ("card:ic_1", "cardholder:ich_1", "group:7")
-    return Approval(question, scopes, created, "eur", BAKERY, Counted(amount, 0, 0, 1))
+    return Approval(question, scopes, created, "eur", BAKERY, CountedUsage(amount, 0, 0, 1))
 
 
 def heard(
@@ -130,10 +130,10 @@ def test_a_replayed_answer_counts_in_the_books_and_against_the_cap_but_not_twice
     assert pending("b") == 100
     caps.replayed(["a"])
     assert pending("c") == 100  # the copy is older
-    copied({DAY: Usage(100)})
-    assert heard("d") == WindowHeard(Usage(100), taken=100)
+    copied({DAY: WindowUsage(100)})
+    assert heard("d") == WindowHeard(WindowUsage(100), taken=100)
     assert taken("a", 100) == 0  # the same turn as before
-    assert heard("e") == WindowHeard(Usage(100), taken=100)
+    assert heard("e") == WindowHeard(WindowUsage(100), taken=100)
 
 
 def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
@@ -143,8 +143,8 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
         moment = held.moment()
     caps.replayed(["a"])
     with new_copy(USAGE, USAGE_SCHEMA, NOON, moment.memory_id, moment.clock) as copy:
-        write_used(copy, {DAY: Usage(100)})
-    assert heard("b") == WindowHeard(Usage(100), pending=Usage(100, count=1), taken=100)
+        write_used(copy, {DAY: WindowUsage(100)})
+    assert heard("b") == WindowHeard(WindowUsage(100), pending=WindowUsage(100, count=1), taken=100)
 
 
 # --- what the database approved
@@ -152,11 +152,11 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
 
 def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has_it() -> None:
     note(approval("a", 30))
-    assert heard("b").database == Usage(30, count=1)  # perhaps it will be committed
+    assert heard("b").database == WindowUsage(30, count=1)  # perhaps it will be committed
     caps.settle("a")
-    assert heard("c").database == Usage(30, count=1)
-    copied({DAY: Usage(30)})
-    assert heard("d") == WindowHeard(Usage(30))
+    assert heard("c").database == WindowUsage(30, count=1)
+    copied({DAY: WindowUsage(30)})
+    assert heard("d") == WindowHeard(WindowUsage(30))
 
 
 def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
@@ -164,7 +164,7 @@ def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
     copied({DAY: NO_USAGE})
     caps.settle("a")
     assert heard("b").database.amount == 30
-    copied({DAY: Usage(30)})
+    copied({DAY: WindowUsage(30)})
     assert heard("c").database.amount == 0
 
 
@@ -192,8 +192,8 @@ def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
         note(approval("b", 1))
     assert pending("c") == 30
     caps.replayed(["a"])
-    copied({DAY: Usage(30)})
-    assert heard("d") == WindowHeard(Usage(30))
+    copied({DAY: WindowUsage(30)})
+    assert heard("d") == WindowHeard(WindowUsage(30))
 
 
 def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
@@ -204,7 +204,7 @@ def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
         heard("b", window=DAY._replace(filter_key=concern.key), concern=concern).database
         for concern in (bakeries, hotels)
     ]
-    assert found == [Usage(30, count=1), NO_USAGE]
+    assert found == [WindowUsage(30, count=1), NO_USAGE]
 
 
 # --- windows that the copy does not have
@@ -219,7 +219,7 @@ def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
     ],
 )
 def test_a_window_that_is_not_in_the_copy_is_only_known_where_it_began_afterwards(
-    window: Window, used: Usage | None
+    window: Window, used: WindowUsage | None
 ) -> None:
     assert heard("a", window=window).used == used
 
@@ -229,14 +229,16 @@ def test_of_a_rolling_window_all_since_a_little_earlier_counts() -> None:
         start, forever = created - seconds + 1, 253_402_300_800
         return Window(CARD, start, forever, "", "eur", rolling=True)
 
-    copied({rolling(NOON - 120, 3_600): Usage(70), rolling(NOON - 120, 86_400): Usage(500)})
-    assert heard("a", window=rolling(NOON, 3_600)).used == Usage(70)
-    assert heard("b", window=rolling(NOON, 86_400)).used == Usage(500)
-    assert heard("c", window=rolling(NOON - 119, 86_400)).used == Usage(500)
+    copied(
+        {rolling(NOON - 120, 3_600): WindowUsage(70), rolling(NOON - 120, 86_400): WindowUsage(500)}
+    )
+    assert heard("a", window=rolling(NOON, 3_600)).used == WindowUsage(70)
+    assert heard("b", window=rolling(NOON, 86_400)).used == WindowUsage(500)
+    assert heard("c", window=rolling(NOON - 119, 86_400)).used == WindowUsage(500)
     assert heard("d", window=rolling(NOON - 121, 86_400)).used is None
     # What is as long as an outage began after the copy was read.
-    assert heard("e", window=rolling(NOON + 3_600, 3_600)).used == Usage(70)
-    assert heard("f", window=rolling(NOON + 3_601, 3_600)).used == Usage(70)
+    assert heard("e", window=rolling(NOON + 3_600, 3_600)).used == WindowUsage(70)
+    assert heard("f", window=rolling(NOON + 3_601, 3_600)).used == WindowUsage(70)
 
 
 # --- clocks, starts and damage
@@ -266,7 +268,7 @@ def test_with_another_copy_than_the_one_the_memory_goes_with_nothing_is_known(ho
     with pytest.raises(NotReplayedError):  # what was not replayed is remembered by the disk
         note(approval("c", 1))
     copied({DAY: NO_USAGE})
-    assert heard("d") == WindowHeard(NO_USAGE, pending=Usage(100, count=1), taken=100)
+    assert heard("d") == WindowHeard(NO_USAGE, pending=WindowUsage(100, count=1), taken=100)
 
 
 def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it() -> None:
@@ -286,8 +288,8 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
         caps.settle(f"q{number}")
     with pytest.raises(CapUnknownError, match="since usage was read"):
         heard("b")
-    copied({DAY: Usage(2_000)})
-    assert heard("c") == WindowHeard(Usage(2_000))
+    copied({DAY: WindowUsage(2_000)})
+    assert heard("c") == WindowHeard(WindowUsage(2_000))
 
 
 def test_what_no_process_settles_any_more_counts_for_a_minute(

@@ -202,7 +202,7 @@ def test_what_takes_long_to_read_is_read_less_often(monkeypatch: pytest.MonkeyPa
         reads.append(now[0])
         now[0] += 3  # so long it takes
 
-    part = local_copy_refresh.Part(renew)
+    part = local_copy_refresh.CopyPart(renew)
     for _ in range(50):
         part.renew_when_due()
         now[0] += 5
@@ -219,7 +219,7 @@ def test_a_part_that_fails_is_tried_again_and_complained_of_once(
         if problem := next(outcomes):
             raise problem
 
-    part = local_copy_refresh.Part(renew)
+    part = local_copy_refresh.CopyPart(renew)
     complaints = []
     for _ in range(4):
         part.due = 0

@@ -16,7 +16,7 @@ from authorizations import migrations
 from authorizations.services.store import tables
 from authorizations.services.webhook import readiness
 from authorizations.services.webhook.health import database
-from authorizations.services.webhook.health.values import State
+from authorizations.services.webhook.health.values import HealthState
 
 pytestmark = pytest.mark.django_db
 
@@ -56,7 +56,7 @@ def test_where_a_first_migration_was_rewritten_everything_says_so(
             call_command(command, **options)
     assert readiness.readiness().facts["migrations"] == "of a version before the first release"
     [found] = database.migrations()
-    assert (found.state, found.sentence) == (State.BAD, tables.OF_AN_EARLIER_FORM)
+    assert (found.state, found.sentence) == (HealthState.BAD, tables.OF_AN_EARLIER_FORM)
 
 
 def test_before_there_were_stamps_is_earlier_as_well() -> None:

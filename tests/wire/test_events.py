@@ -5,8 +5,8 @@ import json
 import pytest
 
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.events import AuthorizationRequest, Card, Verification
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, Verification
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry, Snapshot
 from authorizations.wire import lenient
 from authorizations.wire.events import (
     AUTHORIZATION_REQUEST,
@@ -52,7 +52,7 @@ class TestAWholeRequest:
             livemode=True,
             authorization_id="iauth_1",
             created=CREATED,
-            card=Card(
+            card=CardDetails(
                 id="ic_marie",
                 status="active",
                 last4="0005",
@@ -109,8 +109,8 @@ class TestAWholeRequest:
             status="pending",
             amount=10_000,
             history=(
-                HistoryEntry(10_000, True, CREATED + 5, "webhook_approved", 500, 10_000),
-                HistoryEntry(3000, False, CREATED + 9, "webhook_declined", 500, 3000),
+                RequestHistoryEntry(10_000, True, CREATED + 5, "webhook_approved", 500, 10_000),
+                RequestHistoryEntry(3000, False, CREATED + 9, "webhook_declined", 500, 3000),
             ),
             merchant_amount=10_000,
             merchant_currency="eur",

@@ -9,7 +9,7 @@ from authorizations.admin.authorizations.disputes import disputes_of
 from authorizations.admin.authorizations.happenings import happenings
 from authorizations.admin.authorizations.life import life, signed
 from authorizations.admin.authorizations.standing import is_lone, state_of
-from authorizations.admin.authorizations.transactions import Line, lines_of
+from authorizations.admin.authorizations.transactions import TransactionLine, lines_of
 from authorizations.admin.shared.bodies import pretty
 from authorizations.admin.shared.explained import readable
 from authorizations.admin.shared.facts import Facts, money_if_any, place_facts, told
@@ -20,7 +20,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Card, Decision, Finding, LedgerEntry
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.left import span_words
 from authorizations.rules.wording.words import code_words
@@ -33,7 +33,7 @@ FINDINGS = 20
 
 def authorization_page(row: Authorization) -> dict[str, Any]:
     """Never fails for what another version of this program has written."""
-    books = readable(lambda: codec.value(Books, row.books))
+    books = readable(lambda: codec.value(AuthorizationState, row.books))
     happened, is_cut = happenings(row, books, decisions_of(row))
     return {
         "state": state_of(row),
@@ -74,7 +74,7 @@ def _counts(change: int) -> str:
     return "One purchase more" if change > 0 else "One purchase less"
 
 
-def _figures(row: Authorization, books: Books | None) -> Facts:
+def _figures(row: Authorization, books: AuthorizationState | None) -> Facts:
     """What it counts for, and of what that is made up."""
     held = format_money(books.held, row.currency) if books else "Can't be read"
     return [
@@ -111,7 +111,7 @@ def _open_findings(row: Authorization) -> Iterable[Finding]:
     return ranked.order_by(Case(*places, output_field=IntegerField()), "pk")[:FINDINGS]
 
 
-def _transactions(books: Books | None) -> list[Line]:
+def _transactions(books: AuthorizationState | None) -> list[TransactionLine]:
     return lines_of(transaction.id for transaction in books.transactions) if books else []
 
 
@@ -134,7 +134,7 @@ def _bars(row: Authorization) -> list[PolicyBars]:
     )
 
 
-def _stripe(books: Books, currency: str) -> Facts:
+def _stripe(books: AuthorizationState, currency: str) -> Facts:
     """What Stripe reported last, and what we approved since."""
     ours = {
         "Captured": money_if_any(books.captured, currency),

@@ -16,7 +16,7 @@ from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.services.lifecycle.adjustments import CannotAdjustError, adjust, release
 from authorizations.services.lifecycle.disputes import adjustment_for
 from authorizations.services.runtime import codec
@@ -25,7 +25,7 @@ _FROM_HOLDS = "holds"
 _REASON = 500
 
 
-class ReasonForm(forms.Form):
+class AdjustmentForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
         max_length=_REASON,
@@ -35,7 +35,7 @@ class ReasonForm(forms.Form):
     )
 
 
-class AdjustForm(ReasonForm):
+class AdjustForm(AdjustmentForm):
     """`seen` is what stood adjusted when the page was opened."""
 
     field_order = ("direction", "amount", "reason")
@@ -67,10 +67,10 @@ class AdjustForm(ReasonForm):
 
 def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Ask for the reason, then give back what is held."""
-    books = readable(lambda: codec.value(Books, row.books))
+    books = readable(lambda: codec.value(AuthorizationState, row.books))
     if books is None:
         return _unreadable(request, row)
-    form = ReasonForm(request.POST if request.method == "POST" else None)
+    form = AdjustmentForm(request.POST if request.method == "POST" else None)
     held = format_money(books.held, row.currency)
 
     def book() -> str:
@@ -82,7 +82,7 @@ def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 
 def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Ask how much and why, then book it."""
-    books = readable(lambda: codec.value(Books, row.books))
+    books = readable(lambda: codec.value(AuthorizationState, row.books))
     if books is None:
         return _unreadable(request, row)
     sent = request.POST if request.method == "POST" else None
@@ -108,7 +108,7 @@ def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 def _page(
     request: HttpRequest,
     row: Authorization,
-    form: ReasonForm,
+    form: AdjustmentForm,
     book: Callable[[], str],
     shown: dict[str, str],
 ) -> HttpResponse:

@@ -15,7 +15,7 @@ from authorizations.models import (
     UnappliedEvent,
     WebhookRequest,
 )
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.reports import Report
 from authorizations.wire import events, reports
 
@@ -57,7 +57,7 @@ class Happening:
 
 
 def happenings(
-    row: Authorization, books: Books | None, decisions: Iterable[Decision]
+    row: Authorization, books: AuthorizationState | None, decisions: Iterable[Decision]
 ) -> tuple[list[Happening], bool]:
     """The oldest first, and whether older ones are left out.
 
@@ -87,7 +87,7 @@ def happenings(
 
 
 def _deliveries(
-    row: Authorization, books: Books | None, event_ids: set[str]
+    row: Authorization, books: AuthorizationState | None, event_ids: set[str]
 ) -> list[WebhookRequest]:
     """The newest first; found by what they tell of, and requests for a decision by their event."""
     about = [row.pk, *(t.id for t in (books.transactions if books else ()))]

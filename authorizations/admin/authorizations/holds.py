@@ -21,7 +21,7 @@ from authorizations.services.lifecycle.stale_holds import held_amount, oldest_pa
 SHOWN = 100
 
 
-class Line(NamedTuple):
+class HoldLine(NamedTuple):
     """A hold; `since` leads to its page, `release_url` to where it is released."""
 
     since: str
@@ -50,12 +50,12 @@ def holds_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/authorizations/holds.html", context)
 
 
-def _line(row: Authorization, now: datetime) -> Line:
+def _line(row: Authorization, now: datetime) -> HoldLine:
     days = (now - row.created).days
     over = days - horizon_days(row.category_code)
     held = readable(lambda: held_amount(row))
     release = reverse("admin:authorizations_authorization_release", args=[quote(row.pk)])
-    return Line(
+    return HoldLine(
         since=link(row, exact_time(row.created)),
         age=f"{days} days",
         over=f"{over} {'day' if over == 1 else 'days'} over" if over else "since today",

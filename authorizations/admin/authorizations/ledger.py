@@ -10,7 +10,7 @@ from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import LedgerFilters
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.shared.links import known_or_id
 from authorizations.admin.shared.types import display
 from authorizations.models import LedgerEntry
@@ -29,7 +29,7 @@ class LedgerEntryAdmin(ExportableAdmin[LedgerEntry]):
     change_form_template = "admin/authorizations/ledger_entry.html"
     fieldsets = IN_TEMPLATE
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.ledger(term)
 
     def page(self, row: LedgerEntry) -> dict[str, Any]:

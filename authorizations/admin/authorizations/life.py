@@ -9,7 +9,7 @@ from django.contrib.admin.utils import quote
 from django.urls import reverse
 
 from authorizations.admin.authorizations.happenings import Happening
-from authorizations.admin.authorizations.step_words import Told, step_told
+from authorizations.admin.authorizations.step_words import StepWords, step_told
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, LedgerEntry
 from authorizations.rules.basics.money import format_money
@@ -18,12 +18,12 @@ MUCH_S = 60
 """Where Stripe's time differs by more from ours, both are told."""
 
 
-class Link(NamedTuple):
+class LifeLink(NamedTuple):
     text: str
     url: str
 
 
-class Change(NamedTuple):
+class StateChange(NamedTuple):
     """What one entry of the ledger changed: "+€5.00"; `url` leads to it."""
 
     why: str
@@ -31,20 +31,20 @@ class Change(NamedTuple):
     url: str
 
 
-class Step(NamedTuple):
+class LifeStep(NamedTuple):
     """`counts_for` is what the purchase counts for after it; `at_stripe` is set where it differs
     much from `when`.
     """
 
-    told: Told
+    told: StepWords
     when: str
     at_stripe: str
-    changes: list[Change]
+    changes: list[StateChange]
     counts_for: str
-    links: list[Link]
+    links: list[LifeLink]
 
 
-def life(row: Authorization, happened: Iterable[Happening]) -> list[Step]:
+def life(row: Authorization, happened: Iterable[Happening]) -> list[LifeStep]:
     """The steps of what happened, in its order.
 
     What it counted for is reckoned back from today's figure in the order of the ledger: of two
@@ -55,7 +55,7 @@ def life(row: Authorization, happened: Iterable[Happening]) -> list[Step]:
     counted = row.counted_amount - sum(entry.amount for entry in entries)
     sums = accumulate((entry.amount for entry in entries), initial=counted)
     after = dict(zip((entry.pk for entry in entries), islice(sums, 1, None), strict=True))
-    told: Told | None = None
+    told: StepWords | None = None
     steps = []
     for one in found:
         counted = after[one.entries[-1].pk] if one.entries else counted
@@ -64,8 +64,8 @@ def life(row: Authorization, happened: Iterable[Happening]) -> list[Step]:
     return steps
 
 
-def _step(one: Happening, told: Told, counted: int, currency: str) -> Step:
-    return Step(
+def _step(one: Happening, told: StepWords, counted: int, currency: str) -> LifeStep:
+    return LifeStep(
         told=told,
         when=exact_time(one.at),
         at_stripe=_at_stripe(one),
@@ -81,8 +81,8 @@ def _at_stripe(one: Happening) -> str:
     return exact_time(datetime.fromtimestamp(one.told_at, UTC))
 
 
-def _change(entry: LedgerEntry) -> Change:
-    return Change(
+def _change(entry: LedgerEntry) -> StateChange:
+    return StateChange(
         why=entry.get_cause_display(),
         amount=_changed_by(entry),
         url=_url("ledgerentry", entry.pk),
@@ -98,14 +98,14 @@ def _changed_by(entry: LedgerEntry) -> str:
     return ", ".join(words)
 
 
-def _links(one: Happening) -> list[Link]:
+def _links(one: Happening) -> list[LifeLink]:
     links = []
     if decision := one.decision or one.stripes_decision:
-        links.append(Link("Decision", _url("decision", decision.pk)))
+        links.append(LifeLink("Decision", _url("decision", decision.pk)))
     came = "As it was read" if one.is_read else "Event as it came"
     names = [came, *("Came again" for _ in one.deliveries[1:])]
     links += [
-        Link(name, _url("webhookrequest", delivery.pk))
+        LifeLink(name, _url("webhookrequest", delivery.pk))
         for name, delivery in zip(names, one.deliveries, strict=False)
     ]
     return links

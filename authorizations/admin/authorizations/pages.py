@@ -18,7 +18,7 @@ from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import AuthorizationFilters
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.shared.links import card_words, known_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import action, display
@@ -49,7 +49,7 @@ class AuthorizationAdmin(ExportableAdmin[Authorization]):
         view = self.admin_site.admin_view(self.past_view)
         return [path("past/", view, name="authorizations_authorization_past"), *super().get_urls()]
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.authorizations(term)
 
     def page(self, row: Authorization) -> dict[str, Any]:

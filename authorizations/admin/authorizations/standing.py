@@ -15,7 +15,7 @@ _ENDS = {
 }
 
 
-class State(NamedTuple):
+class PurchaseStanding(NamedTuple):
     """`tone` is the colour of its badge."""
 
     words: str
@@ -28,45 +28,55 @@ def is_lone(row: Authorization) -> bool:
     return row.pk.startswith(_TRANSACTION)
 
 
-def state_of(row: Authorization) -> State:
+def state_of(row: Authorization) -> PurchaseStanding:
     """From columns that lists read as well."""
     if is_lone(row):
         return _lone(row)
     if row.is_held:
         words = "Held, captured in part" if row.captured_amount else "Held"
-        return State(words, "info", "The merchant can still capture what is held.")
+        return PurchaseStanding(words, "info", "The merchant can still capture what is held.")
     return _captured(row) if row.captured_amount else _nothing_taken(row)
 
 
-def _nothing_taken(row: Authorization) -> State:
+def _nothing_taken(row: Authorization) -> PurchaseStanding:
     if row.counted_amount:
-        return State("Adjusted by hand", "neutral", "It counts for what was booked by hand.")
+        return PurchaseStanding(
+            "Adjusted by hand", "neutral", "It counts for what was booked by hand."
+        )
     if row.status in _ENDS and row.count:
         words, sentence = _ENDS[row.status]
-        return State(words, "neutral", sentence)
+        return PurchaseStanding(words, "neutral", sentence)
     if row.count:
-        return State("Nothing held", "neutral", "Its hold was released, or lowered to nothing.")
+        return PurchaseStanding(
+            "Nothing held", "neutral", "Its hold was released, or lowered to nothing."
+        )
     words = code_words(row.status).capitalize() or "Not told yet"
-    return State("Nothing approved", "neutral", f"It counts for nothing. At Stripe: {words}.")
+    return PurchaseStanding(
+        "Nothing approved", "neutral", f"It counts for nothing. At Stripe: {words}."
+    )
 
 
-def _lone(row: Authorization) -> State:
+def _lone(row: Authorization) -> PurchaseStanding:
     if row.captured_amount:
-        return State(
+        return PurchaseStanding(
             "Captured without an authorization",
             "partial",
             "The network booked it without asking anybody. It can't be refused, so it is counted.",
         )
-    return State(
+    return PurchaseStanding(
         "Refund without a purchase",
         "partial",
         "It names no purchase that is known here, so it gives no room back.",
     )
 
 
-def _captured(row: Authorization) -> State:
+def _captured(row: Authorization) -> PurchaseStanding:
     if row.refunded_amount >= row.captured_amount:
-        return State("Refunded", "neutral", "All that was captured was sent back.")
+        return PurchaseStanding("Refunded", "neutral", "All that was captured was sent back.")
     if row.refunded_amount:
-        return State("Refunded in part", "approved", "A part of what was captured was sent back.")
-    return State("Captured", "approved", "The money was taken, and nothing more is held.")
+        return PurchaseStanding(
+            "Refunded in part", "approved", "A part of what was captured was sent back."
+        )
+    return PurchaseStanding(
+        "Captured", "approved", "The money was taken, and nothing more is held."
+    )

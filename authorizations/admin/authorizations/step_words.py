@@ -13,7 +13,7 @@ from authorizations.rules.purchases.reports import (
     DisputeReport,
     TransactionReport,
 )
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry, Snapshot
 from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason, stripe_texts
 from authorizations.rules.wording.words import code_words
 
@@ -28,7 +28,7 @@ _READ = "Read from Stripe's own list: the webhook had missed it."
 _LATE = "It came late: what happened afterwards was known already."
 
 
-class Told(NamedTuple):
+class StepWords(NamedTuple):
     """A step in words; `icon` and `tone` are its mark, `furthest` what is known of the
     authorization after it.
     """
@@ -41,27 +41,29 @@ class Told(NamedTuple):
     furthest: Snapshot | None = None
 
 
-def step_told(one: Happening, before: Told | None, currency: str) -> Told:
+def step_told(one: Happening, before: StepWords | None, currency: str) -> StepWords:
     """`before` is the step before it."""
     furthest = before.furthest if before else None
     if one.entries and one.entries[0].cause == LedgerCause.MOVED:
-        return Told(one.entries[0].get_cause_display(), icon="move_item", furthest=furthest)
+        return StepWords(one.entries[0].get_cause_display(), icon="move_item", furthest=furthest)
     if one.decision:
         asked = "Asked for more," if furthest else "Asked again" if before else "Asked"
         return _decided(one.decision, asked)._replace(furthest=furthest)
     told = _of_report(one, furthest, currency)
     if one.problem:
         title = f"{told.title}, not applied" if told else "An event that is not applied"
-        return Told(title, told.amount if told else "", one.problem, *_PROBLEM, furthest)
+        return StepWords(title, told.amount if told else "", one.problem, *_PROBLEM, furthest)
     if told:
         more = f"{told.more} {_READ}".strip() if one.is_read else told.more
         return told._replace(more=more)
     if one.entries:
         return _booked(one.entries[0])._replace(furthest=furthest)
-    return Told("An event that could not be read", icon="error", tone="declined", furthest=furthest)
+    return StepWords(
+        "An event that could not be read", icon="error", tone="declined", furthest=furthest
+    )
 
 
-def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told | None:
+def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> StepWords | None:
     if isinstance(one.report, TransactionReport):
         return _moved(one.report, one.deliveries[0].event_type)._replace(furthest=furthest)
     if isinstance(one.report, DisputeReport):
@@ -72,10 +74,10 @@ def _of_report(one: Happening, furthest: Snapshot | None, currency: str) -> Told
     return None
 
 
-def _decided(row: Decision, asked: str) -> Told:
+def _decided(row: Decision, asked: str) -> StepWords:
     found = outcome(row)
     verdict = {"approved": "approved", "partial": "approved in part", "declined": "declined"}
-    return Told(
+    return StepWords(
         f"{asked} and {verdict[found.tone]}",
         amount_words(row),
         reason_words(row),
@@ -84,18 +86,20 @@ def _decided(row: Decision, asked: str) -> Told:
     )
 
 
-def _moved(report: TransactionReport, event_type: str) -> Told:
+def _moved(report: TransactionReport, event_type: str) -> StepWords:
     money = report.transaction
     is_refund = money.type == "refund"
     amount = format_money(abs(money.amount), report.currency)
     if event_type.endswith(".updated"):
-        return Told(f"{'Refund' if is_refund else 'Capture'} updated", amount, icon="edit_note")
+        return StepWords(
+            f"{'Refund' if is_refund else 'Capture'} updated", amount, icon="edit_note"
+        )
     if is_refund:
-        return Told("Refunded", amount, icon="keyboard_return", tone="info")
-    return Told("Captured", amount, icon="payments", tone="approved")
+        return StepWords("Refunded", amount, icon="keyboard_return", tone="info")
+    return StepWords("Captured", amount, icon="payments", tone="approved")
 
 
-def _disputed(report: DisputeReport, change: str) -> Told:
+def _disputed(report: DisputeReport, change: str) -> StepWords:
     title = _DISPUTED.get(change, "Dispute updated")
     if change == "closed":
         title = f"Dispute {status_words(report.status).lower()}"
@@ -104,7 +108,7 @@ def _disputed(report: DisputeReport, change: str) -> Told:
     more = f"{code_words(why).capitalize()}." if why else ""
     if change == "closed":
         more = f"{more} Limits do not move by it.".strip()
-    return Told(title, format_money(report.amount, report.currency), more, "gavel", tone)
+    return StepWords(title, format_money(report.amount, report.currency), more, "gavel", tone)
 
 
 _DISPUTED = {
@@ -115,18 +119,20 @@ _DISPUTED = {
 }
 
 
-def _reported(report: AuthorizationReport, before: Snapshot | None, currency: str) -> Told:
+def _reported(report: AuthorizationReport, before: Snapshot | None, currency: str) -> StepWords:
     snapshot = report.snapshot
     is_end = snapshot.is_over and before is not None and snapshot.at > before.at
     if before and snapshot.progress <= before.progress and not is_end:
         words = _ENDS.get(snapshot.status, ("Update of the authorization", ""))[0]
         amount = f"held {format_money(snapshot.held_amount, currency)}"
-        return Told(words, amount, _LATE, "history", "neutral", before)
+        return StepWords(words, amount, _LATE, "history", "neutral", before)
     told = _settled(report, before, currency) or _ended(snapshot, before, currency)
     return (told or _held(snapshot, before, currency))._replace(furthest=snapshot)
 
 
-def _settled(report: AuthorizationReport, before: Snapshot | None, currency: str) -> Told | None:
+def _settled(
+    report: AuthorizationReport, before: Snapshot | None, currency: str
+) -> StepWords | None:
     """The outcome of a request, where it tells a new one."""
     snapshot = report.snapshot
     known = len(before.history) if before else 0
@@ -135,7 +141,7 @@ def _settled(report: AuthorizationReport, before: Snapshot | None, currency: str
     entry, is_first = snapshot.history[-1], len(snapshot.history) == 1
     verdict = "approved" if entry.approved else "declined"
     what = "Created at Stripe" if is_first else "Increment settled at Stripe"
-    return Told(
+    return StepWords(
         f"{what}: {verdict}",
         format_money(entry.amount, currency),
         _reason(entry, failed_checks(entry.reason, report.verification)),
@@ -144,7 +150,7 @@ def _settled(report: AuthorizationReport, before: Snapshot | None, currency: str
     )
 
 
-def _reason(entry: HistoryEntry, checks: Sequence[str]) -> str:
+def _reason(entry: RequestHistoryEntry, checks: Sequence[str]) -> str:
     """Stripe's reason, where it is another than our answer."""
     if entry.reason in _OUR_ANSWERS or not entry.reason:
         return ""
@@ -162,31 +168,31 @@ _APPROVED = {
 }
 
 
-def _ended(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told | None:
+def _ended(snapshot: Snapshot, before: Snapshot | None, currency: str) -> StepWords | None:
     if snapshot.status not in _ENDS or (before and before.status == snapshot.status):
         return None
     words, icon = _ENDS[snapshot.status]
     given_back = before.amount if before and snapshot.status != "closed" else 0
     amount = f"{format_money(given_back, currency)} given back" if given_back else ""
-    return Told(words, amount, icon=icon)
+    return StepWords(words, amount, icon=icon)
 
 
-def _held(snapshot: Snapshot, before: Snapshot | None, currency: str) -> Told:
+def _held(snapshot: Snapshot, before: Snapshot | None, currency: str) -> StepWords:
     amount = f"to {format_money(snapshot.amount, currency)}"
     if before and snapshot.amount < before.amount:
-        return Told("Hold lowered by the merchant", amount, icon="trending_down", tone="info")
+        return StepWords("Hold lowered by the merchant", amount, icon="trending_down", tone="info")
     if before and snapshot.amount > before.amount:
-        return Told("Hold raised by the merchant", amount, icon="trending_up", tone="partial")
+        return StepWords("Hold raised by the merchant", amount, icon="trending_up", tone="partial")
     if before and snapshot.transactions > before.transactions:
-        return Told("Transaction noted on the authorization", icon="link")
-    return Told("Updated at Stripe", more="Nothing changed that is counted.", icon="edit_note")
+        return StepWords("Transaction noted on the authorization", icon="link")
+    return StepWords("Updated at Stripe", more="Nothing changed that is counted.", icon="edit_note")
 
 
-def _booked(entry: LedgerEntry) -> Told:
+def _booked(entry: LedgerEntry) -> StepWords:
     """By hand, or by an event that is missing from the record."""
     by_hand = entry.cause in {LedgerCause.RELEASE, LedgerCause.ADJUSTMENT}
     more = f"{entry.author}: {entry.reason}" if by_hand else "Its event is missing from the record."
-    return Told(
+    return StepWords(
         entry.get_cause_display(),
         more=more,
         icon="person_edit" if by_hand else "sync",

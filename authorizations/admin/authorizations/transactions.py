@@ -10,7 +10,7 @@ from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import TransactionFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.shared.facts import told
 from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
 from authorizations.admin.shared.tables import badge
@@ -22,7 +22,7 @@ from authorizations.rules.basics.money import format_money
 _VARIANTS = {"capture": "success", "refund": "info"}
 
 
-class Line(NamedTuple):
+class TransactionLine(NamedTuple):
     """A transaction in a table; `abroad` is what the merchant charged, in another currency."""
 
     when: str
@@ -33,11 +33,11 @@ class Line(NamedTuple):
     id: str
 
 
-def lines_of(transaction_ids: Iterable[str]) -> list[Line]:
+def lines_of(transaction_ids: Iterable[str]) -> list[TransactionLine]:
     """The oldest first."""
     rows = Transaction.objects.in_bulk(list(transaction_ids)).values()
     return [
-        Line(
+        TransactionLine(
             when=exact_time(row.created),
             type=row.get_type_display(),
             is_refund=row.type == Transaction.Type.REFUND,
@@ -67,7 +67,7 @@ class TransactionAdmin(ExportableAdmin[Transaction]):
     change_form_template = "admin/authorizations/transaction.html"
     fieldsets = IN_TEMPLATE
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.transactions(term)
 
     def page(self, row: Transaction) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from authorizations.models import Card
 from authorizations.services.policies.freeze import freeze, unfreeze
 
 
-class ReasonForm(forms.Form):
+class FreezeForm(forms.Form):
     reason = forms.CharField(
         max_length=500,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
@@ -27,7 +27,7 @@ def freezing_page(
 ) -> HttpResponse:
     """Ask for the reason, then do it; `action` is the changelist action that led here, if any."""
     asked = request.method == "POST" and "reason" in request.POST
-    form = ReasonForm(request.POST if asked else None)
+    form = FreezeForm(request.POST if asked else None)
     if asked and form.is_valid():
         refrozen = [] if frozen else _refrozen(request, cards)
         if not refrozen:

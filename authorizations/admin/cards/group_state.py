@@ -7,7 +7,7 @@ from typing import Any
 
 from authorizations.admin.shared.links import card_words
 from authorizations.models import CardGroup
-from authorizations.rules.policy.differences import NOTHING, Change
+from authorizations.rules.policy.differences import NOTHING, PolicyEdit
 
 State = dict[str, Any]
 
@@ -24,12 +24,12 @@ def state(group: CardGroup, *, with_cards: bool) -> State:
 def changes(shown: State, now: State) -> list[str]:
     """What became what between two states, in sentences."""
     told = [
-        Change(name, shown[name] or NOTHING, now[name] or NOTHING)
+        PolicyEdit(name, shown[name] or NOTHING, now[name] or NOTHING)
         for name in ("Name", "Description")
         if shown[name] != now[name]
     ]
     before, after = shown["cards"], now["cards"]
     for verb, more, less in (("joined", after, before), ("left", before, after)):
         if cards := tuple(words for card, words in more.items() if card not in less):
-            told.append(Change(f"Cards that {verb}", entries=cards))
+            told.append(PolicyEdit(f"Cards that {verb}", entries=cards))
     return [str(change) for change in told]

@@ -36,7 +36,7 @@ class Taken:
 
 
 @dataclass(frozen=True, slots=True)
-class Choice:
+class MergeChoice:
     """What both changed: `mine` or `theirs`, in words, or of a list what both did to it.
 
     `key` stays the same from page to page, `name` is that of the field on this one. `base` is what
@@ -58,7 +58,7 @@ class Merged:
 
     data: QueryDict
     taken: list[Taken] = field(default_factory=list)
-    choices: list[Choice] = field(default_factory=list)
+    choices: list[MergeChoice] = field(default_factory=list)
 
 
 def shown_page(form: Any, formsets: Iterable[Any]) -> ShownPage:
@@ -104,7 +104,7 @@ class Merger:
 
     data: QueryDict
     base: ShownPage
-    open: Mapping[str, Choice]
+    open: Mapping[str, MergeChoice]
 
     def merge(self, form: Any, edited: Iterable[Any], only_shown: Iterable[Any]) -> Merged:
         merged = Merged(self.data.copy())
@@ -130,7 +130,7 @@ class Merger:
             return theirs
         both = _both(of, base, it.mine, theirs) if base is not None and _is_list(of) else []
         merged.choices.append(
-            Choice(
+            MergeChoice(
                 *(it.key, it.name_on_page, label, _words(of, it.mine), _words(of, theirs), base),
                 both=_words(of, both) if both else "",
             )
@@ -183,7 +183,9 @@ class Merger:
                 f"Keep it, as a new one{_typed(formset.empty_form, row, before)}",
                 "Leave it out",
             )
-            merged.choices.append(Choice(f"{prefix}:gone:{key}", name, title, *words, base=row))
+            merged.choices.append(
+                MergeChoice(f"{prefix}:gone:{key}", name, title, *words, base=row)
+            )
             anew.append({**row, "id": [""]})
         _put_rows(merged.data, formset, saved, anew)
 
@@ -204,7 +206,7 @@ class Merger:
             if self._chosen(removal) != MINE and (removal in self.open or not is_same):
                 name = form.add_prefix("DELETE")
                 words = ("Remove it", f"Keep it as it is now{_typed(form, theirs, before)}")
-                merged.choices.append(Choice(removal, name, _title(form), *words))
+                merged.choices.append(MergeChoice(removal, name, _title(form), *words))
             return {**theirs, "DELETE": ["on"]}
         for name in _names(form):
             base_value = None if before is None else before.get(name, [])

@@ -24,7 +24,7 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 
-from authorizations.admin.concurrent.merged import Choice, Merger, ShownPage, Taken, shown_page
+from authorizations.admin.concurrent.merged import MergeChoice, Merger, ShownPage, Taken, shown_page
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin
@@ -64,7 +64,7 @@ class Conflict:
     saved: Saved | None
     changes: list[str]
     taken: Sequence[Taken]
-    choices: Sequence[Choice]
+    choices: Sequence[MergeChoice]
     is_new: bool
 
 
@@ -76,7 +76,7 @@ class Mark:
 
     state: State
     page: ShownPage
-    choices: Sequence[Choice] = ()
+    choices: Sequence[MergeChoice] = ()
 
     def signed(self) -> str:
         return signing.dumps(asdict(self), salt=SALT, compress=True)
@@ -86,7 +86,7 @@ class Mark:
         """None where the text is no mark of this program, or an older one's."""
         try:
             found = signing.loads(text, salt=SALT)
-            choices = [Choice(**choice) for choice in found["choices"]]
+            choices = [MergeChoice(**choice) for choice in found["choices"]]
             return cls(found["state"], ShownPage(**found["page"]), choices)
         except (signing.BadSignature, KeyError, TypeError):
             return None

@@ -25,7 +25,7 @@ UNDECIDED = "It could not be decided again: a part of what it rested on can't be
 NO_ANSWER = "The database did not answer in time. Nothing was changed; please try again."
 
 
-class Told(NamedTuple):
+class AgainWords(NamedTuple):
     """A difference in words: what it is about, what is kept, what comes out now."""
 
     what: str
@@ -38,7 +38,7 @@ class Again(NamedTuple):
 
     sentence: str
     is_same: bool | None
-    differences: list[Told]
+    differences: list[AgainWords]
 
 
 def decide_again(row: Decision) -> Again:
@@ -83,14 +83,14 @@ _COLUMNS = {
 }
 
 
-def _told(difference: Difference, row: Decision) -> Told:
+def _told(difference: Difference, row: Decision) -> AgainWords:
     kept, found = difference.kept, difference.found
     if isinstance(found, dict):
         place = int(re.sub("[^0-9]", "", difference.what)) + 1
         rule = f"Rule {place}, policy {found['policy']}" if "policy" in found else f"Rule {place}"
-        return Told(rule, *_rule(kept if isinstance(kept, dict) else {}, found, row))
+        return AgainWords(rule, *_rule(kept if isinstance(kept, dict) else {}, found, row))
     what = _COLUMNS.get(difference.what, difference.what)
-    return Told(
+    return AgainWords(
         what[:1].upper() + what[1:], *(_words(it, difference.what, row) for it in (kept, found))
     )
 

@@ -23,7 +23,7 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.decision.windows import FOREVER
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.purchases.limit_findings import figures_of
@@ -33,7 +33,7 @@ from authorizations.services.store.actor import user_words
 _OF_REQUEST = re.compile("request ([0-9]{1,6})")
 
 
-class Line(NamedTuple):
+class FindingLine(NamedTuple):
     """What became of it once: when, by whom or which event, and what is to be said of it."""
 
     at: str
@@ -94,7 +94,7 @@ def _concerning(row: Finding) -> Facts:
 def _decision(row: Finding) -> Decision | None:
     """Ours of the request that it is about, or the one by which the purchase began."""
     purchase = parent(row, "authorization")
-    books = readable(lambda: codec.value(Books, purchase.books)) if purchase else None
+    books = readable(lambda: codec.value(AuthorizationState, purchase.books)) if purchase else None
     if books is None:
         return None
     about = _OF_REQUEST.fullmatch(row.subject)
@@ -103,7 +103,7 @@ def _decision(row: Finding) -> Decision | None:
     return found.only("decided_at").first()
 
 
-def _changes(row: Finding) -> list[Line]:
+def _changes(row: Finding) -> list[FindingLine]:
     """From when it was found on, the newest last."""
     changes = list(row.changes.select_related("author"))
     names = {change.event_id for change in changes} - {""}
@@ -114,7 +114,7 @@ def _changes(row: Finding) -> list[Line]:
         who = change.author and person(change.author)
         event = first.get(change.event_id)
         lines.append(
-            Line(
+            FindingLine(
                 at=exact_time(change.at),
                 what=change.get_what_display(),
                 amount=format_money(change.amount, row.currency),

@@ -10,7 +10,7 @@ from authorizations.services.lifecycle.open_findings import OpenKind, open_by_ki
 from authorizations.services.store.findings import at_stake
 
 
-class Kind(NamedTuple):
+class FindingsOfKind(NamedTuple):
     """`url` is the list of these, `see_url` where all of them are noted as seen."""
 
     label: str
@@ -21,15 +21,15 @@ class Kind(NamedTuple):
     see_url: str
 
 
-def summary() -> list[Kind]:
+def summary() -> list[FindingsOfKind]:
     """In the order of how much somebody can do about it."""
     return [_kind(found) for found in open_by_kind()]
 
 
-def _kind(found: OpenKind) -> Kind:
+def _kind(found: OpenKind) -> FindingsOfKind:
     texts = FINDING_TEXTS[found.kind]
     chosen = urlencode({"state": "open", "kind": found.kind.value})
-    return Kind(
+    return FindingsOfKind(
         label=texts.label,
         advice=texts.advice,
         how_many=f"{found.count:,}",

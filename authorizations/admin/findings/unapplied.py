@@ -13,7 +13,7 @@ from django.urls import URLPattern, path
 from authorizations.admin.lists import search
 from authorizations.admin.lists.later_filters import UnappliedFilters
 from authorizations.admin.lists.record_admin import RecordAdmin
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.shared.facts import Facts, told
 from authorizations.admin.shared.links import link, parent
 from authorizations.admin.shared.surroundings import purchase_of
@@ -45,7 +45,7 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         name = "authorizations_unappliedevent_apply"
         return [path("<path:object_id>/apply/", view, name=name), *super().get_urls()]
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.unapplied(term)
 
     def page(self, row: UnappliedEvent) -> dict[str, Any]:

@@ -11,14 +11,14 @@ from django.utils.safestring import SafeString
 
 from authorizations.models import StandInSwitch
 from authorizations.services.webhook import health
-from authorizations.services.webhook.health import State
+from authorizations.services.webhook.health import HealthState
 
 MAY_SEE = "authorizations.view_standinswitch"
 _SHOWN = {
     # What is wrong comes first.
-    State.BAD: ("Wrong", "declined"),
-    State.WARN: ("Look", "partial"),
-    State.OK: ("Fine", "approved"),
+    HealthState.BAD: ("Wrong", "declined"),
+    HealthState.WARN: ("Look", "partial"),
+    HealthState.OK: ("Fine", "approved"),
 }
 
 
@@ -54,8 +54,8 @@ def _html(sentence: str) -> SafeString:
     )
 
 
-def _summary(counts: Counter[State]) -> str:
-    bad, warn = counts[State.BAD], counts[State.WARN]
+def _summary(counts: Counter[HealthState]) -> str:
+    bad, warn = counts[HealthState.BAD], counts[HealthState.WARN]
     wrong = f"{bad} {'thing is' if bad == 1 else 'things are'} wrong" if bad else "Nothing is wrong"
     if not warn:
         return f"{wrong}."

@@ -16,7 +16,7 @@ from authorizations.admin.history.words import changes, name_of, who
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin
 from authorizations.models import HistoryEntry
-from authorizations.rules.policy.differences import Change
+from authorizations.rules.policy.differences import PolicyEdit
 from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.history import entries_about, newest_first
 from authorizations.services.queries.listing import Page, WrongKeyError, page
@@ -47,7 +47,7 @@ class Story:
     when: str
     who: str
     about: str
-    changes: list[Change]
+    changes: list[PolicyEdit]
 
 
 def history_of(obj: Model, limit: int = 10) -> list[Story]:
@@ -79,7 +79,7 @@ def _work(entry: HistoryEntry) -> tuple[Any, ...]:
     return entry.pgh_context_id, entry.pgh_created_at, entry.subject, entry.subject_id
 
 
-def _without_cancelled(said: list[Change]) -> list[Change]:
+def _without_cancelled(said: list[PolicyEdit]) -> list[PolicyEdit]:
     """A policy file writes limits anew: one that goes and comes back the same is no change."""
     left = list(said)
     for gone in said:
@@ -92,7 +92,7 @@ def _without_cancelled(said: list[Change]) -> list[Change]:
     return left
 
 
-def _is(change: Change, what: str, other: Change) -> bool:
+def _is(change: PolicyEdit, what: str, other: PolicyEdit) -> bool:
     return change.what == what and change.entries == other.entries
 
 

@@ -12,13 +12,13 @@ from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, Spe
 from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.basics.filters import merchant_words
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.policy.differences import NOTHING, Change, differences
+from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
 from authorizations.rules.policy.document import normalize
 from authorizations.rules.wording.words import category_label, code_words, country_words, listed
 from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 Row = Mapping[str, Any]
-Words = Iterator[Change]
+Words = Iterator[PolicyEdit]
 
 _TRACKED = {Kind(tracked.kind): tracked for tracked in TRACKED}
 _UNSAID = ("id", "date_joined", "root_id")
@@ -56,7 +56,7 @@ def reason(entry: HistoryEntry) -> str:
     return str((entry.pgh_context or {}).get("reason", ""))
 
 
-def changes(entry: HistoryEntry) -> list[Change]:
+def changes(entry: HistoryEntry) -> list[PolicyEdit]:
     """Everything that became another."""
     words = _WORDS.get(Kind(entry.kind), _columns)
     try:
@@ -67,7 +67,7 @@ def changes(entry: HistoryEntry) -> list[Change]:
     found = found or list(_columns(entry))
     why = reason(entry)
     if why and all(why not in change.entries for change in found):
-        found.append(Change("Reason", entries=(why,)))
+        found.append(PolicyEdit("Reason", entries=(why,)))
     return found
 
 
@@ -84,7 +84,7 @@ def _policy(entry: HistoryEntry) -> Words:
         yield from _come_or_gone(entry, "policy", entry.object_id)
     old, new = _version(entry, entry.before), _version(entry, entry.after)
     if old != new:
-        yield Change("In force", old, new)
+        yield PolicyEdit("In force", old, new)
     empty = _document(name=(entry.after or entry.before or {})["name"])
     if entry.after is not None:
         before = own_document(_row(Policy, entry.before)) if entry.before else {}
@@ -133,9 +133,9 @@ def _row(model: type[M], row: Row) -> M:
 
 def _assignment(entry: HistoryEntry) -> Words:
     if entry.before:
-        yield Change("No longer applies to", entries=(_target(entry, entry.before),))
+        yield PolicyEdit("No longer applies to", entries=(_target(entry, entry.before),))
     if entry.after:
-        yield Change("Now applies to", entries=(_target(entry, entry.after),))
+        yield PolicyEdit("Now applies to", entries=(_target(entry, entry.after),))
 
 
 def _target(entry: HistoryEntry, row: Row) -> str:
@@ -152,13 +152,13 @@ def _card(entry: HistoryEntry) -> Words:
     was, is_now = entry.before, entry.after
     if was and is_now and was["frozen"] != is_now["frozen"]:
         why = is_now["frozen_reason"] or reason(entry) or "no reason given"
-        yield Change("Frozen" if is_now["frozen"] else "Unfrozen", entries=(why,))
+        yield PolicyEdit("Frozen" if is_now["frozen"] else "Unfrozen", entries=(why,))
     yield from _columns(entry, "frozen", "frozen_reason") if was and is_now else _columns(entry)
 
 
 def _user(entry: HistoryEntry) -> Words:
     if entry.after and "password" in entry.after:
-        yield Change("Password", entries=("changed",))
+        yield PolicyEdit("Password", entries=("changed",))
     yield from _columns(entry, "password")
 
 
@@ -168,7 +168,7 @@ def _granted(entry: HistoryEntry) -> Words:
     key = (entry.after or entry.before or {})[column]
     what = "role" if kind == "group" else kind
     verb = "removed" if entry.after is None else "added"
-    yield Change(f"{capfirst(what)} {verb}", entries=(name_of(entry, kind, key),))
+    yield PolicyEdit(f"{capfirst(what)} {verb}", entries=(name_of(entry, kind, key),))
 
 
 def columns(entry: HistoryEntry) -> Iterator[tuple[str, str, str]]:
@@ -200,14 +200,14 @@ def _columns(entry: HistoryEntry, *but: str) -> Words:
         if name in (*_UNSAID, *but) or before == after:
             continue
         if was and is_now:
-            yield Change(label, before, after)
+            yield PolicyEdit(label, before, after)
         elif (was or is_now).get(name):
-            yield Change(label, entries=(before if was else after,))
+            yield PolicyEdit(label, entries=(before if was else after,))
 
 
 def _come_or_gone(entry: HistoryEntry, kind: str, key: str) -> Words:
     verb = "removed" if entry.after is None else "added"
-    yield Change(f"{Kind(entry.kind).label} {verb}", entries=(name_of(entry, kind, key),))
+    yield PolicyEdit(f"{Kind(entry.kind).label} {verb}", entries=(name_of(entry, kind, key),))
 
 
 def _value(entry: HistoryEntry, column: str, row: Row) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from authorizations.admin.home.shown import APPROVED, Link, Shown
+from authorizations.admin.home.shown import APPROVED, FigureLink, Shown
 from authorizations.admin.home.svg import share_words
 from authorizations.rules.basics.money import format_money
 from authorizations.services.digest.overview import Outcomes
@@ -19,16 +19,16 @@ _OTHERS = 3
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class FigureCard:
     """One figure: what it is, where it leads, and what is to say about it."""
 
     title: str
     figure: str
     url: str
-    notes: list[Link]
+    notes: list[FigureLink]
 
 
-def cards(shown: Shown) -> Iterator[Card]:
+def cards(shown: Shown) -> Iterator[FigureCard]:
     yield _decisions(shown)
     yield _decline_rate(shown)
     if shown.currency:
@@ -37,48 +37,50 @@ def cards(shown: Shown) -> Iterator[Card]:
     yield from _times(shown)
 
 
-def _decisions(shown: Shown) -> Card:
+def _decisions(shown: Shown) -> FigureCard:
     total = shown.figures.total
     notes = [
-        Link(f"{total.approved:,} approved", shown.decisions(outcome=APPROVED)),
-        Link(f"{total.declined:,} declined", shown.decisions(outcome="declined")),
+        FigureLink(f"{total.approved:,} approved", shown.decisions(outcome=APPROVED)),
+        FigureLink(f"{total.declined:,} declined", shown.decisions(outcome="declined")),
     ]
-    return Card("Decisions", f"{total.decisions:,}", shown.decisions(), notes)
+    return FigureCard("Decisions", f"{total.decisions:,}", shown.decisions(), notes)
 
 
-def _decline_rate(shown: Shown) -> Card:
+def _decline_rate(shown: Shown) -> FigureCard:
     total, before = shown.figures.total, shown.figures.before
     when = _BEFORE[shown.period.length]
-    note = Link(f"No decisions {when}")
+    note = FigureLink(f"No decisions {when}")
     if before.decisions:
         days = timedelta(days=DAYS[shown.period.length])
         since, until = shown.period.first - days, shown.period.last - days
         url = shown.decisions(**{"outcome": "declined", "from": str(since), "to": str(until)})
-        note = Link(f"{share_words(before.declined, before.decisions)} {when}", url)
+        note = FigureLink(f"{share_words(before.declined, before.decisions)} {when}", url)
     rate = share_words(total.declined, total.decisions)
-    return Card("Decline rate", rate, shown.decisions(outcome="declined"), [note])
+    return FigureCard("Decline rate", rate, shown.decisions(outcome="declined"), [note])
 
 
-def _money(shown: Shown, title: str, outcome: str, amount: Callable[[Outcomes], int]) -> Card:
+def _money(shown: Shown, title: str, outcome: str, amount: Callable[[Outcomes], int]) -> FigureCard:
     """In the chosen currency; others lead to themselves."""
     currencies = [code for code in shown.figures.currencies if code != shown.currency]
     others = [
-        Link(format_money(amount(shown.figures.by_currency[code]), code), shown.in_currency(code))
+        FigureLink(
+            format_money(amount(shown.figures.by_currency[code]), code), shown.in_currency(code)
+        )
         for code in currencies[:_OTHERS]
     ]
     url = shown.decisions(outcome=outcome, currency=shown.currency)
     figure = format_money(amount(shown.money), shown.currency)
-    return Card(f"{title} in {shown.currency.upper()}", figure, url, others)
+    return FigureCard(f"{title} in {shown.currency.upper()}", figure, url, others)
 
 
-def _times(shown: Shown) -> Iterator[Card]:
+def _times(shown: Shown) -> Iterator[FigureCard]:
     if shown.figures.times:
         half, most, nearly_all = map(time_words, shown.figures.times)
         notes = [
-            Link("95% take no longer"),
-            Link(f"half {half}, 99% {nearly_all}"),
+            FigureLink("95% take no longer"),
+            FigureLink(f"half {half}, 99% {nearly_all}"),
         ]
-        yield Card("Time to decide", f"about {most}", "", notes)
+        yield FigureCard("Time to decide", f"about {most}", "", notes)
 
 
 def time_words(us: float) -> str:

@@ -11,11 +11,11 @@ from django.utils.text import capfirst
 from django.utils.timezone import localtime
 
 from authorizations.admin.home.shown import APPROVED, Shown
-from authorizations.admin.home.svg import Bar, Chart, Named, Stack, Words, chart, ranking
+from authorizations.admin.home.svg import Chart, ChartBar, Named, Stack, Words, chart, ranking
 from authorizations.admin.shared.outcomes import label_of
 from authorizations.rules.basics.money import exponent, format_money
 from authorizations.rules.wording.words import category_label, country_words
-from authorizations.services.digest.overview import Column, Outcomes
+from authorizations.services.digest.overview import Outcomes, PeriodColumn
 from authorizations.services.digest.periods import Length
 
 _SHOWN = 6
@@ -37,7 +37,7 @@ class Ranking:
 
     title: str
     tone: str
-    bars: Sequence[Bar]
+    bars: Sequence[ChartBar]
     none: str
 
 
@@ -119,7 +119,7 @@ def _in(shown: Shown) -> Words:
     return lambda amount: format_money(amount, shown.currency)
 
 
-def _when(shown: Shown, column: Column) -> When:
+def _when(shown: Shown, column: PeriodColumn) -> When:
     start = localtime(column.start)
     if shown.period.length is Length.TODAY:
         return _hour(start, localtime(column.end))

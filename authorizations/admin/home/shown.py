@@ -23,7 +23,7 @@ APPROVED = "granted"
 """How the list is asked for what was approved, in part or not."""
 
 
-class Link(NamedTuple):
+class FigureLink(NamedTuple):
     """Mere text where there is no address."""
 
     text: str
@@ -56,13 +56,13 @@ class Shown:
             filters |= {"from": str(self.period.first), "to": str(self.period.last)}
         return f"{_list()}?{urlencode(filters)}"
 
-    def lengths(self) -> list[Link]:
+    def lengths(self) -> list[FigureLink]:
         current = self.period.length
-        return [Link(_TITLES[it], _here(it, self.asked), it is current) for it in Length]
+        return [FigureLink(_TITLES[it], _here(it, self.asked), it is current) for it in Length]
 
-    def currencies(self) -> list[Link]:
+    def currencies(self) -> list[FigureLink]:
         return [
-            Link(code.upper(), self.in_currency(code), code == self.currency)
+            FigureLink(code.upper(), self.in_currency(code), code == self.currency)
             for code in self.figures.currencies
         ]
 

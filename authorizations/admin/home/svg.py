@@ -46,7 +46,7 @@ class Stack:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ChartColumn:
     """A stack as it is drawn: the attributes of its three rectangles, and its figures in words."""
 
     stack: Stack
@@ -64,17 +64,17 @@ class Chart:
 
     name: str
     title: str
-    columns: Sequence[Column]
+    columns: Sequence[ChartColumn]
     lines: Sequence[tuple[str, str]]
 
     @property
-    def filled(self) -> list[Column]:
+    def filled(self) -> list[ChartColumn]:
         """For a table: there the others would only be in the way."""
         return [it for it in self.columns if it.stack.approved or it.stack.declined]
 
 
 @dataclass(frozen=True, slots=True)
-class Bar:
+class ChartBar:
     """One row of a ranking; `length` is measured against the largest, `share` against all.
 
     The last row may be what the others add up to; it leads nowhere.
@@ -113,7 +113,7 @@ def round_up(highest: int, unit: int) -> int:
 
 def ranking(
     rows: Sequence[tuple[str, int]], name: Callable[[str], Named], words: Words, shown: int
-) -> list[Bar]:
+) -> list[ChartBar]:
     """The first of rows, which come largest first, and what the others add up to.
 
     `name` says what a row is called and where it leads, `words` its figure.
@@ -127,7 +127,7 @@ def ranking(
     longest = max((figure for _, figure in named), default=1)
     whole = sum(figure for _, figure in rows)
     return [
-        Bar(
+        ChartBar(
             *told,
             words(figure),
             share_words(figure, whole),
@@ -150,10 +150,10 @@ def percent(share: float) -> str:
     return f"{100 * share:.2f}%"
 
 
-def _column(stack: Stack, left: float, width: float, top: int, words: Words) -> Column:
+def _column(stack: Stack, left: float, width: float, top: int, words: Words) -> ChartColumn:
     approved, declined = _height(stack.approved, top), _height(stack.declined, top)
     bar = left + width * _FREE / 2, width * (1 - _FREE)
-    return Column(
+    return ChartColumn(
         stack,
         words(stack.approved),
         words(stack.declined),

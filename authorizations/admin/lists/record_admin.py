@@ -14,7 +14,7 @@ from django.shortcuts import redirect
 from authorizations.admin.lists import search
 from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.shared.types import M, ModelAdmin
 from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.listing import Listing
@@ -66,7 +66,7 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
 
     def listing(self, rows: QuerySet[M], filters: RecordFilters, term: str) -> Listing:
         """The rows that meet the filters and the search, to be read page by page."""
-        found = self.find(term) if term else Found(Q(), is_narrow=False)
+        found = self.find(term) if term else SearchResult(Q(), is_narrow=False)
         return ByTime(
             rows.filter(filters.condition, found.condition).defer(*self.long_columns),
             self.ordered_by,
@@ -75,7 +75,7 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
             is_narrow=found.is_narrow or filters.is_narrow,
         )
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         """What the search box finds."""
         return search.by_fields(term, self.search_fields)
 

@@ -20,62 +20,62 @@ _FEW = 20
 _MANY = 500
 
 
-class Found(NamedTuple):
+class SearchResult(NamedTuple):
     """What rows must meet; `is_narrow` where an index finds the few that do."""
 
     condition: Q
     is_narrow: bool = True
 
 
-def by_fields(term: str, fields: Iterable[str]) -> Found:
+def by_fields(term: str, fields: Iterable[str]) -> SearchResult:
     """One of the lookups of a ModelAdmin's search_fields."""
     condition = Q()
     for field in fields:
         condition |= Q(**{field: term})
-    return Found(condition)
+    return SearchResult(condition)
 
 
-def authorizations(term: str) -> Found:
+def authorizations(term: str) -> SearchResult:
     """A whole id, a card's last four digits, or part of a name."""
     if Authorization.objects.filter(pk=term).exists():
-        return Found(Q(pk=term))
+        return SearchResult(Q(pk=term))
     cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
     if cards:
-        return Found(Q(card__in=cards))
+        return SearchResult(Q(card__in=cards))
     holders = _cardholders(term)
     ids = list(holders.values_list("pk", flat=True)[: _FEW + 1])
     names = _at_merchant(term)
     if len(ids) > _FEW:
-        return Found(names | Q(cardholder__in=holders.order_by()), is_narrow=False)
-    return Found(names | Q(cardholder__in=ids), is_narrow=False)
+        return SearchResult(names | Q(cardholder__in=holders.order_by()), is_narrow=False)
+    return SearchResult(names | Q(cardholder__in=ids), is_narrow=False)
 
 
-def ledger(term: str) -> Found:
+def ledger(term: str) -> SearchResult:
     """A whole id of an authorization, or of the event that made an entry."""
     decision = Decision.objects.filter(pk=term).only("authorization_id").first()
     if decision is not None:
-        return Found(Q(authorization=decision.authorization_id, event_id=term))
-    return Found(Q(authorization=term))
+        return SearchResult(Q(authorization=decision.authorization_id, event_id=term))
+    return SearchResult(Q(authorization=term))
 
 
-def requests(term: str) -> Found:
+def requests(term: str) -> SearchResult:
     """A whole id of an event, or of the authorization it is about."""
     told = Q(event_id=term) | Q(about=term)
     numbers = requests_of_authorization(term)
-    return Found(told | Q(pk__in=numbers) if numbers else told)
+    return SearchResult(told | Q(pk__in=numbers) if numbers else told)
 
 
-def transactions(term: str) -> Found:
+def transactions(term: str) -> SearchResult:
     """A whole id of a transaction or an authorization, a card's, or part of a name."""
     if Transaction.objects.filter(pk=term).exists():
-        return Found(Q(pk=term))
+        return SearchResult(Q(pk=term))
     if Authorization.objects.filter(pk=term).exists():
-        return Found(Q(booked_under=term))
+        return SearchResult(Q(booked_under=term))
     cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
     if cards:
-        return Found(Q(card__in=cards))
+        return SearchResult(Q(card__in=cards))
     theirs = Card.objects.filter(cardholder__in=_cardholders(term).order_by()).values("pk")
-    return Found(_at_merchant(term) | Q(card__in=theirs), is_narrow=False)
+    return SearchResult(_at_merchant(term) | Q(card__in=theirs), is_narrow=False)
 
 
 def _cardholders(term: str) -> QuerySet[Cardholder]:
@@ -107,12 +107,12 @@ def findings(term: str) -> Q:
     )
 
 
-def unapplied(term: str) -> Found:
+def unapplied(term: str) -> SearchResult:
     """A whole id of an event, or of the authorization it tells of."""
     about = WebhookRequest.objects.filter(about=term).values_list("pk", flat=True)
-    return Found(Q(pk=term) | Q(webhook_request__in=list(about[:_MANY])))
+    return SearchResult(Q(pk=term) | Q(webhook_request__in=list(about[:_MANY])))
 
 
-def rejected(term: str) -> Found:
+def rejected(term: str) -> SearchResult:
     """The beginning of the sender's address, or the whole hash of the body."""
-    return Found(Q(sender__startswith=term) | Q(body_sha256=term.lower()), is_narrow=False)
+    return SearchResult(Q(sender__startswith=term) | Q(body_sha256=term.lower()), is_narrow=False)

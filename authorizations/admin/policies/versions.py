@@ -18,7 +18,7 @@ from authorizations.admin.shared.links import link
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import TabularInline, display
 from authorizations.models import Policy, PolicyVersion
-from authorizations.rules.policy.differences import Change, differences
+from authorizations.rules.policy.differences import PolicyEdit, differences
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
 
@@ -111,7 +111,7 @@ def author(version: PolicyVersion) -> str:
     return person(version.author) if version.author else "Not by a member of staff"
 
 
-def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Sequence[Change]:
+def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Sequence[PolicyEdit]:
     """What became what between two versions of a policy."""
     if before is None:
         return ()

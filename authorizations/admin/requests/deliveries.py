@@ -13,7 +13,7 @@ from authorizations.models import WebhookRequest
 from authorizations.wire.signature import fingerprint
 
 
-class Sent(NamedTuple):
+class SentAnswer(NamedTuple):
     """What was answered. `version` is today's setting: the header is not kept with each answer."""
 
     status: int
@@ -21,7 +21,7 @@ class Sent(NamedTuple):
     version: str
 
 
-class Delivery(NamedTuple):
+class ShownDelivery(NamedTuple):
     """`first` leads to the delivery that keeps the body, where that is another one."""
 
     row: WebhookRequest
@@ -31,13 +31,13 @@ class Delivery(NamedTuple):
     is_intact: bool
     headers: list[tuple[str, str]]
     key_in_use: bool
-    answer: Sent
+    answer: SentAnswer
     timeline: Timeline | None
 
 
-def delivery(row: WebhookRequest) -> Delivery:
+def delivery(row: WebhookRequest) -> ShownDelivery:
     data = row.kept_body
-    return Delivery(
+    return ShownDelivery(
         row=row,
         received=exact_time(row.received_at),
         first=link(row.repeats, exact_time(row.repeats.received_at)) if row.repeats else "",
@@ -45,7 +45,9 @@ def delivery(row: WebhookRequest) -> Delivery:
         is_intact=hashlib.sha256(data).hexdigest() == (row.masked_sha256 or row.body_sha256),
         headers=_headers(row.headers),
         key_in_use=row.signing_key in map(fingerprint, settings.STRIPE_WEBHOOK_SECRETS),
-        answer=Sent(row.answer_status, body(row.answer_body.encode()), settings.STRIPE_VERSION),
+        answer=SentAnswer(
+            row.answer_status, body(row.answer_body.encode()), settings.STRIPE_VERSION
+        ),
         timeline=timeline(row.timings),
     )
 

@@ -9,7 +9,7 @@ from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE, RecordAdmin
 from authorizations.admin.lists.record_filters import CAUSE_WORDS, RejectedFilters, RequestFilters
-from authorizations.admin.lists.search import Found
+from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.requests.deliveries import delivery
 from authorizations.admin.shared.bodies import body
 from authorizations.admin.shared.facts import Facts, told
@@ -46,7 +46,7 @@ class WebhookRequestAdmin(ExportableAdmin[WebhookRequest]):
     change_form_template = "admin/authorizations/webhook_request.html"
     fieldsets = IN_TEMPLATE
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.requests(term)
 
     def page(self, row: WebhookRequest) -> dict[str, Any]:
@@ -72,7 +72,7 @@ class RejectedRequestAdmin(RecordAdmin[RejectedRequest]):
     change_form_template = "admin/authorizations/rejected_request.html"
     fieldsets = IN_TEMPLATE
 
-    def find(self, term: str) -> Found:
+    def find(self, term: str) -> SearchResult:
         return search.rejected(term)
 
     def page(self, row: RejectedRequest) -> dict[str, Any]:

@@ -10,7 +10,7 @@ _STEPS = {
 }
 
 
-class Step(NamedTuple):
+class TimelineStep(NamedTuple):
     """`start` and `width` are percent of the whole."""
 
     name: str
@@ -21,7 +21,7 @@ class Step(NamedTuple):
 
 
 class Timeline(NamedTuple):
-    steps: list[Step]
+    steps: list[TimelineStep]
     total: str
 
 
@@ -44,8 +44,8 @@ def milliseconds(us: int) -> str:
     return f"{us / 1000:.1f} ms"
 
 
-def _step(name: str, start: int, end: int, total: int) -> Step:
-    return Step(
+def _step(name: str, start: int, end: int, total: int) -> TimelineStep:
+    return TimelineStep(
         name=_STEPS.get(name, name.replace("_", " ").capitalize()),
         took=milliseconds(end - start),
         done=milliseconds(end),

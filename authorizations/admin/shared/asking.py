@@ -28,7 +28,7 @@ else:
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class SavingQuestion:
     """What saving does, the tick that says it is meant, and for how many cards that is good.
 
     `name` is that of the tick's field; without a number of `cards` it is good for any.
@@ -44,7 +44,7 @@ class Question:
 class UnconfirmedError(Exception):
     """Saving does what nobody has ticked."""
 
-    def __init__(self, questions: Sequence[Question]) -> None:
+    def __init__(self, questions: Sequence[SavingQuestion]) -> None:
         super().__init__(" ".join(question.sentence for question in questions))
         self.questions = questions
 
@@ -52,7 +52,7 @@ class UnconfirmedError(Exception):
 class Tick(forms.BooleanField):
     """The answer to a question."""
 
-    def __init__(self, question: Question) -> None:
+    def __init__(self, question: SavingQuestion) -> None:
         required = f"{question.sentence} Tick this if that is meant, and save again."
         value = {"value": str(question.cards)} if question.cards else {}
         super().__init__(
@@ -63,8 +63,8 @@ class Tick(forms.BooleanField):
         )
 
 
-def lets_spend(cards: int) -> Question:
-    return Question(
+def lets_spend(cards: int) -> SavingQuestion:
+    return SavingQuestion(
         LETS_SPEND,
         f"Let {cards_words(cards)} spend",
         gained_words(cards),
@@ -73,8 +73,8 @@ def lets_spend(cards: int) -> Question:
     )
 
 
-def leaves_without(cards: int) -> Question:
-    return Question(
+def leaves_without(cards: int) -> SavingQuestion:
+    return SavingQuestion(
         LEAVES_WITHOUT,
         f"Leave {cards_words(cards)} without a grant",
         losing_words(cards),
@@ -83,9 +83,9 @@ def leaves_without(cards: int) -> Question:
     )
 
 
-def counts_first(begun: Begun | None) -> Question:
+def counts_first(begun: Begun | None) -> SavingQuestion:
     """What is to be counted is told only where it is asked for."""
-    return Question(
+    return SavingQuestion(
         COUNTS_FIRST,
         "Decline until it is counted",
         counting_sentence(begun) if begun else "",
@@ -181,8 +181,8 @@ def fieldset(request: HttpRequest) -> Any:
     return (("Saving", {"fields": ticks}),) if ticks else ()
 
 
-def _on_page(request: HttpRequest) -> Iterable[Question]:
-    asked: Sequence[Question] = getattr(request, _ASKED, ())
+def _on_page(request: HttpRequest) -> Iterable[SavingQuestion]:
+    asked: Sequence[SavingQuestion] = getattr(request, _ASKED, ())
     found = {question.name: question for question in asked}
     for name, question in _OF_CARDS.items():
         if name not in found and (cards := _ticked(request, name)):

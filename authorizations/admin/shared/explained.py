@@ -7,9 +7,9 @@ from typing import NamedTuple, TypeVar
 from authorizations.admin.shared.outcomes import amount_words, reason_of, reason_words
 from authorizations.models import Decision
 from authorizations.rules.decision.decide import deciding_check
-from authorizations.rules.decision.stand_in import Circumstances
+from authorizations.rules.decision.stand_in import StandInContext
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
-from authorizations.rules.decision.values import Decision as DecisionValue
+from authorizations.rules.decision.values import Verdict as DecisionValue
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording import explain
 from authorizations.rules.wording.headline import because
@@ -29,7 +29,7 @@ _NOTHING_TO_EXPLAIN = "Nothing to explain: the purchase was approved."
 _NOTHING_SAFE = "No text is kept that fits: say that the purchase was not approved as asked."
 
 
-class Bar(NamedTuple):
+class RuleBar(NamedTuple):
     """A limit as a drawing: used before, asked and fitting, and over; in percent of its width."""
 
     used: float
@@ -48,7 +48,7 @@ class Rule(NamedTuple):
     sentence: str
     decided: bool
     margin: str = ""
-    bar: Bar | None = None
+    bar: RuleBar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def _stand_in(row: Decision, request: AuthorizationRequest | None) -> str:
     """Why the database was not asked, and what stand-in went by; nothing where it was."""
     if not row.stand_in or not request or not request.ordinal or row.reason in WITHOUT_RULES:
         return cause_sentence(row.stand_in)
-    circumstances = codec.value(Circumstances, row.standing)
+    circumstances = codec.value(StandInContext, row.standing)
     return f"{cause_sentence(row.stand_in)} {beginning_sentence(request, circumstances)}".strip()
 
 
@@ -204,10 +204,10 @@ def _margin(figures: LimitFigures) -> str:
     return f"{words} {'over' if figures.over > 0 else 'left'}"
 
 
-def _bar(figures: LimitFigures) -> Bar:
+def _bar(figures: LimitFigures) -> RuleBar:
     total = max(figures.used, 0) + figures.asked
     whole = max(figures.limit, total, 1)
     used = min(max(figures.used, 0), figures.limit)
     fits = min(total, figures.limit) - used
     over = max(total - figures.limit, 0)
-    return Bar(*(round(part * 100 / whole, 2) for part in (used, fits, over)))
+    return RuleBar(*(round(part * 100 / whole, 2) for part in (used, fits, over)))

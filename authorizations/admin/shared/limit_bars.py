@@ -30,7 +30,7 @@ _TONES = {
 When = Callable[[LimitFigures, int], str]
 
 
-class Bar(NamedTuple):
+class LimitBar(NamedTuple):
     """One limit; `used` is empty where there is nothing to draw, and `note` says why."""
 
     title: str
@@ -51,7 +51,7 @@ class PolicyBars(NamedTuple):
     version: str
     version_url: str
     through: str
-    bars: list[Bar]
+    bars: list[LimitBar]
 
 
 def policy_bars(
@@ -83,22 +83,22 @@ def _url(model: str, pk: int) -> str:
     return reverse(f"admin:authorizations_{model}_change", args=[pk])
 
 
-def _bar(left: LimitLeft, at: int, currency: str, when: When) -> Bar:
+def _bar(left: LimitLeft, at: int, currency: str, when: When) -> LimitBar:
     figures, title = left.figures, limit_words(left.figures)
     if figures.interval is Interval.PER_AUTHORIZATION:
         each = "Each purchase is measured on its own."
-        return Bar(title, note=f"{_elsewhere(figures.currency, currency)} {each}".strip())
+        return LimitBar(title, note=f"{_elsewhere(figures.currency, currency)} {each}".strip())
     if left.counting:
         note = "Until then the purchases it concerns are declined."
-        return Bar(title, note=f"{counting_words(*left.counting)} {note}")
+        return LimitBar(title, note=f"{counting_words(*left.counting)} {note}")
     if not left.is_measured:
         note = "Adding up took too long just now. Open this page again in a moment."
-        return Bar(title, note=note)
+        return LimitBar(title, note=note)
     if elsewhere := _elsewhere(figures.currency, currency):
         note = f"{elsewhere} {used_words(figures)}, {room_words(figures)}."
-        return Bar(title, note=note)
+        return LimitBar(title, note=note)
     found = level(figures)
-    return Bar(
+    return LimitBar(
         title=title,
         tone=_TONES[found],
         level=found.value,

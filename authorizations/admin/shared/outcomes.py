@@ -9,17 +9,21 @@ from authorizations.rules.wording.reasons import label
 from authorizations.rules.wording.stripe_reasons import stripe_texts
 
 
-class Outcome(NamedTuple):
+class OutcomeWords(NamedTuple):
     """`tone` is the colour of its badge: approved, partial or declined."""
 
     words: str
     tone: str
 
 
-def outcome(row: Decision) -> Outcome:
+def outcome(row: Decision) -> OutcomeWords:
     if not row.approved:
-        return Outcome("Declined", "declined")
-    return Outcome("In part", "partial") if row.is_partial else Outcome("Approved", "approved")
+        return OutcomeWords("Declined", "declined")
+    return (
+        OutcomeWords("In part", "partial")
+        if row.is_partial
+        else OutcomeWords("Approved", "approved")
+    )
 
 
 def reason_of(row: Decision) -> DeclineReason | None:

@@ -7,7 +7,7 @@ from urllib.parse import quote
 from django.db.models import Q, QuerySet, Sum
 
 from authorizations.admin.shared.links import link
-from authorizations.admin.shared.outcomes import Outcome, amount_words, outcome, reason_words
+from authorizations.admin.shared.outcomes import OutcomeWords, amount_words, outcome, reason_words
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import (
     Authorization,
@@ -35,7 +35,7 @@ class Near(NamedTuple):
     """Another decision in one line; `is_this` is the page's own."""
 
     when: str
-    outcome: Outcome
+    outcome: OutcomeWords
     reason: str
     amount: str
     merchant: str

@@ -7,12 +7,12 @@ from rich.text import Text
 
 from authorizations.management.terminal import console_of
 from authorizations.services.webhook import health
-from authorizations.services.webhook.health import State
+from authorizations.services.webhook.health import HealthState
 
 _WORDS = {
-    State.OK: ("fine", "green"),
-    State.WARN: ("look", "yellow"),
-    State.BAD: ("wrong", "bold red"),
+    HealthState.OK: ("fine", "green"),
+    HealthState.WARN: ("look", "yellow"),
+    HealthState.BAD: ("wrong", "bold red"),
 }
 _SENTENCE_AT = 7
 
@@ -32,7 +32,7 @@ class Command(BaseCommand):
             word, style = _WORDS[check.state]
             line = Text(word.ljust(_SENTENCE_AT), style=style).append(check.name, style="bold")
             console.print(line.append(f": {check.sentence}", style="not bold default"))
-        wrong = [check.name for check in found if check.state is State.BAD]
+        wrong = [check.name for check in found if check.state is HealthState.BAD]
         if wrong:
             names = ", ".join(dict.fromkeys(wrong))
             raise CommandError(f"{len(wrong)} of {len(found)} are wrong: {names}.")

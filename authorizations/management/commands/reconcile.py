@@ -15,7 +15,7 @@ from authorizations.management.instants import instant_or_day_back
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
 from authorizations.services.lifecycle import reconcile
-from authorizations.services.lifecycle.reconcile import Outcome
+from authorizations.services.lifecycle.reconcile import ReconcileOutcome
 from authorizations.wire.api import Api, CannotReadError
 
 _GOES_ON = "Run it again with the same --since: it goes on where it stopped."
@@ -91,7 +91,7 @@ def _read(console: Console, api: Api, reading: Reconciliation) -> None:
                     progress.console.print(f"{named}: {outcome.problem}", markup=False)
 
 
-def _progress_words(reading: Reconciliation, outcomes: list[Outcome]) -> str:
+def _progress_words(reading: Reconciliation, outcomes: list[ReconcileOutcome]) -> str:
     created = next((o.found.created for o in reversed(outcomes) if o.found.created), None)
     reached = f", back to {datetime.fromtimestamp(created, UTC):%Y-%m-%d}" if created else ""
     return (

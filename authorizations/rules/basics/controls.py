@@ -70,7 +70,7 @@ def scope_of(key: str) -> Scope:
 
 
 @dataclass(frozen=True, slots=True)
-class SpendingLimit:
+class LimitControl:
     """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""
 
     interval: Interval
@@ -87,7 +87,7 @@ class SpendingLimit:
 
 
 @dataclass(frozen=True, slots=True)
-class ScheduleEntry:
+class OpenHours:
     """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
 
     days: frozenset[int]
@@ -128,7 +128,7 @@ class SpendingControls:
     allowed_wallets: frozenset[str] = frozenset()
     required_verification: tuple[str, ...] = ()
     max_network_risk_score: int | None = None
-    schedule: tuple[ScheduleEntry, ...] = ()
+    schedule: tuple[OpenHours, ...] = ()
     usable_from: int | None = None
     usable_until: int | None = None
     partial_approval: bool = False
@@ -137,7 +137,7 @@ class SpendingControls:
     fuel_hold: int | None = None
     stand_in_amount: int | None = None
     stand_in_cap: int | None = None
-    spending_limits: tuple[SpendingLimit, ...] = ()
+    spending_limits: tuple[LimitControl, ...] = ()
     matching: int = MATCHING
 
 

@@ -11,12 +11,12 @@ from typing import TypeAlias
 from authorizations.rules.basics.controls import (
     AppliedControls,
     Choice,
-    ScheduleEntry,
+    OpenHours,
     SpendingControls,
 )
 from authorizations.rules.basics.filters import CategorySet, Merchant
 from authorizations.rules.decision.grants import is_granted, why_not_granted
-from authorizations.rules.decision.values import Check, DeclineReason, Standing
+from authorizations.rules.decision.values import Check, DeclineReason, PurchaseContext
 from authorizations.rules.decision.windows import local_time
 from authorizations.rules.purchases.events import AuthorizationRequest
 
@@ -36,7 +36,7 @@ Fact: TypeAlias = tuple[DeclineReason, bool, str | None, str | None]
 
 
 def card_checks(
-    request: AuthorizationRequest, standing: Standing, applied: Sequence[AppliedControls]
+    request: AuthorizationRequest, standing: PurchaseContext, applied: Sequence[AppliedControls]
 ) -> Iterator[Check]:
     """What is asked of every purchase, whatever its policies; told only where it fails."""
     if standing.card_frozen:
@@ -176,7 +176,7 @@ def _category_words(allowed: CategorySet, blocked: CategorySet) -> str:
 
 
 @lru_cache(maxsize=1024)
-def _schedule_words(schedule: tuple[ScheduleEntry, ...]) -> str:
+def _schedule_words(schedule: tuple[OpenHours, ...]) -> str:
     return "; ".join(
         f"{' '.join(_DAYS[day] for day in sorted(entry.days))} "
         f"{entry.start // 60:02}:{entry.start % 60:02}-{entry.end // 60:02}:{entry.end % 60:02}"

@@ -19,11 +19,11 @@ from authorizations.rules.decision.unreadable import (
 )
 from authorizations.rules.decision.values import (
     Check,
-    Decision,
     DeclineReason,
-    Standing,
-    Usage,
+    PurchaseContext,
+    Verdict,
     Window,
+    WindowUsage,
 )
 from authorizations.rules.purchases.events import AuthorizationRequest
 
@@ -33,10 +33,10 @@ _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 def decide(
     request: AuthorizationRequest,
-    standing: Standing,
+    standing: PurchaseContext,
     applied: tuple[AppliedControls, ...],
-    usage: Mapping[Window, Usage],
-) -> Decision:
+    usage: Mapping[Window, WindowUsage],
+) -> Verdict:
     """Approve only when every rule of every policy passes; else the first failing rule's reason.
 
     `usage` holds each window of `windows_for(request, applied)`, this authorization's own earlier
@@ -50,19 +50,19 @@ def decide(
     first = deciding_check(failed)
     if first is None:
         named = hold if request.is_amount_controllable else None
-        return Decision(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
+        return Verdict(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
     if amount := _partial_amount(reserving, standing, applied, failed):
-        return Decision(
+        return Verdict(
             approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount
         )
-    return Decision(approved=False, amount=0, reason=first.rule, trace=trace)
+    return Verdict(approved=False, amount=0, reason=first.rule, trace=trace)
 
 
 def _trace(
     request: AuthorizationRequest,
-    standing: Standing,
+    standing: PurchaseContext,
     applied: tuple[AppliedControls, ...],
-    usage: Mapping[Window, Usage],
+    usage: Mapping[Window, WindowUsage],
 ) -> Iterator[Check]:
     yield from card_checks(request, standing, applied)
     for policy in applied:
@@ -92,7 +92,7 @@ def _urgency(check: Check) -> tuple[int, int, int]:
 
 def _partial_amount(
     request: AuthorizationRequest,
-    standing: Standing,
+    standing: PurchaseContext,
     applied: tuple[AppliedControls, ...],
     failed: list[Check],
 ) -> int:

@@ -7,7 +7,7 @@ currency, or by saying outright that it is unlimited.
 
 from collections.abc import Iterable, Sequence
 
-from authorizations.rules.basics.controls import AppliedControls, SpendingControls, SpendingLimit
+from authorizations.rules.basics.controls import AppliedControls, LimitControl, SpendingControls
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -50,7 +50,7 @@ def _grants(controls: SpendingControls, request: AuthorizationRequest) -> bool:
     )
 
 
-def _grants_at(limit: SpendingLimit, merchant: Merchant, request: AuthorizationRequest) -> bool:
+def _grants_at(limit: LimitControl, merchant: Merchant, request: AuthorizationRequest) -> bool:
     """A limit on cash grants only what is all cash: it counts nothing else."""
     if isinstance(merchant, UnknownMerchant):
         return not limit.filter.key

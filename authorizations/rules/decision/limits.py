@@ -3,25 +3,28 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, SpendingLimit
+from authorizations.rules.basics.controls import AppliedControls, Interval, LimitControl
 from authorizations.rules.decision.values import (
     Check,
     DeclineReason,
     LimitFigures,
-    Standing,
-    Usage,
+    PurchaseContext,
     Window,
+    WindowUsage,
 )
 from authorizations.rules.decision.windows import limit_concerns, limit_window
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import Asking
 
-_Used: TypeAlias = tuple[int, Window | None, Usage | None]
+_Used: TypeAlias = tuple[int, Window | None, WindowUsage | None]
 """What counts already; where it was measured in a window, that window and all that is in it."""
 
 
 def limit_checks(
-    request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
+    request: Asking,
+    standing: PurchaseContext,
+    policy: AppliedControls,
+    usage: Mapping[Window, WindowUsage],
 ) -> Iterator[Check]:
     """A check for each limit that concerns the purchase: amount limits first, then counts.
 
@@ -49,7 +52,10 @@ def limit_checks(
 
 
 def fits_limits(
-    request: Asking, standing: Standing, policy: AppliedControls, usage: Mapping[Window, Usage]
+    request: Asking,
+    standing: PurchaseContext,
+    policy: AppliedControls,
+    usage: Mapping[Window, WindowUsage],
 ) -> bool:
     """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
     for limit in policy.controls.spending_limits:
@@ -66,7 +72,7 @@ def _is_counted(found: _Used) -> bool:
     return usage is None or usage.is_complete
 
 
-def asked_of(limit: SpendingLimit, request: Asking, standing: Standing) -> int | None:
+def asked_of(limit: LimitControl, request: Asking, standing: PurchaseContext) -> int | None:
     """How much the request adds to what the limit measures; None where it has no say."""
     if not limit_concerns(limit, request):
         return None
@@ -77,13 +83,13 @@ def asked_of(limit: SpendingLimit, request: Asking, standing: Standing) -> int |
     return _asked_cash(request, standing) or None
 
 
-def _asked_cash(request: Asking, standing: Standing) -> int:
+def _asked_cash(request: Asking, standing: PurchaseContext) -> int:
     before = cash_part(standing.counted, standing.cashback, request.merchant)
     cashback = standing.cashback + request.cashback_amount
     return cash_part(standing.counted + request.amount, cashback, request.merchant) - before
 
 
-def _asked_count(limit: SpendingLimit, request: Asking, standing: Standing) -> int:
+def _asked_count(limit: LimitControl, request: Asking, standing: PurchaseContext) -> int:
     """1 where this request makes the limit count the authorization, which it does once.
 
     From its first approval; limits on cash count it from the first approval with cash in it.
@@ -96,11 +102,11 @@ def _asked_count(limit: SpendingLimit, request: Asking, standing: Standing) -> i
 
 
 def _used(
-    limit: SpendingLimit,
+    limit: LimitControl,
     policy: AppliedControls,
     request: Asking,
-    standing: Standing,
-    usage: Mapping[Window, Usage],
+    standing: PurchaseContext,
+    usage: Mapping[Window, WindowUsage],
 ) -> _Used:
     if limit.interval is not Interval.PER_AUTHORIZATION:
         return _used_in_window(limit, policy, request.created, usage)
@@ -110,7 +116,7 @@ def _used(
 
 
 def _used_in_window(
-    limit: SpendingLimit, policy: AppliedControls, at: int, usage: Mapping[Window, Usage]
+    limit: LimitControl, policy: AppliedControls, at: int, usage: Mapping[Window, WindowUsage]
 ) -> _Used:
     window = limit_window(limit, policy, at)
     found = usage[window]
@@ -121,7 +127,7 @@ def _used_in_window(
 
 
 def unasked_figures(
-    limit: SpendingLimit, policy: AppliedControls, at: int, usage: Mapping[Window, Usage]
+    limit: LimitControl, policy: AppliedControls, at: int, usage: Mapping[Window, WindowUsage]
 ) -> LimitFigures:
     """How the limit stands at an instant, before a new purchase asks for anything."""
     if limit.interval is Interval.PER_AUTHORIZATION:
@@ -130,7 +136,7 @@ def unasked_figures(
 
 
 def _figures(
-    limit: SpendingLimit, policy: AppliedControls, found: _Used, asked: int
+    limit: LimitControl, policy: AppliedControls, found: _Used, asked: int
 ) -> LimitFigures:
     used, window, usage = found
     return LimitFigures(

@@ -11,23 +11,23 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, SpendingLimit
+from authorizations.rules.basics.controls import AppliedControls, Interval, LimitControl
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.limits import asked_of
 from authorizations.rules.decision.values import (
     NO_USAGE,
     Check,
-    Decision,
     DeclineReason,
     LimitFigures,
-    Standing,
-    Usage,
+    PurchaseContext,
+    Verdict,
     Window,
+    WindowUsage,
 )
 from authorizations.rules.decision.windows import limit_window, windows_for
-from authorizations.rules.purchases.books import Answer, Books
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
@@ -73,14 +73,14 @@ class WindowHeard:
     the window, whenever that was.
     """
 
-    used: Usage | None = None
-    database: Usage = NO_USAGE
-    pending: Usage = NO_USAGE
+    used: WindowUsage | None = None
+    database: WindowUsage = NO_USAGE
+    pending: WindowUsage = NO_USAGE
     taken: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Circumstances:
+class StandInContext:
     """What stand-in knew beside request and policies; kept with the decision as its standing.
 
     `hosts` share what each window has left, and each cap. `began_at` is where the purchase began
@@ -94,7 +94,7 @@ class Circumstances:
     began_at: Merchant | None = None
 
 
-def begun(request: AuthorizationRequest, circumstances: Circumstances) -> AuthorizationRequest:
+def begun(request: AuthorizationRequest, circumstances: StandInContext) -> AuthorizationRequest:
     """The request at the merchant that its purchase began with, as limits see it.
 
     An increment may name any merchant, so it says nothing of that one. Where nobody here knows it,
@@ -107,9 +107,9 @@ def begun(request: AuthorizationRequest, circumstances: Circumstances) -> Author
 
 def decide_without_usage(
     request: AuthorizationRequest,
-    circumstances: Circumstances,
+    circumstances: StandInContext,
     applied: tuple[AppliedControls, ...],
-) -> Decision:
+) -> Verdict:
     """Approve in whole or not at all, and nothing that `decide` would decline were nothing used.
 
     A rule that fails without any usage is the reason; else the reason is STAND_IN. A window that
@@ -129,7 +129,7 @@ def decide_without_usage(
 
 def windows_to_hear(
     request: AuthorizationRequest,
-    circumstances: Circumstances,
+    circumstances: StandInContext,
     applied: tuple[AppliedControls, ...],
 ) -> dict[Window, LimitFilter]:
     """The windows on whose usage the decision depends, each with what it concerns.
@@ -149,18 +149,18 @@ def windows_to_hear(
     return found
 
 
-def cap_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:
+def cap_window(limit: LimitControl, policy: AppliedControls, at: int) -> Window:
     """Where a policy's cap is measured: as long as the limit's window, whatever is bought."""
     window = limit_window(limit, policy, at)
     return window._replace(filter_key=EVERYTHING.key, currency=policy.controls.currency)
 
 
-def change_by(request: AuthorizationRequest, decision: Decision) -> Counted:
+def change_by(request: AuthorizationRequest, decision: Verdict) -> CountedUsage:
     """What an approval of a request as `begun` adds to what limits count, by Stripe's own word on
     what was before.
     """
-    before = Books().joined(request.snapshot)
-    answer = Answer(
+    before = AuthorizationState().joined(request.snapshot)
+    answer = OurResponse(
         ordinal=request.ordinal,
         event_id=request.event_id,
         at=request.event_created,
@@ -176,14 +176,14 @@ class _Unused(NamedTuple):
     """A purchase decided as if nothing were used up."""
 
     request: AuthorizationRequest
-    standing: Standing
-    decision: Decision
+    standing: PurchaseContext
+    decision: Verdict
 
     @classmethod
     def of(
         cls,
         request: AuthorizationRequest,
-        circumstances: Circumstances,
+        circumstances: StandInContext,
         applied: tuple[AppliedControls, ...],
     ) -> "_Unused":
         request = begun(request, circumstances)
@@ -206,7 +206,7 @@ class _Unused(NamedTuple):
 
     def uncertain(
         self, applied: tuple[AppliedControls, ...]
-    ) -> Iterator[tuple[AppliedControls, list[tuple[SpendingLimit, int]]]]:
+    ) -> Iterator[tuple[AppliedControls, list[tuple[LimitControl, int]]]]:
         """The policies with limits that only usage could answer, and what those are asked for."""
         reserving = replace(self.request, amount=self.decision.amount)
         for policy in applied if reserving.amount else ():
@@ -230,7 +230,7 @@ class _Unused(NamedTuple):
         return (_check(policy, figures, Measure.PURCHASE),)
 
     def allowances(
-        self, circumstances: Circumstances, applied: tuple[AppliedControls, ...]
+        self, circumstances: StandInContext, applied: tuple[AppliedControls, ...]
     ) -> Iterator[Check]:
         """What each policy allows: a purchase, the cap of each window, and what was left there."""
         at, hosts = self.request.created, circumstances.hosts
@@ -268,7 +268,7 @@ class _Unused(NamedTuple):
                 yield _check(policy, left, Measure.LEFT)
 
 
-def _nothing(limit: SpendingLimit, policy: AppliedControls, window: Window) -> LimitFigures:
+def _nothing(limit: LimitControl, policy: AppliedControls, window: Window) -> LimitFigures:
     """Figures of a window, in which there is nothing yet."""
     return LimitFigures(
         interval=limit.interval,
@@ -285,7 +285,7 @@ def _nothing(limit: SpendingLimit, policy: AppliedControls, window: Window) -> L
     )
 
 
-def _measured(limit: SpendingLimit, policy: AppliedControls, *usage: Usage) -> int:
+def _measured(limit: LimitControl, policy: AppliedControls, *usage: WindowUsage) -> int:
     """How much of the limit that is; refunds give room back where the policy lets them."""
     if limit.amount is None:
         return sum(one.count for one in usage)
@@ -293,16 +293,16 @@ def _measured(limit: SpendingLimit, policy: AppliedControls, *usage: Usage) -> i
     return sum(one.amount - (one.refunded if restore else 0) for one in usage)
 
 
-def _declined(trace: tuple[Check, ...]) -> Decision:
+def _declined(trace: tuple[Check, ...]) -> Verdict:
     check = deciding_check(trace)
-    return Decision(approved=False, amount=0, reason=check and check.rule, trace=trace)
+    return Verdict(approved=False, amount=0, reason=check and check.rule, trace=trace)
 
 
-def _standing(request: AuthorizationRequest, circumstances: Circumstances) -> Standing:
+def _standing(request: AuthorizationRequest, circumstances: StandInContext) -> PurchaseContext:
     """How the purchase stands by Stripe's own word."""
-    told = Books().joined(request.snapshot)
+    told = AuthorizationState().joined(request.snapshot)
     counted = told.counted(request.merchant)
-    return Standing(
+    return PurchaseContext(
         circumstances.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)
     )
 

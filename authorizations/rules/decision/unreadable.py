@@ -10,8 +10,8 @@ from dataclasses import replace
 from authorizations.rules.basics.controls import (
     AppliedControls,
     Choice,
+    LimitControl,
     SpendingControls,
-    SpendingLimit,
 )
 from authorizations.rules.basics.filters import NO_CATEGORIES, NO_MERCHANTS
 from authorizations.rules.decision.values import Check, DeclineReason
@@ -69,7 +69,7 @@ def _asked_of_the_way(controls: SpendingControls) -> Iterator[str]:
         yield "network_risk_score"
 
 
-def _asked_by_limit(limit: SpendingLimit) -> Iterator[str]:
+def _asked_by_limit(limit: LimitControl) -> Iterator[str]:
     if limit.filter.categories:
         yield from _CATEGORIES
     if limit.filter.countries:

@@ -58,7 +58,7 @@ class Window(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Usage:
+class WindowUsage:
     """What counts in a window.
 
     `rooms` says for a full rolling window, limit by limit, when the purchase will fit next. Where
@@ -76,12 +76,12 @@ class Usage:
         return dict(self.rooms).get(limit)
 
 
-NO_USAGE = Usage()
-NOT_COUNTED = Usage(is_complete=False)
+NO_USAGE = WindowUsage()
+NOT_COUNTED = WindowUsage(is_complete=False)
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class PurchaseContext:
     """How card and authorization stood, under the lock, just before this request.
 
     `counted`, `cashback` and `is_counted` are this authorization's own: the amount held for it,
@@ -146,7 +146,7 @@ class Check(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Decision:
+class Verdict:
     """The answer and every rule behind it.
 
     `amount` is what an approval reserves: what was asked for, at a fuel pump more; less of either

@@ -12,8 +12,8 @@ from zoneinfo import ZoneInfo
 from authorizations.rules.basics.controls import (
     AppliedControls,
     Interval,
+    LimitControl,
     SpendingControls,
-    SpendingLimit,
     Weekday,
 )
 from authorizations.rules.decision.values import Window
@@ -43,7 +43,7 @@ def windows_for(
 def windows_at(
     at: int,
     applied: Iterable[AppliedControls],
-    is_wanted: Callable[[SpendingLimit], bool] = lambda _: True,
+    is_wanted: Callable[[LimitControl], bool] = lambda _: True,
 ) -> tuple[Window, ...]:
     """The windows around an instant of all limits that are wanted, each once."""
     needed = (
@@ -55,14 +55,14 @@ def windows_at(
     return tuple(dict.fromkeys(needed))
 
 
-def limit_concerns(limit: SpendingLimit, told: Placed) -> bool:
+def limit_concerns(limit: LimitControl, told: Placed) -> bool:
     """Whether the limit has a say on this purchase: its currency and its filter are met."""
     if limit.amount is not None and limit.currency != told.currency:
         return False
     return limit.filter.concerns(told.merchant)
 
 
-def limit_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Window:
+def limit_window(limit: LimitControl, policy: AppliedControls, at: int) -> Window:
     """The window of a limit around the instant `at`."""
     start, end = limit_bounds(limit, policy.controls, at)
     return Window(
@@ -75,7 +75,7 @@ def limit_window(limit: SpendingLimit, policy: AppliedControls, at: int) -> Wind
     )
 
 
-def limit_bounds(limit: SpendingLimit, controls: SpendingControls, at: int) -> tuple[int, int]:
+def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tuple[int, int]:
     """Start and end of the limit's window around `at`.
 
     A rolling window holds all that was created after `at` minus its length, with no upper end:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from authorizations.rules.basics.controls import Interval, SpendingControls, SpendingLimit
+from authorizations.rules.basics.controls import Interval, LimitControl, SpendingControls
 from authorizations.rules.basics.filters import known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.document import controls
@@ -57,7 +57,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Change:
+class PolicyEdit:
     """`what` became another, from `before` to `after`; or these `entries` came or went."""
 
     what: str
@@ -71,7 +71,7 @@ class Change:
         return f"{self.what}: {self.before} \N{RIGHTWARDS ARROW} {self.after}"
 
 
-def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Change]:
+def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[PolicyEdit]:
     """Every change, in the order of the policy's page; what stayed is left out."""
     old, new = controls(before), controls(after)
     return [
@@ -90,12 +90,12 @@ def gone_and_come(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], lis
 
 def _settings(
     before: Mapping[str, Any], after: Mapping[str, Any], keys: Sequence[str]
-) -> Iterator[Change]:
+) -> Iterator[PolicyEdit]:
     for key in keys:
         if isinstance(before[key], list):
             yield from _list_changes(key, before[key], after[key])
         elif _setting(before, key) != _setting(after, key):
-            yield Change(LABELS[key], _setting(before, key), _setting(after, key))
+            yield PolicyEdit(LABELS[key], _setting(before, key), _setting(after, key))
 
 
 def _setting(document: Mapping[str, Any], key: str) -> str:
@@ -125,7 +125,7 @@ _SETTING_WORDS: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[Change]:
+def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[PolicyEdit]:
     """Such as "Category added to “Not these categories”"."""
     label = f"\N{LEFT DOUBLE QUOTATION MARK}{LABELS[key]}\N{RIGHT DOUBLE QUOTATION MARK}"
     singular, plural, words = _ENTRY_WORDS[key.partition("_")[2]]
@@ -133,7 +133,7 @@ def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[Cha
     for entries, verb in ((come, "added to"), (gone, "removed from")):
         noun = singular if len(entries) == 1 else plural
         if entries:
-            yield Change(f"{noun} {verb} {label}", entries=tuple(map(words, entries)))
+            yield PolicyEdit(f"{noun} {verb} {label}", entries=tuple(map(words, entries)))
 
 
 def category_title(word: str) -> str:
@@ -168,25 +168,25 @@ _ENTRY_WORDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
 }
 
 
-def _limits(before: Sequence[SpendingLimit], after: Sequence[SpendingLimit]) -> Iterator[Change]:
+def _limits(before: Sequence[LimitControl], after: Sequence[LimitControl]) -> Iterator[PolicyEdit]:
     gone, come = gone_and_come(before, after)
     if not gone and not come and before != after:
-        yield Change("Limits", entries=("in another order",))
+        yield PolicyEdit("Limits", entries=("in another order",))
     for old, new in _pairs(gone, come, _all_but_figure):
-        yield Change(limit_name(old), _figure(old), _figure(new))
+        yield PolicyEdit(limit_name(old), _figure(old), _figure(new))
     for alike in (_all_but_length, _all_but_concern, _all_but_currency):
         for old, new in _pairs(gone, come, alike):
-            yield Change("Limit", limit_phrase(old), limit_phrase(new))
+            yield PolicyEdit("Limit", limit_phrase(old), limit_phrase(new))
     for verb, limits in (("added", come), ("removed", gone)):
         for limit in limits:
-            yield Change(f"Limit {verb}", entries=(limit_phrase(limit),))
+            yield PolicyEdit(f"Limit {verb}", entries=(limit_phrase(limit),))
 
 
 def _pairs(
-    gone: list[SpendingLimit],
-    come: list[SpendingLimit],
-    alike: Callable[[SpendingLimit], tuple[object, ...]],
-) -> Iterator[tuple[SpendingLimit, SpendingLimit]]:
+    gone: list[LimitControl],
+    come: list[LimitControl],
+    alike: Callable[[LimitControl], tuple[object, ...]],
+) -> Iterator[tuple[LimitControl, LimitControl]]:
     """Take out of both lists each two limits that are one limit before and after."""
     for old in [*gone]:
         new = next((limit for limit in come if alike(limit) == alike(old)), None)
@@ -196,32 +196,32 @@ def _pairs(
             yield old, new
 
 
-def _length(limit: SpendingLimit) -> tuple[object, ...]:
+def _length(limit: LimitControl) -> tuple[object, ...]:
     return limit.interval, limit.rolling_seconds
 
 
-def _all_but_figure(limit: SpendingLimit) -> tuple[object, ...]:
+def _all_but_figure(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount is None, limit.currency, _length(limit), limit.filter.text
 
 
-def _all_but_length(limit: SpendingLimit) -> tuple[object, ...]:
+def _all_but_length(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount, limit.count, limit.currency, limit.filter.text
 
 
-def _all_but_concern(limit: SpendingLimit) -> tuple[object, ...]:
+def _all_but_concern(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount, limit.count, limit.currency, _length(limit)
 
 
-def _all_but_currency(limit: SpendingLimit) -> tuple[object, ...]:
+def _all_but_currency(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount, limit.count, _length(limit), limit.filter.text
 
 
-def limit_name(limit: SpendingLimit) -> str:
+def limit_name(limit: LimitControl) -> str:
     """ "Monthly limit on fast food restaurants", without its figure."""
     return f"{_length_name(limit)}{filter_words(limit.filter.text)}"
 
 
-def _length_name(limit: SpendingLimit) -> str:
+def _length_name(limit: LimitControl) -> str:
     if limit.interval is Interval.ROLLING:
         return f"Limit in {duration_words(limit.rolling_seconds)}"
     if limit.interval is Interval.PER_AUTHORIZATION:
@@ -229,15 +229,15 @@ def _length_name(limit: SpendingLimit) -> str:
     return f"{limit.interval.value.replace('_', '-').capitalize()} limit"
 
 
-def _figure(limit: SpendingLimit) -> str:
+def _figure(limit: LimitControl) -> str:
     return figure_words(limit.count or 0 if limit.amount is None else limit.amount, limit.currency)
 
 
-def _schedule(before: SpendingControls, after: SpendingControls) -> Iterator[Change]:
+def _schedule(before: SpendingControls, after: SpendingControls) -> Iterator[PolicyEdit]:
     gone, come = gone_and_come(before.schedule, after.schedule)
     if len(gone) == len(come) == 1:
-        yield Change("Days and hours", hours_words(gone[0]), hours_words(come[0]))
+        yield PolicyEdit("Days and hours", hours_words(gone[0]), hours_words(come[0]))
         return
     for verb, entries in (("added", come), ("removed", gone)):
         if entries:
-            yield Change(f"Days and hours {verb}", entries=tuple(map(hours_words, entries)))
+            yield PolicyEdit(f"Days and hours {verb}", entries=tuple(map(hours_words, entries)))

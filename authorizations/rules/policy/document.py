@@ -8,7 +8,7 @@ spending_controls, and ours where Stripe has none. Nothing here knows the time o
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from authorizations.rules.basics.controls import Choice, ScheduleEntry, SpendingControls, Weekday
+from authorizations.rules.basics.controls import Choice, OpenHours, SpendingControls, Weekday
 from authorizations.rules.basics.filters import MATCHING, CategorySet, MerchantSet
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document_fields import Fields, PolicyProblems, Problem, path_text
@@ -250,9 +250,9 @@ def _choice(normal: Mapping[str, Any], what: str) -> Choice:
     return Choice(frozenset(normal[f"allowed_{what}"]), frozenset(normal[f"blocked_{what}"]))
 
 
-def _schedule_entry(entry: Mapping[str, Any]) -> ScheduleEntry:
+def _schedule_entry(entry: Mapping[str, Any]) -> OpenHours:
     days = frozenset(DAYS.index(day) for day in entry["days"])
-    return ScheduleEntry(days, _minutes(entry["from"]), _minutes(entry["to"]))
+    return OpenHours(days, _minutes(entry["from"]), _minutes(entry["to"]))
 
 
 def _minutes(time_of_day: str) -> int:

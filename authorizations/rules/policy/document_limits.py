@@ -5,7 +5,7 @@ import json
 from functools import lru_cache
 from typing import Any
 
-from authorizations.rules.basics.controls import Interval, SpendingLimit
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import (
     EVERYTHING,
     MATCHING,
@@ -122,10 +122,10 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
 
 def limit_value(
     limit: dict[str, Any], policy_currency: str, matching: int = MATCHING
-) -> SpendingLimit:
+) -> LimitControl:
     """A limit of a normal document as a value; the policy's currency where it names none."""
     money = limit.get("amount") is not None
-    return SpendingLimit(
+    return LimitControl(
         interval=Interval(limit["interval"]),
         amount=limit.get("amount"),
         count=limit.get("count"),

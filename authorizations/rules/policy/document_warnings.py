@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from authorizations.rules.basics.controls import Choice, Interval, SpendingControls, SpendingLimit
+from authorizations.rules.basics.controls import Choice, Interval, LimitControl, SpendingControls
 from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
 from authorizations.rules.decision.fuel import PUMP
 from authorizations.rules.decision.grants import granted_currencies
@@ -84,7 +84,7 @@ def _pointless(controls: SpendingControls) -> Iterator[Problem]:
                 break
 
 
-def _covers(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
     """Whether `narrow` lasts no longer, concerns nothing more, and still allows as much."""
     same_kind = (wide.amount is None) == (narrow.amount is None)
     return (
@@ -96,7 +96,7 @@ def _covers(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
     )
 
 
-def _lasts_as_long(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
+def _lasts_as_long(wide: LimitControl, narrow: LimitControl) -> bool:
     if wide.interval is narrow.interval is Interval.ROLLING:
         return wide.rolling_seconds >= narrow.rolling_seconds
     if wide.interval is Interval.ROLLING:
@@ -106,7 +106,7 @@ def _lasts_as_long(wide: SpendingLimit, narrow: SpendingLimit) -> bool:
     return _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
 
 
-def _pointless_words(limit: SpendingLimit, other: SpendingLimit) -> str:
+def _pointless_words(limit: LimitControl, other: LimitControl) -> str:
     # Weeks cross the ends of months, so a week can take from two of them.
     crosses = limit.interval is Interval.WEEKLY and other.interval not in {
         Interval.WEEKLY,
@@ -116,7 +116,7 @@ def _pointless_words(limit: SpendingLimit, other: SpendingLimit) -> str:
     return f"This {_words(limit)} is not below the {_words(other)}, so it {often} stops a purchase."
 
 
-def _words(limit: SpendingLimit) -> str:
+def _words(limit: LimitControl) -> str:
     most = figure_words(limit.most, limit.currency)
     length = interval_words(limit.interval, limit.rolling_seconds)
     return f"limit of {most} {length}{filter_words(limit.filter.text)}"

@@ -3,12 +3,7 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from authorizations.rules.basics.controls import (
-    Choice,
-    ScheduleEntry,
-    SpendingControls,
-    SpendingLimit,
-)
+from authorizations.rules.basics.controls import Choice, LimitControl, OpenHours, SpendingControls
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.decision.windows import local_time
 from authorizations.rules.policy.partial import currencies_without_parts
@@ -54,7 +49,7 @@ def _sentence(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}."
 
 
-def limit_phrase(limit: SpendingLimit) -> str:
+def limit_phrase(limit: LimitControl) -> str:
     """ "€50.00 a day on fast food restaurants", "5 purchases in 60 minutes"."""
     length = interval_words(limit.interval, limit.rolling_seconds)
     figure = limit.count or 0 if limit.amount is None else limit.amount
@@ -72,7 +67,7 @@ def _granted(controls: SpendingControls) -> Iterator[str]:
         yield "Grants no other purchase."
 
 
-def _concerning(limit: SpendingLimit) -> str:
+def _concerning(limit: LimitControl) -> str:
     return filter_words(limit.filter.text)
 
 
@@ -91,7 +86,7 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
         yield "otherwise unlimited amounts" if amounts else "unlimited amounts"
 
 
-def _up_to(limits: Sequence[SpendingLimit]) -> Iterator[str]:
+def _up_to(limits: Sequence[LimitControl]) -> Iterator[str]:
     """Amounts of one currency: "up to €500.00 a month, of it €50.00 a day on restaurants"."""
     wide = [limit_phrase(limit) for limit in limits if not limit.filter.text]
     narrow = [limit_phrase(limit) for limit in limits if limit.filter.text]
@@ -165,7 +160,7 @@ def _day_or_moment(at: int, time_zone: str, *, is_end: bool = False) -> str:
     return day_words(when - timedelta(days=1) if is_end else when)
 
 
-def hours_words(entry: ScheduleEntry) -> str:
+def hours_words(entry: OpenHours) -> str:
     """ "Monday to Friday, 8:00-20:00"."""
     if (entry.start, entry.end) == (0, 24 * 60):
         return _days(entry.days)

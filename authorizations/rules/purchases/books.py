@@ -10,12 +10,17 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.counted import Counted, cash_part
-from authorizations.rules.purchases.snapshots import LAPSED, HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.counted import CountedUsage, cash_part
+from authorizations.rules.purchases.snapshots import (
+    LAPSED,
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class OurResponse:
     """What we answered the request with this ordinal.
 
     `event_id` is the id of the decision: that of its event, but for a second answer to the same
@@ -49,7 +54,7 @@ NO_END = End(-1, "")
 
 
 @dataclass(frozen=True, slots=True)
-class Books:
+class AuthorizationState:
     """The state of one authorization.
 
     `furthest` is the furthest snapshot seen, `uncaptured` the furthest of those that list no
@@ -65,14 +70,14 @@ class Books:
     end: End | None = None
     highest: int = 0
     lapsed: bool = False
-    answers: tuple[Answer, ...] = ()
-    transactions: tuple[Transaction, ...] = ()
+    answers: tuple[OurResponse, ...] = ()
+    transactions: tuple[TransactionSnapshot, ...] = ()
     released_at: Snapshot | None = None
     adjusted: int = 0
 
     # --- what arrives
 
-    def joined(self, snapshot: Snapshot) -> "Books":
+    def joined(self, snapshot: Snapshot) -> "AuthorizationState":
         """With one more snapshot: idempotent, and the same in any order."""
         furthest = _further(self.furthest, snapshot)
         uncaptured = self._before_captures
@@ -91,7 +96,7 @@ class Books:
             lapsed=self.lapsed or snapshot.status in LAPSED,
         )
 
-    def asking(self, ordinal: int, amount: int = 0, cashback: int = 0) -> "Books":
+    def asking(self, ordinal: int, amount: int = 0, cashback: int = 0) -> "AuthorizationState":
         """While a request for so much is decided, all of which an approval would add.
 
         An earlier approval of the same request counts only by what it goes beyond that, and a
@@ -100,7 +105,7 @@ class Books:
         if self.covers(ordinal):
             return self
         before = [a for a in self._reserving if a.ordinal == ordinal]
-        beyond = Answer(
+        beyond = OurResponse(
             ordinal,
             event_id="",
             at=self.end.at if self.end else 0,
@@ -112,7 +117,7 @@ class Books:
         others = (a for a in self.answers if a.ordinal != ordinal)
         return replace(self, answers=_in_order(*others, beyond))
 
-    def answered(self, answer: Answer) -> "Books":
+    def answered(self, answer: OurResponse) -> "AuthorizationState":
         """With an answer of ours; a corrected one replaces that of the same event.
 
         Several events may ask one request. All answers were sent, and nobody knows which one
@@ -122,40 +127,42 @@ class Books:
         others = (a for a in self.answers if (a.ordinal, a.event_id) != key)
         return replace(self, answers=_in_order(*others, answer))
 
-    def with_transaction(self, transaction: Transaction) -> "Books":
+    def with_transaction(self, transaction: TransactionSnapshot) -> "AuthorizationState":
         """With one more version of a transaction: of two the newest counts."""
         newest = max([transaction, *(t for t in self.transactions if t.id == transaction.id)])
         kept = [t for t in self.transactions if t.id != transaction.id]
         insort(kept, newest)  # they are in order: a purchase can have a thousand
         return replace(self, transactions=tuple(kept))
 
-    def with_transactions(self, transactions: Iterable[Transaction]) -> "Books":
+    def with_transactions(
+        self, transactions: Iterable[TransactionSnapshot]
+    ) -> "AuthorizationState":
         """With all of these."""
         newest = {t.id: t for t in self.transactions}
         for transaction in transactions:
             newest[transaction.id] = max(transaction, newest.get(transaction.id, transaction))
         return replace(self, transactions=tuple(sorted(newest.values())))
 
-    def without_transactions(self, ids: Container[str]) -> "Books":
+    def without_transactions(self, ids: Container[str]) -> "AuthorizationState":
         """Without those that belong to another purchase after all."""
         kept = tuple(t for t in self.transactions if t.id not in ids)
         return replace(self, transactions=kept)
 
     # --- what operators book
 
-    def released(self) -> "Books":
+    def released(self) -> "AuthorizationState":
         """With everything given back that is held and not captured."""
         answers = tuple(replace(a, released=True) for a in self.answers)
         return replace(self, answers=answers, released_at=self.furthest)
 
-    def adjusted_by(self, amount: int) -> "Books":
+    def adjusted_by(self, amount: int) -> "AuthorizationState":
         """With so much more counted; below zero: with so much room given back."""
         return replace(self, adjusted=self.adjusted + amount)
 
     # --- what follows
 
     @property
-    def history(self) -> tuple[HistoryEntry, ...]:
+    def history(self) -> tuple[RequestHistoryEntry, ...]:
         return self.furthest.history if self.furthest else ()
 
     @property
@@ -179,7 +186,7 @@ class Books:
             return False
         return furthest.is_over or (self.end is not None and furthest.at < self.end.at)
 
-    def is_ended(self, answer: Answer) -> bool:
+    def is_ended(self, answer: OurResponse) -> bool:
         """Whether the authorization was over after this had been asked."""
         return self.end is not None and answer.at < self.end.at
 
@@ -187,10 +194,10 @@ class Books:
         """Whether Stripe has already told how the request with this ordinal ended."""
         return ordinal < len(self.history)
 
-    def answers_to(self, ordinal: int) -> tuple[Answer, ...]:
+    def answers_to(self, ordinal: int) -> tuple[OurResponse, ...]:
         return tuple(a for a in self.answers if a.ordinal == ordinal)
 
-    def answer_to(self, ordinal: int) -> Answer | None:
+    def answer_to(self, ordinal: int) -> OurResponse | None:
         """Of several the largest approval: the one that counts."""
         answers = self.answers_to(ordinal)
         return max(answers, key=lambda a: (a.approved, a.amount, a.event_id), default=None)
@@ -234,11 +241,11 @@ class Books:
         """What is counted beyond what was captured: it can still go away by itself."""
         return self.sums().held
 
-    def counted(self, merchant: Merchant) -> Counted:
+    def counted(self, merchant: Merchant) -> CountedUsage:
         """What limits see of a purchase at this merchant."""
         return self.sums().counted(merchant)
 
-    def sums(self) -> "Sums":
+    def sums(self) -> "StateTotals":
         """All of it at once: most of it follows from the same few parts."""
         captured = max(0, sum([t.captured for t in self.transactions]))
         reserving = self._reserving
@@ -248,7 +255,7 @@ class Books:
         refunds = max(0, sum([t.refunded for t in self.transactions]))
         cashback = self.furthest.approved_cashback if self.furthest else 0
         cashback += _largest_each((a.ordinal, a.cashback) for a in reserving)
-        return Sums(
+        return StateTotals(
             captured=captured,
             uncovered=uncovered,
             refunded=min(refunds, captured, amount),
@@ -296,7 +303,7 @@ class Books:
         return self.uncaptured
 
     @property
-    def _reserving(self) -> list[Answer]:
+    def _reserving(self) -> list[OurResponse]:
         """Our approvals of which Stripe has told nothing, asked since the end if there was one."""
         return [
             a
@@ -325,14 +332,14 @@ class Books:
         return 0 if is_told or any(more) else max(a.amount for a in holding)
 
     @property
-    def _pump(self) -> list[Answer]:
+    def _pump(self) -> list[OurResponse]:
         """Our approvals of more than a fuel pump asked for, once Stripe tells that it counts."""
         if not self.history[:1] or not self.history[0].approved:
             return []
         return [a for a in self.answers_to(0) if a.amount > a.asked]
 
 
-class Sums(NamedTuple):
+class StateTotals(NamedTuple):
     """What Books come to; each as the property of Books with its name.
 
     `is_counted`: whether it is a purchase; from its first approval, also once that is given back.
@@ -346,9 +353,9 @@ class Sums(NamedTuple):
     cashback: int
     is_counted: bool
 
-    def counted(self, merchant: Merchant) -> Counted:
+    def counted(self, merchant: Merchant) -> CountedUsage:
         count = int(self.is_counted)
-        return Counted(
+        return CountedUsage(
             amount=self.amount,
             cash=cash_part(self.amount, self.cashback, merchant),
             refunded=self.refunded,
@@ -361,7 +368,7 @@ def _further(one: Snapshot | None, other: Snapshot) -> Snapshot:
     return other if one is None or other.progress > one.progress else one
 
 
-def _in_order(*answers: Answer) -> tuple[Answer, ...]:
+def _in_order(*answers: OurResponse) -> tuple[OurResponse, ...]:
     return tuple(sorted(answers, key=lambda a: (a.ordinal, a.event_id)))
 
 

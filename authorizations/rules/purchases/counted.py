@@ -6,7 +6,7 @@ from authorizations.rules.basics.filters import LimitFilter, Merchant
 
 
 @dataclass(frozen=True, slots=True)
-class Counted:
+class CountedUsage:
     """What limits see of a purchase: amount, the cash in it, refunds, and whether it is one.
 
     `cash_count` is what limits on cash alone count it for.
@@ -18,8 +18,8 @@ class Counted:
     count: int = 0
     cash_count: int = 0
 
-    def __sub__(self, other: "Counted") -> "Counted":
-        return Counted(
+    def __sub__(self, other: "CountedUsage") -> "CountedUsage":
+        return CountedUsage(
             self.amount - other.amount,
             self.cash - other.cash,
             self.refunded - other.refunded,
@@ -40,7 +40,7 @@ class Counted:
         return self.amount, self.refunded, self.count
 
 
-NOTHING = Counted()
+NOTHING = CountedUsage()
 
 
 def cash_part(amount: int, cashback: int, merchant: Merchant) -> int:

@@ -9,11 +9,11 @@ from typing import NamedTuple, Protocol
 
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
 from authorizations.rules.purchases.counted import cash_part
-from authorizations.rules.purchases.snapshots import Snapshot, Transaction
+from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapshot
 
 
 @dataclass(frozen=True, slots=True)
-class Card:
+class CardDetails:
     """The card as it stands inside its own event; transactions only name it."""
 
     id: str
@@ -44,7 +44,7 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class PurchaseEvent:
     """What every event about a purchase tells: whose it is, when it began, in what, and where.
 
     `created` is the authorization's, the same in every event of its life.
@@ -54,7 +54,7 @@ class Told:
     event_created: int
     authorization_id: str
     created: int
-    card: Card
+    card: CardDetails
     currency: str
     merchant: Merchant
 
@@ -92,7 +92,7 @@ _OF_THE_MERCHANT = tuple(Question._field_defaults)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationRequest(Told):
+class AuthorizationRequest(PurchaseEvent):
     """One question of Stripe's: may this card pay `amount` more?
 
     `amount` is what is asked for now; what was approved earlier on the same authorization stands
@@ -105,7 +105,7 @@ class AuthorizationRequest(Told):
     livemode: bool
     amount: int
     snapshot: Snapshot
-    transactions: tuple[Transaction, ...] = ()
+    transactions: tuple[TransactionSnapshot, ...] = ()
     account: str | None = None
     merchant_amount: int | None = None
     merchant_currency: str | None = None

@@ -3,11 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.snapshots import Snapshot, Transaction
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapshot
 
 
-def is_news(books: Books, snapshot: Snapshot | None, transactions: Iterable[Transaction]) -> bool:
+def is_news(
+    books: AuthorizationState,
+    snapshot: Snapshot | None,
+    transactions: Iterable[TransactionSnapshot],
+) -> bool:
     """Whether the books would say more than before; being told the same again is no news.
 
     So a release stands until Stripe tells something else than when the hold was released.
@@ -20,7 +24,7 @@ def is_news(books: Books, snapshot: Snapshot | None, transactions: Iterable[Tran
     return _whenever_told(after) != _whenever_told(books)
 
 
-def _whenever_told(books: Books) -> tuple[Books, bool, int]:
+def _whenever_told(books: AuthorizationState) -> tuple[AuthorizationState, bool, int]:
     """With what is over: the same end told later may end what was asked meanwhile."""
     same = replace(
         books,

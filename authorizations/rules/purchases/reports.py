@@ -3,27 +3,27 @@
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from authorizations.rules.purchases.events import Card, Told, Verification
-from authorizations.rules.purchases.snapshots import Snapshot, Transaction
+from authorizations.rules.purchases.events import CardDetails, PurchaseEvent, Verification
+from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AuthorizationReport(Told):
+class AuthorizationReport(PurchaseEvent):
     """An authorization as it stands, with the transactions it holds so far."""
 
     snapshot: Snapshot
-    transactions: tuple[Transaction, ...] = ()
+    transactions: tuple[TransactionSnapshot, ...] = ()
     verification: Verification = field(default_factory=Verification)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TransactionReport(Told):
+class TransactionReport(PurchaseEvent):
     """One transaction. `authorization_id` and `created` are its own: a force capture has no other.
 
     `linked` names the authorization Stripe books it under, if any.
     """
 
-    transaction: Transaction
+    transaction: TransactionSnapshot
     linked: str | None = None
 
 
@@ -33,7 +33,7 @@ class CardReport:
 
     event_id: str
     event_created: int
-    card: Card
+    card: CardDetails
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -19,7 +19,7 @@ LAPSED = frozenset({"expired", "reversed"})
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class HistoryEntry:
+class RequestHistoryEntry:
     """One request of the authorization as Stripe settled it.
 
     `message` is Stripe's reason_message: what was wrong with an answer it could not read.
@@ -47,7 +47,7 @@ class Snapshot:
     at: int
     status: str
     amount: int
-    history: tuple[HistoryEntry, ...] = ()
+    history: tuple[RequestHistoryEntry, ...] = ()
     transactions: int = 0
     merchant_amount: int = 0
     merchant_currency: str = ""
@@ -107,7 +107,7 @@ class Snapshot:
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Transaction:
+class TransactionSnapshot:
     """Money that moved: `amount` as Stripe signs it, negative for a capture.
 
     `at` is the `created` of the event that told this version, `created` the transaction's own.

@@ -4,7 +4,7 @@ from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.fuel import is_token_request
-from authorizations.rules.decision.values import Check, Decision, DeclineReason, LimitFigures
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
 from authorizations.rules.decision.windows import FOREVER, local_time
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import TEXTS, label
@@ -33,7 +33,7 @@ __all__ = [
 _ASK = "Please contact your card administrator."
 
 
-def answer_sentence(decision: Decision, request: AuthorizationRequest | None) -> str:
+def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> str:
     """The whole decision for staff; `request` is None where it could not be read."""
     check = deciding_check(decision.trace)
     if check and request:
@@ -57,7 +57,7 @@ def source(check: Check) -> str:
     return f"Policy {check.policy}{scope}"
 
 
-def _outcome(decision: Decision, request: AuthorizationRequest | None) -> str:
+def _outcome(decision: Verdict, request: AuthorizationRequest | None) -> str:
     verb = "Approved" if decision.approved else "Declined"
     if request is None:
         return verb
@@ -75,7 +75,7 @@ def amount_words(asked: int, approved: int, currency: str) -> str:
     return f"{words} ({format_money(approved, currency)} held)" if approved > asked else words
 
 
-def _all_passed(decision: Decision) -> str:
+def _all_passed(decision: Verdict) -> str:
     rules = len(decision.trace)
     if rules > 1:
         return f"All {rules} rules passed."

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.purchases.books import Answer, Books
-from authorizations.rules.purchases.snapshots import HistoryEntry
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry
 from authorizations.rules.wording.words import code_words
 
 
@@ -101,7 +101,7 @@ TOLERANT = (
 """Restaurants, taxis, hotels, rentals and fuel: where more than was approved is usual."""
 
 
-class Finding(NamedTuple):
+class FindingWords(NamedTuple):
     """`subject` tells findings of one kind apart, `amount` is the money at stake."""
 
     kind: FindingKind
@@ -112,8 +112,8 @@ class Finding(NamedTuple):
 
 
 def findings(
-    books: Books, merchant: Merchant, currency: str, tolerance_percent: int
-) -> Iterator[Finding]:
+    books: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
+) -> Iterator[FindingWords]:
     """What stands in the books of one authorization that should not.
 
     `tolerance_percent` is how much above the approval a merchant of TOLERANT kinds may capture.
@@ -126,8 +126,8 @@ def findings(
 
 
 def _of_request(
-    ordinal: int, entry: HistoryEntry, books: Books, currency: str
-) -> Iterator[Finding]:
+    ordinal: int, entry: RequestHistoryEntry, books: AuthorizationState, currency: str
+) -> Iterator[FindingWords]:
     kind = _kind(entry, books.answers_to(ordinal))
     if kind is None:
         return
@@ -138,10 +138,12 @@ def _of_request(
     reason = f" ({code_words(entry.reason)})" if entry.reason else ""
     message = f" Stripe's message: {entry.message}" if entry.message else ""
     told = f"{stripe}{reason}; {ours}.{message}"
-    yield Finding(kind, f"request {ordinal}", entry.amount, told, _done(entry, answer, currency))
+    yield FindingWords(
+        kind, f"request {ordinal}", entry.amount, told, _done(entry, answer, currency)
+    )
 
 
-def _kind(entry: HistoryEntry, answers: tuple[Answer, ...]) -> FindingKind | None:
+def _kind(entry: RequestHistoryEntry, answers: tuple[OurResponse, ...]) -> FindingKind | None:
     if entry.reason == "webhook_timeout":
         return FindingKind.ANSWERED_TOO_LATE
     if entry.reason == "webhook_error":
@@ -157,7 +159,7 @@ def _kind(entry: HistoryEntry, answers: tuple[Answer, ...]) -> FindingKind | Non
     return FindingKind.APPROVED_AGAINST_US if entry.approved else FindingKind.OVERRULED
 
 
-def _answer_words(answer: Answer | None, currency: str) -> str:
+def _answer_words(answer: OurResponse | None, currency: str) -> str:
     if answer is None:
         return "no decision of ours is on record"
     if not answer.approved:
@@ -165,7 +167,7 @@ def _answer_words(answer: Answer | None, currency: str) -> str:
     return f"we had approved {format_money(answer.amount, currency)}"
 
 
-def _done(entry: HistoryEntry, answer: Answer | None, currency: str) -> str:
+def _done(entry: RequestHistoryEntry, answer: OurResponse | None, currency: str) -> str:
     reserved = answer.amount if answer and answer.approved else 0
     if entry.approved and not reserved:
         return f"{format_money(entry.amount, currency)} is counted, as Stripe approved it."
@@ -175,8 +177,8 @@ def _done(entry: HistoryEntry, answer: Answer | None, currency: str) -> str:
 
 
 def _captures(
-    books: Books, merchant: Merchant, currency: str, tolerance_percent: int
-) -> Iterator[Finding]:
+    books: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
+) -> Iterator[FindingWords]:
     if not books.captured:
         return
     captured, approved = _comparable(books, currency)
@@ -190,13 +192,13 @@ def _captures(
             f"{format_money(books.captured, currency)} was captured of a purchase that "
             f"{was if approved else 'was never approved'}."
         )
-        yield Finding(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, told, counted)
+        yield FindingWords(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, told, counted)
     if books.lapsed:
         told = f"{format_money(books.captured, currency)} was captured after the hold had ended."
-        yield Finding(FindingKind.CAPTURED_LATE, "", books.captured, told, counted)
+        yield FindingWords(FindingKind.CAPTURED_LATE, "", books.captured, told, counted)
 
 
-def _comparable(books: Books, currency: str) -> tuple[int, int]:
+def _comparable(books: AuthorizationState, currency: str) -> tuple[int, int]:
     """Captured and approved; in the merchant's currency where it differs from the card's.
 
     There the rate may have moved in between, which nobody is to blame for.
@@ -219,7 +221,7 @@ def is_tolerant(merchant: Merchant) -> bool:
     return any(first <= merchant.category_code <= last for first, last in TOLERANT)
 
 
-def _unknown(books: Books, currency: str) -> Iterator[Finding]:
+def _unknown(books: AuthorizationState, currency: str) -> Iterator[FindingWords]:
     for transaction in books.transactions:
         if not transaction.is_of_unknown_type or not transaction.amount:
             continue
@@ -230,10 +232,10 @@ def _unknown(books: Books, currency: str) -> Iterator[Finding]:
         if transaction.is_capture:
             moved, done = "took", f"{money} is counted as captured."
         told = f"A transaction of the unknown kind “{name}” {moved} {money}."
-        yield Finding(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
+        yield FindingWords(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
 
 
-def _refunds(books: Books, currency: str) -> Iterator[Finding]:
+def _refunds(books: AuthorizationState, currency: str) -> Iterator[FindingWords]:
     refunded = sum(t.refunded for t in books.transactions)
     if refunded < 0:
         told = (
@@ -241,9 +243,9 @@ def _refunds(books: Books, currency: str) -> Iterator[Finding]:
             "taken back."
         )
         done = "Nothing: the refund had given no room back."
-        yield Finding(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
+        yield FindingWords(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
     excess = refunded - books.captured
     if excess > 0:
         told = f"{format_money(excess, currency)} was refunded beyond what was captured here."
         done = "Nothing: it gives no room back."
-        yield Finding(FindingKind.UNLINKED_REFUND, "", excess, told, done)
+        yield FindingWords(FindingKind.UNLINKED_REFUND, "", excess, told, done)

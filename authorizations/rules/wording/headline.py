@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.decision.decide import deciding_check
-from authorizations.rules.decision.values import Check, Decision, DeclineReason, LimitFigures
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
 from authorizations.rules.wording.reasons import label
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.rules.wording.words import (
@@ -36,7 +36,7 @@ _TOLD: dict[DeclineReason, Callable[[str], str]] = {
 """How to say what the purchase had. A merchant's name stands in the headline anyway."""
 
 
-def because(decision: Decision) -> str:
+def because(decision: Verdict) -> str:
     """ "monthly limit of €500.00 exceeded by €5.00", to stand behind a colon."""
     check = deciding_check(decision.trace)
     if check and check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET and check.figures:

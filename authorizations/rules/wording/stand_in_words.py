@@ -2,10 +2,10 @@
 
 from authorizations.rules.basics.filters import UnknownMerchant
 from authorizations.rules.decision.stand_in import (
-    Circumstances,
     Measure,
     Refusal,
     StandInCause,
+    StandInContext,
     begun,
 )
 from authorizations.rules.decision.values import Check, LimitFigures
@@ -59,7 +59,7 @@ def cause_sentence(cause: str) -> str:
     return f"Answered by stand-in, without the database.{why}"
 
 
-def beginning_sentence(request: AuthorizationRequest, circumstances: Circumstances) -> str:
+def beginning_sentence(request: AuthorizationRequest, circumstances: StandInContext) -> str:
     """Where an increment's purchase began, as far as limits went by it; else nothing."""
     if circumstances.refusal:
         return ""

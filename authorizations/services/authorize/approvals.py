@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.host import caps
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory
 from authorizations.services.store.writing import Outcome
@@ -59,10 +59,10 @@ def _fits_beside(outcome: Outcome, held: Memory) -> bool:
     return decision.approved and decision.amount == outcome.decision.amount
 
 
-def _increase(outcome: Outcome) -> Counted:
+def _increase(outcome: Outcome) -> CountedUsage:
     """What the steps that add something add: room given back is heard of with the next copy."""
     steps = [change for _, change in outcome.changes]
-    return Counted(
+    return CountedUsage(
         amount=sum(max(0, step.amount) for step in steps),
         cash=sum(max(0, step.cash) for step in steps),
         count=sum(max(0, step.count) for step in steps),

@@ -14,9 +14,15 @@ from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.basics.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.fuel import fuel_hold
-from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage, Window
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    Window,
+    WindowUsage,
+)
 from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
-from authorizations.rules.purchases.books import Answer, Books
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
@@ -25,8 +31,8 @@ from authorizations.services.purchases.entries import by_cause, changes_of, step
 from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, take_in
 from authorizations.services.store import answers, cards, findings, writing
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.lookup import Held, Known, hold, look_up
-from authorizations.services.store.usage import Measured, measure, with_rooms
+from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.usage import MeasuredUsage, measure, with_rooms
 
 _ATTEMPTS = 4
 
@@ -86,10 +92,10 @@ def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     what it has prepared. Raises django.db.Error.
     """
     with transaction.atomic():
-        hold(request)
+        lock_scopes(request)
         card = request.card
-        held = Held(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
-        known = look_up(request, held)
+        held = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
+        known = load_existing(request, held)
         reports = by_cause(steps_of(known.books, request.snapshot, ()))
         return writing.rehearse(_decided(request, held, known, reports), delivery)
 
@@ -101,7 +107,7 @@ def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed
             recent_merchants.note(found.outcome.request)
         reason = found.outcome.decision.reason or ""
         times = (delivery.received_at, delivery.now)
-        answer = host_answers.Answer(found.body.decode(), reason, request.question, *times)
+        answer = host_answers.HostAnswer(found.body.decode(), reason, request.question, *times)
         recent_answers.note(request.event_id, answer)
 
 
@@ -115,7 +121,7 @@ def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) ->
     try:
         with transaction.atomic():
             ahead.lock()
-            held = hold(request)
+            held = lock_scopes(request)
             if held:
                 computed = _authorize(request, delivery, held, ahead)
                 if isinstance(computed, Computed):
@@ -133,18 +139,18 @@ def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) ->
 
 
 def _authorize(
-    request: AuthorizationRequest, delivery: Delivery, held: Held, ahead: Ahead
+    request: AuthorizationRequest, delivery: Delivery, held: LockedScopes, ahead: Ahead
 ) -> Computed | Ahead:
     """The answer; where other scopes must be held than are, what to lock first."""
     delivery.stopwatch.mark("locked")
-    known = look_up(request, held)
+    known = load_existing(request, held)
     delivery.stopwatch.mark("looked_up")
     if sent := answers.of_event(request.event_id, is_on_record=known.is_decided):
         return Computed(writing.recall(sent, request.question, delivery))
     if known.purchase:
         if not known.purchase.is_of(request):
             contradicted = _contradicted(request, held, known)
-            return Computed(writing.decided(contradicted, delivery), contradicted)
+            return Computed(writing.save_decision(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return ahead
         request = request.begun_at(known.purchase.merchant)
@@ -155,7 +161,7 @@ def _authorize(
     # A request is itself a report: what it tells is joined first.
     reports = by_cause(steps_of(known.books, request.snapshot, taken_in.transactions))
     outcome = _decided(request, held, known, reports)
-    answer = writing.decided(outcome, delivery)
+    answer = writing.save_decision(outcome, delivery)
     if outcome.books:
         linking.keep(request, taken_in.transactions, outcome.books)
         _flag(outcome, held, known.books, reports[-1][1])
@@ -164,7 +170,12 @@ def _authorize(
     return Computed(answer, outcome)
 
 
-def _flag(outcome: writing.Outcome, held: Held, before: Books, joined: Books) -> None:
+def _flag(
+    outcome: writing.Outcome,
+    held: LockedScopes,
+    before: AuthorizationState,
+    joined: AuthorizationState,
+) -> None:
     """Findings about what the request reported, and about an answer that comes too late."""
     request = outcome.request
     has_news = joined.history != before.history or joined.transactions != before.transactions
@@ -181,9 +192,9 @@ def _flag(outcome: writing.Outcome, held: Held, before: Books, joined: Books) ->
 
 def _decided(
     request: AuthorizationRequest,
-    held: Held,
-    known: Known,
-    reports: Sequence[tuple[LedgerCause, Books]],
+    held: LockedScopes,
+    known: Existing,
+    reports: Sequence[tuple[LedgerCause, AuthorizationState]],
 ) -> writing.Outcome:
     before, (_, joined) = known.books, reports[-1]
     # Of several answers to one request the largest approval counts: the same question under a
@@ -191,7 +202,7 @@ def _decided(
     reserving = fuel_hold(request, known.applied) or request.amount
     asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
     counted = asked.counted(request.merchant)
-    standing = Standing(
+    standing = PurchaseContext(
         held.frozen,
         counted.amount,
         asked.cashback,
@@ -226,9 +237,9 @@ def _decided(
 def _decide(
     request: AuthorizationRequest,
     applied: tuple[AppliedControls, ...],
-    standing: Standing,
-    measured: Measured,
-) -> tuple[Decision, dict[Window, Usage]]:
+    standing: PurchaseContext,
+    measured: MeasuredUsage,
+) -> tuple[Verdict, dict[Window, WindowUsage]]:
     usage = measured.usage
     decision = decide(request, standing, applied, usage)
     told = with_rooms(measured, decision.trace, applied)
@@ -237,9 +248,9 @@ def _decide(
     return decide(request, standing, applied, told), told
 
 
-def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
+def answer_of(request: AuthorizationRequest, decision: Verdict) -> OurResponse:
     """What the books remember of a decision."""
-    return Answer(
+    return OurResponse(
         ordinal=request.ordinal,
         event_id=request.event_id,
         at=request.event_created,
@@ -250,17 +261,19 @@ def answer_of(request: AuthorizationRequest, decision: Decision) -> Answer:
     )
 
 
-def _cause_of_answer(request: AuthorizationRequest, decision: Decision) -> LedgerCause:
+def _cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerCause:
     if not decision.approved:
         return LedgerCause.KEPT
     return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
 
 
-def _contradicted(request: AuthorizationRequest, held: Held, known: Known) -> writing.Outcome:
+def _contradicted(
+    request: AuthorizationRequest, held: LockedScopes, known: Existing
+) -> writing.Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
-    decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
+    decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
-    standing = Standing(held.frozen)
+    standing = PurchaseContext(held.frozen)
     return writing.Outcome(
         request, held, known.applied, standing, {}, decision, None, [], [], 0, problem
     )

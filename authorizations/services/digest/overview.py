@@ -42,7 +42,7 @@ class Outcomes:
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class PeriodColumn:
     """A column of the charts: an hour or a day, over all currencies and by currency."""
 
     start: datetime
@@ -65,7 +65,7 @@ class Overview:
     total: Outcomes
     before: Outcomes
     by_currency: Mapping[str, Outcomes]
-    columns: Sequence[Column]
+    columns: Sequence[PeriodColumn]
     reasons: Sequence[tuple[str, int]]
     categories: Mapping[str, Sequence[tuple[str, int]]]
     countries: Mapping[str, Sequence[tuple[str, int]]]
@@ -141,12 +141,12 @@ def percentiles(buckets: Mapping[int, int]) -> list[float]:
     return found
 
 
-def _columns(period: Period, rows: Iterable[Tallied]) -> list[Column]:
+def _columns(period: Period, rows: Iterable[Tallied]) -> list[PeriodColumn]:
     by_place = defaultdict[int, list[Tallied]](list)
     for row in rows:
         by_place[row.place].append(row)
     return [
-        Column(start, end, _total(by_place[place]), _by_currency(by_place[place]))
+        PeriodColumn(start, end, _total(by_place[place]), _by_currency(by_place[place]))
         for place, (start, end) in enumerate(pairwise(period.edges), 1)
     ]
 

@@ -48,7 +48,7 @@ SELECT text, reason, question, received_at, sent_at FROM answer WHERE decision =
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class HostAnswer:
     """An answer that was sent: `question` is None where it could not be read.
 
     `reason` is why it declines, "" for an approval; `received_at` is of the delivery it was for.
@@ -78,7 +78,7 @@ class _Opened:
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self.here: OrderedDict[tuple[Path, str], Answer] = OrderedDict()
+        self.here: OrderedDict[tuple[Path, str], HostAnswer] = OrderedDict()
         self.place: tuple[Path, int] | None = None
         self.connection: sqlite3.Connection | None = None
 
@@ -107,7 +107,7 @@ def _forked() -> None:
 os.register_at_fork(after_in_child=_forked)
 
 
-def look_up(decision_id: str) -> Answer | None:
+def look_up(decision_id: str) -> HostAnswer | None:
     """The answer to this event that was sent first; None where none is known here.
 
     Where the file can't be read, that is logged, and nothing is known.
@@ -121,7 +121,7 @@ def look_up(decision_id: str) -> Answer | None:
     if not found:
         return None
     [(text, reason, question, received_at, sent_at)] = found
-    return Answer(
+    return HostAnswer(
         text,
         reason,
         _decode_question(question) if question else None,
@@ -130,7 +130,7 @@ def look_up(decision_id: str) -> Answer | None:
     )
 
 
-def note_in_process(decision_id: str, answer: Answer) -> None:
+def note_in_process(decision_id: str, answer: HostAnswer) -> None:
     """Remember in this process that an answer is being sent; never waits for a disk."""
     here, key = _opened.here, (_path(), decision_id)
     here.setdefault(key, answer)
@@ -139,7 +139,7 @@ def note_in_process(decision_id: str, answer: Answer) -> None:
             here.popitem(last=False)
 
 
-def note(decision_id: str, answer: Answer) -> None:
+def note(decision_id: str, answer: HostAnswer) -> None:
     """Remember it for all processes of the host; the first answer to an event stays."""
     note_in_process(decision_id, answer)
     question = msgspec.json.encode(answer.question).decode() if answer.question else None

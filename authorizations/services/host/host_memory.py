@@ -28,8 +28,8 @@ from django.conf import settings
 
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import LimitFilter, Merchant, UnknownMerchant
-from authorizations.rules.decision.values import NO_USAGE, Usage, Window
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
+from authorizations.rules.purchases.counted import CountedUsage
 from authz_project import owners
 
 MOUNTED = Path("/dev/shm")  # noqa: S108 - in it there is a directory of our own
@@ -98,7 +98,7 @@ class Approval:
     created: int
     currency: str
     merchant: Merchant | None
-    change: Counted
+    change: CountedUsage
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class Memory:
 
     def approved_since(
         self, clock: int, window: Window, concern: LimitFilter
-    ) -> tuple[Usage, Usage]:
+    ) -> tuple[WindowUsage, WindowUsage]:
         """What this window measures of what is not in a copy read then: the database's, ours."""
         rows = self._connection.execute(
             _SUMS,
@@ -215,13 +215,13 @@ class Memory:
             place, figures = row[:_OF_THE_MERCHANT], row[_OF_THE_MERCHANT:]
             at = UnknownMerchant() if place[0] is None else Merchant(*place)
             amount, cash, count, cash_count = figures
-            change = Counted(amount, cash, 0, count, cash_count)
+            change = CountedUsage(amount, cash, 0, count, cash_count)
             amount, _, count = change.seen_by(concern, at)
             before = found[by_stand_in]
-            found[by_stand_in] = Usage(before.amount + amount, 0, before.count + count)
+            found[by_stand_in] = WindowUsage(before.amount + amount, 0, before.count + count)
         return found[0], found[1]
 
-    def awaiting_replay(self, window: Window, concern: LimitFilter) -> Usage:
+    def awaiting_replay(self, window: Window, concern: LimitFilter) -> WindowUsage:
         """What this window measures of what stand-in approved and the books do not have yet."""
         _, pending = self.approved_since(_NEVER, window, concern)
         return pending

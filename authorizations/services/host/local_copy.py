@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
-from authorizations.rules.decision.values import Usage, Window
+from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
 from authorizations.services.host.applied import applied_controls
 
@@ -71,7 +71,7 @@ class KnownUsage:
     at: int
     memory_id: str
     clock: int
-    used: dict[Window, Usage]
+    used: dict[Window, WindowUsage]
 
     @property
     def age_s(self) -> float:
@@ -127,7 +127,7 @@ def usage(windows: Iterable[Window]) -> KnownUsage:
             found = copy.execute(_USED, (*key, window.start, window.rolling, window.end)).fetchone()
             # That it began before the window is enough for a rolling one alone.
             if found and (window.rolling or found[0] == window.start):
-                used[window] = Usage(*found[1:])
+                used[window] = WindowUsage(*found[1:])
         return KnownUsage(at, memory_id, clock, used)
 
 

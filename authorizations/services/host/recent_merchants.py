@@ -18,14 +18,14 @@ logger = logging.getLogger(__name__)
 _ring = Ring(".merchants")
 
 
-class _Kept(msgspec.Struct, array_like=True, frozen=True):
+class _KeptMerchant(msgspec.Struct, array_like=True, frozen=True):
     """Where a purchase began, by the request of this ordinal."""
 
     ordinal: int
     merchant: Merchant
 
 
-_decode = msgspec.json.Decoder(_Kept).decode
+_decode = msgspec.json.Decoder(_KeptMerchant).decode
 
 
 def note(approved: AuthorizationRequest) -> None:
@@ -35,7 +35,7 @@ def note(approved: AuthorizationRequest) -> None:
     """
     if isinstance(approved.merchant, UnknownMerchant):
         return
-    kept = _Kept(approved.ordinal, approved.merchant)
+    kept = _KeptMerchant(approved.ordinal, approved.merchant)
     try:
         _ring.note(approved.authorization_id, msgspec.json.encode(kept))
     except OSError as error:

@@ -206,7 +206,7 @@ def _sync(directory: Path) -> None:
 
 
 @dataclass(frozen=True, slots=True)
-class State:
+class SpoolState:
     """What waits in a spool: `since_s` is when its oldest file was begun, in Unix seconds."""
 
     files: int
@@ -215,11 +215,11 @@ class State:
     damaged: int
 
 
-def state(directory: Path) -> State:
+def state(directory: Path) -> SpoolState:
     """For whoever watches over the host."""
     paths = waiting(directory)
     begun = min(map(_begun, paths), default=None)
-    return State(len(paths), sum(map(size_of, paths)), begun, len(damaged(directory)))
+    return SpoolState(len(paths), sum(map(size_of, paths)), begun, len(damaged(directory)))
 
 
 def size_of(path: Path) -> int:

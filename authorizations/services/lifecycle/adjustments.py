@@ -13,13 +13,13 @@ from django.utils import timezone
 from authorizations.models import Authorization, LedgerCause
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.money import MAX_AMOUNT, format_money
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import NOTHING
 from authorizations.services.purchases import limit_findings
 from authorizations.services.purchases.linking import merchant_of, told_of
 from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.actor import user_words
-from authorizations.services.store.lookup import hold, look_up
+from authorizations.services.store.lookup import load_existing, lock_scopes
 from authorizations.services.store.usage import measure
 
 
@@ -30,7 +30,7 @@ class CannotAdjustError(ValueError):
 def release(authorization_id: str, *, by: User, reason: str) -> None:
     """Give back what is held and not captured. Raises CannotAdjustError."""
 
-    def released(books: Books, _: Authorization) -> Books:
+    def released(books: AuthorizationState, _: Authorization) -> AuthorizationState:
         if not books.held:
             raise CannotAdjustError("Nothing is held any more, so there is nothing to release.")
         return books.released()
@@ -47,7 +47,7 @@ def adjust(
     same click sent twice books once. Raises CannotAdjustError.
     """
 
-    def adjusted(books: Books, row: Authorization) -> Books:
+    def adjusted(books: AuthorizationState, row: Authorization) -> AuthorizationState:
         if seen not in (None, books.adjusted):
             raise CannotAdjustError(
                 "It was adjusted meanwhile, perhaps by your own first click. See what it counts "
@@ -69,7 +69,7 @@ def adjust(
 def _book(
     authorization_id: str,
     cause: LedgerCause,
-    change: Callable[[Books, Authorization], Books],
+    change: Callable[[AuthorizationState, Authorization], AuthorizationState],
     by: User,
     reason: str,
 ) -> None:
@@ -78,8 +78,8 @@ def _book(
         raise CannotAdjustError("Say why: the reason stays with the entry.")
     row = Authorization.objects.get(pk=authorization_id)
     told, now = told_of(row, event_id=""), timezone.now()
-    held = hold(told)
-    known = look_up(told, held) if held else None
+    held = lock_scopes(told)
+    known = load_existing(told, held) if held else None
     if held is None or known is None or known.purchase is None:
         raise CannotAdjustError("Its card is changing at this moment: please try again.")
     after = change(known.books, row)

@@ -18,7 +18,7 @@ from authorizations.rules.purchases.reports import (
     Report,
     TransactionReport,
 )
-from authorizations.rules.purchases.snapshots import Transaction
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.lifecycle import disputes
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.entries import (
@@ -32,7 +32,7 @@ from authorizations.services.purchases.entries import (
 from authorizations.services.purchases.linking import Stray
 from authorizations.services.store import cards, writing
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.lookup import Held, Known, hold, look_up
+from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authz_project.deadline import ending_within
 
 _ATTEMPTS = 4
@@ -82,15 +82,15 @@ def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES
             cards.register(report.card, report.event_id, report.event_created)
             with transaction.atomic():
                 cards.tell(report.card, report.event_id, report.event_created)
-                return writing.received(delivery)
+                return writing.save_receipt(delivery)
         case CardholderReport():
             with transaction.atomic():
                 cards.tell_cardholder(report)
-                return writing.received(delivery)
+                return writing.save_receipt(delivery)
         case DisputeReport():
             with transaction.atomic():
                 disputes.keep(report)
-                return writing.received(delivery)
+                return writing.save_receipt(delivery)
         case AuthorizationReport() | TransactionReport():
             return _settle_purchase(report, delivery, pieces)
 
@@ -105,12 +105,12 @@ def _settle_purchase(
         told = _placed(report)
         with ExitStack() as limits, transaction.atomic():
             ahead.lock()
-            held = hold(told)
+            held = lock_scopes(told)
             if pieces and pieces.locked_s:
                 limits.enter_context(ending_within(pieces.locked_s))
             # Under the lock once more: what was seen before it may have changed.
             if held and _placed(report) == told:
-                part = Part(linking.strays(told), pieces)
+                part = ReportPart(linking.strays(told), pieces)
                 if not ahead.covers(part.strays, held):
                     ahead = linking.Ahead(part.strays, held)
                 elif answer := _settle_held(told, held, part, delivery):
@@ -141,7 +141,7 @@ def _register(told: AuthorizationReport | TransactionReport) -> None:
 
 
 @dataclass(slots=True)
-class Part:
+class ReportPart:
     """What of a report is booked in one transaction: `found` are all strays that belong to it."""
 
     found: list[Stray]
@@ -163,17 +163,20 @@ class Part:
 
 
 def _settle_held(
-    told: AuthorizationReport | TransactionReport, held: Held, part: Part, delivery: Delivery
+    told: AuthorizationReport | TransactionReport,
+    held: LockedScopes,
+    part: ReportPart,
+    delivery: Delivery,
 ) -> bytes | None:
     """The answer; None where only a part of it is booked, or the purchase turns out to belong to
     other scopes than those held.
     """
     if isinstance(told, TransactionReport) and linking.is_outdated(told):
-        return writing.received(delivery)
+        return writing.save_receipt(delivery)
     if part.later and part.pieces is None:
         raise TakesLongerError
     moved = linking.take_out(part.strays, told)
-    known = look_up(told, held)
+    known = load_existing(told, held)
     if known.purchase and not known.purchase.is_within(held):
         transaction.set_rollback(True)
         return None
@@ -201,9 +204,9 @@ def _settle_held(
 
 def _settle_part(
     told: AuthorizationReport | TransactionReport,
-    held: Held,
-    known: Known,
-    transactions: list[Transaction],
+    held: LockedScopes,
+    known: Existing,
+    transactions: list[TransactionSnapshot],
     delivery: Delivery,
 ) -> None:
     """Transactions only: the authorization itself is told of once all of them are booked."""
@@ -213,7 +216,7 @@ def _settle_part(
     linking.keep(told, transactions, booking.after)
 
 
-def _check(told: AuthorizationReport | TransactionReport, known: Known) -> None:
+def _check(told: AuthorizationReport | TransactionReport, known: Existing) -> None:
     if known.purchase and not known.purchase.is_of(told):
         raise CannotApplyError(
             "Card, currency or creation time differ from what this authorization began with. "

@@ -29,7 +29,7 @@ from authorizations.services.runtime import metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
 from authorizations.services.store import repeats
 from authorizations.services.store.delivery import Delivery, Stopwatch
-from authorizations.services.store.writing import received
+from authorizations.services.store.writing import save_receipt
 from authorizations.wire import answer, events, reports
 
 logger = logging.getLogger(__name__)
@@ -58,7 +58,7 @@ class Answered:
     problem: str = ""
 
 
-def take(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
+def receive(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
     """Apply an event and keep its delivery, or keep it with what stands against it.
 
     Without `pieces`, while somebody waits, one that would take long is kept for the background.
@@ -125,12 +125,12 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     )
     if is_of_other_mode and event.account:
         # A live Connect endpoint is sent the test events of its accounts as well.
-        body = received(delivery)
+        body = save_receipt(delivery)
         metrics.of_other_mode()
         return _done(delivery, body)
     report = reports.report(event)
     if report is None:
-        return _done(delivery, received(delivery))
+        return _done(delivery, save_receipt(delivery))
     if is_of_other_mode:
         mode = "live" if event.livemode else "test"
         raise CannotApplyError(
@@ -192,7 +192,7 @@ def ask_again(waiting: QuerySet[UnappliedEvent]) -> int:
 
 def apply_again(waiting: UnappliedEvent) -> str:
     """Try once more, as a delivery of its own; returns what stands against it, "" if nothing."""
-    return take(_again(waiting)).problem
+    return receive(_again(waiting)).problem
 
 
 def _again(waiting: UnappliedEvent) -> Delivery:

@@ -3,7 +3,7 @@
 from authorizations.models import Authorization
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.purchases import news
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.reports import AuthorizationReport, Report, TransactionReport
 from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import unlisted_declines
@@ -43,7 +43,7 @@ def _is_new_transaction(report: TransactionReport) -> bool:
     return books is None or not row.exists() or news.is_news(books, None, [report.transaction])
 
 
-def _books(authorization_id: str) -> Books | None:
+def _books(authorization_id: str) -> AuthorizationState | None:
     found = Authorization.objects.filter(pk=authorization_id).values_list("books", flat=True)
     kept = found.first()
-    return None if kept is None else codec.value(Books, kept)
+    return None if kept is None else codec.value(AuthorizationState, kept)

@@ -16,7 +16,7 @@ from authorizations.services.lifecycle import intake
 from authorizations.services.lifecycle.news_of_reports import is_news
 from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events, reports
-from authorizations.wire.api import Api, Found, UnknownPlaceError
+from authorizations.wire.api import Api, ListedObject, UnknownPlaceError
 from authorizations.wire.events import READ
 
 SENDER = "Stripe's API"
@@ -24,10 +24,10 @@ SENDER = "Stripe's API"
 _Listing = Reconciliation.Listing
 
 
-class Outcome(NamedTuple):
+class ReconcileOutcome(NamedTuple):
     """What became of one object; `problem` is a sentence where it could not be applied."""
 
-    found: Found
+    found: ListedObject
     is_changed: bool = False
     problem: str = ""
 
@@ -38,7 +38,7 @@ def begun(since: datetime) -> Reconciliation:
     return interrupted or Reconciliation.objects.create(since=since, started_at=timezone.now())
 
 
-def read(reading: Reconciliation, api: Api) -> Iterator[list[Outcome]]:
+def read(reading: Reconciliation, api: Api) -> Iterator[list[ReconcileOutcome]]:
     """Read to the end, page by page; `reading` says how far it is.
 
     Raises CannotReadError, and django.db.Error where what was read can't be kept. After either it
@@ -55,7 +55,7 @@ def read(reading: Reconciliation, api: Api) -> Iterator[list[Outcome]]:
         is_resumed = False
 
 
-def _read_page(reading: Reconciliation, api: Api) -> list[Outcome]:
+def _read_page(reading: Reconciliation, api: Api) -> list[ReconcileOutcome]:
     since = int(reading.since.timestamp())
     page = api.page(reading.listing, since=since, after=reading.reached)
     outcomes = []
@@ -77,28 +77,30 @@ def _read_page(reading: Reconciliation, api: Api) -> list[Outcome]:
     return outcomes
 
 
-def _bring_in(found: Found, headers: dict[str, str]) -> Outcome:
+def _bring_in(found: ListedObject, headers: dict[str, str]) -> ReconcileOutcome:
     """Settle it until nothing is missing: one delivery lists one of Stripe's own declines."""
     event = events.read(found.body)
     try:
         report = reports.report(event)
     except events.MalformedEvent:
-        return Outcome(found, problem=intake.take(_delivery(found, headers, event)).problem)
+        return ReconcileOutcome(
+            found, problem=intake.receive(_delivery(found, headers, event)).problem
+        )
     is_changed = False
     for _ in range(_most_deliveries(report)):
         if not is_news(report):
             break
-        if problem := intake.take(_delivery(found, headers, event)).problem:
-            return Outcome(found, is_changed, problem)
+        if problem := intake.receive(_delivery(found, headers, event)).problem:
+            return ReconcileOutcome(found, is_changed, problem)
         is_changed = True
-    return Outcome(found, is_changed)
+    return ReconcileOutcome(found, is_changed)
 
 
 def _most_deliveries(report: Report | None) -> int:
     return len(report.snapshot.history) + 1 if isinstance(report, AuthorizationReport) else 1
 
 
-def _delivery(found: Found, headers: dict[str, str], event: events.Event) -> Delivery:
+def _delivery(found: ListedObject, headers: dict[str, str], event: events.Event) -> Delivery:
     return Delivery(
         received_at=timezone.now(),
         sender=SENDER,
@@ -110,7 +112,7 @@ def _delivery(found: Found, headers: dict[str, str], event: events.Event) -> Del
     )
 
 
-def _replace_waiting(outcomes: list[Outcome]) -> None:
+def _replace_waiting(outcomes: list[ReconcileOutcome]) -> None:
     """Of an object that could not be applied before, only what was read of it last may wait."""
     waiting = UnappliedEvent.objects.filter(applied_at=None, event_type__startswith=READ)
     by_object: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from authorizations.models import Authorization, Card
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.horizons import LONG_DAYS, LONG_HOLDS, USUAL_DAYS
 from authorizations.services.runtime import codec
 
@@ -35,7 +35,7 @@ def oldest_past(now: datetime) -> QuerySet[Authorization]:
 
 def held_amount(row: Authorization) -> int:
     """What is held of a purchase and not captured. Raises ValueError for unreadable books."""
-    return codec.value(Books, row.books).held
+    return codec.value(AuthorizationState, row.books).held
 
 
 def held_of(rows: Iterable[Authorization]) -> dict[str, int]:

@@ -15,7 +15,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.store import grants, locks
-from authorizations.services.store.grants import Difference
+from authorizations.services.store.grants import GrantDifference
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +38,7 @@ class Assigned:
 
     scopes: tuple[str, ...]
     there: int
-    difference: Difference
+    difference: GrantDifference
     begun: Begun = NOTHING_BEGUN
 
 
@@ -71,7 +71,7 @@ def assign(policy: Policy, targets: Targets) -> Assigned:
 
 
 @transaction.atomic
-def unassign(policy: Policy, assignments: QuerySet[Assignment]) -> Difference:
+def unassign(policy: Policy, assignments: QuerySet[Assignment]) -> GrantDifference:
     """Take a policy away from these of its assignments; what that does to cards.
 
     No card is locked: what is decided meanwhile rests on what was read before.

@@ -9,7 +9,7 @@ from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.policy.differences import gone_and_come
 from authorizations.rules.policy.document import controls, normalize, warnings
 from authorizations.rules.wording.words import gained_words, lost_words
-from authorizations.services.store.grants import NO_DIFFERENCE, Difference
+from authorizations.services.store.grants import NO_DIFFERENCE, GrantDifference
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class Changes:
     unassigned: tuple[Target, ...]
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
-    grants: Difference = NO_DIFFERENCE
+    grants: GrantDifference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
         return any(getattr(self, name) for name in self.__slots__ if name != "grants")

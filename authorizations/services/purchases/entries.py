@@ -10,19 +10,23 @@ from authorizations.models import DecidedBy, Decision, LedgerCause
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.values import DeclineReason, Window
 from authorizations.rules.decision.windows import limit_concerns, windows_at
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.counted import NOTHING, Counted
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.counted import NOTHING, CountedUsage
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import AuthorizationReport
-from authorizations.rules.purchases.snapshots import HistoryEntry, Snapshot, Transaction
+from authorizations.rules.purchases.snapshots import (
+    RequestHistoryEntry,
+    Snapshot,
+    TransactionSnapshot,
+)
 from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason
 from authorizations.services.purchases import limit_findings
 from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.ledger_cause import cause_of
-from authorizations.services.store.lookup import Held, Known
+from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.rows import Row
-from authorizations.services.store.usage import Measured, measure
+from authorizations.services.store.usage import MeasuredUsage, measure
 
 WITHOUT_BOOKS = {
     DeclineReason.MALFORMED_REQUEST,
@@ -38,42 +42,48 @@ _CAUSES = {"refund": LedgerCause.REFUND}
 class Booking:
     """A purchase under its lock, and the states its books go through, each with its cause."""
 
-    told: Told
-    held: Held
-    known: Known
-    steps: Sequence[tuple[LedgerCause, Books]]
+    told: PurchaseEvent
+    held: LockedScopes
+    known: Existing
+    steps: Sequence[tuple[LedgerCause, AuthorizationState]]
 
     @property
-    def after(self) -> Books:
+    def after(self) -> AuthorizationState:
         return self.steps[-1][1] if self.steps else self.known.books
 
     @property
-    def changes(self) -> list[tuple[LedgerCause, Counted]]:
+    def changes(self) -> list[tuple[LedgerCause, CountedUsage]]:
         return changes_of(self.known.books, self.steps, self.told.merchant)
 
     @property
-    def change(self) -> Counted:
+    def change(self) -> CountedUsage:
         merchant = self.told.merchant
         return self.after.counted(merchant) - self.known.books.counted(merchant)
 
 
 def changes_of(
-    before: Books, steps: Sequence[tuple[LedgerCause, Books]], merchant: Merchant
-) -> list[tuple[LedgerCause, Counted]]:
+    before: AuthorizationState,
+    steps: Sequence[tuple[LedgerCause, AuthorizationState]],
+    merchant: Merchant,
+) -> list[tuple[LedgerCause, CountedUsage]]:
     """What each step changed of what is counted."""
     counted = [before.counted(merchant), *(books.counted(merchant) for _, books in steps)]
     changes = zip(steps, counted, counted[1:], strict=False)
     return [(cause, new - old) for (cause, _), old, new in changes if new != old]
 
 
-def by_cause(steps: Iterable[tuple[LedgerCause, Books]]) -> list[tuple[LedgerCause, Books]]:
+def by_cause(
+    steps: Iterable[tuple[LedgerCause, AuthorizationState]],
+) -> list[tuple[LedgerCause, AuthorizationState]]:
     """Of steps in a row with the same cause the last: a request may list a thousand captures."""
     return [list(row)[-1] for _, row in groupby(steps, key=itemgetter(0))]
 
 
 def steps_of(
-    before: Books, snapshot: Snapshot | None, transactions: Sequence[Transaction]
-) -> Iterator[tuple[LedgerCause, Books]]:
+    before: AuthorizationState,
+    snapshot: Snapshot | None,
+    transactions: Sequence[TransactionSnapshot],
+) -> Iterator[tuple[LedgerCause, AuthorizationState]]:
     """Money first: so a closing snapshot only gives back what was not captured."""
     news, renewed = news_of(before, transactions)
     books = before.with_transactions(renewed) if renewed else before
@@ -86,12 +96,12 @@ def steps_of(
 
 
 def news_of(
-    books: Books, transactions: Sequence[Transaction]
-) -> tuple[list[Transaction], list[Transaction]]:
+    books: AuthorizationState, transactions: Sequence[TransactionSnapshot]
+) -> tuple[list[TransactionSnapshot], list[TransactionSnapshot]]:
     """Of these transactions what tells something new, and newer versions that say the same."""
     newest = {t.id: t for t in books.transactions}
-    news: list[Transaction] = []
-    renewed: list[Transaction] = []
+    news: list[TransactionSnapshot] = []
+    renewed: list[TransactionSnapshot] = []
     for transaction in transactions:
         known = newest.get(transaction.id)
         if known is not None and transaction <= known:
@@ -105,7 +115,7 @@ def news_of(
 def book(booking: Booking, delivery: Delivery) -> bytes:
     """Write all of it, with the delivery; returns the body of the answer."""
     measured = measured_after(booking)
-    answer = writing.received(delivery, rows_of(booking, measured, delivery.now))
+    answer = writing.save_receipt(delivery, rows_of(booking, measured, delivery.now))
     _flag(booking, measured)
     return answer
 
@@ -117,14 +127,14 @@ def book_part(booking: Booking, now: datetime) -> None:
     _flag(booking, measured)
 
 
-def _flag(booking: Booking, measured: Measured) -> None:
+def _flag(booking: Booking, measured: MeasuredUsage) -> None:
     findings.refresh(booking.told, booking.after)
     limit_findings.note(booking.told, booking.known.applied, measured.usage, booking.change)
     sinks = limit_findings.is_sinking(booking.change)
     limit_findings.look_again(booking.told, booking.held.scopes, sinks=sinks)
 
 
-def measured_after(booking: Booking) -> Measured:
+def measured_after(booking: Booking) -> MeasuredUsage:
     """Usage once the change is counted in; where more is taken, in the windows of every limit."""
     told, applied, change = booking.told, booking.known.applied, booking.change
     windows: Sequence[Window] = ()
@@ -133,7 +143,7 @@ def measured_after(booking: Booking) -> Measured:
     return measure(told, windows, applied, booking.known.remembered, change)
 
 
-def rows_of(booking: Booking, measured: Measured, now: datetime) -> writing.Rows:
+def rows_of(booking: Booking, measured: MeasuredUsage, now: datetime) -> writing.Rows:
     told, held = booking.told, booking.held
     is_new = booking.known.purchase is None
     is_changed = is_new or booking.after != booking.known.books
@@ -154,7 +164,9 @@ def _declined_by_stripe(booking: Booking) -> list[Row]:
     return [decline(booking.told, *missing[-1])] if missing else []
 
 
-def unlisted_declines(authorization_id: str, books: Books) -> list[tuple[str, HistoryEntry]]:
+def unlisted_declines(
+    authorization_id: str, books: AuthorizationState
+) -> list[tuple[str, RequestHistoryEntry]]:
     """Stripe's own declines that no decision tells of yet, each with that decision's id."""
     found = {
         f"{authorization_id}/{ordinal}": entry
@@ -167,11 +179,11 @@ def unlisted_declines(authorization_id: str, books: Books) -> list[tuple[str, Hi
     return [(key, entry) for key, entry in found.items() if key not in listed]
 
 
-def _is_stripes_own(entry: HistoryEntry) -> bool:
+def _is_stripes_own(entry: RequestHistoryEntry) -> bool:
     return not entry.approved and entry.reason != "webhook_declined"
 
 
-def decline(told: Told, key: str, entry: HistoryEntry) -> Row:
+def decline(told: PurchaseEvent, key: str, entry: RequestHistoryEntry) -> Row:
     """A decline of Stripe's own, as a decision; `told` is the event that tells of it."""
     checks: tuple[str, ...] = ()
     if isinstance(told, AuthorizationReport):  # a transaction's event tells of no checks

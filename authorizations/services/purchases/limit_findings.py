@@ -25,11 +25,11 @@ from authorizations.rules.basics.controls import (
     scope_of,
 )
 from authorizations.rules.decision.limits import unasked_figures
-from authorizations.rules.decision.values import LimitFigures, Usage, Window
+from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
 from authorizations.rules.decision.windows import limit_concerns, limit_window
 from authorizations.rules.policy.document import filter_of
-from authorizations.rules.purchases.counted import Counted
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.sentences import limit_words
@@ -63,10 +63,10 @@ class _Exceeded(NamedTuple):
 
 
 def note(
-    told: Told,
+    told: PurchaseEvent,
     applied: Iterable[AppliedControls],
-    usage: Mapping[Window, Usage],
-    change: Counted,
+    usage: Mapping[Window, WindowUsage],
+    change: CountedUsage,
 ) -> None:
     """A finding where a change that could not be refused goes over limits now in force."""
     if change.amount <= 0 and change.count <= 0:
@@ -108,7 +108,7 @@ def note(
 
 
 def look_again(
-    told: Told, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
+    told: PurchaseEvent, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
 ) -> None:
     """After a change of a purchase: which limits in its windows are exceeded no more.
 
@@ -134,7 +134,7 @@ def look_again(
             findings.change(row, FindingChange.What.FIGURES, told.event_id, figures, by=by)
 
 
-def look_again_where(left: Sequence[Authorization], told: Told) -> None:
+def look_again_where(left: Sequence[Authorization], told: PurchaseEvent) -> None:
     """The same where transactions were booked until the event `told` took them elsewhere."""
     keys = {key for row in left for key in scope_keys(row)}
     if left and _not_gone(keys, {root_id_of(row) for row in left}).exists():
@@ -142,7 +142,7 @@ def look_again_where(left: Sequence[Authorization], told: Told) -> None:
             look_again(told_of(row, told.event_id, told.event_created), scope_keys(row))
 
 
-def is_sinking(change: Counted) -> bool:
+def is_sinking(change: CountedUsage) -> bool:
     """Whether some limit sees less than before."""
     parts = (change.amount, change.cash, -change.refunded, change.count, change.cash_count)
     return min(parts) < 0
@@ -161,13 +161,13 @@ def _what_limit(window: FindingWindow) -> tuple[object, ...]:
     return (window.version_id, window.scope, window.measured, *bounds, *limit)
 
 
-def _finding(exceeded: Sequence[_Exceeded]) -> rules.Finding:
+def _finding(exceeded: Sequence[_Exceeded]) -> rules.FindingWords:
     amount = max(one.at_stake for one in exceeded)
     sentences = " ".join(one.words for one in exceeded)
-    return rules.Finding(FindingKind.LIMIT_EXCEEDED, "", amount, sentences, _DONE)
+    return rules.FindingWords(FindingKind.LIMIT_EXCEEDED, "", amount, sentences, _DONE)
 
 
-def _around(told: Told, scopes: Sequence[str]) -> list[int]:
+def _around(told: PurchaseEvent, scopes: Sequence[str]) -> list[int]:
     """Findings not gone whose windows the purchase is in."""
     windows = _not_gone(scopes, [scopes[0].partition(":")[2]]).filter(
         window_end__gt=told.created, window_start__lte=told.created
@@ -187,7 +187,7 @@ def _not_gone(scopes: Iterable[str], root_ids: Iterable[str]) -> QuerySet[Findin
 def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
     """The limits that are, of those that were; None where that can't be said in time."""
     purchase = Authorization.objects.get(pk=row.authorization_id)
-    counted = Counted(
+    counted = CountedUsage(
         purchase.counted_amount,
         purchase.counted_cash,
         purchase.refunded_amount,

@@ -13,13 +13,19 @@ from django.utils import timezone
 from authorizations.models import Authorization, LedgerCause
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.events import AuthorizationRequest, Card, Told
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, PurchaseEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
-from authorizations.rules.purchases.snapshots import Transaction
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.runtime import codec
 from authorizations.services.store import findings, locks, rows, statements, writing
-from authorizations.services.store.lookup import Held, Known, look_up, root_id_of, scope_keys
+from authorizations.services.store.lookup import (
+    Existing,
+    LockedScopes,
+    load_existing,
+    root_id_of,
+    scope_keys,
+)
 from authorizations.services.store.rows import Row
 from authorizations.services.store.usage import remembered_around
 
@@ -83,7 +89,7 @@ def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
     }
 
 
-def arriving(told: Event, moved: Sequence[Transaction]) -> list[Transaction]:
+def arriving(told: Event, moved: Sequence[TransactionSnapshot]) -> list[TransactionSnapshot]:
     """All transactions that the purchase takes in with this event, in the order of time."""
     if isinstance(told, TransactionReport):
         return [told.transaction]
@@ -101,7 +107,7 @@ class Ahead:
     """
 
     strays: Sequence[Stray] = ()
-    held: Held | None = None
+    held: LockedScopes | None = None
 
     def lock(self) -> None:
         under = [stray.under for stray in self.strays]
@@ -114,7 +120,7 @@ class Ahead:
             groups=[group for group in groups if group is not None],
         )
 
-    def covers(self, found: Iterable[Stray], held: Held) -> bool:
+    def covers(self, found: Iterable[Stray], held: LockedScopes) -> bool:
         """Whether all their scopes are locked: the purchase's own, or these."""
         ahead = (key for stray in self.strays for key in scope_keys(stray.under))
         scopes = {*held.scopes, *ahead}
@@ -132,13 +138,13 @@ class TakenIn:
     rows that strays were taken out of.
     """
 
-    known: Known
-    transactions: Sequence[Transaction] = ()
+    known: Existing
+    transactions: Sequence[TransactionSnapshot] = ()
     left: Sequence[Authorization] = ()
 
 
 def take_in(
-    request: AuthorizationRequest, held: Held, known: Known, ahead: Ahead
+    request: AuthorizationRequest, held: LockedScopes, known: Existing, ahead: Ahead
 ) -> TakenIn | Ahead:
     """What a request lists itself or what waits for it; else what to lock first next time.
 
@@ -151,11 +157,11 @@ def take_in(
         return Ahead(found, held)
     moved = take_out(found, request)
     if found:
-        known = look_up(request, held)  # the sums, as they are without the strays
+        known = load_existing(request, held)  # the sums, as they are without the strays
     return TakenIn(known, arriving(request, moved), [stray.under for stray in found])
 
 
-def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
+def take_out(found: Iterable[Stray], told: PurchaseEvent) -> list[TransactionSnapshot]:
     """Take them out of the rows they are booked under; returns them as they were booked.
 
     All of them are read and written at once. The sums remembered around those rows change with
@@ -169,14 +175,14 @@ def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
     under = _with_cards().in_bulk(ids_under)
     scopes = {key for row in under.values() for key in scope_keys(row)}
     around = remembered_around((int(row.created.timestamp()) for row in under.values()), scopes)
-    usage, taken, now = around, list[Transaction](), timezone.now()
+    usage, taken, now = around, list[TransactionSnapshot](), timezone.now()
     purchases, entries, left = [], [], []
     for id_, row in under.items():
         its = told_of(row, told.event_id, told.event_created)
-        before = codec.value(Books, row.books)
+        before = codec.value(AuthorizationState, row.books)
         after = before.without_transactions(ids_under[id_])
         taken += [t for t in before.transactions if t.id in ids_under[id_]]
-        held = Held(
+        held = LockedScopes(
             root_id_of(row), frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
         purchases.append(rows.purchase(its, held, after))
@@ -194,10 +200,10 @@ def take_out(found: Iterable[Stray], told: Told) -> list[Transaction]:
     return taken
 
 
-def told_of(row: Authorization, event_id: str, event_created: int = 0) -> Told:
+def told_of(row: Authorization, event_id: str, event_created: int = 0) -> PurchaseEvent:
     """The row's own identity, with the event that changes it."""
-    card = Card(row.card_id, "", "", "", row.cardholder_id, "")
-    return Told(
+    card = CardDetails(row.card_id, "", "", "", row.cardholder_id, "")
+    return PurchaseEvent(
         event_id=event_id,
         event_created=event_created,
         authorization_id=row.pk,
@@ -219,7 +225,9 @@ def merchant_of(row: Authorization) -> Merchant:
     )
 
 
-def keep(told: Event, transactions: Sequence[Transaction], books: Books) -> None:
+def keep(
+    told: Event, transactions: Sequence[TransactionSnapshot], books: AuthorizationState
+) -> None:
     """Write the rows of these transactions as they are booked now."""
     if not transactions:
         return
@@ -231,7 +239,7 @@ def keep(told: Event, transactions: Sequence[Transaction], books: Books) -> None
     statements.run(statements.KEEP, transactions=codec.to_json(found))
 
 
-def _row(told: Event, transaction: Transaction, linked: str) -> Row:
+def _row(told: Event, transaction: TransactionSnapshot, linked: str) -> Row:
     return {
         "id": transaction.id,
         "type": transaction.type[:50],

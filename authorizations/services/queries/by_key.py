@@ -6,7 +6,7 @@ from typing import Any
 
 from django.db.models import QuerySet
 
-from authorizations.services.queries.listing import Piece, WrongKeyError
+from authorizations.services.queries.listing import ListPiece, WrongKeyError
 
 _NUMBER = re.compile("[0-9]{1,19}")
 _LARGEST = 2**63 - 1
@@ -21,17 +21,17 @@ class ByKey:
     def key(self, row: Any) -> str:
         return str(row.pk)
 
-    def older(self, key: str, size: int) -> Piece:
+    def older(self, key: str, size: int) -> ListPiece:
         rows = self.rows.filter(pk__lt=number(key)) if key else self.rows
         return self._piece(rows.order_by("-pk"), size)
 
-    def newer(self, key: str, size: int) -> Piece:
+    def newer(self, key: str, size: int) -> ListPiece:
         piece = self._piece(self.rows.filter(pk__gt=number(key)).order_by("pk"), size)
-        return Piece(piece.rows[::-1], piece.rest)
+        return ListPiece(piece.rows[::-1], piece.rest)
 
-    def _piece(self, rows: QuerySet[Any], size: int) -> Piece:
+    def _piece(self, rows: QuerySet[Any], size: int) -> ListPiece:
         found = list(rows[: size + 1])
-        return Piece(found[:size], self.key(found[size - 1]) if len(found) > size else "")
+        return ListPiece(found[:size], self.key(found[size - 1]) if len(found) > size else "")
 
 
 def number(key: str) -> int:

@@ -18,7 +18,7 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from authorizations.services.queries.listing import Piece, WrongKeyError
+from authorizations.services.queries.listing import ListPiece, WrongKeyError
 
 BUDGET_S = 0.1
 """After so long no further window is looked at."""
@@ -41,7 +41,7 @@ Window = tuple[dict[str, datetime], datetime | None]
 """Conditions on the time, and the edge up to which everything has been seen after it."""
 
 
-class Key(NamedTuple):
+class TimeKey(NamedTuple):
     """A place in the list; without `pk`, between all rows of this time and what is older."""
 
     at: datetime
@@ -62,32 +62,32 @@ class ByTime:
     is_narrow: bool = False
 
     def key(self, row: Any) -> str:
-        return _written(Key(getattr(row, self.at), row.pk))
+        return _written(TimeKey(getattr(row, self.at), row.pk))
 
-    def older(self, key: str, size: int) -> Piece:
+    def older(self, key: str, size: int) -> ListPiece:
         place = self._read(key) if key else None
         newest = min(place.at if place else timezone.now(), self.until or _YEAR_9000)
         rows = self._within.filter(_before(place, self.at)) if place else self._within
         return self._walk(rows.order_by(f"-{self.at}", "-pk"), self._back(newest), size)
 
-    def newer(self, key: str, size: int) -> Piece:
+    def newer(self, key: str, size: int) -> ListPiece:
         place = self._read(key)
         rows = self._within.filter(_after(place, self.at))
         oldest = max(place.at, self.since or place.at)
         piece = self._walk(rows.order_by(self.at, "pk"), self._forward(oldest), size)
         return replace(piece, rows=piece.rows[::-1])
 
-    def _walk(self, rows: QuerySet[Any], windows: Iterable[Window], size: int) -> Piece:
+    def _walk(self, rows: QuerySet[Any], windows: Iterable[Window], size: int) -> ListPiece:
         """The first rows, from window to window, as far as time allows."""
         deadline = time.monotonic() + BUDGET_S
         found: list[Any] = []
         for window, edge in windows:
             found += rows.filter(**window)[: size + 1 - len(found)]
             if len(found) > size:
-                return Piece(found[:size], self.key(found[size - 1]))
+                return ListPiece(found[:size], self.key(found[size - 1]))
             if edge and time.monotonic() > deadline:
-                return Piece(found, _written(Key(edge)), edge)
-        return Piece(found)
+                return ListPiece(found, _written(TimeKey(edge)), edge)
+        return ListPiece(found)
 
     def _back(self, newest: datetime) -> Iterator[Window]:
         later: dict[str, datetime] = {}
@@ -134,23 +134,23 @@ class ByTime:
             [size] = cursor.fetchone()
         return bool(size < SMALL_BYTES)
 
-    def _read(self, text: str) -> Key:
+    def _read(self, text: str) -> TimeKey:
         match = _KEY.fullmatch(text)
         if match is None:
             raise WrongKeyError(text)
         at = _EPOCH + int(match["at"]) * _MICROSECOND
         try:
-            return Key(at, self._pk.to_python(match["pk"]) if match["pk"] else None)
+            return TimeKey(at, self._pk.to_python(match["pk"]) if match["pk"] else None)
         except ValidationError:
             raise WrongKeyError(text) from None
 
 
-def _written(key: Key) -> str:
+def _written(key: TimeKey) -> str:
     at = (key.at - _EPOCH) // _MICROSECOND
     return f"{at}" if key.pk is None else f"{at}-{key.pk}"
 
 
-def _before(place: Key, at: str) -> Q:
+def _before(place: TimeKey, at: str) -> Q:
     earlier = Q(**{f"{at}__lt": place.at})
     if place.pk is None:
         return earlier
@@ -158,7 +158,7 @@ def _before(place: Key, at: str) -> Q:
     return Q(**{f"{at}__lte": place.at}) & (earlier | Q(**{at: place.at, "pk__lt": place.pk}))
 
 
-def _after(place: Key, at: str) -> Q:
+def _after(place: TimeKey, at: str) -> Q:
     if place.pk is None:
         return Q(**{f"{at}__gte": place.at})
     later = Q(**{f"{at}__gt": place.at}) | Q(**{at: place.at, "pk__gt": place.pk})

@@ -25,7 +25,7 @@ from authorizations.models import (
     Stretch,
 )
 from authorizations.services.queries.by_key import number
-from authorizations.services.queries.listing import Piece
+from authorizations.services.queries.listing import ListPiece
 
 STAND_IN = "any"
 
@@ -78,18 +78,18 @@ class Decisions:
     def key(self, row: Decision) -> str:
         return str(row.webhook_request_id)
 
-    def older(self, key: str, size: int) -> Piece:
+    def older(self, key: str, size: int) -> ListPiece:
         span = {"webhook_request_id__lt": number(key)} if key else {}
         numbers = self._numbers("-webhook_request_id", span, size + 1)
         rows = self._rows(numbers[:size])
-        return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
+        return ListPiece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
 
-    def newer(self, key: str, size: int) -> Piece:
+    def newer(self, key: str, size: int) -> ListPiece:
         numbers = self._numbers(
             "webhook_request_id", {"webhook_request_id__gt": number(key)}, size + 1
         )
         rows = self._rows(numbers[:size])
-        return Piece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
+        return ListPiece(rows, str(numbers[size - 1]) if len(numbers) > size else "")
 
     def _numbers(self, order: str, span: dict[str, int], size: int) -> list[int]:
         tail = self.tail.filter(webhook_request_id__gt=_MARK)
@@ -189,14 +189,14 @@ def _rests_on(policy: int) -> Q:
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class FoundDecisions:
     """What a search comes down to, for either table; of the list's any, each with its index."""
 
     in_tail: Q
     in_list: Sequence[Q]
 
 
-def _find(term: str) -> Found:
+def _find(term: str) -> FoundDecisions:
     """A whole id of a decision, an authorization or a card, or else part of what people know."""
     numbers = Decision.objects.filter(pk=term).values_list("webhook_request_id", flat=True)
     if exact := list(numbers) or requests_of_authorization(term):
@@ -215,7 +215,7 @@ def requests_of_authorization(term: str) -> list[int]:
     return list(rows.values_list("webhook_request_id", flat=True))
 
 
-def _by_words(term: str) -> Found:
+def _by_words(term: str) -> FoundDecisions:
     """Last four digits, or part of the cardholder's or the merchant's name."""
     # A card that was never registered is known by its id alone.
     people = [
@@ -225,7 +225,7 @@ def _by_words(term: str) -> Found:
     ]
     merchants = _each("merchant", MerchantName.objects.filter(folded__contains_folded=term))
     in_tail = reduce(or_, people, Q(merchant_name__folded_contains=term))
-    return Found(in_tail, [*people, *merchants])
+    return FoundDecisions(in_tail, [*people, *merchants])
 
 
 def _each(column: str, rows: QuerySet[Any]) -> list[Q]:
@@ -237,5 +237,5 @@ def _each(column: str, rows: QuerySet[Any]) -> list[Q]:
     return [Q(**{f"{column}__in": known if len(known) <= _KNOWN else ids})]
 
 
-def _same(condition: Q) -> Found:
-    return Found(condition, [condition])
+def _same(condition: Q) -> FoundDecisions:
+    return FoundDecisions(condition, [condition])

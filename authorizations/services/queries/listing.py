@@ -15,7 +15,7 @@ class WrongKeyError(ValueError):
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
+class ListPiece:
     """Some rows, newest first, and the key from which the list goes on; "" where it ends there.
 
     Where it goes on without having found all rows it was asked for, `looked_to` is how far it
@@ -35,10 +35,10 @@ class Listing(Protocol):
 
     def key(self, row: Any) -> str: ...
 
-    def older(self, key: str, size: int) -> Piece:
+    def older(self, key: str, size: int) -> ListPiece:
         """The newest rows that are older than the key."""
 
-    def newer(self, key: str, size: int) -> Piece:
+    def newer(self, key: str, size: int) -> ListPiece:
         """The oldest rows that are newer than the key."""
 
 

@@ -14,15 +14,15 @@ from authorizations.models import Assignment, Authorization, Card, CardGroup, Ca
 from authorizations.rules.basics.controls import (
     AppliedControls,
     Interval,
+    LimitControl,
     Scope,
     ScopeKind,
-    SpendingLimit,
     scope_key,
     scope_of,
 )
 from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
-from authorizations.rules.decision.values import Usage as UsageValue
+from authorizations.rules.decision.values import WindowUsage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.purchases.linking import told_of
@@ -35,7 +35,7 @@ from authorizations.services.store.window_sums import reckon_all
 _PATIENCE_MS = 2000
 """So long a sum may take: no snapshot may be held for longer."""
 
-_Place: TypeAlias = tuple[AppliedControls, SpendingLimit]
+_Place: TypeAlias = tuple[AppliedControls, LimitControl]
 """Which limit of which policy, and through which scope."""
 
 

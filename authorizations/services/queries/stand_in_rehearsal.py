@@ -13,17 +13,17 @@ from datetime import datetime, timedelta
 from authorizations.models import DecidedBy, Decision, Policy, PolicyVersion
 from authorizations.rules.basics.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.stand_in import (
-    Circumstances,
+    StandInContext,
     WindowHeard,
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.decision.values import Usage, Window
+from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host.versions import controls_of
 from authorizations.services.store.decision_row import (
     DAMAGED,
-    UnreadableError,
+    UnreadableRowError,
     applied_of,
     value_of,
 )
@@ -98,12 +98,12 @@ def _is_approved(
     """Takes of the caps what it approves."""
     try:
         request = value_of(AuthorizationRequest, row.request, "request")
-        usage = dict(value_of(list[tuple[Window, Usage]], row.usage, "usage"))
+        usage = dict(value_of(list[tuple[Window, WindowUsage]], row.usage, "usage"))
         applied = _as_today(applied_of(row.policies), of_version)
-    except (UnreadableError, *DAMAGED):
+    except (UnreadableRowError, *DAMAGED):
         return False
     began_at = request.merchant if request.ordinal else None
-    circumstances = Circumstances(began_at=began_at)
+    circumstances = StandInContext(began_at=began_at)
     windows = windows_to_hear(request, circumstances, applied)
     heard = tuple(
         (window, WindowHeard(used=usage.get(window), taken=taken[window])) for window in windows

@@ -13,21 +13,21 @@ from django.conf import settings
 from authorizations.rules.basics.controls import AppliedControls
 from authorizations.rules.basics.filters import LimitFilter, UnknownMerchant
 from authorizations.rules.decision.stand_in import (
-    Circumstances,
     Refusal,
     StandInCause,
+    StandInContext,
     begun,
     change_by,
     decide_without_usage,
     windows_to_hear,
 )
-from authorizations.rules.decision.values import Decision, DeclineReason, Window
+from authorizations.rules.decision.values import DeclineReason, Verdict, Window
 from authorizations.rules.purchases.events import AuthorizationRequest, Question
 from authorizations.services.authorize.transaction import CommitUnknownError
 from authorizations.services.host import caps, local_copy, recent_answers, recent_merchants
 from authorizations.services.host.host_memory import Approval
 from authorizations.services.runtime import budget, metrics
-from authorizations.services.stand_in.durable_answer import Answer, sent
+from authorizations.services.stand_in.durable_answer import DurableAnswer, sent
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spooled
 from authorizations.services.store import answers, decision_log
 from authorizations.services.store.delivery import Delivery
@@ -48,15 +48,15 @@ _SETTINGS = {
 class StandInAnswer:
     """A decision made without the database, and what it rested on."""
 
-    decision: Decision
+    decision: Verdict
     applied: tuple[AppliedControls, ...] = ()
-    circumstances: Circumstances = field(default_factory=Circumstances)
+    circumstances: StandInContext = field(default_factory=StandInContext)
 
 
 def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
     """Decide an authorization request without the database; returns the body of the answer."""
 
-    def decided() -> Answer:
+    def decided() -> DurableAnswer:
         if again := _again(delivery, request.question, cause):
             return again
         found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
@@ -71,9 +71,9 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
             applied=found.applied,
             standing=found.circumstances,
         )
-        return Answer(body, record, money=found.decision.approved)
+        return DurableAnswer(body, record, money=found.decision.approved)
 
-    def declined() -> Answer:
+    def declined() -> DurableAnswer:
         return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
 
     return _told(sent(delivery, decided, declined), request, delivery)
@@ -88,10 +88,10 @@ def refused(
 ) -> bytes:
     """Decline a request that no policy is asked for; returns the body of the answer."""
 
-    def declined() -> Answer:
+    def declined() -> DurableAnswer:
         return _decline(delivery, cause, reason, problem)
 
-    def decided() -> Answer:
+    def decided() -> DurableAnswer:
         return _again(delivery, request.question if request else None, cause) or declined()
 
     return _told(sent(delivery, decided, declined), None, delivery)
@@ -103,10 +103,10 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
     outcome = computed.outcome
     if outcome is None:  # the recorded answer once more
         record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
-        again = Answer(computed.body, record, is_repeat=True)
+        again = DurableAnswer(computed.body, record, is_repeat=True)
         return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
 
-    def kept() -> Answer:
+    def kept() -> DurableAnswer:
         record = spooled(
             delivery,
             COMMIT_UNKNOWN,
@@ -117,11 +117,11 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
             usage=outcome.usage,
             problem=outcome.problem,
         )
-        return Answer(computed.body, record, money=outcome.decision.approved)
+        return DurableAnswer(computed.body, record, money=outcome.decision.approved)
 
     cause = StandInCause.DEADLINE_MISSED
 
-    def declined() -> Answer:
+    def declined() -> DurableAnswer:
         return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
 
     return _told(sent(delivery, kept, declined), outcome.request, delivery)
@@ -144,7 +144,7 @@ def stand_in(
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
         return _refusal(request, refusal)
     began_at = recent_merchants.look_up(request.authorization_id) if request.ordinal else None
-    circumstances = Circumstances(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
+    circumstances = StandInContext(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
     windows = windows_to_hear(request, circumstances, card.applied)
     if not windows:
         decision = decide_without_usage(request, circumstances, card.applied)
@@ -155,7 +155,9 @@ def stand_in(
     return _capped(request, card, circumstances, windows, within_s)
 
 
-def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -> Answer | None:
+def _again(
+    delivery: Delivery, question: Question | None, cause: StandInCause
+) -> DurableAnswer | None:
     """What this host has answered to the event before, where it has."""
     earlier = answers.of_event(delivery.decision_id, is_on_record=False)
     if not earlier and (decided := recent_answers.look_up(delivery.decision_id)):
@@ -164,7 +166,7 @@ def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -
         return None
     if answer := answers.to_question(earlier, question):
         body = answer.text.encode()
-        return Answer(body, spooled(delivery, cause, body, None), is_repeat=True)
+        return DurableAnswer(body, spooled(delivery, cause, body, None), is_repeat=True)
     reason = DeclineReason.CONFLICTING_EVENT
     problem = "Its event id was answered before, for another question."
     return replace(_decline(delivery, cause, reason, problem), is_repeat=True)
@@ -173,7 +175,7 @@ def _again(delivery: Delivery, question: Question | None, cause: StandInCause) -
 def _refusal(
     request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
 ) -> StandInAnswer:
-    circumstances = Circumstances(refusal=refusal)
+    circumstances = StandInContext(refusal=refusal)
     return StandInAnswer(
         decide_without_usage(request, circumstances, applied), applied, circumstances
     )
@@ -182,7 +184,7 @@ def _refusal(
 def _capped(
     request: AuthorizationRequest,
     card: local_copy.KnownCard,
-    circumstances: Circumstances,
+    circumstances: StandInContext,
     windows: Mapping[Window, LimitFilter],
     within_s: float,
 ) -> StandInAnswer:
@@ -213,13 +215,13 @@ def _capped(
 
 def _decline(
     delivery: Delivery, cause: StandInCause, reason: DeclineReason, problem: str = ""
-) -> Answer:
-    decision = Decision(approved=False, amount=0, reason=reason)
+) -> DurableAnswer:
+    decision = Verdict(approved=False, amount=0, reason=reason)
     body = _render(delivery, decision, cause)
-    return Answer(body, spooled(delivery, cause, body, decision, problem=problem))
+    return DurableAnswer(body, spooled(delivery, cause, body, decision, problem=problem))
 
 
-def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> bytes:
+def _render(delivery: Delivery, decision: Verdict, cause: StandInCause) -> bytes:
     return wire.render(
         approved=decision.approved,
         amount=decision.named_amount,
@@ -229,7 +231,7 @@ def _render(delivery: Delivery, decision: Decision, cause: StandInCause) -> byte
     )
 
 
-def _told(given: Answer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+def _told(given: DurableAnswer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
     """The body of an answer, once log and metrics know of it."""
     record = given.record
     metrics.stood_in(record.cause)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import answers
-from authorizations.services.store.answers import Recorded
+from authorizations.services.store.answers import PriorDecision
 from authorizations.services.store.delivery import Delivery
 
 
@@ -48,12 +48,12 @@ def place_of(spooled: Spooled, delivery: Delivery) -> Place | None:
     return Place(free, problem=_ANOTHER_ANSWER.format(id=same[0].id))
 
 
-def _is_the_same(spooled: Spooled, row: Recorded) -> bool:
+def _is_the_same(spooled: Spooled, row: PriorDecision) -> bool:
     # An approval in whole names no amount.
     return (spooled.answer, spooled.amount) == (row.text, row.approved_amount)
 
 
-def _is_of(delivery: Delivery, row: Recorded) -> bool:
+def _is_of(delivery: Delivery, row: PriorDecision) -> bool:
     """Whether the decision answered this very delivery, which got another answer meanwhile."""
     mine = (delivery.received_at, delivery.body_sha256)
     return mine == (row.received_at, row.body_sha256)

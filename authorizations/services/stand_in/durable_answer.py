@@ -27,7 +27,7 @@ _LEAST_S = 0.05
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class DurableAnswer:
     """What may be sent, with its record; `money` where it may only be sent once that is kept.
 
     `is_repeat`: its event was answered before.
@@ -39,7 +39,9 @@ class Answer:
     is_repeat: bool = False
 
 
-def sent(delivery: Delivery, decide: Callable[[], Answer], decline: Callable[[], Answer]) -> Answer:
+def sent(
+    delivery: Delivery, decide: Callable[[], DurableAnswer], decline: Callable[[], DurableAnswer]
+) -> DurableAnswer:
     """What `decide` says, once it is kept; what `decline` says where that takes too long or fails.
 
     A thread of its own waits for the disk.
@@ -64,7 +66,7 @@ def _budget_ms(delivery: Delivery) -> int:
     return delivery.share_of(budget.STAND_IN_MS, least_ms)
 
 
-def _after(sent: Answer, decided: Answer) -> Answer:
+def _after(sent: DurableAnswer, decided: DurableAnswer) -> DurableAnswer:
     """Replayed after what it corrects, also from another file: it was rendered before that."""
     at = max(sent.record.answered_at, decided.record.answered_at)
     return replace(sent, record=msgspec.structs.replace(sent.record, answered_at=at))
@@ -90,14 +92,14 @@ class _Way:
     """
 
     decision_id: str
-    decide: Callable[[], Answer]
-    instead: Answer
+    decide: Callable[[], DurableAnswer]
+    instead: DurableAnswer
     seconds_left: Callable[[], float]
-    sent: Answer | None = None
+    sent: DurableAnswer | None = None
     ended: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def settle(self, answer: Answer) -> Answer:
+    def settle(self, answer: DurableAnswer) -> DurableAnswer:
         with self._lock:
             if self.sent is None:
                 self.sent = answer
@@ -117,13 +119,13 @@ class _Way:
             self.ended.set()
             _slots.release()
 
-    def keep_later(self, answer: Answer) -> None:
+    def keep_later(self, answer: DurableAnswer) -> None:
         try:
             spool_retry.keep(encode(answer.record))
         except Exception:
             logger.critical("An answer is not on record: %s", answer.body, exc_info=True)
 
-    def _decided(self) -> Answer:
+    def _decided(self) -> DurableAnswer:
         try:
             decided = self.decide()
         except Exception:
@@ -131,7 +133,7 @@ class _Way:
             return self.instead
         return self.instead if self.sent else decided
 
-    def _is_kept(self, answer: Answer) -> bool:
+    def _is_kept(self, answer: DurableAnswer) -> bool:
         """Whether its record is on the disk, in time."""
         try:
             spool_writer.append(

@@ -76,7 +76,7 @@ def _keep_warm(further: Sequence[Callable[[], None]]) -> None:
 
 
 def _renew_for_ever(further: Sequence[Callable[[], None]]) -> None:
-    parts = [Part(renew) for renew in (renew_switch, renew_policies, *further, renew_cards)]
+    parts = [CopyPart(renew) for renew in (renew_switch, renew_policies, *further, renew_cards)]
     while True:
         for part in parts:
             part.renew_when_due()
@@ -85,7 +85,7 @@ def _renew_for_ever(further: Sequence[Callable[[], None]]) -> None:
 
 
 @dataclass(slots=True)
-class Part:
+class CopyPart:
     """A part of what is kept warm, and when it is to be read again."""
 
     renew: Callable[[], None]

@@ -23,7 +23,7 @@ from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.host.spool_reader import DamagedError, Record
 from authorizations.services.stand_in import replay_one
 from authorizations.services.stand_in.replay_one import CannotReplayError, Replayed
-from authorizations.services.stand_in.spool_record import Spooled, UnreadableError, decode
+from authorizations.services.stand_in.spool_record import Spooled, UnreadableRecordError, decode
 from authorizations.wire import events
 from authz_project import owners
 
@@ -37,7 +37,7 @@ class AnotherReplayError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ReplayStep:
     """One record dealt with: what became of it, or the problem with it or with its file.
 
     `size_bytes` is how much of the spool it was.
@@ -100,7 +100,7 @@ def remember_waiting() -> None:
         return
     for path in spool_reader.waiting(directory):
         place = 0
-        with suppress(OSError, DamagedError, UnreadableError):  # the replay says so
+        with suppress(OSError, DamagedError, UnreadableRecordError):  # the replay says so
             while record := spool_reader.read(path, place):
                 answered, place = decode(record.payload), record.end
                 if answered.decision and answered.reason != DeclineReason.CONFLICTING_EVENT:
@@ -108,7 +108,7 @@ def remember_waiting() -> None:
     host_answers.mark_whole()
 
 
-def _log(step: Step) -> None:
+def _log(step: ReplayStep) -> None:
     if step.problem:
         logger.error("%s", step.problem)
     elif step.note:
@@ -121,7 +121,7 @@ def size_bytes(directory: Path) -> int:
     return sum(max(0, spool_reader.size_of(path) - _place_in(path)) for path in waiting)
 
 
-def steps(directory: Path, *, with_growing: bool) -> Generator[Step, None, None]:
+def steps(directory: Path, *, with_growing: bool) -> Generator[ReplayStep, None, None]:
     """Replay all that waits, record by record; files of living processes only where asked for.
 
     Raises AnotherReplayError, and django.db.Error, CannotReplayError and OSError where it can't go
@@ -135,7 +135,7 @@ def steps(directory: Path, *, with_growing: bool) -> Generator[Step, None, None]
         yield from _steps(directory, with_growing=with_growing)
 
 
-def _steps(directory: Path, *, with_growing: bool) -> Iterator[Step]:
+def _steps(directory: Path, *, with_growing: bool) -> Iterator[ReplayStep]:
     readings: list[_Reading] = []
     try:
         for path in spool_reader.waiting(directory):
@@ -153,14 +153,14 @@ def _steps(directory: Path, *, with_growing: bool) -> Iterator[Step]:
             _note_place(reading.path, reading.place)
 
 
-def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[Step]:
+def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[ReplayStep]:
     """Put the next record of a file among those to replay, or be done with the file."""
     begin = place
     try:
         while record := spool_reader.read(path, place):
             try:
                 spooled = decode(record.payload)
-            except UnreadableError as error:
+            except UnreadableRecordError as error:
                 yield _keep_aside(path, record, str(error))
                 place = record.end
             else:
@@ -177,13 +177,13 @@ def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[Step]
         path.with_suffix(_PLACE).unlink(missing_ok=True)
 
 
-def _replay(reading: _Reading) -> Step:
+def _replay(reading: _Reading) -> ReplayStep:
     record = reading.record
     size = record.end - record.start
     try:
         replayed = replay_one.replay(reading.spooled)
         _settle(reading.spooled)
-        return Step(size, replayed)
+        return ReplayStep(size, replayed)
     except (IntegrityError, DataError) as error:
         why = f"the database refuses it: {str(error).strip()}"
     except (Error, CannotReplayError):
@@ -218,24 +218,24 @@ def _settle_lost() -> None:
         logger.warning("What stand-in has taken can't be looked through: %s", error)
 
 
-def _keep_aside(path: Path, record: Record, why: str) -> Step:
+def _keep_aside(path: Path, record: Record, why: str) -> ReplayStep:
     place = spool_reader.keep_aside(path, record, why)
     problem = f"An answer could not be brought into the books, and lies in {place}: {why}"
-    return Step(record.end - record.start, problem=problem)
+    return ReplayStep(record.end - record.start, problem=problem)
 
 
-def _damaged(path: Path, damage: DamagedError) -> Iterator[Step]:
+def _damaged(path: Path, damage: DamagedError) -> Iterator[ReplayStep]:
     if spool_reader.is_growing(path):
         if not damage.is_unfinished:
-            yield Step(problem=f"{path}, byte {damage.start:,}: {damage.sentence}")
+            yield ReplayStep(problem=f"{path}, byte {damage.start:,}: {damage.sentence}")
         return
     size = path.stat().st_size - damage.start
     place = spool_reader.set_aside(path, damage)
     told = f"byte {damage.start:,}: {damage.sentence} It lies in {place}, with a note beside it."
     if damage.is_unfinished:
-        yield Step(size, note=f"{path.name}, {told} Its answer was never sent.")
+        yield ReplayStep(size, note=f"{path.name}, {told} Its answer was never sent.")
     else:
-        yield Step(size, problem=f"{path.name}, {told}")
+        yield ReplayStep(size, problem=f"{path.name}, {told}")
 
 
 def _place_in(path: Path) -> int:

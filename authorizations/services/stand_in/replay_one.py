@@ -13,8 +13,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from authorizations.models import LedgerCause, WebhookRequest
-from authorizations.rules.decision.values import Decision
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.decision.values import Verdict
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import NOTHING
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.transaction import answer_of
@@ -31,7 +31,7 @@ from authorizations.services.stand_in.decision_ids import Place, place_of
 from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import cards, findings, repeats, rows, writing
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.lookup import Held, Known, hold, look_up
+from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.rows import Row
 from authorizations.wire import events
 
@@ -69,7 +69,7 @@ class _Late:
     request: AuthorizationRequest | None
 
     @property
-    def decision(self) -> Decision:
+    def decision(self) -> Verdict:
         """Of those that have one."""
         assert self.spooled.decision  # noqa: S101 - see `replay`
         return self.spooled.decision
@@ -129,16 +129,18 @@ def _attempt(late: _Late, ahead: Ahead) -> tuple[Replayed | Ahead, bool]:
     if decision is None or request is None or decision.reason in WITHOUT_BOOKS:
         return _replay(late, None, None, ahead), True
     ahead.lock()
-    held = hold(request)
+    held = lock_scopes(request)
     if held is None:
         return ahead, False
-    known = look_up(request, held)
+    known = load_existing(request, held)
     if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
         return ahead, True
     return _replay(late, held, known, ahead), True
 
 
-def _replay(late: _Late, held: Held | None, known: Known | None, ahead: Ahead) -> Replayed | Ahead:
+def _replay(
+    late: _Late, held: LockedScopes | None, known: Existing | None, ahead: Ahead
+) -> Replayed | Ahead:
     if late.is_kept:
         return Replayed.KNOWN
     place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
@@ -160,7 +162,7 @@ def _replay(late: _Late, held: Held | None, known: Known | None, ahead: Ahead) -
 
 
 def _book(
-    late: _Late, request: AuthorizationRequest, place: Place, held: Held, taken_in: TakenIn
+    late: _Late, request: AuthorizationRequest, place: Place, held: LockedScopes, taken_in: TakenIn
 ) -> None:
     """Write the decision with what it takes, under the locks."""
     known = taken_in.known
@@ -184,7 +186,7 @@ def _book(
 
 def _steps(
     late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
-) -> Iterator[tuple[LedgerCause, Books]]:
+) -> Iterator[tuple[LedgerCause, AuthorizationState]]:
     """The states of the books, each with its cause: Stripe's report, then the answer."""
     reports = list(steps_of(taken_in.known.books, request.snapshot, taken_in.transactions))
     yield from reports

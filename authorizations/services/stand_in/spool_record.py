@@ -11,9 +11,9 @@ from typing import Any
 import msgspec
 
 from authorizations.rules.basics.controls import AppliedControls
-from authorizations.rules.decision.values import Decision, Usage, Window
+from authorizations.rules.decision.values import Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import Question
-from authorizations.services.host.host_answers import Answer
+from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, writing
 from authorizations.services.store.delivery import Delivery, Stopwatch
@@ -26,7 +26,7 @@ stand-in."""
 VERSION = 1
 
 
-class UnreadableError(Exception):
+class UnreadableRecordError(Exception):
     """A record that is whole but can't be read: another version of this program wrote it."""
 
 
@@ -46,7 +46,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     body: bytes
     signing_key: str
     answer: str
-    decision: Decision | None
+    decision: Verdict | None
     policies: list[dict[str, Any]] = []
     standing: Any = None
     usage: list[Any] = []
@@ -78,9 +78,11 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         """What it was asked, None where that can't be read."""
         return answers.question_in(self.body)
 
-    def as_sent(self) -> Answer:
+    def as_sent(self) -> HostAnswer:
         """What a repeat of the event gets."""
-        return Answer(self.answer, self.reason, self.question(), self.received_at, self.answered_at)
+        return HostAnswer(
+            self.answer, self.reason, self.question(), self.received_at, self.answered_at
+        )
 
     def delivery(self) -> Delivery:
         """The delivery as it came in. Raises NotAnEvent."""
@@ -100,11 +102,11 @@ def spooled(  # noqa: PLR0913 - a record has these parts
     delivery: Delivery,
     cause: str,
     answer: bytes,
-    decision: Decision | None,
+    decision: Verdict | None,
     *,
     applied: Iterable[AppliedControls] = (),
     standing: object = None,
-    usage: Mapping[Window, Usage] | None = None,
+    usage: Mapping[Window, WindowUsage] | None = None,
     problem: str = "",
 ) -> Spooled:
     """The record of an answer about to be sent: `cause` is why it goes to the spool."""
@@ -140,7 +142,9 @@ def decode(payload: bytes) -> Spooled:
     try:
         read = _decode(payload)
     except (msgspec.DecodeError, ValueError) as error:
-        raise UnreadableError(f"it can't be read: {error}.") from error
+        raise UnreadableRecordError(f"it can't be read: {error}.") from error
     if read.version > VERSION:
-        raise UnreadableError(f"a newer version of this program wrote it (form {read.version}).")
+        raise UnreadableRecordError(
+            f"a newer version of this program wrote it (form {read.version})."
+        )
     return read

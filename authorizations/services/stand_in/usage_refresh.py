@@ -23,7 +23,7 @@ from authorizations.rules.basics.controls import (
     scope_key,
     scope_of,
 )
-from authorizations.rules.decision.values import Usage, Window
+from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host import host_memory
 from authorizations.services.host.local_copy import USAGE, USAGE_SCHEMA
@@ -66,7 +66,7 @@ def renew_usage() -> None:
         held.forget(moment.clock)
 
 
-def write_used(copy: sqlite3.Connection, used: Mapping[Window, Usage]) -> None:
+def write_used(copy: sqlite3.Connection, used: Mapping[Window, WindowUsage]) -> None:
     """What local_copy.usage reads."""
     copy.executemany(
         "INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -128,7 +128,7 @@ def _scopes(capped: dict[int, AppliedControls]) -> Iterator[_Scopes]:
         }
 
 
-def _read(scopes: _Scopes, at: int) -> dict[Window, Usage]:
+def _read(scopes: _Scopes, at: int) -> dict[Window, WindowUsage]:
     """What is used in the windows around now, and in those that purchases on their way are in."""
     applied = [policy for policies in scopes.values() for policy in policies]
     with deadline(time.monotonic() + PAGE_BUDGET_S):
@@ -144,7 +144,7 @@ def _windows(scopes: _Scopes, at: int) -> Iterator[Window]:
             yield window._replace(start=window.start - BEFORE_S) if window.rolling else window
 
 
-def _added_up(asked: Sequence[Asked]) -> dict[Window, Usage]:
+def _added_up(asked: Sequence[Asked]) -> dict[Window, WindowUsage]:
     """What counts in these windows, but for those of which that is too much to add up here."""
     try:
         with deadline(time.monotonic() + PAGE_BUDGET_S):
@@ -153,7 +153,7 @@ def _added_up(asked: Sequence[Asked]) -> dict[Window, Usage]:
         logger.warning("Some windows are left out of the copy of usage: %s", error)
         return {}
     return {
-        one.window: Usage(*found.used)
+        one.window: WindowUsage(*found.used)
         for one, found in zip(asked, reckoned, strict=True)
         if found.used is not None
     }

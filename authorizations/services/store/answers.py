@@ -10,7 +10,7 @@ from typing import Any
 
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_answers
-from authorizations.services.host.host_answers import Answer
+from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.store import statements
 from authorizations.wire import events, masking
 
@@ -21,7 +21,7 @@ _CORRECTED = "/answered"
 
 
 @dataclass(frozen=True, slots=True)
-class Recorded(Answer):
+class PriorDecision(HostAnswer):
     """An answer on record: the decision `id`, of the delivery with this `body_sha256`.
 
     `supersedes` is the decision that was committed, but never sent.
@@ -33,13 +33,13 @@ class Recorded(Answer):
     body_sha256: str | None
 
 
-def of_event(decision_id: str, *, is_on_record: bool) -> list[Answer]:
+def of_event(decision_id: str, *, is_on_record: bool) -> list[HostAnswer]:
     """All that were sent, the first one first.
 
     `is_on_record`: whether the database has to be asked, under the lock of the purchase.
     """
     here = host_answers.look_up(decision_id)
-    sent: list[Answer] = [here] if here else []
+    sent: list[HostAnswer] = [here] if here else []
     if is_on_record:
         # Committed too late to be sent: the delivery was answered by stand-in.
         late = here.received_at if here else None
@@ -48,25 +48,25 @@ def of_event(decision_id: str, *, is_on_record: bool) -> list[Answer]:
     return sorted(sent, key=lambda answer: answer.sent_at)
 
 
-def to_question(answers: Iterable[Answer], question: Question | None) -> Answer | None:
+def to_question(answers: Iterable[HostAnswer], question: Question | None) -> HostAnswer | None:
     """The first of them that was asked this, None where all were asked something else."""
     return next((answer for answer in answers if answer.is_to(question)), None)
 
 
-def on_record(decision_id: str) -> list[Recorded]:
+def on_record(decision_id: str) -> list[PriorDecision]:
     """The decisions there are for an event, in the order they were written."""
     return [
         _recorded(row) for row in statements.run(statements.ANSWERS, event=decision_id).fetchall()
     ]
 
 
-def not_superseded(recorded: Sequence[Recorded]) -> list[Recorded]:
+def not_superseded(recorded: Sequence[PriorDecision]) -> list[PriorDecision]:
     """Without those that were never sent."""
     superseded = {row.supersedes for row in recorded}
     return [row for row in recorded if row.id not in superseded]
 
 
-def next_id(decision_id: str, recorded: Sequence[Recorded]) -> str:
+def next_id(decision_id: str, recorded: Sequence[PriorDecision]) -> str:
     """The first id for a decision on this event that is free."""
     if not recorded:
         return decision_id
@@ -81,10 +81,10 @@ def event_of(decision_id: str) -> str:
     return event if is_one else decision_id
 
 
-def _recorded(row: Sequence[Any]) -> Recorded:
+def _recorded(row: Sequence[Any]) -> PriorDecision:
     """As statements.ANSWERS lists them."""
     id_, supersedes, text, reason, approved_amount, decided_at, received_at, sha256, body = row
-    return Recorded(
+    return PriorDecision(
         text=text,
         reason=reason,
         # Read as the repeat is: by what can be read and what is masked today.

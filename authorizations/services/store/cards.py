@@ -7,8 +7,8 @@ from typing import NamedTuple
 from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Card, Cardholder
-from authorizations.rules.purchases.events import Card as CardValue
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.events import CardDetails as CardValue
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import CardholderReport
 from authorizations.services.store import joined_usage, locks
 from authorizations.services.store.actor import acting
@@ -36,7 +36,7 @@ class LockedCard(NamedTuple):
     scope_group_id: int | None
     root_root_id: str
 
-    def is_settled(self, told: Told) -> bool:
+    def is_settled(self, told: PurchaseEvent) -> bool:
         """Whether what is locked is what the event is about."""
         card = told.card
         is_late = told.event_created < self.details_at or card.is_only_named
@@ -50,7 +50,7 @@ class LockedCard(NamedTuple):
         )
 
 
-def refresh(told: Told, row: LockedCard) -> None:
+def refresh(told: PurchaseEvent, row: LockedCard) -> None:
     """Bring the locked rows up to date where the event tells something newer."""
     card, at = told.card, told.event_created
     if card.is_only_named or at < row.details_at:

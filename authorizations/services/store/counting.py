@@ -23,7 +23,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.store import locks, statements, uncounted, window_sums
-from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, Piece
+from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, UsagePiece
 
 logger = logging.getLogger(__name__)
 
@@ -179,7 +179,7 @@ def _finish(note: UncountedWindow, asked: Asked) -> None:
         note.counted, note.counted_to = 0, uncounted.first_minute(note.window_start)
         note.save(update_fields=["counted", "counted_to"])
         return
-    window = Piece(note.window_start, note.window_end, found.used)
+    window = UsagePiece(note.window_start, note.window_end, found.used)
     UsageRow.objects.bulk_create([_row(note, window, seconds=0)], ignore_conflicts=True)
     note.delete()
 
@@ -199,23 +199,23 @@ def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
     return next((stop for stop in whole if stop > start), start + MINUTE_S)
 
 
-def _begun_before(asked: Asked, start: int, end: int) -> list[Piece]:
+def _begun_before(asked: Asked, start: int, end: int) -> list[UsagePiece]:
     """An hour or a day of which the first part was counted before, from its pieces.
 
     Only longer windows need fewer rows with it: none where its pieces were forgotten meanwhile.
     """
     window = asked.window._replace(start=start, end=end, rolling=False)
     [found] = window_sums.reckon([asked._replace(window=window)])
-    return [] if found.used is None else [Piece(start, end, found.used)]
+    return [] if found.used is None else [UsagePiece(start, end, found.used)]
 
 
-def _keep(note: UncountedWindow, pieces: Iterable[Piece]) -> None:
+def _keep(note: UncountedWindow, pieces: Iterable[UsagePiece]) -> None:
     """Those that are there already are right."""
     rows = [_row(note, piece, seconds=piece.end - piece.start) for piece in pieces]
     UsageRow.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _row(note: UncountedWindow, piece: Piece, *, seconds: int) -> UsageRow:
+def _row(note: UncountedWindow, piece: UsagePiece, *, seconds: int) -> UsageRow:
     amount, refunded, count = piece.used
     return UsageRow(
         scope=note.scope,

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from authorizations.rules.decision.values import Decision
+from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import metrics
 from authorizations.services.store.delivery import Delivery, Stopwatch
@@ -34,7 +34,7 @@ def _harmless() -> Iterator[None]:
 
 @_harmless()
 def decided(
-    decision: Decision,
+    decision: Verdict,
     request: AuthorizationRequest | None,
     delivery: Delivery,
     stand_in: str = "",
@@ -82,7 +82,7 @@ def repeated(reason: str, delivery: Delivery) -> None:
     )
 
 
-def _outcome(decision: Decision) -> str:
+def _outcome(decision: Verdict) -> str:
     if not decision.approved:
         return "declined"
     return "partly_approved" if decision.is_partial else "approved"

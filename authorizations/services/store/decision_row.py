@@ -13,7 +13,7 @@ DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a row can raise that another version of the program, or nobody, has written."""
 
 
-class UnreadableError(Exception):
+class UnreadableRowError(Exception):
     """A part of the row that a decision needs is gone or damaged."""
 
     def __init__(self, what: str, kept: object, found: object = "readable") -> None:
@@ -41,7 +41,7 @@ def value_of(kind: Any, data: Any, what: str) -> Any:
     try:
         return codec.value(kind, data)
     except msgspec.ValidationError as problem:
-        raise UnreadableError(what, problem) from None
+        raise UnreadableRowError(what, problem) from None
 
 
 def applied_of(data: Any) -> tuple[AppliedControls, ...]:
@@ -54,13 +54,13 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
         except json.JSONDecodeError:
             raise  # a version's content
         except ValueError as unknown:
-            raise UnreadableError("matching", matching, unknown) from None
+            raise UnreadableRowError("matching", matching, unknown) from None
         versions |= {(version, matching): controls for version, controls in found.items()}
     for policy in policies:
         number, _ = versions.get((policy.version, policy.matching), (None, None))
         if number != policy.number:
             what = f"number of policy version {policy.version}"
-            raise UnreadableError(what, policy.number, number)
+            raise UnreadableRowError(what, policy.number, number)
     return tuple(
         AppliedControls(
             scope_of(policy.scope),

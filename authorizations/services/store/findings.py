@@ -9,8 +9,8 @@ from django.db import transaction
 from authorizations.models import Finding, FindingChange
 from authorizations.models.findings import FindingState
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.services.store.actor import acting
@@ -21,7 +21,7 @@ _OF_BOOKS = [kind for kind in FindingKind if kind is not FindingKind.LIMIT_EXCEE
 """These follow from the books alone; of limits see limit_findings.py."""
 
 
-def refresh(told: Told, books: Books, *, by: User | None = None) -> None:
+def refresh(told: PurchaseEvent, books: AuthorizationState, *, by: User | None = None) -> None:
     """Bring the findings of an authorization in line with its books, under its lock.
 
     `by` is who changed them, where no event did.
@@ -38,7 +38,9 @@ def refresh(told: Told, books: Books, *, by: User | None = None) -> None:
             change(row, What.GONE, told.event_id, by=by)
 
 
-def refresh_from(told: Told, before: Books, books: Books) -> None:
+def refresh_from(
+    told: PurchaseEvent, before: AuthorizationState, books: AuthorizationState
+) -> None:
     """The same where it was in line before: what says nothing new costs nothing."""
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     said, says = (
@@ -49,7 +51,7 @@ def refresh_from(told: Told, before: Books, books: Books) -> None:
         refresh(told, books)
 
 
-def refresh_all(left: Sequence[tuple[Told, Books]]) -> None:
+def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:
     """The same for many: those without findings, before and after, cost nothing."""
     ids = [told.authorization_id for told, _ in left]
     kept = set(
@@ -62,7 +64,7 @@ def refresh_all(left: Sequence[tuple[Told, Books]]) -> None:
             refresh(told, books)
 
 
-def say(told: Told, finding: rules.Finding) -> Finding:
+def say(told: PurchaseEvent, finding: rules.FindingWords) -> Finding:
     """Note what is so now: new, with other figures, or back; the row of it."""
     row = Finding.objects.filter(
         authorization=told.authorization_id, kind=finding.kind, subject=finding.subject
@@ -71,7 +73,7 @@ def say(told: Told, finding: rules.Finding) -> Finding:
 
 
 def _say(
-    told: Told, finding: rules.Finding, row: Finding | None, by: User | None = None
+    told: PurchaseEvent, finding: rules.FindingWords, row: Finding | None, by: User | None = None
 ) -> Finding:
     if row is None:
         row = Finding.objects.create(
@@ -98,7 +100,7 @@ def change(  # noqa: PLR0913 - a change has these parts
     row: Finding,
     what: FindingChange.What,
     event_id: str,
-    figures: rules.Finding | None = None,
+    figures: rules.FindingWords | None = None,
     state: FindingState | None = None,
     *,
     by: User | None = None,

@@ -45,14 +45,14 @@ def grants_of(controls: SpendingControls) -> Grants:
     return Grants(granted_currencies(controls), limited_currencies(controls) or None)
 
 
-class Difference(NamedTuple):
+class GrantDifference(NamedTuple):
     """How many cards may spend that could not before, and how many can't any more."""
 
     gained: int = 0
     lost: int = 0
 
 
-NO_DIFFERENCE = Difference()
+NO_DIFFERENCE = GrantDifference()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,7 +165,7 @@ def of_policy(policy: Policy) -> Grants:
     return in_force().get(policy.pk, NONE)
 
 
-def policy_changed(policy: Policy, before: Grants) -> Difference:
+def policy_changed(policy: Policy, before: Grants) -> GrantDifference:
     """What a new version of a policy did where it is assigned, `before` being `of_policy` then."""
     after = of_policy(policy)
     if before == after:
@@ -176,7 +176,7 @@ def policy_changed(policy: Policy, before: Grants) -> Difference:
 
 def scopes_changed(
     policy: Policy, *, come: Iterable[str] = (), gone: Iterable[str] = ()
-) -> Difference:
+) -> GrantDifference:
     """What it does that a policy comes to some scopes, and goes from others: their keys."""
     own = of_policy(policy)
     if own == NONE:
@@ -185,7 +185,7 @@ def scopes_changed(
     return _at_scopes_of(policy, scopes)
 
 
-def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> Difference:
+def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> GrantDifference:
     """`own` is what the policy does at each scope, before and after; the others stay."""
     others = grants_at(own, but=[policy.pk])
     return difference(
@@ -198,7 +198,7 @@ def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> D
     )
 
 
-def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> Difference:
+def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> GrantDifference:
     """What it does that root cards move from one group to another, or into or out of one."""
 
     def key(group: int | None) -> str | None:
@@ -299,7 +299,7 @@ _BY_HASHES = ("enable_nestloop", "enable_mergejoin")
 """Off where every card is concerned: each table is read once, whatever is known of its size."""
 
 
-def difference(change: Rearrangement) -> Difference:
+def difference(change: Rearrangement) -> GrantDifference:
     """How many cards a rearrangement lets spend that could not, and how many it leaves without."""
     if not change.scopes and not change.moved and not change.newcomers:
         return NO_DIFFERENCE
@@ -330,7 +330,7 @@ def difference(change: Rearrangement) -> Difference:
                 "unlimited": UNLIMITED,
             },
         )
-        found = Difference(*cursor.fetchone())
+        found = GrantDifference(*cursor.fetchone())
         for setting in _BY_HASHES if of_all else ():
             cursor.execute(f"SET LOCAL {setting} TO DEFAULT")
     return found

@@ -24,8 +24,15 @@ from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
 from authorizations.services.store.running_sums import NOTHING_USED, Used, minus, plus, total
-from authorizations.services.store.usage import Key, Remembered, remembered_since
-from authorizations.services.store.window_sums import DAY_S, HOUR_S, Asked, Part, Piece, gaps
+from authorizations.services.store.usage import Remembered, UsageKey, remembered_since
+from authorizations.services.store.window_sums import (
+    DAY_S,
+    HOUR_S,
+    Asked,
+    UsagePiece,
+    WindowPart,
+    gaps,
+)
 
 _MOST_ROWS = 2_000
 """So many sums of each side are taken along beside running windows, the newest.
@@ -50,7 +57,7 @@ WHERE usage.scope = gone.scope AND usage.piece_seconds = gone.piece_seconds
     AND usage.filter_key = gone.filter_key AND usage.currency = gone.currency
 """
 
-_Rows: TypeAlias = dict[Key, Remembered]
+_Rows: TypeAlias = dict[UsageKey, Remembered]
 """By their key without the scope."""
 
 _Notes: TypeAlias = dict[tuple[Any, ...], UncountedWindow]
@@ -130,7 +137,7 @@ def _sum(row: Remembered, more: Used, scope: Scope) -> Remembered:
     )
 
 
-def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[Key, Used]:
+def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[UsageKey, Used]:
     """What the other side spent in the time of rows that it does not remember itself.
 
     Without those for which that is too much to add up.
@@ -139,13 +146,13 @@ def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[Key, Used]:
     for key, row in alone.items():
         alike[_what(row)][key] = row
     most = _TIMES_AT_ONCE * window_sums.AT_ONCE // max(1, len(alike))
-    spent: dict[Key, Used] = {}
+    spent: dict[UsageKey, Used] = {}
     for rows in alike.values():
         spent |= _spent_in(rows, other, at, most)
     return spent
 
 
-def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[Key, Used]:
+def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[UsageKey, Used]:
     """The same of rows with one filter and currency.
 
     From the other side's own pieces and from at most so many of its purchases, the newest.
@@ -176,9 +183,9 @@ def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[Key, Used]:
     }
 
 
-def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[Piece]:
+def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[UsagePiece]:
     """The longest pieces within the time of a row; `pieces` by their start, longer ones first."""
-    found: list[Piece] = []
+    found: list[UsagePiece] = []
     begin, end = row.window_start, row.window_end
     first = bisect_left(pieces, begin, key=lambda piece: piece.window_start)
     for place in range(first, len(pieces)):
@@ -186,7 +193,7 @@ def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[Piece]:
         if piece.window_start >= end:
             break
         if piece.window_start >= begin and piece.window_end <= end:
-            found.append(Piece(piece.window_start, piece.window_end, _used(piece)))
+            found.append(UsagePiece(piece.window_start, piece.window_end, _used(piece)))
             begin = piece.window_end
     return found
 
@@ -204,14 +211,14 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 def _newest(
     asked: Asked, spans: Sequence[tuple[int, int]], grain: int, at: int, most: int
-) -> tuple[list[Part], int]:
+) -> tuple[list[WindowPart], int]:
     """What purchases in these spans come to, and since when that is all of them.
 
     Further and further back, as long as there are no more than so many.
     """
     if not spans:
         return [], 0
-    found: list[Part] = []
+    found: list[WindowPart] = []
     earliest, until = spans[0][0], spans[-1][1]
     since, length = at, DAY_S
     while until > earliest:

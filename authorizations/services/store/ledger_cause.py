@@ -1,7 +1,7 @@
 """Why what is counted changed: the words of the ledger for a step from one state to the next."""
 
 from authorizations.models import LedgerCause
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.snapshots import OVER
 
 _ENDS = {
@@ -11,7 +11,7 @@ _ENDS = {
 }
 
 
-def cause_of(before: Books, after: Books) -> LedgerCause:
+def cause_of(before: AuthorizationState, after: AuthorizationState) -> LedgerCause:
     """What a snapshot told that made the difference."""
     settled = after.history[len(before.history) :]
     if after.amount > before.amount:

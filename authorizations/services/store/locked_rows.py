@@ -11,7 +11,7 @@ from time import monotonic
 import psycopg
 from django.db import OperationalError
 
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host import local_copy
 from authorizations.services.runtime import budget
 from authz_project.deadline import seconds_left
@@ -34,7 +34,7 @@ def is_timeout(error: BaseException) -> bool:
     return _timeout(error) is not None
 
 
-def patience(told: Told) -> str | None:
+def patience(told: PurchaseEvent) -> str | None:
     """How long the rows of an event are waited for, as PostgreSQL reads it; None: as ever.
 
     Before the deadline it ends by itself, so that the lock's time-out is told from the database's.
@@ -47,7 +47,7 @@ def patience(told: Told) -> str | None:
     return f"{max(1, min(left_ms, most_ms))}ms"
 
 
-def note(error: OperationalError, told: Told) -> None:
+def note(error: OperationalError, told: PurchaseEvent) -> None:
     """Remember the row that was not to be had, where that is what the error says."""
     timeout = _timeout(error)
     if timeout is None:
@@ -72,18 +72,18 @@ def forget(keys: list[str]) -> None:
                 _until.pop(key, None)
 
 
-def _is_remembered(told: Told) -> bool:
+def _is_remembered(told: PurchaseEvent) -> bool:
     if not _until:
         return False
     now = monotonic()
     return any(_until.get(key, now) > now for key in _keys(told))
 
 
-def _own_keys(told: Told) -> list[str]:
+def _own_keys(told: PurchaseEvent) -> list[str]:
     return [f"card:{told.card.id}"]
 
 
-def _keys(told: Told) -> list[str]:
+def _keys(told: PurchaseEvent) -> list[str]:
     """The rows that an event needs, as far as its own word and this host's copy tell."""
     keys = _own_keys(told)
     if told.card.cardholder_id:

@@ -8,15 +8,15 @@ from django.db import OperationalError
 from authorizations.models import Authorization, Card
 from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.store import cards, locked_rows, statements
 from authorizations.services.store.usage import Remembered
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class LockedScopes:
     """The rows a purchase shares with others, locked until the transaction ends."""
 
     root_id: str
@@ -61,10 +61,10 @@ class Purchase(msgspec.Struct, frozen=True):
     group_id: int | None
     currency: str
     created: int
-    books: Books
+    books: AuthorizationState
     merchant: Merchant
 
-    def is_of(self, told: Told) -> bool:
+    def is_of(self, told: PurchaseEvent) -> bool:
         """Whether an event can be about this purchase: these never change in its life."""
         return (self.card_id, self.currency, self.created) == (
             told.card.id,
@@ -72,13 +72,13 @@ class Purchase(msgspec.Struct, frozen=True):
             told.created,
         )
 
-    def is_within(self, held: Held) -> bool:
+    def is_within(self, held: LockedScopes) -> bool:
         """Whether the scopes locked are this purchase's: they could not be seen before."""
         return (self.cardholder_id, self.group_id) == (held.cardholder_id, held.group_id)
 
 
 @dataclass(frozen=True, slots=True)
-class Known:
+class Existing:
     """What earlier requests left behind, and the policies in force under the lock.
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
@@ -93,8 +93,8 @@ class Known:
     position: int
 
     @property
-    def books(self) -> Books:
-        return self.purchase.books if self.purchase else Books()
+    def books(self) -> AuthorizationState:
+        return self.purchase.books if self.purchase else AuthorizationState()
 
 
 _decode_purchase = msgspec.json.Decoder(Purchase).decode
@@ -102,7 +102,7 @@ _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def hold(told: Told) -> Held | None:
+def lock_scopes(told: PurchaseEvent) -> LockedScopes | None:
     """Lock root card, card, cardholder and group, in this order.
 
     None where one of them is not there yet, or is not the one the event names: then
@@ -122,7 +122,7 @@ def hold(told: Told) -> Held | None:
     if row is None or not row.is_settled(told):
         return None
     cards.refresh(told, row)
-    held = Held(
+    held = LockedScopes(
         root_id=row.root_id,
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
@@ -132,7 +132,7 @@ def hold(told: Told) -> Held | None:
     return held
 
 
-def look_up(told: Told, held: Held) -> Known:
+def load_existing(told: PurchaseEvent, held: LockedScopes) -> Existing:
     """What is known of event and authorization, what is remembered around its time, and the
     policies in force.
     """
@@ -143,7 +143,7 @@ def look_up(told: Told, held: Held) -> Known:
         scopes=held.scopes,
         created=told.created,
     ).fetchall()
-    return Known(
+    return Existing(
         is_decided=is_decided,
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),

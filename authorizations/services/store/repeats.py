@@ -30,7 +30,7 @@ ON CONFLICT (request_id, minute) DO UPDATE SET
 """
 
 
-class Sent(NamedTuple):
+class SentBefore(NamedTuple):
     """What a body was answered with."""
 
     body: bytes
@@ -43,7 +43,7 @@ class _Beyond:
 
     request_id: int
     minute: datetime
-    sent: Sent
+    sent: SentBefore
     count: int = 0
 
 
@@ -81,13 +81,13 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
     )
     [(request_id, is_kept)] = cursor.fetchall()
     if not is_kept:
-        sent = Sent(answer_body.encode(), status)
+        sent = SentBefore(answer_body.encode(), status)
         beyond = _Beyond(request_id, _minute(delivery.received_at), sent)
         transaction.on_commit(lambda: _remember(row["body_sha256"], beyond))
     return int(request_id)
 
 
-def answer_at_once(body_sha256: str, received_at: datetime) -> Sent | None:
+def answer_at_once(body_sha256: str, received_at: datetime) -> SentBefore | None:
     """What a body was answered with that came more than sixty times in this minute; it is counted.
 
     None for every other body, which is nearly all of them.

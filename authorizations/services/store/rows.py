@@ -5,15 +5,15 @@ from typing import Any, TypeAlias
 
 from authorizations.models import LedgerCause
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.counted import Counted
-from authorizations.rules.purchases.events import Told
-from authorizations.services.store.lookup import Held
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.rules.purchases.events import PurchaseEvent
+from authorizations.services.store.lookup import LockedScopes
 
 Row: TypeAlias = dict[str, Any]
 
 
-def purchase(told: Told, held: Held, books: Books) -> Row:
+def purchase(told: PurchaseEvent, held: LockedScopes, books: AuthorizationState) -> Row:
     """An authorization; of one that is known already only what the books say is written."""
     return (
         {
@@ -30,7 +30,7 @@ def purchase(told: Told, held: Held, books: Books) -> Row:
     )
 
 
-def standing(books: Books, at: Merchant) -> Row:
+def standing(books: AuthorizationState, at: Merchant) -> Row:
     """The columns of an authorization that change in its life."""
     sums = books.sums()
     counted = sums.counted(at)
@@ -51,7 +51,7 @@ def entry(  # noqa: PLR0913 - a ledger entry has these parts
     authorization_id: str,
     currency: str,
     cause: LedgerCause,
-    change: Counted,
+    change: CountedUsage,
     now: datetime,
     *,
     event_id: str = "",

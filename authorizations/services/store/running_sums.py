@@ -10,7 +10,7 @@ from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.windows import FOREVER
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.counted import CountedUsage
 
 Used: TypeAlias = tuple[int, int, int]
 """What counts in a window: amount, refunds, and how many purchases."""
@@ -45,13 +45,13 @@ def merchant_of(*facts: str) -> Merchant:
     return Merchant(*facts)
 
 
-class Change(NamedTuple):
+class LedgerChange(NamedTuple):
     """What an entry of the ledger changed for a purchase, and what limits know the purchase by."""
 
     created: int
     currency: str
     merchant: Merchant
-    counted: Counted
+    counted: CountedUsage
 
     def seen_in(self, currency: str, concern: LimitFilter) -> Used:
         """What of it a window with this currency ("" counts in all) and filter measures."""

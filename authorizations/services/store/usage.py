@@ -24,19 +24,19 @@ from authorizations.rules.decision.values import (
     Check,
     DeclineReason,
     LimitFigures,
-    Usage,
     Window,
+    WindowUsage,
 )
 from authorizations.rules.decision.windows import windows_at
 from authorizations.rules.policy.document import filter_of
-from authorizations.rules.purchases.counted import Counted
-from authorizations.rules.purchases.events import Told
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
 from authorizations.services.store.window_sums import Asked, Leaving
 
 
-class Key(NamedTuple):
+class UsageKey(NamedTuple):
     """What names a row of the usage table."""
 
     scope: str
@@ -67,8 +67,8 @@ class Remembered:
     piece_seconds: int = 0
 
     @property
-    def key(self) -> Key:
-        return Key(
+    def key(self) -> UsageKey:
+        return UsageKey(
             self.scope,
             self.piece_seconds,
             self.window_start,
@@ -89,10 +89,10 @@ class Remembered:
         )
 
     @property
-    def usage(self) -> Usage:
-        return Usage(self.amount, self.refunded_amount, self.count)
+    def usage(self) -> WindowUsage:
+        return WindowUsage(self.amount, self.refunded_amount, self.count)
 
-    def with_change(self, change: Counted, told: Told) -> "Remembered":
+    def with_change(self, change: CountedUsage, told: PurchaseEvent) -> "Remembered":
         """With a purchase's change counted in, where the purchase concerns this window."""
         if self.currency not in ("", told.currency):
             return self
@@ -129,7 +129,7 @@ def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
 
 
 @dataclass(frozen=True, slots=True)
-class Measured:
+class MeasuredUsage:
     """Usage around a purchase, just before it is decided.
 
     `rows` are all remembered windows and pieces that the purchase may change, as they stand with
@@ -137,24 +137,24 @@ class Measured:
     database has, as it has them.
     """
 
-    told: Told
-    usage: dict[Window, Usage]
+    told: PurchaseEvent
+    usage: dict[Window, WindowUsage]
     rows: list[Remembered]
-    stored: dict[Key, Remembered]
+    stored: dict[UsageKey, Remembered]
 
-    def changed(self, taken: Counted) -> list[Remembered]:
+    def changed(self, taken: CountedUsage) -> list[Remembered]:
         """The rows to write once this much more is taken: new ones, and those it changes."""
         rows = [row.with_change(taken, self.told) for row in self.rows]
         return [row for row in rows if row != self.stored.get(row.key)]
 
 
 def measure(
-    told: Told,
+    told: PurchaseEvent,
     windows: Sequence[Window],
     applied: Sequence[AppliedControls],
     remembered: Sequence[Remembered],
-    reported: Counted,
-) -> Measured:
+    reported: CountedUsage,
+) -> MeasuredUsage:
     """The usage in these windows; what was never asked before is added up and remembered.
 
     `reported` is what the event just told, and is not in the database yet. What is too much to add
@@ -175,7 +175,7 @@ def measure(
     known = {window: row.with_change(reported, told) for window, row in known.items()}
     rows = {row.key: row for row in [*stored.values(), *pieces] if row.piece_seconds}
     rows = {key: row.with_change(reported, told) for key, row in rows.items()}
-    return Measured(
+    return MeasuredUsage(
         told=told,
         usage={w: known[w].usage if w in known else NOT_COUNTED for w in windows},
         rows=[*rows.values(), *(row for window, row in known.items() if not window.rolling)],
@@ -187,7 +187,7 @@ _KEEP_UP_EVERY = 32
 
 
 def _besides(
-    told: Told, windows: Sequence[Window], applied: Sequence[AppliedControls]
+    told: PurchaseEvent, windows: Sequence[Window], applied: Sequence[AppliedControls]
 ) -> list[Window]:
     """One purchase in 32 also looks at the limits that do not concern it.
 
@@ -244,7 +244,7 @@ class Spent:
 
     created: int
     merchant: Merchant
-    counted: Counted
+    counted: CountedUsage
 
 
 def needed(windows: Sequence[Window], *, by_time: bool) -> str:
@@ -281,7 +281,7 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
                         name=name or "",
                         network_id=network_id or "",
                     ),
-                    Counted(*figures),
+                    CountedUsage(*figures),
                 )
                 for _, created, category, code, country, name, network_id, *figures in group
             ],
@@ -289,8 +289,8 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
 
 
 def with_rooms(
-    measured: Measured, trace: Iterable[Check], applied: Iterable[AppliedControls]
-) -> dict[Window, Usage]:
+    measured: MeasuredUsage, trace: Iterable[Check], applied: Iterable[AppliedControls]
+) -> dict[Window, WindowUsage]:
     """Usage that also tells when each rolling limit that failed has room again."""
     full: list[tuple[Window, LimitFigures, AppliedControls]] = []
     for check, policy in product(trace, applied):

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.values import Window
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements
 from authorizations.services.store.running_sums import NOTHING_USED, Used, plus, total
@@ -50,7 +50,7 @@ class Asked(NamedTuple):
     has_pieces: bool = False
 
 
-class Piece(NamedTuple):
+class UsagePiece(NamedTuple):
     """A minute, an hour or a day [start, end), and what counts in it."""
 
     start: int
@@ -67,7 +67,7 @@ class Reckoned:
 
     used: Used | None
     purchases: int
-    pieces: Sequence[Piece] = ()
+    pieces: Sequence[UsagePiece] = ()
 
 
 class _Range(NamedTuple):
@@ -79,7 +79,7 @@ class _Range(NamedTuple):
     most: int | None
 
 
-class Part(NamedTuple):
+class WindowPart(NamedTuple):
     """What purchases since `since` come to, as the window's filter sees them."""
 
     since: int
@@ -143,7 +143,7 @@ def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]
             continue
         used = total(piece.used for piece in there)
         used = plus(used, total(part.used for its in sums[place] for part in its))
-        new: Sequence[Piece] = ()
+        new: Sequence[UsagePiece] = ()
         if place in by_minute:
             over = max(piece[0] for piece in (*there, *by_minute[place]))
             start = one.window.start
@@ -161,7 +161,7 @@ def _edges(window: Window) -> tuple[list[tuple[int, int]], int, int]:
     return [(start, end) for start, end in edges if start < end], first, last
 
 
-def gaps(start: int, end: int, pieces: Iterable[Piece]) -> Iterator[tuple[int, int]]:
+def gaps(start: int, end: int, pieces: Iterable[UsagePiece]) -> Iterator[tuple[int, int]]:
     """What pieces, the earliest first, leave uncovered of [start, end)."""
     for piece in pieces:
         if start < piece.start:
@@ -172,8 +172,8 @@ def gaps(start: int, end: int, pieces: Iterable[Piece]) -> Iterator[tuple[int, i
 
 
 def new_pieces(
-    start: int, over: int, there: Iterable[Piece], between: Iterable[Part], *, few: int
-) -> Iterator[Piece]:
+    start: int, over: int, there: Iterable[UsagePiece], between: Iterable[WindowPart], *, few: int
+) -> Iterator[UsagePiece]:
     """What is worth remembering of the time since `start`, of which what is before `over` is over.
 
     `between` are all purchases outside of the pieces that are there, by the minute. Days and hours
@@ -186,7 +186,7 @@ def new_pieces(
     for part in between:
         by_hour[_floor(part.since, HOUR_S)] += part.purchases
         by_day[_floor(part.since, DAY_S)] += part.purchases
-    minutes = [Piece(part.since, part.since + MINUTE_S, part.used) for part in between]
+    minutes = [UsagePiece(part.since, part.since + MINUTE_S, part.used) for part in between]
     hours = list(_made_of([*_long(there, MINUTE_S), *minutes], HOUR_S, start, over))
     days = list(_made_of([*_long(there, HOUR_S), *hours], DAY_S, start, over))
     whole_hours, whole_days = {hour.start for hour in hours}, {day.start for day in days}
@@ -205,11 +205,13 @@ def _floor(at: int, seconds: int) -> int:
     return at // seconds * seconds
 
 
-def _long(pieces: Iterable[Piece], seconds: int) -> Iterator[Piece]:
+def _long(pieces: Iterable[UsagePiece], seconds: int) -> Iterator[UsagePiece]:
     return (piece for piece in pieces if piece.end - piece.start == seconds)
 
 
-def _made_of(pieces: Iterable[Piece], seconds: int, start: int, end: int) -> Iterator[Piece]:
+def _made_of(
+    pieces: Iterable[UsagePiece], seconds: int, start: int, end: int
+) -> Iterator[UsagePiece]:
     """The longer pieces within [start, end) that these make up."""
     sums: dict[int, Used] = defaultdict(lambda: NOTHING_USED)
     for piece in pieces:
@@ -217,10 +219,10 @@ def _made_of(pieces: Iterable[Piece], seconds: int, start: int, end: int) -> Ite
         sums[at] = plus(sums[at], piece.used)
     for at, used in sums.items():
         if start <= at and at + seconds <= end:
-            yield Piece(at, at + seconds, used)
+            yield UsagePiece(at, at + seconds, used)
 
 
-def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[Piece]]:
+def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[UsagePiece]]:
     """For each window its remembered days, the hours between them, and the minutes between both.
 
     The earliest first. With each window goes how long its pieces may be: DAY_S, HOUR_S or MINUTE_S.
@@ -241,9 +243,9 @@ def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[Piece]]
         for place, (window, longest) in enumerate(wanted)
     ]
     rows = statements.run(statements.PIECES, windows=codec.to_json(windows)).fetchall()
-    found: list[list[Piece]] = [[] for _ in wanted]
+    found: list[list[UsagePiece]] = [[] for _ in wanted]
     for place, start, end, *used in rows:
-        found[place].append(Piece(start, end, (used[0], used[1], used[2])))
+        found[place].append(UsagePiece(start, end, (used[0], used[1], used[2])))
     return found
 
 
@@ -296,7 +298,7 @@ def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
     return found
 
 
-def _by_time(searches: Sequence[_Search]) -> Iterator[list[Piece]]:
+def _by_time(searches: Sequence[_Search]) -> Iterator[list[UsagePiece]]:
     """What was spent in each, the earliest first: pieces, and purchases second by second."""
     in_pieces = [(search.within, search.longest) for search in searches if search.longest]
     pieces = iter(remembered_pieces(in_pieces))
@@ -311,10 +313,10 @@ def _by_time(searches: Sequence[_Search]) -> Iterator[list[Piece]]:
         for search, its in zip(searches, there, strict=True)
     ]
     for its, parts in zip(there, _added_up(ranges), strict=True):
-        yield sorted([*its, *(Piece(part.since, part.since + 1, part.used) for part in parts)])
+        yield sorted([*its, *(UsagePiece(part.since, part.since + 1, part.used) for part in parts)])
 
 
-def _last(leaving: Leaving, parts: Iterable[Piece]) -> tuple[Piece | None, int]:
+def _last(leaving: Leaving, parts: Iterable[UsagePiece]) -> tuple[UsagePiece | None, int]:
     """The part in which enough has left, and how much of it was still to leave before it."""
     over = leaving.over
     for part in parts:
@@ -327,13 +329,15 @@ def _last(leaving: Leaving, parts: Iterable[Piece]) -> tuple[Piece | None, int]:
     return None, over
 
 
-def minutes(asked: Asked, start: int, end: int) -> list[Part]:
+def minutes(asked: Asked, start: int, end: int) -> list[WindowPart]:
     """What the purchases of each minute in [start, end) come to, however many there are."""
     [parts] = _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
     return parts
 
 
-def parts(asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int) -> list[Part]:
+def parts(
+    asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int
+) -> list[WindowPart]:
     """What purchases in these spans come to by `grain` seconds, from at most one more than `most`.
 
     The spans are of the window's scope, whatever its own bounds are.
@@ -342,9 +346,9 @@ def parts(asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int)
     return found
 
 
-def _added_up(ranges: Sequence[_Range]) -> list[list[Part]]:
+def _added_up(ranges: Sequence[_Range]) -> list[list[WindowPart]]:
     """What the purchases in each range come to, by its grain, the earliest first."""
-    found: list[list[Part]] = [[] for _ in ranges]
+    found: list[list[WindowPart]] = [[] for _ in ranges]
     wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
     if not wanted:
         return found
@@ -369,15 +373,15 @@ def _json(place: int, one: _Range) -> dict[str, Any]:
     }
 
 
-def _part(since: int, asked: Asked, lines: Iterable[tuple[Any, ...]]) -> Part:
+def _part(since: int, asked: Asked, lines: Iterable[tuple[Any, ...]]) -> WindowPart:
     window, concern, _ = asked
     used, purchases = NOTHING_USED, 0
     for _, _, category, code, country, name, network_id, *figures, number in lines:
         merchant = Merchant(
             category=category, category_code=code, country=country, name=name, network_id=network_id
         )
-        amount, refunded, count = Counted(*figures).seen_by(concern, merchant)
+        amount, refunded, count = CountedUsage(*figures).seen_by(concern, merchant)
         # Without a currency there is nothing to add amounts in.
         used = plus(used, (amount, refunded, count) if window.currency else (0, 0, count))
         purchases += number
-    return Part(since, used, purchases)
+    return WindowPart(since, used, purchases)

@@ -9,15 +9,21 @@ from django.db import IntegrityError, transaction
 from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.basics.controls import AppliedControls, scope_key
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.decision.values import Decision, DeclineReason, Standing, Usage, Window
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.counted import Counted
-from authorizations.rules.purchases.events import AuthorizationRequest, Question, Told
-from authorizations.services.host.host_answers import Answer
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    Window,
+    WindowUsage,
+)
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent, Question
+from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec
 from authorizations.services.store import answers, decision_log, repeats, rows, statements
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.lookup import Held
+from authorizations.services.store.lookup import LockedScopes
 from authorizations.services.store.rows import Row
 from authorizations.services.store.usage import Remembered
 from authorizations.wire import answer
@@ -33,13 +39,13 @@ class Outcome:
     """
 
     request: AuthorizationRequest
-    held: Held
+    held: LockedScopes
     applied: tuple[AppliedControls, ...]
-    standing: Standing
-    usage: dict[Window, Usage]
-    decision: Decision
-    books: Books | None
-    changes: list[tuple[LedgerCause, Counted]]
+    standing: PurchaseContext
+    usage: dict[Window, WindowUsage]
+    decision: Verdict
+    books: AuthorizationState | None
+    changes: list[tuple[LedgerCause, CountedUsage]]
     remembered: list[Remembered]
     position: int
     problem: str = ""
@@ -58,7 +64,7 @@ class Rows:
 NO_ROWS = Rows()
 
 
-def decided(outcome: Outcome, delivery: Delivery) -> bytes:
+def save_decision(outcome: Outcome, delivery: Delivery) -> bytes:
     """Write everything a decision leaves behind; returns the body of the answer."""
     answer_body, written = _rows_of(outcome, delivery)
     write(delivery, answer_body, written)
@@ -101,7 +107,9 @@ def _rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, Rows]:
     return str(row["answer"]), written
 
 
-def entries(told: Told, changes: Sequence[tuple[LedgerCause, Counted]], now: datetime) -> list[Row]:
+def entries(
+    told: PurchaseEvent, changes: Sequence[tuple[LedgerCause, CountedUsage]], now: datetime
+) -> list[Row]:
     """What an event changed, in order."""
     return [
         rows.entry(told.authorization_id, told.currency, cause, change, now, event_id=told.event_id)
@@ -109,7 +117,7 @@ def entries(told: Told, changes: Sequence[tuple[LedgerCause, Counted]], now: dat
     ]
 
 
-def refused(
+def save_refusal(
     delivery: Delivery,
     reason: DeclineReason,
     problem: str,
@@ -120,7 +128,7 @@ def refused(
     Raises django.db.Error when the database fails; then nothing was kept.
     """
     decision_id = delivery.decision_id
-    decision = Decision(approved=False, amount=0, reason=reason)
+    decision = Verdict(approved=False, amount=0, reason=reason)
     row = decision_row(decision, decision_id, delivery.now)
     row |= request_columns(request) if request else {"event_created": delivery.received_at}
     row |= {"problem": problem[:500], "policies": [], "standing": None, "usage": []}
@@ -139,19 +147,19 @@ def refused(
     return str(row["answer"]).encode()
 
 
-def recall(sent: Sequence[Answer], question: Question | None, delivery: Delivery) -> bytes:
+def recall(sent: Sequence[HostAnswer], question: Question | None, delivery: Delivery) -> bytes:
     """Answer a repeated event as before, to the byte, and keep only that it came again."""
     if earlier := answers.to_question(sent, question):
         text, reason = earlier.text, earlier.reason
     else:
-        decision = Decision(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
+        decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
         text, reason = _render(decision, delivery.decision_id), DeclineReason.CONFLICTING_EVENT
     repeats.keep(delivery, text)
     _once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 
 
-def received(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
+def save_receipt(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
     """Keep an event that asks nothing, and what it changed; returns the body of the answer."""
     text = answer.received().decode()
     write(delivery, text, written)
@@ -163,7 +171,7 @@ def _once_kept(log: Callable[[], None]) -> None:
     transaction.on_commit(log)
 
 
-def _render(decision: Decision, decision_id: str) -> str:
+def _render(decision: Verdict, decision_id: str) -> str:
     return answer.render(
         approved=decision.approved,
         amount=decision.named_amount,
@@ -172,7 +180,7 @@ def _render(decision: Decision, decision_id: str) -> str:
     ).decode()
 
 
-def decision_row(decision: Decision, decision_id: str, now: datetime) -> Row:
+def decision_row(decision: Verdict, decision_id: str, now: datetime) -> Row:
     """A decision of this desk, without what it was about: `request_columns`."""
     return {
         "id": decision_id,

@@ -9,8 +9,8 @@ from typing import Any, TypeAlias
 
 import msgspec
 
-from authorizations.rules.purchases.books import Books
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.books import AuthorizationState
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import rows
 from authorizations.services.store.running_sums import merchant_of
 from authorizations.services.verify.checking import Checked, Difference, fetch
@@ -78,7 +78,7 @@ WHERE booked_under = ANY(%s) AND NOT EXISTS (
 _Booked: TypeAlias = tuple[str, int, str, int, int, int, str, str]
 """A row of a transaction as _PURCHASES reads it."""
 
-_decode_books = msgspec.json.Decoder(Books).decode
+_decode_books = msgspec.json.Decoder(AuthorizationState).decode
 _decode_booked = msgspec.json.Decoder(list[_Booked]).decode
 
 _counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
@@ -162,11 +162,13 @@ def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[
 def _counted_otherwise(
     where: str, kept: tuple[int, ...], found: tuple[int, ...], after: str
 ) -> Difference:
-    return Difference(where, "counted", Counted(*kept), f"{Counted(*found)} after {after}")
+    return Difference(
+        where, "counted", CountedUsage(*kept), f"{CountedUsage(*found)} after {after}"
+    )
 
 
 def _transaction_differences(
-    id_: str, books: Books, currency: str, booked: str | None
+    id_: str, books: AuthorizationState, currency: str, booked: str | None
 ) -> Iterator[Difference]:
     rows_by_id = {row[0]: row for row in _decode_booked(booked or "[]")}
     for one in books.transactions:

@@ -11,10 +11,10 @@ from authorizations.models import Decision
 from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.basics.controls import AppliedControls, scope_key
 from authorizations.rules.basics.filters import LimitFilter, Merchant
-from authorizations.rules.decision.values import Standing, Usage, Window
-from authorizations.rules.purchases.counted import Counted
-from authorizations.services.store.decision_row import DAMAGED, UnreadableError, applied_of
-from authorizations.services.store.running_sums import Change
+from authorizations.rules.decision.values import PurchaseContext, Window, WindowUsage
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of
+from authorizations.services.store.running_sums import LedgerChange
 from authorizations.services.verify.checking import Difference, estimated_count, fetch
 from authorizations.services.verify.ranges import WHOLE, Ids, Range, entries_in, requests_in
 from authorizations.services.verify.windows_as_of import Asked
@@ -79,8 +79,8 @@ class Request(msgspec.Struct, frozen=True):
 
 
 _decode_request = msgspec.json.Decoder(Request).decode
-_decode_standing = msgspec.json.Decoder(Standing).decode
-_decode_usage = msgspec.json.Decoder(list[tuple[Window, Usage]]).decode
+_decode_standing = msgspec.json.Decoder(PurchaseContext).decode
+_decode_usage = msgspec.json.Decoder(list[tuple[Window, WindowUsage]]).decode
 _decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
 
 
@@ -111,11 +111,11 @@ class Decided(NamedTuple):
 
     row: Row
     request: Request
-    standing: Standing
+    standing: PurchaseContext
     applied: tuple[AppliedControls, ...]
-    usage: list[tuple[Window, Usage]]
+    usage: list[tuple[Window, WindowUsage]]
     asked: list[Asked]
-    told: list[Change]
+    told: list[LedgerChange]
 
 
 class Span(NamedTuple):
@@ -183,7 +183,7 @@ def read(row: Row) -> Decided | Difference:
             asked=_asked(usage, request.created, policies.filters),
             told=_told(row, request) if row.told else [],
         )
-    except UnreadableError as damage:
+    except UnreadableRowError as damage:
         return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
     except (*DAMAGED, msgspec.ValidationError) as problem:
         return Difference(f"decision {row.id}", "a part of it", problem, "readable")
@@ -197,21 +197,21 @@ def _policies(text: str) -> _Policies:
 
 
 def _asked(
-    usage: list[tuple[Window, Usage]], created: int, filters: dict[str, LimitFilter]
+    usage: list[tuple[Window, WindowUsage]], created: int, filters: dict[str, LimitFilter]
 ) -> list[Asked]:
     asked = []
     for window, _ in usage:
         concern = filters.get(window.filter_key)
         if concern is None:
             what = f"filter of {window_words(window)}"
-            raise UnreadableError(what, window.filter_key, "a limit's")
+            raise UnreadableRowError(what, window.filter_key, "a limit's")
         asked.append((window, concern, created - window.start + 1 if window.rolling else 0))
     return asked
 
 
-def _told(row: Row, request: Request) -> list[Change]:
+def _told(row: Row, request: Request) -> list[LedgerChange]:
     return [
-        Change(request.created, request.currency, request.merchant, Counted(*figures))
+        LedgerChange(request.created, request.currency, request.merchant, CountedUsage(*figures))
         for figures in _decode_told(row.told or "[]")
     ]
 

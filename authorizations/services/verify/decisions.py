@@ -17,9 +17,9 @@ from msgspec.structs import replace
 
 from authorizations.rules.basics.controls import AppliedControls, scope_key
 from authorizations.rules.decision.limits import fits_limits, limit_checks
-from authorizations.rules.decision.values import LimitFigures, Usage, Window
+from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
 from authorizations.rules.wording.sentences import limit_words
-from authorizations.services.store.running_sums import Change, Used, minus, plus, used_words
+from authorizations.services.store.running_sums import LedgerChange, Used, minus, plus, used_words
 from authorizations.services.verify.changed_chains import Rehung
 from authorizations.services.verify.checking import Checked, Difference
 from authorizations.services.verify.decision_stream import (
@@ -31,7 +31,7 @@ from authorizations.services.verify.decision_stream import (
     window_words,
 )
 from authorizations.services.verify.ledger_stream import Entry, LedgerAlong
-from authorizations.services.verify.windows_as_of import Asked, Scope, Sum, WindowsAsOf
+from authorizations.services.verify.windows_as_of import Asked, ScopeUsage, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"
 
@@ -118,7 +118,7 @@ class _Along:
                 self._windows.add(entry.change, entry.scopes)
                 self._early.setdefault(entry.event_id, []).append(entry)
 
-    def _off(self, decided: Decided, sums: Iterable[tuple[Scope, Sum]]) -> list[_Off]:
+    def _off(self, decided: Decided, sums: Iterable[tuple[ScopeUsage, Sum]]) -> list[_Off]:
         """The windows of a decision that had used up something else than it says."""
         row = decided.row
         early = (*self._early.get(row.id, ()), *self._earlier.get(row.id, ()))
@@ -155,12 +155,14 @@ def _differences(
     ]
     if row.approved_amount:
         usage = dict(decided.usage)
-        usage.update((window, Usage(*used)) for window, _, used in known)
+        usage.update((window, WindowUsage(*used)) for window, _, used in known)
         differences += _exceeded(decided, usage)
     return differences, len(off) - len(known)
 
 
-def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Change]) -> Used:
+def _as_of(
+    used: Used, asked: Asked, own: Sequence[LedgerChange], told: Sequence[LedgerChange]
+) -> Used:
     """Without the decision's own entries, but for those of what its event told."""
     window, concern, _ = asked
     for change in own:
@@ -170,7 +172,7 @@ def _as_of(used: Used, asked: Asked, own: Sequence[Change], told: Sequence[Chang
     return used
 
 
-def _exceeded(decided: Decided, usage: dict[Window, Usage]) -> Iterator[Difference]:
+def _exceeded(decided: Decided, usage: dict[Window, WindowUsage]) -> Iterator[Difference]:
     """The limits that what was approved goes beyond, after the ledger as it was then."""
     row, approved, standing = decided.row, decided.request, decided.standing
     if row.approved_amount != approved.amount:

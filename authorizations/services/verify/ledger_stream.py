@@ -4,8 +4,8 @@ from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
-from authorizations.rules.purchases.counted import Counted
-from authorizations.services.store.running_sums import Change, merchant_of
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.services.store.running_sums import LedgerChange, merchant_of
 from authorizations.services.verify.checking import Difference, fetch
 from authorizations.services.verify.windows_as_of import ScopeKey
 
@@ -37,7 +37,7 @@ class Entry(NamedTuple):
     id: int
     event_id: str
     scopes: tuple[ScopeKey, ...]
-    change: Change | None
+    change: LedgerChange | None
     difference: Difference | None
 
 
@@ -78,5 +78,5 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))
     if group_id is not None:
         scopes = (*scopes, ("group", group_id))
-    change = Change(created, currency, merchant_of(*row[9:14]), Counted(*row[14:]))
+    change = LedgerChange(created, currency, merchant_of(*row[9:14]), CountedUsage(*row[14:]))
     return Entry(id_, event_id, scopes, change, None)

@@ -14,21 +14,21 @@ from django.db.models import Q
 from authorizations.models import Authorization, DecidedBy, PolicyVersion, WebhookRequest
 from authorizations.models import Decision as DecisionRow
 from authorizations.rules.decision.decide import decide
-from authorizations.rules.decision.stand_in import Circumstances, decide_without_usage
+from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
 from authorizations.rules.decision.values import (
     Check,
-    Decision,
     DeclineReason,
-    Standing,
-    Usage,
+    PurchaseContext,
+    Verdict,
     Window,
+    WindowUsage,
 )
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import codec
 from authorizations.services.store.answers import event_of
 from authorizations.services.store.decision_row import (
     DAMAGED,
-    UnreadableError,
+    UnreadableRowError,
     applied_of,
     value_of,
 )
@@ -121,7 +121,7 @@ def _differences(row: DecisionRow, requests: _Requests, purchases: _Purchases) -
 def _decided_otherwise(row: DecisionRow, asked: WebhookRequest | None) -> list[Difference]:
     try:
         again, columns = _again(row, asked)
-    except UnreadableError as damage:
+    except UnreadableRowError as damage:
         return [Difference(row.pk, damage.what, damage.kept, damage.found)]
     found = {
         "approved": again.approved,
@@ -139,7 +139,7 @@ def _decided_otherwise(row: DecisionRow, asked: WebhookRequest | None) -> list[D
     return [*changed, *_trace_differences(row, again.trace)]
 
 
-def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Decision, dict[str, Any]]:
+def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Verdict, dict[str, Any]]:
     """The decision made again, and the columns that repeat a part of the request."""
     if row.request is None:
         return _without_rules(row) or _unread(row, asked), {}
@@ -153,40 +153,40 @@ def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Decision, di
     if unasked := _without_rules(row):
         return unasked, columns
     if row.stand_in:
-        known = value_of(Circumstances, row.standing, "standing")
+        known = value_of(StandInContext, row.standing, "standing")
         return decide_without_usage(request, known, applied_of(row.policies)), columns
-    standing = value_of(Standing, row.standing, "standing")
-    usage = dict(value_of(list[tuple[Window, Usage]], row.usage, "usage"))
+    standing = value_of(PurchaseContext, row.standing, "standing")
+    usage = dict(value_of(list[tuple[Window, WindowUsage]], row.usage, "usage"))
     applied = applied_of(row.policies)
     try:
         return decide(request, standing, applied, usage), columns
     except KeyError as missing:
-        raise UnreadableError("usage", "none", missing) from None
+        raise UnreadableRowError("usage", "none", missing) from None
 
 
-def _without_rules(row: DecisionRow) -> Decision | None:
+def _without_rules(row: DecisionRow) -> Verdict | None:
     """A decline that no policy was asked for."""
     if row.reason not in WITHOUT_RULES:
         return None
-    return Decision(approved=False, amount=0, reason=DeclineReason(row.reason))
+    return Verdict(approved=False, amount=0, reason=DeclineReason(row.reason))
 
 
-def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Decision:
+def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Verdict:
     """A request that could not be read then can't be read now either."""
     try:
         if asked:
             events.authorization_request(events.read(asked.kept_body))
-            raise UnreadableError("problem", row.problem, "none: the request can be read")
+            raise UnreadableRowError("problem", row.problem, "none: the request can be read")
     except events.MalformedEvent as malformed:
         if row.problem != malformed.problem[:500]:
-            raise UnreadableError("problem", row.problem, malformed.problem) from None
-        return Decision(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
+            raise UnreadableRowError("problem", row.problem, malformed.problem) from None
+        return Verdict(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
     except events.NotAnEvent as problem:
-        raise UnreadableError("webhook request", row.webhook_request_id, problem) from None
-    raise UnreadableError("webhook request", row.webhook_request_id, "there")
+        raise UnreadableRowError("webhook request", row.webhook_request_id, problem) from None
+    raise UnreadableRowError("webhook request", row.webhook_request_id, "there")
 
 
-def _answer(again: Decision, row: DecisionRow) -> str:
+def _answer(again: Verdict, row: DecisionRow) -> str:
     return answer.render(
         approved=again.approved,
         amount=again.named_amount,

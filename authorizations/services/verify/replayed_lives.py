@@ -20,16 +20,16 @@ from authorizations.models import (
 )
 from authorizations.models import Transaction as TransactionRow
 from authorizations.rules.decision.fuel import fuel_hold
-from authorizations.rules.purchases.books import Answer, Books
-from authorizations.rules.purchases.counted import Counted
-from authorizations.rules.purchases.events import AuthorizationRequest, Told
+from authorizations.rules.purchases.books import AuthorizationState, OurResponse
+from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, Report, TransactionReport
-from authorizations.rules.purchases.snapshots import Transaction
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.purchases.entries import WITHOUT_BOOKS, steps_of
 from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import rows
-from authorizations.services.store.decision_row import DAMAGED, UnreadableError, applied_of
+from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of
 from authorizations.services.verify.checking import Checked, Difference
 from authorizations.services.verify.lives import BY_DECISION, Life, lives_of
 from authorizations.services.verify.ranges import WHOLE, Range
@@ -41,7 +41,7 @@ LIVES = "purchases"
 _SIZE = 100
 _BY_HAND = (LedgerCause.RELEASE, LedgerCause.ADJUSTMENT)
 
-_Changes: TypeAlias = Counter[tuple[str, Counted]]
+_Changes: TypeAlias = Counter[tuple[str, CountedUsage]]
 
 
 def verify_lives(part: Range = WHOLE) -> Iterator[Checked]:
@@ -66,16 +66,16 @@ def _safely(life: Life) -> list[Difference]:
         return list(_differences(life))
     except DAMAGED as problem:
         return [Difference(f"authorization {life.row.pk}", "a part of it", problem, "readable")]
-    except UnreadableError as damage:
+    except UnreadableRowError as damage:
         where = f"authorization {life.row.pk}"
         return [Difference(where, damage.what, damage.kept, damage.found)]
 
 
 def _differences(life: Life) -> Iterator[Difference]:
     where = f"authorization {life.row.pk}"
-    kept = codec.value(Books, life.row.books)
+    kept = codec.value(AuthorizationState, life.row.books)
     steps = [step for request in life.requests if (step := _read(request, life))]
-    books = Books()
+    books = AuthorizationState()
     expected: dict[str, _Changes] = defaultdict(Counter)
     by_hand = [entry for entry in life.entries if entry.cause in _BY_HAND]
     for request, told in steps:
@@ -96,7 +96,7 @@ def _differences(life: Life) -> Iterator[Difference]:
         yield from _transaction_differences(row, steps)
 
 
-def _read(request: WebhookRequest, life: Life) -> tuple[WebhookRequest, Told] | None:
+def _read(request: WebhookRequest, life: Life) -> tuple[WebhookRequest, PurchaseEvent] | None:
     """What an event told of the purchase; None where it was not applied to it."""
     event = events.read(request.kept_body)
     decision = life.decisions.get(request.pk)
@@ -133,19 +133,19 @@ def _is_before(entry: LedgerEntry, request: WebhookRequest, life: Life) -> bool:
     return bool(numbers) and entry.pk < min(numbers)
 
 
-def _changed_by_hand(books: Books, entry: LedgerEntry) -> Books:
+def _changed_by_hand(books: AuthorizationState, entry: LedgerEntry) -> AuthorizationState:
     if entry.cause == LedgerCause.RELEASE:
         return books.released()
     return books.adjusted_by(entry.amount)
 
 
 def _asked(
-    before: Books, request: AuthorizationRequest, decision: Decision, life: Life
-) -> tuple[_Changes, Books]:
+    before: AuthorizationState, request: AuthorizationRequest, decision: Decision, life: Life
+) -> tuple[_Changes, AuthorizationState]:
     """What a decision changes, in the ledger and in the books: see `authorize` and `late`."""
     merchant = merchant_of(life.row)
     *_, (_, joined) = steps_of(before, request.snapshot, request.transactions)
-    answer = Answer(
+    answer = OurResponse(
         ordinal=request.ordinal,
         event_id=decision.supersedes or decision.pk,
         at=request.event_created,
@@ -171,7 +171,7 @@ def _asked(
     return _noted((LedgerCause.REASKED, released), (cause, taken)), after
 
 
-def _noted(*changes: tuple[LedgerCause, Counted]) -> _Changes:
+def _noted(*changes: tuple[LedgerCause, CountedUsage]) -> _Changes:
     return Counter((cause.value, change) for cause, change in changes if change)
 
 
@@ -180,7 +180,7 @@ def _entered_otherwise(life: Life, expected: dict[str, _Changes]) -> Iterator[Di
     entered: dict[str, _Changes] = defaultdict(Counter)
     for entry in life.entries:
         if entry.cause in BY_DECISION:
-            change = Counted(
+            change = CountedUsage(
                 amount=entry.amount,
                 cash=entry.cash_amount,
                 refunded=entry.refunded_amount,
@@ -199,7 +199,9 @@ def _listed(changes: _Changes) -> str:
     return ", ".join(f"{cause} of {change}" for cause, change in changes.elements()) or "none"
 
 
-def _unlike(where: str, kept: Books, found: Books) -> Iterator[Difference]:
+def _unlike(
+    where: str, kept: AuthorizationState, found: AuthorizationState
+) -> Iterator[Difference]:
     """The books but for what stands in other rows, which `verify_books` compares with them."""
     found = replace(
         found,
@@ -216,7 +218,7 @@ def _unlike(where: str, kept: Books, found: Books) -> Iterator[Difference]:
 
 
 def _transaction_differences(
-    row: TransactionRow, steps: Sequence[tuple[WebhookRequest, Told]]
+    row: TransactionRow, steps: Sequence[tuple[WebhookRequest, PurchaseEvent]]
 ) -> Iterator[Difference]:
     """A transaction against the newest event that tells of it."""
     told = [version for _, it in steps for version in _versions(it, row.pk)]
@@ -236,8 +238,8 @@ def _transaction_differences(
         yield Difference(f"transaction {row.pk}", "type, amounts and times", kept, what)
 
 
-def _versions(told: Told, transaction_id: str) -> list[tuple[Transaction, str]]:
-    found: Sequence[Transaction] = ()
+def _versions(told: PurchaseEvent, transaction_id: str) -> list[tuple[TransactionSnapshot, str]]:
+    found: Sequence[TransactionSnapshot] = ()
     if isinstance(told, TransactionReport):
         found = [told.transaction]
     elif isinstance(told, AuthorizationReport | AuthorizationRequest):

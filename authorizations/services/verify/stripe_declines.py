@@ -4,9 +4,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from authorizations.models import Authorization, Decision, WebhookRequest
-from authorizations.rules.purchases.books import Books
+from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.reports import AuthorizationReport
-from authorizations.rules.purchases.snapshots import HistoryEntry
+from authorizations.rules.purchases.snapshots import RequestHistoryEntry
 from authorizations.services.purchases import entries
 from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
@@ -46,8 +46,8 @@ def decline_differences(
 
 def _entries(
     report: AuthorizationReport, purchase: Authorization, ordinal: int
-) -> Iterator[HistoryEntry]:
-    books = codec.value(Books, purchase.books)
+) -> Iterator[RequestHistoryEntry]:
+    books = codec.value(AuthorizationState, purchase.books)
     for history in (report.snapshot.history, books.history):
         if ordinal < len(history):
             yield history[ordinal]

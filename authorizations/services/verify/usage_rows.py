@@ -11,11 +11,11 @@ from typing import Any
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.policy.document import filter_of
-from authorizations.rules.purchases.counted import Counted
+from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import statements
 from authorizations.services.store.running_sums import (
     NOTHING_USED,
-    Change,
+    LedgerChange,
     merchant_of,
     plus,
     used_words,
@@ -88,7 +88,7 @@ def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
     for line in lines:
         if line[-1] is not None:
             merchant = merchant_of(*line[10:15]) if filter_key else _ANYWHERE
-            change = Change(start, currency, merchant, Counted(*line[15:]))
+            change = LedgerChange(start, currency, merchant, CountedUsage(*line[15:]))
             counted = plus(counted, change.seen_in(currency, concern))
     if kept == counted and concern.key == filter_key:
         return []

@@ -15,7 +15,12 @@ from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import statements
-from authorizations.services.store.running_sums import NOTHING_USED, CalendarSum, Change, RollingSum
+from authorizations.services.store.running_sums import (
+    NOTHING_USED,
+    CalendarSum,
+    LedgerChange,
+    RollingSum,
+)
 from authorizations.services.store.usage import needed, spent_by_place
 from authorizations.services.verify.checking import fetch
 
@@ -72,7 +77,7 @@ class _Alike:
         self.calendar: dict[tuple[int, int], CalendarSum] = {}
         self.rolling: dict[int, RollingSum] = {}
 
-    def add(self, changes: Iterable[Change]) -> None:
+    def add(self, changes: Iterable[LedgerChange]) -> None:
         for change in changes:
             part = change.seen_in(self.currency, self.concern)
             if part == NOTHING_USED:
@@ -96,7 +101,7 @@ class _Alike:
                 del sums[bounds]
 
 
-class Scope:
+class ScopeUsage:
     """The sums of a card, cardholder or group; `asked_in` is the last round that asked for any.
 
     Entries wait until somebody asks: then all is added up at once.
@@ -109,7 +114,7 @@ class Scope:
         self.alike: dict[tuple[str, str], _Alike] = {}
         self.asked_in = 0
         self.latest = latest
-        self.waiting: list[Change] = []
+        self.waiting: list[LedgerChange] = []
 
     def sum_of(self, asked: Asked) -> Sum:
         (_, start, end, filter_key, currency, _), concern, length = asked
@@ -160,10 +165,10 @@ class WindowsAsOf:
         self._met = _Met(everybody=begin > 0)
         self._round = 0
         # The one asked about last comes last.
-        self._scopes: OrderedDict[ScopeKey, Scope] = OrderedDict()
-        self._touched: set[Scope] = set()
+        self._scopes: OrderedDict[ScopeKey, ScopeUsage] = OrderedDict()
+        self._touched: set[ScopeUsage] = set()
 
-    def prepare(self, asked: Iterable[Asked], before: int) -> list[tuple[Scope, Sum]]:
+    def prepare(self, asked: Iterable[Asked], before: int) -> list[tuple[ScopeUsage, Sum]]:
         """A sum for each of these windows; the entries from id `before` on are to be added.
 
         It is right once its scope is settled.
@@ -174,7 +179,7 @@ class WindowsAsOf:
         _begin(list(missing.values()), before)
         return found
 
-    def add(self, change: Change, scopes: Iterable[ScopeKey]) -> None:
+    def add(self, change: LedgerChange, scopes: Iterable[ScopeKey]) -> None:
         """An entry of the ledger, of a purchase in these scopes."""
         for key in scopes:
             scope = self._scopes.get(key)
@@ -194,7 +199,9 @@ class WindowsAsOf:
             self._scopes.popitem(last=False)
         self._touched = set()
 
-    def _running(self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]) -> tuple[Scope, Sum]:
+    def _running(
+        self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]
+    ) -> tuple[ScopeUsage, Sum]:
         """The sum there is, or one that is noted as missing its beginning."""
         window = asked[0]
         scope = self._scopes.get(window.scope)
@@ -205,11 +212,11 @@ class WindowsAsOf:
             missing[id(running)] = asked, running
         return scope, running
 
-    def _touch(self, key: ScopeKey) -> Scope:
+    def _touch(self, key: ScopeKey) -> ScopeUsage:
         """Asked about in this round."""
         scope = self._scopes.get(key)
         if scope is None:
-            scope = self._scopes[key] = Scope(latest=FOREVER if key in self._met else -1)
+            scope = self._scopes[key] = ScopeUsage(latest=FOREVER if key in self._met else -1)
             self._met.add(key)
         scope.settle()
         scope.asked_in = self._round
@@ -227,5 +234,5 @@ def _begin(missing: Sequence[tuple[Asked, Sum]], before: int) -> None:
         for place, parts in spent_by_place(rows):
             (window, concern, _), running = some[place]
             for part in parts:
-                change = Change(part.created, window.currency, part.merchant, part.counted)
+                change = LedgerChange(part.created, window.currency, part.merchant, part.counted)
                 running.add(part.created or window.start, change.seen_in(window.currency, concern))

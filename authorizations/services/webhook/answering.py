@@ -12,7 +12,7 @@ from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
 from authorizations.rules.decision.stand_in import StandInCause
-from authorizations.rules.decision.values import Decision, DeclineReason
+from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.transaction import CommitUnknownError, authorize
 from authorizations.services.host.caps import NotReplayedError
@@ -57,7 +57,7 @@ def answer(delivery: Delivery) -> bytes:
         logger.exception("Event %s: not even stand-in could answer; declined.", delivery.event.id)
         reason = DeclineReason.INTERNAL_ERROR
         event_id = delivery.event.id or ""
-        decision = Decision(approved=False, amount=0, reason=reason)
+        decision = Verdict(approved=False, amount=0, reason=reason)
         decision_log.decided(decision, None, delivery, StandInCause.INTERNAL_ERROR)
         return wire.render(approved=False, amount=None, decision=event_id, reason=reason)
 
@@ -88,7 +88,7 @@ def _taken(delivery: Delivery) -> intake.Answered:
     """Applied, or kept; where the time is used up it is kept to be applied in the background."""
     try:
         with deadline(monotonic() + _LATER_S):
-            return intake.take(delivery, pieces=None)
+            return intake.receive(delivery, pieces=None)
     except (OperationalError, InterfaceError) as error:
         if not took_too_long(error):
             raise
@@ -143,7 +143,9 @@ def _refused(
     cause = _cause_at_once(delivery)
     if cause is None:
         try:
-            return _in_time(delivery, lambda: writing.refused(delivery, reason, problem, request))
+            return _in_time(
+                delivery, lambda: writing.save_refusal(delivery, reason, problem, request)
+            )
         except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
             cause = _cause_of(error, delivery)
     return answers.refused(delivery, reason, problem, cause, request)

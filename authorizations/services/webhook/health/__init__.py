@@ -17,10 +17,10 @@ from collections.abc import Callable, Iterable
 from django.db import connection, transaction
 
 from authorizations.services.webhook.health import configured, database, host, traffic
-from authorizations.services.webhook.health.values import HealthCheck, State
+from authorizations.services.webhook.health.values import HealthCheck, HealthState
 from authz_project import database_errors
 
-__all__ = ["HealthCheck", "State", "examine"]
+__all__ = ["HealthCheck", "HealthState", "examine"]
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +53,7 @@ def examine() -> list[HealthCheck]:
     found = [check for name, look in _WITHOUT_DATABASE for check in _looked_at(name, look)]
     reached = database.reached()
     found.append(reached)
-    if reached.state is not State.BAD:
+    if reached.state is not HealthState.BAD:
         for name, look in _WITH_DATABASE:
             found += _looked_at(name, look, in_database=True)
     return found
@@ -71,4 +71,4 @@ def _looked_at(name: str, look: Look, *, in_database: bool = False) -> list[Heal
             return []  # another role's business: no role may see everything
         logger.exception("A check of the desk's health failed: %s.", name)
         why = f"This could not be looked at ({type(error).__name__}): the log says more."
-        return [HealthCheck(name, State.BAD, why)]
+        return [HealthCheck(name, HealthState.BAD, why)]

@@ -9,7 +9,7 @@ from django.core.checks import CheckMessage, run_checks
 from django.db import connection
 from psycopg.pq import Conninfo
 
-from authorizations.services.webhook.health.values import HealthCheck, State
+from authorizations.services.webhook.health.values import HealthCheck, HealthState
 
 _GIVEN = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
 _BESIDE_OPTIONS = ("PGDATESTYLE", "PGTZ", "PGGEQO")  # sent along with each connection
@@ -20,11 +20,11 @@ def settings_as_checked() -> Iterator[HealthCheck]:
     """What `check` knows; outside development what `check --deploy` does."""
     found = [message for message in _checked() if message.id != _SPOOL]
     for message in found:
-        state = State.BAD if message.is_serious() else State.WARN
+        state = HealthState.BAD if message.is_serious() else HealthState.WARN
         hint = f" {message.hint}" if message.hint else ""
         yield HealthCheck("Settings", state, f"{message.msg}{hint}")
     if not found:
-        yield HealthCheck("Settings", State.OK, "Every setting is as it should be.")
+        yield HealthCheck("Settings", HealthState.OK, "Every setting is as it should be.")
 
 
 @cache
@@ -36,7 +36,7 @@ def _checked() -> list[CheckMessage]:
 def mode() -> Iterator[HealthCheck]:
     if settings.DEBUG:
         what = "DEBUG is true: for a developer's own machine only. Leave it out where others come."
-        yield HealthCheck("Mode", State.WARN, what)
+        yield HealthCheck("Mode", HealthState.WARN, what)
         return
     of = {True: "Live", False: "Test", None: "Live and test"}[settings.STRIPE_LIVEMODE]
     if settings.STRIPE_LIVEMODE is None:
@@ -44,9 +44,9 @@ def mode() -> Iterator[HealthCheck]:
             "Live and test events are approved alike: set STRIPE_LIVEMODE to true or false, so "
             "that no test event takes up a limit of a live card."
         )
-        yield HealthCheck("Mode", State.WARN, what)
+        yield HealthCheck("Mode", HealthState.WARN, what)
     else:
-        yield HealthCheck("Mode", State.OK, f"{of} events are approved, others declined.")
+        yield HealthCheck("Mode", HealthState.OK, f"{of} events are approved, others declined.")
 
 
 def environment() -> Iterator[HealthCheck]:
@@ -68,7 +68,7 @@ def environment() -> Iterator[HealthCheck]:
             f"{' and '.join(sorted(filled))} of this environment hold for the database too, as "
             "DATABASE_URL does not say otherwise. Unset them, or write them into DATABASE_URL."
         )
-        yield HealthCheck("Environment", State.WARN, what)
+        yield HealthCheck("Environment", HealthState.WARN, what)
 
 
 def secrets() -> Iterator[HealthCheck]:
@@ -76,27 +76,27 @@ def secrets() -> Iterator[HealthCheck]:
     number = len(settings.STRIPE_WEBHOOK_SECRETS)
     if not number:
         what = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused. Set it to Stripe's."
-        yield HealthCheck("Secrets", State.BAD, what)
+        yield HealthCheck("Secrets", HealthState.BAD, what)
     else:
         secrets = "1 webhook secret is" if number == 1 else f"{number} webhook secrets are"
-        yield HealthCheck("Secrets", State.OK, f"{secrets} set.")
+        yield HealthCheck("Secrets", HealthState.OK, f"{secrets} set.")
     key: str = settings.STRIPE_API_KEY
     if not key:
         what = "STRIPE_API_KEY is not set: `reconcile` can't bring in what the webhook missed."
-        yield HealthCheck("API key", State.OK if settings.DEBUG else State.WARN, what)
+        yield HealthCheck("API key", HealthState.OK if settings.DEBUG else HealthState.WARN, what)
     elif not key.startswith(("sk_", "rk_")) or any(one.isspace() for one in key):
         what = "STRIPE_API_KEY is no secret key (sk_...) and no restricted one (rk_...). Set one."
-        yield HealthCheck("API key", State.BAD, what)
+        yield HealthCheck("API key", HealthState.BAD, what)
     elif settings.STRIPE_LIVEMODE is not None and key[2:].startswith(
         "_test_" if settings.STRIPE_LIVEMODE else "_live_"
     ):
         what = "STRIPE_API_KEY is of the other mode than STRIPE_LIVEMODE. Set a key of this mode."
-        yield HealthCheck("API key", State.BAD, what)
+        yield HealthCheck("API key", HealthState.BAD, what)
     elif key.startswith("sk_"):
         what = (
             "STRIPE_API_KEY may do everything at Stripe. A restricted key that may read Issuing "
             "authorizations and transactions is enough."
         )
-        yield HealthCheck("API key", State.OK if settings.DEBUG else State.WARN, what)
+        yield HealthCheck("API key", HealthState.OK if settings.DEBUG else HealthState.WARN, what)
     else:
-        yield HealthCheck("API key", State.OK, "STRIPE_API_KEY is a restricted key.")
+        yield HealthCheck("API key", HealthState.OK, "STRIPE_API_KEY is a restricted key.")

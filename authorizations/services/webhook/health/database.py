@@ -13,7 +13,7 @@ from django.utils import timezone
 from authorizations.models import ProofRun
 from authorizations.services.store import grants, tables
 from authorizations.services.webhook.database_roles import TABLES
-from authorizations.services.webhook.health.values import HealthCheck, State
+from authorizations.services.webhook.health.values import HealthCheck, HealthState
 from authz_project import database_errors, pooler
 
 _NEVER_CHANGED = (
@@ -54,28 +54,30 @@ def reached() -> HealthCheck:
             version, name = cursor.fetchone()
     except DatabaseError as problem:
         told = database_errors.sentence(problem, connection.settings_dict)
-        return HealthCheck("Database", State.BAD, told)
+        return HealthCheck("Database", HealthState.BAD, told)
     took_ms = (time.monotonic() - began) * 1000
     what = f"PostgreSQL {version.split()[0]} answers for {name}, within {took_ms:,.0f} ms."
-    return HealthCheck("Database", State.OK, what)
+    return HealthCheck("Database", HealthState.OK, what)
 
 
 def between() -> Iterator[HealthCheck]:
     """A pooler, as this process has noticed it or not."""
     if told := pooler.sentence():
-        yield HealthCheck("Pooler", State.WARN, told)
+        yield HealthCheck("Pooler", HealthState.WARN, told)
     else:
-        yield HealthCheck("Pooler", State.OK, "No pooler was noticed before the database.")
+        yield HealthCheck("Pooler", HealthState.OK, "No pooler was noticed before the database.")
 
 
 def migrations() -> Iterator[HealthCheck]:
     if tables.are_of_an_earlier_form():
-        yield HealthCheck("Migrations", State.BAD, tables.OF_AN_EARLIER_FORM)
+        yield HealthCheck("Migrations", HealthState.BAD, tables.OF_AN_EARLIER_FORM)
     elif behind := tables.not_applied():
         what = f"{len(behind)} migrations are not applied, {behind[0]} first: run `migrate`."
-        yield HealthCheck("Migrations", State.BAD, what)
+        yield HealthCheck("Migrations", HealthState.BAD, what)
     else:
-        yield HealthCheck("Migrations", State.OK, "The tables are those this program expects.")
+        yield HealthCheck(
+            "Migrations", HealthState.OK, "The tables are those this program expects."
+        )
 
 
 def rights() -> Iterator[HealthCheck]:
@@ -108,13 +110,13 @@ def rights() -> Iterator[HealthCheck]:
             f"{role} lacks {named}{more}. Run what `manage.py database_roles` prints: after each "
             "upgrade a new table has no rights until then."
         )
-        yield HealthCheck("Rights", State.BAD, what)
+        yield HealthCheck("Rights", HealthState.BAD, what)
     forbidden = [(table, right) for table in _NEVER_CHANGED for right in ("DELETE", "TRUNCATE")]
     if len(_lacking(forbidden)) < len(forbidden):
         what = f"{role} may delete what is on record: run what `manage.py database_roles` prints."
-        yield HealthCheck("Rights", State.BAD, what)
+        yield HealthCheck("Rights", HealthState.BAD, what)
     elif not lacking:
-        yield HealthCheck("Rights", State.OK, f"{role} has the rights of the {kind} role.")
+        yield HealthCheck("Rights", HealthState.OK, f"{role} has the rights of the {kind} role.")
 
 
 def _owner(role: str) -> HealthCheck:
@@ -123,12 +125,12 @@ def _owner(role: str) -> HealthCheck:
             f"{role} is the only role of the PostgreSQL that comes along: triggers alone keep the "
             "record as it was written."
         )
-        return HealthCheck("Rights", State.OK, what)
+        return HealthCheck("Rights", HealthState.OK, what)
     what = (
         f"{role} owns the tables, and could take the record's triggers away. Serve as the roles "
         "that `manage.py database_roles` makes; only `migrate` logs in as the owner."
     )
-    return HealthCheck("Rights", State.WARN, what)
+    return HealthCheck("Rights", HealthState.WARN, what)
 
 
 def _privileges(*rights: str) -> set[str]:
@@ -154,9 +156,9 @@ def clock() -> Iterator[HealthCheck]:
     off_s = there - (before + time.time()) / 2
     told = f"The database's clock and this host's are {abs(off_s):,.1f} seconds apart"
     if abs(off_s) < _OFF_S:
-        yield HealthCheck("Database's clock", State.OK, f"{told}.")
+        yield HealthCheck("Database's clock", HealthState.OK, f"{told}.")
     else:
-        state = State.BAD if abs(off_s) >= _FAR_OFF_S else State.WARN
+        state = HealthState.BAD if abs(off_s) >= _FAR_OFF_S else HealthState.WARN
         what = f"{told}: {'this host' if off_s > 0 else 'the database'} is behind. Synchronize it."
         yield HealthCheck("Database's clock", state, what)
 
@@ -168,17 +170,17 @@ def policies() -> Iterator[HealthCheck]:
             "No policy that grants anything is assigned, so every purchase is declined: make one "
             "under Policies, and assign it."
         )
-        yield HealthCheck("Policies", State.BAD, what)
+        yield HealthCheck("Policies", HealthState.BAD, what)
     else:
-        yield HealthCheck("Policies", State.OK, "A policy that grants purchases is assigned.")
+        yield HealthCheck("Policies", HealthState.OK, "A policy that grants purchases is assigned.")
 
 
 def people() -> Iterator[HealthCheck]:
     if User.objects.filter(is_active=True, is_superuser=True).exists():
-        yield HealthCheck("People", State.OK, "Somebody can log in and give others roles.")
+        yield HealthCheck("People", HealthState.OK, "Somebody can log in and give others roles.")
     else:
         what = "Nobody can log in and give others roles: `manage.py createsuperuser` makes one."
-        yield HealthCheck("People", State.WARN, what)
+        yield HealthCheck("People", HealthState.WARN, what)
 
 
 def proofs() -> Iterator[HealthCheck]:
@@ -189,7 +191,7 @@ def proofs() -> Iterator[HealthCheck]:
     different = [run for run in newest.values() if run.result == ProofRun.Result.DIFFERENT]
     for run in different:
         what = f"{run.command} found {run.differences:,} differences last. See Proofs."
-        yield HealthCheck("Proofs", State.BAD, what)
+        yield HealthCheck("Proofs", HealthState.BAD, what)
     since = timezone.now() - _PROVED_WITHIN
     late = [command for command in ProofRun.Command if not _is_recent(newest.get(command), since)]
     if late and not settings.DEBUG:
@@ -197,9 +199,9 @@ def proofs() -> Iterator[HealthCheck]:
             f"{' and '.join(late)} did not run to the end in the last three days. "
             "desk-nightly.timer runs them on one host of the desk."
         )
-        yield HealthCheck("Proofs", State.WARN, what)
+        yield HealthCheck("Proofs", HealthState.WARN, what)
     elif not late and not different:
-        yield HealthCheck("Proofs", State.OK, "The record was proved in the last three days.")
+        yield HealthCheck("Proofs", HealthState.OK, "The record was proved in the last three days.")
 
 
 def _is_recent(run: ProofRun | None, since: datetime) -> bool:

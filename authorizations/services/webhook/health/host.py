@@ -11,7 +11,7 @@ from authorizations.rules.wording.words import about_words, duration_words
 from authorizations.services.host import local_copy, spool_reader
 from authorizations.services.stand_in import spool_watch, switch
 from authorizations.services.webhook.answering import breaker
-from authorizations.services.webhook.health.values import HealthCheck, State
+from authorizations.services.webhook.health.values import HealthCheck, HealthState
 
 _FEW_BYTES = 100 * 2**20
 _LITTLE_BYTES = 2**30
@@ -22,14 +22,24 @@ def spool() -> Iterator[HealthCheck]:
     """Whether it can be written, has room, and nothing lies in it that should be in the books."""
     directory = Path(settings.SPOOL_DIR)
     if problem := spool_watch.unwritable(directory):
-        yield HealthCheck("Spool", State.BAD, problem)
+        yield HealthCheck("Spool", HealthState.BAD, problem)
         return
-    yield HealthCheck("Spool", State.OK, f"Answers can be kept in {directory}.")
+    yield HealthCheck("Spool", HealthState.OK, f"Answers can be kept in {directory}.")
     found = next(path for path in (directory, *directory.parents) if path.exists())
     disk = os.statvfs(found)
     free = disk.f_bavail * disk.f_frsize
-    state = State.BAD if free < _FEW_BYTES else State.WARN if free < _LITTLE_BYTES else State.OK
-    cure = "" if state is State.OK else " Make room: a stand-in answer that can't be kept declines."
+    state = (
+        HealthState.BAD
+        if free < _FEW_BYTES
+        else HealthState.WARN
+        if free < _LITTLE_BYTES
+        else HealthState.OK
+    )
+    cure = (
+        ""
+        if state is HealthState.OK
+        else " Make room: a stand-in answer that can't be kept declines."
+    )
     yield HealthCheck("Disk", state, f"{free / 2**30:,.1f} GB are free for the spool.{cure}")
     yield from _waiting(directory)
 
@@ -42,15 +52,17 @@ def _waiting(directory: Path) -> Iterator[HealthCheck]:
             f"{held.damaged:,} files lie in {directory / spool_reader.ASIDE}: their answers may be "
             "missing in the books. Read the note beside each."
         )
-        yield HealthCheck("Answers to bring in", State.BAD, what)
+        yield HealthCheck("Answers to bring in", HealthState.BAD, what)
     if waits_s > _WAITS_S:
         what = (
             f"{held.files:,} files of answers wait, the oldest for {about_words(waits_s)}: "
             "servers bring them in by themselves; `manage.py replay_spool` says what stops them."
         )
-        yield HealthCheck("Answers to bring in", State.WARN, what)
+        yield HealthCheck("Answers to bring in", HealthState.WARN, what)
     elif not held.damaged:
-        yield HealthCheck("Answers to bring in", State.OK, "Every answer of stand-in is booked.")
+        yield HealthCheck(
+            "Answers to bring in", HealthState.OK, "Every answer of stand-in is booked."
+        )
 
 
 def stand_in() -> Iterator[HealthCheck]:
@@ -62,23 +74,23 @@ def stand_in() -> Iterator[HealthCheck]:
             "This host has no copy of cards and policies, so stand-in would decline everything. "
             "Servers make one within seconds: see that one runs here, with this SPOOL_DIR."
         )
-        yield HealthCheck("Stand-in's copy", State.WARN, what)
+        yield HealthCheck("Stand-in's copy", HealthState.WARN, what)
     else:
         most_s = settings.STAND_IN_MAX_AGE_S
         told = f"Stand-in's copy of cards and policies is about {about_words(round(age_s))} old"
         if age_s > most_s:
             what = f"{told}; beyond {duration_words(most_s)} it approves nothing. See the log."
-            yield HealthCheck("Stand-in's copy", State.BAD, what)
+            yield HealthCheck("Stand-in's copy", HealthState.BAD, what)
         elif age_s > max(60, 12 * settings.STAND_IN_REFRESH_S):
             what = f"{told}: no server of this host renews it. See that one runs, and its log."
-            yield HealthCheck("Stand-in's copy", State.WARN, what)
+            yield HealthCheck("Stand-in's copy", HealthState.WARN, what)
         else:
-            yield HealthCheck("Stand-in's copy", State.OK, f"{told}.")
+            yield HealthCheck("Stand-in's copy", HealthState.OK, f"{told}.")
     if breaker.is_open:
         what = "The database does not answer this server in time: stand-in answers until it does."
-        yield HealthCheck("Stand-in", State.BAD, what)
+        yield HealthCheck("Stand-in", HealthState.BAD, what)
     elif switch.is_on():
         what = "Stand-in is switched on by hand, and answers every purchase. Switch it off again."
-        yield HealthCheck("Stand-in", State.WARN, what)
+        yield HealthCheck("Stand-in", HealthState.WARN, what)
     else:
-        yield HealthCheck("Stand-in", State.OK, "The database decides.")
+        yield HealthCheck("Stand-in", HealthState.OK, "The database decides.")

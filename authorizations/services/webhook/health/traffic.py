@@ -16,7 +16,7 @@ from authorizations.services.lifecycle import unheard
 from authorizations.services.runtime.arrival import is_trusted
 from authorizations.services.store.delivery import PEER
 from authorizations.services.verify.record_checks import signed_by
-from authorizations.services.webhook.health.values import HealthCheck, State
+from authorizations.services.webhook.health.values import HealthCheck, HealthState
 
 _NEWEST = 300
 _LATELY = timedelta(days=1)
@@ -41,18 +41,18 @@ def _endpoints() -> HealthCheck:
     found = unheard.latest() or unheard.look(timezone.now())
     if not found.approvals:
         what = "No approval of the last day is ten minutes old, so nothing can be told of them."
-        return HealthCheck(name, State.OK, what)
+        return HealthCheck(name, HealthState.OK, what)
     what = (
         f"Of {found.approvals:,} approvals of the last day that are ten minutes old, Stripe told "
         f"of {found.approvals - found.unheard:,} what became of them."
     )
     if not found.is_alarming:
-        return HealthCheck(name, State.OK, what)
+        return HealthCheck(name, HealthState.OK, what)
     cure = (
         "Register a webhook endpoint for Issuing's other events besides the authorization webhook, "
         "and add its signing secret to STRIPE_WEBHOOK_SECRET: docs/going-live.md names the events."
     )
-    return HealthCheck(name, State.BAD, f"{what} {cure}")
+    return HealthCheck(name, HealthState.BAD, f"{what} {cure}")
 
 
 def _clock(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
@@ -69,9 +69,9 @@ def _clock(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
     lag_s = round(min(lags))
     told = f"The newest signatures were {abs(lag_s):,} seconds {'old' if lag_s >= 0 else 'ahead'}"
     if abs(lag_s) < _OFF_S:
-        yield HealthCheck("Stripe's clock", State.OK, f"{told} when they came.")
+        yield HealthCheck("Stripe's clock", HealthState.OK, f"{told} when they came.")
         return
-    state = State.BAD if abs(lag_s) >= _FAR_OFF_S else State.WARN
+    state = HealthState.BAD if abs(lag_s) >= _FAR_OFF_S else HealthState.WARN
     whose = "ahead" if lag_s > 0 else "behind"
     what = f"{told}: this host's clock is {whose}. Synchronize it: beyond 300 seconds none counts."
     yield HealthCheck("Stripe's clock", state, what)
@@ -88,7 +88,7 @@ def _proxies(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
             f"{number:,} of the newest {len(rows):,} requests came from {sender}, which says for "
             "whom it passes them on and is not in TRUSTED_PROXIES. If it is yours, add it."
         )
-        yield HealthCheck("Proxies", State.WARN, what)
+        yield HealthCheck("Proxies", HealthState.WARN, what)
     trusts_it = getattr(settings, "SECURE_PROXY_SSL_HEADER", None)
     is_behind_proxy = any(PEER in row.headers for row in rows)
     if is_behind_proxy and not settings.DEBUG and not trusts_it:
@@ -96,9 +96,9 @@ def _proxies(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
             "Requests come through a proxy, and TRUST_PROXY_TLS is not set: if it ends TLS, the "
             "admin redirects for ever."
         )
-        yield HealthCheck("Proxies", State.WARN, what)
+        yield HealthCheck("Proxies", HealthState.WARN, what)
     elif not strangers and rows:
-        yield HealthCheck("Proxies", State.OK, "Every request's sender is known.")
+        yield HealthCheck("Proxies", HealthState.OK, "Every request's sender is known.")
 
 
 def _is_ours(address: str) -> bool:
@@ -107,13 +107,13 @@ def _is_ours(address: str) -> bool:
 
 def _versions(rows: list[WebhookRequest]) -> Iterator[HealthCheck]:
     what = f"Python {platform.python_version()} and Django {django.get_version()}."
-    yield HealthCheck("Program", State.OK, what)
+    yield HealthCheck("Program", HealthState.OK, what)
     counts = Counter(row.api_version for row in rows if row.api_version)
     told = f"Answers name {settings.STRIPE_VERSION}"
     if not counts:
-        yield HealthCheck("Stripe's versions", State.OK, f"{told}.")
+        yield HealthCheck("Stripe's versions", HealthState.OK, f"{told}.")
         return
     came = " and ".join(version for version, _ in counts.most_common(3))
-    state = State.WARN if len(counts) > 1 else State.OK
+    state = HealthState.WARN if len(counts) > 1 else HealthState.OK
     cure = " Give both endpoints one version." if len(counts) > 1 else ""
     yield HealthCheck("Stripe's versions", state, f"{told}; events come in {came}.{cure}")

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 
-class State(StrEnum):
+class HealthState(StrEnum):
     """How something is: as it should be, to be looked at, or wrong."""
 
     OK = "ok"
@@ -17,5 +17,5 @@ class HealthCheck:
     """`sentence` says how it is and, unless that is well, what to do."""
 
     name: str
-    state: State
+    state: HealthState
     sentence: str
