@@ -31,8 +31,8 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def spool_directory(folder: Path, settings: object) -> Iterator[Path]:
-    settings.SPOOL_DIR = folder / "state" / "spool_writer"  # type: ignore[attr-defined]
-    yield folder / "state" / "spool_writer"
+    settings.SPOOL_DIR = folder / "state" / "spool"  # type: ignore[attr-defined]
+    yield folder / "state" / "spool"
     for path in host_memory.directory().iterdir():
         path.unlink()
     host_memory.directory().rmdir()

@@ -1,7 +1,7 @@
 """The trigger that writes the change history: one per table, whoever changes it and however.
 
 It says of each change what the row was and became, which rows it names, and who did it: that is
-what `services.acting` told the transaction, or else the database role alone.
+what `services.store.actor` told the transaction, or else the database role alone.
 """
 
 from typing import Any, NamedTuple

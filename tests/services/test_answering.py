@@ -41,7 +41,7 @@ class Busy:
         self.kept: list[str] = []
         for turn in ("_LATER_TURN_S", "_KEEPING_TURN_S"):
             monkeypatch.setattr(answering, turn, 0.01)
-        monkeypatch.setattr(intake, "take", lambda *_, **__: self.work(b"applied"))
+        monkeypatch.setattr(intake, "receive", lambda *_, **__: self.work(b"applied"))
         monkeypatch.setattr(intake, "keep_for_later", self.keep)
 
     def work(self, body: bytes) -> intake.Answered:
@@ -89,7 +89,7 @@ def test_where_even_keeping_takes_its_time_a_thread_is_left_for_purchases(
         assert [answered.result().body for answered in first] == [b"applied", b"applied", b"kept"]
 
 
-@pytest.mark.parametrize("fails", ["take", "keep_for_later"])
+@pytest.mark.parametrize("fails", ["receive", "keep_for_later"])
 def test_a_turn_is_given_back_where_the_database_fails(
     fails: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -99,7 +99,7 @@ def test_a_turn_is_given_back_where_the_database_fails(
     busy = Busy(monkeypatch)
     with monkeypatch.context() as patched, ThreadPoolExecutor(2) as threads:
         patched.setattr(intake, fails, refuse)
-        first = [] if fails == "take" else [busy.begin(threads) for _ in range(2)]
+        first = [] if fails == "receive" else [busy.begin(threads) for _ in range(2)]
         try:
             tried = [answering.take(delivery_of(request_event())) for _ in range(4)]
         finally:

@@ -303,15 +303,15 @@ def test_transactions_that_write_no_requests_are_not_waited_for(busy_day: None) 
 def test_the_command_brings_it_up_to_date_and_can_make_it_again(
     busy_day: None, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    call_command("update")
+    call_command("digest")
     whole = contents()
     assert whole["listed"]
     Tally.objects.update(decisions=7)
     with pytest.raises(CommandError, match="differ"):
-        call_command("update", "--verify")
-    call_command("update", "--rebuild")
+        call_command("digest", "--verify")
+    call_command("digest", "--rebuild")
     assert contents() == whole
-    call_command("update", "--verify")
+    call_command("digest", "--verify")
     assert "all as they should be" in capsys.readouterr().out
 
 

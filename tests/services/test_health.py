@@ -42,8 +42,8 @@ SECRETS = ("whsec_shown_to_nobody", "rk_live_shown_to_nobody", "a-key-that-is-sh
 def directory(tmp_path: Path) -> Iterator[Path]:
     """A spool of its own; and settings are looked at anew."""
     configured._checked.cache_clear()
-    with override_settings(SPOOL_DIR=tmp_path / "spool_writer"):
-        yield tmp_path / "spool_writer"
+    with override_settings(SPOOL_DIR=tmp_path / "spool"):
+        yield tmp_path / "spool"
     configured._checked.cache_clear()
 
 

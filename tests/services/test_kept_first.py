@@ -43,7 +43,7 @@ def test_the_decline_that_was_sent_is_replayed_after_the_approval_that_was_not(
         way.settle(instead)  # Stripe could not wait any longer
         spool_writer.spool().rotate()
 
-    with on_this_host(tmp_path / "spool_writer"):
+    with on_this_host(tmp_path / "spool"):
         with monkeypatch.context() as patched:
             patched.setattr(spool_writer, "append", append_too_late)
             patched.setattr(spool_retry, "keep", lambda payload: append(payload, 5.0))

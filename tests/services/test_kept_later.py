@@ -15,9 +15,9 @@ from tests.patience import PATIENCE_S
 
 @pytest.fixture
 def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
-    settings.SPOOL_DIR = tmp_path / "spool_writer"
+    settings.SPOOL_DIR = tmp_path / "spool"
     monkeypatch.setattr(spool_retry, "AGAIN_S", 0.01)
-    return tmp_path / "spool_writer"
+    return tmp_path / "spool"
 
 
 def breaking_disk(refusals: int) -> Disk:

@@ -312,7 +312,7 @@ def test_what_one_process_answered_every_other_gives_again(host: Path) -> None:
 import sys
 from django.conf import settings
 settings.configure(SPOOL_DIR=sys.argv[1])
-from authorizations.services import host_answers
+from authorizations.services.host import host_answers
 sys.stdout.write(host_answers.look_up("evt_it").text)
 """
     found = subprocess.run(

@@ -40,7 +40,7 @@ LIMITED: dict[str, Any] = {
 
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path) -> Iterator[Path]:
-    with on_this_host(tmp_path / "spool_writer") as directory:
+    with on_this_host(tmp_path / "spool") as directory:
         yield directory
 
 
@@ -70,7 +70,7 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     answer = answered(event_id="evt_a", amount=1_250)
     assert answer == {
         "approved": True,
-        "metadata": {"decision": "evt_a", "reason": "approved", "answers": CAUSE},
+        "metadata": {"decision": "evt_a", "reason": "approved", "stand_in": CAUSE},
     }
     [kept] = spooled(host)
     assert json.loads(kept.answer) == answer
@@ -101,10 +101,10 @@ def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_on
         for n, amount in enumerate(amounts)
     ]
     assert [reason(**facts) for facts in asked] == [
-        "approved", "approved", "answers", "approved", "answers"
+        "approved", "approved", "stand_in", "approved", "stand_in"
     ]  # fmt: skip
     assert reason(**asked[3]) == "approved"
-    assert reason(**asked[2]) == "answers"
+    assert reason(**asked[2]) == "stand_in"
 
 
 def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> None:
@@ -113,25 +113,25 @@ def test_three_cards_of_a_group_share_its_cap_and_what_its_budget_had_left() -> 
     budget_of_group = LIMITED | {"scope": "group:7"}
     knows(dict(budget_of_group), cards=cards)
     reasons = [reason(card_id=f"ic_{n}", cardholder_id=f"ich_{n}", amount=5_000) for n in range(3)]
-    assert reasons == ["approved", "approved", "answers"]
+    assert reasons == ["approved", "approved", "stand_in"]
     knows(dict(budget_of_group), cards=cards, used=WindowUsage(42_000))
-    assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "answers"
+    assert reason(card_id="ic_2", cardholder_id="ich_2", amount=2_000) == "stand_in"
 
 
 def test_a_cap_lasts_for_the_window_of_the_limit_not_for_an_outage() -> None:
     knows(LIMITED)
     assert [reason(amount=5_000), reason(amount=5_000)] == ["approved"] * 2
     knows(LIMITED, age_s=-7_200)  # the database was there for hours
-    assert reason(amount=2_001) == "answers"
+    assert reason(amount=2_001) == "stand_in"
     in_december = CREATED + 30 * 86_400
-    assert reason(amount=2_001, created=in_december) == "answers"  # not heard of
+    assert reason(amount=2_001, created=in_december) == "stand_in"  # not heard of
     knows(LIMITED, around=in_december)
     assert reason(amount=5_000, created=in_december) == "approved"
 
 
 def test_nothing_is_approved_beyond_what_was_left_when_last_heard_of() -> None:
     knows(LIMITED, used=WindowUsage(46_000))
-    assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "answers"]
+    assert [reason(amount=2_500), reason(amount=1_501)] == ["approved", "stand_in"]
     assert reason(amount=1_500) == "approved"
 
 
@@ -139,7 +139,7 @@ def test_a_replaced_card_shares_the_cap_of_its_chain() -> None:
     cards = (("ic_marie", "ic_marie", "ich_marie", ""), ("ic_new", "ic_marie", "ich_marie", ""))
     knows(LIMITED, cards=cards)
     assert [reason(amount=5_000), reason(amount=5_000)] == ["approved"] * 2
-    assert reason(card_id="ic_new", amount=2_001) == "answers"
+    assert reason(card_id="ic_new", amount=2_001) == "stand_in"
 
 
 def test_many_at_once_never_get_more_than_the_cap_and_all_of_it(host: Path) -> None:
@@ -156,20 +156,20 @@ def test_many_at_once_never_get_more_than_the_cap_and_all_of_it(host: Path) -> N
 def test_hosts_share_a_cap() -> None:
     knows(LIMITED)
     with override_settings(STAND_IN_HOSTS=3):
-        assert [reason(amount=4_000), reason(amount=1)] == ["approved", "answers"]
+        assert [reason(amount=4_000), reason(amount=1)] == ["approved", "stand_in"]
 
 
 # --- what must not be rested on
 
 
 def test_without_a_copy_everything_is_declined(host: Path) -> None:
-    assert reason() == "answers"
+    assert reason() == "stand_in"
     assert refusal(host) == Refusal.NOTHING_KNOWN
 
 
 def test_an_unknown_card_is_declined_whatever_the_policies_of_the_program_say(host: Path) -> None:
     knows({}, cards=())
-    assert reason() == "answers"
+    assert reason() == "stand_in"
     assert refusal(host) == Refusal.UNKNOWN_CARD
 
 
@@ -186,7 +186,7 @@ def test_a_copy_that_is_too_old_is_not_rested_on(host: Path) -> None:
     knows({}, age_s=3_000)
     assert reason() == "approved"
     knows({}, age_s=3_601)
-    assert reason() == "answers"
+    assert reason() == "stand_in"
     assert refusal(host) == Refusal.COPY_TOO_OLD
 
 
@@ -204,7 +204,7 @@ def test_each_cause_can_be_switched_off_and_then_declines_everything(
 ) -> None:
     knows({})
     with override_settings(**{"STAND_IN_ON_OVERLOADED": True, setting: False}):
-        declined = {cause for cause in StandInCause if reason(cause) == "answers"}
+        declined = {cause for cause in StandInCause if reason(cause) == "stand_in"}
     assert declined == causes
 
 
@@ -212,11 +212,11 @@ def test_overload_is_declined_unless_it_may_be_approved_and_opens_no_cap_even_th
     host: Path,
 ) -> None:
     knows(LIMITED)
-    assert reason(StandInCause.OVERLOADED, amount=0) == "answers"
+    assert reason(StandInCause.OVERLOADED, amount=0) == "stand_in"
     assert refusal(host) == Refusal.CAUSE_SWITCHED_OFF
     with override_settings(STAND_IN_ON_OVERLOADED=True):
         assert reason(StandInCause.OVERLOADED, amount=0) == "approved"
-        assert reason(StandInCause.OVERLOADED, amount=100) == "answers"
+        assert reason(StandInCause.OVERLOADED, amount=100) == "stand_in"
     assert refusal(host) == Refusal.OVERLOAD_OPENS_NO_CAP
 
 
@@ -225,7 +225,7 @@ def test_a_cap_that_cannot_be_looked_up_declines_what_needs_it_and_nothing_else(
 ) -> None:
     knows(LIMITED)
     (host / caps.FILE).write_bytes(b"not a database at all" * 100)
-    assert reason() == "answers"
+    assert reason() == "stand_in"
     assert refusal(host) == Refusal.CAP_UNKNOWN
     assert reason(amount=0) == "approved"
 
@@ -325,7 +325,7 @@ def test_an_error_of_our_own_ends_in_a_decline_that_is_kept(
     def fail(*_: object) -> None:
         raise ZeroDivisionError
 
-    monkeypatch.setattr(answers, "answers", fail)
+    monkeypatch.setattr(answers, "stand_in", fail)
     assert reason() == "internal_error"
     [kept] = spooled(host)
     assert kept.decision
@@ -341,7 +341,7 @@ def test_what_cannot_be_read_is_declined_and_kept_with_the_problem(host: Path) -
     assert json.loads(body)["metadata"] == {
         "decision": "evt_a",
         "reason": "malformed_request",
-        "answers": "database_unreachable",
+        "stand_in": "database_unreachable",
     }
     [kept] = spooled(host)
     assert (kept.problem, kept.answer) == ("No card.", body.decode())

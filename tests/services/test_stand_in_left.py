@@ -43,7 +43,7 @@ _numbers = count(1)
 @pytest.fixture(autouse=True)
 def host(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     monkeypatch.setattr(usage_refresh, "SETTLING_S", 0.0)
-    with on_this_host(tmp_path / "spool_writer") as directory:
+    with on_this_host(tmp_path / "spool") as directory:
         yield directory
 
 
@@ -273,7 +273,7 @@ def test_a_repeat_that_is_replayed_first_leaves_the_approval_to_its_own_record(
     one, two = spool_writer.Spool(folder), spool_writer.Spool(folder)
     event = desk.event(0, 400)
     for process in (one, two):
-        monkeypatch.setattr(spool_writer, "spool_writer", lambda process=process: process)
+        monkeypatch.setattr(spool_writer, "spool", lambda process=process: process)
         sent = stood_in(delivery(event), StandInCause.DATABASE_UNREACHABLE)
         assert json.loads(sent)["approved"] is True
     assert replay.some(60) == 1  # the other's file is still growing
