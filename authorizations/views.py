@@ -1,4 +1,4 @@
-"""The doors: the webhook, and three for whoever watches over the process."""
+"""HTTP entry points: the Stripe webhook, and health, readiness and metrics."""
 
 import hashlib
 import logging
@@ -40,7 +40,7 @@ class _Unread(Exception):  # noqa: N818 - about the request
 
 @csrf_exempt
 def webhook(request: HttpRequest) -> HttpResponse:
-    """Verify, read, decide, answer. What is signed never gets a 500; what isn't gets no further."""
+    """A signed event always gets an answer, never a 500; an unsigned one is rejected unparsed."""
     body = b""
     try:
         body = _body(request)
@@ -84,20 +84,20 @@ def webhook(request: HttpRequest) -> HttpResponse:
 def _body(request: HttpRequest) -> bytes:
     """The raw body. Raises _Unread for what no body makes right."""
     if request.method != "POST":
-        refusal = _Unread(405, "method_not_allowed", "Stripe's events come by POST.")
+        refusal = _Unread(405, "method_not_allowed", "Use POST.")
         refusal.response.headers["Allow"] = "POST"
         raise refusal
     if request.headers.get("Content-Encoding", "identity") != "identity":
         raise _Unread(415, "unsupported_encoding", "Send the body as it is, not compressed.")
     length = request.META.get("CONTENT_LENGTH") or ""
     if not (length.isascii() and length.isdecimal() and len(length) < 16):
-        raise _Unread(411, "length_required", "Say in Content-Length how long the body is.")
+        raise _Unread(411, "length_required", "A Content-Length header is required.")
     if int(length) > MAX_BODY_BYTES:
         raise _Unread(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
     with suppress(UnreadablePostError):
         if len(request.body) == int(length):
             return request.body
-    raise _Unread(400, "incomplete", "The body ended before its end.")
+    raise _Unread(400, "incomplete", "The body is shorter than Content-Length.")
 
 
 def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:

@@ -78,7 +78,7 @@ class ProofCommand(BaseCommand):
         self.tell(console, proof)
         if proof.differences:
             raise CommandError(f"{proof.differences:,} differences from what should be.")
-        console.print("All is as it should be.")
+        console.print("No differences found.")
 
     def _run(self, console: Console, proof: Proof, rows: int | None) -> None:
         problem = ""

@@ -30,7 +30,7 @@ ACTED_ON = {
     "authorizations_finding",
     "authorizations_unappliedevent",
 }
-"""Holds are released, findings noted as seen, events applied again."""
+"""Holds are released, findings marked as handled, events applied again."""
 
 
 @pytest.fixture

@@ -110,7 +110,7 @@ def test_a_part_shows_what_was_asked_and_which_limit_set_the_amount(shown: Any) 
         12_500, event_id="evt_it", is_amount_controllable=True, merchant=merchant("Shell")
     )
     page = shown("evt_it")
-    assert page.context["outcome"].words == "In part"
+    assert page.context["outcome"].words == "Partially approved"
     assert page.context["explained"].headline == (
         "Approved €100.00 of €125.00 at Shell: all that is left of the monthly limit of €100.00."
     )

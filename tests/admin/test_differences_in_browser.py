@@ -36,8 +36,8 @@ def test_an_operator_reads_why_a_capture_is_a_finding_and_notes_it_as_seen(visit
     expect(page.get_by_role("heading", name="Captured €150.00")).to_be_visible()
     page.go_back()
     page.get_by_label("Note, if you want").fill("Two more cakes; the cardholder agreed.")
-    page.get_by_role("button", name="Note as seen").click()
-    expect(page.get_by_text("1 finding noted as seen.")).to_be_visible()
+    page.get_by_role("button", name="Mark as handled").click()
+    expect(page.get_by_text("1 finding marked as handled.")).to_be_visible()
     expect(page.get_by_text("Two more cakes; the cardholder agreed.")).to_be_visible()
     expect(page.locator(".desk-nav-count")).to_have_count(0)
     assert Finding.objects.get().state == "seen"
@@ -48,14 +48,14 @@ def test_an_operator_releases_an_aged_hold_and_the_cards_bar_shows_the_room(visi
     shopper = Shopper(at=int(time.time()) - 9 * 86_400, card={"last4": "4242"})
     shopper.asks(20_000)
     page = visit("Operations", "/admin/")
-    page.get_by_role("link", name="Holds past their time").first.click()
+    page.get_by_role("link", name="Overdue holds").first.click()
     expect(page.get_by_text("9 days")).to_be_visible()
     page.get_by_role("link", name="Release").click()
     page.get_by_label("Reason").fill("Voided at Stripe on Monday.")
     # Twice at once, as people click.
     page.get_by_role("button", name="Release €200.00").dblclick()
     expect(page.get_by_text("€200.00 is released")).to_be_visible()
-    expect(page.get_by_text("No hold is past its time")).to_be_visible()
+    expect(page.get_by_text("No hold is overdue")).to_be_visible()
     assert LedgerEntry.objects.filter(cause="release").count() == 1
     page.goto(page.url.split("/admin/")[0] + pages.change_url(Card.objects.get()))
     expect(page.locator(".desk-limit")).to_contain_text("€0.00 used, €500.00 left")

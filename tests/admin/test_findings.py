@@ -225,7 +225,7 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     row = Finding.objects.get(kind=LATE)
     sent = {"id": row.pk, "note": "The line was down."}
     page = operator.post(reverse(SEE), sent, follow=True)
-    assert pages.messages(page) == ["1 finding noted as seen."]
+    assert pages.messages(page) == ["1 finding marked as handled."]
     words = pages.text(page)
     assert "Noted as seen €100.00 operations The line was down." in words
     assert "The line was down." in words

@@ -49,7 +49,7 @@ def test_a_decision_s_page_says_what_is_held_and_why(auditor: Client, pumps: Any
             f"{held} Then only that amount counts.",
         ),
         (
-            "In part",
+            "Partially approved",
             (
                 "Approved €1.00 (€50.00 held) at Pump & Go 24: "
                 "all that is left of the monthly limit of €150.00."

@@ -1,4 +1,4 @@
-"""Holds past their time: listed, counted, and released by nobody but people."""
+"""Overdue holds: listed, counted, and released by nobody but people."""
 
 from datetime import timedelta
 
@@ -59,7 +59,7 @@ def test_what_is_released_is_no_longer_listed(operator: Client) -> None:
     release = operator.get(reverse(PAST)).context["lines"][0].release_url
     page = operator.post(release, {"reason": "Ended at Stripe"}, follow=True)
     assert page.redirect_chain == [(reverse(PAST), 302)]
-    assert "No hold is past its time" in pages.text(page)
+    assert "No hold is overdue" in pages.text(page)
     row.refresh_from_db()
     assert row.counted_amount == 0
 
@@ -76,7 +76,7 @@ def test_home_says_so_and_the_list_of_authorizations_has_them_all(auditor: Clien
     row = held(9)
     held(1)
     items = auditor.get("/admin/").context["attention"]
-    assert ("1 hold past its time", reverse(PAST)) in [(item.what, item.url) for item in items]
+    assert ("1 overdue hold", reverse(PAST)) in [(item.what, item.url) for item in items]
     url = auditor.get(reverse(PAST)).context["list_url"]
     assert [found.pk for found in auditor.get(url).context["cl"].result_list] == [row.pk]
     now = auditor.get(pages.list_url(Authorization), {"held": "now"}).context["cl"]

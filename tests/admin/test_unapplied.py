@@ -39,7 +39,7 @@ def test_the_list_and_the_page_say_what_stands_against_it(auditor: Client, story
     page = auditor.get(pages.change_url(row))
     assert "Card ic_marie is not known yet" in pages.text(page)
     assert pages.change_url(WebhookRequest.objects.get()) in page.content.decode()
-    assert "Apply again" not in page.content.decode()
+    assert "Try again" not in page.content.decode()
 
 
 QUEUED = "1 event is tried again, within seconds. Open this page again to see."
@@ -116,4 +116,4 @@ def test_home_says_that_some_wait(auditor: Client, story: Life) -> None:
     for event in story.events:
         deliver(event)
     items = auditor.get("/admin/").context["attention"]
-    assert "1 event not applied" in [item.what for item in items]
+    assert "1 message not processed" in [item.what for item in items]

@@ -166,7 +166,7 @@ def _change(row: Model) -> str:
 
 
 def _type_a_wrong_amount(page: Page) -> None:
-    page.get_by_label("Smallest useful part").fill("12.345")
+    page.get_by_label("Smallest partial amount").fill("12.345")
     with page.expect_navigation():
         page.get_by_role("button", name="Save", exact=True).click()
 

@@ -39,23 +39,23 @@ def test_what_stayed_the_same_is_left_out() -> None:
         ({"name": "Trips"}, {"name": "Journeys"}, "Name: Trips -> Journeys"),
         ({"time_zone": "UTC"}, {"time_zone": "Asia/Tokyo"}, "Time zone: UTC -> Asia/Tokyo"),
         ({}, {"week_starts": "monday"}, "Weeks start on: Sunday -> Monday"),
-        ({}, {"usable_until": "2026-12-31"}, "Last day: not set -> 31 Dec 2026"),
+        ({}, {"usable_until": "2026-12-31"}, "Valid until: not set -> 31 Dec 2026"),
         (
             {"usable_from": "2026-12-31T18:00:00+01:00"},
             {},
-            "First day: 31 Dec 2026 18:00 UTC+01:00 -> not set",
+            "Valid from: 31 Dec 2026 18:00 UTC+01:00 -> not set",
         ),
-        ({}, {"refunds_restore": False}, "Refunds give room back: yes -> no"),
+        ({}, {"refunds_restore": False}, "Refunds free up the limit: yes -> no"),
         ({}, {"fuel_hold": 15_000}, "Held at fuel pumps: not set -> €150.00"),
         (
             {"stand_in_amount": 5_000, "stand_in_cap": 20_000},
             {"stand_in_amount": 5_000, "stand_in_cap": 10_000},
-            "A window in stand-in: €200.00 -> €100.00",
+            "Emergency limit per window: €200.00 -> €100.00",
         ),
         (
             {"partial_approval": True},
             {"partial_approval": True, "smallest_partial_amount": 500},
-            "Smallest useful part: not set -> €5.00",
+            "Smallest partial amount: not set -> €5.00",
         ),
     ],
 )

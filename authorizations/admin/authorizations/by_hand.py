@@ -41,7 +41,7 @@ class AdjustForm(AdjustmentForm):
     field_order = ("direction", "amount", "reason")
     direction = forms.ChoiceField(
         label="What to do",
-        choices=[("give", "Give room back: count less"), ("take", "Take room: count more")],
+        choices=[("give", "Count less"), ("take", "Count more")],
         initial="give",
         widget=UnfoldAdminRadioSelectWidget,
         error_messages={"required": "Choose whether to give or to take room."},

@@ -1,4 +1,4 @@
-"""Holds past their time: an alarm, for nothing here releases a hold by itself."""
+"""Overdue holds: an alarm, for nothing here releases a hold by itself."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -38,7 +38,7 @@ def holds_page(request: HttpRequest) -> HttpResponse:
     rows = list(oldest_past(now).prefetch_related("card")[: SHOWN + 1])
     context = {
         **admin.site.each_context(request),
-        "title": "Holds past their time",
+        "title": "Overdue holds",
         "opts": Authorization._meta,
         "lines": [_line(row, now) for row in rows[:SHOWN]],
         "is_cut": len(rows) > SHOWN,

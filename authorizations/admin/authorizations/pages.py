@@ -62,7 +62,7 @@ class AuthorizationAdmin(ExportableAdmin[Authorization]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def past_view(self, request: HttpRequest) -> HttpResponse:
-        """Holds past their time."""
+        """Overdue holds."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return holds_page(request)

@@ -10,7 +10,7 @@ What = FindingChange.What
 
 
 def _newest(row: Finding, what: str, name: str) -> Any:
-    """Of the last time that it was noted as seen, or gone; None where it never was."""
+    """Of the last time that it was marked as handled, or gone; None where it never was."""
     found = [change for change in row.changes.all() if change.what == what]
     return _plain(found[-1])[name] if found else None
 

@@ -117,4 +117,4 @@ class ExportAdmin(RecordAdmin[Export]):
         end = parent(row, "end")
         if end is None:
             return badge("Not ended", "warning")
-        return badge("Complete", "success") if end.complete else badge("Broken off", "danger")
+        return badge("Complete", "success") if end.complete else badge("Interrupted", "danger")

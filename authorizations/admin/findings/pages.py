@@ -77,7 +77,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
             raise PermissionDenied
         return seeing_page(request)
 
-    @admin.action(description="Note as seen", permissions=["see"])
+    @admin.action(description="Mark as handled", permissions=["see"])
     def note_selected(self, request: HttpRequest, queryset: QuerySet[Finding]) -> HttpResponse:
         return seeing_page(request, [int(pk) for pk in queryset.values_list("pk", flat=True)])
 
@@ -85,7 +85,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
     def kind_shown(self, row: Finding) -> str:
         return row.get_kind_display()
 
-    @display(description="At stake")
+    @display(description="Amount concerned")
     def at_stake(self, row: Finding) -> str:
         return format_money(row.amount, row.currency)
 

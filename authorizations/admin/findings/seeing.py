@@ -56,7 +56,7 @@ def seeing_page(request: HttpRequest, ids: Sequence[int] = ()) -> HttpResponse:
     named = Finding.objects.filter(pk__in=chosen.ids).order_by("-pk")
     context = {
         **admin.site.each_context(request),
-        "title": "Note as seen",
+        "title": "Mark as handled",
         "opts": Finding._meta,
         "count": counted(len(chosen.ids), "finding"),
         "named": named[:_NAMED],
@@ -83,7 +83,7 @@ def _chosen(request: HttpRequest) -> Chosen:
 def _note(request: HttpRequest, chosen: Chosen, note: str) -> HttpResponse:
     seen = see(chosen.ids, by=staff(request), note=note)
     if seen:
-        messages.success(request, f"{counted(seen, 'finding')} noted as seen.")
+        messages.success(request, f"{counted(seen, 'finding')} marked as handled.")
     else:
         messages.info(request, "Nothing to do: somebody noted it as seen before, or it is gone.")
     if len(chosen.ids) == 1 and not chosen.kind:

@@ -11,7 +11,7 @@ from authorizations.services.store.findings import at_stake
 
 
 class FindingsOfKind(NamedTuple):
-    """`url` is the list of these, `see_url` where all of them are noted as seen."""
+    """`url` is the list of these, `see_url` where all of them are marked as handled."""
 
     label: str
     advice: str

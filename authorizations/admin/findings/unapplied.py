@@ -71,7 +71,7 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
             _ask_again(request, row)
         return redirect("admin:authorizations_unappliedevent_change", object_id)
 
-    @admin.action(description="Apply again", permissions=["apply"])
+    @admin.action(description="Try again", permissions=["apply"])
     def apply_selected(self, request: HttpRequest, queryset: QuerySet[UnappliedEvent]) -> None:
         _ask_again(request, queryset)
 

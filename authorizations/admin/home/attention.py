@@ -60,17 +60,16 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
     counts = waiting(timezone.now(), _COUNTED + 1)
     if (count := counts[FINDINGS]) and user.has_perm("authorizations.view_finding"):
         url = f"{reverse('admin:authorizations_finding_changelist')}?state=open"
-        why = "Stripe did otherwise than was decided here. Look at each, and note it as seen."
+        why = "Stripe did otherwise than was decided here. Look at each, and mark it as handled."
         yield Item(f"{_capped(count, 'finding')} open", why, url)
     if (count := counts[HOLDS]) and user.has_perm("authorizations.view_authorization"):
         url = reverse("admin:authorizations_authorization_past")
-        whose = "its" if count == 1 else "their"
-        why = "No end was ever told. Look it up at Stripe, and release what has ended."
-        yield Item(f"{_capped(count, 'hold')} past {whose} time", why, url)
+        why = "Stripe never reported an end. Look it up there, and release what has ended."
+        yield Item(_capped(count, "overdue hold"), why, url)
     if (count := counts[EVENTS]) and user.has_perm("authorizations.view_unappliedevent"):
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
         why = "What was told is missing from the books. See what stands against it."
-        yield Item(f"{_capped(count, 'event')} not applied", why, url)
+        yield Item(f"{_capped(count, 'message')} not processed", why, url)
     behind_s = clock.seconds_behind(timezone.now())
     if behind_s and user.has_perm("authorizations.view_webhookrequest"):
         url = reverse("admin:authorizations_webhookrequest_changelist")

@@ -27,7 +27,7 @@ from authorizations.services.queries.decisions import STAND_IN, Facets
 
 _OUTCOMES = [
     ("approved", "Approved"),
-    ("part", "In part"),
+    ("part", "Partially approved"),
     ("granted", "Approved or in part"),
     ("declined", "Declined"),
 ]

@@ -72,7 +72,7 @@ class LedgerFilters(RecordFilters):
 
 
 class AuthorizationFilters(RecordFilters):
-    held = choice_field("Held", [("now", "Held now"), ("past", "Held past its time")])
+    held = choice_field("Held", [("now", "Held now"), ("past", "Overdue")])
     card = row_field("Card", Authorization.card, "No card with this id is known.")
     cardholder = row_field(
         "Cardholder", Authorization.cardholder, "No cardholder with this id is known."

@@ -38,7 +38,7 @@ class HoursInline(TabularInline[ScheduleEntry, Policy]):
     formset = HoursFormSet
     fields = ("days", "start", "end")
     verbose_name = "time of the week"
-    verbose_name_plural = "Days and hours (none: always)"
+    verbose_name_plural = "Allowed hours (empty: any time)"
     extra = 0
     hide_title = True
     below = WHEN

@@ -26,7 +26,7 @@ PERIODS = {
     Interval.MONTHLY: "A month",
     Interval.QUARTERLY: "A quarter",
     Interval.YEARLY: "A year",
-    Interval.ALL_TIME: "In all, for ever",
+    Interval.ALL_TIME: "Lifetime",
     Interval.ROLLING: "In the last minutes, hours or days",
 }
 
@@ -70,7 +70,7 @@ class LimitForm(ModelForm[SpendingLimit]):
     currency = choices.choose_one(
         choices.currencies(),
         options_of="currency",
-        label="In another currency",
+        label="Currency of this limit",
         blank="No, the policy's currency",
     )
     categories = choices.choose_categories(options_of="blocked_categories", placeholder=ANY)

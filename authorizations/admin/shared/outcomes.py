@@ -20,7 +20,7 @@ def outcome(row: Decision) -> OutcomeWords:
     if not row.approved:
         return OutcomeWords("Declined", "declined")
     return (
-        OutcomeWords("In part", "partial")
+        OutcomeWords("Partially approved", "partial")
         if row.is_partial
         else OutcomeWords("Approved", "approved")
     )

@@ -36,8 +36,8 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Transactions", "payments", "authorizations.transaction"),
         ("Ledger", "menu_book", "authorizations.ledgerentry"),
         ("Findings", "rule_settings", _FINDINGS),
-        ("Holds past their time", "timer_off", "authorizations.authorization.past"),
-        ("Events not applied", "sync_problem", "authorizations.unappliedevent"),
+        ("Overdue holds", "timer_off", "authorizations.authorization.past"),
+        ("Messages we could not process", "sync_problem", "authorizations.unappliedevent"),
     ),
     "Requests": (
         ("Webhook requests", "webhook", "authorizations.webhookrequest"),

@@ -41,6 +41,6 @@ class Command(ProofCommand):
     def tell(self, console: Console, proof: Proof) -> None:
         if proof.unchecked:
             console.print(
-                f"{proof.unchecked:,} usage figures can't be told any more: their card was hung "
-                "under another one since, and its purchases moved along."
+                f"{proof.unchecked:,} usage figures cannot be verified: the card's "
+                "replacement chain changed afterwards."
             )

@@ -26,12 +26,12 @@ LABELS = {
     "name": "Name",
     "currency": "Currency",
     "unlimited": "Unlimited",
-    "partial_approval": "Approve a part",
-    "smallest_partial_amount": "Smallest useful part",
-    "refunds_restore": "Refunds give room back",
+    "partial_approval": "Allow partial approval",
+    "smallest_partial_amount": "Smallest partial amount",
+    "refunds_restore": "Refunds free up the limit",
     "fuel_hold": "Held at fuel pumps",
-    "stand_in_amount": "A purchase in stand-in",
-    "stand_in_cap": "A window in stand-in",
+    "stand_in_amount": "Emergency limit per purchase",
+    "stand_in_cap": "Emergency limit per window",
     "allowed_categories": "Only these categories",
     "blocked_categories": "Not these categories",
     "allowed_merchant_countries": "Only these countries",
@@ -47,8 +47,8 @@ LABELS = {
     "max_network_risk_score": "Highest network risk score",
     "time_zone": "Time zone",
     "week_starts": "Weeks start on",
-    "usable_from": "First day",
-    "usable_until": "Last day",
+    "usable_from": "Valid from",
+    "usable_until": "Valid until",
 }
 """The names of a policy's settings on its page, in the page's order."""
 

@@ -1,7 +1,7 @@
 """Reading the spool: its files, the records in them, and what is damaged.
 
-Nothing is skipped: of a damaged file the records before the damage are read, and the whole file is
-then kept aside, in `damaged/`, with a note that says what is wrong and what to do.
+Records before a damaged one are replayed; the file is then moved to `damaged/`, with a note that
+says what is wrong and what to do.
 """
 
 import fcntl

@@ -1,4 +1,4 @@
-"""How much waits for somebody to look at it: one statement, counted no further than is told."""
+"""Counts open work items in one query, up to a cap."""
 
 from collections import Counter
 from datetime import datetime
@@ -30,7 +30,7 @@ def cards_without_grant(at_most: int) -> int | None:
 
 
 def waiting(now: datetime, at_most: int) -> Counter[str]:
-    """Open findings, holds past their time, and events not applied; each up to `at_most`."""
+    """Open findings, overdue holds, and messages not processed; each up to `at_most`."""
     findings, *others = (
         rows.order_by().annotate(what=Value(what, CharField())).values_list("what")[:at_most]
         for what, rows in _all(now).items()

@@ -73,7 +73,7 @@ def import_policies(
 
     Policies come into force together; then cards get theirs and change groups, locks.CHUNK at a
     time, as purchases on them wait; what the file takes away goes last, so that no card is without
-    its policies meanwhile. Broken off, it goes on where it stopped when run again.
+    its policies meanwhile. Interrupted, it goes on where it stopped when run again.
     """
     file = plan.checked(written)
     unseen = plan.strangers(file)

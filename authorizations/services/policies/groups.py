@@ -80,7 +80,7 @@ def move(card_id: str, group: CardGroup | None) -> Moved:
 def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
     """Put cards into another group, or into none; with `out_of` only those that are in that one.
 
-    locks.CHUNK at a time, each time a transaction of its own. Broken off, the rest stays where it
+    locks.CHUNK at a time, each time a transaction of its own. Interrupted, the rest stays where it
     was.
     """
     for chunk in locks.in_chunks(card_ids):

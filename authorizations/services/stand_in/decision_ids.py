@@ -1,4 +1,7 @@
-"""Which of several answers to one event is on record as what: what was sent is the truth."""
+"""Chooses the decision id when two answers exist for one event.
+
+The answer sent to Stripe wins.
+"""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""First kept, then sent: an answer of stand-in waits for its record in the spool, but not for ever.
+"""Writes a stand-in answer to disk before sending it, within a time limit.
 
 Nothing here raises, and no approval is sent that is not on the disk. A decline is sent all the
 same, and its record follows (spool_retry.py).

@@ -1,4 +1,4 @@
-"""Declines that were sent before they could be kept: their records follow once the disk lets them.
+"""Retries spool writes for declines already sent.
 
 They wait in memory, so a process that is killed meanwhile takes them along. No approval ever waits
 here: what costs money is not sent before it is kept.

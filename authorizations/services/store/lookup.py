@@ -1,4 +1,4 @@
-"""What is known when a request arrives: who it concerns, read under their lock."""
+"""Locks the card, cardholder and group of an event, then loads what is already recorded."""
 
 from dataclasses import dataclass
 

@@ -1,4 +1,4 @@
-"""Cards that were hung under another root: their purchases moved along, so the past changed.
+"""Detects cards whose replacement chain changed after a decision: its usage is unverifiable.
 
 Stripe may tell only late that a card replaces another one. What the scopes of both held before
 that moment can't be told from the ledger any more.
