@@ -6,6 +6,7 @@
 # make bench-books measures how quickly verify_books counts a million ledger entries again
 # make bench-first measures what the first purchase after a start waits for, beside the hundredth
 # make bench-busy measures cards on which much was bought, and limits that are new there
+# make shape counts what makes the code hard to read, to be compared with another commit
 # make bench-strangers measures purchases while strangers knock with false signatures
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make prove plays all long trials: faults, load, strangers and what else must hold; TRIALS= some of them
@@ -35,7 +36,7 @@ endif
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy load prove screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy shape load prove screenshots fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -78,6 +79,9 @@ bench-first: .venv/development
 
 bench-busy: .venv/development
 	$(VENV) -m benchmarks.busy
+
+shape: .venv/development
+	$(VENV) -m benchmarks.shape
 
 bench-strangers: .venv/development
 	$(VENV) -m benchmarks.strangers

@@ -30,6 +30,7 @@ def free_port() -> str:
         ("benchmarks.pages", {"BENCH_PAGES_DECISIONS": "3000"}, "decision: its page"),
         ("benchmarks.books", {"BENCH_BOOKS_ENTRIES": "700"}, "\n0 differences."),
         ("benchmarks.first", {"BENCH_STARTS": "1"}, "slowest ms"),
+        ("benchmarks.shape", {}, "functions that it enters"),
         ("benchmarks.busy", {"BENCH_BUSY_PURCHASES": "2500"}, "the second purchase afterwards: "),
         (
             "benchmarks.strangers",
