@@ -41,6 +41,6 @@ def test_every_column_of_the_exported_files_is_documented() -> None:
 
 
 def test_every_link_of_the_documents_leads_somewhere() -> None:
-    for page in (settings.BASE_DIR / "README.md", *DOCS.glob("*.md")):
+    for page in (*settings.BASE_DIR.glob("*.md"), *DOCS.glob("*.md")):
         for target in re.findall(r"\]\((?!https?:)([^)#]+)\)", page.read_text()):
             assert (page.parent / target).exists(), f"{page.name}: {target}"
