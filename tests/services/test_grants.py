@@ -203,7 +203,9 @@ def test_what_a_change_for_every_card_does_is_found_set_by_set(
     with CaptureQueriesContext(connection) as captured:
         assert changed(declined, **FORBIDS) == GrantDifference()
     [asked] = [query["sql"] for query in captured if "at_scope AS" in query["sql"]]
-    told = plan(asked, None, {"enable_nestloop": "off"})
+    # Cards are read in one go: by which index, where they are few, is up to the planner.
+    only = dict.fromkeys(("nestloop", "indexscan", "indexonlyscan", "bitmapscan"), "off")
+    told = plan(asked, None, {f"enable_{name}": value for name, value in only.items()})
     assert "SubPlan" not in told
     # The only loop left is over the four scopes of each card.
     assert [line for line in told.splitlines() if "Seq Scan on authorizations_card" in line]
