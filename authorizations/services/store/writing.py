@@ -73,7 +73,7 @@ def save_decision(outcome: Outcome, delivery: Delivery) -> bytes:
 
 
 def rehearse(outcome: Outcome, delivery: Delivery) -> bytes:
-    """All that `decided` does, but that the statement gets nothing to write, and nobody is told.
+    """Does what `save_decision` does, but writes no row and logs nothing.
 
     So no number of a sequence is used up: one that is missing looks like a row that was deleted.
     """

@@ -216,7 +216,7 @@ def _question_differences(
 def _readings(
     asked: AuthorizationRequest, purchase: Authorization | None
 ) -> list[AuthorizationRequest]:
-    """As the body tells it, and at the merchant that the purchase began with: see `known`."""
+    """As the body has it, at the merchant that the purchase began with: see `store.lookup`."""
     if purchase is None or purchase.pk != asked.authorization_id:
         return [asked]
     return [asked, asked.begun_at(merchant_of(purchase))]

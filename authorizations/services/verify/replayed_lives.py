@@ -142,7 +142,7 @@ def _changed_by_hand(books: AuthorizationState, entry: LedgerEntry) -> Authoriza
 def _asked(
     before: AuthorizationState, request: AuthorizationRequest, decision: Decision, life: Life
 ) -> tuple[_Changes, AuthorizationState]:
-    """What a decision changes, in the ledger and in the books: see `authorize` and `late`."""
+    """What a decision changes, in the ledger and in the books: see `authorize` and `replay_one`."""
     merchant = merchant_of(life.row)
     *_, (_, joined) = steps_of(before, request.snapshot, request.transactions)
     answer = OurResponse(
