@@ -1911,7 +1911,7 @@ class Migration(migrations.Migration):
                         choices=[
                             ("found", "Found"),
                             ("figures", "Other figures"),
-                            ("seen", "Noted as seen"),
+                            ("seen", "Marked as handled"),
                             ("gone", "Gone"),
                             ("back", "Back"),
                         ],

@@ -72,7 +72,7 @@ class FindingChange(models.Model):
     class What(models.TextChoices):
         FOUND = "found", "Found"
         FIGURES = "figures", "Other figures"
-        SEEN = "seen", "Noted as seen"
+        SEEN = "seen", "Marked as handled"
         GONE = "gone", "Gone"
         BACK = "back", "Back"
 

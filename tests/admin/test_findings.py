@@ -1,4 +1,4 @@
-"""Findings: what is open, what each is about, and noting them as seen."""
+"""Findings: what is open, what each is about, and marking them as handled."""
 
 import csv
 import io
@@ -148,7 +148,7 @@ def test_its_page_says_what_happened_what_was_done_and_leads_on(
     page = auditor.get(pages.change_url(row))
     words = pages.text(page)
     for sentence in (
-        "€50.00 at stake",
+        "€50.00 concerned",
         "€150.00 was captured of a purchase that was approved for €100.00.",
         "€150.00 is counted.",
         "If the cardholder did not agree, dispute it at Stripe.",
@@ -216,7 +216,7 @@ def test_one_that_ended_without_a_change_of_what_counts_has_no_entry_to_lead_to(
     assert "The entry in the ledger" not in head
 
 
-# --- noting as seen
+# --- marking as handled
 
 
 def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
@@ -227,7 +227,7 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     page = operator.post(reverse(SEE), sent, follow=True)
     assert pages.messages(page) == ["1 finding marked as handled."]
     words = pages.text(page)
-    assert "Noted as seen €100.00 operations The line was down." in words
+    assert "Marked as handled €100.00 operations The line was down." in words
     assert "The line was down." in words
     asked_again = operator.get(reverse(SEE), {"id": row.pk}, follow=True)
     assert pages.messages(asked_again) == [
@@ -235,7 +235,7 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     ]
     again = operator.post(reverse(SEE), sent, follow=True)
     assert pages.messages(again) == [
-        "Nothing to do: somebody noted it as seen before, or it is gone."
+        "Nothing to do: somebody marked it as handled before, or it is gone."
     ]
 
 
@@ -268,7 +268,7 @@ def test_without_saying_which_one_is_led_to_the_list(operator: Client, three: No
 def test_auditors_see_them_and_note_nothing(auditor: Client, three: None) -> None:
     row = Finding.objects.get(kind=LATE)
     for url in (LIST(Finding), pages.change_url(row)):
-        assert "as seen" not in auditor.get(url).content.decode()
+        assert "as handled" not in auditor.get(url).content.decode()
     assert auditor.post(reverse(SEE), {"id": row.pk, "note": ""}).status_code == 403
     sent = {"action": "note_selected", "_selected_action": [row.pk], "index": 0}
     auditor.post(LIST(Finding), sent)

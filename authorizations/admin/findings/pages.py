@@ -72,7 +72,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
         return request.user.has_perm("authorizations.change_finding")
 
     def see_view(self, request: HttpRequest) -> HttpResponse:
-        """Note findings as seen: one, several, or all of a kind."""
+        """Mark findings as handled: one, several, or all of a kind."""
         if not self.has_see_permission(request):
             raise PermissionDenied
         return seeing_page(request)

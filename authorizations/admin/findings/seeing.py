@@ -1,4 +1,4 @@
-"""Noting findings as seen, with a note if wanted: one, several, or all of a kind."""
+"""Marking findings as handled, with a note if wanted: one, several, or all of a kind."""
 
 import re
 from collections.abc import Sequence
@@ -42,7 +42,7 @@ class Chosen(NamedTuple):
 
 
 def seeing_page(request: HttpRequest, ids: Sequence[int] = ()) -> HttpResponse:
-    """Ask for a note, then note as seen; `ids` were chosen in the list just now."""
+    """Ask for a note, then mark as handled; `ids` were chosen in the list just now."""
     chosen = Chosen(list(ids)) if ids else _chosen(request)
     if "note" not in request.POST:  # what is not open any more needs no note
         open_ones = Finding.objects.filter(pk__in=chosen.ids, state=Finding.State.OPEN)
@@ -85,7 +85,9 @@ def _note(request: HttpRequest, chosen: Chosen, note: str) -> HttpResponse:
     if seen:
         messages.success(request, f"{counted(seen, 'finding')} marked as handled.")
     else:
-        messages.info(request, "Nothing to do: somebody noted it as seen before, or it is gone.")
+        messages.info(
+            request, "Nothing to do: somebody marked it as handled before, or it is gone."
+        )
     if len(chosen.ids) == 1 and not chosen.kind:
         url = reverse("admin:authorizations_finding_change", args=chosen.ids)
         return HttpResponseRedirect(url)
