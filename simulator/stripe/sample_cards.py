@@ -45,7 +45,7 @@ def cardholder(*, cardholder_id: str, name: str, created: int, livemode: bool = 
     }
 
 
-def card(  # noqa: PLR0913 - each is something a sample is about
+def card(
     *,
     card_id: str,
     holder: Json,

@@ -56,7 +56,7 @@ class Life:
     `open` what a merchant may still capture, whatever its amount says.
     """
 
-    def __init__(  # noqa: PLR0913 - of these a life is made
+    def __init__(
         self,
         purchase: Purchase,
         card: Json,

@@ -21,7 +21,7 @@ from simulator.stripe.samples import (
 Change: TypeAlias = Literal["created", "updated"]
 
 
-def transaction(  # noqa: PLR0913 - each is something a transaction is about
+def transaction(
     under: Json,
     *,
     amount: int,
@@ -97,7 +97,7 @@ def transaction_created(
     )
 
 
-def force_capture(  # noqa: PLR0913
+def force_capture(
     card: Json,
     *,
     amount: int,
@@ -111,7 +111,7 @@ def force_capture(  # noqa: PLR0913
     return _unlinked(asked, -1, at, chance)
 
 
-def unlinked_refund(  # noqa: PLR0913
+def unlinked_refund(
     card: Json,
     *,
     amount: int,

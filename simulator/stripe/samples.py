@@ -90,7 +90,7 @@ class Purchase:
         return history_entry(heard, approved=approved > 0, at=at, reason=reason)
 
 
-def event(  # noqa: PLR0913 - an envelope has so many fields
+def event(
     type: str,  # noqa: A002 - Stripe's word
     found: Json,
     *,

@@ -98,7 +98,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-def spooled(  # noqa: PLR0913 - a record has these parts
+def spooled(
     delivery: Delivery,
     cause: str,
     answer: bytes,

@@ -96,7 +96,7 @@ def _say(
     return row
 
 
-def change(  # noqa: PLR0913 - a change has these parts
+def change(
     row: Finding,
     what: FindingChange.What,
     event_id: str,

@@ -47,7 +47,7 @@ def standing(books: AuthorizationState, at: Merchant) -> Row:
     }
 
 
-def entry(  # noqa: PLR0913 - a ledger entry has these parts
+def entry(
     authorization_id: str,
     currency: str,
     cause: LedgerCause,
