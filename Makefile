@@ -51,7 +51,7 @@ run: .venv/runtime
 
 # What is missing on the machine comes first, before minutes of installing packages.
 test: .venv/bin/python
-	@$(VENV) -m tests.programs || true
+	@$(VENV) -m tests.support.programs || true
 	@$(MAKE) --no-print-directory lint
 	$(VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
 

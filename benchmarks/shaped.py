@@ -24,7 +24,7 @@ from authorizations.views import webhook
 from authorizations.wire.signature import sign
 from benchmarks.servers import ROOT
 from simulator.stripe import samples
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 PACKAGES = ("authorizations", "simulator", "authz_project")
 LONGEST_FUNCTION, LONGEST_FILE = 60, 400

@@ -7,7 +7,7 @@ the strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS say ho
 import sys
 
 from benchmarks.scratch import run_inside
-from tests import programs
+from tests.support import programs
 
 STARTS = ("nginx", "openssl")
 

@@ -16,8 +16,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from authorizations.management import proving
 from authorizations.services.host import host_memory
 from authorizations.services.webhook import answering, background, rejections
-from tests import patience, roles
-from tests.needed import closing_line
+from tests.support import database_roles, timeouts
+from tests.support.missing_programs import closing_line
 
 
 def pytest_configure() -> None:
@@ -30,8 +30,8 @@ def pytest_configure() -> None:
     patched.setattr(client, "store_rendered_templates", keep_the_pages_context)
     # Further processes would check the database that the settings name, not the tests' own.
     patched.setattr(proving, "processes_for", lambda _: 1)
-    roles.serve_requests_under_roles()
-    patience.be_patient(patched)
+    database_roles.serve_requests_under_roles()
+    timeouts.be_patient(patched)
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
@@ -109,7 +109,7 @@ _ROLES = ("auth_group", "auth_group_permissions")
 def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
     """The roles of staff are kept aside as the migration made them; those of PostgreSQL made."""
     with django_db_blocker.unblock(), connection.cursor() as cursor:
-        roles.make()
+        database_roles.make()
         cursor.execute("CREATE SCHEMA aside")
         for table in _ROLES:
             cursor.execute(f"CREATE TABLE aside.{table} AS TABLE {table}")

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks import strangers
-from tests.needed import needed
+from tests.support.missing_programs import needed
 
 ROOT = Path(__file__).resolve().parent.parent
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from authz_project import database_errors
-from tests import server
+from tests.support import server
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -13,7 +13,7 @@ import pytest
 from django.db import connection
 
 from authz_project.deadline import DeadlineConnection, DeadlineExceededError, ending
-from tests.patience import PATIENCE_S
+from tests.support.timeouts import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 

@@ -17,9 +17,9 @@ from authorizations.services.webhook import rejections
 from authorizations.wire.signature import fingerprint, sign
 from authz_project.wsgi import application
 from simulator.stripe import samples
-from tests.desk import Shopper, in_force
-from tests.patience import PATIENCE_S
 from tests.settings import SECRETS
+from tests.support.desk import Shopper, in_force
+from tests.support.timeouts import PATIENCE_S
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -25,7 +25,7 @@ from authz_project.embedded_postgres import postmaster, programs
 from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 from authz_project.embedded_postgres.place import NOT_AS_ROOT, Account, find_place
 from authz_project.embedded_postgres.server import EmbeddedServer
-from tests.patience import PATIENCE_S
+from tests.support.timeouts import PATIENCE_S
 
 PROJECT = Path(__file__).resolve().parent.parent
 IS_ROOT = os.geteuid() == 0

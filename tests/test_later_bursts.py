@@ -14,11 +14,11 @@ from authorizations.models import Decision, Transaction, UnappliedEvent, Webhook
 from authorizations.services.lifecycle import intake
 from authorizations.services.store import locks
 from simulator.stripe.samples import Json
-from tests import server
-from tests.builders import signed
-from tests.desk import Shopper, in_force
-from tests.told import Told
-from tests.verified import differences
+from tests.support import server
+from tests.support.builders import signed
+from tests.support.desk import Shopper, in_force
+from tests.support.lifecycle import Told
+from tests.support.verification import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -10,7 +10,7 @@ from django.db import DatabaseError, connection
 from pytest_django import Settings
 
 from authz_project.logs import JsonLine, TextLine
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 
 def line(message: str = "Hello.", *values: object, **extra: object) -> dict[str, Any]:

@@ -14,7 +14,7 @@ import pytest
 from django.conf import settings
 
 from authz_project import first_env
-from tests.patience import PATIENCE_S
+from tests.support.timeouts import PATIENCE_S
 
 LEFT_OUT = (
     ".git",

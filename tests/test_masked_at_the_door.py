@@ -19,9 +19,9 @@ from authorizations.wire import events, masking
 from authorizations.wire.api import _found
 from simulator.stripe import samples
 from simulator.stripe.samples import Json
-from tests.desk import NOON, Shopper, deliver, in_force
-from tests.told import Told
-from tests.verified import redecided
+from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.lifecycle import Told
+from tests.support.verification import redecided
 
 pytestmark = pytest.mark.django_db
 

@@ -25,10 +25,10 @@ from authorizations.services.runtime import metrics_files
 from authorizations.services.runtime.breaker import MISSES, Breaker
 from authorizations.services.webhook import answering, gauges, scrape
 from simulator.stripe import samples
-from tests import server
-from tests.builders import signed
-from tests.desk import Shopper, deliver, in_force
-from tests.standing import spooled
+from tests.support import server
+from tests.support.builders import signed
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.stand_in import spooled
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

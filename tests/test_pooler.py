@@ -19,9 +19,9 @@ from authz_project import pooler
 from authz_project.deadline import DeadlineConnection
 from simulator.stripe import samples
 from simulator.stripe.samples import Json
-from tests import desk, pgbouncer, server
-from tests.pooled_app import BLIND
-from tests.services import test_races as races
+from tests.services.authorize import test_races as races
+from tests.support import desk, pgbouncer, server
+from tests.support.pooled_app import BLIND
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def behind_it(
         BLIND: "yes" if request.param == "noticed by what fails" else "",
     }
     log = tmp_path_factory.mktemp("pooled") / "log"
-    with server.running(log, "tests.pooled_app", **variables) as running:
+    with server.running(log, "tests.support.pooled_app", **variables) as running:
         yield running
 
 

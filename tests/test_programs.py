@@ -7,7 +7,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import needed, programs
+from tests.support import missing_programs, programs
 
 APT = """#!/bin/sh
 echo "$@" >> {directory}/asked
@@ -72,20 +72,20 @@ def test_without_apt_the_packages_are_named(bare: Path, monkeypatch: pytest.Monk
 
 def test_tests_that_need_it_are_skipped_and_one_line_says_what_to_install(bare: Path) -> None:
     with pytest.raises(pytest.skip.Exception, match="apt-get install nginx-light") as skipped:
-        needed.needed("nginx")
+        missing_programs.needed("nginx")
     reports = [SimpleNamespace(longrepr=("", 1, f"Skipped: {skipped.value}"))] * 2
     others = [SimpleNamespace(longrepr=("", 1, "Skipped: systemd is not here"))]
-    assert needed.closing_line([*reports, *others]) == (  # type: ignore[list-item]
+    assert missing_programs.closing_line([*reports, *others]) == (  # type: ignore[list-item]
         "2 tests were skipped for want of programs that they start: "
         "apt-get install chromium nginx-light"
     )
-    assert needed.closing_line(others) == ""  # type: ignore[arg-type]
-    assert needed.needed("openssl") == str(bare / "openssl")
+    assert missing_programs.closing_line(others) == ""  # type: ignore[arg-type]
+    assert missing_programs.needed("openssl") == str(bare / "openssl")
 
 
 def test_the_look_needs_nothing_but_python() -> None:
     """It comes before any package is installed."""
-    names = [name for name in sys.modules if name.startswith("tests.programs")]
+    names = [name for name in sys.modules if name.startswith("tests.support.programs")]
     source = Path(sys.modules[names[0]].__file__ or "").read_text()
     imported = {
         line.split()[1] for line in source.splitlines() if line.startswith(("import", "from"))

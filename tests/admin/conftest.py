@@ -8,8 +8,8 @@ from django.test import Client
 from playwright.sync_api import BrowserContext, Page, expect, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from tests.needed import needed
-from tests.patience import PATIENCE_S
+from tests.support.missing_programs import needed
+from tests.support.timeouts import PATIENCE_S
 
 # As root, without a graphics card, and without calling home.
 ARGUMENTS = (

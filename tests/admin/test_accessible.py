@@ -18,8 +18,8 @@ from authorizations.models import Decision, Policy
 from simulator import demo
 from tests.admin import pages as addresses
 from tests.admin.conftest import Visit
-from tests.desk import in_force
 from tests.pictures.pages import Shown, all_pages
+from tests.support.desk import in_force
 
 AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]

@@ -15,8 +15,8 @@ from authorizations.services.policies.publish import publish, save_document
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import messages, text
-from tests.desk import Shopper, in_force
-from tests.services.test_races import at_once
+from tests.services.authorize.test_races import at_once
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

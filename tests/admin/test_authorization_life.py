@@ -17,9 +17,9 @@ from authorizations.models import (
 from authorizations.services.store.findings import change
 from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
-from tests.builders import CREATED
-from tests.desk import deliver, in_force
-from tests.lives import approved, card, life, merchant
+from tests.support.builders import CREATED
+from tests.support.desk import deliver, in_force
+from tests.support.lives import approved, card, life, merchant
 
 pytestmark = pytest.mark.django_db
 

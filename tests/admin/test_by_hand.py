@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from authorizations.models import Authorization, LedgerEntry
 from tests.admin import pages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from django.urls import reverse
 
 from authorizations.models import Authorization, LedgerEntry
 from tests.admin.conftest import Login
-from tests.desk import Shopper, in_force
-from tests.services.test_races import at_once
+from tests.services.authorize.test_races import at_once
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -12,7 +12,7 @@ from authorizations.services.policies.freeze import freeze
 from authorizations.services.store.cards import add_unless_known
 from tests.admin import pages
 from tests.admin.pages import as_shown, errors, messages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -19,7 +19,7 @@ from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
 from tests.admin import pages
 from tests.admin.pages import added, as_sent, as_shown, errors, messages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

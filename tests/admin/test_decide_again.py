@@ -14,8 +14,8 @@ from authorizations.models import Decision, PolicyVersion
 from authorizations.services.host import versions as version_cache
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,8 @@ from simulator.stripe.sample_merchants import SampleMerchant
 from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import NOON, Shopper, deliver, in_force
-from tests.services.damage import damage, remove
+from tests.support.damage import damage, remove
+from tests.support.desk import NOON, Shopper, deliver, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -7,7 +7,7 @@ from authorizations.models import HistoryEntry, Policy, ProgramDefaults
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import as_shown, errors, messages
-from tests.desk import in_force
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -9,9 +9,9 @@ from playwright.sync_api import expect
 from authorizations.models import Card, Finding, LedgerEntry
 from tests.admin import pages
 from tests.admin.conftest import Visit
-from tests.builders import CREATED
-from tests.desk import Shopper, deliver, in_force
-from tests.lives import approved, merchant
+from tests.support.builders import CREATED
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.lives import approved, merchant
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -11,8 +11,8 @@ from authorizations.models import Authorization, LedgerEntry, Transaction, Webho
 from simulator.stripe.sample_disputes import dispute, dispute_event
 from simulator.stripe.samples import Json
 from tests.admin import pages
-from tests.desk import Shopper, deliver, in_force
-from tests.told import Told
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.lifecycle import Told
 
 pytestmark = pytest.mark.django_db
 

@@ -29,7 +29,7 @@ from authorizations.models import (
 )
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
-from tests.desk import Shopper, deliver, in_force
+from tests.support.desk import Shopper, deliver, in_force
 
 pytestmark = pytest.mark.django_db
 

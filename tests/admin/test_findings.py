@@ -26,10 +26,10 @@ from authorizations.services.store.findings import change
 from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.builders import CREATED
-from tests.desk import NOON, Shopper, deliver, in_force
-from tests.lives import approved, card, merchant
-from tests.told import Told, card_of
+from tests.support.builders import CREATED
+from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.lifecycle import Told, card_of
+from tests.support.lives import approved, card, merchant
 
 pytestmark = pytest.mark.django_db
 

@@ -27,8 +27,8 @@ from simulator.stripe.sample_merchants import MERCHANTS
 from simulator.stripe.sample_transactions import force_capture
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import NOON, Shopper, deliver, in_force
-from tests.told import Told, card_of
+from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.lifecycle import Told, card_of
 
 pytestmark = pytest.mark.django_db
 

@@ -14,7 +14,7 @@ from authorizations.services.digest import update
 from authorizations.services.verify.digest import verify_digest
 from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 
 from authorizations.services.webhook import health
 from authorizations.services.webhook.health import HealthCheck, HealthState
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

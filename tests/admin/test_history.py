@@ -17,7 +17,7 @@ from authorizations.services.policies.files import import_policies
 from authorizations.services.store.actor import acting
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from authorizations.models import Authorization
 from tests.admin import pages
-from tests.desk import Shopper, in_force
-from tests.lives import merchant
+from tests.support.desk import Shopper, in_force
+from tests.support.lives import merchant
 
 pytestmark = pytest.mark.django_db
 

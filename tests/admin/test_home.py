@@ -23,8 +23,8 @@ from simulator.stripe.sample_merchants import MERCHANTS
 from simulator.stripe.samples import to_bytes
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, deliver, deliver_forged, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, deliver, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -27,9 +27,9 @@ from simulator.stripe.samples import MERCHANTS, to_bytes
 from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.admin.test_exports import export_url
-from tests.desk import Shopper, deliver, in_force
 from tests.hostile.names import CARD, CONTROLS, FORMULAS, MARKUP, NAMES, SCRIPT
-from tests.patience import PATIENCE_S
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.timeouts import PATIENCE_S
 
 pytestmark = pytest.mark.django_db
 

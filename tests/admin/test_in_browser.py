@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from authorizations.models import Card, Decision, HistoryEntry, Policy
 from tests.admin import pages
 from tests.admin.conftest import Visit
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -27,8 +27,8 @@ from authorizations.services.digest import update
 from authorizations.services.queries import by_time
 from authorizations.web.middleware import COOKIES
 from tests.admin import pages
-from tests.desk import Shopper, deliver_forged, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 

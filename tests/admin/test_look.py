@@ -20,8 +20,8 @@ from authorizations.web import demo_logins
 from authorizations.web.middleware import COOKIES
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, deliver_forged, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 

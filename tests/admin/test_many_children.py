@@ -21,7 +21,7 @@ from authorizations.models import (
     Policy,
 )
 from tests.admin import pages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

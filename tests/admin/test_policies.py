@@ -8,7 +8,7 @@ from django.test import Client
 from authorizations.models import Assignment, Card, Cardholder, Policy, PolicyVersion
 from tests.admin import pages
 from tests.admin.pages import Sent, added, as_shown, errors, messages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -14,8 +14,8 @@ from authorizations.services.policies.files import export_policies, import_polic
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import Sent, added, as_sent, as_shown, errors, messages
-from tests.desk import in_force
-from tests.services.test_races import at_once
+from tests.services.authorize.test_races import at_once
+from tests.support.desk import in_force
 
 LIMITS = "spending_limits"
 ARROW = "\N{RIGHTWARDS ARROW}"

@@ -8,7 +8,7 @@ from authorizations.models import Policy
 from tests.admin import pages
 from tests.admin.conftest import Login, Visit
 from tests.admin.pages import as_shown
-from tests.desk import in_force
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -6,7 +6,7 @@ from django.test import Client
 from authorizations.models import Policy
 from tests.admin import pages
 from tests.admin.pages import Sent, added, as_shown, errors
-from tests.desk import in_force
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -9,7 +9,7 @@ from django.urls import reverse
 from authorizations.models import Card, CardGroup, Cardholder, Policy
 from tests.admin import pages
 from tests.admin.pages import as_shown, messages
-from tests.desk import in_force
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db
 

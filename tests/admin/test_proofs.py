@@ -9,8 +9,8 @@ from django.test import Client
 from authorizations.models import Decision, ProofRun
 from authorizations.services.verify import redecide
 from tests.admin import pages
-from tests.desk import Shopper, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

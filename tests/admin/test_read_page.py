@@ -9,7 +9,7 @@ from django.test import Client
 
 from authorizations.models import WebhookRequest
 from tests.admin.pages import change_url
-from tests.stripe_api import KEY, stripe_api
+from tests.support.stripe_api import KEY, stripe_api
 from tests.wire.lifecycles import captured_in_full
 
 

@@ -18,7 +18,7 @@ from authorizations.models import (
     WebhookRequest,
 )
 from tests.admin import pages
-from tests.desk import Shopper, deliver, deliver_forged, in_force
+from tests.support.desk import Shopper, deliver, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -18,8 +18,8 @@ from authorizations.models import (
 from authorizations.wire.signature import SignatureCause
 from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
-from tests.desk import NOON, Shopper, deliver, deliver_forged, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import NOON, Shopper, deliver, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from django.utils.html import strip_tags
 
 from authorizations.models import Card, CardGroup, Cardholder
 from tests.admin import pages
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

@@ -18,9 +18,9 @@ from authorizations.services.stand_in import replay_one, switch
 from authorizations.services.webhook.answering import breaker
 from tests.admin.conftest import Login
 from tests.admin.pages import change_url
-from tests.desk import Shopper, deliver, in_force
-from tests.spooling import answered
-from tests.standing import delivery, knows, on_this_host, spooled, stood_in
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.spool import answered
+from tests.support.stand_in import delivery, knows, on_this_host, spooled, stood_in
 
 pytestmark = pytest.mark.django_db
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Locator, Page, expect
 from authorizations.models import Decision, Export
 from tests.admin import pages
 from tests.admin.conftest import Visit
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

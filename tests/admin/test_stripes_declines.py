@@ -12,9 +12,9 @@ from django.urls import reverse
 
 from authorizations.models import Authorization, Card, Decision
 from tests.admin import pages
-from tests.builders import CREATED
-from tests.desk import Shopper, deliver, in_force
-from tests.lives import life
+from tests.support.builders import CREATED
+from tests.support.desk import Shopper, deliver, in_force
+from tests.support.lives import life
 
 pytestmark = pytest.mark.django_db
 

@@ -10,8 +10,8 @@ from django.utils import timezone
 from authorizations.models import Authorization, Card, Transaction
 from simulator.stripe.sample_lives import Life, force_capture, unlinked_refund
 from tests.admin import pages
-from tests.desk import deliver, in_force
-from tests.lives import approved, card
+from tests.support.desk import deliver, in_force
+from tests.support.lives import approved, card
 
 pytestmark = pytest.mark.django_db
 

@@ -23,8 +23,8 @@ from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import freeze
 from tests.admin import pages
 from tests.admin.conftest import Login
-from tests.desk import Shopper, in_force
-from tests.told import Told
+from tests.support.desk import Shopper, in_force
+from tests.support.lifecycle import Told
 
 pytestmark = pytest.mark.django_db
 

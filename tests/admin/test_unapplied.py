@@ -8,10 +8,10 @@ from authorizations.models import Authorization, Transaction, UnappliedEvent, We
 from authorizations.services.lifecycle import intake
 from simulator.stripe.sample_lives import Life, force_capture
 from tests.admin import pages
-from tests.builders import CREATED
-from tests.desk import deliver, in_force
-from tests.lives import approved, card
-from tests.roles import served_as
+from tests.support.builders import CREATED
+from tests.support.database_roles import served_as
+from tests.support.desk import deliver, in_force
+from tests.support.lives import approved, card
 
 pytestmark = pytest.mark.django_db
 

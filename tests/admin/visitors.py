@@ -19,9 +19,9 @@ from authorizations.models import (
 )
 from authorizations.services.verify.proofs import Proof
 from tests.admin.addresses import Address
-from tests.builders import CREATED
-from tests.desk import Shopper, deliver, deliver_forged, in_force
-from tests.lives import approved
+from tests.support.builders import CREATED
+from tests.support.desk import Shopper, deliver, deliver_forged, in_force
+from tests.support.lives import approved
 
 Visit = Callable[[str], Client]
 

@@ -12,7 +12,7 @@ from django.core.management import call_command
 from django.db import connection
 from pytest_django.live_server_helper import LiveServer
 
-from tests.stripe_api import KEY, StripeApi, stripe_api
+from tests.support.stripe_api import KEY, StripeApi, stripe_api
 
 
 class Simulate:

@@ -8,8 +8,8 @@ from django.core.management import CommandError, call_command
 from authorizations.models import Authorization
 from simulator.stripe import samples
 from simulator.stripe.sample_lives import Life
-from tests.desk import NOON, Shopper
-from tests.verified import differences
+from tests.support.desk import NOON, Shopper
+from tests.support.verification import differences
 
 SINCE = "2026-11-18"
 CARD = samples.card(

@@ -28,8 +28,8 @@ from authorizations.rules.purchases.horizons import USUAL_DAYS
 from simulator.cast import named
 from simulator.exact import Wish, order
 from simulator.stripe.samples import MERCHANTS
-from tests.desk import Shopper
-from tests.verified import contradictions, differences, redecided
+from tests.support.desk import Shopper
+from tests.support.verification import contradictions, differences, redecided
 
 pytestmark = pytest.mark.django_db
 

@@ -11,7 +11,7 @@ from authorizations.models import (
     Decision,
     Policy,
 )
-from tests.desk import Shopper
+from tests.support.desk import Shopper
 
 pytestmark = pytest.mark.django_db
 

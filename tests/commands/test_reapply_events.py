@@ -14,8 +14,8 @@ from authorizations.models import Authorization, UnappliedEvent, WebhookRequest
 from simulator.stripe import samples
 from simulator.stripe.sample_lives import Life, card_event, force_capture
 from simulator.stripe.samples import Json
-from tests.desk import NOON, Shopper, deliver
-from tests.verified import differences
+from tests.support.desk import NOON, Shopper, deliver
+from tests.support.verification import differences
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

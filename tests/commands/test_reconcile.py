@@ -21,8 +21,8 @@ from authorizations.services.lifecycle.apply import CannotApplyError
 from simulator.stripe.sample_lives import force_capture, transaction_updated, unlinked_refund
 from simulator.stripe.samples import Json
 from tests.commands.reconciling import CARD, approved, counted, life, run
-from tests.desk import NOON, Shopper, deliver, in_force
-from tests.stripe_api import StripeApi
+from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.stripe_api import StripeApi
 from tests.wire.lifecycles import LIVES
 
 pytestmark = pytest.mark.django_db

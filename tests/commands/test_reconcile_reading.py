@@ -12,8 +12,8 @@ from django.utils import timezone
 from authorizations.models import Authorization, Reconciliation
 from authorizations.services.lifecycle import intake
 from tests.commands.reconciling import approved, run
-from tests.desk import NOON
-from tests.stripe_api import KEY, StripeApi
+from tests.support.desk import NOON
+from tests.support.stripe_api import KEY, StripeApi
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("waits")]
 

@@ -11,8 +11,8 @@ from django.utils import timezone
 from authorizations.models import Authorization, Decision, LedgerEntry, ProofRun, Usage
 from authorizations.services.verify.checking import Checked
 from authorizations.services.verify.parts import processes_for
-from tests.desk import Shopper, in_force
-from tests.services.damage import damage
+from tests.support.damage import damage
+from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db
 

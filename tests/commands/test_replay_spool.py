@@ -11,8 +11,8 @@ from django.db import OperationalError
 from authorizations.models import Decision
 from authorizations.services.host import spool_reader
 from authorizations.services.store import writing as record
-from tests.desk import Shopper, in_force
-from tests.spooling import answered, asked, leave
+from tests.support.desk import Shopper, in_force
+from tests.support.spool import answered, asked, leave
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,9 @@ from authorizations.wire.events import AUTHORIZATION_REQUEST
 from authorizations.wire.signature import sign
 from simulator import door
 from tests.commands.conftest import Simulate
-from tests.desk import NOON, in_force
-from tests.stripe_api import StripeApi
-from tests.verified import contradictions, differences, redecided
+from tests.support.desk import NOON, in_force
+from tests.support.stripe_api import StripeApi
+from tests.support.verification import contradictions, differences, redecided
 
 
 def asked() -> int:

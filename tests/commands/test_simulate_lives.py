@@ -14,7 +14,7 @@ from authorizations.wire.signature import sign
 from simulator import door
 from simulator.lives import ENDINGS
 from tests.commands.conftest import Simulate
-from tests.desk import NOON, in_force
+from tests.support.desk import NOON, in_force
 
 
 def figures(printed: str) -> dict[str, int]:

@@ -15,8 +15,8 @@ from django.db import connection
 
 from authorizations.models import Policy
 from authorizations.services.runtime.turns import turn
-from tests import pgbouncer, server
-from tests.apart import apart
+from tests.support import pgbouncer, server
+from tests.support.threads import apart
 
 PATIENCE_S = 60.0
 

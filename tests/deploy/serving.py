@@ -12,7 +12,7 @@ from http.client import HTTPException, HTTPSConnection
 from pathlib import Path
 from typing import IO
 
-from tests.needed import needed
+from tests.support.missing_programs import needed
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 DEPLOY = PROJECT / "deploy"

@@ -20,7 +20,7 @@ from simulator.stripe import samples
 from tests.deploy import serving
 from tests.deploy.conftest import SECRET, Desk, manage
 from tests.deploy.serving import HOST, Answer, ask
-from tests.desk import Shopper
+from tests.support.desk import Shopper
 
 SLOW_CLIENTS = 60
 """Several times the threads that answer Stripe."""

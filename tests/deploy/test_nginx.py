@@ -25,7 +25,7 @@ from authorizations.wire.signature import SignatureCause, SignatureRejected, ver
 from tests.deploy import serving
 from tests.deploy.conftest import RELEASED
 from tests.deploy.serving import HOST, Answer, Ports, ask
-from tests.needed import needed
+from tests.support.missing_programs import needed
 
 SIGNED = {"Stripe-Signature": f"t=1795003200,v1={'0' * 64}"}
 """As Stripe signs; that it is false only the desk can tell."""

@@ -100,7 +100,7 @@ def missing(log: list[Sent]) -> list[Sent]:
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
     from authorizations.services.store import answers
-    from tests.verified import contradictions, differences
+    from tests.support.verification import contradictions, differences
 
     ids = {sent.authorization_id for sent in log}
     decisions = Decision.objects.filter(authorization_id__in=ids, supersedes="")

@@ -28,9 +28,9 @@ from authorizations.models import LedgerEntry, WebhookRequest
 from authorizations.services.host import spool_reader
 from authorizations.services.stand_in import replay
 from authorizations.services.stand_in.spool_record import decode
-from tests.builders import identifier, request_event, signed
 from tests.faults.database import children, send
-from tests.verified import differences
+from tests.support.builders import identifier, request_event, signed
+from tests.support.verification import differences
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 CLIENTS = 4

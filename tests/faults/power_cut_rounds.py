@@ -40,8 +40,8 @@ def _rounds(rounds: int, seed: int, spool_dir: Path) -> int:
     # They need Django set up.
     from django.core.management import call_command
 
-    from tests.desk import in_force
     from tests.faults import power_cut
+    from tests.support.desk import in_force
 
     call_command("migrate", verbosity=0)
     in_force(spending_limits=[{"amount": 10**12, "interval": "daily"}])

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.desk import in_force
 from tests.faults import power_cut
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
 

@@ -16,7 +16,7 @@ from typing import Any
 from tests.faults.database import PATIENCE_S, Database, children, free_port, new_secret, send
 from tests.faults.flags import CLOCK, DISK, READY
 from tests.faults.proxy import Proxy
-from tests.pgbouncer import pooling
+from tests.support.pgbouncer import pooling
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 DAILY_LIMIT = 30_000
@@ -142,7 +142,7 @@ def furnish(**policy: Any) -> None:
     django.setup()
     from django.core.management import call_command
 
-    from tests.desk import in_force
+    from tests.support.desk import in_force
 
     call_command("migrate", verbosity=0)
     in_force(**policy)

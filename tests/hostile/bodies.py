@@ -12,8 +12,8 @@ from simulator.stripe.sample_lives import (
 )
 from simulator.stripe.sample_transactions import Change
 from simulator.stripe.samples import Json
-from tests import lives
-from tests.builders import CREATED, identifier, request_event
+from tests.support import lives
+from tests.support.builders import CREATED, identifier, request_event
 
 CHANCE = Random(5)
 REQUEST = "issuing_authorization.request"

@@ -6,7 +6,6 @@ from itertools import product
 from typing import TypeAlias
 
 from simulator.stripe import samples
-from tests.builders import identifier, request_event
 from tests.hostile.bodies import (
     EVENTS,
     HARMLESS,
@@ -23,6 +22,7 @@ from tests.hostile.bodies import (
 )
 from tests.hostile.names import NAMES
 from tests.hostile.requests import Outcomes
+from tests.support.builders import identifier, request_event
 
 Case: TypeAlias = tuple[str, Outcomes, bytes]
 """A name, what is answered, and the body."""

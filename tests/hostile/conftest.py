@@ -8,10 +8,10 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.models import RejectedMinute
 from tests.conftest import empty_the_database
-from tests.desk import in_force
 from tests.hostile.exchange import answered
 from tests.hostile.watch import REJECTED
-from tests.server import Server, running
+from tests.support.desk import in_force
+from tests.support.server import Server, running
 
 
 @pytest.fixture(scope="module")

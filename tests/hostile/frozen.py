@@ -20,7 +20,7 @@ from tests.hostile.cases import Case
 from tests.hostile.exchange import Answer, exchange, post
 from tests.hostile.requests import Outcomes, purchase
 from tests.hostile.watch import harmless, outcomes
-from tests.server import WORKERS, Server, running
+from tests.support.server import WORKERS, Server, running
 
 LIMIT, CAP = 10_000, 60_000
 """Of a purchase, and of a card while the database stands still."""

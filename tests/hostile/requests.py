@@ -6,8 +6,8 @@ from typing import TypeAlias
 
 from authorizations.wire.signature import sign
 from simulator.stripe import samples
-from tests.builders import request_event
 from tests.settings import SECRETS
+from tests.support.builders import request_event
 
 Outcomes: TypeAlias = str
 """Of each answer, in order, what watch.outcome makes of it; "" where there is none."""

@@ -7,7 +7,6 @@ import pytest
 
 from authorizations.models import Decision, LedgerEntry, UnappliedEvent
 from simulator.stripe import samples
-from tests.builders import identifier, request_event
 from tests.hostile.bodies import (
     EVENTS,
     HARMLESS,
@@ -37,7 +36,8 @@ from tests.hostile.exchange import exchange, post
 from tests.hostile.names import NAMES
 from tests.hostile.requests import signed
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
-from tests.server import Server
+from tests.support.builders import identifier, request_event
+from tests.support.server import Server
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db

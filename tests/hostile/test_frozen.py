@@ -8,7 +8,6 @@ import pytest
 
 from authorizations.services.host import spool_reader
 from simulator.stripe import samples
-from tests.builders import request_event
 from tests.hostile.bodies import LATER
 from tests.hostile.cases import TABLES, Case, whole
 from tests.hostile.exchange import exchange, post
@@ -17,6 +16,7 @@ from tests.hostile.frozen import CAP, LIMIT, FrozenDesk, frozen_desk
 from tests.hostile.requests import signed
 from tests.hostile.signatures import SIGNATURES, purchase_signed
 from tests.hostile.watch import outcome, outcomes, watched
+from tests.support.builders import request_event
 
 AT_ONCE = 8
 

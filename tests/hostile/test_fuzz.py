@@ -11,8 +11,8 @@ from authorizations.models import Decision, LedgerEntry
 from tests.hostile.exchange import Answer, exchange
 from tests.hostile.mutations import Mutation, mutations
 from tests.hostile.watch import harmless, outcome, unharmed
-from tests.server import Server
-from tests.verified import redecided
+from tests.support.server import Server
+from tests.support.verification import redecided
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db

@@ -7,7 +7,7 @@ from tests.hostile.framing import NO_REQUEST, REQUESTS
 from tests.hostile.requests import Request, purchase
 from tests.hostile.signatures import SIGNATURES, purchase_signed
 from tests.hostile.watch import expected_rows, harmless, outcomes, unharmed
-from tests.server import Server
+from tests.support.server import Server
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db

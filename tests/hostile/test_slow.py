@@ -10,7 +10,7 @@ import pytest
 from tests.hostile.exchange import PATIENCE_SECONDS, exchange, post, read_answers, received
 from tests.hostile.requests import purchase
 from tests.hostile.watch import expected_rows, outcomes, unharmed
-from tests.server import Server
+from tests.support.server import Server
 
 # In a transaction that only reads: what the server commits can be seen in it.
 pytestmark = pytest.mark.django_db

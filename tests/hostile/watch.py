@@ -15,8 +15,8 @@ from authorizations.models import (
 from authorizations.wire.signature import SignatureCause
 from tests.hostile.exchange import Answer, exchange, post
 from tests.hostile.requests import purchase
-from tests.server import Server
 from tests.settings import SECRETS
+from tests.support.server import Server
 
 REJECTED = {*SignatureCause, "not_an_event"}
 SECRET = re.compile(r"Traceback|SELECT |INSERT |UPDATE |whsec_|" + "|".join(SECRETS))

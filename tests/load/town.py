@@ -9,7 +9,7 @@ from authorizations.models import Card, CardGroup, Cardholder, Policy
 from authorizations.services.policies.publish import publish
 from simulator.stripe import samples
 from simulator.stripe.samples import MERCHANTS, Json, Purchase
-from tests.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force
 
 CARDS = {"ic_load1": "ich_load1", "ic_load2": "ich_load1", "ic_load3": "ich_load2"}
 """Cards and whose they are."""

@@ -20,8 +20,8 @@ from typing import TYPE_CHECKING, Any
 from playwright.sync_api import Browser, BrowserContext, sync_playwright
 from playwright.sync_api import Error as PlaywrightError
 
-from tests import programs
 from tests.pictures.desk import PROJECT, environment, running, served
+from tests.support import programs
 
 if TYPE_CHECKING:
     from tests.pictures.pages import Shown

@@ -10,7 +10,7 @@ from simulator.cast import FIRST, named
 from simulator.stripe.sample_disputes import dispute, dispute_event
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import MERCHANTS, Json, Purchase
-from tests.desk import deliver
+from tests.support.desk import deliver
 
 _DAY = 86_400
 

@@ -11,8 +11,8 @@ from django.urls import reverse
 from authorizations.models import Decision, Finding, Policy
 from authorizations.services.webhook import rejections
 from tests.admin import pages
-from tests.desk import Shopper, deliver
 from tests.pictures.lives import play_lives
+from tests.support.desk import Shopper, deliver
 
 
 def set_the_stage() -> None:

@@ -25,10 +25,10 @@ from typing import Any
 
 from authz_project.embedded_postgres import programs
 from authz_project.embedded_postgres.place import find_place, prepare
-from tests import postgres
 from tests.deploy.serving import PROJECT
 from tests.prove import CANNOT_RUN, LackingError, compose, tree
 from tests.prove.compose import Service
+from tests.support import postgres
 
 HERE = Path("deploy") / "container"
 INSIDE = "--inside"

@@ -13,9 +13,9 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
-from tests import pgbouncer, programs
 from tests.faults.database import Database
 from tests.prove import CANNOT_RUN
+from tests.support import pgbouncer, programs
 
 PROJECT = Path(__file__).resolve().parent.parent.parent
 RACES = "a_race_ends or is_told"

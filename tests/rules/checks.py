@@ -7,7 +7,7 @@ from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
 from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.purchases.events import AuthorizationRequest
-from tests.builders import authorization_request
+from tests.support.builders import authorization_request
 
 
 def at(month: int, day: int, hour: int = 0, minute: int = 0, second: int = 0) -> int:

@@ -19,7 +19,7 @@ from authorizations.rules.decision.values import (
 from authorizations.rules.decision.windows import windows_for
 from authorizations.rules.policy.document import controls, normalize
 from authorizations.rules.purchases.events import AuthorizationRequest
-from tests.rules.documents import policy
+from tests.support.documents import policy
 
 CARD = Scope(ScopeKind.CARD, "ic_marie")
 SCOPES = {

@@ -4,7 +4,7 @@ from dataclasses import replace
 from typing import Any
 
 from authorizations.rules.purchases.events import AuthorizationRequest
-from tests.builders import authorization_request, card, merchant
+from tests.support.builders import authorization_request, card, merchant
 
 PUMP = merchant(category="automated_fuel_dispensers", category_code="5542", name="Pump & Go")
 CASHIER = replace(PUMP, category="service_stations", category_code="5541")

@@ -12,7 +12,7 @@ from simulator.cast import CAST
 from simulator.lives import DECLINED, ENDINGS, Step, life
 from simulator.mix import USUAL
 from simulator.scene import DAY, Clock
-from tests.builders import CREATED
+from tests.support.builders import CREATED
 from tests.wire.stripes_schema import faults
 
 Server: TypeAlias = Callable[[dict[str, Any]], bytes | None]

@@ -4,8 +4,8 @@ from collections.abc import Callable
 from typing import TypeAlias
 
 from simulator.stripe.sample_lives import Life
-from tests.builders import CREATED
-from tests.lives import approved, life, merchant
+from tests.support.builders import CREATED
+from tests.support.lives import approved, life, merchant
 
 T = CREATED
 DAY = 86_400

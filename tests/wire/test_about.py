@@ -7,7 +7,7 @@ import pytest
 from authorizations.wire.events import READ, read
 from authorizations.wire.reports import about
 from simulator.stripe.samples import to_bytes
-from tests.lives import approved
+from tests.support.lives import approved
 
 LATER = "issuing_transaction.updated"
 

@@ -7,8 +7,8 @@ import pytest
 from authorizations.rules.purchases.snapshots import Snapshot
 from authorizations.wire import events, reports
 from simulator.stripe import samples
-from tests.builders import CREATED
-from tests.lives import approved
+from tests.support.builders import CREATED
+from tests.support.lives import approved
 
 HOLD, RELEASE = "issuing_authorization_hold", "issuing_authorization_release"
 

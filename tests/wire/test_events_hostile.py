@@ -14,7 +14,7 @@ from authorizations.wire.events import (
     read,
 )
 from simulator.stripe import samples
-from tests.builders import CREATED, changed, request_event
+from tests.support.builders import CREATED, changed, request_event
 from tests.wire.reading import asked
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.events import Verification
-from tests.builders import GONE, changed, request_event
+from tests.support.builders import GONE, changed, request_event
 from tests.wire.reading import asked, problem
 
 AMOUNT = "expected a whole number from 0 to 2^53-1"

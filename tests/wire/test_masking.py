@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from authorizations.rules.basics import card_numbers
 from authorizations.wire import masking
 from simulator.stripe import samples
-from tests.builders import changed, request_event
+from tests.support.builders import changed, request_event
 
 VISA = "4242424242424242"
 MASKED = "424242******4242"

@@ -7,8 +7,8 @@ import pytest
 from authorizations.wire.events import authorization_request, read
 from simulator.stripe import samples
 from simulator.stripe.sample_lives import Life, described
-from tests.builders import CREATED
-from tests.lives import approved, card, life, merchant
+from tests.support.builders import CREATED
+from tests.support.lives import approved, card, life, merchant
 from tests.wire.lifecycles import LIVES, Line
 from tests.wire.stripes_schema import faults
 

@@ -14,8 +14,8 @@ from simulator.stripe.sample_lives import (
     transaction_updated,
     unlinked_refund,
 )
-from tests.builders import CREATED
-from tests.lives import card
+from tests.support.builders import CREATED
+from tests.support.lives import card
 from tests.wire.stripes_schema import faults, life_schema
 
 KOMBINI = next(shop for shop in samples.MERCHANTS if shop.currency == "jpy")

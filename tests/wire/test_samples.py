@@ -11,7 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]
 from authorizations.rules.basics.filters import known_categories
 from authorizations.wire.events import authorization_request, read
 from simulator.stripe import samples
-from tests.builders import CREATED, request_event, signed
+from tests.support.builders import CREATED, request_event, signed
 from tests.wire.stripes_schema import request_schema
 
 SPECIAL_CATEGORIES = {"3": "airlines_air_carriers", "4": "car_rental_agencies"}

@@ -1,0 +1,281 @@
+"""The change history is written by the database itself, whoever changes what and however."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pgtrigger
+import pytest
+from django.contrib.auth.models import Group, Permission, User
+from django.db import IntegrityError, connection
+from django.db.models import Model
+
+from authorizations.models import (
+    Assignment,
+    Card,
+    CardGroup,
+    Cardholder,
+    HistoryEntry,
+    Policy,
+    ScheduleEntry,
+    SpendingLimit,
+)
+from authorizations.models.history import TRACKED
+from authorizations.services.policies.publish import publish
+from authorizations.services.queries.history import entries_about, newest_first, searched
+from authorizations.services.queries.listing import chunks
+from authorizations.services.store.actor import acting
+from tests.support.desk import in_force
+
+pytestmark = pytest.mark.django_db
+Row = dict[str, Any]
+
+MONDAYS = {"days": ["mon"], "from": "08:00", "to": "20:00"}
+
+
+def execute(statement: str, *parameters: Any) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+
+
+def columns(model: type[Model], **values: Any) -> Row:
+    """All columns of a row that SQL inserts; Django's defaults are not the database's."""
+    row = model(**values)
+    fields = [field for field in model._meta.concrete_fields if not field.generated]
+    found = {str(field.column): field.pre_save(row, add=True) for field in fields}
+    return {name: value for name, value in found.items() if name != "id" or value}
+
+
+def insert(model: type[Model], **values: Any) -> None:
+    row = columns(model, **values)
+    names, marks = ", ".join(f'"{name}"' for name in row), ", ".join(["%s"] * len(row))
+    execute(f"INSERT INTO {model._meta.db_table} ({names}) VALUES ({marks})", *row.values())  # noqa: S608
+
+
+def recorded(kind: str) -> list[tuple[str, Row | None, Row | None]]:
+    entries = HistoryEntry.objects.filter(kind=kind).order_by("pk")
+    return [(entry.pgh_label, entry.before, entry.after) for entry in entries]
+
+
+def rows() -> dict[str, Callable[[], Row]]:
+    """For each kind the values of a row to insert."""
+    policy, group = Policy.objects.create(name="Travel"), CardGroup.objects.create(name="Team")
+    user, role = User.objects.create(username="otto"), Group.objects.create(name="Readers")
+    permission = Permission.objects.all()[0]
+    return {
+        "policy": lambda: {"name": "Fuel"},
+        "spendinglimit": lambda: {"policy": policy, "amount": 5_000, "interval": "daily"},
+        "scheduleentry": lambda: {"policy": policy, "days": ["mon"]},
+        "assignment": lambda: {"policy": policy, "group": group},
+        "programdefaults": lambda: {"id": 1},
+        "cardgroup": lambda: {"name": "Drivers"},
+        "card": lambda: {"id": "ic_1", "root_id": "ic_1"},
+        "cardholder": lambda: {"id": "ich_1"},
+        "user": lambda: {"username": "olga", "password": "hash-1"},
+        "userrole": lambda: {"user_id": user.pk, "group_id": role.pk},
+        "userpermission": lambda: {"user_id": user.pk, "permission_id": permission.pk},
+        "group": lambda: {"name": "Writers"},
+        "rolepermission": lambda: {"group_id": role.pk, "permission_id": permission.pk},
+    }
+
+
+UPDATES = {
+    "policy": ("currency", "eur"),
+    "spendinglimit": ("amount", 7_500),
+    "scheduleentry": ("start", "08:00"),
+    "programdefaults": ("currency", "eur"),
+    "cardgroup": ("description", "Who drives"),
+    "card": ("frozen", True),
+    "cardholder": ("name", "Ada"),
+    "user": ("is_superuser", True),
+    "group": ("name", "Authors"),
+}
+
+
+@pytest.mark.parametrize("tracked", TRACKED, ids=lambda tracked: str(tracked.kind))
+def test_plain_sql_is_recorded_with_before_and_after_and_the_role_that_did_it(tracked: Any) -> None:
+    values = rows()[tracked.kind]()
+    earlier = len(recorded(tracked.kind))
+    insert(tracked.model, **values)
+    newest = tracked.model._default_manager.latest("pk").pk
+    table = tracked.model._meta.db_table
+    if tracked.kind in UPDATES:
+        column, value = UPDATES[tracked.kind]
+        execute(f'UPDATE {table} SET "{column}" = %s WHERE id = %s', value, newest)  # noqa: S608
+    execute(f"DELETE FROM {table} WHERE id = %s", newest)  # noqa: S608
+
+    [inserted, *updated, deleted] = recorded(tracked.kind)[earlier:]
+    assert (inserted[0], inserted[1], deleted[0], deleted[2]) == ("insert", None, "delete", None)
+    assert inserted[2]
+    assert inserted[2]["id"] == newest
+    last = inserted[2]
+    if tracked.kind in UPDATES:
+        [(label, before, after)] = updated
+        assert (label, before) == ("update", last)
+        last = last | {column: value}
+        assert after == last
+    assert deleted[1] == last
+    entry = HistoryEntry.objects.latest("pk")
+    assert (entry.source, entry.pgh_context) == (HistoryEntry.Source.DATABASE, None)
+    assert entry.database_role == connection.connection.info.user
+    assert entry.subject == tracked.subject
+    assert f"{entry.subject}:{entry.subject_id}" in entry.names
+
+
+def test_every_trigger_is_there_and_on_as_the_code_says() -> None:
+    found: dict[Any, Any] = {
+        model: trigger.get_installation_status(model) for model, trigger in pgtrigger.registered()
+    }
+    assert found == {tracked.model: ("INSTALLED", True) for tracked in TRACKED}
+
+
+def test_a_queryset_update_and_a_cascade_are_recorded_row_by_row() -> None:
+    limits = [{"amount": 5_000, "interval": "daily"}, {"count": 3, "interval": "weekly"}]
+    policy = in_force("Travel", spending_limits=limits, schedule=[MONDAYS])
+    last = HistoryEntry.objects.latest("pk").pk
+    SpendingLimit.objects.update(cash_only=True)
+    Assignment.objects.all().delete()
+    ScheduleEntry.objects.all().delete()
+    after = HistoryEntry.objects.filter(pk__gt=last).order_by("pk")
+    assert [(entry.kind, entry.pgh_label) for entry in after] == [
+        ("spendinglimit", "update"),
+        ("spendinglimit", "update"),
+        ("assignment", "delete"),
+        ("scheduleentry", "delete"),
+    ]
+    assert {entry.names[f"policy:{policy.pk}"] for entry in after} == {"Travel"}
+
+
+def test_what_changes_nothing_is_not_recorded() -> None:
+    group = CardGroup.objects.create(name="Team")
+    last = HistoryEntry.objects.latest("pk")
+    group.save()
+    CardGroup.objects.update(name="Team")
+    assert HistoryEntry.objects.latest("pk") == last
+
+
+def test_a_password_is_recorded_as_changed_but_never_its_hash() -> None:
+    user = User.objects.create_user("olga", password="first-pass-1")
+    hashes = [user.password]
+    user.set_password("second-pass-2")
+    user.save()
+    hashes.append(user.password)
+    entry = HistoryEntry.objects.latest("pk")
+    assert entry.before
+    assert entry.after
+    assert (entry.before["password"], entry.after["password"]) == ("old", "new")
+    kept = json.dumps(list(HistoryEntry.objects.values("before", "after", "names")))
+    assert "olga" in kept
+    assert not any(one in kept for one in hashes)
+
+
+def test_logging_in_is_no_change(client: Any) -> None:
+    User.objects.create_user("olga", password="first-pass-1", is_staff=True)
+    last = HistoryEntry.objects.latest("pk")
+    client.post("/admin/login/", {"username": "olga", "password": "first-pass-1"})
+    assert User.objects.get().last_login
+    assert HistoryEntry.objects.latest("pk") == last
+
+
+@pytest.mark.parametrize("tracked", TRACKED, ids=lambda tracked: str(tracked.kind))
+def test_truncate_which_would_leave_no_trace_is_refused(tracked: Any) -> None:
+    with pytest.raises(IntegrityError, match="recorded row by row: TRUNCATE refused"):
+        execute(f"TRUNCATE {tracked.model._meta.db_table} CASCADE")
+
+
+def test_no_setting_of_a_session_silences_it() -> None:
+    triggers = [trigger.get_pgid(model) for model, trigger in pgtrigger.registered()]
+    execute("SELECT set_config('pgtrigger.ignore', %s, true)", f"{{{','.join(triggers)}}}")
+    CardGroup.objects.create(name="Team")
+    assert len(recorded("cardgroup")) == 1
+
+
+def test_a_limit_keeps_the_currency_its_policy_had_then() -> None:
+    policy = Policy.objects.create(name="Travel", currency="eur")
+    limit = policy.spending_limits.create(amount=5_000, interval="daily")
+    Policy.objects.update(currency="usd")
+    limit.amount = 6_000
+    limit.save()
+    [(_, _, first), (_, _, after)] = recorded("spendinglimit")
+    assert first
+    assert after
+    assert (first["policy_currency"], after["policy_currency"]) == ("eur", "usd")
+
+
+# --- finding
+
+
+def kinds(entries: Any) -> list[str]:
+    return [entry.kind for entry in entries.all()]
+
+
+def test_the_history_of_an_object_holds_what_belongs_to_it_and_outlives_it() -> None:
+    policy = Policy.objects.create(name="Travel")
+    team, others = (CardGroup.objects.create(name=name) for name in ("Team", "Others"))
+    Card.objects.create(pk="ic_1", group=team)
+    Card.objects.update(group=others)
+    limit = policy.spending_limits.create(amount=1, interval="daily")
+    assignment = policy.assignments.create(group=team)
+    user, role = User.objects.create(username="olga"), Group.objects.create(name="Readers")
+    user.groups.add(role)
+    of_policy, of_role = entries_about(policy), entries_about(role)
+    assert kinds(of_policy) == ["assignment", "spendinglimit", "policy"]
+    assert kinds(entries_about(team)) == ["assignment", "card", "card", "cardgroup"]
+    assert kinds(entries_about(others)) == ["card", "cardgroup"]
+    assert kinds(entries_about(user)) == ["userrole", "user"]
+    assert kinds(of_role) == ["userrole", "group"]
+    for row in (limit, assignment, policy, user):
+        row.delete()
+    assert kinds(of_policy)[:3] == ["policy", "assignment", "spendinglimit"]
+    assert kinds(of_role) == ["userrole", "userrole", "group"]
+
+
+@pytest.mark.parametrize(
+    ("term", "found"),
+    [
+        ("Travel", 2),
+        ("trav ROME", 2),
+        ("travel/rome", 2),
+        ("Paris", 0),
+        ("ic_1", 1),
+        ("ic_", 0),
+        ("4242", 1),
+        ("night_shift", 1),
+        ("NIGHT_sh", 1),
+        ("evt_77", 1),
+        ("Łukasz", 1),
+        ("łuk", 1),
+        ("' | !x:*", 0),
+        ("\0", 0),
+        ("&", 0),
+    ],
+)
+def test_changes_are_found_by_beginnings_of_names_and_by_whole_ids(term: str, found: int) -> None:
+    policy = Policy.objects.create(name="Travel (Rome)")
+    policy.spending_limits.create(amount=1, interval="daily")
+    policy.delete()
+    Card.objects.create(pk="ic_1", last4="4242")
+    Card.objects.create(pk="ic_12")
+    Cardholder.objects.create(pk="ich_1", name="Łukasz Żak")
+    with acting(event="evt_77x"):
+        CardGroup.objects.create(name="night_shift")
+    rows = HistoryEntry.objects.filter(searched(term)).exclude(pgh_label="delete")
+    assert rows.count() == found
+
+
+def test_a_list_goes_from_page_to_page() -> None:
+    for number in range(7):
+        CardGroup.objects.create(name=f"Team {number}")
+    numbers = [
+        entry.pk for piece in chunks(newest_first(HistoryEntry.objects.all()), 3) for entry in piece
+    ]
+    assert len(numbers) == 7
+    assert numbers == sorted(numbers, reverse=True)
+
+
+def test_publishing_says_which_version_is_in_force_and_why() -> None:
+    policy = in_force("Travel")
+    policy.spending_limits.create(amount=5_000, interval="daily", currency="eur")
+    publish(policy, author=None, reason="Spring")
+    entry = HistoryEntry.objects.latest("pk")
+    assert entry.names[f"policyversion:{entry.after['current_version_id']}"] == "2: Spring"  # type: ignore[index]

@@ -1,0 +1,1 @@
+"""What tests share: a desk, its cards and purchases, servers and programs to try it with."""
