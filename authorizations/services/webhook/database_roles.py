@@ -121,8 +121,8 @@ TABLES: dict[str, Rights] = {
 # As the program sets it for its sessions; so that nothing is left to set, which not every pooler
 # between would keep.
 EVERYBODYS_SETTINGS = {"timezone": "UTC"}
-# Of 900 ms that an answer may take (docs/why.md). The program ends its own work after 700 ms; these
-# are for what it leaves behind when it is stopped itself, such as a lock.
+# Of 900 ms that an answer may take (docs/adr/0019-stand-in.md). The program ends its own work after
+# 700 ms; these are for what it leaves behind when it is stopped itself, such as a lock.
 WEBHOOK_SETTINGS = {
     "lock_timeout": f"{budget.LOCK_TIMEOUT_MS}ms",
     "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
