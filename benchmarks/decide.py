@@ -4,8 +4,9 @@ import os
 import timeit
 from typing import Any
 
-from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import PurchaseContext, WindowUsage
 from authorizations.rules.decision.windows import windows_for

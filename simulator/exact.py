@@ -9,7 +9,7 @@ from zlib import crc32
 from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.money import parse_money
-from authorizations.rules.policy.document_values import category, country, currency
+from authorizations.rules.basics.parsing import category, country, currency
 from simulator.cast import FIRST, CardOf, named
 from simulator.stripe.samples import MERCHANTS, Purchase, SampleMerchant, converted, identifier
 

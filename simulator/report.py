@@ -10,9 +10,9 @@ from rich.table import Table
 
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import category_words, code_words
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.wording.reasons import TEXTS
-from authorizations.rules.wording.words import category_words, code_words
 from simulator.door import Answer
 from simulator.street import Kind, Question
 

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.purchases.events import AuthorizationRequest
 from tests.support.builders import authorization_request
 

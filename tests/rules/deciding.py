@@ -7,7 +7,8 @@ from zoneinfo import ZoneInfo
 
 from hypothesis import settings
 
-from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import (
     NO_USAGE,

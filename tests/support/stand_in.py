@@ -13,7 +13,8 @@ from unittest.mock import patch
 
 from django.test import override_settings
 
-from authorizations.rules.basics.controls import AppliedControls, scope_of
+from authorizations.rules.basics.controls import scope_of
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
 from authorizations.rules.decision.windows import windows_at

@@ -20,10 +20,10 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Card, Decision, Finding, LedgerEntry
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.left import span_words
-from authorizations.rules.wording.words import code_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
 from authorizations.services.store.lookup import root_id_of

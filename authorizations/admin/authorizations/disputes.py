@@ -11,7 +11,7 @@ from authorizations.admin.shared.facts import Facts, told
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, Dispute
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.wording.words import code_words
+from authorizations.rules.basics.words import code_words
 from authorizations.services.lifecycle.disputes import adjustment_for, disputes_over
 
 _TONES = {Dispute.Status.WON: "approved", Dispute.Status.LOST: "declined"}

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from authorizations.models import Authorization
-from authorizations.rules.wording.words import code_words
+from authorizations.rules.basics.words import code_words
 
 _TRANSACTION = "ipi_"
 """Stripe's ids of transactions begin with it: such a row stands for one that is booked alone."""

@@ -8,6 +8,7 @@ from authorizations.admin.authorizations.happenings import Happening
 from authorizations.admin.shared.outcomes import amount_words, outcome, reason_words
 from authorizations.models import Decision, LedgerCause, LedgerEntry
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.reports import (
     AuthorizationReport,
     DisputeReport,
@@ -15,7 +16,6 @@ from authorizations.rules.purchases.reports import (
 )
 from authorizations.rules.purchases.snapshots import RequestHistoryEntry, Snapshot
 from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason, stripe_texts
-from authorizations.rules.wording.words import code_words
 
 _OUR_ANSWERS = {"webhook_approved", "webhook_declined"}
 _ENDS = {

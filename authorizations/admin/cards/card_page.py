@@ -23,9 +23,9 @@ from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.left import return_words, room_words, tightest
 from authorizations.rules.wording.sentences import limit_words
-from authorizations.rules.wording.words import figure_words
 from authorizations.services.queries import remaining
 
 CHANGES = 5

@@ -5,7 +5,7 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 
-from authorizations.rules.wording.words import lost_words
+from authorizations.rules.basics.words import lost_words
 
 WITHOUT = "without"
 

@@ -11,9 +11,9 @@ from django.utils.safestring import SafeString
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
-from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.basics.words import code_words, instant_words
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
-from authorizations.rules.wording.words import code_words, instant_words
 from authorizations.services.queries.remaining import PolicyLeft
 
 _VARIANTS: dict[str, str] = {Card.Status.ACTIVE: "success", Card.Status.INACTIVE: "warning"}

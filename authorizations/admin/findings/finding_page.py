@@ -21,8 +21,8 @@ from authorizations.models import (
     LedgerEntry,
     WebhookRequest,
 )
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.wording.sentences import limit_words

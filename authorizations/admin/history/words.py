@@ -12,9 +12,9 @@ from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, Spe
 from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.basics.filters import merchant_words
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import category_label, code_words, country_words, listed
 from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
 from authorizations.rules.policy.document import normalize
-from authorizations.rules.wording.words import category_label, code_words, country_words, listed
 from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
 Row = Mapping[str, Any]

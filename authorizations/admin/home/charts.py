@@ -14,7 +14,7 @@ from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.admin.home.svg import Chart, ChartBar, Named, Stack, Words, chart, ranking
 from authorizations.admin.shared.outcomes import label_of
 from authorizations.rules.basics.money import exponent, format_money
-from authorizations.rules.wording.words import category_label, country_words
+from authorizations.rules.basics.words import category_label, country_words
 from authorizations.services.digest.overview import Outcomes, PeriodColumn
 from authorizations.services.digest.periods import Length
 

@@ -20,7 +20,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 from authorizations.admin.shared.choices import Choices, choose_one
 from authorizations.admin.shared.period_words import days_words, hour_words
 from authorizations.models import Card
-from authorizations.rules.wording.words import category_label, country_words
+from authorizations.rules.basics.words import category_label, country_words
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
 _OPEN = {"data-width": "100%"}

@@ -23,7 +23,7 @@ from authorizations.admin.policies.assigned import (
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
 from authorizations.models import Assignment, Policy
-from authorizations.rules.wording.words import gained_words, losing_words
+from authorizations.rules.basics.words import gained_words, losing_words
 from authorizations.services.policies.assignments import unassign
 from authorizations.services.queries import listing
 from authorizations.services.queries.by_key import ByKey

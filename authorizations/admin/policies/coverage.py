@@ -3,7 +3,7 @@
 from django.db.models import Q
 
 from authorizations.models import Assignment, Card
-from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import limited_currencies
 from authorizations.services.store.grants import cards_under
 

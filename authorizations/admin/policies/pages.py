@@ -39,9 +39,9 @@ from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
 from authorizations.models import Policy, ProgramDefaults
+from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
-from authorizations.rules.wording.words import counting_words
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.publish import publish
 from authorizations.services.store import grants

@@ -18,7 +18,7 @@ from django.http import HttpRequest
 from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from authorizations.admin.shared.types import ModelAdmin
-from authorizations.rules.wording.words import about_words, cards_words, gained_words, losing_words
+from authorizations.rules.basics.words import about_words, cards_words, gained_words, losing_words
 from authorizations.services.policies.counting_ahead import Begun
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 
 from authorizations.admin.shared.outcomes import amount_words, reason_of, reason_words
 from authorizations.models import Decision
+from authorizations.rules.basics.words import figure_words
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.stand_in import StandInContext
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
@@ -16,7 +17,6 @@ from authorizations.rules.wording.headline import because
 from authorizations.rules.wording.reasons import TEXTS, ReasonTexts
 from authorizations.rules.wording.stand_in_words import beginning_sentence, cause_sentence
 from authorizations.rules.wording.stripe_reasons import stripe_texts
-from authorizations.rules.wording.words import figure_words
 from authorizations.services.runtime import codec
 from authorizations.services.store.decision_row import DAMAGED
 from authorizations.services.verify.redecide import WITHOUT_RULES

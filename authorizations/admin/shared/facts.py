@@ -3,9 +3,9 @@
 from authorizations.models import Authorization, Decision
 from authorizations.rules.basics.filters import Merchant, known_categories
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import category_words, code_words, country_words, listed
 from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.wording.words import category_words, code_words, country_words, listed
 
 Facts = list[tuple[str, str]]
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from django.urls import reverse
 
 from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.basics.words import counting_words
 from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.left import (
     Level,
@@ -16,7 +17,6 @@ from authorizations.rules.wording.left import (
     used_words,
 )
 from authorizations.rules.wording.sentences import limit_words
-from authorizations.rules.wording.words import counting_words
 from authorizations.services.queries.remaining import LimitLeft, PolicyLeft
 
 _TONES = {

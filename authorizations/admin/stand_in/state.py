@@ -7,7 +7,7 @@ from django.http import HttpRequest
 
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import StandInSwitch
-from authorizations.rules.wording.words import duration_words
+from authorizations.rules.basics.words import duration_words
 from authorizations.services.host import local_copy
 from authorizations.services.stand_in import switch
 from authorizations.services.webhook.answering import breaker

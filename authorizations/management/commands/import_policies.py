@@ -9,8 +9,8 @@ from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.models import PolicyVersion
+from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.document import PolicyProblems
-from authorizations.rules.wording.words import counting_words
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.changes import Changes
 from authorizations.services.policies.files import NewSpendingError, compare, import_policies

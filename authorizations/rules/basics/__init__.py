@@ -1,4 +1,5 @@
-"""Money, countries, merchants' filters and a policy version's spending controls as values.
+"""Money, countries, clocks, merchants' filters and limits as values; plain words for them.
 
-Also card numbers in text, and how names are folded for comparison.
+Also card numbers in text, how names are folded for comparison, and how what people write in a
+document is read.
 """

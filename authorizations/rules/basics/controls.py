@@ -1,4 +1,4 @@
-"""Spending controls: what a policy version says, as frozen values.
+"""What controls are made of: scopes, intervals and limits, as frozen values.
 
 Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
 currencies are lower-case, countries upper-case. Empty and None mean: no such rule.
@@ -10,12 +10,7 @@ from typing import NamedTuple
 
 from authorizations.rules.basics.filters import (
     EVERYTHING,
-    MATCHING,
-    NO_CATEGORIES,
-    NO_MERCHANTS,
-    CategorySet,
     LimitFilter,
-    MerchantSet,
 )
 
 
@@ -106,50 +101,4 @@ class Choice:
         return bool(self.allowed or self.blocked)
 
 
-@dataclass(frozen=True, slots=True)
-class SpendingControls:
-    """A policy version as a value. Empty and None mean: no such rule.
-
-    `matching` is how it matches merchants: see filters.MATCHING.
-    """
-
-    name: str
-    currency: str = ""
-    unlimited: bool = False
-    time_zone: str = "UTC"
-    week_starts: Weekday = Weekday.SUNDAY
-    allowed_categories: CategorySet = NO_CATEGORIES
-    blocked_categories: CategorySet = NO_CATEGORIES
-    merchant_countries: Choice = Choice()
-    allowed_merchants: MerchantSet = NO_MERCHANTS
-    blocked_merchants: MerchantSet = NO_MERCHANTS
-    card_presences: Choice = Choice()
-    authorization_methods: Choice = Choice()
-    allowed_wallets: frozenset[str] = frozenset()
-    required_verification: tuple[str, ...] = ()
-    max_network_risk_score: int | None = None
-    schedule: tuple[OpenHours, ...] = ()
-    usable_from: int | None = None
-    usable_until: int | None = None
-    partial_approval: bool = False
-    smallest_partial_amount: int | None = None
-    refunds_restore: bool = True
-    fuel_hold: int | None = None
-    stand_in_amount: int | None = None
-    stand_in_cap: int | None = None
-    spending_limits: tuple[LimitControl, ...] = ()
-    matching: int = MATCHING
-
-
-@dataclass(frozen=True, slots=True)
-class AppliedControls:
-    """Controls that apply to a purchase, through which scope, and whose usage they measure.
-
-    `measured` is the scope itself, but the card for a policy of the program.
-    """
-
-    scope: Scope
-    measured: Scope
-    version_id: int
-    number: int
-    controls: SpendingControls
+NO_CHOICE = Choice()

@@ -8,16 +8,12 @@ from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from typing import TypeAlias
 
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Choice,
-    OpenHours,
-    SpendingControls,
-)
+from authorizations.rules.basics.clocks import local_time
+from authorizations.rules.basics.controls import Choice, OpenHours
 from authorizations.rules.basics.filters import CategorySet, Merchant
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.grants import is_granted, why_not_granted
 from authorizations.rules.decision.values import Check, DeclineReason, PurchaseContext
-from authorizations.rules.decision.windows import local_time
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _SHOWN = 8

@@ -7,8 +7,9 @@ years. Every rule is evaluated, also after one has failed, so that the trace tel
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from authorizations.rules.basics.controls import AppliedControls, ScopeKind
+from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.decision.checks import card_checks, policy_checks
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.fuel import fuel_hold
 from authorizations.rules.decision.limits import limit_checks
 from authorizations.rules.decision.unreadable import (

@@ -8,8 +8,8 @@ Source: https://docs.stripe.com/issuing/purchases/authorizations, automated fuel
 
 from collections.abc import Iterable
 
-from authorizations.rules.basics.controls import AppliedControls
 from authorizations.rules.basics.money import MAX_AMOUNT, exponent
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 PUMP = "5542"

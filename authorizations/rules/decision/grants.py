@@ -7,8 +7,9 @@ currency, or by saying outright that it is unlimited.
 
 from collections.abc import Iterable, Sequence
 
-from authorizations.rules.basics.controls import AppliedControls, LimitControl, SpendingControls
+from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import (
     Check,
     DeclineReason,

@@ -11,8 +11,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.limits import asked_of
 from authorizations.rules.decision.values import (

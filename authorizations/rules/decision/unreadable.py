@@ -7,13 +7,9 @@ declined. What no policy asks for may have any form.
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Choice,
-    LimitControl,
-    SpendingControls,
-)
+from authorizations.rules.basics.controls import Choice, LimitControl
 from authorizations.rules.basics.filters import NO_CATEGORIES, NO_MERCHANTS
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 

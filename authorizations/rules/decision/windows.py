@@ -7,26 +7,15 @@ a day on which the clocks change has 23 or 25 hours.
 from collections.abc import Callable, Iterable
 from datetime import date, datetime, timedelta
 from functools import lru_cache
-from zoneinfo import ZoneInfo
 
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Interval,
-    LimitControl,
-    SpendingControls,
-    Weekday,
-)
+from authorizations.rules.basics.clocks import FOREVER, local_time, zone
+from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.events import AuthorizationRequest, Placed
 
-FOREVER = 253_402_300_800
-"""The year 10000: the end of windows that have none."""
-
 _LAST_DAY = date(9999, 1, 1)
 """The year 9999 is one window, whatever the interval: dates know no day after it."""
-
-_LAST_CLOCK = FOREVER - 86_400
-"""The last instant at which every time zone's clock shows the year 9999 at most."""
 
 _WEEKDAYS = tuple(Weekday)
 
@@ -108,17 +97,6 @@ def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) ->
         first, following = _period(interval, week_starts, following)
         start, end = end, _midnight(time_zone, following)
     return start, end
-
-
-@lru_cache(maxsize=1024)
-def zone(name: str) -> ZoneInfo:
-    return ZoneInfo(name)
-
-
-@lru_cache(maxsize=4096)
-def local_time(time_zone: str, at: int) -> datetime:
-    """The wall clock of a time zone at an instant; it stands still on the last day of 9999."""
-    return datetime.fromtimestamp(min(at, _LAST_CLOCK), zone(time_zone))
 
 
 @lru_cache(maxsize=4096)

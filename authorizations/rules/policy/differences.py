@@ -5,12 +5,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, TypeVar
 
-from authorizations.rules.basics.controls import Interval, LimitControl, SpendingControls
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.policy.document import controls
-from authorizations.rules.policy.summary import hours_words, limit_phrase
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     category_label,
     code_words,
     country_words,
@@ -21,6 +19,9 @@ from authorizations.rules.wording.words import (
     listed,
     moment_words,
 )
+from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.summary import hours_words, limit_phrase
 
 LABELS = {
     "name": "Name",

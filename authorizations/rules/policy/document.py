@@ -8,18 +8,12 @@ spending_controls, and ours where Stripe has none. Nothing here knows the time o
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from authorizations.rules.basics.controls import Choice, OpenHours, SpendingControls, Weekday
+from authorizations.rules.basics.controls import Choice, OpenHours, Weekday
+from authorizations.rules.basics.fields import Fields, PolicyProblems, Problem, path_text
 from authorizations.rules.basics.filters import MATCHING, CategorySet, MerchantSet
+from authorizations.rules.basics.merchant_entries import merchants
 from authorizations.rules.basics.money import MAX_AMOUNT
-from authorizations.rules.policy.document_fields import Fields, PolicyProblems, Problem, path_text
-from authorizations.rules.policy.document_limits import (
-    filter_of,
-    json_text,
-    limit_value,
-    normal_limits,
-)
-from authorizations.rules.policy.document_merchants import merchants
-from authorizations.rules.policy.document_values import (
+from authorizations.rules.basics.parsing import (
     category,
     clock,
     country,
@@ -32,6 +26,13 @@ from authorizations.rules.policy.document_values import (
     text,
     time_zone,
     whole_number,
+)
+from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.policy.document_limits import (
+    filter_of,
+    json_text,
+    limit_value,
+    normal_limits,
 )
 from authorizations.rules.policy.document_warnings import warnings
 

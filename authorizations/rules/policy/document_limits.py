@@ -6,6 +6,7 @@ from functools import lru_cache
 from typing import Any
 
 from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.fields import Fields, Problem, path_text
 from authorizations.rules.basics.filters import (
     EVERYTHING,
     MATCHING,
@@ -13,9 +14,8 @@ from authorizations.rules.basics.filters import (
     LimitFilter,
     MerchantSet,
 )
-from authorizations.rules.policy.document_fields import Fields, Problem, path_text
-from authorizations.rules.policy.document_merchants import merchants
-from authorizations.rules.policy.document_values import (
+from authorizations.rules.basics.merchant_entries import merchants
+from authorizations.rules.basics.parsing import (
     amount,
     category,
     country,

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from authorizations.rules.basics.controls import Choice, Interval, LimitControl, SpendingControls
+from authorizations.rules.basics.controls import Choice, Interval, LimitControl
+from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.basics.words import figure_words, filter_words, interval_words
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.fuel import PUMP
 from authorizations.rules.decision.grants import granted_currencies
-from authorizations.rules.policy.document_fields import Problem
 from authorizations.rules.policy.partial import currencies_without_parts
-from authorizations.rules.wording.words import figure_words, filter_words, interval_words
 
 _PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
 _LENGTHS = {interval: place for place, interval in enumerate(Interval)}

@@ -1,6 +1,6 @@
 """Where a policy approves a part of a purchase, and where it can't tell which part is useful."""
 
-from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.decision.controls import SpendingControls
 
 
 def currencies_without_parts(controls: SpendingControls) -> list[str]:

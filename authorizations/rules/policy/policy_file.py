@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
-from authorizations.rules.policy.document import NAME_LENGTH, normalize
-from authorizations.rules.policy.document_fields import (
+from authorizations.rules.basics.fields import (
     MOST_ENTRIES,
     Fields,
     Path,
@@ -21,7 +20,8 @@ from authorizations.rules.policy.document_fields import (
     path_text,
     quoted,
 )
-from authorizations.rules.policy.document_values import flag, text
+from authorizations.rules.basics.parsing import flag, text
+from authorizations.rules.policy.document import NAME_LENGTH, normalize
 
 _KEYS = ("policies", "groups", "assignments")
 _MOST = 100_000

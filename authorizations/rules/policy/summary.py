@@ -3,11 +3,10 @@
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import timedelta
 
-from authorizations.rules.basics.controls import Choice, LimitControl, OpenHours, SpendingControls
+from authorizations.rules.basics.clocks import local_time
+from authorizations.rules.basics.controls import Choice, LimitControl, OpenHours
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.decision.windows import local_time
-from authorizations.rules.policy.partial import currencies_without_parts
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     WEEKDAYS,
     category_label,
     code_words,
@@ -22,6 +21,8 @@ from authorizations.rules.wording.words import (
     moment_words,
     zone_words,
 )
+from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.policy.partial import currencies_without_parts
 
 ONE_SENTENCE = 160
 """Rules that take no more characters than this stand in one sentence."""

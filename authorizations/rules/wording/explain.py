@@ -1,21 +1,21 @@
 """Every decision in plain words: one text for staff, one that is safe to read to a cardholder."""
 
+from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.decision.decide import deciding_check
-from authorizations.rules.decision.fuel import is_token_request
-from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
-from authorizations.rules.decision.windows import FOREVER, local_time
-from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.wording.reasons import TEXTS, label
-from authorizations.rules.wording.sentences import is_at_pump, limit_words, staff
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     country_words,
     filter_words,
     fuel_hold_words,
     instant_words,
     interval_words,
 )
+from authorizations.rules.decision.decide import deciding_check
+from authorizations.rules.decision.fuel import is_token_request
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.reasons import TEXTS, label
+from authorizations.rules.wording.sentences import is_at_pump, limit_words, staff
 
 __all__ = [
     "amount_words",

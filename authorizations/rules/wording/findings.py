@@ -9,9 +9,9 @@ from typing import NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.books import AuthorizationState, OurResponse
 from authorizations.rules.purchases.snapshots import RequestHistoryEntry
-from authorizations.rules.wording.words import code_words
 
 
 class FindingKind(StrEnum):

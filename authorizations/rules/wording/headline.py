@@ -3,17 +3,17 @@
 from collections.abc import Callable
 
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.decision.decide import deciding_check
-from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
-from authorizations.rules.wording.reasons import label
-from authorizations.rules.wording.sentences import limit_words
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     category_label,
     category_words,
     code_words,
     country_words,
     figure_words,
 )
+from authorizations.rules.decision.decide import deciding_check
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
+from authorizations.rules.wording.reasons import label
+from authorizations.rules.wording.sentences import limit_words
 
 
 def _category(found: str) -> str:

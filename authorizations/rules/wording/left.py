@@ -3,16 +3,16 @@
 from collections.abc import Iterable
 from enum import StrEnum
 
+from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.decision.windows import FOREVER, local_time
-from authorizations.rules.wording.sentences import room_again
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     duration_words,
     figure_words,
     instant_words,
     moment_words,
 )
+from authorizations.rules.decision.values import LimitFigures
+from authorizations.rules.wording.sentences import room_again
 
 
 class Level(StrEnum):

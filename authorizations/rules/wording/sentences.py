@@ -3,14 +3,9 @@
 from collections.abc import Callable
 from datetime import datetime
 
+from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
-from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
-from authorizations.rules.decision.windows import FOREVER, local_time
-from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.wording.reasons import TEXTS
-from authorizations.rules.wording.stand_in_words import stand_in_sentence
-from authorizations.rules.wording.words import (
+from authorizations.rules.basics.words import (
     category_label,
     category_words,
     code_words,
@@ -20,6 +15,11 @@ from authorizations.rules.wording.words import (
     instant_words,
     moment_words,
 )
+from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
+from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.reasons import TEXTS
+from authorizations.rules.wording.stand_in_words import stand_in_sentence
 
 _SETS = {
     DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED: (

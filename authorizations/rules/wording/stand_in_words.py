@@ -1,6 +1,7 @@
 """Stand-in in plain words: why it answered, and what it allowed."""
 
 from authorizations.rules.basics.filters import UnknownMerchant
+from authorizations.rules.basics.words import figure_words, filter_words, interval_words
 from authorizations.rules.decision.stand_in import (
     Measure,
     Refusal,
@@ -10,7 +11,6 @@ from authorizations.rules.decision.stand_in import (
 )
 from authorizations.rules.decision.values import Check, LimitFigures
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.rules.wording.words import figure_words, filter_words, interval_words
 
 CAUSE_LABELS = {
     StandInCause.DATABASE_UNREACHABLE: "Database unreachable",

@@ -6,9 +6,9 @@ are shown by their code.
 
 from collections.abc import Sequence
 
+from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.events import Verification
 from authorizations.rules.wording.reasons import ReasonTexts
-from authorizations.rules.wording.words import code_words
 
 STRIPE = "stripe:"
 """Stands before Stripe's reason where ours could stand as well."""

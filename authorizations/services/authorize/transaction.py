@@ -11,7 +11,7 @@ from django.db import Error, IntegrityError, transaction
 
 from authorizations.models import LedgerCause
 from authorizations.models.ledger import AFTER_DECIDING
-from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.fuel import fuel_hold
 from authorizations.rules.decision.values import (

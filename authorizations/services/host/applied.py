@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_of
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.services.host.versions import Reader, controls_of, from_database
 
 _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}

@@ -11,7 +11,8 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
 from authorizations.services.host.applied import applied_controls

@@ -9,8 +9,8 @@ from threading import Lock
 from typing import TypeAlias
 
 from authorizations.models import PolicyVersion
-from authorizations.rules.basics.controls import SpendingControls
 from authorizations.rules.basics.filters import MATCHING
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.policy.document import controls
 
 CACHED = 4096

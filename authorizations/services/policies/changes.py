@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.words import gained_words, lost_words
 from authorizations.rules.policy.differences import gone_and_come
 from authorizations.rules.policy.document import controls, normalize, warnings
-from authorizations.rules.wording.words import gained_words, lost_words
 from authorizations.services.store.grants import NO_DIFFERENCE, GrantDifference
 
 

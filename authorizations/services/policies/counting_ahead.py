@@ -9,13 +9,8 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
 from authorizations.models import Assignment, Policy, UncountedWindow
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Scope,
-    ScopeKind,
-    scope_key,
-    scope_of,
-)
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.store import counting, statements, uncounted, window_sums

@@ -9,8 +9,8 @@ from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import PolicyProblems, Problem
-from authorizations.rules.wording.words import gained_words
 from authorizations.services.policies import counting_ahead, groups, plan
 from authorizations.services.policies.changes import Changes, GroupChange, Target
 from authorizations.services.policies.plan import Strangers

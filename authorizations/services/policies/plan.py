@@ -8,6 +8,7 @@ from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.fields import path_text, quoted
 from authorizations.rules.policy.document import (
     PolicyProblems,
     Problem,
@@ -15,7 +16,6 @@ from authorizations.rules.policy.document import (
     controls,
     normalize,
 )
-from authorizations.rules.policy.document_fields import path_text, quoted
 from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
 from authorizations.services.policies.publish import document

@@ -16,14 +16,9 @@ from django.db.models.functions import Concat
 
 from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Interval,
-    Scope,
-    ScopeKind,
-    scope_key,
-    scope_of,
-)
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.basics.words import figure_words
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
 from authorizations.rules.decision.windows import limit_concerns, limit_window
@@ -33,7 +28,6 @@ from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.sentences import limit_words
-from authorizations.rules.wording.words import figure_words
 from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import merchant_of, told_of
 from authorizations.services.store import findings, window_sums

@@ -12,7 +12,6 @@ from django.db import OperationalError, connection, transaction
 
 from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import (
-    AppliedControls,
     Interval,
     LimitControl,
     Scope,
@@ -20,6 +19,7 @@ from authorizations.rules.basics.controls import (
     scope_key,
     scope_of,
 )
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue

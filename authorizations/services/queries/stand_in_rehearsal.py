@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from authorizations.models import DecidedBy, Decision, Policy, PolicyVersion
-from authorizations.rules.basics.controls import AppliedControls, SpendingControls
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.stand_in import (
     StandInContext,
     WindowHeard,

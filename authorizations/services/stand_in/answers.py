@@ -10,8 +10,8 @@ from dataclasses import dataclass, field, replace
 
 from django.conf import settings
 
-from authorizations.rules.basics.controls import AppliedControls
 from authorizations.rules.basics.filters import LimitFilter, UnknownMerchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.stand_in import (
     Refusal,
     StandInCause,

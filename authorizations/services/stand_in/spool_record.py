@@ -10,7 +10,7 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.basics.controls import AppliedControls
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host.host_answers import HostAnswer

@@ -16,13 +16,8 @@ from django.db import DatabaseError, connection
 from django.db.models import F
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Scope,
-    ScopeKind,
-    scope_key,
-    scope_of,
-)
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host import host_memory

@@ -5,7 +5,8 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.basics.controls import AppliedControls, SpendingControls, scope_of
+from authorizations.rules.basics.controls import scope_of
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
 

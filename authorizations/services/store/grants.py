@@ -16,7 +16,7 @@ from django.db.models import Exists, OuterRef, Q, Value
 from django.db.models.lookups import Exact
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.basics.controls import SpendingControls
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.services.host.versions import controls_of
 

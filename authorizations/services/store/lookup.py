@@ -6,8 +6,9 @@ import msgspec
 from django.db import OperationalError
 
 from authorizations.models import Authorization, Card
-from authorizations.rules.basics.controls import AppliedControls, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls

@@ -8,8 +8,8 @@ from collections.abc import Iterable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import LimitFilter, Merchant
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.purchases.counted import CountedUsage
 
 Used: TypeAlias = tuple[int, int, int]

@@ -11,14 +11,9 @@ from typing import Any, NamedTuple
 from zlib import crc32
 
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.basics.controls import (
-    AppliedControls,
-    Interval,
-    Scope,
-    ScopeKind,
-    scope_key,
-)
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import (
     NOT_COUNTED,
     Check,

@@ -7,8 +7,9 @@ from datetime import datetime
 from django.db import IntegrityError, transaction
 
 from authorizations.models import DecidedBy, LedgerCause
-from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import (
     DeclineReason,
     PurchaseContext,

@@ -9,8 +9,9 @@ import msgspec
 
 from authorizations.models import Decision
 from authorizations.models.ledger import AFTER_DECIDING
-from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import LimitFilter, Merchant
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import PurchaseContext, Window, WindowUsage
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of

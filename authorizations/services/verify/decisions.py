@@ -15,7 +15,8 @@ from typing import TypeAlias
 
 from msgspec.structs import replace
 
-from authorizations.rules.basics.controls import AppliedControls, scope_key
+from authorizations.rules.basics.controls import scope_key
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import fits_limits, limit_checks
 from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
 from authorizations.rules.wording.sentences import limit_words

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import statements

@@ -11,9 +11,9 @@ from collections import OrderedDict
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import statements
 from authorizations.services.store.running_sums import (
     NOTHING_USED,

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, ScopeKind
+from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.values import (
     DeclineReason,

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
-from authorizations.rules.decision.windows import FOREVER, bounds, limit_bounds, local_time
+from authorizations.rules.decision.windows import bounds, limit_bounds
 from authorizations.rules.policy.document import controls, normalize
 from tests.rules.deciding import THOROUGHLY, instant
 from tests.support.documents import policy

@@ -9,14 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.basics.controls import (
-    Choice,
-    Interval,
-    LimitControl,
-    OpenHours,
-    SpendingControls,
-    Weekday,
-)
+from authorizations.rules.basics.controls import Choice, Interval, LimitControl, OpenHours, Weekday
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import (
     EVERYTHING,
@@ -27,6 +20,7 @@ from authorizations.rules.basics.filters import (
 )
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.money import MAX_AMOUNT
+from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.policy.document import (
     PolicyProblems,
     Problem,

@@ -2,9 +2,9 @@
 
 import pytest
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.decision.values import Check, DeclineReason, Verdict
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.wording.explain import answer_sentence, cardholder, label, source, staff
 from authorizations.rules.wording.reasons import TEXTS
 from tests.rules.checks import (

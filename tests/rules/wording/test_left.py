@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.wording.left import (
     Level,
     level,

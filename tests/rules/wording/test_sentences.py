@@ -6,7 +6,10 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.basics.controls import AppliedControls, Interval, Scope
+from authorizations.rules.basics.clocks import FOREVER
+from authorizations.rules.basics.controls import Interval, Scope
+from authorizations.rules.basics.words import duration_words
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import (
     DeclineReason,
@@ -14,12 +17,10 @@ from authorizations.rules.decision.values import (
     PurchaseContext,
     WindowUsage,
 )
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.rules.policy.document import controls, normalize
 from authorizations.rules.purchases.events import Verification
 from authorizations.rules.wording.explain import staff
 from authorizations.rules.wording.reasons import TEXTS
-from authorizations.rules.wording.words import duration_words
 from tests.rules.checks import (
     CARD,
     GROUP,

@@ -9,10 +9,10 @@ from django.db import connection
 from django.db.models import Sum
 
 from authorizations.models import Authorization, Card, CardGroup, UncountedWindow, Usage
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
 from authorizations.services.store.window_sums import Asked, Leaving, WindowPart

@@ -17,10 +17,10 @@ from authorizations.models import (
     UncountedWindow,
     Usage,
 )
+from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
-from authorizations.rules.decision.windows import FOREVER
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
 from authorizations.services.store.window_sums import Asked

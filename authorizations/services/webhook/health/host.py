@@ -7,7 +7,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from authorizations.rules.wording.words import about_words, duration_words
+from authorizations.rules.basics.words import about_words, duration_words
 from authorizations.services.host import local_copy, spool_reader
 from authorizations.services.stand_in import spool_watch, switch
 from authorizations.services.webhook.answering import breaker

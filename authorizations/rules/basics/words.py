@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from datetime import date, datetime
 from functools import cache
 
+from authorizations.rules.basics.clocks import local_time
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import Manner, known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.decision.windows import local_time
 
 SHOWN = 8
 """So many entries of a list stand in a sentence; the policy has them all."""

@@ -4,10 +4,10 @@ import re
 from collections.abc import Mapping
 
 from authorizations.rules.basics.card_numbers import mask_text
+from authorizations.rules.basics.fields import Fields, nearest, quoted
 from authorizations.rules.basics.filters import Manner, MerchantEntry, manner_and_text
 from authorizations.rules.basics.folding import folded
-from authorizations.rules.policy.document_fields import Fields, nearest, quoted
-from authorizations.rules.policy.document_values import text
+from authorizations.rules.basics.parsing import text
 
 MERCHANT_LENGTH = 200
 

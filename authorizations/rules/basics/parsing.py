@@ -11,11 +11,11 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import available_timezones
 
+from authorizations.rules.basics.clocks import zone
 from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.fields import nearest, quoted
 from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
-from authorizations.rules.decision.windows import zone
-from authorizations.rules.policy.document_fields import nearest, quoted
 
 _ASCII_DIGITS = "0123456789"
 _CATEGORY_RANGE = re.compile(r"([0-9]{4})\s*[-\N{EN DASH}]\s*([0-9]{4})")
