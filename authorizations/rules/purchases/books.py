@@ -7,6 +7,7 @@ repetition gives the same. What operators book by hand stands beside it.
 from bisect import insort
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
@@ -53,7 +54,7 @@ class End(NamedTuple):
 NO_END = End(-1, "")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: `totals` are kept beside the fields
 class AuthorizationState:
     """The state of one authorization.
 
@@ -209,21 +210,21 @@ class AuthorizationState:
     @property
     def uncovered(self) -> int:
         """What our approvals reserve that no snapshot covers yet."""
-        return self.sums().uncovered
+        return self.totals.uncovered
 
     @property
     def captured(self) -> int:
-        return self.sums().captured
+        return self.totals.captured
 
     @property
     def refunded(self) -> int:
         """Never more than was captured: what goes beyond belongs to another purchase."""
-        return self.sums().refunded
+        return self.totals.refunded
 
     @property
     def cashback(self) -> int:
         """The cash-back among all that is approved, or captured."""
-        return self.sums().cashback
+        return self.totals.cashback
 
     @property
     def ceiling(self) -> int:
@@ -234,19 +235,23 @@ class AuthorizationState:
     @property
     def amount(self) -> int:
         """What limits count, before refunds."""
-        return self.sums().amount
+        return self.totals.amount
 
     @property
     def held(self) -> int:
         """What is counted beyond what was captured: it can still go away by itself."""
-        return self.sums().held
+        return self.totals.held
 
     def counted(self, merchant: Merchant) -> CountedUsage:
         """What limits see of a purchase at this merchant."""
-        return self.sums().counted(merchant)
+        return self.totals.counted(merchant)
 
-    def sums(self) -> "StateTotals":
-        """All of it at once: most of it follows from the same few parts."""
+    @cached_property
+    def totals(self) -> "StateTotals":
+        """All of it at once, and once for each state: most of it follows from the same few parts.
+
+        No part of the value: it is neither compared nor written, and a changed copy adds up anew.
+        """
         captured = max(0, sum([t.captured for t in self.transactions]))
         reserving = self._reserving
         uncovered = _largest_each((a.ordinal, a.amount) for a in reserving)
@@ -340,7 +345,7 @@ class AuthorizationState:
 
 
 class StateTotals(NamedTuple):
-    """What Books come to; each as the property of Books with its name.
+    """What an AuthorizationState comes to; each as its property with the same name.
 
     `is_counted`: whether it is a purchase; from its first approval, also once that is given back.
     """

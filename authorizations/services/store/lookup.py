@@ -78,6 +78,9 @@ class Purchase(msgspec.Struct, frozen=True):
         return (self.cardholder_id, self.group_id) == (held.cardholder_id, held.group_id)
 
 
+_NOTHING_YET = AuthorizationState()
+
+
 @dataclass(frozen=True, slots=True)
 class Existing:
     """What earlier requests left behind, and the policies in force under the lock.
@@ -95,7 +98,7 @@ class Existing:
 
     @property
     def books(self) -> AuthorizationState:
-        return self.purchase.books if self.purchase else AuthorizationState()
+        return self.purchase.books if self.purchase else _NOTHING_YET
 
 
 _decode_purchase = msgspec.json.Decoder(Purchase).decode

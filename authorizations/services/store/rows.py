@@ -32,13 +32,12 @@ def purchase(told: PurchaseEvent, held: LockedScopes, books: AuthorizationState)
 
 def standing(books: AuthorizationState, at: Merchant) -> Row:
     """The columns of an authorization that change in its life."""
-    sums = books.sums()
-    counted = sums.counted(at)
+    counted = books.counted(at)
     return {
         "status": books.status[:50],
         "books": books,
-        "captured_amount": sums.captured,
-        "is_held": sums.held > 0,
+        "captured_amount": books.captured,
+        "is_held": books.held > 0,
         "counted_amount": counted.amount,
         "counted_cash": counted.cash,
         "refunded_amount": counted.refunded,

@@ -1,5 +1,6 @@
 """What one authorization counts for: any order and any repetition of what arrives."""
 
+import pickle
 from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import permutations
@@ -17,6 +18,7 @@ from authorizations.rules.purchases.snapshots import (
     Snapshot,
     TransactionSnapshot,
 )
+from authorizations.services.runtime import codec
 from tests.rules.deciding import THOROUGHLY
 from tests.support.builders import merchant
 
@@ -200,6 +202,17 @@ def approval(amount: int, ordinal: int = 0, **facts: Any) -> OurResponse:
     return OurResponse(ordinal=ordinal, approved=True, amount=amount, **facts)
 
 
+def test_totals_that_were_added_up_are_no_part_of_a_state() -> None:
+    state = NOTHING_YET.answered(approval(500))
+    fresh = NOTHING_YET.answered(approval(500))
+    assert state.totals is state.totals
+    assert (state, hash(state), repr(state)) == (fresh, hash(fresh), repr(fresh))
+    assert codec.to_json(state) == codec.to_json(fresh)
+    assert codec.value(AuthorizationState, codec.plain(state)) == state
+    assert pickle.loads(pickle.dumps(state)) == state  # noqa: S301 - written here
+    assert state.adjusted_by(100).amount == 600
+
+
 def decline(ordinal: int) -> OurResponse:
     return OurResponse(ordinal, f"evt_{ordinal}", 0, approved=False)
 
@@ -294,7 +307,7 @@ def test_an_end_without_a_history_ends_what_was_asked_before_it(
     happened: list[Step] = [asked, end, ours]
     for order in permutations(happened):
         books = after(order)
-        assert (books.amount, books.sums().is_counted) == (amount, True)
+        assert (books.amount, books.totals.is_counted) == (amount, True)
 
 
 @pytest.mark.parametrize("status", ["closed", "reversed", "expired"])
@@ -370,9 +383,9 @@ def test_an_approved_pump_is_a_purchase_even_where_stripe_tells_of_nothing_held(
     books = told(
         Snapshot(1, "pending", 0, (RequestHistoryEntry(0, approved=True, created=0),)), answers=FUEL
     )
-    assert (books.amount, books.sums().is_counted) == (10_000, True)
+    assert (books.amount, books.totals.is_counted) == (10_000, True)
     released = books.released()
-    assert (released.amount, released.sums().is_counted) == (0, True)
+    assert (released.amount, released.totals.is_counted) == (0, True)
 
 
 # --- what operators book
@@ -390,7 +403,7 @@ def test_a_release_gives_back_what_is_held_until_a_later_snapshot_tells_otherwis
 
 def test_a_release_also_gives_back_an_approval_stripe_never_told_of() -> None:
     released = told(pending(0), answers=(approval(500),)).released()
-    assert (released.amount, released.sums().is_counted) == (0, True)
+    assert (released.amount, released.totals.is_counted) == (0, True)
     assert released.joined(pending(0, at=2)).amount == 0
     assert released.joined(pending(500, 500, at=2)).amount == 500
 

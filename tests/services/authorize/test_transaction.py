@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from django.db import connection
@@ -17,6 +18,8 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.policy.document import normalize
+from authorizations.rules.purchases import books
+from authorizations.rules.purchases.books import StateTotals
 from authorizations.services.policies.publish import publish, save_document
 from authorizations.services.store import statements
 from tests.support.desk import NOON, Shopper, deliver, in_force
@@ -435,6 +438,25 @@ def test_what_the_door_refuses_of_a_card_never_creates_it() -> None:
     assert "pending_request.amount" in row.problem
     assert not Card.objects.exists()
     assert deliver(event).json() == answer
+
+
+def test_a_request_adds_up_each_state_of_its_purchase_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    in_force(spending_limits=[{"amount": 10_000, "interval": "monthly"}])
+    shopper = Shopper()
+    shopper.asks(1_000)
+    added_up: list[StateTotals] = []
+
+    def counting(**totals: Any) -> StateTotals:
+        added_up.append(StateTotals(**totals))
+        return added_up[-1]
+
+    monkeypatch.setattr(books, "StateTotals", counting)
+    assert shopper.reason(1_000) == "approved"
+    # As the request reports it, as it is asked for, and as it is answered; what every purchase
+    # begins with is added up already.
+    assert [totals.amount for totals in added_up] == [0, 0, 1_000]
 
 
 def test_the_statements_of_a_decision_are_prepared_once_and_used_again() -> None:
