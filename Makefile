@@ -11,6 +11,7 @@
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make prove plays all long trials: faults, load, strangers and what else must hold; TRIALS= some of them
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
+# make drawing draws the pictures of docs/architecture.md from the code
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
 # make lint  the checks of `make test` without the tests
 # make lock  pins what requirements.txt needs, with hashes, after a change of it
@@ -36,7 +37,7 @@ endif
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy shape load prove screenshots fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy shape load prove screenshots drawing fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -94,6 +95,9 @@ prove: .venv/development
 
 screenshots: .venv/development
 	@$(VENV) -m tests.pictures .pictures $(PICTURES)
+
+drawing: .venv/development
+	@$(VENV) -m drawing
 
 fuzz: .venv/development
 	@FUZZ_CASES=$${FUZZ_CASES:-20000} FUZZ_SEED=$${FUZZ_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} \
