@@ -90,7 +90,7 @@ class ProofCommand(BaseCommand):
                 connection.close()  # it may be in the middle of something
             raise
         finally:
-            proof.keep(_run_by(), problem)
+            proof.save(_run_by(), problem)
         if proof.differences > MOST_SHOWN:
             console.print(f"... and {proof.differences - MOST_SHOWN:,} more.")
         console.print(f"Checked {_listed(proof, self.kinds)}.")

@@ -41,7 +41,7 @@ def test_a_run_s_page_shows_its_first_differences_as_they_are(auditor: Client) -
     run = ProofRun.objects.get()
     html = shown(auditor, run)
     assert f"{run.differences} differences" in html
-    assert "evt_it: approved_amount is kept as 7, but should be 1000" in html
+    assert "evt_it: approved_amount is 7; expected 1000" in html
     assert "<b>," not in html
     assert "1 decisions" in html
 

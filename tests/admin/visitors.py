@@ -38,7 +38,7 @@ def make_rows() -> None:
     _play_a_life()
     export = Export.objects.create(author=author, started_at=now, what="decisions", format="csv")
     ExportEnd.objects.create(export=export, ended_at=now, rows=1, complete=True)
-    Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
+    Proof(ProofRun.Command.REDECIDE).save("somebody on a host")
     StandInSwitch.objects.create(is_on=False, author=author, switched_at=now, reason="Over")
 
 

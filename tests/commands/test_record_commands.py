@@ -44,7 +44,7 @@ def test_one_decision_can_be_made_again_alone() -> None:
     damage(Decision.objects.get(pk="evt_2"), approved_amount=7)
     assert run("redecide", "--decision", "evt_1")[1] == ""
     printed, error = run("redecide", "--decision", "evt_2")
-    assert "evt_2: approved_amount is kept as 7, but should be 1000" in printed
+    assert "evt_2: approved_amount is 7; expected 1000" in printed
     assert "2 differences from what should be" in error  # the answer names no amount, either
 
 
@@ -78,7 +78,7 @@ def test_of_many_differences_the_first_twenty_are_shown() -> None:
         Shopper().asks(100)
     Authorization.objects.update(status="closed")
     printed, error = run("verify_books")
-    assert printed.count("should be pending after its books") == 20
+    assert printed.count("expected pending after its books") == 20
     assert "... and 2 more." in printed
     assert error.startswith("22 differences")
 

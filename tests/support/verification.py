@@ -2,8 +2,7 @@
 
 import pytest
 
-from authorizations.services.store import running_sums
-from authorizations.services.verify import decision_stream, windows_as_of
+from authorizations.services.verify import decision_stream, running_sums, windows_as_of
 from authorizations.services.verify.books import verify_books
 from authorizations.services.verify.checking import Difference
 from authorizations.services.verify.record import verify_record
@@ -29,7 +28,7 @@ def differences_piecemeal(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The same, where little is read at once and no sum is kept that nobody asks about."""
     with monkeypatch.context() as patched:
         patched.setattr(decision_stream, "SIZE", 2)
-        patched.setattr(running_sums, "_MANY", 0)
-        patched.setattr(windows_as_of, "_MOST_ALIKE", 0)
-        patched.setattr(windows_as_of, "_MOST_SCOPES", 1)
+        patched.setattr(running_sums, "_MIN_DROPPED", 0)
+        patched.setattr(windows_as_of, "_MAX_CALENDAR_SUMS", 0)
+        patched.setattr(windows_as_of, "_MAX_SCOPES", 1)
         return differences()

@@ -19,11 +19,11 @@ __all__ = [
     "lookup",
     "repeats",
     "rows",
-    "running_sums",
     "statements",
     "tables",
     "uncounted",
     "usage",
     "window_sums",
+    "window_totals",
     "writing",
 ]

@@ -23,7 +23,6 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
-from authorizations.services.store.running_sums import NOTHING_USED, Used, minus, plus, total
 from authorizations.services.store.usage import Remembered, UsageKey, remembered_since
 from authorizations.services.store.window_sums import (
     DAY_S,
@@ -33,6 +32,7 @@ from authorizations.services.store.window_sums import (
     WindowPart,
     gaps,
 )
+from authorizations.services.store.window_totals import NOTHING_USED, Used, minus, plus, total
 
 _MOST_ROWS = 2_000
 """So many sums of each side are taken along beside running windows, the newest.

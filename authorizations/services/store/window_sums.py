@@ -19,7 +19,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements
-from authorizations.services.store.running_sums import NOTHING_USED, Used, plus, total
+from authorizations.services.store.window_totals import NOTHING_USED, Used, plus, total
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 

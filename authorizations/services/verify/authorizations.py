@@ -1,6 +1,6 @@
-"""Each purchase's columns against its ledger and its books; its books against its transactions.
+"""Checks each authorization's columns against its ledger and books, its books against transactions.
 
-Each statement reads both sides at once, so what is booked meanwhile makes no difference.
+Each statement reads both sides at one moment, so what is booked meanwhile causes no difference.
 """
 
 from collections.abc import Iterator
@@ -12,9 +12,9 @@ import msgspec
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import rows
-from authorizations.services.store.running_sums import merchant_of
-from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
 from authorizations.services.verify.ranges import WHOLE, Range
+from authorizations.services.verify.running_sums import merchant_of
 from authorizations.services.verify.touched import touched
 
 PURCHASES, TRANSACTIONS = "authorizations", "transactions"
@@ -75,30 +75,36 @@ WHERE booked_under = ANY(%s) AND NOT EXISTS (
 )
 """
 
-_Booked: TypeAlias = tuple[str, int, str, int, int, int, str, str]
-"""A row of a transaction as _PURCHASES reads it."""
+_Transaction: TypeAlias = tuple[str, int, str, int, int, int, str, str]
+"""A transaction's row as _PURCHASES reads it."""
 
 _decode_books = msgspec.json.Decoder(AuthorizationState).decode
-_decode_booked = msgspec.json.Decoder(list[_Booked]).decode
+_decode_transactions = msgspec.json.Decoder(list[_Transaction]).decode
 
 _counted_of = itemgetter("counted_amount", "counted_cash", "refunded_amount", "count", "cash_count")
 _PARENTS = ("card", "cardholder", "group")
 
 
 def verify_purchases(part: Range = WHOLE) -> Iterator[Checked]:
-    """Every authorization: its columns, its books, its transactions, and what it refers to.
+    """Check every authorization: its columns, books and transactions, and what it refers to.
 
-    Of a range those that something was written of in it.
+    For a range, only those that something was written about in it.
     """
-    for piece in _all() if part.is_whole else _touched(part):
-        differences = [found for row in piece for found in _purchase_differences(*row)]
+    for piece in _pieces(part):
+        differences = [found for row in piece for found in _differences(*row)]
         yield Checked(PURCHASES, len(piece), differences)
 
 
 def verify_transactions(part: Range = WHOLE) -> Iterator[Checked]:
-    """Every transaction: whether what it is booked under is there. Its purchase tells the rest."""
+    """Check that the authorization each transaction is booked under exists.
+
+    `verify_purchases` checks the rest. For a range, only those booked under an id that its events
+    are about.
+    """
     if not part.is_whole:
-        yield from _strays_of(part)
+        for ids in touched(part):
+            strays = fetch(_STRAYS_OF, [ids])
+            yield Checked(TRANSACTIONS, len(strays), [_stray(*stray) for stray in strays])
         return
     last = ""
     while True:
@@ -108,79 +114,64 @@ def verify_transactions(part: Range = WHOLE) -> Iterator[Checked]:
         yield Checked(TRANSACTIONS, number, [_stray(*stray) for stray in strays or ()])
 
 
-def _strays_of(part: Range) -> Iterator[Checked]:
-    """Of the range, those booked under what its events tell of."""
-    for ids in touched(part):
-        strays = fetch(_STRAYS_OF, [ids])
-        yield Checked(TRANSACTIONS, len(strays), [_stray(*stray) for stray in strays])
-
-
 def _stray(id_: str, booked_under: str) -> Difference:
-    return Difference(
-        f"transaction {id_}", "authorization it is booked under", booked_under, "there"
-    )
+    what = "authorization it is booked under"
+    return Difference(f"transaction {id_}", what, booked_under, EXISTING)
 
 
-def _all() -> Iterator[list[tuple[Any, ...]]]:
-    """By key, each piece a short transaction of its own."""
+def _pieces(part: Range) -> Iterator[list[tuple[Any, ...]]]:
+    if not part.is_whole:
+        for ids in touched(part):
+            yield fetch(_PURCHASES.format(which=_NAMED), [ids])
+        return
     last = ""
     while piece := fetch(_PURCHASES.format(which=_BY_KEY), [last, _SIZE]):
         yield piece
         last = piece[-1][0]
 
 
-def _touched(part: Range) -> Iterator[list[tuple[Any, ...]]]:
-    for ids in touched(part):
-        yield fetch(_PURCHASES.format(which=_NAMED), [ids])
-
-
-def _purchase_differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
+def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:
+    """From a row of _PURCHASES."""
     where = f"authorization {id_}"
-    place, (status, captured, held), kept = columns[:5], columns[5:8], columns[8:13]
-    entered, (currency, booked), missing = columns[13:18], columns[18:20], columns[20:]
-    if kept != entered:
-        yield _counted_otherwise(where, kept, entered, "its ledger")
+    merchant, (status, captured, held), counted = columns[:5], columns[5:8], columns[8:13]
+    in_ledger, (currency, transactions), missing = columns[13:18], columns[18:20], columns[20:]
+    if counted != in_ledger:
+        yield _counted_difference(where, counted, in_ledger, "its ledger")
     for name, parent in zip(_PARENTS, missing, strict=True):
         if parent is not None:
-            yield Difference(where, name, parent, "there")
+            yield Difference(where, name, parent, EXISTING)
     try:
         books = _decode_books(books_text)
     except msgspec.ValidationError as problem:
         yield Difference(where, "books", problem, "readable")
         return
-    standing = rows.standing(books, merchant_of(*place))
-    counted = _counted_of(standing)
-    if kept != counted:
-        yield _counted_otherwise(where, kept, counted, "its books")
+    expected = rows.standing(books, merchant_of(*merchant))
+    in_books = _counted_of(expected)
+    if counted != in_books:
+        yield _counted_difference(where, counted, in_books, "its books")
     for name, value in (("status", status), ("captured_amount", captured), ("is_held", held)):
-        if value != standing[name]:
-            yield Difference(where, name, value, f"{standing[name]} after its books")
-    if booked or books.transactions:
-        yield from _transaction_differences(id_, books, currency, booked)
-
-
-def _counted_otherwise(
-    where: str, kept: tuple[int, ...], found: tuple[int, ...], after: str
-) -> Difference:
-    return Difference(
-        where, "counted", CountedUsage(*kept), f"{CountedUsage(*found)} after {after}"
-    )
-
-
-def _transaction_differences(
-    id_: str, books: AuthorizationState, currency: str, booked: str | None
-) -> Iterator[Difference]:
-    rows_by_id = {row[0]: row for row in _decode_booked(booked or "[]")}
+        if value != expected[name]:
+            yield Difference(where, name, value, f"{expected[name]} after its books")
+    rows_by_id = {row[0]: row for row in _decode_transactions(transactions or "[]")}
     for one in books.transactions:
-        where = f"transaction {one.id}"
         row = rows_by_id.pop(one.id, None)
-        told = (one.id, one.at, one.type[:50], one.amount, one.created)
-        after: _Booked = (*told, one.merchant_amount, one.merchant_currency, currency)
+        after: _Transaction = (
+            *(one.id, one.at, one.type[:50], one.amount, one.created),
+            *(one.merchant_amount, one.merchant_currency, currency),
+        )
         if row is None:
-            what = "in its books only"
-            yield Difference(f"authorization {id_}", where, what, "a row that is booked under it")
+            what = f"transaction {one.id}"
+            yield Difference(where, what, "in its books only", "a row that is booked under it")
         elif row != after:
             what = "type, amounts and times"
-            yield Difference(where, what, row[1:], f"{after[1:]} after the books")
+            yield Difference(f"transaction {one.id}", what, row[1:], f"{after[1:]} after the books")
     for stray in rows_by_id:
-        yield Difference(f"transaction {stray}", "booked under", id_, "in the books of that one")
+        what = "authorization it is booked under"
+        yield Difference(f"transaction {stray}", what, id_, "one with it in its books")
+
+
+def _counted_difference(
+    where: str, counted: tuple[int, ...], found: tuple[int, ...], source: str
+) -> Difference:
+    expected = f"{CountedUsage(*found)} after {source}"
+    return Difference(where, "counted", CountedUsage(*counted), expected)

@@ -1,12 +1,12 @@
-"""Whether the books are right, from the first entry to the last, and whether they ever were not.
+"""Checks that the books are right now and were right at every decision.
 
-Cards against their chains; purchases against their ledger, their books and their transactions;
-remembered sums against the purchases; every decision's usage figures against the ledger as of that
-decision, and against the limits it approved by. All in short transactions, beside the traffic: what
-comes in after the beginning is left for the next time.
+Checks cards against their chains; authorizations against their ledger, books and transactions;
+remembered sums against the authorizations; and every decision's usage figures against the ledger
+as of that decision and against the limits. All of it in short transactions, beside the traffic:
+what arrives after the beginning is left for the next run.
 
-Of a range: all cards, the decisions and entries written in it, the purchases they are of, and the
-sums of windows that were not over before it.
+For a range of time: all cards, the decisions and entries written in it, their authorizations, and
+the sums of windows that overlap it.
 """
 
 from collections.abc import Iterator
@@ -27,28 +27,23 @@ from authorizations.services.verify.ranges import WHOLE, Range
 from authorizations.services.verify.usage_rows import REMEMBERED, verify_remembered
 
 KINDS = (CARDS, PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
-"""What is checked."""
+"""The kinds of rows that are checked."""
 
 _DECISIONS_SHARE = 0.7
-"""Of all the work."""
+"""The decisions' share of all the work."""
 
 
 def verify_books(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
-    """What is found, piece by piece; more than one process share the work between them."""
-    # Besides that of the decisions; the longest first.
-    others: list[Part] = [
+    """Check the books of a part of the record; the results come piece by piece, in any order."""
+    others: list[Part] = [  # the longest first
         partial(verify_purchases, part),
         partial(verify_remembered, part),
         verify_cards,
         partial(verify_transactions, part),
     ]
-    decisions = _of_decisions(processes, part)
+    # As few spans of decisions as possible: each begins by summing up what was before it.
+    length = 1 / processes / _DECISIONS_SHARE
+    shares = [index * length for index in range(1, processes) if index * length < 1]
+    decisions: list[Part] = [partial(verify_decisions, span) for span in spans(shares, part)]
     parts = [*others, *decisions] if processes == 1 else [*decisions, *others]
     yield from checked(parts, processes)
-
-
-def _of_decisions(processes: int, part: Range) -> list[Part]:
-    """As few spans of decisions as possible: each sums up first what was before it."""
-    length = 1 / processes / _DECISIONS_SHARE
-    shares = [place * length for place in range(1, processes) if place * length < 1]
-    return [partial(verify_decisions, span) for span in spans(shares, part)]

@@ -1,13 +1,14 @@
-"""Each card against its chain: its root is there and its own root, and that of the card it
-replaces; policies are assigned to roots alone.
+"""Checks each card against its replacement chain.
 
-Each statement reads all of it at once, so a chain that is joined meanwhile makes no difference.
+The root exists, is its own root, and is also the root of the card that this one replaces. Policies
+are assigned to roots only. Each statement reads a whole chain at one moment, so a chain that
+changes meanwhile causes no difference.
 """
 
 from collections.abc import Iterator
 from typing import Any
 
-from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
 
 CARDS = "cards"
 
@@ -27,7 +28,7 @@ ORDER BY card.id
 
 
 def verify_cards() -> Iterator[Checked]:
-    """Every card, in short transactions."""
+    """Check every card."""
     last = ""
     while piece := fetch(_CARDS, [last, _SIZE]):
         found = [difference for row in piece for difference in _differences(row)]
@@ -39,11 +40,11 @@ def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:
     id_, root_id, root_of_root, replaced_id, root_of_replaced, is_assigned = row
     where = f"card {id_}"
     if root_of_root is None:
-        yield Difference(where, "root", root_id, "there")
+        yield Difference(where, "root", root_id, EXISTING)
     elif root_of_root != root_id:
-        yield Difference(where, "root", root_id, f"{root_of_root}, the root of that one")
+        yield Difference(where, "root", root_id, f"{root_of_root}, the root of {root_id}")
     if replaced_id and root_of_replaced != root_id:
         what = f"{root_of_replaced or 'known'}, the root of {replaced_id}, which it replaces"
         yield Difference(where, "root", root_id, what)
     if is_assigned:
-        yield Difference(where, "policies", "assigned to it", f"assigned to its root {root_id}")
+        yield Difference(where, "policy assignment", "to this card", f"to its root {root_id}")

@@ -1,7 +1,7 @@
 """Detects cards whose replacement chain changed after a decision: its usage is unverifiable.
 
-Stripe may tell only late that a card replaces another one. What the scopes of both held before
-that moment can't be told from the ledger any more.
+Stripe may report only late that a card replaces an earlier one. The purchases of both then count
+together, and the ledger no longer says what each of them had used before.
 """
 
 from collections.abc import Collection
@@ -9,7 +9,7 @@ from collections.abc import Collection
 from authorizations.services.verify.checking import fetch
 
 _CLOCKS_APART_S = 60
-"""The change history has the database's time, decisions that of their own machine."""
+"""Seconds. The change history uses the database's clock, decisions that of their own machine."""
 
 _LAST = """
 SELECT chain.root, extract(epoch FROM max(change.pgh_created_at))::float8
@@ -25,16 +25,16 @@ GROUP BY chain.root
 """
 
 
-class Rehung:
-    """When purchases last left or joined the scopes of these cards."""
+class ChangedChains:
+    """When a card last joined or left the chain of each of these cards."""
 
     def __init__(self, scopes: Collection[tuple[str, str]]) -> None:
-        """Kind and id each, as in Window.scope; asked once for all of them."""
+        """`scopes` are (kind, id), as in Window.scope. Makes one query for all of them."""
         roots = [id_ for kind, id_ in scopes if kind == "card"]
         self._last = dict(fetch(_LAST, [roots, roots])) if roots else {}
 
-    def since(self, scope: tuple[str, str], at: float) -> bool:
-        """Whether that was after this moment, in Unix seconds."""
+    def changed_since(self, scope: tuple[str, str], at: float) -> bool:
+        """Whether the scope's chain changed after `at`, in Unix seconds, as far as clocks agree."""
         kind, id_ = scope
         last = self._last.get(id_) if kind == "card" else None
         return last is not None and last >= at - _CLOCKS_APART_S

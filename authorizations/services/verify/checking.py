@@ -1,4 +1,4 @@
-"""What the checks of the record share: whole tables in small pieces, and what was found wrong."""
+"""What the checks of the record share: reading whole tables in small pieces, and their findings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,9 +10,17 @@ from django.db.models import Model, QuerySet
 Row = TypeVar("Row", bound=Model)
 
 
+EXISTING = "an existing row"
+"""What is expected of an id that names no row."""
+
+
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """Something kept that is not what it should be; `where` names the row."""
+    """A value on record that is wrong.
+
+    `where` names the row, `what` the column or part of it, `kept` is the value on record, `found`
+    what is expected there.
+    """
 
     where: str
     what: str
@@ -20,11 +28,14 @@ class Difference:
     found: object
 
     def __str__(self) -> str:
-        return f"{self.where}: {self.what} is kept as {self.kept}, but should be {self.found}"
+        return f"{self.where}: {self.what} is {self.kept}; expected {self.found}"
 
 
 class Checked(NamedTuple):
-    """What a piece of a check found; `unchecked` counts what nobody can tell any more."""
+    """The result for a piece of work: `number` rows of the kind `what` were checked.
+
+    `unchecked` counts what can no longer be verified.
+    """
 
     what: str
     number: int
@@ -33,9 +44,10 @@ class Checked(NamedTuple):
 
 
 def fetch(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tuple[Any, ...]]:
-    """The rows of a statement that reads some thousands by their keys: a short transaction.
+    """Run a statement that reads some thousand rows by their keys, in a short transaction.
 
-    PostgreSQL guesses more, and would start workers or a compiler that take longer than it all.
+    Parallel workers and the compiler are off: PostgreSQL overestimates such statements, and
+    starting either would take longer than running them.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL max_parallel_workers_per_gather = 0; SET LOCAL jit = off")
@@ -45,10 +57,10 @@ def fetch(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tu
 
 
 def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:
-    """All rows in the order of their keys; what is written meanwhile may or may not be among them.
+    """All rows in the order of their keys. Rows written meanwhile may be missing.
 
-    Each piece is a short transaction of its own. Never one long query: the snapshot it holds
-    keeps vacuum from cleaning up, and cards that pay often become slow.
+    Reads `size` rows at a time, each time in a transaction of its own. One long query would hold
+    a snapshot that keeps vacuum from cleaning up, and cards that pay often would become slow.
     """
     last: Any = None
     while True:
@@ -61,7 +73,10 @@ def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:
 
 
 def estimated_count(*models: type[Model]) -> int | None:
-    """About how many rows these tables have: counting would read them. None: nobody knows yet."""
+    """About how many rows these tables have, after PostgreSQL's statistics.
+
+    None if a table has not been analyzed yet.
+    """
     tables = [model._meta.db_table for model in models]  # noqa: SLF001 - Django documents it
     with connection.cursor() as cursor:
         cursor.execute(

@@ -1,4 +1,4 @@
-"""Decisions as they were recorded, in the order they were written, piece by piece."""
+"""Reads decisions as they were recorded, in the order they were written, in pieces."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
@@ -15,13 +15,13 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import PurchaseContext, Window, WindowUsage
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of
-from authorizations.services.store.running_sums import LedgerChange
 from authorizations.services.verify.checking import Difference, estimated_count, fetch
 from authorizations.services.verify.ranges import WHOLE, Ids, Range, entries_in, requests_in
-from authorizations.services.verify.windows_as_of import Asked
+from authorizations.services.verify.running_sums import LedgerChange
+from authorizations.services.verify.windows_as_of import WindowQuery
 
 SIZE = 1_000
-"""So many are read at once."""
+"""Decisions read at once."""
 
 _SAMPLED = 10_000
 
@@ -30,7 +30,7 @@ SELECT
     webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
     request::text, standing::text, usage::text, policies::text,
     (
-        -- What the event itself told was counted before it was decided.
+        -- What the event itself reports is counted before it is decided.
         SELECT json_agg(json_build_array(
             entry.amount, entry.cash_amount, entry.refunded_amount, entry.count, entry.cash_count
         ))
@@ -38,10 +38,10 @@ SELECT
         WHERE entry.authorization_id = decision.authorization_id
             AND entry.event_id = decision.id AND entry.id > decision.position
             AND entry.cause <> ALL(%s)
-    )::text AS told
+    )::text AS reported
 FROM authorizations_decision AS decision
 WHERE webhook_request_id > %s AND webhook_request_id <= %s
-    -- Others asked no policy.
+    -- The others were decided without policies.
     AND decided_by = 'desk' AND position > 0
 ORDER BY webhook_request_id
 LIMIT %s
@@ -49,13 +49,13 @@ LIMIT %s
 
 _LAST_POSITION = "SELECT last_value FROM authorizations_ledgerentry_id_seq"
 
-# After which of them to cut, from some pages of the table.
+# The decisions after which to cut, estimated from some pages of the table.
 _CUTS = """
 SELECT percentile_disc(%s::float8[]) WITHIN GROUP (ORDER BY webhook_request_id)
 FROM authorizations_decision TABLESAMPLE SYSTEM (%s)
 """
 
-# The lowest number of the decisions that come first: nothing of theirs is in the ledger below it.
+# The lowest position of the first decisions of a span: none of their entries has a lower id.
 _BEGINNING = """
 SELECT coalesce(min(position), %s) FROM (
     SELECT position FROM authorizations_decision
@@ -70,7 +70,7 @@ _AFTER_DECIDING = [cause.value for cause in AFTER_DECIDING]
 
 
 class Request(msgspec.Struct, frozen=True):
-    """What limits measure of a request; `redecide` reads all of it."""
+    """The part of a request that limits measure; `redecide` reads all of it."""
 
     created: int
     currency: str
@@ -80,13 +80,13 @@ class Request(msgspec.Struct, frozen=True):
 
 
 _decode_request = msgspec.json.Decoder(Request).decode
-_decode_standing = msgspec.json.Decoder(PurchaseContext).decode
+_decode_context = msgspec.json.Decoder(PurchaseContext).decode
 _decode_usage = msgspec.json.Decoder(list[tuple[Window, WindowUsage]]).decode
-_decode_told = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
+_decode_reported = msgspec.json.Decoder(list[tuple[int, int, int, int, int]]).decode
 
 
 class Row(NamedTuple):
-    """A decision as _DECISIONS reads it; JSON as text."""
+    """A decision as _DECISIONS reads it; JSON as text, `decided_at` in Unix seconds."""
 
     webhook_request_id: int
     id: str
@@ -97,32 +97,37 @@ class Row(NamedTuple):
     standing: str
     usage: str
     policies: str
-    told: str | None
+    reported: str | None
 
 
 class _Policies(NamedTuple):
-    """What was in force for a decision, and the filters of its limits by their keys."""
+    """The policies in force for a decision, and the filters of their limits by key."""
 
     applied: tuple[AppliedControls, ...]
     filters: dict[str, LimitFilter]
 
 
-class Decided(NamedTuple):
-    """A decision as values; `asked` are the windows of `usage`, `told` what its event told."""
+class RecordedDecision(NamedTuple):
+    """A decision's row, decoded.
+
+    `queries` are the windows of `usage`, in the same order; `reported` are the changes that its
+    own event reported, which were in the ledger before it was decided.
+    """
 
     row: Row
     request: Request
-    standing: PurchaseContext
+    context: PurchaseContext
     applied: tuple[AppliedControls, ...]
     usage: list[tuple[Window, WindowUsage]]
-    asked: list[Asked]
-    told: list[LedgerChange]
+    queries: list[WindowQuery]
+    reported: list[LedgerChange]
 
 
 class Span(NamedTuple):
-    """A part of the record: decisions by webhook request, and the ledger from `begin` to `end`.
+    """A part of the record.
 
-    `after` and `begin` are the lowest, `last` is the highest one, `end` the next.
+    The decisions of webhook requests above `after` up to `last`, and the ledger entries from
+    `begin` up to, not including, `end`.
     """
 
     after: int
@@ -132,25 +137,23 @@ class Span(NamedTuple):
 
 
 def spans(shares: Sequence[float] = (), part: Range = WHOLE) -> list[Span]:
-    """Decisions and ledger entries there are now, cut after about these shares of them."""
+    """The decisions and ledger entries there are now, cut after about these shares of them."""
     requests, entries = requests_in(part), entries_in(part)
     [(position,)] = fetch(_LAST_POSITION, [])
     end = position + 1 if part.until is None else entries.up_to + 1
     cuts = [requests.above, *_cuts(shares, requests, part), requests.up_to]
-    begins = [_begin(position, after, last) for after, last in pairwise(cuts)]
+    begins = [
+        int(fetch(_BEGINNING, [position + 1, after, last, SIZE])[0][0])
+        for after, last in pairwise(cuts)
+    ]
     begins[0] = min(begins[0], entries.above + 1) if requests.above else 0
     begins = list(accumulate(begins, max))
     ends = [*begins[1:], max(end, begins[-1])]
     return [Span(*span) for span in zip(cuts, cuts[1:], begins, ends, strict=False)]
 
 
-def _begin(position: int, after: int, last: int) -> int:
-    [(begin,)] = fetch(_BEGINNING, [position + 1, after, last, SIZE])
-    return int(begin)
-
-
 def _cuts(shares: Sequence[float], requests: Ids, part: Range) -> list[int]:
-    """Up to which decision each part goes, but for the last."""
+    """The webhook request that each span but the last ends with."""
     if not part.is_whole:
         return [requests.above + int(share * requests.number) for share in shares]
     percent = min(100, 100 * _SAMPLED / max(estimated_count(Decision) or 0, 1))
@@ -159,6 +162,7 @@ def _cuts(shares: Sequence[float], requests: Ids, part: Range) -> list[int]:
 
 
 def pieces(span: Span) -> Iterator[list[Row]]:
+    """The span's decisions, up to SIZE at a time."""
     after = span.after
     while True:
         found = fetch(_DECISIONS, [_AFTER_DECIDING, after, span.last, SIZE])
@@ -169,25 +173,38 @@ def pieces(span: Span) -> Iterator[list[Row]]:
         after = rows[-1].webhook_request_id
 
 
-def read(row: Row) -> Decided | Difference:
-    """Or what of the row can't be read."""
+def read(row: Row) -> RecordedDecision | Difference:
+    """Decode a row; a Difference says which part of it cannot be read."""
     try:
         request = _decode_request(row.request)
         policies = _policies(row.policies)
         usage = _decode_usage(row.usage)
-        return Decided(
+        queries = []
+        for window, _ in usage:
+            concern = policies.filters.get(window.filter_key)
+            if concern is None:
+                what = f"filter of {window_words(window)}"
+                raise UnreadableRowError(what, window.filter_key, "a limit's")
+            length_s = request.created - window.start + 1 if window.rolling else 0
+            queries.append((window, concern, length_s))
+        return RecordedDecision(
             row=row,
             request=request,
-            standing=_decode_standing(row.standing),
+            context=_decode_context(row.standing),
             applied=policies.applied,
             usage=usage,
-            asked=_asked(usage, request.created, policies.filters),
-            told=_told(row, request) if row.told else [],
+            queries=queries,
+            reported=[
+                LedgerChange(
+                    request.created, request.currency, request.merchant, CountedUsage(*figures)
+                )
+                for figures in _decode_reported(row.reported or "[]")
+            ],
         )
     except UnreadableRowError as damage:
         return Difference(f"decision {row.id}", damage.what, damage.kept, damage.found)
     except (*DAMAGED, msgspec.ValidationError) as problem:
-        return Difference(f"decision {row.id}", "a part of it", problem, "readable")
+        return Difference(f"decision {row.id}", "content", problem, "readable")
 
 
 @lru_cache(maxsize=8192)
@@ -195,26 +212,6 @@ def _policies(text: str) -> _Policies:
     applied = applied_of(msgspec.json.decode(text))
     limits = (limit for policy in applied for limit in policy.controls.spending_limits)
     return _Policies(applied, {limit.filter.key: limit.filter for limit in limits})
-
-
-def _asked(
-    usage: list[tuple[Window, WindowUsage]], created: int, filters: dict[str, LimitFilter]
-) -> list[Asked]:
-    asked = []
-    for window, _ in usage:
-        concern = filters.get(window.filter_key)
-        if concern is None:
-            what = f"filter of {window_words(window)}"
-            raise UnreadableRowError(what, window.filter_key, "a limit's")
-        asked.append((window, concern, created - window.start + 1 if window.rolling else 0))
-    return asked
-
-
-def _told(row: Row, request: Request) -> list[LedgerChange]:
-    return [
-        LedgerChange(request.created, request.currency, request.merchant, CountedUsage(*figures))
-        for figures in _decode_told(row.told or "[]")
-    ]
 
 
 def window_words(window: Window) -> str:

@@ -1,7 +1,7 @@
-"""The digest against the decisions it is made from: row by row, and sum by sum.
+"""Checks the digest against the decisions it is made from: row by row, and sum by sum.
 
-The sums are made again from nothing into temporary tables of the same names, which the same
-statements then find first; what differs at the end was missed, or counted twice.
+The sums are made again in temporary tables with the same names as the real ones, which hide these
+from the same statements. A sum that differs at the end missed a decision or counted one twice.
 """
 
 from collections.abc import Iterator
@@ -15,9 +15,8 @@ from authorizations.services.verify.checking import Difference
 from authz_project import pooler
 
 _SUMMED: tuple[Any, ...] = (Stretch, Tally, AnswerTimes)
-_MOST_SHOWN = 100
+_MAX_SHOWN = 100
 
-# As arrays, so that one statement serves to compare whatever the columns are.
 _LISTED = """
 SELECT webhook_request_id, kept.facts::text, made.facts::text
 FROM (
@@ -45,20 +44,21 @@ FULL JOIN (
 WHERE kept.facts IS DISTINCT FROM made.facts
 """
 
+# Whole rows as text, whatever columns the table has.
 _DIFFERENT = """
 SELECT kept::text, made::text
 FROM (TABLE {real} EXCEPT TABLE {again}) AS kept
 FULL JOIN (TABLE {again} EXCEPT TABLE {real}) AS made USING ({key})
-LIMIT {most}
+LIMIT {limit}
 """
 
 
 class NeedsSessionError(Exception):
-    """Behind a pooler a temporary table is gone with the transaction that made it."""
+    """Behind a pooler, a temporary table ends with the transaction that made it."""
 
 
 def verify_digest() -> Iterator[list[Difference]]:
-    """For each piece of decisions, and in the end for the sums, what is wrong with them.
+    """Yield the differences of each piece of decisions, and last those of the sums.
 
     Raises NeedsSessionError behind a pooler.
     """
@@ -71,26 +71,22 @@ def verify_digest() -> Iterator[list[Difference]]:
             cursor.execute(f"DROP TABLE IF EXISTS pg_temp.{table}")
             cursor.execute(f"CREATE TEMPORARY TABLE {table} (LIKE {table} INCLUDING ALL)")
     try:
-        yield from _pieces()
+        done = 0
+        while (goal := update.mark()) > done:
+            while done < goal:
+                up_to = min(done + update.PIECE, goal)
+                update.add(statements.SUMS, done, up_to)
+                yield _row_differences(done, up_to)
+                done = up_to
+        yield _sum_differences(done)
     finally:
         with connection.cursor() as cursor:
             for model in _SUMMED:
                 cursor.execute(f"DROP TABLE pg_temp.{model._meta.db_table}")  # noqa: SLF001
 
 
-def _pieces() -> Iterator[list[Difference]]:
-    done = 0
-    while (goal := update.mark()) > done:
-        while done < goal:
-            up_to = min(done + update.PIECE, goal)
-            update.add(statements.SUMS, done, up_to)
-            yield _listed(done, up_to)
-            done = up_to
-    yield _summed(done)
-
-
-def _listed(above: int, up_to: int) -> list[Difference]:
-    """Every decision is in the list once, and nothing else is."""
+def _row_differences(above: int, up_to: int) -> list[Difference]:
+    """Decisions that are missing from the list or differ there, and rows of no decision."""
     with connection.cursor() as cursor:
         cursor.execute(_LISTED, {"above": above, "up_to": up_to})
         return [
@@ -99,34 +95,27 @@ def _listed(above: int, up_to: int) -> list[Difference]:
         ]
 
 
-def _summed(done: int) -> list[Difference]:
-    """The sums at a moment at which nobody adds to them."""
+def _sum_differences(done: int) -> list[Difference]:
+    """Compare the sums while the digest is locked, so that nothing is added to them."""
     with transaction.atomic(), connection.cursor() as cursor:
         update.hold()
         update.add(statements.SUMS, done, update.mark())
+        cursor.execute("SELECT quote_ident(current_schema())")
+        [schema] = cursor.fetchone()
         found = []
         for model in _SUMMED:
-            cursor.execute(_comparison(model))
+            meta = model._meta  # noqa: SLF001
+            key = [field.attname for field in getattr(meta.pk, "fields", [meta.pk])]
+            cursor.execute(
+                _DIFFERENT.format(
+                    real=f"{schema}.{meta.db_table}",
+                    again=f"pg_temp.{meta.db_table}",
+                    key=", ".join(key),
+                    limit=_MAX_SHOWN,
+                )
+            )
             found += [
-                Difference(f"{model._meta.verbose_name} {made or kept}", "sum", kept, made)  # noqa: SLF001
+                Difference(f"{meta.verbose_name} {made or kept}", "sum", kept, made)
                 for kept, made in cursor.fetchall()
             ]
     return found
-
-
-def _comparison(model: Any) -> str:
-    meta = model._meta  # noqa: SLF001
-    key = [field.attname for field in getattr(meta.pk, "fields", [meta.pk])]
-    return _DIFFERENT.format(
-        real=f"{_schema()}.{meta.db_table}",
-        again=f"pg_temp.{meta.db_table}",
-        key=", ".join(key),
-        most=_MOST_SHOWN,
-    )
-
-
-def _schema() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT quote_ident(current_schema())")
-        [name] = cursor.fetchone()
-    return str(name)

@@ -1,11 +1,11 @@
-"""The ledger's entries against the events and decisions that they name."""
+"""Checks ledger entries against the events and decisions they name."""
 
 from collections.abc import Iterator
 from datetime import datetime
 from typing import Any, NamedTuple
 
 from authorizations.models.ledger import AFTER_DECIDING, LedgerCause
-from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
 from authorizations.services.verify.ranges import Ids
 
 ENTRIES = "ledger entries"
@@ -24,8 +24,8 @@ FROM (
     SELECT * FROM authorizations_ledgerentry WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
 ) AS entry
 LEFT JOIN LATERAL (
-    -- Two questions may have been answered under one event id, each on its own purchase; of two
-    -- answers to one the later came in by replay, as its entries did.
+    -- One event id may have two decisions: of two requests, each on a purchase of its own; or of
+    -- one request, where replay adds the second decision and its entries.
     SELECT * FROM authorizations_decision
     WHERE decided_by = 'desk' AND id IN (
         entry.event_id, entry.event_id || '/answered',
@@ -55,7 +55,7 @@ class _Entry(NamedTuple):
 
 
 def verify_entries(ids: Ids) -> Iterator[Checked]:
-    """Every entry of these numbers; what its amount must be the purchase tells."""
+    """Check every entry of these ids, except its amounts: see `replayed_lives`."""
     last = ids.above
     while rows := fetch(_ENTRIES, [last, ids.up_to, _SIZE]):
         yield Checked(ENTRIES, len(rows), [it for row in rows for it in _differences(row)])
@@ -66,13 +66,13 @@ def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:
     entry = _Entry(*row)
     where = f"ledger entry {entry.id}"
     if not entry.event_id:
-        return  # by hand: the database asks for author and reason
+        return  # entered by hand: the database requires author and reason
     if not entry.is_received:
         yield Difference(where, "event", entry.event_id, "among the requests")
     if entry.cause not in _BY_DECISION:
         return
     if entry.decided_about is None:
-        yield Difference(where, "decision", entry.event_id, "there")
+        yield Difference(where, "decision", entry.event_id, EXISTING)
     elif entry.decided_about != entry.purchase_id:
         yield Difference(where, "authorization", entry.purchase_id, entry.decided_about)
     elif entry.position and entry.entered_at != entry.decided_at:

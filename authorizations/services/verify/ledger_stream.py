@@ -1,12 +1,12 @@
-"""The ledger read once from its beginning, in pieces, each entry with the purchase it is of."""
+"""Reads the ledger once, forward, in pieces, each entry with its purchase."""
 
 from collections import deque
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from authorizations.rules.purchases.counted import CountedUsage
-from authorizations.services.store.running_sums import LedgerChange, merchant_of
-from authorizations.services.verify.checking import Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Difference, fetch
+from authorizations.services.verify.running_sums import LedgerChange, merchant_of
 from authorizations.services.verify.windows_as_of import ScopeKey
 
 _SIZE = 2_000
@@ -14,7 +14,7 @@ _SIZE = 2_000
 _ENTRIES = """
 SELECT
     entry.id,
-    -- What a request's transactions left elsewhere was moved before it was decided.
+    -- Transactions named in a request are moved to its purchase before it is decided.
     CASE WHEN entry.cause = 'moved' THEN '' ELSE entry.event_id END,
     entry.authorization_id, entry.currency,
     purchase.currency, extract(epoch FROM purchase.created)::bigint,
@@ -32,7 +32,10 @@ LIMIT %s
 
 
 class Entry(NamedTuple):
-    """A ledger entry; without `change` where it is of no purchase in its currency."""
+    """A ledger entry. `change` is None if there is no purchase in its currency: see `difference`.
+
+    `event_id` is "" for what was moved in from elsewhere.
+    """
 
     id: int
     event_id: str
@@ -41,8 +44,8 @@ class Entry(NamedTuple):
     difference: Difference | None
 
 
-class LedgerAlong:
-    """Goes forward only; `before` is the lowest id that was not yet read."""
+class LedgerStream:
+    """Entries in the order of their ids; `before` is the lowest id not read yet."""
 
     def __init__(self, begin: int) -> None:
         self.before = begin
@@ -51,13 +54,13 @@ class LedgerAlong:
 
     def up_to(self, position: int) -> Iterator[Entry]:
         """The entries below this id that were not read yet."""
-        while (self._ahead or self._fetch()) and self._ahead[0].id < position:
+        while True:
+            if not self._ahead:
+                self._ahead.extend(map(_entry, next(self._pieces, ())))
+            if not self._ahead or self._ahead[0].id >= position:
+                break
             yield self._ahead.popleft()
         self.before = max(self.before, position)
-
-    def _fetch(self) -> bool:
-        self._ahead.extend(map(_entry, next(self._pieces, ())))
-        return bool(self._ahead)
 
 
 def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
@@ -68,11 +71,11 @@ def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:
-    """Of a row of _ENTRIES."""
+    """From a row of _ENTRIES."""
     id_, event_id, authorization_id, entered_in, currency, created = row[:6]
     if currency != entered_in:
         what = f"authorization in {entered_in}"
-        missing = Difference(f"ledger entry {id_}", what, authorization_id, "there")
+        missing = Difference(f"ledger entry {id_}", what, authorization_id, EXISTING)
         return Entry(id_, event_id, (), None, missing)
     root_id, cardholder_id, group_id = row[6:9]
     scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))

@@ -1,8 +1,7 @@
-"""Purchases with all that was written of them, in the order of writing; many read at once."""
+"""Loads purchases with all rows about them, in the order of writing, many at once."""
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from django.db import connection, transaction
@@ -27,10 +26,10 @@ BY_DECISION = {*AFTER_DECIDING, LedgerCause.REASKED}
 
 @dataclass(slots=True)
 class Life:
-    """A purchase; `decisions` are ours by the request that asked for them.
+    """A purchase with its rows.
 
-    `waiting` are the events that are not applied yet. `is_in_order`: whether all was applied in
-    the order of its writing.
+    `decisions` are the desk's, by the id of their webhook request. `waiting` are the ids of events
+    not applied yet. `is_in_order` says whether everything was applied in the order of writing.
     """
 
     row: Authorization
@@ -42,76 +41,69 @@ class Life:
     is_in_order: bool = True
 
     @property
-    def told_under(self) -> set[str]:
-        """What events about it, and about its transactions, say that they are about."""
+    def subjects(self) -> set[str]:
+        """The ids that events about the purchase, and about its transactions, are filed under."""
         found = {self.row.pk}
         for row in self.transactions:
             found |= {row.pk, row.linked}
         return found - {""}
 
     @property
-    def asked_by(self) -> set[str]:
-        """The events that asked for its decisions, after its books and its ledger."""
-        kept = self.row.books.get("answers") or ()
-        found = {answers.event_of(answer["event_id"]) for answer in kept}
+    def decided_events(self) -> set[str]:
+        """The ids of the events that its decisions answer, from its books and its ledger."""
+        recorded = self.row.books.get("answers") or ()
+        found = {answers.event_of(answer["event_id"]) for answer in recorded}
         return found | {entry.event_id for entry in self.entries if entry.cause in BY_DECISION}
 
 
 def lives_of(ids: Sequence[str]) -> list[Life]:
-    """What is known of these purchases, at one moment."""
-    with _one_moment():
-        lives = {row.pk: Life(row) for row in Authorization.objects.filter(pk__in=ids)}
-        for entry in LedgerEntry.objects.filter(authorization_id__in=lives).order_by("pk"):
-            lives[entry.authorization_id].entries.append(entry)
-        for row in Transaction.objects.filter(booked_under__in=lives):
-            lives[row.booked_under].transactions.append(row)
-        _note_moved(lives)
-        _fill(lives)
-    return list(lives.values())
-
-
-@contextmanager
-def _one_moment() -> Iterator[None]:
-    """All that is read within shows one state of the database."""
+    """Load these purchases with their rows, as of one moment."""
     is_first = not connection.in_atomic_block
     with transaction.atomic():
         if is_first:
             with connection.cursor() as cursor:
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
-        yield
+        lives = {row.pk: Life(row) for row in Authorization.objects.filter(pk__in=ids)}
+        for entry in LedgerEntry.objects.filter(authorization_id__in=lives).order_by("pk"):
+            lives[entry.authorization_id].entries.append(entry)
+        for row in Transaction.objects.filter(booked_under__in=lives):
+            lives[row.booked_under].transactions.append(row)
+        _note_moved_transactions(lives)
+        _add_requests(lives)
+    return list(lives.values())
 
 
-def _note_moved(lives: dict[str, Life]) -> None:
-    """A transaction that came before its purchase stood for itself, until that was heard of."""
+def _note_moved_transactions(lives: dict[str, Life]) -> None:
+    """Set `is_in_order`: a transaction that comes before its purchase is moved there later."""
     ids = [row.pk for life in lives.values() for row in life.transactions]
     alone = set(Authorization.objects.filter(pk__in=ids).values_list("pk", flat=True))
     for life in lives.values():
-        was_alone = any(row.pk in alone - {life.row.pk} for row in life.transactions)
-        is_left = any(entry.cause == LedgerCause.MOVED for entry in life.entries)
-        life.is_in_order = not (was_alone or is_left)
+        moved_in = any(row.pk in alone - {life.row.pk} for row in life.transactions)
+        moved_out = any(entry.cause == LedgerCause.MOVED for entry in life.entries)
+        life.is_in_order = not (moved_in or moved_out)
 
 
-def _fill(lives: dict[str, Life]) -> None:
-    """With requests, and the decisions made upon them."""
-    told_under: dict[str, list[Life]] = defaultdict(list)
-    asked_by: set[str] = set()
+def _add_requests(lives: dict[str, Life]) -> None:
+    """Add the webhook requests about these purchases, and the desk's decisions on them."""
+    by_subject: dict[str, list[Life]] = defaultdict(list)
+    decided_events: set[str] = set()
     for life in lives.values():
-        asked_by |= life.asked_by
-        for key in life.told_under:
-            told_under[key].append(life)
-    rows = WebhookRequest.objects.filter(Q(about__in=told_under) | Q(event_id__in=asked_by))
+        decided_events |= life.decided_events
+        for key in life.subjects:
+            by_subject[key].append(life)
+    rows = WebhookRequest.objects.filter(Q(about__in=by_subject) | Q(event_id__in=decided_events))
     requests = {row.pk: row for row in rows.select_related("repeats").order_by("pk")}
     decisions = Decision.objects.filter(
         webhook_request_id__in=requests, decided_by=DecidedBy.DESK, authorization_id__in=lives
     )
     for decision in decisions:
         lives[decision.authorization_id or ""].decisions[decision.webhook_request_id] = decision
-    named = {row.event_id for row in requests.values()}
-    unapplied = UnappliedEvent.objects.filter(pk__in=named).values_list("pk", "applied_at")
+    event_ids = {row.event_id for row in requests.values()}
+    unapplied = UnappliedEvent.objects.filter(pk__in=event_ids).values_list("pk", "applied_at")
     applied_at = dict(unapplied)
-    asked = {pk: life for life in lives.values() for pk in life.decisions}
+    decided = {pk: life for life in lives.values() for pk in life.decisions}
     for pk, request in requests.items():
-        for life in [asked[pk]] if pk in asked else told_under[request.about]:
+        for life in [decided[pk]] if pk in decided else by_subject[request.about]:
             life.requests.append(request)
             if request.event_id in applied_at:
                 life.is_in_order = False

@@ -1,8 +1,8 @@
-"""Numbers of the record's sequences that no row has.
+"""Finds numbers of the record's sequences that no row has.
 
-A transaction that was rolled back leaves its number unused, each decision takes one of the
-ledger's as its position, and so does whatever else looks a purchase up under its lock. So a number
-that is missing is no difference by itself; but a row that was deleted has left its number here.
+A missing number is no difference by itself: a transaction that is rolled back leaves its number
+unused, and a lookup of a purchase under its lock draws one from the ledger's sequence, which a
+decision keeps as its position. But a row that was deleted leaves its number missing as well.
 """
 
 import heapq
@@ -15,7 +15,7 @@ from authorizations.services.verify.history import CHANGES, changes_in
 from authorizations.services.verify.ranges import Ids, Range, entries_in, requests_in
 
 _SIZE = 10_000
-_MOST_RANGES = 50
+_MAX_RANGES = 50
 
 _NUMBERS = "SELECT {key} FROM {table} WHERE {key} > %s AND {key} <= %s ORDER BY {key} LIMIT %s"
 _POSITIONS = """
@@ -24,15 +24,14 @@ WHERE webhook_request_id > %s AND webhook_request_id <= %s
 ORDER BY webhook_request_id LIMIT %s
 """
 
-_AHEAD = 10_000
-"""Decisions are read in the order of writing: so far apart may their positions be out of order."""
-
+_MAX_DISORDER = 10_000
+"""Decisions are read in the order of writing; positions are sorted within this many of them."""
 
 _LAST_DRAWN = "SELECT coalesce(pg_sequence_last_value(%s::regclass), 0)"
 
 
 def missing_numbers(part: Range) -> dict[str, Any]:
-    """By sequence, how many are missing and which: the first ranges of them."""
+    """By sequence, the `count` of missing numbers, and the first `ranges` of them as text."""
     requests = _drawn("authorizations_webhookrequest_id_seq", requests_in(part), part)
     entries = _drawn("authorizations_ledgerentry_id_seq", entries_in(part), part)
     changes = changes_in(part.since, part.until)
@@ -48,7 +47,7 @@ def missing_numbers(part: Range) -> dict[str, Any]:
 
 
 def _drawn(sequence: str, ids: Ids, part: Range) -> Ids:
-    """Up to the last number that was drawn, where the range has no end."""
+    """The ids, extended to the last number drawn if the range has an open end."""
     if part.until is not None:
         return ids
     [(last,)] = fetch(_LAST_DRAWN, [sequence])
@@ -63,14 +62,14 @@ def _numbers(table: str, key: str, ids: Ids) -> Iterator[int]:
 
 
 def _positions(requests: Ids, entries: Ids) -> Iterator[int]:
-    """In order, but for one that is much too late."""
+    """The positions of decisions, sorted except where one is further out of order than allowed."""
     waiting: list[int] = []
     last = requests.above
     while rows := fetch(_POSITIONS, [last, requests.up_to, _SIZE]):
         for _, position in rows:
             if entries.above < position <= entries.up_to:
                 heapq.heappush(waiting, position)
-        while len(waiting) > _AHEAD:
+        while len(waiting) > _MAX_DISORDER:
             yield heapq.heappop(waiting)
         last = rows[-1][0]
     while waiting:
@@ -83,13 +82,10 @@ def _missing(found: Iterable[int], ids: Ids) -> dict[str, Any]:
     for number in chain(found, [ids.up_to + 1]):
         if number > last + 1:
             count += number - last - 1
-            if len(ranges) < _MOST_RANGES:
-                ranges.append(_words(last + 1, number - 1))
+            if len(ranges) < _MAX_RANGES:
+                is_single = number == last + 2
+                ranges.append(str(last + 1) if is_single else f"{last + 1}-{number - 1}")
             elif ranges[-1] != "...":
                 ranges.append("...")
         last = max(last, number)
     return {"count": count, "ranges": ", ".join(ranges)}
-
-
-def _words(first: int, last: int) -> str:
-    return str(first) if first == last else f"{first}-{last}"

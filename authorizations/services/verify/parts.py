@@ -1,10 +1,9 @@
-"""A check as parts that several processes share, each part a stream of what it finds."""
+"""Runs the parts of a check, in this process or shared out between several."""
 
 import gc
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import contextmanager
 from multiprocessing import get_context
 from typing import Protocol, TypeAlias
 
@@ -16,78 +15,70 @@ from authorizations.services.verify.checking import Checked
 Part: TypeAlias = Callable[[], Iterator[Checked]]
 
 _FEW = 20_000
-"""So many rows are checked before a second process has even started."""
+"""Rows that one process checks before a second one has even started."""
 
-_MOST_WAITING = 64
-"""So many pieces wait to be read: where all is wrong, what is found is much."""
+_MAX_WAITING = 64
+"""Maximum results that wait to be read; then the processes pause."""
 
 
 def processes_for(rows: int | None) -> int:
-    """How many share the work best where about so many rows are to be checked."""
+    """The number of processes that check about this many rows fastest; one if unknown."""
     return (os.cpu_count() or 1) if rows and rows > _FEW else 1
 
 
 def checked(parts: Sequence[Part], processes: int) -> Iterator[Checked]:
-    """What the parts find, piece by piece; the longest come first, so that all are busy."""
-    if processes == 1:
-        with _rare_search_for_cycles():
-            for part in parts:
-                for found in part():
-                    yield found
-                    _search_what_is_new()
-    else:
-        yield from _together(parts, processes)
+    """The results of the parts, in any order. Put the longest parts first to keep all busy.
 
-
-@contextmanager
-def _rare_search_for_cycles() -> Iterator[None]:
-    """Many small values live long here, none in a cycle: to search all of them took half of the
-    time. What a piece leaves is searched after it.
+    Raises what a part raises.
     """
-    gc.disable()
-    try:
-        yield
-    finally:
-        gc.enable()
-
-
-def _search_what_is_new() -> None:
-    gc.collect(1)
+    if processes == 1:
+        for part in parts:
+            yield from _collecting_rarely(part)
+        return
+    context = get_context("spawn")
+    with (
+        context.Manager() as manager,
+        ProcessPoolExecutor(processes, context, initializer=django.setup) as pool,
+    ):
+        mailbox = manager.Queue(_MAX_WAITING)
+        futures = [pool.submit(_run, part, mailbox) for part in parts]
+        for future in futures:
+            future.add_done_callback(lambda _: mailbox.put(None))
+        try:
+            for _ in futures:
+                while found := mailbox.get():
+                    yield found
+        except BaseException:
+            manager.shutdown()  # otherwise the processes would wait for a reader
+            pool.shutdown(cancel_futures=True)
+            raise
+        for future in futures:
+            future.result()
 
 
 class _Mailbox(Protocol):
     def put(self, found: Checked | None) -> None: ...
 
 
-def _together(parts: Sequence[Part], processes: int) -> Iterator[Checked]:
-    """Each part in a process of its own, so many at a time."""
-    context = get_context("spawn")
-    with (
-        context.Manager() as manager,
-        ProcessPoolExecutor(processes, context, initializer=django.setup) as pool,
-    ):
-        mailbox = manager.Queue(_MOST_WAITING)
-        working = [pool.submit(_work, part, mailbox) for part in parts]
-        for part in working:
-            part.add_done_callback(lambda _: mailbox.put(None))
-        try:
-            for _ in working:
-                while found := mailbox.get():
-                    yield found
-        except BaseException:
-            manager.shutdown()  # or they would wait for somebody who reads what they find
-            pool.shutdown(cancel_futures=True)
-            raise
-        for part in working:
-            part.result()  # raises what it failed with
-
-
-def _work(part: Part, mailbox: _Mailbox) -> None:
-    """In a process of its own."""
+def _run(part: Part, mailbox: _Mailbox) -> None:
+    """Run a part in a process of its own."""
     try:
-        with _rare_search_for_cycles():
-            for found in part():
-                mailbox.put(found)
-                _search_what_is_new()
+        for found in _collecting_rarely(part):
+            mailbox.put(found)
     finally:
         connection.close()
+
+
+def _collecting_rarely(part: Part) -> Iterator[Checked]:
+    """A part's results, with garbage collected only after each, and only what is new.
+
+    A part holds many small values for long, none of them in a cycle: searching through all of
+    them took half of the time.
+    """
+    gc.disable()
+    try:
+        for found in part():
+            yield found
+            gc.collect(1)
+    finally:
+        gc.enable()

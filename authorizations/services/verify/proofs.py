@@ -1,4 +1,4 @@
-"""What a run of a proof found, and that it is put on record."""
+"""What a run of a proof found, and its record."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -8,19 +8,19 @@ from typing import Any
 from django.utils import timezone
 
 from authorizations.models import ProofRun
-from authorizations.services.verify.checking import Checked, Difference
+from authorizations.services.verify.checking import Checked
 from authorizations.services.verify.ranges import WHOLE, Range
 
 MOST_SHOWN = 20
-"""So many differences are printed and kept; the others are counted."""
+"""Maximum differences that are printed and recorded; the others are counted."""
 
 _LONGEST = 2_000
-"""Of a difference in characters: one may name a whole request."""
+"""Maximum characters of a difference: one may quote a whole request."""
 
 
 @dataclass(slots=True)
 class Proof:
-    """One run so far; `first` are the first differences as a person reads them."""
+    """A run so far; `first` holds its first differences as text."""
 
     command: ProofRun.Command
     part: Range = WHOLE
@@ -34,16 +34,20 @@ class Proof:
     missing: dict[str, Any] = field(default_factory=dict)
 
     def add(self, found: Checked) -> list[str]:
-        """Count what a piece of the check found; returns the differences to show."""
+        """Count a result; returns the differences to print."""
         self.checked[found.what] += found.number
         self.differences += len(found.differences)
         self.unchecked += found.unchecked
-        shown = [_words(it) for it in found.differences[: MOST_SHOWN - len(self.first)]]
+        shown = []
+        for difference in found.differences[: MOST_SHOWN - len(self.first)]:
+            # A damaged text may contain NUL, which no column can.
+            words = str(difference).replace("\0", "\N{REPLACEMENT CHARACTER}")
+            shown.append(words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ...")
         self.first += shown
         return shown
 
-    def keep(self, run_by: str, problem: str = "") -> ProofRun:
-        """Put it on record, now that it has ended; `problem` is what stopped it before its end."""
+    def save(self, run_by: str, problem: str = "") -> ProofRun:
+        """Record the run now that it has ended; `problem` says what stopped it early."""
         result = ProofRun.Result.DIFFERENT if self.differences else ProofRun.Result.RIGHT
         return ProofRun.objects.create(
             command=self.command,
@@ -62,9 +66,3 @@ class Proof:
             first_differences=self.first,
             problem=problem,
         )
-
-
-def _words(difference: Difference) -> str:
-    """Without NUL, which a damaged text may have and no row can."""
-    words = str(difference).replace("\0", "\N{REPLACEMENT CHARACTER}")
-    return words if len(words) <= _LONGEST else f"{words[:_LONGEST]} ..."

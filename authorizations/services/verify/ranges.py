@@ -1,9 +1,8 @@
-"""A part of the record: what was written from one moment up to another.
+"""A part of the record: what was written between two moments.
 
-Rows are found by their numbers, which follow the order of writing; which number a moment begins
-with is told by a column of times that has a BRIN index. So what was written late, such as the
-answers of an outage, belongs to the time of its writing, and each row to exactly one of two ranges
-that follow each other.
+Rows are found by their ids, which follow the order of writing. The id that a moment begins with
+comes from a column of times with a BRIN index. So what was written late, such as the answers of an
+outage, belongs to the time it was written, and each row to exactly one of two adjacent ranges.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ from authorizations.services.verify.checking import fetch
 _FIRST_WIDTH = timedelta(hours=1)
 _TIMES_DOUBLED = 20  # more than a hundred years
 
-# Plus nothing, or PostgreSQL would walk through the whole primary key.
+# "+ 0" keeps PostgreSQL from walking through the whole primary key.
 _FIRST = "SELECT min(id + 0) FROM {table} WHERE {column} >= %s AND {column} < %s"
 _LAST = "SELECT coalesce(max(id), 0) FROM {table}"
 _LAST_ASKED = "SELECT coalesce(max(webhook_request_id), 0) FROM authorizations_decision"
@@ -23,7 +22,7 @@ _LAST_ASKED = "SELECT coalesce(max(webhook_request_id), 0) FROM authorizations_d
 
 @dataclass(frozen=True, slots=True)
 class Range:
-    """From `since` up to, not including, `until`; None where that end is open."""
+    """From `since` up to, not including, `until`; None for an open end."""
 
     since: datetime | None = None
     until: datetime | None = None
@@ -37,7 +36,7 @@ WHOLE = Range()
 
 
 class Ids(NamedTuple):
-    """The numbers above `above`, up to `up_to`."""
+    """The ids above `above`, up to and including `up_to`."""
 
     above: int
     up_to: int
@@ -48,7 +47,10 @@ class Ids(NamedTuple):
 
 
 def requests_in(part: Range) -> Ids:
-    """The webhook requests, and with them the decisions: those of no request as well."""
+    """The ids of webhook requests, by which decisions are found as well.
+
+    With an open end, they include decisions that name a request that does not exist.
+    """
     found = _ids_in(part, "authorizations_webhookrequest", "received_at")
     if part.until is not None:
         return found
@@ -57,7 +59,7 @@ def requests_in(part: Range) -> Ids:
 
 
 def entries_in(part: Range) -> Ids:
-    """The ledger entries."""
+    """The ids of ledger entries."""
     return _ids_in(part, "authorizations_ledgerentry", "entered_at")
 
 
@@ -69,7 +71,7 @@ def _ids_in(part: Range, table: str, column: str) -> Ids:
 
 
 def _before(table: str, column: str, at: datetime, last: int) -> int:
-    """The number before the first row of this time or later."""
+    """The id before that of the first row at this time or later."""
     statement = _FIRST.format(table=table, column=column)
     begin, width = at, _FIRST_WIDTH
     for _ in range(_TIMES_DOUBLED):

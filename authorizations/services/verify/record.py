@@ -1,7 +1,6 @@
-"""The record's rows against each other: what was asked, decided, answered, booked and published.
+"""Checks the record's rows against each other: what was asked, decided, answered and published.
 
-What the books and the limits come to is `verify_books`'s, what comes out of a decision is
-`redecide`'s.
+Sums and limits are checked by `verify_books`, the outcome of decisions by `redecide`.
 """
 
 from collections.abc import Iterator
@@ -29,13 +28,13 @@ from authorizations.services.verify.requests import (
 from authorizations.services.verify.versions import VERSIONS, verify_versions
 
 KINDS = (REQUESTS, DECISIONS, SIGNATURES, ENTRIES, LIVES, VERSIONS, CHANGES)
-"""What is checked."""
+"""The kinds of rows that are checked."""
 
 _LOWEST = -(2**63)
 
 
 def verify_record(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
-    """What is found, piece by piece; more than one process share the work between them."""
+    """Check a part of the record; the results come piece by piece, in any order."""
     requests, entries = requests_in(part), entries_in(part)
     parts: list[Part] = [
         *(partial(verify_requests, span) for span in _spans(requests, processes)),

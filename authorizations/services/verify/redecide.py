@@ -1,6 +1,6 @@
-"""Deciding again, from what a decision's row holds and nothing else: it must come out the same.
+"""Makes decisions again from their rows alone: the outcome must be the same.
 
-And what the row holds must be what its request says: see record_checks.
+What a row says must also agree with the request it names: see `record_checks`.
 """
 
 import json
@@ -16,7 +16,6 @@ from authorizations.models import Decision as DecisionRow
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
 from authorizations.rules.decision.values import (
-    Check,
     DeclineReason,
     PurchaseContext,
     Verdict,
@@ -32,7 +31,7 @@ from authorizations.services.store.decision_row import (
     applied_of,
     value_of,
 )
-from authorizations.services.verify.checking import Checked, Difference, by_key
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, by_key
 from authorizations.services.verify.parts import checked
 from authorizations.services.verify.ranges import WHOLE, Ids, Range, requests_in
 from authorizations.services.verify.record_checks import decision_differences, request_differences
@@ -49,12 +48,11 @@ WITHOUT_RULES = {
     DeclineReason.CONFLICTING_EVENT,
     DeclineReason.INTERNAL_ERROR,
 }
-"""Declines that no policy was asked for."""
+"""Declines that are made without asking any policy."""
 
 
 def redecide(decision_id: str) -> list[Difference]:
-    """What is kept of a decision that contradicts itself, and what comes out differently when it
-    is made again: nothing, as it should be.
+    """Make a decision again; returns where its row contradicts itself or the new outcome.
 
     Raises Decision.DoesNotExist.
     """
@@ -63,7 +61,7 @@ def redecide(decision_id: str) -> list[Difference]:
 
 
 def redecide_all(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
-    """The same for every decision there is, or of a range, and every version against its hash."""
+    """Make every decision of a part of the record again; check every policy version's hash."""
     ids = requests_in(part)
     cuts = [ids.above + ids.number * place // processes for place in range(processes + 1)]
     spans = [partial(_redecide, Ids(*span)) for span in pairwise(cuts)]
@@ -71,13 +69,18 @@ def redecide_all(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
 
 
 def _redecide(ids: Ids) -> Iterator[Checked]:
-    """In the order they were written, in pieces that are short transactions of their own."""
+    """Redecide in the order of writing, some rows at a time, in short transactions."""
     ours = DecisionRow.objects.filter(decided_by=DecidedBy.DESK)
     rows = ours.filter(webhook_request_id__lte=ids.up_to).order_by("webhook_request_id", "pk")
     rest = Q(webhook_request_id__gt=ids.above)
     while piece := list(rows.filter(rest)[:_SIZE]):
         named = _named_by(piece)
-        differences = [found for row in piece for found in _safely(row, *named)]
+        differences: list[Difference] = []
+        for row in piece:
+            try:
+                differences += _differences(row, *named)
+            except DAMAGED as problem:  # one unreadable row must not hide the others
+                differences.append(Difference(row.pk, "content", repr(problem), "readable"))
         yield Checked(DECISIONS, len(piece), differences)
         last = piece[-1].webhook_request_id
         rest = Q(webhook_request_id__gt=last) | Q(webhook_request_id=last, pk__gt=piece[-1].pk)
@@ -88,21 +91,13 @@ _Purchases: TypeAlias = dict[str, Authorization]
 
 
 def _named_by(rows: Sequence[DecisionRow]) -> tuple[_Requests, _Purchases]:
-    """What decisions refer to, as far as it is there: the database doesn't see to that."""
+    """The requests and authorizations that decisions name. No foreign key ensures they exist."""
     return (
         WebhookRequest.objects.select_related("repeats").in_bulk(
             {row.webhook_request_id for row in rows}
         ),
         Authorization.objects.in_bulk({row.authorization_id for row in rows} - {None}),
     )
-
-
-def _safely(row: DecisionRow, requests: _Requests, purchases: _Purchases) -> list[Difference]:
-    """One row that can't be read at all must not hide the others."""
-    try:
-        return _differences(row, requests, purchases)
-    except DAMAGED as problem:
-        return [Difference(row.pk, "a part of it", repr(problem), "readable")]
 
 
 def _differences(row: DecisionRow, requests: _Requests, purchases: _Purchases) -> list[Difference]:
@@ -112,37 +107,46 @@ def _differences(row: DecisionRow, requests: _Requests, purchases: _Purchases) -
     if request:
         found += request_differences(request)
     if row.approved and not purchase:
-        found.append(Difference(row.pk, "authorization", row.authorization_id, "there"))
-    found += _decided_otherwise(row, request)
-    # Told once what both find.
+        found.append(Difference(row.pk, "authorization", row.authorization_id, EXISTING))
+    try:
+        found += _changed_outcome(row, request)
+    except UnreadableRowError as damage:
+        found.append(Difference(row.pk, damage.what, damage.kept, damage.found))
+    # Several checks may find the same difference: the first one counts.
     return list({(it.where, it.what): it for it in reversed(found)}.values())[::-1]
 
 
-def _decided_otherwise(row: DecisionRow, asked: WebhookRequest | None) -> list[Difference]:
-    try:
-        again, columns = _again(row, asked)
-    except UnreadableRowError as damage:
-        return [Difference(row.pk, damage.what, damage.kept, damage.found)]
-    found = {
+def _changed_outcome(row: DecisionRow, asked: WebhookRequest | None) -> Iterator[Difference]:
+    """What comes out differently now. Raises UnreadableRowError."""
+    again, columns = _decide_again(row, asked)
+    columns |= {
         "approved": again.approved,
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
-        "answer": _answer(again, row),
-        **columns,
+        "answer": answer.render(
+            approved=again.approved,
+            amount=again.named_amount,
+            decision=event_of(row.pk),
+            reason=again.reason,
+            stand_in=row.stand_in,
+        ).decode(),
     }
-    changed = [
-        Difference(row.pk, name, getattr(row, name), value)
-        for name, value in found.items()
-        if getattr(row, name) != value
-    ]
-    return [*changed, *_trace_differences(row, again.trace)]
+    for name, value in columns.items():
+        if getattr(row, name) != value:
+            yield Difference(row.pk, name, getattr(row, name), value)
+    recorded, trace = row.trace, json.loads(codec.to_json(codec.plain_trace(again.trace)))
+    for index, (before, after) in enumerate(zip(recorded, trace, strict=False)):
+        if before != after:
+            yield Difference(row.pk, f"trace[{index}]", before, after)
+    if len(recorded) != len(trace):
+        yield Difference(row.pk, "length of the trace", len(recorded), len(trace))
 
 
-def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Verdict, dict[str, Any]]:
+def _decide_again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Verdict, dict[str, Any]]:
     """The decision made again, and the columns that repeat a part of the request."""
     if row.request is None:
-        return _without_rules(row) or _unread(row, asked), {}
+        return _without_rules(row) or _unreadable_again(row, asked), {}
     request = value_of(AuthorizationRequest, row.request, "request")
     columns = {
         "authorization_id": request.authorization_id,
@@ -150,29 +154,29 @@ def _again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Verdict, dic
         "amount": request.amount,
         "currency": request.currency,
     }
-    if unasked := _without_rules(row):
-        return unasked, columns
-    if row.stand_in:
-        known = value_of(StandInContext, row.standing, "standing")
-        return decide_without_usage(request, known, applied_of(row.policies)), columns
-    standing = value_of(PurchaseContext, row.standing, "standing")
-    usage = dict(value_of(list[tuple[Window, WindowUsage]], row.usage, "usage"))
+    if decline := _without_rules(row):
+        return decline, columns
     applied = applied_of(row.policies)
+    if row.stand_in:
+        stand_in_context = value_of(StandInContext, row.standing, "standing")
+        return decide_without_usage(request, stand_in_context, applied), columns
+    context = value_of(PurchaseContext, row.standing, "standing")
+    usage = dict(value_of(list[tuple[Window, WindowUsage]], row.usage, "usage"))
     try:
-        return decide(request, standing, applied, usage), columns
+        return decide(request, context, applied, usage), columns
     except KeyError as missing:
         raise UnreadableRowError("usage", "none", missing) from None
 
 
 def _without_rules(row: DecisionRow) -> Verdict | None:
-    """A decline that no policy was asked for."""
+    """The decline of a row that was made without asking any policy; None for other rows."""
     if row.reason not in WITHOUT_RULES:
         return None
     return Verdict(approved=False, amount=0, reason=DeclineReason(row.reason))
 
 
-def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Verdict:
-    """A request that could not be read then can't be read now either."""
+def _unreadable_again(row: DecisionRow, asked: WebhookRequest | None) -> Verdict:
+    """The decline of a request that was unreadable, and must be so for the same reason now."""
     try:
         if asked:
             events.authorization_request(events.read(asked.kept_body))
@@ -183,29 +187,10 @@ def _unread(row: DecisionRow, asked: WebhookRequest | None) -> Verdict:
         return Verdict(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
     except events.NotAnEvent as problem:
         raise UnreadableRowError("webhook request", row.webhook_request_id, problem) from None
-    raise UnreadableRowError("webhook request", row.webhook_request_id, "there")
-
-
-def _answer(again: Verdict, row: DecisionRow) -> str:
-    return answer.render(
-        approved=again.approved,
-        amount=again.named_amount,
-        decision=event_of(row.pk),
-        reason=again.reason,
-        stand_in=row.stand_in,
-    ).decode()
-
-
-def _trace_differences(row: DecisionRow, again: tuple[Check, ...]) -> Iterator[Difference]:
-    recorded, found = row.trace, json.loads(codec.to_json(codec.plain_trace(again)))
-    for place, (before, after) in enumerate(zip(recorded, found, strict=False)):
-        if before != after:
-            yield Difference(row.pk, f"trace[{place}]", before, after)
-    if len(recorded) != len(found):
-        yield Difference(row.pk, "length of the trace", len(recorded), len(found))
+    raise UnreadableRowError("webhook request", row.webhook_request_id, EXISTING)
 
 
 def versions() -> Iterator[Checked]:
-    """For each policy version, whether its content is what its SHA-256 was taken of."""
+    """Check each policy version's content against its SHA-256."""
     for version in by_key(PolicyVersion.objects.all()):
         yield Checked(VERSIONS, 1, [*version_differences(version)])

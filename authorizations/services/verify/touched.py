@@ -1,4 +1,4 @@
-"""The purchases that something was written of in a range."""
+"""Finds the purchases that a range of the record writes about."""
 
 from collections.abc import Iterator
 
@@ -31,7 +31,7 @@ FROM (
 
 
 def touched(part: Range) -> Iterator[list[str]]:
-    """Their ids, some at a time; one of which much was written may come again."""
+    """Yield the ids of these purchases, some at a time. An id may come more than once."""
     for statement, ids in ((_BY_REQUESTS, requests_in(part)), (_BY_ENTRIES, entries_in(part))):
         last = ids.above
         while True:

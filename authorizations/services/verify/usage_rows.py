@@ -1,7 +1,7 @@
-"""Each remembered sum against what the purchases count for that it sums up.
+"""Checks each remembered sum against the authorizations it adds up.
 
-That these columns are the sums of their ledger is checked with the purchases. Each statement
-reads both sides at once, so what is booked meanwhile makes no difference.
+Their counted columns are checked against the ledger in `authorizations`. Each statement reads both
+sides at one moment, so what is booked meanwhile causes no difference.
 """
 
 from collections.abc import Iterator, Sequence
@@ -13,15 +13,10 @@ from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import statements
-from authorizations.services.store.running_sums import (
-    NOTHING_USED,
-    LedgerChange,
-    merchant_of,
-    plus,
-    used_words,
-)
+from authorizations.services.store.window_totals import NOTHING_USED, plus
 from authorizations.services.verify.checking import Checked, Difference, fetch
 from authorizations.services.verify.ranges import WHOLE, Range
+from authorizations.services.verify.running_sums import LedgerChange, merchant_of, used_words
 
 REMEMBERED = "remembered sums"
 
@@ -31,7 +26,7 @@ _ANYWHERE = Merchant()
 
 _KEY = "scope, piece_seconds, window_end, window_start, filter_key, currency"
 
-# Of the purchases that a window measures, in its currency.
+# What the purchases count for that a window measures, in its currency.
 _SUMMED = f"""
         sum(purchase.counted_amount)::bigint, sum(purchase.counted_cash)::bigint,
         sum(purchase.refunded_amount)::bigint, sum(purchase.count)::bigint,
@@ -40,7 +35,7 @@ _SUMMED = f"""
     WHERE needed.currency IN ('', purchase.currency)
 """
 
-# By merchant only where a filter asks for it: most have none, and are added up in one go.
+# By merchant only if there is a filter: most windows have none, and are added up in one go.
 _RECOUNT = f"""
 SELECT
     scope, piece_seconds, window_end, window_start, filter_key, needed.currency,
@@ -65,9 +60,9 @@ ORDER BY 1, 2, 3, 4, 5, 6
 
 
 def verify_remembered(part: Range = WHOLE) -> Iterator[Checked]:
-    """Every row of the usage table. One forgotten meanwhile is no difference.
+    """Check every row of the usage table.
 
-    Of a range the windows that touch it: what is over by then has nothing added to it any more.
+    For a range, only the windows that overlap it: nothing is added to a window that is over.
     """
     since = int(part.since.timestamp()) if part.since else -1
     until = int(part.until.timestamp()) if part.until else FOREVER
@@ -82,9 +77,10 @@ def verify_remembered(part: Range = WHOLE) -> Iterator[Checked]:
 
 
 def _differences(lines: Sequence[tuple[Any, ...]]) -> list[Difference]:
-    scope, _, end, start, filter_key, currency, filter_text, *kept_figures = lines[0][:10]
+    """From the rows of _RECOUNT for one window: one row, or one for each merchant."""
+    scope, _, end, start, filter_key, currency, filter_text, *figures = lines[0][:10]
     concern = filter_of(filter_text)
-    kept, counted = tuple(kept_figures), NOTHING_USED
+    kept, counted = tuple(figures), NOTHING_USED
     for line in lines:
         if line[-1] is not None:
             merchant = merchant_of(*line[10:15]) if filter_key else _ANYWHERE

@@ -1,4 +1,4 @@
-"""Policy versions against their hash and against the change history, which the database writes."""
+"""Checks policy versions against their hash and the change history, which the database writes."""
 
 import hashlib
 from collections.abc import Iterator, Sequence
@@ -7,12 +7,12 @@ from itertools import pairwise
 from typing import Any, NamedTuple
 
 from authorizations.models import Policy, PolicyVersion
-from authorizations.services.verify.checking import Checked, Difference, by_key, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, by_key, fetch
 
 VERSIONS = "policy versions"
 
 _CLOCKS_APART = timedelta(minutes=1)
-"""The change history has the database's time, and that of its transaction's beginning."""
+"""The change history's time is the database's, at the beginning of the transaction."""
 
 _PUBLISHED = """
 SELECT
@@ -29,7 +29,10 @@ ORDER BY change.pgh_id
 
 
 class _Published(NamedTuple):
-    """That a version came into force, as the change history has it."""
+    """A change of the version in force, as the change history has it.
+
+    `before` and `after` are version ids; `named` is the number and reason of the later one.
+    """
 
     at: datetime
     user_id: int | None
@@ -39,42 +42,38 @@ class _Published(NamedTuple):
 
 
 def verify_versions() -> Iterator[Checked]:
-    """Every version of every policy, and which of them came into force after which."""
+    """Check every version of every policy, and the order in which they came into force."""
     for policy in by_key(Policy.objects.all()):
         versions = list(policy.versions.order_by("number"))
         published = [_Published(*row) for row in fetch(_PUBLISHED, [str(policy.pk)])]
-        # Read once more where it was published meanwhile.
         current = Policy.objects.values_list("current_version", flat=True).get(pk=policy.pk)
         if current != policy.current_version_id:
-            continue
-        found = [*_own(versions), *_as_published(versions, published)]
-        found += _forward(current, versions, published)
+            continue  # published meanwhile, so what was read does not fit together
+        found = [*_version_by_version(versions, published)]
+        found += _order_differences(current, versions, published)
         yield Checked(VERSIONS, len(versions), found)
 
 
 def version_differences(version: PolicyVersion) -> Iterator[Difference]:
-    """Its content against the SHA-256 that was taken of it."""
+    """Check a version's content against its SHA-256."""
     digest = hashlib.sha256(version.content.encode()).hexdigest()
     if digest != version.sha256:
         yield Difference(_where(version), "SHA-256", version.sha256, digest)
 
 
-def _own(versions: Sequence[PolicyVersion]) -> Iterator[Difference]:
+def _version_by_version(
+    versions: Sequence[PolicyVersion], published: Sequence[_Published]
+) -> Iterator[Difference]:
+    """Each version's content, number, author, reason and time."""
+    by_version = {one.after: one for one in published}
     for number, version in enumerate(versions, 1):
         yield from version_differences(version)
         if version.number != number:
             yield Difference(_where(version), "number", version.number, number)
-
-
-def _as_published(
-    versions: Sequence[PolicyVersion], published: Sequence[_Published]
-) -> Iterator[Difference]:
-    """Author, reason and time, as the history has them."""
-    by_version = {one.after: one for one in published}
-    for version in versions:
         one = by_version.get(version.pk)
         if one is None:
-            yield Difference(_where(version), "in the change history", "none", "when it began")
+            what = "publication in the change history"
+            yield Difference(_where(version), what, "none", EXISTING)
             continue
         if version.author_id != one.user_id:
             yield Difference(_where(version), "author", version.author_id, one.user_id)
@@ -85,10 +84,10 @@ def _as_published(
             yield Difference(_where(version), "time", version.created_at, one.at)
 
 
-def _forward(
+def _order_differences(
     current: Any, versions: Sequence[PolicyVersion], published: Sequence[_Published]
 ) -> Iterator[Difference]:
-    """Each version followed on the one before it, and the last one is in force."""
+    """Each version replaced the one before it, and the last one is in force."""
     numbers = {version.pk: version.number for version in versions}
     for one in published:
         where = f"change of {one.at}"

@@ -1,10 +1,26 @@
-"""What limits had used up at any place of the ledger, counted along it from its beginning.
+"""What limit windows had used at a position of the ledger.
 
-A window's sum begins where the window is first asked about, with what the ledger holds before
-that place; from there each entry is added as it comes. Where the ledger is read from its first
-entry, most windows begin after all that was spent before: nothing is read for these. Windows that
-nobody asked about for long are forgotten, and summed anew if somebody does after all: so memory
-stays the same however long the ledger is.
+`verify_decisions` reads the ledger once, from its beginning, beside the decisions. For every
+decision it needs what the windows of its limits had used just before it. Summing up each of them
+from the ledger would read the same entries over and over. Instead, a sum is kept for every window
+that decisions ask about, and each entry is added to the sums of its purchase as it is read.
+
+Invariant: once its scope is settled, a sum equals what its window measures of all ledger entries
+below the reader's position.
+
+Example: the decision at position 100 asks about card ic_1 on 1 May. There is no sum for that day
+yet, so one query adds up what the entries below 100 hold for it: 30.00. The entries from 100 to
+149 are added as they are read; one of them takes 5.00 that day. The decision at position 150 asks
+about the same day and gets 35.00 without a query.
+
+What keeps this fast, in memory that does not grow with the ledger:
+
+- The query is made only for windows that can hold anything by then. Where the ledger is read from
+  its first entry, a scope without entries so far has used nothing, and neither has a window that
+  starts after the latest purchase of its scope.
+- Entries wait at their scope until a decision asks about it, and are then added all at once.
+- Sums and scopes that no decision has asked about for long are dropped. If one does after all,
+  they begin with a query again.
 """
 
 from collections import OrderedDict
@@ -15,21 +31,24 @@ from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
 from authorizations.services.store import statements
-from authorizations.services.store.running_sums import (
-    NOTHING_USED,
-    CalendarSum,
-    LedgerChange,
-    RollingSum,
-)
 from authorizations.services.store.usage import needed, spent_by_place
+from authorizations.services.store.window_totals import NOTHING_USED
 from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.running_sums import CalendarSum, LedgerChange, RollingSum
 
-_MOST_SCOPES = 30_000
-_MOST_ALIKE = 4
-_MOST_WAITING = 64
-_PLACES = 2**22
+_MAX_SCOPES = 30_000
+"""Maximum scopes whose sums are kept, unless one piece of decisions asks about more."""
 
-# As statements.SUM, but of the ledger up to a place; that one reads what purchases count for now.
+_MAX_CALENDAR_SUMS = 4
+"""Maximum calendar sums kept for one scope, currency and filter after a round."""
+
+_MAX_WAITING = 64
+"""Maximum entries that wait at a scope."""
+
+_SEEN_SLOTS = 2**22
+
+# As statements.SUM, which sums up what purchases count for now; this one takes the ledger's
+# entries below a position.
 _SUM = f"""
 SELECT needed.place, summed.*
 FROM jsonb_to_recordset(%(windows)s::jsonb) AS needed(
@@ -60,14 +79,14 @@ Sum: TypeAlias = CalendarSum | RollingSum
 ScopeKey: TypeAlias = tuple[str, str]
 """Kind and id, as in Window.scope."""
 
-Asked: TypeAlias = tuple[Window, LimitFilter, int]
-"""A window that a decision asked about, its filter, and its length in seconds if it rolls, or 0."""
+WindowQuery: TypeAlias = tuple[Window, LimitFilter, int]
+"""A window that a decision asks about, its filter, and its length in seconds if it rolls, or 0."""
 
 
-class _Alike:
-    """Windows of one scope that see the same of each purchase: in one currency, with one filter.
+class _FilterSums:
+    """The sums of one scope in one currency with one filter: all see the same of a purchase.
 
-    Calendar windows by start and end, rolling ones by length: those of one length share a sum.
+    Calendar sums by start and end. Rolling sums by length: windows of one length share a sum.
     """
 
     __slots__ = ("calendar", "concern", "currency", "rolling")
@@ -89,150 +108,142 @@ class _Alike:
             for rolling in self.rolling.values():
                 rolling.add(created, part)
 
-    def forget(self, asked_in: int) -> None:
-        """What was not asked about in this round, where it is much."""
+    def drop_old(self, round_number: int) -> None:
+        """Drop what this round did not ask about, the oldest first, down to the maximum."""
         for rolling in self.rolling.values():
-            rolling.forget()
+            rolling.drop_old()
         sums = self.calendar
-        if len(sums) > _MOST_ALIKE:
-            old = [bounds for bounds in sums if sums[bounds].asked_in < asked_in]
-            old.sort(key=lambda bounds: sums[bounds].asked_in)
-            for bounds in old[: len(sums) - _MOST_ALIKE]:
+        if len(sums) > _MAX_CALENDAR_SUMS:
+            old = [bounds for bounds in sums if sums[bounds].last_round < round_number]
+            old.sort(key=lambda bounds: sums[bounds].last_round)
+            for bounds in old[: len(sums) - _MAX_CALENDAR_SUMS]:
                 del sums[bounds]
 
 
 class ScopeUsage:
-    """The sums of a card, cardholder or group; `asked_in` is the last round that asked for any.
+    """The sums of a card, cardholder or group, and the entries that wait to be added to them."""
 
-    Entries wait until somebody asks: then all is added up at once.
-    """
-
-    __slots__ = ("alike", "asked_in", "latest", "waiting")
+    __slots__ = ("by_filter", "last_round", "latest", "waiting")
 
     def __init__(self, latest: int) -> None:
-        """None of its purchases in the ledger so far began after `latest`."""
-        self.alike: dict[tuple[str, str], _Alike] = {}
-        self.asked_in = 0
+        """`latest`: no purchase of the scope in the ledger so far began after it."""
+        self.by_filter: dict[tuple[str, str], _FilterSums] = {}
+        self.last_round = 0
         self.latest = latest
         self.waiting: list[LedgerChange] = []
 
-    def sum_of(self, asked: Asked) -> Sum:
-        (_, start, end, filter_key, currency, _), concern, length = asked
-        alike = self.alike.get((currency, filter_key))
-        if alike is None:
-            alike = self.alike[currency, filter_key] = _Alike(currency, concern)
+    def sum_of(self, query: WindowQuery) -> Sum:
+        """The sum of this window; a new one is empty."""
+        (_, start, end, filter_key, currency, _), concern, length = query
+        sums = self.by_filter.get((currency, filter_key))
+        if sums is None:
+            sums = self.by_filter[currency, filter_key] = _FilterSums(currency, concern)
         if length:
-            rolling = alike.rolling.get(length)
+            rolling = sums.rolling.get(length)
             if rolling is None:
-                rolling = alike.rolling[length] = RollingSum()
+                rolling = sums.rolling[length] = RollingSum()
             return rolling
-        calendar = alike.calendar.get((start, end))
+        calendar = sums.calendar.get((start, end))
         if calendar is None:
-            calendar = alike.calendar[start, end] = CalendarSum(start, end)
+            calendar = sums.calendar[start, end] = CalendarSum(start, end)
         return calendar
 
     def settle(self) -> None:
-        """Add what waits."""
+        """Add the waiting entries to the sums."""
         waiting = self.waiting
         if waiting:
             self.latest = max(self.latest, *[change.created for change in waiting])
-            for alike in self.alike.values():
-                alike.add(waiting)
+            for sums in self.by_filter.values():
+                sums.add(waiting)
             waiting.clear()
 
 
-class _Met:
-    """The scopes met so far, however many: a few that were not may look as if they were."""
+class _SeenScopes:
+    """The scopes that had entries or were asked about so far, by hash in a table of fixed size.
 
-    def __init__(self, *, everybody: bool) -> None:
-        self._places = bytearray([everybody]) * _PLACES
+    A scope that shares its slot with another one counts as seen, too: that costs a query, no more.
+    """
+
+    def __init__(self, *, all_seen: bool) -> None:
+        self._slots = bytearray([all_seen]) * _SEEN_SLOTS
 
     def add(self, key: ScopeKey) -> None:
-        self._places[hash(key) % _PLACES] = True
+        self._slots[hash(key) % _SEEN_SLOTS] = True
 
     def __contains__(self, key: ScopeKey) -> bool:
-        return bool(self._places[hash(key) % _PLACES])
+        return bool(self._slots[hash(key) % _SEEN_SLOTS])
 
 
 class WindowsAsOf:
-    """Running sums by scope. A round is: `prepare` for some decisions, `add` entries.
+    """The running sums of all scopes.
 
-    `tidy` comes after some rounds.
+    Used in rounds: `prepare` takes the windows of some decisions, then `add` the entries up to
+    the last of them. `drop_old` follows after some rounds.
     """
 
     def __init__(self, begin: int) -> None:
-        """All entries from this id on are to be added."""
-        self._met = _Met(everybody=begin > 0)
+        """`begin` is the id of the first entry that will be added."""
+        self._seen = _SeenScopes(all_seen=begin > 0)
         self._round = 0
-        # The one asked about last comes last.
-        self._scopes: OrderedDict[ScopeKey, ScopeUsage] = OrderedDict()
+        self._scopes: OrderedDict[ScopeKey, ScopeUsage] = OrderedDict()  # last asked about: last
         self._touched: set[ScopeUsage] = set()
 
-    def prepare(self, asked: Iterable[Asked], before: int) -> list[tuple[ScopeUsage, Sum]]:
-        """A sum for each of these windows; the entries from id `before` on are to be added.
+    def prepare(self, queries: Iterable[WindowQuery], before: int) -> list[tuple[ScopeUsage, Sum]]:
+        """Begin a round: the sum of each of these windows, with its scope.
 
-        It is right once its scope is settled.
+        `before` is the id of the next entry to be added. Settle the scope before reading a sum.
         """
         self._round += 1
-        missing: dict[int, tuple[Asked, Sum]] = {}
-        found = [self._running(one, missing) for one in asked]
-        _begin(list(missing.values()), before)
+        found: list[tuple[ScopeUsage, Sum]] = []
+        missing: dict[int, tuple[WindowQuery, Sum]] = {}
+        for query in queries:
+            window = query[0]
+            scope = self._scopes.get(window.scope)
+            if scope is None:
+                latest = FOREVER if window.scope in self._seen else -1
+                scope = self._scopes[window.scope] = ScopeUsage(latest)
+                self._seen.add(window.scope)
+            if scope.last_round != self._round:
+                scope.last_round = self._round
+                scope.settle()
+                self._touched.add(scope)
+                self._scopes.move_to_end(window.scope)
+            running = scope.sum_of(query)
+            if running.request(window.start, self._round) and window.start <= scope.latest:
+                missing[id(running)] = query, running
+            found.append((scope, running))
+        _fill(list(missing.values()), before)
         return found
 
     def add(self, change: LedgerChange, scopes: Iterable[ScopeKey]) -> None:
-        """An entry of the ledger, of a purchase in these scopes."""
+        """Add an entry of the ledger, of a purchase in these scopes."""
         for key in scopes:
             scope = self._scopes.get(key)
             if scope is None:
-                self._met.add(key)
+                self._seen.add(key)
                 continue
             scope.waiting.append(change)
-            if len(scope.waiting) == _MOST_WAITING:
+            if len(scope.waiting) == _MAX_WAITING:
                 scope.settle()
 
-    def tidy(self) -> None:
-        """Forget what was not asked about for long, or where there is too much."""
+    def drop_old(self) -> None:
+        """Drop sums and scopes that were not asked about lately, down to the maximum."""
         for scope in self._touched:
-            for alike in scope.alike.values():
-                alike.forget(self._round)
-        while len(self._scopes) > max(_MOST_SCOPES, len(self._touched)):
+            for sums in scope.by_filter.values():
+                sums.drop_old(self._round)
+        while len(self._scopes) > max(_MAX_SCOPES, len(self._touched)):
             self._scopes.popitem(last=False)
         self._touched = set()
 
-    def _running(
-        self, asked: Asked, missing: dict[int, tuple[Asked, Sum]]
-    ) -> tuple[ScopeUsage, Sum]:
-        """The sum there is, or one that is noted as missing its beginning."""
-        window = asked[0]
-        scope = self._scopes.get(window.scope)
-        if scope is None or scope.asked_in != self._round:
-            scope = self._touch(window.scope)
-        running = scope.sum_of(asked)
-        if running.note(window.start, self._round) and window.start <= scope.latest:
-            missing[id(running)] = asked, running
-        return scope, running
 
-    def _touch(self, key: ScopeKey) -> ScopeUsage:
-        """Asked about in this round."""
-        scope = self._scopes.get(key)
-        if scope is None:
-            scope = self._scopes[key] = ScopeUsage(latest=FOREVER if key in self._met else -1)
-            self._met.add(key)
-        scope.settle()
-        scope.asked_in = self._round
-        self._touched.add(scope)
-        self._scopes.move_to_end(key)
-        return scope
-
-
-def _begin(missing: Sequence[tuple[Asked, Sum]], before: int) -> None:
-    """Add to each of these sums what the ledger holds before this entry."""
+def _fill(missing: Sequence[tuple[WindowQuery, Sum]], before: int) -> None:
+    """Add to each of these empty sums what the entries below `before` hold."""
     for is_rolling in (False, True):
-        some = [(asked, running) for asked, running in missing if bool(asked[2]) == is_rolling]
+        some = [(query, running) for query, running in missing if bool(query[2]) == is_rolling]
         windows = needed([window for (window, _, _), _ in some], by_time=is_rolling)
         rows = fetch(_SUM, {"windows": windows, "before": before}) if some else ()
-        for place, parts in spent_by_place(rows):
-            (window, concern, _), running = some[place]
+        for index, parts in spent_by_place(rows):
+            (window, concern, _), running = some[index]
             for part in parts:
                 change = LedgerChange(part.created, window.currency, part.merchant, part.counted)
                 running.add(part.created or window.start, change.seen_in(window.currency, concern))

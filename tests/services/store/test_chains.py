@@ -166,8 +166,8 @@ def broken_chain() -> None:
 def test_verify_books_names_a_root_under_another_root() -> None:
     broken_chain()
     assert differences() == [
-        "card ic_c: root is kept as ic_b, but should be ic_a, the root of that one",
-        "card ic_c: root is kept as ic_b, but should be ic_a, the root of ic_b, which it replaces",
+        "card ic_c: root is ic_b; expected ic_a, the root of ic_b",
+        "card ic_c: root is ic_b; expected ic_a, the root of ic_b, which it replaces",
     ]
 
 
@@ -234,5 +234,5 @@ def test_verify_books_names_policies_kept_apart_from_the_root() -> None:
     shopper("ic_b", "ic_a").asks(100)
     Assignment.objects.create(policy=Policy.objects.get(), card_id="ic_b")
     assert differences() == [
-        "card ic_b: policies is kept as assigned to it, but should be assigned to its root ic_a",
+        "card ic_b: policy assignment is to this card; expected to its root ic_a",
     ]

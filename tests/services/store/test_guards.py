@@ -74,7 +74,7 @@ def rows() -> None:
     deliver_forged(b"{}")
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
-    Proof(ProofRun.Command.REDECIDE).keep("somebody on a host")
+    Proof(ProofRun.Command.REDECIDE).save("somebody on a host")
     deliver(
         force_capture(card_of(Shopper()), amount=90_000, at=NOON, chance=Random(1))
     )  # over the limit

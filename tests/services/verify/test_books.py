@@ -121,7 +121,7 @@ def test_a_counted_column_is_compared_with_ledger_books_and_remembered_sums(colu
 )
 def test_the_other_columns_are_compared_with_the_books(column: str, value: object) -> None:
     Authorization.objects.filter(counted_amount=700).update(**{column: value})
-    assert f": {column} is kept as {value}, but should be " in only(differences())
+    assert f": {column} is {value}; expected " in only(differences())
 
 
 def test_books_that_say_something_else_are_named() -> None:
@@ -133,7 +133,7 @@ def test_books_that_say_something_else_are_named() -> None:
 
 def test_books_that_can_t_be_read_are_named() -> None:
     Authorization.objects.filter(counted_amount=700).update(books={"furthest": 5})
-    assert only(differences()).endswith("should be readable")
+    assert only(differences()).endswith("expected readable")
 
 
 @pytest.mark.parametrize(
@@ -173,7 +173,7 @@ def test_an_authorization_of_nobody_is_named(column: str) -> None:
     row = Authorization.objects.exclude(group=None).order_by("pk")[:1].get()
     nobody = 10**9 if column == "group_id" else "nobody"
     Authorization.objects.filter(pk=row.pk).update(**{column: nobody})
-    what = f"{column.removesuffix('_id')} is kept as {nobody}, but should be there"
+    what = f"{column.removesuffix('_id')} is {nobody}; expected an existing row"
     assert f"authorization {row.pk}: {what}" in differences()
 
 
@@ -224,9 +224,9 @@ def test_a_transaction_booked_under_another_purchase_is_named_on_both_sides(
     Transaction.objects.filter(pk=captured.pk).update(booked_under=elsewhere.pk)
     booked, in_books = sorted(differences(), key=lambda line: "in its books only" in line)
     assert in_books.startswith(f"authorization {captured.booked_under}: transaction")
-    assert "should be in the books of that one" in booked
+    assert "expected one with it in its books" in booked
 
 
 def test_a_transaction_booked_under_nothing_is_named(captured: Transaction) -> None:
     Transaction.objects.filter(pk=captured.pk).update(booked_under="iauth_gone")
-    assert any("is kept as iauth_gone, but should be there" in line for line in differences())
+    assert any("is iauth_gone; expected an existing row" in line for line in differences())

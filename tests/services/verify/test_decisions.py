@@ -100,7 +100,7 @@ def test_what_was_spent_before_there_was_a_limit_is_counted(
 def test_what_was_read_while_nobody_asked_is_added_before_it_is_much(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(windows_as_of, "_MOST_WAITING", 2)
+    monkeypatch.setattr(windows_as_of, "_MAX_WAITING", 2)
     assert differences() == []
 
 
@@ -140,7 +140,7 @@ def test_an_approval_beyond_a_limit_is_named_with_the_limit() -> None:
     damage(row, approved_amount=9_001)
     [found] = differences()
     assert found.startswith(f"decision {row.pk}: policy All (program:), ")
-    assert found.endswith("is kept as 9001, but should be at most 9000")
+    assert found.endswith("is 9001; expected at most 9000")
 
 
 def test_an_approval_up_to_the_limit_is_right() -> None:
@@ -154,17 +154,17 @@ def test_a_part_of_what_was_asked_for_is_measured_by_what_was_approved() -> None
     assert answer["amount"] == 8_300
     assert differences() == []
     damage(decision(is_partial=True), approved_amount=8_301)
-    assert "should be at most 9000" in differences()[0]
+    assert "expected at most 9000" in differences()[0]
 
 
 @pytest.mark.parametrize(
     ("column", "value", "words"),
     [
-        ("request", {"amount": 5}, "a part of it"),
-        ("request", 5, "a part of it"),
-        ("standing", 5, "a part of it"),
-        ("usage", [["card:ic_2"]], "a part of it"),
-        ("usage", [], "usage is kept as none"),
+        ("request", {"amount": 5}, "content"),
+        ("request", 5, "content"),
+        ("standing", 5, "content"),
+        ("usage", [["card:ic_2"]], "content"),
+        ("usage", [], "usage is none"),
         (
             "policies",
             [{"version": 10**9, "number": 1, "scope": "program:", "measured": "card:x"}],
@@ -198,7 +198,7 @@ def test_decisions_that_asked_no_policy_are_left_out() -> None:
     assert differences() == []
 
 
-def test_what_a_card_used_before_it_was_hung_under_another_is_not_told() -> None:
+def test_what_a_card_used_before_it_replaced_another_card_is_unverifiable() -> None:
     Shopper(card_id="ic_2", cardholder_id="ich_2").asks(100)
     Shopper(card_id="ic_2", cardholder_id="ich_2", card={"replacement_for": "ic_1"}).asks(100)
     assert Card.objects.get(pk="ic_2").root_id == "ic_1"
