@@ -10,6 +10,7 @@ def drawn() -> dict[str, str]:
     return {
         "architecture.svg": floors.picture(on_floors, rooms.needed(arrows)),
         "imports.svg": floors.table(on_floors, arrows),
+        "in-short.svg": sequences.picture(ways.IN_SHORT),
         "request.svg": sequences.picture(ways.REQUEST),
         "later-event.svg": sequences.picture(ways.LATER_EVENT),
         "outage.svg": sequences.picture(ways.OUTAGE),

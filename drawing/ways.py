@@ -124,3 +124,24 @@ OUTAGE = Way(
         ),
     ),
 )
+
+IN_SHORT = Way(
+    "How a purchase is decided",
+    ("Stripe", "the desk", "PostgreSQL"),
+    (
+        Step("Stripe", "the desk", "may this card pay 45.00 here?"),
+        Step("the desk", "PostgreSQL", "lock card, cardholder and group"),
+        Step("the desk", "PostgreSQL", "read the policies in force, and what is used up"),
+        Step("the desk", "the desk", "decide"),
+        Step("the desk", "PostgreSQL", "write request, decision and ledger, and commit"),
+        Step("the desk", "Stripe", "approved or declined", is_back=True),
+        "Without the database",
+        Step(
+            "the desk",
+            "the desk",
+            "decide from the server's own copy, and write the answer to disk",
+        ),
+        Step("the desk", "Stripe", "approved or declined", is_back=True),
+        Step("the desk", "PostgreSQL", "once it is back: bring the answer into the books"),
+    ),
+)
