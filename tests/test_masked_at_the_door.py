@@ -144,8 +144,8 @@ def test_what_goes_through_the_spool_keeps_its_digest() -> None:
     written = spool_record.encode(spool_record.spooled(delivery, "deadline_missed", b"{}", None))
     assert CARD.encode() not in written
     again = spool_record.decode(written).delivery().row("")
-    assert again["body_sha256"] == hashlib.sha256(body).hexdigest()
-    assert again["masked_sha256"] == hashlib.sha256(kept).hexdigest()
+    assert again.body_sha256 == hashlib.sha256(body).hexdigest()
+    assert again.masked_sha256 == hashlib.sha256(kept).hexdigest()
 
 
 @pytest.mark.parametrize("before", [0, 1010, 1016, 1020])

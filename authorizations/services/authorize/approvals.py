@@ -10,9 +10,9 @@ from dataclasses import replace
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.host import caps
 from authorizations.services.host.host_memory import Approval, HostMemoryError, Memory
-from authorizations.services.store.writing import Outcome
 
 logger = logging.getLogger(__name__)
 
@@ -61,7 +61,7 @@ def _fits_beside(outcome: Outcome, held: Memory) -> bool:
 
 def _increase(outcome: Outcome) -> CountedUsage:
     """What the steps that add something add: room given back is heard of with the next copy."""
-    steps = [change for _, change in outcome.changes]
+    steps = [change for _, change in outcome.steps.changes] if outcome.steps else []
     return CountedUsage(
         amount=sum(max(0, step.amount) for step in steps),
         cash=sum(max(0, step.cash) for step in steps),

@@ -22,13 +22,15 @@ from authorizations.rules.decision.values import (
     WindowUsage,
 )
 from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
-from authorizations.rules.purchases.books import AuthorizationState, OurResponse
+from authorizations.rules.purchases.books import OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.authorize import approvals
+from authorizations.services.authorize.outcome import Outcome, rows_of, save_decision
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
 from authorizations.services.purchases import limit_findings, linking
-from authorizations.services.purchases.entries import by_cause, changes_of, steps_of
 from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, take_in
+from authorizations.services.purchases.steps import Steps
 from authorizations.services.store import answers, cards, findings, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
@@ -48,7 +50,7 @@ class Computed:
     """An answer, and the decision behind it; None where a recorded one was looked up."""
 
     body: bytes
-    outcome: writing.Outcome | None = None
+    outcome: Outcome | None = None
 
 
 class CommitUnknownError(Exception):
@@ -96,8 +98,10 @@ def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
         card = request.card
         held = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
         known = load_existing(request, held)
-        reports = by_cause(steps_of(known.books, request.snapshot, ()))
-        return writing.rehearse(_decided(request, held, known, reports), delivery)
+        outcome = _decided(request, held, known, ())
+        answer_body, written = rows_of(outcome, delivery)
+        writing.write_nothing(delivery, answer_body, written)
+        return answer_body.encode()
 
 
 def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
@@ -150,7 +154,7 @@ def _authorize(
     if known.purchase:
         if not known.purchase.is_of(request):
             contradicted = _contradicted(request, held, known)
-            return Computed(writing.save_decision(contradicted, delivery), contradicted)
+            return Computed(save_decision(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
             return ahead
         request = request.begun_at(known.purchase.merchant)
@@ -158,77 +162,70 @@ def _authorize(
     if isinstance(taken_in, Ahead):
         return taken_in
     known = taken_in.known
-    # A request is itself a report: what it tells is joined first.
-    reports = by_cause(steps_of(known.books, request.snapshot, taken_in.transactions))
-    outcome = _decided(request, held, known, reports)
-    answer = writing.save_decision(outcome, delivery)
-    if outcome.books:
-        linking.keep(request, taken_in.transactions, outcome.books)
-        _flag(outcome, held, known.books, reports[-1][1])
-        # Not before what was taken out there is counted here.
-        limit_findings.look_again_where(taken_in.left, request)
+    outcome = _decided(request, held, known, taken_in.transactions)
+    answer = save_decision(outcome, delivery)
+    if outcome.steps:
+        linking.keep(request, taken_in.transactions, outcome.steps.last)
+        _flag(outcome, outcome.steps)
+    # Not before what was taken out there is counted here.
+    limit_findings.look_again_where(taken_in.left, request)
     return Computed(answer, outcome)
 
 
-def _flag(
-    outcome: writing.Outcome,
-    held: LockedScopes,
-    before: AuthorizationState,
-    joined: AuthorizationState,
-) -> None:
+def _flag(outcome: Outcome, steps: Steps) -> None:
     """Findings about what the request reported, and about an answer that comes too late."""
-    request = outcome.request
+    request, before, joined = outcome.request, steps.before, steps.reported
     has_news = joined.history != before.history or joined.transactions != before.transactions
     if joined.covers(request.ordinal):
-        findings.refresh(request, outcome.books or joined)
+        findings.refresh(request, steps.last)
     elif has_news:
         findings.refresh_from(request, before, joined)
     reported = joined.counted(request.merchant) - before.counted(request.merchant)
-    if any(change.amount > 0 for cause, change in outcome.changes if cause not in _BY_DECISION):
+    if any(change.amount > 0 for cause, change in steps.changes if cause not in _BY_DECISION):
         limit_findings.note(request, outcome.applied, outcome.usage, reported)
     if limit_findings.is_sinking(reported):
-        limit_findings.look_again(request, held.scopes)
+        limit_findings.look_again(request, outcome.held.scopes)
 
 
 def _decided(
     request: AuthorizationRequest,
     held: LockedScopes,
     known: Existing,
-    reports: Sequence[tuple[LedgerCause, AuthorizationState]],
-) -> writing.Outcome:
-    before, (_, joined) = known.books, reports[-1]
+    transactions: Sequence[TransactionSnapshot],
+) -> Outcome:
+    steps = Steps(known.books, request.merchant)
+    # A request is itself a report: what it tells is joined first.
+    steps.report(request.snapshot, transactions, in_one=True)
+    before, joined = steps.before, steps.reported
     # Of several answers to one request the largest approval counts: the same question under a
     # new event id takes only what goes beyond the answer given before.
     reserving = fuel_hold(request, known.applied) or request.amount
     asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
-    counted = asked.counted(request.merchant)
+    steps.to(LedgerCause.REASKED, asked)
     standing = PurchaseContext(
         held.frozen,
-        counted.amount,
+        steps.counted.amount,
         asked.cashback,
-        bool(counted.count),
+        bool(steps.counted.count),
         joined.approved_for(request.ordinal),
     )
-    reported = counted - before.counted(request.merchant)
     windows = windows_for(request, known.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
         windows = windows_at(
             request.created, known.applied, lambda limit: limit_concerns(limit, request)
         )
-    measured = measure(request, windows, known.applied, known.remembered, reported)
+    measured = measure(request, windows, known.applied, known.remembered, steps.change)
     decision, usage = _decide(request, known.applied, standing, measured)
     after = joined.answered(answer_of(request, decision))
-    steps = [*reports, (LedgerCause.REASKED, asked), (_cause_of_answer(request, decision), after)]
-    taken = after.counted(request.merchant) - counted
-    return writing.Outcome(
+    taken = steps.to(cause_of_answer(request, decision), after)
+    return Outcome(
         request=request,
         held=held,
         applied=known.applied,
         standing=standing,
         usage=usage,
         decision=decision,
-        books=after,
-        changes=changes_of(before, steps, request.merchant),
+        steps=steps,
         remembered=measured.changed(taken),
         position=known.position,
     )
@@ -261,19 +258,16 @@ def answer_of(request: AuthorizationRequest, decision: Verdict) -> OurResponse:
     )
 
 
-def _cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerCause:
+def cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerCause:
+    """Why what is counted changes by a decision."""
     if not decision.approved:
         return LedgerCause.KEPT
     return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
 
 
-def _contradicted(
-    request: AuthorizationRequest, held: LockedScopes, known: Existing
-) -> writing.Outcome:
+def _contradicted(request: AuthorizationRequest, held: LockedScopes, known: Existing) -> Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
     decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
     standing = PurchaseContext(held.frozen)
-    return writing.Outcome(
-        request, held, known.applied, standing, {}, decision, None, [], [], 0, problem
-    )
+    return Outcome(request, held, known.applied, standing, {}, decision, None, [], 0, problem)

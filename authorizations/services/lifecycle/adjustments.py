@@ -16,7 +16,8 @@ from authorizations.rules.basics.money import MAX_AMOUNT, format_money
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import NOTHING
 from authorizations.services.purchases import limit_findings
-from authorizations.services.purchases.linking import merchant_of, told_of
+from authorizations.services.purchases.linking import told_of
+from authorizations.services.purchases.steps import Steps
 from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.actor import user_words
 from authorizations.services.store.lookup import load_existing, lock_scopes
@@ -83,15 +84,12 @@ def _book(
     if held is None or known is None or known.purchase is None:
         raise CannotAdjustError("Its card is changing at this moment: please try again.")
     after = change(known.books, row)
-    merchant = merchant_of(row)
-    difference = after.counted(merchant) - known.books.counted(merchant)
-    entry = rows.entry(
-        row.pk, row.currency, cause, difference, now, author=user_words(by), reason=reason[:500]
-    )
+    steps = Steps(known.books, told.merchant)
+    difference = steps.to(cause, after, by_hand=True)
     measured = measure(told, (), known.applied, known.remembered, difference)
     written = writing.Rows(
-        purchases=[rows.purchase(told, held, after)],
-        entries=[entry],
+        purchases=[rows.authorization(told, held, after)],
+        entries=steps.entries(told, now, author=user_words(by), reason=reason[:500]),
         usage=measured.changed(NOTHING),
     )
     writing.write(None, written=written)

@@ -21,15 +21,9 @@ from authorizations.rules.purchases.reports import (
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.lifecycle import disputes
 from authorizations.services.purchases import limit_findings, linking
-from authorizations.services.purchases.entries import (
-    Booking,
-    book,
-    book_part,
-    news_of,
-    placed,
-    steps_of,
-)
+from authorizations.services.purchases.entries import book, book_part, booking_of
 from authorizations.services.purchases.linking import Stray
+from authorizations.services.purchases.steps import news_of
 from authorizations.services.store import cards, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
@@ -191,12 +185,12 @@ def _settle_held(
         part.is_booked = True
         return None
     snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
-    steps = list(steps_of(known.books, snapshot, transactions))
-    booking = placed(Booking(told, held, known, steps))
+    booking = booking_of(told, held, known)
+    booking.steps.report(snapshot, transactions)
     answer = book(booking, delivery)
     # Of a transaction that stands for itself the link alone may be new.
     is_alone = isinstance(told, TransactionReport)
-    linking.keep(told, transactions if is_alone else [*news, *renewed], booking.after)
+    linking.keep(told, transactions if is_alone else [*news, *renewed], booking.steps.last)
     # Not before what was taken out there is counted here.
     limit_findings.look_again_where([stray.under for stray in part.strays], told)
     return answer
@@ -210,10 +204,10 @@ def _settle_part(
     delivery: Delivery,
 ) -> None:
     """Transactions only: the authorization itself is told of once all of them are booked."""
-    steps = list(steps_of(known.books, None, transactions))
-    booking = placed(Booking(told, held, known, steps))
+    booking = booking_of(told, held, known)
+    booking.steps.report(None, transactions)
     book_part(booking, delivery.now)
-    linking.keep(told, transactions, booking.after)
+    linking.keep(told, transactions, booking.steps.last)
 
 
 def _check(told: AuthorizationReport | TransactionReport, known: Existing) -> None:

@@ -15,6 +15,7 @@ from django.conf import settings
 from django.db import DatabaseError, InterfaceError, OperationalError, transaction
 from django.db.models import Exists, Q, QuerySet
 from django.utils import timezone
+from msgspec.structs import asdict
 
 from authorizations.models import UnappliedEvent, WebhookRequest
 from authorizations.services.lifecycle.apply import (
@@ -113,7 +114,7 @@ def _kept(delivery: Delivery, answered: Answered) -> int:
     if delivery.repeats_id:
         return repeats.keep(delivery, text, answered.status)
     row = delivery.row(text, answered.status)
-    return WebhookRequest.objects.create(body=delivery.body_to_keep, **row).pk
+    return WebhookRequest.objects.create(body=delivery.body_to_keep, **asdict(row)).pk
 
 
 def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:

@@ -4,4 +4,4 @@ Ledger entries from one state to the next, transactions linked to their authoriz
 were exceeded.
 """
 
-__all__ = ["entries", "limit_findings", "linking"]
+__all__ = ["entries", "limit_findings", "linking", "steps"]

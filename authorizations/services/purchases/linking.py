@@ -10,13 +10,13 @@ from typing import TypeAlias
 from django.db.models import F, Q, QuerySet
 from django.utils import timezone
 
-from authorizations.models import Authorization, LedgerCause
-from authorizations.models import Transaction as TransactionRow
+from authorizations.models import Authorization, LedgerCause, Transaction
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, PurchaseEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
+from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
 from authorizations.services.store import findings, locks, rows, statements, writing
 from authorizations.services.store.lookup import (
@@ -26,7 +26,6 @@ from authorizations.services.store.lookup import (
     root_id_of,
     scope_keys,
 )
-from authorizations.services.store.rows import Row
 from authorizations.services.store.usage import remembered_around
 
 Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
@@ -52,11 +51,11 @@ def place(report: TransactionReport) -> TransactionReport:
 
 def is_outdated(report: TransactionReport) -> bool:
     """Whether a newer version of the transaction is known, or one that links it elsewhere."""
-    row = TransactionRow.objects.filter(pk=report.transaction.id).first()
+    row = Transaction.objects.filter(pk=report.transaction.id).first()
     return row is not None and _version(row) > (report.transaction.at, report.linked or "")
 
 
-def _version(row: TransactionRow) -> tuple[int, str]:
+def _version(row: Transaction) -> tuple[int, str]:
     return row.told_at, row.linked
 
 
@@ -64,11 +63,11 @@ def strays(told: Event) -> list[Stray]:
     """What is booked elsewhere and belongs under this purchase."""
     here = told.authorization_id
     if isinstance(told, TransactionReport):
-        found = TransactionRow.objects.filter(pk=told.transaction.id)
+        found = Transaction.objects.filter(pk=told.transaction.id)
     else:
         embedded = list(_welcome(told))
         linked = Q(linked=here) & ~Q(linked="") & ~Q(booked_under=F("linked"))
-        found = TransactionRow.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
+        found = Transaction.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
     elsewhere = {row.pk: row.booked_under for row in found if row.booked_under != here}
     under = _with_cards().in_bulk(set(elsewhere.values()))
     return [Stray(id_, under[key]) for id_, key in elsewhere.items() if key in under]
@@ -81,7 +80,7 @@ def _with_cards() -> QuerySet[Authorization]:
 
 def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
     """Which of an authorization's transactions no newer version links to another one."""
-    known = TransactionRow.objects.in_bulk([t.id for t in report.transactions])
+    known = Transaction.objects.in_bulk([t.id for t in report.transactions])
     return {
         t.id
         for t in report.transactions
@@ -180,19 +179,19 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> list[TransactionSna
     for id_, row in under.items():
         its = told_of(row, told.event_id, told.event_created)
         before = codec.value(AuthorizationState, row.books)
+        steps = Steps(before, its.merchant)
         after = before.without_transactions(ids_under[id_])
         taken += [t for t in before.transactions if t.id in ids_under[id_]]
         held = LockedScopes(
             root_id_of(row), frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
-        purchases.append(rows.purchase(its, held, after))
+        purchases.append(rows.authorization(its, held, after))
         left.append((its, after))
-        change = after.counted(its.merchant) - before.counted(its.merchant)
-        if change:
-            entries += writing.entries(its, [(LedgerCause.MOVED, change)], now)
+        if change := steps.to(LedgerCause.MOVED, after):
             usage = [
                 one.with_change(change, its) if one.scope in held.scopes else one for one in usage
             ]
+        entries += steps.entries(its, now)
     changed = [new for new, old in zip(usage, around, strict=True) if new != old]
     written = writing.Rows(purchases=purchases, entries=entries, usage=changed)
     writing.write(None, written=written)
@@ -235,22 +234,6 @@ def keep(
     linked = told.authorization_id
     if isinstance(told, TransactionReport):
         linked = told.linked or ""
-    found = [_row(told, booked, linked) for booked in books.transactions if booked.id in ids]
+    booked = [found for found in books.transactions if found.id in ids]
+    found = [rows.transaction(told, one, linked) for one in booked]
     statements.run(statements.KEEP, transactions=codec.to_json(found))
-
-
-def _row(told: Event, transaction: TransactionSnapshot, linked: str) -> Row:
-    return {
-        "id": transaction.id,
-        "type": transaction.type[:50],
-        "amount": transaction.amount,
-        "currency": told.currency,
-        "merchant_amount": transaction.merchant_amount,
-        "merchant_currency": transaction.merchant_currency,
-        "merchant_name": told.merchant.name,
-        "created": rows.instant(transaction.created),
-        "card_id": told.card.id,
-        "linked": linked,
-        "booked_under": told.authorization_id,
-        "told_at": transaction.at,
-    }

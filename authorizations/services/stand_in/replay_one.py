@@ -5,7 +5,6 @@ limits have no room for is taken all the same, and flagged.
 """
 
 import logging
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
@@ -14,25 +13,23 @@ from django.utils import timezone
 
 from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.decision.values import Verdict
-from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import NOTHING
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.services.authorize.transaction import answer_of
+from authorizations.services.authorize.transaction import answer_of, cause_of_answer
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.entries import (
     WITHOUT_BOOKS,
-    Booking,
+    booking_of,
     measured_after,
-    placed,
-    steps_of,
 )
 from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, TakenIn, take_in
+from authorizations.services.purchases.steps import Steps
 from authorizations.services.stand_in.decision_ids import Place, place_of
 from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import cards, findings, repeats, rows, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
-from authorizations.services.store.rows import Row
+from authorizations.services.store.rows import DecisionRow
 from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
@@ -154,9 +151,7 @@ def _replay(
             return taken_in
         _book(late, request, place, held, taken_in)
     else:
-        row = _row(late, place, request)
-        if known:
-            row["problem"] = _CONTRADICTS
+        row = _row(late, place, request, _CONTRADICTS if known else "")
         writing.write(late.delivery, late.spooled.answer, writing.Rows(decisions=[row]))
     return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
 
@@ -166,61 +161,58 @@ def _book(
 ) -> None:
     """Write the decision with what it takes, under the locks."""
     known = taken_in.known
-    steps = list(_steps(late, request, place, taken_in))
-    booking = placed(Booking(request, held, known, steps))
+    booking = booking_of(request, held, known)
+    _take_steps(booking.steps, late, request, place, taken_in)
     measured = measured_after(booking)
-    told, books = booking.told, booking.after
+    told, steps = booking.told, booking.steps
     written = writing.Rows(
         decisions=[_row(late, place, request)],
-        purchases=[rows.purchase(told, held, books)],
-        entries=writing.entries(told, booking.changes, timezone.now()),
+        purchases=[rows.authorization(told, held, steps.last)],
+        entries=steps.entries(told, timezone.now()),
         usage=measured.changed(NOTHING),
     )
     writing.write(late.delivery, late.spooled.answer, written)
-    linking.keep(request, taken_in.transactions, books)
-    findings.refresh(told, books)
-    limit_findings.note(told, known.applied, measured.usage, booking.change)
-    sinks = limit_findings.is_sinking(booking.change)
+    linking.keep(request, taken_in.transactions, steps.last)
+    findings.refresh(told, steps.last)
+    limit_findings.note(told, known.applied, measured.usage, steps.change)
+    sinks = limit_findings.is_sinking(steps.change)
     limit_findings.look_again(told, held.scopes, sinks=sinks)
 
 
-def _steps(
-    late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
-) -> Iterator[tuple[LedgerCause, AuthorizationState]]:
-    """The states of the books, each with its cause: Stripe's report, then the answer."""
-    reports = list(steps_of(taken_in.known.books, request.snapshot, taken_in.transactions))
-    yield from reports
-    _, joined = reports[-1]
+def _take_steps(
+    steps: Steps, late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
+) -> None:
+    """Stripe's report, then the answer."""
+    steps.report(request.snapshot, taken_in.transactions, in_one=True)
     # In the place of the one it supersedes; beside one that was sent as well.
     answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
-    after = joined.answered(answer)
+    after = steps.reported.answered(answer)
     if place.supersedes:
-        yield LedgerCause.ANSWERED, after
+        steps.to(LedgerCause.ANSWERED, after)
         return
-    yield LedgerCause.REASKED, joined.asking(request.ordinal, answer.amount, answer.cashback)
-    cause = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
-    yield cause if late.decision.approved else LedgerCause.KEPT, after
+    asked = steps.reported.asking(request.ordinal, answer.amount, answer.cashback)
+    steps.to(LedgerCause.REASKED, asked)
+    steps.to(cause_of_answer(request, late.decision), after)
 
 
-def _row(late: _Late, place: Place, request: AuthorizationRequest | None) -> Row:
+def _row(
+    late: _Late, place: Place, request: AuthorizationRequest | None, problem: str = ""
+) -> DecisionRow:
     spooled = late.spooled
-    row = writing.decision_row(late.decision, place.id, spooled.answered_at)
-    columns = (
-        writing.request_columns(request) if request else {"event_created": spooled.received_at}
-    )
-    return (
-        row
-        | columns
-        | {
-            "problem": (spooled.problem or place.problem)[:500],
-            "policies": spooled.policies,
-            "standing": spooled.standing,
-            "usage": spooled.usage,
-            # What it rested on was measured at another place in the ledger, or not at all.
-            "position": 0,
-            "duration_us": spooled.duration_us,
-            "answer": spooled.answer,
-            "stand_in": spooled.stand_in,
-            "supersedes": place.supersedes,
-        }
+    asked = rows.question_columns(request) if request else rows.unread_columns(spooled.received_at)
+    return DecisionRow(
+        id=place.id,
+        decided_at=spooled.answered_at,
+        problem=(problem or spooled.problem or place.problem)[:500],
+        policies=spooled.policies,
+        standing=spooled.standing,
+        usage=spooled.usage,
+        # What it rested on was measured at another place in the ledger, or not at all.
+        position=0,
+        duration_us=spooled.duration_us,
+        answer=spooled.answer,
+        stand_in=spooled.stand_in,
+        supersedes=place.supersedes,
+        **rows.verdict_columns(late.decision),
+        **asked,
     )

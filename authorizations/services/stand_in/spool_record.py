@@ -15,8 +15,9 @@ from authorizations.rules.decision.values import Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec
-from authorizations.services.store import answers, writing
+from authorizations.services.store import answers, rows
 from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.store.rows import PolicyRow
 from authorizations.wire import events
 
 COMMIT_UNKNOWN = "commit_unknown"
@@ -47,7 +48,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     signing_key: str
     answer: str
     decision: Verdict | None
-    policies: list[dict[str, Any]] = []
+    policies: list[PolicyRow] = []
     standing: Any = None
     usage: list[Any] = []
     problem: str = ""
@@ -121,7 +122,7 @@ def spooled(
         signing_key=delivery.signing_key,
         answer=answer.decode(),
         decision=decision,
-        policies=[writing.policy_row(policy) for policy in applied],
+        policies=[rows.policy(policy) for policy in applied],
         standing=codec.plain(standing),
         usage=codec.plain(list((usage or {}).items())),
         problem=problem,

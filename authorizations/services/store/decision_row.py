@@ -9,6 +9,7 @@ from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
+from authorizations.services.store.rows import PolicyRow
 
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a row can raise that another version of the program, or nobody, has written."""
@@ -24,19 +25,6 @@ class UnreadableRowError(Exception):
         self.found = found
 
 
-class _PolicyRow(msgspec.Struct, frozen=True):
-    """A policy as the decision's row names it.
-
-    `matching` is the rule that merchants were matched by; rows from before it say nothing.
-    """
-
-    version: int
-    number: int
-    scope: str
-    measured: str
-    matching: int = 1
-
-
 def value_of(kind: Any, data: Any, what: str) -> Any:
     """A part of the row, already parsed, as a value of this kind. Raises UnreadableError."""
     try:
@@ -47,7 +35,7 @@ def value_of(kind: Any, data: Any, what: str) -> Any:
 
 def applied_of(data: Any) -> tuple[AppliedControls, ...]:
     """The policies in force then, from their versions. Raises UnreadableError."""
-    policies: list[_PolicyRow] = value_of(list[_PolicyRow], data, "policies")
+    policies: list[PolicyRow] = value_of(list[PolicyRow], data, "policies")
     versions: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
     for matching in {policy.matching for policy in policies}:
         try:

@@ -74,8 +74,8 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
         body=delivery.body,
         request=codec.to_json(row),
         first=delivery.repeats_id,
-        event=row["event_id"],
-        sha256=row["body_sha256"],
+        event=row.event_id,
+        sha256=row.body_sha256,
         now=delivery.received_at,
         most=KEPT_A_MINUTE,
     )
@@ -83,7 +83,7 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
     if not is_kept:
         sent = SentBefore(answer_body.encode(), status)
         beyond = _Beyond(request_id, _minute(delivery.received_at), sent)
-        transaction.on_commit(lambda: _remember(row["body_sha256"], beyond))
+        transaction.on_commit(lambda: _remember(row.body_sha256, beyond))
     return int(request_id)
 
 

@@ -1,37 +1,199 @@
-"""Values as rows of the tables they are kept in; statements.WRITE takes them as JSON."""
+"""Typed rows of the tables that a purchase is kept in; statements.WRITE takes them as JSON.
+
+Each has the columns of its table, but for the number that the database draws and a body that
+travels as bytes: a test compares them. What several cases of a row have in common is a TypedDict,
+so that mypy sees a column that is missing.
+"""
 
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypedDict
 
-from authorizations.models import LedgerCause
+import msgspec
+
+from authorizations.models import DecidedBy, LedgerCause
+from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
-from authorizations.rules.purchases.events import PurchaseEvent
+from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
+from authorizations.services.runtime import codec
 from authorizations.services.store.lookup import LockedScopes
 
-Row: TypeAlias = dict[str, Any]
+
+class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A webhook request, without its body."""
+
+    received_at: datetime
+    sender: str
+    headers: dict[str, str]
+    body_sha256: str
+    masked_sha256: str
+    signing_key: str
+    event_id: str
+    event_type: str
+    about: str
+    api_version: str
+    account: str
+    livemode: bool | None
+    repeats_id: int | None
+    answer_status: int
+    answer_body: str
+    timings: dict[str, int]
 
 
-def purchase(told: PurchaseEvent, held: LockedScopes, books: AuthorizationState) -> Row:
-    """An authorization; of one that is known already only what the books say is written."""
-    return (
-        {
-            "id": told.authorization_id,
-            "card_id": told.card.id,
-            "cardholder_id": held.cardholder_id,
-            "group_id": held.group_id,
-            "created": instant(told.created),
-            "currency": told.currency,
-            "network_id": told.merchant.network_id,
-        }
-        | merchant(told.merchant)
-        | standing(books, told.merchant)
+class PolicyRow(msgspec.Struct, frozen=True):
+    """A policy as the row of a decision names it.
+
+    `matching` is the rule that merchants were matched by; rows from before it say nothing.
+    """
+
+    version: int
+    number: int
+    scope: str
+    measured: str
+    matching: int = 1
+
+
+def policy(applied: AppliedControls) -> PolicyRow:
+    return PolicyRow(
+        version=applied.version_id,
+        number=applied.number,
+        scope=scope_key(applied.scope),
+        measured=scope_key(applied.measured),
+        matching=applied.controls.matching,
     )
 
 
-def standing(books: AuthorizationState, at: Merchant) -> Row:
+class MerchantColumns(TypedDict):
+    """The merchant of a decision or an authorization, but for its network id."""
+
+    category: str
+    category_code: str
+    merchant_country: str
+    merchant_name: str
+
+
+def merchant_columns(found: Merchant) -> MerchantColumns:
+    return {
+        "category": found.category,
+        "category_code": found.category_code,
+        "merchant_country": found.country,
+        "merchant_name": found.name,
+    }
+
+
+class QuestionColumns(MerchantColumns):
+    """What a decision was asked; nothing but when, where that can't be read."""
+
+    event_created: datetime
+    authorization_id: str | None
+    card_id: str | None
+    cardholder_id: str | None
+    amount: int | None
+    currency: str
+    request: AuthorizationRequest | None
+
+
+def question_columns(request: AuthorizationRequest) -> QuestionColumns:
+    return {
+        "event_created": instant(request.event_created),
+        "authorization_id": request.authorization_id,
+        "card_id": request.card.id,
+        "cardholder_id": request.card.cardholder_id,
+        "amount": request.amount,
+        "currency": request.currency,
+        "request": request,
+        **merchant_columns(request.asked_at),
+    }
+
+
+def unread_columns(received_at: datetime) -> QuestionColumns:
+    return {
+        "event_created": received_at,
+        "authorization_id": None,
+        "card_id": None,
+        "cardholder_id": None,
+        "amount": None,
+        "currency": "",
+        "request": None,
+        **merchant_columns(Merchant()),
+    }
+
+
+class VerdictColumns(TypedDict):
+    """How this desk decided."""
+
+    approved: bool
+    approved_amount: int
+    is_partial: bool
+    reason: str
+    trace: list[dict[str, Any]]
+
+
+def verdict_columns(decision: Verdict) -> VerdictColumns:
+    return {
+        "approved": decision.approved,
+        "approved_amount": decision.amount,
+        "is_partial": decision.is_partial,
+        "reason": decision.reason or "",
+        "trace": codec.plain_trace(decision.trace),
+    }
+
+
+class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A decision; WRITE adds the number of the webhook request that asked for it.
+
+    `standing` and `usage` are values, or what codec.plain makes of them.
+    """
+
+    id: str
+    event_created: datetime
+    decided_at: datetime
+    authorization_id: str | None
+    card_id: str | None
+    cardholder_id: str | None
+    decided_by: str = DecidedBy.DESK.value
+    approved: bool
+    stand_in: str = ""
+    supersedes: str = ""
+    reason: str
+    problem: str = ""
+    amount: int | None
+    approved_amount: int = 0
+    is_partial: bool = False
+    currency: str
+    category: str
+    category_code: str
+    merchant_country: str
+    merchant_name: str
+    request: AuthorizationRequest | None
+    policies: list[PolicyRow] = []
+    standing: Any = None
+    usage: list[Any] = []
+    trace: list[dict[str, Any]] = []
+    answer: str
+    duration_us: int
+    position: int = 0
+
+
+class StateColumns(TypedDict):
     """The columns of an authorization that change in its life."""
+
+    status: str
+    books: AuthorizationState
+    captured_amount: int
+    is_held: bool
+    counted_amount: int
+    counted_cash: int
+    refunded_amount: int
+    count: int
+    cash_count: int
+
+
+def state_columns(books: AuthorizationState, at: Merchant) -> StateColumns:
     counted = books.counted(at)
     return {
         "status": books.status[:50],
@@ -46,41 +208,123 @@ def standing(books: AuthorizationState, at: Merchant) -> Row:
     }
 
 
+class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
+    """An authorization; of one that is known already only its StateColumns are written."""
+
+    id: str
+    card_id: str
+    cardholder_id: str
+    group_id: int | None
+    created: datetime
+    currency: str
+    category: str
+    category_code: str
+    merchant_country: str
+    merchant_name: str
+    network_id: str
+    status: str
+    books: AuthorizationState
+    captured_amount: int
+    is_held: bool
+    counted_amount: int
+    counted_cash: int
+    refunded_amount: int
+    count: int
+    cash_count: int
+
+
+def authorization(
+    told: PurchaseEvent, held: LockedScopes, books: AuthorizationState
+) -> AuthorizationRow:
+    return AuthorizationRow(
+        id=told.authorization_id,
+        card_id=told.card.id,
+        cardholder_id=held.cardholder_id,
+        group_id=held.group_id,
+        created=instant(told.created),
+        currency=told.currency,
+        network_id=told.merchant.network_id,
+        **merchant_columns(told.merchant),
+        **state_columns(books, told.merchant),
+    )
+
+
+class LedgerEntryRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One change of what an authorization counts for: by an event, or by hand."""
+
+    authorization_id: str
+    event_id: str
+    cause: str
+    amount: int
+    cash_amount: int
+    refunded_amount: int
+    count: int
+    cash_count: int
+    currency: str
+    entered_at: datetime
+    author: str = ""
+    reason: str = ""
+
+
 def entry(
-    authorization_id: str,
-    currency: str,
+    told: PurchaseEvent,
     cause: LedgerCause,
     change: CountedUsage,
     now: datetime,
     *,
-    event_id: str = "",
     author: str = "",
     reason: str = "",
-) -> Row:
-    """One change of what an authorization counts for: by an event, or by hand."""
-    return {
-        "authorization_id": authorization_id,
-        "event_id": event_id,
-        "cause": cause,
-        "amount": change.amount,
-        "cash_amount": change.cash,
-        "refunded_amount": change.refunded,
-        "count": change.count,
-        "cash_count": change.cash_count,
-        "currency": currency,
-        "entered_at": now,
-        "author": author,
-        "reason": reason,
-    }
+) -> LedgerEntryRow:
+    """`author` and `reason` are of what is booked by hand; then the event's id is empty."""
+    return LedgerEntryRow(
+        authorization_id=told.authorization_id,
+        event_id=told.event_id,
+        cause=cause.value,
+        amount=change.amount,
+        cash_amount=change.cash,
+        refunded_amount=change.refunded,
+        count=change.count,
+        cash_count=change.cash_count,
+        currency=told.currency,
+        entered_at=now,
+        author=author,
+        reason=reason,
+    )
 
 
-def merchant(found: Merchant) -> Row:
-    return {
-        "category": found.category,
-        "category_code": found.category_code,
-        "merchant_country": found.country,
-        "merchant_name": found.name,
-    }
+class TransactionRow(msgspec.Struct, frozen=True, kw_only=True):
+    """A transaction as it is booked now."""
+
+    id: str
+    type: str
+    amount: int
+    currency: str
+    merchant_amount: int
+    merchant_currency: str
+    merchant_name: str
+    created: datetime
+    card_id: str
+    linked: str
+    booked_under: str
+    told_at: int
+
+
+def transaction(told: PurchaseEvent, found: TransactionSnapshot, linked: str) -> TransactionRow:
+    """`linked` is the authorization that Stripe names, "" where it names none."""
+    return TransactionRow(
+        id=found.id,
+        type=found.type[:50],
+        amount=found.amount,
+        currency=told.currency,
+        merchant_amount=found.merchant_amount,
+        merchant_currency=found.merchant_currency,
+        merchant_name=told.merchant.name,
+        created=instant(found.created),
+        card_id=told.card.id,
+        linked=linked,
+        booked_under=told.authorization_id,
+        told_at=found.at,
+    )
 
 
 def instant(seconds: int) -> datetime:

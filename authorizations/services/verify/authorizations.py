@@ -3,7 +3,7 @@
 Each statement reads both sides at one moment, so what is booked meanwhile causes no difference.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import Any, TypeAlias
 
@@ -145,7 +145,7 @@ def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Differenc
     except msgspec.ValidationError as problem:
         yield Difference(where, "books", problem, "readable")
         return
-    expected = rows.standing(books, merchant_of(*merchant))
+    expected: Mapping[str, Any] = rows.state_columns(books, merchant_of(*merchant))
     in_books = _counted_of(expected)
     if counted != in_books:
         yield _counted_difference(where, counted, in_books, "its books")

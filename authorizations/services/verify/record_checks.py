@@ -14,13 +14,14 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
+from msgspec.structs import asdict
 
 from authorizations.models import Authorization, Decision, WebhookRequest
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
-from authorizations.services.store import writing
+from authorizations.services.store import rows
 from authorizations.services.store.decision_row import DAMAGED
 from authorizations.services.store.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.verify.checking import EXISTING, Difference
@@ -68,7 +69,7 @@ def request_differences(row: WebhookRequest) -> Iterator[Difference]:
     except events.NotAnEvent as problem:
         yield Difference(where, "body", problem, "an event")
         return
-    for name, value in delivery.row(row.answer_body, row.answer_status).items():
+    for name, value in asdict(delivery.row(row.answer_body, row.answer_status)).items():
         if getattr(row, name) != value:
             yield Difference(where, name, getattr(row, name), value)
     if row.masked_sha256 and not _MASKED.search(delivery.body):
@@ -206,7 +207,7 @@ def _request_differences(
     ]
     for what, kept, found in min(by_reading, key=len):
         yield Difference(row.pk, what, _short(kept), _short(found))
-    columns = [writing.request_columns(it) for it in readings]
+    columns: list[Mapping[str, Any]] = [rows.question_columns(it) for it in readings]
     for name, value in columns[0].items():
         allowed = {it[name] for it in columns} if name in _FACTS else {value}
         if name != "request" and getattr(row, name) not in allowed:

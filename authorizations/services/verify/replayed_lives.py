@@ -25,8 +25,9 @@ from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, TransactionReport
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
-from authorizations.services.purchases.entries import WITHOUT_BOOKS, steps_of
+from authorizations.services.purchases.entries import WITHOUT_BOOKS
 from authorizations.services.purchases.linking import merchant_of
+from authorizations.services.purchases.steps import steps_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import rows
 from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of

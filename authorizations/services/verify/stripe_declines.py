@@ -3,6 +3,8 @@
 from collections.abc import Iterator
 from dataclasses import replace
 
+from msgspec.structs import asdict
+
 from authorizations.models import Authorization, Decision, WebhookRequest
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.reports import AuthorizationReport
@@ -36,7 +38,7 @@ def decline_differences(
     books = codec.value(AuthorizationState, purchase.books)
     report_there = replace(report, merchant=merchant_of(purchase))
     possible = [
-        entries.decline(report_there, row.pk, history[int(index)])
+        asdict(entries.decline(report_there, row.pk, history[int(index)]))
         for history in (report.snapshot.history, books.history)
         if int(index) < len(history)
     ]

@@ -18,11 +18,11 @@ from authorizations.rules.decision.values import (
     Verdict,
     WindowUsage,
 )
+from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.authorize.transaction import CommitUnknownError, Computed
 from authorizations.services.host import caps, spool_writer
 from authorizations.services.runtime import budget
 from authorizations.services.stand_in import answers, durable_answer
-from authorizations.services.store import writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.wire import events
@@ -77,7 +77,7 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     assert (kept.cause, kept.sender, kept.signing_key) == (CAUSE, "192.0.2.1", "k3y")
     assert kept.decision
     assert (kept.decision.approved, kept.decision.amount) == (True, 1_250)
-    assert [policy["scope"] for policy in kept.policies] == ["program:"]
+    assert [policy.scope for policy in kept.policies] == ["program:"]
     assert (kept.standing["card_frozen"], kept.standing["hosts"]) == (False, 1)
     [(window, heard)] = kept.standing["heard"]
     assert window[0] == ["card", "ic_marie"]
@@ -354,7 +354,7 @@ def unknown(asked: Delivery, *, approved: bool = True) -> CommitUnknownError:
     request = events.authorization_request(asked.event)
     decision = Verdict(approved=approved, amount=request.amount if approved else 0)
     held = LockedScopes("ic_marie", False, "ich_marie", None)
-    outcome = writing.Outcome(request, held, (), PurchaseContext(), {}, decision, None, [], [], 7)
+    outcome = Outcome(request, held, (), PurchaseContext(), {}, decision, None, [], 7)
     return CommitUnknownError(Computed(b'{"approved":true}', outcome))
 
 

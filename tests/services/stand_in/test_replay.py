@@ -22,6 +22,7 @@ from authorizations.models import (
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.services.host import spool_reader, spool_writer
+from authorizations.services.runtime import codec
 from authorizations.services.stand_in import replay, replay_one
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.stand_in.spool_record import (
@@ -33,6 +34,7 @@ from authorizations.services.stand_in.spool_record import (
     spooled,
 )
 from authorizations.services.store import writing as rows_written
+from authorizations.services.store.rows import PolicyRow
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire.signature import fingerprint
 from simulator.stripe import samples
@@ -275,7 +277,7 @@ def unknown(row: Decision, request: WebhookRequest) -> Spooled:
             decided.decision,
             standing=row.standing,
         ),
-        policies=row.policies,
+        policies=codec.value(list[PolicyRow], row.policies),
         usage=row.usage,
         answered_at=row.decided_at,
     )
