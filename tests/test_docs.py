@@ -171,6 +171,16 @@ def test_every_setting_that_the_documents_name_exists() -> None:
     assert {name: page for name, page in settings_named.items() if name not in known} == {}
 
 
+def test_every_metric_that_the_documents_name_exists() -> None:
+    own = (ROOT / "authorizations" / "services").rglob("*.py")
+    known = {name for file in own for name in re.findall(r"\bdesk_[a-z_]+\b", file.read_text())}
+    known |= {f"{name}_total" for name in known} | {f"{name}_bucket" for name in known}
+    roles = {"desk_owner", "desk_webhook", "desk_admin", "desk_record"}
+    metrics_named = named(r"\bdesk_[a-z_]+\b")
+    assert len(metrics_named) > 20
+    assert {name: page for name, page in metrics_named.items() if name not in known | roles} == {}
+
+
 def test_the_architecture_names_every_folder() -> None:
     page = (DOCS / "architecture.md").read_text()
     [tree] = re.findall(r"```text\n(.+?)```", page, re.DOTALL)
