@@ -12,7 +12,7 @@ REQUEST = Way(
         Step("views", "wire", "read the event", "wire.events.read"),
         Step("views", "webhook", "answer it", "services.webhook.answering.answer"),
         Step("webhook", "wire", "the question in our words", "wire.events.authorization_request"),
-        Step("webhook", "authorize", "decide in time", "services.authorize.transaction.authorize"),
+        Step("webhook", "authorize", "decide in time", "services.authorize.transaction"),
         "One transaction",
         Step(
             "authorize",
@@ -47,22 +47,18 @@ LATER_EVENT = Way(
             "webhook", "lifecycle", "two at once in a process", "services.lifecycle.intake.receive"
         ),
         Step("lifecycle", "wire", "the report in our words", "wire.reports.report"),
-        Step("lifecycle", "lifecycle", "apply it", "services.lifecycle.apply.settle"),
+        Step("lifecycle", "lifecycle", "apply it", "services.lifecycle.apply"),
         "One transaction",
         Step(
             "lifecycle",
             "PostgreSQL",
             "LOCK card, cardholder, group",
-            "services.store.lookup.lock_scopes",
+            "services.store.lookup",
         ),
-        Step(
-            "lifecycle", "PostgreSQL", "LOOK_UP the purchase", "services.store.lookup.load_existing"
-        ),
+        Step("lifecycle", "PostgreSQL", "LOOK_UP the purchase", "services.store.lookup"),
         Step("lifecycle", "purchases", "link transactions to it", "services.purchases.linking"),
-        Step("lifecycle", "purchases", "join the books", "services.purchases.entries.steps_of"),
-        Step(
-            "lifecycle", "purchases", "entries, usage, findings", "services.purchases.entries.book"
-        ),
+        Step("lifecycle", "purchases", "join the books", "services.purchases.steps"),
+        Step("lifecycle", "purchases", "entries, usage, findings", "services.purchases.entries"),
         Step("purchases", "PostgreSQL", "WRITE all rows", "services.store.statements.WRITE"),
         Step("lifecycle", "PostgreSQL", "COMMIT"),
         Step("views", "Stripe", "200", is_back=True),
@@ -115,10 +111,8 @@ OUTAGE = Way(
         "When the database is back",
         Step("stand_in", "stand_in", "one process of the host", "services.stand_in.replay.some"),
         Step("stand_in", "host", "read what waits, in order", "services.host.spool_reader"),
-        Step("stand_in", "PostgreSQL", "the same locks", "services.store.lookup.lock_scopes"),
-        Step(
-            "stand_in", "purchases", "book what was answered", "services.stand_in.replay_one.replay"
-        ),
+        Step("stand_in", "PostgreSQL", "the same locks", "services.store.lookup"),
+        Step("stand_in", "purchases", "book what was answered", "services.stand_in.replay_one"),
         Step(
             "stand_in", "PostgreSQL", "WRITE, once by event id", "services.store.statements.WRITE"
         ),
