@@ -1,5 +1,5 @@
-"""Stands in for Stripe: invented people who go shopping, and the questions Stripe would ask.
+"""Plays Stripe: invented people who go shopping, and the events that Stripe would send.
 
-It speaks to a server over HTTP as Stripe does; it knows neither the database nor how decisions
-are made.
+`simulate` speaks to a server over HTTP, as Stripe does. `demo` and `inside` go past HTTP, into the
+services: for the demo's purchases, benchmarks and trials.
 """
