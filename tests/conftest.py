@@ -5,6 +5,7 @@ import shutil
 from collections.abc import Iterator
 from copy import copy
 from itertools import count
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -16,7 +17,8 @@ from pytest_django.plugin import DjangoDbBlocker
 from authorizations.management import proving
 from authorizations.services.host import host_memory
 from authorizations.services.webhook import answering, background, rejections
-from tests.support import database_roles, timeouts
+from tests.support import database, database_roles, timeouts
+from tests.support.database import STAFF_ROLES
 from tests.support.missing_programs import closing_line
 
 
@@ -102,17 +104,33 @@ def pytest_collection_finish() -> None:
 
 
 _MIGRATED = {"django_content_type", "auth_permission", "django_migrations"}
-_ROLES = ("auth_group", "auth_group_permissions")
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: DjangoDbBlocker) -> None:
-    """The roles of staff are kept aside as the migration made them; those of PostgreSQL made."""
-    with django_db_blocker.unblock(), connection.cursor() as cursor:
+def django_db_setup(
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: DjangoDbBlocker,
+    whole_run: Path,
+) -> Iterator[None]:
+    """A migrated database of this process, with the roles of PostgreSQL that servers work under."""
+    settings = connection.settings_dict
+    name = settings["TEST"]["NAME"] or f"test_{settings['NAME']}"
+    with django_db_blocker.unblock():
+        database.copy_template(name, whole_run / "template.lock")
+        before = database.use(name)
         database_roles.make()
-        cursor.execute("CREATE SCHEMA aside")
-        for table in _ROLES:
-            cursor.execute(f"CREATE TABLE aside.{table} AS TABLE {table}")
+    yield
+    with django_db_blocker.unblock():
+        database.use(before)
+        database.drop(name)
+
+
+@pytest.fixture(scope="session")
+def whole_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
+    """A directory that all processes of this run share."""
+    own = tmp_path_factory.getbasetemp()
+    return own if worker_id == "master" else own.parent
 
 
 def empty_the_database() -> None:
@@ -125,7 +143,7 @@ def empty_the_database() -> None:
         # No trigger runs, neither those of foreign keys nor those that keep the record from this.
         cursor.execute("SET LOCAL session_replication_role = replica")
         statements = [f"DELETE FROM {table}" for table in tables]  # noqa: S608
-        statements += [f"INSERT INTO {table} TABLE aside.{table}" for table in _ROLES]
+        statements += [f"INSERT INTO {table} TABLE aside.{table}" for table in STAFF_ROLES]
         cursor.execute(";".join(statements))
 
 

@@ -20,7 +20,7 @@ from authz_project.deadline import DeadlineConnection
 from simulator.stripe import samples
 from simulator.stripe.samples import Json
 from tests.services.authorize import test_races as races
-from tests.support import desk, pgbouncer, server
+from tests.support import database, desk, pgbouncer, server
 from tests.support.pooled_app import BLIND
 
 
@@ -28,7 +28,7 @@ from tests.support.pooled_app import BLIND
 def pooled(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:
     """The tests' database, through PgBouncer, with fewer connections than threads ask for."""
     with django_db_blocker.unblock():
-        url = server.database_url()
+        url = database.url()
     with pgbouncer.pooling(url, default_pool_size=5) as through:
         yield through
 

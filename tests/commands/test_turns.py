@@ -15,7 +15,7 @@ from django.db import connection
 
 from authorizations.models import Policy
 from authorizations.services.runtime.turns import turn
-from tests.support import pgbouncer, server
+from tests.support import database, pgbouncer
 from tests.support.threads import apart
 
 PATIENCE_S = 60.0
@@ -64,7 +64,7 @@ def empty_database(transactional_db: None) -> Iterator[str]:
     """The address of a database that has nothing in it, through PgBouncer."""
     name = f"{connection.settings_dict['NAME']}_empty"
     straight = connection.get_connection_params() | {"cursor_factory": psycopg.Cursor}
-    url = server.database_url().rpartition("/")[0] + f"/{name}"
+    url = database.url(name)
     with psycopg.connect(**straight, autocommit=True) as owner:
         owner.execute(f'DROP DATABASE IF EXISTS "{name}"'.encode())
         owner.execute(f'CREATE DATABASE "{name}"'.encode())

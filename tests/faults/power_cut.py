@@ -19,7 +19,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 from typing import Self
-from urllib.parse import quote
 
 from django.conf import settings
 from django.db import Error, connection
@@ -223,16 +222,6 @@ def _replay_and_kill(spool_dir: Path, after_s: float) -> None:
 
 
 # --- the database
-
-
-def database_url() -> str:
-    """The database of the tests, for another process."""
-    found = {key: str(value or "") for key, value in connection.get_connection_params().items()}
-    who = f"{quote(found['user'], '')}:{quote(found.get('password', ''), '')}"
-    host, port, name = found.get("host", ""), found.get("port", ""), found["dbname"]
-    # A directory of sockets belongs to the path.
-    where = f":{port}/{host}/{name}" if host.startswith("/") else f"{host}:{port}/{name}"
-    return f"postgres://{who}@{where}"
 
 
 def kill_database() -> None:

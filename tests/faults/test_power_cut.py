@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.faults import power_cut
+from tests.support import database
 from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -12,7 +13,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_what_was_answered_before_everything_was_killed_is_on_record_once(tmp_path: Path) -> None:
     in_force(spending_limits=[{"amount": 10**12, "interval": "daily"}])
-    url = power_cut.database_url()
+    url = database.url()
     for seed in range(3):
         found = power_cut.cut(seed, tmp_path, url, with_database=False)
         assert (found.lost, found.doubled) == ([], [])

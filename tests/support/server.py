@@ -12,12 +12,11 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from urllib.parse import quote
 
 from django.conf import settings
-from django.db import connection
 
 from tests.faults.database import children
+from tests.support import database
 
 WORKERS = 2
 PATIENCE_S = 120
@@ -90,20 +89,10 @@ def running(
 def _environment() -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
-        "DATABASE_URL": database_url(),
+        "DATABASE_URL": database.url(),
         "SPOOL_DIR": str(settings.SPOOL_DIR),
         "DECISION_BUDGET_MS": "9999",
     }
-
-
-def database_url() -> str:
-    """The database of the tests, for another process."""
-    found = {key: str(value or "") for key, value in connection.get_connection_params().items()}
-    who = f"{quote(found['user'], '')}:{quote(found.get('password', ''), '')}"
-    host, port, name = found.get("host", ""), found.get("port", ""), found["dbname"]
-    # A directory of sockets belongs to the path.
-    where = f":{port}/{host}/{name}" if host.startswith("/") else f"{host}:{port}/{name}"
-    return f"postgres://{who}@{where}"
 
 
 def _wait_until_up(server: Server) -> None:

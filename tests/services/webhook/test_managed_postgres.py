@@ -16,7 +16,7 @@ from django.conf import settings
 
 from authorizations.services.webhook.database_roles import Roles, script
 from authz_project import databases
-from tests.support import postgres, server
+from tests.support import database, postgres
 
 pytestmark = pytest.mark.django_db
 
@@ -70,7 +70,7 @@ def managed(
             yield from _managed(url)
     else:
         with django_db_blocker.unblock():
-            url = server.database_url()
+            url = database.url()
         yield from _managed(url)
 
 
