@@ -78,6 +78,14 @@ def test_every_link_of_the_documents_leads_somewhere() -> None:
     assert links > 50
 
 
+def test_the_readme_leads_to_every_document() -> None:
+    readme = (ROOT / "README.md").read_text()
+    pages = [path for path in PAGES if path.parent != DOCS / "adr" and path.name != "README.md"]
+    assert [
+        str(page.relative_to(ROOT)) for page in pages if f"({page.relative_to(ROOT)}" not in readme
+    ] == []
+
+
 def test_the_decisions_are_numbered_once_and_listed() -> None:
     records = sorted(path.name for path in (DOCS / "adr").glob("[0-9]*.md"))
     assert [int(name[:4]) for name in records] == list(range(1, len(records) + 1))
