@@ -96,11 +96,7 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django.contrib.postgres",
-    # The change history, written by triggers.
-    "pgtrigger",
-    "pghistory",
 ]
-PGTRIGGER_MIGRATIONS = False  # one migration of ours installs them all
 
 # For people's pages. The webhook goes past all of them, see wsgi.py.
 MIDDLEWARE = [

@@ -1485,11 +1485,16 @@ class Migration(migrations.Migration):
         migrations.CreateModel(
             name="HistoryEntry",
             fields=[
-                ("pgh_created_at", models.DateTimeField(auto_now_add=True)),
-                ("pgh_label", models.TextField(help_text="The event label.")),
-                ("pgh_id", models.BigAutoField(primary_key=True, serialize=False)),
-                ("pgh_context_id", models.UUIDField(null=True)),
-                ("pgh_context", models.JSONField(null=True)),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("changed_at", models.DateTimeField()),
+                ("operation", models.TextField()),
+                ("work", models.UUIDField(null=True)),
+                ("facts", models.JSONField(null=True)),
                 ("database_role", models.TextField()),
                 (
                     "source",
@@ -1534,23 +1539,17 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name": "change",
                 "verbose_name_plural": "change history",
-                "ordering": ("-pgh_created_at", "-pgh_id"),
+                "ordering": ("-changed_at", "-id"),
                 "default_permissions": ("view",),
                 "indexes": [
-                    models.Index(fields=["pgh_created_at", "pgh_id"], name="history_newest"),
-                    models.Index(
-                        fields=["subject", "pgh_created_at", "pgh_id"], name="history_of_subject"
-                    ),
-                    models.Index(
-                        fields=["user_id", "pgh_created_at", "pgh_id"], name="history_of_user"
-                    ),
-                    models.Index(
-                        fields=["source", "pgh_created_at", "pgh_id"], name="history_of_source"
-                    ),
-                    models.Index(fields=["kind", "object_id", "-pgh_id"], name="history_of_object"),
+                    models.Index(fields=["changed_at", "id"], name="history_newest"),
+                    models.Index(fields=["subject", "changed_at", "id"], name="history_of_subject"),
+                    models.Index(fields=["user_id", "changed_at", "id"], name="history_of_user"),
+                    models.Index(fields=["source", "changed_at", "id"], name="history_of_source"),
+                    models.Index(fields=["kind", "object_id", "-id"], name="history_of_object"),
                     models.Index(
                         condition=models.Q(("source", "stripe"), _negated=True),
-                        fields=["pgh_created_at", "pgh_id"],
+                        fields=["changed_at", "id"],
                         name="history_but_stripes",
                     ),
                     django.contrib.postgres.indexes.GinIndex(

@@ -1,11 +1,16 @@
-"""The change history: who made what of policies, cards and people. Written by triggers only."""
+"""The change history: who made what of policies, cards and people.
 
-import pgtrigger
+Written by triggers only (migration 0004), whoever makes the change and however. An entry says what
+the row was and became, which rows it names, and who did it: what `services.store.actor` told the
+transaction, or else the database role alone.
+"""
+
+from typing import NamedTuple
+
 from django.contrib.auth.models import Group, User
 from django.contrib.postgres.indexes import GinIndex
 from django.contrib.postgres.search import SearchVectorField
 from django.db import models
-from pghistory.models import Event
 
 from authorizations.models.cards import Card, CardGroup, Cardholder
 from authorizations.models.policies import (
@@ -15,7 +20,9 @@ from authorizations.models.policies import (
     ScheduleEntry,
     SpendingLimit,
 )
-from authorizations.models.recorder import ADD_CURRENCY, HIDE_HASH, Recorder, Tracked
+
+SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
+"""What parts words for the search."""
 
 
 class Kind(models.TextChoices):
@@ -36,41 +43,60 @@ class Kind(models.TextChoices):
     ROLE_PERMISSION = "rolepermission", "Permission of a role"
 
 
+class Tracked(NamedTuple):
+    """A table whose changes are recorded.
+
+    `refers` are the columns that name other rows, by kind; first the one on whose page a change
+    belongs most. `left_out` are columns whose change is no news.
+    """
+
+    model: type[models.Model]
+    kind: Kind
+    refers: dict[str, str]
+    left_out: tuple[str, ...] = ()
+
+    @property
+    def subject(self) -> str:
+        """The kind that a change is listed under."""
+        return next(iter(self.refers))
+
+
 _BY_POLICY = {"policy": "policy_id"}
 _ASSIGNED = {"cardgroup": "group_id", "cardholder": "cardholder_id", "card": "card_id"}
 _CARD = {"card": "id", "cardholder": "cardholder_id", "cardgroup": "group_id"}
 _FROM_STRIPE = ("details_at", "first_seen")
-_OF_HOLDER = (*_FROM_STRIPE, "folded_name")
 _ROLE = {"user": "user_id", "group": "group_id"}
 _USER_MAY = {"user": "user_id", "permission": "permission_id"}
 _ROLE_MAY = {"group": "group_id", "permission": "permission_id"}
 
 TRACKED = (
-    Tracked(Policy, Kind.POLICY, "policy", {"policy": "id", "policyversion": "current_version_id"}),
-    Tracked(SpendingLimit, Kind.SPENDING_LIMIT, "policy", _BY_POLICY, extra=ADD_CURRENCY),
-    Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, "policy", _BY_POLICY),
-    Tracked(Assignment, Kind.ASSIGNMENT, "policy", _BY_POLICY | _ASSIGNED, ("scope",)),
-    Tracked(ProgramDefaults, Kind.PROGRAM_DEFAULTS, "programdefaults", {"programdefaults": "id"}),
-    Tracked(CardGroup, Kind.CARD_GROUP, "cardgroup", {"cardgroup": "id"}),
-    Tracked(Card, Kind.CARD, "card", _CARD, (*_FROM_STRIPE, "own_root")),
-    Tracked(Cardholder, Kind.CARDHOLDER, "cardholder", {"cardholder": "id"}, _OF_HOLDER),
-    Tracked(User, Kind.USER, "user", {"user": "id"}, ("last_login", "password"), HIDE_HASH),
-    Tracked(User.groups.through, Kind.USER_ROLE, "user", _ROLE),
-    Tracked(User.user_permissions.through, Kind.USER_PERMISSION, "user", _USER_MAY),
-    Tracked(Group, Kind.ROLE, "group", {"group": "id"}),
-    Tracked(Group.permissions.through, Kind.ROLE_PERMISSION, "group", _ROLE_MAY),
+    Tracked(Policy, Kind.POLICY, {"policy": "id", "policyversion": "current_version_id"}),
+    Tracked(SpendingLimit, Kind.SPENDING_LIMIT, _BY_POLICY),
+    Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, _BY_POLICY),
+    Tracked(Assignment, Kind.ASSIGNMENT, _BY_POLICY | _ASSIGNED, ("scope",)),
+    Tracked(ProgramDefaults, Kind.PROGRAM_DEFAULTS, {"programdefaults": "id"}),
+    Tracked(CardGroup, Kind.CARD_GROUP, {"cardgroup": "id"}),
+    Tracked(Card, Kind.CARD, _CARD, (*_FROM_STRIPE, "own_root")),
+    Tracked(Cardholder, Kind.CARDHOLDER, {"cardholder": "id"}, (*_FROM_STRIPE, "folded_name")),
+    Tracked(User, Kind.USER, {"user": "id"}, ("last_login", "password")),
+    Tracked(User.groups.through, Kind.USER_ROLE, _ROLE),
+    Tracked(User.user_permissions.through, Kind.USER_PERMISSION, _USER_MAY),
+    Tracked(Group, Kind.ROLE, {"group": "id"}),
+    Tracked(Group.permissions.through, Kind.ROLE_PERMISSION, _ROLE_MAY),
 )
+"""The triggers' arguments, as migration 0004 gives them."""
 
 
-_NEWEST = ("pgh_created_at", "pgh_id")
+_NEWEST = ("changed_at", "id")
 _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
 
 
-class HistoryEntry(Event):
+class HistoryEntry(models.Model):
     """One row as it was and as it became, whoever changed it: a page, a command, plain SQL.
 
     `names` holds what the change is about: "policy:3" or "card:ic_1", each with its name at that
-    time, so a history outlives what it is about. `subject` is the one it is listed under.
+    time, so a history outlives what it is about. `subject` is the one it is listed under. `work`
+    is the same for all changes of one piece of work, of which `facts` say who did it and how.
     """
 
     class Source(models.TextChoices):
@@ -79,9 +105,10 @@ class HistoryEntry(Event):
         DATABASE = "database", "Directly in the database"
         STRIPE = "stripe", "Stripe"
 
-    pgh_id = models.BigAutoField(primary_key=True)
-    pgh_context_id = models.UUIDField(null=True)
-    pgh_context = models.JSONField(null=True)
+    changed_at = models.DateTimeField()
+    operation = models.TextField()
+    work = models.UUIDField(null=True)
+    facts = models.JSONField(null=True)
     database_role = models.TextField()
     source = models.TextField(choices=Source)
     user_id = models.BigIntegerField(null=True)
@@ -98,7 +125,7 @@ class HistoryEntry(Event):
         verbose_name = "change"
         verbose_name_plural = "change history"
         default_permissions = ("view",)
-        ordering = ("-pgh_created_at", "-pgh_id")
+        ordering = ("-changed_at", "-id")
         indexes = [
             models.Index(fields=_NEWEST, name="history_newest"),
             models.Index(fields=("subject", *_NEWEST), name="history_of_subject"),
@@ -108,16 +135,10 @@ class HistoryEntry(Event):
                 fields=_NEWEST, condition=~models.Q(source="stripe"), name="history_but_stripes"
             ),
             # For proofs: what a row was before a change.
-            models.Index(fields=("kind", "object_id", "-pgh_id"), name="history_of_object"),
+            models.Index(fields=("kind", "object_id", "-id"), name="history_of_object"),
             GinIndex(fields=("names",), name="history_names"),
             GinIndex(fields=("words",), name="history_words"),
         ]
 
     def __str__(self) -> str:
-        return f"{self.get_kind_display()} {_VERBS[self.pgh_label]}"
-
-    @classmethod
-    def pghistory_setup(cls) -> None:
-        """One table for the changes of all models, where pghistory would make one for each."""
-        for tracked in TRACKED:
-            pgtrigger.register(Recorder(cls, tracked))(tracked.model)
+        return f"{self.get_kind_display()} {_VERBS[self.operation]}"

@@ -102,12 +102,17 @@ class ReadersTimeZone:
 
 
 class UnderTheirName:
-    """What a page changes goes into the history as the work of whoever is logged in."""
+    """What a form changes goes into the history as the work of whoever is logged in.
+
+    A page that is only opened changes nothing the history is about.
+    """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        if request.method != "POST" or not is_of_admin(request):
+            return self.get_response(request)
         with acting(user=request.user, url=escape_uri_path(request.path)):
             return self.get_response(request)
 

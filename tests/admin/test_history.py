@@ -45,7 +45,7 @@ def said(row: Model, limit: int = 1) -> list[str]:
 def listed(client: Client, **asked: Any) -> list[str]:
     """Who and what, of the rows of the list."""
     rows = client.get(LIST, asked).context["cl"].result_list
-    return [f"{row.source} {row.kind} {row.pgh_label}" for row in rows]
+    return [f"{row.source} {row.kind} {row.operation}" for row in rows]
 
 
 @pytest.fixture

@@ -66,7 +66,7 @@ def stories(entries: list[HistoryEntry], obj: Model) -> list[Story]:
         is_own = (first.subject, first.subject_id) == own
         found.append(
             Story(
-                when=exact_time(first.pgh_created_at),
+                when=exact_time(first.changed_at),
                 who=who(first),
                 about="" if is_own else about(first),
                 changes=_without_cancelled(said),
@@ -76,7 +76,7 @@ def stories(entries: list[HistoryEntry], obj: Model) -> list[Story]:
 
 
 def _work(entry: HistoryEntry) -> tuple[Any, ...]:
-    return entry.pgh_context_id, entry.pgh_created_at, entry.subject, entry.subject_id
+    return entry.work, entry.changed_at, entry.subject, entry.subject_id
 
 
 def _without_cancelled(said: list[PolicyEdit]) -> list[PolicyEdit]:

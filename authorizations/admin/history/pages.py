@@ -75,7 +75,7 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
     search_fields = ("words",)
     search_help_text = "Name or id of what was changed, or of who changed it"
     change_form_template = "admin/authorizations/history_entry.html"
-    fieldsets = ((None, {"fields": ("pgh_id",)}),)
+    fieldsets = ((None, {"fields": ("id",)}),)
 
     class Media:
         css = {"all": ("authorizations/history.css",)}
@@ -89,11 +89,11 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
         found = rows.filter(filters.condition, searched(term) if term else Q())
         is_narrow = not term or is_id(term)
         times = (filters.since, filters.until)
-        return ByTime(found, "pgh_created_at", *times, is_narrow=is_narrow)
+        return ByTime(found, "changed_at", *times, is_narrow=is_narrow)
 
     def page(self, row: HistoryEntry) -> dict[str, Any]:
         facts = {
-            "When": exact_time(row.pgh_created_at),
+            "When": exact_time(row.changed_at),
             "Who": who(row),
             "How": how(row),
             "About": linked_about(row),
@@ -103,7 +103,7 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
 
     @display(description="When")
     def when(self, row: HistoryEntry) -> str:
-        return exact_time(row.pgh_created_at)
+        return exact_time(row.changed_at)
 
     @display(description="Who")
     def by(self, row: HistoryEntry) -> str:

@@ -26,7 +26,7 @@ _UNSAID = ("id", "date_joined", "root_id")
 
 def who(entry: HistoryEntry) -> str:
     """The person, or else the machine."""
-    facts = entry.pgh_context or {}
+    facts = entry.facts or {}
     name = facts.get("name", "")
     match entry.source:
         case HistoryEntry.Source.STRIPE:
@@ -40,7 +40,7 @@ def who(entry: HistoryEntry) -> str:
 
 def how(entry: HistoryEntry) -> str:
     """By which way the change came."""
-    facts = entry.pgh_context or {}
+    facts = entry.facts or {}
     match entry.source:
         case HistoryEntry.Source.STRIPE:
             return f"Stripe's event {facts.get('event')}"
@@ -53,7 +53,7 @@ def how(entry: HistoryEntry) -> str:
 
 def reason(entry: HistoryEntry) -> str:
     """Why, where whoever did it said so."""
-    return str((entry.pgh_context or {}).get("reason", ""))
+    return str((entry.facts or {}).get("reason", ""))
 
 
 def changes(entry: HistoryEntry) -> list[PolicyEdit]:

@@ -6,7 +6,7 @@ from django.contrib.postgres.search import SearchQuery
 from django.db.models import Model, Q, QuerySet
 
 from authorizations.models import HistoryEntry
-from authorizations.models.recorder import SEPARATORS
+from authorizations.models.history import SEPARATORS
 from authorizations.rules.basics.folding import folded
 from authorizations.services.queries.by_time import ByTime
 
@@ -43,4 +43,4 @@ def _words(term: str) -> Iterator[str]:
 
 def newest_first(rows: QuerySet[HistoryEntry]) -> ByTime:
     """Page by page, where an index finds the rows in the order of time."""
-    return ByTime(rows, "pgh_created_at", is_narrow=True)
+    return ByTime(rows, "changed_at", is_narrow=True)

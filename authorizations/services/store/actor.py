@@ -1,13 +1,12 @@
-"""Who is changing things: told to the database before each write, for the change history.
+"""Who is changing things: told to each transaction as it begins, for the triggers of the history.
 
-pghistory's own context puts its settings into the statement itself, which PostgreSQL refuses where
-parameters travel apart from it. Ours go before it as a statement of their own, and last only as
-long as the transaction: so nothing stays on a connection when it goes back to the pool, whatever
-happens. What writes nothing pays nothing, and neither do the statements of the decision path.
+Whatever the transaction then writes is theirs, by whichever statement or function. PostgreSQL
+forgets it with the transaction, and with a savepoint what was told in it, so nothing stays on a
+connection that goes back to a pool. It costs a statement each time, so only who may change what the
+history is about tells: no page that is only opened, and of the decision path what changes a card.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
@@ -15,46 +14,30 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from django.db import connection, transaction
+from django.conf import settings
+from django.db import connection
 from django.db.backends.base.base import BaseDatabaseWrapper
 from psycopg.pq import TransactionStatus
 
 from authorizations.rules.basics.card_numbers import mask_text
-from authorizations.services.store import statements
 
 if TYPE_CHECKING:  # manage.py comes before the models
     from django.contrib.auth.models import AnonymousUser, User
 
     Who = User | AnonymousUser | None
 
-_BLANK = r"(?:[\s(]|--[^\n]*\n|/\*.*?\*/)*"
-_WRITES = re.compile(_BLANK + r"(INSERT|UPDATE|DELETE|MERGE|WITH)\b", re.IGNORECASE | re.DOTALL)
-
-TELL = """
-SELECT set_config('pghistory.context_id', %(id)s, true),
-    set_config('pghistory.context_metadata', %(facts)s, true)
-"""
+_TELL = "SELECT set_config('desk.work', %s, true)"
 
 
-@dataclass(slots=True)
-class _Acting:
-    """Everything told so far; `id` is the same for all changes of one piece of work."""
+@dataclass(frozen=True, slots=True)
+class _Work:
+    """`id` is the same for all changes of one piece of work; `facts` as the history keeps them."""
 
     id: str
-    told: tuple[tuple["Who", dict[str, str]], ...]
-    has_written: bool = False
-
-    def facts(self) -> str:
-        """As the history keeps it. Asks for the user only now: not every page writes."""
-        found: dict[str, Any] = {}
-        for user, facts in self.told:
-            found |= facts
-            if user is not None and user.is_authenticated:
-                found |= {"user": user.pk, "name": user_words(user)}
-        return json.dumps(found)
+    facts: dict[str, Any]
 
 
-_acting: ContextVar[_Acting | None] = ContextVar("acting", default=None)
+_current: ContextVar[_Work | None] = ContextVar("work", default=None)
 
 
 @contextmanager
@@ -62,19 +45,21 @@ def acting(*, user: "Who" = None, **facts: str) -> Iterator[None]:
     """What this thread writes meanwhile is the work of `user`.
 
     `facts` say how: `url` of a page, `command` and `os_user`, `event` of Stripe's, `reason`.
-    Inside another, it adds to what that one told.
+    Inside another, it adds to what that one told. Raises django.db.Error.
     """
-    outer = _acting.get()
-    facts = {name: mask_text(fact) for name, fact in facts.items()}
-    told = (*(outer.told if outer else ()), (user, facts))
-    now = _Acting(outer.id if outer else str(uuid4()), told)
-    token = _acting.set(now)
+    outer = _current.get()
+    told = outer.facts if outer else {}
+    told = told | {name: mask_text(fact) for name, fact in facts.items()}
+    if user is not None and user.is_authenticated:
+        told |= {"user": user.pk, "name": user_words(user)}
+    token = _current.set(_Work(outer.id if outer else str(uuid4()), told))
     try:
+        _tell_if(TransactionStatus.INTRANS)
         yield
     finally:
-        _acting.reset(token)
-        if now.has_written:
-            _forget()
+        _current.reset(token)
+        # One that failed is rolled back, to who acted before.
+        _tell_if(TransactionStatus.INTRANS)
 
 
 def user_words(user: "User") -> str:
@@ -84,29 +69,44 @@ def user_words(user: "User") -> str:
 
 
 def watch(connection: BaseDatabaseWrapper, **_: Any) -> None:
-    """Tell this connection who is acting; for Django's signal of a new one."""
-    if _tell_before_writing not in connection.execute_wrappers:
+    """Tell the transactions of this connection; for Django's signal of a new one."""
+    if _tell_first not in connection.execute_wrappers:
         # In front: Django takes temporary ones from the end.
-        connection.execute_wrappers.insert(0, _tell_before_writing)
+        connection.execute_wrappers.insert(0, _tell_first)
 
 
-def _tell_before_writing(
+def tell_at_start() -> None:
+    """Before a statement past Django's cursors, which may be the first of its transaction."""
+    if _current.get() is not None and not connection.get_autocommit():
+        _tell_if(TransactionStatus.IDLE)
+
+
+def _tell_first(
     execute: Callable[..., Any], statement: str, params: Any, many: Any, context: Any
 ) -> Any:
-    now = _acting.get()
-    if now is None or not _WRITES.match(str(statement)):
+    if _current.get() is None:
         return execute(statement, params, many, context)
-    facts = now.facts()
-    # In a transaction of its own where there is none: what was told ends with it.
-    with transaction.atomic() if connection.get_autocommit() else nullcontext():
-        statements.run(TELL, id=now.id, facts=facts)
-        now.has_written = True
+    # A statement that is a transaction by itself gets one that can be told.
+    is_alone = connection.get_autocommit() and _status() is TransactionStatus.IDLE
+    with (
+        connection.wrap_database_errors,
+        connection.connection.transaction() if is_alone else nullcontext(),
+    ):
+        _tell_if(TransactionStatus.INTRANS if is_alone else TransactionStatus.IDLE)
         return execute(statement, params, many, context)
 
 
-def _forget() -> None:
-    """The transaction may go on after the work is done; what comes then is somebody else's."""
-    if not connection.in_atomic_block or connection.connection is None:
-        return
-    if connection.connection.info.transaction_status is TransactionStatus.INTRANS:
-        statements.run(TELL, id="", facts="")
+def _tell_if(status: TransactionStatus) -> None:
+    """Who acts now, where the transaction of this thread is in this state."""
+    if _status() is status:
+        work = _current.get()
+        told = json.dumps({"id": work.id, "facts": work.facts}) if work else ""
+        with connection.wrap_database_errors:
+            connection.connection.execute(_TELL, [told], prepare=False)
+
+
+def _status() -> TransactionStatus | None:
+    if not settings.configured:  # a command that has not read yet which settings it is to use
+        return None
+    session = connection.connection
+    return session.info.transaction_status if session is not None else None

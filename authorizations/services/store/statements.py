@@ -18,6 +18,7 @@ from typing import Any
 from django.db import connection
 from psycopg import Cursor
 
+from authorizations.services.store import actor
 from authz_project import pooler
 
 LOCK = """
@@ -453,6 +454,7 @@ def run(statement: str, **parameters: Any) -> Cursor[Any]:
     OperationalError where a pooler has mixed up sessions: a new transaction runs unprepared.
     """
     connection.ensure_connection()
+    actor.tell_at_start()
     with connection.wrap_database_errors:
         try:
             cursor: Cursor[Any] = connection.connection.execute(

@@ -12,14 +12,14 @@ _CLOCKS_APART_S = 60
 """Seconds. The change history uses the database's clock, decisions that of their own machine."""
 
 _LAST = """
-SELECT chain.root, extract(epoch FROM max(change.pgh_created_at))::float8
+SELECT chain.root, extract(epoch FROM max(change.changed_at))::float8
 FROM (
     SELECT root, root AS card FROM unnest(%s::text[]) AS root
     UNION
     SELECT root_id, id FROM authorizations_card WHERE root_id = ANY(%s)
 ) AS chain
 JOIN authorizations_historyentry AS change ON change.names ? ('card:' || chain.card)
-WHERE change.kind = 'card' AND change.pgh_label = 'update'
+WHERE change.kind = 'card' AND change.operation = 'update'
     AND change.before ->> 'root_id' IS DISTINCT FROM change.after ->> 'root_id'
 GROUP BY chain.root
 """

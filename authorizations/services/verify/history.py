@@ -27,32 +27,32 @@ _ADDED = {"password", "policy_currency"}
 
 _CHAINED = """
 SELECT
-    change.pgh_id, change.kind, change.object_id, change.pgh_label, change.source, change.user_id,
-    change.pgh_context, change.before, change.after, earlier.pgh_id, earlier.after,
+    change.id, change.kind, change.object_id, change.operation, change.source, change.user_id,
+    change.facts, change.before, change.after, earlier.id, earlier.after,
     NOT EXISTS (
         SELECT FROM authorizations_historyentry AS later
         WHERE later.kind = change.kind AND later.object_id = change.object_id
-            AND later.pgh_id > change.pgh_id
+            AND later.id > change.id
     )
 FROM (
     SELECT * FROM authorizations_historyentry
-    WHERE pgh_id > %s AND pgh_id <= %s ORDER BY pgh_id LIMIT %s
+    WHERE id > %s AND id <= %s ORDER BY id LIMIT %s
 ) AS change
 LEFT JOIN LATERAL (
-    SELECT pgh_id, after FROM authorizations_historyentry AS earlier
+    SELECT id, after FROM authorizations_historyentry AS earlier
     WHERE earlier.kind = change.kind AND earlier.object_id = change.object_id
-        AND earlier.pgh_id < change.pgh_id
-    ORDER BY earlier.pgh_id DESC LIMIT 1
+        AND earlier.id < change.id
+    ORDER BY earlier.id DESC LIMIT 1
 ) AS earlier ON TRUE
-ORDER BY change.pgh_id
+ORDER BY change.id
 """
 
 # Both at once, or a change in between would look like a difference.
 _NOW = """
-SELECT last.pgh_label, last.after, to_jsonb(row) - %s::text[]
+SELECT last.operation, last.after, to_jsonb(row) - %s::text[]
 FROM (
     SELECT * FROM authorizations_historyentry
-    WHERE kind = %s AND object_id = %s ORDER BY pgh_id DESC LIMIT 1
+    WHERE kind = %s AND object_id = %s ORDER BY id DESC LIMIT 1
 ) AS last
 LEFT JOIN {table} AS row ON row.{key}::text = last.object_id
     AND row.{key} = %s
@@ -99,12 +99,12 @@ def changes_in(since: datetime | None, until: datetime | None) -> Ids:
 _BOUNDS = """
 SELECT
     CASE WHEN %s::timestamptz IS NULL THEN 0 ELSE coalesce(
-        (SELECT min(pgh_id) - 1 FROM authorizations_historyentry WHERE pgh_created_at >= %s),
-        (SELECT max(pgh_id) FROM authorizations_historyentry), 0
+        (SELECT min(id) - 1 FROM authorizations_historyentry WHERE changed_at >= %s),
+        (SELECT max(id) FROM authorizations_historyentry), 0
     ) END,
     coalesce(CASE WHEN %s::timestamptz IS NOT NULL THEN
-        (SELECT min(pgh_id) - 1 FROM authorizations_historyentry WHERE pgh_created_at >= %s)
-    END, (SELECT max(pgh_id) FROM authorizations_historyentry), 0)
+        (SELECT min(id) - 1 FROM authorizations_historyentry WHERE changed_at >= %s)
+    END, (SELECT max(id) FROM authorizations_historyentry), 0)
 """
 
 

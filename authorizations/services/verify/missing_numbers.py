@@ -35,14 +35,14 @@ def missing_numbers(part: Range) -> dict[str, Any]:
     requests = _drawn("authorizations_webhookrequest_id_seq", requests_in(part), part)
     entries = _drawn("authorizations_ledgerentry_id_seq", entries_in(part), part)
     changes = changes_in(part.since, part.until)
-    changes = _drawn("authorizations_historyentry_pgh_id_seq", changes, part)
+    changes = _drawn("authorizations_historyentry_id_seq", changes, part)
     taken = heapq.merge(
         _numbers("authorizations_ledgerentry", "id", entries), _positions(requests, entries)
     )
     return {
         "requests": _missing(_numbers("authorizations_webhookrequest", "id", requests), requests),
         "ledger entries": _missing(taken, entries),
-        CHANGES: _missing(_numbers("authorizations_historyentry", "pgh_id", changes), changes),
+        CHANGES: _missing(_numbers("authorizations_historyentry", "id", changes), changes),
     }
 
 

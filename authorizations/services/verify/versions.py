@@ -16,7 +16,7 @@ _CLOCKS_APART = timedelta(minutes=1)
 
 _PUBLISHED = """
 SELECT
-    change.pgh_created_at, change.user_id,
+    change.changed_at, change.user_id,
     (change.before ->> 'current_version_id')::bigint,
     (change.after ->> 'current_version_id')::bigint,
     change.names ->> ('policyversion:' || (change.after ->> 'current_version_id'))
@@ -24,7 +24,7 @@ FROM authorizations_historyentry AS change
 WHERE change.kind = 'policy' AND change.object_id = %s
     AND change.before ->> 'current_version_id' IS DISTINCT FROM
         change.after ->> 'current_version_id'
-ORDER BY change.pgh_id
+ORDER BY change.id
 """
 
 

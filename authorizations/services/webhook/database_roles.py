@@ -113,7 +113,6 @@ TABLES: dict[str, Rights] = {
         ),
         PEOPLE,
     ),
-    "pghistory_context": Rights(),
     "django_migrations": Rights(webhook=_READ, admin=_READ),
 }
 """Every table of the schema; one that is not here stays the owner's alone."""

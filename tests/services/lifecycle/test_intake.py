@@ -67,7 +67,7 @@ def test_a_card_is_as_the_newest_event_tells() -> None:
     deliver(card_event(newer, "updated", at=NOON + 60, chance=CHANCE))
     deliver(card_event(older, "updated", at=NOON + 30, chance=CHANCE))
     assert Card.objects.get(pk="ic_1").status == "canceled"
-    source = HistoryEntry.objects.filter(subject="card", subject_id="ic_1").latest("pgh_created_at")
+    source = HistoryEntry.objects.filter(subject="card", subject_id="ic_1").latest("changed_at")
     assert source.source == "stripe"
 
 

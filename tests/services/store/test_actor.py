@@ -15,6 +15,7 @@ from django.test import Client
 
 import manage
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
+from authorizations.services.store import statements
 from authorizations.services.store.actor import acting
 from authz_project import databases
 from tests.admin import pages
@@ -30,15 +31,14 @@ def group(name: str) -> CardGroup:
 
 def told(name: str) -> tuple[str, Any]:
     """By which way a row of this name came, and what is known about whoever made it."""
-    entry = HistoryEntry.objects.get(after__name=name, pgh_label="insert")
-    return entry.source, entry.pgh_context
+    entry = HistoryEntry.objects.get(after__name=name, operation="insert")
+    return entry.source, entry.facts
 
 
 def setting() -> str:
     """What the transaction has been told."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT current_setting('pghistory.context_metadata', true)")
-        return cursor.fetchone()[0] or ""
+    [found] = connection.connection.execute("SELECT current_setting('desk.work', true)").fetchone()
+    return found or ""
 
 
 NOBODY_TOLD = (Source.DATABASE, None)
@@ -97,7 +97,7 @@ def test_inside_another_it_adds_to_what_that_one_told() -> None:
         group("outer")
     assert told("inner")[1] == {"command": "import", "reason": "Spring"}
     assert told("outer")[1] == {"command": "import"}
-    inner, outer = HistoryEntry.objects.values_list("pgh_context_id", flat=True)
+    inner, outer = HistoryEntry.objects.values_list("work", flat=True)
     assert inner == outer
 
 
@@ -112,11 +112,42 @@ def test_plain_sql_of_a_program_is_told_as_well(before: str) -> None:
     assert told("Team") == (Source.COMMAND, {"command": "shell"})
 
 
-@pytest.mark.django_db
-def test_who_only_reads_tells_nothing() -> None:
-    with acting(command="report"), transaction.atomic():
-        list(CardGroup.objects.all())
-        assert setting() == ""
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("around", [nullcontext, transaction.atomic])
+def test_what_a_function_changes_is_told_as_well(around: Callable[[], Any]) -> None:
+    for card in ("ic_old", "ic_new"):
+        Card.objects.create(pk=card, root_id=card)
+    with acting(event="evt_1"), around(), connection.cursor() as cursor:
+        cursor.execute("SELECT authorizations_move_chain('ic_old', 'ic_new')")
+    entry = HistoryEntry.objects.get(object_id="ic_old", operation="update")
+    assert (entry.source, entry.facts) == (Source.STRIPE, {"event": "evt_1"})
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_transaction_that_begins_past_djangos_cursors_is_told_as_well() -> None:
+    with acting(command="simulate"):
+        for name in ("first", "second"):
+            with transaction.atomic():
+                statements.run("SELECT 1")
+                group(name)
+    assert {told(name)[0] for name in ("first", "second")} == {Source.COMMAND}
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_page_that_is_only_opened_tells_nothing() -> None:
+    client = Client()
+    client.force_login(User.objects.create_superuser("olga"))
+    seen = []
+
+    def look(execute: Any, *rest: Any) -> Any:
+        seen.append(setting())
+        return execute(*rest)
+
+    with connection.execute_wrapper(look):
+        assert client.get(pages.list_url(CardGroup)).status_code == 200
+        assert set(seen) == {""}
+        client.post(pages.add_url(CardGroup), {"name": "Team", "description": ""})
+        assert len(set(seen)) == 2
 
 
 @pytest.fixture
@@ -184,7 +215,7 @@ def test_what_a_command_changes_is_the_work_of_who_started_it(
 
 def entries() -> list[tuple[str, str, str, str]]:
     rows = HistoryEntry.objects.order_by("pk").filter(kind__in=("card", "cardholder"))
-    return list(rows.values_list("kind", "pgh_label", "source", "pgh_context__event"))
+    return list(rows.values_list("kind", "operation", "source", "facts__event"))
 
 
 @pytest.mark.django_db(transaction=True)

@@ -208,14 +208,14 @@ def declined_was_approved() -> None:
 def history_user(where: str, *, with_facts: bool) -> Callable[[], None]:
     def do() -> None:
         otto = User.objects.get(username="otto").pk
-        facts = f", pgh_context = pgh_context || '{{\"user\": {otto}}}'" if with_facts else ""
+        facts = f", facts = facts || '{{\"user\": {otto}}}'" if with_facts else ""
         sql(f"UPDATE authorizations_historyentry SET user_id = {otto}{facts} WHERE {where}")  # noqa: S608
 
     return do
 
 
 PUBLISHED = "kind = 'policy' AND user_id IS NOT NULL"
-FROZEN = "kind = 'card' AND object_id = 'ic_2' AND pgh_label = 'update'"
+FROZEN = "kind = 'card' AND object_id = 'ic_2' AND operation = 'update'"
 BY_OTTO = "(SELECT id FROM auth_user WHERE username = 'otto')"
 
 CASES: dict[str, Case] = {

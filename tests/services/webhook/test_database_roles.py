@@ -186,7 +186,7 @@ def test_a_temporary_table_of_the_same_name_deceives_nobody() -> None:
         cursor.execute("SELECT count(*) FROM pg_temp.authorizations_historyentry")
         assert cursor.fetchone() == (0,)
     assert rows("SELECT after ->> 'frozen' FROM public.authorizations_historyentry "
-                "WHERE kind = 'card' ORDER BY pgh_id DESC LIMIT 1") == [("true",)]  # fmt: skip
+                "WHERE kind = 'card' ORDER BY id DESC LIMIT 1") == [("true",)]  # fmt: skip
 
 
 @pytest.mark.django_db
