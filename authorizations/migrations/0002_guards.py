@@ -28,7 +28,8 @@ THIS_SCHEMA_ALONE = (
 )
 
 REFUSE = """
-CREATE FUNCTION authorizations_refuse_change() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION authorizations_refuse_change() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION '% is append-only: % refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = '23514', HINT = 'Write a new row that corrects the old one.';
@@ -36,16 +37,20 @@ END
 $$
 """
 
-GUARD = """
+GUARD_ROWS = """
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON {table}
-    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_change();
+    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_change()
+"""
+
+GUARD_WHOLE = """
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON {table}
     FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_change()
 """
 
 # Who may not write what Stripe says enters into the ledger only what an operator books.
 OPERATORS_ENTRIES = """
-CREATE FUNCTION authorizations_refuse_stripes_entries() RETURNS trigger LANGUAGE plpgsql AS $$
+CREATE FUNCTION authorizations_refuse_stripes_entries() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     RAISE EXCEPTION 'role % may enter only what an operator booked, not %', current_user, NEW.cause
         USING ERRCODE = '42501', HINT = 'Entries without an author follow from Stripe''s events.';
@@ -61,13 +66,8 @@ CREATE TRIGGER operators_entries BEFORE INSERT ON authorizations_ledgerentry FOR
     EXECUTE FUNCTION authorizations_refuse_stripes_entries()
 """
 
-UNGUARD = """
-DROP TRIGGER append_only ON {table};
-DROP TRIGGER append_only_whole ON {table}
-"""
-
 # A finding stands as its newest change says, and changes in no other way.
-FINDINGS = """
+COPY_CHANGE = """
 CREATE FUNCTION authorizations_copy_change() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
@@ -77,10 +77,17 @@ BEGIN
     WHERE id = NEW.finding_id;
     RETURN NULL;
 END
-$$;
+$$
+"""
+
+COPY_CHANGE_TRIGGER = """
 CREATE TRIGGER stands_as_it_says AFTER INSERT ON authorizations_findingchange
-    FOR EACH ROW EXECUTE FUNCTION authorizations_copy_change();
-CREATE FUNCTION authorizations_refuse_but_by_change() RETURNS trigger LANGUAGE plpgsql AS $$
+    FOR EACH ROW EXECUTE FUNCTION authorizations_copy_change()
+"""
+
+REFUSE_BUT_BY_CHANGE = """
+CREATE FUNCTION authorizations_refuse_but_by_change() RETURNS trigger LANGUAGE plpgsql
+    SET search_path FROM CURRENT AS $$
 BEGIN
     IF TG_OP = 'UPDATE' AND pg_trigger_depth() > 1 THEN
         RETURN NEW;
@@ -88,33 +95,28 @@ BEGIN
     RAISE EXCEPTION '% follows its changes: % refused', TG_TABLE_NAME, TG_OP
         USING ERRCODE = '23514', HINT = 'Add a row to authorizations_findingchange.';
 END
-$$;
+$$
+"""
+
+GUARD_FINDINGS = """
 CREATE TRIGGER follows_its_changes BEFORE UPDATE OR DELETE ON authorizations_finding
-    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_but_by_change();
+    FOR EACH ROW EXECUTE FUNCTION authorizations_refuse_but_by_change()
+"""
+
+GUARD_FINDINGS_WHOLE = """
 CREATE TRIGGER follows_its_changes_whole BEFORE TRUNCATE ON authorizations_finding
     FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_but_by_change()
 """
 
-UNGUARD_FINDINGS = """
-DROP TRIGGER follows_its_changes ON authorizations_finding;
-DROP TRIGGER follows_its_changes_whole ON authorizations_finding;
-DROP TRIGGER stands_as_it_says ON authorizations_findingchange;
-DROP FUNCTION authorizations_refuse_but_by_change();
-DROP FUNCTION authorizations_copy_change()
-"""
-
 # Room on each page, so that an update need not touch the indexes; vacuum by count, because a
 # share of a large table is too much to wait for.
-LAYOUT = """
-ALTER TABLE authorizations_usage SET (
-    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
-);
-ALTER TABLE authorizations_authorization SET (
-    fillfactor = 70, autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000
-);
-ALTER TABLE authorizations_tally SET (fillfactor = 70);
-ALTER TABLE authorizations_answertimes SET (fillfactor = 70)
-"""
+_VACUUM_BY_COUNT = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
+LAYOUT = {
+    "authorizations_usage": f"fillfactor = 70, {_VACUUM_BY_COUNT}",
+    "authorizations_authorization": f"fillfactor = 70, {_VACUUM_BY_COUNT}",
+    "authorizations_tally": "fillfactor = 70",
+    "authorizations_answertimes": "fillfactor = 70",
+}
 
 # A root is its own root, also against a neighbour who has not committed yet: each side of a foreign
 # key waits for the other. Whoever hangs a card under a root holds that row's key, and a root that is
@@ -171,7 +173,10 @@ $$
 SHARED_CACHE = """
 CREATE TABLE authorizations_shared_cache (
     cache_key varchar(255) PRIMARY KEY, value text NOT NULL, expires timestamptz NOT NULL
-);
+)
+"""
+
+SHARED_CACHE_INDEX = """
 CREATE INDEX authorizations_shared_cache_expires ON authorizations_shared_cache (expires)
 """
 
@@ -191,7 +196,15 @@ class Migration(migrations.Migration):
         migrations.RunSQL(THIS_SCHEMA_ALONE, migrations.RunSQL.noop),
         migrations.RunSQL(REFUSE, "DROP FUNCTION authorizations_refuse_change()"),
         *(
-            migrations.RunSQL(GUARD.format(table=table), UNGUARD.format(table=table))
+            migrations.RunSQL(
+                GUARD_ROWS.format(table=table), f"DROP TRIGGER append_only ON {table}"
+            )
+            for table in APPEND_ONLY
+        ),
+        *(
+            migrations.RunSQL(
+                GUARD_WHOLE.format(table=table), f"DROP TRIGGER append_only_whole ON {table}"
+            )
             for table in APPEND_ONLY
         ),
         migrations.RunSQL(
@@ -201,8 +214,23 @@ class Migration(migrations.Migration):
             OPERATORS_ENTRIES_TRIGGER,
             "DROP TRIGGER operators_entries ON authorizations_ledgerentry",
         ),
-        migrations.RunSQL(FINDINGS, UNGUARD_FINDINGS),
-        migrations.RunSQL(LAYOUT, migrations.RunSQL.noop),
+        migrations.RunSQL(COPY_CHANGE, "DROP FUNCTION authorizations_copy_change()"),
+        migrations.RunSQL(
+            COPY_CHANGE_TRIGGER, "DROP TRIGGER stands_as_it_says ON authorizations_findingchange"
+        ),
+        migrations.RunSQL(
+            REFUSE_BUT_BY_CHANGE, "DROP FUNCTION authorizations_refuse_but_by_change()"
+        ),
+        migrations.RunSQL(
+            GUARD_FINDINGS, "DROP TRIGGER follows_its_changes ON authorizations_finding"
+        ),
+        migrations.RunSQL(
+            GUARD_FINDINGS_WHOLE, "DROP TRIGGER follows_its_changes_whole ON authorizations_finding"
+        ),
+        *(
+            migrations.RunSQL(f"ALTER TABLE {table} SET ({options})", migrations.RunSQL.noop)
+            for table, options in LAYOUT.items()
+        ),
         migrations.RunSQL(
             ROOTS, "ALTER TABLE authorizations_card DROP CONSTRAINT card_root_is_its_own_root"
         ),
@@ -213,5 +241,6 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
         migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),
+        migrations.RunSQL(SHARED_CACHE_INDEX, migrations.RunSQL.noop),
         migrations.RunPython(leave_stamp, take_stamp_away),
     ]

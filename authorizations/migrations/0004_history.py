@@ -1,74 +1,32 @@
 """The change history begins: each table it is about gets its trigger."""
 
 from importlib import import_module
-from typing import NamedTuple
 
 from django.db import migrations
 
-from authorizations.models.history import SEPARATORS
-
 THIS_SCHEMA_ALONE = import_module("authorizations.migrations.0002_guards").THIS_SCHEMA_ALONE
 
+# As in models.history.
+SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
 
-class Recorded(NamedTuple):
-    """A table and what its trigger is told; `refers` as in models.history.Tracked."""
-
-    table: str
-    kind: str
-    refers: tuple[str, ...]
-    left_out: str = ""
-
-    @property
-    def arguments(self) -> str:
-        said = (self.kind, f"{{{self.left_out}}}", *self.refers)
-        return ", ".join(f"'{argument}'" for argument in said)
-
-
-RECORDED = (
-    Recorded(
-        "authorizations_policy",
-        "policy",
-        ("policy", "id", "policyversion", "current_version_id"),
-    ),
-    Recorded("authorizations_spendinglimit", "spendinglimit", ("policy", "policy_id")),
-    Recorded("authorizations_scheduleentry", "scheduleentry", ("policy", "policy_id")),
-    Recorded(
-        "authorizations_assignment",
-        "assignment",
-        (
-            *("policy", "policy_id", "cardgroup", "group_id"),
-            *("cardholder", "cardholder_id", "card", "card_id"),
-        ),
-        "scope",
-    ),
-    Recorded("authorizations_programdefaults", "programdefaults", ("programdefaults", "id")),
-    Recorded("authorizations_cardgroup", "cardgroup", ("cardgroup", "id")),
-    Recorded(
-        "authorizations_card",
-        "card",
-        ("card", "id", "cardholder", "cardholder_id", "cardgroup", "group_id"),
-        "details_at,first_seen,own_root",
-    ),
-    Recorded(
-        "authorizations_cardholder",
-        "cardholder",
-        ("cardholder", "id"),
-        "details_at,first_seen,folded_name",
-    ),
-    Recorded("auth_user", "user", ("user", "id"), "last_login,password"),
-    Recorded("auth_user_groups", "userrole", ("user", "user_id", "group", "group_id")),
-    Recorded(
-        "auth_user_user_permissions",
-        "userpermission",
-        ("user", "user_id", "permission", "permission_id"),
-    ),
-    Recorded("auth_group", "group", ("group", "id")),
-    Recorded(
-        "auth_group_permissions",
-        "rolepermission",
-        ("group", "group_id", "permission", "permission_id"),
-    ),
-)
+# Table -> the arguments of its trigger, see RECORD.
+RECORDED = {
+    "authorizations_policy": "policy {} policy id policyversion current_version_id",
+    "authorizations_spendinglimit": "spendinglimit {} policy policy_id",
+    "authorizations_scheduleentry": "scheduleentry {} policy policy_id",
+    "authorizations_assignment": "assignment {scope} policy policy_id cardgroup group_id "
+    "cardholder cardholder_id card card_id",
+    "authorizations_programdefaults": "programdefaults {} programdefaults id",
+    "authorizations_cardgroup": "cardgroup {} cardgroup id",
+    "authorizations_card": "card {details_at,first_seen,own_root} card id "
+    "cardholder cardholder_id cardgroup group_id",
+    "authorizations_cardholder": "cardholder {details_at,first_seen,folded_name} cardholder id",
+    "auth_user": "user {last_login,password} user id",
+    "auth_user_groups": "userrole {} user user_id group group_id",
+    "auth_user_user_permissions": "userpermission {} user user_id permission permission_id",
+    "auth_group": "group {} group id",
+    "auth_group_permissions": "rolepermission {} group group_id permission permission_id",
+}
 
 # Its arguments: what kind of row it is, the columns whose change is no news, and for each column
 # that names a row the kind of that row and the column; first the one a change is listed under.
@@ -193,16 +151,15 @@ class Migration(migrations.Migration):
         migrations.RunSQL(REFUSE, "DROP FUNCTION authorizations_refuse_truncate()"),
         *(
             migrations.RunSQL(
-                RECORD_ROW.format(table=recorded.table, arguments=recorded.arguments),
-                f"DROP TRIGGER record ON {recorded.table}",
+                RECORD_ROW.format(table=table, arguments=", ".join(map(repr, arguments.split()))),
+                f"DROP TRIGGER record ON {table}",
             )
-            for recorded in RECORDED
+            for table, arguments in RECORDED.items()
         ),
         *(
             migrations.RunSQL(
-                REFUSE_WHOLE.format(table=recorded.table),
-                f"DROP TRIGGER recorded_row_by_row ON {recorded.table}",
+                REFUSE_WHOLE.format(table=table), f"DROP TRIGGER recorded_row_by_row ON {table}"
             )
-            for recorded in RECORDED
+            for table in RECORDED
         ),
     ]

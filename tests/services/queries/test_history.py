@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import pytest
@@ -19,7 +20,7 @@ from authorizations.models import (
     ScheduleEntry,
     SpendingLimit,
 )
-from authorizations.models.history import TRACKED
+from authorizations.models.history import SEPARATORS, TRACKED
 from authorizations.services.policies.publish import publish
 from authorizations.services.queries.history import entries_about, newest_first, searched
 from authorizations.services.queries.listing import chunks
@@ -139,6 +140,11 @@ def test_every_trigger_is_there_and_on_as_the_code_says() -> None:
     assert found == {
         table: ("O", "".join(f"{word}\\000" for word in words)) for table, words in said.items()
     }
+
+
+def test_names_are_parted_as_searches_are() -> None:
+    migration = import_module("authorizations.migrations.0004_history")
+    assert migration.SEPARATORS == SEPARATORS
 
 
 def test_a_queryset_update_and_a_cascade_are_recorded_row_by_row() -> None:

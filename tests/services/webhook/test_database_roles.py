@@ -190,12 +190,13 @@ def test_a_temporary_table_of_the_same_name_deceives_nobody() -> None:
 
 
 @pytest.mark.django_db
-def test_what_runs_with_the_owners_rights_names_its_schema() -> None:
+def test_what_triggers_run_and_what_has_the_owners_rights_names_its_schema() -> None:
     functions = {str(name): settings for name, settings in rows(
         "SELECT proname, array_to_string(proconfig, ' ') FROM pg_proc "
-        "WHERE pronamespace = current_schema()::regnamespace AND prosecdef"
+        "WHERE pronamespace = current_schema()::regnamespace "
+        "AND (prosecdef OR prorettype = 'trigger'::regtype)"
     )}  # fmt: skip
-    assert "authorizations_move_chain" in functions
+    assert {"authorizations_move_chain", "authorizations_refuse_change"} <= functions.keys()
     for name, settings in functions.items():
         assert settings == "search_path=public, pg_temp", name
 
