@@ -6,10 +6,13 @@ welcome, unreadable ones fail only where they are needed.
 """
 
 import re
+from dataclasses import fields
 
 import msgspec
 
-from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.kinds import ASKED_FIELDS
+from authorizations.rules.purchases.events import AuthorizationRequest, Verification
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,
@@ -148,13 +151,13 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     )
 
 
-_MERCHANT = {
-    "category": "category",
-    "category_code": "category_code",
-    "country": "country",
-    "name": "name",
-    "network_id": "network_id",
-}
+_MERCHANT = tuple(
+    field.name
+    for field in fields(Merchant)
+    if field.name in ASKED_FIELDS and field.name not in Verification.__slots__
+)
+"""What rules can ask of a merchant; `postal_code` is the name of a check."""
+
 _CHECKS = {
     "cvc_check": "cvc",
     "address_postal_code_check": "postal_code",
@@ -162,8 +165,8 @@ _CHECKS = {
     "three_d_secure.result": "three_d_secure",
 }
 _RULED: dict[str, tuple[str, ...]] = {
-    "merchant_data": tuple(_MERCHANT.values()),
-    **{f"merchant_data.{field}": (name,) for field, name in _MERCHANT.items()},
+    "merchant_data": _MERCHANT,
+    **{f"merchant_data.{name}": (name,) for name in _MERCHANT},
     "verification_data": ("cvc", "postal_code", "three_d_secure"),
     **{f"verification_data.{field}": (name,) for field, name in _CHECKS.items()},
     "pending_request.network_risk_score": ("network_risk_score",),
@@ -172,7 +175,7 @@ _RULED: dict[str, tuple[str, ...]] = {
     "card_presence": ("card_presence",),
     "wallet": ("wallet",),
 }
-"""What policies can ask for, as rules.decision.unreadable names it, by its place in the object."""
+"""What policies can ask for, as rules.kinds names it, by its place in the object."""
 
 
 def _named(unreadable: list[str]) -> tuple[str, ...]:

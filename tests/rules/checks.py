@@ -5,7 +5,7 @@ from typing import Any
 
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
-from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
+from authorizations.rules.decision.values import Check, DeclineReason, Json, LimitFigures
 from authorizations.rules.purchases.events import AuthorizationRequest
 from tests.support.builders import authorization_request
 
@@ -76,6 +76,6 @@ def uncounted_check(figures: LimitFigures, scope: Scope = CARD) -> Check:
 
 
 def rule_check(
-    rule: DeclineReason, *, passed: bool, found: str | None, wanted: str | None
+    rule: DeclineReason, *, passed: bool, found: Json = None, limit: Json = None
 ) -> Check:
-    return Check(rule, passed, 1, "Travel", CARD, found, wanted)
+    return Check(rule, passed, 1, "Travel", CARD, found, limit)

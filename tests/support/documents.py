@@ -20,6 +20,7 @@ TRAVEL: Document = {
     "blocked_card_presences": [],
     "allowed_authorization_methods": [],
     "blocked_authorization_methods": [],
+    "allowed_wallets": [],
     "required_verification": ["cvc"],
     "max_network_risk_score": None,
     "schedule": [{"days": ["mon", "tue"], "from": "08:00", "to": "20:00"}],
@@ -31,7 +32,6 @@ TRAVEL: Document = {
     "fuel_hold": None,
     "stand_in_amount": None,
     "stand_in_cap": None,
-    "allowed_wallets": [],
     "spending_limits": [
         {"amount": 50000, "interval": "monthly"},
         {

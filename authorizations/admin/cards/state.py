@@ -14,6 +14,8 @@ from authorizations.models import Card
 from authorizations.rules.basics.words import code_words, instant_words
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
+from authorizations.rules.decision.rule import rule_of
+from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
 from authorizations.services.queries.remaining import PolicyLeft
 
 _VARIANTS: dict[str, str] = {Card.Status.ACTIVE: "success", Card.Status.INACTIVE: "warning"}
@@ -64,10 +66,11 @@ def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[O
 
 def _of_policy(controls: SpendingControls, card: Card, at: int) -> Iterator[Obstacle]:
     name, zone = controls.name, controls.time_zone
-    if controls.usable_from is not None and at < controls.usable_from:
-        yield Obstacle(f"{name} is usable from {instant_words(controls.usable_from, zone)}.")
-    if controls.usable_until is not None and at >= controls.usable_until:
-        until = instant_words(controls.usable_until, zone)
+    first, end = rule_of(UsableFrom, controls.rules), rule_of(UsableUntil, controls.rules)
+    if first and at < first.at:
+        yield Obstacle(f"{name} is usable from {instant_words(first.at, zone)}.")
+    if end and at >= end.at:
+        until = instant_words(end.at, zone)
         yield Obstacle(f"{name} was usable until {until}.", "Give it a later last day.")
     limited = limited_currencies(controls)
     if limited and card.currency and card.currency not in limited:

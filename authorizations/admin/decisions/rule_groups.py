@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 from django.db.models import Model
 
-from authorizations.admin.shared.explained import Rule
+from authorizations.admin.shared.explained import AppliedRule
 from authorizations.admin.shared.links import card_words, link, parent
 from authorizations.models import Card, CardGroup, Cardholder, Decision, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
@@ -23,7 +23,7 @@ class Group(NamedTuple):
     """`applies` and `measured` say through which scope, and whose usage was measured."""
 
     title: str
-    rules: list[Rule]
+    rules: list[AppliedRule]
     version: str = ""
     applies: str = ""
     measured: str = ""
@@ -37,13 +37,13 @@ class Group(NamedTuple):
         return any(rule.decided for rule in self.rules)
 
 
-def groups(row: Decision, rules: list[Rule]) -> list[Group]:
+def groups(row: Decision, rules: list[AppliedRule]) -> list[Group]:
     """The group of the deciding rule first, then those with other failures."""
     found = [_card(row, rules), *_policies(row, rules)]
     return sorted(found, key=lambda group: (not group.decided, not group.failed))
 
 
-def _card(row: Decision, rules: list[Rule]) -> Group:
+def _card(row: Decision, rules: list[AppliedRule]) -> Group:
     """The card's own rules are told only where they fail: what is not told has passed."""
     own = [rule for rule in rules if rule.check.version_id is None]
     told = {rule.check.rule for rule in own}
@@ -52,21 +52,23 @@ def _card(row: Decision, rules: list[Rule]) -> Group:
 
 
 _PASSED = [
-    Rule(Check(DeclineReason.CARD_FROZEN, passed=True), "The card was not frozen.", decided=False),
-    Rule(
+    AppliedRule(
+        Check(DeclineReason.CARD_FROZEN, passed=True), "The card was not frozen.", decided=False
+    ),
+    AppliedRule(
         Check(DeclineReason.CARD_NOT_ACTIVE, passed=True),
         "The card was active at Stripe.",
         decided=False,
     ),
 ]
-_GRANTED = Rule(
+_GRANTED = AppliedRule(
     Check(DeclineReason.NO_POLICY, passed=True),
     "A policy granted it: by an amount limit that concerns it, or as it is unlimited.",
     decided=False,
 )
 
 
-def _policies(row: Decision, rules: list[Rule]) -> list[Group]:
+def _policies(row: Decision, rules: list[AppliedRule]) -> list[Group]:
     entries = [(e["version"], scope_of(e["scope"]), scope_of(e["measured"])) for e in row.policies]
     versions = PolicyVersion.objects.select_related("policy").in_bulk([e[0] for e in entries])
     names = _names(row, {applies for _, applies, _ in entries})

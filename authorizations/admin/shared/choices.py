@@ -14,9 +14,8 @@ from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2W
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import known_currencies
-from authorizations.rules.basics.words import WEEKDAYS
-from authorizations.rules.policy.differences import category_title
-from authorizations.rules.policy.document import DAYS
+from authorizations.rules.basics.words import WEEKDAYS, category_title
+from authorizations.rules.kinds.schedule import DAYS
 
 Choices = list[tuple[str, str]]
 SELECTED = SafeString(" selected")

@@ -8,13 +8,14 @@ from authorizations.admin.shared.outcomes import amount_words, reason_of, reason
 from authorizations.models import Decision
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.decision.decide import deciding_check
+from authorizations.rules.decision.rule import ReasonTexts
 from authorizations.rules.decision.stand_in import StandInContext
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
 from authorizations.rules.decision.values import Verdict as DecisionValue
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording import explain
 from authorizations.rules.wording.headline import because
-from authorizations.rules.wording.reasons import TEXTS, ReasonTexts
+from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import beginning_sentence, cause_sentence
 from authorizations.rules.wording.stripe_reasons import stripe_texts
 from authorizations.services.runtime import codec
@@ -41,7 +42,7 @@ class RuleBar(NamedTuple):
         return self.used + self.fits
 
 
-class Rule(NamedTuple):
+class AppliedRule(NamedTuple):
     """One rule as it was applied; `margin` is "€5.00 over" or "€38.20 left", for limits."""
 
     check: Check
@@ -63,7 +64,7 @@ class Explained:
     headline: str
     staff: str
     cardholder: str
-    rules: list[Rule] | None
+    rules: list[AppliedRule] | None
     stand_in: str = ""
 
 
@@ -184,18 +185,18 @@ def _approved_for_cardholder(approved: int, request: AuthorizationRequest | None
     return held or _NOTHING_TO_EXPLAIN
 
 
-def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[Rule]:
+def _rules(decision: DecisionValue, request: AuthorizationRequest | None) -> list[AppliedRule]:
     """In the order of the trace, but the deciding one and what else failed first."""
     deciding = deciding_check(decision.trace)
     rules = [_rule(check, request, decided=check is deciding) for check in decision.trace]
     return sorted(rules, key=lambda rule: (rule.check.passed, not rule.decided))
 
 
-def _rule(check: Check, request: AuthorizationRequest | None, *, decided: bool) -> Rule:
+def _rule(check: Check, request: AuthorizationRequest | None, *, decided: bool) -> AppliedRule:
     sentence = explain.staff(check, request) if request else f"{explain.label(check.rule)}."
     if not check.figures or check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET:
-        return Rule(check, sentence, decided)
-    return Rule(check, sentence, decided, _margin(check.figures), _bar(check.figures))
+        return AppliedRule(check, sentence, decided)
+    return AppliedRule(check, sentence, decided, _margin(check.figures), _bar(check.figures))
 
 
 def _margin(figures: LimitFigures) -> str:

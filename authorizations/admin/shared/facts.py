@@ -4,7 +4,7 @@ from authorizations.models import Authorization, Decision
 from authorizations.rules.basics.filters import Merchant, known_categories
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import category_words, code_words, country_words, listed
-from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
+from authorizations.rules.kinds import ASKED_FIELDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 Facts = list[tuple[str, str]]
@@ -95,7 +95,7 @@ def _way(request: AuthorizationRequest) -> dict[str, str]:
         "Postal code": _code(checks.postal_code),
         "3-D Secure": _code(checks.three_d_secure),
         "Network risk score": "" if score is None else str(score),
-        "Not readable": listed([UNREADABLE_WORDS.get(name, name) for name in request.unreadable]),
+        "Not readable": listed([ASKED_FIELDS.get(name, name) for name in request.unreadable]),
     }
 
 

@@ -79,26 +79,3 @@ class LimitControl:
     def most(self) -> int:
         """The amount or the count that may be used."""
         return (self.count if self.amount is None else self.amount) or 0
-
-
-@dataclass(frozen=True, slots=True)
-class OpenHours:
-    """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
-
-    days: frozenset[int]
-    start: int
-    end: int
-
-
-@dataclass(frozen=True, slots=True)
-class Choice:
-    """An allowed list or a blocked list of plain words, never both; both empty: anything goes."""
-
-    allowed: frozenset[str] = frozenset()
-    blocked: frozenset[str] = frozenset()
-
-    def __bool__(self) -> bool:
-        return bool(self.allowed or self.blocked)
-
-
-NO_CHOICE = Choice()

@@ -21,6 +21,13 @@ was. Any other meaning needs a number of its own: a decision's row must decide t
 and sums of one meaning must not be taken for sums of another.
 """
 
+
+def refuse_unknown(matching: int) -> None:
+    """ValueError for a way of matching that is unknown here."""
+    if matching not in range(1, MATCHING + 1):
+        raise ValueError(f"merchants can't be matched by rule {matching}")
+
+
 CASH_CATEGORY_CODES = frozenset({"6010", "6011"})
 """MCCs that are cash withdrawals as a whole: manual cash disbursement and cash machines."""
 
@@ -209,8 +216,7 @@ class MerchantSet:
     @classmethod
     def of(cls, entries: Iterable[MerchantEntry], matching: int = MATCHING) -> "MerchantSet":
         """Build from entries that were checked before. ValueError for an unknown `matching`."""
-        if matching not in range(1, MATCHING + 1):
-            raise ValueError(f"merchants can't be matched by rule {matching}")
+        refuse_unknown(matching)
         fold = str.casefold if matching == 1 else folded
         by_manner: dict[Manner, list[str]] = {manner: [] for manner in Manner}
         words = []

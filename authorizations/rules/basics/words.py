@@ -15,6 +15,8 @@ from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import Manner, known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
 
+ASK = "Please contact your card administrator."
+
 SHOWN = 8
 """So many entries of a list stand in a sentence; the policy has them all."""
 
@@ -50,6 +52,15 @@ _CODES = {
 def code_words(code: str) -> str:
     """Stripe's code as words: "keyed in", "Apple Pay"."""
     return _CODES.get(code, code.replace("_", " "))
+
+
+def code_title(code: str) -> str:
+    """ "Keyed in", to stand by itself."""
+    return _capital(code_words(code))
+
+
+def _capital(words: str) -> str:
+    return f"{words[0].upper()}{words[1:]}"
 
 
 def interval_words(interval: Interval, rolling_seconds: int = 0) -> str:
@@ -137,6 +148,15 @@ def category_label(word: str) -> str:
     return _plain_label(label) if label else category_words(word)
 
 
+def category_title(word: str) -> str:
+    """ "Betting and casino gambling (7995)"; one given by its code begins with that."""
+    label = category_label(word)
+    if word[0].isdigit():
+        return label if word in label else f"MCC {word}, {label}"
+    known = known_categories().get(word)
+    return _capital(label) + (f" ({known.code})" if known and known.code else "")
+
+
 @cache
 def _category_labels() -> dict[str, str]:
     """Stripe's labels by name and by code."""
@@ -168,6 +188,12 @@ def day_words(day: date) -> str:
 def country_words(code: str) -> str:
     """The country's name; its code where we know none."""
     return known_countries().get(code, code)
+
+
+def all_of(words: Sequence[str]) -> str:
+    """ "a, b and c"."""
+    *others, last = words
+    return f"{', '.join(others)} and {last}" if others else last
 
 
 def listed(words: Sequence[str]) -> str:

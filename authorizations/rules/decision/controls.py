@@ -2,28 +2,17 @@
 
 from dataclasses import dataclass
 
-from authorizations.rules.basics.controls import (
-    NO_CHOICE,
-    Choice,
-    LimitControl,
-    OpenHours,
-    Scope,
-    Weekday,
-)
-from authorizations.rules.basics.filters import (
-    MATCHING,
-    NO_CATEGORIES,
-    NO_MERCHANTS,
-    CategorySet,
-    MerchantSet,
-)
+from authorizations.rules.basics.controls import LimitControl, Scope, Weekday
+from authorizations.rules.basics.filters import MATCHING
+from authorizations.rules.decision.rule import Rule
 
 
 @dataclass(frozen=True, slots=True)
 class SpendingControls:
     """A policy version as a value. Empty and None mean: no such rule.
 
-    `matching` is how it matches merchants: see filters.MATCHING.
+    `rules` stand in order of precedence. `matching` is how it matches merchants: see
+    filters.MATCHING.
     """
 
     name: str
@@ -31,19 +20,7 @@ class SpendingControls:
     unlimited: bool = False
     time_zone: str = "UTC"
     week_starts: Weekday = Weekday.SUNDAY
-    allowed_categories: CategorySet = NO_CATEGORIES
-    blocked_categories: CategorySet = NO_CATEGORIES
-    merchant_countries: Choice = NO_CHOICE
-    allowed_merchants: MerchantSet = NO_MERCHANTS
-    blocked_merchants: MerchantSet = NO_MERCHANTS
-    card_presences: Choice = NO_CHOICE
-    authorization_methods: Choice = NO_CHOICE
-    allowed_wallets: frozenset[str] = frozenset()
-    required_verification: tuple[str, ...] = ()
-    max_network_risk_score: int | None = None
-    schedule: tuple[OpenHours, ...] = ()
-    usable_from: int | None = None
-    usable_until: int | None = None
+    rules: tuple[Rule, ...] = ()
     partial_approval: bool = False
     smallest_partial_amount: int | None = None
     refunds_restore: bool = True

@@ -6,18 +6,17 @@ currency, or by saying outright that it is unlimited.
 """
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
+from authorizations.rules.decision.values import Json
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 UNLIMITED = "*"
 """Stands for every currency."""
-
-_NAMED = 4
-"""So many policies are named where none of them grants a purchase."""
 
 
 def granted_currencies(controls: SpendingControls) -> frozenset[str]:
@@ -67,33 +66,47 @@ def _is_all_cash(merchant: Merchant, request: AuthorizationRequest) -> bool:
     return cash_part(amount, request.cashback_amount, merchant) == amount
 
 
-def why_not_granted(
-    request: AuthorizationRequest, applied: Sequence[AppliedControls]
-) -> str | None:
-    """Of each policy why it does not grant the purchase; None where no policy applies."""
-    if not applied:
-        return None
-    told = [f"{policy.controls.name} {_why_not(policy.controls, request)}" for policy in applied]
-    more = f"; and {len(told) - _NAMED} more" if len(told) > _NAMED else ""
-    return "; ".join(told[:_NAMED]) + more
+class NotGranted(StrEnum):
+    """Why a policy does not grant a purchase."""
+
+    NO_AMOUNT_LIMIT = "no_amount_limit"
+    OTHER_CURRENCIES = "other_currencies"
+    BEGUN_ELSEWHERE = "begun_elsewhere"
+    CASH_ONLY = "cash_only"
+    ONE_OF_TWO_MERCHANTS = "one_of_two_merchants"
+    OTHER_PURCHASES = "other_purchases"
 
 
-def _why_not(controls: SpendingControls, request: AuthorizationRequest) -> str:
+def why_not_granted(request: AuthorizationRequest, applied: Sequence[AppliedControls]) -> Json:
+    """Of each policy why it does not grant the purchase, as data; None where no policy applies.
+
+    [{"policy": "Travel", "why": "other_currencies", "currencies": ["usd"]}]: the currencies, in
+    which it has amount limits, only there.
+    """
+    return [_why_not(policy.controls, request) for policy in applied] or None
+
+
+def _why_not(controls: SpendingControls, request: AuthorizationRequest) -> Json:
     limits = [limit for limit in controls.spending_limits if limit.amount is not None]
-    if not limits:
-        return "has no amount limit"
     in_currency = [limit for limit in limits if limit.currency == request.currency]
-    if not in_currency:
-        currencies = {limit.currency.upper() for limit in limits}
-        return f"has amount limits in {', '.join(sorted(currencies))} only"
+    if limits and not in_currency:
+        currencies = sorted(limited_currencies(controls))
+        why = NotGranted.OTHER_CURRENCIES
+        return {"policy": controls.name, "why": why, "currencies": currencies}
+    return {"policy": controls.name, "why": _why_not_in_currency(in_currency, request)}
+
+
+def _why_not_in_currency(
+    limits: Sequence[LimitControl], request: AuthorizationRequest
+) -> NotGranted:
+    if not limits:
+        return NotGranted.NO_AMOUNT_LIMIT
     if isinstance(request.merchant, UnknownMerchant):
-        where = "earlier, at a merchant that this server does not know"
-        return f"has amount limits on certain purchases only, and this one began {where}"
+        return NotGranted.BEGUN_ELSEWHERE
     if any(
-        all(limit.filter.concerns(merchant) for merchant in request.merchants)
-        for limit in in_currency
+        all(limit.filter.concerns(merchant) for merchant in request.merchants) for limit in limits
     ):
-        return "has an amount limit on cash only"
+        return NotGranted.CASH_ONLY
     if len(request.merchants) > 1:
-        return "has no amount limit that concerns both merchants of the purchase"
-    return "has amount limits on other purchases only"
+        return NotGranted.ONE_OF_TWO_MERCHANTS
+    return NotGranted.OTHER_PURCHASES

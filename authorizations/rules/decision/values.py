@@ -6,9 +6,15 @@ currencies are lower-case, countries upper-case. Names are Stripe's own wherever
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from authorizations.rules.basics.controls import Interval, Scope
+
+Json: TypeAlias = Any
+"""What JSON can hold: null, true and false, numbers, text, lists and objects of these."""
+
+TRACE_VERSION = 1
+"""What the fields of a Check mean; kept with each decision, as its trace is never rewritten."""
 
 
 class DeclineReason(StrEnum):
@@ -132,7 +138,7 @@ class Check(NamedTuple):
     """One rule as it was applied: `rule` is the reason it gives when it fails.
 
     `version_id`, `policy` and `scope` are None for rules about the card itself. `found` is what
-    the request had, `wanted` what the rule asks for, both in plain words or codes.
+    the request had, `limit` what the rule asks for: data, whose words the rule knows.
     """
 
     rule: DeclineReason
@@ -140,8 +146,8 @@ class Check(NamedTuple):
     version_id: int | None = None
     policy: str | None = None
     scope: Scope | None = None
-    found: str | None = None
-    wanted: str | None = None
+    found: Json = None
+    limit: Json = None
     figures: LimitFigures | None = None
 
 

@@ -2,26 +2,17 @@
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, TypeVar
 
 from authorizations.rules.basics.controls import Interval, LimitControl
-from authorizations.rules.basics.filters import known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.basics.words import (
-    category_label,
-    code_words,
-    country_words,
-    day_words,
-    duration_words,
-    figure_words,
-    filter_words,
-    listed,
-    moment_words,
-)
-from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.basics.words import duration_words, figure_words, filter_words, listed
+from authorizations.rules.decision.rule import Section, Setting
+from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.policy.document import controls
-from authorizations.rules.policy.summary import hours_words, limit_phrase
+from authorizations.rules.policy.summary import limit_phrase
+
+_RULES = {setting.key: setting for setting in SETTINGS}
 
 LABELS = {
     "name": "Name",
@@ -33,23 +24,10 @@ LABELS = {
     "fuel_hold": "Held at fuel pumps",
     "stand_in_amount": "Emergency limit per purchase",
     "stand_in_cap": "Emergency limit per window",
-    "allowed_categories": "Only these categories",
-    "blocked_categories": "Not these categories",
-    "allowed_merchant_countries": "Only these countries",
-    "blocked_merchant_countries": "Not these countries",
-    "allowed_merchants": "Only these merchants",
-    "blocked_merchants": "Not these merchants",
-    "allowed_card_presences": "Only when the card is",
-    "blocked_card_presences": "Not when the card is",
-    "allowed_authorization_methods": "Only by these methods",
-    "blocked_authorization_methods": "Not by these methods",
-    "allowed_wallets": "Only with these wallets",
-    "required_verification": "Must be verified by",
-    "max_network_risk_score": "Highest network risk score",
+    **{it.key: it.label for it in SETTINGS if it.section is not Section.WHEN},
     "time_zone": "Time zone",
     "week_starts": "Weeks start on",
-    "usable_from": "Valid from",
-    "usable_until": "Valid until",
+    **{it.key: it.label for it in SETTINGS if it.section is Section.WHEN},
 }
 """The names of a policy's settings on its page, in the page's order."""
 
@@ -79,7 +57,6 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Pol
         *_settings(before, after, ("name", "currency")),
         *_limits(old.spending_limits, new.spending_limits),
         *_settings(before, after, [*LABELS][2:]),
-        *_schedule(old, new),
     ]
 
 
@@ -94,7 +71,7 @@ def _settings(
 ) -> Iterator[PolicyEdit]:
     for key in keys:
         if isinstance(before[key], list):
-            yield from _list_changes(key, before[key], after[key])
+            yield from _list_changes(_RULES[key], before[key], after[key])
         elif _setting(before, key) != _setting(after, key):
             yield PolicyEdit(LABELS[key], _setting(before, key), _setting(after, key))
 
@@ -107,66 +84,30 @@ def _setting(document: Mapping[str, Any], key: str) -> str:
         return "yes" if value else "no"
     if key in _MONEY:
         return format_money(value, document["currency"] or "")
-    return _SETTING_WORDS.get(key, str)(value)
+    words = _RULES[key].words if key in _RULES else _SETTING_WORDS.get(key, str)
+    return words(value)
 
 
 _MONEY = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
+_SETTING_WORDS: dict[str, Callable[[str], str]] = {"currency": str.upper, "week_starts": str.title}
 
 
-def _day(written: str) -> str:
-    when = datetime.fromisoformat(written)
-    return f"{moment_words(when)} {when:%Z}" if "T" in written else day_words(when)
-
-
-_SETTING_WORDS: dict[str, Callable[[Any], str]] = {
-    "currency": str.upper,
-    "week_starts": str.title,
-    "usable_from": _day,
-    "usable_until": _day,
-}
-
-
-def _list_changes(key: str, before: list[Any], after: list[Any]) -> Iterator[PolicyEdit]:
-    """Such as "Category added to “Not these categories”"."""
-    label = f"\N{LEFT DOUBLE QUOTATION MARK}{LABELS[key]}\N{RIGHT DOUBLE QUOTATION MARK}"
-    singular, plural, words = _ENTRY_WORDS[key.partition("_")[2]]
-    gone, come = gone_and_come(before, after)
-    for entries, verb in ((come, "added to"), (gone, "removed from")):
-        noun = singular if len(entries) == 1 else plural
+def _list_changes(setting: Setting, before: list[Any], after: list[Any]) -> Iterator[PolicyEdit]:
+    """Such as "Category added to “Not these categories”", "Days and hours removed"."""
+    gone, come = gone_and_come(*(list(map(setting.words, it)) for it in (before, after)))
+    if not setting.nouns and len(gone) == len(come) == 1:
+        yield PolicyEdit(setting.label, gone[0], come[0])
+        return
+    for entries, verb, preposition in ((come, "added", "to"), (gone, "removed", "from")):
+        what = f"{setting.label} {verb}"
+        if setting.nouns:
+            noun = setting.nouns[len(entries) > 1]
+            what = (
+                f"{noun} {verb} {preposition} \N{LEFT DOUBLE QUOTATION MARK}{setting.label}"
+                "\N{RIGHT DOUBLE QUOTATION MARK}"
+            )
         if entries:
-            yield PolicyEdit(f"{noun} {verb} {label}", entries=tuple(map(words, entries)))
-
-
-def category_title(word: str) -> str:
-    """ "Betting and casino gambling (7995)"; one given by its code begins with that."""
-    label = category_label(word)
-    if word[0].isdigit():
-        return label if word in label else f"MCC {word}, {label}"
-    known = known_categories().get(word)
-    return _capital(label) + (f" ({known.code})" if known and known.code else "")
-
-
-def _capital(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}"
-
-
-def _code_title(code: str) -> str:
-    return _capital(code_words(code))
-
-
-def _verification_title(code: str) -> str:
-    return {"cvc": "CVC", "three_d_secure": "3-D Secure"}.get(code) or _code_title(code)
-
-
-_ENTRY_WORDS: dict[str, tuple[str, str, Callable[[Any], str]]] = {
-    "categories": ("Category", "Categories", category_title),
-    "merchant_countries": ("Country", "Countries", lambda code: f"{country_words(code)} ({code})"),
-    "merchants": ("Merchant", "Merchants", merchant_words),
-    "card_presences": ("Entry", "Entries", _code_title),
-    "authorization_methods": ("Method", "Methods", _code_title),
-    "wallets": ("Wallet", "Wallets", _code_title),
-    "verification": ("Check", "Checks", _verification_title),
-}
+            yield PolicyEdit(what, entries=tuple(entries))
 
 
 def _limits(before: Sequence[LimitControl], after: Sequence[LimitControl]) -> Iterator[PolicyEdit]:
@@ -232,13 +173,3 @@ def _length_name(limit: LimitControl) -> str:
 
 def _figure(limit: LimitControl) -> str:
     return figure_words(limit.count or 0 if limit.amount is None else limit.amount, limit.currency)
-
-
-def _schedule(before: SpendingControls, after: SpendingControls) -> Iterator[PolicyEdit]:
-    gone, come = gone_and_come(before.schedule, after.schedule)
-    if len(gone) == len(come) == 1:
-        yield PolicyEdit("Days and hours", hours_words(gone[0]), hours_words(come[0]))
-        return
-    for verb, entries in (("added", come), ("removed", gone)):
-        if entries:
-            yield PolicyEdit(f"Days and hours {verb}", entries=tuple(map(hours_words, entries)))

@@ -2,13 +2,14 @@
 
 from collections.abc import Iterator
 
-from authorizations.rules.basics.controls import Choice, Interval, LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.fields import Problem
-from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.words import figure_words, filter_words, interval_words
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.fuel import PUMP
 from authorizations.rules.decision.grants import granted_currencies
+from authorizations.rules.kinds import on_page
 from authorizations.rules.policy.partial import currencies_without_parts
 
 _PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
@@ -17,31 +18,16 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """What may be a slip; paths are those of the policy's document."""
-    found = (
-        *(_idle, _limited_after_all, _whole_or_nothing),
-        *(_pointless, _unreachable, _dry_pumps, _no_renewals),
-    )
+    found = (_idle, _limited_after_all, _whole_or_nothing, _pointless, _of_rules, _dry_pumps)
     return tuple(problem for find in found for problem in find(controls))
 
 
 def _idle(controls: SpendingControls) -> Iterator[Problem]:
     """What forbids nothing, and what only forbids or counts: that lets no card pay."""
-    bare = SpendingControls(
-        name=controls.name,
-        currency=controls.currency,
-        unlimited=controls.unlimited,
-        time_zone=controls.time_zone,
-        week_starts=controls.week_starts,
-        partial_approval=controls.partial_approval,
-        smallest_partial_amount=controls.smallest_partial_amount,
-        refunds_restore=controls.refunds_restore,
-        fuel_hold=controls.fuel_hold,
-        stand_in_amount=controls.stand_in_amount,
-        stand_in_cap=controls.stand_in_cap,
-    )
-    if controls == bare and controls.unlimited:
+    is_bare = not controls.rules and not controls.spending_limits
+    if is_bare and controls.unlimited:
         yield Problem((), "This policy is unlimited and has no rule: it lets every purchase pass.")
-    elif controls == bare:
+    elif is_bare:
         yield Problem((), "This policy has no rule and no limit: it grants and forbids nothing.")
     elif not granted_currencies(controls):
         yield Problem(
@@ -49,6 +35,12 @@ def _idle(controls: SpendingControls) -> Iterator[Problem]:
             "This policy grants no purchase, as it has no amount limit and is not unlimited: its "
             "cards need another policy that grants what they may pay.",
         )
+
+
+def _of_rules(controls: SpendingControls) -> Iterator[Problem]:
+    """What the rules themselves have to say."""
+    for rule in on_page(controls.rules):
+        yield from rule.warnings(controls.rules, controls.spending_limits)
 
 
 def _limited_after_all(controls: SpendingControls) -> Iterator[Problem]:
@@ -123,19 +115,6 @@ def _words(limit: LimitControl) -> str:
     return f"limit of {most} {length}{filter_words(limit.filter.text)}"
 
 
-def _unreachable(controls: SpendingControls) -> Iterator[Problem]:
-    """Limits on places where the policy lets nobody pay anyway."""
-    for place, limit in enumerate(controls.spending_limits):
-        categories = limit.filter.categories
-        if categories and not _can_pay_at(controls, categories):
-            message = "This limit has no effect: the policy allows none of its categories."
-            yield Problem(("spending_limits", place, "categories"), message)
-        countries = limit.filter.countries
-        if countries and not any(_can_pay_in(controls, country) for country in countries):
-            message = "This limit has no effect: the policy allows none of its countries."
-            yield Problem(("spending_limits", place, "countries"), message)
-
-
 def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
     """A hold that a limit never has room for: no pump can be approved."""
     for limit in controls.spending_limits:
@@ -147,42 +126,3 @@ def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
             message = f"No fuel pump can be used: {hold} does not fit the {_words(limit)}."
             yield Problem(("fuel_hold",), message)
             return
-
-
-def _no_renewals(controls: SpendingControls) -> Iterator[Problem]:
-    """What nobody types in where a shop charges a stored card by itself."""
-    ways = (controls.card_presences, "not_present"), (controls.authorization_methods, "online")
-    if controls.required_verification and all(_is_open(choice, way) for choice, way in ways):
-        yield Problem(
-            ("required_verification",),
-            "Renewals of subscriptions, and whatever else a shop charges to a stored card by "
-            "itself, are declined: they hardly ever bring a CVC, a postal code or 3-D Secure.",
-        )
-
-
-def _is_open(choice: Choice, word: str) -> bool:
-    return word in choice.allowed if choice.allowed else word not in choice.blocked
-
-
-def _can_pay_in(controls: SpendingControls, country: str) -> bool:
-    return _is_open(controls.merchant_countries, country)
-
-
-def _can_pay_at(controls: SpendingControls, categories: CategorySet) -> bool:
-    """Whether any merchant of `categories` passes the policy's category rule."""
-    allowed, blocked = controls.allowed_categories, controls.blocked_categories
-    return any(
-        allowed.holds(merchant) if allowed else not blocked.holds(merchant)
-        for merchant in _merchants(categories)
-    )
-
-
-def _merchants(categories: CategorySet) -> Iterator[Merchant]:
-    """One merchant for each name and each code."""
-    for name in categories.names:
-        yield Merchant(category=name, category_code=known_categories()[name].code)
-    codes = set(categories.codes)
-    for first, last in categories.ranges:
-        codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
-    for code in codes:
-        yield Merchant(category_code=code)

@@ -1,46 +1,29 @@
 """What a policy does, in plain sentences for the people who keep it."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from datetime import timedelta
+from collections.abc import Iterator, Sequence
 
-from authorizations.rules.basics.clocks import local_time
-from authorizations.rules.basics.controls import Choice, LimitControl, OpenHours
+from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import (
-    WEEKDAYS,
-    category_label,
-    code_words,
-    country_words,
-    day_words,
+    all_of,
     figure_words,
     filter_words,
     fuel_hold_words,
     interval_words,
-    listed,
-    merchant_place,
-    moment_words,
-    zone_words,
 )
 from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.kinds import on_page
 from authorizations.rules.policy.partial import currencies_without_parts
 
 ONE_SENTENCE = 160
 """Rules that take no more characters than this stand in one sentence."""
 
-_DASH = "\N{EN DASH}"
 _WITHIN = 2  # so many limits within others are told in the same breath
-
-_VERIFICATIONS = {
-    "cvc": "a matching CVC",
-    "postal_code": "a matching postal code",
-    "three_d_secure": "3-D Secure",
-}
-_PRESENCES = {"present": "in person", "not_present": "online, by phone or by mail"}
 
 
 def summary(controls: SpendingControls) -> list[str]:
-    """How much, where, how and when: one sentence where they are short; then the settings."""
-    rules = [*_how_much(controls), *_where(controls), *_how(controls), *_when(controls)]
+    """How much, then the rules: one sentence where they are short; then the settings."""
+    rules = [*_how_much(controls), *_rules(controls)]
     together = "; ".join(rules)
     told = [together] if rules and len(together) <= ONE_SENTENCE else rules
     return [*map(_sentence, told), *_granted(controls), *_settings(controls)]
@@ -92,94 +75,16 @@ def _up_to(limits: Sequence[LimitControl]) -> Iterator[str]:
     wide = [limit_phrase(limit) for limit in limits if not limit.filter.text]
     narrow = [limit_phrase(limit) for limit in limits if limit.filter.text]
     if not wide or len(narrow) > _WITHIN:
-        yield from ([f"up to {_all_of(wide)}"] if wide else [])
+        yield from ([f"up to {all_of(wide)}"] if wide else [])
         yield from (f"up to {phrase}" for phrase in narrow)
     else:
-        within = f", of it {_all_of(narrow)}" if narrow else ""
-        yield f"up to {_all_of(wide)}{within}"
+        within = f", of it {all_of(narrow)}" if narrow else ""
+        yield f"up to {all_of(wide)}{within}"
 
 
-def _where(controls: SpendingControls) -> Iterator[str]:
-    countries = controls.merchant_countries
-    yield from _only("on", map(category_label, controls.allowed_categories.words))
-    yield from _never("on", map(category_label, controls.blocked_categories.words))
-    yield from _only("in", sorted(map(country_words, countries.allowed)))
-    yield from _never("in", sorted(map(country_words, countries.blocked)))
-    yield from _only("at", map(merchant_place, controls.allowed_merchants.words))
-    yield from _never("at", map(merchant_place, controls.blocked_merchants.words))
-
-
-def _how(controls: SpendingControls) -> Iterator[str]:
-    presences, methods = controls.card_presences, controls.authorization_methods
-    yield from _only("", _named(_PRESENCES, presences.allowed))
-    yield from _never("", _named(_PRESENCES, presences.blocked))
-    yield from _choice("by", methods)
-    yield from _choice("with", Choice(controls.allowed_wallets))
-    if required := controls.required_verification:
-        yield f"only with {_all_of([_VERIFICATIONS[name] for name in required])}"
-    if controls.max_network_risk_score is not None:
-        yield f"network risk score at most {controls.max_network_risk_score}"
-
-
-def _choice(preposition: str, choice: Choice) -> Iterator[str]:
-    yield from _only(preposition, sorted(map(code_words, choice.allowed)))
-    yield from _never(preposition, sorted(map(code_words, choice.blocked)))
-
-
-def _named(names: dict[str, str], chosen: Iterable[str]) -> list[str]:
-    return [words for name, words in names.items() if name in chosen]
-
-
-def _only(preposition: str, words: Iterable[str]) -> Iterator[str]:
-    yield from _joined(f"only {preposition}", [*words])
-
-
-def _never(preposition: str, words: Iterable[str]) -> Iterator[str]:
-    yield from _joined(f"not {preposition}", [*words])
-
-
-def _joined(start: str, words: Sequence[str]) -> Iterator[str]:
-    if words:
-        yield f"{start.strip()} {listed(words)}"
-
-
-def _when(controls: SpendingControls) -> Iterator[str]:
-    if controls.schedule:
-        hours = ", and ".join(hours_words(entry) for entry in controls.schedule)
-        yield f"{hours} {zone_words(controls.time_zone)}"
-    if controls.usable_from is not None:
-        yield f"from {_day_or_moment(controls.usable_from, controls.time_zone)} on"
-    if controls.usable_until is not None:
-        yield f"until {_day_or_moment(controls.usable_until, controls.time_zone, is_end=True)}"
-
-
-def _day_or_moment(at: int, time_zone: str, *, is_end: bool = False) -> str:
-    """Whole days by their date; an end is exclusive, so its last day is the one before."""
-    when = local_time(time_zone, at)
-    if (when.hour, when.minute, when.second) != (0, 0, 0):
-        return f"{moment_words(when)} {zone_words(time_zone)}"
-    return day_words(when - timedelta(days=1) if is_end else when)
-
-
-def hours_words(entry: OpenHours) -> str:
-    """ "Monday to Friday, 8:00-20:00"."""
-    if (entry.start, entry.end) == (0, 24 * 60):
-        return _days(entry.days)
-    return f"{_days(entry.days)}, {_clock(entry.start)}{_DASH}{_clock(entry.end)}"
-
-
-def _days(days: frozenset[int]) -> str:
-    """Three or more in a row as first to last, else each by its name."""
-    first, last = min(days), max(days)
-    if len(days) == len(WEEKDAYS):
-        return "every day"
-    if len(days) > 2 and last - first == len(days) - 1:
-        return f"{WEEKDAYS[first]} to {WEEKDAYS[last]}"
-    return _all_of([WEEKDAYS[day] for day in sorted(days)])
-
-
-def _clock(minutes: int) -> str:
-    return f"{minutes // 60}:{minutes % 60:02}"
+def _rules(controls: SpendingControls) -> Iterator[str]:
+    phrases = (rule.in_summary(controls.rules) for rule in on_page(controls.rules))
+    return filter(None, phrases)
 
 
 def _settings(controls: SpendingControls) -> Iterator[str]:
@@ -201,9 +106,3 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
             f"While the database is away: up to {purchase} a purchase and {window} in the window "
             "of each limit, as far as the limit had it left."
         )
-
-
-def _all_of(words: Sequence[str]) -> str:
-    """ "a, b and c"."""
-    *others, last = words
-    return f"{', '.join(others)} and {last}" if others else last

@@ -4,7 +4,7 @@ from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import (
-    country_words,
+    ASK,
     filter_words,
     fuel_hold_words,
     instant_words,
@@ -13,6 +13,7 @@ from authorizations.rules.basics.words import (
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.fuel import is_token_request
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
+from authorizations.rules.kinds import KINDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import TEXTS, label
 from authorizations.rules.wording.sentences import is_at_pump, limit_words, staff
@@ -29,8 +30,6 @@ __all__ = [
     "source",
     "staff",
 ]
-
-_ASK = "Please contact your card administrator."
 
 
 def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> str:
@@ -93,7 +92,8 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
     is_limit = rule not in {DeclineReason.STAND_IN, DeclineReason.LIMIT_NOT_COUNTED_YET}
     if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
         return _limit_for_cardholder(why.figures, why.scope.kind, request)
-    return (request and _about_purchase(rule, request)) or TEXTS[rule].cardholder
+    kind = KINDS.get(rule)
+    return kind.for_cardholder(request) if kind and request else TEXTS[rule].cardholder
 
 
 def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
@@ -109,20 +109,6 @@ def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
     if approved <= request.amount:
         return ""
     return f"{fuel_hold_words(approved, request.currency)}. Then only that amount counts."
-
-
-def _about_purchase(rule: DeclineReason, request: AuthorizationRequest) -> str:
-    """A sentence with what the cardholder knows of the purchase anyway, where it helps."""
-    if rule is DeclineReason.CURRENCY_NOT_ALLOWED:
-        return f"This card cannot be used for purchases in {request.currency.upper()}. {_ASK}"
-    if rule is DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED and request.asked_at.country:
-        country = country_words(request.asked_at.country)
-        return f"This card cannot be used with merchants in {country}."
-    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "present":
-        return "This card cannot be used in person. Please pay another way."
-    if rule is DeclineReason.CARD_PRESENCE_NOT_ALLOWED and request.card_presence == "not_present":
-        return "This card cannot be used online, by phone or by mail. Please pay another way."
-    return ""
 
 
 def _limit_for_cardholder(
@@ -160,6 +146,6 @@ def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
         pay_inside = is_at_pump(figures, request)
         return "Please pay inside instead." if pay_inside else "Please try a smaller amount."
     if figures.end >= FOREVER:
-        return _ASK
+        return ASK
     year = local_time(figures.time_zone, request.created).year
     return f"It resets on {instant_words(figures.end, figures.time_zone, year)}."

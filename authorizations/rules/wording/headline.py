@@ -1,39 +1,12 @@
 """Why a decision came out so, in the few words of a headline; explain.py has the sentences."""
 
-from collections.abc import Callable
-
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.basics.words import (
-    category_label,
-    category_words,
-    code_words,
-    country_words,
-    figure_words,
-)
+from authorizations.rules.basics.words import code_words, figure_words
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
+from authorizations.rules.kinds import KINDS
 from authorizations.rules.wording.reasons import label
-from authorizations.rules.wording.sentences import limit_words
-
-
-def _category(found: str) -> str:
-    """ "betting and casino gambling, MCC 7995" from "7995 betting_casino_gambling"."""
-    code, _, name = found.partition(" ")
-    return ", ".join(filter(None, (category_label(name), code and category_words(code))))
-
-
-_TOLD: dict[DeclineReason, Callable[[str], str]] = {
-    DeclineReason.CARD_NOT_ACTIVE: code_words,
-    DeclineReason.CURRENCY_NOT_ALLOWED: str.upper,
-    DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED: country_words,
-    DeclineReason.CATEGORY_NOT_ALLOWED: _category,
-    DeclineReason.CARD_PRESENCE_NOT_ALLOWED: code_words,
-    DeclineReason.AUTHORIZATION_METHOD_NOT_ALLOWED: code_words,
-    DeclineReason.WALLET_NOT_ALLOWED: code_words,
-    DeclineReason.NETWORK_RISK_TOO_HIGH: str,
-    DeclineReason.OUTSIDE_SCHEDULE: str,
-}
-"""How to say what the purchase had. A merchant's name stands in the headline anyway."""
+from authorizations.rules.wording.sentences import limit_words, rolling_words
 
 
 def because(decision: Verdict) -> str:
@@ -60,10 +33,9 @@ def _limit(figures: LimitFigures, *, is_partial: bool) -> str:
 
 def _limit_name(figures: LimitFigures) -> str:
     """ "monthly limit of €500.00 on groceries", "limit of 5 purchases in 60 minutes"."""
-    words = limit_words(figures)
     if figures.interval is Interval.ROLLING:
-        return f"limit of {words.removeprefix('At most ')}"
-    return _inside_sentence(words)
+        return f"limit of {rolling_words(figures)}"
+    return _inside_sentence(limit_words(figures))
 
 
 def _inside_sentence(words: str) -> str:
@@ -72,5 +44,11 @@ def _inside_sentence(words: str) -> str:
 
 
 def _told(check: Check) -> str:
-    words = _TOLD.get(check.rule)
-    return f" ({words(check.found)})" if words and check.found else ""
+    """What the purchase had. A merchant's name stands in the headline anyway."""
+    if check.found is None:
+        return ""
+    kind = KINDS.get(check.rule)
+    words = kind.in_headline(check) if kind else ""
+    if check.rule is DeclineReason.CARD_NOT_ACTIVE:
+        words = code_words(check.found)
+    return f" ({words})" if words else ""

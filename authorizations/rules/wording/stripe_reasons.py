@@ -7,8 +7,8 @@ are shown by their code.
 from collections.abc import Sequence
 
 from authorizations.rules.basics.words import code_words
+from authorizations.rules.decision.rule import ReasonTexts
 from authorizations.rules.purchases.events import Verification
-from authorizations.rules.wording.reasons import ReasonTexts
 
 STRIPE = "stripe:"
 """Stands before Stripe's reason where ours could stand as well."""

@@ -9,6 +9,7 @@ from authorizations.rules.basics.filters import MerchantEntry
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest, Verification
+from authorizations.rules.wording.explain import staff
 from tests.rules.deciding import NEW, applied, decided, instant, reason
 from tests.support.builders import authorization_request, merchant
 
@@ -32,7 +33,7 @@ def test_a_card_of_ours_that_may_pay_leaves_no_trace() -> None:
 def test_only_an_active_card_pays(status: str) -> None:
     request = replace(BAKERY, card=replace(BAKERY.card, status=status))
     [check] = decided(request, applied()).trace
-    assert (check.rule, check.found, check.wanted) == ("card_not_active", status, "active")
+    assert (check.rule, check.found, check.limit) == ("card_not_active", status, "active")
 
 
 def test_without_a_policy_nothing_is_approved() -> None:
@@ -169,8 +170,10 @@ def test_a_network_id_is_the_same_with_the_blanks_that_networks_fill_it_up_with(
 def test_a_rule_names_merchants_as_its_policy_does() -> None:
     entries = ["Uber", {"network_id": "1"}, {"is": "A"}, {"begins_with": "B"}, {"contains": "C"}]
     check = the_check(DeclineReason.MERCHANT_NOT_ALLOWED, BAKERY, blocked_merchants=entries)
-    assert check.wanted == (
-        "blocked: network id 1, name is “A”, name begins with “B”, name contains “C”, Uber"
+    assert check.limit == {"blocked": [*entries[1:], "Uber"]}
+    assert staff(check, BAKERY) == (
+        "Merchant Boulangerie Lepic is among the blocked merchants (network id 1, name is “A”, "
+        "name begins with “B”, name contains “C”, Uber)."
     )
 
 
@@ -180,16 +183,18 @@ def test_a_rule_tells_what_it_found_and_what_it_wants() -> None:
         shop(country=""),
         allowed_merchant_countries=["DE", "FR"],
     )
-    assert (check.passed, check.found, check.wanted) == (False, None, "allowed: DE, FR")
+    assert (check.passed, check.found, check.limit) == (False, None, {"allowed": ["DE", "FR"]})
 
 
-def test_a_long_list_is_told_in_part() -> None:
+def test_a_trace_keeps_the_beginning_of_a_long_list_and_how_long_it_is() -> None:
     names = [f"Shop {number}" for number in range(9)]
     rule = DeclineReason.MERCHANT_NOT_ALLOWED
-    assert the_check(rule, BAKERY, blocked_merchants=names[:8]).wanted == (
-        "blocked: " + ", ".join(names[:8])
-    )
-    assert (the_check(rule, BAKERY, blocked_merchants=names).wanted or "").endswith("Shop 7, …")
+    whole = the_check(rule, BAKERY, blocked_merchants=names[:8])
+    assert whole.limit == {"blocked": names[:8]}
+    assert staff(whole, BAKERY).endswith("Shop 6, Shop 7).")
+    check = the_check(rule, BAKERY, blocked_merchants=names)
+    assert check.limit == {"blocked": names[:8], "count": 9}
+    assert staff(check, BAKERY).endswith("Shop 7 and 1 more).")
 
 
 # --- currency

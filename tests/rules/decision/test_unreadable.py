@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
-from authorizations.rules.decision.unreadable import UNREADABLE_WORDS
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.kinds import ASKED_FIELDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.explain import answer_sentence, cardholder
 from tests.rules.deciding import applied, decided
@@ -50,7 +50,7 @@ OF_LIMITS: dict[str, dict[str, Any]] = {
 
 
 def test_every_field_that_policies_can_ask_for_is_tried() -> None:
-    assert {*ASKING} == {*UNREADABLE_WORDS}
+    assert {*ASKING} == {*ASKED_FIELDS}
 
 
 @pytest.mark.parametrize("field", ASKING)
@@ -58,8 +58,8 @@ def test_a_field_that_a_rule_asks_for_and_cannot_be_read_declines(field: str) ->
     decision = decided(having(field), applied(**ASKING[field]))
     assert decision.reason is R.FIELD_UNREADABLE
     [check] = decision.trace  # the rule itself has nothing to go by
-    assert check.found == field
-    assert UNREADABLE_WORDS[field] in answer_sentence(decision, having(field))
+    assert check.found == [field]
+    assert ASKED_FIELDS[field] in answer_sentence(decision, having(field))
 
 
 @pytest.mark.parametrize("field", OF_LIMITS)

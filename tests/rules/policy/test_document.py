@@ -9,18 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.basics.controls import Choice, Interval, LimitControl, OpenHours, Weekday
+from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import (
     EVERYTHING,
-    CategorySet,
+    MATCHING,
     Merchant,
-    MerchantSet,
     known_categories,
 )
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.decision.rule import rule_of
+from authorizations.rules.kinds.authorization_methods import AuthorizationMethods
+from authorizations.rules.kinds.card_presences import CardPresences
+from authorizations.rules.kinds.categories import Categories
+from authorizations.rules.kinds.currency import Currencies
+from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
+from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchants import Merchants
+from authorizations.rules.kinds.network_risk import NetworkRisk
+from authorizations.rules.kinds.schedule import OpenHours, Schedule
+from authorizations.rules.kinds.verification import CvcRequired
+from authorizations.rules.kinds.wallets import Wallets
 from authorizations.rules.policy.document import (
     PolicyProblems,
     Problem,
@@ -170,10 +181,17 @@ def test_the_formats_example_becomes_the_value_it_describes() -> None:
         currency="eur",
         time_zone="Europe/Paris",
         week_starts=Weekday.MONDAY,
-        blocked_categories=CategorySet.of(["3000-3299", "betting_casino_gambling"]),
-        merchant_countries=Choice(allowed=frozenset({"DE", "FR"})),
-        required_verification=("cvc",),
-        schedule=(OpenHours(frozenset({0, 1}), 8 * 60, 20 * 60),),
+        rules=(
+            Currencies(["eur"]),
+            MerchantCountries.listing(["DE", "FR"], MATCHING, allows=True),
+            Categories.listing(["betting_casino_gambling", "3000-3299"], MATCHING, allows=False),
+            CvcRequired(),
+            Schedule(
+                (OpenHours(frozenset({0, 1}), 8 * 60, 20 * 60),),
+                "Europe/Paris",
+                {"hours": TRAVEL["schedule"], "time_zone": "Europe/Paris"},
+            ),
+        ),
         spending_limits=(
             LimitControl(Interval.MONTHLY, amount=50000, currency="eur"),
             LimitControl(Interval.DAILY, amount=5000, currency="eur", filter=restaurants),
@@ -205,13 +223,16 @@ def test_every_rule_reaches_the_value() -> None:
     assert controls(normalize(document)) == SpendingControls(
         name="P",
         currency="eur",
-        allowed_categories=CategorySet.of(["5812"]),
-        merchant_countries=Choice(blocked=frozenset({"RU"})),
-        blocked_merchants=MerchantSet.of(["Casino"]),
-        card_presences=Choice(allowed=frozenset({"present"})),
-        authorization_methods=Choice(blocked=frozenset({"swipe"})),
-        allowed_wallets=frozenset({"apple_pay"}),
-        max_network_risk_score=80,
+        rules=(
+            Currencies(["usd"]),
+            MerchantCountries.listing(["RU"], MATCHING, allows=False),
+            Categories.listing(["5812"], MATCHING, allows=True),
+            Merchants.listing(["Casino"], MATCHING, allows=False),
+            CardPresences.listing(["present"], MATCHING, allows=True),
+            AuthorizationMethods.listing(["swipe"], MATCHING, allows=False),
+            Wallets.listing(["apple_pay"], MATCHING, allows=True),
+            NetworkRisk(80),
+        ),
         unlimited=True,
         partial_approval=True,
         smallest_partial_amount=500,
@@ -247,7 +268,8 @@ def test_dates_last_from_their_first_second_through_their_last_in_the_policys_zo
 ) -> None:
     first = controls(normalize(policy(time_zone=zone, usable_from=written)))
     last = controls(normalize(policy(time_zone=zone, usable_until=written)))
-    assert (first.usable_from, last.usable_until) == (start, end)
+    dates = rule_of(UsableFrom, first.rules), rule_of(UsableUntil, last.rules)
+    assert [date and date.at for date in dates] == [start, end]
 
 
 def test_the_same_day_may_be_first_and_last() -> None:

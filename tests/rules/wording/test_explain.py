@@ -102,7 +102,7 @@ def test_a_check_names_the_policy_and_scope_it_comes_from() -> None:
                 DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED,
                 passed=False,
                 found="RU",
-                wanted="allowed: DE",
+                limit={"allowed": ["DE"]},
             ),
             "This card cannot be used with merchants in Russia.",
         ),
@@ -111,14 +111,12 @@ def test_a_check_names_the_policy_and_scope_it_comes_from() -> None:
                 DeclineReason.CARD_PRESENCE_NOT_ALLOWED,
                 passed=False,
                 found="not_present",
-                wanted="allowed: present",
+                limit={"allowed": ["present"]},
             ),
             "This card cannot be used online, by phone or by mail. Please pay another way.",
         ),
         (
-            rule_check(
-                DeclineReason.NETWORK_RISK_TOO_HIGH, passed=False, found="92", wanted="at most 80"
-            ),
+            rule_check(DeclineReason.NETWORK_RISK_TOO_HIGH, passed=False, found=92, limit=80),
             (
                 "This purchase was declined for security reasons. "
                 "Please contact your card administrator."
@@ -136,7 +134,7 @@ SECRET = "77"
 
 GUARDED = [
     *(
-        rule_check(reason, passed=False, found=SECRET, wanted=f"at most {SECRET}")
+        rule_check(reason, passed=False, found=SECRET, limit=f"at most {SECRET}")
         for reason in DeclineReason
     ),
     amount_check(monthly(limit=7700, used=7700), GROUP),

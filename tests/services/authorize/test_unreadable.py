@@ -46,7 +46,7 @@ def test_a_score_written_otherwise_declines_where_a_policy_asks_for_it() -> None
         assert row.request is not None
         assert row.request["unreadable"] == ["network_risk_score"]
         [check] = [check for check in row.trace if not check["passed"]]
-        assert (check["policy"], check["found"]) == ("Risk", "network_risk_score")
+        assert (check["policy"], check["found"]) == ("Risk", ["network_risk_score"])
         assert redecide(event_id) == []
     assert answered("evt_not_told", *score, value=None) == "approved"
     assert answered("evt_5", *score, value=80) == "approved"

@@ -59,7 +59,7 @@ def refusal(host: Path) -> str | None:
     decision = spooled(host)[-1].decision
     assert decision
     [check] = decision.trace
-    return check.found
+    return check.found and str(check.found)
 
 
 # --- what is answered and kept

@@ -1,0 +1,68 @@
+"""The rules that a policy can set: a file for each, and here their order.
+
+Everything else that deals in rules loops over these: the document and its page, checks, words.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from authorizations.rules.decision.rule import Rule, Setting
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.kinds.authorization_methods import AuthorizationMethods
+from authorizations.rules.kinds.card_presences import CardPresences
+from authorizations.rules.kinds.categories import Categories
+from authorizations.rules.kinds.currency import Currencies
+from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
+from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchants import Merchants
+from authorizations.rules.kinds.network_risk import NetworkRisk
+from authorizations.rules.kinds.schedule import Schedule
+from authorizations.rules.kinds.verification import (
+    CvcRequired,
+    PostalCodeRequired,
+    ThreeDSecureRequired,
+)
+from authorizations.rules.kinds.wallets import Wallets
+
+RULES: tuple[type[Rule], ...] = (
+    *(UsableFrom, UsableUntil),
+    Currencies,
+    *(MerchantCountries, Categories, Merchants),
+    *(CardPresences, AuthorizationMethods, Wallets),
+    *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
+    Schedule,
+)
+"""In order of precedence, as DeclineReason has them."""
+
+ON_PAGE: tuple[type[Rule], ...] = (
+    Currencies,
+    *(Categories, MerchantCountries, Merchants),
+    *(CardPresences, AuthorizationMethods, Wallets),
+    *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
+    *(Schedule, UsableFrom, UsableUntil),
+)
+"""The same in the order in which people read them: on the policy's page and in its summary."""
+
+SETTINGS: tuple[Setting, ...] = tuple(
+    dict.fromkeys(setting for kind in ON_PAGE for setting in kind.settings)
+)
+"""What they read of a policy's document, each key once, in the order of the policy's page."""
+
+KINDS: dict[DeclineReason, type[Rule]] = {kind.reason: kind for kind in RULES}
+"""By the reason that they decline for, as a trace names them."""
+
+ASKED_FIELDS: dict[str, str] = {
+    name: words for kind in ON_PAGE for name, words in kind.asks.items()
+}
+"""The fields of a request that policies can ask for, in words; limits ask for no other."""
+
+
+def on_page(rules: Iterable[Rule]) -> list[Rule]:
+    """The rules in the order in which people read them."""
+    return sorted(rules, key=lambda rule: ON_PAGE.index(type(rule)))
+
+
+def rules_of(normal: Mapping[str, Any], matching: int) -> tuple[Rule, ...]:
+    """The rules that a normal document sets, in order of precedence."""
+    found = (kind.of(normal, matching) for kind in RULES)
+    return tuple(rule for rule in found if rule is not None)

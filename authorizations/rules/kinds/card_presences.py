@@ -1,0 +1,57 @@
+"""Whether a card may pay in person, or from afar."""
+
+from dataclasses import dataclass
+
+from authorizations.rules.basics.parsing import one_of
+from authorizations.rules.basics.words import code_title, code_words
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
+from authorizations.rules.decision.values import Check, DeclineReason
+from authorizations.rules.kinds.lists import WordsRule, pair, words_of
+from authorizations.rules.purchases.events import AuthorizationRequest
+
+_CHOICES = {"present": "Present, in person", "not_present": "Not present, such as online"}
+_SUMMARY = {"present": "in person", "not_present": "online, by phone or by mail"}
+_FOR_CARDHOLDER = {
+    "present": "This card cannot be used in person. Please pay another way.",
+    "not_present": "This card cannot be used online, by phone or by mail. Please pay another way.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class CardPresences(WordsRule):
+    """present and not_present."""
+
+    reason = DeclineReason.CARD_PRESENCE_NOT_ALLOWED
+    texts = ReasonTexts(
+        "Card presence not allowed",
+        "The policy does not allow this card presence.",
+        "This card cannot be used in this way. Please pay another way.",
+    )
+    settings = pair(
+        "card_presences",
+        Section.HOW,
+        FieldKind.CHOICES,
+        words_of(one_of("card presence", _CHOICES)),
+        code_title,
+        labels=("Only when the card is", "Not when the card is"),
+        nouns=("Entry", "Entries"),
+        choices=_CHOICES.items(),
+    )
+    asks = {"card_presence": "card presence"}
+    noun, plural = "Card presence", "card presences"
+    missing = "Whether the card was present was not told"
+
+    @classmethod
+    def told(cls, request: AuthorizationRequest) -> str:
+        return request.card_presence or ""
+
+    @classmethod
+    def for_cardholder(cls, request: AuthorizationRequest) -> str:
+        return _FOR_CARDHOLDER.get(cls.told(request), cls.texts.cardholder)
+
+    @classmethod
+    def in_headline(cls, check: Check) -> str:
+        return code_words(check.found)
+
+    def summary_words(self) -> list[str]:
+        return [words for presence, words in _SUMMARY.items() if presence in self.words]

@@ -1,0 +1,95 @@
+"""On which categories of merchants a card may pay."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
+
+from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.fields import Problem
+from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.basics.parsing import category
+from authorizations.rules.basics.words import category_label, category_title, category_words
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Ruling, Section
+from authorizations.rules.decision.values import Check, DeclineReason, Json
+from authorizations.rules.kinds.lists import ListRule, limit_of, pair, words_of
+from authorizations.rules.purchases.events import AuthorizationRequest
+
+
+@dataclass(frozen=True, slots=True)
+class Categories(ListRule):
+    """Stripe's names, MCCs and ranges of MCCs; a trace keeps the request's [MCC, name]."""
+
+    categories: CategorySet
+
+    reason = DeclineReason.CATEGORY_NOT_ALLOWED
+    texts = ReasonTexts(
+        "Merchant category not allowed",
+        "The policy does not allow the merchant's category.",
+        "This card cannot be used at this kind of merchant.",
+    )
+    settings = pair(
+        "categories",
+        Section.WHERE,
+        FieldKind.CATEGORIES,
+        words_of(category),
+        category_title,
+        labels=("Only these categories", "Not these categories"),
+        nouns=("Category", "Categories"),
+        help="By name, or type a code such as 5812 or a range such as 3000-3299.",
+    )
+    asks = {"category": "merchant category", "category_code": "merchant category code"}
+    noun, plural = "Merchant category", "categories"
+    missing = "The merchant's category was not told"
+    preposition = "on"
+
+    @classmethod
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Self:
+        categories = CategorySet.of([*written])
+        entries = categories.words
+        return cls(allows, entries, limit_of(entries, allows=allows), categories)
+
+    def check(self, request: AuthorizationRequest) -> Ruling:
+        merchant = request.asked_at
+        found = [merchant.category_code, merchant.category]
+        return Ruling(self.lets(merchant), found if any(found) else None, self.limit)
+
+    def lets(self, merchant: Merchant) -> bool:
+        """Whether purchases at such a merchant pass."""
+        return self.categories.holds(merchant) is self.allows
+
+    @classmethod
+    def entry_words(cls, entry: str) -> str:
+        return category_label(entry)
+
+    @classmethod
+    def found_words(cls, found: Json) -> str:
+        code, name = found
+        return f"{category_label(name)} ({category_words(code)})" if name else category_words(code)
+
+    @classmethod
+    def in_headline(cls, check: Check) -> str:
+        """ "betting and casino gambling, MCC 7995"."""
+        code, name = check.found
+        return ", ".join(filter(None, (category_label(name), code and category_words(code))))
+
+    def summary_words(self) -> list[str]:
+        return [*map(category_label, self.entries)]
+
+    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
+        """Limits on categories on which the policy lets nobody pay anyway."""
+        for place, limit in enumerate(limits):
+            categories = limit.filter.categories
+            if categories and not any(map(self.lets, _merchants(categories))):
+                message = "This limit has no effect: the policy allows none of its categories."
+                yield Problem(("spending_limits", place, "categories"), message)
+
+
+def _merchants(categories: CategorySet) -> Iterator[Merchant]:
+    """One merchant for each name and each code."""
+    for name in categories.names:
+        yield Merchant(category=name, category_code=known_categories()[name].code)
+    codes = set(categories.codes)
+    for first, last in categories.ranges:
+        codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
+    for code in codes:
+        yield Merchant(category_code=code)
