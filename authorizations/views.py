@@ -29,7 +29,7 @@ MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
 
-class _Unread(Exception):  # noqa: N818 - about the request
+class _RefusedError(Exception):
     """A request refused before its body is looked at."""
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
@@ -51,12 +51,12 @@ def webhook(request: HttpRequest) -> HttpResponse:
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         kept = masking.body(body)
         event = events.read(kept)
-    except _Unread as unread:
+    except _RefusedError as unread:
         counters.rejected(unread.code)
         return unread.response
-    except signature.SignatureRejected as rejected:
+    except signature.SignatureError as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
-    except events.NotAnEvent as rejected:
+    except events.NotAnEventError as rejected:
         return _rejected(request, body, "not_an_event", rejected.sentence)
     clock.note(verified.timestamp, received_at.timestamp())
     stopwatch.mark("verified")
@@ -82,22 +82,22 @@ def webhook(request: HttpRequest) -> HttpResponse:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """The raw body. Raises _Unread for what no body makes right."""
+    """The raw body. Raises _RefusedError for what no body makes right."""
     if request.method != "POST":
-        refusal = _Unread(405, "method_not_allowed", "Use POST.")
+        refusal = _RefusedError(405, "method_not_allowed", "Use POST.")
         refusal.response.headers["Allow"] = "POST"
         raise refusal
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise _Unread(415, "unsupported_encoding", "Send the body as it is, not compressed.")
+        raise _RefusedError(415, "unsupported_encoding", "Send the body as it is, not compressed.")
     length = request.META.get("CONTENT_LENGTH") or ""
     if not (length.isascii() and length.isdecimal() and len(length) < 16):
-        raise _Unread(411, "length_required", "A Content-Length header is required.")
+        raise _RefusedError(411, "length_required", "A Content-Length header is required.")
     if int(length) > MAX_BODY_BYTES:
-        raise _Unread(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
+        raise _RefusedError(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
     with suppress(UnreadablePostError):
         if len(request.body) == int(length):
             return request.body
-    raise _Unread(400, "incomplete", "The body is shorter than Content-Length.")
+    raise _RefusedError(400, "incomplete", "The body is shorter than Content-Length.")
 
 
 def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:

@@ -28,7 +28,7 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 Found_co = TypeVar("Found_co", bound=msgspec.Struct, covariant=True)
 
 
-class MalformedEvent(ValueError):  # noqa: N818 - about the event, not about the program
+class MalformedEventError(ValueError):
     """A needed part of the event is missing or unreadable; `problem` names its path."""
 
     def __init__(self, problem: str) -> None:
@@ -37,7 +37,7 @@ class MalformedEvent(ValueError):  # noqa: N818 - about the event, not about the
 
 
 class Reader(Protocol[Found_co]):
-    """Reads the object of a shape that an event is about. Raises MalformedEvent.
+    """Reads the object of a shape that an event is about. Raises MalformedEventError.
 
     The paths of optional fields that are there and can't be read are added to `unreadable`.
     """
@@ -66,13 +66,13 @@ def _read_leniently(
         tree = lenient.loads(bytes(data))
         found: Shape = lenient.build(data_of, tree, "data", unreadable).object
     except lenient.UnreadableFieldError as problem:
-        raise MalformedEvent(str(problem)) from None
+        raise MalformedEventError(str(problem)) from None
     return found
 
 
 def needed(value: Needed | None, problem: str) -> Needed:
     if value is None:
-        raise MalformedEvent(problem)
+        raise MalformedEventError(problem)
     return value
 
 

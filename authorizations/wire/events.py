@@ -16,7 +16,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest, Verifica
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,
-    MalformedEvent,
+    MalformedEventError,
     card,
     lower,
     merchant,
@@ -33,8 +33,8 @@ __all__ = [
     "READ",
     "THIN",
     "Event",
-    "MalformedEvent",
-    "NotAnEvent",
+    "MalformedEventError",
+    "NotAnEventError",
     "authorization_request",
     "identity",
     "read",
@@ -58,7 +58,7 @@ MAX_TYPE_CHARS = 255
 _PRESENT_METHODS = frozenset({"chip", "contactless", "swipe"})
 
 
-class NotAnEvent(ValueError):  # noqa: N818 - a sentence about the body, not about the program
+class NotAnEventError(ValueError):
     """The body is not a JSON object with a type; `sentence` says so to the sender."""
 
     def __init__(self, sentence: str) -> None:
@@ -103,7 +103,7 @@ _asking_authorization = reader(shapes.AskingAuthorization)
 
 
 def read(body: bytes) -> Event:
-    """Read the envelope of a signed body. Raises NotAnEvent."""
+    """Read the envelope of a signed body. Raises NotAnEventError."""
     try:
         event = _decode_event(body)
     except REFUSED:
@@ -114,9 +114,9 @@ def read(body: bytes) -> Event:
 
 
 def authorization_request(event: Event) -> AuthorizationRequest:
-    """What an event that wants a decision asks. Raises MalformedEvent."""
+    """What an event that wants a decision asks. Raises MalformedEventError."""
     if event.is_thin:
-        raise MalformedEvent(f"{THIN}.")
+        raise MalformedEventError(f"{THIN}.")
     event_id, at = identity(event)
     livemode = needed(event.livemode, "livemode: expected true or false")
     unreadable: list[str] = []
@@ -185,7 +185,7 @@ def _named(unreadable: list[str]) -> tuple[str, ...]:
 
 
 def identity(event: Event) -> tuple[str, int]:
-    """Id and creation of an event that has both. Raises MalformedEvent."""
+    """Id and creation of an event that has both. Raises MalformedEventError."""
     event_id = needed(event.id, "id: expected an id of 1 to 255 visible characters")
     at = needed(event.created, "created: expected whole Unix seconds up to the year 9999")
     return event_id, at
@@ -196,7 +196,7 @@ def _read_leniently(body: bytes) -> Event:
         tree = lenient.loads(body)
         event = lenient.build(Event, tree, "")
     except lenient.UnreadableFieldError:
-        raise NotAnEvent(
+        raise NotAnEventError(
             "The body is not a JSON object with a type, as Stripe's events are."
         ) from None
     data = msgspec.Raw(lenient.dumps(tree.get("data")))

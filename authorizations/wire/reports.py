@@ -39,7 +39,10 @@ _dispute = reader(shapes.DisputeShape)
 
 
 def report(event: Event) -> Report | None:
-    """What the event reports; None for types that change nothing here. Raises MalformedEvent."""
+    """What the event reports; None for types that change nothing here.
+
+    Raises MalformedEventError.
+    """
     read = _READERS.get(event.type)
     return read(event.data, *identity(event)) if read else None
 

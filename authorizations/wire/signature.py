@@ -76,7 +76,7 @@ _SENTENCES = {
 }
 
 
-class SignatureRejected(Exception):  # noqa: N818 - about the request, not about the program
+class SignatureError(Exception):
     """The request can't be trusted; `sentence` says the likely cause and what to do about it."""
 
     def __init__(self, cause: SignatureCause) -> None:
@@ -96,14 +96,14 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now: int) ->
     """Check the Stripe-Signature `header` of the raw `body` against each of `secrets`.
 
     Several secrets live side by side while one is rolled, and where the CLI's stands beside the
-    Dashboard's. Raises SignatureRejected. Source: https://docs.stripe.com/webhooks/signature
+    Dashboard's. Raises SignatureError. Source: https://docs.stripe.com/webhooks/signature
     """
     timestamp, checked_header = _read_header(header)
     _check_clock(timestamp, now)
     for secret in secrets:
         if _signed_with(secret, body, checked_header):
             return Verified(fingerprint(secret), timestamp)
-    raise SignatureRejected(SignatureCause.MISMATCH)
+    raise SignatureError(SignatureCause.MISMATCH)
 
 
 def sign(body: bytes, secret: str, timestamp: int) -> str:
@@ -121,20 +121,20 @@ def fingerprint(secret: str) -> str:
 def _read_header(header: str | None) -> tuple[int, str]:
     """The timestamp, and the header now known to be well-formed."""
     if not header:
-        raise SignatureRejected(SignatureCause.MISSING)
+        raise SignatureError(SignatureCause.MISSING)
     if len(header) > MAX_HEADER_CHARS or not (header.isascii() and header.isprintable()):
-        raise SignatureRejected(SignatureCause.MALFORMED)
+        raise SignatureError(SignatureCause.MALFORMED)
     items = [item.partition("=") for item in header.split(",")]
     times = [value for key, _, value in items if key == "t"]
     signatures = [value for key, _, value in items if key == "v1"]
     if not all(equals and _KEY.fullmatch(key) for key, equals, _ in items):
-        raise SignatureRejected(SignatureCause.MALFORMED)
+        raise SignatureError(SignatureCause.MALFORMED)
     if len(times) != 1 or not _TIMESTAMP.fullmatch(times[0]):
-        raise SignatureRejected(SignatureCause.MALFORMED)
+        raise SignatureError(SignatureCause.MALFORMED)
     if not signatures:
-        raise SignatureRejected(SignatureCause.NO_V1)
+        raise SignatureError(SignatureCause.NO_V1)
     if len(signatures) > MAX_SIGNATURES or not all(map(_V1.fullmatch, signatures)):
-        raise SignatureRejected(SignatureCause.MALFORMED)
+        raise SignatureError(SignatureCause.MALFORMED)
     return int(times[0]), header
 
 
@@ -145,9 +145,9 @@ def _check_clock(timestamp: int, now: int) -> None:
     library, which looks at the clock's fractions, refuses it too.
     """
     if now - timestamp >= TOLERANCE_SECONDS:
-        raise SignatureRejected(SignatureCause.TOO_OLD)
+        raise SignatureError(SignatureCause.TOO_OLD)
     if timestamp - now > AHEAD_SECONDS:
-        raise SignatureRejected(SignatureCause.TOO_NEW)
+        raise SignatureError(SignatureCause.TOO_NEW)
 
 
 def _signed_with(secret: str, body: bytes, header: str) -> bool:

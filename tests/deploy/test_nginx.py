@@ -21,7 +21,7 @@ import pytest
 
 from authorizations.services.runtime.arrival import waited_ms
 from authorizations.views import MAX_BODY_BYTES
-from authorizations.wire.signature import SignatureCause, SignatureRejected, verify
+from authorizations.wire.signature import SignatureCause, SignatureError, verify
 from tests.deploy import serving
 from tests.deploy.conftest import RELEASED
 from tests.deploy.serving import HOST, Answer, Ports, ask
@@ -239,7 +239,7 @@ def verify_reads(header: str) -> bool:
     """Whether the desk would look at the signature itself."""
     try:
         verify(b"{}", header, ["whsec_other"], 1_795_003_200)
-    except SignatureRejected as rejected:
+    except SignatureError as rejected:
         return rejected.cause is SignatureCause.MISMATCH
     return True
 

@@ -67,7 +67,7 @@ class Proxy:
                 self._pass_on(reader, far_writer, self._sent),
                 self._pass_on(far_reader, writer, self._replied),
             )
-        except (OSError, _Cut):
+        except (OSError, _CutError):
             [*map(_reset, both)]
         finally:
             self._writers -= both
@@ -94,7 +94,7 @@ class Proxy:
                     await asyncio.sleep(0)  # so that each goes by itself
             if is_cut:
                 self.cuts += 1
-                raise _Cut
+                raise _CutError
         if writer.can_write_eof():
             with suppress(OSError):
                 writer.write_eof()
@@ -114,7 +114,7 @@ class Proxy:
         return data[:end], True
 
 
-class _Cut(Exception):  # noqa: N818 - what was asked for
+class _CutError(Exception):
     """The connection ends here."""
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.wire.events import MalformedEvent, authorization_request, read
+from authorizations.wire.events import MalformedEventError, authorization_request, read
 from simulator.stripe import samples
 
 
@@ -15,6 +15,6 @@ def asked(event: samples.Json | bytes) -> AuthorizationRequest:
 
 
 def problem(event: samples.Json | bytes) -> str:
-    with pytest.raises(MalformedEvent) as malformed:
+    with pytest.raises(MalformedEventError) as malformed:
         asked(event)
     return malformed.value.problem

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from authorizations.wire import lenient
 from authorizations.wire.events import (
-    MalformedEvent,
-    NotAnEvent,
+    MalformedEventError,
+    NotAnEventError,
     read,
 )
 from simulator.stripe import samples
@@ -53,7 +53,7 @@ def with_extra(json_text: str) -> bytes:
     ],
 )
 def test_what_is_not_an_object_with_a_type_is_not_an_event(body: bytes) -> None:
-    with pytest.raises(NotAnEvent) as refused:
+    with pytest.raises(NotAnEventError) as refused:
         read(body)
     assert "type" in refused.value.sentence
 
@@ -148,7 +148,7 @@ def paths(tree: object, above: str = "") -> Iterator[str]:
 def test_damage_anywhere_gives_a_request_or_a_problem_or_no_event(path: str, value: object) -> None:
     try:
         told = repr(asked(changed(path, value, account="acct_1")))
-    except (MalformedEvent, NotAnEvent) as refused:
+    except (MalformedEventError, NotAnEventError) as refused:
         told = str(refused)
     assert told.startswith(("AuthorizationRequest(", "The body is not")) or ": expected " in told
     assert b"\\x00" not in told.encode()  # which also raises for a lone surrogate
@@ -158,6 +158,6 @@ def test_damage_anywhere_gives_a_request_or_a_problem_or_no_event(path: str, val
 def test_no_body_raises_anything_but_not_an_event(body: bytes) -> None:
     try:
         read(body)
-    except NotAnEvent:
+    except NotAnEventError:
         return
     assert isinstance(json.loads(body.decode("utf-8-sig", "replace"), strict=False), dict)

@@ -104,5 +104,5 @@ def _read(happening: Happening) -> None:
         event = events.read(happening.deliveries[0].kept_body)
         happening.told_at = event.created
         happening.report = reports.report(event)
-    except (events.NotAnEvent, events.MalformedEvent):
+    except (events.NotAnEventError, events.MalformedEventError):
         pass

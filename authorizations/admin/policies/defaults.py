@@ -13,7 +13,7 @@ from authorizations.admin.shared import choices
 from authorizations.admin.shared.types import ModelAdmin, ModelForm
 from authorizations.models import ProgramDefaults
 from authorizations.rules.policy.differences import LABELS, differences
-from authorizations.rules.policy.document import PolicyProblems, normalize
+from authorizations.rules.policy.document import InvalidPolicyError, normalize
 
 DEFAULTED = ("currency", "time_zone", "week_starts")
 
@@ -38,7 +38,7 @@ class DefaultsForm(ModelForm[ProgramDefaults]):
         given = {name: self.cleaned_data.get(name) or None for name in DEFAULTED}
         try:
             normalize({"name": "New"} | given)
-        except PolicyProblems as found:
+        except InvalidPolicyError as found:
             for problem in found.problems:
                 show_problem(self, problem)
 

@@ -12,7 +12,7 @@ from authorizations.admin.shared.money import MoneyField, read_money, show_money
 from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Policy, SpendingLimit
 from authorizations.rules.policy.differences import LABELS
-from authorizations.rules.policy.document import PolicyProblems, Problem, normalize
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, normalize
 from authorizations.services.policies.publish import own_document
 
 ANY = "Any"
@@ -129,7 +129,7 @@ class PolicyForm(ModelForm[Policy]):
         given = kept | {name: self.cleaned_data[name] for name in self.cleaned_data.keys() & kept}
         try:
             normal = normalize(given)
-        except PolicyProblems as found:
+        except InvalidPolicyError as found:
             for problem in found.problems:
                 show_problem(self, problem)
         else:

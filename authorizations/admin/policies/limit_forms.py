@@ -13,7 +13,7 @@ from authorizations.admin.shared.money import MoneyField, read_money, show_money
 from authorizations.admin.shared.types import InlineFormSet, ModelForm
 from authorizations.models import Policy, ScheduleEntry, SpendingLimit
 from authorizations.rules.basics.controls import Interval
-from authorizations.rules.policy.document import PolicyProblems, Problem, controls, normalize
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies.publish import limit_document, own_document, schedule_document
 
@@ -43,7 +43,7 @@ class PartFormSet(InlineFormSet[M, Policy, Any]):
         policy = own_document(self.instance)
         try:
             normalize(policy | {self.key: [type(self).document(row.instance) for row in rows]})
-        except PolicyProblems as found:
+        except InvalidPolicyError as found:
             for problem in found.problems:
                 if problem.path[:1] == (self.key,):
                     self.show(rows, problem)
@@ -118,7 +118,7 @@ def limit_words(limit: SpendingLimit, policy_currency: str) -> str:
     alone = {"name": "-", "currency": policy_currency, "spending_limits": [limit_document(limit)]}
     try:
         [value] = controls(normalize(alone)).spending_limits
-    except PolicyProblems:  # saved by something else than this page; it can be put right here
+    except InvalidPolicyError:  # saved by something else than this page; it can be put right here
         return str(limit)
     return limit_phrase(value)
 

@@ -31,7 +31,7 @@ from authorizations.models import (
 )
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.wire.events import READ
-from authorizations.wire.signature import SignatureCause, SignatureRejected
+from authorizations.wire.signature import SignatureCause, SignatureError
 
 
 @admin.register(WebhookRequest)
@@ -142,7 +142,7 @@ def rejected_page(row: RejectedRequest) -> dict[str, Any]:
 def _cause(row: RejectedRequest) -> str:
     """What was wrong and what to do, as the sender was told it."""
     if row.cause in set(SignatureCause):
-        return SignatureRejected(SignatureCause(row.cause)).sentence
+        return SignatureError(SignatureCause(row.cause)).sentence
     if row.cause == "not_an_event":
         return "The signature was right, but the body is not a JSON object with a type."
     return ""

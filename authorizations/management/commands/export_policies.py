@@ -5,7 +5,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from authorizations.rules.policy.document import PolicyProblems
+from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies.files import export_policies
 
 
@@ -19,6 +19,6 @@ class Command(BaseCommand):
     def handle(self, *_: Any, **__: Any) -> None:
         try:
             file = export_policies()
-        except PolicyProblems as wrong:
+        except InvalidPolicyError as wrong:
             raise CommandError(str(wrong)) from None
         self.stdout.write(json.dumps(file, indent=2, ensure_ascii=False))

@@ -10,7 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.models import PolicyVersion
 from authorizations.rules.basics.words import counting_words
-from authorizations.rules.policy.document import PolicyProblems
+from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.changes import Changes
 from authorizations.services.policies.files import NewSpendingError, compare, import_policies
@@ -70,7 +70,7 @@ class Command(BaseCommand):
                     reason=reason,
                     allow_new_spending=options["allow_new_spending"],
                 )
-        except PolicyProblems as wrong:
+        except InvalidPolicyError as wrong:
             raise CommandError(f"{wrong}\nNothing was written.") from None
         except NewSpendingError as found:
             raise CommandError(

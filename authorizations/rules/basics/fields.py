@@ -30,7 +30,7 @@ class Problem:
         return f"{path_text(self.path)}: {self.message}" if self.path else self.message
 
 
-class PolicyProblems(Exception):  # noqa: N818 - it holds problems, all of them
+class InvalidPolicyError(Exception):
     """A policy that can't work, with all its problems."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

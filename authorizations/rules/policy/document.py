@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from authorizations.rules.basics.controls import Weekday
-from authorizations.rules.basics.fields import Fields, PolicyProblems, Problem, path_text
+from authorizations.rules.basics.fields import Fields, InvalidPolicyError, Problem, path_text
 from authorizations.rules.basics.filters import MATCHING, refuse_unknown
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.parsing import (
@@ -31,7 +31,7 @@ from authorizations.rules.policy.document_limits import (
 from authorizations.rules.policy.document_warnings import warnings
 
 __all__ = [
-    "PolicyProblems",
+    "InvalidPolicyError",
     "Problem",
     "canonical_json",
     "controls",
@@ -54,15 +54,15 @@ _KEYS = (
 def normalize(document: object) -> dict[str, Any]:
     """The document checked and in its normal form; documents that mean the same become the same.
 
-    Raises PolicyProblems with everything that is wrong.
+    Raises InvalidPolicyError with everything that is wrong.
     """
     if not isinstance(document, Mapping):
-        raise PolicyProblems([Problem((), "A policy is an object in braces: {…}.")])
+        raise InvalidPolicyError([Problem((), "A policy is an object in braces: {…}.")])
     fields = Fields(document, (), [])
     fields.refuse_others(_KEYS)
     normal = _normal_policy(fields)
     if fields.problems:
-        raise PolicyProblems(fields.problems)
+        raise InvalidPolicyError(fields.problems)
     return {key: normal[key] for key in _KEYS}
 
 

@@ -14,8 +14,8 @@ from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import (
     MOST_ENTRIES,
     Fields,
+    InvalidPolicyError,
     Path,
-    PolicyProblems,
     Problem,
     path_text,
     quoted,
@@ -117,7 +117,7 @@ def _policies(listed: Iterable[Fields], problems: list[Problem]) -> Iterator[dic
     for entry in listed:
         try:
             yield normalize(entry.data)
-        except PolicyProblems as wrong:
+        except InvalidPolicyError as wrong:
             found = ((*entry.path, *problem.path) for problem in wrong.problems)
             messages = (problem.message for problem in wrong.problems)
             problems.extend(map(Problem, found, messages))

@@ -70,7 +70,7 @@ def receive(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
         return _keep_repeat(delivery)
     try:
         return Answered(200, _applied(delivery, pieces))
-    except events.MalformedEvent as malformed:
+    except events.MalformedEventError as malformed:
         return _keep(delivery, f"A part could not be read: {malformed.problem}.", is_final=True)
     except CannotApplyError as problem:
         return _keep(delivery, str(problem), is_final=problem.is_final)
@@ -247,7 +247,7 @@ def _apply_claimed(waiting: UnappliedEvent) -> None:
     try:
         with deadline(monotonic() + _APPLIED_WITHIN_S):
             _applied(_again(waiting), pieces)
-    except events.MalformedEvent as malformed:
+    except events.MalformedEventError as malformed:
         problem = f"A part could not be read: {malformed.problem}."
     except CannotApplyError as cannot:
         problem = str(cannot)

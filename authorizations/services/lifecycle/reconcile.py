@@ -82,7 +82,7 @@ def _bring_in(found: ListedObject, headers: dict[str, str]) -> ReconcileOutcome:
     event = events.read(found.body)
     try:
         report = reports.report(event)
-    except events.MalformedEvent:
+    except events.MalformedEventError:
         return ReconcileOutcome(
             found, problem=intake.receive(_delivery(found, headers, event)).problem
         )

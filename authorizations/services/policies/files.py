@@ -10,7 +10,7 @@ from django.db import transaction
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import gained_words
-from authorizations.rules.policy.document import PolicyProblems, Problem
+from authorizations.rules.policy.document import InvalidPolicyError, Problem
 from authorizations.services.policies import counting_ahead, groups, plan
 from authorizations.services.policies.changes import Changes, GroupChange, Target
 from authorizations.services.policies.plan import Strangers
@@ -21,7 +21,7 @@ from authorizations.services.store import locks
 def export_policies() -> dict[str, Any]:
     """Everything as a policy file in full; the same content gives the same file.
 
-    Raises PolicyProblems where a saved policy could not be published.
+    Raises InvalidPolicyError where a saved policy could not be published.
     """
     shared = CardGroup.objects.prefetch_related("cards").order_by("name")
     return {
@@ -39,13 +39,13 @@ def export_policies() -> dict[str, Any]:
 def _saved(policy: Policy) -> dict[str, Any]:
     try:
         return plan.saved(policy)
-    except PolicyProblems as wrong:
+    except InvalidPolicyError as wrong:
         sentence = f'The policy "{policy.name}" can\'t work; put it right in the admin.'
-        raise PolicyProblems([Problem((), sentence), *wrong.problems]) from None
+        raise InvalidPolicyError([Problem((), sentence), *wrong.problems]) from None
 
 
 def compare(written: str) -> Changes:
-    """What importing this text would change. Raises PolicyProblems with all that is wrong."""
+    """What importing this text would change. Raises InvalidPolicyError with all that is wrong."""
     file = plan.checked(written)
     return plan.changes(file, plan.strangers(file))
 
@@ -68,8 +68,8 @@ def import_policies(
 
     Policies in the file are created or replaced, its groups get exactly the cards listed, its
     assignments are made, and others of its policies removed. What it doesn't name stays. Raises
-    PolicyProblems with all that is wrong, and NewSpendingError where cards could spend that could
-    not before and not `allow_new_spending`; then nothing has changed.
+    InvalidPolicyError with all that is wrong, and NewSpendingError where cards could spend that
+    could not before and not `allow_new_spending`; then nothing has changed.
 
     Policies come into force together; then cards get theirs and change groups, locks.CHUNK at a
     time, as purchases on them wait; what the file takes away goes last, so that no card is without

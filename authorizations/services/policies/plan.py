@@ -10,7 +10,7 @@ from authorizations.models import Assignment, Card, CardGroup, Cardholder, Polic
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import path_text, quoted
 from authorizations.rules.policy.document import (
-    PolicyProblems,
+    InvalidPolicyError,
     Problem,
     canonical_json,
     controls,
@@ -30,11 +30,11 @@ class Strangers(NamedTuple):
 
 
 def checked(written: str) -> PolicyFile:
-    """The file that a text is. Raises PolicyProblems with everything that is wrong."""
+    """The file that a text is. Raises InvalidPolicyError with everything that is wrong."""
     file, problems = read(written)
     problems += [*_unknown_names(file), *_split_chains(file)]
     if problems:
-        raise PolicyProblems(problems)
+        raise InvalidPolicyError(problems)
     return file
 
 
@@ -180,14 +180,14 @@ def policies() -> QuerySet[Policy]:
 
 
 def saved(policy: Policy) -> dict[str, Any]:
-    """The policy's normal document. Raises PolicyProblems where it could not be published."""
+    """The policy's normal document. Raises InvalidPolicyError where it could not be published."""
     return normalize(document(policy))
 
 
 def _saved_or_none(policy: Policy) -> dict[str, Any] | None:
     try:
         return saved(policy)
-    except PolicyProblems:
+    except InvalidPolicyError:
         return None
 
 

@@ -41,7 +41,7 @@ def publish(policy: Policy, author: User | None, reason: str = "") -> Published:
 
     No card is locked: a purchase that has read its policies under its lock keeps them, and commits
     within 700 ms; one that still waits for its lock is decided by the new version. Raises
-    PolicyProblems where the policy can't work; then the version in force stays.
+    InvalidPolicyError where the policy can't work; then the version in force stays.
     """
     policy = Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)
     content = canonical_json(normalize(document(policy)))

@@ -205,7 +205,7 @@ def _settle(spooled: Spooled) -> None:
     try:
         request = events.authorization_request(spooled.delivery().event)
         caps.replayed([caps.question_of(request)])
-    except events.MalformedEvent:
+    except events.MalformedEventError:
         pass  # nothing was taken for what nobody could read
     except (HostMemoryError, sqlite3.Error, OSError) as error:
         logger.warning("A replayed answer counts twice for a minute: %s", error)

@@ -86,8 +86,8 @@ class _Late:
 def replay(spooled: Spooled) -> Replayed:
     """Write what its answer would have left behind, with the original times.
 
-    Raises CannotReplayError and django.db.Error, NotAnEvent where its body is none; then nothing
-    was kept.
+    Raises CannotReplayError and django.db.Error, NotAnEventError where its body is none; then
+    nothing was kept.
     """
     delivery = spooled.delivery()
     late = _Late(spooled, delivery, _request(delivery))
@@ -113,7 +113,7 @@ def replay(spooled: Spooled) -> Replayed:
 def _request(delivery: Delivery) -> AuthorizationRequest | None:
     try:
         return events.authorization_request(delivery.event)
-    except events.MalformedEvent:
+    except events.MalformedEventError:
         return None
     except Exception:  # as then: what made the answer an internal error
         logger.exception("Event %s could not be read.", delivery.event.id)

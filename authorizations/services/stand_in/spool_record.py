@@ -86,7 +86,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
     def delivery(self) -> Delivery:
-        """The delivery as it came in. Raises NotAnEvent."""
+        """The delivery as it came in. Raises NotAnEventError."""
         return Delivery(
             received_at=self.received_at,
             sender=self.sender,

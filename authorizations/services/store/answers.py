@@ -102,7 +102,7 @@ def question_in(body: bytes) -> Question | None:
     """What a body asks; None where it can't be read, as its decline says."""
     try:
         return events.authorization_request(events.read(masking.body(bytes(body)))).question
-    except (events.NotAnEvent, events.MalformedEvent):
+    except (events.NotAnEventError, events.MalformedEventError):
         return None
     except Exception:  # what made the answer an internal error
         logger.exception("The question of an answered event could not be read.")

@@ -38,7 +38,7 @@ _FACTS = ("category", "category_code", "merchant_country", "merchant_name")
 
 
 def delivery_of(row: WebhookRequest) -> Delivery:
-    """The delivery that a row records, its body read again. Raises NotAnEvent."""
+    """The delivery that a row records, its body read again. Raises NotAnEventError."""
     body = row.kept_body
     return Delivery(
         received_at=row.received_at,
@@ -66,7 +66,7 @@ def request_differences(row: WebhookRequest) -> Iterator[Difference]:
             return
     try:
         delivery = delivery_of(row)
-    except events.NotAnEvent as problem:
+    except events.NotAnEventError as problem:
         yield Difference(where, "body", problem, "an event")
         return
     for name, value in asdict(delivery.row(row.answer_body, row.answer_status)).items():
@@ -153,7 +153,7 @@ def decision_differences(
         return
     try:
         delivery = delivery_of(asked)
-    except events.NotAnEvent as problem:
+    except events.NotAnEventError as problem:
         yield Difference(where, "body of its request", problem, "an event")
         return
     if not wants_decision(asked.event_type):
@@ -187,7 +187,7 @@ def _request_differences(
     """Check `request`, and each column that repeats a part of it, against the body."""
     try:
         asked = events.authorization_request(delivery.event)
-    except events.MalformedEvent as malformed:
+    except events.MalformedEventError as malformed:
         if row.request is not None:
             yield Difference(row.pk, "request", "readable", f"none: {malformed.problem}")
         elif row.reason not in _UNREAD:

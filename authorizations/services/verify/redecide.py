@@ -181,11 +181,11 @@ def _unreadable_again(row: DecisionRow, asked: WebhookRequest | None) -> Verdict
         if asked:
             events.authorization_request(events.read(asked.kept_body))
             raise UnreadableRowError("problem", row.problem, "none: the request can be read")
-    except events.MalformedEvent as malformed:
+    except events.MalformedEventError as malformed:
         if row.problem != malformed.problem[:500]:
             raise UnreadableRowError("problem", row.problem, malformed.problem) from None
         return Verdict(approved=False, amount=0, reason=DeclineReason.MALFORMED_REQUEST)
-    except events.NotAnEvent as problem:
+    except events.NotAnEventError as problem:
         raise UnreadableRowError("webhook request", row.webhook_request_id, problem) from None
     raise UnreadableRowError("webhook request", row.webhook_request_id, EXISTING)
 

@@ -111,7 +111,7 @@ def _applied_event(
             event = reports.report(read)
             if not isinstance(event, AuthorizationReport | TransactionReport):
                 return None
-    except events.MalformedEvent:
+    except events.MalformedEventError:
         return None
     if request.event_id in life.waiting:
         return None

@@ -82,7 +82,7 @@ def _recorded_for(repeated: Sequence[WebhookRequest]) -> dict[int, list[Decision
     for request in repeated:
         try:
             keys[request.pk] = delivery_of(request).decision_id
-        except events.NotAnEvent:
+        except events.NotAnEventError:
             keys[request.pk] = ""
     wanted = {key for key in keys.values() if key}
     of_event = WebhookRequest.objects.filter(event_id__in=wanted).exclude(event_id="")

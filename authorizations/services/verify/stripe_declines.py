@@ -29,7 +29,7 @@ def decline_differences(
         return
     try:
         report = reports.report(events.read(reported_by.kept_body))
-    except (events.NotAnEvent, events.MalformedEvent) as problem:
+    except (events.NotAnEventError, events.MalformedEventError) as problem:
         yield Difference(row.pk, "event that reported it", problem, "readable")
         return
     if not isinstance(report, AuthorizationReport) or report.authorization_id != purchase_id:

@@ -106,7 +106,7 @@ def _kept(delivery: Delivery, why: str) -> intake.Answered:
 def _answer(delivery: Delivery) -> bytes:
     try:
         request = events.authorization_request(delivery.event)
-    except events.MalformedEvent as malformed:
+    except events.MalformedEventError as malformed:
         return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
     if settings.STRIPE_LIVEMODE not in (None, request.livemode):
         if request.account:

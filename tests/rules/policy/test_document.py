@@ -33,7 +33,7 @@ from authorizations.rules.kinds.schedule import OpenHours, Schedule
 from authorizations.rules.kinds.verification import CvcRequired
 from authorizations.rules.kinds.wallets import Wallets
 from authorizations.rules.policy.document import (
-    PolicyProblems,
+    InvalidPolicyError,
     Problem,
     canonical_json,
     controls,
@@ -445,7 +445,7 @@ anything = st.recursive(
 def outcome(document: object) -> tuple[tuple[Problem, ...], Document]:
     try:
         return (), normalize(document)
-    except PolicyProblems as refused:
+    except InvalidPolicyError as refused:
         return refused.problems, {}
 
 

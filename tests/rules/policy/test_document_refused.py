@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.policy.document import PolicyProblems, Problem, normalize, path_text
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, normalize, path_text
 from tests.support.documents import Document, limit, policy
 
 NEEDS_LIST = "Give a list in square brackets: […]."
@@ -454,7 +454,7 @@ REFUSED: list[tuple[object, str, str]] = [
 
 
 def problems_of(document: object) -> list[tuple[str, str]]:
-    with pytest.raises(PolicyProblems) as refused:
+    with pytest.raises(InvalidPolicyError) as refused:
         normalize(document)
     return [(path_text(problem.path), problem.message) for problem in refused.value.problems]
 
@@ -486,7 +486,7 @@ def test_all_problems_are_told_at_once_in_the_order_of_reading() -> None:
 
 
 def test_problems_read_as_one_line_each() -> None:
-    with pytest.raises(PolicyProblems) as refused:
+    with pytest.raises(InvalidPolicyError) as refused:
         normalize({"name": "", "spending_limits": [{"interval": "daily"}]})
     assert str(refused.value) == (
         "name: Give the policy a name.\n"

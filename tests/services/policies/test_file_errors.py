@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from authorizations.rules.policy.document import PolicyProblems
+from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies.files import import_policies
 from tests.support.desk import Shopper
 from tests.support.policy_files import everything
@@ -16,7 +16,7 @@ pytestmark = pytest.mark.django_db
 def problems(file: Any) -> list[str]:
     """What an import refuses, sentence by sentence; and that it changed nothing."""
     before = everything()
-    with pytest.raises(PolicyProblems) as refused:
+    with pytest.raises(InvalidPolicyError) as refused:
         import_policies(file if isinstance(file, str) else json.dumps(file))
     assert everything() == before
     return [str(problem) for problem in refused.value.problems]

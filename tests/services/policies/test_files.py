@@ -13,7 +13,7 @@ from authorizations.models import (
     PolicyVersion,
     SpendingLimit,
 )
-from authorizations.rules.policy.document import PolicyProblems
+from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies.files import compare, export_policies
 from tests.support.desk import Shopper
 from tests.support.policy_files import WHOLE, everything, load
@@ -159,7 +159,7 @@ def test_a_card_never_seen_before_is_filled_in_by_its_first_purchase() -> None:
 
 def test_a_policy_that_can_t_work_is_named_by_the_export() -> None:
     Policy.objects.create(name="Broken", max_network_risk_score=500)
-    with pytest.raises(PolicyProblems, match='"Broken"'):
+    with pytest.raises(InvalidPolicyError, match='"Broken"'):
         export_policies()
 
 

@@ -7,7 +7,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError, connection, transaction
 
 from authorizations.models import Decision, LedgerEntry, PolicyVersion, Usage, WebhookRequest
-from authorizations.rules.policy.document import PolicyProblems
+from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.verification import differences, redecided
@@ -116,7 +116,7 @@ def test_an_imported_change_is_a_new_version_and_all_or_nothing(busy_day: None) 
     assert PolicyVersion.objects.count() == 2
     file["policies"][0]["refunds_restore"] = True
     file["policies"].append({"name": "Wrong", "spending_limits": [{"amount": -1}]})
-    with pytest.raises(PolicyProblems) as refused:
+    with pytest.raises(InvalidPolicyError) as refused:
         import_policies(json.dumps(file))
     assert "policies[1].spending_limits[0].amount" in str(refused.value)
     assert PolicyVersion.objects.count() == 2
