@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.utils import timezone
 
-from authorizations.services.digest.periods import midnight
+from authorizations.rules.basics.clocks import midnight
 
 _BACK = re.compile(r"([0-9]{1,6})([dh])")
 _UNITS = {"d": timedelta(days=1), "h": timedelta(hours=1)}

@@ -5,10 +5,11 @@ from urllib.parse import urlencode
 
 from django.db.models import Sum
 from django.urls import reverse
-from django.utils.timezone import localtime
+from django.utils.timezone import get_current_timezone, localdate
 
 from authorizations.admin.shared.explained import readable
 from authorizations.models import Card, Transaction
+from authorizations.rules.basics.clocks import midnight
 from authorizations.rules.basics.money import format_money
 from authorizations.services.lifecycle.stale_holds import MOST, held_of, of_card
 
@@ -40,7 +41,8 @@ def _held(card: Card) -> Figure:
 
 
 def _moved(card: Card) -> list[Figure]:
-    first = localtime().replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    since = localdate().replace(day=1)
+    first = midnight(since, get_current_timezone())
     chain = list(Card.objects.filter(root=card.root_id).values_list("pk", flat=True))
     sums = (
         Transaction.objects.filter(card__in=chain, created__gte=first, type__in=_TYPES)
@@ -51,12 +53,11 @@ def _moved(card: Card) -> list[Figure]:
     moved: dict[str, dict[str, int]] = {name: {} for name in _TYPES}
     for name, currency, amount in sums:
         moved[name][currency] = abs(amount)
-    since = str(first.date())
     return [
         Figure(
             _words(card, moved[name]),
             what,
-            _list("transaction", **{"type": name, "from": since, "chain": card.pk}),
+            _list("transaction", **{"type": name, "from": str(since), "chain": card.pk}),
         )
         for name, what in _TYPES.items()
     ]

@@ -7,13 +7,14 @@ from django.contrib.postgres.expressions import ArraySubquery
 from django.db.models import OuterRef, QuerySet
 from django.urls import reverse
 from django.utils.safestring import SafeString
-from django.utils.timezone import localtime
+from django.utils.timezone import get_current_timezone, localdate
 
 from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
 from authorizations.admin.shared.outcomes import amount_words, outcome, reason_words
 from authorizations.admin.shared.tables import badge, table
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, Decision
+from authorizations.rules.basics.clocks import midnight
 
 SHOWN = 10
 LOOKED_THROUGH = 100
@@ -30,8 +31,8 @@ def latest_of_card(card: Card) -> QuerySet[Decision]:
 def declined_today(card: Card) -> Decision | None:
     """The latest decline, where it is of the reader's today and no long ago in the card's story."""
     recent = latest_of_card(card)[:LOOKED_THROUGH].values("pk")
-    midnight = localtime().replace(hour=0, minute=0, second=0, microsecond=0)
-    declined = Decision.objects.filter(pk__in=recent, approved=False, decided_at__gte=midnight)
+    today = midnight(localdate(), get_current_timezone())
+    declined = Decision.objects.filter(pk__in=recent, approved=False, decided_at__gte=today)
     return declined.order_by("-webhook_request_id").first()
 
 

@@ -5,7 +5,7 @@ can't be read gets a sentence, and then the list shows nothing rather than every
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, NamedTuple, cast
 
 from django import forms
@@ -14,12 +14,13 @@ from django.contrib.admin.widgets import AutocompleteSelect
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Field, Q
 from django.utils.text import capfirst
-from django.utils.timezone import make_aware
+from django.utils.timezone import get_current_timezone
 from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from authorizations.admin.shared.choices import Choices, choose_one
 from authorizations.admin.shared.period_words import days_words, hour_words
 from authorizations.models import Card
+from authorizations.rules.basics.clocks import midnight
 from authorizations.rules.basics.words import category_label, country_words
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
@@ -50,12 +51,12 @@ class RecordFilters(forms.Form):
     @property
     def since(self) -> datetime | None:
         day = self.cleaned_data["from"]
-        return day and _midnight(day)
+        return day and midnight(day, get_current_timezone())
 
     @property
     def until(self) -> datetime | None:
         day = self.cleaned_data["to"]
-        return day and _midnight(day + timedelta(days=1))
+        return day and midnight(day + timedelta(days=1), get_current_timezone())
 
     @property
     def condition(self) -> Q:
@@ -121,10 +122,6 @@ _NAMED: dict[str, Callable[[Any], str]] = {
     "currency": lambda currency: str(currency).upper(),
     "hour": hour_words,
 }
-
-
-def _midnight(day: date) -> datetime:
-    return make_aware(datetime.combine(day, time.min))
 
 
 def day_field(label: str) -> forms.DateField:

@@ -1,6 +1,6 @@
 """The clocks on the wall: what a time zone shows at an instant."""
 
-from datetime import datetime
+from datetime import UTC, date, datetime, tzinfo
 from functools import lru_cache
 from zoneinfo import ZoneInfo
 
@@ -20,3 +20,8 @@ def zone(name: str) -> ZoneInfo:
 def local_time(time_zone: str, at: int) -> datetime:
     """The wall clock of a time zone at an instant; it stands still on the last day of 9999."""
     return datetime.fromtimestamp(min(at, _LAST_CLOCK), zone(time_zone))
+
+
+def midnight(day: date, zone: tzinfo) -> datetime:
+    """The instant a local day begins, in UTC; where midnight is skipped, the first one after it."""
+    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)

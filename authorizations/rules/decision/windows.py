@@ -5,10 +5,10 @@ a day on which the clocks change has 23 or 25 hours.
 """
 
 from collections.abc import Callable, Iterable
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 from functools import lru_cache
 
-from authorizations.rules.basics.clocks import FOREVER, local_time, zone
+from authorizations.rules.basics.clocks import FOREVER, local_time, midnight, zone
 from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Window
@@ -101,8 +101,7 @@ def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) ->
 
 @lru_cache(maxsize=4096)
 def _midnight(time_zone: str, day: date) -> int:
-    """The instant a local day begins; where midnight is skipped, the first instant after it."""
-    return int(datetime(day.year, day.month, day.day, tzinfo=zone(time_zone)).timestamp())
+    return int(midnight(day, zone(time_zone)).timestamp())
 
 
 @lru_cache(maxsize=4096)

@@ -1,8 +1,10 @@
 """The stretch of time that an overview is about, cut into the columns of its charts."""
 
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import date, datetime, timedelta, tzinfo
 from enum import StrEnum
+
+from authorizations.rules.basics.clocks import midnight
 
 QUARTER = timedelta(minutes=15)
 
@@ -50,11 +52,6 @@ class Period:
     @property
     def end(self) -> datetime:
         return self.edges[-1]
-
-
-def midnight(day: date, zone: tzinfo) -> datetime:
-    """The instant a local day begins; where midnight is skipped, the first instant after it."""
-    return datetime(day.year, day.month, day.day, tzinfo=zone).astimezone(UTC)
 
 
 def _hours(start: datetime, end: datetime, zone: tzinfo) -> list[datetime]:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from django.db import connection
 
 from authorizations.models import Tally
+from authorizations.rules.basics.clocks import midnight
 from authorizations.services.digest.periods import Period
 
 TAIL = 20_000
@@ -142,7 +143,9 @@ def _spans(period: Period) -> Iterator[_Span]:
 
 def _cut(dimension: Tally.Dimension, place: int, start: datetime, end: datetime) -> Iterator[_Span]:
     """Whole days of UTC where there are any, and quarters before and after them."""
-    first, last = _midnight(start + _DAY - _INSTANT), _midnight(end)
+    first, last = (
+        midnight(at.astimezone(UTC).date(), UTC) for at in (start + _DAY - _INSTANT, end)
+    )
     only = _ONLY.get(dimension)
     if first >= last:
         yield _Span(dimension, dimension, only, place, start, end)
@@ -152,8 +155,3 @@ def _cut(dimension: Tally.Dimension, place: int, start: datetime, end: datetime)
         yield _Span(dimension, dimension, only, place, start, first)
     if last < end:
         yield _Span(dimension, dimension, only, place, last, end)
-
-
-def _midnight(at: datetime) -> datetime:
-    """When the day of UTC began."""
-    return at.astimezone(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
