@@ -8,7 +8,6 @@ nothing it leaves behind is in anybody's way.
 """
 
 import atexit
-import fcntl
 import logging
 import os
 import threading
@@ -17,6 +16,8 @@ from dataclasses import dataclass, field
 from io import FileIO
 from pathlib import Path
 from subprocess import Popen
+
+from authz_project import file_locks
 
 from . import cluster, postmaster, programs
 from .errors import EmbeddedPostgresError
@@ -72,7 +73,7 @@ class EmbeddedServer:
         with self._starting():
             if self._users is None:
                 self._users = open_private(self.directory / "users.lock")
-                fcntl.flock(self._users, fcntl.LOCK_SH)
+                file_locks.lock(self._users, shared=True)
             place = find_place(self.directory)
             cluster.ensure_cluster(place)
             pid, process = postmaster.ensure_running(place)
@@ -84,7 +85,7 @@ class EmbeddedServer:
     def _starting(self) -> FileIO:
         """The start lock, held until the returned file is closed."""
         lock = open_private(self.directory / "start.lock")
-        fcntl.flock(lock, fcntl.LOCK_EX)
+        file_locks.lock(lock)
         return lock
 
     def revive_soon(self, lost: Running, then: Callable[[], None]) -> None:
@@ -113,19 +114,11 @@ class EmbeddedServer:
             if self._users is None:
                 return
             with self._starting(), self._users:
-                if self._is_last(self._users):
+                if file_locks.lock(self._users, wait=False):  # nobody else uses it
                     postmaster.stop(find_place(self.directory))
             if self._process is not None and self._process.poll() is None:
                 self._process.returncode = 0  # it goes on for others; no warning, please
             self._users = self._running = self._process = None
-
-    @staticmethod
-    def _is_last(users: FileIO) -> bool:
-        try:
-            fcntl.flock(users, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
 
     def after_fork(self) -> None:
         """In a forked child: what is the parent's is not ours; join when needed."""

@@ -8,8 +8,8 @@ from pathlib import Path
 
 from django.conf import settings
 
-from authorizations.services.host.spool_reader import held
 from authz_project import owners
+from authz_project.file_locks import locked
 
 
 def directory() -> Path:
@@ -31,7 +31,7 @@ def alone(name: str, *, wait: bool) -> Iterator[bool]:
     """Keep other processes of the host out meanwhile; False where one of them is in already."""
     path = directory() / name
     owners.touch(path)
-    with held(path, wait=wait) as is_mine:
+    with locked(path, wait=wait) as is_mine:
         yield is_mine
 
 

@@ -4,7 +4,6 @@ Records before a damaged one are replayed; the file is then moved to `damaged/`,
 says what is wrong and what to do.
 """
 
-import fcntl
 import os
 import time
 import zlib
@@ -16,6 +15,7 @@ from typing import NamedTuple
 
 from authorizations.services.host.spool_writer import HEADER, LONGEST_BYTES, SUFFIX
 from authz_project import owners
+from authz_project.file_locks import locked
 
 LOCK = "replay.lock"
 ASIDE = "damaged"
@@ -103,37 +103,22 @@ def _holds_a_record(rest: bytes) -> bool:
 
 
 @contextmanager
-def held(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Hold a file with flock; False where somebody else holds it, and it is not waited for."""
-    fd = os.open(path, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(fd, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
-        except BlockingIOError:
-            yield False
-        else:
-            yield True
-    finally:
-        os.close(fd)
-
-
-@contextmanager
 def replaying(directory: Path) -> Iterator[bool]:
     """Be the one replay of this host; False where another is at it."""
     owners.touch(directory / LOCK)
-    with held(directory / LOCK) as is_alone:
+    with locked(directory / LOCK) as is_alone:
         yield is_alone
 
 
 def is_growing(path: Path) -> bool:
     """Whether a living process still writes it."""
-    with held(path) as is_held:
+    with locked(path) as is_held:
         return not is_held
 
 
 def remove(path: Path, size: int) -> bool:
     """Remove a file all of whose records, `size` bytes, are in the database; False if it grew."""
-    with held(path) as is_held:
+    with locked(path) as is_held:
         if not is_held or path.stat().st_size > size:
             return False
         path.unlink()

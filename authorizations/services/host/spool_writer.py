@@ -6,7 +6,6 @@ flock, so whoever reads the spool (spool_reader.py) knows which files can still 
 never written again once let go of: after an error the next record begins a new one.
 """
 
-import fcntl
 import functools
 import os
 import secrets
@@ -25,6 +24,7 @@ from django.conf import settings
 
 from authorizations.services.runtime import budget
 from authz_project import owners
+from authz_project.file_locks import lock
 
 HEADER = struct.Struct("!II")
 """Length and CRC-32 of the payload that follows."""
@@ -191,13 +191,10 @@ class Spool:
         for _ in range(_ATTEMPTS):
             fd = self._create()
             try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                # A replay that was quicker saw an empty file of nobody, and removed it.
-                if os.fstat(fd).st_nlink:
+                # A replay that is quicker sees an empty file of nobody, and removes it.
+                if lock(fd, wait=False) and os.fstat(fd).st_nlink:
                     self._sync_directory(self.directory)
                     return fd
-            except BlockingIOError:
-                pass  # a replay is about to remove it
             except OSError:
                 os.close(fd)
                 raise

@@ -1,10 +1,11 @@
 """One set of figures for all server processes of a host: each counts into files of its own.
 
 The files are prometheus_client's; /metrics adds them up, whichever process is asked. What a
-process has counted is kept when it ends: a sum that shrinks would look like a restart.
+process has counted is kept when it ends, in one file for all that ended: a sum that shrinks would
+look like a restart, and a file for each would pile up. docs/adr/0031-metrics-files.md says why the
+library's own way of keeping them does not serve.
 """
 
-import fcntl
 import logging
 import os
 from collections.abc import Iterable, Iterator
@@ -16,6 +17,8 @@ from prometheus_client import Metric, values
 from prometheus_client.mmap_dict import MmapedDict
 from prometheus_client.multiprocess import MultiProcessCollector
 from prometheus_client.registry import Collector
+
+from authz_project.file_locks import lock
 
 logger = logging.getLogger(__name__)
 
@@ -67,14 +70,10 @@ def _alone(directory: Path) -> Iterator[None]:
     fd = os.open(directory, os.O_RDONLY)
     try:
         until = monotonic() + _PATIENCE_S
-        while True:
-            try:
-                fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if monotonic() > until:
-                    raise TimeoutError(f"{directory} is being read by another process.") from None
-                sleep(0.01)
+        while not lock(fd, wait=False):
+            if monotonic() > until:
+                raise TimeoutError(f"{directory} is being read by another process.")
+            sleep(0.01)
         yield
     finally:
         os.close(fd)
