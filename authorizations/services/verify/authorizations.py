@@ -12,7 +12,14 @@ import msgspec
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.store import rows
-from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
+from authorizations.services.verify.checking import (
+    EXISTING,
+    Checked,
+    Difference,
+    fetch,
+    pieces,
+    summaries,
+)
 from authorizations.services.verify.ranges import WHOLE, Range
 from authorizations.services.verify.running_sums import merchant_of
 from authorizations.services.verify.touched import touched
@@ -60,7 +67,7 @@ _NAMED = "SELECT * FROM authorizations_authorization WHERE id = ANY(%s)"
 
 _STRAYS = """
 SELECT
-    count(*), max(booked.id),
+    max(booked.id), count(*),
     array_agg(ARRAY[booked.id, booked_under] ORDER BY booked.id) FILTER (WHERE purchase.id IS NULL)
 FROM (
     SELECT id, booked_under FROM authorizations_transaction WHERE id > %s ORDER BY id LIMIT %s
@@ -106,11 +113,7 @@ def verify_transactions(part: Range = WHOLE) -> Iterator[Checked]:
             strays = fetch(_STRAYS_OF, [ids])
             yield Checked(TRANSACTIONS, len(strays), [_stray(*stray) for stray in strays])
         return
-    last = ""
-    while True:
-        [(number, last, strays)] = fetch(_STRAYS, [last, _SIZE])
-        if not number:
-            return
+    for _, number, strays in summaries(_STRAYS, "", _SIZE):
         yield Checked(TRANSACTIONS, number, [_stray(*stray) for stray in strays or ()])
 
 
@@ -124,10 +127,7 @@ def _pieces(part: Range) -> Iterator[list[tuple[Any, ...]]]:
         for ids in touched(part):
             yield fetch(_PURCHASES.format(which=_NAMED), [ids])
         return
-    last = ""
-    while piece := fetch(_PURCHASES.format(which=_BY_KEY), [last, _SIZE]):
-        yield piece
-        last = piece[-1][0]
+    yield from pieces(_PURCHASES.format(which=_BY_KEY), "", _SIZE)
 
 
 def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Difference]:

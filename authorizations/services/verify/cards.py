@@ -8,7 +8,7 @@ changes meanwhile causes no difference.
 from collections.abc import Iterator
 from typing import Any
 
-from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, pieces
 
 CARDS = "cards"
 
@@ -29,11 +29,9 @@ ORDER BY card.id
 
 def verify_cards() -> Iterator[Checked]:
     """Check every card."""
-    last = ""
-    while piece := fetch(_CARDS, [last, _SIZE]):
+    for piece in pieces(_CARDS, "", _SIZE):
         found = [difference for row in piece for difference in _differences(row)]
         yield Checked(CARDS, len(piece), found)
-        last = piece[-1][0]
 
 
 def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:

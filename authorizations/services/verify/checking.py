@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, NamedTuple, TypeVar
 
 from django.db import connection, transaction
@@ -9,6 +10,7 @@ from django.db.models import Model, QuerySet
 
 Row = TypeVar("Row", bound=Model)
 
+_ROWS = 200
 
 EXISTING = "an existing row"
 """What is expected of an id that names no row."""
@@ -56,20 +58,39 @@ def fetch(statement: str, parameters: Sequence[Any] | dict[str, Any]) -> list[tu
     return rows
 
 
-def by_key(rows: QuerySet[Row, Row], size: int = 200) -> Iterator[Row]:
-    """All rows in the order of their keys. Rows written meanwhile may be missing.
+# One long query would hold a snapshot that keeps vacuum from cleaning up, and cards that pay often
+# would become slow: tables are read in pieces by key, each in a transaction of its own. Rows
+# written meanwhile may be missing.
 
-    Reads `size` rows at a time, each time in a transaction of its own. One long query would hold
-    a snapshot that keeps vacuum from cleaning up, and cards that pay often would become slow.
+
+def pieces(statement: str, after: Any, *rest: Any) -> Iterator[list[tuple[Any, ...]]]:
+    """What a statement finds beyond `after`, the key in its first column, as often as it finds any.
+
+    Its parameters are that key, `rest`, and last of these how many rows it returns at most.
     """
-    last: Any = None
-    while True:
-        rest = rows if last is None else rows.filter(pk__gt=last)
-        piece = list(rest.order_by("pk")[:size])
-        yield from piece
-        if len(piece) < size:
-            return
-        last = piece[-1].pk
+    while rows := fetch(statement, [after, *rest]):
+        yield rows
+        after = rows[-1][0]
+
+
+def summaries(statement: str, after: Any, *rest: Any) -> Iterator[tuple[Any, ...]]:
+    """The same for a statement that sums a piece up in one row: first the piece's last key."""
+    while (row := fetch(statement, [after, *rest])[0])[0] is not None:
+        yield row
+        after = row[0]
+
+
+def row_pieces(rows: QuerySet[Row, Row], size: int, after: Any = None) -> Iterator[list[Row]]:
+    """All rows beyond a key, in the order of their keys, so many at a time."""
+    rows = rows.order_by("pk")
+    while piece := list((rows if after is None else rows.filter(pk__gt=after))[:size]):
+        yield piece
+        after = piece[-1].pk
+
+
+def by_key(rows: QuerySet[Row, Row]) -> Iterator[Row]:
+    """All rows in the order of their keys."""
+    return chain.from_iterable(row_pieces(rows, _ROWS))
 
 
 def estimated_count(*models: type[Model]) -> int | None:

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any, NamedTuple
 
 from authorizations.models.ledger import AFTER_DECIDING, LedgerCause
-from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Checked, Difference, pieces
 from authorizations.services.verify.ranges import Ids
 
 ENTRIES = "ledger entries"
@@ -56,10 +56,8 @@ class _Entry(NamedTuple):
 
 def verify_entries(ids: Ids) -> Iterator[Checked]:
     """Check every entry of these ids, except its amounts: see `replayed_lives`."""
-    last = ids.above
-    while rows := fetch(_ENTRIES, [last, ids.up_to, _SIZE]):
+    for rows in pieces(_ENTRIES, ids.above, ids.up_to, _SIZE):
         yield Checked(ENTRIES, len(rows), [it for row in rows for it in _differences(row)])
-        last = rows[-1][0]
 
 
 def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from django.db.models import Model
 
 from authorizations.models.history import TRACKED, Kind
-from authorizations.services.verify.checking import Checked, Difference, fetch
+from authorizations.services.verify.checking import Checked, Difference, fetch, pieces, summaries
 from authorizations.services.verify.ranges import Ids
 
 CHANGES = "changes"
@@ -61,7 +61,7 @@ LEFT JOIN {table} AS row ON row.{key}::text = last.object_id
 _UNTOLD = """
 SELECT max(row.{key}), array_agg(row.{key}::text) FILTER (WHERE NOT EXISTS (
     SELECT FROM authorizations_historyentry AS change
-    WHERE change.kind = %s AND change.object_id = row.{key}::text
+    WHERE change.kind = '{kind}' AND change.object_id = row.{key}::text
 ))
 FROM (SELECT {key} FROM {table} WHERE {key} > %s ORDER BY {key} LIMIT %s) AS row
 """
@@ -110,11 +110,9 @@ SELECT
 
 def verify_history(ids: Ids) -> Iterator[Checked]:
     """Every change of these numbers."""
-    last = ids.above
-    while rows := fetch(_CHAINED, [last, ids.up_to, _SIZE]):
+    for rows in pieces(_CHAINED, ids.above, ids.up_to, _SIZE):
         changes = [_read(row) for row in rows]
         yield Checked(CHANGES, len(changes), [it for one in changes for it in _differences(one)])
-        last = changes[-1].id
 
 
 def verify_untold() -> Iterator[Checked]:
@@ -126,18 +124,13 @@ def verify_untold() -> Iterator[Checked]:
 
 def _untold(model: type[Model], kind: str) -> Iterator[Checked]:
     table, key = model._meta.db_table, _key(model)  # noqa: SLF001 - Django documents it
-    statement = _UNTOLD.format(table=table, key=key)
-    last: Any = "" if _is_text(model) else 0
-    while True:
-        [(end, untold)] = fetch(statement, [kind, last, _SIZE])
-        if end is None:
-            return
+    statement = _UNTOLD.format(table=table, key=key, kind=kind)
+    for _, untold in summaries(statement, "" if _is_text(model) else 0, _SIZE):
         differences = [
             Difference(f"{kind} {key}", "in the change history", "none", "when it was made")
             for key in untold or ()
         ]
         yield Checked(CHANGES, 0, differences)
-        last = end
 
 
 def _differences(change: _Change) -> Iterator[Difference]:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 from authorizations.rules.purchases.counted import CountedUsage
-from authorizations.services.verify.checking import EXISTING, Difference, fetch
+from authorizations.services.verify.checking import EXISTING, Difference, pieces
 from authorizations.services.verify.running_sums import LedgerChange, merchant_of
 from authorizations.services.verify.windows_as_of import ScopeKey
 
@@ -50,7 +50,7 @@ class LedgerStream:
     def __init__(self, begin: int) -> None:
         self.before = begin
         self._ahead: deque[Entry] = deque()
-        self._pieces = _pieces(begin)
+        self._pieces = pieces(_ENTRIES, begin - 1, _SIZE)
 
     def up_to(self, position: int) -> Iterator[Entry]:
         """The entries below this id that were not read yet."""
@@ -61,13 +61,6 @@ class LedgerStream:
                 break
             yield self._ahead.popleft()
         self.before = max(self.before, position)
-
-
-def _pieces(begin: int) -> Iterator[list[tuple[Any, ...]]]:
-    fetched = begin - 1
-    while rows := fetch(_ENTRIES, [fetched, _SIZE]):
-        yield rows
-        fetched = rows[-1][0]
 
 
 def _entry(row: tuple[Any, ...]) -> Entry:

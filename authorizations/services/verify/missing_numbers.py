@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Any
 
-from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.checking import fetch, pieces
 from authorizations.services.verify.history import CHANGES, changes_in
 from authorizations.services.verify.ranges import Ids, Range, entries_in, requests_in
 
@@ -55,23 +55,20 @@ def _drawn(sequence: str, ids: Ids, part: Range) -> Ids:
 
 
 def _numbers(table: str, key: str, ids: Ids) -> Iterator[int]:
-    last = ids.above
-    while rows := fetch(_NUMBERS.format(table=table, key=key), [last, ids.up_to, _SIZE]):
+    statement = _NUMBERS.format(table=table, key=key)
+    for rows in pieces(statement, ids.above, ids.up_to, _SIZE):
         yield from (number for (number,) in rows)
-        last = rows[-1][0]
 
 
 def _positions(requests: Ids, entries: Ids) -> Iterator[int]:
     """The positions of decisions, sorted except where one is further out of order than allowed."""
     waiting: list[int] = []
-    last = requests.above
-    while rows := fetch(_POSITIONS, [last, requests.up_to, _SIZE]):
+    for rows in pieces(_POSITIONS, requests.above, requests.up_to, _SIZE):
         for _, position in rows:
             if entries.above < position <= entries.up_to:
                 heapq.heappush(waiting, position)
         while len(waiting) > _MAX_DISORDER:
             yield heapq.heappop(waiting)
-        last = rows[-1][0]
     while waiting:
         yield heapq.heappop(waiting)
 

@@ -10,7 +10,13 @@ from django.db.models import Q
 
 from authorizations.models import Authorization, DecidedBy, Decision, WebhookRequest
 from authorizations.services.verify.arrivals import Arrivals
-from authorizations.services.verify.checking import EXISTING, Checked, Difference, fetch
+from authorizations.services.verify.checking import (
+    EXISTING,
+    Checked,
+    Difference,
+    row_pieces,
+    summaries,
+)
 from authorizations.services.verify.ranges import Ids
 from authorizations.services.verify.record_checks import (
     decision_differences,
@@ -32,11 +38,9 @@ _SIZE = 100
 def verify_requests(ids: Ids) -> Iterator[Checked]:
     """Check each delivery with the decision made on it, or with the recorded answer it got."""
     arrivals = Arrivals()
-    rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats").order_by("pk")
-    last = ids.above
-    while piece := list(rows.filter(pk__gt=last)[:_SIZE]):
+    rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats")
+    for piece in row_pieces(rows, _SIZE, ids.above):
         yield from _check(piece, arrivals)
-        last = piece[-1].pk
     yield Checked(REQUESTS, 0, arrivals.rest())
 
 
@@ -113,13 +117,8 @@ _ORPHANS_SIZE = 10_000
 
 def verify_orphans(ids: Ids) -> Iterator[Checked]:
     """Find decisions whose request does not exist, which `verify_requests` cannot see."""
-    last = ids.above
-    while True:
-        [(end, orphans)] = fetch(_ORPHANS, [last, ids.up_to, _ORPHANS_SIZE])
-        if end is None:
-            return
+    for _, orphans in summaries(_ORPHANS, ids.above, ids.up_to, _ORPHANS_SIZE):
         differences = [
             Difference(key, "webhook request", asked, EXISTING) for key, asked in orphans or ()
         ]
         yield Checked(DECISIONS, 0, differences)
-        last = end

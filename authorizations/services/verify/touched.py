@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from authorizations.services.verify.checking import fetch
+from authorizations.services.verify.checking import summaries
 from authorizations.services.verify.ranges import Range, entries_in, requests_in
 
 _SIZE = 2_000
@@ -33,10 +33,5 @@ FROM (
 def touched(part: Range) -> Iterator[list[str]]:
     """Yield the ids of these purchases, some at a time. An id may come more than once."""
     for statement, ids in ((_BY_REQUESTS, requests_in(part)), (_BY_ENTRIES, entries_in(part))):
-        last = ids.above
-        while True:
-            [(end, purchases)] = fetch(statement, [last, ids.up_to, _SIZE])
-            if end is None:
-                break
+        for _, purchases in summaries(statement, ids.above, ids.up_to, _SIZE):
             yield [purchase for purchase in purchases if purchase]
-            last = end
