@@ -9,28 +9,24 @@ import pytest
 
 from authorizations.admin.decisions import again, pages
 from authorizations.services.digest import overview, update
-from authorizations.services.host import host_answers, host_memory
+from authorizations.services.host import host_answers
 from authorizations.services.lifecycle import intake
-from authorizations.services.policies import counting_ahead
 from authorizations.services.queries import by_time, remaining
-from authorizations.services.runtime import budget, metrics_files, pool
+from authorizations.services.runtime import budget, metrics_files
 from authorizations.services.stand_in import local_copy_refresh, usage_refresh
-from authorizations.services.store import counting, tables
-from authorizations.services.webhook import answering, gauges, readiness, rejections
+from authorizations.services.store import tables
+from authorizations.services.webhook import gauges, readiness, rejections
 
 PATIENCE_S = 60.0
 
 _SECONDS = {
-    answering: ("_LATER_S", "_LATER_KEPT_S", "_LATER_TURN_S", "_KEEPING_TURN_S"),
     pages: ("_MOMENT_S",),
     update: ("_PATIENCE_S",),
     host_answers: ("_WAIT_S",),
-    host_memory: ("WAIT_S",),
-    intake: ("LOCKED_FOR_S", "_APPLIED_WITHIN_S"),
+    intake: ("_APPLIED_WITHIN_S",),
     by_time: ("BUDGET_S", "_QUICK_S"),
     metrics_files: ("_PATIENCE_S",),
     overview: ("_BUDGET_S",),
-    pool: ("_PROBE_S",),
     gauges: ("_DEADLINE_S",),
     readiness: ("_ASKED_S",),
     tables: ("_ASKED_S",),
@@ -40,9 +36,11 @@ _SECONDS = {
 }
 _MILLISECONDS = {
     again: ("LONGEST_MS",),
-    budget: ("STAND_IN_MS", "LOCK_TIMEOUT_MS", "CAP_WAIT_MS"),
-    counting: ("_LIMIT_MS",),
-    counting_ahead: ("_PATIENCE_MS",),
+    budget: (
+        *("STAND_IN_MS", "LOCK_TIMEOUT_MS", "CAP_WAIT_MS", "HOST_MEMORY_WAIT_MS", "PROBE_MS"),
+        *("BACKGROUND_LOCK_MS", "COUNTING_LIMIT_MS", "COUNTING_AHEAD_MS"),
+        *("REPORT_MS", "REPORT_KEPT_MS", "REPORT_TURN_MS", "KEEPING_TURN_MS"),
+    ),
     gauges: ("_TIMEOUT_MS",),
     remaining: ("_PATIENCE_MS",),
 }

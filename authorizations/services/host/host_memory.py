@@ -30,12 +30,10 @@ from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import LimitFilter, Merchant, UnknownMerchant
 from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
 from authorizations.rules.purchases.counted import CountedUsage
+from authorizations.services.runtime import budget
 from authz_project import owners
 
 MOUNTED = Path("/dev/shm")  # noqa: S108 - in it there is a directory of our own
-WAIT_S = 0.1
-"""How long a note waits for those of other processes, each of which takes microseconds."""
-
 MAX_PAGES = 16_384
 """Of 4 kB: beyond them what was settled is forgotten, and a copy that needs it is not used."""
 
@@ -242,9 +240,10 @@ _of_parents: list[sqlite3.Connection] = []
 def memory(wait_s: float | None = None) -> Iterator[Memory]:
     """The memory, for this thread alone until the block ends; what is done in it holds together.
 
-    Raises HostMemoryError, also where others have it for longer than `wait_s`, usually WAIT_S.
+    Raises HostMemoryError, also where others have it for longer than `wait_s`, usually
+    budget.HOST_MEMORY_WAIT_MS.
     """
-    wait_s = WAIT_S if wait_s is None else wait_s
+    wait_s = budget.HOST_MEMORY_WAIT_MS / 1000 if wait_s is None else wait_s
     try:
         connection = _connected()
         if _own.wait_s != wait_s:
@@ -304,7 +303,10 @@ def _opened(place: Path) -> sqlite3.Connection:
     file = place / "approvals.sqlite3"
     owners.touch(file)
     connection = sqlite3.connect(
-        file, timeout=WAIT_S, isolation_level=None, check_same_thread=False
+        file,
+        timeout=budget.HOST_MEMORY_WAIT_MS / 1000,
+        isolation_level=None,
+        check_same_thread=False,
     )
     try:
         connection.execute("PRAGMA journal_mode = WAL")

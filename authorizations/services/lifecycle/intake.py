@@ -26,7 +26,7 @@ from authorizations.services.lifecycle.apply import (
     TakesLongerError,
     settle,
 )
-from authorizations.services.runtime import metrics
+from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
 from authorizations.services.store import repeats
 from authorizations.services.store.delivery import Delivery, Stopwatch
@@ -34,9 +34,6 @@ from authorizations.services.store.writing import save_receipt
 from authorizations.wire import answer, events, reports
 
 logger = logging.getLogger(__name__)
-
-LOCKED_FOR_S = 0.25
-"""In the background no card is locked for longer at a time."""
 
 TOO_LONG = "It took too long while Stripe waited: it is applied in the background."
 TOO_MANY = "Too many came at once: it is applied in the background."
@@ -242,7 +239,7 @@ def _claim() -> UnappliedEvent | None:
 
 def _apply_claimed(waiting: UnappliedEvent) -> None:
     # The longer it took before, the less at once.
-    pieces = Pieces(max(1, AT_ONCE >> (waiting.attempts - 2)), LOCKED_FOR_S)
+    pieces = Pieces(max(1, AT_ONCE >> (waiting.attempts - 2)), budget.BACKGROUND_LOCK_MS / 1000)
     retry_at, problem = None, ""
     try:
         with deadline(monotonic() + _APPLIED_WITHIN_S):

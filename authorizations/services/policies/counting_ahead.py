@@ -13,14 +13,12 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, sc
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host.applied import applied_controls
+from authorizations.services.runtime import budget
 from authorizations.services.store import counting, statements, uncounted, window_sums
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import asked_of, remembered_around
 
 logger = logging.getLogger(__name__)
-
-_PATIENCE_MS = 500
-"""So long each look may take: cards may be locked meanwhile, and their purchases wait 600 ms."""
 
 _MOST_SCOPES = 200
 """Beyond so many busy scopes the others begin with their first purchase."""
@@ -114,7 +112,7 @@ def _assigned(wanted: Q) -> list[tuple[str, int]]:
 def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
+            cursor.execute(f"SET LOCAL statement_timeout = {budget.COUNTING_AHEAD_MS}")
             notes = _new_notes(_applied(assigned))
             UncountedWindow.objects.bulk_create(notes, ignore_conflicts=True)
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

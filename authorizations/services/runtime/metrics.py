@@ -5,11 +5,17 @@ Plain functions to call where something happens; none of them asks the database 
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from authorizations.services.runtime import budget
+
 disable_created_metrics()
 REGISTRY = CollectorRegistry()
 
-_UP_TO_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5, 0.7, 0.9, 1.2, 2.0)
-"""Stripe waits two seconds; the desk promises 0.9."""
+_BOUNDS_MS = (budget.DECISION_MS, budget.ANSWER_MS, budget.STRIPE_MS)
+_UP_TO_S = (
+    *(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5),
+    *(bound / 1000 for bound in _BOUNDS_MS),
+)
+"""Up to half a second, and up to each bound of the budget."""
 
 _decisions = Counter(
     "desk_decisions",

@@ -15,7 +15,6 @@ from authz_project import database_errors
 logger = logging.getLogger(__name__)
 _seldom = Seldom(logger)
 
-_PROBE_S = 0.5
 _STUCK_AFTER = 4
 _KNOCK_S = 2
 _POLL_S = 0.01
@@ -71,7 +70,7 @@ class Probe:
 
     def __call__(self) -> None:
         try:
-            with deadline(monotonic() + _PROBE_S), connection.cursor() as cursor:
+            with deadline(monotonic() + budget.PROBE_MS / 1000), connection.cursor() as cursor:
                 cursor.execute("SELECT 1")
         except Exception:
             self._failed += 1

@@ -22,9 +22,6 @@ logger = logging.getLogger(__name__)
 _slots = threading.BoundedSemaphore(64)
 """So many answers wait for the disk at once; where it hangs, further ones don't wait for it."""
 
-_TO_SETTLE_S = 0.02
-_LEAST_S = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class DurableAnswer:
@@ -136,9 +133,9 @@ class _Way:
     def _is_kept(self, answer: DurableAnswer) -> bool:
         """Whether its record is on the disk, in time."""
         try:
-            spool_writer.append(
-                encode(answer.record), max(_LEAST_S, self.seconds_left() - _TO_SETTLE_S)
-            )
+            within_s = self.seconds_left() - budget.SETTLING_MS / 1000
+            within_s = max(budget.LEAST_FOR_DISK_MS / 1000, within_s)
+            spool_writer.append(encode(answer.record), within_s)
         except Exception:
             metrics.spool_failed()
             logger.critical("An answer is not on record yet: %s", answer.body, exc_info=True)

@@ -22,13 +22,12 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
+from authorizations.services.runtime import budget
 from authorizations.services.store import locks, statements, uncounted, window_sums
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, UsagePiece
 
 logger = logging.getLogger(__name__)
 
-_AIM_S = 0.04
-_LIMIT_MS = 100
 _FEWEST, _MOST = 500, 10_000
 
 _OF = {
@@ -68,7 +67,7 @@ class Pace:
     def took(self, seconds: float, counted: int) -> None:
         """Learn from a piece that had so many purchases; one that had none teaches nothing."""
         if counted:
-            wanted = int(counted * _AIM_S / max(seconds, 0.001))
+            wanted = int(counted * budget.COUNTING_AIM_MS / 1000 / max(seconds, 0.001))
             self.purchases = max(_FEWEST, min(wanted, 2 * self.purchases, _MOST))
 
     def was_too_much(self) -> None:
@@ -116,7 +115,7 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))", [note.scope])
         if not cursor.fetchone()[0]:
-            time.sleep(_AIM_S)
+            time.sleep(budget.COUNTING_AIM_MS / 1000)
             return False
         kind, key = _scope_of(note)
         locks.hold(
@@ -126,7 +125,7 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
         )
         began = time.monotonic()
         if pace.purchases > _FEWEST:  # or nothing might ever be done
-            cursor.execute(f"SET LOCAL statement_timeout = {_LIMIT_MS}")
+            cursor.execute(f"SET LOCAL statement_timeout = {budget.COUNTING_LIMIT_MS}")
         current = UncountedWindow.objects.filter(pk=note.pk).first()
         counted = _count(current, pace.purchases) if current is not None else 0
         cursor.execute("SET LOCAL statement_timeout TO DEFAULT")

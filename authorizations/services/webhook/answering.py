@@ -30,18 +30,10 @@ from authorizations.wire import events
 logger = logging.getLogger(__name__)
 
 _REPLAY_S = 60.0
-_LATER_S = 0.7
-"""So long an event that asks nothing may take; Stripe does not wait, but a thread is busy."""
-
-_LATER_KEPT_S = 0.5
-"""What it has beyond that, or instead, to be kept for the background."""
-
-_LATER_TURN_S = 0.02
 _later_turns = threading.BoundedSemaphore(2)
-"""So many of them are applied at once in a process: the other threads are for purchases, whatever
-the database does."""
+"""So many events that ask nothing are applied at once in a process: the other threads are for
+purchases, whatever the database does."""
 
-_KEEPING_TURN_S = _LATER_KEPT_S
 _keeping_turns = threading.BoundedSemaphore(1)
 """So many that found no turn are kept at once, which takes some milliseconds each. Of the four
 threads of a process (deploy/gunicorn.conf.py) the fourth is for purchases, but for the moment that
@@ -67,12 +59,12 @@ def take(delivery: Delivery) -> intake.Answered:
     many come at once. Stripe sends again what can't even be kept now.
     """
     try:
-        if not breaker.is_open and _later_turns.acquire(timeout=_LATER_TURN_S):
+        if not breaker.is_open and _later_turns.acquire(timeout=budget.REPORT_TURN_MS / 1000):
             try:
                 return _taken(delivery)
             finally:
                 _later_turns.release()
-        if not breaker.is_open and _keeping_turns.acquire(timeout=_KEEPING_TURN_S):
+        if not breaker.is_open and _keeping_turns.acquire(timeout=budget.KEEPING_TURN_MS / 1000):
             try:
                 return _kept(delivery, intake.TOO_MANY)
             finally:
@@ -87,7 +79,7 @@ def take(delivery: Delivery) -> intake.Answered:
 def _taken(delivery: Delivery) -> intake.Answered:
     """Applied, or kept; where the time is used up it is kept to be applied in the background."""
     try:
-        with deadline(monotonic() + _LATER_S):
+        with deadline(monotonic() + budget.REPORT_MS / 1000):
             return intake.receive(delivery, pieces=None)
     except (OperationalError, InterfaceError) as error:
         if not took_too_long(error):
@@ -99,7 +91,7 @@ def _taken(delivery: Delivery) -> intake.Answered:
 
 
 def _kept(delivery: Delivery, why: str) -> intake.Answered:
-    with deadline(monotonic() + _LATER_KEPT_S):
+    with deadline(monotonic() + budget.REPORT_KEPT_MS / 1000):
         return intake.keep_for_later(delivery, why)
 
 

@@ -120,13 +120,13 @@ TABLES: dict[str, Rights] = {
 # As the program sets it for its sessions; so that nothing is left to set, which not every pooler
 # between would keep.
 EVERYBODYS_SETTINGS = {"timezone": "UTC"}
-# Of 900 ms that an answer may take (docs/adr/0019-stand-in.md). The program ends its own work after
-# 700 ms; these are for what it leaves behind when it is stopped itself, such as a lock.
+# The program ends its own work earlier (runtime/budget.py); these are for what it leaves behind
+# when it is stopped itself, such as a lock.
 WEBHOOK_SETTINGS = {
     "lock_timeout": f"{budget.LOCK_TIMEOUT_MS}ms",
     "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
-    "idle_in_transaction_session_timeout": "1s",
-    "client_connection_check_interval": "250ms",
+    "idle_in_transaction_session_timeout": f"{budget.IDLE_TIMEOUT_MS}ms",
+    "client_connection_check_interval": f"{budget.CLIENT_CHECK_MS}ms",
     **EVERYBODYS_SETTINGS,
 }
 # A page or a command may take longer; it may not hold what purchases wait for.

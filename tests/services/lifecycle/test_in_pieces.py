@@ -206,7 +206,7 @@ def late(monkeypatch: pytest.MonkeyPatch) -> tuple[Told, Json]:
         answer = done(partial(deliver, closed))
     assert (answer.status_code, answer.json()) == (200, {"received": True})
     assert bought.counts == (5_000, 0, 1)
-    monkeypatch.setattr(intake, "LOCKED_FOR_S", 60.0)  # however busy this machine is
+    monkeypatch.setattr(budget, "BACKGROUND_LOCK_MS", 60_000)  # however busy this machine is
     return bought, closed
 
 

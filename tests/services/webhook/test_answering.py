@@ -11,6 +11,7 @@ from django.db import OperationalError
 
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.lifecycle import intake
+from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.stand_in import answers
 from authorizations.services.store.delivery import Stopwatch
@@ -39,8 +40,8 @@ class Busy:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.goes_on, self.begun = threading.Event(), threading.Semaphore(0)
         self.kept: list[str] = []
-        for turn in ("_LATER_TURN_S", "_KEEPING_TURN_S"):
-            monkeypatch.setattr(answering, turn, 0.01)
+        for turn in ("REPORT_TURN_MS", "KEEPING_TURN_MS"):
+            monkeypatch.setattr(budget, turn, 10)
         monkeypatch.setattr(intake, "receive", lambda *_, **__: self.work(b"applied"))
         monkeypatch.setattr(intake, "keep_for_later", self.keep)
 
