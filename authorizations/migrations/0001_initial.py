@@ -1342,6 +1342,7 @@ class Migration(migrations.Migration):
                 ("standing", authorizations.models.fields.WrittenJSONField(null=True)),
                 ("usage", authorizations.models.fields.WrittenJSONField(default=list)),
                 ("trace", authorizations.models.fields.WrittenJSONField(default=list)),
+                ("trace_version", models.PositiveSmallIntegerField(default=1)),
                 ("answer", models.TextField(help_text="The body sent to Stripe, to the byte.")),
                 ("duration_us", models.PositiveIntegerField()),
                 (

@@ -4,7 +4,7 @@ from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 
 from authorizations.models.fields import WrittenJSONField
-from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.decision.values import TRACE_VERSION, DeclineReason
 from authorizations.rules.wording.reasons import label
 from authorizations.rules.wording.stripe_reasons import STRIPE_TEXTS, stripe_reason
 
@@ -166,6 +166,7 @@ class Decision(models.Model):
     standing = WrittenJSONField(null=True)
     usage = WrittenJSONField(default=list)
     trace = WrittenJSONField(default=list)
+    trace_version = models.PositiveSmallIntegerField(default=TRACE_VERSION)
     answer = models.TextField(help_text="The body sent to Stripe, to the byte.")
     duration_us = models.PositiveIntegerField()
     position = models.BigIntegerField(

@@ -276,6 +276,7 @@ def test_markup_in_names_is_text(shown: Any) -> None:
     "columns",
     [
         {"trace": "?"},
+        {"trace_version": 2},
         {"trace": [{}]},
         {"trace": [{"rule": "weather_too_bad", "passed": False}]},
         {"trace": [{"rule": "not_yet_usable", "passed": False, "found": "soon"}]},

@@ -80,6 +80,7 @@ _COLUMNS = {
     "amount": "Amount asked",
     "currency": "Currency",
     "length of the trace": "Number of rules",
+    "trace_version": "Version of the trace",
 }
 
 

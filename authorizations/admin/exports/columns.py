@@ -147,6 +147,7 @@ DECISIONS = Exported(
         "problem": _of("row.problem"),
         "request": _of("row.request"),
         "trace": _of("row.trace"),
+        "trace_version": _of("row.trace_version"),
         "answer": _of("row.answer"),
     },
     long=("policies", "trace", "request"),

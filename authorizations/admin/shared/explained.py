@@ -10,7 +10,7 @@ from authorizations.rules.basics.words import figure_words
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.rule import ReasonTexts
 from authorizations.rules.decision.stand_in import StandInContext
-from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures
+from authorizations.rules.decision.values import TRACE_VERSION, Check, DeclineReason, LimitFigures
 from authorizations.rules.decision.values import Verdict as DecisionValue
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording import explain
@@ -123,9 +123,16 @@ def _value(row: Decision) -> DecisionValue:
         approved=row.approved,
         amount=row.approved_amount,
         reason=DeclineReason(row.reason) if row.reason else None,
-        trace=codec.trace(row.trace),
+        trace=_trace(row),
         is_partial=row.is_partial,
     )
+
+
+def _trace(row: Decision) -> tuple[Check, ...]:
+    """ValueError for a trace that another version of the program has written."""
+    if row.trace_version != TRACE_VERSION:
+        raise ValueError(f"traces of version {row.trace_version} can't be read")
+    return codec.trace(row.trace)
 
 
 def _explained(row: Decision, request: AuthorizationRequest | None) -> Explained:

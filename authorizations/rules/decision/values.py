@@ -14,7 +14,10 @@ Json: TypeAlias = Any
 """What JSON can hold: null, true and false, numbers, text, lists and objects of these."""
 
 TRACE_VERSION = 1
-"""What the fields of a Check mean; kept with each decision, as its trace is never rewritten."""
+"""What the fields of a Check mean, kept with each decision: its trace is never rewritten.
+
+It rises together with the version of the spool's records, which hold traces too.
+"""
 
 
 class DeclineReason(StrEnum):

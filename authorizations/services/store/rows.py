@@ -14,7 +14,7 @@ from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
-from authorizations.rules.decision.values import Verdict
+from authorizations.rules.decision.values import TRACE_VERSION, Verdict
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
@@ -174,6 +174,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     standing: Any = None
     usage: list[Any] = []
     trace: list[dict[str, Any]] = []
+    trace_version: int = TRACE_VERSION
     answer: str
     duration_us: int
     position: int = 0

@@ -16,6 +16,7 @@ from authorizations.models import Decision as DecisionRow
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
 from authorizations.rules.decision.values import (
+    TRACE_VERSION,
     DeclineReason,
     PurchaseContext,
     Verdict,
@@ -124,6 +125,7 @@ def _changed_outcome(row: DecisionRow, asked: WebhookRequest | None) -> Iterator
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
+        "trace_version": TRACE_VERSION,
         "answer": answer.render(
             approved=again.approved,
             amount=again.named_amount,

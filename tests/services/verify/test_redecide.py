@@ -84,6 +84,7 @@ def test_later_versions_of_a_policy_change_nothing_about_earlier_decisions(
         ({"card": "ic_other"}, ["card_id"]),
         ({"authorization": "iauth_other"}, ["authorization", "authorization_id"]),
         ({"trace": []}, ["length of the trace"]),
+        ({"trace_version": 2}, ["trace_version"]),
         ({"usage": []}, ["usage"]),
         ({"request": {"event_id": "evt_it"}}, ["request"]),
         ({"standing": None}, ["standing"]),
