@@ -1,4 +1,4 @@
-"""What was decided in a period, for how much money and how quickly: the home page's figures."""
+"""The figures of the home page: decisions of a period, their amounts and how long they took."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -15,16 +15,16 @@ from authorizations.services.digest.periods import Period
 from authorizations.services.digest.tallies import TAIL, Tallied, tallied
 from authorizations.services.digest.update import catch_up
 
-_LOOKED_AT = 1_000
+_MAX_CHECKED = 1_000
 PERCENTS = (50, 95, 99)
 _BUDGET_S = 0.2
 
 
 @dataclass(slots=True)
 class Outcomes:
-    """How many were approved and declined, and for how much in one currency.
+    """Numbers of approved and declined purchases, and their amounts in one currency.
 
-    Of a purchase that was approved in part, the approved part counts, and nothing as declined.
+    Of a partial approval, the approved part counts as approved, and nothing as declined.
     """
 
     approved: int = 0
@@ -53,11 +53,12 @@ class PeriodColumn:
 
 @dataclass(frozen=True, slots=True)
 class Overview:
-    """`before` is the stretch just before the period; `total` and `before` add up no money.
+    """The figures of a period; `before` are those of the period before it.
 
-    The tops are whole and in order: reasons by how many, the others by approved money for each
-    currency. `times` are the 50th, 95th and 99th percentile of the time to decide, in
-    microseconds. Where not `is_complete`, older decisions are missing from all of it.
+    `total` and `before` are over all currencies, so they have no amounts. `reasons` are sorted by
+    number of declines, `categories` and `countries`, for each currency, by approved amount. `times`
+    are the 50th, 95th and 99th percentile of the time to decide, in microseconds. If not
+    `is_complete`, decisions that are not digested yet are missing.
     """
 
     newest: datetime
@@ -73,15 +74,15 @@ class Overview:
 
     @property
     def currencies(self) -> list[str]:
-        """Those that money was asked in, the one with most decisions first."""
-        asked = [(-sums.decisions, code) for code, sums in self.by_currency.items() if code]
-        return [code for _, code in sorted(asked)]
+        """The currencies of the purchases, the one with most decisions first."""
+        counts = [(-sums.decisions, code) for code, sums in self.by_currency.items() if code]
+        return [code for _, code in sorted(counts)]
 
 
 def overview(period: Period) -> Overview | None:
-    """The figures of a period; None where nothing was ever decided."""
-    places = Decision.objects.order_by("-webhook_request_id")
-    newest = places.values_list("webhook_request_id", "decided_at").first()
+    """The figures of a period; None if there are no decisions at all."""
+    decisions = Decision.objects.order_by("-webhook_request_id")
+    newest = decisions.values_list("webhook_request_id", "decided_at").first()
     if newest is None:
         return None
     last, newest_at = newest
@@ -89,26 +90,32 @@ def overview(period: Period) -> Overview | None:
     rows = defaultdict[str, list[Tallied]](list)
     for row in tallied(period, last):
         rows[row.dimension].append(row)
-    columns = _columns(period, rows["all"])
+    by_column = defaultdict[int, list[Tallied]](list)
+    for row in rows["all"]:
+        by_column[row.place].append(row)
     within = [row for row in rows["all"] if row.place > 0]
     return Overview(
         newest=newest_at,
         is_complete=is_complete,
         total=_total(within),
-        before=_total(row for row in rows["all"] if row.place == 0),
+        before=_total(by_column[0]),
         by_currency=_by_currency(within),
-        columns=columns,
-        reasons=_most((row.value, row.decisions) for row in rows["reason"]),
-        categories=_most_money(rows["category"]),
-        countries=_most_money(rows["country"]),
+        columns=[
+            PeriodColumn(start, end, _total(by_column[number]), _by_currency(by_column[number]))
+            for number, (start, end) in enumerate(pairwise(period.edges), 1)
+        ],
+        reasons=_ranked((row.value, row.decisions) for row in rows["reason"]),
+        categories=_ranked_by_amount(rows["category"]),
+        countries=_ranked_by_amount(rows["country"]),
         times=percentiles({row.place: row.decisions for row in rows["time"]}),
     )
 
 
 def wrongly_sent(period: Period, at_most: int) -> int:
-    """How many requests of the other mode came in a period that Stripe's Connect does not explain.
+    """How many requests of the other mode arrived in a period, counted up to `at_most`.
 
-    Of the newest thousand. A live Connect endpoint is sent its accounts' test events as well.
+    Among the newest thousand. Requests of connected accounts are not counted: Stripe sends a live
+    Connect endpoint the accounts' test events as well.
     """
     of_period = Q(
         reason=DeclineReason.WRONG_MODE,
@@ -119,7 +126,7 @@ def wrongly_sent(period: Period, at_most: int) -> int:
     listed = ListedDecision.objects.filter(of_period).order_by("-pk")
     undigested = Decision.objects.filter(of_period, webhook_request_id__gt=last - TAIL)
     found = WebhookRequest.objects.filter(
-        Q(pk__in=listed.values("pk")[:_LOOKED_AT])
+        Q(pk__in=listed.values("pk")[:_MAX_CHECKED])
         | Q(pk__in=undigested.order_by("-webhook_request_id").values("webhook_request_id")),
         account="",
     )
@@ -127,9 +134,10 @@ def wrongly_sent(period: Period, at_most: int) -> int:
 
 
 def percentiles(buckets: Mapping[int, int]) -> list[float]:
-    """The upper bounds of the buckets that hold the percentiles; none where nothing was measured.
+    """The upper bounds, in microseconds, of the buckets that hold the percentiles.
 
-    `buckets` are those of AnswerTimes, with how many each holds.
+    `buckets` are those of AnswerTimes, with the number of decisions in each. Empty if there are no
+    decisions.
     """
     ranks = [ceil(sum(buckets.values()) * percent / 100) for percent in PERCENTS]
     found: list[float] = []
@@ -141,18 +149,8 @@ def percentiles(buckets: Mapping[int, int]) -> list[float]:
     return found
 
 
-def _columns(period: Period, rows: Iterable[Tallied]) -> list[PeriodColumn]:
-    by_place = defaultdict[int, list[Tallied]](list)
-    for row in rows:
-        by_place[row.place].append(row)
-    return [
-        PeriodColumn(start, end, _total(by_place[place]), _by_currency(by_place[place]))
-        for place, (start, end) in enumerate(pairwise(period.edges), 1)
-    ]
-
-
 def _total(rows: Iterable[Tallied]) -> Outcomes:
-    """Of all currencies together, so without money."""
+    """The numbers over all currencies, without amounts."""
     total = Outcomes()
     for row in rows:
         _count(total, row)
@@ -176,15 +174,15 @@ def _count(sums: Outcomes, row: Tallied) -> None:
         sums.declined += row.decisions
 
 
-def _most_money(rows: Iterable[Tallied]) -> dict[str, list[tuple[str, int]]]:
+def _ranked_by_amount(rows: Iterable[Tallied]) -> dict[str, list[tuple[str, int]]]:
     by_currency = defaultdict[str, list[tuple[str, int]]](list)
     for row in rows:
         by_currency[row.currency].append((row.value, int(row.approved_amount)))
-    return {currency: _most(pairs) for currency, pairs in by_currency.items()}
+    return {currency: _ranked(pairs) for currency, pairs in by_currency.items()}
 
 
-def _most(pairs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Added up by name, the largest first; nothing that adds up to nothing."""
+def _ranked(pairs: Iterable[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The sums by name, the largest first, without zeros."""
     sums = defaultdict[str, int](int)
     for name, figure in pairs:
         sums[name] += figure

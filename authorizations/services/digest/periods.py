@@ -1,4 +1,4 @@
-"""The stretch of time that an overview is about, cut into the columns of its charts."""
+"""The period of an overview, divided into the columns of its charts."""
 
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta, tzinfo
@@ -10,7 +10,7 @@ QUARTER = timedelta(minutes=15)
 
 
 class Length(StrEnum):
-    """Today by hours, or so many days, today included, by days."""
+    """Today by hours, or the last 7 or 30 days by days, including today."""
 
     TODAY = "today"
     WEEK = "7d"
@@ -24,7 +24,7 @@ DAYS = {Length.TODAY: 1, Length.WEEK: 7, Length.MONTH: 30}
 class Period:
     """Local days `first` to `last`; column n goes from `edges[n]` up to `edges[n + 1]`, in UTC.
 
-    `before` is where a stretch of as many days, just before this one, begins.
+    `before` is the beginning of the period of the same length just before this one.
     """
 
     length: Length
@@ -35,14 +35,21 @@ class Period:
 
     @classmethod
     def of(cls, length: Length, now: datetime, zone: tzinfo) -> "Period":
-        """The period that ends with the day of `now` in `zone`."""
+        """The period that ends with the day of `now` in `zone`.
+
+        Today's hours are those of the wall clock: there are 23 or 25 on days the clocks change.
+        """
         last = now.astimezone(zone).date()
         days = timedelta(days=DAYS[length])
         first = last + timedelta(days=1) - days
-        starts = [first + timedelta(days=place) for place in range(days.days + 1)]
-        edges = [midnight(day, zone) for day in starts]
+        edges = [midnight(first + timedelta(days=day), zone) for day in range(days.days + 1)]
         if length is Length.TODAY:
-            edges = _hours(edges[0], edges[1], zone)
+            start, end = edges
+            # Quarter by quarter: offsets of zones are multiples of a quarter of an hour, and some
+            # clocks change by half an hour.
+            quarters = [start + QUARTER * number for number in range((end - start) // QUARTER)]
+            hours = [at for at in quarters[1:] if _hour(at, zone) != _hour(at - QUARTER, zone)]
+            edges = [start, *hours, end]
         return cls(length, first, last, midnight(first - days, zone), tuple(edges))
 
     @property
@@ -54,15 +61,6 @@ class Period:
         return self.edges[-1]
 
 
-def _hours(start: datetime, end: datetime, zone: tzinfo) -> list[datetime]:
-    """Where an hour of the wall clock begins: 23 or 25 of them on days the clocks change.
-
-    Found in steps of a quarter, because zones differ by those, and some clocks change by half an
-    hour.
-    """
-    quarters = [start + QUARTER * place for place in range((end - start) // QUARTER)]
-    begun = [at for at in quarters[1:] if _hour(at, zone) != _hour(at - QUARTER, zone)]
-    return [start, *begun, end]
 
 
 def _hour(at: datetime, zone: tzinfo) -> tuple[int, timedelta | None]:

@@ -1,23 +1,25 @@
-"""The statements that fill the digest: each takes the decisions of requests above one number and
-up to another, once."""
+"""The statements that fill the digest.
 
-# What decisions are about, and what other events told of purchases and transactions.
+Each takes the decisions of the webhook requests above `above`, up to `up_to`, once.
+"""
+
+# The merchants of decisions, and those that other events report for purchases and transactions.
 NAMES = """
 INSERT INTO authorizations_merchantname (name)
 SELECT merchant_name
 FROM authorizations_decision
 WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s AND merchant_name <> ''
 UNION
-SELECT told.merchant_name
+SELECT reported.merchant_name
 FROM authorizations_webhookrequest AS request
 CROSS JOIN LATERAL (
     SELECT merchant_name FROM authorizations_authorization WHERE id = request.about
     UNION ALL
     SELECT merchant_name FROM authorizations_transaction
     WHERE id = request.about OR booked_under = request.about
-) AS told
+) AS reported
 WHERE request.id > %(above)s AND request.id <= %(up_to)s
-    AND request.event_type <> 'issuing_authorization.request' AND told.merchant_name <> ''
+    AND request.event_type <> 'issuing_authorization.request' AND reported.merchant_name <> ''
 ON CONFLICT (name) DO NOTHING
 """
 
@@ -91,9 +93,9 @@ ON CONFLICT (quarter, bucket) DO UPDATE SET decisions = kept.decisions + exclude
 """
 
 SUMS = (STRETCHES, TALLIES, TIMES)
-"""These add up, whatever the pieces they are fed with."""
+"""The statements that add to sums."""
 
-# In the order in which readers name them: so they never wait for each other in a circle.
+# In the order in which readers name them, so that emptying and reading never deadlock.
 TABLES = (
     *("authorizations_digestmark", "authorizations_listeddecision", "authorizations_stretch"),
     *("authorizations_merchantname", "authorizations_tally", "authorizations_answertimes"),
@@ -113,7 +115,7 @@ WHERE locktype = 'relation' AND mode = 'RowExclusiveLock' AND granted
     AND relation = 'authorizations_webhookrequest'::regclass
 """
 
-# How far the next piece goes: so many decisions, or all there are up to what is settled.
+# The next piece: up to `size` decisions of the requests up to `settled`, and its last request.
 PIECE = """
 SELECT count(*), coalesce(max(webhook_request_id), 0) FROM (
     SELECT webhook_request_id FROM authorizations_decision

@@ -1,6 +1,6 @@
 """Sums of decisions over a period: from the digest's tallies, and beyond its mark one by one.
 
-All in one statement, so that no decision is missed or counted twice while the digest moves on.
+One statement reads both, so that no decision is missed or counted twice as the digest advances.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from authorizations.rules.basics.clocks import midnight
 from authorizations.services.digest.periods import Period
 
 TAIL = 20_000
-"""So many of the newest requests are counted one by one, where the digest has not come to them."""
+"""Maximum requests that are not digested yet and are counted one by one, the newest ones."""
 
 _DAY = timedelta(days=1)
 _INSTANT = timedelta(microseconds=1)
@@ -28,8 +28,8 @@ _WHOLE_DAYS = {
     Tally.Dimension.CATEGORY: Tally.Dimension.CATEGORIES,
     Tally.Dimension.COUNTRY: Tally.Dimension.COUNTRIES,
 }
-# Which decisions a dimension is about: those declined, or those approved.
-_ONLY = {
+# Whether a dimension is about approved or declined decisions.
+_APPROVED = {
     Tally.Dimension.REASON: False,
     Tally.Dimension.CATEGORY: True,
     Tally.Dimension.COUNTRY: True,
@@ -47,7 +47,7 @@ WITH tail AS MATERIALIZED (
             %(after)s, (SELECT max(digested) FROM authorizations_digestmark)
         )
         AND decided_at >= %(before)s AND decided_at < %(end)s
-    -- There are no more; the planner can't know, and would expect a third of the table.
+    -- There are no more than this; without it the planner expects a third of the table.
     LIMIT %(tail)s
 ), counted AS (
     SELECT span.shown AS dimension, span.place, tallied.*
@@ -85,11 +85,11 @@ FROM counted GROUP BY 1, 2, 3, 4, 5
 
 
 class Tallied(NamedTuple):
-    """How many decisions, and of how much money.
+    """A number of decisions, and their amounts.
 
-    `dimension` is one of those of Tally by quarters, or "time". `place` is the column of the
-    chart from 1, and 0 for the stretch before the period, where the dimension is ALL; the bucket
-    of AnswerTimes where it is "time".
+    `dimension` is one of those that Tally keeps by quarters of an hour, or "time". For ALL,
+    `place` is the column of the chart, counted from 1, or 0 for the period before; for "time" it
+    is the bucket of AnswerTimes; otherwise 1.
     """
 
     dimension: str
@@ -104,7 +104,7 @@ class Tallied(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class _Span:
-    """Which tallies to add up: `read` from `start` up to `end`, to be told as `shown`."""
+    """Tallies to add up: dimension `read` from `start` up to `end`, reported as `shown`."""
 
     shown: str
     read: str
@@ -115,11 +115,16 @@ class _Span:
 
 
 def tallied(period: Period, last: int) -> list[Tallied]:
-    """The sums of a period; `last` is the newest decision's request.
+    """The sums of a period; `last` is the id of the newest decision's request.
 
-    By reason only those declined, by category and country only those approved; by ALL both.
+    REASON covers declines only, CATEGORY and COUNTRY approvals only, ALL both.
     """
-    columns = zip(*map(astuple, _spans(period)), strict=True)
+    spans: list[_Span] = []
+    for place, (start, end) in enumerate(pairwise((period.before, *period.edges))):
+        spans += _spans(_ALL, place, start, end)
+    for dimension in _APPROVED:
+        spans += _spans(dimension, 1, period.start, period.end)
+    columns = zip(*map(astuple, spans), strict=True)
     names = ("shown", "read", "approved", "place", "starts", "ends")
     parameters: dict[str, Any] = dict(zip(names, map(list, columns), strict=True)) | {
         "before": period.before,
@@ -134,24 +139,19 @@ def tallied(period: Period, last: int) -> list[Tallied]:
         return [Tallied(*row) for row in cursor.fetchall()]
 
 
-def _spans(period: Period) -> Iterator[_Span]:
-    for place, (start, end) in enumerate(pairwise((period.before, *period.edges))):
-        yield from _cut(_ALL, place, start, end)
-    for dimension in _ONLY:
-        yield from _cut(dimension, 1, period.start, period.end)
-
-
-def _cut(dimension: Tally.Dimension, place: int, start: datetime, end: datetime) -> Iterator[_Span]:
-    """Whole days of UTC where there are any, and quarters before and after them."""
+def _spans(
+    dimension: Tally.Dimension, place: int, start: datetime, end: datetime
+) -> Iterator[_Span]:
+    """The whole days (in UTC) of this time, if any, and the quarters before and after them."""
     first, last = (
         midnight(at.astimezone(UTC).date(), UTC) for at in (start + _DAY - _INSTANT, end)
     )
-    only = _ONLY.get(dimension)
+    approved = _APPROVED.get(dimension)
     if first >= last:
-        yield _Span(dimension, dimension, only, place, start, end)
+        yield _Span(dimension, dimension, approved, place, start, end)
         return
-    yield _Span(dimension, _WHOLE_DAYS[dimension], only, place, first, last)
+    yield _Span(dimension, _WHOLE_DAYS[dimension], approved, place, first, last)
     if start < first:
-        yield _Span(dimension, dimension, only, place, start, first)
+        yield _Span(dimension, dimension, approved, place, start, first)
     if last < end:
-        yield _Span(dimension, dimension, only, place, last, end)
+        yield _Span(dimension, dimension, approved, place, last, end)

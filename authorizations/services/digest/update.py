@@ -1,11 +1,11 @@
-"""The digest: what lists and charts read, made from decisions a moment after they were written.
+"""Fills the digest, which lists and charts read, from decisions soon after they are written.
 
-Off the decision path, a piece at a time, each in a short transaction of its own, and each decision
-once. Requests draw their numbers before they commit, so a number can turn up after a higher one:
-the digest goes only up to a number that all who drew a lower one are done with. Whoever writes
-a request locks the table, as every INSERT does, before drawing a number, and until the end of
-their transaction: once those who held that lock when a number was read are gone, nothing up to
-this number is still to come.
+Works off the decision path, a piece at a time, each in a short transaction, and takes each
+decision once. Transactions draw the ids of their requests before they commit, so an id can appear
+after a higher one. The digest therefore advances only to an id below which all transactions have
+ended. Every INSERT locks the table of requests before it draws an id, until its transaction ends:
+once the transactions that held that lock when the last id was read have ended, no id up to that
+one is still to appear.
 """
 
 import time
@@ -18,48 +18,48 @@ from authorizations.models import DigestMark, Stretch
 from authorizations.services.digest import statements as sql
 
 PIECE = 5_000
-"""So many decisions are digested in one transaction."""
+"""Maximum decisions per digest transaction."""
 
-_LOCK = 0x64696765  # "dige": any number nobody else uses
+_LOCK = 0x64696765  # "dige": the number of an advisory lock
 _PROGRESS_S = 0.5
-_PATIENCE_S = 0.1
+_SETTLE_TIMEOUT_S = 0.1
 _WAIT_S = 0.005
 
 
 def catch_up(budget_s: float) -> int:
-    """Digest until all is digested or the time is used; returns the mark.
+    """Digest until all decisions are digested or the time is used up; returns the mark.
 
-    The decisions of requests up to the mark are in the digest, those above are not. Waits for
-    nobody but those who are writing requests at this moment, and not long for them. Inside a
-    transaction of the caller's it does nothing: it would hold its locks for too long.
+    The decisions of requests up to the mark are in the digest, those above are not. Waits briefly
+    for transactions that are writing requests, for nothing else. Does nothing inside a transaction
+    of the caller's, which would hold the digest's locks for too long.
     """
     if not connection.in_atomic_block:
         deadline = time.monotonic() + budget_s
-        settled = _settled(min(deadline, time.monotonic() + _PATIENCE_S))
+        settled = _settled(min(deadline, time.monotonic() + _SETTLE_TIMEOUT_S))
         while _digest_piece(settled) and time.monotonic() < deadline:
             pass
     return mark()
 
 
 def mark() -> int:
-    """How far the digest has come."""
+    """The id of the webhook request up to which decisions are digested."""
     return DigestMark.objects.values_list("digested", flat=True).first() or 0
 
 
 def last_drawn() -> int:
-    """The highest number any request has drawn, committed or not."""
+    """The highest id any webhook request has drawn, committed or not."""
     [number] = _row(sql.LAST_DRAWN)
     return int(number)
 
 
 def digest_all(advance: Callable[[int], object]) -> int:
-    """Digest all there is now, waiting for transactions that are not over; returns the mark.
+    """Digest all decisions there are now, waiting for open transactions; returns the mark.
 
-    `advance` is told the mark again and again. Raises TransactionManagementError inside a
+    Calls `advance` with the mark twice a second. Raises TransactionManagementError inside a
     transaction, which would wait for itself.
     """
     if connection.in_atomic_block:
-        raise transaction.TransactionManagementError("Digest outside of transactions.")
+        raise transaction.TransactionManagementError("Call digest_all outside a transaction.")
     goal = last_drawn()
     while (done := catch_up(_PROGRESS_S)) < goal:
         advance(done)
@@ -69,19 +69,19 @@ def digest_all(advance: Callable[[int], object]) -> int:
 
 
 def empty() -> None:
-    """Throw the digest away; waits for whoever is adding to it. It is made again from nothing."""
+    """Empty the digest, so that it is made again; waits for a process that is adding to it."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
         cursor.execute(sql.EMPTY)
 
 
-def hold() -> None:
-    """Keep everybody from adding to the digest until the transaction ends."""
+def lock() -> None:
+    """Keep other processes from adding to the digest until the transaction ends."""
     _row("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
 
 
 def add(statements: tuple[str, ...], above: int, up_to: int) -> None:
-    """Run statements of digest_sql over the decisions above one number and up to another."""
+    """Run `statements` over the decisions of requests above `above`, up to `up_to`."""
     span = {"above": above, "up_to": up_to, "length": Stretch.LENGTH}
     with connection.cursor() as cursor:
         for statement in statements:
@@ -89,7 +89,7 @@ def add(statements: tuple[str, ...], above: int, up_to: int) -> None:
 
 
 def _settled(until: float) -> int:
-    """A number that nobody will come below any more; 0 where that takes too long to know."""
+    """An id up to which no further request will appear; 0 if it is not known by `until`."""
     last, writers = last_drawn(), _writers()
     while writers:
         if time.monotonic() >= until:
@@ -100,14 +100,17 @@ def _settled(until: float) -> int:
 
 
 def _writers() -> set[str]:
-    """The transactions that have locked the table of requests for writing."""
+    """The transactions that hold the table of requests locked for writing."""
     with connection.cursor() as cursor:
         cursor.execute(sql.WRITERS)
         return {transaction_id for [transaction_id] in cursor.fetchall()}
 
 
 def _digest_piece(settled: int) -> bool:
-    """Digest some more, up to what is settled; whether there was anything to do."""
+    """Digest the next piece, up to `settled`; returns whether there was one.
+
+    Leaves it to a process that is doing so already.
+    """
     with transaction.atomic():
         if not _row("SELECT pg_try_advisory_xact_lock(%s)", [_LOCK])[0]:
             return False

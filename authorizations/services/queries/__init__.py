@@ -1,4 +1,4 @@
-"""What pages and exports read: lists, change history, what is left of a limit.
+"""What pages and exports read: lists, change history, what remains of limits.
 
 Nothing here writes the record, except for the row of an export.
 """

@@ -1,4 +1,4 @@
-"""Lists in the order of their primary key: the newest has the highest."""
+"""Lists in the order of their primary key: the newest row has the highest."""
 
 import re
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class ByKey:
-    """Rows whose keys are numbers, given in the order they were written."""
+    """A list of rows whose primary keys are numbers in the order of writing."""
 
     rows: QuerySet[Any]
 
@@ -36,7 +36,7 @@ class ByKey:
 
 def number(key: str) -> int:
     """The key as a number. Raises WrongKeyError."""
-    # Python refuses to read numbers that are far too long.
+    # Checked first: int() raises for very long numbers.
     if not _NUMBER.fullmatch(key) or int(key) > _LARGEST:
         raise WrongKeyError(key)
     return int(key)

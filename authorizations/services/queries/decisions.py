@@ -1,6 +1,8 @@
-"""The list of decisions: those digested are found by their rows in the digest, which have an index
-for every filter, the few beyond its mark among the decisions themselves. One statement reads both,
-so that nothing is missed or shown twice while the digest moves on.
+"""The list of decisions.
+
+Digested decisions are found by their rows in the digest, which have an index for every filter, and
+the few newer ones among the decisions themselves. One statement reads both, so that no decision is
+missed or shown twice while the digest advances.
 """
 
 from collections.abc import Sequence
@@ -31,22 +33,22 @@ STAND_IN = "any"
 
 _MARK = Coalesce(Subquery(DigestMark.objects.values("digested")[:1]), Value(0))
 
-# Beyond so many, the database looks them up itself: it plans better for ids that it knows.
-_KNOWN = 1_000
+# Maximum ids passed as literals, which PostgreSQL plans better for; beyond, a subquery finds them.
+_MAX_LITERALS = 1_000
 
-# Up to so many, each is looked for by itself, in the order of its index. The database takes all
-# rare ones for as frequent as their average, and would look through the whole list for them.
+# Up to this many ids, each has a condition and an index scan of its own. PostgreSQL assumes that
+# all rare values are equally frequent, and would scan the whole list for them.
 _FEW = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Facets:
-    """What decisions are filtered by; empty or None is no filter.
+    """The filters of the list; empty or None is no filter.
 
-    `stand_in` is the cause of an answer without the database, or STAND_IN for any; `outcome` is
-    approved, part, granted (either of the two) or declined; amounts are in the
-    smallest unit of `currency`, `until` is the first instant that is too late, `search` any part
-    of what is searched for.
+    `outcome` is "approved", "part", "granted" (either of the two) or "declined". `since` is
+    inclusive, `until` exclusive. `least` and `most` bound the amount, in the smallest unit of
+    `currency`. `stand_in` is the cause of a stand-in answer, or STAND_IN for any. `search` is an
+    id, the last four digits of a card, or part of a cardholder's or merchant's name.
     """
 
     outcome: str = ""
@@ -66,9 +68,10 @@ class Facets:
 
 @dataclass(frozen=True, slots=True)
 class Decisions:
-    """The decisions that the queries choose, as `rows`; their keys are numbers of requests.
+    """The filtered list; its keys are ids of webhook requests.
 
-    What is `listed` may come in several parts, and a decision be in more than one of them.
+    `tail` finds the decisions that are not digested, `listed` those that are: a decision may be
+    in several of these queries. `rows` says which columns to read.
     """
 
     rows: QuerySet[Decision]
@@ -94,8 +97,8 @@ class Decisions:
     def _numbers(self, order: str, span: dict[str, int], size: int) -> list[int]:
         tail = self.tail.filter(webhook_request_id__gt=_MARK)
         first, *others = (
-            part.filter(**span).order_by(order).values_list("webhook_request_id", flat=True)[:size]
-            for part in (tail, *self.listed)
+            query.filter(**span).order_by(order).values_list("webhook_request_id", flat=True)[:size]
+            for query in (tail, *self.listed)
         )
         return list(first.union(*others).order_by(order)[:size])
 
@@ -105,21 +108,26 @@ class Decisions:
 
 
 def decisions(rows: QuerySet[Decision], facets: Facets) -> Decisions:
-    """The list of those of all decisions that meet the filter; `rows` says what to read of them."""
-    same = _columns(facets) & _period(facets)
-    tail = Decision.objects.filter(same)
-    listed = ListedDecision.objects.filter(same & _stretches(facets))
+    """The list of decisions that match the filters; `rows` says which columns to read."""
+    common = _common_columns(facets)
+    tail = Decision.objects.filter(common)
+    listed = ListedDecision.objects.filter(common & _request_range(facets))
     if facets.policy is not None:
-        tail = tail.filter(_rests_on(facets.policy))
+        # Decisions name policy versions, their rows in the digest name policies.
+        uses_policy = Q(pk__in=[])
+        versions = PolicyVersion.objects.filter(policy=facets.policy)
+        for version in versions.values_list("pk", flat=True):
+            uses_policy |= Q(policies__contains=[{"version": version}])
+        tail = tail.filter(uses_policy)
         listed = listed.filter(policies__contains=[facets.policy])
     if not facets.search:
         return Decisions(rows, tail, [listed])
-    found = _find(facets.search)
+    found = _search(facets.search)
     return Decisions(rows, tail.filter(found.in_tail), [listed.filter(it) for it in found.in_list])
 
 
-def _columns(facets: Facets) -> Q:
-    """What both tables keep under the same name."""
+def _common_columns(facets: Facets) -> Q:
+    """The conditions on columns that both tables have."""
     equal = {
         "reason": facets.reason,
         "currency": facets.currency,
@@ -127,43 +135,31 @@ def _columns(facets: Facets) -> Q:
         "merchant_country": facets.country,
         "card": facets.card,
     }
-    bounds = {"amount__gte": facets.least, "amount__lte": facets.most}
-    return (
-        Q(**{name: value for name, value in equal.items() if value})
-        & Q(**{name: value for name, value in bounds.items() if value is not None})
-        & _outcome(facets.outcome)
-        & _stand_in(facets.stand_in)
-    )
+    bounds = {
+        "amount__gte": facets.least,
+        "amount__lte": facets.most,
+        "decided_at__gte": facets.since,
+        "decided_at__lt": facets.until,
+    }
+    condition = Q(**{name: value for name, value in equal.items() if value})
+    condition &= Q(**{name: value for name, value in bounds.items() if value is not None})
+    # The reason is implied by an approval; it is named because it has an index.
+    condition &= {
+        "approved": Q(approved=True, is_partial=False, reason=""),
+        "part": Q(is_partial=True, reason=""),
+        "granted": Q(approved=True, reason=""),
+        "declined": Q(approved=False),
+    }.get(facets.outcome, Q())
+    if facets.stand_in:
+        # Named even beside a cause: the index covers only rows that have one.
+        condition &= ~Q(stand_in="")
+        if facets.stand_in != STAND_IN:
+            condition &= Q(stand_in=facets.stand_in)
+    return condition
 
 
-def _stand_in(cause: str) -> Q:
-    if not cause:
-        return Q()
-    # Both conditions: the index is of those alone that have a cause.
-    return ~Q(stand_in="") & (Q() if cause == STAND_IN else Q(stand_in=cause))
-
-
-def _outcome(outcome: str) -> Q:
-    match outcome:
-        case "approved":
-            # The reason as well: it has an index, and rules out at once what can't be.
-            return Q(approved=True, is_partial=False, reason="")
-        case "part":
-            return Q(is_partial=True, reason="")
-        case "granted":
-            return Q(approved=True, reason="")
-        case "declined":
-            return Q(approved=False)
-    return Q()
-
-
-def _period(facets: Facets) -> Q:
-    edges = {"decided_at__gte": facets.since, "decided_at__lt": facets.until}
-    return Q(**{name: edge for name, edge in edges.items() if edge})
-
-
-def _stretches(facets: Facets) -> Q:
-    """The numbers between which all digested decisions of the period are."""
+def _request_range(facets: Facets) -> Q:
+    """The range of request ids that holds all digested decisions of the period."""
     touched = Stretch.objects.order_by().values(every=Value(1))
     condition = Q()
     if facets.since:
@@ -179,35 +175,41 @@ def _stretches(facets: Facets) -> Q:
     return condition
 
 
-def _rests_on(policy: int) -> Q:
-    """Decisions name versions; beyond the mark they are few."""
-    versions = PolicyVersion.objects.filter(policy=policy).values_list("pk", flat=True)
-    condition = Q(pk__in=[])
-    for version in versions:
-        condition |= Q(policies__contains=[{"version": version}])
-    return condition
-
-
 @dataclass(frozen=True, slots=True)
-class FoundDecisions:
-    """What a search comes down to, for either table; of the list's any, each with its index."""
+class SearchConditions:
+    """A search as a condition for each table.
+
+    A digested decision matches if it meets any of `in_list`; each of these has an index.
+    """
 
     in_tail: Q
     in_list: Sequence[Q]
 
 
-def _find(term: str) -> FoundDecisions:
-    """A whole id of a decision, an authorization or a card, or else part of what people know."""
+def _search(term: str) -> SearchConditions:
+    """Search by the id of a decision, an authorization or a card.
+
+    If there is none: by a card's last four digits, or part of a cardholder's or merchant's name.
+    """
     numbers = Decision.objects.filter(pk=term).values_list("webhook_request_id", flat=True)
     if exact := list(numbers) or requests_of_authorization(term):
-        return _same(Q(webhook_request_id__in=exact))
+        condition = Q(webhook_request_id__in=exact)
+        return SearchConditions(condition, [condition])
     if Card.objects.filter(pk=term).exists():
-        return _same(Q(card=term))
-    return _by_words(term)
+        condition = Q(card=term)
+        return SearchConditions(condition, [condition])
+    people = [
+        Q(card=term),  # a card that was never registered
+        *_each("card", Card.objects.filter(last4=term)),
+        *_each("cardholder", Cardholder.objects.filter(folded_name__contains_folded=term)),
+    ]
+    merchants = _each("merchant", MerchantName.objects.filter(folded__contains_folded=term))
+    in_tail = reduce(or_, people, Q(merchant_name__folded_contains=term))
+    return SearchConditions(in_tail, [*people, *merchants])
 
 
 def requests_of_authorization(term: str) -> list[int]:
-    """Found by its card: that is what the index is on."""
+    """The ids of requests decided for an authorization, found by its card, which has an index."""
     purchase = Authorization.objects.filter(pk=term).only("card_id").first()
     if purchase is None:
         return []
@@ -215,27 +217,10 @@ def requests_of_authorization(term: str) -> list[int]:
     return list(rows.values_list("webhook_request_id", flat=True))
 
 
-def _by_words(term: str) -> FoundDecisions:
-    """Last four digits, or part of the cardholder's or the merchant's name."""
-    # A card that was never registered is known by its id alone.
-    people = [
-        Q(card=term),
-        *_each("card", Card.objects.filter(last4=term)),
-        *_each("cardholder", Cardholder.objects.filter(folded_name__contains_folded=term)),
-    ]
-    merchants = _each("merchant", MerchantName.objects.filter(folded__contains_folded=term))
-    in_tail = reduce(or_, people, Q(merchant_name__folded_contains=term))
-    return FoundDecisions(in_tail, [*people, *merchants])
-
-
 def _each(column: str, rows: QuerySet[Any]) -> list[Q]:
-    """Conditions of which decisions on any of the rows meet one."""
+    """Conditions, one of which every decision on any of these rows meets."""
     ids = rows.order_by().values_list("pk", flat=True)
-    known = list(ids[: _KNOWN + 1])
-    if len(known) <= _FEW:
-        return [Q(**{column: one}) for one in known]
-    return [Q(**{f"{column}__in": known if len(known) <= _KNOWN else ids})]
-
-
-def _same(condition: Q) -> FoundDecisions:
-    return FoundDecisions(condition, [condition])
+    first = list(ids[: _MAX_LITERALS + 1])
+    if len(first) <= _FEW:
+        return [Q(**{column: one}) for one in first]
+    return [Q(**{f"{column}__in": first if len(first) <= _MAX_LITERALS else ids})]

@@ -10,17 +10,17 @@ from typing import Any, Protocol
 import msgspec
 
 Columns = dict[str, Callable[[Any], Any]]
-"""What a file says about a row, by the name of the column."""
+"""By column name, the function that takes a row and returns the column's value."""
 
 _BYTE_ORDER_MARK = "\N{ZERO WIDTH NO-BREAK SPACE}"
 _CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u2028\u2029]+")
-# Where a spreadsheet begins to read a cell, and signs that make it a formula (the wide ones are
-# taken for the plain ones). In half of the world a semicolon separates cells.
+# The start of a cell, and the signs that make it a formula there; spreadsheets read the full-width
+# forms as the plain signs. In many locales a semicolon separates cells, so it starts one as well.
 _FORMULA = re.compile(r"(^|;)(?=[\s\"']*[=+\-@\uff0b\uff0d\uff1d\uff20])")
 
 
 class Format(Protocol):
-    """How rows become bytes. All parts together are the file, the head first."""
+    """Turns rows into bytes. The file is the head, followed by all parts."""
 
     content_type: str
 
@@ -30,7 +30,7 @@ class Format(Protocol):
 
 
 class Csv:
-    """RFC 4180 in UTF-8, with the mark without which Excel takes it for something else."""
+    """RFC 4180 in UTF-8, with the byte order mark by which Excel recognizes it."""
 
     content_type = "text/csv; charset=utf-8; header=present"
 
@@ -42,7 +42,7 @@ class Csv:
 
 
 class JsonLines:
-    """One object in a line."""
+    """One JSON object per line."""
 
     content_type = "application/jsonl; charset=utf-8"
 
@@ -55,7 +55,7 @@ class JsonLines:
 
 
 def cell(value: Any) -> str:
-    """A value as a cell: numbers, truths and times are ours; text may come from strangers."""
+    """A value as the text of a cell; strings are made safe for spreadsheets."""
     match value:
         case None:
             return ""
@@ -71,10 +71,10 @@ def cell(value: Any) -> str:
 
 
 def text_cell(text: str) -> str:
-    """Text that a spreadsheet shows and never runs, in one line.
+    """Text as a spreadsheet shows it on one line, and never runs it as a formula.
 
-    An apostrophe stands before what would begin a formula; line breaks, tabs and other control
-    characters become a space. JSON Lines has the text as it is.
+    Puts an apostrophe before what would begin a formula, and replaces line breaks, tabs and other
+    control characters with a space. (JSON Lines has the text unchanged.)
     """
     return _FORMULA.sub(r"\1'", _CONTROLS.sub(" ", text))
 

@@ -1,7 +1,7 @@
-"""Exports: a list goes out as a file, some hundred rows at a time, and that it did is on record.
+"""Exports a list as a file, some hundred rows at a time, and records that it did.
 
-No transaction is open while the file is on its way, however slowly it is read: a snapshot held
-open would make cards that pay often slow.
+No transaction is open while the file is sent, however slowly it is read: an open snapshot would
+slow down cards that pay often.
 """
 
 import logging
@@ -21,21 +21,21 @@ FORMATS: dict[str, Format] = {Export.Format.CSV: Csv(), Export.Format.JSON_LINES
 
 
 class Outgoing:
-    """The bytes of an export, in parts. However it ends, the end is on record: `close` it."""
+    """The bytes of an export, in parts. Close it, so that its end is recorded in any case."""
 
     def __init__(self, export: Export, columns: Columns, chunks: Iterable[Sequence[Any]]) -> None:
         self._export = export
         self._parts = self._make(columns, chunks)
-        self._rows = self._going = 0
+        self._rows = self._rows_in_part = 0
         self._is_over = False
 
     def __iter__(self) -> Self:
         return self
 
     def __next__(self) -> bytes:
-        # Whoever asks for the next part has got the last one.
-        self._rows += self._going
-        self._going = 0
+        # A reader that asks for the next part has received the last one.
+        self._rows += self._rows_in_part
+        self._rows_in_part = 0
         try:
             return next(self._parts)
         except StopIteration:
@@ -43,7 +43,7 @@ class Outgoing:
             raise
 
     def close(self) -> None:
-        """The reader has all of it, or went away, or a part could not be made."""
+        """End the export: the reader has all of it, or left, or a part could not be made."""
         self._end(complete=False)
 
     def _make(self, columns: Columns, chunks: Iterable[Sequence[Any]]) -> Iterator[bytes]:
@@ -51,7 +51,7 @@ class Outgoing:
         yield kind.head(columns)
         for rows in chunks:
             part = kind.part(columns, rows)
-            self._going = len(rows)
+            self._rows_in_part = len(rows)
             yield part
 
     def _end(self, *, complete: bool) -> None:
@@ -62,14 +62,14 @@ class Outgoing:
             ExportEnd.objects.create(
                 export=self._export, ended_at=timezone.now(), rows=self._rows, complete=complete
             )
-        except DatabaseError:  # perhaps why it ended; the record then shows no end
+        except DatabaseError:  # perhaps the reason for its end; the record then shows no end
             logger.exception("The end of export %s could not be recorded.", self._export.pk)
 
 
 def start(
     columns: Columns, chunks: Iterable[Sequence[Any]], *, by: User, **details: str
 ) -> Outgoing:
-    """Record that an export begins; its rows are read as its parts are asked for.
+    """Record that an export begins. Rows are read as the parts are requested.
 
     `details` are the record's `what`, `format`, `query` and `filter`.
     """

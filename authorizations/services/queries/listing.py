@@ -1,7 +1,7 @@
-"""Lists of the record: newest first, and a page at a time by key, however many rows there are.
+"""Lists of the record, newest first, paged by key.
 
-Nothing is counted and nothing skipped: a page begins where another ended. What a key is, and how
-rows are found from one, is the business of each kind of list.
+A page begins after the key where the one before it ended; rows are never counted or skipped with
+OFFSET, so its cost does not depend on the number of rows. Each kind of list defines its keys.
 """
 
 from collections.abc import Iterator
@@ -11,15 +11,14 @@ from typing import Any, Protocol
 
 
 class WrongKeyError(ValueError):
-    """The text is no key of this list."""
+    """The text is not a valid key of this list."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListPiece:
-    """Some rows, newest first, and the key from which the list goes on; "" where it ends there.
+    """Some rows, newest first; `rest` is the key where the list continues, or "" at its end.
 
-    Where it goes on without having found all rows it was asked for, `looked_to` is how far it
-    came in the time it had.
+    If time ran out before all requested rows were found, `looked_to` is how far the search came.
     """
 
     rows: list[Any]
@@ -28,9 +27,9 @@ class ListPiece:
 
 
 class Listing(Protocol):
-    """A list with its filters. Keys are texts for addresses; "" is the newest end.
+    """A list with its filters. Keys are strings for URLs; "" is the newest end.
 
-    Raises WrongKeyError for a text that is none.
+    Raises WrongKeyError for a malformed key.
     """
 
     def key(self, row: Any) -> str: ...
@@ -44,7 +43,7 @@ class Listing(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """Rows, newest first; `newer` and `older` are the keys to go on from, "" where it ends."""
+    """Rows, newest first; `newer` and `older` are the keys of the next pages, "" at an end."""
 
     rows: list[Any]
     newer: str = ""
@@ -53,7 +52,7 @@ class Page:
 
 
 def page(listing: Listing, *, size: int, before: str = "", after: str = "") -> Page:
-    """The rows just before or just after a key, or the newest."""
+    """The page of rows just older than `before` or just newer than `after`; else the newest."""
     if after:
         piece = listing.newer(after, size)
         if piece.rest:
@@ -66,7 +65,7 @@ def page(listing: Listing, *, size: int, before: str = "", after: str = "") -> P
 
 
 def chunks(listing: Listing, size: int) -> Iterator[list[Any]]:
-    """All rows newest first, so many at a time, each time by a short query of its own."""
+    """All rows, newest first, `size` at a time, each chunk read by a short query of its own."""
     key = ""
     while True:
         piece = listing.older(key, size)

@@ -98,7 +98,7 @@ def _row_differences(above: int, up_to: int) -> list[Difference]:
 def _sum_differences(done: int) -> list[Difference]:
     """Compare the sums while the digest is locked, so that nothing is added to them."""
     with transaction.atomic(), connection.cursor() as cursor:
-        update.hold()
+        update.lock()
         update.add(statements.SUMS, done, update.mark())
         cursor.execute("SELECT quote_ident(current_schema())")
         [schema] = cursor.fetchone()
