@@ -107,11 +107,11 @@ def _is_approved(
     except (UnreadableRowError, *DAMAGED):
         return False
     context = StandInContext(began_at=request.merchant if request.ordinal else None)
-    windows = windows_to_hear(request, context, applied)
+    windows = windows_to_hear(request, context, tuple(applied))
     heard = tuple(
         (window, WindowHeard(used=usage.get(window), taken=used[window])) for window in windows
     )
-    decision = decide_without_usage(request, replace(context, heard=heard), applied)
+    decision = decide_without_usage(request, replace(context, heard=heard), tuple(applied))
     if decision.approved:
         for window in windows:
             used[window] += decision.amount
