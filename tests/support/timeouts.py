@@ -21,14 +21,14 @@ PATIENCE_S = 60.0
 
 _SECONDS = {
     pages: ("_MOMENT_S",),
-    update: ("_PATIENCE_S",),
+    update: ("_SETTLE_TIMEOUT_S",),
     host_answers: ("_WAIT_S",),
     intake: ("_APPLIED_WITHIN_S",),
     by_time: ("BUDGET_S", "_QUICK_S"),
     metrics_files: ("_PATIENCE_S",),
     overview: ("_BUDGET_S",),
     gauges: ("_DEADLINE_S",),
-    readiness: ("_ASKED_S",),
+    readiness: ("_TIMEOUT_S",),
     tables: ("_ASKED_S",),
     rejections: ("WRITE_BUDGET_S",),
     local_copy_refresh: ("PAGE_BUDGET_S",),
@@ -42,7 +42,7 @@ _MILLISECONDS = {
         *("REPORT_MS", "REPORT_KEPT_MS", "REPORT_TURN_MS", "KEEPING_TURN_MS"),
     ),
     gauges: ("_TIMEOUT_MS",),
-    remaining: ("_PATIENCE_MS",),
+    remaining: ("_TIMEOUT_MS",),
 }
 
 

@@ -1,6 +1,6 @@
-"""Always an answer in time: decided with the database, or, where that fails, by stand-in.
+"""Answers every event in time: by the database or, if that fails, by stand-in.
 
-Nothing here raises: whatever breaks, a signed authorization request gets a well-formed answer.
+Nothing here raises: a signed authorization request always gets a well-formed answer.
 """
 
 import logging
@@ -31,20 +31,39 @@ logger = logging.getLogger(__name__)
 
 _REPLAY_S = 60.0
 _later_turns = threading.BoundedSemaphore(2)
-"""So many events that ask nothing are applied at once in a process: the other threads are for
-purchases, whatever the database does."""
+"""Maximum later events applied at once in a process; the other threads are for purchases."""
 
 _keeping_turns = threading.BoundedSemaphore(1)
-"""So many that found no turn are kept at once, which takes some milliseconds each. Of the four
-threads of a process (deploy/gunicorn.conf.py) the fourth is for purchases, but for the moment that
-one more event waits for its turn to be kept.
+"""Maximum later events kept for the background at once, which takes some milliseconds each.
+
+Of the four threads of a process (deploy/gunicorn.conf.py), the fourth is thus free for purchases,
+except while a further event waits for its turn to be kept.
 """
 
 
 def answer(delivery: Delivery) -> bytes:
-    """The body of the answer to an authorization request; it is on record, or in the spool."""
+    """The body of the answer to an authorization request, after it is recorded or spooled."""
     try:
-        return _answer(delivery)
+        try:
+            request = events.authorization_request(delivery.event)
+        except events.MalformedEventError as malformed:
+            return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
+        if settings.STRIPE_LIVEMODE not in (None, request.livemode):
+            if request.account:
+                metrics.of_other_mode()
+            modes = ("live", "test") if request.livemode else ("test", "live")
+            problem = f"A {modes[0]} event came to a desk that only takes {modes[1]} events."
+            return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
+        cause = _cause_at_once(delivery)
+        if cause is None:
+            try:
+                return _in_time(delivery, lambda: authorize(request, delivery))
+            except CommitUnknownError as unknown:
+                breaker.miss()
+                return answers.commit_unknown(unknown, delivery)
+            except Exception as error:  # noqa: BLE001 - any error falls back to stand-in
+                cause = _cause_of(error, delivery)
+        return answers.answer(request, delivery, cause)
     except Exception:
         logger.exception("Event %s: not even stand-in could answer; declined.", delivery.event.id)
         reason = DeclineReason.INTERNAL_ERROR
@@ -55,74 +74,40 @@ def answer(delivery: Delivery) -> bytes:
 
 
 def take(delivery: Delivery) -> intake.Answered:
-    """Status and body for an event that asks nothing: applied, or kept for the background where too
-    many come at once. Stripe sends again what can't even be kept now.
+    """Apply a later event; returns the status and body of the response.
+
+    If too many arrive at once, or it takes too long, the event is kept for the background. An
+    event that can't even be kept gets status 503, and Stripe sends it again.
     """
     try:
         if not breaker.is_open and _later_turns.acquire(timeout=budget.REPORT_TURN_MS / 1000):
             try:
-                return _taken(delivery)
+                with deadline(monotonic() + budget.REPORT_MS / 1000):
+                    return intake.receive(delivery, pieces=None)
+            except (OperationalError, InterfaceError) as error:
+                if not took_too_long(error):
+                    raise
+                logger.warning(
+                    "Event %s took too long: it is applied in the background.", delivery.event.id
+                )
+                return _keep(delivery, intake.TOO_LONG)
             finally:
                 _later_turns.release()
         if not breaker.is_open and _keeping_turns.acquire(timeout=budget.KEEPING_TURN_MS / 1000):
             try:
-                return _kept(delivery, intake.TOO_MANY)
+                return _keep(delivery, intake.TOO_MANY)
             finally:
                 _keeping_turns.release()
         logger.warning("Event %s could not be kept: no turn, or no database.", delivery.event.id)
-    except Exception:  # no miss: it may have taken long for reasons of its own
+    except Exception:  # not a miss of the breaker: the event may be the reason
         logger.exception("Event %s could not be kept.", delivery.event.id)
     sentence = "The event could not be kept; please send it again."
     return intake.Answered(503, wire.error("try_again", sentence))
 
 
-def _taken(delivery: Delivery) -> intake.Answered:
-    """Applied, or kept; where the time is used up it is kept to be applied in the background."""
-    try:
-        with deadline(monotonic() + budget.REPORT_MS / 1000):
-            return intake.receive(delivery, pieces=None)
-    except (OperationalError, InterfaceError) as error:
-        if not took_too_long(error):
-            raise
-        logger.warning(
-            "Event %s took too long: it is applied in the background.", delivery.event.id
-        )
-    return _kept(delivery, intake.TOO_LONG)
-
-
-def _kept(delivery: Delivery, why: str) -> intake.Answered:
+def _keep(delivery: Delivery, why: str) -> intake.Answered:
     with deadline(monotonic() + budget.REPORT_KEPT_MS / 1000):
         return intake.keep_for_later(delivery, why)
-
-
-def _answer(delivery: Delivery) -> bytes:
-    try:
-        request = events.authorization_request(delivery.event)
-    except events.MalformedEventError as malformed:
-        return _refused(delivery, DeclineReason.MALFORMED_REQUEST, malformed.problem)
-    if settings.STRIPE_LIVEMODE not in (None, request.livemode):
-        if request.account:
-            metrics.of_other_mode()
-        problem = f"A {_mode(live=request.livemode)} event came to a desk that takes only others."
-        return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
-    return _decided(request, delivery)
-
-
-def _mode(*, live: bool) -> str:
-    return "live" if live else "test"
-
-
-def _decided(request: AuthorizationRequest, delivery: Delivery) -> bytes:
-    cause = _cause_at_once(delivery)
-    if cause is None:
-        try:
-            return _in_time(delivery, lambda: authorize(request, delivery))
-        except CommitUnknownError as unknown:
-            breaker.miss()
-            return answers.commit_unknown(unknown, delivery)
-        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
-            cause = _cause_of(error, delivery)
-    return answers.answer(request, delivery, cause)
 
 
 def _refused(
@@ -131,20 +116,20 @@ def _refused(
     problem: str,
     request: AuthorizationRequest | None = None,
 ) -> bytes:
-    """A decline that no policy is asked for."""
+    """Decline without asking any policy."""
     cause = _cause_at_once(delivery)
     if cause is None:
         try:
             return _in_time(
                 delivery, lambda: writing.save_refusal(delivery, reason, problem, request)
             )
-        except Exception as error:  # noqa: BLE001 - whatever it is, Stripe waits
+        except Exception as error:  # noqa: BLE001 - any error falls back to stand-in
             cause = _cause_of(error, delivery)
     return answers.refused(delivery, reason, problem, cause, request)
 
 
 def _cause_at_once(delivery: Delivery) -> StandInCause | None:
-    """Why the database is not even asked."""
+    """Why the database is not asked at all; None if it is."""
     if switch.is_on():
         return StandInCause.SWITCHED_ON
     if settings.DECISION_BUDGET_MS - delivery.waited_ms < budget.least_for_database_ms():
@@ -153,9 +138,10 @@ def _cause_at_once(delivery: Delivery) -> StandInCause | None:
 
 
 def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
-    """What `decide` returns, tried again where a connection turned out to be dead.
+    """Return `decide()` within the time for database work, or raise what it raises.
 
-    After a restart of the database each one in the pool is, which takes no time to find out.
+    Tries again if the connection is dead: after a restart of the database, all connections in the
+    pool are, which takes no time to find out.
     """
     share_ms = delivery.share_of(settings.DECISION_BUDGET_MS, budget.least_for_database_ms())
     ends = monotonic() + delivery.seconds_left(share_ms)
@@ -176,7 +162,7 @@ def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
     if not isinstance(error, OperationalError | InterfaceError):
         logger.error("Event %s could not be decided.", event_id, exc_info=error)
         return StandInCause.INTERNAL_ERROR
-    if locked_rows.is_timeout(error):  # says nothing about the database
+    if locked_rows.is_timeout(error):  # not a sign that the database is down
         logger.warning("Event %s: a row that it needs stayed locked.", event_id)
         return StandInCause.ROW_LOCKED
     breaker.miss()
@@ -186,7 +172,7 @@ def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
 
 
 def _recovered() -> None:
-    """What was answered meanwhile goes into the books."""
+    """Replay what was answered while the database was away."""
     try:
         replay.some(_REPLAY_S)
     finally:

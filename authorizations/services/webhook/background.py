@@ -1,5 +1,7 @@
-"""What a server process does beside answering: connections, the copy for stand-in, replay, and
-writing and counting what no purchase waits for.
+"""What a server process does besides answering.
+
+It fills the pool, renews the copy that stand-in uses, replays its answers, and writes and counts
+what no purchase waits for.
 """
 
 import atexit
@@ -36,17 +38,17 @@ _APPLY_EVERY_S = 1.0
 _APPLY_FOR_S = 5.0
 _COUNT_EVERY_S = 1.0
 _COUNT_FOR_S = 5.0
-_TELL_EVERY_S = 60.0
-"""What keeps the database from being used is said so often by each kind of work."""
+_LOG_EVERY_S = 60.0
+"""Minimum seconds between two log messages of one kind of work about the database."""
 
 
 def start() -> None:
     """Fill the pool and start the threads; once for each process, after a fork as well."""
-    _started(os.getpid())
+    _start(os.getpid())
 
 
 @cache
-def _started(_pid: int) -> None:
+def _start(_pid: int) -> None:
     readiness.warmth.began = time.monotonic()
     is_filled = pool.fill()
     if is_filled:
@@ -65,7 +67,7 @@ def _started(_pid: int) -> None:
     _keep("rejections", rejections.write, rejections.WRITE_EVERY_S)
     atexit.register(rejections.write_the_rest)
     _keep("replay", _replay, _REPLAY_EVERY_S, without_database=True)
-    # One process of all that share the database counts a scope at a time; any of them may.
+    # Of all processes that share the database, one at a time counts a scope.
     _keep("counting", partial(counting.some, _COUNT_FOR_S), _COUNT_EVERY_S)
     _keep("repeats", repeats.write, _COUNT_EVERY_S)
     _keep("applying", _apply_due, _APPLY_EVERY_S)
@@ -73,7 +75,7 @@ def _started(_pid: int) -> None:
 
 
 def _warm() -> None:
-    """Make all that a first purchase would have to wait for; what fails is tried again."""
+    """Prepare what a first purchase would have to wait for; called again if it fails."""
     if readiness.warmth.is_warm:
         return
     began = time.monotonic()
@@ -84,7 +86,7 @@ def _warm() -> None:
         if _may_write_the_record():
             rehearsal.rehearse(_REHEARSED_WITHIN_S)
     except Exception as error:  # noqa: BLE001 - the first purchases are only slower
-        _seldom.warn("warming", "The way of a purchase can't be rehearsed yet: %s", error)
+        _seldom.warn("warming", "A purchase can't be rehearsed yet: %s", error)
         return
     readiness.warmth.is_warm = True
     logger.info("Ready for purchases after %.0f ms.", (time.monotonic() - began) * 1000)
@@ -93,33 +95,33 @@ def _warm() -> None:
 def _keep(
     name: str, work: Callable[[], object], every_s: float, *, without_database: bool = False
 ) -> None:
-    """Do some work again and again, in a thread of its own; as a rule while the breaker is closed.
+    """Repeat `work` in a thread of its own, with a pause of `every_s` seconds.
 
-    `without_database`: while it is open as well.
+    It pauses while the breaker is open, unless `without_database`.
     """
 
-    def go_on() -> None:
-        told_at = -_TELL_EVERY_S
+    def repeat() -> None:
+        logged_at = -_LOG_EVERY_S
         while True:
             time.sleep(every_s)
             try:
                 if without_database or not breaker.is_open:
                     work()
             except OperationalError as problem:
-                if time.monotonic() - told_at > _TELL_EVERY_S:
-                    told_at = time.monotonic()
-                    told = database_errors.sentence(problem, connection.settings_dict)
-                    logger.error("Background work waits (%s). %s", name, told)
+                if time.monotonic() - logged_at > _LOG_EVERY_S:
+                    logged_at = time.monotonic()
+                    sentence = database_errors.sentence(problem, connection.settings_dict)
+                    logger.error("Background work waits (%s). %s", name, sentence)
             except Exception:
                 logger.exception("Background work failed and is tried again: %s.", name)
             finally:
                 connection.close()
 
-    threading.Thread(target=go_on, name=name, daemon=True).start()
+    threading.Thread(target=repeat, name=name, daemon=True).start()
 
 
 def _replay() -> None:
-    """What the breaker never noticed is replayed as well: one answer too late, one lost COMMIT."""
+    """Replay answers of stand-in, also after single failures that did not open the breaker."""
     replay.remember_waiting()
     if not breaker.is_open and _may_write_the_record():
         replay.some(_REPLAY_FOR_S)
@@ -127,7 +129,7 @@ def _replay() -> None:
 
 @cache
 def _may_write_the_record() -> bool:
-    """Whether this server's role may: that of the instance for people may not."""
+    """Whether this server's database role may; that of the admin instance may not."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT has_table_privilege(current_user, 'authorizations_webhookrequest', 'INSERT')"
@@ -136,6 +138,6 @@ def _may_write_the_record() -> bool:
 
 
 def _apply_due() -> None:
-    """Events that took too long while Stripe waited, or that somebody wants applied again."""
+    """Apply events that were kept for the background, or that an operator wants applied again."""
     if _may_write_the_record():
         intake.apply_due(_APPLY_FOR_S)

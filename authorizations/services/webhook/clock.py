@@ -1,7 +1,7 @@
-"""Whether this host's clock lags, as Stripe's signatures tell: each has the time of its making.
+"""Detects that this host's clock lags, by the time in Stripe's signatures.
 
-A clock that lags is accepted for a while, as who can date a signature ahead has the secret; but
-limits and schedules are told in its time, and beyond signature.AHEAD_SECONDS nothing is accepted.
+A signature dated ahead is accepted up to signature.AHEAD_SECONDS: only who has the secret can make
+one. But limits and schedules follow this host's clock, so it has to be put right.
 """
 
 import logging
@@ -15,7 +15,7 @@ from authorizations.services.verify.record_checks import signed_by
 logger = logging.getLogger(__name__)
 
 WARN_AHEAD_S = 60
-"""From here on somebody should look; a second or two is what the network and rounding make."""
+"""A lag that needs attention, in seconds; one or two come from the network and rounding."""
 
 _NEWEST = 20
 _LATELY = timedelta(hours=1)
@@ -23,7 +23,7 @@ _seldom = Seldom(logger)
 
 
 def note(signed_at: int, now: float) -> None:
-    """A signature that was accepted; both in Unix seconds, `now` by this host's clock."""
+    """Note an accepted signature; both in Unix seconds, `now` by this host's clock."""
     ahead_s = signed_at - now
     if ahead_s < WARN_AHEAD_S:
         return
@@ -31,16 +31,15 @@ def note(signed_at: int, now: float) -> None:
     _seldom.warn(
         "ahead",
         "A signature is dated %d seconds ahead: this host's clock is behind. Synchronize it: "
-        "beyond 300 seconds none counts.",
+        "beyond 300 seconds, signatures are rejected.",
         ahead_s,
     )
 
 
 def seconds_behind(now: datetime) -> int:
-    """How far a host's clock was behind at most when the newest requests came; 0 where that is
-    nothing to look at.
+    """The largest lag of a clock, in seconds, among the newest requests of the last hour.
 
-    Of the last hour, as they are on record: it may have been another host's clock.
+    0 if it is less than WARN_AHEAD_S. The requests may have come to a different host.
     """
     rows = WebhookRequest.objects.only("received_at", "headers").order_by("-pk")[:_NEWEST]
     lately = [

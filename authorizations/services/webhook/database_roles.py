@@ -1,17 +1,17 @@
-"""The roles of PostgreSQL that a desk is served with, as SQL.
+"""The PostgreSQL roles of a desk, as SQL.
 
-The triggers that keep the record as it was written belong to the tables' owner, who could drop
-them. So the program is served under roles that own nothing, each with the rights its work needs:
+The triggers that protect the record belong to the tables' owner, who could drop them. So the
+program runs under roles that own nothing, each with the rights its work needs:
 
-- *webhook* answers Stripe and gives up early. It writes what Stripe's word causes, and knows
-  nothing of users, log-ins or what policies are edited from.
-- *admin* serves people's pages. It writes no request and no decision, and into the ledger only
-  what an operator books under their own name.
-- *record* runs the commands that write by Stripe's word or prove the record: reconcile,
+- *webhook* answers Stripe, with short timeouts. It writes what Stripe's events cause, and cannot
+  read users, log-ins or drafts of policies.
+- *admin* serves the pages. It writes no requests and no decisions, and into the ledger only what
+  an operator books under their own name.
+- *record* runs the commands that write Stripe's events or prove the record: reconcile,
   reapply_events, replay_spool, and the verifying ones.
 
-Nobody but the owner may change, delete or empty what is append-only, and only triggers write the
-change history. Only `migrate` logs in as the owner.
+Only the owner may change, delete or empty append-only tables, and only triggers write the change
+history. Only `migrate` logs in as the owner.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ from authorizations.services.runtime import budget
 
 @dataclass(frozen=True)
 class Roles:
-    """Their names; `owner` is for `migrate` alone."""
+    """The names of the roles; only `migrate` uses `owner`."""
 
     database: str
     schema: str
@@ -34,11 +34,11 @@ class Roles:
 
 
 class Rights(NamedTuple):
-    """What the roles may do with a table, as statements in PostgreSQL's words.
+    """What the roles may do with a table, in PostgreSQL's words.
 
-    `record` may read everything and write what the webhook may, and what is named here besides.
-    A column list, as in "UPDATE (a, b)", bounds a right to these columns. Locking a row needs the
-    right to update some column of it.
+    `record` names what it may do besides reading everything and writing what the webhook may.
+    "UPDATE (a, b)" is a right to these columns only. Locking a row requires the right to update
+    some column of it.
     """
 
     webhook: str = ""
@@ -52,11 +52,11 @@ _KEEP = "SELECT, INSERT, UPDATE"
 _ALL = "SELECT, INSERT, UPDATE, DELETE"
 
 PEOPLE = Rights(admin=_ALL)
-"""Users, log-ins and what Django keeps of them."""
+"""Users and log-ins, and what Django stores about them."""
 
 EDITED = Rights(webhook=_READ, admin=_ALL)
 DIGEST = Rights(admin=f"{_ALL}, TRUNCATE")
-"""What lists and charts show; counted anew by `digest --rebuild`."""
+"""The read model of lists and charts, which `digest --rebuild` makes again."""
 
 TABLES: dict[str, Rights] = {
     # The record: written once.
@@ -79,14 +79,14 @@ TABLES: dict[str, Rights] = {
     "authorizations_dispute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_usage": Rights(webhook=_ALL, admin=_ALL),
     "authorizations_uncountedwindow": Rights(webhook=_ALL, admin=_ALL),
-    # A finding stands as its newest change says: a function of the owner's copies it.
+    # A function of the owner's copies a finding's state from its newest change.
     "authorizations_finding": Rights(webhook=f"{_ADD}, UPDATE (id)", admin=f"{_ADD}, UPDATE (id)"),
     "authorizations_findingchange": Rights(webhook=_ADD, admin=_ADD),
     "authorizations_findingwindow": Rights(webhook=_ADD, admin=_READ),
     "authorizations_unappliedevent": Rights(webhook=_KEEP, admin="SELECT, UPDATE"),
     "authorizations_reconciliation": Rights(admin=_READ, record=_KEEP),
-    # Cards as Stripe tells them. Freezing and groups are the operators'; a card that replaces
-    # another takes them along by a function of the owner's.
+    # Cards as Stripe reports them. Operators freeze and group them; a function of the owner's
+    # copies that to a card's replacement.
     "authorizations_card": Rights(
         webhook="SELECT, INSERT, UPDATE (cardholder_id, root_id, replacement_for, last4, brand, "
         "type, currency, status, details_at)",
@@ -115,13 +115,12 @@ TABLES: dict[str, Rights] = {
     ),
     "django_migrations": Rights(webhook=_READ, admin=_READ),
 }
-"""Every table of the schema; one that is not here stays the owner's alone."""
+"""Every table of the schema; only the owner may use one that is not here."""
 
-# As the program sets it for its sessions; so that nothing is left to set, which not every pooler
-# between would keep.
+# The value the program needs. Set here because some poolers do not keep what a session sets.
 EVERYBODYS_SETTINGS = {"timezone": "UTC"}
-# The program ends its own work earlier (runtime/budget.py); these are for what it leaves behind
-# when it is stopped itself, such as a lock.
+# The program ends its own work earlier (runtime/budget.py). These end what it leaves behind if it
+# is stopped itself, such as a lock.
 WEBHOOK_SETTINGS = {
     "lock_timeout": f"{budget.LOCK_TIMEOUT_MS}ms",
     "statement_timeout": f"{budget.STATEMENT_TIMEOUT_MS}ms",
@@ -129,7 +128,7 @@ WEBHOOK_SETTINGS = {
     "client_connection_check_interval": f"{budget.CLIENT_CHECK_MS}ms",
     **EVERYBODYS_SETTINGS,
 }
-# A page or a command may take longer; it may not hold what purchases wait for.
+# A page or a command may take longer, but must not block purchases.
 ADMIN_SETTINGS = {
     "lock_timeout": "5s",
     "statement_timeout": "60s",
@@ -147,8 +146,8 @@ END $$;
 """
 
 JOIN = """\
--- Whoever runs this, a superuser or not, acts for the owner until the end. Before PostgreSQL 16 a
--- membership has no options; since then one may come with too few.
+-- The current role, superuser or not, acts for the owner until the end. Since PostgreSQL 16, a
+-- membership has options, and may lack these.
 DO $$ DECLARE options text := ''; may boolean := pg_has_role({owner_literal}, 'USAGE'); BEGIN
     IF current_setting('server_version_num')::int >= 160000 THEN
         options := ' WITH INHERIT TRUE, SET TRUE';
@@ -171,8 +170,8 @@ END $$;
 """
 
 OWNERSHIP = """\
--- Everything belongs to the owner; nobody else makes tables. What an extension brought stays, and
--- what is the owner's already is not locked.
+-- Everything belongs to the owner, and no other role makes tables. What belongs to an extension
+-- stays, and what is the owner's already is not locked.
 REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC;
 GRANT CREATE, USAGE ON SCHEMA {schema} TO {owner};
 GRANT CONNECT, TEMPORARY ON DATABASE {database} TO {owner};
@@ -205,7 +204,7 @@ DO $$ DECLARE name text; BEGIN
         WHERE relnamespace = {schema_literal}::regnamespace AND relkind IN ('r', 'p', 'v')
             AND NOT EXISTS (SELECT FROM pg_depend WHERE objid = pg_class.oid AND deptype = 'e')
     LOOP
-        -- Every right anew, so that one of an earlier version does not stay.
+        -- All rights are granted again, so that none of an earlier version remains.
         EXECUTE format('REVOKE ALL ON TABLE %s FROM {webhook}, {admin}, {record}', name);
         EXECUTE format('GRANT SELECT ON TABLE %s TO {record}', name);
     END LOOP;
@@ -225,7 +224,7 @@ LEAVE = """\
 -- PostgreSQL only warns where a right could not be taken away.
 DO $$ BEGIN
     IF has_schema_privilege({webhook_literal}, {schema_literal}::regnamespace, 'CREATE') THEN
-        RAISE EXCEPTION 'Everybody may make tables in the schema {schema}, which belongs to %.',
+        RAISE EXCEPTION 'Any role may make tables in the schema {schema}, which belongs to %.',
             (SELECT nspowner::regrole FROM pg_namespace
             WHERE oid = {schema_literal}::regnamespace)
         USING HINT = 'As that role, first: REVOKE CREATE ON SCHEMA {schema} FROM PUBLIC; or begin '
@@ -240,15 +239,18 @@ END $$;
 
 
 def script(roles: Roles) -> str:
-    """The SQL, in one transaction; running it again does no harm.
+    """The SQL, as one transaction that may be run again.
 
-    For a superuser, or, as with managed services, a role with CREATEROLE that owns the database
-    and, at first, the tables. PostgreSQL 14 and newer.
+    To be run by a superuser or, on a managed service, by a role with CREATEROLE that owns the
+    database and, the first time, the tables. Needs PostgreSQL 14 or newer.
     """
     names, literals = _named(roles)
     parts = [
         "BEGIN;",
-        *(_role(name) for name in (roles.owner, roles.webhook, roles.admin, roles.record)),
+        *(
+            ROLE.format(literal=_literal(name), name=quoted(name))
+            for name in (roles.owner, roles.webhook, roles.admin, roles.record)
+        ),
         *(part.format(**names, **literals) for part in (JOIN, OWNERSHIP)),
         rights(roles),
         *(_settings(roles.webhook, WEBHOOK_SETTINGS), _settings(roles.admin, ADMIN_SETTINGS)),
@@ -260,18 +262,23 @@ def script(roles: Roles) -> str:
 
 
 def rights(roles: Roles) -> str:
-    """The part of the SQL that a new version changes, for the tables' owner.
+    """The part of the SQL that a new version may change; run it as the tables' owner.
 
-    In one transaction: it takes all rights back and gives them again.
+    Run it in one transaction: it revokes all rights and grants them again.
     """
     names, literals = _named(roles)
+    grants = []
+    for table, given in TABLES.items():
+        by_role = {
+            "webhook": [given.webhook],
+            "admin": [given.admin],
+            "record": [given.webhook, given.record],
+        }
+        for role, some in by_role.items():
+            grants += [f"GRANT {right} ON {table} TO {names[role]};" for right in some if right]
     moving = "authorizations_move_chain(text, text)"
-    parts = [
-        RIGHTS.format(**names, **literals),
-        *_grants(names),
-        f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};",
-    ]
-    return "\n".join(parts)
+    grants.append(f"GRANT EXECUTE ON FUNCTION {moving} TO {names['webhook']}, {names['record']};")
+    return "\n".join([RIGHTS.format(**names, **literals), *grants])
 
 
 def _named(roles: Roles) -> tuple[dict[str, str], dict[str, str]]:
@@ -284,24 +291,6 @@ def _named(roles: Roles) -> tuple[dict[str, str], dict[str, str]]:
         "tables": f"ARRAY[{', '.join(map(_literal, TABLES))}]",
     }
     return names, literals
-
-
-def _grants(names: dict[str, str]) -> list[str]:
-    """A line for each table and role."""
-    lines = []
-    for table, rights in TABLES.items():
-        given = {
-            "webhook": [rights.webhook],
-            "admin": [rights.admin],
-            "record": [rights.webhook, rights.record],
-        }
-        for role, told in given.items():
-            lines += [f"GRANT {right} ON {table} TO {names[role]};" for right in told if right]
-    return lines
-
-
-def _role(name: str) -> str:
-    return ROLE.format(literal=_literal(name), name=quoted(name))
 
 
 def _settings(name: str, settings: dict[str, str]) -> str:

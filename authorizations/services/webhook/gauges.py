@@ -1,6 +1,6 @@
-"""What /metrics reads when it is asked: work that waits in the database and on this host's disk.
+"""Gauges that are read when /metrics is: work that waits in the database and on this host's disk.
 
-Apart from the decision path: one thread of a process at a time asks the database, for a second at
+They never delay a decision: one thread of a process at a time queries the database, for a second at
 most, and none while the breaker is open.
 """
 
@@ -26,19 +26,19 @@ from authorizations.services.stand_in import spool_watch, switch
 from authorizations.services.webhook import answering
 
 FRESH_S = 2.0
-"""So long a reading is shown to whoever asks again."""
+"""Seconds for which a reading is reused."""
 
 MOST = 10_000
-"""Counted no further: more is as alarming."""
+"""Rows are counted up to this number; more is as alarming."""
 
 _TIMEOUT_MS = 500
 _DEADLINE_S = 1.0
-"""Where not even the time-out is heeded; it costs the connection."""
+"""The client's deadline, should the server not keep the timeout; it costs the connection."""
 
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """How many rows wait for somebody, each up to MOST."""
+    """Numbers of rows that need attention, each up to MOST."""
 
     findings_open: int
     events_not_applied: int
@@ -48,7 +48,7 @@ class Work:
 
 @dataclass(slots=True, eq=False)
 class DatabaseReadings(Collector):
-    """The gauges of the database; without it only that it is away."""
+    """The gauges of the database; if it does not answer, only desk_database_up."""
 
     _lock: Lock = field(default_factory=Lock)
     _read_at: float = -FRESH_S
@@ -81,11 +81,11 @@ class DatabaseReadings(Collector):
         )
 
     def _latest(self) -> Work | None:
-        """Whoever comes while another thread reads gets what was read before."""
+        """The latest reading. While a thread reads, others get the one before."""
         if self._lock.acquire(blocking=False):
             try:
                 if monotonic() - self._read_at >= FRESH_S:
-                    self._work = None if answering.breaker.is_open else _read()
+                    self._work = None if answering.breaker.is_open else _count_work()
                     self._read_at = monotonic()
             finally:
                 self._lock.release()
@@ -96,8 +96,8 @@ def _capped(name: str, what: str, value: int) -> Metric:
     return GaugeMetricFamily(name, f"{what}; counted up to {MOST:,}.", value)
 
 
-def _read() -> Work | None:
-    """None where the database does not answer in time."""
+def _count_work() -> Work | None:
+    """None if the database does not answer in time."""
     try:
         with (
             deadline(monotonic() + _DEADLINE_S),
@@ -116,7 +116,10 @@ def _read() -> Work | None:
 
 
 class HeardReadings(Collector):
-    """What the background found last of the second endpoint at Stripe; nothing until it looked."""
+    """Whether events arrive from Stripe's second endpoint, as last seen by the background.
+
+    Nothing until it looked.
+    """
 
     def collect(self) -> Iterable[Metric]:
         if (found := unheard.latest()) is None:
@@ -138,10 +141,14 @@ class HostReadings(Collector):
     """The gauges of what stand-in has on this host's disk, for all its processes."""
 
     def collect(self) -> Iterable[Metric]:
+        try:
+            copy_age_s = local_copy.age_s()
+        except (local_copy.NothingKnownError, OSError):
+            copy_age_s = inf
         yield GaugeMetricFamily(
             "desk_standing_copy_age_seconds",
             "How old the copy of cards and policies is that stand-in decides by; +Inf without one.",
-            _copy_age_s(),
+            copy_age_s,
         )
         yield GaugeMetricFamily(
             "desk_stand_in_switched_on",
@@ -171,10 +178,3 @@ class HostReadings(Collector):
             "Files in damaged/ beside them, which somebody must look at.",
             spool.damaged,
         )
-
-
-def _copy_age_s() -> float:
-    try:
-        return local_copy.age_s()
-    except (local_copy.NothingKnownError, OSError):
-        return inf

@@ -1,7 +1,7 @@
-"""Whether this server should be sent purchases, and what it would answer them by.
+"""Whether this server should be sent purchases, and why.
 
-While the database is away it should, as long as stand-in has a copy that it may use: a balancer
-that took such a server away would leave purchases to Stripe's default.
+A server without the database is ready as long as stand-in can answer: if a load balancer took it
+away, purchases would be left to Stripe's default.
 """
 
 from time import monotonic
@@ -19,13 +19,12 @@ from authorizations.services.webhook import answering
 from authz_project import pooler
 
 STARTING_S = 5.0
-"""So long a server that can't be made ready says so; then it stands in like any other."""
+"""Maximum seconds for which a server reports "starting"; then stand-in answers, as on any other."""
 
-_ASKED_S = 1.0
-
+_TIMEOUT_S = 1.0
 
 Facts: TypeAlias = dict[str, str | int]
-"""Plain words and figures, for whoever looks at the answer."""
+"""Plain words and figures for people who read the response."""
 
 
 class Readiness(NamedTuple):
@@ -34,9 +33,10 @@ class Readiness(NamedTuple):
 
 
 class Warmth:
-    """How far a server process has come: `began` in seconds of time.monotonic, None where this is
-    none. It is warm once its pool is full, the versions in force are loaded and the way of a
-    request is rehearsed.
+    """How far the start of a server process has come.
+
+    `began` is in seconds of time.monotonic, None in a process that is not a server. A server is
+    warm once its pool is full, the policy versions in force are loaded, and a request is rehearsed.
     """
 
     def __init__(self) -> None:
@@ -52,7 +52,10 @@ warmth = Warmth()
 
 
 def readiness() -> Readiness:
-    """Asks the database for a second at most, and not at all while the breaker is open."""
+    """Whether this server is ready, with the facts; queries the database for a second at most.
+
+    Does not query it while the breaker is open.
+    """
     facts: Facts = {
         "breaker": "open" if answering.breaker.is_open else "closed",
         "stand_in": "on" if switch.is_on() else "off",
@@ -66,28 +69,19 @@ def readiness() -> Readiness:
     cause = "the breaker is open"
     if not answering.breaker.is_open:
         try:
-            behind = _tables_behind()
+            with deadline(monotonic() + _TIMEOUT_S):
+                if tables.are_of_an_earlier_form():
+                    problem = "of a version before the first release"
+                else:
+                    problem = "not applied" if tables.not_applied() else ""
         except DatabaseError as error:
             cause = "no answer in time" if has_passed(error) else "no connection"
         else:
             facts["database"] = "answers"
-            if behind:
-                return _no("unavailable", facts | {"migrations": behind})
+            if problem:
+                return _no("unavailable", facts | {"migrations": problem})
             return _yes(facts)
-    return _without_database(facts | {"database": "does not answer", "cause": cause})
-
-
-def _tables_behind() -> str:
-    """Why they are not those that this program expects; empty where they are. Raises
-    django.db.Error.
-    """
-    with deadline(monotonic() + _ASKED_S):
-        if tables.are_of_an_earlier_form():
-            return "of a version before the first release"
-        return "not applied" if tables.not_applied() else ""
-
-
-def _without_database(facts: Facts) -> Readiness:
+    facts |= {"database": "does not answer", "cause": cause}
     try:
         age_s = local_copy.age_s()
     except (local_copy.NothingKnownError, OSError):
@@ -104,10 +98,10 @@ def _without_database(facts: Facts) -> Readiness:
 
 
 def _yes(facts: Facts) -> Readiness:
-    told: Facts = {"status": "ready"}
-    return Readiness(is_ready=True, facts=told | facts)
+    status: Facts = {"status": "ready"}
+    return Readiness(is_ready=True, facts=status | facts)
 
 
 def _no(status: str, facts: Facts) -> Readiness:
-    told: Facts = {"status": status}
-    return Readiness(is_ready=False, facts=told | facts)
+    first: Facts = {"status": status}
+    return Readiness(is_ready=False, facts=first | facts)

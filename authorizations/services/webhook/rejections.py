@@ -1,8 +1,8 @@
-"""Requests without a valid signature: counted in memory, written once a second, and told on the
-console by their reason, as seldom as can be read.
+"""Counts requests without a valid signature, and keeps the first of each minute.
 
-Strangers can send any number of them, so nothing here waits for the database while a request is
-answered, and memory is bounded whatever they send and however long the database is away.
+They are counted in memory, written once a second, and logged seldom enough to be readable. Anybody
+can send any number of them, so no response waits for the database, and memory is bounded however
+long the database is away.
 """
 
 import hashlib
@@ -29,11 +29,11 @@ MAX_WAITING = 600
 """Maximum requests kept in memory while the database is away; further ones are only counted."""
 
 MAX_MINUTES = 10_080
-"""Maximum minutes counted apart in memory, a week; further ones are added to the last of them."""
+"""Maximum minutes counted separately in memory, a week; later ones are added to the last."""
 
 WRITE_EVERY_S = 1.0
 WRITE_BUDGET_S = 5.0
-_LOOKED_AT_BYTES = KEPT_BYTES + 128  # a card number may begin in what is kept and end behind it
+_MASKED_BYTES = KEPT_BYTES + 128  # a card number may begin within what is kept and end after it
 
 _COUNT = """
 INSERT INTO authorizations_rejectedminute (minute, count) VALUES (%(minute)s, %(count)s)
@@ -45,7 +45,7 @@ RETURNING count
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """One rejected request, as far as it is kept; `body_start` still has card numbers in it."""
+    """A rejected request; card numbers in `body_start` are not masked yet."""
 
     received_at: datetime
     cause: str
@@ -59,41 +59,35 @@ class Rejection:
 
 
 class RejectionCounter:
-    """What this process rejected and has not written yet."""
+    """The requests that this process rejected and has not written yet."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._counts: Counter[datetime] = Counter()
         self._waiting: list[Rejection] = []
-        self._kept_minute: datetime | None = None
-        self._kept = 0
+        self._minute: datetime | None = None
+        self._kept = 0  # in that minute, written or not
 
     def note(self, body: bytes, cause: str, *, sender: str) -> None:
-        """Count a rejected request, and keep it where it is one of the first of its minute."""
+        """Count a rejected request, and keep it if it is one of the first of its minute."""
         now = timezone.now()
         minute = now.replace(second=0, microsecond=0)
         with self._lock:
+            if minute != self._minute:
+                self._minute, self._kept = minute, 0
             if minute not in self._counts and len(self._counts) >= MAX_MINUTES:
                 minute = max(self._counts)
             self._counts[minute] += 1
-            if self._kept_in_minute(now) < KEPT_A_MINUTE and len(self._waiting) < MAX_WAITING:
+            if self._kept < KEPT_A_MINUTE and len(self._waiting) < MAX_WAITING:
                 sha256 = hashlib.sha256(body).hexdigest()
-                start = body[:_LOOKED_AT_BYTES]
+                start = body[:_MASKED_BYTES]
                 self._waiting.append(Rejection(now, cause, sender, sha256, start))
                 self._kept += 1
 
-    def _kept_in_minute(self, now: datetime) -> int:
-        """How many of this minute were kept already, written or not."""
-        minute = now.replace(second=0, microsecond=0)
-        if minute != self._kept_minute:
-            self._kept_minute, self._kept = minute, 0
-        return self._kept
-
     def write(self) -> None:
-        """Write what was noted since the last time; what can't be written waits for the next time.
+        """Write what was noted since the last call; what can't be written waits for the next one.
 
-        Of each minute the first sixty are kept, whichever process counted them. Raises
-        django.db.Error.
+        Keeps the first 60 requests of each minute over all processes. Raises django.db.Error.
         """
         with self._lock:
             counts, waiting = self._counts, self._waiting
@@ -102,24 +96,19 @@ class RejectionCounter:
             return
         try:
             with deadline(monotonic() + WRITE_BUDGET_S), transaction.atomic():
-                _write(counts, waiting)
+                rows: list[RejectedRequest] = []
+                for minute, count in sorted(counts.items()):
+                    with connection.cursor() as cursor:
+                        cursor.execute(_COUNT, {"minute": minute, "count": count})
+                        [total] = cursor.fetchone()
+                    free = max(0, KEPT_A_MINUTE - (int(total) - count))
+                    rows += [_row(it) for it in waiting if it.minute == minute][:free]
+                RejectedRequest.objects.bulk_create(rows)
         except BaseException:
             with self._lock:
                 self._counts.update(counts)
                 self._waiting = [*waiting, *self._waiting][:MAX_WAITING]
             raise
-
-
-def _write(counts: Counter[datetime], waiting: list[Rejection]) -> None:
-    rows: list[RejectedRequest] = []
-    for minute, count in sorted(counts.items()):
-        with connection.cursor() as cursor:
-            cursor.execute(_COUNT, {"minute": minute, "count": count})
-            [total] = cursor.fetchone()
-        left = max(0, KEPT_A_MINUTE - (int(total) - count))
-        of_minute = [rejection for rejection in waiting if rejection.minute == minute]
-        rows += map(_row, of_minute[:left])
-    RejectedRequest.objects.bulk_create(rows)
 
 
 def _row(rejection: Rejection) -> RejectedRequest:
@@ -137,21 +126,21 @@ _seldom = Seldom(logger)
 
 
 def note(body: bytes, cause: str, sentence: str, *, sender: str) -> None:
-    """As `RejectionCounter.note`, in this process; `sentence` says the reason on the console."""
+    """Note a rejected request in this process; `sentence` is the reason for the log."""
     _counter.note(body, cause, sender=sender)
     _seldom.warn(cause, "Rejected a request from %s: %s", sender or "this host", sentence)
 
 
 def write() -> None:
-    """As `RejectionCounter.write`, of this process."""
+    """Write what this process noted: see RejectionCounter.write."""
     _counter.write()
 
 
 def write_the_rest() -> None:
-    """What was counted until the process ends, for atexit."""
+    """Write what is left when the process ends; for atexit."""
     try:
         write()
-    except Exception as error:  # noqa: BLE001 - the process ends all the same
+    except Exception as error:  # noqa: BLE001 - the process ends anyway
         logger.warning("The last rejected requests can't be written: %s", error)
     finally:
         connection.close()

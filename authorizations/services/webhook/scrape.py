@@ -1,4 +1,4 @@
-"""All that /metrics shows, in Prometheus' text format."""
+"""The content of /metrics, in Prometheus' text format."""
 
 from django.conf import settings
 from prometheus_client import CONTENT_TYPE_PLAIN_0_0_4, CollectorRegistry, generate_latest, values
@@ -16,7 +16,7 @@ _read.register(HostReadings())
 
 
 def exposition() -> bytes:
-    """Raises TimeoutError where another process's reading does not come to an end."""
+    """All metrics. Raises TimeoutError if another process does not finish reading them."""
     counted = CollectorRegistry()
     is_shared = values.ValueClass is not values.MutexValue
     directory = settings.METRICS_DIR if is_shared else None

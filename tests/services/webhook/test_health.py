@@ -41,10 +41,10 @@ SECRETS = ("whsec_shown_to_nobody", "rk_live_shown_to_nobody", "a-key-that-is-sh
 @pytest.fixture(autouse=True)
 def directory(tmp_path: Path) -> Iterator[Path]:
     """A spool of its own; and settings are looked at anew."""
-    configured._checked.cache_clear()
+    configured._messages.cache_clear()
     with override_settings(SPOOL_DIR=tmp_path / "spool"):
         yield tmp_path / "spool"
-    configured._checked.cache_clear()
+    configured._messages.cache_clear()
 
 
 def found(name: str) -> list[HealthCheck]:
@@ -131,7 +131,7 @@ def test_what_check_knows_is_part_of_it() -> None:
             "API key",
             {"STRIPE_API_KEY": "whsec_1"},
             HealthState.BAD,
-            "is no secret key (sk_...) and no re",
+            "is neither a secret (sk_...) nor a re",
         ),
         (
             "API key",
@@ -168,7 +168,7 @@ def test_what_the_shell_fills_in_for_another_database_is_named(
     monkeypatch.setitem(connection.settings_dict, "HOST", "db.example.com")
     state, sentence = only("Environment")
     assert state is HealthState.WARN
-    assert sentence.startswith("PGDATESTYLE and PGOPTIONS of this environment hold for the databas")
+    assert sentence.startswith("PGDATESTYLE and PGOPTIONS in the environment apply to the databas")
 
 
 # --- the database
@@ -197,7 +197,7 @@ def test_a_database_that_does_not_answer_is_all_that_is_said_of_it(
 
 
 def test_a_pooler_that_was_noticed_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert only("Pooler") == (HealthState.OK, "No pooler was noticed before the database.")
+    assert only("Pooler") == (HealthState.OK, "No pooler was noticed in front of the database.")
     monkeypatch.setattr(pooler, "_noticed", True)
     assert only("Pooler") == (HealthState.WARN, pooler.sentence())
 
@@ -217,7 +217,7 @@ def test_the_owner_of_the_tables_should_not_serve() -> None:
         patched.setitem(connection.settings_dict, "ENGINE", "authz_project.postgresql")
         state, sentence = only("Rights")
     assert state is HealthState.WARN
-    assert "owns the tables, and could take the record's triggers away." in sentence
+    assert "owns the tables, so it could drop the record's triggers." in sentence
 
 
 @pytest.mark.parametrize("role", ["webhook", "admin", "record"])
@@ -247,7 +247,7 @@ def test_what_a_role_may_not_see_is_left_to_others() -> None:
     with database_roles.served_as("webhook"):
         checks = health.examine()
     assert not [check for check in checks if check.name in ("People", "Proofs")]
-    assert not [check for check in checks if "could not be looked at" in check.sentence]
+    assert not [check for check in checks if "This check failed" in check.sentence]
 
 
 @pytest.mark.parametrize(
@@ -275,7 +275,8 @@ def test_an_empty_desk_declines_all_and_nobody_could_log_in() -> None:
     )
     assert only("People") == (
         HealthState.WARN,
-        "Nobody can log in and give others roles: `manage.py createsuperuser` makes one.",
+        "There is no active superuser, who could give others roles: "
+        "`manage.py createsuperuser` makes one.",
     )
     in_force(blocked_categories=["bakeries"], unlimited=False)
     assert only("Policies")[0] is HealthState.BAD
@@ -289,7 +290,10 @@ def test_the_newest_run_of_each_proof_counts() -> None:
         prove(command)
     assert only("Proofs") == (HealthState.OK, "The record was proved in the last three days.")
     prove(ProofRun.Command.VERIFY_BOOKS, result="different", differences=7)
-    assert only("Proofs") == (HealthState.BAD, "verify_books found 7 differences last. See Proofs.")
+    assert only("Proofs") == (
+        HealthState.BAD,
+        "The last verify_books found 7 differences. See Proofs.",
+    )
 
 
 def prove(command: str, result: str = "right", differences: int = 0) -> None:
@@ -361,8 +365,8 @@ def test_an_endpoint_of_which_nothing_is_heard_is_wrong_after_ten_minutes() -> N
         received(row, minutes=11)
     state, sentence = only("Stripe's endpoints")
     assert state is HealthState.BAD
-    assert sentence.startswith("Of 2 approvals of the last day that are ten minutes old, Stripe ")
-    assert "told of 0 what became of them. Register a webhook endpoint" in sentence
+    assert sentence.startswith("Of 2 approvals of the last day that are ten minutes old, 0 have ")
+    assert "a later event from Stripe. Register a webhook endpoint" in sentence
     for purchase in purchases:
         deliver(shopper.event(purchase) | {"type": "issuing_authorization.updated"})
     assert only("Stripe's endpoints")[0] is HealthState.OK
@@ -371,7 +375,7 @@ def test_an_endpoint_of_which_nothing_is_heard_is_wrong_after_ten_minutes() -> N
 @pytest.mark.parametrize(
     ("off_s", "state", "whose"),
     [
-        (0, HealthState.OK, "when they came"),
+        (0, HealthState.OK, "when they arrived"),
         (20, HealthState.WARN, "this host's clock is ahead"),
         (-20, HealthState.WARN, "this host's clock is behind"),
         (-90, HealthState.BAD, "this host's clock is behind"),
@@ -398,16 +402,14 @@ def test_a_proxy_that_is_not_believed_is_named() -> None:
         )
     first, second = found("Proxies")
     assert (first.state, second.state) == (HealthState.WARN, HealthState.WARN)
-    assert "came from 10.9.8.7, which says for whom it passes them on and is not in TRUST" in (
-        first.sentence
-    )
+    assert "came from 10.9.8.7, which sends X-Forwarded-For and is not in TRUST" in (first.sentence)
     assert "TRUST_PROXY_TLS is not set" in second.sentence
     with override_settings(SECURE_PROXY_SSL_HEADER=("HTTP_X_FORWARDED_PROTO", "https")):
         assert len(found("Proxies")) == 1
 
 
 def test_versions_that_meet_are_named() -> None:
-    assert only("Stripe's versions") == (HealthState.OK, "Answers name 2022-08-01.")
+    assert only("Stripe's versions") == (HealthState.OK, "Answers use API version 2022-08-01.")
     assert only("Program")[1].startswith("Python 3.")
     deliver(Shopper().event(Shopper().purchase(1)) | {"api_version": "2026-10-28.endive"})
     assert "events come in 2026-10-28.endive." in only("Stripe's versions")[1]
@@ -424,6 +426,6 @@ def test_a_check_that_fails_itself_is_said_and_stops_no_other(
     monkeypatch.setattr(health, "_WITH_DATABASE", (("Broken", fail), ("Fine", database.clock)))
     assert only("Broken") == (
         HealthState.BAD,
-        "This could not be looked at (LookupError): the log says more.",
+        "This check failed (LookupError): the log says more.",
     )
     assert only("Database's clock")[0] is HealthState.OK

@@ -1,14 +1,13 @@
-"""What is looked at to see whether a desk is well: one list, for `manage.py doctor` and the Health
-page.
+"""The health checks of a desk, for `manage.py doctor` and the Health page.
 
-Each check is a sentence that says how it is and, where that is not as it should be, what to do.
-None shows a secret, writes anything that lasts, or reads more than some hundred rows.
+Each check is a sentence that says how things are and, if something is wrong, what to do. None
+shows a secret, writes anything that lasts, or reads more than some hundred rows.
 
-    values    what a check says
+    values      the result of a check
     configured  settings and secrets
-    database  the database: reached, up to date, rights, clock
-    host      this host's disk, and what stand-in rests on
-    traffic   what Stripe's requests tell: its second endpoint, clocks, proxies, versions
+    database    the database: reachable, up to date, rights, clock
+    host        this host's disk, and what stand-in needs
+    traffic     Stripe's requests: its second endpoint, clocks, proxies, versions
 """
 
 import logging
@@ -25,7 +24,7 @@ __all__ = ["HealthCheck", "HealthState", "examine"]
 logger = logging.getLogger(__name__)
 
 _TIMEOUT_MS = 2_000
-"""Of each statement: a page waits for them."""
+"""Timeout of each statement: a page waits for them."""
 
 Look = Callable[[], Iterable[HealthCheck]]
 _WITHOUT_DATABASE: tuple[tuple[str, Look], ...] = (
@@ -49,17 +48,17 @@ _WITH_DATABASE: tuple[tuple[str, Look], ...] = (
 
 
 def examine() -> list[HealthCheck]:
-    """All checks, in the order of the list. What fails itself is a check that is bad."""
-    found = [check for name, look in _WITHOUT_DATABASE for check in _looked_at(name, look)]
+    """Run all checks, in the order of the list. A check that raises is reported as BAD."""
+    found = [check for name, look in _WITHOUT_DATABASE for check in _run(name, look)]
     reached = database.reached()
     found.append(reached)
     if reached.state is not HealthState.BAD:
         for name, look in _WITH_DATABASE:
-            found += _looked_at(name, look, in_database=True)
+            found += _run(name, look, in_database=True)
     return found
 
 
-def _looked_at(name: str, look: Look, *, in_database: bool = False) -> list[HealthCheck]:
+def _run(name: str, look: Look, *, in_database: bool = False) -> list[HealthCheck]:
     try:
         if not in_database:
             return list(look())
@@ -68,7 +67,7 @@ def _looked_at(name: str, look: Look, *, in_database: bool = False) -> list[Heal
             return list(look())
     except Exception as error:
         if database_errors.is_of_rights(error):
-            return []  # another role's business: no role may see everything
+            return []  # left to a different role: no role may read everything
         logger.exception("A check of the desk's health failed: %s.", name)
-        why = f"This could not be looked at ({type(error).__name__}): the log says more."
+        why = f"This check failed ({type(error).__name__}): the log says more."
         return [HealthCheck(name, HealthState.BAD, why)]

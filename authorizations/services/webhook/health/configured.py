@@ -1,4 +1,4 @@
-"""Settings and secrets: whether they are there and of the right form, never what they are."""
+"""Checks settings and secrets: whether they are set and well-formed, never showing their values."""
 
 import os
 from collections.abc import Iterator
@@ -13,29 +13,29 @@ from authorizations.services.webhook.health.values import HealthCheck, HealthSta
 
 _GIVEN = {"HOST": "host", "PORT": "port", "USER": "user", "PASSWORD": "password", "NAME": "dbname"}
 _BESIDE_OPTIONS = ("PGDATESTYLE", "PGTZ", "PGGEQO")  # sent along with each connection
-_SPOOL = "authorizations.E007"  # looked at by itself, each time
+_SPOOL = "authorizations.E007"  # `host.spool` checks it each time
 
 
 def settings_as_checked() -> Iterator[HealthCheck]:
-    """What `check` knows; outside development what `check --deploy` does."""
-    found = [message for message in _checked() if message.id != _SPOOL]
+    """The messages of `manage.py check`; outside development, of `check --deploy`."""
+    found = [message for message in _messages() if message.id != _SPOOL]
     for message in found:
         state = HealthState.BAD if message.is_serious() else HealthState.WARN
         hint = f" {message.hint}" if message.hint else ""
         yield HealthCheck("Settings", state, f"{message.msg}{hint}")
     if not found:
-        yield HealthCheck("Settings", HealthState.OK, "Every setting is as it should be.")
+        yield HealthCheck("Settings", HealthState.OK, "No problem was found in the settings.")
 
 
 @cache
-def _checked() -> list[CheckMessage]:
-    """Once for each process, as settings do not change in it."""
+def _messages() -> list[CheckMessage]:
+    """Cached for the process: its settings do not change."""
     return run_checks(include_deployment_checks=not settings.DEBUG)
 
 
 def mode() -> Iterator[HealthCheck]:
     if settings.DEBUG:
-        what = "DEBUG is true: for a developer's own machine only. Leave it out where others come."
+        what = "DEBUG is true, which is for development only. Unset it on a server."
         yield HealthCheck("Mode", HealthState.WARN, what)
         return
     of = {True: "Live", False: "Test", None: "Live and test"}[settings.STRIPE_LIVEMODE]
@@ -50,9 +50,9 @@ def mode() -> Iterator[HealthCheck]:
 
 
 def environment() -> Iterator[HealthCheck]:
-    """What of the environment PostgreSQL's clients take where DATABASE_URL says nothing of it.
+    """Environment variables that PostgreSQL's client reads where DATABASE_URL says nothing.
 
-    Not the embedded server's: it has forgotten them.
+    The embedded server ignores them.
     """
     database = connection.settings_dict
     options = {*database["OPTIONS"], *(_GIVEN[key] for key in _GIVEN if database.get(key))}
@@ -60,19 +60,17 @@ def environment() -> Iterator[HealthCheck]:
         (option.envvar or b"").decode(): option.keyword.decode()
         for option in Conninfo.get_defaults()
     } | dict.fromkeys(_BESIDE_OPTIONS, "")
-    filled = [
-        name for name, key in by_variable.items() if name in os.environ and key not in options
-    ]
-    if filled and database["ENGINE"] != "authz_project.embedded_postgres":
+    read = [name for name, key in by_variable.items() if name in os.environ and key not in options]
+    if read and database["ENGINE"] != "authz_project.embedded_postgres":
         what = (
-            f"{' and '.join(sorted(filled))} of this environment hold for the database too, as "
-            "DATABASE_URL does not say otherwise. Unset them, or write them into DATABASE_URL."
+            f"{' and '.join(sorted(read))} in the environment apply to the database connection, "
+            "as DATABASE_URL does not override them. Unset them, or set them in DATABASE_URL."
         )
         yield HealthCheck("Environment", HealthState.WARN, what)
 
 
 def secrets() -> Iterator[HealthCheck]:
-    """Their form is what `check` looks at; here it is which there are."""
+    """Which secrets are set; `manage.py check` checks their form."""
     number = len(settings.STRIPE_WEBHOOK_SECRETS)
     if not number:
         what = "STRIPE_WEBHOOK_SECRET is not set: every webhook is refused. Set it to Stripe's."
@@ -85,12 +83,12 @@ def secrets() -> Iterator[HealthCheck]:
         what = "STRIPE_API_KEY is not set: `reconcile` can't bring in what the webhook missed."
         yield HealthCheck("API key", HealthState.OK if settings.DEBUG else HealthState.WARN, what)
     elif not key.startswith(("sk_", "rk_")) or any(one.isspace() for one in key):
-        what = "STRIPE_API_KEY is no secret key (sk_...) and no restricted one (rk_...). Set one."
+        what = "STRIPE_API_KEY is neither a secret (sk_...) nor a restricted key (rk_...). Set one."
         yield HealthCheck("API key", HealthState.BAD, what)
     elif settings.STRIPE_LIVEMODE is not None and key[2:].startswith(
         "_test_" if settings.STRIPE_LIVEMODE else "_live_"
     ):
-        what = "STRIPE_API_KEY is of the other mode than STRIPE_LIVEMODE. Set a key of this mode."
+        what = "STRIPE_API_KEY is for a different mode than STRIPE_LIVEMODE. Set one of this mode."
         yield HealthCheck("API key", HealthState.BAD, what)
     elif key.startswith("sk_"):
         what = (

@@ -1,9 +1,9 @@
-"""The database: reached, new enough, up to date, with the rights its work needs, and in time."""
+"""Checks the database: reachable, up to date, with the rights a server needs, its clock right."""
 
 import re
 import time
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -24,7 +24,7 @@ _NEVER_CHANGED = (
 _PROVED_WITHIN = timedelta(days=3)
 _NAMED = 3
 _OFF_S, _FAR_OFF_S = 2.0, 60.0
-"""By how much a clock may differ before somebody should look, and before it is wrong."""
+"""The difference of clocks, in seconds, that is a warning, and the one that is wrong."""
 
 _LACKING = """
 SELECT wanted.name, wanted.privilege FROM unnest(%s::text[], %s::text[]) AS wanted (name, privilege)
@@ -45,7 +45,7 @@ FROM pg_tables WHERE schemaname = current_schema() AND tablename = 'authorizatio
 
 
 def reached() -> HealthCheck:
-    """Whether it answers, and which it is."""
+    """Whether the database answers, and which one it is."""
     began = time.monotonic()
     try:
         connection.ensure_connection()
@@ -53,19 +53,20 @@ def reached() -> HealthCheck:
             cursor.execute("SELECT current_setting('server_version'), current_database()")
             version, name = cursor.fetchone()
     except DatabaseError as problem:
-        told = database_errors.sentence(problem, connection.settings_dict)
-        return HealthCheck("Database", HealthState.BAD, told)
+        what = database_errors.sentence(problem, connection.settings_dict)
+        return HealthCheck("Database", HealthState.BAD, what)
     took_ms = (time.monotonic() - began) * 1000
     what = f"PostgreSQL {version.split()[0]} answers for {name}, within {took_ms:,.0f} ms."
     return HealthCheck("Database", HealthState.OK, what)
 
 
 def between() -> Iterator[HealthCheck]:
-    """A pooler, as this process has noticed it or not."""
-    if told := pooler.sentence():
-        yield HealthCheck("Pooler", HealthState.WARN, told)
+    """Whether this process has noticed a pooler in front of the database."""
+    if sentence := pooler.sentence():
+        yield HealthCheck("Pooler", HealthState.WARN, sentence)
     else:
-        yield HealthCheck("Pooler", HealthState.OK, "No pooler was noticed before the database.")
+        what = "No pooler was noticed in front of the database."
+        yield HealthCheck("Pooler", HealthState.OK, what)
 
 
 def migrations() -> Iterator[HealthCheck]:
@@ -81,27 +82,34 @@ def migrations() -> Iterator[HealthCheck]:
 
 
 def rights() -> Iterator[HealthCheck]:
-    """Of the role that is logged in; which of the desk's it is, its own rights tell."""
+    """The rights of the current role. Which of the desk's roles it is follows from its rights."""
     with connection.cursor() as cursor:
         cursor.execute(_ROLE)
         role, decides, sees_people, edits_people, owns = cursor.fetchone() or ("", *[False] * 4)
     if not role:
         return  # there are no tables yet: the check of migrations says so
+    if owns and connection.settings_dict["ENGINE"] == "authz_project.embedded_postgres":
+        what = (
+            f"{role} is the only role of the embedded PostgreSQL: triggers alone keep the record "
+            "as it was written."
+        )
+        yield HealthCheck("Rights", HealthState.OK, what)
+        return
     if owns:
-        yield _owner(role)
+        what = (
+            f"{role} owns the tables, so it could drop the record's triggers. Serve as the roles "
+            "that `manage.py database_roles` makes; only `migrate` logs in as the owner."
+        )
+        yield HealthCheck("Rights", HealthState.WARN, what)
         return
     kind = "admin" if edits_people else "record" if decides and sees_people else "webhook"
-    wanted = [
-        (table, privilege)
-        for table, given in TABLES.items()
-        for privilege in _privileges(
-            *(
-                (given.webhook, given.record, "SELECT")
-                if kind == "record"
-                else [getattr(given, kind)]
-            )
-        )
-    ]
+    wanted = []
+    for table, given in TABLES.items():
+        record = f"{given.webhook}, {given.record}, SELECT"
+        rights = record if kind == "record" else getattr(given, kind)
+        # "SELECT, UPDATE (a, b)" stands for SELECT and UPDATE.
+        words = re.sub(r"\([^)]*\)", "", rights).split(",")
+        wanted += [(table, privilege) for privilege in {word.strip() for word in words} - {""}]
     lacking = _lacking(wanted)
     if lacking:
         named = ", ".join(f"{privilege} on {table}" for table, privilege in lacking[:_NAMED])
@@ -119,28 +127,8 @@ def rights() -> Iterator[HealthCheck]:
         yield HealthCheck("Rights", HealthState.OK, f"{role} has the rights of the {kind} role.")
 
 
-def _owner(role: str) -> HealthCheck:
-    if connection.settings_dict["ENGINE"] == "authz_project.embedded_postgres":
-        what = (
-            f"{role} is the only role of the PostgreSQL that comes along: triggers alone keep the "
-            "record as it was written."
-        )
-        return HealthCheck("Rights", HealthState.OK, what)
-    what = (
-        f"{role} owns the tables, and could take the record's triggers away. Serve as the roles "
-        "that `manage.py database_roles` makes; only `migrate` logs in as the owner."
-    )
-    return HealthCheck("Rights", HealthState.WARN, what)
-
-
-def _privileges(*rights: str) -> set[str]:
-    """ "SELECT, UPDATE (a, b)" are SELECT and UPDATE."""
-    words = (re.sub(r"\([^)]*\)", "", right).split(",") for right in rights)
-    return {word.strip() for some in words for word in some if word.strip()}
-
-
 def _lacking(wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
-    """Of tables and privileges on them those that the role does not have."""
+    """The (table, privilege) pairs of `wanted` that the current role lacks."""
     names, privileges = [table for table, _ in wanted], [privilege for _, privilege in wanted]
     with connection.cursor() as cursor:
         cursor.execute(_LACKING, [names, privileges])
@@ -148,27 +136,27 @@ def _lacking(wanted: list[tuple[str, str]]) -> list[tuple[str, str]]:
 
 
 def clock() -> Iterator[HealthCheck]:
-    """The database's against this host's; half the way there and back is taken off."""
+    """The database's clock against this host's, allowing for half of the round trip."""
     before = time.time()
     with connection.cursor() as cursor:
         cursor.execute("SELECT extract(epoch FROM clock_timestamp())::float8")
         [there] = cursor.fetchone()
     off_s = there - (before + time.time()) / 2
-    told = f"The database's clock and this host's are {abs(off_s):,.1f} seconds apart"
+    found = f"The database's clock and this host's are {abs(off_s):,.1f} seconds apart"
     if abs(off_s) < _OFF_S:
-        yield HealthCheck("Database's clock", HealthState.OK, f"{told}.")
+        yield HealthCheck("Database's clock", HealthState.OK, f"{found}.")
     else:
         state = HealthState.BAD if abs(off_s) >= _FAR_OFF_S else HealthState.WARN
-        what = f"{told}: {'this host' if off_s > 0 else 'the database'} is behind. Synchronize it."
+        what = f"{found}: {'this host' if off_s > 0 else 'the database'} is behind. Synchronize it."
         yield HealthCheck("Database's clock", state, what)
 
 
 def policies() -> Iterator[HealthCheck]:
-    """A purchase needs a policy that grants it: an empty desk declines all."""
+    """Whether any policy grants purchases: otherwise all are declined."""
     if grants.all_is_declined():
         what = (
-            "No policy that grants anything is assigned, so every purchase is declined: make one "
-            "under Policies, and assign it."
+            "No assigned policy grants purchases, so every purchase is declined: create one under "
+            "Policies, and assign it."
         )
         yield HealthCheck("Policies", HealthState.BAD, what)
     else:
@@ -177,32 +165,37 @@ def policies() -> Iterator[HealthCheck]:
 
 def people() -> Iterator[HealthCheck]:
     if User.objects.filter(is_active=True, is_superuser=True).exists():
-        yield HealthCheck("People", HealthState.OK, "Somebody can log in and give others roles.")
+        what = "There is an active superuser, who can give others roles."
+        yield HealthCheck("People", HealthState.OK, what)
     else:
-        what = "Nobody can log in and give others roles: `manage.py createsuperuser` makes one."
+        what = (
+            "There is no active superuser, who could give others roles: "
+            "`manage.py createsuperuser` makes one."
+        )
         yield HealthCheck("People", HealthState.WARN, what)
 
 
 def proofs() -> Iterator[HealthCheck]:
-    """What the newest run of each proof found."""
+    """The result of the newest run of each proof."""
     newest = {
         run.command: run for run in ProofRun.objects.order_by("-pk")[:200][::-1] if not run.decision
     }
     different = [run for run in newest.values() if run.result == ProofRun.Result.DIFFERENT]
     for run in different:
-        what = f"{run.command} found {run.differences:,} differences last. See Proofs."
+        what = f"The last {run.command} found {run.differences:,} differences. See Proofs."
         yield HealthCheck("Proofs", HealthState.BAD, what)
     since = timezone.now() - _PROVED_WITHIN
-    late = [command for command in ProofRun.Command if not _is_recent(newest.get(command), since)]
+    complete = {
+        command
+        for command, run in newest.items()
+        if run.result != ProofRun.Result.STOPPED and run.ended_at >= since
+    }
+    late = [command for command in ProofRun.Command if command not in complete]
     if late and not settings.DEBUG:
         what = (
-            f"{' and '.join(late)} did not run to the end in the last three days. "
+            f"{' and '.join(late)} did not complete in the last three days. "
             "desk-nightly.timer runs them on one host of the desk."
         )
         yield HealthCheck("Proofs", HealthState.WARN, what)
     elif not late and not different:
         yield HealthCheck("Proofs", HealthState.OK, "The record was proved in the last three days.")
-
-
-def _is_recent(run: ProofRun | None, since: datetime) -> bool:
-    return bool(run and run.result != ProofRun.Result.STOPPED and run.ended_at >= since)

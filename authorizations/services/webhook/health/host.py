@@ -1,4 +1,4 @@
-"""This host: the disk on which answers are kept, and what stand-in rests on."""
+"""Checks this host: the disk on which answers are kept, and what stand-in needs."""
 
 import os
 import time
@@ -19,7 +19,7 @@ _WAITS_S = 60
 
 
 def spool() -> Iterator[HealthCheck]:
-    """Whether it can be written, has room, and nothing lies in it that should be in the books."""
+    """Whether the spool can be written, has space, and its answers reach the books."""
     directory = Path(settings.SPOOL_DIR)
     if problem := spool_watch.unwritable(directory):
         yield HealthCheck("Spool", HealthState.BAD, problem)
@@ -41,51 +41,46 @@ def spool() -> Iterator[HealthCheck]:
         else " Make room: a stand-in answer that can't be kept declines."
     )
     yield HealthCheck("Disk", state, f"{free / 2**30:,.1f} GB are free for the spool.{cure}")
-    yield from _waiting(directory)
-
-
-def _waiting(directory: Path) -> Iterator[HealthCheck]:
-    held = spool_reader.state(directory)
-    waits_s = round(time.time() - held.since_s) if held.since_s else 0
-    if held.damaged:
+    waiting = spool_reader.state(directory)
+    waits_s = round(time.time() - waiting.since_s) if waiting.since_s else 0
+    if waiting.damaged:
         what = (
-            f"{held.damaged:,} files lie in {directory / spool_reader.ASIDE}: their answers may be "
-            "missing in the books. Read the note beside each."
+            f"{waiting.damaged:,} damaged files are in {directory / spool_reader.ASIDE}: their "
+            "answers may be missing from the books. Read the note beside each."
         )
         yield HealthCheck("Answers to bring in", HealthState.BAD, what)
     if waits_s > _WAITS_S:
         what = (
-            f"{held.files:,} files of answers wait, the oldest for {about_words(waits_s)}: "
-            "servers bring them in by themselves; `manage.py replay_spool` says what stops them."
+            f"{waiting.files:,} files of answers wait, the oldest for {about_words(waits_s)}: "
+            "servers replay them by themselves; `manage.py replay_spool` says what stops them."
         )
         yield HealthCheck("Answers to bring in", HealthState.WARN, what)
-    elif not held.damaged:
-        yield HealthCheck(
-            "Answers to bring in", HealthState.OK, "Every answer of stand-in is booked."
-        )
+    elif not waiting.damaged:
+        what = "Every answer of stand-in is in the books."
+        yield HealthCheck("Answers to bring in", HealthState.OK, what)
 
 
 def stand_in() -> Iterator[HealthCheck]:
-    """How old its copy of cards and policies is, and whether it answers at this moment."""
+    """How old stand-in's copy of cards and policies is, and whether stand-in answers now."""
     try:
         age_s = local_copy.age_s()
     except (local_copy.NothingKnownError, OSError):
         what = (
             "This host has no copy of cards and policies, so stand-in would decline everything. "
-            "Servers make one within seconds: see that one runs here, with this SPOOL_DIR."
+            "A server makes one within seconds: check that one runs here, with this SPOOL_DIR."
         )
         yield HealthCheck("Stand-in's copy", HealthState.WARN, what)
     else:
-        most_s = settings.STAND_IN_MAX_AGE_S
-        told = f"Stand-in's copy of cards and policies is about {about_words(round(age_s))} old"
-        if age_s > most_s:
-            what = f"{told}; beyond {duration_words(most_s)} it approves nothing. See the log."
+        limit_s = settings.STAND_IN_MAX_AGE_S
+        age = f"Stand-in's copy of cards and policies is about {about_words(round(age_s))} old"
+        if age_s > limit_s:
+            what = f"{age}; after {duration_words(limit_s)} it approves nothing. See the log."
             yield HealthCheck("Stand-in's copy", HealthState.BAD, what)
         elif age_s > max(60, 12 * settings.STAND_IN_REFRESH_S):
-            what = f"{told}: no server of this host renews it. See that one runs, and its log."
+            what = f"{age}: no server of this host renews it. Check that one runs, and its log."
             yield HealthCheck("Stand-in's copy", HealthState.WARN, what)
         else:
-            yield HealthCheck("Stand-in's copy", HealthState.OK, f"{told}.")
+            yield HealthCheck("Stand-in's copy", HealthState.OK, f"{age}.")
     if breaker.is_open:
         what = "The database does not answer this server in time: stand-in answers until it does."
         yield HealthCheck("Stand-in", HealthState.BAD, what)

@@ -1,11 +1,11 @@
-"""What a check says."""
+"""The result of a health check."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class HealthState(StrEnum):
-    """How something is: as it should be, to be looked at, or wrong."""
+    """Whether something is right, needs attention, or is wrong."""
 
     OK = "ok"
     WARN = "warn"
@@ -14,7 +14,7 @@ class HealthState(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class HealthCheck:
-    """`sentence` says how it is and, unless that is well, what to do."""
+    """A result; `sentence` says how things are and, unless the state is OK, what to do."""
 
     name: str
     state: HealthState
