@@ -29,8 +29,8 @@ MAX_BODY_BYTES = 256 * 1024
 KEPT_HEADERS = ("Content-Type", "Stripe-Signature", "User-Agent", "X-Forwarded-For")
 
 
-class _RefusedError(Exception):
-    """A request refused before its body is looked at."""
+class _RequestRefusedError(Exception):
+    """A request that is refused before its body is read."""
 
     def __init__(self, status: int, code: str, sentence: str) -> None:
         super().__init__(sentence)
@@ -44,16 +44,15 @@ def webhook(request: HttpRequest) -> HttpResponse:
     body = b""
     try:
         body = _body(request)
-        # Time counts from here: until its body is here, however slowly that comes, there is
-        # no request to decide.
+        # Time counts from here: a body that arrives slowly is no fault of ours.
         stopwatch, received_at = Stopwatch(), datetime.now(UTC)
         header = request.headers.get("Stripe-Signature")
         verified = signature.verify(body, header, settings.STRIPE_WEBHOOK_SECRETS, int(time()))
         kept = masking.body(body)
         event = events.read(kept)
-    except _RefusedError as unread:
-        counters.rejected(unread.code)
-        return unread.response
+    except _RequestRefusedError as refused:
+        counters.rejected(refused.code)
+        return refused.response
     except signature.SignatureError as rejected:
         return _rejected(request, body, rejected.cause, rejected.sentence)
     except events.NotAnEventError as rejected:
@@ -63,7 +62,11 @@ def webhook(request: HttpRequest) -> HttpResponse:
     sha256 = hashlib.sha256(body).hexdigest()
     if sent := repeats.answer_at_once(sha256, received_at):
         return _respond(sent.body, sent.status)
-    sender, headers = _from(request)
+    sender, peer = peers.client_address(request), request.META.get("REMOTE_ADDR", "")
+    found = request.headers
+    headers = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
+    if sender != peer:  # the proxy, so that X-Forwarded-For can be evaluated again
+        headers[PEER] = peer
     delivery = Delivery(
         received_at=received_at,
         sender=sender,
@@ -82,31 +85,24 @@ def webhook(request: HttpRequest) -> HttpResponse:
 
 
 def _body(request: HttpRequest) -> bytes:
-    """The raw body. Raises _RefusedError for what no body makes right."""
+    """The raw body. Raises _RequestRefusedError."""
     if request.method != "POST":
-        refusal = _RefusedError(405, "method_not_allowed", "Use POST.")
+        refusal = _RequestRefusedError(405, "method_not_allowed", "Use POST.")
         refusal.response.headers["Allow"] = "POST"
         raise refusal
     if request.headers.get("Content-Encoding", "identity") != "identity":
-        raise _RefusedError(415, "unsupported_encoding", "Send the body as it is, not compressed.")
+        raise _RequestRefusedError(415, "unsupported_encoding", "Send the body uncompressed.")
     length = request.META.get("CONTENT_LENGTH") or ""
     if not (length.isascii() and length.isdecimal() and len(length) < 16):
-        raise _RefusedError(411, "length_required", "A Content-Length header is required.")
+        sentence = "A Content-Length header is required."
+        raise _RequestRefusedError(411, "length_required", sentence)
     if int(length) > MAX_BODY_BYTES:
-        raise _RefusedError(413, "too_large", f"Bodies may have up to {MAX_BODY_BYTES} bytes.")
+        sentence = f"Bodies may have up to {MAX_BODY_BYTES} bytes."
+        raise _RequestRefusedError(413, "too_large", sentence)
     with suppress(UnreadablePostError):
         if len(request.body) == int(length):
             return request.body
-    raise _RefusedError(400, "incomplete", "The body is shorter than Content-Length.")
-
-
-def _from(request: HttpRequest) -> tuple[str, dict[str, str]]:
-    """Who sent it, past our own proxies, and the headers worth keeping."""
-    found = request.headers
-    kept = {name: masking.text(found[name]) for name in KEPT_HEADERS if name in found}
-    sender, peer = peers.client_address(request), request.META.get("REMOTE_ADDR", "")
-    # So that what X-Forwarded-For says of the sender can be read again.
-    return sender, kept if sender == peer else kept | {PEER: peer}
+    raise _RequestRefusedError(400, "incomplete", "The body is shorter than Content-Length.")
 
 
 def _rejected(request: HttpRequest, body: bytes, cause: str, sentence: str) -> HttpResponse:
@@ -131,14 +127,14 @@ def healthz(_request: HttpRequest) -> HttpResponse:
 
 @require_safe
 def readyz(_request: HttpRequest) -> HttpResponse:
-    """Whether this server should be sent purchases; 503 where not."""
+    """Whether this server should be sent purchases: 200 if so, else 503."""
     is_ready, facts = readiness.readiness()
     return JsonResponse(facts, status=200 if is_ready else 503)
 
 
 @require_safe
 def metrics(request: HttpRequest) -> HttpResponse:
-    """What Prometheus reads, for the networks in METRICS_ALLOWED; for others there is nothing."""
+    """Metrics for Prometheus. Answers 404 outside the networks in METRICS_ALLOWED."""
     if not peers.is_from(request, settings.METRICS_ALLOWED):
         return HttpResponse(status=404)
     try:
@@ -148,7 +144,7 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 
 def broken(request: HttpRequest) -> HttpResponse:
-    """A page for people that failed; 503 where the database did, which comes back."""
+    """The response of a page that failed: 503 if the database failed, else 500."""
     if isinstance(sys.exc_info()[1], OperationalError):
         return HttpResponse(render_to_string("503.html"), status=503)
     return server_error(request)

@@ -1,5 +1,5 @@
-"""Stripe's side of the door: its signatures, its events, its answers.
+"""Stripe's formats: signatures, events, answers, and API lists.
 
-The only room that knows a field name of Stripe's. It turns bytes into the values of the rules and
-back; it reads no settings, asks no clock, and knows neither Django nor the database.
+The only package that knows Stripe's field names. It turns bytes into the values of the rules and
+back; it reads no settings and no clock, and uses neither Django nor the database.
 """

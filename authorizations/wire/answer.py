@@ -1,4 +1,4 @@
-"""The answers in the form in which Stripe takes them.
+"""Builds answers in the format that Stripe accepts.
 
 Source: https://docs.stripe.com/issuing/controls/real-time-authorizations
 """
@@ -6,7 +6,7 @@ Source: https://docs.stripe.com/issuing/controls/real-time-authorizations
 import msgspec
 
 METADATA_VALUE_CHARS = 500
-"""Stripe refuses longer values in metadata, and would count the whole answer as an error."""
+"""Maximum length of a metadata value: Stripe takes an answer with a longer one for an error."""
 
 _encode = msgspec.json.Encoder().encode
 
@@ -14,12 +14,12 @@ _encode = msgspec.json.Encoder().encode
 def render(
     *, approved: bool, amount: int | None, decision: str, reason: str | None, stand_in: str = ""
 ) -> bytes:
-    """Answer an authorization request.
+    """The answer to an authorization request.
 
-    `amount` is what Stripe shall hold, in the smallest unit of the card's currency: less than was
-    asked for, or at a fuel pump more. None leaves it at what was asked; Stripe takes it only where
-    `is_amount_controllable`. `decision` is the id of our record and `reason` why it declined,
-    `stand_in` why the database was not asked; Stripe keeps them as metadata of its authorization.
+    `amount` is what Stripe should hold, in the smallest unit of the card's currency: less than
+    requested or, at a fuel pump, more. Stripe accepts it only if `is_amount_controllable`; None
+    means the requested amount. `decision` is the id of the decision, `reason` why it declines, and
+    `stand_in` why the database was not asked; Stripe stores these in the authorization's metadata.
     """
     metadata = {"decision": decision, "reason": "approved" if approved else reason or "declined"}
     if stand_in:
@@ -32,19 +32,19 @@ def render(
 
 
 def received() -> bytes:
-    """Answer an event that asks nothing."""
+    """The answer to any other event."""
     return b'{"received":true}'
 
 
 def error(code: str, sentence: str) -> bytes:
-    """Refuse a request: `code` for programs, `sentence` for the person who reads the log."""
+    """The answer to a refused request: `code` for programs, `sentence` for people."""
     return _encode({"error": {"code": code, "message": sentence}})
 
 
 def headers(stripe_version: str, body: bytes) -> dict[str, str]:
-    """Headers of an answer: Stripe counts one without Stripe-Version as an error.
+    """The headers of an answer; without Stripe-Version, Stripe takes it for an error.
 
-    Content-Length stands here since without it the servers answer in chunks.
+    Content-Length is included because servers would otherwise send the body in chunks.
     """
     return {
         "Content-Type": "application/json",

@@ -1,6 +1,6 @@
-"""Stripe's own lists of authorizations and transactions, read through its API page by page.
+"""Reads Stripe's lists of authorizations and transactions through its API, page by page.
 
-What is listed stays as Stripe wrote it: the library's objects lose what the library does not know.
+Objects are kept as Stripe wrote them: the library's own objects lose fields it does not know.
 """
 
 import json
@@ -18,13 +18,13 @@ from authorizations.wire.convert import REFUSED
 from authorizations.wire.events import READ
 
 PAGE = 100
-"""The most that Stripe lists at once."""
+"""Objects per page; the most that Stripe allows."""
 
 _RETRIES = 4
-"""How often the library itself tries again: no connection, conflicts, errors of Stripe's own."""
+"""Retries by the library: after failed connections, conflicts and server errors."""
 
 _WAITS_SECONDS = (1, 2, 4, 8, 16, 32)
-"""Before trying again where the library would not, unless Stripe says how long to wait."""
+"""Waits before further retries, unless Stripe says how long to wait."""
 
 _LONGEST_WAIT_SECONDS = 60
 
@@ -39,13 +39,13 @@ class CannotReadError(Exception):
 
 
 class UnknownPlaceError(CannotReadError):
-    """Stripe does not know the object after which the list was to go on."""
+    """Stripe does not know the object after which the list should continue."""
 
 
 class ListedObject(NamedTuple):
-    """One object of a list: `body` holds it as Stripe wrote it, told in the form of an event.
+    """An object of a list. `body` is an event whose object is as Stripe wrote it.
 
-    `id` is None where it can't be read; `created` is in Unix seconds.
+    `created` is in Unix seconds; it and `id` are None if they can't be read.
     """
 
     id: str | None
@@ -54,15 +54,15 @@ class ListedObject(NamedTuple):
 
 
 class ApiPage(NamedTuple):
-    """The newest come first. `headers` are those of the answer that are worth keeping."""
+    """A page of a list, newest first. `headers` are those of Stripe's answer that are kept."""
 
     found: list[ListedObject]
     has_more: bool
     headers: dict[str, str]
 
 
-class _Listed(msgspec.Struct, frozen=True):
-    """What is needed of an object to tell of it, whatever else can be read."""
+class _Identity(msgspec.Struct, frozen=True):
+    """The fields of an object that its event repeats."""
 
     id: shapes.Id | None = None
     created: shapes.Instant | None = None
@@ -70,7 +70,7 @@ class _Listed(msgspec.Struct, frozen=True):
 
 
 class Api:
-    """Reads with this secret key; `base` is the address without a path."""
+    """A client with this secret key; `base` is the API's address without a path."""
 
     def __init__(self, key: str, base: str) -> None:
         self._base = base.rstrip("/")
@@ -79,42 +79,59 @@ class Api:
         )
 
     def page(self, listing: str, *, since: int, after: str = "") -> ApiPage:
-        """The "authorizations" or "transactions" created from `since` (Unix seconds) on.
+        """A page of "authorizations" or "transactions" created at `since` (Unix seconds) or later.
 
-        Those that follow the object with the id `after`, or the newest. Raises CannotReadError.
+        The page begins after the object with the id `after`, or with the newest one. Raises
+        CannotReadError.
         """
-        place = {"starting_after": after} if after else {}
+        position = {"starting_after": after} if after else {}
         try:
-            answer = self._get(f"/v1/issuing/{listing}", created={"gte": since}, **place)
+            answer = self._get(f"/v1/issuing/{listing}", created={"gte": since}, **position)
         except stripe.InvalidRequestError as refused:
             if after and refused.param == "starting_after":
                 raise UnknownPlaceError(self._sentence(refused)) from None
             raise CannotReadError(self._sentence(refused)) from None
         except stripe.StripeError as error:
             raise CannotReadError(self._sentence(error)) from None
-        return _page(listing, answer)
+        headers, listed = answer.headers, answer.data
+        has_more = listed.get("has_more") if isinstance(listed, dict) else None
+        if not isinstance(has_more, bool) or not isinstance(listed.get("data"), list):
+            raise CannotReadError(_UNREADABLE)
+        try:
+            at = int(parsedate_to_datetime(headers["Date"]).timestamp())
+        except (KeyError, ValueError):
+            raise CannotReadError(_UNREADABLE) from None
+        version = headers.get("Stripe-Version", "")
+        found = [
+            _as_event(_TYPES[listing], raw, at, version) for raw in _listed_objects(answer.body)
+        ]
+        if has_more and not (found and found[-1].id):
+            raise CannotReadError(_UNREADABLE)
+        kept = ("Date", "Request-Id", "Stripe-Version")
+        return ApiPage(found, has_more, {name: headers[name] for name in kept if name in headers})
 
     def _get(self, path: str, **params: Any) -> Any:
-        for wait in _WAITS_SECONDS:
+        """Request a page; retries where the library does not."""
+        waits = iter(_WAITS_SECONDS)
+        while True:
             try:
-                return self._request(path, params)
+                return self._client.raw_request("get", path, limit=PAGE, **params)
             except stripe.RateLimitError as limited:
-                time.sleep(_wait_asked_for(limited) or wait)
-            except stripe.APIConnectionError as broken:
-                if broken.should_retry:  # the library has done so in vain
+                if (wait_s := next(waits, None)) is None:
                     raise
-                time.sleep(wait)
-        return self._request(path, params)
-
-    def _request(self, path: str, params: dict[str, Any]) -> Any:
-        request = self._client.raw_request
-        return request("get", path, limit=PAGE, **params)
+                header = str((limited.headers or {}).get("Retry-After", ""))
+                requested_s = int(header) if re.fullmatch(r"\d{1,9}", header) else 0
+                time.sleep(min(requested_s, _LONGEST_WAIT_SECONDS) or wait_s)
+            except stripe.APIConnectionError as broken:
+                if broken.should_retry or (wait_s := next(waits, None)) is None:
+                    raise  # if it should be retried, the library has done so already
+                time.sleep(wait_s)
 
     def _sentence(self, error: stripe.StripeError) -> str:
         match error:
             case stripe.AuthenticationError():
                 return (
-                    "Stripe does not take the key in STRIPE_API_KEY. Copy it anew from the "
+                    "Stripe does not accept the key in STRIPE_API_KEY. Copy it again from the "
                     "Dashboard: Developers, API keys."
                 )
             case stripe.PermissionError():
@@ -129,85 +146,58 @@ class Api:
                 return f"Stripe can't be reached at {self._base}. Check the network."
         if (error.http_status or 0) < 400:
             return _UNREADABLE
-        said = " ".join(str(error.user_message or "nothing more").split())[:300]
-        return f"Stripe answered with status {error.http_status}: {said}"
+        message = " ".join(str(error.user_message or "nothing more").split())[:300]
+        return f"Stripe answered with status {error.http_status}: {message}"
 
 
 _UNREADABLE = (
-    "Stripe's answer can't be read as a list. If something stands between the desk and Stripe, "
-    "such as a proxy, see what it did; else try again later."
+    "Stripe's answer can't be read as a list. If there is a proxy between the desk and Stripe, "
+    "check it; otherwise try again later."
 )
 
 
-def _wait_asked_for(limited: stripe.RateLimitError) -> int:
-    """Seconds; 0 where Stripe does not say."""
-    asked = str((limited.headers or {}).get("Retry-After", ""))
-    return min(int(asked), _LONGEST_WAIT_SECONDS) if re.fullmatch(r"\d{1,9}", asked) else 0
-
-
-def _page(listing: str, answer: Any) -> ApiPage:
-    headers, listed = answer.headers, answer.data
-    has_more = listed.get("has_more") if isinstance(listed, dict) else None
-    if not isinstance(has_more, bool) or not isinstance(listed.get("data"), list):
-        raise CannotReadError(_UNREADABLE)
-    try:
-        at = int(parsedate_to_datetime(headers["Date"]).timestamp())
-    except (KeyError, ValueError):
-        raise CannotReadError(_UNREADABLE) from None
-    version = headers.get("Stripe-Version", "")
-    found = [_found(_TYPES[listing], raw, at, version) for raw in _split(answer.body)]
-    if has_more and not (found and found[-1].id):
-        raise CannotReadError(_UNREADABLE)
-    kept = ("Date", "Request-Id", "Stripe-Version")
-    return ApiPage(found, has_more, {name: headers[name] for name in kept if name in headers})
-
-
-def _split(text: str) -> Iterator[bytes]:
-    """Each object of a readable list as it stands there, to the byte."""
-    place = 1 + text.index("{")
+def _listed_objects(text: str) -> Iterator[bytes]:
+    """Each object of a readable list, byte for byte."""
+    position = 1 + text.index("{")
     while True:
-        key, place = _decode(text, _next(text, place))
-        place = _next(text, place)
+        key, position = _decode(text, _next(text, position))
+        position = _next(text, position)
         if key == "data":
             break
-        _, place = _decode(text, place)
-    place = _next(text, place + 1)
-    while text[place] != "]":
-        _, end = _decode(text, place)
-        yield text[place:end].encode()
-        place = _next(text, end)
+        _, position = _decode(text, position)
+    position = _next(text, position + 1)
+    while text[position] != "]":
+        _, end = _decode(text, position)
+        yield text[position:end].encode()
+        position = _next(text, end)
 
 
 _decode = json.JSONDecoder().raw_decode
 _BETWEEN = re.compile(r"[\s:,]*")
 
 
-def _next(text: str, place: int) -> int:
-    """Where the next value begins, or a bracket."""
-    between = _BETWEEN.match(text, place)
-    return between.end() if between else place
+def _next(text: str, position: int) -> int:
+    """Where the next value or bracket begins."""
+    between = _BETWEEN.match(text, position)
+    return between.end() if between else position
 
 
-def _found(type_: str, raw: bytes, at: int, version: str) -> ListedObject:
-    """An object in the form of an event, which is read, kept and applied like any other.
+def _as_event(type_: str, raw: bytes, at: int, version: str) -> ListedObject:
+    """An object as an event, which is read, stored and applied like any other.
 
-    Its id begins with read_; it was created when the API was read.
+    Its id begins with read_, and its time is `at`, when the API was read.
     """
-    listed = _identity(raw)
+    try:
+        found = msgspec.json.decode(raw, type=_Identity)
+    except REFUSED:
+        tree = lenient.loads(raw)
+        found = lenient.build(_Identity, tree if isinstance(tree, dict) else {}, "")
     event = {
-        "id": f"read_{listed.id}_{at}" if listed.id else None,
+        "id": f"read_{found.id}_{at}" if found.id else None,
         "type": type_,
         "created": at,
-        "livemode": listed.livemode,
+        "livemode": found.livemode,
         "api_version": version or None,
         "data": {"object": msgspec.Raw(raw)},
     }
-    return ListedObject(listed.id, listed.created, masking.body(msgspec.json.encode(event)))
-
-
-def _identity(raw: bytes) -> _Listed:
-    try:
-        return msgspec.json.decode(raw, type=_Listed)
-    except REFUSED:
-        tree = lenient.loads(raw)
-        return lenient.build(_Listed, tree if isinstance(tree, dict) else {}, "")
+    return ListedObject(found.id, found.created, masking.body(msgspec.json.encode(event)))

@@ -1,4 +1,4 @@
-"""Parts of Stripe's objects in our words, shared by questions and reports."""
+"""Converts parts of Stripe's objects to values of the rules, for requests and reports alike."""
 
 from collections.abc import Sequence
 from typing import Any, Protocol, TypeVar
@@ -16,10 +16,10 @@ from authorizations.rules.purchases.snapshots import (
 from authorizations.wire import lenient, shapes
 
 MAX_TEXT_CHARS = 500
-"""Here and below: what the database has room for, since no long text may decide a purchase."""
+"""The length of the database's column, as with the limits below; longer text is cut."""
 
 REFUSED = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What the fast decoders raise where the lenient way is to be tried."""
+"""Errors of the fast decoders, after which the lenient one is tried."""
 
 _HOLDS = frozenset({"issuing_authorization_hold", "issuing_authorization_release"})
 
@@ -29,7 +29,7 @@ Found_co = TypeVar("Found_co", bound=msgspec.Struct, covariant=True)
 
 
 class MalformedEventError(ValueError):
-    """A needed part of the event is missing or unreadable; `problem` names its path."""
+    """A required part of the event is missing or unreadable; `problem` names its path."""
 
     def __init__(self, problem: str) -> None:
         self.problem = problem
@@ -37,64 +37,59 @@ class MalformedEventError(ValueError):
 
 
 class Reader(Protocol[Found_co]):
-    """Reads the object of a shape that an event is about. Raises MalformedEventError.
+    """Reads the object in an event's data. Raises MalformedEventError.
 
-    The paths of optional fields that are there and can't be read are added to `unreadable`.
+    Adds the paths of optional fields that are present but unreadable to `unreadable`.
     """
 
     def __call__(self, data: msgspec.Raw, unreadable: list[str] | None = None, /) -> Found_co: ...
 
 
 def reader(shape: type[Shape]) -> Reader[Shape]:
-    data_of: Any = shapes.Data[shape]  # type: ignore[valid-type]
-    decode = msgspec.json.Decoder(data_of).decode
+    """A reader of objects of this shape."""
+    data_shape: Any = shapes.Data[shape]  # type: ignore[valid-type]
+    decode = msgspec.json.Decoder(data_shape).decode
 
     def read(data: msgspec.Raw, unreadable: list[str] | None = None, /) -> Shape:
         try:
             found: Shape = decode(data).object
         except REFUSED:
-            return _read_leniently(data_of, data, shape, unreadable)
+            try:
+                tree = lenient.loads(bytes(data))
+                found = lenient.build(data_shape, tree, "data", unreadable).object
+            except lenient.UnreadableFieldError as problem:
+                raise MalformedEventError(str(problem)) from None
         return found
 
     return read
 
 
-def _read_leniently(
-    data_of: Any, data: msgspec.Raw, _: type[Shape], unreadable: list[str] | None
-) -> Shape:
-    try:
-        tree = lenient.loads(bytes(data))
-        found: Shape = lenient.build(data_of, tree, "data", unreadable).object
-    except lenient.UnreadableFieldError as problem:
-        raise MalformedEventError(str(problem)) from None
-    return found
-
-
 def needed(value: Needed | None, problem: str) -> Needed:
+    """The value, if there is one; else raises MalformedEventError with this problem."""
     if value is None:
         raise MalformedEventError(problem)
     return value
 
 
-def text(value: str | None, most: int = MAX_TEXT_CHARS) -> str:
-    """Text from outside as the database can hold it: without NUL, and not endless."""
+def text(value: str | None, max_chars: int = MAX_TEXT_CHARS) -> str:
+    """Text that the database can store: without NUL, and cut to its column."""
     if value is None:
         return ""
-    return value[:most].replace("\0", "\N{REPLACEMENT CHARACTER}")
+    return value[:max_chars].replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def word(value: str | None) -> str:
-    """A word of Stripe's, of which more may come: active, capture, Visa."""
+    """A value of one of Stripe's enums, which may get new ones: active, capture, Visa."""
     return text(value, 50)
 
 
 def name(value: str | None) -> str:
-    """Of a person or company."""
+    """The name of a person or company."""
     return text(value, 255)
 
 
 def lower(value: str | None) -> str:
-    """A code in small letters; of some letters these are longer."""
+    """A code in lower case, cut afterwards: some letters are longer in lower case."""
     return text((value or "").lower())
 
 
@@ -150,16 +145,31 @@ def snapshot(
     currency: str,
     transactions: tuple[TransactionSnapshot, ...],
 ) -> Snapshot:
-    """`at` is the `created` of the event, or when the API was read; `currency` the card's."""
+    """An authorization as of `at`: the event's `created`, or when the API was read.
+
+    `currency` is the card's.
+    """
     entries = sorted(found.request_history or (), key=lambda entry: entry.created)
+    history = tuple(
+        RequestHistoryEntry(
+            amount=entry.amount,
+            approved=entry.approved,
+            created=entry.created,
+            reason=text(entry.reason),
+            cashback=(entry.amount_details or shapes.AmountDetails()).cashback_amount or 0,
+            merchant_amount=entry.merchant_amount or 0,
+            message=text(entry.reason_message),
+        )
+        for entry in entries
+    )
     details = found.amount_details or shapes.AmountDetails()
     captures = [transaction.captured for transaction in transactions if transaction.is_capture]
     return Snapshot(
         at=at,
-        # Stripe asks only about authorizations that are open.
+        # Stripe requests decisions only on open authorizations.
         status=word(found.status) or "pending",
         amount=found.amount or 0,
-        history=tuple(map(_history_entry, entries)),
+        history=history,
         transactions=len(transactions),
         merchant_amount=found.merchant_amount or 0,
         merchant_currency=lower(found.merchant_currency),
@@ -170,12 +180,12 @@ def snapshot(
 
 
 def transactions(found: shapes.AuthorizationShape, at: int) -> tuple[TransactionSnapshot, ...]:
-    """Those that an authorization lists itself."""
+    """The transactions that an authorization lists."""
     return tuple(transaction(one, at) for one in found.transactions or ())
 
 
 def transaction(found: shapes.TransactionShape, at: int) -> TransactionSnapshot:
-    """`at` is the `created` of the event that tells this version."""
+    """A transaction as of `at`, the `created` of the event that reports it."""
     details = found.amount_details or shapes.AmountDetails()
     return TransactionSnapshot(
         id=found.id,
@@ -192,22 +202,9 @@ def transaction(found: shapes.TransactionShape, at: int) -> TransactionSnapshot:
 def _held(rows: Sequence[shapes.BalanceTransaction], currency: str) -> int | None:
     """What balance transactions leave on hold: a hold is negative, its release positive.
 
-    None where they don't tell: there are none, or others among them.
+    None if that is unknown: there are none, or there are others among them.
     """
     if not rows or any(row.type not in _HOLDS or lower(row.currency) != currency for row in rows):
         return None
     held = max(0, -sum(row.amount for row in rows))
     return held if held <= MAX_AMOUNT else None
-
-
-def _history_entry(entry: shapes.HistoryEntryShape) -> RequestHistoryEntry:
-    details = entry.amount_details or shapes.AmountDetails()
-    return RequestHistoryEntry(
-        amount=entry.amount,
-        approved=entry.approved,
-        created=entry.created,
-        reason=text(entry.reason),
-        cashback=details.cashback_amount or 0,
-        merchant_amount=entry.merchant_amount or 0,
-        message=text(entry.reason_message),
-    )

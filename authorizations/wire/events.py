@@ -1,8 +1,8 @@
-"""From Stripe's events to our words.
+"""Reads Stripe's events.
 
-`read` takes the envelope apart, `authorization_request` the question in it. Both decode with types
-first, which is fast, and start again leniently where that fails: unknown fields and values are
-welcome, unreadable ones fail only where they are needed.
+`read` decodes the envelope, `authorization_request` the request in it. Both try a fast, typed
+decoder first and then a lenient one: unknown fields and values are accepted, and unreadable ones
+fail only if they are required.
 """
 
 import re
@@ -42,16 +42,16 @@ __all__ = [
 ]
 
 AUTHORIZATION_REQUEST = "issuing_authorization.request"
-"""The type of the one event that wants a decision."""
+"""The type of the event that requires a decision."""
 
-_ASKING = re.compile(r"(?:v[0-9]+\.)?issuing[._]authorization\.request")
-"""So it is named in thin events too, which have the version of their resource in front."""
+_AUTHORIZATION_REQUESTS = re.compile(r"(?:v[0-9]+\.)?issuing[._]authorization\.request")
+"""Thin events name the same type in this form, with the version of the resource in front."""
 
 THIN = "This destination sends thin events; choose snapshot events"
-"""A sentence without its point: what stands against an event that tells nothing of its object."""
+"""The problem with an event that does not contain its object; a sentence without the full stop."""
 
 READ = "api."
-"""So begin the types of what was not sent to us, but read in Stripe's API: see api.py."""
+"""The prefix of the types of what is not sent by Stripe but read from its API: see api.py."""
 
 MAX_TYPE_CHARS = 255
 
@@ -67,7 +67,7 @@ class NotAnEventError(ValueError):
 
 
 class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
-    """An event's envelope; None for what is missing or unreadable. `data` is raw JSON."""
+    """An event's envelope; None stands for missing or unreadable fields. `data` is raw JSON."""
 
     type: str
     id: shapes.Id | None = None
@@ -75,18 +75,18 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     object: str | None = None
     livemode: bool | None = None
     account: shapes.Id | None = None
-    # With what was switched on beside it: "2020-08-27; issuing_flows_beta=v1".
+    # With beta features: "2020-08-27; issuing_flows_beta=v1".
     api_version: shapes.Label | None = None
     data: msgspec.Raw = msgspec.Raw(b"null")
 
     @property
     def is_read(self) -> bool:
-        """Read by us in Stripe's API: nobody waits for an answer."""
+        """Whether it was read from Stripe's API, so that no answer is sent."""
         return self.type.startswith(READ)
 
     @property
     def is_thin(self) -> bool:
-        """It names its object and does not hold it, so there is nothing to decide or book by.
+        """Whether it names its object without containing it, so that it can't be used.
 
         Source: https://docs.stripe.com/event-destinations#thin-events
         """
@@ -94,12 +94,14 @@ class Event(msgspec.Struct, frozen=True, kw_only=True, eq=False):
 
 
 def wants_decision(event_type: str) -> bool:
-    """Whether events of this type are answered with a decision, whichever form they come in."""
-    return event_type == AUTHORIZATION_REQUEST or bool(_ASKING.fullmatch(event_type))
+    """Whether events of this type require a decision, as snapshot or thin events."""
+    return event_type == AUTHORIZATION_REQUEST or bool(
+        _AUTHORIZATION_REQUESTS.fullmatch(event_type)
+    )
 
 
 _decode_event = msgspec.json.Decoder(Event).decode
-_asking_authorization = reader(shapes.AskingAuthorization)
+_requested_authorization = reader(shapes.RequestedAuthorization)
 
 
 def read(body: bytes) -> Event:
@@ -107,20 +109,28 @@ def read(body: bytes) -> Event:
     try:
         event = _decode_event(body)
     except REFUSED:
-        event = _read_leniently(body)
+        try:
+            tree = lenient.loads(body)
+            event = lenient.build(Event, tree, "")
+        except lenient.UnreadableFieldError:
+            raise NotAnEventError(
+                "The body is not a JSON object with a type, as Stripe's events are."
+            ) from None
+        data = msgspec.Raw(lenient.dumps(tree.get("data")))
+        event = msgspec.structs.replace(event, data=data)
     if len(event.type) <= MAX_TYPE_CHARS and "\0" not in event.type:
         return event
     return msgspec.structs.replace(event, type=text(event.type)[:MAX_TYPE_CHARS])
 
 
 def authorization_request(event: Event) -> AuthorizationRequest:
-    """What an event that wants a decision asks. Raises MalformedEventError."""
+    """The request in an event that requires a decision. Raises MalformedEventError."""
     if event.is_thin:
         raise MalformedEventError(f"{THIN}.")
     event_id, at = identity(event)
     livemode = needed(event.livemode, "livemode: expected true or false")
     unreadable: list[str] = []
-    found = _asking_authorization(event.data, unreadable)
+    found = _requested_authorization(event.data, unreadable)
     pending = found.pending_request
     currency, moved = pending.currency.lower(), transactions(found, at)
     details = pending.amount_details or shapes.AmountDetails()
@@ -147,7 +157,15 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         card_presence=_card_presence(found),
         wallet=text(found.wallet) or None,
         verification=verification(found.verification_data),
-        unreadable=_named(unreadable) if unreadable else (),
+        unreadable=tuple(
+            sorted(
+                {
+                    name
+                    for path in unreadable
+                    for name in _RULED.get(path.removeprefix("data.object."), ())
+                }
+            )
+        ),
     )
 
 
@@ -170,43 +188,25 @@ _RULED: dict[str, tuple[str, ...]] = {
     "verification_data": ("cvc", "postal_code", "three_d_secure"),
     **{f"verification_data.{field}": (name,) for field, name in _CHECKS.items()},
     "pending_request.network_risk_score": ("network_risk_score",),
-    # Card presence is told by the method where Stripe does not say it: see _card_presence.
+    # Card presence may follow from the method: see _card_presence.
     "authorization_method": ("authorization_method", "card_presence"),
     "card_presence": ("card_presence",),
     "wallet": ("wallet",),
 }
-"""What policies can ask for, as rules.kinds names it, by its place in the object."""
-
-
-def _named(unreadable: list[str]) -> tuple[str, ...]:
-    """The fields behind these paths that policies can ask for."""
-    paths = (path.removeprefix("data.object.") for path in unreadable)
-    return tuple(sorted({name for path in paths for name in _RULED.get(path, ())}))
+"""By path in the authorization, the fields that policies can use: see rules.kinds."""
 
 
 def identity(event: Event) -> tuple[str, int]:
-    """Id and creation of an event that has both. Raises MalformedEventError."""
+    """The id and `created` of an event. Raises MalformedEventError if either is missing."""
     event_id = needed(event.id, "id: expected an id of 1 to 255 visible characters")
     at = needed(event.created, "created: expected whole Unix seconds up to the year 9999")
     return event_id, at
 
 
-def _read_leniently(body: bytes) -> Event:
-    try:
-        tree = lenient.loads(body)
-        event = lenient.build(Event, tree, "")
-    except lenient.UnreadableFieldError:
-        raise NotAnEventError(
-            "The body is not a JSON object with a type, as Stripe's events are."
-        ) from None
-    data = msgspec.Raw(lenient.dumps(tree.get("data")))
-    return msgspec.structs.replace(event, data=data)
+def _card_presence(found: shapes.RequestedAuthorization) -> str | None:
+    """Stripe's value or, in API versions without the field, what the method proves.
 
-
-def _card_presence(found: shapes.AskingAuthorization) -> str | None:
-    """Stripe's word, else what the method proves: API versions before the field don't tell it.
-
-    A typed-in number proves nothing: the shop may hold the card or hear it on the telephone.
+    A typed-in number proves nothing: the merchant may hold the card or be given it by telephone.
     """
     if found.card_presence:
         return text(found.card_presence)

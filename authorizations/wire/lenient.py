@@ -1,10 +1,9 @@
-"""Reads what the strict, fast decoder refuses: slower, and gives up only on what is needed.
+"""Reads what the strict, fast decoder refuses; slower, and fails only on required fields.
 
-A purchase must not be declined for an unreadable field that nobody asks about, and a signed
-request must be recognized as one whatever else is in it. So the same shapes are filled once more,
-field by field. In a shape, a field without a default is needed. One with the default UNSET may be
-missing or null, but must be readable when it is there. Any other default stands in for what is
-missing or unreadable.
+A purchase must not be declined for an unreadable field that no rule uses, and a signed request
+must be recognized as one whatever else it contains. So the same shapes are filled again, field by
+field. A field without a default is required. One with the default UNSET may be missing or null, but
+must be readable if it is there. Any other default replaces a missing or unreadable value.
 """
 
 import json
@@ -17,10 +16,10 @@ from typing import Any, TypeVar, get_args, get_origin
 import msgspec
 
 MAX_DEPTH = 64
-"""Deeper nesting is cut off: parsers give up at about a thousand levels, Stripe needs ten."""
+"""Maximum nesting; deeper values become null. Parsers fail at about a thousand, Stripe uses ten."""
 
 _MAX_DIGITS = 20
-"""No number we take is longer; Python refuses to read one of more than 4,300 digits."""
+"""Maximum digits of a number; longer ones become infinity. int() raises above 4,300 digits."""
 
 _ESCAPES = re.compile(
     r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"  # a pair: one character
@@ -34,30 +33,27 @@ Shape = TypeVar("Shape", bound=msgspec.Struct)
 
 
 class UnreadableFieldError(ValueError):
-    """A needed field is missing or unreadable; the text names its path and what was expected."""
+    """A required field is missing or unreadable; the text names its path and what is expected."""
 
 
 def loads(body: bytes) -> Any:
-    """JSON with all that Python's parser lets pass: NaN, control characters, a byte order mark.
+    """Parse JSON, with everything that Python's parser accepts: NaN, control characters, a BOM.
 
-    Lone surrogates become U+FFFD. Raises UnreadableError where even that fails.
+    Lone surrogates become U+FFFD. Raises UnreadableFieldError.
     """
-    text = _ESCAPES.sub(_without_lone_surrogate, body.decode("utf-8-sig", errors="replace"))
+    text = body.decode("utf-8-sig", errors="replace")
+    text = _ESCAPES.sub(lambda found: r"\ufffd" if found["lone"] else found[0], text)
     try:
-        return json.loads(_cut(text), strict=False, parse_int=_number)
+        return json.loads(
+            _without_deep_values(text),
+            strict=False,
+            parse_int=lambda digits: int(digits) if len(digits) <= _MAX_DIGITS else float("inf"),
+        )
     except ValueError:
         raise UnreadableFieldError("not readable as JSON") from None
 
 
-def _without_lone_surrogate(escape: re.Match[str]) -> str:
-    return r"\ufffd" if escape["lone"] else escape[0]
-
-
-def _number(digits: str) -> float:
-    return int(digits) if len(digits) <= _MAX_DIGITS else float("inf")
-
-
-def _cut(text: str) -> str:
+def _without_deep_values(text: str) -> str:
     """`text` with null in place of everything deeper than MAX_DEPTH."""
     kept, end, depth = [], 0, 0
     for match in _STRINGS_AND_BRACKETS.finditer(text):
@@ -73,47 +69,39 @@ def _cut(text: str) -> str:
 
 
 def dumps(found: object) -> bytes:
-    """What loads gave, as JSON that loads can read again."""
+    """A result of loads as JSON that loads reads again."""
     return json.dumps(found).encode()
 
 
 def build(
     shape: type[Shape], found: object, path: str, unreadable: list[str] | None = None
 ) -> Shape:
-    """Fill `shape` from parsed JSON; raises UnreadableError.
+    """Fill `shape` from parsed JSON. Raises UnreadableFieldError.
 
-    The paths of optional fields that are there and can't be read are added to `unreadable`.
+    Adds the paths of optional fields that are present but unreadable to `unreadable`.
     """
     unreadable = [] if unreadable is None else unreadable
     if not isinstance(found, dict):
         raise UnreadableFieldError(f"{path}: expected an object")
     prefix = f"{path}." if path else ""
-    values = {
-        field.name: _field(
-            field, found.get(field.encode_name), prefix + field.encode_name, unreadable
-        )
-        for field in _fields(shape)
-    }
+    values = {}
+    for field in _fields(shape):
+        value, field_path = found.get(field.encode_name), prefix + field.encode_name
+        try:
+            values[field.name] = _convert(field.type, value, field_path, unreadable)
+        except UnreadableFieldError:
+            if field.required or field.default is msgspec.UNSET:
+                raise
+            if value is not None:
+                unreadable.append(field_path)
+            values[field.name] = field.default
     return shape(**values)
 
 
 _fields = cache(msgspec.structs.fields)
 
 
-def _field(
-    field: msgspec.structs.FieldInfo, found: object, path: str, unreadable: list[str]
-) -> object:
-    try:
-        return _value(field.type, found, path, unreadable)
-    except UnreadableFieldError:
-        if field.required or field.default is msgspec.UNSET:
-            raise
-        if found is not None:
-            unreadable.append(path)
-        return field.default
-
-
-def _value(expected: Any, found: object, path: str, unreadable: list[str]) -> object:
+def _convert(expected: Any, found: object, path: str, unreadable: list[str]) -> object:
     parts = list(_parts(expected))
     shape = next((p for p in parts if isclass(p) and issubclass(p, msgspec.Struct)), None)
     if shape and isinstance(found, dict) and not _is_list(parts):
@@ -125,19 +113,16 @@ def _value(expected: Any, found: object, path: str, unreadable: list[str]) -> ob
     try:
         return msgspec.convert(found, expected)
     except msgspec.ValidationError:
-        raise UnreadableFieldError(f"{path}: expected {_words(parts)}") from None
+        described = (p.description for p in parts if isinstance(p, msgspec.Meta) and p.description)
+        words = next(described, "a list" if _is_list(parts) else "an object")
+        raise UnreadableFieldError(f"{path}: expected {words}") from None
 
 
 def _parts(expected: Any) -> Iterator[Any]:
-    """An annotation and everything that it is made of."""
+    """An annotation and, recursively, its arguments."""
     yield expected
     for part in get_args(expected):
         yield from _parts(part)
-
-
-def _words(parts: list[Any]) -> str:
-    described = (p.description for p in parts if isinstance(p, msgspec.Meta) and p.description)
-    return next(described, "a list" if _is_list(parts) else "an object")
 
 
 def _is_list(parts: list[Any]) -> bool:

@@ -1,4 +1,4 @@
-"""What Stripe tells afterwards, in our words: how authorizations, transactions, cards stand now."""
+"""Turns Stripe's later events into reports: authorizations, transactions, cards and disputes."""
 
 from collections.abc import Callable
 from functools import partial
@@ -39,19 +39,16 @@ _dispute = reader(shapes.DisputeShape)
 
 
 def report(event: Event) -> Report | None:
-    """What the event reports; None for types that change nothing here.
-
-    Raises MalformedEventError.
-    """
+    """The report in an event; None for types that change nothing here. Raises MalformedEventError."""
     read = _READERS.get(event.type)
     return read(event.data, *identity(event)) if read else None
 
 
 def about(event: Event) -> str:
-    """The authorization that a later event tells of, or else the transaction, also the one that a
-    dispute is over; "" for events about neither.
+    """The id of the authorization that a later event is about, or else of the transaction.
 
-    Never fails: an event that can't be applied is found by it too.
+    For a dispute, that of the disputed transaction; "" for events about neither. Never fails:
+    events that can't be applied are found by it, too.
     """
     if event.type not in _OF_PURCHASES:
         return ""
@@ -81,12 +78,21 @@ def _authorization_report(data: msgspec.Raw, event_id: str, at: int) -> Authoriz
 
 def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> TransactionReport:
     found = _transaction(data)
+    holder = found.cardholder
     return TransactionReport(
         event_id=event_id,
         event_created=at,
         authorization_id=found.id,
         created=found.created,
-        card=_named_card(found),
+        # A transaction names its card and says no more about it.
+        card=CardDetails(
+            id=_id(found.card) or "",
+            status="",
+            last4="",
+            currency="",
+            cardholder_id=_id(holder) or "",
+            cardholder_name=name(holder.name) if isinstance(holder, shapes.CardholderShape) else "",
+        ),
         currency=found.currency.lower(),
         merchant=merchant(found.merchant_data),
         transaction=transaction(found, at),
@@ -94,21 +100,8 @@ def _transaction_report(data: msgspec.Raw, event_id: str, at: int) -> Transactio
     )
 
 
-def _named_card(found: shapes.BookedTransaction) -> CardDetails:
-    """Transactions name their card and tell no more of it."""
-    holder = found.cardholder
-    return CardDetails(
-        id=_id(found.card) or "",
-        status="",
-        last4="",
-        currency="",
-        cardholder_id=_id(holder) or "",
-        cardholder_name=name(holder.name) if isinstance(holder, shapes.CardholderShape) else "",
-    )
-
-
 def _id(found: Any) -> str | None:
-    """Of what may have come as an id or as a whole object."""
+    """The id of what Stripe may send as an id or as a whole object."""
     if isinstance(found, msgspec.Struct):
         return str(found.id)  # type: ignore[attr-defined]
     return found if isinstance(found, str) else None
@@ -171,7 +164,7 @@ _READERS: dict[str, Callable[[msgspec.Raw, str, int], Report]] = {
 }
 
 AFTERWARDS = tuple(name for name in _READERS if not name.startswith(READ))
-"""The types of Stripe's events that change something here; others are kept and do nothing."""
+"""The types of Stripe's events that change something here; others are only recorded."""
 
 _OF_PURCHASES = {
     name for name in _READERS if not name.startswith(("issuing_card.", "issuing_cardholder."))

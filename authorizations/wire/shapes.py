@@ -1,9 +1,9 @@
-"""What we read of Stripe's events, in Stripe's own field names.
+"""The fields of Stripe's events that the desk reads, in Stripe's own names.
 
-Everything else in the event is skipped, so new fields and new enum values pass. Which fields are
-needed and which optional: see lenient.py. Needed is what says who pays. What the books rest on
-(UNSET) may be missing, as in older API versions, but an unreadable amount taken for 0 would hide
-money from the limits.
+All other fields are skipped, so new fields and new enum values are accepted. lenient.py defines
+which fields are required: those that say who pays. Fields with the default UNSET, which the books
+are built from, may be missing, as in older API versions, but not unreadable: an amount taken for 0
+would hide money from the limits.
 """
 
 from typing import Annotated, Generic, TypeAlias, TypeVar
@@ -30,19 +30,19 @@ CurrencyCode: TypeAlias = Annotated[
     str, Meta(pattern=r"\A[A-Za-z]{3}\Z", description="a currency code of 3 letters")
 ]
 Label: TypeAlias = Annotated[str, Meta(pattern=r"\A[^\0]*\Z", description="text")]
-"""What Stripe calls something, of any length and with any character that PostgreSQL can hold."""
+"""A name that Stripe gives, of any length, in any characters that PostgreSQL can store."""
 LastFour: TypeAlias = Annotated[str, Meta(max_length=4)]
 Text: TypeAlias = Annotated[str, Meta(description="text")]
 Flag: TypeAlias = Annotated[bool, Meta(description="true or false")]
 RiskScore: TypeAlias = Annotated[int, Meta(ge=1, le=99)]
-# Odd forms of what rules and limits look at must not pass for another value: see lenient.py.
+# Rules and limits compare these, so a malformed value counts as unreadable, not as a new value.
 Word: TypeAlias = Annotated[str, Meta(pattern=r"\A[a-z0-9_]*\Z")]
 CategoryCode: TypeAlias = Annotated[str, Meta(pattern=r"\A(?:[0-9]{4})?\Z")]
 CountryCode: TypeAlias = Annotated[str, Meta(pattern=r"\A(?:[A-Za-z]{2})?\Z")]
 
 
 class Expandable(Struct, frozen=True, gc=False):
-    """An object where Stripe may also send its id alone."""
+    """An object that Stripe may also send as its id alone."""
 
     id: Id
 
@@ -56,7 +56,7 @@ class CardShape(Struct, frozen=True, gc=False):
     id: Id
     status: Text
     cardholder: Id | CardholderShape
-    # Limits belong to the first card of the chain: an unreadable link would open fresh ones.
+    # Limits belong to the first card of a chain: an unreadable link would start new ones.
     replacement_for: Id | Expandable | UnsetType | None = UNSET
     last4: LastFour | None = None
     currency: CurrencyCode | None = None
@@ -131,14 +131,14 @@ class TransactionShape(Struct, frozen=True, gc=False, kw_only=True):
 
 
 class AuthorizationShape(Struct, frozen=True, gc=False, kw_only=True):
-    """What both a question and a report tell."""
+    """The fields of an authorization that both requests and reports have."""
 
     id: Id
     created: Instant
     card: CardShape
     amount: Amount | UnsetType | None = UNSET
     amount_details: AmountDetails | UnsetType | None = UNSET
-    # Where they can't be read, `amount` tells what is held, if less exactly.
+    # If these can't be read, `amount` says what is held, though less exactly.
     balance_transactions: tuple[BalanceTransaction, ...] | None = None
     merchant_amount: Amount | None = None
     merchant_currency: str | None = None
@@ -149,7 +149,7 @@ class AuthorizationShape(Struct, frozen=True, gc=False, kw_only=True):
     merchant_data: MerchantData | None = None
 
 
-class AskingAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=True):
+class RequestedAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=True):
     pending_request: PendingRequest
     authorization_method: Word | None = None
     card_presence: Word | None = None
@@ -158,7 +158,7 @@ class AskingAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=Tru
 
 
 class BookedTransaction(TransactionShape, frozen=True, gc=False, kw_only=True):
-    """A transaction by itself, where its authorization does not say whose it is."""
+    """A transaction in an event of its own, which names its card and authorization."""
 
     card: Id | Expandable
     currency: CurrencyCode

@@ -150,7 +150,7 @@ class TestTroubles:
     def test_a_wrong_key_is_told_without_the_key(self, settings: LazySettings) -> None:
         settings.STRIPE_API_KEY = "rk_test_wrong"
         error = run()[1]
-        assert "does not take the key in STRIPE_API_KEY" in error
+        assert "does not accept the key in STRIPE_API_KEY" in error
         assert "rk_test_wrong" not in error
 
     def test_no_key_is_told_with_what_to_set(self) -> None:

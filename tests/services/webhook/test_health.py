@@ -270,13 +270,15 @@ def test_the_clocks_of_host_and_database_are_compared(
 def test_an_empty_desk_declines_all_and_nobody_could_log_in() -> None:
     assert only("Policies")[0] is HealthState.BAD
     assert (
-        "every purchase is declined: make one under Policies, and assign it"
+        "every purchase is declined: create one under Policies, and assign it"
         in (only("Policies")[1])
     )
     assert only("People") == (
         HealthState.WARN,
-        "There is no active superuser, who could give others roles: "
-        "`manage.py createsuperuser` makes one.",
+        (
+            "There is no active superuser, who could give others roles: "
+            "`manage.py createsuperuser` makes one."
+        ),
     )
     in_force(blocked_categories=["bakeries"], unlimited=False)
     assert only("Policies")[0] is HealthState.BAD
