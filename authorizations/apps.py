@@ -1,4 +1,4 @@
-"""The app as Django sees it."""
+"""The Django app."""
 
 from django.apps import AppConfig
 from django.db.backends.signals import connection_created

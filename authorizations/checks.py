@@ -1,8 +1,8 @@
-"""What must be set before the program may start.
+"""System checks of the settings without which the program must not start.
 
-Outside development (DEBUG is off) a missing, blank or white-spaced SECRET_KEY,
-ALLOWED_HOSTS or STRIPE_WEBHOOK_SECRET is an error: each of them left out would
-open a door. In development only what is wrong is refused.
+Outside development (DEBUG is off), a SECRET_KEY, ALLOWED_HOSTS or STRIPE_WEBHOOK_SECRET that is
+missing, blank or has white space is an error: without any of them the desk would be open to
+attack. In development they may be missing, but not wrong.
 """
 
 from collections.abc import Iterator, Sequence
@@ -26,7 +26,7 @@ DEVELOPMENT_HINT = "For development run `python -m authz_project.first_env`, whi
 
 @register(TAG)
 def check_secret_key(**_: Any) -> Iterator[CheckMessage]:
-    """A key of one's own, whole."""
+    """SECRET_KEY is set and has no white space."""
     if settings.SECRET_KEY.startswith(settings.UNSET_SECRET_KEY):
         if not settings.DEBUG:
             yield Error(
@@ -37,14 +37,14 @@ def check_secret_key(**_: Any) -> Iterator[CheckMessage]:
             )
     elif has_white_space(settings.SECRET_KEY) and not settings.DEBUG:
         yield Error(
-            "SECRET_KEY contains white space. Check how it was pasted and set it without.",
+            "SECRET_KEY contains white space. Check how it was pasted, and remove the white space.",
             id="authorizations.E002",
         )
 
 
 @register(TAG)
 def check_allowed_hosts(**_: Any) -> Iterator[CheckMessage]:
-    """The names this site answers to."""
+    """ALLOWED_HOSTS is set and well-formed."""
     if settings.DEBUG:
         return
     if not settings.ALLOWED_HOSTS:
@@ -63,7 +63,7 @@ def check_allowed_hosts(**_: Any) -> Iterator[CheckMessage]:
 
 @register(TAG)
 def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
-    """Without a secret nobody could tell Stripe from anyone else."""
+    """STRIPE_WEBHOOK_SECRET is set: without it, anybody could send events."""
     if not settings.STRIPE_WEBHOOK_SECRETS and not settings.DEBUG:
         yield Error(
             "STRIPE_WEBHOOK_SECRET is not set. Set it to the signing secret (whsec_...) that "
@@ -72,7 +72,7 @@ def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
             id="authorizations.E005",
         )
     for number, secret in enumerate(settings.STRIPE_WEBHOOK_SECRETS, start=1):
-        # The secret itself is not shown: messages end in logs.
+        # The secret itself is not shown, because messages are logged.
         if has_white_space(secret) or not is_webhook_secret(secret):
             yield Error(
                 f"STRIPE_WEBHOOK_SECRET, secret {number}, is not a signing secret. It starts with "
@@ -84,29 +84,32 @@ def check_webhook_secrets(**_: Any) -> Iterator[CheckMessage]:
 
 @register(Tags.database)
 def check_pooler(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """Whether sessions are lost between two transactions; for `check --database default`.
+    """Whether there is a transaction pooler; for `check --database default`.
 
-    With settings that refuse the start nothing is asked of the database.
+    Does not connect if other checks fail.
     """
     if databases and not _refuses_the_start():
-        with suppress(DatabaseError):  # that it is away is told by whoever needs it
+        with suppress(DatabaseError):  # commands that need the database report it themselves
             connection.ensure_connection()
-        if told := pooler.sentence():
-            yield Info(told, id="authorizations.I001")
+        if sentence := pooler.sentence():
+            yield Info(sentence, id="authorizations.I001")
 
 
 @register(Tags.database)
 def check_tables(databases: Sequence[str] | None = None, **_: Any) -> Iterator[CheckMessage]:
-    """Before `migrate`, which would find nothing to apply; for `check --database default`."""
+    """Tables of a version before the first release, for which `migrate` finds nothing to apply.
+
+    For `check --database default`, which `migrate` runs first.
+    """
     for alias in () if _refuses_the_start() else databases or ():
-        with suppress(DatabaseError):  # that it is away is told by whoever needs it
+        with suppress(DatabaseError):  # commands that need the database report it themselves
             if tables.are_of_an_earlier_form(connections[alias]):
                 yield Error(tables.OF_AN_EARLIER_FORM, id="authorizations.E008")
 
 
 @register(TAG, deploy=True)
 def check_spool(**_: Any) -> Iterator[CheckMessage]:
-    """Answers given while the database is away must be kept somewhere."""
+    """The spool can be written: it keeps the answers given while the database is away."""
     if problem := spool_watch.unwritable(Path(settings.SPOOL_DIR)):
         yield Error(problem, id="authorizations.E007")
 
@@ -124,10 +127,10 @@ def is_webhook_secret(value: str) -> bool:
 
 
 def refuse_unsafe_start() -> None:
-    """Raise ImproperlyConfigured, saying what to do, when one of these checks fails.
+    """Raise ImproperlyConfigured, saying what to do, if one of these checks fails.
 
-    For wsgi.py: a WSGI server, unlike manage.py, runs no checks of its own. For
-    runserver: it complains of ALLOWED_HOSTS before it runs them.
+    For wsgi.py, because a WSGI server runs no checks, and for runserver, which would complain of
+    ALLOWED_HOSTS before it runs them.
     """
     problems = [message for message in run_checks(tags=[TAG]) if message.is_serious()]
     if problems:

@@ -1,4 +1,4 @@
-"""What the commands have in common that prove the record: their options, their end, their row."""
+"""The base of the commands that prove the record."""
 
 import getpass
 import socket
@@ -19,26 +19,26 @@ from authorizations.services.verify.parts import processes_for
 from authorizations.services.verify.proofs import MOST_SHOWN, Proof
 from authorizations.services.verify.ranges import Range
 
-_MOMENT = "a date, an ISO time, or 2d or 36h for so long ago"
+_MOMENT = "a date, an ISO time, or how long ago, such as 2d or 36h"
 
 
 class ProofCommand(BaseCommand):
-    """Checks a part of the record, prints what differs, and leaves a row of its run.
+    """Checks a part of the record, prints the differences, and records the run.
 
-    Ends with status 1 where something differs.
+    Ends with status 1 if there are differences.
     """
 
     requires_migrations_checks = True
     proof: ProofRun.Command
     kinds: tuple[str, ...]
-    """What is checked, in the order in which it is told."""
+    """The kinds of rows that are checked, in the order of the summary."""
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument(
             "--since",
             type=instant_or_back,
             metavar="MOMENT",
-            help=f"Check only what was written from then on: {_MOMENT}.",
+            help=f"Check only what was written since then: {_MOMENT}.",
         )
         parser.add_argument(
             "--until",
@@ -49,20 +49,20 @@ class ProofCommand(BaseCommand):
         parser.add_argument(
             "--processes",
             type=int,
-            help="How many share the work; as many as there are processors unless given, "
-            "but one where there is little to check.",
+            help="Number of processes that share the work. Default: the number of processors, or "
+            "one if there is little to check.",
         )
 
     def checked(self, proof: Proof) -> Iterator[Checked]:
-        """What the check finds, piece by piece."""
+        """Run the check; yields the result of each piece."""
         raise NotImplementedError
 
     def rows(self, part: Range) -> int | None:
-        """About how many rows it will check, as far as anybody knows."""
+        """About how many rows will be checked; None if unknown."""
         raise NotImplementedError
 
-    def tell(self, console: Console, proof: Proof) -> None:
-        """What there is to say besides how much was checked."""
+    def print_notes(self, console: Console, proof: Proof) -> None:
+        """Print what is to be said besides the differences."""
 
     def handle(self, *_: Any, **options: Any) -> None:
         console = console_of(self.stdout)
@@ -74,44 +74,30 @@ class ProofCommand(BaseCommand):
         proof = Proof(self.proof, Range(since, until), decision=options.get("decision") or "")
         rows = self.rows(proof.part)
         proof.processes = processes or processes_for(rows)
-        self._run(console, proof, rows)
-        self.tell(console, proof)
-        if proof.differences:
-            raise CommandError(f"{proof.differences:,} differences from what should be.")
-        console.print("No differences found.")
-
-    def _run(self, console: Console, proof: Proof, rows: int | None) -> None:
         problem = ""
         try:
-            self._check(console, proof, rows)
+            with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+                task = bar.add_task(f"{self.proof}: checking", total=rows)
+                for found in self.checked(proof):
+                    for difference in proof.add(found):
+                        bar.console.print(difference, markup=False)
+                    bar.update(task, advance=found.number)
         except BaseException as stopped:
             problem = f"{type(stopped).__name__}: {stopped}".strip(" :")
             if not connection.in_atomic_block:
                 connection.close()  # it may be in the middle of something
             raise
         finally:
-            proof.save(_run_by(), problem)
+            try:
+                user = getpass.getuser()
+            except (KeyError, OSError):  # in containers, a user may be a number without a name
+                user = "unknown user"
+            proof.save(f"{user} on {socket.gethostname()}", problem)
         if proof.differences > MOST_SHOWN:
             console.print(f"... and {proof.differences - MOST_SHOWN:,} more.")
-        console.print(f"Checked {_listed(proof, self.kinds)}.")
-
-    def _check(self, console: Console, proof: Proof, rows: int | None) -> None:
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-            task = bar.add_task(f"{self.proof}: checking", total=rows)
-            for found in self.checked(proof):
-                for difference in proof.add(found):
-                    bar.console.print(difference, markup=False)
-                bar.update(task, advance=found.number)
-
-
-def _run_by() -> str:
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # containers run as numbers without a name
-        user = "nobody known"
-    return f"{user} on {socket.gethostname()}"
-
-
-def _listed(proof: Proof, kinds: tuple[str, ...]) -> str:
-    *most, last = [f"{proof.checked[kind]:,} {kind}" for kind in kinds]
-    return f"{', '.join(most)} and {last}" if most else last
+        *most, last = [f"{proof.checked[kind]:,} {kind}" for kind in self.kinds]
+        console.print(f"Checked {', '.join(most)} and {last}." if most else f"Checked {last}.")
+        self.print_notes(console, proof)
+        if proof.differences:
+            raise CommandError(f"{proof.differences:,} differences found.")
+        console.print("No differences found.")

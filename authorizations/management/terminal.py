@@ -1,4 +1,4 @@
-"""What several commands do on the terminal."""
+"""Terminal output that several commands share."""
 
 from collections.abc import Iterable
 
@@ -10,7 +10,7 @@ from authorizations.services.verify.checking import Difference
 
 
 def console_of(stdout: OutputWrapper) -> Console:
-    """Rich on a command's standard output: plain where that is a file."""
+    """A Rich console on a command's standard output; plain text if that is not a terminal."""
     stdout.ending = ""  # rich ends its own lines
     return Console(file=stdout, highlight=False, soft_wrap=True)  # type: ignore[arg-type]
 
@@ -18,14 +18,14 @@ def console_of(stdout: OutputWrapper) -> Console:
 def report(
     console: Console, checked: Iterable[list[Difference]], *, total: int | None, what: str
 ) -> None:
-    """Print every difference as it is found, and how many there were; CommandError where any."""
-    places = wrong = 0
+    """Print every difference as it is found. Raises CommandError if there are any."""
+    pieces = wrong = 0
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         for found in progress.track(checked, total=total, description=f"Checking {what}"):
-            places += 1
+            pieces += 1
             wrong += bool(found)
             for difference in found:
                 progress.console.print(str(difference), markup=False)
     if wrong:
-        raise CommandError(f"{wrong:,} of {places:,} {what} differ from what they should be.")
-    console.print(f"{places:,} {what} checked: all as they should be.")
+        raise CommandError(f"{wrong:,} of {pieces:,} {what} have differences.")
+    console.print(f"{pieces:,} {what} checked: no differences found.")

@@ -1,8 +1,8 @@
-"""What browsers may do with our pages.
+"""Security headers for browsers: Content-Security-Policy and Permissions-Policy.
 
-Each answer says it: where scripts, styles and pictures may come from, who may show the page in
-a frame (nobody), and which of a browser's abilities pages use. tests/admin/test_browser_rules.py
-opens the pages in Chromium and lets no complaint pass.
+They say where scripts, styles and images may come from, that no page may be framed, and which
+browser features pages use. tests/admin/test_browser_rules.py opens the pages in Chromium and fails
+on any violation.
 """
 
 from collections.abc import Callable
@@ -10,14 +10,13 @@ from collections.abc import Callable
 from django.http import HttpRequest, HttpResponseBase
 
 _EVERYWHERE = "default-src 'none'; base-uri 'none'; frame-ancestors 'none'; img-src 'self'"
-# Unfold's pages compute what they show from attributes (Alpine: 'unsafe-eval') and carry sizes
-# and colours in style attributes. Inline scripts stay forbidden. The picture of a QR code is
-# part of its page (data:).
+# Unfold's pages evaluate attributes (Alpine: 'unsafe-eval') and have style attributes. Inline
+# scripts stay forbidden. A QR code is a data: image.
 ADMIN = (
     f"{_EVERYWHERE} data:; script-src 'self' 'unsafe-eval'; style-src 'self' 'unsafe-inline'; "
     "font-src 'self'; connect-src 'self'; form-action 'self'"
 )
-# Pages that say what went wrong.
+# Error pages.
 OTHERS = f"{_EVERYWHERE}; style-src 'self'; form-action 'none'"
 
 # Of these only copying (explanations, record ids) and security keys are used.
@@ -32,11 +31,13 @@ PERMISSIONS = ", ".join(f"{name}=()" for name in _UNUSED.split(", ")) + (
 
 
 def is_of_admin(request: HttpRequest) -> bool:
-    """Whether the address is one of the admin's."""
+    """Whether the request is for a page of the admin."""
     return request.path_info.startswith("/admin/")
 
 
 class BrowserRules:
+    """Middleware that adds the security headers to every response."""
+
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 

@@ -1,5 +1,5 @@
-"""The log-ins that `load_demo` makes, which pages name on a developer's own machine."""
+"""The log-ins that `load_demo` makes, which pages show in development."""
 
-PASSWORD = "demo"  # noqa: S105 - known to everybody, which is why this is for demos only
+PASSWORD = "demo"  # noqa: S105 - public, for demos only
 LOGINS = {"operator": "Operations", "auditor": "Auditors", "admin": None}
-"""User names and their role; the one without may do everything."""
+"""User names and their role; None is a superuser."""

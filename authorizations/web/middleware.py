@@ -1,6 +1,6 @@
-"""What people's pages share: times in their own zone, and changes under their own name.
+"""Middleware: times in the reader's zone, changes under the user's name, requests refused early.
 
-The zone is told by a cookie that their browser sets (zone.js).
+The zone is in a cookie that the browser sets (zone.js).
 """
 
 from collections.abc import Callable
@@ -24,45 +24,42 @@ from authorizations.web.browsers import is_of_admin
 from authorizations.wire import answer
 
 COOKIES = ("__Host-desk_time_zone", "desk_time_zone")
-"""Over HTTPS, and in development."""
-
+"""The cookie's name over HTTPS, and in development."""
 
 NOTHING_HERE = (
-    "Nothing takes a POST at this address: Stripe's events are sent to /webhook. Put that path "
-    "into the address of the endpoint, at Stripe or behind `stripe listen --forward-to`."
+    "This address accepts no POST: Stripe's events are sent to /webhook. Set that path in the "
+    "address of the endpoint, at Stripe or in `stripe listen --forward-to`."
 )
 
 
 class NothingElseIsSent:
-    """What is sent to where nothing takes it comes from a machine: a 404 that it can log, whatever
-    browsers would get there, and no redirect, which Stripe does not follow.
+    """Answers a POST to an address that accepts none with a 404 in the webhook's format.
 
-    The webhook takes what is sent, and so do pages of the admin, but nothing that Stripe signed.
+    It comes from a program, which can log this, and Stripe follows no redirects. The webhook
+    accepts a POST, and so do pages of the admin, unless it carries a Stripe-Signature.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
-        if request.method != "POST" or _is_taken(request):
+        if request.method != "POST":
+            return self.get_response(request)
+        try:
+            name = resolve(request.path_info).url_name
+        except Resolver404:
+            name = None
+        # Addresses without a name are redirects, or the admin's page for unknown addresses.
+        is_page = is_of_admin(request) and name is not None
+        is_stripes = "Stripe-Signature" in request.headers
+        if name in ("webhook", "webhook_php") or (is_page and not is_stripes):
             return self.get_response(request)
         body = answer.error("not_found", NOTHING_HERE)
         return HttpResponse(body, status=404, headers=answer.headers(settings.STRIPE_VERSION, body))
 
 
-def _is_taken(request: HttpRequest) -> bool:
-    try:
-        name = resolve(request.path_info).url_name
-    except Resolver404:
-        return False
-    # What has no name leads elsewhere, or catches what the admin has no page for.
-    is_page = is_of_admin(request) and name is not None
-    is_stripes = "Stripe-Signature" in request.headers
-    return name in ("webhook", "webhook_php") or (is_page and not is_stripes)
-
-
 class NoNul:
-    """An address with a NUL in it means nothing, and PostgreSQL takes none: 400, not an error."""
+    """Answers 400 to an address with a NUL, which PostgreSQL would raise an error for."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -74,9 +71,7 @@ class NoNul:
 
 
 class OnlyOpenedAndSent:
-    """People's pages are opened, and forms sent. Django's admin takes any other method for that
-    of opening a page, and renders it.
-    """
+    """Refuses other methods than GET, HEAD and POST in the admin, which would treat them as GET."""
 
     METHODS = ("GET", "HEAD", "POST")
 
@@ -90,21 +85,24 @@ class OnlyOpenedAndSent:
 
 
 class ReadersTimeZone:
-    """Shows the times of a page in its reader's zone; in TIME_ZONE where that is not known."""
+    """Shows the times of a page in the reader's zone; in TIME_ZONE if that is unknown."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         names = (request.COOKIES.get(name) for name in COOKIES)
-        with timezone.override(_zone(next(filter(None, names), ""))):
+        name = next(filter(None, names), "")
+        # Only known names: a name is also a path to the zone's file.
+        zone = ZoneInfo(name) if name in _zone_names() else None
+        with timezone.override(zone):
             return self.get_response(request)
 
 
 class UnderTheirName:
-    """What a form changes goes into the history as the work of whoever is logged in.
+    """Records what a form changes under the name of the user who is logged in.
 
-    A page that is only opened changes nothing the history is about.
+    A page that is only opened changes nothing that the history is about.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
@@ -117,11 +115,6 @@ class UnderTheirName:
             return self.get_response(request)
 
 
-def _zone(name: str) -> ZoneInfo | None:
-    # Only names that are known: a name is also a path into the zone files.
-    return ZoneInfo(name) if name in _known() else None
-
-
 @cache
-def _known() -> frozenset[str]:
+def _zone_names() -> frozenset[str]:
     return frozenset(available_timezones())

@@ -1,6 +1,6 @@
-"""Where a request came from.
+"""The client's address of a request.
 
-A header can say anything; it is believed only from the proxies in TRUSTED_PROXIES.
+X-Forwarded-For is believed only from the proxies in TRUSTED_PROXIES.
 """
 
 from collections.abc import Iterable
@@ -14,21 +14,21 @@ _PASSED_ON = ("HTTP_X_FORWARDED_FOR", "HTTP_FORWARDED", "HTTP_X_REAL_IP", "HTTP_
 
 
 def client_address(request: HttpRequest) -> str:
-    """The nearest address that is no proxy of ours; "" where the connection tells none."""
+    """The nearest address that is not a trusted proxy; "" if the connection has none."""
     peer: str = request.META.get("REMOTE_ADDR", "")
-    told = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
-    while told and is_trusted(peer):
-        nearer = told.pop().strip()
-        if _parsed(nearer) is None:
+    forwarded_for = request.META.get("HTTP_X_FORWARDED_FOR", "").split(",")
+    while forwarded_for and is_trusted(peer):
+        previous = forwarded_for.pop().strip()
+        if _parsed(previous) is None:
             break
-        peer = nearer
+        peer = previous
     return peer
 
 
 def network_of_client(request: HttpRequest) -> str | None:
-    """The client's address, for counting what it does; for IPv6 the first of its /64.
+    """The address by which a client's attempts are counted; for IPv6 the first of its /64.
 
-    One customer of a network provider has all of a /64 to change addresses in.
+    A customer of a network provider can use any address of a /64.
     """
     found = _parsed(client_address(request))
     if isinstance(found, IPv6Address):
@@ -37,7 +37,7 @@ def network_of_client(request: HttpRequest) -> str | None:
 
 
 def is_from(request: HttpRequest, networks: Iterable[IPv4Network | IPv6Network]) -> bool:
-    """Whether it surely comes from these networks: a proxy that is not ours hides who asks."""
+    """Whether the client is in one of these networks; False behind an untrusted proxy."""
     is_passed_on = any(header in request.META for header in _PASSED_ON)
     if is_passed_on and not is_trusted(request.META.get("REMOTE_ADDR", "")):
         return False

@@ -1,8 +1,8 @@
-"""Second factors: with REQUIRE_MFA on, a password alone opens nothing.
+"""Second factors: with REQUIRE_MFA on, a password alone opens no page.
 
-The admin's own page asks for the password, and there is no other log-in page. A session in which
-no second factor has been shown yet, however it came about, gets only as far as showing one; or,
-for somebody who has none, as setting one up, shortly after their password was asked.
+The admin's log-in page asks for the password, and there is no other log-in page. A session that
+has not presented a second factor only reaches the pages for doing so or, if the user has none, for
+setting one up, within minutes of entering the password.
 """
 
 from collections.abc import Callable
@@ -29,7 +29,7 @@ ALWAYS_OPEN = ("admin:login", "admin:logout", "account_login", "healthz", "ready
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth brings no types
-    """Nobody signs up, nothing is mailed, and asking again means the second factor."""
+    """No sign-up, no mail, and re-authentication is by second factor."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:  # noqa: ARG002 - its signature
         return False
@@ -43,18 +43,17 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc] # allauth bri
         kinds = set(Authenticator.objects.filter(user_id=user.pk).values_list("type", flat=True))
         methods = []
         if kinds & {Authenticator.Type.WEBAUTHN}:
-            methods.append(_method("mfa_reauthenticate_webauthn", "Use a security key"))
+            methods.append(("mfa_reauthenticate_webauthn", "Use a security key"))
         if kinds & {Authenticator.Type.TOTP, Authenticator.Type.RECOVERY_CODES}:
-            methods.append(_method("mfa_reauthenticate", "Type a code"))
-        return methods
-
-
-def _method(name: str, description: str) -> dict[str, Any]:
-    return {"id": name, "description": description, "url": reverse(name)}
+            methods.append(("mfa_reauthenticate", "Type a code"))
+        return [
+            {"id": name, "description": description, "url": reverse(name)}
+            for name, description in methods
+        ]
 
 
 class SecondFactor:
-    """After authentication, and after allauth's own middleware."""
+    """Middleware; comes after authentication and after allauth's own."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:
         self.get_response = get_response
@@ -70,40 +69,37 @@ class SecondFactor:
             if name.startswith(("mfa_", "account_")):
                 raise Http404
             return None
-        if not request.user.is_authenticated or name in ALWAYS_OPEN or _was_shown(request):
+        if not request.user.is_authenticated or name in ALWAYS_OPEN:
             return None
-        ways = [way["id"] for way in get_adapter().get_reauthentication_methods(request.user)]
-        open_to_them = ways or SETTING_UP
-        if name in open_to_them:
+        records: list[dict[str, Any]] = get_authentication_records(request, request.user)
+        if any(record["method"] == "mfa" for record in records):
+            return None
+        methods = get_adapter().get_reauthentication_methods(request.user)
+        allowed = [method["id"] for method in methods] or SETTING_UP
+        if name in allowed:
             return None
         query = urlencode({"next": request.get_full_path()})
-        return redirect(f"{reverse(open_to_them[0])}?{query}")
+        return redirect(f"{reverse(allowed[0])}?{query}")
 
     def process_template_response(
         self, request: HttpRequest, response: TemplateResponse
     ) -> TemplateResponse:
-        """Allauth's pages know nothing of the admin whose look they have."""
+        """Add the context of the admin's pages to allauth's, which have the same look."""
         if request.resolver_match and request.resolver_match.view_name.startswith("mfa_"):
             response.context_data = admin.site.each_context(request) | (response.context_data or {})
         return response
 
 
 def account_links(_request: HttpRequest) -> list[dict[str, str]]:
-    """In the menu under one's own name."""
+    """The links in the user's menu."""
     if not settings.REQUIRE_MFA:
         return []
     return [{"title": "Second factors", "link": reverse("mfa_index")}]
 
 
-def _was_shown(request: HttpRequest) -> bool:
-    """Whether a second factor was shown in this session, by the one who is logged in."""
-    records: list[dict[str, Any]] = get_authentication_records(request, request.user)
-    return any(record["method"] == "mfa" for record in records)
-
-
 @receiver(user_logged_in)
 def note_the_password(request: HttpRequest, user: User, **_: object) -> None:
-    """Whoever just typed it may set up a first factor for a few minutes."""
+    """Record the log-in, after which a first factor may be set up for a few minutes."""
     if settings.REQUIRE_MFA:
         record_authentication(request, user, "password", reauthenticated=True)
 
@@ -112,6 +108,6 @@ def note_the_password(request: HttpRequest, user: User, **_: object) -> None:
 def note_what_was_set_up(
     request: HttpRequest, user: User, authenticator: Authenticator, **_: object
 ) -> None:
-    """Setting one up shows it as well."""
+    """Record that a factor was set up, which counts as presenting it."""
     if authenticator.type != Authenticator.Type.RECOVERY_CODES:
         record_authentication(request, user, "mfa", type=authenticator.type, reauthenticated=True)

@@ -1,6 +1,6 @@
-"""Log-ins that end after hours without a click, and for good some hours after they began.
+"""Sessions that end after SESSION_HOURS without use, and in any case after SESSION_MAX_AGE_S.
 
-Without a write for every click.
+The session is not written on every request.
 """
 
 from datetime import timedelta
@@ -14,16 +14,16 @@ from django.contrib.sessions.backends import db
 from django.utils import timezone
 
 STEP = timedelta(minutes=5)
-"""So much sooner than after SESSION_HOURS a log-in may end: its row is renewed this often."""
+"""How often a session in use is written. It may end this much sooner than after SESSION_HOURS."""
 
 BEGAN = "began_at"
-"""When the session began, in Unix seconds. A log-in begins it anew."""
+"""The session's key for when it began, in Unix seconds. A log-in sets it again."""
 
 
 class SessionStore(db.SessionStore):
-    """Django's sessions in the database; one that is used is renewed now and then.
+    """Django's sessions in the database, with a maximum age, and written only now and then.
 
-    One that is older than SESSION_MAX_AGE_S, or does not say when it began, is over.
+    A session that does not say when it began has ended.
     """
 
     def load(self) -> dict[str, Any]:
@@ -46,9 +46,7 @@ class SessionStore(db.SessionStore):
         super().save(must_create)
 
     def cycle_key(self) -> None:
-        """A new key and a new beginning: who logs in or changes their password has proven again
-        who they are.
-        """
+        """Begin the session again: at a log-in or change of password, identity was proven."""
         self[BEGAN] = timezone.now().timestamp()
         super().cycle_key()
 
@@ -58,6 +56,6 @@ class _HostCookieStorage(CookieStorage):
 
 
 class MessageStorage(FallbackStorage):
-    """Django's, whose cookie too is taken by browsers only from this very host."""
+    """Django's storage of messages, with a cookie that browsers accept only from this host."""
 
     storage_classes = (_HostCookieStorage, SessionStorage)

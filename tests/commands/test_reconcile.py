@@ -232,5 +232,5 @@ class TestWhatCannotBeBroughtIn:
         stripe.lists(nameless)
         nameless.kept["id"] = ["a", "b"]
         printed, error = run()
-        assert "Something without an id: A part could not be read: id: expected an id" in printed
+        assert "An object without an id: A part could not be read: id: expected an id" in printed
         assert "1 failed" in error

@@ -48,12 +48,12 @@ class TestPages:
 
         with patch.object(intake, "receive", failing):
             error = run()[1]
-        assert "it goes on where it stopped" in error
+        assert "with the same --since to continue" in error
         assert error.endswith("(status 130)" if end is KeyboardInterrupt else "(status 1)")
         assert Reconciliation.objects.get().read == 2
         asked = len(stripe.asked)
         printed, error = run()
-        assert "Going on with the reading begun on" in printed
+        assert "Continuing the run started on" in printed
         assert "Read 5 authorizations" in printed
         assert ": 5 brought in, 0 failed." in printed
         assert not error

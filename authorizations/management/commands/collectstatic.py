@@ -1,4 +1,4 @@
-"""manage.py collectstatic, which hosted platforms run by themselves."""
+"""manage.py collectstatic, which hosting platforms run by themselves."""
 
 from typing import Any
 
@@ -9,6 +9,4 @@ class Command(collectstatic.Command):
     help = "Does nothing: there is nothing to collect."
 
     def handle(self, *_: Any, **__: Any) -> None:
-        self.stdout.write(
-            "Nothing to collect: the server finds static files in the packages they come with."
-        )
+        self.stdout.write("Nothing to collect: the server reads static files from their packages.")

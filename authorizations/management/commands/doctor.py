@@ -19,11 +19,11 @@ _SENTENCE_AT = 7
 
 class Command(BaseCommand):
     help = (
-        "Looks at settings, secrets, database, spool, clocks, Stripe's endpoints, stand-in's copy, "
-        "proxies and versions, and says what is wrong and what to do. Shows no secret. Ends with "
-        "status 1 where something is wrong, with 0 otherwise, also where somebody should look."
+        "Checks settings, secrets, database, spool, clocks, Stripe's endpoints, stand-in's copy, "
+        "proxies and versions, and says what is wrong and what to do. Shows no secrets. Ends with "
+        "status 1 if something is wrong; warnings do not count."
     )
-    requires_system_checks = []  # they are among what it looks at, and must not end it
+    requires_system_checks = []  # it reports their messages, so they must not end it
 
     def handle(self, *_: Any, **__: Any) -> None:
         console = console_of(self.stdout)

@@ -1,4 +1,4 @@
-"""manage.py migrate, one at a time: several hosts start at the same moment."""
+"""manage.py migrate, one at a time, because several hosts may start at the same moment."""
 
 from typing import Any
 
@@ -12,8 +12,9 @@ class Command(migrate.Command):
         if options["plan"] or options["check_unapplied"]:  # they change nothing
             super().handle(*args, **options)
             return
-        with turn("migrate", self._wait, using=options["database"]):
-            super().handle(*args, **options)
 
-    def _wait(self) -> None:
-        self.stderr.write("Another migrate is at work on this database: waiting for it to end.")
+        def say_so() -> None:
+            self.stderr.write("Waiting for another `migrate` on this database to end.")
+
+        with turn("migrate", say_so, using=options["database"]):
+            super().handle(*args, **options)

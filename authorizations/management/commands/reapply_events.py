@@ -6,21 +6,18 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 from django.db import DatabaseError
-from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
 from authorizations.models import UnappliedEvent
 from authorizations.services.lifecycle import intake
 
-_Tried = Iterable[tuple[UnappliedEvent, str]]
-
 
 class Command(BaseCommand):
     help = (
-        "Applies events that could not be applied to the books when they came, such as one that "
-        "came before its card was known. Names those that still can't be, and why; ends with "
-        "status 1 where there are some."
+        "Applies events that could not be applied to the books when they arrived, such as one that "
+        "arrived before its card was known. Prints those that still can't be applied, and why; "
+        "ends with status 1 if there are any."
     )
     requires_migrations_checks = True
 
@@ -31,24 +28,37 @@ class Command(BaseCommand):
         console = console_of(self.stdout)
         try:
             if options["event"]:
-                waiting = _one(options["event"])
-                tried: _Tried = [(waiting, intake.apply_again(waiting))]
+                event = _waiting_event(options["event"])
+                attempts: Iterable[tuple[UnappliedEvent, str]] = [
+                    (event, intake.apply_again(event))
+                ]
             else:
-                tried = intake.apply_all()
-            applied, left = _follow(console, tried)
+                attempts = intake.apply_all()
+            applied, problems = 0, dict[str, str]()
+            total = UnappliedEvent.objects.filter(applied_at=None).count()
+            is_plain = not console.is_terminal
+            with Progress(console=console, transient=True, disable=is_plain) as progress:
+                task = progress.add_task("Applying events", total=total)
+                for event, problem in attempts:
+                    if problem:
+                        problems[event.pk] = f"{event}: {problem}"
+                    else:
+                        applied += 1
+                        problems.pop(event.pk, None)
+                    progress.update(task, completed=applied + len(problems))
         except DatabaseError as error:
             raise CommandError(
                 f"The database failed: {str(error).strip()} Run it again when that is put right."
             ) from error
-        for sentence in left.values():
-            console.print(sentence, markup=False)
-        told = f"{applied:,} applied, {len(left):,} still waiting."
-        if left:
-            raise CommandError(told)
-        console.print(told)
+        for problem in problems.values():
+            console.print(problem, markup=False)
+        summary = f"{applied:,} applied, {len(problems):,} still waiting."
+        if problems:
+            raise CommandError(summary)
+        console.print(summary)
 
 
-def _one(event_id: str) -> UnappliedEvent:
+def _waiting_event(event_id: str) -> UnappliedEvent:
     found = UnappliedEvent.objects.select_related("webhook_request").filter(pk=event_id).first()
     if found is None:
         raise CommandError(
@@ -57,19 +67,3 @@ def _one(event_id: str) -> UnappliedEvent:
     if found.applied_at:
         raise CommandError(f"Event {event_id} has been applied already.")
     return found
-
-
-def _follow(console: Console, tried: _Tried) -> tuple[int, dict[str, str]]:
-    """How many were applied, and what stands against each of the others, by its id."""
-    applied, left = 0, dict[str, str]()
-    total = UnappliedEvent.objects.filter(applied_at=None).count()
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Applying events", total=total)
-        for waiting, problem in tried:
-            if problem:
-                left[waiting.pk] = f"{waiting}: {problem}"
-            else:
-                applied += 1
-                left.pop(waiting.pk, None)
-            progress.update(task, completed=applied + len(left))
-    return applied, left

@@ -15,19 +15,18 @@ from authorizations.management.instants import instant_or_day_back
 from authorizations.management.terminal import console_of
 from authorizations.models import Reconciliation
 from authorizations.services.lifecycle import reconcile
-from authorizations.services.lifecycle.reconcile import ReconcileOutcome
 from authorizations.wire.api import Api, CannotReadError
 
-_GOES_ON = "Run it again with the same --since: it goes on where it stopped."
-_INTERRUPTED = 130  # what a shell says of a program that Ctrl-C ended
+_CONTINUE = "Run it again with the same --since to continue."
+_INTERRUPTED = 130  # the exit status of a program that Ctrl-C ended
 
 
 class Command(BaseCommand):
     help = (
         "Reads the authorizations and transactions that Stripe lists, and brings in what the "
-        "webhook never delivered. Changes nothing at Stripe; what is known already leaves no "
-        "trace here. Interrupted, it goes on when run again with the same --since. Ends with "
-        "status 1 where something could not be brought in."
+        "webhook never delivered. Changes nothing at Stripe, and records nothing that is known "
+        "already. If interrupted, run it again with the same --since to continue. Ends with "
+        "status 1 if something could not be brought in."
     )
     requires_migrations_checks = True
 
@@ -37,8 +36,8 @@ class Command(BaseCommand):
             required=True,
             type=instant_or_day_back,
             metavar="DATE",
-            help="Read what was created from this date or ISO time on, such as 2026-11-01, or "
-            "from the day so long ago on, such as 31d. In TIME_ZONE, unless it says otherwise.",
+            help="Read what was created since this date or ISO time, such as 2026-11-01, or since "
+            "the beginning of a day, such as 31d for 31 days ago. In TIME_ZONE, unless given.",
         )
 
     def handle(self, *_: Any, **options: Any) -> None:
@@ -47,21 +46,30 @@ class Command(BaseCommand):
         reading = reconcile.begun(options["since"])
         if reading.read:
             console.print(
-                f"Going on with the reading begun on {_words(reading.started_at)}, "
-                f"{reading.read:,} read already. What is newer than it is read by the next run."
+                f"Continuing the run started on {_words(reading.started_at)}, with "
+                f"{reading.read:,} read already. The next run reads what is newer."
             )
         try:
             _read(console, api, reading)
         except CannotReadError as problem:
-            raise CommandError(f"{problem} {_GOES_ON}") from None
+            raise CommandError(f"{problem} {_CONTINUE}") from None
         except DatabaseError as error:
-            raise CommandError(f"The database failed: {str(error).strip()} {_GOES_ON}") from error
+            raise CommandError(f"The database failed: {str(error).strip()} {_CONTINUE}") from error
         except KeyboardInterrupt:
-            raise CommandError(f"Stopped. {_GOES_ON}", returncode=_INTERRUPTED) from None
-        _sum_up(console, reading)
+            raise CommandError(f"Stopped. {_CONTINUE}", returncode=_INTERRUPTED) from None
+        summary = (
+            f"Read {reading.read:,} authorizations and transactions since "
+            f"{_words(reading.since)}: {reading.changed:,} brought in, {reading.failed:,} failed."
+        )
+        if reading.failed:
+            raise CommandError(
+                f"{summary} Those wait as unapplied events: `manage.py reapply_events` tries again."
+            )
+        console.print(summary)
 
 
 def _key() -> str:
+    """The API key. Raises CommandError if it is missing or for a different mode."""
     key: str = settings.STRIPE_API_KEY
     if not key:
         raise CommandError(
@@ -69,10 +77,10 @@ def _key() -> str:
             "restricted one that may read Issuing authorizations and transactions: Dashboard, "
             "Developers, API keys."
         )
-    wanted: bool | None = settings.STRIPE_LIVEMODE
-    if wanted is not None and key[2:].startswith("_test_" if wanted else "_live_"):
+    livemode: bool | None = settings.STRIPE_LIVEMODE
+    if livemode is not None and key[2:].startswith("_test_" if livemode else "_live_"):
         raise CommandError(
-            f"STRIPE_LIVEMODE is {str(wanted).lower()}, but the key in STRIPE_API_KEY is of the "
+            f"STRIPE_LIVEMODE is {str(livemode).lower()}, but the key in STRIPE_API_KEY is for the "
             "other mode. Set a key of this mode."
         )
     return key
@@ -84,31 +92,17 @@ def _read(console: Console, api: Api, reading: Reconciliation) -> None:
     with Progress(*columns, console=console, transient=True, disable=is_plain) as progress:
         task = progress.add_task(f"Reading {reading.listing}", total=None)
         for outcomes in reconcile.read(reading, api):
-            progress.update(task, description=_progress_words(reading, outcomes))
+            created = next((o.found.created for o in reversed(outcomes) if o.found.created), None)
+            words = (
+                f"Reading {reading.listing}: {reading.read:,} read, {reading.changed:,} brought in"
+            )
+            if created:
+                words += f", back to {datetime.fromtimestamp(created, UTC):%Y-%m-%d}"
+            progress.update(task, description=words)
             for outcome in outcomes:
                 if outcome.problem:
-                    named = outcome.found.id or "Something without an id"
-                    progress.console.print(f"{named}: {outcome.problem}", markup=False)
-
-
-def _progress_words(reading: Reconciliation, outcomes: list[ReconcileOutcome]) -> str:
-    created = next((o.found.created for o in reversed(outcomes) if o.found.created), None)
-    reached = f", back to {datetime.fromtimestamp(created, UTC):%Y-%m-%d}" if created else ""
-    return (
-        f"Reading {reading.listing}: {reading.read:,} read, {reading.changed:,} brought in{reached}"
-    )
-
-
-def _sum_up(console: Console, reading: Reconciliation) -> None:
-    told = (
-        f"Read {reading.read:,} authorizations and transactions since {_words(reading.since)}: "
-        f"{reading.changed:,} brought in, {reading.failed:,} failed."
-    )
-    if reading.failed:
-        raise CommandError(
-            f"{told} Those wait as unapplied events: `manage.py reapply_events` tries again."
-        )
-    console.print(told)
+                    name = outcome.found.id or "An object without an id"
+                    progress.console.print(f"{name}: {outcome.problem}", markup=False)
 
 
 def _words(at: datetime) -> str:

@@ -16,8 +16,8 @@ from authorizations.services.verify.ranges import Range, requests_in
 
 class Command(ProofCommand):
     help = (
-        "Makes decisions again from their rows alone, and reports what comes out differently from "
-        "what is on record: nothing, as it should be. Ends with status 1 where there is something."
+        "Makes decisions again from their rows alone, and reports every outcome that differs from "
+        "the record. Ends with status 1 if there are differences."
     )
     proof = ProofRun.Command.REDECIDE
     kinds = redecide.KINDS
@@ -33,12 +33,12 @@ class Command(ProofCommand):
         super().add_arguments(parser)
 
     def handle(self, *args: Any, **options: Any) -> None:
-        """What can't be found is no run: nothing of it goes on record."""
-        asked = options["decision"]
-        if asked is not None and not Decision.objects.filter(pk=asked).exists():
+        """Check first that the decision exists, so that no run is recorded otherwise."""
+        decision_id = options["decision"]
+        if decision_id is not None and not Decision.objects.filter(pk=decision_id).exists():
             raise CommandError(
-                f'There is no decision "{asked}". Its id is that of Stripe\'s event, evt_…, as the '
-                "answer's metadata and the admin show it."
+                f'There is no decision "{decision_id}". A decision has the id of Stripe\'s event, '
+                "evt_…, as the answer's metadata and the admin show it."
             )
         super().handle(*args, **options)
 

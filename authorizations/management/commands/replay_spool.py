@@ -7,7 +7,6 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 from django.db import Error
-from rich.console import Console
 from rich.progress import Progress
 
 from authorizations.management.terminal import console_of
@@ -20,8 +19,8 @@ from authz_project import first_env
 class Command(BaseCommand):
     help = (
         "Brings answers that were given while the database could not be reached into the books, "
-        "each exactly once: the servers do so by themselves, this does it now and tells of it. "
-        "Ends with status 1 where an answer could not be brought in, or a file is damaged."
+        "each exactly once. Servers do so by themselves; this does it now and prints the result. "
+        "Ends with status 1 if an answer could not be brought in, or a file is damaged."
     )
     requires_migrations_checks = True
 
@@ -33,42 +32,33 @@ class Command(BaseCommand):
                 f"SPOOL_DIR is not set, and {settings.DEPLOYED}. Set it to the directory that the "
                 f"servers write to; {first_env.WITH_SETTINGS}."
             )
+        replayed, problems = Counter[Replayed](), 0
+        is_plain = not console.is_terminal
         try:
-            replayed, problems = _replay(console, directory)
+            total = replay.size_bytes(directory)
+            with Progress(console=console, transient=True, disable=is_plain) as progress:
+                task = progress.add_task("Replaying", total=total)
+                for step in replay.steps(directory, with_growing=True):
+                    if step.replayed:
+                        replayed[step.replayed] += 1
+                    problems += bool(step.problem)
+                    if step.problem or step.note:
+                        progress.console.print(step.problem or step.note, markup=False)
+                    progress.advance(task, step.size_bytes)
         except replay.AnotherReplayError as error:
-            raise CommandError(f"{error} It goes on by itself; see again in a moment.") from error
+            raise CommandError(f"{error} Run it again in a moment to see the result.") from error
         except (Error, CannotReplayError, OSError) as error:
             raise CommandError(
-                "Stopped, and nothing is lost; run it again when this is put right: "
+                "Stopped, and nothing is lost; run it again once this is resolved: "
                 f"{str(error).strip()}"
             ) from error
-        console.print(_summary(replayed))
+        console.print(
+            f"{replayed[Replayed.WRITTEN]:,} brought into the books, "
+            f"{replayed[Replayed.CORRECTED]:,} put in place of another answer on record, "
+            f"{replayed[Replayed.KNOWN]:,} on record already."
+        )
         if damaged := len(spool_reader.damaged(directory)) or problems:
             raise CommandError(
                 f"{damaged:,} damaged or unreadable: see {directory / spool_reader.ASIDE}, and "
                 "read the note beside each. Move or delete them once they are dealt with."
             )
-
-
-def _replay(console: Console, directory: Path) -> tuple[Counter[Replayed], int]:
-    """What became of the answers, and how many problems there were."""
-    replayed, problems = Counter[Replayed](), 0
-    total = replay.size_bytes(directory)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Replaying", total=total)
-        for step in replay.steps(directory, with_growing=True):
-            if step.replayed:
-                replayed[step.replayed] += 1
-            problems += bool(step.problem)
-            if step.problem or step.note:
-                progress.console.print(step.problem or step.note, markup=False)
-            progress.advance(task, step.size_bytes)
-    return replayed, problems
-
-
-def _summary(replayed: Counter[Replayed]) -> str:
-    return (
-        f"{replayed[Replayed.WRITTEN]:,} brought into the books, "
-        f"{replayed[Replayed.CORRECTED]:,} put in place of another answer on record, "
-        f"{replayed[Replayed.KNOWN]:,} on record already."
-    )

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError
 
 class Command(BaseCommand):
     help = (
-        "Forgets the second factors of somebody who lost them, recovery codes included. Make sure "
-        "it is them. At their next log-in they set up a new one."
+        "Deletes the second factors of a user who lost them, including recovery codes. Verify who "
+        "is asking first. At the next log-in, the user sets up a new one."
     )
 
     def add_arguments(self, parser: ArgumentParser) -> None:

@@ -1,4 +1,4 @@
-"""manage.py runserver, on port 4242, ending with what to do next."""
+"""manage.py runserver, on port 4242, which prints what to do next."""
 
 import errno
 import os
@@ -31,13 +31,13 @@ _LOOK_EVERY_S = 1.0
 
 
 class Server(WSGIServer):
-    """Takes bursts of new connections, and answers without waiting for the client's ACK."""
+    """Accepts bursts of new connections, and answers without waiting for the client's ACK."""
 
     request_queue_size = 128
 
     def get_request(self) -> tuple[socket.socket, Any]:
         request, address = super().get_request()
-        # Headers and body are two packets: Nagle's algorithm would hold the second for 40 ms.
+        # Headers and body are two packets: Nagle's algorithm would delay the second by 40 ms.
         request.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         return request, address
 
@@ -52,7 +52,7 @@ class Command(runserver.Command):
     _raw_ipv6: bool
 
     def handle(self, *args: Any, **options: Any) -> None:
-        refuse_unsafe_start()  # or Django complains of ALLOWED_HOSTS alone, in its own words
+        refuse_unsafe_start()  # otherwise Django complains of ALLOWED_HOSTS only
         super().handle(*args, **options)
 
     def run(self, **options: Any) -> None:
@@ -60,28 +60,28 @@ class Command(runserver.Command):
             threading.Thread(target=_end_after, args=(os.getppid(),), daemon=True).start()
         else:
             self._refuse_taken_port()
-            pool.knock()  # or the reloader would go on after the error
+            pool.knock()  # here, because the reloader would continue after the error
             tables.refuse_an_earlier_form()
             connections.close_all()
         super().run(**options)
 
     def _refuse_taken_port(self) -> None:
-        """With a sentence, before anything else is started."""
+        """Raise CommandError if the port can't be used, before anything else is started."""
         family = socket.AF_INET6 if self.use_ipv6 else socket.AF_INET
         with socket.socket(family, socket.SOCK_STREAM) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self.addr, int(self.port)))
             except OSError as problem:
-                raise CommandError(self._unusable(problem)) from None
-
-    def _unusable(self, problem: OSError) -> str:
-        if problem.errno == errno.EADDRINUSE:
-            return (
-                f"Port {self.port} is in use, perhaps by this program in another window. Stop "
-                "what runs there, or choose another port: `python manage.py runserver 4243`."
-            )
-        return f"Nothing can listen on {self.addr}:{self.port}: {problem.strerror}."
+                if problem.errno == errno.EADDRINUSE:
+                    raise CommandError(
+                        f"Port {self.port} is in use, perhaps by this program in another window. "
+                        "Stop what runs there, or choose a different port: "
+                        "`python manage.py runserver 4243`."
+                    ) from None
+                raise CommandError(
+                    f"Nothing can listen on {self.addr}:{self.port}: {problem.strerror}."
+                ) from None
 
     def on_bind(self, server_port: int) -> None:
         host = f"[{self.addr}]" if self._raw_ipv6 else self.addr.replace("0.0.0.0", "127.0.0.1")  # noqa: S104
@@ -93,36 +93,36 @@ class Command(runserver.Command):
             f"  Send a purchase  {python()} manage.py simulate"
             f"{'' if usual else f' --url {url}/webhook'}\n"
             f"  From Stripe      {listen_command(server_port)}\n"
-            "                   after `stripe login`. The Stripe CLI stands in for two endpoints: "
-            "registered at\n                   Stripe they are two, each with a secret of its own, "
-            "and the time-out default\n                   is set to decline: README, Connect "
+            "                   after `stripe login`. The Stripe CLI replaces two endpoints, which "
+            "you register\n                   at Stripe later, each with a secret of its own, and "
+            "with the time-out default\n                   set to decline: README, Connect "
             "Stripe.\n"
         )
-        self.stdout.flush()  # whoever reads it through a pipe waits for it
+        self.stdout.flush()  # for readers of a pipe
 
 
 def python() -> str:
-    """The interpreter that runs this, as one would type it here."""
+    """The running interpreter, as one would type it in this directory."""
     path = Path(sys.executable)
-    with suppress(ValueError):  # it is elsewhere
+    with suppress(ValueError):  # it is outside
         path = path.relative_to(Path.cwd())
     return shlex.quote(str(path))
 
 
 def _end_after(parent: int) -> None:
-    """In order, so that the database that comes along ends too, where the reloader was killed."""
+    """End this process once the reloader was killed, so that the embedded database ends too."""
     while os.getppid() == parent:
         time.sleep(_LOOK_EVERY_S)
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _logins() -> str:
-    """The demo's, where they exist."""
+    """A line that names the demo's log-ins, if they exist."""
     if not settings.DEBUG:
         return ""
     names = list(User.objects.filter(username__in=LOGINS).values_list("username", flat=True))
     connections.close_all()
     if not names:
         return ""
-    known = ", ".join(name for name in LOGINS if name in names)
-    return f"\n                   log in as {known} (password, unless changed: {PASSWORD})"
+    existing = ", ".join(name for name in LOGINS if name in names)
+    return f"\n                   log in as {existing} (password, unless changed: {PASSWORD})"

@@ -24,8 +24,8 @@ class Command(ProofCommand):
     help = (
         "Checks the books: every card against its chain, every purchase against its ledger entries "
         "and transactions, every remembered sum against the purchases, every decision's usage "
-        "figures against the ledger as it was then, and that no approval went over a limit. "
-        "Reports differences: none, as it should be. Ends with status 1 where there are some."
+        "figures against the ledger as it was then, and that no approval exceeded a limit. Ends "
+        "with status 1 if there are differences."
     )
     proof = ProofRun.Command.VERIFY_BOOKS
     kinds = KINDS
@@ -38,7 +38,7 @@ class Command(ProofCommand):
             return estimated_count(Card, Authorization, Transaction, Usage, Decision, LedgerEntry)
         return requests_in(part).number + entries_in(part).number
 
-    def tell(self, console: Console, proof: Proof) -> None:
+    def print_notes(self, console: Console, proof: Proof) -> None:
         if proof.unchecked:
             console.print(
                 f"{proof.unchecked:,} usage figures cannot be verified: the card's "

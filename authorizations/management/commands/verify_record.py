@@ -18,8 +18,7 @@ class Command(ProofCommand):
         "Checks the rows of the record against each other: each request against its body, "
         "signature and answer, each decision against its request, each ledger entry against its "
         "decision, policy versions against the change history, and the history against itself. "
-        "Counts the numbers that no row has. Reports differences: none, as it should be. Ends "
-        "with status 1 where there are some."
+        "Counts the numbers that no row has. Ends with status 1 if there are differences."
     )
     proof = ProofRun.Command.VERIFY_RECORD
     kinds = KINDS
@@ -33,11 +32,11 @@ class Command(ProofCommand):
             return estimated_count(WebhookRequest, Decision, LedgerEntry, HistoryEntry)
         return requests_in(part).number + entries_in(part).number
 
-    def tell(self, console: Console, proof: Proof) -> None:
+    def print_notes(self, console: Console, proof: Proof) -> None:
         if proof.unchecked:
             console.print(
-                f"{proof.unchecked:,} signatures can't be checked: their secret is not configured "
-                "any more, or a card number was masked in what was signed."
+                f"{proof.unchecked:,} signatures can't be checked: their secret is no longer "
+                "configured, or a card number was masked in the signed body."
             )
         for what, found in proof.missing.items():
             if count := found["count"]:

@@ -69,11 +69,7 @@ def readiness() -> Readiness:
     cause = "the breaker is open"
     if not answering.breaker.is_open:
         try:
-            with deadline(monotonic() + _TIMEOUT_S):
-                if tables.are_of_an_earlier_form():
-                    problem = "of a version before the first release"
-                else:
-                    problem = "not applied" if tables.not_applied() else ""
+            problem = _migrations_problem()
         except DatabaseError as error:
             cause = "no answer in time" if has_passed(error) else "no connection"
         else:
@@ -95,6 +91,14 @@ def readiness() -> Readiness:
     if spool_watch.problem():
         return _no("unavailable", facts)  # what can't be kept is declined
     return _yes(facts | {"copy": "used"})
+
+
+def _migrations_problem() -> str:
+    """What is wrong with the tables; "" if nothing is. Raises django.db.Error."""
+    with deadline(monotonic() + _TIMEOUT_S):
+        if tables.are_of_an_earlier_form():
+            return "of a version before the first release"
+        return "not applied" if tables.not_applied() else ""
 
 
 def _yes(facts: Facts) -> Readiness:

@@ -95,7 +95,7 @@ def test_what_check_knows_is_part_of_it() -> None:
             "Mode",
             {"DEBUG": True},
             HealthState.WARN,
-            "DEBUG is true: for a developer's own machine only.",
+            "DEBUG is true, which is for development only.",
         ),
         (
             "Mode",
@@ -143,7 +143,7 @@ def test_what_check_knows_is_part_of_it() -> None:
             "API key",
             {"STRIPE_API_KEY": "rk_test_1", "STRIPE_LIVEMODE": True},
             HealthState.BAD,
-            "of the other mode than STRIPE_LIVEMODE",
+            "for a different mode than STRIPE_LIVEMODE",
         ),
         ("API key", {"STRIPE_API_KEY": "rk_test_1"}, HealthState.OK, "is a restricted key."),
     ],
@@ -287,7 +287,7 @@ def test_an_empty_desk_declines_all_and_nobody_could_log_in() -> None:
 
 
 def test_the_newest_run_of_each_proof_counts() -> None:
-    assert "verify_record and verify_books and redecide did not run" in only("Proofs")[1]
+    assert "verify_record and verify_books and redecide did not complete" in only("Proofs")[1]
     for command in ProofRun.Command:
         prove(command)
     assert only("Proofs") == (HealthState.OK, "The record was proved in the last three days.")
@@ -414,7 +414,7 @@ def test_versions_that_meet_are_named() -> None:
     assert only("Stripe's versions") == (HealthState.OK, "Answers use API version 2022-08-01.")
     assert only("Program")[1].startswith("Python 3.")
     deliver(Shopper().event(Shopper().purchase(1)) | {"api_version": "2026-10-28.endive"})
-    assert "events come in 2026-10-28.endive." in only("Stripe's versions")[1]
+    assert "events arrive in 2026-10-28.endive." in only("Stripe's versions")[1]
     deliver(Shopper().event(Shopper().purchase(1)) | {"api_version": "2024-06-20"})
     assert only("Stripe's versions")[0] is HealthState.WARN
 

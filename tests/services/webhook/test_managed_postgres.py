@@ -181,7 +181,7 @@ def test_where_everybody_may_make_tables_and_it_can_t_be_helped_it_says_who_can(
     )
     managed.run(f"ALTER SCHEMA {schema} OWNER TO CURRENT_USER")
     managed.run(f"GRANT ALL ON SCHEMA {schema} TO PUBLIC")
-    with pytest.raises(psycopg.errors.RaiseException, match="Everybody may make tables"):
+    with pytest.raises(psycopg.errors.RaiseException, match="Any role may make tables"):
         managed.run(script(roles), manager)
     assert not managed.has_role(roles.webhook)
     managed.run(f"REVOKE ALL ON SCHEMA {schema} FROM PUBLIC")

@@ -92,7 +92,7 @@ def test_while_the_breaker_is_open_the_database_is_not_even_asked(
 ) -> None:
     knows({"scope": "program:"})
     monkeypatch.setattr(answering.breaker, "is_open", True)
-    monkeypatch.setattr(readiness, "_tables_behind", pytest.fail)
+    monkeypatch.setattr(readiness, "_migrations_problem", pytest.fail)
     status, facts = asked(client)
     assert (status, facts["status"], facts["breaker"]) == (200, "ready", "open")
     assert facts["cause"] == "the breaker is open"
@@ -125,7 +125,7 @@ def test_tables_that_are_behind_a_database_that_answers_are_no_matter_for_stand_
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     knows({"scope": "program:"})
-    monkeypatch.setattr(readiness, "_tables_behind", lambda: "not applied")
+    monkeypatch.setattr(readiness, "_migrations_problem", lambda: "not applied")
     status, facts = asked(client)
     assert (status, facts["status"], facts["migrations"]) == (503, "unavailable", "not applied")
 
@@ -151,7 +151,7 @@ def test_a_server_that_starts_is_not_ready_but_for_some_seconds_at_most(
     monkeypatch.setattr(readiness, "monotonic", lambda: now[0])
     warmth = Warmth()
     monkeypatch.setattr(readiness, "warmth", warmth)
-    monkeypatch.setattr(readiness, "_tables_behind", lambda: "")
+    monkeypatch.setattr(readiness, "_migrations_problem", lambda: "")
     warmth.began = now[0]
     assert asked(client)[0] == 503
     assert asked(client)[1]["status"] == "starting"
