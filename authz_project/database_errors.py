@@ -1,4 +1,4 @@
-"""What keeps a database from being used, in one sentence that names it and says what to do."""
+"""Describes in one sentence why a database can't be used, and what to do."""
 
 import re
 from collections.abc import Iterator
@@ -8,20 +8,20 @@ import psycopg
 from psycopg.pq import Conninfo
 
 _ESCAPES = "with @ / ? # % in them written as %40 %2F %3F %23 %25"
-_RUNS = "See that PostgreSQL runs and listens there, or correct DATABASE_URL."
-_REACHED = "See that this host can reach it: address, network, firewall."
+_RUNS = "Check that PostgreSQL runs and listens there, or correct DATABASE_URL."
+_REACHED = "Check that this host can reach it: address, network, firewall."
 _ROOM = "Raise the server's max_connections, or let fewer workers run."
 _ADVICE = {
-    # What PostgreSQL or its client says, in English, and what helps; the first that is found.
+    # Parts of the messages of PostgreSQL and its client, and what helps. The first match counts.
     "password": f"Check user and password in DATABASE_URL, {_ESCAPES}.",
     "permission denied for schema": "Since PostgreSQL 15 a role needs the right to make tables: as "
     "the database's owner, GRANT CREATE ON SCHEMA public TO {user}.",
     "permission denied": "`manage.py database_roles` prints the SQL that gives each role its "
     "rights; run it again after an upgrade.",
     "couldn't get a connection": "An earlier line says why, or all connections are in use.",
-    "pg_hba.conf": "Let this host in: a line of the server's pg_hba.conf does.",
-    "role ": "Make the role, or name another user in DATABASE_URL.",
-    "database ": "Make it (`createdb {name}`), or name another in DATABASE_URL.",
+    "pg_hba.conf": "Allow this host in a line of the server's pg_hba.conf.",
+    "role ": "Create the role, or name a different user in DATABASE_URL.",
+    "database ": "Create it (`createdb {name}`), or name a different one in DATABASE_URL.",
     "resolve host": "Correct the host in DATABASE_URL.",
     "translate host": "Correct the host in DATABASE_URL.",
     "refused": _RUNS,
@@ -58,8 +58,9 @@ def is_of_rights(error: BaseException) -> bool:
 
 
 def _wanted(database: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
-    """Host, port, name and user, where DATABASE_URL leaves them out as libpq fills them in; and
-    the variables it takes them from.
+    """Host, port, name and user, with libpq's defaults for what DATABASE_URL leaves out.
+
+    Also returns the environment variables that these defaults come from.
     """
     given = {
         "host": database.get("HOST"),
@@ -79,17 +80,14 @@ def _wanted(database: dict[str, Any]) -> tuple[dict[str, str], list[str]]:
 
 
 def _reason(error: BaseException) -> str:
-    """What went wrong, in one line: of several attempts to connect, in the last of them."""
-    said = [line for line in str(_first(error)).splitlines() if line.strip()]
-    said = said or [type(error).__name__]
-    attempts = [line for line in said if "FATAL:" in line or "connection failed: " in line]
-    reason = re.split(r"FATAL: +|failed: (?!connection)", attempts[-1])[-1] if attempts else said[0]
+    """What went wrong, in one line; of several attempts to connect, in the last one."""
+    first = next((one for one in _chain(error) if isinstance(one, psycopg.Error)), error)
+    lines = [line for line in str(first).splitlines() if line.strip()] or [type(error).__name__]
+    attempts = [line for line in lines if "FATAL:" in line or "connection failed: " in line]
+    reason = lines[0]
+    if attempts:
+        reason = re.split(r"FATAL: +|failed: (?!connection)", attempts[-1])[-1]
     return reason.removeprefix("ERROR:").strip().rstrip(".")
-
-
-def _first(error: BaseException) -> BaseException:
-    """The error that psycopg raised, below those that were made of it."""
-    return next((one for one in _chain(error) if isinstance(one, psycopg.Error)), error)
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

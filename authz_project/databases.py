@@ -1,4 +1,4 @@
-"""Which database, in the words of Django's DATABASES."""
+"""The database, in the form of Django's DATABASES."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from django.core.exceptions import ImproperlyConfigured
 from psycopg.conninfo import conninfo_to_dict
 
 pooled = True
-"""Whether this process keeps connections; manage.py says so before settings are read."""
+"""Whether this process has a connection pool; manage.py sets it before settings are read."""
 
 _SCHEMES = ("postgres", "postgresql", "psql", "pgsql")
 _EXAMPLE = "postgres://user:password@host:5432/name"
@@ -17,10 +17,10 @@ _UNKNOWN_OPTION = re.compile(r'invalid URI query parameter: "([a-z_]+)"')
 
 
 def from_url(url: str) -> dict[str, Any]:
-    """What DATABASE_URL says, read as PostgreSQL's own clients read it; no other is accepted.
+    """The database that DATABASE_URL names, read as PostgreSQL's own clients read it.
 
-    What it may say beyond host, port, name, user and password are libpq's parameters, such as
-    sslmode. Sentences show nothing of it but the name of a parameter.
+    Besides host, port, name, user and password, it may set libpq's parameters, such as sslmode.
+    Raises ImproperlyConfigured; the sentence shows nothing of the URL but a parameter's name.
     """
     scheme, is_url, rest = url.strip().partition("://")
     if is_url and scheme not in _SCHEMES:
@@ -30,21 +30,21 @@ def from_url(url: str) -> dict[str, Any]:
         )
     if any(mark in rest.rpartition("@")[0] for mark in "@/?#"):
         raise ImproperlyConfigured(
-            "DATABASE_URL can't be read: where user, password or name hold one of @ / ? #, write "
-            "it as %40, %2F, %3F or %23."
+            "DATABASE_URL can't be read: in user, password and name, write @ / ? # as %40, %2F, "
+            "%3F and %23."
         )
     try:
         read = conninfo_to_dict(f"postgresql://{rest}") if is_url else {}
-    except psycopg.ProgrammingError as problem:  # what else it says may be the password
+    except psycopg.ProgrammingError as problem:  # its message may contain the password
         if option := _UNKNOWN_OPTION.match(str(problem)):
             raise ImproperlyConfigured(
-                f"DATABASE_URL sets {option[1]}, which is no parameter of PostgreSQL's clients. "
+                f"DATABASE_URL sets {option[1]}, which is not a parameter of PostgreSQL's clients. "
                 "Remove it."
             ) from None
         read = {}
     found = {name: str(value) for name, value in read.items()}
     host, name = found.pop("host", ""), found.pop("dbname", "")
-    if name.startswith("/"):  # the other way to write a directory of sockets
+    if name.startswith("/"):  # an alternative form of a socket directory
         host, _, name = name.rpartition("/")
     port = found.pop("port", "")
     if not (name or "service" in found) or not re.fullmatch(r"\d{0,5}(,\d{0,5})*", port):

@@ -1,8 +1,8 @@
-"""A connection whose every wait ends at a deadline, whatever the server does.
+"""A database connection whose every wait ends at a deadline, even if the server is frozen.
 
-A frozen PostgreSQL answers no timeout of its own, and none of TCP's: only the client can stop
-waiting. Rests on psycopg's inner names (`wait` and its `timeout`, and what pooler.py does with
-prepared statements), which is why psycopg is pinned.
+A frozen PostgreSQL keeps neither its own timeouts nor TCP's: only the client can stop waiting. This
+uses internals of psycopg (`wait` and its `timeout`, and those that pooler.py uses for prepared
+statements), so psycopg is pinned.
 """
 
 from collections.abc import Iterator
@@ -20,11 +20,11 @@ from authz_project import pooler
 RV = TypeVar("RV")
 
 _LOOK_S = 5.0
-"""So long a new connection may take to tell whether a pooler is in between."""
+"""Maximum time to find out whether a new connection is to a pooler."""
 
 
 class DeadlineExceededError(psycopg.OperationalError):
-    """The time was used up; the connection is closed, since nobody knows what is under way."""
+    """The time was used up. The connection is closed, since its state is unknown."""
 
 
 _at: ContextVar[float | None] = ContextVar("deadline", default=None)
@@ -32,9 +32,9 @@ _at: ContextVar[float | None] = ContextVar("deadline", default=None)
 
 @contextmanager
 def ending(at: float) -> Iterator[None]:
-    """What this thread waits for meanwhile, on whichever connection, ends at `at`.
+    """Within this context, all waits of the thread end at `at`, an instant of time.monotonic.
 
-    An instant of time.monotonic. Not of one connection: where that one dies, the next begins.
+    It applies to all connections, so also to one that replaces a dead one.
     """
     token = _at.set(at)
     try:
@@ -45,20 +45,20 @@ def ending(at: float) -> Iterator[None]:
 
 @contextmanager
 def ending_within(seconds: float) -> Iterator[None]:
-    """As `ending`, so many seconds from now, or sooner where a deadline is set already."""
-    at, left = monotonic() + seconds, _at.get()
-    with ending(at if left is None else min(at, left)):
+    """As `ending`, this many seconds from now, or at an earlier deadline that is already set."""
+    at, outer = monotonic() + seconds, _at.get()
+    with ending(at if outer is None else min(at, outer)):
         yield
 
 
 def seconds_left() -> float | None:
-    """Until the deadline of this thread; None where it has none."""
+    """The seconds until the deadline of this thread; None if it has none."""
     at = _at.get()
     return None if at is None else max(0.0, at - monotonic())
 
 
 class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
-    """Waits up to the deadline in everything it does; for ever where there is none."""
+    """A connection that waits no longer than the thread's deadline, if there is one."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -66,7 +66,7 @@ class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
 
     @classmethod
     def connect(cls, *args: Any, **kwargs: Any) -> Self:
-        """As psycopg does; a pooler in between is noticed now, not while Stripe waits."""
+        """Connect, and find out whether there is a pooler, which must not wait for a request."""
         opened = super().connect(*args, **kwargs)
         try:
             with ending_within(_LOOK_S):
@@ -85,11 +85,13 @@ class DeadlineConnection(psycopg.Connection[tuple[object, ...]]):
         at = _at.get()
         if at is None:
             return super().wait(gen, interval, timeout)
-        left = max(0.0, at - monotonic())
+        remaining = max(0.0, at - monotonic())
+        if timeout is not None:
+            remaining = min(remaining, timeout)
         try:
-            return super().wait(gen, interval, left if timeout is None else min(left, timeout))
+            return super().wait(gen, interval, remaining)
         except psycopg.errors._WaitTimeout as late:  # noqa: SLF001
-            if monotonic() < at:  # somebody else's time-out
+            if monotonic() < at:  # it was the caller's timeout
                 raise
             self.pgconn.finish()
             raise DeadlineExceededError("The database did not answer in time.") from late

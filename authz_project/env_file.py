@@ -1,8 +1,8 @@
-"""Files of variables, read strictly: `.env` beside manage.py, and a deployment's in /etc/desk.
+"""Reads files of variables strictly: `.env` beside manage.py, and a deployment's in /etc/desk.
 
-django-environ prints a line that it can't read, the secret on it included, and goes on without it.
-Here such a line is refused in a sentence that names the file and the line, and shows no value.
-Needs nothing but Python: deploy/desk reads with it too.
+django-environ prints a line that it can't read, with the secret on it, and continues. Here such a
+line is an error, whose text names the file and the line and shows no value. Needs only Python, as
+deploy/desk uses it too.
 """
 
 import os
@@ -18,11 +18,11 @@ _UTF_16 = (b"\xff\xfe", b"\xfe\xff")
 
 
 class EnvFileError(ValueError):
-    """The file can't be read; the sentence says where and what to do, and shows no value."""
+    """The file can't be read; the text says where and what to do, and shows no value."""
 
 
 def lines(path: Path) -> dict[str, str]:
-    """Each variable's name and its line, `NAME=value`, as it stands; none without a file.
+    """The file's lines, `NAME=value`, by name; empty if there is no file.
 
     Values are in the form that django-environ reads: bare, or in one pair of quotes. Raises
     EnvFileError.
@@ -38,34 +38,32 @@ def lines(path: Path) -> dict[str, str]:
         name = line.partition("=")[0]
         if name in found:
             raise EnvFileError(
-                f"line {number} of {path.name}: {_shown(line)} stands on line {numbers[name]} "
-                "already. Remove one of the two."
+                f"line {number} of {path.name}: {_shown(line)} is already set on line "
+                f"{numbers[name]}. Remove one of the two."
             )
         found[name], numbers[name] = line, number
     return found
 
 
 def values(path: Path) -> dict[str, str]:
-    """Each variable's value, of a file that is read by systemd as well (EnvironmentFile=).
+    """The variables of a file that systemd reads as well (EnvironmentFile=).
 
-    Raises EnvFileError, also where the two would read different values.
+    Raises EnvFileError, also if systemd would read a different value.
     """
     found: dict[str, str] = {}
     for name, line in lines(path).items():
         value = line.partition("=")[2]
         if "\\" in value:
             raise EnvFileError(
-                f"{path}: the value of {name} has a backslash, which systemd reads in a way of its "
-                "own. Choose a value without one; in a DATABASE_URL write %5C."
+                f"{path}: the value of {name} has a backslash, which systemd reads differently. "
+                "Choose a value without one; in a DATABASE_URL, write %5C."
             )
         found[name] = value[1:-1] if value[:1] in ("'", '"') else value
     return found
 
 
 def _text(path: Path) -> str:
-    """The whole file. A byte order mark at its beginning, as editors on Windows leave, is no part
-    of it.
-    """
+    """The content of the file, without a byte order mark, which editors on Windows write."""
     me = user_name(os.geteuid())
     try:
         raw = path.read_bytes()
@@ -77,12 +75,12 @@ def _text(path: Path) -> str:
         return ""
     except IsADirectoryError:
         raise EnvFileError(
-            f"{path} is a folder. Settings are read from a file of that name: move the folder away."
+            f"{path} is a folder, but settings are read from a file of that name. Move the folder."
         ) from None
     except PermissionError:
         raise EnvFileError(
             f"{path} can't be read by {me}: it belongs to {_owner(path)}. Run this as that user, "
-            f"or give the file away: `sudo chown {me} {path}`."
+            f"or change its owner: `sudo chown {me} {path}`."
         ) from None
     except OSError as problem:
         raise EnvFileError(f"{path} can't be read by {me}: {problem.strerror}.") from None
@@ -101,34 +99,34 @@ def _text(path: Path) -> str:
 def _owner(path: Path) -> str:
     try:
         return user_name(path.stat().st_uid)
-    except OSError:  # nor may we look into its folder
-        return "somebody else"
+    except OSError:  # its folder can't be read, either
+        return "a different user"
 
 
 def _shown(line: str) -> str:
-    """The variable's name, where that is surely none of its value."""
+    """The variable's name, if it is certain that it is not part of the value."""
     named = _NAME.match(line)
     return named[1] if named else "the name"
 
 
 def _problem(line: str) -> str:
-    """What is wrong with a line, without its value; empty where nothing is."""
+    """What is wrong with a line, without its value; "" if nothing is."""
     name, match = _shown(line), _LINE.fullmatch(line)
     value = match[2] if match else ""
     if not line.replace("\t", " ").isprintable():
-        return "it holds a character that is not printed. Type the line anew."
+        return "it has a character that can't be printed. Type the line again."
     if match is None:
         return f"write NAME=value, without white space before {name} and around the sign =."
     if value.strip() and value != value.strip():
-        return f"what {name} is set to begins or ends with white space. Write {name}=value."
+        return f"the value of {name} begins or ends with white space. Write {name}=value."
     if value[:1] in ("'", '"') and not _QUOTED.fullmatch(value):
         return (
-            f"what {name} is set to begins with a quotation mark. End it with the same one, and "
-            "have no other between them; or write it without."
+            f"the value of {name} begins with a quotation mark. End it with the same one, with no "
+            "other in between, or write it without."
         )
     if value[:1] not in ("'", '"') and (" #" in value or "\t#" in value):
         return (
-            f"a # comes after {name}. Give comments a line of their own, or put quotes around a "
-            "value that holds one."
+            f"there is a # after {name}. Put comments on lines of their own, and quotes around a "
+            "value that contains one."
         )
     return ""

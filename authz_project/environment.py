@@ -1,4 +1,4 @@
-"""How a variable of the environment is read; settings.py names them all."""
+"""Reads environment variables; settings.py names them all."""
 
 import re
 from ipaddress import IPv4Network, IPv6Network, ip_network
@@ -8,22 +8,21 @@ from environ import Env
 
 
 def text(name: str, default: str = "") -> str:
-    """The variable as it stands, unless it is blank.
+    """The variable's value, or the default if it is blank or not set.
 
-    Not through Env(): that takes a leading "$", quite possible in a secret, for
-    the name of another variable.
+    Not through Env(), which takes a leading "$", as a secret may have, for a variable's name.
     """
     value: str = Env.ENVIRON.get(name, "")
     return value if value.strip() else default
 
 
 def words(name: str, default: str = "") -> list[str]:
-    """A comma-separated variable, without the white space around each part."""
+    """The parts of a comma-separated variable, without white space around them."""
     return [part.strip() for part in text(name, default).split(",") if part.strip()]
 
 
 def yes_or_no(name: str) -> bool | None:
-    """true or false; None where the variable is not set."""
+    """A variable that is true or false; None if it is not set. Raises ImproperlyConfigured."""
     value = text(name).strip().lower()
     if value in ("", "true", "false", "1", "0"):
         return value in ("true", "1") if value else None
@@ -31,7 +30,7 @@ def yes_or_no(name: str) -> bool | None:
 
 
 def matching(name: str, default: str, pattern: str, example: str) -> str:
-    """A variable that must have a certain form."""
+    """A variable whose value must match a pattern. Raises ImproperlyConfigured."""
     value = text(name, default).strip()
     if re.fullmatch(pattern, value):
         return value
@@ -39,7 +38,7 @@ def matching(name: str, default: str, pattern: str, example: str) -> str:
 
 
 def networks(name: str, default: str = "") -> list[IPv4Network | IPv6Network]:
-    """Addresses and networks, separated by commas."""
+    """Addresses and networks, separated by commas. Raises ImproperlyConfigured."""
     try:
         return [ip_network(word) for word in words(name, default)]
     except ValueError as problem:

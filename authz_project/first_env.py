@@ -1,8 +1,8 @@
-"""Writes a .env for development, once. Needs nothing but Python.
+"""Writes a .env for development. Needs only Python.
 
     python -m authz_project.first_env [file]
 
-An existing file is never touched.
+An existing file is left unchanged.
 """
 
 import os
@@ -17,16 +17,16 @@ FIRST_STEPS = ("migrate", "createsuperuser", "runserver")
 CONFIGURED_BY = ("DEBUG", "SECRET_KEY", "ALLOWED_HOSTS", "DATABASE_URL", "STRIPE_WEBHOOK_SECRET")
 OF_DEPLOYMENTS = Path("/etc/desk")
 IMAGE_MARK = "DESK_IMAGE"
-"""The variable that only the container image of ours sets: people develop in containers too."""
+"""The variable that only our container image sets; containers are used for development, too."""
 
-WITH_SETTINGS = "where they lie in /etc/desk, `deploy/desk COMMAND` runs a command with them"
+WITH_SETTINGS = "if the settings are in /etc/desk, `deploy/desk COMMAND` runs a command with them"
 
 
 def contents() -> str:
     return (
         "# Made for this machine. .env.example describes every variable.\n"
         "DEBUG=true\n"
-        "# The PostgreSQL that comes along keeps its data here, beside manage.py.\n"
+        "# The embedded PostgreSQL keeps its data here, beside manage.py.\n"
         "EMBEDDED_POSTGRES_DIR=.postgres\n"
         f"SECRET_KEY={secrets.token_urlsafe(50)}\n"
         "# Purchases made by `manage.py simulate` are signed with it. For Stripe's own, add\n"
@@ -37,7 +37,7 @@ def contents() -> str:
 
 
 def write(path: Path) -> bool:
-    """Write the file, readable only for the owner of its folder; False where there is one."""
+    """Write the file, readable only for the owner of its folder; False if it exists already."""
     try:
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     except FileExistsError:
@@ -54,9 +54,9 @@ def write(path: Path) -> bool:
 
 
 def why_deployed(project: Path) -> str:
-    """Why this folder may be a deployment's, whose settings a shell does not have.
+    """Why this folder may be a deployment, whose settings a shell does not have.
 
-    Empty where it is a developer's: the folder of whoever runs this.
+    "" in a developer's folder, which belongs to the current user.
     """
     owner = project.stat().st_uid
     if os.environ.get(IMAGE_MARK):
@@ -69,11 +69,11 @@ def why_deployed(project: Path) -> str:
 
 
 def ease_first_steps(arguments: list[str]) -> None:
-    """Let a fresh clone start by Django's habits: migrate, createsuperuser, runserver.
+    """Make the first commands of a Django project work: migrate, createsuperuser, runserver.
 
-    Only where nothing at all is configured, in a folder of the caller's own. Only runserver, which
-    no deployment uses, leaves a .env behind: a deployment whose variables got lost must not turn
-    into a development server.
+    Applies only if nothing is configured, in a folder of the current user's. Only runserver, which
+    deployments do not use, writes a .env: a deployment whose variables are missing must not become
+    a development server.
     """
     command = arguments[0] if arguments else ""
     if command not in FIRST_STEPS or (PROJECT / ".env").exists():
@@ -86,7 +86,7 @@ def ease_first_steps(arguments: list[str]) -> None:
     else:
         os.environ["DEBUG"] = "true"
     if not os.environ.get("EMBEDDED_POSTGRES_DIR"):
-        print(f"The database is the PostgreSQL that comes along, in {PROJECT / '.postgres'}.")  # noqa: T201
+        print(f"The database is the embedded PostgreSQL in {PROJECT / '.postgres'}.")  # noqa: T201
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How the admin looks: name, mark and colours, as unfold wants them."""
+"""The look of the admin: name, mark and colors, in the form of Unfold's settings."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,8 +7,8 @@ from django.templatetags.static import static
 
 NAME = "Authorization desk"
 
-# Warm paper and petrol ink: green, amber and red are left to the outcomes. Whoever changes a
-# shade measures it: `make screenshots`.
+# Warm paper and petrol ink; green, amber and red are reserved for outcomes. After changing a shade,
+# check its contrast with `make screenshots`.
 _PAPER = {
     "50": "oklch(98.4% .003 85)",
     "100": "oklch(96.4% .005 85)",
@@ -38,7 +38,7 @@ _INK = {
 
 
 def _file(name: str) -> Callable[[object], str]:
-    """Where a file of ours is served; asked for with each page, when static files are set up."""
+    """The address of one of our static files; looked up for each page, once they are set up."""
     return lambda _request: static(f"authorizations/{name}")
 
 
@@ -46,7 +46,7 @@ UNFOLD: dict[str, Any] = {
     "SITE_TITLE": NAME,
     "SITE_HEADER": NAME,
     "SITE_SUBHEADER": "authorizations.admin.site.look.whereabouts",
-    "SITE_URL": None,  # there is no other site to view
+    "SITE_URL": None,  # there is no public site to view
     "SITE_ICON": _file("mark.svg"),
     "SITE_FAVICONS": [{"rel": "icon", "type": "image/svg+xml", "href": _file("mark.svg")}],
     "ENVIRONMENT": "authorizations.admin.site.look.surroundings",

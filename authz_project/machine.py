@@ -1,9 +1,9 @@
-"""Whether this machine can run the desk. Needs nothing but Python, older ones too.
+"""Whether this machine can run the desk. Needs only Python, including old versions.
 
     python -m authz_project.machine
 
-Prints the list of packages to install here. Where the PostgreSQL that comes along can't be one of
-them, and no DATABASE_URL is set either, it ends with a sentence that says what to do.
+Prints the name of the requirements file to install. If the embedded PostgreSQL can't be installed
+here and DATABASE_URL is not set, it ends with a sentence that says what to do.
 """
 
 import os
@@ -17,7 +17,7 @@ WHOLE, WITHOUT_ENGINE = "requirements.lock", "requirements-external.lock"
 
 
 def unfit() -> str:
-    """Why nothing of it runs here, and what to do; empty where it does."""
+    """Why the desk can't run here, and what to do; "" if it can."""
     if os.name != "posix":
         return "The desk runs on Linux and macOS; on Windows use it in WSL."
     if sys.version_info < OLDEST:
@@ -26,7 +26,7 @@ def unfit() -> str:
 
 
 def without_engine() -> str:
-    """Why the PostgreSQL that comes along can't be installed here; empty where it can."""
+    """Why the embedded PostgreSQL can't be installed here; "" if it can."""
     if sys.version_info[:2] > NEWEST_WITH_ENGINE:
         here = f"Python {platform.python_version()}"
     elif sys.platform == "linux" and platform.libc_ver()[0] != "glibc":
@@ -34,21 +34,21 @@ def without_engine() -> str:
     else:
         return ""
     return (
-        "The PostgreSQL that comes along is made for Python 3.11 to 3.14, on macOS and on Linux "
+        "The embedded PostgreSQL is available for Python 3.11 to 3.14, on macOS and on Linux "
         f"with glibc; this is {here}."
     )
 
 
 def packages(env_file: Path) -> str:
-    """The list of packages to install; ends the program where nothing would run with them."""
-    reason = unfit()  # no walrus: Python 3.6 and 3.7 are to read this as well
+    """The requirements file to install. Exits with a sentence if the desk would not run."""
+    reason = unfit()  # no walrus operator: Python 3.6 and 3.7 must be able to read this
     if reason:
         sys.exit(reason)
     reason = without_engine()
     if reason and not _names_a_database(env_file):
         sys.exit(
-            f"{reason} Use another Python (make run PYTHON=python3.13), or set DATABASE_URL to a "
-            "PostgreSQL server: the rest runs here."
+            f"{reason} Use a different Python (make run PYTHON=python3.13), or set DATABASE_URL to "
+            "a PostgreSQL server: the rest runs here."
         )
     return WITHOUT_ENGINE if reason else WHOLE
 

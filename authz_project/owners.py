@@ -1,7 +1,7 @@
-"""What this program writes belongs to the owner of the folder it lies in.
+"""Gives files that the program writes to the owner of the folder they are in.
 
-Also where root ran it once: a single `sudo make run` would else leave files behind that the same
-desk, run by its owner, can neither read nor replace.
+This matters if root runs it once: a single `sudo make run` would leave files that the folder's
+owner can neither read nor replace.
 """
 
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 
 
 def user_name(uid: int) -> str:
-    """The name of an operating system user; the number where it has none, as in containers."""
+    """The name of an operating system user, or its number if it has no name, as in containers."""
     try:
         return pwd.getpwuid(uid).pw_name
     except KeyError:
@@ -19,9 +19,9 @@ def user_name(uid: int) -> str:
 
 
 def give(made: Path | int, folder: Path) -> None:
-    """Let what was just made, a path or an open file, belong to the owner of `folder`.
+    """Give a new file, as a path or descriptor, to the owner of `folder`.
 
-    Only root can, and only root has to. A root without that right keeps it.
+    Does nothing unless run by root, or if root lacks that right, as in some containers.
     """
     if os.geteuid() != 0:
         return
@@ -34,18 +34,18 @@ def give(made: Path | int, folder: Path) -> None:
 
 
 def make_folder(path: Path, mode: int = 0o700) -> None:
-    """Make a folder where it is missing, and those above it. Raises OSError."""
+    """Make a folder and its parents, unless they exist. Raises OSError."""
     if path.is_dir():
         return
     if not path.parent.is_dir():
         make_folder(path.parent, 0o755)
-    with suppress(FileExistsError):  # somebody else was quicker
+    with suppress(FileExistsError):  # made by a different process meanwhile
         path.mkdir(mode=mode)
         give(path, path.parent)
 
 
 def touch(path: Path) -> None:
-    """Make a file that only its owner can read, unless it is there. Raises OSError."""
+    """Make a file that only its owner can read, unless it exists. Raises OSError."""
     with suppress(FileExistsError):
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, 0o600)
         try:

@@ -1,11 +1,11 @@
-"""Whether a pooler, such as PgBouncer, stands between this process and PostgreSQL.
+"""Detects a connection pooler, such as PgBouncer, between this process and PostgreSQL.
 
-One that pools by transaction runs each transaction on whichever connection to PostgreSQL is free.
-What belongs to a session is then somebody else's next time: a prepared statement is missing, or is
-there already. So once a pooler is noticed this process prepares nothing any more.
+A pooler in transaction mode runs each transaction on any free connection to PostgreSQL, so what
+belongs to a session can get lost: a prepared statement may be missing, or may exist already. So
+once a pooler is noticed, this process prepares no more statements.
 
-Nothing that lasts beyond a transaction may be used elsewhere either: settings are made with SET
-LOCAL, advisory locks are those of a transaction, and there are no cursors WITH HOLD.
+For the same reason nothing in the program may outlast a transaction: settings are made with SET
+LOCAL, advisory locks belong to a transaction, and there are no cursors WITH HOLD.
 """
 
 import hashlib
@@ -22,43 +22,43 @@ LOST_STATEMENTS = (
     psycopg.errors.InvalidSqlStatementName,
     psycopg.errors.DuplicatePreparedStatement,
 )
-"""What a prepared statement fails with that another session has, or has not."""
+"""The errors of a prepared statement that the session lacks, or has already."""
 
 _noticed = False
 
 
 class SessionLostError(psycopg.OperationalError):
-    """A statement was prepared in another session than this one. The next try prepares none."""
+    """A statement was prepared in a different session. The next try prepares none."""
 
 
 def is_noticed() -> bool:
-    """Whether one stands in between; it may still be one that pools by session, or nothing."""
+    """Whether a pooler was noticed. It may pool by session, in which case it does no harm."""
     return _noticed
 
 
 def sentence() -> str:
-    """What that means, for whoever looks after the desk; "" where no pooler was noticed."""
+    """What a pooler means, in words for operators; "" if none was noticed."""
     if not _noticed:
         return ""
     return (
         "A connection pooler stands between the desk and PostgreSQL: statements run unprepared, "
-        "which is exact but slower. Name PostgreSQL itself in DATABASE_URL where it can be reached."
+        "which is correct but slower. If PostgreSQL itself can be reached, name it in DATABASE_URL."
     )
 
 
 def notice() -> None:
-    """From now on this process prepares no statement."""
-    global _noticed  # noqa: PLW0603 - of the process, as the address it connects to
+    """Note that there is a pooler: this process prepares no more statements."""
+    global _noticed  # noqa: PLW0603 - per process, as is the database it connects to
     if not _noticed:
         _noticed = True
         logger.warning("%s", sentence())
 
 
 def look(opened: "psycopg.Connection[tuple[object, ...]]") -> None:
-    """Notice one by a new connection: a pooler hands out keys to cancel with that are its own.
+    """Find out by a new connection whether there is a pooler.
 
-    So the process id that came with the key is not that of the server's process. Raises
-    psycopg.Error. Leaves no transaction open, whatever the mode of the connection.
+    A pooler sends a cancellation key of its own, so the process id in it is not that of the
+    server's process. Raises psycopg.Error. Leaves no transaction open.
     """
     if not _noticed:
         opened.pgconn.send_query(b"SELECT pg_backend_pid()")
@@ -68,10 +68,10 @@ def look(opened: "psycopg.Connection[tuple[object, ...]]") -> None:
 
 
 class NamedByText(PrepareManager):
-    """Names a prepared statement by what it says, instead of counting.
+    """Names a prepared statement after its text instead of numbering it.
 
-    Behind a pooler that nobody has noticed yet, a statement of that name which somebody else has
-    prepared is then the same one: it can be missing, or there already, but never another.
+    So behind a pooler that is not noticed yet, a name always stands for the same statement: it can
+    be missing or exist already, but never be a different statement.
     """
 
     def get(self, query: PostgresQuery, prepare: bool | None = None) -> tuple[Prepare, bytes]:  # noqa: FBT001

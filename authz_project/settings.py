@@ -1,9 +1,8 @@
 """All settings of the project; the only reader of the environment.
 
-Every variable is described in .env.example. A .env file beside manage.py is read
-when there is one; a real environment variable wins over it, and a blank value
-counts as not set. What is malformed is refused here with ImproperlyConfigured;
-what is missing outside development is refused by authorizations/checks.py.
+Every variable is described in .env.example. A .env file beside manage.py is read if there is one;
+variables of the environment override it, and a blank value counts as not set. A malformed value
+raises ImproperlyConfigured here; authorizations/checks.py refuses missing ones outside development.
 """
 
 from io import StringIO
@@ -31,7 +30,7 @@ except env_file.EnvFileError as unreadable:
 
 DEBUG = yes_or_no("DEBUG") or False
 
-# A key nobody knows, new with every start. The checks refuse it outside development.
+# A random key, new with every start. The checks refuse it outside development.
 UNSET_SECRET_KEY = "django-insecure-not-set-"  # noqa: S105 - a mark, not a secret
 SECRET_KEY = text("SECRET_KEY", UNSET_SECRET_KEY + get_random_secret_key())
 
@@ -40,7 +39,7 @@ CSRF_TRUSTED_ORIGINS = words("CSRF_TRUSTED_ORIGINS")
 
 # --- Stripe --------------------------------------------------------------------
 
-# Several while a secret is being rolled, or for the Stripe CLI beside the Dashboard.
+# Several while a secret is rotated, or for the Stripe CLI beside the Dashboard.
 STRIPE_WEBHOOK_SECRETS = words("STRIPE_WEBHOOK_SECRET")
 # The Stripe-Version header of every answer.
 STRIPE_VERSION = matching(
@@ -49,44 +48,43 @@ STRIPE_VERSION = matching(
     r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z0-9_]+=[a-z0-9_.]+)*",  # with betas, as Stripe has it
     "2022-08-01",
 )
-# Reads Stripe's own list of authorizations, for `manage.py reconcile`; nothing else needs it.
+# Used only by `manage.py reconcile`, which reads Stripe's list of authorizations.
 STRIPE_API_KEY = text("STRIPE_API_KEY")
 STRIPE_API_BASE = text("STRIPE_API_BASE", "https://api.stripe.com")
-# How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture
-# before it is a finding.
+# How much more than was approved a restaurant, taxi, hotel, rental or fuel pump may capture before
+# that becomes a finding.
 CAPTURE_TOLERANCE_PERCENT = int(matching("CAPTURE_TOLERANCE_PERCENT", "20", r"\d{1,3}", "20"))
-# What Stripe waits for an answer is two seconds, less the way there and back.
+# Stripe waits two seconds for an answer, including the network.
 DECISION_BUDGET_MS = int(matching("DECISION_BUDGET_MS", "700", r"\d{2,4}", "700"))
-# Where answers wait on this host's disk while the database can't be reached.
+# The directory on this host where answers wait while the database can't be reached.
 SPOOL_DIR = BASE_DIR / Path(text("SPOOL_DIR", ".spool")).expanduser()
 SPOOL_DIR_IS_SET = bool(text("SPOOL_DIR"))
-# Whether stand-in may approve anything, by what keeps the database from answering.
+# Whether stand-in may approve purchases, by the reason why the database does not answer.
 STAND_IN_ON_DATABASE_UNREACHABLE = yes_or_no("STAND_IN_ON_DATABASE_UNREACHABLE") is not False
 STAND_IN_ON_OVERLOADED = yes_or_no("STAND_IN_ON_OVERLOADED") is True
 STAND_IN_ON_DEADLINE_MISSED = yes_or_no("STAND_IN_ON_DEADLINE_MISSED") is not False
 STAND_IN_ON_INTERNAL_ERROR = yes_or_no("STAND_IN_ON_INTERNAL_ERROR") is not False
-# A policy's cap per card is shared by so many hosts.
+# The number of hosts that share a policy's cap per card.
 STAND_IN_HOSTS = int(matching("STAND_IN_HOSTS", "1", r"[1-9]\d{0,2}", "2"))
 STAND_IN_REFRESH_S = int(matching("STAND_IN_REFRESH_S", "5", r"[1-9]\d{0,3}", "5"))
 STAND_IN_MAX_AGE_S = int(matching("STAND_IN_MAX_AGE_S", "3600", r"[1-9]\d{0,6}", "3600"))
 # True: live events only; False: test events only; None: both.
 STRIPE_LIVEMODE = yes_or_no("STRIPE_LIVEMODE")
 
-# Whose word counts on when a request arrived and where it came from.
+# Proxies whose headers are believed about when a request arrived and where it came from.
 TRUSTED_PROXIES = networks("TRUSTED_PROXIES", "127.0.0.0/8,::1/128")
 
 # --- The program ---------------------------------------------------------------
 
 INSTALLED_APPS = [
-    # Logging in: brakes and second factors, see login.py. Before the screens, which take
-    # theirs out.
+    # Lockout and second factors: see login.py. Before the admin, which removes their pages.
     "axes",
     "allauth",
     "allauth.account",
     "allauth.mfa",
-    "authorizations",  # before staticfiles: it brings its own runserver
+    "authorizations",  # before staticfiles, as it has a runserver of its own
     "simulator",  # its commands
-    # Before the admin, as it brings its templates; the site is our own.
+    # Before the admin, as it has the templates; the site is our own.
     "unfold.apps.BasicAppConfig",
     "unfold.contrib.filters",
     "authz_project.site.SiteConfig",
@@ -98,9 +96,9 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
 ]
 
-# For people's pages. The webhook goes past all of them, see wsgi.py.
+# For the pages; the webhook bypasses all of it: see wsgi.py.
 MIDDLEWARE = [
-    "authorizations.web.middleware.NothingElseIsSent",  # before whatever would redirect
+    "authorizations.web.middleware.NothingElseIsSent",  # before middleware that redirects
     "django.middleware.security.SecurityMiddleware",
     "authorizations.web.browsers.BrowserRules",
     "authorizations.web.middleware.NoNul",
@@ -121,7 +119,7 @@ MIDDLEWARE = [
 
 ROOT_URLCONF = "authz_project.urls"
 WSGI_APPLICATION = "authz_project.wsgi.application"
-# A webhook must never be redirected; people's links come from reverse() and are right.
+# A webhook must never be redirected; links on pages come from reverse() and are right.
 APPEND_SLASH = False
 
 TEMPLATES = [
@@ -140,19 +138,19 @@ TEMPLATES = [
 ]
 
 UNFOLD = look.UNFOLD
-LOGIN_REDIRECT_URL = "admin:index"  # unfold's log-in page leaves out where to go next
+LOGIN_REDIRECT_URL = "admin:index"  # Unfold's log-in page does not say where to go next
 # A policy may list 1,000 merchants, and a group more cards: each is a field of the form.
 DATA_UPLOAD_MAX_NUMBER_FIELDS = 10_000
 
 # --- PostgreSQL ----------------------------------------------------------------
 
 EMBEDDED_POSTGRES_DIR = BASE_DIR / Path(text("EMBEDDED_POSTGRES_DIR", ".postgres")).expanduser()
-# Why nothing may be assumed that is not set; empty in the folder of whoever runs this.
+# Why this may be a deployment, in which nothing may be assumed that is not set; else "".
 DEPLOYED = first_env.why_deployed(BASE_DIR)
 if DEPLOYED and not text("DATABASE_URL") and not text("EMBEDDED_POSTGRES_DIR"):
     raise ImproperlyConfigured(
         f"No database is named, and {DEPLOYED}. Set DATABASE_URL, or EMBEDDED_POSTGRES_DIR for the "
-        f"PostgreSQL that comes along; {first_env.WITH_SETTINGS}."
+        f"embedded PostgreSQL; {first_env.WITH_SETTINGS}."
     )
 DATABASES: dict[str, dict[str, Any]] = {
     "default": databases.from_url(text("DATABASE_URL"))
@@ -160,29 +158,29 @@ DATABASES: dict[str, dict[str, Any]] = {
     else databases.embedded(EMBEDDED_POSTGRES_DIR)
 }
 DATABASES["default"]["CONN_MAX_AGE"] = 0  # the pool keeps the connections
-# A cursor WITH HOLD belongs to a session, which a pooler takes away (pooler.py).
+# A cursor WITH HOLD belongs to a session, which a pooler does not keep (pooler.py).
 DATABASES["default"]["DISABLE_SERVER_SIDE_CURSORS"] = True
 DATABASES["default"]["OPTIONS"] = {
-    # Parameters travel apart from the statement, so the server can keep its plan.
+    # Parameters are sent apart from the statement, so that the server can keep its plan.
     "server_side_binding": True,
-    # Never by counting, only where asked for: the statements of the decision path. (Django's
-    # default, None, would forbid even those.)
+    # Prepare no statement because it is used often, only where the code asks for it, on the
+    # decision path. (Django's default, None, would forbid that, too.)
     "prepare_threshold": 2**31,
     "connect_timeout": 5,
     "pool": {
-        # One for each thread of a server process: none is opened while Stripe waits.
+        # One for each thread of a server process, so that none is opened while Stripe waits.
         "min_size": 4,
         "max_size": 16,
-        "timeout": 5.0,  # of commands; a server's is shorter, see services/runtime/pool.py
+        "timeout": 5.0,  # for commands; that of servers is shorter: see services/runtime/pool.py
         "connection_class": DeadlineConnection,
-        # A plan prepared on a table that was empty then stays bad: renew connections.
+        # Connections are renewed, because a plan prepared on an empty table stays bad.
         "max_lifetime": 600,
     },
     **DATABASES["default"].get("OPTIONS", {}),
 }
 if not databases.pooled:
     del DATABASES["default"]["OPTIONS"]["pool"]
-# What all processes must know of each other: wrong codes, and codes used up.
+# Shared by all processes: the numbers of wrong codes, and the codes that were used.
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.db.DatabaseCache",
@@ -194,7 +192,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 # --- Time and language ---------------------------------------------------------
 
 USE_TZ = True
-# For readers whose browser has not told theirs (web/middleware.py); policies have their own.
+# For readers whose browser has not sent a zone (web/middleware.py); policies have their own.
 TIME_ZONE = text("TIME_ZONE", "UTC").strip()
 try:
     ZoneInfo(TIME_ZONE)
@@ -203,7 +201,7 @@ except (OSError, ValueError, LookupError) as unknown:
         f"TIME_ZONE is {TIME_ZONE!r}; write the name of a time zone like Europe/Paris."
     ) from unknown
 LANGUAGE_CODE = "en-us"
-LANGUAGES = [("en", "English")]  # of Django's hundred, each page would look up the names
+LANGUAGES = [("en", "English")]  # Django's hundred would cost time on each page
 FORMAT_MODULE_PATH = "authz_project.formats"
 
 # --- Static files: found in the packages by whitenoise, nothing to collect -------
@@ -214,27 +212,27 @@ WHITENOISE_USE_FINDERS = True
 # --- Security: everything on, except for a developer's own machine ---------------
 
 SECURE_SSL_REDIRECT = not DEBUG
-# Machines ask these, over whatever the proxy speaks to us; Stripe follows no redirect.
+# Requested by programs, with or without TLS behind the proxy; Stripe follows no redirects.
 SECURE_REDIRECT_EXEMPT = [r"^webhook(?:\.php)?/?$", r"^healthz/?$", r"^readyz/?$", r"^metrics/?$"]
 SECURE_HSTS_SECONDS = 0 if DEBUG else 31_536_000
 SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
 SECURE_HSTS_PRELOAD = not DEBUG
 SESSION_COOKIE_SECURE = not DEBUG
 CSRF_COOKIE_SECURE = not DEBUG
-# Browsers take a cookie of this name only from this very host, over HTTPS, and for all its pages:
-# so no neighbouring host can plant one.
+# Browsers accept a cookie with this prefix only from this host, over HTTPS, and for all its pages,
+# so that no other host of the domain can set one.
 if not DEBUG:
     SESSION_COOKIE_NAME = "__Host-sessionid"
     CSRF_COOKIE_NAME = "__Host-csrftoken"
 MESSAGE_STORAGE = "authorizations.web.sessions.MessageStorage"
-# A log-in ends with the browser, after so many hours without a click, and so many after it began
-# whatever was clicked.
+# A log-in ends with the browser, after SESSION_HOURS without a click, and SESSION_MAX_HOURS after
+# it began.
 SESSION_COOKIE_AGE = int(matching("SESSION_HOURS", "12", r"[1-9]\d{0,2}", "12")) * 3600
 SESSION_MAX_AGE_S = int(matching("SESSION_MAX_HOURS", "24", r"[1-9]\d{0,2}", "24")) * 3600
 SESSION_EXPIRE_AT_BROWSER_CLOSE = True
 SESSION_ENGINE = "authorizations.web.sessions"
 REQUIRE_MFA = yes_or_no("REQUIRE_MFA") or False
-# Only where a proxy in front always sets this header itself: otherwise anyone could.
+# Only if a proxy in front always sets this header itself; otherwise any client could.
 if yes_or_no("TRUST_PROXY_TLS"):
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
 
@@ -250,13 +248,13 @@ AUTH_PASSWORD_VALIDATORS = [
 
 # --- Watching ------------------------------------------------------------------
 
-# Who may read /metrics; to others it does not exist. Default: this machine and private networks.
+# Networks that may read /metrics; others get a 404. Default: this machine and private networks.
 METRICS_ALLOWED = networks(
     "METRICS_ALLOWED", "127.0.0.0/8,::1,10.0.0.0/8,172.16.0.0/12,192.168.0.0/16,fc00::/7"
 )
-# Where the processes of a server put their figures together.
+# The directory where the processes of a server combine their metrics.
 METRICS_DIR = Path(text("METRICS_DIR")).expanduser() if text("METRICS_DIR") else None
 
-# --- Logging: one line each, to stderr; JSON but for a developer's own eyes --------
+# --- Logging: one line per record, to stderr; JSON except in development -----------
 
 LOGGING = logs.configuration(json_lines=not DEBUG)

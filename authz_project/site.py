@@ -1,4 +1,4 @@
-"""The admin's site, and the app that serves it."""
+"""The admin site, and the app that provides it."""
 
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -14,14 +14,15 @@ else:
 
 
 class Site(UnfoldAdminSite):
-    """Unfold's; it lists all models only where a page shows that list."""
+    """Unfold's admin site, which makes the list of models only for pages that show it."""
 
     index_title = "Home"
 
     def get_app_list(self, request: HttpRequest, app_label: str | None = None) -> Any:
-        """When it is looked at: Django asks for every page, and our sidebar has its own list.
+        """The list of models, made when it is used.
 
-        Each time it would look up an address and four permissions of every model.
+        Django requests it for every page, with an address and four permissions for each model,
+        though our sidebar has a list of its own.
         """
         return SimpleLazyObject(partial(super().get_app_list, request, app_label))
 

@@ -1,8 +1,8 @@
-"""An answer leaves gunicorn in one piece, or not at all.
+"""Makes gunicorn send each answer in one piece.
 
-By itself gunicorn sends the head and then the body. A process that is killed in between leaves
-nginx with half an answer, which Stripe gets; of none at all, nginx asks once more.
-deploy/gunicorn.conf.py has it used.
+By default gunicorn sends the head and then the body. If the process is killed in between, nginx
+passes half an answer on to Stripe; without any answer, nginx would repeat the request.
+deploy/gunicorn.conf.py calls `use`.
 """
 
 from typing import Any
@@ -11,7 +11,7 @@ from gunicorn.http import wsgi
 
 
 class _Pieces:
-    """Takes what a socket would be sent."""
+    """Collects what would be sent to a socket."""
 
     def __init__(self) -> None:
         self.whole = b""
@@ -21,7 +21,7 @@ class _Pieces:
 
 
 class WholeResponse(wsgi.Response):  # type: ignore[misc]
-    """Sends its head with the first piece of its body."""
+    """A response that sends its head together with the first piece of its body."""
 
     sock: Any
 
@@ -39,5 +39,5 @@ class WholeResponse(wsgi.Response):  # type: ignore[misc]
 
 
 def use() -> None:
-    """Have all answers of this process sent so."""
+    """Make all responses of this process whole ones."""
     wsgi.Response = WholeResponse

@@ -12,7 +12,7 @@ from django.db import connections
 from authorizations.services.runtime import metrics_files
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authz_project.settings")
-if settings.METRICS_DIR and not apps.ready:  # runserver is set up by now, and a single process
+if settings.METRICS_DIR and not apps.ready:  # under runserver, a single process, they are ready
     metrics_files.share(settings.METRICS_DIR)
 django.setup(set_prefix=False)
 
@@ -30,11 +30,10 @@ _STRAIGHT = {
 
 
 class Application(WSGIHandler):
-    """Django's handler, but what machines ask goes straight to its view.
+    """Django's handler, which passes requests from programs straight to the view.
 
-    They have no session, no user and no cookies: what middleware does for people's pages would
-    only spend their time. And Prometheus, balancers and Kubernetes ask a process by its address,
-    whatever ALLOWED_HOSTS.
+    These have no session, user or cookies, so middleware would only cost time. And Prometheus, load
+    balancers and Kubernetes address a process directly, whatever ALLOWED_HOSTS says.
     """
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:

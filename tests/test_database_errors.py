@@ -75,7 +75,7 @@ def test_what_a_server_refuses_is_one_sentence(database: str) -> None:
     where = re.escape(f"at the socket in {socket_of_tests()}, port 5432, can't be used by")
     for told, sentence in (
         ((database, "wrong", database), r'password authentication failed for user "closed_.*"\. C'),
-        ((database, PASSWORD, "nowhere"), r'database "nowhere" does not exist\. Make it \(`create'),
+        ((database, PASSWORD, "nowhere"), r'database "nowhere" does not exist\. Create it \(`create'),
         (
             (database, PASSWORD, database),
             rf"permission denied for schema public\. .* CREATE ON SCHEMA public TO {database}",
@@ -101,7 +101,7 @@ def test_a_server_that_is_not_there_is_one_sentence_of_whatever_command(
         return
     assert ended.stderr == (
         f"The database cards at 127.0.0.1:{deaf_port} can't be used by desk: Connection refused. "
-        "See that PostgreSQL runs and listens there, or correct DATABASE_URL.\n"
+        "Check that PostgreSQL runs and listens there, or correct DATABASE_URL.\n"
     )
 
 

@@ -35,16 +35,19 @@ def path(tmp_path: Path) -> Path:
         ),
         (f"export  SECRET_KEY={SECRET}\n", "line 1 of .env: write NAME=value, "),
         (f"{SECRET}\n", "line 1 of .env: write NAME=value, without white space before the name "),
-        (f"SECRET_KEY= {SECRET}\n", "SECRET_KEY is set to begins or ends with white space."),
-        (f"SECRET_KEY={SECRET} \n", "SECRET_KEY is set to begins or ends with white space."),
-        (f'SECRET_KEY="{SECRET}\n', "SECRET_KEY is set to begins with a quotation mark."),
-        (f"SECRET_KEY='{SECRET}' # mine\n", "SECRET_KEY is set to begins with a quotation mark."),
-        (f"SECRET_KEY='\"{SECRET}\"'\n", "SECRET_KEY is set to begins with a quotation mark."),
-        (f"SECRET_KEY={SECRET} # mine\n", "line 1 of .env: a # comes after SECRET_KEY."),
-        (f"SECRET_KEY={SECRET}\u2028X\n", "line 1 of .env: it holds a character that is not"),
-        (f"SECRET_KEY={SECRET}\0\n", "line 1 of .env: it holds a character that is not printed."),
-        (f"\n\ufeffSECRET_KEY={SECRET}\n", "line 2 of .env: it holds a character that is not"),
-        (f"A=1\nSECRET_KEY={SECRET}\nA=2\n", "line 3 of .env: A stands on line 1 already."),
+        (f"SECRET_KEY= {SECRET}\n", "the value of SECRET_KEY begins or ends with white space."),
+        (f"SECRET_KEY={SECRET} \n", "the value of SECRET_KEY begins or ends with white space."),
+        (f'SECRET_KEY="{SECRET}\n', "the value of SECRET_KEY begins with a quotation mark."),
+        (
+            f"SECRET_KEY='{SECRET}' # mine\n",
+            "the value of SECRET_KEY begins with a quotation mark.",
+        ),
+        (f"SECRET_KEY='\"{SECRET}\"'\n", "the value of SECRET_KEY begins with a quotation mark."),
+        (f"SECRET_KEY={SECRET} # mine\n", "line 1 of .env: there is a # after SECRET_KEY."),
+        (f"SECRET_KEY={SECRET}\u2028X\n", "line 1 of .env: it has a character that can't"),
+        (f"SECRET_KEY={SECRET}\0\n", "line 1 of .env: it has a character that can't be printed."),
+        (f"\n\ufeffSECRET_KEY={SECRET}\n", "line 2 of .env: it has a character that can't"),
+        (f"A=1\nSECRET_KEY={SECRET}\nA=2\n", "line 3 of .env: A is already set on line 1."),
     ],
 )
 def test_a_line_that_cannot_be_read_is_named_and_its_value_is_not(
@@ -104,7 +107,7 @@ def test_without_a_file_there_is_nothing_to_read(path: Path) -> None:
 
 def test_a_folder_and_a_link_to_nothing_are_not_taken_for_no_file(path: Path) -> None:
     path.mkdir()
-    with pytest.raises(EnvFileError, match=r"\.env is a folder\. .*move the folder away"):
+    with pytest.raises(EnvFileError, match=r"\.env is a folder, .*Move the folder"):
         env_file.lines(path)
     path.rmdir()
     path.symlink_to(path.with_name("gone"))

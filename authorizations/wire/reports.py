@@ -39,7 +39,10 @@ _dispute = reader(shapes.DisputeShape)
 
 
 def report(event: Event) -> Report | None:
-    """The report in an event; None for types that change nothing here. Raises MalformedEventError."""
+    """The report in an event; None for types that change nothing here.
+
+    Raises MalformedEventError.
+    """
     read = _READERS.get(event.type)
     return read(event.data, *identity(event)) if read else None
 

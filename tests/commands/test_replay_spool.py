@@ -91,7 +91,7 @@ def test_a_database_that_fails_ends_it_with_what_to_do(
 
     monkeypatch.setattr(record, "write", fails)
     assert run()[1] == (
-        "Stopped, and nothing is lost; run it again when this is put right: server closed the "
+        "Stopped, and nothing is lost; run it again once this is resolved: server closed the "
         "connection (status 1)"
     )
     monkeypatch.undo()

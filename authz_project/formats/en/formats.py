@@ -1,5 +1,5 @@
-"""Dates nobody can misread: 24 Nov 2026, 09:30:05. Typed ones are 2026-11-24; nothing else, since
-03/04/2026 is two different days to two people."""
+"""Unambiguous dates: shown as 24 Nov 2026, 09:30:05, and typed only as 2026-11-24, because
+03/04/2026 means different days in different countries."""
 
 DATE_FORMAT = "j M Y"
 TIME_FORMAT = "H:i:s"

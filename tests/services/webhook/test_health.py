@@ -192,7 +192,7 @@ def test_a_database_that_does_not_answer_is_all_that_is_said_of_it(
     checks = health.examine()
     [said] = [check for check in checks if check.name == "Database"]
     assert said.state is HealthState.BAD
-    assert "Connection refused. See that PostgreSQL runs and listens there" in said.sentence
+    assert "Connection refused. Check that PostgreSQL runs and listens there" in said.sentence
     assert checks[-1] == said
 
 
