@@ -75,7 +75,10 @@ def test_what_a_server_refuses_is_one_sentence(database: str) -> None:
     where = re.escape(f"at the socket in {socket_of_tests()}, port 5432, can't be used by")
     for told, sentence in (
         ((database, "wrong", database), r'password authentication failed for user "closed_.*"\. C'),
-        ((database, PASSWORD, "nowhere"), r'database "nowhere" does not exist\. Create it \(`create'),
+        (
+            (database, PASSWORD, "nowhere"),
+            r'database "nowhere" does not exist\. Create it \(`create',
+        ),
         (
             (database, PASSWORD, database),
             rf"permission denied for schema public\. .* CREATE ON SCHEMA public TO {database}",
