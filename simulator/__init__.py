@@ -1,5 +1,5 @@
-"""Plays Stripe: invented people who go shopping, and the events that Stripe would send.
+"""Simulates Stripe: invented people who go shopping, and the events that Stripe would send.
 
-`simulate` speaks to a server over HTTP, as Stripe does. `demo` and `inside` go past HTTP, into the
-services: for the demo's purchases, benchmarks and trials.
+`simulate` sends them to a server over HTTP, as Stripe does. `demo` and `inside` call the services
+directly: for demo data, benchmarks and load tests.
 """

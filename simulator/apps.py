@@ -1,4 +1,4 @@
-"""Installed for its commands, simulate and load_demo; a server imports nothing else of it."""
+"""The Django app of the commands simulate and load_demo; servers import nothing else of it."""
 
 from django.apps import AppConfig
 

@@ -10,7 +10,7 @@ _NAMES = ("Inès Moreau", "Lukas Brandt", "Marta Nowak", "Owen Clarke", "Elena R
 
 
 class CardOf(NamedTuple):
-    """A card and who holds it; `shops` are where its holder mostly goes."""
+    """A card and its holder; `shops` are those the holder uses most."""
 
     card_id: str
     last4: str
@@ -21,7 +21,7 @@ class CardOf(NamedTuple):
     shops: tuple[str, ...] = ()
 
     def as_stripe_has_it(self, now: int) -> Json:
-        """The whole card, issued a good year before `now`."""
+        """The card as a Stripe object, issued a good year before `now`."""
         issued = now - _ISSUED_BEFORE_SECONDS
         holder = cardholder(cardholder_id=self.cardholder_id, name=self.name, created=issued)
         return card(
@@ -53,7 +53,7 @@ CAST = (
         "5556",
         "Sofia Rossi",
         "ich_demo_sofia",
-        # Her first card was lost: this one goes on with its limits.
+        # Replaces a lost card, whose limits it continues.
         replacement_for="ic_demo_sofia",
         shops=_OUTSIDE,
     ),
@@ -66,13 +66,13 @@ CAST = (
 
 
 def named(wanted: str) -> CardOf:
-    """The card with this id or these last four digits; a stranger's where nobody has it."""
-    known = (member for member in CAST if wanted in (member.card_id, member.last4))
-    return next(known, CardOf(wanted, "0000", "Robin Unknown", f"ich_of_{wanted}"[:255]))
+    """The demo card with this id or these last four digits; otherwise an unknown one."""
+    found = (member for member in CAST if wanted in (member.card_id, member.last4))
+    return next(found, CardOf(wanted, "0000", "Robin Unknown", f"ich_of_{wanted}"[:255]))
 
 
 def extras(count: int, chance: Random) -> list[CardOf]:
-    """So many more cards that nobody has heard of, their ids drawn from `chance`."""
+    """`count` unknown cards, their ids drawn from `chance`."""
     return [
         CardOf(
             card_id=identifier("ic", chance),

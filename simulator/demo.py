@@ -1,6 +1,6 @@
 """Demo data: people with cards, policies for them, and a few days of purchases.
 
-For a newcomer's first look, and never anywhere else: the log-ins have a known password.
+Only for trying out the desk: the log-ins have a public password.
 """
 
 from collections.abc import Iterator
@@ -21,7 +21,7 @@ from authorizations.services.policies.freeze import freeze
 from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.events import AUTHORIZATION_REQUEST
 from simulator.cast import CAST, FIRST
-from simulator.days import told_in_time
+from simulator.days import in_order_of_time
 from simulator.inside import take_in
 from simulator.lives import Steps, life
 from simulator.mix import USUAL
@@ -37,7 +37,7 @@ _FROZEN, _FROZEN_REASON = "ic_demo_noah", "Reported lost by phone; a replacement
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """How much was made."""
+    """The numbers of rows that were made."""
 
     policies: int
     cards: int
@@ -45,12 +45,12 @@ class Loaded:
 
 
 def is_needed() -> bool:
-    """Whether nobody has made a policy yet."""
+    """Whether there are no policies yet."""
     return not Policy.objects.exists()
 
 
 def load() -> Loaded:
-    """Make the demo's log-ins, policies, cards and purchases: all of it or nothing."""
+    """Make the demo's log-ins, policies, cards and purchases, in one transaction."""
     with transaction.atomic():
         admin = _make_logins()
         written = files(__package__).joinpath("demo_policies.json").read_text("utf-8")
@@ -61,12 +61,12 @@ def load() -> Loaded:
         decisions = _live(timezone.now())
         _finish_cards(admin)
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE")  # or plans are made for empty tables
+        cursor.execute("ANALYZE")  # otherwise plans are made for empty tables
     return Loaded(len(changes.policies), Card.objects.count(), decisions)
 
 
 def _make_logins() -> User:
-    """Returns the one who may do everything."""
+    """Make the log-ins; returns the superuser."""
     hashed = make_password(PASSWORD)  # once: it is slow on purpose
     for name, role in LOGINS.items():
         rights = {"is_staff": True, "is_superuser": role is None}
@@ -79,22 +79,22 @@ def _make_logins() -> User:
 
 
 def _live(now: datetime) -> int:
-    """Whole purchases of the last days, in the order of time, the latest some minutes old."""
+    """Make the purchases of the last days, up to some minutes ago; returns the decisions."""
     chance = Random(_SEED)  # noqa: S311 - nothing secret
     today = now.replace(hour=0, minute=0, second=0, microsecond=0)
     lives = [
         life(Random(f"{_SEED}/{at}"), USUAL, CAST, Clock(at))  # noqa: S311
         for at in sorted(_instants(today, chance))
     ]
-    # Nothing more is heard of the oldest: an alarm to look at.
+    # The oldest purchase gets no further events, so that there is an overdue hold.
     oldest = Clock(int((today - timedelta(days=_DAYS)).timestamp()))
     lives.append(life(chance, {"forgotten": 1}, [FIRST], oldest))
     lives.extend(_just_now(now))
-    told = told_in_time(lives, until=int(now.timestamp()))
+    events = in_order_of_time(lives, until=int(now.timestamp()))
     reply: bytes | None = None
     while True:
         try:
-            at, step = told.send(reply)
+            at, step = events.send(reply)
         except StopIteration:
             return Decision.objects.count()
         received_at = datetime.fromtimestamp(at, UTC)
@@ -111,7 +111,7 @@ def _instants(today: datetime, chance: Random) -> Iterator[int]:
 
 
 def _just_now(now: datetime) -> Iterator[Steps]:
-    """The first card is left out: what it may still spend today is for the tour."""
+    """The latest purchases, without the first card, whose limits are for the tour."""
     others = [member for member in CAST if member is not FIRST]
     for minutes in _MINUTES_AGO:
         at = int((now - timedelta(minutes=minutes)).timestamp())
@@ -119,7 +119,7 @@ def _just_now(now: datetime) -> Iterator[Steps]:
 
 
 def _finish_cards(admin: User) -> None:
-    """What no purchase tells: a frozen card, and what became of those that were replaced."""
+    """Set what purchases do not: a frozen card, and the state of replaced ones."""
     freeze([_FROZEN], by=admin, reason=_FROZEN_REASON)
     for member in CAST:
         Card.objects.filter(pk=member.replacement_for).update(

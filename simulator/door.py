@@ -1,4 +1,4 @@
-"""Stripe's side of the wire: events signed and sent over one connection, answers read."""
+"""Stripe's side of HTTP: signs events, sends them over one connection, and reads the answers."""
 
 import json
 from dataclasses import dataclass
@@ -14,11 +14,11 @@ _CONNECTIONS = {"http": HTTPConnection, "https": HTTPSConnection}
 
 
 class UnansweredError(Exception):
-    """No answer that Stripe could use; the text says what to do about it."""
+    """There was no answer that Stripe could use; the text says what to do."""
 
 
 class Reply(NamedTuple):
-    """What came back for an event, whatever it was."""
+    """The response to an event."""
 
     status: int
     body: bytes
@@ -30,7 +30,7 @@ class Reply(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the server said; `amount` is told where the answer names one."""
+    """An answer to an authorization request; `amount` is None if it names none."""
 
     body: bytes
     approved: bool
@@ -41,13 +41,13 @@ class Answer:
 
     @classmethod
     def of(cls, body: bytes, elapsed_ms: float = 0.0) -> "Answer":
-        """Read the body of an answer. Raises ValueError where it says neither yes nor no."""
+        """Read the body of an answer. Raises ValueError if it neither approves nor declines."""
         data = _object(body)
         if not isinstance(data.get("approved"), bool):
-            raise ValueError("This is no answer to an authorization request.")
-        told = data.get("metadata") or {}
-        amount, reason, decision = data.get("amount"), told.get("reason"), told.get("decision")
-        return cls(body, data["approved"], amount, reason or "", decision or "", elapsed_ms)
+            raise ValueError("This does not answer an authorization request.")
+        metadata = data.get("metadata") or {}
+        reason, decision = metadata.get("reason") or "", metadata.get("decision") or ""
+        return cls(body, data["approved"], data.get("amount"), reason, decision, elapsed_ms)
 
 
 class Door:
@@ -57,7 +57,7 @@ class Door:
         parts = urlsplit(url)
         if parts.scheme not in _CONNECTIONS or not parts.hostname:
             raise UnansweredError(
-                f"{url} is no address: write it like http://127.0.0.1:4242/webhook."
+                f"{url} is not an address: write it like http://127.0.0.1:4242/webhook."
             )
         self.path = parts.path if parts.path.strip("/") else "/webhook"
         self.base = f"{parts.scheme}://{parts.netloc}"
@@ -78,14 +78,32 @@ class Door:
         raise UnansweredError(self.refusal(reply))
 
     def deliver(self, body: bytes) -> Reply:
-        """Send any event. Raises UnansweredError where nobody replies."""
+        """Send any event. Raises UnansweredError if there is no response."""
+        is_reused = self._connection.sock is not None
         try:
+            try:
+                return self._send(body)
+            except (HTTPException, ConnectionError):
+                self._connection.close()
+                if not is_reused:
+                    raise
+            # The server may close an idle connection at any time; an event may be sent twice.
             return self._send(body)
         except (OSError, HTTPException) as problem:
-            raise UnansweredError(self._unreachable(problem)) from None
+            self._connection.close()
+            if isinstance(problem, TimeoutError):
+                sentence = f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
+            else:
+                cause = getattr(problem, "strerror", None) or problem
+                sentence = (
+                    f"No server answers at {self.base} ({cause}). Start one in another window with "
+                    "`make run` or `python manage.py runserver`, or name a different one with "
+                    "--url."
+                )
+            raise UnansweredError(sentence) from None
 
     def refusal(self, reply: Reply) -> str:
-        """What a reply means that is not what Stripe expects, and what to do about it."""
+        """What a response that Stripe does not expect means, and what to do."""
         status, error = reply.status, _object(reply.body).get("error")
         error = error if isinstance(error, dict) else {}
         if error.get("code") == SignatureCause.MISMATCH:
@@ -104,17 +122,6 @@ class Door:
         self._connection.close()
 
     def _send(self, body: bytes) -> Reply:
-        is_reused = self._connection.sock is not None
-        try:
-            return self._send_once(body)
-        except (HTTPException, ConnectionError):
-            self._connection.close()
-            if not is_reused:
-                raise
-        # The server may close an idle connection at any time; an event may come twice.
-        return self._send_once(body)
-
-    def _send_once(self, body: bytes) -> Reply:
         headers = {
             "Content-Type": "application/json; charset=utf-8",
             "Stripe-Signature": sign(body, self._secret, int(time())),
@@ -123,16 +130,6 @@ class Door:
         self._connection.request("POST", self.path, body, headers)
         response = self._connection.getresponse()
         return Reply(response.status, response.read())
-
-    def _unreachable(self, problem: Exception) -> str:
-        self._connection.close()
-        if isinstance(problem, TimeoutError):
-            return f"{self.base} did not answer within {_TIMEOUT_SECONDS} seconds."
-        cause = getattr(problem, "strerror", None) or problem
-        return (
-            f"No server answers at {self.base} ({cause}). Start one in another window with "
-            "`make run` or `python manage.py runserver`, or name another with --url."
-        )
 
 
 def _object(text: bytes) -> dict[str, Any]:

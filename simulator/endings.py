@@ -1,4 +1,4 @@
-"""How purchases end once they are approved: what a merchant, Stripe or nobody does with a hold."""
+"""How approved purchases end: what the merchant or Stripe does with the hold, if anything."""
 
 from simulator import shopping
 from simulator.scene import DAY, HOUR, MINUTE, Events, Scene, question
@@ -10,7 +10,7 @@ _MOST_INCREMENTS = 3
 
 
 def forgotten(_: Scene, __: Life) -> Events:
-    """The merchant never comes back to it, or what it did never arrives."""
+    """No further event: the merchant does nothing, or its event never arrives."""
     yield from ()
 
 
@@ -25,7 +25,7 @@ def captured_in_part(scene: Scene, life: Life) -> Events:
 
 
 def captured_in_turns(scene: Scene, life: Life) -> Events:
-    """As shops do that send parcel by parcel."""
+    """Several captures, as by shops that ship in parcels."""
     lowers = scene.chance.random() < 0.5
     left = life.amount
     for _ in range(scene.chance.randint(1, 2)):
@@ -42,7 +42,7 @@ def tipped(scene: Scene, life: Life) -> Events:
 
 
 def grown(scene: Scene, life: Life) -> Events:
-    """A hotel's bill: more, and more again, until it is paid; not all of it is approved."""
+    """Increments, as by a hotel, then a capture. Not all increments need be approved."""
     for _ in range(scene.chance.randint(1, _MOST_INCREMENTS)):
         scene.within(DAY)
         yield from question(scene, life, scene.part(life.amount, 0.1, 0.6))
@@ -84,7 +84,7 @@ def refunded(scene: Scene, life: Life) -> Events:
 
 
 def fuelled(scene: Scene, life: Life) -> Events:
-    """The pump asked for next to nothing, or was told how far it may go; now it runs."""
+    """A fuel pump sets the real amount, within the approved one if that was raised."""
     wanted = shopping.additional_amount(life.purchase, scene.chance)
     allowed = life.amount > life.purchase.amount
     yield life.set_amount(min(wanted, life.amount) if allowed else wanted, at=scene.within(MINUTE))
@@ -92,5 +92,5 @@ def fuelled(scene: Scene, life: Life) -> Events:
 
 
 def nothing(_scene: Scene, _life: Life) -> Events:
-    """The purchase is done with; a card that is only verified holds no money."""
+    """No further event: a verified card has no hold."""
     yield from ()

@@ -1,4 +1,4 @@
-"""One purchase as somebody describes it on the command line."""
+"""A purchase as described on the command line."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,16 +16,16 @@ from simulator.stripe.samples import MERCHANTS, Purchase, SampleMerchant, conver
 T = TypeVar("T")
 
 _FIRST_SHOP = next(merchant for merchant in MERCHANTS if merchant.name == "Boulangerie Lepic")
-_FIRST_AMOUNT = 120  # so little that the demo's limits have room for it a hundred times a day
+_FIRST_AMOUNT = 120  # small enough to fit the demo's limits a hundred times a day
 
 
 class UnclearError(ValueError):
-    """What was asked for can't be bought; the text says which option to change, and how."""
+    """The options describe no possible purchase; the text says which one to change, and how."""
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """The options as typed; None where not given."""
+    """The options as typed; None if not given."""
 
     card: str | None = None
     amount: str | None = None
@@ -36,13 +36,13 @@ class Wish:
 
     @property
     def is_open(self) -> bool:
-        """Whether nothing was said, so that anything may be bought."""
+        """Whether no option was given, so that any purchase will do."""
         return self == Wish()
 
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """A wish made out: who pays how much, where."""
+    """A wish with all its parts: the card, the amount and the shop."""
 
     member: CardOf
     amount: int
@@ -61,7 +61,7 @@ class Order:
 
 
 def order(wish: Wish) -> Order:
-    """Fill in what was left open with the first purchase of the tour. Raises UnclearError."""
+    """Complete a wish with parts of the tour's first purchase. Raises UnclearError."""
     member = named(wish.card) if wish.card else FIRST
     if wish.currency:
         member = member._replace(currency=_checked("--currency", currency, wish.currency))
@@ -78,7 +78,7 @@ def order(wish: Wish) -> Order:
 
 
 def _merchant(wish: Wish) -> SampleMerchant:
-    """The first known shop that is as wished, else an invented one."""
+    """The first sample shop that matches the wish; otherwise an invented one."""
     name = (wish.merchant or "").strip()
     kind = _checked("--category", _one_category, wish.category) if wish.category else ""
     place = _checked("--country", country, wish.country) if wish.country else ""

@@ -1,4 +1,4 @@
-"""Events taken in without the door: demo data, benchmarks, and tests of load."""
+"""Processes events without HTTP: for demo data, benchmarks and load tests."""
 
 from datetime import datetime
 
@@ -10,7 +10,7 @@ from authorizations.wire import events
 
 
 def take_in(body: bytes, *, received_at: datetime, sender: str) -> Answered:
-    """What becomes of an event that is signed as it should be; raises as its service does."""
+    """Process an event as if its signature were valid; raises what its service raises."""
     event = events.read(body)
     delivery = Delivery(
         received_at=received_at,

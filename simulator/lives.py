@@ -1,6 +1,6 @@
-"""Whole lives of purchases, from the first question to the last transaction, as bytes.
+"""Whole lives of purchases, from the first request to the last transaction, as event bodies.
 
-A plain generator, for whoever delivers them: to a server over HTTP, in a load test, as demo data.
+A life is a generator; its events are delivered over HTTP, in a load test, or as demo data.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -10,12 +10,12 @@ from typing import NamedTuple, TypeAlias
 
 from simulator import endings, overruled, shopping
 from simulator.cast import CardOf
-from simulator.scene import Clock, Events, Scene, Told, question
+from simulator.scene import Clock, EndingEvents, Events, Scene, question
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import to_bytes
 
 DECLINED = "declined"
-"""The ending of a life that was drawn to end otherwise, but was not approved."""
+"""The ending of a life whose request was declined, whatever ending was drawn."""
 
 
 class Step(NamedTuple):
@@ -26,35 +26,35 @@ class Step(NamedTuple):
 
 
 Steps: TypeAlias = Generator[Step, bytes | None, str]
-"""Send the body of the server's answer, None where it gave none; returns the ending's name."""
+"""Send the body of the server's answer to each step, or None; returns the ending's name."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ending:
-    """`words` say it in a table, `weight` how often it comes among the others."""
+    """How a life ends: its label in tables, and its weight among the endings."""
 
     words: str
     weight: int
-    play: Callable[[Scene], Told | Events]
+    play: Callable[[Scene], EndingEvents | Events]
 
 
 def life(chance: Random, mix: Mapping[str, int], members: Sequence[CardOf], clock: Clock) -> Steps:
-    """One life of somebody among `members`, its ending drawn from `mix` (name to weight)."""
+    """A life with a card among `members`, its ending drawn from `mix` (name to weight)."""
     name = chance.choices(list(mix), list(mix.values()))[0]
-    told = ENDINGS[name].play(Scene(chance.choice(members), chance, clock))
+    events = ENDINGS[name].play(Scene(chance.choice(members), chance, clock))
     reply: bytes | None = None
     while True:
         try:
-            event = told.send(reply)
+            event = events.send(reply)
         except StopIteration as over:
             return over.value or name
         reply = yield Step(event["type"], to_bytes(event))
 
 
-def _approved(then: Callable[[Scene, Life], Events], *mccs: str) -> Callable[[Scene], Told]:
-    """A purchase in such a shop that goes on like this if the server approves it."""
+def _approved(then: Callable[[Scene, Life], Events], *mccs: str) -> Callable[[Scene], EndingEvents]:
+    """A purchase in a shop with one of these MCCs, which continues with `then` if approved."""
 
-    def play(scene: Scene) -> Told:
+    def play(scene: Scene) -> EndingEvents:
         life = scene.life_of(scene.buys(*mccs))
         if not (yield from question(scene, life)):
             return DECLINED
@@ -64,8 +64,8 @@ def _approved(then: Callable[[Scene, Life], Events], *mccs: str) -> Callable[[Sc
     return play
 
 
-def _verified(scene: Scene) -> Told:
-    """A shop asks for nothing, to learn whether the card is good."""
+def _verified(scene: Scene) -> EndingEvents:
+    """A request over 0, by which a shop verifies the card."""
     purchase = replace(scene.buys(), amount=0, cashback=None)
     approved = yield from question(scene, scene.life_of(purchase))
     return None if approved else DECLINED
@@ -106,4 +106,4 @@ ENDINGS: Mapping[str, Ending] = {
     "webhook_error": Ending("Our answer was not understood", 1, overruled.not_understood),
     "network_fallback": Ending("Overruled by the network", 2, overruled.decided_by_network),
 }
-"""By the names that a mix is written in."""
+"""The endings by name, as used in a mix."""

@@ -1,4 +1,4 @@
-"""Lives in which our answer does not count, or was never asked for."""
+"""Lives in which our answer does not count, or is not requested."""
 
 from dataclasses import replace
 
@@ -15,7 +15,7 @@ _STRIPES_REASONS = (
 )
 _TIMEOUT_SECONDS = 2
 _DECLINES_ON_TIMEOUT = 0.7
-"""How many of Stripe's accounts are set so; the others approve."""
+"""The share of accounts whose setting declines on a timeout; the others approve."""
 
 
 def declined_by_stripe(scene: Scene) -> Events:
@@ -43,7 +43,7 @@ def not_understood(scene: Scene) -> Events:
 
 
 def decided_by_network(scene: Scene) -> Events:
-    """Stripe was down after it had asked: the network did the opposite of what we said."""
+    """Stripe was down after its request: the network did the opposite of our answer."""
     life = _begun(scene)
     answer = heard((yield life.ask(at=scene.clock.after(0))))
     approved = answer is None or not answer.approved
@@ -54,7 +54,7 @@ def decided_by_network(scene: Scene) -> Events:
 
 
 def captured_though_declined(scene: Scene) -> Events:
-    """Declined by us or, where we approve, for coming too late; the merchant takes it anyway."""
+    """Declined, by us or because our approval came too late, but captured by the merchant."""
     life = _begun(scene)
     answer = heard((yield life.ask(at=scene.clock.after(0))))
     reason = "webhook_timeout" if answer and answer.approved else "webhook_declined"
@@ -64,7 +64,7 @@ def captured_though_declined(scene: Scene) -> Events:
 
 
 def captured_unasked(scene: Scene) -> Events:
-    """A shop on a ferry or a plane, which asks nobody."""
+    """A capture without authorization, as on a ferry or a plane."""
     bought = scene.buys()
     yield force_capture(
         scene.card,
@@ -91,7 +91,7 @@ def _begun(scene: Scene) -> Life:
 
 
 def _by_setting(scene: Scene, life: Life, reason: str, message: str | None = None) -> Events:
-    """The account's setting decides in our place."""
+    """The account's setting decides instead of us."""
     approved = scene.chance.random() > _DECLINES_ON_TIMEOUT
     at = scene.clock.after(_TIMEOUT_SECONDS)
     yield life.answered(approved=approved, reason=reason, reason_message=message, at=at)

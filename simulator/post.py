@@ -1,4 +1,4 @@
-"""How Stripe delivers: a request at once, the rest when it comes to it, in any order, and twice."""
+"""Delivers events as Stripe does: requests at once, others later, in any order, and some twice."""
 
 from random import Random
 from time import monotonic, sleep
@@ -11,11 +11,11 @@ from simulator.report_lives import LivesTally
 
 _TWICE = 0.15
 _WINDOW = 20
-"""So many events wait while they are shuffled: those of several lives."""
+"""Maximum events that wait to be shuffled, so that those of several lives mix."""
 
 
 class Pace:
-    """At most `rate` a second; None for as fast as possible."""
+    """Limits a loop to `rate` rounds a second; None for as fast as possible."""
 
     def __init__(self, rate: float | None) -> None:
         self._rate = rate
@@ -23,7 +23,7 @@ class Pace:
         self._taken = 0
 
     def wait(self) -> None:
-        """Until the next is due."""
+        """Wait until the next round is due."""
         if self._rate:
             sleep(max(0.0, self._started + self._taken / self._rate - monotonic()))
         self._taken += 1
@@ -36,7 +36,7 @@ class _Letter(NamedTuple):
 
 
 class Post:
-    """Delivers the events of lives; `chance` draws the order and what comes twice."""
+    """Delivers the events of lives; `chance` draws their order, and which are sent twice."""
 
     def __init__(
         self, door: Door, pace: Pace, chance: Random, *, out_of_order: bool, duplicates: bool
@@ -50,7 +50,7 @@ class Post:
         self._waiting: list[_Letter] = []
 
     def deliver(self, step: Step) -> bytes | None:
-        """Returns the answer to a request, None where there is none. Raises UnansweredError."""
+        """Deliver an event; returns the answer to a request, else None. Raises UnansweredError."""
         answer = None
         if step.kind == AUTHORIZATION_REQUEST:
             answer = self._send(_Letter(step))  # Stripe waits for it
@@ -73,7 +73,7 @@ class Post:
             answer = self.deliver(step)
 
     def finish(self) -> None:
-        """Deliver what still waits. Raises UnansweredError."""
+        """Deliver the events that still wait. Raises UnansweredError."""
         self._empty(down_to=0)
 
     def _empty(self, *, down_to: int) -> None:

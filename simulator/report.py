@@ -1,4 +1,4 @@
-"""Answers on the terminal: one in words, many in a table."""
+"""Prints answers: one in words, many in a table."""
 
 from array import array
 from collections import Counter
@@ -20,7 +20,7 @@ APPROVED, IN_PART = "Approved", "Approved in part"
 
 
 def print_question(console: Console, question: Question) -> None:
-    """What Stripe asks, in a sentence."""
+    """Print the request in a sentence."""
     purchase, member = question.purchase, question.member
     shop = purchase.merchant
     amount = format_money(purchase.amount, purchase.currency)
@@ -34,38 +34,35 @@ def print_question(console: Console, question: Question) -> None:
 
 
 def print_answer(console: Console, question: Question, answer: Answer, page: str) -> None:
-    """What the server said, and the page that says why."""
+    """Print the answer, and the address of the page that explains it."""
     purchase = question.purchase
     amount = purchase.amount if answer.amount is None else answer.amount
     if answer.approved:
-        told = format_money(amount, purchase.currency)
-        console.print(f"[bold green]{_outcome(question, answer)}: {told}[/bold green]")
+        money = format_money(amount, purchase.currency)
+        console.print(f"[bold green]{_outcome(question, answer)}: {money}[/bold green]")
     else:
         console.print(f"[bold red]Declined: {_outcome(question, answer)}[/bold red]")
-        console.print(_sentence(answer.reason))
+        is_known = answer.reason in list(DeclineReason)
+        console.print(TEXTS[DeclineReason(answer.reason)].staff if is_known else "")
     console.print(
         f"Answered in {answer.elapsed_ms:.0f} ms. Every rule and figure behind it:\n{page}\n",
     )
 
 
 def _outcome(question: Question, answer: Answer) -> str:
-    """Approved, or the reason's label; the reason itself where this program doesn't know it."""
+    """Approved, or the reason's label; the reason itself if this program does not know it."""
     if answer.approved:
         asked = question.purchase.amount
-        # Fuel pumps are told more than they ask for.
+        # A fuel pump may be granted more than it requests.
         return IN_PART if answer.amount is not None and answer.amount < asked else APPROVED
     if answer.reason in list(DeclineReason):
         return TEXTS[DeclineReason(answer.reason)].label
     return answer.reason or "no reason given"
 
 
-def _sentence(reason: str) -> str:
-    return TEXTS[DeclineReason(reason)].staff if reason in list(DeclineReason) else ""
-
-
 @dataclass
 class Tally:
-    """Many answers, counted."""
+    """Counts many answers."""
 
     outcomes: Counter[tuple[bool, str]] = field(default_factory=Counter)
     kinds: Counter[Kind] = field(default_factory=Counter)
@@ -74,8 +71,8 @@ class Tally:
     refused: int = 0
     refusal: str = ""
 
-    def add_told(self, refusal: str) -> None:
-        """What became of a purchase was told; `refusal` is empty where the server took it."""
+    def add_outcome_event(self, refusal: str) -> None:
+        """Count the event of an outcome; `refusal` is "" if the server accepted it."""
         self.refused += bool(refusal)
         self.refusal = self.refusal or refusal
 
@@ -92,14 +89,15 @@ class Tally:
         if not self.elapsed_ms:
             return
         console.print(self._table())
-        console.print(", ".join(_counted(kind, count) for kind, count in self.kinds.items()) + ".")
+        numbers = (f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in self.kinds.items())
+        console.print(f"{', '.join(numbers)}.")
         if self.differing:
             console.print(
                 f"[red]Answered differently the second time: {', '.join(self.differing)}.[/red]"
             )
         if self.refused:
             console.print(
-                f"[red]Of {self.refused:,} what became of them was refused. The first refusal: "
+                f"[red]The events of {self.refused:,} outcomes were refused. The first refusal: "
                 f"{escape(self.refusal)}[/red]"
             )
         quickest = sorted(self.elapsed_ms)
@@ -122,10 +120,6 @@ class Tally:
         return table
 
 
-def _counted(kind: Kind, count: int) -> str:
-    return f"{count:,} {kind}{'' if count == 1 else 's'}"
-
-
 def _share(ordered: list[float], share: float) -> float:
-    """The time within which this share was answered."""
+    """The time within which this share of the requests was answered."""
     return ordered[min(len(ordered) - 1, int(len(ordered) * share))]

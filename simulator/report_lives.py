@@ -1,4 +1,4 @@
-"""Many lives on the terminal: how they ended, and what became of their events."""
+"""Prints how many lives ended, and how many of their events were refused."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -16,7 +16,7 @@ _WORDS = {name: ending.words for name, ending in ENDINGS.items()} | {
 
 @dataclass
 class LivesTally:
-    """`refusal` is what the first refused event was refused with."""
+    """Counts lives by ending, and their events; `refusal` is the first refusal's text."""
 
     endings: Counter[str] = field(default_factory=Counter)
     sent: int = 0

@@ -1,4 +1,4 @@
-"""What people buy: ordinary purchases with the usual exceptions, drawn from a random.Random."""
+"""Random purchases: ordinary ones, with the usual exceptions."""
 
 from collections.abc import Collection
 from random import Random
@@ -13,11 +13,11 @@ RESTAURANTS = ("5812", "5813", "5814")
 HOTELS_AND_RENTALS = ("3389", "3640", "7011")
 ALL_KINDS = frozenset(merchant.mcc for merchant in MERCHANTS)
 EVERYDAY = ALL_KINDS - {CASH_MACHINE, MANUAL_CASH, FUEL_PUMP}
-"""Where what is asked for is what is bought."""
+"""Shops that request the amount of the purchase."""
 
 _BY_SUBSCRIPTION = ("4816", "5734", "7311")
 _RENEWAL = {"method": "online", "cvc": "not_provided", "postal_code": "not_provided"}
-"""Charged by the shop alone: nobody is there to type a CVC in, which no shop may store."""
+"""A charge without the cardholder, and so without a CVC, which shops may not store."""
 
 _LOYALTY = 0.75
 _RENEWALS = 0.8
@@ -28,10 +28,15 @@ _CASHBACK = 2_000
 def purchase(
     member: CardOf, chance: Random, at: int, kinds: Collection[str] = ALL_KINDS
 ) -> Purchase:
-    """Something the holder of a card buys at the instant `at`, in a shop with one of these MCC."""
-    merchant = _shop(member, chance, kinds)
+    """A purchase with a card at the instant `at`, in a shop with one of these MCCs.
+
+    Mostly in one of the holder's usual shops.
+    """
+    fitting = [merchant for merchant in MERCHANTS if merchant.mcc in kinds]
+    own = [merchant for merchant in fitting if merchant.name in member.shops]
+    merchant = chance.choice(own if own and chance.random() < _LOYALTY else fitting)
     usual = converted(merchant.usual, merchant.currency, member.currency)
-    varies = merchant.mcc != FUEL_PUMP  # a pump always asks for the same, before it is used
+    varies = merchant.mcc != FUEL_PUMP  # a pump always requests the same amount first
     amount = max(1, round(usual * chance.triangular(0.3, 2.5, 0.9))) if varies else usual
     return Purchase(
         authorization_id=identifier("iauth", chance),
@@ -46,26 +51,19 @@ def purchase(
 
 
 def grows(bought: Purchase) -> bool:
-    """Whether shops of this kind ask for more later, as hotels and fuel pumps do."""
+    """Whether shops of this kind request increments, as hotels and fuel pumps do."""
     return bought.merchant.mcc == FUEL_PUMP or bought.merchant.mcc in HOTELS_AND_RENTALS
 
 
 def additional_amount(bought: Purchase, chance: Random) -> int:
-    """How much more such a shop asks for."""
+    """The amount of an increment in such a shop."""
     if bought.merchant.mcc == FUEL_PUMP:
         return converted(chance.randrange(2_500, 9_500), "eur", bought.currency)
     return max(1, round(bought.amount * chance.uniform(0.1, 0.6)))
 
 
-def _shop(member: CardOf, chance: Random, kinds: Collection[str]) -> SampleMerchant:
-    """Mostly one of the usual shops, now and then any."""
-    fitting = [merchant for merchant in MERCHANTS if merchant.mcc in kinds]
-    usual = [merchant for merchant in fitting if merchant.name in member.shops]
-    return chance.choice(usual if usual and chance.random() < _LOYALTY else fitting)
-
-
 def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
-    """How it is paid; now and then somebody mistypes the CVC."""
+    """How the purchase is paid; online, the CVC is sometimes wrong."""
     if merchant.mcc in _BY_SUBSCRIPTION and chance.random() < _RENEWALS:
         return _RENEWAL | {"three_d_secure": ""}
     if merchant.url:

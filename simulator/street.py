@@ -1,12 +1,12 @@
-"""A street full of shoppers: one question after the other, as Stripe would ask them.
+"""A sequence of authorization requests, as Stripe would send them.
 
-Most are new purchases. Hotels and fuel pumps ask again for more on the same authorization, whose
-history then tells what the server answered before; and now and then an event comes twice.
+Most are new purchases. Hotels and fuel pumps request increments on an authorization, whose history
+then has the server's earlier answers; and some events are sent twice.
 """
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from random import Random
 from typing import TypeAlias
@@ -18,11 +18,11 @@ from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import Purchase, identifier, request_event, to_bytes
 
 Maker: TypeAlias = Callable[[Random, int], tuple[CardOf, Purchase]]
-"""Makes a new purchase at an instant, and says whose."""
+"""Makes a new purchase at an instant; returns it with its card."""
 
 _INCREMENTS, _REPEATS = 0.15, 0.04
-_MOST_REQUESTS = 4  # of one authorization
-_REMEMBERED = 200
+_MAX_REQUESTS = 4  # of one authorization
+_MAX_REMEMBERED = 200
 
 
 class Kind(StrEnum):
@@ -33,7 +33,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """One event to send; `answered` is what a repeated one was answered with before."""
+    """A request to send; `answered` is the earlier answer to a repeated one."""
 
     kind: Kind
     member: CardOf
@@ -45,14 +45,14 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class _Open:
-    """An approved authorization whose shop may ask for more."""
+    """An approved authorization whose shop may request an increment."""
 
     last: Question
     approved: int
 
 
-def told_afterwards(question: Question, answer: Answer) -> bytes:
-    """What Stripe tells a second later, at its other endpoint: what became of the question."""
+def outcome_event(question: Question, answer: Answer) -> bytes:
+    """The event that Stripe sends a second later, to the other endpoint, with the outcome."""
     purchase = question.purchase
     chance = Random(f"{purchase.authorization_id}/{len(purchase.history)}")  # noqa: S311
     life = Life(purchase, question.member.as_stripe_has_it(question.asked_at), chance=chance)
@@ -61,63 +61,50 @@ def told_afterwards(question: Question, answer: Answer) -> bytes:
 
 
 class Street:
-    """The same seed gives the same questions with the same ids, as far as answers allow."""
+    """A sequence of requests. The same seed and answers give the same requests and ids."""
 
     def __init__(self, seed: str, maker: Maker, *, repeats: bool = True) -> None:
         self._seed = seed
         self._maker = maker
         self._repeats = repeats
-        self._open: deque[_Open] = deque(maxlen=_REMEMBERED)
-        self._sent: deque[tuple[Question, bytes]] = deque(maxlen=_REMEMBERED)
+        self._open: deque[_Open] = deque(maxlen=_MAX_REMEMBERED)
+        self._sent: deque[tuple[Question, bytes]] = deque(maxlen=_MAX_REMEMBERED)
 
-    def question(self, place: int, now: int) -> Question:
-        """The question in this place of the sequence, from 0."""
-        chance = Random(f"{self._seed}/{place}")  # noqa: S311 - nothing secret
+    def question(self, number: int, now: int) -> Question:
+        """The request with this number in the sequence, from 0."""
+        chance = Random(f"{self._seed}/{number}")  # noqa: S311 - nothing secret
         draw = chance.random()
         if self._repeats and self._sent and draw < _REPEATS:
-            return self._again(chance)
+            question, answered = chance.choice(self._sent)
+            return replace(question, kind=Kind.REPEAT, answered=answered)
         if self._open and draw < _REPEATS + _INCREMENTS:
-            return self._more(chance, now)
+            index = chance.randrange(len(self._open))
+            opened = self._open[index]
+            del self._open[index]
+            before = opened.last
+            extra = shopping.additional_amount(before.purchase, chance)
+            at = before.asked_at
+            purchase = before.purchase.increment(extra, approved=opened.approved, at=at)
+            event_id = identifier("evt", chance)
+            return _question(Kind.INCREMENT, before.member, purchase, event_id, now)
         member, purchase = self._maker(chance, now - 1)
         return _question(Kind.PURCHASE, member, purchase, identifier("evt", chance), now)
 
     def hear(self, question: Question, answer: Answer) -> None:
-        """Take note of an answer: later questions tell of it."""
+        """Note an answer, which the history of later requests contains."""
         if question.kind is Kind.REPEAT:
             return
         self._sent.append((question, answer.body))
         purchase = question.purchase
         approved = (answer.amount or purchase.amount) if answer.approved else 0
         is_new = question.kind is Kind.PURCHASE
-        asks_more = len(purchase.history) + 1 < _MOST_REQUESTS and shopping.grows(purchase)
-        if asks_more and (approved or not is_new):
+        may_grow = len(purchase.history) + 1 < _MAX_REQUESTS and shopping.grows(purchase)
+        if may_grow and (approved or not is_new):
             self._open.append(_Open(question, approved))
-
-    def _again(self, chance: Random) -> Question:
-        question, answered = chance.choice(self._sent)
-        return Question(
-            Kind.REPEAT,
-            question.member,
-            question.purchase,
-            question.asked_at,
-            question.body,
-            answered,
-        )
-
-    def _more(self, chance: Random, now: int) -> Question:
-        place = chance.randrange(len(self._open))
-        opened = self._open[place]
-        del self._open[place]
-        before = opened.last
-        extra = shopping.additional_amount(before.purchase, chance)
-        at = before.asked_at
-        purchase = before.purchase.increment(extra, approved=opened.approved, at=at)
-        event_id = identifier("evt", chance)
-        return _question(Kind.INCREMENT, before.member, purchase, event_id, now)
 
 
 def anybody(seed: str, strangers: int = 0) -> Maker:
-    """Purchases of the cast, and of so many cards that nobody has heard of."""
+    """Makes purchases with the demo's cards, and with this many unknown ones."""
     chance = Random(seed)  # noqa: S311 - nothing secret
     members = [*CAST, *extras(strangers, chance)]
 

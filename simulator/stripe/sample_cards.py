@@ -1,6 +1,6 @@
-"""Sample cards and cardholders, whole as Stripe's schema has them.
+"""Sample cards and cardholders with all fields of Stripe's schema.
 
-Ids are drawn from a random.Random of the caller's: the same seed gives the same ids.
+Ids are drawn from the caller's random.Random: the same seed gives the same ids.
 """
 
 import string

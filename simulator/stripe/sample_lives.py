@@ -1,9 +1,9 @@
-"""Whole lives of sample authorizations, told in events as Stripe tells them.
+"""Whole lives of sample authorizations, as the events that Stripe sends.
 
-A Life keeps its authorization as Stripe would and emits an event for each change of it. What
-each change does follows Stripe's test helpers (/v1/test_helpers/issuing/authorizations) and its
-guide, docs.stripe.com/issuing/purchases/authorizations. The clock is the caller's: every `at` is
-in Unix seconds. What has no authorization of its own comes from sample_transactions.
+A Life keeps its authorization as Stripe would, and emits an event for each change. The changes
+follow Stripe's test helpers (/v1/test_helpers/issuing/authorizations) and its guide,
+docs.stripe.com/issuing/purchases/authorizations. The clock is the caller's: every `at` is in Unix
+seconds. Transactions without an authorization are in sample_transactions.
 """
 
 from copy import deepcopy
@@ -47,13 +47,13 @@ _EXPIRED_IS_A_STATUS_SINCE = "2025-03-31"
 
 
 class Life:
-    """One authorization at Stripe: `purchase` is what its first request asks for.
+    """An authorization at Stripe; `purchase` is what its first request is about.
 
     `chance` draws the ids of its events and transactions; without it they follow from the
-    authorization's id. `account` is the connected account's id on Connect. With `balances` its
-    events list the balance transactions by which Stripe holds and releases; without, none.
-    `events` holds all that was emitted, in order, `kept` Stripe's authorization as it is now, and
-    `open` what a merchant may still capture, whatever its amount says.
+    authorization's id. `account` is the connected account's id on Connect. With `balances`, its
+    events list the balance transactions by which Stripe holds and releases money. `events` has all
+    emitted events, in order, `kept` is Stripe's authorization as it is now, and `open` the amount
+    that the merchant may still capture, whatever the authorization's amount says.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class Life:
         self._account = account
         self._api_version = api_version
         self.kept = authorization(purchase, card) | {"pending_request": None}
-        self._told: Json = {}
+        self._reported: Json = {}
 
     @property
     def amount(self) -> int:
@@ -84,7 +84,7 @@ class Life:
     def ask(self, amount: int | None = None, *, at: int) -> Json:
         """The issuing_authorization.request: the first, or an increment by `amount`.
 
-        Asking again before it is answered is Stripe's second attempt at the same question.
+        Called again before `answered`, it is Stripe's second attempt at the same request.
         """
         self._ask(amount)
         return self._emit(AUTHORIZATION_REQUEST, at)
@@ -98,11 +98,12 @@ class Life:
         reason: str | None = None,
         reason_message: str | None = None,
     ) -> Json:
-        """The .created or, of an increment, the .updated that tells how the request ended.
+        """The .created or, for an increment, .updated event with the outcome of the request.
 
-        `amount` is what was approved, where not all (or, at a fuel pump, more). `reason` is one
-        of request_history's, by default that of our answer; others mean that it did not count.
-        Without `ask` before, Stripe decided alone, on `amount` or what the purchase says.
+        `amount` is what was approved if it is not the requested amount: less, or at a fuel pump
+        more. `reason` is one of request_history's, by default that of our answer; with others, our
+        answer did not count. Without `ask` before, Stripe decided alone, on `amount` or the
+        purchase's amount.
         """
         if self.kept["pending_request"] is None:
             self._ask(amount)
@@ -119,21 +120,23 @@ class Life:
         return self._emit(f"issuing_authorization.{'created' if is_first else 'updated'}", at)
 
     def reverse(self, amount: int | None = None, *, at: int) -> Json:
-        """The merchant gives back `amount` of what is held; all of it (a void) ends the hold."""
+        """The merchant releases `amount` of the hold; all of it (a void) ends the hold."""
         left = 0 if amount is None else max(0, self.amount - amount)
         if not left:
             self.kept["status"] = "closed" if self.kept["transactions"] else "reversed"
         return self.set_amount(left, at=at)
 
     def set_amount(self, amount: int, *, at: int) -> Json:
-        """The merchant changes what is held, without asking: to nothing for a while, or at a fuel
-        pump from the estimate to the real amount (finalize_amount). The status stays.
+        """The merchant changes the held amount without a request.
+
+        For example to 0 for a while or, at a fuel pump, from the estimate to the real amount
+        (finalize_amount). The status stays.
         """
         self._hold(amount)
         return self._emit("issuing_authorization.updated", at)
 
     def expire(self, *, at: int) -> Json:
-        """Stripe gives back what nobody captured in time."""
+        """Stripe releases a hold that was not captured in time."""
         knows = self._api_version[:10] >= _EXPIRED_IS_A_STATUS_SINCE
         self.kept["status"] = "expired" if knows else "reversed"
         return self.set_amount(0, at=at)
@@ -147,11 +150,11 @@ class Life:
         lowers_amount: bool = False,
         merchant_amount: int | None = None,
     ) -> tuple[Json, Json]:
-        """The merchant takes `amount`: the transaction's .created, the authorization's .updated.
+        """The merchant captures `amount`: the transaction's .created, the authorization's .updated.
 
-        By default all that is held, or was rejected. Nothing refuses a capture: not more than
-        was approved, nor after the end. Whether Stripe lowers the authorization's amount by it
-        is documented nowhere. `merchant_amount` is for an exchange rate that moved.
+        By default all that is held or was rejected. A capture is never refused, even if it is more
+        than was approved or after the end. Whether Stripe then lowers the authorization's amount
+        is not documented. `merchant_amount` is for a changed exchange rate.
         """
         taken = self.amount if amount is None else amount
         charged = self._charged(taken) if merchant_amount is None else merchant_amount
@@ -166,7 +169,7 @@ class Life:
         return captured, self._emit("issuing_authorization.updated", at)
 
     def refund(self, amount: int, *, at: int) -> Json:
-        """The merchant sends back `amount` of what it captured: the transaction's .created."""
+        """The merchant refunds `amount` of what it captured: the transaction's .created."""
         return self._transact(amount, self._charged(amount), at, None)
 
     def _ask(self, amount: int | None) -> None:
@@ -198,7 +201,7 @@ class Life:
         }
 
     def _hold(self, amount: int) -> None:
-        """The merchant raises or lowers what is held."""
+        """Raise or lower the held amount."""
         self.open = max(0, self.open + amount - self.amount)
         self._show(amount)
 
@@ -206,7 +209,7 @@ class Life:
         self.kept |= {"amount": amount, "merchant_amount": self._charged(amount)}
 
     def _charged(self, amount: int) -> int:
-        """`amount` in what the merchant charges in, at the rate of the first request."""
+        """`amount` in the merchant's currency, at the rate of the first request."""
         first = self.purchase
         if first.merchant_amount is None or not first.amount:
             return converted(amount, first.currency, first.charged_in)
@@ -222,29 +225,25 @@ class Life:
             amount_details=details,
         )
         self.kept["transactions"] = [*self.kept["transactions"], found]
-        told = transaction_created(
+        emitted = transaction_created(
             deepcopy(found),
             chance=self._chance,
             account=self._account,
             api_version=self._api_version,
         )
-        self.events.append(told)
-        return told
-
-    def _balance(self, chance: Random, at: int) -> None:
-        """Hold or release what is open now, and was not before."""
-        told = self.kept["balance_transactions"]
-        change = -self.open - sum(row["amount"] for row in told)
-        if change:
-            row = hold_or_release(self.kept, change, at=at, chance=chance)
-            self.kept["balance_transactions"] = [*told, row]
+        self.events.append(emitted)
+        return emitted
 
     def _emit(self, type: str, at: int) -> Json:  # noqa: A002 - Stripe's word
         if self._balances:
-            self._balance(self._balances, at)
-        found, before = deepcopy(self.kept), self._told
+            # Hold or release the difference to what is listed so far.
+            rows = self.kept["balance_transactions"]
+            if change := -self.open - sum(row["amount"] for row in rows):
+                row = hold_or_release(self.kept, change, at=at, chance=self._balances)
+                self.kept["balance_transactions"] = [*rows, row]
+        found, before = deepcopy(self.kept), self._reported
         changed = {name: before[name] for name in before if before[name] != found[name]}
-        told = event(
+        emitted = event(
             type,
             found,
             event_id=identifier("evt", self._chance),
@@ -254,11 +253,11 @@ class Life:
             api_version=self._api_version,
         )
         if type != AUTHORIZATION_REQUEST:
-            self._told = found
-        self.events.append(told)
-        return told
+            self._reported = found
+        self.events.append(emitted)
+        return emitted
 
 
 def described(life: Life) -> Json:
-    """The authorization as Stripe's API tells it now, alone or in a list."""
+    """The authorization as Stripe's API returns it now, alone or in a list."""
     return deepcopy(life.kept)

@@ -1,4 +1,4 @@
-"""Invented shops for sample events: everyday ones, and those that policies are made for."""
+"""Invented shops for sample events: everyday ones, and those that policies often concern."""
 
 import csv
 from importlib.resources import files
@@ -6,9 +6,9 @@ from typing import NamedTuple
 
 
 class SampleMerchant(NamedTuple):
-    """`currency` is what the shop charges in; `usual` its usual amount, in that smallest unit.
+    """A shop. `usual` is its usual amount, in the smallest unit of the `currency` it charges in.
 
-    Only shops of the net have a `url`.
+    Only online shops have a `url`.
     """
 
     name: str

@@ -1,6 +1,6 @@
-"""Sample transactions, and events about what is no authorization: transactions, cards, people.
+"""Sample transactions, and events that are not about an authorization: transactions, cards, people.
 
-Amounts as Stripe signs them: a capture is negative, a refund positive, in `currency`, the card's.
+Amounts have Stripe's signs: a capture is negative, a refund positive, in the card's `currency`.
 Ids are drawn from `chance`.
 """
 

@@ -1,7 +1,7 @@
-"""Whole sample events as Stripe sends them, for the simulator and for tests.
+"""Complete sample events as Stripe sends them, for the simulator and for tests.
 
-Every object has the fields of Stripe's schema (API 2026-10-28.endive), so that whatever reads a
-sample reads the real thing. Cards and merchants of the samples are to be had here too.
+Every object has all fields of Stripe's schema (API 2026-10-28.endive). Cards and merchants of the
+samples can be imported from here, too.
 """
 
 import json
@@ -34,7 +34,7 @@ __all__ = [
 API_VERSION = "2026-10-28.endive"
 
 _PRESENCES = {"online": "not_present", "keyed_in": "not_present"}
-"""The others are present. Typed in is, in a sample, an order by telephone."""
+"""By method; for others the card is present. In samples, a keyed-in number is a telephone order."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,7 +106,7 @@ def test_what_is_left_open_is_filled_in_sensibly(
         ({"country": "UK"}, '--country: .*Did you mean "GB"'),
         ({"count": 0}, "--count and --rate must be above 0"),
         ({"rate": -1}, "--count and --rate must be above 0"),
-        ({"url": "localhost:4242"}, "is no address"),
+        ({"url": "localhost:4242"}, "is not an address"),
     ],
 )
 def test_an_unclear_wish_is_refused_with_a_sentence_before_anything_is_sent(

@@ -55,7 +55,7 @@ def test_the_demo_is_loaded_by_one_of_two() -> None:
             threading.Event().wait(0.05)
         Policy.objects.create(name="The first one's")
     second.result(PATIENCE_S)
-    assert "waiting for it to end" in told.getvalue()
+    assert "Waiting for another process" in told.getvalue()
     assert "There are policies already" in out.getvalue()
 
 

@@ -15,16 +15,16 @@ from simulator import demo
 class Command(BaseCommand):
     help = (
         "Fills an empty database with demo log-ins, policies, cards and a few days of purchases. "
-        "Does nothing where there is a policy already."
+        "Does nothing if there is a policy already."
     )
     requires_migrations_checks = True
 
     def handle(self, *_: Any, **__: Any) -> None:
-        with turn("load_demo", self._wait):
+        with turn("load_demo", self._say_that_it_waits):
             self._load()
 
-    def _wait(self) -> None:
-        self.stderr.write("The demo is being loaded by another process: waiting for it to end.")
+    def _say_that_it_waits(self) -> None:
+        self.stderr.write("Waiting for another process that loads the demo.")
 
     def _load(self) -> None:
         if not demo.is_needed():
@@ -32,8 +32,8 @@ class Command(BaseCommand):
             return
         if not settings.DEBUG:
             raise CommandError(
-                "Demo data comes with log-ins whose password everybody knows, so it is for "
-                "development only. Set DEBUG=true in .env, or go on without: "
+                "Demo data has log-ins with a public password, so it is for development only. Set "
+                "DEBUG=true in .env, or continue without it: "
                 "`python manage.py createsuperuser`, then `python manage.py runserver`."
             )
         with decision_log.silence():

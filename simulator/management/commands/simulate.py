@@ -24,51 +24,64 @@ from simulator.post import Pace, Post
 from simulator.report import Tally, print_answer, print_question
 from simulator.report_lives import LivesTally
 from simulator.scene import Clock
-from simulator.street import Kind, Maker, Street, anybody, told_afterwards
+from simulator.street import Kind, Maker, Street, anybody, outcome_event
 
-# So that a long run isn't only refused for the limits of the few cards of the demo.
+# So that a long run isn't declined for the limits of the demo's few cards.
 _REQUESTS_PER_STRANGER = 20
 _LIFE_SECONDS = 30
-"""So long ago a life begins, a second for each of its steps: what is told is over."""
+"""How long ago a life begins: each step takes a second, so all of them are in the past."""
 _WISHES = {
-    "card": "Whose card pays: an id (ic_…) or the last four digits of one of the demo's cards.",
-    "amount": 'How much, as money: "45.00".',
+    "card": "The card: an id (ic_…) or the last four digits of one of the demo's cards.",
+    "amount": 'The amount, such as "45.00".',
     "currency": "The card's currency, such as usd.",
-    "merchant": "Where: (part of) the name of one of the sample shops, or any other name.",
-    "category": "What kind of shop: Stripe's category name or an MCC, such as 5812.",
-    "country": "Where the shop is, such as FR.",
+    "merchant": "The shop: (part of) the name of a sample shop, or any other name.",
+    "category": "The kind of shop: Stripe's category name or an MCC, such as 5812.",
+    "country": "The shop's country, such as FR.",
 }
 
 
 class Command(BaseCommand):
     help = (
-        "Sends purchases to a running server as Stripe would: signed authorization requests, and "
-        "what became of each, over HTTP. Without options one purchase, and its answer in words; "
-        "with --count many different ones and a table of the answers; with options that describe "
-        "a purchase exactly that one. With --lives whole lives of authorizations, to their "
-        "capture, expiry or refund."
+        "Sends purchases to a running server over HTTP, as Stripe would: signed authorization "
+        "requests, each followed by the event with its outcome. Without options, one purchase, "
+        "whose answer is printed in words; with --count, many different ones and a table of the "
+        "answers; with options that describe a purchase, that one. With --lives, whole lives of "
+        "authorizations, up to their capture, expiry or refund."
     )
     requires_system_checks = ()
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--url", default="http://127.0.0.1:4242/webhook", help="The webhook.")
-        parser.add_argument("--count", type=int, default=1, help="How many requests to send.")
-        parser.add_argument("--rate", type=float, help="At most so many a second.")
+        parser.add_argument("--count", type=int, default=1, help="Number of requests to send.")
+        parser.add_argument("--rate", type=float, help="Maximum requests a second.")
         parser.add_argument(
             "--seed",
-            help="The same seed makes the same purchases with the same ids. Random unless given.",
+            help="The same seed makes the same purchases with the same ids. Default: random.",
         )
         parser.add_argument(
             "--begin",
             type=int,
             metavar="UNIX_SECONDS",
-            help="When the first request was created, each further one a second later; now unless "
-            "given. With the same seed these are the very same requests, which get the answers "
-            "on record; at another time they are other questions under known ids.",
+            help="When the first request was created; each further one is a second later. Default: "
+            "now. With the same seed and time, the requests are identical and get the recorded "
+            "answers; at a different time, they are different requests under the same ids.",
         )
-        for name, told in _WISHES.items():
-            parser.add_argument(f"--{name}", help=told)
-        _add_arguments_of_lives(parser)
+        for name, text in _WISHES.items():
+            parser.add_argument(f"--{name}", help=text)
+        parser.add_argument("--lives", type=int, help="Number of whole lives to play.")
+        parser.add_argument(
+            "--mix",
+            help='The endings of lives with their weights: "capture=60,void=10". Endings that are '
+            "not named do not occur. Default: "
+            f"{', '.join(f'{name}={weight}' for name, weight in USUAL.items())}",
+        )
+        parser.add_argument(
+            "--out-of-order",
+            action="store_true",
+            help="Deliver events that are not requests in any order, mixed with those of other "
+            "lives.",
+        )
+        parser.add_argument("--duplicates", action="store_true", help="Deliver some events twice.")
 
     def handle(self, *_: Any, **options: Any) -> None:
         console = console_of(self.stdout)
@@ -103,21 +116,6 @@ class Command(BaseCommand):
                 _send_many(console, door, street, options)
 
 
-def _add_arguments_of_lives(parser: ArgumentParser) -> None:
-    parser.add_argument("--lives", type=int, help="How many whole lives to play.")
-    parser.add_argument(
-        "--mix",
-        help='How lives end, and how often each: "capture=60,void=10". Endings not named do not '
-        f"come. The usual: {', '.join(f'{name}={weight}' for name, weight in USUAL.items())}",
-    )
-    parser.add_argument(
-        "--out-of-order",
-        action="store_true",
-        help="Deliver what comes after a request in any order, mixed with that of other lives.",
-    )
-    parser.add_argument("--duplicates", action="store_true", help="Deliver some events twice.")
-
-
 def _check_lives(options: dict[str, Any], *, alone: bool) -> None:
     lives = options["lives"]
     if lives is None:
@@ -128,30 +126,32 @@ def _check_lives(options: dict[str, Any], *, alone: bool) -> None:
         raise CommandError("--lives must be above 0.")
     elif not alone:
         raise CommandError(
-            "--lives draws its own purchases: leave out --count and what describes one."
+            "--lives draws its own purchases: omit --count and the options that describe one."
         )
 
 
 def _exactly(wish: Wish) -> Maker:
-    wanted = order(wish)
-    return lambda chance, at: (wanted.member, wanted.purchase(chance, at))
+    described = order(wish)
+    return lambda chance, at: (described.member, described.purchase(chance, at))
 
 
-def _created(place: int, begin: int | None) -> int:
-    """When the request in this place is created."""
-    return int(time()) if begin is None else begin + place
+def _created(number: int, begin: int | None) -> int:
+    """When the request with this number is created, in Unix seconds."""
+    return int(time()) if begin is None else begin + number
 
 
 def _send_one(console: Console, door: Door, street: Street, begin: int | None) -> None:
     question = street.question(0, _created(0, begin))
     print_question(console, question)
     answer = door.ask(question.body)
-    told = door.deliver(told_afterwards(question, answer))
-    # Another program than ours may answer without telling its decision's id.
+    reply = door.deliver(outcome_event(question, answer))
+    # A program other than ours may answer without a decision's id.
     page = reverse("admin:authorizations_decision_change", args=[answer.decision or "unknown"])
     print_answer(console, question, answer, door.base + page)
-    if told.is_refusal:
-        console.print(f"What became of it was told as well: {door.refusal(told)}", style="red")
+    if reply.is_refusal:
+        console.print(
+            f"The event with the outcome was sent, too: {door.refusal(reply)}", style="red"
+        )
 
 
 def _send_many(console: Console, door: Door, street: Street, options: dict[str, Any]) -> None:
@@ -164,8 +164,8 @@ def _send_many(console: Console, door: Door, street: Street, options: dict[str, 
             street.hear(question, answer)
             tally.add(question, answer)
             if question.kind is not Kind.REPEAT:
-                told = door.deliver(told_afterwards(question, answer))
-                tally.add_told(door.refusal(told) if told.is_refusal else "")
+                reply = door.deliver(outcome_event(question, answer))
+                tally.add_outcome_event(door.refusal(reply) if reply.is_refusal else "")
 
 
 def _play_lives(console: Console, seed: str, options: dict[str, Any]) -> None:
@@ -194,7 +194,7 @@ def _chance(seed: str) -> Random:
 
 @contextmanager
 def _until_stopped(console: Console, tally: Tally | LivesTally) -> Iterator[Progress]:
-    """Whatever ends the sending, the tally is printed."""
+    """Print the tally at the end, also after an error or Ctrl-C."""
     try:
         with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
             yield progress
