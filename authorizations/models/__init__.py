@@ -1,4 +1,4 @@
-"""What is kept, by noun."""
+"""The database models."""
 
 from authorizations.models.audit import (
     DecidedBy,

@@ -1,4 +1,4 @@
-"""What was asked and what was answered: rows that are written once and never changed."""
+"""Requests and decisions: rows that are written once and never changed."""
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -12,11 +12,11 @@ REASON_CHOICES = [
     *((reason.value, label(reason)) for reason in DeclineReason),
     *((stripe_reason(reason), texts.label) for reason, texts in STRIPE_TEXTS.items()),
 ]
-"""Ours, then Stripe's own; new ones of Stripe's are kept as they come."""
+"""The desk's reasons, then Stripe's; new ones of Stripe's are stored as they are."""
 
 
 class WebhookRequest(models.Model):
-    """One signed delivery as it came in, with the answer it got."""
+    """A signed delivery as it was received, with the answer to it."""
 
     received_at = models.DateTimeField()
     sender = models.CharField(max_length=64, blank=True, help_text="Network address.")
@@ -61,7 +61,7 @@ class WebhookRequest(models.Model):
         ordering = ("-pk",)
         indexes = [
             models.Index(fields=("event_id",), name="webhook_request_event"),
-            # Requests for a decision are found by it, and cost nothing here.
+            # Requests for a decision are blank here, so they cost nothing.
             models.Index(
                 fields=("about",),
                 name="webhook_request_about",
@@ -80,12 +80,12 @@ class WebhookRequest(models.Model):
 
     @property
     def kept_body(self) -> bytes:
-        """Its body, wherever that is kept: of a repeat, with the delivery that brought it first."""
+        """The body; for a repeat, it is stored with the first delivery of the same body."""
         return bytes(self.repeats.body if self.repeats else self.body)
 
 
 class RepeatedMinute(models.Model):
-    """How often one body came in one minute beyond the sixty that are kept as rows."""
+    """How often a body was received in a minute, beyond the 60 times that are rows."""
 
     pk = models.CompositePrimaryKey("request", "minute")
     request = models.ForeignKey(
@@ -99,19 +99,19 @@ class RepeatedMinute(models.Model):
 
 
 class DecidedBy(models.TextChoices):
-    """Stripe declines some requests itself and never asks us."""
+    """Who decided: Stripe declines some requests itself, without asking us."""
 
     DESK = "desk", "This desk"
     STRIPE = "stripe", "Stripe"
 
 
 class Decision(models.Model):
-    """An answer and all it rested on: deciding again from this row gives the same.
+    """A decision with all it is based on, so that deciding again from this row gives the same.
 
-    `id` is Stripe's event id; with "/answered" behind it where another answer was sent, too, or
-    instead of what the decision of that id says, which it then `supersedes`. `stand_in` says why
-    the database was not asked. `request` is the question in our words, `policies` names the
-    versions in force and their scopes, `standing` and `usage` are the figures read under the lock.
+    `id` is Stripe's event id. A second answer to the same event has "/answered" after it; if that
+    answer was sent instead of the first decision's, it `supersedes` that one. `stand_in` says why
+    the database was not asked. `request` is the AuthorizationRequest, `policies` names the policy
+    versions in force and their scopes, and `standing` and `usage` were read under the lock.
     """
 
     id = models.CharField("decision id", primary_key=True, max_length=255)
@@ -197,7 +197,7 @@ class Decision(models.Model):
 
 
 class RejectedRequest(models.Model):
-    """Somebody knocked without a valid signature: the first sixty of a minute are kept here."""
+    """A request without a valid signature; the first 60 of each minute are kept."""
 
     received_at = models.DateTimeField()
     cause = models.CharField(max_length=50)
@@ -221,7 +221,7 @@ class RejectedRequest(models.Model):
 
 
 class RejectedMinute(models.Model):
-    """How many requests were rejected in a minute, kept or not: nobody can fill the disk."""
+    """How many requests were rejected in a minute, including those that are not kept."""
 
     minute = models.DateTimeField(primary_key=True)
     count = models.PositiveIntegerField()

@@ -1,4 +1,4 @@
-"""Who may pay: cardholders, their cards, and groups of cards that share a budget."""
+"""Cardholders, their cards, and groups of cards that share a budget."""
 
 from django.db import models
 
@@ -7,15 +7,15 @@ from authorizations.models.folding import folded_column
 
 
 class Cardholder(models.Model):
-    """A person or company that cards are issued to; limits can span all their cards."""
+    """A person or company that cards are issued to. Limits can span all of their cards."""
 
     id = models.CharField(
         "cardholder id", primary_key=True, max_length=255, help_text="Stripe's id, ich_…"
     )
     name = TypedCharField(max_length=255, blank=True)
     folded_name = folded_column("name")
-    # When the newest event that told these details was created, in Unix seconds: a late event
-    # must not bring back an old name.
+    # When the event that these details come from was created, in Unix seconds, so that a late event
+    # does not restore an old name.
     details_at = models.BigIntegerField(default=0, editable=False)
     first_seen = models.DateTimeField(auto_now_add=True)
 
@@ -27,7 +27,7 @@ class Cardholder(models.Model):
 
 
 class CardGroup(models.Model):
-    """Cards that share one budget: a limit assigned to the group is used up by all of them."""
+    """Cards that share a budget: all of them count towards a limit assigned to the group."""
 
     name = TypedCharField(max_length=100, unique=True)
     description = TypedCharField(max_length=500, blank=True)
@@ -40,10 +40,10 @@ class CardGroup(models.Model):
 
 
 class Card(models.Model):
-    """An issued card as the events told it.
+    """An issued card, with its details from the newest event.
 
-    A card that replaces another keeps its limits: usage, group and assignments belong to the
-    chain's first card, the root. Freezing belongs to the single card.
+    A replacement card continues the limits of the card it replaces: usage, group and assignments
+    belong to the chain's first card, the root. Freezing concerns a single card.
     """
 
     class Status(models.TextChoices):
@@ -78,7 +78,7 @@ class Card(models.Model):
     brand = models.CharField(max_length=50, blank=True)
     type = models.CharField(max_length=50, blank=True)
     currency = models.CharField(max_length=3, blank=True)
-    # An open word of Stripe's: choices name what is known today, others are kept as they come.
+    # Stripe may add values: choices are those known today, others are stored as they are.
     status = models.CharField(max_length=50, choices=Status, default=Status.ACTIVE)
     frozen = models.BooleanField(default=False, editable=False)
     frozen_reason = TypedCharField(max_length=500, blank=True, editable=False)
@@ -89,12 +89,12 @@ class Card(models.Model):
         ordering = ("-first_seen", "id")
         indexes = [
             models.Index(fields=("-first_seen", "id"), name="card_newest_first"),
-            # Few; stand-in keeps a copy of them.
+            # Few rows, of which stand-in has a copy.
             models.Index(fields=("id",), name="card_frozen", condition=models.Q(frozen=True)),
         ]
         constraints = [
             models.CheckConstraint(
-                # A replacement has no group of its own: it follows its root.
+                # A replacement has the group of its root.
                 condition=models.Q(root_id=models.F("id")) | models.Q(group__isnull=True),
                 name="card_group_on_root",
             ),

@@ -1,7 +1,8 @@
-"""What lists and charts read: made from decisions a moment after they were written.
+"""The digest: the read model of decisions for lists and charts.
 
-Derived, and off the decision path: `services.digest` writes these rows, they may all be deleted
-and are then made again. Whoever reads them reads the decisions beyond `DigestMark` as well.
+Derived data, off the decision path: `services.digest` writes these rows a moment after the
+decisions; all of them may be deleted, and are then made again. Readers must also read the decisions
+after `DigestMark`.
 """
 
 from django.contrib.postgres.fields import ArrayField
@@ -12,9 +13,9 @@ from authorizations.models.folding import folded_column
 
 
 class MerchantName(models.Model):
-    """Each name once: there are far fewer of them than purchases, and people search for parts.
+    """Each merchant name once, to be searched for parts: there are far fewer names than purchases.
 
-    Those of all requests, and of what Stripe told of purchases and transactions besides.
+    The names in all requests, and in later events about authorizations and transactions.
     """
 
     name = models.CharField(max_length=500, unique=True)
@@ -25,10 +26,9 @@ class MerchantName(models.Model):
 
 
 class ListedDecision(models.Model):
-    """A decision by what lists are filtered by: narrow, and with the indexes for it.
+    """A decision with only the columns that lists are filtered by, and indexes for them.
 
-    Columns that a Decision has too bear its names; `policies` are the ids of policies, not of
-    versions.
+    Columns have the names of Decision's; `policies` has the ids of policies, not of versions.
     """
 
     webhook_request = models.OneToOneField(
@@ -92,10 +92,10 @@ class ListedDecision(models.Model):
 
 
 class Stretch(models.Model):
-    """When the decisions of a stretch of neighbouring requests were made.
+    """When the decisions of a range of neighboring requests were made.
 
-    Dates lead to numbers through it: requests are numbered nearly, but not quite, in the order of
-    time. `number` is that of a request divided by LENGTH.
+    It leads from dates to ids of requests, which are nearly, but not quite, in the order of time.
+    `number` is the id of a request divided by LENGTH.
     """
 
     LENGTH = 4096
@@ -112,13 +112,13 @@ class Stretch(models.Model):
 
 
 class Tally(models.Model):
-    """How much was decided in a quarter of an hour, by one dimension at a time.
+    """The numbers and amounts of decisions in a quarter of an hour, by one dimension.
 
-    A quarter, because every time zone's days begin on one. Each decision counts once in every
-    dimension, so that any of them adds up to all.
+    A quarter, because the days of every time zone begin on one. Each decision counts once in every
+    dimension, so the sums of all dimensions are equal.
 
-    The dimensions in the plural hold the same by whole days of UTC, named by their first quarter:
-    a month by quarters is nearly as many rows as decisions.
+    The dimensions in the plural have the same sums for whole days of UTC, under their first
+    quarter, because the quarters of a month are nearly as many rows as decisions.
     """
 
     class Dimension(models.TextChoices):
@@ -138,7 +138,7 @@ class Tally(models.Model):
     currency = models.CharField(max_length=3, blank=True)
     approved = models.BooleanField()
     decisions = models.BigIntegerField()
-    # numeric, because amounts are as large as bigint allows and many are summed.
+    # numeric, because the sum of many amounts may exceed bigint.
     amount = models.DecimalField(max_digits=40, decimal_places=0)
     approved_amount = models.DecimalField(max_digits=40, decimal_places=0)
 
@@ -150,9 +150,9 @@ class Tally(models.Model):
 
 
 class AnswerTimes(models.Model):
-    """How many decisions took how long, in each quarter of an hour.
+    """The number of decisions by duration, in each quarter of an hour.
 
-    `bucket` n holds the durations above 1.05ⁿ⁻¹ and up to 1.05ⁿ microseconds.
+    `bucket` n counts durations above 1.05ⁿ⁻¹ and up to 1.05ⁿ microseconds.
     """
 
     pk = models.CompositePrimaryKey("quarter", "bucket")
@@ -168,7 +168,7 @@ class AnswerTimes(models.Model):
 
 
 class DigestMark(models.Model):
-    """How far the digest has come: the decisions of requests up to `digested` are in it."""
+    """The progress of the digest: it has the decisions of all requests up to `digested`."""
 
     digested = models.BigIntegerField(default=0)
 

@@ -1,4 +1,4 @@
-"""Who took what out of the record: rows that are written once and never changed."""
+"""Exports of lists: rows that are written once and never changed."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from authorizations.models.fields import TypedTextField
 
 
 class Export(models.Model):
-    """That somebody began to export a list; `filter` is the query of its address, in words too."""
+    """The start of an export; `query` is that of the list's address, `filter` says it in words."""
 
     class Format(models.TextChoices):
         CSV = "csv", "CSV"
@@ -28,7 +28,7 @@ class Export(models.Model):
 
 
 class ExportEnd(models.Model):
-    """How an export ended: how many rows went out, and whether that was all of them."""
+    """The end of an export: how many rows were sent, and whether these are all of them."""
 
     export = models.OneToOneField(Export, models.PROTECT, primary_key=True, related_name="end")
     ended_at = models.DateTimeField()

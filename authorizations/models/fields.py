@@ -1,4 +1,4 @@
-"""Columns that Django has no field for."""
+"""Model fields that Django does not have."""
 
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -8,24 +8,24 @@ from authorizations.rules.basics import card_numbers
 
 
 class WrittenJSONField(models.JSONField):
-    """JSON that is kept as it was written, and always read as a whole: PostgreSQL's `json`.
+    """JSON that is stored as text and always read as a whole: PostgreSQL's `json`.
 
-    `jsonb` takes a value apart when it is written and writes it anew when it is read, which took
-    PostgreSQL most of its time where whole tables are checked. What is searched stays `jsonb`.
+    `jsonb` parses a value when it is written and formats it when it is read, which took PostgreSQL
+    most of the time when whole tables were checked. Columns that are searched are `jsonb`.
     """
 
     def db_type(self, connection: Any) -> str:  # noqa: ARG002 - Django's signature
         return "json"
 
     def from_db_value(self, value: Any, expression: Any, connection: Any) -> Any:  # noqa: ARG002
-        """As it is: unlike `jsonb`, Django lets psycopg read this type itself."""
+        """The value unchanged: unlike `jsonb`, psycopg has parsed it already."""
         return value
 
 
 class _Masked:
-    """Masks card numbers in a text field, on each way into the database: forms, saves, updates.
+    """Masks card numbers in a text field, whether it is set by a form, a save or an update.
 
-    Only what Python sees changes: to the database and its migrations it is Django's own field.
+    To the database and in migrations, it is Django's own field.
     """
 
     def clean(self, value: Any, model_instance: models.Model | None) -> Any:

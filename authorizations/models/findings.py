@@ -1,4 +1,4 @@
-"""What Stripe did differently from what we decided, and events that wait to be applied."""
+"""Findings: what Stripe did differently from our decisions; and events that are not applied yet."""
 
 from django.conf import settings
 from django.db import models
@@ -9,7 +9,7 @@ from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 
 
 class FindingState(models.TextChoices):
-    """How a finding stands."""
+    """The state of a finding."""
 
     OPEN = "open", "Open"
     SEEN = "seen", "Seen"
@@ -17,11 +17,11 @@ class FindingState(models.TextChoices):
 
 
 class Finding(models.Model):
-    """One difference: what happened, the money at stake, and what was done about it.
+    """A difference: what happened, the amount at stake, and what was done about it.
 
-    Open until somebody notes it as seen, or until it is no longer so. What becomes of it is a
-    FindingChange each time; `state`, `amount`, `told`, `done` and `event_id` are those of the
-    newest, which the database copies here for lists.
+    Open until an operator marks it as handled, or it no longer exists. Each change is a
+    FindingChange; `state`, `amount`, `told`, `done` and `event_id` are those of the newest one,
+    which the database copies here for lists.
     """
 
     State = FindingState
@@ -29,7 +29,7 @@ class Finding(models.Model):
     kind = models.CharField(
         max_length=40, choices=[(kind.value, FINDING_TEXTS[kind].label) for kind in FindingKind]
     )
-    # Which request, transaction or limit of the authorization it is about.
+    # The request, transaction or limit of the authorization that it is about.
     subject = models.CharField(max_length=255, blank=True)
     authorization = models.ForeignKey(
         "Authorization",
@@ -67,7 +67,7 @@ class Finding(models.Model):
 
 
 class FindingChange(models.Model):
-    """What became of a finding, when, and by which event or whom: written once, never changed."""
+    """A change of a finding, with its time and its event or user: written once, never changed."""
 
     class What(models.TextChoices):
         FOUND = "found", "Found"
@@ -109,11 +109,11 @@ class FindingChange(models.Model):
 
 
 class FindingWindow(models.Model):
-    """A window in which a limit was found exceeded, and the version whose limit it was.
+    """A window in which a limit was exceeded, and the policy version of that limit.
 
-    `scope` is what the policy is assigned to, `measured` whose usage counts; the window is
-    [`window_start`, `window_end`) in Unix seconds, a rolling one up to when it was found.
-    `figures` is the limit's arithmetic as it was found.
+    `scope` is what the policy is assigned to, `measured` the scope whose usage counts. The window
+    is [`window_start`, `window_end`) in Unix seconds; a rolling one ends when it was found.
+    `figures` are the limit's figures at that time.
     """
 
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="windows")
@@ -138,11 +138,11 @@ class FindingWindow(models.Model):
 
 
 class UnappliedEvent(models.Model):
-    """An event of Stripe's that could not be applied to the books, and why.
+    """An event that could not be applied to the books, and why.
 
-    `applied_at` once it could, whether sent again or applied again here. `retry_at`: what only took
-    too long, or came with too many others at once, is applied in the background, by whichever
-    process comes first from then on.
+    `applied_at` is set once it is applied, whether Stripe sent it again or it was applied again
+    here. An event that took too long, or arrived with too many others, is applied in the
+    background, by any process, from `retry_at` on.
     """
 
     event_id = models.CharField(primary_key=True, max_length=255)
@@ -176,10 +176,10 @@ class UnappliedEvent(models.Model):
 
 
 class Reconciliation(models.Model):
-    """A reading of Stripe's own lists, from `since` on: first one, then the other.
+    """A run of `reconcile`, which reads Stripe's two lists from `since` on, one after the other.
 
-    Stripe lists the newest first: `reached` is the last object read of the list it is at, where
-    an interrupted reading goes on.
+    Stripe lists the newest objects first. `reached` is the last object read of the current list,
+    where an interrupted run continues.
     """
 
     class Listing(models.TextChoices):

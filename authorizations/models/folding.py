@@ -1,7 +1,7 @@
-"""Names as the database folds them, for lists to be searched by: rules.folding in SQL.
+"""Searches for folded names: rules.folding in SQL.
 
-The migration has the function itself. Where a list is long, the folded name is a column that the
-database keeps beside the name; elsewhere it is folded when it is read.
+The function itself is in the migration. For long lists, the folded name is a generated column;
+otherwise names are folded when they are read.
 """
 
 from typing import TYPE_CHECKING, Any
@@ -15,19 +15,19 @@ else:
 
 
 class Folded(Func):
-    """A name as searches compare it."""
+    """A name in the form that searches compare."""
 
     function = "authorizations_folded"
     output_field = TextField()
 
 
 def folded_column(name: str) -> Any:
-    """A column with the folded text of another."""
+    """A generated column with the folded text of the column `name`."""
     return GeneratedField(expression=Folded(name), output_field=TextField(), db_persist=True)
 
 
 class _Contains(Base):
-    """Whether a folded text has the folded term in it; a term that folds to nothing is in none."""
+    """Whether a folded text contains the folded term; False if the term folds to nothing."""
 
     lhs_is_folded = False
     prepare_rhs = False
@@ -49,7 +49,7 @@ class FoldedContains(_Contains):
 
 @TextField.register_lookup
 class ContainsFolded(_Contains):
-    """`folded_name__contains_folded="Lumière"`: of a column that is folded already."""
+    """`folded_name__contains_folded="Lumière"`: for a column that is folded already."""
 
     lookup_name = "contains_folded"
     lhs_is_folded = True

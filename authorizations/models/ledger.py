@@ -1,4 +1,4 @@
-"""What every authorization counts for, entry by entry, and the sums limits read."""
+"""Authorizations, the ledger of what they count for, and the sums that limits read."""
 
 from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
@@ -14,21 +14,21 @@ _COUNTED = (
     "count",
     "cash_count",
 )
-"""What sums read, so that an index alone answers them.
+"""The columns that sums read, included in indexes so that these are enough.
 
-An update that changes one of these has to touch the indexes: an increment, a hold lowered while it
-stands, a refund. What closes or expires a hold does so anyway, by `is_held`. Measured with 200,000
-purchases: 0.5 kB more of write-ahead log for such an update, 0.15 kB for a new purchase; a sum
-takes half to an eighth of the time, the more the purchases are scattered over the table.
+An update of any of them must update the indexes: an increment, a lowered hold, a refund. (Closing
+or expiring a hold does so anyway, by `is_held`.) Measured with 200,000 purchases: 0.5 kB more of
+write-ahead log for such an update and 0.15 kB for a new purchase, while a sum takes half to an
+eighth of the time, depending on how scattered the purchases are over the table.
 """
 
 
 class Authorization(models.Model):
-    """A purchase's whole life in one row; `books` is its state, the counted columns its sums.
+    """A purchase; `books` is its state, the counted columns are the sums of its ledger.
 
-    Card, cardholder and group are those at the first decision and stay for its life. Its chain is
-    that of its card: one that is hung under another root takes its purchases along, unwritten. No
-    database foreign keys: the parents are locked in the transaction that writes the row.
+    Card, cardholder and group are those of the first decision and never change. Its replacement
+    chain is its card's: if the card gets a different root, the row is not changed. There are no
+    database foreign keys, because the parents are locked in the transaction that writes the row.
     """
 
     id = models.CharField("authorization id", primary_key=True, max_length=255)
@@ -58,7 +58,7 @@ class Authorization(models.Model):
     )
     books = WrittenJSONField()
     captured_amount = models.BigIntegerField(default=0)
-    # More than was captured is counted: it ends by an event that can get lost.
+    # More is counted than was captured. It ends with an event, which can get lost.
     is_held = models.BooleanField(default=False)
     counted_amount = models.BigIntegerField(default=0)
     counted_cash = models.BigIntegerField(default=0)
@@ -81,13 +81,13 @@ class Authorization(models.Model):
                 name="authorization_of_group",
                 condition=models.Q(group__isnull=False),
             ),
-            # Few at any time. What stays here for long is an alarm.
+            # Few rows at any time; those that stay for long need attention.
             models.Index(
                 fields=("created",),
                 name="authorization_still_held",
                 condition=models.Q(is_held=True),
             ),
-            # Next to nothing to keep up, and enough to find the newest.
+            # Costs next to nothing, and is enough to find the newest.
             BrinIndex(
                 fields=("created",),
                 name="authorization_created",
@@ -117,7 +117,7 @@ class Authorization(models.Model):
 
 
 class LedgerCause(models.TextChoices):
-    """Why what is counted changed."""
+    """Why the counted amount of an authorization changed."""
 
     HOLD = "hold", "Approved"
     INCREMENT = "increment", "Increment approved"
@@ -144,11 +144,11 @@ AFTER_DECIDING = (
     LedgerCause.KEPT,
     LedgerCause.ANSWERED,
 )
-"""What follows from a decision; all else that a request changes was counted before it."""
+"""The causes that follow from a decision; a request's other entries precede it."""
 
 
 class LedgerEntry(models.Model):
-    """One change of what an authorization counts for; their sum is its state."""
+    """A change of what an authorization counts for; the sum of its entries is its state."""
 
     authorization = models.ForeignKey(
         Authorization,
@@ -198,10 +198,10 @@ class LedgerEntry(models.Model):
 
 
 class Transaction(models.Model):
-    """Money that moved, as the newest event tells it: `amount` is negative for a capture.
+    """A transaction, as the newest event reports it; `amount` is negative for a capture.
 
-    `linked` is the authorization Stripe names, `booked_under` the one whose books hold it: its own
-    where Stripe names none, or one that has not been heard of yet.
+    `linked` is the authorization that Stripe names. `booked_under` is the one whose books contain
+    the transaction: an authorization of its own if Stripe names none, or one that is unknown yet.
     """
 
     class Type(models.TextChoices):
@@ -209,7 +209,7 @@ class Transaction(models.Model):
         REFUND = "refund"
 
     id = models.CharField("transaction id", primary_key=True, max_length=255)
-    # An open word of Stripe's.
+    # Stripe may add values.
     type = models.CharField(max_length=50, choices=Type)
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
@@ -222,7 +222,7 @@ class Transaction(models.Model):
     )
     linked = models.CharField(max_length=255, blank=True)
     booked_under = models.CharField(max_length=255, blank=True)
-    # When the event that told this version was created, in Unix seconds.
+    # When the event with this version was created, in Unix seconds.
     told_at = models.BigIntegerField()
 
     class Meta:
@@ -248,10 +248,10 @@ class Transaction(models.Model):
 
 
 class Dispute(models.Model):
-    """What a cardholder and a merchant disagree about, as the newest event tells it.
+    """A dispute about a transaction, as the newest event reports it.
 
-    Limits do not move by it: who wins a dispute gets money back at Stripe, and an operator decides
-    whether it can be spent again.
+    It does not change limits: a dispute that is won returns money at Stripe, and an operator
+    decides whether it can be spent again.
     """
 
     class Status(models.TextChoices):
@@ -266,19 +266,20 @@ class Dispute(models.Model):
         RESCINDED = "rescinded", "Taken back again"
 
     id = models.CharField("dispute id", primary_key=True, max_length=255)
-    # Of a transaction that may not have been told of yet.
+    # The transaction may not have been reported yet.
     transaction = models.ForeignKey(
         Transaction, models.DO_NOTHING, db_constraint=False, related_name="disputes"
     )
     amount = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     created = models.DateTimeField()
-    # Open words of Stripe's.
+    # Stripe may add values.
     status = models.CharField(max_length=50, choices=Status)
     reason = models.CharField(max_length=50, blank=True)
     loss_reason = models.CharField(max_length=100, blank=True)
     funds = models.CharField(max_length=10, choices=Funds, blank=True)
-    # When the events that told this version, and that of the funds, were created, in Unix seconds.
+    # When the events with this version, and with the state of the funds, were created, in Unix
+    # seconds.
     told_at = models.BigIntegerField()
     funds_told_at = models.BigIntegerField(default=0)
 
@@ -290,11 +291,11 @@ class Dispute(models.Model):
 
 
 class Usage(models.Model):
-    """What is counted in one window of one scope, remembered so that nothing is summed twice.
+    """The sum of what counts in a window of a scope, stored so that it is summed up only once.
 
-    Derived: a row may be deleted under its scope's lock and is summed anew when next needed.
-    `currency` is empty where purchases are counted over all currencies. Where `piece_seconds` is
-    not 0 the row is no limit's window but a piece of longer ones: a minute, an hour or a day (UTC).
+    Derived data: a row may be deleted under its scope's lock and is summed up again when needed.
+    `currency` is "" for counts over all currencies. If `piece_seconds` is not 0, the row is not the
+    window of a limit but a piece of longer windows: a minute, an hour or a day (UTC).
     """
 
     pk = models.CompositePrimaryKey(
@@ -336,9 +337,9 @@ class Usage(models.Model):
 class UncountedWindow(models.Model):
     """A window of a busy scope that is being counted in the background, piece by piece.
 
-    Purchases created before `counted_to` are in pieces that are remembered; `purchases` is about
-    how many there are in all, `counted` how many were gone through. A `rolling` window only needs
-    its pieces. The row goes when the window is counted.
+    Purchases created before `counted_to` are in stored pieces. `purchases` estimates how many there
+    are in all; `counted` is the number of those counted so far. A `rolling` window only needs its
+    pieces. The row is deleted once the window is counted.
     """
 
     pk = models.CompositePrimaryKey(

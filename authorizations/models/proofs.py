@@ -1,14 +1,14 @@
-"""That the record was proved, and what came of it: rows that are written once and never changed."""
+"""Proofs of the record and their results: rows that are written once and never changed."""
 
 from django.db import models
 
 
 class ProofRun(models.Model):
-    """One run of a command that checks the record; written when it ends, however it ends.
+    """A run of a command that checks the record; written when it ends, also if it fails.
 
-    `since` and `until` bound what it checked, without them all there was; `decision` is set where
-    it was one decision alone. `checked` says how many of what, `missing` which numbers no row has,
-    `first_differences` are the ones that the command printed.
+    `since` and `until` bound the part that was checked, if it was not all; `decision` is set if it
+    was a single decision. `checked` has the number of rows by kind, `missing` the numbers that no
+    row has, and `first_differences` those that the command printed.
     """
 
     class Command(models.TextChoices):

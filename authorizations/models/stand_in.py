@@ -1,4 +1,4 @@
-"""Stand-in switched by hand: rows that are written once and never changed."""
+"""Switching stand-in by hand: rows that are written once and never changed."""
 
 from django.conf import settings
 from django.db import models
@@ -7,7 +7,7 @@ from authorizations.models.fields import TypedCharField
 
 
 class StandInSwitch(models.Model):
-    """That somebody switched stand-in on or off; the newest row says how it is."""
+    """An operator switched stand-in on or off; the newest row has the current state."""
 
     is_on = models.BooleanField("switched")
     author = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
