@@ -61,8 +61,6 @@ class Period:
         return self.edges[-1]
 
 
-
-
 def _hour(at: datetime, zone: tzinfo) -> tuple[int, timedelta | None]:
     local = at.astimezone(zone)
     return local.hour, local.utcoffset()
