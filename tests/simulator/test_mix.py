@@ -17,7 +17,7 @@ def test_a_mix_has_the_weights_that_were_typed_and_nothing_else() -> None:
         ("xyzzy=1", 'There is no ending "xyzzy". There are: capture, partial_capture'),
         ("", 'There is no ending "".'),
         ("capture=1,,void=2", 'There is no ending "".'),
-        ("capture", 'Write how often capture comes as a whole number, as in "capture=10"'),
+        ("capture", 'Write how often capture occurs as a whole number, as in "capture=10"'),
         ("capture=-1", 'not "-1".'),
         ("capture=1.5", 'not "1.5".'),
         ("capture=²", 'not "²".'),
