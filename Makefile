@@ -54,7 +54,7 @@ run: .venv/runtime
 test: .venv/bin/python
 	@$(VENV) -m tests.support.programs || true
 	@$(MAKE) --no-print-directory lint
-	$(VENV) -m pytest -n 3 --dist loadfile --no-loadscope-reorder $(TESTS)
+	$(VENV) -m pytest -n 4 --dist loadgroup --no-loadscope-reorder $(TESTS)
 
 lint: .venv/development
 	$(VENV) -m ruff check

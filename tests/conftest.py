@@ -2,6 +2,7 @@
 
 import gc
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from copy import copy
 from itertools import count
@@ -9,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from _pytest.nodeid import NodeId
 from django.db import connection, transaction
 from django.test import TransactionTestCase, client, override_settings
 from django.test.utils import ContextList
@@ -75,29 +77,57 @@ def nothing_was_rejected_before() -> None:
     rejections._counter = rejections.RejectionCounter()
 
 
-_FIRST = (
-    *(
-        "test_benchmarks.py",
-        "faults/test_faults.py",
-        "admin/test_access.py",
-        "admin/test_browser_rules.py",
-    ),
-    *("deploy/test_desk.py", "admin/test_policy_in_browser.py", "hostile/test_bodies.py"),
-    *("load/test_load.py", "hostile/test_frozen.py", "admin/test_in_browser.py"),
-    *("admin/test_hostile_names.py", "test_embedded_postgres.py", "test_make_run.py"),
-)
+_PIECE = 20
+_GROUP = pytest.StashKey[int]()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The longest come first: what begins last must be short, or all wait for one process."""
-    places = {f"tests/{name}": place for place, name in enumerate(_FIRST)}
-    items.sort(key=lambda item: places.get(item.nodeid.partition("::")[0], len(places)))
+    """Divide the tests into groups, each for one process, and let those that take longest begin:
+    what begins last must be short, or all wait for it.
 
-
-def pytest_collection_finish() -> None:
-    """What thousands of tests are made of stays anyway: to search it for garbage again and again
-    took a sixth of the time.
+    A group is what shares something that a module or a package has set up, such as a server or a
+    browser; else one test that is marked as slow, or 20 others of a module.
     """
+    groups: dict[object, int] = {}
+    seen = Counter[Path]()
+    for item in items:
+        group: object = _shared(item)
+        if group is None and item.get_closest_marker("slow"):
+            group = item
+        elif group is None:
+            group = (item.path, seen[item.path] // _PIECE)
+            seen[item.path] += 1
+        item.stash[_GROUP] = groups.setdefault(group, len(groups))
+    items.sort(key=_place)
+
+
+def _shared(item: pytest.Item) -> Path | None:
+    """The package or module that has set something up for it; None where nothing was."""
+    found = item._fixtureinfo.name2fixturedefs.values()  # type: ignore[attr-defined]
+    scopes = {definitions[-1].scope for definitions in found}
+    if "package" in scopes:
+        return item.path.parent
+    return item.path if "module" in scopes else None
+
+
+def _place(item: pytest.Item) -> tuple[bool, bool]:
+    return item.get_closest_marker("slow") is None, _shared(item) is None
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection_finish(session: pytest.Session) -> Iterator[None]:
+    """Tell the process that hands out the tests which belong together (`--dist loadgroup`): by
+    their ids, where pytest-xdist 3.8 would write the names of its own groups, if pytest 9.2 still
+    read them there.
+    """
+    ids = [item.id for item in session.items]
+    for item in session.items:
+        item._id = NodeId.parse(f"{item.nodeid}@{item.stash[_GROUP]}")
+    yield
+    for item, own in zip(session.items, ids, strict=True):
+        item._id = own
+    # What thousands of tests are made of stays anyway: to search it for garbage again and again
+    # took a sixth of the time.
     gc.collect()
     gc.freeze()
     gc.set_threshold(50_000, 20, 20)
@@ -131,6 +161,20 @@ def whole_run(tmp_path_factory: pytest.TempPathFactory, worker_id: str) -> Path:
     """A directory that all processes of this run share."""
     own = tmp_path_factory.getbasetemp()
     return own if worker_id == "master" else own.parent
+
+
+@pytest.fixture(scope="module")
+def copied_database(
+    whole_run: Path, worker_id: str, django_db_blocker: DjangoDbBlocker
+) -> Iterator[str]:
+    """Where a server finds a migrated database of its own."""
+    name = f"copy_of_{worker_id}"
+    with django_db_blocker.unblock():
+        database.copy_template(name, whole_run / "template.lock")
+        url = database.url(name)
+    yield url
+    with django_db_blocker.unblock():
+        database.drop(name)
 
 
 def empty_the_database() -> None:

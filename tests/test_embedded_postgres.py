@@ -27,6 +27,8 @@ from authz_project.embedded_postgres.place import NOT_AS_ROOT, Account, find_pla
 from authz_project.embedded_postgres.server import EmbeddedServer
 from tests.support.timeouts import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 PROJECT = Path(__file__).resolve().parent.parent
 IS_ROOT = os.geteuid() == 0
 only_root = pytest.mark.skipif(not IS_ROOT, reason="an ordinary user runs it as himself")

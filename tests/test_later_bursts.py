@@ -20,7 +20,7 @@ from tests.support.desk import Shopper, in_force
 from tests.support.lifecycle import Told
 from tests.support.verification import differences
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 AT_ONCE = 16  # twice as many as the server has threads
 PARTS, PART = 50, 100

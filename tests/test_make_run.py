@@ -16,6 +16,8 @@ from django.conf import settings
 from authz_project import first_env
 from tests.support.timeouts import PATIENCE_S
 
+pytestmark = pytest.mark.slow
+
 LEFT_OUT = (
     ".git",
     ".venv",

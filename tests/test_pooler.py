@@ -23,6 +23,8 @@ from tests.services.authorize import test_races as races
 from tests.support import database, desk, pgbouncer, server
 from tests.support.pooled_app import BLIND
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def pooled(django_db_setup: None, django_db_blocker: Any) -> Iterator[str]:

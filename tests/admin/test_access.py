@@ -18,7 +18,7 @@ from tests.admin.addresses import Address, addresses
 from tests.admin.visitors import answer, client_of, make_rows, parameters
 from tests.admin.whole_database import altered, changed, contents
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 Visit = Callable[[str], Client]
 Attempt = tuple[str, dict[str, Any]]

@@ -13,7 +13,7 @@ from tests.admin import pages
 from tests.admin.conftest import Visit
 from tests.support.desk import Shopper, in_force
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 FIRST_LIMIT = "spending_limits-0"
 

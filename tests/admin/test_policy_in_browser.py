@@ -10,7 +10,7 @@ from tests.admin.conftest import Login, Visit
 from tests.admin.pages import as_shown
 from tests.support.desk import in_force
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 COLOUR = "field => getComputedStyle(field).borderColor"

@@ -18,6 +18,8 @@ from authorizations.services.runtime.turns import turn
 from tests.support import database, pgbouncer
 from tests.support.threads import apart
 
+pytestmark = pytest.mark.slow
+
 PATIENCE_S = 60.0
 
 

@@ -74,10 +74,9 @@ def mirrored(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ports]:
 
 
 @pytest.fixture(scope="module")
-def environment() -> Iterator[dict[str, str]]:
+def environment(copied_database: str) -> Iterator[dict[str, str]]:
     """Of a production desk with a database of its own."""
     directory = Path(tempfile.mkdtemp(prefix="desk-"))
-    directory.chmod(0o711)  # the database may run as another user
     yield {
         **os.environ,
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
@@ -87,8 +86,7 @@ def environment() -> Iterator[dict[str, str]]:
         "STRIPE_WEBHOOK_SECRET": SECRET,
         "TRUST_PROXY_TLS": "true",
         "TRUSTED_PROXIES": "127.0.0.1",
-        "DATABASE_URL": "",
-        "EMBEDDED_POSTGRES_DIR": str(directory / "postgres"),
+        "DATABASE_URL": copied_database,
         "SPOOL_DIR": str(directory / "spool"),
     }
     shutil.rmtree(directory, ignore_errors=True)
@@ -119,7 +117,6 @@ def desk(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     logs = tmp_path_factory.mktemp("logs")
     log = logs / "webhook.log"
     with ExitStack() as stack:
-        manage(environment, "migrate", "--verbosity", "0")
         webhook = serving.gunicorn("webhook", ports.webhook, environment, log)
         admin = serving.gunicorn("admin", ports.admin, environment, logs / "admin.log")
         process_id = stack.enter_context(webhook)

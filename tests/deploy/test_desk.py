@@ -22,6 +22,8 @@ from tests.deploy.conftest import SECRET, Desk, manage
 from tests.deploy.serving import HOST, Answer, ask
 from tests.support.desk import Shopper
 
+pytestmark = pytest.mark.slow
+
 SLOW_CLIENTS = 60
 """Several times the threads that answer Stripe."""
 LONG_EXPORTS = 12

@@ -20,9 +20,10 @@ from threading import Event
 import pytest
 
 from tests.deploy import serving
-from tests.deploy.conftest import manage
 from tests.deploy.serving import DEPLOY, PATIENCE_SECONDS, PROJECT, Answer, Ports
 from tests.deploy.test_desk import decided, purchase
+
+pytestmark = pytest.mark.slow
 
 AT_ONCE = 8
 GUNICORN = f"{sys.executable} -m gunicorn --config {DEPLOY / 'gunicorn.conf.py'}"
@@ -75,7 +76,6 @@ def _kill(process: "subprocess.Popen[bytes]") -> None:
 
 @pytest.fixture(scope="module")
 def held(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Held]:
-    manage(environment, "migrate", "--verbosity", "0")
     ports = serving.free_ports()
     with (
         socket.create_server(("127.0.0.1", ports.webhook), backlog=64) as listening,

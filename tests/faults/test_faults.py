@@ -12,6 +12,8 @@ import pytest
 from tests.faults.counts import KINDS
 from tests.faults.faults import FAULTS
 
+pytestmark = pytest.mark.slow
+
 QUICK = [fault.name for fault in FAULTS if fault.is_quick]
 SEED = 1
 

@@ -9,7 +9,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 # Apps must be ready before anything of ours is imported.
-_INSIDE = "import sys, django; django.setup(); from tests.load.run import run; sys.exit(run())"
+INSIDE = "import sys, django; django.setup(); from tests.load.run import run; sys.exit(run())"
 
 
 def main() -> int:
@@ -22,7 +22,7 @@ def main() -> int:
             "DJANGO_SETTINGS_MODULE": "tests.settings",
         }
         return subprocess.run(
-            [sys.executable, "-c", _INSIDE, *sys.argv[1:]], cwd=ROOT, env=env, check=False
+            [sys.executable, "-c", INSIDE, *sys.argv[1:]], cwd=ROOT, env=env, check=False
         ).returncode
 
 

@@ -21,7 +21,7 @@ from tests.support.desk import Shopper, deliver, in_force
 from tests.support.lifecycle import card_of, life_of
 from tests.support.verification import differences
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 
 def seconds(text: str) -> int:
