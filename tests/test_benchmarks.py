@@ -1,57 +1,55 @@
-"""Every benchmark runs to its end, with as few rows as make sense; what it measures is not asked.
+"""Benchmarks that fill tables run to their end, with as few rows as make sense.
 
-As what it fills the tables with must stay what these tables take.
+As what they fill the tables with must stay what these tables take; what they measure is not asked.
+`make prove TRIALS=benchmarks` runs each as a program of its own, with its servers.
 """
 
+import logging
 import os
-import socket
-import subprocess
-import sys
-from pathlib import Path
+from collections.abc import Iterator
+from types import ModuleType
 
 import pytest
 
-from benchmarks import strangers
-from tests.support.missing_programs import needed
+from benchmarks import counted, opened, shaped, verified
 
-ROOT = Path(__file__).resolve().parent.parent
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 
-def free_port() -> str:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return str(probe.getsockname()[1])
+@pytest.fixture(autouse=True)
+def usual_log_level() -> Iterator[None]:
+    """Benchmarks of many purchases keep the log quiet."""
+    log = logging.getLogger("authorizations")
+    before = log.level
+    yield
+    log.setLevel(before)
 
 
 @pytest.mark.parametrize(
-    ("module", "few", "printed"),
+    ("benchmark", "few", "printed"),
     [
-        ("benchmarks", {"BENCH_SECONDS": "1", "BENCH_ROUNDS": "1"}, "authorization desk, gunicorn"),
-        ("benchmarks.pages", {"BENCH_PAGES_DECISIONS": "3000"}, "decision: its page"),
-        ("benchmarks.books", {"BENCH_BOOKS_ENTRIES": "700"}, "\n0 differences."),
-        ("benchmarks.first", {"BENCH_STARTS": "1"}, "slowest ms"),
-        ("benchmarks.shape", {}, "functions that it enters"),
-        ("benchmarks.busy", {"BENCH_BUSY_PURCHASES": "2500"}, "the second purchase afterwards: "),
-        (
-            "benchmarks.strangers",
-            {"STRANGERS_SECONDS": "1", "STRANGERS_CONNECTIONS": "8"},
-            "a day: 0 of 40.",
-        ),
+        (opened, ("BENCH_PAGES_DECISIONS", "3000"), "decision: its page"),
+        (verified, ("BENCH_BOOKS_ENTRIES", "700"), "\n0 differences."),
+        (counted, ("BENCH_BUSY_PURCHASES", "2500"), "the second purchase afterwards: "),
+        (shaped, ("BENCH_SHAPE_DIR", ""), "functions that it enters"),
     ],
+    ids=lambda it: it.__name__.rpartition(".")[2] if isinstance(it, ModuleType) else "",
 )
-def test_a_benchmark_prints_its_table(module: str, few: dict[str, str], printed: str) -> None:
+def test_a_benchmark_prints_its_table(
+    benchmark: ModuleType,
+    few: tuple[str, str],
+    printed: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """Its status also says whether it was quick enough, which no busy machine can promise."""
-    if module == strangers.__name__:
-        for program in strangers.STARTS:
-            needed(program)
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        cwd=ROOT,
-        env=os.environ | few | {"BENCH_PORT": free_port(), "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    assert printed in done.stdout
-    assert done.returncode in (0, 1)
+    monkeypatch.setenv(*few)
+    monkeypatch.setenv("COLUMNS", "200")
+    # Further processes would look at the database that the settings name.
+    monkeypatch.setattr(os, "cpu_count", lambda: 1)
+    try:
+        status = benchmark.run()
+    except SystemExit as ended:
+        status = ended.code
+    assert printed in capsys.readouterr().out
+    assert int(status) in (0, 1)
