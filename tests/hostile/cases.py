@@ -1,8 +1,9 @@
 """The hostile bodies in tables: each by name, with what a healthy desk makes of it when signed."""
 
 import json
+import os
 from collections.abc import Callable, Iterator
-from itertools import product
+from itertools import islice, product
 from typing import TypeAlias
 
 from simulator.stripe import samples
@@ -145,3 +146,11 @@ TABLES: dict[str, Callable[[], Iterator[Case]]] = {
     "byte order mark": marked,
     "whole": _each(whole, *EVENTS),
 }
+
+EVERY = "HOSTILE_EVERY"
+"""Set in the environment, `some` keeps every case."""
+
+
+def some(cases: Iterator[Case]) -> Iterator[Case]:
+    """Each eighth of them, and always the first."""
+    return islice(cases, 0, None, 1 if os.environ.get(EVERY) else 8)

@@ -1,4 +1,4 @@
-"""One server for a module, on a database that other processes see."""
+"""One server for all of them, on a database that other processes see."""
 
 from collections.abc import Iterator
 
@@ -14,7 +14,7 @@ from tests.support.desk import in_force
 from tests.support.server import Server, running
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def server(
     django_db_setup: None,
     django_db_blocker: DjangoDbBlocker,

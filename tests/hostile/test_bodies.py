@@ -185,7 +185,7 @@ def test_without_a_signature_none_of_them_is_even_read(server: Server) -> None:
 
 
 def test_each_approval_is_of_what_was_asked(server: Server) -> None:
-    """Over all that the tests of this module sent."""
+    """Over all that was sent to this server."""
     told(server, samples.to_bytes(request_event(amount=100)))
     assert not Decision.objects.filter(approved=True).exclude(approved_amount=100).exists()
     held = LedgerEntry.objects.filter(cause="hold")

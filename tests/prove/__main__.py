@@ -38,6 +38,8 @@ TRIALS = (
     Trial("systemd", "booted without a database, killed, rebooted", "tests.prove.systemd"),
     Trial("upgrade", "a new version, restarts and kills under load", "tests.prove.upgrade"),
     Trial("strangers", "purchases beside a flood of false signatures", "benchmarks.strangers"),
+    Trial("benchmarks", "each benchmark ends with its table", "tests.prove.benchmarks"),
+    Trial("hostile", "each hostile request to a desk without its database", "tests.prove.hostile"),
     Trial("cli", "events forwarded by the real Stripe CLI, old and new", "tests.prove.cli"),
 )
 
