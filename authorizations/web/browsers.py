@@ -1,7 +1,7 @@
 """Security headers for browsers: Content-Security-Policy and Permissions-Policy.
 
 They say where scripts, styles and images may come from, that no page may be framed, and which
-browser features pages use. tests/admin/test_browser_rules.py opens the pages in Chromium and fails
+browser features pages use. tests/admin/test_every_page.py opens the pages in Chromium and fails
 on any violation.
 """
 

@@ -1,113 +1,12 @@
-"""Every page can be used by keyboard and by ear: every control has a tab stop and a name."""
-
-from collections import defaultdict
-from importlib.resources import files
-from itertools import groupby
-from operator import attrgetter
-from pathlib import Path
-from typing import Any
-from urllib.parse import urljoin
+"""Pages used with the keyboard; test_every_page.py looks at each for tab stops and names."""
 
 import pytest
-from django.contrib.auth.models import User
-from django.test import Client
-from playwright.sync_api import BrowserContext, CDPSession, Page, expect
-from pytest_django.live_server_helper import LiveServer
+from playwright.sync_api import Page, expect
 
 from authorizations.models import Decision, Policy
-from simulator import demo
 from tests.admin import pages as addresses
 from tests.admin.conftest import Visit
-from tests.pictures.pages import Shown, all_pages
 from tests.support.desk import in_force
-
-AXE = files("axe_playwright_python").joinpath("axe.min.js").read_text("utf-8")
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
-NARROW = ["color-contrast", "scrollable-region-focusable", "target-size"]
-"""What depends on how wide and how dark a page is."""
-FOUND = """async (only) => {
-    const found = await axe.run(document, {runOnly: only, resultTypes: ['violations']});
-    return found.violations.flatMap(({id, nodes}) =>
-        nodes.map(({target, html}) => `${id}: ${target.join(' ')} ${html.slice(0, 160)}`));
-}"""
-SETTLED = """async () => {
-    for (const _ of [1, 2]) await new Promise(requestAnimationFrame);
-    for (const one of document.getAnimations())
-        if (one.effect.getComputedTiming().endTime < Infinity) one.finish();
-    await new Promise(requestAnimationFrame);
-}"""
-"""Laid out, and no colour on its way to another."""
-KEYBOARD = Path(__file__).with_name("accessible.js").read_text("utf-8")
-CONTROLS = {
-    *("button", "checkbox", "combobox", "link", "listbox", "menuitem", "radio", "searchbox"),
-    *("slider", "spinbutton", "switch", "tab", "textbox", "DisclosureTriangle"),
-}
-
-
-@pytest.mark.django_db(transaction=True)
-def test_every_page_can_be_used_by_keyboard_and_by_ear(
-    browser: BrowserContext, live_server: LiveServer, settings: Any
-) -> None:
-    demo.load()
-    wrong: dict[str, list[str]] = defaultdict(list)
-    by_session = attrgetter("who", "require_mfa")
-    pages = sorted(all_pages(), key=by_session)
-    for (who, settings.REQUIRE_MFA), theirs in groupby(pages, key=by_session):
-        page = _logged_in(browser, live_server.url, who)
-        tree = browser.new_cdp_session(page)
-        for one in theirs:
-            for flaw in _flaws(page, tree, one):
-                wrong[flaw].append(one.name)
-        page.close()
-    assert len(pages) > 60
-    assert dict(wrong) == {}
-
-
-def _logged_in(browser: BrowserContext, url: str, name: str) -> Page:
-    browser.clear_cookies()
-    if name:
-        client = Client()
-        client.force_login(User.objects.get(username=name))
-        session = client.cookies["sessionid"].value
-        browser.add_cookies([{"name": "sessionid", "value": session, "url": url}])
-    page = browser.new_page()
-    page.goto(f"{url}/healthz")
-    return page
-
-
-def _flaws(page: Page, tree: CDPSession, shown: Shown) -> list[str]:
-    """What is wrong on a wide, light screen, and what is on a narrow, dark one."""
-    page.emulate_media(color_scheme="light")
-    page.set_viewport_size({"width": 1440, "height": 900})
-    page.goto(urljoin(page.url, shown.path))
-    if shown.act:
-        shown.act(page)
-        page.wait_for_load_state("networkidle")
-    page.evaluate(SETTLED)
-    page.evaluate(AXE)
-    wide = [*page.evaluate(FOUND, RULES), *page.evaluate(KEYBOARD), *_nameless(tree)]
-    page.emulate_media(color_scheme="dark")
-    page.set_viewport_size({"width": 390, "height": 844})
-    page.evaluate(SETTLED)
-    return [*wide, *(f"narrow, dark: {flaw}" for flaw in page.evaluate(FOUND, NARROW))]
-
-
-def _nameless(tree: CDPSession) -> list[str]:
-    """Controls of the accessibility tree that are called nothing."""
-    nodes = tree.send("Accessibility.getFullAXTree")["nodes"]
-    return [
-        f"no name: {node['role']['value']} {_attributes(tree, node)}"
-        for node in nodes
-        if not node["ignored"]
-        and node["role"]["value"] in CONTROLS
-        and not node.get("name", {}).get("value", "").strip()
-    ]
-
-
-def _attributes(tree: CDPSession, node: dict[str, Any]) -> str:
-    found = tree.send("DOM.describeNode", {"backendNodeId": node["backendDOMNodeId"]})["node"]
-    return " ".join(found.get("attributes", []))[:160]
-
 
 DAILY = {"amount": 10_000, "interval": "daily"}
 
