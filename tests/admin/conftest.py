@@ -21,21 +21,29 @@ Login = Callable[[str], Client]
 Visit = Callable[[str, str], Page]
 
 
+def make_staff(role: str) -> User:
+    """A new member of staff with a role: Operations, Auditors, superuser, or none."""
+    name = role.lower() or "nobody"
+    is_super = role == "superuser"
+    user = User.objects.create_user(
+        name, password="pass-word-1", is_staff=True, is_superuser=is_super, first_name=name
+    )
+    if role and not is_super:
+        user.groups.add(Group.objects.get(name=role))
+    return user
+
+
 @pytest.fixture
 def staff(db: None) -> Callable[[str], User]:
-    """Makes a member of staff with a role: Operations, Auditors, superuser, or none."""
+    return make_staff
 
-    def make(role: str) -> User:
-        name = role.lower() or "nobody"
-        is_super = role == "superuser"
-        user = User.objects.create_user(
-            name, password="pass-word-1", is_staff=True, is_superuser=is_super, first_name=name
-        )
-        if role and not is_super:
-            user.groups.add(Group.objects.get(name=role))
-        return user
 
-    return make
+@pytest.fixture(scope="module")
+def one_auditor(one_transaction: None) -> str:
+    """The session of an auditor who is there for all tests of a module."""
+    client = Client()
+    client.force_login(make_staff("Auditors"))
+    return client.cookies["sessionid"].value
 
 
 @pytest.fixture

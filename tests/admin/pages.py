@@ -4,9 +4,11 @@ import html
 import re
 from datetime import datetime
 from typing import Any
+from unittest.mock import patch
 
 from django.contrib.admin.utils import quote
 from django.db.models import Model
+from django.template.response import SimpleTemplateResponse
 from django.test import Client
 from django.urls import reverse
 
@@ -24,6 +26,12 @@ def list_url(model: type[Model]) -> str:
 
 def add_url(model: type[Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
+
+
+def unrendered(client: Client, url: str, query: Sent) -> Any:
+    """The answer to opening a page, with its `context_data`, but without the page made of that."""
+    with patch.object(SimpleTemplateResponse, "rendered_content", ""):
+        return client.get(url, query)
 
 
 def as_shown(client: Client, url: str) -> Sent:
