@@ -7,7 +7,7 @@ it. Nothing slow happens in between, and nothing is read before the lock is held
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from django.db import Error, IntegrityError, transaction
+from django.db import transaction
 
 from authorizations.models import LedgerCause
 from authorizations.models.ledger import AFTER_DECIDING
@@ -29,20 +29,16 @@ from authorizations.services.authorize import approvals
 from authorizations.services.authorize.outcome import Outcome, rows_of, save_decision
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
 from authorizations.services.purchases import limit_findings, linking
-from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, take_in
+from authorizations.services.purchases.linking import take_in
 from authorizations.services.purchases.steps import Steps
-from authorizations.services.store import answers, cards, findings, writing
+from authorizations.services.store import answers, findings, writing
+from authorizations.services.store.attempts import Retry, carry_out
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.locks import AlsoLocked
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.usage import MeasuredUsage, measure, with_rooms
 
-_ATTEMPTS = 4
-
 _BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
-
-
-class CannotHoldError(Exception):
-    """The card's rows kept changing while they were being locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,23 +64,27 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     """Decide, keep everything, and return the body of the answer.
 
     A repeated event gets its recorded answer. Raises django.db.Error when the database fails and
-    CannotHoldError when the card could not be held, and as approvals.note does; then nothing was
-    kept. Raises CommitUnknownError when nobody can tell.
+    KeepsChangingError when the card could not be locked, and as approvals.note does; then nothing
+    was kept. Raises CommitUnknownError when nobody can tell.
     """
-    decided_elsewhere = None
-    ahead = NOTHING_AHEAD
-    for _ in range(_ATTEMPTS):
-        try:
-            found = _attempt(request, delivery, ahead)
-        except IntegrityError as error:
-            # The same event was decided meanwhile, for another card: now it can be looked up.
-            decided_elsewhere = error
-            continue
-        if isinstance(found, Computed):
-            _remember(request, delivery, found)
-            return found.body
-        ahead = found
-    raise CannotHoldError(request.card.id) from decided_elsewhere
+    noted = None
+
+    def attempt(also: AlsoLocked | None) -> Computed | Retry:
+        nonlocal noted
+        noted = None
+        computed = _authorize(request, delivery, also)
+        if isinstance(computed, Computed):
+            noted = approvals.note(computed.outcome)
+        return computed
+
+    try:
+        found = carry_out(attempt, lost=CommitUnknownError)
+    except CommitUnknownError:
+        approvals.await_replay(noted)
+        raise
+    approvals.settle(noted)
+    _remember(request, delivery, found)
+    return found.body
 
 
 def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
@@ -115,37 +115,13 @@ def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed
         recent_answers.note(request.event_id, answer)
 
 
-def _attempt(request: AuthorizationRequest, delivery: Delivery, ahead: Ahead) -> Computed | Ahead:
-    """The answer, or what the next attempt is to lock first.
-
-    Where the card was not there yet, or changed, it is put right.
-    """
-    found: Computed | Ahead = ahead
-    noted = None
-    try:
-        with transaction.atomic():
-            ahead.lock()
-            held = lock_scopes(request)
-            if held:
-                computed = _authorize(request, delivery, held, ahead)
-                if isinstance(computed, Computed):
-                    noted = approvals.note(computed.outcome)
-                found = computed
-    except Error as error:
-        if isinstance(found, Ahead):
-            raise
-        approvals.await_replay(noted)
-        raise CommitUnknownError(found) from error
-    approvals.settle(noted)
-    if not held:
-        cards.register(request.card, request.event_id, request.event_created)
-    return found
-
-
 def _authorize(
-    request: AuthorizationRequest, delivery: Delivery, held: LockedScopes, ahead: Ahead
-) -> Computed | Ahead:
-    """The answer; where other scopes must be held than are, what to lock first."""
+    request: AuthorizationRequest, delivery: Delivery, also: AlsoLocked | None
+) -> Computed | Retry:
+    """The answer; where other scopes must be locked than are, what to lock first."""
+    held = lock_scopes(request, also)
+    if held is None:
+        return Retry(also, unsettled=request)
     delivery.stopwatch.mark("locked")
     known = load_existing(request, held)
     delivery.stopwatch.mark("looked_up")
@@ -156,11 +132,11 @@ def _authorize(
             contradicted = _contradicted(request, held, known)
             return Computed(save_decision(contradicted, delivery), contradicted)
         if not known.purchase.is_within(held):
-            return ahead
+            return Retry(also)
         request = request.begun_at(known.purchase.merchant)
-    taken_in = take_in(request, held, known, ahead)
-    if isinstance(taken_in, Ahead):
-        return taken_in
+    taken_in = take_in(request, held, known)
+    if isinstance(taken_in, AlsoLocked):
+        return Retry(taken_in)
     known = taken_in.known
     outcome = _decided(request, held, known, taken_in.transactions)
     answer = save_decision(outcome, delivery)

@@ -7,7 +7,6 @@ release; room given or taken stays.
 from collections.abc import Callable
 
 from django.contrib.auth.models import User
-from django.db import transaction
 from django.utils import timezone
 
 from authorizations.models import Authorization, LedgerCause
@@ -20,6 +19,8 @@ from authorizations.services.purchases.linking import told_of
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.actor import user_words
+from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
+from authorizations.services.store.locks import AlsoLocked
 from authorizations.services.store.lookup import load_existing, lock_scopes
 from authorizations.services.store.usage import measure
 
@@ -66,7 +67,6 @@ def adjust(
     _book(authorization_id, LedgerCause.ADJUSTMENT, adjusted, by, reason)
 
 
-@transaction.atomic
 def _book(
     authorization_id: str,
     cause: LedgerCause,
@@ -77,22 +77,32 @@ def _book(
     reason = mask_text(reason.strip())  # it goes past the model into the row
     if not reason:
         raise CannotAdjustError("Say why: the reason stays with the entry.")
-    row = Authorization.objects.get(pk=authorization_id)
-    told, now = told_of(row, event_id=""), timezone.now()
-    held = lock_scopes(told)
-    known = load_existing(told, held) if held else None
-    if held is None or known is None or known.purchase is None:
-        raise CannotAdjustError("Its card is changing at this moment: please try again.")
-    after = change(known.books, row)
-    steps = Steps(known.books, told.merchant)
-    difference = steps.to(cause, after, by_hand=True)
-    measured = measure(told, (), known.applied, known.remembered, difference)
-    written = writing.Rows(
-        purchases=[rows.authorization(told, held, after)],
-        entries=steps.entries(told, now, author=user_words(by), reason=reason[:500]),
-        usage=measured.changed(NOTHING),
-    )
-    writing.write(None, written=written)
-    findings.refresh(told, after, by=by)
-    sinks = limit_findings.is_sinking(difference)
-    limit_findings.look_again(told, held.scopes, sinks=sinks, by=by)
+
+    def attempt(also: AlsoLocked | None) -> Retry | None:
+        row = Authorization.objects.get(pk=authorization_id)
+        told, now = told_of(row, event_id=""), timezone.now()
+        held = lock_scopes(told, also)
+        if held is None:
+            return Retry()
+        known = load_existing(told, held)
+        if known.purchase is None or not known.purchase.is_within(held):
+            return Retry()
+        after = change(known.books, row)
+        steps = Steps(known.books, told.merchant)
+        difference = steps.to(cause, after, by_hand=True)
+        measured = measure(told, (), known.applied, known.remembered, difference)
+        written = writing.Rows(
+            purchases=[rows.authorization(told, held, after)],
+            entries=steps.entries(told, now, author=user_words(by), reason=reason[:500]),
+            usage=measured.changed(NOTHING),
+        )
+        writing.write(None, written=written)
+        findings.refresh(told, after, by=by)
+        sinks = limit_findings.is_sinking(difference)
+        limit_findings.look_again(told, held.scopes, sinks=sinks, by=by)
+        return None
+
+    try:
+        carry_out(attempt)
+    except KeepsChangingError:
+        raise CannotAdjustError("Its card is changing at this moment: please try again.") from None

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import (
     AuthorizationReport,
     CardholderReport,
@@ -24,12 +25,12 @@ from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.entries import book, book_part, booking_of
 from authorizations.services.purchases.linking import Stray
 from authorizations.services.purchases.steps import news_of
-from authorizations.services.store import cards, writing
+from authorizations.services.store import attempts, cards, writing
+from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.locks import AlsoLocked
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authz_project.deadline import ending_within
-
-_ATTEMPTS = 4
 
 AT_ONCE = 100
 """So many new transactions are booked at once."""
@@ -92,30 +93,32 @@ def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES
 def _settle_purchase(
     report: AuthorizationReport | TransactionReport, delivery: Delivery, pieces: Pieces | None
 ) -> bytes:
-    ahead = linking.NOTHING_AHEAD
-    attempts_left = _ATTEMPTS
-    while attempts_left:
-        attempts_left -= 1
-        told = _placed(report)
-        with ExitStack() as limits, transaction.atomic():
-            ahead.lock()
-            held = lock_scopes(told)
+    with ExitStack() as limits:
+
+        def attempt(also: AlsoLocked | None) -> bytes | Retry:
+            limits.close()
+            told = _placed(report)
+            held = lock_scopes(told, also)
+            if held is None:
+                return Retry(also, unsettled=told)
             if pieces and pieces.locked_s:
                 limits.enter_context(ending_within(pieces.locked_s))
             # Under the lock once more: what was seen before it may have changed.
-            if held and _placed(report) == told:
-                part = ReportPart(linking.strays(told), pieces)
-                if not ahead.covers(part.strays, held):
-                    ahead = linking.Ahead(part.strays, held)
-                elif answer := _settle_held(told, held, part, delivery):
-                    return answer
-                elif part.is_booked:
-                    attempts_left = _ATTEMPTS
-        if not held:
+            if _placed(report) != told:
+                return Retry(also)
+            return _settle_held(told, held, pieces, delivery)
+
+        def register(told: PurchaseEvent) -> None:
+            limits.close()
             _register(told)
-    raise CannotApplyError(
-        "Its card or authorization kept changing meanwhile: apply it again.", is_final=False
-    )
+
+        try:
+            return carry_out(attempt, register=register)
+        except KeepsChangingError:
+            raise CannotApplyError(
+                "Its card or authorization kept changing meanwhile: apply it again.",
+                is_final=False,
+            ) from None
 
 
 def _placed(
@@ -124,23 +127,22 @@ def _placed(
     return linking.place(report) if isinstance(report, TransactionReport) else report
 
 
-def _register(told: AuthorizationReport | TransactionReport) -> None:
+def _register(told: PurchaseEvent) -> None:
     if not told.card.cardholder_id:
         raise CannotApplyError(
             f"Card {told.card.id} is not known yet, and the event does not say whose it is. It "
             "can be applied once another event has told of the card.",
             is_final=False,
         )
-    cards.register(told.card, told.event_id, told.event_created)
+    attempts.register(told)
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class ReportPart:
     """What of a report is booked in one transaction: `found` are all strays that belong to it."""
 
     found: list[Stray]
     pieces: Pieces | None
-    is_booked: bool = False
 
     @property
     def size(self) -> int:
@@ -159,21 +161,23 @@ class ReportPart:
 def _settle_held(
     told: AuthorizationReport | TransactionReport,
     held: LockedScopes,
-    part: ReportPart,
+    pieces: Pieces | None,
     delivery: Delivery,
-) -> bytes | None:
-    """The answer; None where only a part of it is booked, or the purchase turns out to belong to
-    other scopes than those held.
-    """
+) -> bytes | Retry:
+    """The answer, once all of it is booked; else what the next attempt is to lock first."""
+    part = ReportPart(linking.strays(told), pieces)
+    if not all(held.cover(stray.under) for stray in part.strays):
+        return Retry(linking.with_strays(held, part.strays))
     if isinstance(told, TransactionReport) and linking.is_outdated(told):
         return writing.save_receipt(delivery)
     if part.later and part.pieces is None:
         raise TakesLongerError
-    moved = linking.take_out(part.strays, told)
     known = load_existing(told, held)
     if known.purchase and not known.purchase.is_within(held):
-        transaction.set_rollback(True)
-        return None
+        return Retry()
+    moved = linking.take_out(part.strays, told)
+    if part.strays:
+        known = load_existing(told, held)  # the sums, as they are without the strays
     _check(told, known)
     transactions = [t for t in linking.arriving(told, moved) if t.id not in part.later]
     news, renewed = news_of(known.books, transactions)
@@ -182,8 +186,7 @@ def _settle_held(
             raise TakesLongerError
         _settle_part(told, held, known, [*renewed, *news[: part.size]], delivery)
         limit_findings.look_again_where([stray.under for stray in part.strays], told)
-        part.is_booked = True
-        return None
+        return Retry(is_further=True)
     snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
     booking = booking_of(told, held, known)
     booking.steps.report(snapshot, transactions)

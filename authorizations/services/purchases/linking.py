@@ -18,7 +18,8 @@ from authorizations.rules.purchases.reports import AuthorizationReport, Transact
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
-from authorizations.services.store import findings, locks, rows, statements, writing
+from authorizations.services.store import findings, rows, statements, writing
+from authorizations.services.store.locks import AlsoLocked
 from authorizations.services.store.lookup import (
     Existing,
     LockedScopes,
@@ -97,36 +98,18 @@ def arriving(told: Event, moved: Sequence[TransactionSnapshot]) -> list[Transact
     return sorted(found, key=lambda t: (t.created, t.id, t.at))
 
 
-@dataclass(frozen=True, slots=True)
-class Ahead:
-    """What to lock before the purchase's own rows, since an attempt found it there.
+def with_strays(held: LockedScopes, found: Iterable[Stray]) -> AlsoLocked:
+    """What to lock where strays turned out to be booked in other scopes than are locked.
 
-    With the scopes that this attempt held for the purchase, so that all are locked in the one
-    order.
+    With the purchase's own scopes, so that all are locked in the one order.
     """
-
-    strays: Sequence[Stray] = ()
-    held: LockedScopes | None = None
-
-    def lock(self) -> None:
-        under = [stray.under for stray in self.strays]
-        if not under or self.held is None:
-            return
-        groups = {self.held.group_id, *(row.group_id for row in under)}
-        locks.hold(
-            cards=[self.held.root_id, *(row.card_id for row in under)],
-            cardholders=[self.held.cardholder_id, *(row.cardholder_id for row in under)],
-            groups=[group for group in groups if group is not None],
-        )
-
-    def covers(self, found: Iterable[Stray], held: LockedScopes) -> bool:
-        """Whether all their scopes are locked: the purchase's own, or these."""
-        ahead = (key for stray in self.strays for key in scope_keys(stray.under))
-        scopes = {*held.scopes, *ahead}
-        return all(scopes.issuperset(scope_keys(stray.under)) for stray in found)
-
-
-NOTHING_AHEAD = Ahead()
+    under = [stray.under for stray in found]
+    groups = {held.group_id, *(row.group_id for row in under)}
+    return AlsoLocked(
+        cards=[held.root_id, *(row.card_id for row in under)],
+        cardholders=[held.cardholder_id, *(row.cardholder_id for row in under)],
+        groups=[group for group in groups if group is not None],
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,8 +126,8 @@ class TakenIn:
 
 
 def take_in(
-    request: AuthorizationRequest, held: LockedScopes, known: Existing, ahead: Ahead
-) -> TakenIn | Ahead:
+    request: AuthorizationRequest, held: LockedScopes, known: Existing
+) -> TakenIn | AlsoLocked:
     """What a request lists itself or what waits for it; else what to lock first next time.
 
     An ordinary request has neither, and costs nothing here.
@@ -152,8 +135,8 @@ def take_in(
     if not known.has_strays and not request.transactions:
         return TakenIn(known)
     found = strays(request)
-    if not ahead.covers(found, held):
-        return Ahead(found, held)
+    if not all(held.cover(stray.under) for stray in found):
+        return with_strays(held, found)
     moved = take_out(found, request)
     if found:
         known = load_existing(request, held)  # the sums, as they are without the strays

@@ -8,7 +8,6 @@ import logging
 from dataclasses import dataclass, replace
 from enum import StrEnum
 
-from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from authorizations.models import LedgerCause, WebhookRequest
@@ -22,19 +21,19 @@ from authorizations.services.purchases.entries import (
     booking_of,
     measured_after,
 )
-from authorizations.services.purchases.linking import NOTHING_AHEAD, Ahead, TakenIn, take_in
+from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.stand_in.decision_ids import Place, place_of
 from authorizations.services.stand_in.spool_record import Spooled
-from authorizations.services.store import cards, findings, repeats, rows, writing
+from authorizations.services.store import findings, repeats, rows, writing
+from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.locks import AlsoLocked
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.rows import DecisionRow
 from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
-
-_ATTEMPTS = 4
 
 
 _CONTRADICTS = (
@@ -91,23 +90,10 @@ def replay(spooled: Spooled) -> Replayed:
     """
     delivery = spooled.delivery()
     late = _Late(spooled, delivery, _request(delivery))
-    refused = None
-    ahead = NOTHING_AHEAD
-    for _ in range(_ATTEMPTS):
-        try:
-            with transaction.atomic():
-                found, is_held = _attempt(late, ahead)
-        except IntegrityError as error:
-            refused = error  # decided meanwhile, and is looked up now; or refused for good
-            continue
-        if isinstance(found, Replayed):
-            return found
-        ahead = found
-        if late.request and not is_held:
-            cards.register(late.request.card, late.request.event_id, late.request.event_created)
-    if refused is not None:
-        raise refused
-    raise CannotReplayError("its card or authorization kept changing meanwhile.")
+    try:
+        return carry_out(lambda also: _replay(late, also))
+    except KeepsChangingError:
+        raise CannotReplayError("its card or authorization kept changing meanwhile.") from None
 
 
 def _request(delivery: Delivery) -> AuthorizationRequest | None:
@@ -120,24 +106,21 @@ def _request(delivery: Delivery) -> AuthorizationRequest | None:
         return None
 
 
-def _attempt(late: _Late, ahead: Ahead) -> tuple[Replayed | Ahead, bool]:
-    """What became of it, or what to lock first next time; and whether its card is known."""
+def _replay(late: _Late, also: AlsoLocked | None) -> Replayed | Retry:
+    """What became of it, or what to lock first next time."""
     decision, request = late.spooled.decision, late.request
     if decision is None or request is None or decision.reason in WITHOUT_BOOKS:
-        return _replay(late, None, None, ahead), True
-    ahead.lock()
-    held = lock_scopes(request)
+        return _written(late, None, None)
+    held = lock_scopes(request, also)
     if held is None:
-        return ahead, False
+        return Retry(also, unsettled=request)
     known = load_existing(request, held)
     if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
-        return ahead, True
-    return _replay(late, held, known, ahead), True
+        return Retry(also)
+    return _written(late, held, known)
 
 
-def _replay(
-    late: _Late, held: LockedScopes | None, known: Existing | None, ahead: Ahead
-) -> Replayed | Ahead:
+def _written(late: _Late, held: LockedScopes | None, known: Existing | None) -> Replayed | Retry:
     if late.is_kept:
         return Replayed.KNOWN
     place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
@@ -146,9 +129,9 @@ def _replay(
         return Replayed.KNOWN
     request = late.request
     if request and held and known and (not known.purchase or known.purchase.is_of(request)):
-        taken_in = take_in(request, held, known, ahead)
-        if isinstance(taken_in, Ahead):
-            return taken_in
+        taken_in = take_in(request, held, known)
+        if isinstance(taken_in, AlsoLocked):
+            return Retry(taken_in)
         _book(late, request, place, held, taken_in)
     else:
         row = _row(late, place, request, _CONTRADICTS if known else "")

@@ -6,6 +6,7 @@ Only code that holds a lock changes what is counted; see `statements` for their 
 __all__ = [
     "actor",
     "answers",
+    "attempts",
     "cards",
     "counting",
     "decision_log",

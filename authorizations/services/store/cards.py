@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
-from typing import NamedTuple
 
 from django.db import IntegrityError, connection, transaction
 
@@ -12,42 +11,9 @@ from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import CardholderReport
 from authorizations.services.store import joined_usage, locks
 from authorizations.services.store.actor import acting
+from authorizations.services.store.locks import LockedCard
 
 _ATTEMPTS = 3
-
-
-class LockedCard(NamedTuple):
-    """The row LOCK returns, column by column."""
-
-    root_id: str
-    card_root_id: str
-    replacement_for: str
-    card_cardholder_id: str | None
-    frozen: bool
-    details_at: int
-    last4: str
-    brand: str
-    type: str
-    currency: str
-    status: str
-    cardholder_id: str | None
-    cardholder_name: str | None
-    group_id: int | None
-    scope_group_id: int | None
-    root_root_id: str
-
-    def is_settled(self, told: PurchaseEvent) -> bool:
-        """Whether what is locked is what the event is about."""
-        card = told.card
-        is_late = told.event_created < self.details_at or card.is_only_named
-        return (
-            self.root_root_id == self.root_id
-            and self.card_root_id == self.root_id
-            and (self.replacement_for == card.replacement_for or not card.replacement_for)
-            and (self.card_cardholder_id == card.cardholder_id or is_late)
-            and self.cardholder_id is not None
-            and self.group_id == self.scope_group_id
-        )
 
 
 def refresh(told: PurchaseEvent, row: LockedCard) -> None:

@@ -1,18 +1,18 @@
-"""The one order in which rows are locked, for everybody: cards, then cardholders, then groups.
+"""Locks cards, cardholders and groups in the one order of statements.LOCK_ROWS, for everybody.
 
-Cards are locked by their root, in the order of their ids, before the first write of a
-transaction. FOR NO KEY UPDATE, so that rows that only refer to them need not wait.
+Before the first write of a transaction. Cards are locked together with the roots of their chains.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, TypeVar
+from typing import NamedTuple, TypeVar
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import QuerySet
 from django.db.transaction import TransactionManagementError
 
-from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.rules.purchases.events import PurchaseEvent
+from authorizations.services.store import statements
 
 T = TypeVar("T")
 
@@ -24,6 +24,49 @@ _ATTEMPTS = 5
 
 class ChainsKeepChangingError(OperationalError):
     """The roots of the cards changed each time while they were being locked; try again."""
+
+
+class LockedCard(NamedTuple):
+    """The row LOCK returns, column by column."""
+
+    root_id: str
+    card_root_id: str
+    replacement_for: str
+    card_cardholder_id: str | None
+    frozen: bool
+    details_at: int
+    last4: str
+    brand: str
+    type: str
+    currency: str
+    status: str
+    cardholder_id: str | None
+    cardholder_name: str | None
+    group_id: int | None
+    scope_group_id: int | None
+    root_root_id: str
+
+    def is_settled(self, told: PurchaseEvent) -> bool:
+        """Whether what is locked is what the event is about."""
+        card = told.card
+        is_late = told.event_created < self.details_at or card.is_only_named
+        return (
+            self.root_root_id == self.root_id
+            and self.card_root_id == self.root_id
+            and (self.replacement_for == card.replacement_for or not card.replacement_for)
+            and (self.card_cardholder_id == card.cardholder_id or is_late)
+            and self.cardholder_id is not None
+            and self.group_id == self.scope_group_id
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AlsoLocked:
+    """Rows to lock with a purchase's own, which are among them, in the one order."""
+
+    cards: Sequence[str] = ()
+    cardholders: Sequence[str] = ()
+    groups: Sequence[int] = ()
 
 
 def hold(
@@ -40,15 +83,13 @@ def hold(
     """
     if not connection.in_atomic_block:
         raise TransactionManagementError("Locks last until the end of a transaction: begin one.")
-    named = list(cards)
+    named = list(dict.fromkeys(cards))
+    rows = {"cards": named, "cardholders": list(cardholders), "groups": list(groups)}
     for _ in range(_ATTEMPTS):
         with transaction.atomic():
-            roots = _roots(named)
-            _lock(Card.objects.filter(pk__in=set(roots.values())))
-            if _roots(named) == roots:
-                _lock(Cardholder.objects.filter(pk__in=list(cardholders)))
-                _lock(CardGroup.objects.filter(pk__in=list(groups)))
-                return roots
+            found = statements.run(statements.LOCK_ROWS, **rows).fetchall()
+            if all(before == root for _, before, root in found):
+                return {card: root for card, _, root in found if card}
             transaction.set_rollback(True)  # gives the locks back: others may have to come first
     raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
 
@@ -58,11 +99,3 @@ def in_chunks(ids: Iterable[T]) -> Iterator[list[T]]:
     remaining = iter(ids)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk
-
-
-def _roots(cards: list[str]) -> dict[str, str]:
-    return dict(Card.objects.filter(pk__in=cards).values_list("pk", "root_id")) if cards else {}
-
-
-def _lock(rows: QuerySet[Any]) -> None:
-    list(rows.order_by("pk").select_for_update(no_key=True).values_list("pk"))

@@ -12,23 +12,32 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
-from authorizations.services.store import cards, locked_rows, statements
+from authorizations.services.store import cards, locked_rows, locks, statements
+from authorizations.services.store.locks import AlsoLocked, LockedCard
 from authorizations.services.store.usage import Remembered
 
 
 @dataclass(frozen=True, slots=True)
 class LockedScopes:
-    """The rows a purchase shares with others, locked until the transaction ends."""
+    """The rows a purchase shares with others, locked until the transaction ends.
+
+    `also` are the keys of other scopes that are.
+    """
 
     root_id: str
     frozen: bool
     cardholder_id: str
     group_id: int | None
+    also: frozenset[str] = frozenset()
 
     @property
     def scopes(self) -> list[str]:
         """Whose usage this purchase adds to."""
         return _scope_keys(self.root_id, self.cardholder_id, self.group_id)
+
+    def cover(self, row: Authorization) -> bool:
+        """Whether all scopes of another purchase are locked as well."""
+        return self.also.union(self.scopes).issuperset(scope_keys(row))
 
 
 def scope_keys(row: Authorization) -> list[str]:
@@ -106,12 +115,13 @@ _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def lock_scopes(told: PurchaseEvent) -> LockedScopes | None:
-    """Lock root card, card, cardholder and group, in this order.
+def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> LockedScopes | None:
+    """Lock root card, card, cardholder and group of a purchase, and before them `also`.
 
-    None where one of them is not there yet, or is not the one the event names: then
-    `cards.register` puts that right, and another attempt holds them.
+    None where one of its own is not there yet, or is not the one the event names: then
+    `cards.register` puts that right, and another attempt locks them.
     """
+    others = _lock_others(also) if also else frozenset[str]()
     try:
         locked = statements.run(
             statements.LOCK,
@@ -122,7 +132,7 @@ def lock_scopes(told: PurchaseEvent) -> LockedScopes | None:
     except OperationalError as error:
         locked_rows.note(error, told)
         raise
-    row = cards.LockedCard(*locked) if locked else None
+    row = LockedCard(*locked) if locked else None
     if row is None or not row.is_settled(told):
         return None
     cards.refresh(told, row)
@@ -131,9 +141,18 @@ def lock_scopes(told: PurchaseEvent) -> LockedScopes | None:
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
         group_id=row.group_id,
+        also=others,
     )
     locked_rows.forget([*held.scopes, f"card:{told.card.id}"])
     return held
+
+
+def _lock_others(also: AlsoLocked) -> frozenset[str]:
+    roots = locks.hold(cards=also.cards, cardholders=also.cardholders, groups=also.groups)
+    scopes = [Scope(ScopeKind.CARD, root) for root in roots.values()]
+    scopes += [Scope(ScopeKind.CARDHOLDER, id_) for id_ in also.cardholders]
+    scopes += [Scope(ScopeKind.GROUP, str(id_)) for id_ in also.groups]
+    return frozenset(map(scope_key, scopes))
 
 
 def load_existing(told: PurchaseEvent, held: LockedScopes) -> Existing:

@@ -1,6 +1,6 @@
 """The named statements of the decision path, in the order they run.
 
-    LOCK     card, cardholder and group
+    LOCK     card, cardholder and group (LOCK_ROWS: any of them, before the first write)
     LOOK_UP  what is known of event and authorization, the usage already remembered and the policy
              versions in force
     SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
@@ -21,7 +21,11 @@ from psycopg import Cursor
 from authorizations.services.store import actor
 from authz_project import pooler
 
-LOCK = """
+_LOCKED = "ORDER BY id FOR NO KEY UPDATE"
+"""In the order of their ids, so that nobody waits in a circle; not FOR UPDATE, so that rows that
+only refer to them need not wait."""
+
+LOCK = f"""
 WITH patience AS MATERIALIZED (
     -- How long each row is waited for, and whatever else this transaction waits for.
     SELECT set_config(
@@ -31,11 +35,11 @@ WITH patience AS MATERIALIZED (
     SELECT id, root_id, group_id FROM authorizations_card
     WHERE (SELECT is_set FROM patience) <> ''
         AND id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
-    FOR NO KEY UPDATE
+    {_LOCKED}
 ), card AS MATERIALIZED (
     SELECT * FROM authorizations_card
     WHERE id = %(card)s AND EXISTS (SELECT FROM root)
-    FOR NO KEY UPDATE
+    {_LOCKED}
 ), purchase AS MATERIALIZED (
     -- A purchase keeps the cardholder and group of its first decision.
     SELECT cardholder_id, group_id FROM authorizations_authorization
@@ -48,11 +52,11 @@ WITH patience AS MATERIALIZED (
 ), cardholder AS MATERIALIZED (
     SELECT id, name FROM authorizations_cardholder
     WHERE id = (SELECT cardholder_id FROM scope) AND EXISTS (SELECT FROM card)
-    FOR NO KEY UPDATE
+    {_LOCKED}
 ), card_group AS MATERIALIZED (
     SELECT id FROM authorizations_cardgroup
     WHERE id = (SELECT group_id FROM scope) AND EXISTS (SELECT FROM cardholder)
-    FOR NO KEY UPDATE
+    {_LOCKED}
 )
 SELECT
     root.id AS root_id, card.root_id AS card_root_id, card.replacement_for,
@@ -66,6 +70,38 @@ FROM root
 CROSS JOIN card
 LEFT JOIN cardholder ON TRUE
 LEFT JOIN card_group ON TRUE
+"""  # noqa: S608 - all of it is written here
+"""Of one purchase: the root of its card, the card, its cardholder, its group, in this order."""
+
+LOCK_ROWS = f"""
+WITH asked AS MATERIALIZED (
+    SELECT id, root_id FROM authorizations_card WHERE id = ANY(%(cards)s::text[])
+), root AS MATERIALIZED (
+    SELECT id FROM authorizations_card WHERE id = ANY(ARRAY(SELECT root_id FROM asked))
+    {_LOCKED}
+), card AS MATERIALIZED (
+    SELECT id, root_id FROM authorizations_card
+    -- All roots are counted, where EXISTS would be content with the first.
+    WHERE id = ANY(%(cards)s::text[]) AND (SELECT count(*) FROM root) > 0
+    {_LOCKED}
+), cardholder AS MATERIALIZED (
+    SELECT id FROM authorizations_cardholder
+    WHERE id = ANY(%(cardholders)s::text[]) AND (SELECT count(*) FROM card) >= 0
+    {_LOCKED}
+), card_group AS MATERIALIZED (
+    SELECT id FROM authorizations_cardgroup
+    WHERE id = ANY(%(groups)s::bigint[]) AND (SELECT count(*) FROM cardholder) >= 0
+    {_LOCKED}
+)
+SELECT card.id, asked.root_id, card.root_id
+FROM (SELECT count(*) FROM card_group) AS all_locked
+LEFT JOIN (card JOIN asked USING (id)) ON TRUE
+"""  # noqa: S608 - all of it is written here
+"""Of any rows, in the same order: the roots of cards, the cards, cardholders, groups.
+
+Returns each card with the root it had before the lock and the one it has under it; one row of nulls
+where there is no card. Apart from LOCK, as one statement for both would take twice as long for one
+purchase.
 """
 
 

@@ -4,6 +4,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 from copy import deepcopy
+from dataclasses import asdict
 from typing import Any
 
 import pytest
@@ -20,7 +21,7 @@ from authorizations.models import (
     Transaction,
     Usage,
 )
-from authorizations.services.purchases.linking import Ahead, Stray
+from authorizations.services.purchases.linking import Stray, with_strays
 from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks, statements
 from authorizations.services.store.lookup import LockedScopes
@@ -334,7 +335,7 @@ def test_strays_are_locked_with_the_purchase_in_the_one_order() -> None:
     def takes_in() -> None:
         assert has_first.wait(30)
         with transaction.atomic():
-            Ahead([stray], held).lock()
+            locks.hold(**asdict(with_strays(held, [stray])))
             done.append("request")
 
     threads = [threading.Thread(target=_alone, args=[work]) for work in (goes_on, takes_in)]

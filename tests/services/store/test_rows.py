@@ -58,8 +58,3 @@ def test_what_changes_in_the_life_of_an_authorization_is_what_is_updated() -> No
     assert [clause for clause in changing if clause not in statements.WRITE] == []
     changing = [f"{name} = changed.{name}" for name in rows.StateColumns.__annotations__]
     assert [clause for clause in changing if clause not in statements.WRITE_BOOKS] == []
-
-
-def test_a_transaction_that_is_told_of_again_is_updated_in_every_column() -> None:
-    names = [name for name in rows.TransactionRow.__struct_fields__ if name != "id"]
-    assert [it for it in names if f"{it} = excluded.{it}" not in statements.KEEP] == []
