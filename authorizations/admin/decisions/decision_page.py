@@ -17,6 +17,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.store import answers
+from authorizations.services.store.statements import drive
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
 NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
@@ -98,7 +99,7 @@ def _concerning(row: Decision) -> Facts:
 
 def _sent(row: Decision) -> str:
     """Where several decisions of one event are on record: which of them Stripe was told."""
-    recorded = answers.on_record(answers.event_of(row.pk))
+    recorded = drive(answers.on_record(answers.event_of(row.pk)))
     rows = Decision.objects.in_bulk([other.id for other in recorded if other.id != row.pk])
     if row.supersedes:
         text = "This is the answer that was sent. {} was recorded before, but came too late."

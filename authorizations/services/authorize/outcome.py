@@ -6,7 +6,7 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import PurchaseContext, Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.steps import Steps
-from authorizations.services.store import decision_log, rows, writing
+from authorizations.services.store import rows, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.services.store.rows import DecisionRow
@@ -31,14 +31,6 @@ class Outcome:
     remembered: list[Remembered]
     position: int
     problem: str = ""
-
-
-def save_decision(outcome: Outcome, delivery: Delivery) -> bytes:
-    """Write everything a decision leaves behind; returns the body of the answer."""
-    answer_body, written = rows_of(outcome, delivery)
-    writing.write(delivery, answer_body, written)
-    writing.once_kept(lambda: decision_log.decided(outcome.decision, outcome.request, delivery))
-    return answer_body.encode()
 
 
 def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:

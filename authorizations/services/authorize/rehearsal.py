@@ -21,6 +21,7 @@ from authorizations.services.host import versions
 from authorizations.services.runtime.deadline import deadline
 from authorizations.services.store import answers
 from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.store.statements import drive
 from authorizations.wire import answer, events, masking, signature
 
 logger = logging.getLogger(__name__)
@@ -93,7 +94,7 @@ def _once() -> None:
         event=event,
         stopwatch=Stopwatch(),
     )
-    answers.of_event(_NOBODY, is_on_record=False)  # what this host has answered without it
+    drive(answers.of_event(_NOBODY, is_on_record=False))  # what this host has answered without it
     given = transaction.rehearse(events.authorization_request(event), delivery)
     answer.headers(settings.STRIPE_VERSION, given)
 

@@ -5,6 +5,7 @@ release; room given or taken stays.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 
 from django.contrib.auth.models import User
 from django.utils import timezone
@@ -13,15 +14,14 @@ from authorizations.models import Authorization, LedgerCause
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.money import MAX_AMOUNT, format_money
 from authorizations.rules.purchases.books import AuthorizationState
-from authorizations.rules.purchases.counted import NOTHING
-from authorizations.services.purchases import limit_findings
+from authorizations.services.purchases.entries import booking_of, flag, rows_of
 from authorizations.services.purchases.linking import told_of
-from authorizations.services.purchases.steps import Steps
-from authorizations.services.store import findings, rows, writing
+from authorizations.services.store import writing
 from authorizations.services.store.actor import user_words
-from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
-from authorizations.services.store.locks import AlsoLocked
+from authorizations.services.store.attempts import KeepsChangingError, carry_out
+from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import load_existing, lock_scopes
+from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.usage import measure
 
 
@@ -78,28 +78,25 @@ def _book(
     if not reason:
         raise CannotAdjustError("Say why: the reason stays with the entry.")
 
-    def attempt(also: AlsoLocked | None) -> Retry | None:
-        row = Authorization.objects.get(pk=authorization_id)
+    def attempt(also: AlsoLocked | None) -> Plan[Retry | None]:
+        row = yield from call(lambda: Authorization.objects.get(pk=authorization_id))
         told, now = told_of(row, event_id=""), timezone.now()
-        held = lock_scopes(told, also)
-        if held is None:
-            return Retry()
-        known = load_existing(told, held)
+        held = yield from lock_scopes(told, also)
+        if isinstance(held, Retry):
+            return Retry()  # whoever tells of the card puts it right
+        known = yield from load_existing(told, held)
         if known.purchase is None or not known.purchase.is_within(held):
             return Retry()
-        after = change(known.books, row)
-        steps = Steps(known.books, told.merchant)
-        difference = steps.to(cause, after, by_hand=True)
-        measured = measure(told, (), known.applied, known.remembered, difference)
-        written = writing.Rows(
-            purchases=[rows.authorization(told, held, after)],
-            entries=steps.entries(told, now, author=user_words(by), reason=reason[:500]),
-            usage=measured.changed(NOTHING),
+        booking = booking_of(told, held, known)
+        booking.steps.to(cause, change(known.books, row), by_hand=True)
+        measured = yield from measure(
+            told, (), known.applied, known.remembered, booking.steps.change
         )
-        writing.write(None, written=written)
-        findings.refresh(told, after, by=by)
-        sinks = limit_findings.is_sinking(difference)
-        limit_findings.look_again(told, held.scopes, sinks=sinks, by=by)
+        entries = booking.steps.entries(told, now, author=user_words(by), reason=reason[:500])
+        yield from writing.write_books(
+            replace(rows_of(booking, measured, (), now), entries=entries)
+        )
+        yield from flag(booking, measured, by=by)
         return None
 
     try:

@@ -19,17 +19,17 @@ from authorizations.rules.purchases.reports import (
     Report,
     TransactionReport,
 )
-from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.lifecycle import disputes
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.entries import book, book_part, booking_of
 from authorizations.services.purchases.linking import Stray
 from authorizations.services.purchases.steps import news_of
 from authorizations.services.store import attempts, cards, writing
-from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
+from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.locks import AlsoLocked
+from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.statements import Plan, call, drive
 from authz_project.deadline import ending_within
 
 AT_ONCE = 100
@@ -77,15 +77,15 @@ def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES
             cards.register(report.card, report.event_id, report.event_created)
             with transaction.atomic():
                 cards.tell(report.card, report.event_id, report.event_created)
-                return writing.save_receipt(delivery)
+                return drive(writing.save_receipt(delivery))
         case CardholderReport():
             with transaction.atomic():
                 cards.tell_cardholder(report)
-                return writing.save_receipt(delivery)
+                return drive(writing.save_receipt(delivery))
         case DisputeReport():
             with transaction.atomic():
                 disputes.keep(report)
-                return writing.save_receipt(delivery)
+                return drive(writing.save_receipt(delivery))
         case AuthorizationReport() | TransactionReport():
             return _settle_purchase(report, delivery, pieces)
 
@@ -95,18 +95,18 @@ def _settle_purchase(
 ) -> bytes:
     with ExitStack() as limits:
 
-        def attempt(also: AlsoLocked | None) -> bytes | Retry:
+        def attempt(also: AlsoLocked | None) -> Plan[bytes | Retry]:
             limits.close()
-            told = _placed(report)
-            held = lock_scopes(told, also)
-            if held is None:
-                return Retry(also, unsettled=told)
+            told = yield from call(lambda: _placed(report))
+            held = yield from lock_scopes(told, also)
+            if isinstance(held, Retry):
+                return held
             if pieces and pieces.locked_s:
                 limits.enter_context(ending_within(pieces.locked_s))
             # Under the lock once more: what was seen before it may have changed.
-            if _placed(report) != told:
+            if told != (yield from call(lambda: _placed(report))):
                 return Retry(also)
-            return _settle_held(told, held, pieces, delivery)
+            return (yield from _settle_held(told, held, pieces, delivery))
 
         def register(told: PurchaseEvent) -> None:
             limits.close()
@@ -163,54 +163,49 @@ def _settle_held(
     held: LockedScopes,
     pieces: Pieces | None,
     delivery: Delivery,
-) -> bytes | Retry:
+) -> Plan[bytes | Retry]:
     """The answer, once all of it is booked; else what the next attempt is to lock first."""
-    part = ReportPart(linking.strays(told), pieces)
+    part = ReportPart((yield from call(lambda: linking.strays(told))), pieces)
     if not all(held.cover(stray.under) for stray in part.strays):
         return Retry(linking.with_strays(held, part.strays))
-    if isinstance(told, TransactionReport) and linking.is_outdated(told):
-        return writing.save_receipt(delivery)
+    if isinstance(told, TransactionReport) and (yield from call(lambda: linking.is_outdated(told))):
+        return (yield from writing.save_receipt(delivery))
     if part.later and part.pieces is None:
         raise TakesLongerError
-    known = load_existing(told, held)
+    known = yield from load_existing(told, held)
     if known.purchase and not known.purchase.is_within(held):
         return Retry()
-    moved = linking.take_out(part.strays, told)
+    moved = yield from linking.take_out(part.strays, told)
     if part.strays:
-        known = load_existing(told, held)  # the sums, as they are without the strays
+        # The sums, as they are without the strays.
+        known = yield from load_existing(told, held)
     _check(told, known)
-    transactions = [t for t in linking.arriving(told, moved) if t.id not in part.later]
+    arriving = yield from call(lambda: linking.arriving(told, moved))
+    transactions = [t for t in arriving if t.id not in part.later]
     news, renewed = news_of(known.books, transactions)
+    left = [stray.under for stray in part.strays]
+    booking = booking_of(told, held, known)
     if part.later or len(news) > part.size:
         if part.pieces is None:
             raise TakesLongerError
-        _settle_part(told, held, known, [*renewed, *news[: part.size]], delivery)
-        limit_findings.look_again_where([stray.under for stray in part.strays], told)
+        # Transactions only: the authorization itself is told of once all of them are booked.
+        taken_in = [*renewed, *news[: part.size]]
+        booking.steps.report(None, taken_in)
+        yield from book_part(booking, delivery.now)
+        yield from linking.keep(told, taken_in, booking.steps.last)
+        yield from call(lambda: limit_findings.look_again_where(left, told))
         return Retry(is_further=True)
     snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
-    booking = booking_of(told, held, known)
     booking.steps.report(snapshot, transactions)
-    answer = book(booking, delivery)
+    answer = yield from book(booking, delivery)
     # Of a transaction that stands for itself the link alone may be new.
     is_alone = isinstance(told, TransactionReport)
-    linking.keep(told, transactions if is_alone else [*news, *renewed], booking.steps.last)
+    yield from linking.keep(
+        told, transactions if is_alone else [*news, *renewed], booking.steps.last
+    )
     # Not before what was taken out there is counted here.
-    limit_findings.look_again_where([stray.under for stray in part.strays], told)
+    yield from call(lambda: limit_findings.look_again_where(left, told))
     return answer
-
-
-def _settle_part(
-    told: AuthorizationReport | TransactionReport,
-    held: LockedScopes,
-    known: Existing,
-    transactions: list[TransactionSnapshot],
-    delivery: Delivery,
-) -> None:
-    """Transactions only: the authorization itself is told of once all of them are booked."""
-    booking = booking_of(told, held, known)
-    booking.steps.report(None, transactions)
-    book_part(booking, delivery.now)
-    linking.keep(told, transactions, booking.steps.last)
 
 
 def _check(told: AuthorizationReport | TransactionReport, known: Existing) -> None:

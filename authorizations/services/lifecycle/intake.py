@@ -30,6 +30,7 @@ from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
 from authorizations.services.store import repeats
 from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.store.statements import drive
 from authorizations.services.store.writing import save_receipt
 from authorizations.wire import answer, events, reports
 
@@ -101,7 +102,7 @@ def _looked_up(delivery: Delivery) -> tuple[Delivery, bool]:
 def _keep_repeat(delivery: Delivery) -> Answered:
     """Keep that an event came again which has been applied: nothing follows from it."""
     answered = Answered(200, answer.received())
-    repeats.keep(delivery, answered.body.decode())
+    drive(repeats.keep(delivery, answered.body.decode()))
     return answered
 
 
@@ -109,7 +110,7 @@ def _kept(delivery: Delivery, answered: Answered) -> int:
     """The request row that stands for a delivery which is looked up and not applied."""
     text = answered.body.decode()
     if delivery.repeats_id:
-        return repeats.keep(delivery, text, answered.status)
+        return drive(repeats.keep(delivery, text, answered.status))
     row = delivery.row(text, answered.status)
     return WebhookRequest.objects.create(body=delivery.body_to_keep, **asdict(row)).pk
 
@@ -123,12 +124,12 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     )
     if is_of_other_mode and event.account:
         # A live Connect endpoint is sent the test events of its accounts as well.
-        body = save_receipt(delivery)
+        body = drive(save_receipt(delivery))
         metrics.of_other_mode()
         return _done(delivery, body)
     report = reports.report(event)
     if report is None:
-        return _done(delivery, save_receipt(delivery))
+        return _done(delivery, drive(save_receipt(delivery)))
     if is_of_other_mode:
         mode = "live" if event.livemode else "test"
         raise CannotApplyError(

@@ -8,6 +8,7 @@ from authorizations.rules.purchases.reports import AuthorizationReport, Report, 
 from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import unlisted_declines
 from authorizations.services.runtime import codec
+from authorizations.services.store.statements import drive
 
 
 def is_news(report: Report | None) -> bool:
@@ -26,7 +27,7 @@ def _is_new_authorization(report: AuthorizationReport) -> bool:
         return True
     arriving = linking.arriving(report, moved=())
     return news.is_news(books, report.snapshot, arriving) or bool(
-        unlisted_declines(report.authorization_id, books)
+        drive(unlisted_declines(report.authorization_id, books))
     )
 
 

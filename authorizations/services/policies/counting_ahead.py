@@ -15,6 +15,7 @@ from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.runtime import budget
 from authorizations.services.store import counting, statements, uncounted, window_sums
+from authorizations.services.store.statements import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import asked_of, remembered_around
 
@@ -169,11 +170,11 @@ def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:
     notes: dict[object, UncountedWindow] = {}
     for policy in applied:
         windows = windows_at(at, [policy])
-        remembered = remembered_around([at], {scope_key(policy.measured)})
+        remembered = drive(remembered_around([at], {scope_key(policy.measured)}))
         known = {row.window for row in remembered if not row.piece_seconds}
         missing = [window for window in windows if window not in known]
         asked = asked_of(missing, [policy], remembered)
-        for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+        for one, found in zip(asked, drive(window_sums.reckon(asked)), strict=True):
             if found.used is None:
                 note = uncounted.note_of(one)
                 notes[note.pk] = note

@@ -4,6 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from django.contrib.auth.models import User
+
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.decision.values import DeclineReason, Window
 from authorizations.rules.decision.windows import limit_concerns, windows_at
@@ -19,6 +21,7 @@ from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.rows import DecisionRow
+from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.usage import MeasuredUsage, measure
 
 WITHOUT_BOOKS = {
@@ -39,61 +42,77 @@ class Booking:
     steps: Steps
 
 
-def book(booking: Booking, delivery: Delivery) -> bytes:
+def book(booking: Booking, delivery: Delivery) -> Plan[bytes]:
     """Write all of it, with the delivery; returns the body of the answer."""
-    measured = measured_after(booking)
-    answer = writing.save_receipt(delivery, rows_of(booking, measured, delivery.now))
-    _flag(booking, measured)
+    measured = yield from measured_after(booking)
+    declines = yield from _declined_by_stripe(booking)
+    written = rows_of(booking, measured, declines, delivery.now)
+    answer = yield from writing.save_receipt(delivery, written)
+    yield from flag(booking, measured)
     return answer
 
 
-def book_part(booking: Booking, now: datetime) -> None:
+def book_part(booking: Booking, now: datetime) -> Plan[None]:
     """Write it without a delivery: that of its last part tells of all."""
-    measured = measured_after(booking)
-    writing.write_part(rows_of(booking, measured, now))
-    _flag(booking, measured)
+    measured = yield from measured_after(booking)
+    declines = yield from _declined_by_stripe(booking)
+    yield from writing.write_part(rows_of(booking, measured, declines, now))
+    yield from flag(booking, measured)
 
 
-def _flag(booking: Booking, measured: MeasuredUsage) -> None:
-    findings.refresh(booking.told, booking.steps.last)
-    limit_findings.note(booking.told, booking.known.applied, measured.usage, booking.steps.change)
-    sinks = limit_findings.is_sinking(booking.steps.change)
-    limit_findings.look_again(booking.told, booking.held.scopes, sinks=sinks)
+def flag(booking: Booking, measured: MeasuredUsage, *, by: User | None = None) -> Plan[None]:
+    """Findings about what it changed; `by` is who booked it, where no event did."""
+    told, steps = booking.told, booking.steps
+    change, applied = steps.change, booking.known.applied
+    sinks = limit_findings.is_sinking(change)
+
+    def refresh() -> None:
+        findings.refresh(told, steps.last, by=by)
+        limit_findings.note(told, applied, measured.usage, change)
+        limit_findings.look_again(told, booking.held.scopes, sinks=sinks, by=by)
+
+    yield from call(refresh)
 
 
-def measured_after(booking: Booking) -> MeasuredUsage:
+def measured_after(booking: Booking) -> Plan[MeasuredUsage]:
     """Usage once the change is counted in; where more is taken, in the windows of every limit."""
     told, applied, change = booking.told, booking.known.applied, booking.steps.change
     windows: Sequence[Window] = ()
     if change.amount > 0 or change.count > 0:
         windows = windows_at(told.created, applied, lambda limit: limit_concerns(limit, told))
-    return measure(told, windows, applied, booking.known.remembered, change)
+    return (yield from measure(told, windows, applied, booking.known.remembered, change))
 
 
-def rows_of(booking: Booking, measured: MeasuredUsage, now: datetime) -> writing.Rows:
-    told, held = booking.told, booking.held
-    is_new = booking.known.purchase is None
-    is_changed = is_new or booking.steps.last != booking.known.books
+def rows_of(
+    booking: Booking,
+    measured: MeasuredUsage,
+    decisions: Sequence[DecisionRow],
+    now: datetime,
+) -> writing.Rows:
+    """What it leaves behind, and these decisions."""
+    told, steps = booking.told, booking.steps
+    is_changed = booking.known.purchase is None or steps.last != steps.before
     return writing.Rows(
-        decisions=_declined_by_stripe(booking),
-        purchases=[rows.authorization(told, held, booking.steps.last)] if is_changed else [],
-        entries=booking.steps.entries(told, now),
+        decisions=decisions,
+        purchases=[rows.authorization(told, booking.held, steps.last)] if is_changed else [],
+        entries=steps.entries(told, now),
         usage=measured.changed(NOTHING),
     )
 
 
-def _declined_by_stripe(booking: Booking) -> list[DecisionRow]:
+def _declined_by_stripe(booking: Booking) -> Plan[list[DecisionRow]]:
     """The newest decline that never reached us, unless it is listed already.
 
     One an event: each of Stripe's declines comes with an event of its own.
     """
-    missing = unlisted_declines(booking.told.authorization_id, booking.steps.last)
-    return [decline(booking.told, *missing[-1])] if missing else []
+    told, books = booking.told, booking.steps.last
+    missing = yield from unlisted_declines(told.authorization_id, books)
+    return [decline(told, *missing[-1])] if missing else []
 
 
 def unlisted_declines(
     authorization_id: str, books: AuthorizationState
-) -> list[tuple[str, RequestHistoryEntry]]:
+) -> Plan[list[tuple[str, RequestHistoryEntry]]]:
     """Stripe's own declines that no decision tells of yet, each with that decision's id."""
     found = {
         f"{authorization_id}/{ordinal}": entry
@@ -102,7 +121,8 @@ def unlisted_declines(
     }
     if not found:
         return []
-    listed = set(Decision.objects.filter(pk__in=found).values_list("pk", flat=True))
+    decisions = Decision.objects.filter(pk__in=found).values_list("pk", flat=True)
+    listed = yield from call(lambda: set(decisions))
     return [(key, entry) for key, entry in found.items() if key not in listed]
 
 

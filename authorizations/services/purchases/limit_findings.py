@@ -32,6 +32,7 @@ from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import merchant_of, told_of
 from authorizations.services.store import findings, window_sums
 from authorizations.services.store.lookup import root_id_of, scope_keys
+from authorizations.services.store.statements import drive
 from authorizations.services.store.window_sums import Asked
 
 _DONE = "It is counted: the limits decline until they have room again."
@@ -226,5 +227,5 @@ def _used(kept: FindingWindow, figures: LimitFigures) -> tuple[int, int, int] | 
     ).first()
     if remembered:
         return remembered.amount, remembered.refunded_amount, remembered.count
-    [found] = window_sums.reckon([Asked(window, concern, has_pieces=True)])
+    [found] = drive(window_sums.reckon([Asked(window, concern, has_pieces=True)]))
     return found.used

@@ -19,7 +19,7 @@ from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
 from authorizations.services.store import findings, rows, statements, writing
-from authorizations.services.store.locks import AlsoLocked
+from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import (
     Existing,
     LockedScopes,
@@ -27,6 +27,7 @@ from authorizations.services.store.lookup import (
     root_id_of,
     scope_keys,
 )
+from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.usage import remembered_around
 
 Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
@@ -127,23 +128,25 @@ class TakenIn:
 
 def take_in(
     request: AuthorizationRequest, held: LockedScopes, known: Existing
-) -> TakenIn | AlsoLocked:
+) -> Plan[TakenIn | Retry]:
     """What a request lists itself or what waits for it; else what to lock first next time.
 
     An ordinary request has neither, and costs nothing here.
     """
     if not known.has_strays and not request.transactions:
         return TakenIn(known)
-    found = strays(request)
+    found = yield from call(lambda: strays(request))
     if not all(held.cover(stray.under) for stray in found):
-        return with_strays(held, found)
-    moved = take_out(found, request)
+        return Retry(with_strays(held, found))
+    moved = yield from take_out(found, request)
     if found:
-        known = load_existing(request, held)  # the sums, as they are without the strays
-    return TakenIn(known, arriving(request, moved), [stray.under for stray in found])
+        # The sums, as they are without the strays.
+        known = yield from load_existing(request, held)
+    transactions = yield from call(lambda: arriving(request, moved))
+    return TakenIn(known, transactions, [stray.under for stray in found])
 
 
-def take_out(found: Iterable[Stray], told: PurchaseEvent) -> list[TransactionSnapshot]:
+def take_out(found: Iterable[Stray], told: PurchaseEvent) -> Plan[list[TransactionSnapshot]]:
     """Take them out of the rows they are booked under; returns them as they were booked.
 
     All of them are read and written at once. The sums remembered around those rows change with
@@ -154,9 +157,10 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> list[TransactionSna
         ids_under.setdefault(stray.under.pk, set()).add(stray.id)
     if not ids_under:
         return []
-    under = _with_cards().in_bulk(ids_under)
+    under = yield from call(lambda: _with_cards().in_bulk(ids_under))
     scopes = {key for row in under.values() for key in scope_keys(row)}
-    around = remembered_around((int(row.created.timestamp()) for row in under.values()), scopes)
+    times = [int(row.created.timestamp()) for row in under.values()]
+    around = yield from remembered_around(times, scopes)
     usage, taken, now = around, list[TransactionSnapshot](), timezone.now()
     purchases, entries, left = [], [], []
     for id_, row in under.items():
@@ -176,9 +180,10 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> list[TransactionSna
             ]
         entries += steps.entries(its, now)
     changed = [new for new, old in zip(usage, around, strict=True) if new != old]
-    written = writing.Rows(purchases=purchases, entries=entries, usage=changed)
-    writing.write(None, written=written)
-    findings.refresh_all(left)
+    yield from writing.write_books(
+        writing.Rows(purchases=purchases, entries=entries, usage=changed)
+    )
+    yield from call(lambda: findings.refresh_all(left))
     return taken
 
 
@@ -209,7 +214,7 @@ def merchant_of(row: Authorization) -> Merchant:
 
 def keep(
     told: Event, transactions: Sequence[TransactionSnapshot], books: AuthorizationState
-) -> None:
+) -> Plan[None]:
     """Write the rows of these transactions as they are booked now."""
     if not transactions:
         return
@@ -219,4 +224,4 @@ def keep(
         linked = told.linked or ""
     booked = [found for found in books.transactions if found.id in ids]
     found = [rows.transaction(told, one, linked) for one in booked]
-    statements.run(statements.KEEP, transactions=codec.to_json(found))
+    yield from statements.ask(statements.KEEP, transactions=codec.to_json(found))

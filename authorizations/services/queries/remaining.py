@@ -28,6 +28,7 @@ from authorizations.services.host.applied import applied_controls
 from authorizations.services.purchases.linking import told_of
 from authorizations.services.store import uncounted
 from authorizations.services.store.lookup import root_id_of, scope_keys
+from authorizations.services.store.statements import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import Remembered, asked_of, remembered_around, rooms_at
 from authorizations.services.store.window_sums import reckon_all
@@ -127,7 +128,9 @@ def _measure(applied: Sequence[AppliedControls], at: int) -> dict[_AppliedLimit,
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
-            remembered = remembered_around([at], {scope_key(window.scope) for window in windows})
+            remembered = drive(
+                remembered_around([at], {scope_key(window.scope) for window in windows})
+            )
             figures = _figures(applied, at, _usage(applied, windows, remembered, counting))
             # Rolling limits: when the smallest amount that does not fit now will fit.
             rolling = [
@@ -140,7 +143,7 @@ def _measure(applied: Sequence[AppliedControls], at: int) -> dict[_AppliedLimit,
                 for policy, limit in rolling
                 for its in [figures[policy, limit]]
             ]
-            for key, room_at in zip(rolling, rooms_at(too_much, remembered), strict=True):
+            for key, room_at in zip(rolling, drive(rooms_at(too_much, remembered)), strict=True):
                 figures[key] = figures[key]._replace(room_at=room_at)
     except OperationalError:  # the database is busy, or there is too much to add up
         figures = _figures(applied, at, dict.fromkeys(windows, NO_USAGE))
@@ -174,6 +177,6 @@ def _usage(
     missing = [window for window in windows if window not in usage]
     asked = asked_of(missing, applied, remembered)
     # Nothing is locked, so however much there is may be summed up, within the timeout.
-    for window, found in zip(missing, reckon_all(asked), strict=True):
+    for window, found in zip(missing, drive(reckon_all(asked)), strict=True):
         usage[window] = UsageValue(*found.used) if found.used else NO_USAGE
     return {window: usage[window] for window in windows}

@@ -31,6 +31,7 @@ from authorizations.services.stand_in.durable_answer import DurableAnswer, sent
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spooled
 from authorizations.services.store import answers, decision_log
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.statements import drive
 from authorizations.wire import answer as wire
 
 logger = logging.getLogger(__name__)
@@ -159,7 +160,7 @@ def _again(
     delivery: Delivery, question: Question | None, cause: StandInCause
 ) -> DurableAnswer | None:
     """What this host has answered to the event before, where it has."""
-    earlier = answers.of_event(delivery.decision_id, is_on_record=False)
+    earlier = drive(answers.of_event(delivery.decision_id, is_on_record=False))
     if not earlier and (decided := recent_answers.look_up(delivery.decision_id)):
         earlier = [decided]
     if not earlier:

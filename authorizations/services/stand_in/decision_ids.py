@@ -10,6 +10,7 @@ from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import answers
 from authorizations.services.store.answers import PriorDecision
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.statements import Plan
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,12 +30,12 @@ _ANOTHER_QUESTION = "Another question was answered under this event id: {id}."
 _ANOTHER_ANSWER = "Another answer was sent to this event as well: {id}."
 
 
-def place_of(spooled: Spooled, delivery: Delivery) -> Place | None:
+def place_of(spooled: Spooled, delivery: Delivery) -> Plan[Place | None]:
     """Where the decision of a spooled answer goes; None where it is on record already.
 
     Read under the locks of the purchase.
     """
-    recorded = answers.on_record(delivery.decision_id)
+    recorded = yield from answers.on_record(delivery.decision_id)
     free = answers.next_id(delivery.decision_id, recorded)
     if not recorded:
         return Place(free)

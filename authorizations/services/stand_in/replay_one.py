@@ -12,25 +12,27 @@ from django.utils import timezone
 
 from authorizations.models import LedgerCause, WebhookRequest
 from authorizations.rules.decision.values import Verdict
-from authorizations.rules.purchases.counted import NOTHING
 from authorizations.rules.purchases.events import AuthorizationRequest
-from authorizations.services.authorize.transaction import answer_of, cause_of_answer
-from authorizations.services.purchases import limit_findings, linking
+from authorizations.services.authorize.decision import answer_of, cause_of_answer
+from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import (
     WITHOUT_BOOKS,
     booking_of,
+    flag,
     measured_after,
+    rows_of,
 )
 from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.stand_in.decision_ids import Place, place_of
 from authorizations.services.stand_in.spool_record import Spooled
-from authorizations.services.store import findings, repeats, rows, writing
-from authorizations.services.store.attempts import KeepsChangingError, Retry, carry_out
+from authorizations.services.store import repeats, rows, writing
+from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.delivery import Delivery
-from authorizations.services.store.locks import AlsoLocked
-from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.locks import AlsoLocked, Retry
+from authorizations.services.store.lookup import load_existing, lock_scopes
 from authorizations.services.store.rows import DecisionRow
+from authorizations.services.store.statements import Plan, call
 from authorizations.wire import events
 
 logger = logging.getLogger(__name__)
@@ -106,60 +108,41 @@ def _request(delivery: Delivery) -> AuthorizationRequest | None:
         return None
 
 
-def _replay(late: _Late, also: AlsoLocked | None) -> Replayed | Retry:
+def _replay(late: _Late, also: AlsoLocked | None) -> Plan[Replayed | Retry]:
     """What became of it, or what to lock first next time."""
     decision, request = late.spooled.decision, late.request
-    if decision is None or request is None or decision.reason in WITHOUT_BOOKS:
-        return _written(late, None, None)
-    held = lock_scopes(request, also)
-    if held is None:
-        return Retry(also, unsettled=request)
-    known = load_existing(request, held)
-    if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
-        return Retry(also)
-    return _written(late, held, known)
-
-
-def _written(late: _Late, held: LockedScopes | None, known: Existing | None) -> Replayed | Retry:
-    if late.is_kept:
+    held = known = None
+    if decision is not None and request is not None and decision.reason not in WITHOUT_BOOKS:
+        locked = yield from lock_scopes(request, also)
+        if isinstance(locked, Retry):
+            return locked
+        held = locked
+        known = yield from load_existing(request, held)
+        if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
+            return Retry(also)
+    if (yield from call(lambda: late.is_kept)):
         return Replayed.KNOWN
-    place = place_of(late.spooled, late.delivery) if late.spooled.decision else None
+    place = (yield from place_of(late.spooled, late.delivery)) if decision else None
     if place is None:
-        repeats.keep(late.delivery, late.spooled.answer)
+        yield from repeats.keep(late.delivery, late.spooled.answer)
         return Replayed.KNOWN
-    request = late.request
     if request and held and known and (not known.purchase or known.purchase.is_of(request)):
-        taken_in = take_in(request, held, known)
-        if isinstance(taken_in, AlsoLocked):
-            return Retry(taken_in)
-        _book(late, request, place, held, taken_in)
+        taken_in = yield from take_in(request, held, known)
+        if isinstance(taken_in, Retry):
+            return taken_in
+        booking = booking_of(request, held, taken_in.known)
+        _take_steps(booking.steps, late, request, place, taken_in)
+        measured = yield from measured_after(booking)
+        row = _row(late, place, request)
+        written = rows_of(booking, measured, [row], timezone.now())
+        yield from writing.write(late.delivery, late.spooled.answer, written)
+        yield from linking.keep(request, taken_in.transactions, booking.steps.last)
+        yield from flag(booking, measured)
     else:
         row = _row(late, place, request, _CONTRADICTS if known else "")
-        writing.write(late.delivery, late.spooled.answer, writing.Rows(decisions=[row]))
+        written = writing.Rows(decisions=[row])
+        yield from writing.write(late.delivery, late.spooled.answer, written)
     return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
-
-
-def _book(
-    late: _Late, request: AuthorizationRequest, place: Place, held: LockedScopes, taken_in: TakenIn
-) -> None:
-    """Write the decision with what it takes, under the locks."""
-    known = taken_in.known
-    booking = booking_of(request, held, known)
-    _take_steps(booking.steps, late, request, place, taken_in)
-    measured = measured_after(booking)
-    told, steps = booking.told, booking.steps
-    written = writing.Rows(
-        decisions=[_row(late, place, request)],
-        purchases=[rows.authorization(told, held, steps.last)],
-        entries=steps.entries(told, timezone.now()),
-        usage=measured.changed(NOTHING),
-    )
-    writing.write(late.delivery, late.spooled.answer, written)
-    linking.keep(request, taken_in.transactions, steps.last)
-    findings.refresh(told, steps.last)
-    limit_findings.note(told, known.applied, measured.usage, steps.change)
-    sinks = limit_findings.is_sinking(steps.change)
-    limit_findings.look_again(told, held.scopes, sinks=sinks)
 
 
 def _take_steps(

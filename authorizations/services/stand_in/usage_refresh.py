@@ -26,6 +26,7 @@ from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime.deadline import deadline
 from authorizations.services.stand_in.local_copy_refresh import PAGE_BUDGET_S, new_copy, pages
 from authorizations.services.store import window_sums
+from authorizations.services.store.statements import drive
 from authorizations.services.store.usage import asked_of, remembered_since
 from authorizations.services.store.window_sums import Asked
 
@@ -143,7 +144,7 @@ def _added_up(asked: Sequence[Asked]) -> dict[Window, WindowUsage]:
     """What counts in these windows, but for those of which that is too much to add up here."""
     try:
         with deadline(time.monotonic() + PAGE_BUDGET_S):
-            reckoned = window_sums.reckon(asked) if asked else []
+            reckoned = drive(window_sums.reckon(asked)) if asked else []
     except DatabaseError as error:
         logger.warning("Some windows are left out of the copy of usage: %s", error)
         return {}

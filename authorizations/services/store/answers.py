@@ -12,6 +12,7 @@ from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_answers
 from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.store import statements
+from authorizations.services.store.statements import Plan
 from authorizations.wire import events, masking
 
 logger = logging.getLogger(__name__)
@@ -33,7 +34,7 @@ class PriorDecision(HostAnswer):
     body_sha256: str | None
 
 
-def of_event(decision_id: str, *, is_on_record: bool) -> list[HostAnswer]:
+def of_event(decision_id: str, *, is_on_record: bool) -> Plan[list[HostAnswer]]:
     """All that were sent, the first one first.
 
     `is_on_record`: whether the database has to be asked, under the lock of the purchase.
@@ -43,7 +44,7 @@ def of_event(decision_id: str, *, is_on_record: bool) -> list[HostAnswer]:
     if is_on_record:
         # Committed too late to be sent: the delivery was answered by stand-in.
         late = here.received_at if here else None
-        recorded = on_record(decision_id)
+        recorded = yield from on_record(decision_id)
         sent += [row for row in not_superseded(recorded) if row.received_at != late]
     return sorted(sent, key=lambda answer: answer.sent_at)
 
@@ -53,11 +54,10 @@ def to_question(answers: Iterable[HostAnswer], question: Question | None) -> Hos
     return next((answer for answer in answers if answer.is_to(question)), None)
 
 
-def on_record(decision_id: str) -> list[PriorDecision]:
+def on_record(decision_id: str) -> Plan[list[PriorDecision]]:
     """The decisions there are for an event, in the order they were written."""
-    return [
-        _recorded(row) for row in statements.run(statements.ANSWERS, event=decision_id).fetchall()
-    ]
+    rows = yield from statements.ask(statements.ANSWERS, event=decision_id)
+    return [_recorded(row) for row in rows]
 
 
 def not_superseded(recorded: Sequence[PriorDecision]) -> list[PriorDecision]:

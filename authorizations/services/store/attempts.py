@@ -7,31 +7,18 @@ the next attempt begins. Every other exit rolls back.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TypeVar
 
 from django.db import Error, IntegrityError, transaction
 
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import cards
-from authorizations.services.store.locks import AlsoLocked
+from authorizations.services.store.locks import AlsoLocked, Retry
+from authorizations.services.store.statements import Plan, drive
 
 T = TypeVar("T")
 
 ATTEMPTS = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Retry:
-    """Another attempt is needed.
-
-    `also` is locked before it. `unsettled` is the event of a purchase whose card is not there yet,
-    or is not the one it names. `is_further`: a part is done, and attempts are counted anew.
-    """
-
-    also: AlsoLocked | None = None
-    unsettled: PurchaseEvent | None = None
-    is_further: bool = False
 
 
 class KeepsChangingError(Exception):
@@ -44,12 +31,12 @@ def register(told: PurchaseEvent) -> None:
 
 
 def carry_out(
-    attempt: Callable[[AlsoLocked | None], T | Retry],
+    attempt: Callable[[AlsoLocked | None], Plan[T | Retry]],
     *,
     register: Callable[[PurchaseEvent], None] = register,
     lost: Callable[[T], Exception] | None = None,
 ) -> T:
-    """What `attempt` returns once that is committed; it gets what to lock first.
+    """What the plan of an attempt returns, once that is committed; it gets what to lock first.
 
     `register` puts a card right between two attempts. `lost` makes the error of an attempt whose
     COMMIT was sent and whose reply is lost: it may or may not be in the database. Without it that
@@ -64,7 +51,7 @@ def carry_out(
         found: T | Retry = Retry()
         try:
             with transaction.atomic():
-                found = attempt(also)
+                found = drive(attempt(also))
         except Error as error:
             if lost and not isinstance(found, Retry):
                 raise lost(found) from error

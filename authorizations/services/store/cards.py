@@ -16,18 +16,31 @@ from authorizations.services.store.locks import LockedCard
 _ATTEMPTS = 3
 
 
+def is_news(told: PurchaseEvent, row: LockedCard) -> bool:
+    """Whether the event tells something newer of its card or cardholder than the locked rows."""
+    if told.card.is_only_named or told.event_created < row.details_at:
+        return False
+    return _has_other_details(told.card, row) or _has_another_name(told.card, row)
+
+
 def refresh(told: PurchaseEvent, row: LockedCard) -> None:
-    """Bring the locked rows up to date where the event tells something newer."""
+    """Bring the locked rows up to date with it."""
     card, at = told.card, told.event_created
-    if card.is_only_named or at < row.details_at:
-        return
-    details = (card.last4, card.brand, card.type, card.currency, card.status)
-    if details != (row.last4, row.brand, row.type, row.currency, row.status):
-        with acting(event=told.event_id):
+    with acting(event=told.event_id):
+        if _has_other_details(card, row):
             Card.objects.filter(pk=card.id).update(**_details(card, at))
-    if row.cardholder_id == card.cardholder_id and row.cardholder_name != card.cardholder_name:
-        with acting(event=told.event_id):
+        if _has_another_name(card, row):
             rename(card.cardholder_id, card.cardholder_name, at)
+
+
+def _has_other_details(card: CardValue, row: LockedCard) -> bool:
+    told = (card.last4, card.brand, card.type, card.currency, card.status)
+    return told != (row.last4, row.brand, row.type, row.currency, row.status)
+
+
+def _has_another_name(card: CardValue, row: LockedCard) -> bool:
+    is_its_own = row.cardholder_id == card.cardholder_id
+    return is_its_own and row.cardholder_name != card.cardholder_name
 
 
 def rename(cardholder_id: str, name: str, at: int) -> None:

@@ -24,6 +24,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import budget
 from authorizations.services.store import locks, statements, uncounted, window_sums
+from authorizations.services.store.statements import drive
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, UsagePiece
 
 logger = logging.getLogger(__name__)
@@ -152,7 +153,7 @@ def _count(note: UncountedWindow, most: int) -> int:
     counted = 0
     stop = _stop(note, start, end, most)
     if start < stop:
-        minutes = window_sums.minutes(asked, start, stop)
+        minutes = drive(window_sums.minutes(asked, start, stop))
         over = stop if stop < end or not minutes else minutes[-1].since
         _keep(note, window_sums.new_pieces(start, over, [], minutes, few=0))
         for seconds in (HOUR_S, DAY_S):
@@ -173,7 +174,7 @@ def _count(note: UncountedWindow, most: int) -> int:
 
 def _finish(note: UncountedWindow, asked: Asked) -> None:
     """Remember the window itself, from its pieces."""
-    [found] = window_sums.reckon([asked])
+    [found] = drive(window_sums.reckon([asked]))
     if found.used is None:  # pieces were forgotten meanwhile
         note.counted, note.counted_to = 0, uncounted.first_minute(note.window_start)
         note.save(update_fields=["counted", "counted_to"])
@@ -204,7 +205,7 @@ def _begun_before(asked: Asked, start: int, end: int) -> list[UsagePiece]:
     Only longer windows need fewer rows with it: none where its pieces were forgotten meanwhile.
     """
     window = asked.window._replace(start=start, end=end, rolling=False)
-    [found] = window_sums.reckon([asked._replace(window=window)])
+    [found] = drive(window_sums.reckon([asked._replace(window=window)]))
     return [] if found.used is None else [UsagePiece(start, end, found.used)]
 
 

@@ -23,6 +23,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
+from authorizations.services.store.statements import drive
 from authorizations.services.store.usage import Remembered, UsageKey, remembered_since
 from authorizations.services.store.window_sums import (
     DAY_S,
@@ -228,7 +229,7 @@ def _newest(
             for start, end in spans
             if start < until and end > since
         ]
-        parts = window_sums.parts(asked, within, grain, most)
+        parts = drive(window_sums.parts(asked, within, grain, most))
         most -= sum(part.purchases for part in parts)
         if most < 0:
             return found, until
@@ -295,7 +296,7 @@ def _is_quiet(side: _Side, note: UncountedWindow, first: int) -> bool:
     what = (note.filter_key, note.currency)
     window = Window(side.scope, first, note.counted_to, *what)
     asked = Asked(window, filter_of(note.filter), has_pieces=what in side.pieces)
-    [found] = window_sums.reckon([asked])
+    [found] = drive(window_sums.reckon([asked]))
     return found.used is not None and found.purchases <= window_sums.QUIET
 
 

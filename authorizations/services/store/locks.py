@@ -13,6 +13,7 @@ from django.db.transaction import TransactionManagementError
 
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import statements
+from authorizations.services.store.statements import Plan, drive
 
 T = TypeVar("T")
 
@@ -69,6 +70,37 @@ class AlsoLocked:
     groups: Sequence[int] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """Another attempt is needed: a purchase could not be locked as it is.
+
+    `also` is locked before it. `unsettled` is the event of a purchase whose card is not there yet,
+    or is not the one it names. `is_further`: a part is done, and attempts are counted anew.
+    """
+
+    also: AlsoLocked | None = None
+    unsettled: PurchaseEvent | None = None
+    is_further: bool = False
+
+
+def lock_rows(rows: AlsoLocked) -> Plan[dict[str, str] | None]:
+    """Lock these rows; `cards` may be any cards of a chain.
+
+    Returns the root of each known card, as it is under the lock. None where a root that was read
+    before was hung under another one while its lock was waited for: the locks have to be given
+    back, as others may have to come first.
+    """
+    found = yield from statements.ask(
+        statements.LOCK_ROWS,
+        cards=list(rows.cards),
+        cardholders=list(rows.cardholders),
+        groups=list(rows.groups),
+    )
+    if any(before != root for _, before, root in found):
+        return None
+    return {card: root for card, _, root in found if card}
+
+
 def hold(
     *,
     cards: Iterable[str] = (),
@@ -77,20 +109,18 @@ def hold(
 ) -> dict[str, str]:
     """Lock these rows until the transaction ends; `cards` may be any cards of a chain.
 
-    Returns the root of each known card, as it is under the lock: a root that was read before may
-    have been hung under another one while its lock was waited for. Raises ChainsKeepChangingError,
+    Returns the root of each known card, as it is under the lock. Raises ChainsKeepChangingError,
     and TransactionManagementError outside a transaction.
     """
     if not connection.in_atomic_block:
         raise TransactionManagementError("Locks last until the end of a transaction: begin one.")
-    named = list(dict.fromkeys(cards))
-    rows = {"cards": named, "cardholders": list(cardholders), "groups": list(groups)}
+    rows = AlsoLocked(list(cards), list(cardholders), list(groups))
     for _ in range(_ATTEMPTS):
         with transaction.atomic():
-            found = statements.run(statements.LOCK_ROWS, **rows).fetchall()
-            if all(before == root for _, before, root in found):
-                return {card: root for card, _, root in found if card}
-            transaction.set_rollback(True)  # gives the locks back: others may have to come first
+            roots = drive(lock_rows(rows))
+            if roots is not None:
+                return roots
+            transaction.set_rollback(True)
     raise ChainsKeepChangingError("The cards' chains kept changing meanwhile: please try again.")
 
 

@@ -1,6 +1,8 @@
 """Locks the card, cardholder and group of an event, then loads what is already recorded."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import msgspec
 from django.db import OperationalError
@@ -13,7 +15,8 @@ from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.store import cards, locked_rows, locks, statements
-from authorizations.services.store.locks import AlsoLocked, LockedCard
+from authorizations.services.store.locks import AlsoLocked, LockedCard, Retry
+from authorizations.services.store.statements import Plan
 from authorizations.services.store.usage import Remembered
 
 
@@ -115,27 +118,33 @@ _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> LockedScopes | None:
+def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[LockedScopes | Retry]:
     """Lock root card, card, cardholder and group of a purchase, and before them `also`.
 
-    None where one of its own is not there yet, or is not the one the event names: then
-    `cards.register` puts that right, and another attempt locks them.
+    Where one of its own is not there yet, or is not the one the event names, `cards.register` has
+    to put that right before another attempt locks them.
     """
-    others = _lock_others(also) if also else frozenset[str]()
+    others = frozenset[str]()
+    if also is not None:
+        roots = yield from locks.lock_rows(also)
+        if roots is None:
+            return Retry(also)
+        others = _scopes_of(also, roots)
     try:
-        locked = statements.run(
+        found = yield from statements.ask(
             statements.LOCK,
             card=told.card.id,
             authorization=told.authorization_id,
             patience=locked_rows.patience(told),
-        ).fetchone()
+        )
     except OperationalError as error:
         locked_rows.note(error, told)
         raise
-    row = LockedCard(*locked) if locked else None
+    row = LockedCard(*found[0]) if found else None
     if row is None or not row.is_settled(told):
-        return None
-    cards.refresh(told, row)
+        return Retry(also, unsettled=told)
+    if cards.is_news(told, row):
+        yield from statements.call(partial(cards.refresh, told, row))
     held = LockedScopes(
         root_id=row.root_id,
         frozen=row.frozen,
@@ -147,25 +156,25 @@ def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> LockedSc
     return held
 
 
-def _lock_others(also: AlsoLocked) -> frozenset[str]:
-    roots = locks.hold(cards=also.cards, cardholders=also.cardholders, groups=also.groups)
+def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
     scopes = [Scope(ScopeKind.CARD, root) for root in roots.values()]
     scopes += [Scope(ScopeKind.CARDHOLDER, id_) for id_ in also.cardholders]
     scopes += [Scope(ScopeKind.GROUP, str(id_)) for id_ in also.groups]
     return frozenset(map(scope_key, scopes))
 
 
-def load_existing(told: PurchaseEvent, held: LockedScopes) -> Existing:
+def load_existing(told: PurchaseEvent, held: LockedScopes) -> Plan[Existing]:
     """What is known of event and authorization, what is remembered around its time, and the
     policies in force.
     """
-    [(is_decided, purchase, usage, policies, has_strays, position)] = statements.run(
+    found = yield from statements.ask(
         statements.LOOK_UP,
         event=told.event_id,
         authorization=told.authorization_id,
         scopes=held.scopes,
         created=told.created,
-    ).fetchall()
+    )
+    [(is_decided, purchase, usage, policies, has_strays, position)] = found
     return Existing(
         is_decided=is_decided,
         purchase=_decode_purchase(purchase) if purchase else None,

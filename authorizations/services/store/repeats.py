@@ -17,6 +17,7 @@ from django.db import connection, transaction
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements
 from authorizations.services.store.delivery import Delivery
+from authorizations.services.store.statements import Plan
 
 KEPT_A_MINUTE = 60
 _MOST_HERE = 1_024
@@ -62,14 +63,14 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
     return (found[0], found[1]) if found else (None, False)
 
 
-def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
+def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:
     """Write that a body came again, within a transaction; returns the request that stands for it.
 
     Where `delivery` names none that keeps the body, the database looks for one of the same event;
     where there is none the body is kept. Raises django.db.Error.
     """
     row = delivery.row(answer_body, status)
-    cursor = statements.run(
+    [(request_id, is_kept)] = yield from statements.ask(
         statements.WRITE_REPEAT,
         body=delivery.body,
         request=codec.to_json(row),
@@ -79,7 +80,6 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> int:
         now=delivery.received_at,
         most=KEPT_A_MINUTE,
     )
-    [(request_id, is_kept)] = cursor.fetchall()
     if not is_kept:
         sent = SentBefore(answer_body.encode(), status)
         beyond = _Beyond(request_id, _minute(delivery.received_at), sent)

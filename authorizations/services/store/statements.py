@@ -13,13 +13,16 @@ committed when it began, so whatever else the statement that waits for the lock 
 once the lock is held: a sum, or a policy published meanwhile. LOCK returns locked rows alone.
 """
 
-from typing import Any
+from collections.abc import Callable, Generator, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
 from django.db import connection
 from psycopg import Cursor
 
 from authorizations.services.store import actor
 from authz_project import pooler
+
+T = TypeVar("T")
 
 _LOCKED = "ORDER BY id FOR NO KEY UPDATE"
 """In the order of their ids, so that nobody waits in a circle; not FOR UPDATE, so that rows that
@@ -481,6 +484,66 @@ ON CONFLICT (id) DO UPDATE SET
     told_at = excluded.told_at
 """
 """Transactions as they are booked now; an event may list a thousand."""
+
+
+class Statement(NamedTuple):
+    """A named statement with its parameters; its answer are the rows it returns."""
+
+    text: str
+    parameters: Mapping[str, Any]
+
+
+class Call(NamedTuple):
+    """Something that Django's ORM reads or writes; its answer is what it returns."""
+
+    work: Callable[[], Any]
+
+
+Plan: TypeAlias = Generator[Sequence[Statement | Call], list[Any], T]
+"""What is asked of the database, some at a time, and what follows from the answers.
+
+A plan yields what it asks and is sent an answer for each; it holds no connection. An error of the
+database is raised where it asked.
+"""
+
+
+def ask(text: str, **parameters: Any) -> Plan[list[tuple[Any, ...]]]:
+    """Ask one statement; returns its rows."""
+    [rows] = yield [Statement(text, parameters)]
+    return cast("list[tuple[Any, ...]]", rows)
+
+
+def call(work: Callable[[], T]) -> Plan[T]:
+    """Ask for something by the ORM."""
+    [found] = yield [Call(work)]
+    return cast("T", found)
+
+
+def drive(plan: Plan[T]) -> T:
+    """Carry out a plan on this thread's connection, one statement after the other.
+
+    Returns what the plan returns. Raises django.db.Error, as `run` does, and what the plan raises.
+    """
+    try:
+        asked = next(plan)
+        while True:
+            try:
+                answers = [_answer(one) for one in asked]
+            except Exception as error:  # noqa: BLE001 - it is the plan's, which may know of it
+                asked = plan.throw(error)
+            else:
+                asked = plan.send(answers)
+    except StopIteration as done:
+        return cast("T", done.value)
+    finally:
+        plan.close()
+
+
+def _answer(asked: Statement | Call) -> Any:
+    if isinstance(asked, Call):
+        return asked.work()
+    cursor = run(asked.text, **asked.parameters)
+    return cursor.fetchall() if cursor.description else []
 
 
 def run(statement: str, **parameters: Any) -> Cursor[Any]:

@@ -7,6 +7,8 @@ from django.utils import timezone
 
 from authorizations.models import UncountedWindow
 from authorizations.rules.decision.values import Window
+from authorizations.services.store import statements
+from authorizations.services.store.statements import Plan
 from authorizations.services.store.window_sums import DAY_S, MINUTE_S, Asked
 
 _USUAL_A_SECOND = 10_000
@@ -21,10 +23,12 @@ class Progress(NamedTuple):
     seconds_left: int
 
 
-def ask(asked: Asked) -> None:
+def ask(asked: Asked) -> Plan[None]:
     """Have a window counted in the background, unless it is noted already; within a transaction."""
     row = note_of(asked)
-    UncountedWindow.objects.bulk_create([row], ignore_conflicts=True)
+    yield from statements.call(
+        lambda: UncountedWindow.objects.bulk_create([row], ignore_conflicts=True)
+    )
 
 
 def note_of(asked: Asked) -> UncountedWindow:

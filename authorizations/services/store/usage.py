@@ -28,6 +28,7 @@ from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
+from authorizations.services.store.statements import Plan
 from authorizations.services.store.window_sums import Asked, Leaving
 
 
@@ -108,12 +109,12 @@ _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEED
 _COLUMNS = tuple(field.name for field in fields(Remembered))
 
 
-def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> list[Remembered]:
+def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> Plan[list[Remembered]]:
     """The remembered windows and pieces of these scopes around each of these instants.
 
     And the hours and days just before, by which it shows that there are pieces at all.
     """
-    rows = statements.run(statements.AROUND, times=list(set(times)), scopes=list(scopes))
+    rows = yield from statements.ask(statements.AROUND, times=list(set(times)), scopes=list(scopes))
     return [Remembered(*row) for row in rows]
 
 
@@ -149,7 +150,7 @@ def measure(
     applied: Sequence[AppliedControls],
     remembered: Sequence[Remembered],
     reported: CountedUsage,
-) -> MeasuredUsage:
+) -> Plan[MeasuredUsage]:
     """The usage in these windows; what was never asked before is added up and remembered.
 
     `reported` is what the event just told, and is not in the database yet. What is too much to add
@@ -161,9 +162,10 @@ def measure(
     besides = [window for window in _besides(told, windows, applied) if window not in known]
     pieces: list[Remembered] = []
     asked = asked_of([*missing, *besides], applied, remembered)
-    for one, found in zip(asked, window_sums.reckon(asked), strict=True):
+    reckoned = (yield from window_sums.reckon(asked)) if asked else []
+    for one, found in zip(asked, reckoned, strict=True):
         if found.used is None:
-            uncounted.ask(one)
+            yield from uncounted.ask(one)
         elif one.window in windows or found.purchases > window_sums.QUIET:
             known[one.window] = _row(one, one.window.start, one.window.end, found.used)
             pieces += [_row(one, *piece, is_piece=True) for piece in found.pieces]
@@ -285,7 +287,7 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
 
 def with_rooms(
     measured: MeasuredUsage, trace: Iterable[Check], applied: Iterable[AppliedControls]
-) -> dict[Window, WindowUsage]:
+) -> Plan[dict[Window, WindowUsage]]:
     """Usage that also tells when each rolling limit that failed has room again."""
     full: list[tuple[Window, LimitFigures, AppliedControls]] = []
     for check, policy in product(trace, applied):
@@ -300,7 +302,7 @@ def with_rooms(
             window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
             full.append((window, figures, policy))
     told = dict(measured.usage)
-    rooms = rooms_at(full, measured.stored.values()) if full else []
+    rooms = (yield from rooms_at(full, measured.stored.values())) if full else []
     for (window, figures, _), at in zip(full, rooms, strict=True):
         if at is not None:
             room = (figures.limit, at)
@@ -311,7 +313,7 @@ def with_rooms(
 def rooms_at(
     full: Sequence[tuple[Window, LimitFigures, AppliedControls]],
     remembered: Iterable[Remembered],
-) -> list[int | None]:
+) -> Plan[list[int | None]]:
     """When enough of each rolling window will have passed; None where what is asked never fits."""
     asked = asked_of(
         [window for window, _, _ in full], [policy for _, _, policy in full], remembered
@@ -320,7 +322,8 @@ def rooms_at(
         Leaving(one, figures.over, restore=policy.controls.refunds_restore)
         for one, (_, figures, policy) in zip(asked, full, strict=True)
     ]
+    found = yield from window_sums.last_to_leave(leaving)
     return [
         None if last is None else last + figures.rolling_seconds
-        for last, (_, figures, _) in zip(window_sums.last_to_leave(leaving), full, strict=True)
+        for last, (_, figures, _) in zip(found, full, strict=True)
     ]

@@ -19,6 +19,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.runtime import codec
 from authorizations.services.store import statements
+from authorizations.services.store.statements import Plan
 from authorizations.services.store.window_totals import NOTHING_USED, Used, plus, total
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
@@ -87,17 +88,17 @@ class WindowPart(NamedTuple):
     purchases: int
 
 
-def reckon(asked: Sequence[Asked]) -> list[Reckoned]:
+def reckon(asked: Sequence[Asked]) -> Plan[list[Reckoned]]:
     """Add these windows up, each from at most AT_ONCE purchases outside of pieces."""
     return _reckon(asked, AT_ONCE)
 
 
-def reckon_all(asked: Sequence[Asked]) -> list[Reckoned]:
+def reckon_all(asked: Sequence[Asked]) -> Plan[list[Reckoned]]:
     """Add these windows up, however long it takes: for where no purchase waits, nothing is kept."""
     return _reckon(asked, None)
 
 
-def _reckon(asked: Sequence[Asked], most: int | None) -> list[Reckoned]:
+def _reckon(asked: Sequence[Asked], most: int | None) -> Plan[list[Reckoned]]:
     found: dict[int, Reckoned] = {}
     simple = {place: one for place, one in enumerate(asked) if not one.has_pieces}
     limits = {place: QUIET if one.window.rolling else most for place, one in simple.items()}
@@ -105,12 +106,15 @@ def _reckon(asked: Sequence[Asked], most: int | None) -> list[Reckoned]:
         _Range(one, [(one.window.start, one.window.end)], _NO_GRAIN, limits[place])
         for place, one in simple.items()
     ]
-    for place, parts in zip(simple, _added_up(ranges), strict=True):
+    added_up = yield from _added_up(ranges)
+    for place, parts in zip(simple, added_up, strict=True):
         purchases = sum(part.purchases for part in parts)
         if not _is_more(purchases, limits[place]):
             found[place] = Reckoned(total(part.used for part in parts), purchases)
     busy = [place for place in range(len(asked)) if place not in found]
-    found |= zip(busy, _with_pieces([asked[place] for place in busy], most), strict=True)
+    if busy:
+        reckoned = yield from _with_pieces([asked[place] for place in busy], most)
+        found |= zip(busy, reckoned, strict=True)
     return [found[place] for place in range(len(asked))]
 
 
@@ -118,15 +122,15 @@ def _is_more(purchases: int, most: int | None) -> bool:
     return most is not None and purchases > most
 
 
-def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]:
+def _with_pieces(asked: Sequence[Asked], most: int | None) -> Plan[list[Reckoned]]:
     """Pieces, what lies between them, and the parts of minutes at both ends."""
-    pieces = remembered_pieces([(one.window, DAY_S) for one in asked])
+    pieces = yield from remembered_pieces([(one.window, DAY_S) for one in asked])
     ranges, between = [], []
     for one, there in zip(asked, pieces, strict=True):
         edges, first, last = _edges(one.window)
         between.append(_Range(one, list(gaps(first, last, there)), _NO_GRAIN, most))
         ranges += [_Range(one, edges, _NO_GRAIN, _EVERY_ONE), between[-1]]
-    parts = iter(_added_up(ranges))
+    parts = iter((yield from _added_up(ranges)))
     sums = [(next(parts), next(parts)) for _ in asked]
     counts = [sum(part.purchases for part in its) for _, its in sums]
     # Few decisions get here: once there are pieces, the next few hundred purchases find them.
@@ -135,11 +139,12 @@ def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]
         for place, one in enumerate(asked)
         if most and one.window.rolling and QUIET < counts[place] <= most
     ]
-    minutes = _added_up([between[place]._replace(grain=MINUTE_S) for place in growing])
+    minutes = yield from _added_up([between[place]._replace(grain=MINUTE_S) for place in growing])
     by_minute = dict(zip(growing, minutes, strict=True))
+    reckoned: list[Reckoned] = []
     for place, (one, there) in enumerate(zip(asked, pieces, strict=True)):
         if _is_more(counts[place], most):
-            yield Reckoned(None, counts[place])
+            reckoned.append(Reckoned(None, counts[place]))
             continue
         used = total(piece.used for piece in there)
         used = plus(used, total(part.used for its in sums[place] for part in its))
@@ -149,7 +154,8 @@ def _with_pieces(asked: Sequence[Asked], most: int | None) -> Iterator[Reckoned]
             start = one.window.start
             # Half of it, or what is left at both ends would be enough to start all over again.
             new = list(new_pieces(start, over, there, by_minute[place], few=QUIET // 2))
-        yield Reckoned(used, counts[place], new)
+        reckoned.append(Reckoned(used, counts[place], new))
+    return reckoned
 
 
 def _edges(window: Window) -> tuple[list[tuple[int, int]], int, int]:
@@ -222,7 +228,7 @@ def _made_of(
             yield UsagePiece(at, at + seconds, used)
 
 
-def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[UsagePiece]]:
+def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> Plan[list[list[UsagePiece]]]:
     """For each window its remembered days, the hours between them, and the minutes between both.
 
     The earliest first. With each window goes how long its pieces may be: DAY_S, HOUR_S or MINUTE_S.
@@ -242,7 +248,7 @@ def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> list[list[UsagePi
         }
         for place, (window, longest) in enumerate(wanted)
     ]
-    rows = statements.run(statements.PIECES, windows=codec.to_json(windows)).fetchall()
+    rows = yield from statements.ask(statements.PIECES, windows=codec.to_json(windows))
     found: list[list[UsagePiece]] = [[] for _ in wanted]
     for place, start, end, *used in rows:
         found[place].append(UsagePiece(start, end, (used[0], used[1], used[2])))
@@ -273,7 +279,7 @@ class _Search(NamedTuple):
     longest: int
 
 
-def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
+def last_to_leave(wanted: Sequence[Leaving]) -> Plan[list[int | None]]:
     """When the purchase was made that, with all before it, makes up what is to leave.
 
     None where the whole window is less. A piece in which that happens is looked into: a day by its
@@ -284,7 +290,7 @@ def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
         _Search(place, one, one.asked.window, one.longest) for place, one in enumerate(wanted)
     ]
     while searches:
-        looked_at = zip(searches, _by_time(searches), strict=True)
+        looked_at = zip(searches, (yield from _by_time(searches)), strict=True)
         searches = []
         for search, parts in looked_at:
             last, over = _last(search.leaving, parts)
@@ -298,10 +304,10 @@ def last_to_leave(wanted: Sequence[Leaving]) -> list[int | None]:
     return found
 
 
-def _by_time(searches: Sequence[_Search]) -> Iterator[list[UsagePiece]]:
+def _by_time(searches: Sequence[_Search]) -> Plan[list[list[UsagePiece]]]:
     """What was spent in each, the earliest first: pieces, and purchases second by second."""
     in_pieces = [(search.within, search.longest) for search in searches if search.longest]
-    pieces = iter(remembered_pieces(in_pieces))
+    pieces = iter((yield from remembered_pieces(in_pieces)))
     there = [next(pieces) if search.longest else [] for search in searches]
     ranges = [
         _Range(
@@ -312,8 +318,11 @@ def _by_time(searches: Sequence[_Search]) -> Iterator[list[UsagePiece]]:
         )
         for search, its in zip(searches, there, strict=True)
     ]
-    for its, parts in zip(there, _added_up(ranges), strict=True):
-        yield sorted([*its, *(UsagePiece(part.since, part.since + 1, part.used) for part in parts)])
+    added_up = yield from _added_up(ranges)
+    return [
+        sorted([*its, *(UsagePiece(part.since, part.since + 1, part.used) for part in parts)])
+        for its, parts in zip(there, added_up, strict=True)
+    ]
 
 
 def _last(leaving: Leaving, parts: Iterable[UsagePiece]) -> tuple[UsagePiece | None, int]:
@@ -329,30 +338,30 @@ def _last(leaving: Leaving, parts: Iterable[UsagePiece]) -> tuple[UsagePiece | N
     return None, over
 
 
-def minutes(asked: Asked, start: int, end: int) -> list[WindowPart]:
+def minutes(asked: Asked, start: int, end: int) -> Plan[list[WindowPart]]:
     """What the purchases of each minute in [start, end) come to, however many there are."""
-    [parts] = _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
+    [parts] = yield from _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
     return parts
 
 
 def parts(
     asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int
-) -> list[WindowPart]:
+) -> Plan[list[WindowPart]]:
     """What purchases in these spans come to by `grain` seconds, from at most one more than `most`.
 
     The spans are of the window's scope, whatever its own bounds are.
     """
-    [found] = _added_up([_Range(asked, spans, grain, most)])
+    [found] = yield from _added_up([_Range(asked, spans, grain, most)])
     return found
 
 
-def _added_up(ranges: Sequence[_Range]) -> list[list[WindowPart]]:
+def _added_up(ranges: Sequence[_Range]) -> Plan[list[list[WindowPart]]]:
     """What the purchases in each range come to, by its grain, the earliest first."""
     found: list[list[WindowPart]] = [[] for _ in ranges]
     wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
     if not wanted:
         return found
-    rows = statements.run(statements.SUM, ranges=codec.to_json(wanted)).fetchall()
+    rows = yield from statements.ask(statements.SUM, ranges=codec.to_json(wanted))
     for (place, since), lines in groupby(rows, key=lambda row: (row[0], row[1])):
         found[place].append(_part(since, ranges[place].asked, lines))
     return found

@@ -12,6 +12,7 @@ from authorizations.services.runtime import codec
 from authorizations.services.store import answers, decision_log, repeats, rows, statements
 from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.rows import AuthorizationRow, DecisionRow, LedgerEntryRow
+from authorizations.services.store.statements import Plan, drive
 from authorizations.services.store.usage import Remembered
 from authorizations.wire import answer
 
@@ -52,34 +53,36 @@ def save_refusal(
         **rows.verdict_columns(decision),
         **asked,
     )
-    if sent := answers.of_event(row.id, is_on_record=False):
-        return recall(sent, question, delivery)
+    if sent := drive(answers.of_event(row.id, is_on_record=False)):
+        return drive(recall(sent, question, delivery))
     try:
         with transaction.atomic():
-            write(delivery, text, Rows(decisions=[row]))
+            drive(write(delivery, text, Rows(decisions=[row])))
             once_kept(lambda: decision_log.decided(decision, request, delivery))
     except IntegrityError:  # decided before
-        sent = answers.of_event(row.id, is_on_record=True)
-        return recall(sent, question, delivery)
+        sent = drive(answers.of_event(row.id, is_on_record=True))
+        return drive(recall(sent, question, delivery))
     return text.encode()
 
 
-def recall(sent: Sequence[HostAnswer], question: Question | None, delivery: Delivery) -> bytes:
+def recall(
+    sent: Sequence[HostAnswer], question: Question | None, delivery: Delivery
+) -> Plan[bytes]:
     """Answer a repeated event as before, to the byte, and keep only that it came again."""
     if earlier := answers.to_question(sent, question):
         text, reason = earlier.text, earlier.reason
     else:
         decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
         text, reason = render(decision, delivery.decision_id), DeclineReason.CONFLICTING_EVENT
-    repeats.keep(delivery, text)
+    yield from repeats.keep(delivery, text)
     once_kept(lambda: decision_log.repeated(reason, delivery))
     return text.encode()
 
 
-def save_receipt(delivery: Delivery, written: Rows = NO_ROWS) -> bytes:
+def save_receipt(delivery: Delivery, written: Rows = NO_ROWS) -> Plan[bytes]:
     """Keep an event that asks nothing, and what it changed; returns the body of the answer."""
     text = answer.received().decode()
-    write(delivery, text, written)
+    yield from write(delivery, text, written)
     return text.encode()
 
 
@@ -98,29 +101,33 @@ def render(decision: Verdict, decision_id: str) -> str:
     ).decode()
 
 
-def write_part(written: Rows) -> None:
+def write(delivery: Delivery, answer_body: str, written: Rows = NO_ROWS) -> Plan[None]:
+    """Write rows, and with them the delivery that caused them."""
+    yield from statements.ask(
+        statements.WRITE, **_of_delivery(delivery, answer_body), **_parameters(written)
+    )
+
+
+def write_part(written: Rows) -> Plan[None]:
     """Write what an event changed before all of it is written; the purchase may be a new one."""
-    statements.run(statements.WRITE, body=b"", requests="[]", **_parameters(written))
+    yield from statements.ask(statements.WRITE, body=b"", requests="[]", **_parameters(written))
 
 
-def write(delivery: Delivery | None, answer_body: str = "", written: Rows = NO_ROWS) -> None:
-    """Write rows, and with them the delivery that caused them, if one did."""
+def write_books(written: Rows) -> Plan[None]:
+    """Write what changed of purchases that are there, where no delivery caused it."""
     parameters = _parameters(written)
-    if delivery is None:
-        del parameters["decisions"]
-        statements.run(statements.WRITE_BOOKS, **parameters)
-        return
-    statements.run(statements.WRITE, **_of_delivery(delivery, answer_body), **parameters)
+    del parameters["decisions"]
+    yield from statements.ask(statements.WRITE_BOOKS, **parameters)
 
 
-def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> None:
+def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[None]:
     """Does what `write` does, but writes no row.
 
     So no number of a sequence is used up: one that is missing looks like a row that was deleted.
     """
     all_of_it = _of_delivery(delivery, answer_body) | _parameters(written)
     nothing = _parameters(NO_ROWS) | {"body": b"", "requests": "[]"}
-    statements.run(statements.WRITE, **all_of_it | nothing)
+    yield from statements.ask(statements.WRITE, **all_of_it | nothing)
 
 
 def _of_delivery(delivery: Delivery, answer_body: str) -> dict[str, object]:

@@ -35,6 +35,7 @@ from authorizations.services.stand_in.spool_record import (
 )
 from authorizations.services.store import writing as rows_written
 from authorizations.services.store.rows import PolicyRow
+from authorizations.services.store.statements import Plan
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire.signature import fingerprint
 from simulator.stripe import samples
@@ -442,10 +443,10 @@ def test_a_database_that_fails_in_between_stops_it_and_loses_and_doubles_nothing
     leave(directory, *[answered(asked(Shopper(), 100), 100) for _ in range(4)])
     write, calls = rows_written.write, iter(range(100))
 
-    def failing(*args: Any) -> None:
+    def failing(*args: Any) -> Plan[None]:
         if next(calls) == 2:
             raise OperationalError("gone")
-        write(*args)
+        yield from write(*args)
 
     monkeypatch.setattr(rows_written, "write", failing)
     with pytest.raises(OperationalError):

@@ -1,6 +1,6 @@
 """The loop of whatever changes a purchase: what is tried again, and what is left of an attempt."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from django.db import IntegrityError, OperationalError, connection, transaction
@@ -10,10 +10,10 @@ from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store.attempts import (
     ATTEMPTS,
     KeepsChangingError,
-    Retry,
     carry_out,
 )
-from authorizations.services.store.locks import AlsoLocked
+from authorizations.services.store.locks import AlsoLocked, Retry
+from authorizations.services.store.statements import Plan, call
 from tests.support.builders import authorization_request
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -25,15 +25,17 @@ class LostError(Exception):
     """With what was computed."""
 
 
-def attempts(*outcomes: object) -> tuple[Callable[[AlsoLocked | None], object], list[object]]:
+def attempts(
+    *outcomes: str | Retry | Exception,
+) -> tuple[Callable[[AlsoLocked | None], Plan[str | Retry]], list[AlsoLocked | None]]:
     """Attempts with these outcomes in turn, each of which writes a group; and what each got."""
-    remaining: Iterator[object] = iter(outcomes)
-    asked: list[object] = []
+    remaining = iter(outcomes)
+    asked: list[AlsoLocked | None] = []
 
-    def attempt(also: AlsoLocked | None) -> object:
+    def attempt(also: AlsoLocked | None) -> Plan[str | Retry]:
         asked.append(also)
         outcome = next(remaining)
-        CardGroup.objects.create(name=f"Attempt {len(asked)}")
+        yield from call(lambda: CardGroup.objects.create(name=f"Attempt {len(asked)}"))
         if isinstance(outcome, Exception):
             raise outcome
         return outcome

@@ -15,6 +15,7 @@ from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
+from authorizations.services.store.statements import Plan, drive
 from authorizations.services.store.window_sums import Asked, Leaving, WindowPart
 from authorizations.services.verify.usage_rows import verify_remembered
 from tests.support.desk import NOON, Shopper, in_force
@@ -70,8 +71,8 @@ def gone_through(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     found: list[int] = []
     add_up = window_sums._added_up
 
-    def counting_them(ranges: Sequence[window_sums._Range]) -> list[list[WindowPart]]:
-        parts = add_up(ranges)
+    def counting_them(ranges: Sequence[window_sums._Range]) -> Plan[list[list[WindowPart]]]:
+        parts = yield from add_up(ranges)
         found.append(sum(part.purchases for its in parts for part in its))
         return parts
 
@@ -154,7 +155,7 @@ def test_a_window_that_begins_and_ends_in_busy_hours_is_exact_and_goes_through_f
         end = chance.choice([FOREVER, chance.randint(start + 1, NOON)])
         window = Window(card, start, end, "", "eur", rolling=end == FOREVER)
         with gone_through(monkeypatch) as purchases:
-            [found] = window_sums.reckon([Asked(window, EVERYTHING, has_pieces=True)])
+            [found] = drive(window_sums.reckon([Asked(window, EVERYTHING, has_pieces=True)]))
         assert found.used == plain_sum(start, end)
         assert sum(purchases) <= 2 * 80 + window_sums.QUIET // 2
 
@@ -179,7 +180,7 @@ def test_when_there_is_room_is_looked_for_in_few_purchases(
         counts = [at for at, count in bought if at >= start and count]
         over = chance.randint(1, plain_sum(start)[0] - 1)
         with gone_through(monkeypatch) as purchases:
-            [at] = window_sums.last_to_leave([Leaving(asked, over, restore=False)])
+            [at] = drive(window_sums.last_to_leave([Leaving(asked, over, restore=False)]))
         assert at is not None
         assert at in counts
         assert plain_sum(start, at)[0] < over <= plain_sum(start, at + 1)[0]

@@ -23,6 +23,7 @@ from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
+from authorizations.services.store.statements import drive
 from authorizations.services.store.window_sums import Asked
 from simulator.stripe.samples import MERCHANTS
 from tests.services.authorize.test_races import at_once
@@ -114,10 +115,10 @@ class TestANewLimit:
         in_force(spending_limits=[GENEROUS, limit])
         bought(80, every=3 * HOUR)
         window = Window(Scope(ScopeKind.CARD, "ic_1"), NOON - 7 * DAY + 1, FOREVER, "", "eur", True)
-        [found] = window_sums.reckon([Asked(window, EVERYTHING, has_pieces=True)])
+        [found] = drive(window_sums.reckon([Asked(window, EVERYTHING, has_pieces=True)]))
         assert found.used == (5_500, 0, 55)
         assert found.purchases <= 2 * window_sums.QUIET
-        [pieces] = window_sums.remembered_pieces([(window, DAY)])
+        [pieces] = drive(window_sums.remembered_pieces([(window, DAY)]))
         lengths = [piece.end - piece.start for piece in pieces]
         assert (len(lengths), lengths.count(DAY)) < (20, 8)
         assert (lengths[0], lengths[-1]) == (HOUR, HOUR)

@@ -1,0 +1,138 @@
+"""Decides requests by what is on record of them: neither reads nor writes a row.
+
+Serves a purchase of Stripe's as well as one that is only tried, and a preview.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from authorizations.models import LedgerCause
+from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.decide import decide
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.decision.values import (
+    DeclineReason,
+    PurchaseContext,
+    Verdict,
+    Window,
+    WindowUsage,
+)
+from authorizations.rules.decision.windows import limit_concerns, windows_at, windows_for
+from authorizations.rules.purchases.books import OurResponse
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.purchases.snapshots import TransactionSnapshot
+from authorizations.services.authorize.outcome import Outcome
+from authorizations.services.purchases.steps import Steps
+from authorizations.services.store.lookup import Existing, LockedScopes
+from authorizations.services.store.statements import Plan
+from authorizations.services.store.usage import MeasuredUsage, measure, with_rooms
+
+
+@dataclass(frozen=True, slots=True)
+class LockedRequest:
+    """A request with all that is on record of it, read under its lock.
+
+    `transactions` are those that it takes in, in the order of time.
+    """
+
+    request: AuthorizationRequest
+    held: LockedScopes
+    known: Existing
+    transactions: Sequence[TransactionSnapshot] = ()
+
+
+def decide_purchases(purchases: Sequence[LockedRequest]) -> Plan[list[Outcome]]:
+    """Decide each by what is on record.
+
+    No two of them may share a scope: what one takes, the next would not see. Asks for sums that
+    are not remembered, and for nothing else.
+    """
+    outcomes: list[Outcome] = []
+    for purchase in purchases:
+        outcome = yield from _decided(purchase)
+        outcomes.append(outcome)
+    return outcomes
+
+
+def _decided(purchase: LockedRequest) -> Plan[Outcome]:
+    request, held, known = purchase.request, purchase.held, purchase.known
+    if known.purchase and not known.purchase.is_of(request):
+        return _contradicted(request, held, known)
+    steps = Steps(known.books, request.merchant)
+    # A request is itself a report: what it tells is joined first.
+    steps.report(request.snapshot, purchase.transactions, in_one=True)
+    before, joined = steps.before, steps.reported
+    # Of several answers to one request the largest approval counts: the same question under a
+    # new event id takes only what goes beyond the answer given before.
+    reserving = fuel_hold(request, known.applied) or request.amount
+    asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
+    steps.to(LedgerCause.REASKED, asked)
+    standing = PurchaseContext(
+        held.frozen,
+        steps.counted.amount,
+        asked.cashback,
+        bool(steps.counted.count),
+        joined.approved_for(request.ordinal),
+    )
+    windows = windows_for(request, known.applied)
+    if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
+        windows = windows_at(
+            request.created, known.applied, lambda limit: limit_concerns(limit, request)
+        )
+    measured = yield from measure(request, windows, known.applied, known.remembered, steps.change)
+    decision, usage = yield from _decide(request, known.applied, standing, measured)
+    after = joined.answered(answer_of(request, decision))
+    taken = steps.to(cause_of_answer(request, decision), after)
+    return Outcome(
+        request=request,
+        held=held,
+        applied=known.applied,
+        standing=standing,
+        usage=usage,
+        decision=decision,
+        steps=steps,
+        remembered=measured.changed(taken),
+        position=known.position,
+    )
+
+
+def _decide(
+    request: AuthorizationRequest,
+    applied: tuple[AppliedControls, ...],
+    standing: PurchaseContext,
+    measured: MeasuredUsage,
+) -> Plan[tuple[Verdict, dict[Window, WindowUsage]]]:
+    usage = measured.usage
+    decision = decide(request, standing, applied, usage)
+    told = yield from with_rooms(measured, decision.trace, applied)
+    if told == usage:
+        return decision, usage
+    return decide(request, standing, applied, told), told
+
+
+def answer_of(request: AuthorizationRequest, decision: Verdict) -> OurResponse:
+    """What the books remember of a decision."""
+    return OurResponse(
+        ordinal=request.ordinal,
+        event_id=request.event_id,
+        at=request.event_created,
+        approved=decision.approved,
+        amount=decision.amount,
+        asked=request.amount,
+        cashback=request.cashback_amount if decision.amount else 0,
+    )
+
+
+def cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerCause:
+    """Why what is counted changes by a decision."""
+    if not decision.approved:
+        return LedgerCause.KEPT
+    return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+
+
+def _contradicted(request: AuthorizationRequest, held: LockedScopes, known: Existing) -> Outcome:
+    """A decline that leaves the books alone: one authorization has one card and one currency."""
+    decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
+    problem = "Card, currency or creation time differ from what this authorization began with."
+    standing = PurchaseContext(held.frozen)
+    return Outcome(request, held, known.applied, standing, {}, decision, None, [], 0, problem)
