@@ -18,7 +18,7 @@ try:
     from django.core.management import execute_from_command_line
     from django.db import DatabaseError, NotSupportedError, OperationalError
 
-    from authorizations.services.store.actor import acting
+    from authorizations.services.runtime.actor import acting
     from authz_project import database_errors, databases, first_env, owners
     from authz_project.embedded_postgres.errors import EmbeddedPostgresError
 except ModuleNotFoundError as missing:

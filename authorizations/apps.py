@@ -9,7 +9,7 @@ class AuthorizationsConfig(AppConfig):
     verbose_name = "Authorization desk"
 
     def ready(self) -> None:
-        from authorizations.services.store.actor import watch
+        from authorizations.services.runtime.actor import watch
 
         from . import checks  # noqa: F401 - importing registers them
 

@@ -15,8 +15,8 @@ from django.core.checks import CheckMessage, Error, Info, Tags, register, run_ch
 from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, connections
 
+from authorizations.services.runtime import tables
 from authorizations.services.stand_in import spool_watch
-from authorizations.services.store import tables
 from authz_project import pooler
 
 TAG = "authorizations"

@@ -17,8 +17,7 @@ from django.views.defaults import server_error
 
 from authorizations.services.runtime import arrival
 from authorizations.services.runtime import metrics as counters
-from authorizations.services.store import repeats
-from authorizations.services.store.delivery import PEER, Delivery, Stopwatch
+from authorizations.services.runtime.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.webhook import answering, clock, readiness, rejections, scrape
 from authorizations.web import peers
 from authorizations.wire import answer, events, masking, signature
@@ -60,7 +59,7 @@ def webhook(request: HttpRequest) -> HttpResponse:
     clock.note(verified.timestamp, received_at.timestamp())
     stopwatch.mark("verified")
     sha256 = hashlib.sha256(body).hexdigest()
-    if sent := repeats.answer_at_once(sha256, received_at):
+    if sent := answering.answer_at_once(sha256, received_at):
         return _respond(sent.body, sent.status)
     sender, peer = peers.client_address(request), request.META.get("REMOTE_ADDR", "")
     found = request.headers

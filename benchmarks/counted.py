@@ -30,8 +30,8 @@ from authorizations.models import Assignment, Card, UncountedWindow
 from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import counting
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.webhook import answering
 from authorizations.wire import events
 from simulator.stripe import samples

@@ -25,6 +25,7 @@ WORDS = {
     "verify": "proves the record",
     "purchases": "books one purchase",
     "digest": "read model for lists",
+    "cards": "granted or by hand",
     "store": "statements, locks, usage",
     "host": "what a server keeps itself",
     "runtime": "time, connections, metrics",

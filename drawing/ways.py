@@ -31,7 +31,7 @@ REQUEST = Way(
         Step("authorize", "PostgreSQL", "WRITE all rows", "services.store.statements.WRITE"),
         Step("authorize", "PostgreSQL", "COMMIT"),
         "After it",
-        Step("authorize", "authorize", "log line and metrics", "services.store.decision_log"),
+        Step("authorize", "authorize", "log line and metrics", "services.runtime.decision_log"),
         Step("authorize", "views", "the answer's body", is_back=True),
         Step("views", "Stripe", "200, approved or declined", is_back=True),
     ),

@@ -5,7 +5,7 @@ from datetime import datetime
 from authorizations.services.authorize.transaction import authorize
 from authorizations.services.lifecycle import intake
 from authorizations.services.lifecycle.intake import Answered
-from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.wire import events
 
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
 from authorizations.services.lifecycle import intake
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in import spool_record
-from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.store import rows
 from authorizations.services.webhook import rejections
 from authorizations.wire import events, masking
 from authorizations.wire.api import _as_event
@@ -143,7 +144,7 @@ def test_what_goes_through_the_spool_keeps_its_digest() -> None:
     )
     written = spool_record.encode(spool_record.spooled(delivery, "deadline_missed", b"{}", None))
     assert CARD.encode() not in written
-    again = spool_record.decode(written).delivery().row("")
+    again = rows.request(spool_record.decode(written).delivery(), "")
     assert again.body_sha256 == hashlib.sha256(body).hexdigest()
     assert again.masked_sha256 == hashlib.sha256(kept).hexdigest()
 

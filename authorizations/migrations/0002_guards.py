@@ -4,7 +4,7 @@ from django.apps.registry import Apps
 from django.db import migrations
 from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
-from authorizations.services.store import tables
+from authorizations.services.runtime import tables
 
 APPEND_ONLY = (
     "authorizations_webhookrequest",

@@ -1,7 +1,7 @@
 """The change history: who made what of policies, cards and people.
 
 Written by triggers only (migration 0004), whoever makes the change and however. An entry says what
-the row was and became, which rows it names, and who did it: what `services.store.actor` told the
+the row was and became, which rows it names, and who did it: what `services.runtime.actor` told the
 transaction, or else the database role alone.
 """
 

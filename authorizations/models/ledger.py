@@ -1,6 +1,7 @@
 """Authorizations, the ledger of what they count for, and the sums that limits read."""
 
 from django.contrib.postgres.indexes import BrinIndex
+from django.core.exceptions import ObjectDoesNotExist
 from django.db import models
 from django.db.models.functions import Now
 
@@ -114,6 +115,14 @@ class Authorization(models.Model):
 
     def __str__(self) -> str:
         return self.id
+
+    @property
+    def root_id(self) -> str:
+        """The root of its card, read when first asked for; that card where it is missing."""
+        try:
+            return self.card.root_id
+        except ObjectDoesNotExist:
+            return self.card_id
 
 
 class LedgerCause(models.TextChoices):

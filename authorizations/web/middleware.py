@@ -19,7 +19,7 @@ from django.urls import Resolver404, resolve
 from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime.actor import acting
 from authorizations.web.browsers import is_of_admin
 from authorizations.wire import answer
 

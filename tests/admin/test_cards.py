@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 
 from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.services.cards.by_hand import add_unless_known
 from authorizations.services.policies.freeze import freeze
-from authorizations.services.store.cards import add_unless_known
 from tests.admin import pages
 from tests.admin.pages import as_shown, errors, messages
 from tests.support.desk import Shopper, in_force

@@ -14,7 +14,7 @@ from django.urls import reverse
 from authorizations.admin.history.of_object import history_of
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry, Policy
 from authorizations.services.policies.files import import_policies
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime.actor import acting
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.support.desk import Shopper, in_force

@@ -18,9 +18,9 @@ from django.db import connections
 
 from authorizations.rules.decision.values import Verdict
 from authorizations.services.host import spool_writer
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in import replay
 from authorizations.services.stand_in.spool_record import encode, spooled
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events
 
 _replaying = threading.Lock()

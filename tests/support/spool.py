@@ -10,8 +10,8 @@ from django.conf import settings
 
 from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.services.host.spool_writer import Spool
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, Spooled, encode, spooled
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import answer, events, masking, signature
 from simulator.stripe import samples
 from simulator.stripe.samples import Json, Purchase

@@ -29,11 +29,11 @@ from authorizations.services.host.local_copy import (
     USAGE_SCHEMA,
 )
 from authorizations.services.runtime import budget
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in import answers, switch
 from authorizations.services.stand_in.local_copy_refresh import new_copy
 from authorizations.services.stand_in.spool_record import Spooled, decode
 from authorizations.services.stand_in.usage_refresh import write_used
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.wire import events
 from simulator.stripe import samples
 from tests.support.builders import CREATED

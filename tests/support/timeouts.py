@@ -12,9 +12,8 @@ from authorizations.services.digest import overview, update
 from authorizations.services.host import host_answers
 from authorizations.services.lifecycle import intake
 from authorizations.services.queries import by_time, remaining
-from authorizations.services.runtime import budget, metrics_files
+from authorizations.services.runtime import budget, metrics_files, tables
 from authorizations.services.stand_in import local_copy_refresh, usage_refresh
-from authorizations.services.store import tables
 from authorizations.services.webhook import gauges, readiness, rejections
 
 PATIENCE_S = 60.0

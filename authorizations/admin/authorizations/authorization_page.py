@@ -26,7 +26,6 @@ from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.left import span_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
-from authorizations.services.store.lookup import root_id_of
 
 FINDINGS = 20
 
@@ -117,7 +116,7 @@ def _transactions(books: AuthorizationState | None) -> list[TransactionLine]:
 
 def _bars(row: Authorization) -> list[PolicyBars]:
     """Whatever is wrong with a policy, the rest of the page still opens."""
-    root_id = root_id_of(row)
+    root_id = row.root_id
     root = Card.objects.filter(pk=root_id).first()
     through = {
         ScopeKind.CARD: link(root, card_words(root)) if root else root_id,

@@ -16,8 +16,7 @@ from authorizations.admin.lists.record_admin import ReadOnly
 from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, TabularInline, display
 from authorizations.models import Card, Cardholder
-from authorizations.services.store import locks
-from authorizations.services.store.cards import add_unless_known
+from authorizations.services.cards.by_hand import add_unless_known, rename
 
 
 class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):
@@ -90,8 +89,7 @@ class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
         if not change:
             add_unless_known(obj)
         else:
-            locks.hold(cardholders=[obj.pk])
-            Cardholder.objects.filter(pk=obj.pk, details_at=0).update(name=obj.name)
+            rename(obj)
 
     @display(description="Name")
     def name_shown(self, row: Cardholder) -> str:

@@ -11,7 +11,7 @@ from authorizations.admin.cards.state import state_badges
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.types import display
 from authorizations.models import Card
-from authorizations.services.store.grants import without_grant
+from authorizations.services.cards.grants import without_grant
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList

@@ -24,8 +24,8 @@ from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, action, display
 from authorizations.models import Card
+from authorizations.services.cards.by_hand import add_unless_known
 from authorizations.services.policies.groups import move
-from authorizations.services.store.cards import add_unless_known
 
 STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history", "card")]}
 

@@ -16,8 +16,7 @@ from authorizations.admin.shared.surroundings import of_authorization, of_card, 
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import DecidedBy, Decision
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.services.store import answers
-from authorizations.services.store.statements import drive
+from authorizations.services.queries import same_event
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
 NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
@@ -99,7 +98,7 @@ def _concerning(row: Decision) -> Facts:
 
 def _sent(row: Decision) -> str:
     """Where several decisions of one event are on record: which of them Stripe was told."""
-    recorded = drive(answers.on_record(answers.event_of(row.pk)))
+    recorded = same_event.decisions_on_event_of(row.pk)
     rows = Decision.objects.in_bulk([other.id for other in recorded if other.id != row.pk])
     if row.supersedes:
         text = "This is the answer that was sent. {} was recorded before, but came too late."
@@ -108,7 +107,7 @@ def _sent(row: Decision) -> str:
         if other.supersedes == row.pk:
             text = "This was not sent in time: {} was."
             return format_html(text, link(rows[other.id], "another answer"))
-    beside = [other.id for other in answers.not_superseded(recorded) if other.id != row.pk]
+    beside = [other.id for other in same_event.sent(recorded) if other.id != row.pk]
     if not beside:
         return ""
     return format_html("{} was sent to this event, too.", link(rows[beside[0]], "Another answer"))

@@ -28,7 +28,7 @@ from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.purchases.limit_findings import figures_of
 from authorizations.services.runtime import codec
-from authorizations.services.store.actor import user_words
+from authorizations.services.runtime.actor import user_words
 
 _OF_REQUEST = re.compile("request ([0-9]{1,6})")
 

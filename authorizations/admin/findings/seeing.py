@@ -15,8 +15,7 @@ from authorizations.admin.home.attention import counted
 from authorizations.admin.shared.links import staff
 from authorizations.models import Finding
 from authorizations.rules.wording.findings import FINDING_TEXTS, FindingKind
-from authorizations.services.lifecycle.open_findings import newest_open_of, open_of
-from authorizations.services.store.findings import see
+from authorizations.services.lifecycle.open_findings import newest_open_of, open_of, see
 
 AT_ONCE = 10_000
 _NAMED = 10

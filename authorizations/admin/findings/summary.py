@@ -6,8 +6,7 @@ from urllib.parse import urlencode
 from django.urls import reverse
 
 from authorizations.rules.wording.findings import FINDING_TEXTS
-from authorizations.services.lifecycle.open_findings import OpenKind, open_by_kind
-from authorizations.services.store.findings import at_stake
+from authorizations.services.lifecycle.open_findings import OpenKind, at_stake, open_by_kind
 
 
 class FindingsOfKind(NamedTuple):

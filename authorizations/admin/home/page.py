@@ -10,9 +10,9 @@ from authorizations.admin.home.attention import attention, waiting_items
 from authorizations.admin.home.cards import cards
 from authorizations.admin.home.charts import charts, rankings
 from authorizations.admin.home.shown import Shown
+from authorizations.services.cards.grants import all_is_declined
 from authorizations.services.digest.overview import overview
 from authorizations.services.digest.periods import Length, Period
-from authorizations.services.store.grants import all_is_declined
 from authorizations.wire.endpoints import listen_command
 
 Context = dict[str, Any]

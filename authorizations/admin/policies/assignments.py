@@ -24,11 +24,11 @@ from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.words import gained_words, losing_words
+from authorizations.services.cards import grants
 from authorizations.services.policies.assignments import unassign
 from authorizations.services.queries import listing
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Page, WrongKeyError
-from authorizations.services.store import grants
 
 PER_PAGE = 50
 MAY_SEE, MAY_ADD, MAY_REMOVE = (

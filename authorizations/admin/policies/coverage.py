@@ -5,7 +5,7 @@ from django.db.models import Q
 from authorizations.models import Assignment, Card
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import limited_currencies
-from authorizations.services.store.grants import cards_under
+from authorizations.services.cards.grants import cards_under
 
 NAMED = 5
 

@@ -42,9 +42,9 @@ from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
+from authorizations.services.cards import grants
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.publish import publish
-from authorizations.services.store import grants
 
 SAVING = "Saving"
 

@@ -19,7 +19,7 @@ from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import beginning_sentence, cause_sentence
 from authorizations.rules.wording.stripe_reasons import stripe_texts
 from authorizations.services.runtime import codec
-from authorizations.services.store.decision_row import DAMAGED
+from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
 T = TypeVar("T")

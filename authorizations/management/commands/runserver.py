@@ -22,8 +22,7 @@ from django.urls import reverse
 from django.utils.autoreload import DJANGO_AUTORELOAD_ENV
 
 from authorizations.checks import refuse_unsafe_start
-from authorizations.services.runtime import pool
-from authorizations.services.store import tables
+from authorizations.services.runtime import pool, tables
 from authorizations.web.demo_logins import LOGINS, PASSWORD
 from authorizations.wire.endpoints import listen_command
 

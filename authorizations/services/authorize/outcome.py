@@ -6,8 +6,8 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import PurchaseContext, Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.steps import Steps
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import rows, writing
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.services.store.rows import DecisionRow
 from authorizations.services.store.usage import Remembered

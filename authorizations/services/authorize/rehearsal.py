@@ -19,8 +19,8 @@ from authorizations.models import Policy
 from authorizations.services.authorize import transaction
 from authorizations.services.host import versions
 from authorizations.services.runtime.deadline import deadline
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import answers
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.store.statements import drive
 from authorizations.wire import answer, events, masking, signature
 

@@ -19,9 +19,10 @@ from authorizations.services.host import host_answers, recent_answers, recent_me
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
-from authorizations.services.store import answers, decision_log, findings, writing
+from authorizations.services.runtime import decision_log
+from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.store import answers, findings, writing
 from authorizations.services.store.attempts import carry_out
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.statements import Plan, call, drive

@@ -16,8 +16,8 @@ from authorizations.rules.basics.money import MAX_AMOUNT, format_money
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.services.purchases.entries import booking_of, flag, rows_of
 from authorizations.services.purchases.linking import told_of
+from authorizations.services.runtime.actor import user_words
 from authorizations.services.store import writing
-from authorizations.services.store.actor import user_words
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import load_existing, lock_scopes

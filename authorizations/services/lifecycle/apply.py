@@ -24,9 +24,9 @@ from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.entries import book, book_part, booking_of
 from authorizations.services.purchases.linking import Stray
 from authorizations.services.purchases.steps import news_of
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import attempts, cards, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.statements import Plan, call, drive

@@ -8,9 +8,9 @@ from django.db import OperationalError, connection, transaction
 from django.db.models import CharField, QuerySet, Value
 
 from authorizations.models import Card, Finding
+from authorizations.services.cards.grants import without_grant
 from authorizations.services.lifecycle.intake import needs_somebody
 from authorizations.services.lifecycle.stale_holds import oldest_past
-from authorizations.services.store.grants import without_grant
 
 FINDINGS, HOLDS, EVENTS = "findings", "holds", "events"
 

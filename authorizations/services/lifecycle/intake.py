@@ -28,8 +28,8 @@ from authorizations.services.lifecycle.apply import (
 )
 from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
-from authorizations.services.store import repeats
-from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
+from authorizations.services.store import repeats, rows
 from authorizations.services.store.statements import drive
 from authorizations.services.store.writing import save_receipt
 from authorizations.wire import answer, events, reports
@@ -111,7 +111,7 @@ def _kept(delivery: Delivery, answered: Answered) -> int:
     text = answered.body.decode()
     if delivery.repeats_id:
         return drive(repeats.keep(delivery, text, answered.status))
-    row = delivery.row(text, answered.status)
+    row = rows.request(delivery, text, answered.status)
     return WebhookRequest.objects.create(body=delivery.body_to_keep, **asdict(row)).pk
 
 

@@ -1,12 +1,17 @@
-"""Findings nobody has seen yet, counted by the index that holds only them."""
+"""Findings nobody has seen yet, counted by the index that holds only them, and noted as seen."""
 
 from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
 
+from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import Count, Sum
 
-from authorizations.models import Finding
+from authorizations.models import Finding, FindingChange
+from authorizations.rules.basics.money import format_money
 from authorizations.rules.wording.findings import FindingKind
+from authorizations.services.runtime.actor import acting
 
 _OPEN = Finding.State.OPEN
 
@@ -52,3 +57,30 @@ def newest_open_of(kind: str) -> int:
     """The key up to which somebody who looks now has seen them; 0 where there is none."""
     rows = Finding.objects.filter(state=_OPEN, kind=kind)
     return rows.order_by("-pk").values_list("pk", flat=True).first() or 0
+
+
+@transaction.atomic
+def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
+    """Note open findings as seen; how many those were."""
+    with acting(user=by, reason=note):
+        chosen = Finding.objects.filter(pk__in=list(finding_ids), state=_OPEN)
+        rows = list(chosen.select_for_update(no_key=True).order_by("pk"))
+        FindingChange.objects.bulk_create(
+            FindingChange(
+                finding=row,
+                what=FindingChange.What.SEEN,
+                state=Finding.State.SEEN,
+                author=by,
+                note=note,
+                amount=row.amount,
+                told=row.told,
+                done=row.done,
+            )
+            for row in rows
+        )
+    return len(rows)
+
+
+def at_stake(rows: Iterable[tuple[str, int]]) -> list[str]:
+    """Sums by currency in words."""
+    return [format_money(amount, currency) for currency, amount in rows]

@@ -14,7 +14,7 @@ from authorizations.models import Reconciliation, UnappliedEvent
 from authorizations.rules.purchases.reports import AuthorizationReport, Report
 from authorizations.services.lifecycle import intake
 from authorizations.services.lifecycle.news_of_reports import is_news
-from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.wire import events, reports
 from authorizations.wire.api import Api, ListedObject, UnknownPlaceError
 from authorizations.wire.events import READ

@@ -12,10 +12,11 @@ from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.services.cards import grants
+from authorizations.services.cards.grants import GrantDifference
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
-from authorizations.services.store import grants, locks
-from authorizations.services.store.grants import GrantDifference
+from authorizations.services.store import locks
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,7 +9,7 @@ from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import gained_words, lost_words
 from authorizations.rules.policy.differences import gone_and_come
 from authorizations.rules.policy.document import controls, normalize, warnings
-from authorizations.services.store.grants import NO_DIFFERENCE, GrantDifference
+from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,8 +11,8 @@ from django.db import transaction
 
 from authorizations.models import Card
 from authorizations.rules.basics.card_numbers import mask_text
+from authorizations.services.runtime.actor import acting
 from authorizations.services.store import locks
-from authorizations.services.store.actor import acting
 
 
 def freeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:

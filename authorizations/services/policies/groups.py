@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from authorizations.models import Card, CardGroup
+from authorizations.services.cards.grants import cards_moved
 from authorizations.services.policies import counting_ahead
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun
 from authorizations.services.store import locks
-from authorizations.services.store.grants import cards_moved
 
 
 @dataclass(frozen=True, slots=True)

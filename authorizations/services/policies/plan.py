@@ -17,9 +17,9 @@ from authorizations.rules.policy.document import (
     normalize,
 )
 from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
+from authorizations.services.cards import grants
 from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
 from authorizations.services.policies.publish import document
-from authorizations.services.store import grants
 
 
 class Strangers(NamedTuple):

@@ -12,7 +12,7 @@ from django.db import transaction
 from authorizations.models import Policy, PolicyVersion, ScheduleEntry, SpendingLimit
 from authorizations.rules.policy.document import canonical_json, normalize
 from authorizations.services.policies.counting_ahead import NOTHING_BEGUN, Begun, begin
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime.actor import acting
 
 _FIELDS = (
     "name", "unlimited", "time_zone", "week_starts", "max_network_risk_score", "partial_approval",

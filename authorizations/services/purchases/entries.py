@@ -17,8 +17,8 @@ from authorizations.rules.purchases.snapshots import RequestHistoryEntry
 from authorizations.rules.wording.stripe_reasons import failed_checks, stripe_reason
 from authorizations.services.purchases import limit_findings
 from authorizations.services.purchases.steps import Steps
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import findings, rows, writing
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.rows import DecisionRow
 from authorizations.services.store.statements import Plan, call

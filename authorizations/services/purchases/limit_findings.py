@@ -31,7 +31,7 @@ from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import merchant_of, told_of
 from authorizations.services.store import findings, window_sums
-from authorizations.services.store.lookup import root_id_of, scope_keys
+from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.statements import drive
 from authorizations.services.store.window_sums import Asked
 
@@ -132,7 +132,7 @@ def look_again(
 def look_again_where(left: Sequence[Authorization], told: PurchaseEvent) -> None:
     """The same where transactions were booked until the event `told` took them elsewhere."""
     keys = {key for row in left for key in scope_keys(row)}
-    if left and _not_gone(keys, {root_id_of(row) for row in left}).exists():
+    if left and _not_gone(keys, {row.root_id for row in left}).exists():
         for row in left:
             look_again(told_of(row, told.event_id, told.event_created), scope_keys(row))
 

@@ -24,7 +24,6 @@ from authorizations.services.store.lookup import (
     Existing,
     LockedScopes,
     load_existing,
-    root_id_of,
     scope_keys,
 )
 from authorizations.services.store.statements import Plan, call
@@ -170,7 +169,7 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> Plan[list[Transacti
         after = before.without_transactions(ids_under[id_])
         taken += [t for t in before.transactions if t.id in ids_under[id_]]
         held = LockedScopes(
-            root_id_of(row), frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
+            row.root_id, frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
         purchases.append(rows.authorization(its, held, after))
         left.append((its, after))

@@ -12,5 +12,6 @@ __all__ = [
     "history",
     "listing",
     "remaining",
+    "same_event",
     "stand_in_rehearsal",
 ]

@@ -27,7 +27,7 @@ from authorizations.rules.decision.windows import limit_concerns, limit_window, 
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.purchases.linking import told_of
 from authorizations.services.store import uncounted
-from authorizations.services.store.lookup import root_id_of, scope_keys
+from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.statements import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import Remembered, asked_of, remembered_around, rooms_at
@@ -92,7 +92,7 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     purchase = told_of(row, event_id="")
     scopes = [scope_of(key) for key in ("program:", *scope_keys(row))]
     found = []
-    for policy in _remaining(scopes, root_id_of(row), purchase.created):
+    for policy in _remaining(scopes, row.root_id, purchase.created):
         limits = zip(policy.limits, policy.policy.controls.spending_limits, strict=True)
         counted_in = tuple(
             its

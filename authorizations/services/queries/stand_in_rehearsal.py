@@ -20,8 +20,8 @@ from authorizations.rules.decision.stand_in import (
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host.versions import controls_of
+from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.store.decision_row import (
-    DAMAGED,
     UnreadableRowError,
     applied_of,
     value_of,

@@ -8,6 +8,9 @@ from authorizations.rules.decision.values import Check, LimitFigures
 
 T = TypeVar("T")
 
+DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+"""What reading a row can raise that another version of the program, or nobody, has written."""
+
 _CHECK_DEFAULTS = Check._field_defaults
 _FIGURES_DEFAULTS = LimitFigures._field_defaults
 

@@ -26,11 +26,11 @@ from authorizations.rules.purchases.events import AuthorizationRequest, Question
 from authorizations.services.authorize.transaction import CommitUnknownError
 from authorizations.services.host import caps, local_copy, recent_answers, recent_merchants
 from authorizations.services.host.host_memory import Approval
-from authorizations.services.runtime import budget, metrics
+from authorizations.services.runtime import budget, decision_log, metrics
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.durable_answer import DurableAnswer, sent
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spooled
-from authorizations.services.store import answers, decision_log
-from authorizations.services.store.delivery import Delivery
+from authorizations.services.store import answers
 from authorizations.services.store.statements import drive
 from authorizations.wire import answer as wire
 

@@ -6,10 +6,10 @@ The answer sent to Stripe wins.
 from dataclasses import dataclass
 
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import answers
 from authorizations.services.store.answers import PriorDecision
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.statements import Plan
 
 

@@ -13,9 +13,9 @@ import msgspec
 
 from authorizations.services.host import host_answers, spool_writer
 from authorizations.services.runtime import budget, metrics
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in import spool_retry
 from authorizations.services.stand_in.spool_record import Spooled, encode
-from authorizations.services.store.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 

@@ -24,11 +24,11 @@ from authorizations.services.purchases.entries import (
 )
 from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.decision_ids import Place, place_of
 from authorizations.services.stand_in.spool_record import Spooled
 from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import load_existing, lock_scopes
 from authorizations.services.store.rows import DecisionRow

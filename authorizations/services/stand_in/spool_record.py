@@ -15,8 +15,8 @@ from authorizations.rules.decision.values import Verdict, Window, WindowUsage
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import answers, rows
-from authorizations.services.store.delivery import Delivery, Stopwatch
 from authorizations.services.store.rows import PolicyRow
 from authorizations.wire import events
 

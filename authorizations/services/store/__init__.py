@@ -4,16 +4,12 @@ Only code that holds a lock changes what is counted; see `statements` for their 
 """
 
 __all__ = [
-    "actor",
     "answers",
     "attempts",
     "cards",
     "counting",
-    "decision_log",
     "decision_row",
-    "delivery",
     "findings",
-    "grants",
     "ledger_cause",
     "locked_rows",
     "locks",
@@ -21,7 +17,6 @@ __all__ = [
     "repeats",
     "rows",
     "statements",
-    "tables",
     "uncounted",
     "usage",
     "window_sums",

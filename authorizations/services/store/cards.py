@@ -9,8 +9,8 @@ from authorizations.models import Card, Cardholder
 from authorizations.rules.purchases.events import CardDetails as CardValue
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import CardholderReport
+from authorizations.services.runtime.actor import acting
 from authorizations.services.store import joined_usage, locks
-from authorizations.services.store.actor import acting
 from authorizations.services.store.locks import LockedCard
 
 _ATTEMPTS = 3
@@ -82,15 +82,6 @@ def _details(card: CardValue, at: int) -> dict[str, str | int]:
         "status": card.status,
         "details_at": at,
     }
-
-
-def add_unless_known(row: Card | Cardholder) -> None:
-    """Keep what somebody wrote by hand, unless an event was quicker: what Stripe tells counts."""
-    if isinstance(row, Card):
-        row.root_id = row.pk
-        Card.objects.bulk_create([row], ignore_conflicts=True)
-    else:
-        Cardholder.objects.bulk_create([row], ignore_conflicts=True)
 
 
 def register(card: CardValue, event_id: str, at: int) -> None:

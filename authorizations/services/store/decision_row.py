@@ -11,9 +11,6 @@ from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
 from authorizations.services.store.rows import PolicyRow
 
-DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading a row can raise that another version of the program, or nobody, has written."""
-
 
 class UnreadableRowError(Exception):
     """A part of the row that a decision needs is gone or damaged."""

@@ -1,19 +1,16 @@
 """Differences between Stripe and us, kept open until somebody has seen them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 from django.conf import settings
 from django.contrib.auth.models import User
-from django.db import transaction
 
 from authorizations.models import Finding, FindingChange
 from authorizations.models.findings import FindingState
-from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
-from authorizations.services.store.actor import acting
 
 What = FindingChange.What
 
@@ -119,30 +116,3 @@ def change(
         told=now.told,
         done=now.done,
     )
-
-
-@transaction.atomic
-def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
-    """Note open findings as seen; how many those were."""
-    with acting(user=by, reason=note):
-        chosen = Finding.objects.filter(pk__in=list(finding_ids), state=FindingState.OPEN)
-        rows = list(chosen.select_for_update(no_key=True).order_by("pk"))
-        FindingChange.objects.bulk_create(
-            FindingChange(
-                finding=row,
-                what=What.SEEN,
-                state=FindingState.SEEN,
-                author=by,
-                note=note,
-                amount=row.amount,
-                told=row.told,
-                done=row.done,
-            )
-            for row in rows
-        )
-    return len(rows)
-
-
-def at_stake(rows: Iterable[tuple[str, int]]) -> list[str]:
-    """Sums by currency in words."""
-    return [format_money(amount, currency) for currency, amount in rows]

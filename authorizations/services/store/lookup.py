@@ -7,7 +7,7 @@ from functools import partial
 import msgspec
 from django.db import OperationalError
 
-from authorizations.models import Authorization, Card
+from authorizations.models import Authorization
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
@@ -45,15 +45,7 @@ class LockedScopes:
 
 def scope_keys(row: Authorization) -> list[str]:
     """The scopes whose usage a purchase that is known already adds to."""
-    return _scope_keys(root_id_of(row), row.cardholder_id, row.group_id)
-
-
-def root_id_of(row: Authorization) -> str:
-    """The root of a purchase's card, read when first asked for; that card where it is missing."""
-    try:
-        return row.card.root_id
-    except Card.DoesNotExist:
-        return row.card_id
+    return _scope_keys(row.root_id, row.cardholder_id, row.group_id)
 
 
 def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[str]:

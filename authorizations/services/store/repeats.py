@@ -14,9 +14,9 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
-from authorizations.services.runtime import codec
-from authorizations.services.store import statements
-from authorizations.services.store.delivery import Delivery
+from authorizations.services.runtime import codec, prepared
+from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.store import rows, statements
 from authorizations.services.store.statements import Plan
 
 KEPT_A_MINUTE = 60
@@ -59,7 +59,7 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
     if delivery.event.is_read or not delivery.event.id:
         return None, False
     sha256 = delivery.body_sha256
-    found = statements.run(statements.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
+    found = prepared.run(statements.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
     return (found[0], found[1]) if found else (None, False)
 
 
@@ -69,7 +69,7 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:
     Where `delivery` names none that keeps the body, the database looks for one of the same event;
     where there is none the body is kept. Raises django.db.Error.
     """
-    row = delivery.row(answer_body, status)
+    row = rows.request(delivery, answer_body, status)
     [(request_id, is_kept)] = yield from statements.ask(
         statements.WRITE_REPEAT,
         body=delivery.body,

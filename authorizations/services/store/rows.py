@@ -20,7 +20,9 @@ from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store.lookup import LockedScopes
+from authorizations.wire.reports import about
 
 
 class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
@@ -42,6 +44,31 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
     answer_status: int
     answer_body: str
     timings: dict[str, int]
+
+
+def request(delivery: Delivery, answer_body: str, answer_status: int = 200) -> RequestRow:
+    """The row of a delivery; of what was read in Stripe's API nobody waits for an answer."""
+    event = delivery.event
+    if event.is_read:
+        answer_body, answer_status = "", 200
+    return RequestRow(
+        received_at=delivery.received_at,
+        sender=delivery.sender,
+        headers=delivery.headers,
+        body_sha256=delivery.body_sha256,
+        masked_sha256=delivery.kept_sha256 if delivery.received_sha256 else "",
+        signing_key=delivery.signing_key,
+        event_id=event.id or "",
+        event_type=event.type,
+        about=about(event),
+        api_version=event.api_version or "",
+        account=event.account or "",
+        livemode=event.livemode,
+        repeats_id=delivery.repeats_id,
+        answer_status=answer_status,
+        answer_body=answer_body,
+        timings=delivery.stopwatch.marks,
+    )
 
 
 class PolicyRow(msgspec.Struct, frozen=True):

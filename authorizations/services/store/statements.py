@@ -16,11 +16,7 @@ once the lock is held: a sum, or a policy published meanwhile. LOCK returns lock
 from collections.abc import Callable, Generator, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
-from django.db import connection
-from psycopg import Cursor
-
-from authorizations.services.store import actor
-from authz_project import pooler
+from authorizations.services.runtime import prepared
 
 T = TypeVar("T")
 
@@ -522,7 +518,8 @@ def call(work: Callable[[], T]) -> Plan[T]:
 def drive(plan: Plan[T]) -> T:
     """Carry out a plan on this thread's connection, one statement after the other.
 
-    Returns what the plan returns. Raises django.db.Error, as `run` does, and what the plan raises.
+    Returns what the plan returns. Raises django.db.Error as prepared.run does, and what the plan
+    raises.
     """
     try:
         asked = next(plan)
@@ -542,24 +539,5 @@ def drive(plan: Plan[T]) -> T:
 def _answer(asked: Statement | Call) -> Any:
     if isinstance(asked, Call):
         return asked.work()
-    cursor = run(asked.text, **asked.parameters)
+    cursor = prepared.run(asked.text, **asked.parameters)
     return cursor.fetchall() if cursor.description else []
-
-
-def run(statement: str, **parameters: Any) -> Cursor[Any]:
-    """Run a named statement on this thread's connection, prepared at its first use.
-
-    Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error; an
-    OperationalError where a pooler has mixed up sessions: a new transaction runs unprepared.
-    """
-    connection.ensure_connection()
-    actor.tell_at_start()
-    with connection.wrap_database_errors:
-        try:
-            cursor: Cursor[Any] = connection.connection.execute(
-                statement, parameters, prepare=not pooler.is_noticed()
-            )
-        except pooler.LOST_STATEMENTS as lost:
-            pooler.notice()
-            raise pooler.SessionLostError("A pooler mixed up sessions; try again.") from lost
-        return cursor

@@ -8,9 +8,9 @@ from django.db import IntegrityError, transaction
 from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest, Question
 from authorizations.services.host.host_answers import HostAnswer
-from authorizations.services.runtime import codec
-from authorizations.services.store import answers, decision_log, repeats, rows, statements
-from authorizations.services.store.delivery import Delivery
+from authorizations.services.runtime import codec, decision_log
+from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.store import answers, repeats, rows, statements
 from authorizations.services.store.rows import AuthorizationRow, DecisionRow, LedgerEntryRow
 from authorizations.services.store.statements import Plan, drive
 from authorizations.services.store.usage import Remembered
@@ -131,7 +131,7 @@ def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[N
 
 
 def _of_delivery(delivery: Delivery, answer_body: str) -> dict[str, object]:
-    row = codec.to_json([delivery.row(answer_body)])
+    row = codec.to_json([rows.request(delivery, answer_body)])
     return {"body": delivery.body_to_keep, "requests": row}
 
 

@@ -14,7 +14,8 @@ from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import PurchaseContext, Window, WindowUsage
 from authorizations.rules.purchases.counted import CountedUsage
-from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of
+from authorizations.services.runtime.codec import DAMAGED
+from authorizations.services.store.decision_row import UnreadableRowError, applied_of
 from authorizations.services.verify.checking import Difference, estimated_count, fetch
 from authorizations.services.verify.ranges import WHOLE, Ids, Range, entries_in, requests_in
 from authorizations.services.verify.running_sums import LedgerChange

@@ -21,9 +21,9 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
+from authorizations.services.runtime.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.store import rows
-from authorizations.services.store.decision_row import DAMAGED
-from authorizations.services.store.delivery import PEER, Delivery, Stopwatch
 from authorizations.services.verify.checking import EXISTING, Difference
 from authorizations.wire import answer, events, signature
 from authorizations.wire.events import AUTHORIZATION_REQUEST, wants_decision
@@ -69,7 +69,7 @@ def request_differences(row: WebhookRequest) -> Iterator[Difference]:
     except events.NotAnEventError as problem:
         yield Difference(where, "body", problem, "an event")
         return
-    for name, value in asdict(delivery.row(row.answer_body, row.answer_status)).items():
+    for name, value in asdict(rows.request(delivery, row.answer_body, row.answer_status)).items():
         if getattr(row, name) != value:
             yield Difference(where, name, getattr(row, name), value)
     if row.masked_sha256 and not _MASKED.search(delivery.body):

@@ -25,9 +25,9 @@ from authorizations.rules.decision.values import (
 )
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.store.answers import event_of
 from authorizations.services.store.decision_row import (
-    DAMAGED,
     UnreadableRowError,
     applied_of,
     value_of,

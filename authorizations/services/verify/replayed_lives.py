@@ -29,8 +29,9 @@ from authorizations.services.purchases.entries import WITHOUT_BOOKS
 from authorizations.services.purchases.linking import merchant_of
 from authorizations.services.purchases.steps import steps_of
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
 from authorizations.services.store import rows
-from authorizations.services.store.decision_row import DAMAGED, UnreadableRowError, applied_of
+from authorizations.services.store.decision_row import UnreadableRowError, applied_of
 from authorizations.services.verify.checking import Checked, Difference
 from authorizations.services.verify.lives import BY_DECISION, Life, lives_of
 from authorizations.services.verify.ranges import WHOLE, Range

@@ -6,6 +6,7 @@ Nothing here raises: a signed authorization request always gets a well-formed an
 import logging
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from time import monotonic
 
 from django.conf import settings
@@ -17,13 +18,14 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.transaction import CommitUnknownError, authorize
 from authorizations.services.host.caps import NotReplayedError
 from authorizations.services.lifecycle import intake
-from authorizations.services.runtime import budget, metrics
+from authorizations.services.runtime import budget, decision_log, metrics
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pool import Probe
 from authorizations.services.stand_in import answers, replay, switch
-from authorizations.services.store import decision_log, locked_rows, writing
-from authorizations.services.store.delivery import Delivery
+from authorizations.services.store import locked_rows, repeats, writing
+from authorizations.services.store.repeats import SentBefore
 from authorizations.wire import answer as wire
 from authorizations.wire import events
 
@@ -39,6 +41,14 @@ _keeping_turns = threading.BoundedSemaphore(1)
 Of the four threads of a process (deploy/gunicorn.conf.py), the fourth is thus free for purchases,
 except while a further event waits for its turn to be kept.
 """
+
+
+def answer_at_once(body_sha256: str, received_at: datetime) -> SentBefore | None:
+    """What a body was answered with that came more than sixty times in this minute; it is counted.
+
+    None for every other body, which is nearly all of them.
+    """
+    return repeats.answer_at_once(body_sha256, received_at)
 
 
 def answer(delivery: Delivery) -> bytes:

@@ -17,10 +17,10 @@ from django.db import OperationalError, connection
 from authorizations.services.authorize import rehearsal
 from authorizations.services.host import caps, recent_ring
 from authorizations.services.lifecycle import intake, unheard
-from authorizations.services.runtime import pool
+from authorizations.services.runtime import pool, tables
 from authorizations.services.runtime.seldom import Seldom
 from authorizations.services.stand_in import local_copy_refresh, replay, spool_watch, usage_refresh
-from authorizations.services.store import counting, repeats, tables
+from authorizations.services.store import counting, repeats
 from authorizations.services.webhook import readiness, rejections
 from authorizations.services.webhook.answering import breaker
 from authz_project import database_errors

@@ -12,9 +12,9 @@ from django.db import DatabaseError
 
 from authorizations.services.host import local_copy
 from authorizations.services.lifecycle import unheard
+from authorizations.services.runtime import tables
 from authorizations.services.runtime.deadline import deadline, has_passed
 from authorizations.services.stand_in import spool_watch, switch
-from authorizations.services.store import tables
 from authorizations.services.webhook import answering
 from authz_project import pooler
 

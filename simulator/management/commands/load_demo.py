@@ -6,8 +6,8 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from authorizations.services.digest import update
+from authorizations.services.runtime import decision_log
 from authorizations.services.runtime.turns import turn
-from authorizations.services.store import decision_log
 from authorizations.web import demo_logins
 from simulator import demo
 

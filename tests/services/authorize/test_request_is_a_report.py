@@ -22,6 +22,7 @@ from authorizations.models import (
     Usage,
 )
 from authorizations.services.purchases.linking import Stray, with_strays
+from authorizations.services.runtime import prepared
 from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks, statements
 from authorizations.services.store.lookup import LockedScopes
@@ -299,14 +300,14 @@ def test_a_request_leaves_what_a_later_event_and_then_the_request_leave(
 def test_an_ordinary_request_asks_the_database_no_more_than_before() -> None:
     in_force(spending_limits=[DAILY])
     Shopper().asks(100)
-    run, ran = statements.run, list[str]()
+    run, ran = prepared.run, list[str]()
 
     def counted(statement: str, **parameters: Any) -> Any:
         ran.append(statement)
         return run(statement, **parameters)
 
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(statements, "run", counted)
+        patched.setattr(prepared, "run", counted)
         assert Shopper().reason(100) == "approved"
     assert ran == [statements.LOCK, statements.LOOK_UP, statements.WRITE]
 

@@ -9,15 +9,15 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Card, CardGroup, Cardholder, Policy
-from authorizations.services.policies import groups
-from authorizations.services.policies.assignments import Targets, assign, unassign
-from authorizations.services.policies.files import NewSpendingError, compare, import_policies
-from authorizations.services.store.grants import (
+from authorizations.services.cards.grants import (
     GrantDifference,
     of_policy,
     policy_changed,
     without_grant,
 )
+from authorizations.services.policies import groups
+from authorizations.services.policies.assignments import Targets, assign, unassign
+from authorizations.services.policies.files import NewSpendingError, compare, import_policies
 from tests.support.desk import Shopper, in_force
 
 pytestmark = pytest.mark.django_db

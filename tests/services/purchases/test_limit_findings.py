@@ -8,8 +8,8 @@ from django.contrib.auth.models import User
 
 from authorizations.models import Assignment, Card, CardGroup, Finding, FindingChange
 from authorizations.services.lifecycle import adjustments
+from authorizations.services.lifecycle.open_findings import see
 from authorizations.services.policies.publish import publish
-from authorizations.services.store.findings import see
 from simulator.stripe.sample_lives import force_capture
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.lifecycle import Told, card_of, findings_of

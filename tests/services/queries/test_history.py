@@ -24,7 +24,7 @@ from authorizations.models.history import SEPARATORS, TRACKED
 from authorizations.services.policies.publish import publish
 from authorizations.services.queries.history import entries_about, newest_first, searched
 from authorizations.services.queries.listing import chunks
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime.actor import acting
 from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db

@@ -22,8 +22,8 @@ from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.authorize.transaction import CommitUnknownError, Computed
 from authorizations.services.host import caps, spool_writer
 from authorizations.services.runtime import budget
+from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in import answers, durable_answer
-from authorizations.services.store.delivery import Delivery
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.wire import events
 from tests.support.builders import CREATED, request_event

@@ -15,8 +15,8 @@ from django.test import Client
 
 import manage
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
-from authorizations.services.store import statements
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime import prepared
+from authorizations.services.runtime.actor import acting
 from authz_project import databases
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force
@@ -128,7 +128,7 @@ def test_a_transaction_that_begins_past_djangos_cursors_is_told_as_well() -> Non
     with acting(command="simulate"):
         for name in ("first", "second"):
             with transaction.atomic():
-                statements.run("SELECT 1")
+                prepared.run("SELECT 1")
                 group(name)
     assert {told(name)[0] for name in ("first", "second")} == {Source.COMMAND}
 

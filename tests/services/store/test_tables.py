@@ -13,7 +13,7 @@ from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 
 from authorizations import migrations
-from authorizations.services.store import tables
+from authorizations.services.runtime import tables
 from authorizations.services.webhook import readiness
 from authorizations.services.webhook.health import database
 from authorizations.services.webhook.health.values import HealthState

@@ -26,7 +26,7 @@ from authorizations.models import (
 from authorizations.services.host import versions
 from authorizations.services.policies.freeze import freeze
 from authorizations.services.policies.publish import publish
-from authorizations.services.store.actor import acting
+from authorizations.services.runtime.actor import acting
 from simulator.stripe import samples
 from tests.support.desk import Shopper, deliver, in_force
 from tests.support.lifecycle import Told

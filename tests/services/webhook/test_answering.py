@@ -13,8 +13,8 @@ from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.lifecycle import intake
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
+from authorizations.services.runtime.delivery import Stopwatch
 from authorizations.services.stand_in import answers
-from authorizations.services.store.delivery import Stopwatch
 from authorizations.services.webhook import answering
 from tests.support.builders import request_event
 from tests.support.spool import delivery_of

@@ -11,7 +11,8 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from authorizations.models import ProofRun
-from authorizations.services.store import grants, tables
+from authorizations.services.cards import grants
+from authorizations.services.runtime import tables
 from authorizations.services.webhook.database_roles import TABLES
 from authorizations.services.webhook.health.values import HealthCheck, HealthState
 from authz_project import database_errors, pooler

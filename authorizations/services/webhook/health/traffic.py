@@ -12,7 +12,7 @@ from django.utils import timezone
 from authorizations.models import WebhookRequest
 from authorizations.services.lifecycle import unheard
 from authorizations.services.runtime.arrival import is_trusted
-from authorizations.services.store.delivery import PEER
+from authorizations.services.runtime.delivery import PEER
 from authorizations.services.verify.record_checks import signed_by
 from authorizations.services.webhook.health.values import HealthCheck, HealthState
 

@@ -5,9 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from time import perf_counter_ns
 
-from authorizations.services.store.rows import RequestRow
 from authorizations.wire.events import Event
-from authorizations.wire.reports import about
 
 PEER = "Remote-Addr"
 """Among the headers that are kept: which of our proxies a request came through."""
@@ -66,10 +64,10 @@ class Delivery:
     @property
     def body_sha256(self) -> str:
         """Of what was received."""
-        return self.received_sha256 or self._kept_sha256
+        return self.received_sha256 or self.kept_sha256
 
     @property
-    def _kept_sha256(self) -> str:
+    def kept_sha256(self) -> str:
         return hashlib.sha256(self.body).hexdigest()
 
     @property
@@ -83,26 +81,3 @@ class Delivery:
     def body_to_keep(self) -> bytes:
         """Nothing where another delivery keeps it."""
         return b"" if self.repeats_id else self.body
-
-    def row(self, answer_body: str, answer_status: int = 200) -> RequestRow:
-        """The webhook request as a row."""
-        if self.event.is_read:
-            answer_body, answer_status = "", 200
-        return RequestRow(
-            received_at=self.received_at,
-            sender=self.sender,
-            headers=self.headers,
-            body_sha256=self.body_sha256,
-            masked_sha256=self._kept_sha256 if self.received_sha256 else "",
-            signing_key=self.signing_key,
-            event_id=self.event.id or "",
-            event_type=self.event.type,
-            about=about(self.event),
-            api_version=self.event.api_version or "",
-            account=self.event.account or "",
-            livemode=self.event.livemode,
-            repeats_id=self.repeats_id,
-            answer_status=answer_status,
-            answer_body=answer_body,
-            timings=self.stopwatch.marks,
-        )

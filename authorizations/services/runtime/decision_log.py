@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import metrics
-from authorizations.services.store.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
 
 logger = logging.getLogger(__name__)
 
