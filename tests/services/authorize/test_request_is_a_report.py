@@ -21,16 +21,20 @@ from authorizations.models import (
     Transaction,
     Usage,
 )
+from authorizations.services.authorize.transaction import authorize
 from authorizations.services.purchases.linking import Stray, with_strays
 from authorizations.services.runtime import prepared
 from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks, statements
 from authorizations.services.store.lookup import LockedScopes
+from authorizations.wire import events
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import Json
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.lifecycle import Told, counts_of, findings_of, life_of, lines_of
 from tests.support.spool import answered as spooled_answer
+from tests.support.spool import delivery_of
+from tests.support.threads import done as elsewhere
 from tests.support.verification import contradictions, differences, redecided
 
 DAY = 86_400
@@ -310,6 +314,43 @@ def test_an_ordinary_request_asks_the_database_no_more_than_before() -> None:
         patched.setattr(prepared, "run", counted)
         assert Shopper().reason(100) == "approved"
     assert ran == [statements.LOCK, statements.LOOK_UP, statements.WRITE]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("number", range(3))
+@pytest.mark.parametrize("is_done", [False, True])
+def test_an_error_at_any_statement_leaves_neither_rows_nor_locks(
+    number: int, is_done: bool
+) -> None:
+    """Before the statement or after it."""
+    in_force(spending_limits=[DAILY])
+    Shopper().asks(100)
+    run, ran = prepared.run, list[str]()
+
+    def broken(statement: str, **parameters: Any) -> Any:
+        ran.append(statement)
+        if len(ran) <= number or is_done:
+            found = run(statement, **parameters)
+        if len(ran) > number:
+            raise ZeroDivisionError
+        return found
+
+    event = Shopper().event(Shopper().purchase(200))
+    delivery = delivery_of(event)
+    request = events.authorization_request(delivery.event)
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(prepared, "run", broken)
+        with pytest.raises(ZeroDivisionError):
+            authorize(request, delivery)
+    assert len(ran) == number + 1
+    assert not connection.in_atomic_block
+    assert Decision.objects.count() == 1
+
+    def is_free() -> bool:
+        with transaction.atomic():
+            return bool(Card.objects.select_for_update(no_key=True, nowait=True).get(pk="ic_1"))
+
+    assert elsewhere(is_free)
 
 
 @pytest.mark.django_db(transaction=True)
