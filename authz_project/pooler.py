@@ -10,11 +10,14 @@ LOCAL, advisory locks belong to a transaction, and there are no cursors WITH HOL
 
 import hashlib
 import logging
+from collections import Counter
+from collections.abc import Sequence
 
 import psycopg
-from psycopg._preparing import Prepare, PrepareManager
+from psycopg._preparing import Key, Prepare, PrepareManager
 from psycopg._queries import PostgresQuery
 from psycopg.generators import execute
+from psycopg.pq.abc import PGresult
 
 logger = logging.getLogger(__name__)
 
@@ -67,16 +70,32 @@ def look(opened: "psycopg.Connection[tuple[object, ...]]") -> None:
             notice()
 
 
+_NAME_BYTES = len("desk_") + 32
+
+
 class NamedByText(PrepareManager):
     """Names a prepared statement after its text instead of numbering it.
 
     So behind a pooler that is not noticed yet, a name always stands for the same statement: it can
-    be missing or exist already, but never be a different statement.
+    be missing or exist already, but never be a different statement. One whose first run failed,
+    such as a lock that timed out, exists without psycopg knowing: the next try gets another name.
     """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._failed: Counter[bytes] = Counter()
 
     def get(self, query: PostgresQuery, prepare: bool | None = None) -> tuple[Prepare, bytes]:  # noqa: FBT001
         found, name = super().get(query, prepare)
         if found is Prepare.SHOULD:
             text = repr(self.key(query)).encode()
             name = b"desk_" + hashlib.sha256(text).hexdigest()[:32].encode()
+            if failures := self._failed[name]:
+                name += b"_%d" % failures
         return found, name
+
+    def validate(self, key: Key, prep: Prepare, name: bytes, results: Sequence[PGresult]) -> None:
+        """As psycopg does; and note the name of a statement that was prepared and failed."""
+        super().validate(key, prep, name, results)
+        if prep is Prepare.SHOULD and not self._check_results(results):
+            self._failed[name[:_NAME_BYTES]] += 1

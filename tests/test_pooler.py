@@ -137,6 +137,18 @@ def test_a_statement_has_the_same_name_in_every_session_and_no_other_has_it() ->
 
 
 @pytest.mark.django_db
+def test_a_statement_that_failed_when_it_was_first_run_can_be_prepared_again() -> None:
+    """As one does whose lock timed out; else it would look like a pooler in between."""
+    divide = "SELECT 1 / %(by)s::int"
+    with DeadlineConnection.connect(**straight()) as opened:
+        for _ in range(2):
+            with pytest.raises(psycopg.errors.DivisionByZero):
+                opened.execute(divide, {"by": 0}, prepare=True)
+            opened.rollback()
+        assert opened.execute(divide, {"by": 1}, prepare=True).fetchone() == (1,)
+        assert opened.execute(divide, {"by": 1}, prepare=True).fetchone() == (1,)
+
+
 def test_the_checks_say_it_where_they_may_ask_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.run_checks(tags=[checks.Tags.database], databases=["default"]) == []
     monkeypatch.setattr(pooler, "_noticed", True)
