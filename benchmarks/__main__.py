@@ -1,6 +1,6 @@
-"""`make bench`: how fast a durable decision is, beside Stripe's quickstart that keeps nothing.
+"""`make bench`: the rate of durable decisions, beside Stripe's quickstart, which stores nothing.
 
-All in one run on one machine, in turns, so that the ratios mean something elsewhere too.
+All servers are measured in turn in one run on one machine, so that the ratios hold elsewhere, too.
 """
 
 import json
@@ -42,7 +42,7 @@ def main() -> None:
     if not shutil.which("wrk"):
         sys.exit("The benchmark sends its load with wrk: apt-get install wrk")
     console.print(decide.measured())
-    # Where the database's own user can reach it.
+    # A directory that the database's own user can reach.
     with tempfile.TemporaryDirectory(prefix="desk-bench-") as directory:
         Path(directory).chmod(0o755)
         runs = _measure_all(Path(directory), console)

@@ -1,4 +1,4 @@
-"""Measures purchases at a steady rate, through nginx, while strangers flood the same door."""
+"""Measures purchases at a steady rate through nginx during a flood of false requests."""
 
 import json
 import os
@@ -44,7 +44,7 @@ _trusting = serving.tls()
 
 @dataclass
 class Run:
-    """What came of the purchases at one rate; amounts approved by card."""
+    """The results of the purchases at one rate; `approved` has the amounts by card."""
 
     rate: int
     usual: int = 0
@@ -64,7 +64,7 @@ class Run:
 
 
 def run() -> int:
-    """Print the table; status 1 where too few answers are usual, any is late or a limit passed."""
+    """Print the table; status 1 if too few answers are usual, one is late or a limit exceeded."""
     seconds = int(os.environ.get("STRANGERS_SECONDS") or 20)
     connections = int(os.environ.get("STRANGERS_CONNECTIONS") or 256)
     console = Console(highlight=False)
@@ -96,7 +96,7 @@ def run() -> int:
 
 
 def _put_in_force() -> None:
-    """So much a day and card, and more than that in stand-in: the cap must not matter."""
+    """A daily limit for each card, and a larger stand-in cap, which must make no difference."""
     document = {
         "name": "Besieged",
         "currency": "eur",
@@ -124,8 +124,8 @@ def _besieged(port: int, rate: int, seconds: int, connections: int) -> Run:
         for place in range(rate * seconds):
             time.sleep(max(0.0, began + place / rate - time.monotonic()))
             threads.submit(_buy, port, chance.randrange(CARDS), chance.randrange(50, 400), found)
-    told, _ = flood.communicate(timeout=PATIENCE_S)
-    found.strangers = json.loads(told)
+    output, _ = flood.communicate(timeout=PATIENCE_S)
+    found.strangers = json.loads(output)
     return found
 
 
@@ -158,12 +158,12 @@ def _buy(port: int, number: int, amount: int, found: Run) -> None:
     if status != 200:
         found.failed += 1
         return
-    told = json.loads(answer)
-    if told["metadata"].get("stand_in"):
+    decision = json.loads(answer)
+    if decision["metadata"].get("stand_in"):
         found.stood_in += 1
     else:
         found.usual += 1
-    if told["approved"]:
+    if decision["approved"]:
         found.approved[card_id] += amount
 
 
@@ -174,7 +174,7 @@ def _connect(port: int) -> None:
 
 
 def _posted(port: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
-    """On the connection that this thread keeps open, as Stripe does."""
+    """Send on the connection that this thread keeps open, as Stripe does."""
     if getattr(_own, "connection", None) is None:
         _connect(port)
     try:
@@ -194,7 +194,7 @@ def _wait_for_replay(spool: Path) -> None:
 
 
 def _exceeded() -> int:
-    """How many cards are beyond their limit, by the books."""
+    """The number of cards that exceed their limit, by the books."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT count(*) FROM (SELECT FROM authorizations_authorization AS purchase"

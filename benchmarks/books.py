@@ -1,7 +1,7 @@
 """`make bench-books`: how long `verify_books` takes over a million ledger entries.
 
-In a database that is thrown away afterwards, or in the one kept in BENCH_BOOKS_DIR, which is used
-again if it is there. BENCH_BOOKS_ENTRIES says how many entries.
+Uses a temporary database, or the one in BENCH_BOOKS_DIR, which is kept and used again.
+BENCH_BOOKS_ENTRIES sets the number of entries.
 """
 
 import sys

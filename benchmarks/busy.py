@@ -1,7 +1,7 @@
-"""`make bench-busy`: what a card costs on which much was bought, and a limit that is new there.
+"""`make bench-busy`: what decisions on a card with many purchases cost, also with a new limit.
 
-In a database that is thrown away afterwards. BENCH_BUSY_PURCHASES says how many purchases the
-busiest card has, 500,000 otherwise.
+Uses a temporary database. BENCH_BUSY_PURCHASES sets the number of purchases of the busiest card;
+default: 500,000.
 """
 
 import sys

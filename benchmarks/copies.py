@@ -1,4 +1,4 @@
-"""A database with as many ledger entries as wanted: copies of the patterns under other ids.
+"""Fills a database with any number of ledger entries: copies of the patterns under new ids.
 
 Teams are copied side by side, each row after the same one of the team before, as cards take turns
 in life; the hot card's week is copied to the weeks after it. Requests as Stripe sent them are left
@@ -21,9 +21,9 @@ _HOT_SHARE = 0.1
 
 
 class _Table(NamedTuple):
-    """`numbers` are its columns from sequences, `of` the one that tells whose a row is.
+    """A table to copy: `numbers` are its columns from sequences, `of` the one with the owner's id.
 
-    `created` of some is copied in Unix seconds, so that it can be another.
+    If `is_dated`, `created` is copied in Unix seconds, so that it can be changed.
     """
 
     name: str
@@ -33,7 +33,7 @@ class _Table(NamedTuple):
 
     @property
     def order(self) -> str:
-        """As the rows came in, where they tell."""
+        """The column that gives the order in which the rows were written."""
         return "created" if self.is_dated else (*self.numbers, self.of)[0]
 
 
@@ -48,7 +48,7 @@ STEPS = 2 * len(_TABLES)
 
 
 def fill(entries: int) -> Iterator[str]:
-    """Copy until there are about so many entries; yields each table that is done."""
+    """Copy until there are about this many entries; yields each table that is done."""
     of_hot = LedgerEntry.objects.filter(authorization__id__contains=f"_{HOT}_").count()
     of_team = LedgerEntry.objects.count() - of_hot
     weeks = int(entries * _HOT_SHARE / of_hot)
@@ -93,7 +93,7 @@ def _make_people(teams: int) -> None:
 
 
 def _last_numbers() -> tuple[int, int]:
-    """The last one that was drawn, and the last one of the team."""
+    """The last number that was drawn, and the team's last one."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT nextval('authorizations_ledgerentry_id_seq'), greatest("
@@ -114,7 +114,7 @@ def _columns(cursor: Any, table: _Table) -> list[str]:
 
 
 def _pattern(cursor: Any, table: _Table, of: str) -> list[bytes]:
-    """Its rows as COPY writes them, in order."""
+    """The table's rows as COPY writes them, in order."""
     columns = ", ".join(f'"{name}"' for name in _columns(cursor, table))
     if table.is_dated:
         columns = columns.replace('"created"', "extract(epoch FROM created)::bigint")
@@ -170,7 +170,7 @@ def _place(after: int, teams: int, k: int, number: int) -> int:
 def _of_weeks(
     rows: Sequence[bytes], table: _Table, weeks: int, after: int, each: int
 ) -> Iterator[bytes]:
-    """The whole week again, one week later, and so on."""
+    """The whole week, shifted by one week, by two weeks, and so on."""
     many = len(table.numbers)
     for week in range(1, weeks + 1):
         for row in rows:

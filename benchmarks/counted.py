@@ -69,7 +69,7 @@ _chance = Random(7)
 
 @dataclass
 class WatchedPace(counting.Pace):
-    """Also notes for how long counting held the lock of a card, time by time."""
+    """Also records how long counting held the lock of a card each time."""
 
     held_s: list[float] = field(default_factory=list)
 
@@ -86,7 +86,7 @@ class WatchedPace(counting.Pace):
 
 @dataclass
 class Asked:
-    """What was answered, and how quickly."""
+    """The reasons of answers, and the times they took."""
 
     reasons: Counter[str] = field(default_factory=Counter)
     times_ms: list[float] = field(default_factory=list)
@@ -100,12 +100,12 @@ class Asked:
 
     @property
     def is_in_time(self) -> bool:
-        """Whether the database decided all of it."""
+        """Whether the database decided all requests."""
         return not {"stand_in", "internal_error"} & set(self.reasons)
 
 
 def run() -> int:
-    """Print the figures; status 1 where a busy card costs too much, or stand-in answered."""
+    """Print the figures; status 1 if a busy card costs too much, or stand-in answered."""
     console = Console(highlight=False)
     logging.getLogger("authorizations").setLevel(logging.ERROR)
     call_command("migrate", verbosity=0)
@@ -127,7 +127,7 @@ def run() -> int:
 
 
 def _rolling(console: Console, name: str, purchases: int, within_s: int, period: Json) -> float:
-    """A rolling limit over purchases within so many seconds, and over none, in turns."""
+    """A rolling limit over a card with purchases within `within_s`, and over one without."""
     cards = (f"quiet_{name}", f"busy_{name}")
     for card, number in zip(cards, (0, purchases), strict=True):
         _bought(card, number, within_s)
@@ -162,7 +162,7 @@ def _rolling(console: Console, name: str, purchases: int, within_s: int, period:
 
 
 def _newly_limited(console: Console, card: str, purchases: int, within_s: int, limit: Json) -> bool:
-    """A limit newly assigned where so much was bought; whether the database decided throughout."""
+    """A new limit on a card with many purchases; whether the database decided all requests."""
     _bought(card, purchases, within_s)
     other, concerned, besides = Asked(), Asked(), Asked()
     root = Card.objects.get(pk=f"ic_{card}")
@@ -217,7 +217,7 @@ def _counting_beside() -> Iterator[WatchedPace]:
 
 
 def _bought(card: str, purchases: int, within_s: int) -> None:
-    """One real purchase, and so many copies of it within the seconds before."""
+    """Make a real purchase, and `purchases` copies of it within the seconds before."""
     authorization_id = f"iauth_{card}"
     assert _ask(card, authorization_id=authorization_id) == "approved"  # noqa: S101
     if not purchases:
@@ -244,7 +244,7 @@ def _ask(
     *,
     authorization_id: str = "",
 ) -> str:
-    """Ask as the door does; the reason of the answer."""
+    """Make a decision as the webhook does; returns its reason."""
     now = int(time.time())
     holder = samples.cardholder(cardholder_id=f"ich_{card}", name="Grace Hopper", created=now)
     purchase = samples.Purchase(

@@ -1,4 +1,4 @@
-"""The core alone: ten rules and five limits, nothing around them."""
+"""Measures decide() alone, with ten rules and five limits."""
 
 import os
 import timeit
@@ -42,7 +42,7 @@ POLICY_FILE = {"policies": [POLICY], "assignments": [{"policy": "Travel", "progr
 
 
 def measured() -> str:
-    """A sentence with the time one decision takes."""
+    """The time that one decision takes, in a sentence."""
     number, best = 2000, _best_of(7, 2000)
     return (
         f"decide() alone, 10 rules and 5 limits: {best * 1e6:.0f} µs "

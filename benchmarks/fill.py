@@ -1,7 +1,7 @@
-"""A database with as many decisions as wanted, made of a few real ones by set-based SQL.
+"""Fills a database with any number of decisions, made from a few real ones by set-based SQL.
 
-The demo's purchases are the patterns: each decision here is a copy of one with another card,
-merchant, amount and time, and a decline with another reason. Good enough for pages to open.
+Each decision is a copy of one of the demo's with a different card, merchant, amount and time, and a
+decline with a different reason. Good enough for opening pages.
 """
 
 from collections.abc import Iterator
@@ -44,7 +44,7 @@ JOIN authorizations_webhookrequest AS webhook ON webhook.id = webhook_request_id
 JOIN authorizations_authorization AS purchase ON purchase.id = authorization_id
 """
 
-# Squares of chance: a few cards and shops have most of the purchases.
+# Squares of random numbers, so that a few cards and shops have most of the purchases.
 _DRAW = f"""
 CREATE TEMPORARY TABLE drawn ON COMMIT DROP AS
 SELECT
@@ -133,7 +133,7 @@ FROM drawn WHERE approved ORDER BY n
 
 
 def fill(count: int) -> Iterator[int]:
-    """Make `count` decisions, and what belongs to them; yields how many there are so far."""
+    """Make `count` decisions with their other rows; yields the number so far."""
     demo.load()
     start = timezone.now() - timedelta(days=DAYS)
     _make_people()
@@ -191,7 +191,7 @@ def _make_people() -> None:
 
 
 def _shops() -> list[tuple[int, str, str, str, str]]:
-    """Shops of every usual category; the last one is rare in all it is."""
+    """Shops of all usual categories; the last one is rare in every respect."""
     chance = Random(5)
     categories = [
         entry

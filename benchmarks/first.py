@@ -1,9 +1,8 @@
-"""`make bench-first`: what the first purchase waits for after a start, beside the hundredth.
+"""`make bench-first`: how long the first purchases take after a start, beside the hundredth.
 
-A server of one worker that says it is ready is sent purchases one after the other, on one
-connection; then it is started anew. A second worker would still be loading, and what that takes of
-the processors is not what the first purchase pays for. The cards were used before, so that only the
-start makes the difference.
+Once a server with one worker is ready, purchases are sent one after the other on one connection;
+then it is started again. (A second worker would still be loading and take processor time.) The
+cards were used before, so that only the start makes a difference.
 """
 
 import http.client
@@ -25,7 +24,7 @@ STARTS = int(os.environ.get("BENCH_STARTS") or 15)
 LAST = 110
 SERVER = Server("one worker", [*GUNICORN, "--workers", "1", "authz_project.wsgi:application"])
 HUNDREDTHS = range(91, LAST)
-"""Their median is the hundredth's time: a single one may meet a checkpoint."""
+"""Their median stands for the hundredth's time: a single one may coincide with a checkpoint."""
 
 
 def main() -> None:
@@ -52,7 +51,7 @@ def _figures(times_ms: list[float]) -> tuple[str, str]:
 
 
 def _one_start(base: dict[str, str], requests: Path, turn: int) -> list[float]:
-    """The milliseconds that each of the first purchases took."""
+    """The milliseconds that each purchase took after one start."""
     traffic.write(requests, SECRET, LAST + traffic.CARDS, seed=turn)
     lines = requests.read_text().splitlines()
     asked = list(zip(lines[::2], lines[1::2], strict=True))

@@ -1,8 +1,8 @@
-"""Strangers: many connections that send purchases with false signatures as fast as they can.
+"""Floods a server: many connections send purchases with false signatures as fast as they can.
 
     python -m benchmarks.flood PORT SECONDS CONNECTIONS
 
-Prints how often each status came, as JSON.
+Prints the number of responses by status, as JSON.
 """
 
 import asyncio

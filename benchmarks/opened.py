@@ -28,14 +28,14 @@ _SAMPLED = 10_000
 MOST_MS = 300
 
 Queries = list[tuple[str, dict[str, Any]]]
-"""Names of pages, and what their addresses ask for."""
+"""Names of pages with their queries."""
 
 _LISTS = "/admin/authorizations/"
 
 
 @dataclass(frozen=True)
 class Opened:
-    """A page: what it is called in the table, its address, and what it showed how quickly."""
+    """A page: its name in the table, its address, the rows it showed and the times it took."""
 
     name: str
     rows: int
@@ -55,7 +55,7 @@ class Opened:
 
 
 def run() -> None:
-    """Fill the database if it is empty; print the table; status 1 where a page is too slow."""
+    """Fill the database if it is empty; print the table; status 1 if a page is too slow."""
     console = Console()
     call_command("migrate", verbosity=0)
     count = int(os.environ.get("BENCH_PAGES_DECISIONS", "1_000_000"))
@@ -249,7 +249,7 @@ def _amounts(least: str) -> dict[str, Any]:
 
 
 def _policies() -> list[int]:
-    """Policies by how often they decided, of those that are listed at all first."""
+    """The policies by the number of their decisions, the most frequent first."""
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT policy FROM authorizations_listeddecision TABLESAMPLE SYSTEM (%s), "
@@ -261,7 +261,7 @@ def _policies() -> list[int]:
 
 
 def _percent() -> float:
-    """How much of the decisions is looked at to find what is frequent: few are all looked at."""
+    """The percentage of decisions sampled to find frequent values; 100 if there are few."""
     return min(100.0, 100 * _SAMPLED / max(1, Decision.objects.count()))
 
 

@@ -1,7 +1,7 @@
-"""`make bench-pages`: how long the pages of the staff take with a million decisions.
+"""`make bench-pages`: how long the admin's pages take with a million decisions.
 
-In a database that is thrown away afterwards, or in the one kept in BENCH_PAGES_DIR, which is used
-again if it is there. BENCH_PAGES_DECISIONS says how many decisions.
+Uses a temporary database, or the one in BENCH_PAGES_DIR, which is kept and used again.
+BENCH_PAGES_DECISIONS sets the number of decisions.
 """
 
 import sys

@@ -1,6 +1,6 @@
-"""Purchases to copy: some weeks of one team, and one week of a card that pays all day.
+"""Purchases to be copied: some weeks of one team, and one week of a card that pays all day.
 
-Made through the real services, so that every figure in them is right.
+Made through the real services, so that all of their figures are right.
 """
 
 from collections.abc import Iterator
@@ -17,7 +17,7 @@ from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import MERCHANTS, Json, to_bytes
 
 TEAM = "k0k"
-"""Stands in every id of the team, so that copies can have another."""
+"""Part of every id of the team, which copies replace."""
 
 HOT = "hot"
 GROUP_ID = 777_000_000
@@ -28,7 +28,7 @@ _SUNDAY = 1_762_041_600
 """2 November 2025, 00:00 UTC."""
 
 _TEAM_WEEKS = 8
-# What becomes of purchases; the others are captured for less than was held.
+# How purchases end; the others are captured for less than the hold.
 _VOIDED, _AS_HELD, _REFUNDED = 0.15, 0.3, 0.1
 _EUROS = [merchant for merchant in MERCHANTS if merchant.currency == "eur"]
 
@@ -47,7 +47,7 @@ _GROUP: list[Json] = [
 
 
 def play(team_purchases: int, hot_purchases: int) -> Iterator[int]:
-    """Make both patterns; yields how many purchases there are so far."""
+    """Make both patterns; yields the number of purchases so far."""
     group = CardGroup.objects.create(pk=GROUP_ID, name=f"Team {TEAM}")
     team = [_card(f"{TEAM}_{n}", f"{TEAM}_{n // 2}", group) for n in range(TEAM_CARDS)]
     hot = [_card(HOT, HOT, None)]
@@ -71,7 +71,7 @@ def play(team_purchases: int, hot_purchases: int) -> Iterator[int]:
 
 
 def _card(name: str, holder: str, group: CardGroup | None) -> Json:
-    """As Stripe embeds it; the desk knows it already."""
+    """A card as Stripe embeds it, which is registered already."""
     holder_row, _ = Cardholder.objects.get_or_create(pk=f"ich_{holder}", name="Grace Hopper")
     Card.objects.create(pk=f"ic_{name}", cardholder=holder_row, group=group, currency="eur")
     owner = samples.cardholder(cardholder_id=holder_row.pk, name=holder_row.name, created=_SUNDAY)
@@ -85,7 +85,7 @@ def _in_force(name: str, limits: list[Json], **scope: Any) -> None:
 
 
 def _buy(authorization_id: str, card: Json, at: int, chance: Random) -> None:
-    """A purchase and what becomes of it: most are captured as they are, or for another amount."""
+    """A purchase and its end: most are captured in full, or for a different amount."""
     wanted = samples.Purchase(
         authorization_id=authorization_id,
         created=at,
@@ -101,8 +101,8 @@ def _buy(authorization_id: str, card: Json, at: int, chance: Random) -> None:
         _take(life.reverse(at=at + 60))
         return
     part = life.amount if chance.random() < _AS_HELD else chance.randint(1, life.amount)
-    for told in life.capture(part, at=at + 3_600):
-        _take(told)
+    for event in life.capture(part, at=at + 3_600):
+        _take(event)
     if chance.random() < _REFUNDED:
         _take(life.refund(chance.randint(1, part), at=at + 7_200))
 

@@ -1,4 +1,4 @@
-"""Something measured inside a database of its own, thrown away afterwards or kept for next time."""
+"""Runs a measurement in a database of its own, which is temporary or kept for the next run."""
 
 import os
 import subprocess
@@ -10,9 +10,9 @@ from benchmarks.servers import ROOT, environment
 
 
 def run_inside(module: str, kept_in: str) -> int:
-    """Call `run` of this module where the database is empty; returns the status to end with.
+    """Call `run` of this module in a process with that database; returns its exit status.
 
-    `kept_in` names the environment variable that says where to keep the database.
+    `kept_in` is the environment variable with the directory of a database that is kept.
     """
     if kept := os.environ.get(kept_in):
         return _run(module, Path(kept))

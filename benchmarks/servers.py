@@ -1,4 +1,4 @@
-"""The servers that are compared, each started fresh on a port of this machine."""
+"""The servers that are compared, each started for its measurement."""
 
 import os
 import secrets
@@ -24,7 +24,7 @@ GUNICORN = [
 
 @dataclass(frozen=True)
 class Server:
-    """A name for the table, and how to start it."""
+    """A server: its name in the table, and how to start it."""
 
     name: str
     command: list[str]
@@ -44,7 +44,7 @@ SERVERS = (
 
 
 def environment(data: Path) -> dict[str, str]:
-    """Production settings, with a database of the benchmark's own."""
+    """Production settings, with the benchmark's own database in `data`."""
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
         "DEBUG": "false",
@@ -58,7 +58,7 @@ def environment(data: Path) -> dict[str, str]:
 
 @contextmanager
 def running(server: Server, base: dict[str, str]) -> Iterator[None]:
-    """The server, answering; stopped again afterwards."""
+    """Start the server and wait until it answers; stop it afterwards."""
     process = subprocess.Popen(
         server.command,
         cwd=ROOT,
@@ -79,7 +79,7 @@ def _wait_until_up() -> None:
         try:
             urllib.request.urlopen(f"http://127.0.0.1:{PORT}/webhook", timeout=1)
         except urllib.error.HTTPError:
-            return  # it answers, if only that this is no way to ask
+            return  # it answers, if only that the method is wrong
         except OSError:
             time.sleep(0.1)
     raise RuntimeError(f"No server came up on port {PORT}. Is the port taken?")

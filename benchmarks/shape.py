@@ -1,7 +1,7 @@
-"""`make shape`: how readable the code is, in figures to compare with those of another commit.
+"""`make shape`: figures about the code's readability, to be compared between commits.
 
-How many private functions are used once, how long functions and files are, how often the dialect's
-words occur, and how many files and functions of the package one approved purchase enters.
+Private functions used once, lengths of functions and files, how often certain words occur, and the
+numbers of files and functions that an approved purchase enters.
 """
 
 import sys

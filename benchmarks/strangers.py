@@ -1,7 +1,7 @@
-"""`make bench-strangers`: purchases while strangers knock with false signatures, through nginx.
+"""`make bench-strangers`: purchases through nginx during a flood of false signatures.
 
-The nginx, gunicorn and limits of deploy/, everything on one machine. Stripe sends from 127.0.0.1,
-the strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS say how long and how many.
+Uses the nginx, gunicorn and limits of deploy/, all on one machine. Stripe sends from 127.0.0.1, the
+strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS set duration and number.
 """
 
 import sys

@@ -1,4 +1,4 @@
-"""Prepared traffic: fresh, signed authorization requests over a set of cards."""
+"""Prepares traffic: new, signed authorization requests for a set of cards."""
 
 import json
 import time
@@ -14,7 +14,7 @@ CARDS = 100
 def write(path: Path, secret: str, count: int, seed: int) -> None:
     """Write `count` requests, two lines each: the signature header and the body.
 
-    Signed now, so they can be sent for five minutes.
+    They are signed now, so they are valid for five minutes.
     """
     chance = Random(seed)
     now = int(time.time())

@@ -29,7 +29,7 @@ FROM authorizations_ledgerentry AS ledger
 
 
 def run() -> int:
-    """Print the table; status 1 for any difference, or where it takes too long."""
+    """Print the table; status 1 for any difference, or if it takes too long."""
     console = Console(highlight=False)
     call_command("migrate", verbosity=0)
     if not LedgerEntry.objects.exists():
@@ -57,7 +57,7 @@ def run() -> int:
 
 @dataclass
 class Run:
-    """What was checked and how long each kind took, and how much was wrong."""
+    """The number of rows and the time by kind, and the number of differences."""
 
     counts: Counter[str] = field(default_factory=Counter)
     times: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
@@ -77,7 +77,7 @@ def _fill(console: Console, entries: int) -> None:
 
 
 def _scan() -> tuple[int, float]:
-    """How many entries there are, and how long PostgreSQL takes to add them all up."""
+    """The number of ledger entries, and how long PostgreSQL takes to sum them up."""
     begin = time.monotonic()
     with connection.cursor() as cursor:
         cursor.execute(_SCAN)

@@ -1,8 +1,8 @@
-"""Ends with 0 where this container's server may be sent requests; says why where it may not.
+"""Ends with status 0 if this container's server may be sent requests; otherwise says why not.
 
     python deploy/container/healthy.py
 
-ADDRESS is where it listens, as for gunicorn.
+ADDRESS is where the server listens, as for gunicorn.
 """
 
 import http.client

@@ -1,10 +1,10 @@
-"""Before the servers start: brings the tables up to date, and makes the roles they log in as.
+"""Run before the servers: migrates the tables, and creates the roles that the servers log in as.
 
     python deploy/container/prepare.py
 
-DATABASE_URL is a superuser's, or of the role with CREATEROLE that owns the database. The passwords
-of the other roles are in WEBHOOK_PASSWORD, ADMIN_PASSWORD and RECORD_PASSWORD. Doing it again does
-no harm.
+DATABASE_URL is that of a superuser, or of the role with CREATEROLE that owns the database. The
+passwords of the other roles are in WEBHOOK_PASSWORD, ADMIN_PASSWORD and RECORD_PASSWORD. It may be
+run again.
 """
 
 import os
@@ -29,7 +29,7 @@ SERVING = ("webhook", "admin", "record")
 def main() -> None:
     missing = [name for name in map(_variable, SERVING) if not os.environ.get(name)]
     if missing:
-        sys.exit(f"{', '.join(missing)} must be set: compose.yaml tells what for.")
+        sys.exit(f"{', '.join(missing)} must be set: compose.yaml says what for.")
     call_command("migrate", interactive=False)
     connection.ensure_connection()
     with psycopg.ClientCursor(connection.connection) as cursor:

@@ -86,7 +86,7 @@ def hold_or_release(under: Json, amount: int, *, at: int, chance: Random) -> Jso
 def transaction_created(
     found: Json, *, chance: Random, account: str | None = None, **envelope: Any
 ) -> Json:
-    """The event that tells of a new transaction."""
+    """The event of a new transaction."""
     return event(
         "issuing_transaction.created",
         found,
@@ -106,7 +106,7 @@ def force_capture(
     merchant: SampleMerchant = MERCHANTS[0],
     merchant_amount: int | None = None,
 ) -> Json:
-    """The event of a capture for which nobody asked; amounts are given positive."""
+    """The event of a capture without authorization; amounts are given positive."""
     asked = _asked(card, amount, at, merchant, merchant_amount)
     return _unlinked(asked, -1, at, chance)
 
@@ -161,7 +161,7 @@ def _event(
 def _asked(
     card: Json, amount: int, at: int, merchant: SampleMerchant, merchant_amount: int | None
 ) -> Json:
-    """An authorization there never was: a transaction tells most of what it would have told."""
+    """An authorization that never existed, from which a transaction takes most of its fields."""
     bought = Purchase(
         authorization_id="",
         created=at,

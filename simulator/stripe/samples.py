@@ -174,7 +174,7 @@ def to_bytes(event: Mapping[str, Any]) -> bytes:
 
 
 def _asked(purchase: Purchase) -> Json:
-    """The money, as pending_request and request_history both tell it."""
+    """The amounts, in the form of both pending_request and request_history."""
     merchant_amount = purchase.merchant_amount
     if merchant_amount is None:
         merchant_amount = converted(purchase.amount, purchase.currency, purchase.charged_in)

@@ -61,9 +61,7 @@ class DatabaseReadings(Collector):
         )
         if work is None:
             return
-        yield _capped(
-            "desk_findings_open", "Findings that nobody has looked at", work.findings_open
-        )
+        yield _capped("desk_findings_open", "Findings that are open", work.findings_open)
         yield _capped(
             "desk_events_not_applied",
             "Events of Stripe's that could not be applied to the books",
@@ -71,7 +69,7 @@ class DatabaseReadings(Collector):
         )
         yield _capped(
             "desk_holds_past_their_time",
-            "Holds older than they may get, whose end was never told",
+            "Overdue holds, for which no closing event arrived",
             work.holds_past_their_time,
         )
         yield _capped(
@@ -170,7 +168,7 @@ class HostReadings(Collector):
         yield GaugeMetricFamily("desk_spool_bytes", "Their size.", spool.size_bytes)
         yield GaugeMetricFamily(
             "desk_spool_oldest_seconds",
-            "How long the oldest of them has been waiting; 0 where there is none.",
+            "How long the oldest of them has been waiting; 0 without any.",
             max(0.0, time() - spool.since_s) if spool.since_s else 0.0,
         )
         yield GaugeMetricFamily(
