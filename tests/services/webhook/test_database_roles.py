@@ -251,7 +251,7 @@ def test_each_role_comes_with_its_time_limits(
     database_roles.make()  # again, which does no harm
     logged_in_as(role)
     for name, limit in settings.items():
-        assert rows(f"SHOW {name}") == [(limit.replace("60s", "1min"),)]
+        assert rows(f"SHOW {name}") == [(limit.replace("60s", "1min").replace("1000ms", "1s"),)]
 
 
 @pytest.fixture
