@@ -149,6 +149,7 @@ def test_a_statement_that_failed_when_it_was_first_run_can_be_prepared_again() -
         assert opened.execute(divide, {"by": 1}, prepare=True).fetchone() == (1,)
 
 
+@pytest.mark.django_db
 def test_the_checks_say_it_where_they_may_ask_the_database(monkeypatch: pytest.MonkeyPatch) -> None:
     assert checks.run_checks(tags=[checks.Tags.database], databases=["default"]) == []
     monkeypatch.setattr(pooler, "_noticed", True)
