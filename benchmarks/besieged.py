@@ -21,9 +21,8 @@ from rich.console import Console
 from rich.table import Table
 
 from authorizations.models import Assignment
-from authorizations.rules.policy.document import normalize
 from authorizations.services.host import spool_reader
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import publish
 from authorizations.wire.signature import sign
 from benchmarks.flood import HOST
 from benchmarks.servers import ROOT
@@ -104,8 +103,7 @@ def _put_in_force() -> None:
         "stand_in_amount": 2_000,
         "stand_in_cap": CAP,
     }
-    policy = save_document(normalize(document))
-    publish(policy, author=None)
+    policy = publish(document, author=None).version.policy
     Assignment.objects.get_or_create(policy=policy, program=True)
 
 

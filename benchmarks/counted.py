@@ -27,9 +27,8 @@ from rich.console import Console
 from rich.table import Table
 
 from authorizations.models import Assignment, Card, UncountedWindow
-from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import counting_ahead
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import publish
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import counting
 from authorizations.services.webhook import answering
@@ -231,8 +230,7 @@ def _in_force(name: str, limits: list[Json], **scope: Any) -> Any:
     document: Json = {"name": name, "currency": "eur", "spending_limits": limits}
     if all("amount" not in limit for limit in limits):
         document |= {"unlimited": True}
-    policy = save_document(normalize(document))
-    publish(policy, author=None)
+    policy = publish(document, author=None).version.policy
     Assignment.objects.get_or_create(policy=policy, **scope)
     return policy
 

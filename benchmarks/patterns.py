@@ -9,8 +9,7 @@ from random import Random
 from typing import Any
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder
-from authorizations.rules.policy.document import normalize
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import publish
 from simulator.inside import take_in
 from simulator.stripe import samples
 from simulator.stripe.sample_lives import Life
@@ -79,8 +78,8 @@ def _card(name: str, holder: str, group: CardGroup | None) -> Json:
 
 
 def _in_force(name: str, limits: list[Json], **scope: Any) -> None:
-    policy = save_document(normalize({"name": name, "currency": "eur", "spending_limits": limits}))
-    publish(policy, author=None)
+    document = {"name": name, "currency": "eur", "spending_limits": limits}
+    policy = publish(document, author=None).version.policy
     Assignment.objects.create(policy=policy, **scope)
 
 

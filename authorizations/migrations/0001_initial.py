@@ -374,129 +374,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=100, unique=True)),
-                ("currency", models.CharField(blank=True, max_length=3)),
-                ("unlimited", models.BooleanField(default=False)),
-                ("time_zone", models.CharField(default="UTC", max_length=64)),
-                (
-                    "week_starts",
-                    models.CharField(
-                        choices=[
-                            (authorizations.rules.basics.controls.Weekday["MONDAY"], "Monday"),
-                            (authorizations.rules.basics.controls.Weekday["TUESDAY"], "Tuesday"),
-                            (
-                                authorizations.rules.basics.controls.Weekday["WEDNESDAY"],
-                                "Wednesday",
-                            ),
-                            (authorizations.rules.basics.controls.Weekday["THURSDAY"], "Thursday"),
-                            (authorizations.rules.basics.controls.Weekday["FRIDAY"], "Friday"),
-                            (authorizations.rules.basics.controls.Weekday["SATURDAY"], "Saturday"),
-                            (authorizations.rules.basics.controls.Weekday["SUNDAY"], "Sunday"),
-                        ],
-                        default=authorizations.rules.basics.controls.Weekday["SUNDAY"],
-                        max_length=9,
-                    ),
-                ),
-                (
-                    "allowed_categories",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "blocked_categories",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "allowed_merchant_countries",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=2),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "blocked_merchant_countries",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=2),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                ("allowed_merchants", models.JSONField(blank=True, default=list)),
-                ("blocked_merchants", models.JSONField(blank=True, default=list)),
-                (
-                    "allowed_card_presences",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "blocked_card_presences",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "allowed_authorization_methods",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "blocked_authorization_methods",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "allowed_wallets",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "required_verification",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                ("max_network_risk_score", models.PositiveSmallIntegerField(blank=True, null=True)),
-                ("usable_from", models.CharField(blank=True, max_length=40)),
-                ("usable_until", models.CharField(blank=True, max_length=40)),
-                ("partial_approval", models.BooleanField(default=False)),
-                ("smallest_partial_amount", models.BigIntegerField(blank=True, null=True)),
-                ("refunds_restore", models.BooleanField(default=True)),
-                ("fuel_hold", models.BigIntegerField(blank=True, null=True)),
-                ("stand_in_amount", models.BigIntegerField(blank=True, null=True)),
-                ("stand_in_cap", models.BigIntegerField(blank=True, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -637,100 +514,6 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("-pk",),
-            },
-        ),
-        migrations.CreateModel(
-            name="ScheduleEntry",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "days",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=3),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                ("start", models.CharField(default="00:00", max_length=5, verbose_name="from")),
-                ("end", models.CharField(default="24:00", max_length=5, verbose_name="to")),
-            ],
-            options={
-                "verbose_name_plural": "schedule",
-                "ordering": ("pk",),
-            },
-        ),
-        migrations.CreateModel(
-            name="SpendingLimit",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("amount", models.BigIntegerField(blank=True, null=True)),
-                ("count", models.PositiveIntegerField(blank=True, null=True)),
-                ("currency", models.CharField(blank=True, max_length=3)),
-                (
-                    "interval",
-                    models.CharField(
-                        choices=[
-                            (
-                                authorizations.rules.basics.controls.Interval["PER_AUTHORIZATION"],
-                                "Per authorization",
-                            ),
-                            (authorizations.rules.basics.controls.Interval["DAILY"], "Daily"),
-                            (authorizations.rules.basics.controls.Interval["WEEKLY"], "Weekly"),
-                            (authorizations.rules.basics.controls.Interval["MONTHLY"], "Monthly"),
-                            (
-                                authorizations.rules.basics.controls.Interval["QUARTERLY"],
-                                "Quarterly",
-                            ),
-                            (authorizations.rules.basics.controls.Interval["YEARLY"], "Yearly"),
-                            (authorizations.rules.basics.controls.Interval["ALL_TIME"], "All time"),
-                            (authorizations.rules.basics.controls.Interval["ROLLING"], "Rolling"),
-                        ],
-                        max_length=20,
-                    ),
-                ),
-                ("rolling_length", models.PositiveIntegerField(blank=True, null=True)),
-                (
-                    "rolling_unit",
-                    models.CharField(
-                        blank=True,
-                        choices=[("minutes", "Minutes"), ("hours", "Hours"), ("days", "Days")],
-                        max_length=7,
-                    ),
-                ),
-                (
-                    "categories",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=100),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                (
-                    "countries",
-                    django.contrib.postgres.fields.ArrayField(
-                        base_field=models.CharField(max_length=2),
-                        blank=True,
-                        default=list,
-                        size=None,
-                    ),
-                ),
-                ("merchants", models.JSONField(blank=True, default=list)),
-                ("cash_only", models.BooleanField(default=False)),
-            ],
-            options={
-                "ordering": ("pk",),
             },
         ),
         migrations.CreateModel(
@@ -1514,8 +1297,6 @@ class Migration(migrations.Migration):
                     models.TextField(
                         choices=[
                             ("policy", "Policy"),
-                            ("spendinglimit", "Spending limit"),
-                            ("scheduleentry", "Schedule"),
                             ("assignment", "Assignment"),
                             ("programdefaults", "Defaults of new policies"),
                             ("cardgroup", "Card group"),
@@ -1741,24 +1522,6 @@ class Migration(migrations.Migration):
                 fields=["received_at"],
                 name="rejected_request_received",
                 pages_per_range=32,
-            ),
-        ),
-        migrations.AddField(
-            model_name="scheduleentry",
-            name="policy",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="schedule",
-                to="authorizations.policy",
-            ),
-        ),
-        migrations.AddField(
-            model_name="spendinglimit",
-            name="policy",
-            field=models.ForeignKey(
-                on_delete=django.db.models.deletion.CASCADE,
-                related_name="spending_limits",
-                to="authorizations.policy",
             ),
         ),
         migrations.AddField(

@@ -9,8 +9,6 @@ from django.db.backends.base.schema import BaseDatabaseSchemaEditor
 
 EDITED = (
     "policy",
-    "spendinglimit",
-    "scheduleentry",
     "assignment",
     "programdefaults",
     "cardgroup",

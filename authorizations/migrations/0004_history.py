@@ -12,8 +12,6 @@ SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
 # Table -> the arguments of its trigger, see RECORD.
 RECORDED = {
     "authorizations_policy": "policy {} policy id policyversion current_version_id",
-    "authorizations_spendinglimit": "spendinglimit {} policy policy_id",
-    "authorizations_scheduleentry": "scheduleentry {} policy policy_id",
     "authorizations_assignment": "assignment {scope} policy policy_id cardgroup group_id "
     "cardholder cardholder_id card card_id",
     "authorizations_programdefaults": "programdefaults {} programdefaults id",
@@ -53,14 +51,6 @@ BEGIN
             was := was || '{{"password": "old"}}';
             is_now := is_now || '{{"password": "new"}}';
         END IF;
-    ELSIF TG_ARGV[0] = 'spendinglimit' THEN
-        -- What its amount is in, where the limit leaves that to its policy.
-        was := was || jsonb_build_object('policy_currency', (
-            SELECT currency FROM authorizations_policy WHERE id = (was ->> 'policy_id')::bigint
-        ));
-        is_now := is_now || jsonb_build_object('policy_currency', (
-            SELECT currency FROM authorizations_policy WHERE id = (is_now ->> 'policy_id')::bigint
-        ));
     END IF;
     IF was = is_now THEN RETURN NULL; END IF;
 

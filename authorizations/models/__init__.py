@@ -40,8 +40,6 @@ from authorizations.models.policies import (
     Policy,
     PolicyVersion,
     ProgramDefaults,
-    ScheduleEntry,
-    SpendingLimit,
 )
 from authorizations.models.proofs import ProofRun
 from authorizations.models.stand_in import StandInSwitch
@@ -75,8 +73,6 @@ __all__ = [
     "RejectedMinute",
     "RejectedRequest",
     "RepeatedMinute",
-    "ScheduleEntry",
-    "SpendingLimit",
     "StandInSwitch",
     "Stretch",
     "Tally",

@@ -13,13 +13,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from authorizations.models.cards import Card, CardGroup, Cardholder
-from authorizations.models.policies import (
-    Assignment,
-    Policy,
-    ProgramDefaults,
-    ScheduleEntry,
-    SpendingLimit,
-)
+from authorizations.models.policies import Assignment, Policy, ProgramDefaults
 
 SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
 """What parts words for the search."""
@@ -29,8 +23,6 @@ class Kind(models.TextChoices):
     """What a change can be of."""
 
     POLICY = "policy", "Policy"
-    SPENDING_LIMIT = "spendinglimit", "Spending limit"
-    SCHEDULE_ENTRY = "scheduleentry", "Schedule"
     ASSIGNMENT = "assignment", "Assignment"
     PROGRAM_DEFAULTS = "programdefaults", "Defaults of new policies"
     CARD_GROUP = "cardgroup", "Card group"
@@ -71,8 +63,6 @@ _ROLE_MAY = {"group": "group_id", "permission": "permission_id"}
 
 TRACKED = (
     Tracked(Policy, Kind.POLICY, {"policy": "id", "policyversion": "current_version_id"}),
-    Tracked(SpendingLimit, Kind.SPENDING_LIMIT, _BY_POLICY),
-    Tracked(ScheduleEntry, Kind.SCHEDULE_ENTRY, _BY_POLICY),
     Tracked(Assignment, Kind.ASSIGNMENT, _BY_POLICY | _ASSIGNED, ("scope",)),
     Tracked(ProgramDefaults, Kind.PROGRAM_DEFAULTS, {"programdefaults": "id"}),
     Tracked(CardGroup, Kind.CARD_GROUP, {"cardgroup": "id"}),

@@ -1,81 +1,25 @@
-"""Spending policies as operators edit them, and the immutable versions that decide."""
+"""Spending policies, and the immutable versions of them that decide."""
 
+import json
 from typing import Any
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Cast, Concat
 
 from authorizations.models.fields import TypedCharField
-from authorizations.rules.basics.controls import Interval, ScopeKind, Weekday
-
-
-def _words(max_length: int = 100) -> Any:
-    return ArrayField(models.CharField(max_length=max_length), default=list, blank=True)
-
-
-def _merchants() -> Any:
-    """Entries as policy files have them: "Uber", {"network_id": "1234567890"}."""
-    return models.JSONField(default=list, blank=True)
+from authorizations.rules.basics.controls import ScopeKind, Weekday
+from authorizations.rules.policy.document import completed
 
 
 class Policy(models.Model):
-    """What operators edit. Saving publishes a version; only versions decide."""
-
-    class Verification(models.TextChoices):
-        CVC = "cvc", "CVC"
-        POSTAL_CODE = "postal_code", "Postal code"
-        THREE_D_SECURE = "three_d_secure", "3-D Secure"
-
-    class CardPresence(models.TextChoices):
-        PRESENT = "present", "Card present"
-        NOT_PRESENT = "not_present", "Card not present"
-
-    class AuthorizationMethod(models.TextChoices):
-        CHIP = "chip"
-        CONTACTLESS = "contactless"
-        KEYED_IN = "keyed_in", "Keyed in"
-        ONLINE = "online"
-        SWIPE = "swipe"
-
-    class Wallet(models.TextChoices):
-        APPLE_PAY = "apple_pay", "Apple Pay"
-        GOOGLE_PAY = "google_pay", "Google Pay"
-        SAMSUNG_PAY = "samsung_pay", "Samsung Pay"
+    """A name, and the version in force: what operators edit is what that version says."""
 
     name = TypedCharField(max_length=100, unique=True)
-    currency = models.CharField(max_length=3, blank=True)
-    unlimited = models.BooleanField(default=False)
-    time_zone = models.CharField(max_length=64, default="UTC")
-    week_starts = models.CharField(
-        max_length=9, choices=[(day, day.title()) for day in Weekday], default=Weekday.SUNDAY
-    )
-    allowed_categories = _words()
-    blocked_categories = _words()
-    allowed_merchant_countries = _words(2)
-    blocked_merchant_countries = _words(2)
-    allowed_merchants = _merchants()
-    blocked_merchants = _merchants()
-    allowed_card_presences = _words()
-    blocked_card_presences = _words()
-    allowed_authorization_methods = _words()
-    blocked_authorization_methods = _words()
-    allowed_wallets = _words()
-    required_verification = _words()
-    max_network_risk_score = models.PositiveSmallIntegerField(null=True, blank=True)
-    usable_from = models.CharField(max_length=40, blank=True)
-    usable_until = models.CharField(max_length=40, blank=True)
-    partial_approval = models.BooleanField(default=False)
-    smallest_partial_amount = models.BigIntegerField(null=True, blank=True)
-    refunds_restore = models.BooleanField(default=True)
-    fuel_hold = models.BigIntegerField(null=True, blank=True)
-    stand_in_amount = models.BigIntegerField(null=True, blank=True)
-    stand_in_cap = models.BigIntegerField(null=True, blank=True)
     current_version = models.ForeignKey(
         "PolicyVersion",
         on_delete=models.PROTECT,
-        null=True,
+        null=True,  # while the first version is made, which refers to its policy
         editable=False,
         related_name="+",
         db_index=False,
@@ -87,6 +31,12 @@ class Policy(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """What the version in force says, in its normal form; without one, only the name."""
+        version = self.current_version
+        return completed(json.loads(version.content) if version else {"name": self.name})
 
 
 def server_time_zone() -> str:
@@ -119,53 +69,6 @@ class ProgramDefaults(models.Model):
     def current(cls) -> "ProgramDefaults":
         """As they were set, or as they are while nobody has."""
         return cls.objects.filter(pk=1).first() or cls()
-
-
-class SpendingLimit(models.Model):
-    """So much, or so many purchases, in each window of the interval."""
-
-    class Unit(models.TextChoices):
-        MINUTES = "minutes"
-        HOURS = "hours"
-        DAYS = "days"
-
-    policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="spending_limits")
-    amount = models.BigIntegerField(null=True, blank=True)
-    count = models.PositiveIntegerField(null=True, blank=True)
-    currency = models.CharField(max_length=3, blank=True)
-    interval = models.CharField(
-        max_length=20,
-        choices=[(interval, interval.replace("_", " ").capitalize()) for interval in Interval],
-    )
-    rolling_length = models.PositiveIntegerField(null=True, blank=True)
-    rolling_unit = models.CharField(max_length=7, choices=Unit, blank=True)
-    categories = _words()
-    countries = _words(2)
-    merchants = _merchants()
-    cash_only = models.BooleanField(default=False)
-
-    class Meta:
-        ordering = ("pk",)
-
-    def __str__(self) -> str:
-        return f"{self.get_interval_display()} limit"
-
-
-class ScheduleEntry(models.Model):
-    """Days and hours at which cards under the policy may pay."""
-
-    policy = models.ForeignKey(Policy, on_delete=models.CASCADE, related_name="schedule")
-    days = _words(3)
-    # Texts "08:00", because a day may end at "24:00".
-    start = models.CharField("from", max_length=5, default="00:00")
-    end = models.CharField("to", max_length=5, default="24:00")
-
-    class Meta:
-        verbose_name_plural = "schedule"
-        ordering = ("pk",)
-
-    def __str__(self) -> str:
-        return f"{' '.join(self.days)} {self.start}-{self.end}"
 
 
 class PolicyVersion(models.Model):

@@ -93,8 +93,8 @@ def mistakes(context: template.Context) -> list[Mistake]:
     ]
     found = []
     for form in [shown.form, *rows] if shown else []:
-        title = getattr(form.instance, "get_inline_title", None) or form.instance
-        of = f" of {title}" if form.prefix and form.instance.pk else ""
+        title = getattr(form, "title", "")  # of a row
+        of = f" of {title}" if title else ""
         found += [
             Mistake(
                 bound.id_for_label or bound.auto_id, f"{bound.label}{of}", " ".join(bound.errors)

@@ -9,9 +9,8 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, HistoryEntry, Policy
-from authorizations.rules.policy.document import normalize
 from authorizations.services.policies.assignments import Targets, assign
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import publish
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import messages, text
@@ -26,9 +25,7 @@ LIMIT: dict[str, Any] = {"spending_limits": [{"amount": 50_000, "interval": "mon
 def make(name: str = "Travel", **document: Any) -> Policy:
     """In force, and assigned to nobody."""
     usual = {"currency": "eur", **LIMIT}
-    policy = save_document(normalize({"name": name} | usual | document))
-    publish(policy, author=None)
-    return policy
+    return publish({"name": name} | usual | document, author=None).version.policy
 
 
 @pytest.fixture

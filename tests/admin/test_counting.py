@@ -12,14 +12,13 @@ from django.test import Client
 from django.urls import reverse
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion, UncountedWindow
-from authorizations.rules.policy.document import normalize
 from authorizations.services.policies import counting_ahead, groups
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import publish
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
 from tests.admin import pages
 from tests.admin.pages import added, as_sent, as_shown, errors, messages
-from tests.support.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force, republish
 
 pytestmark = pytest.mark.django_db
 
@@ -94,9 +93,9 @@ def test_counting_begins_when_a_policy_is_assigned(kind: str) -> None:
         {"count": 50, "interval": "rolling", "days": 9},
     ]
     policy = in_force("Yearly", spending_limits=limits, to=scope[kind])
-    begun = publish(policy, author=None).begun
+    begun = republish(policy).begun
     assert (begun.windows, UncountedWindow.objects.count()) == (2, 2)
-    assert publish(policy, author=None).begun.windows == 0
+    assert republish(policy).begun.windows == 0
     while UncountedWindow.objects.exists():
         counting.some(0, Pace(1))
     assert Shopper(at=NOW).reason(100) == "approved"
@@ -205,8 +204,7 @@ def test_a_policy_is_assigned_only_once_it_is_ticked_that_purchases_wait_for_it(
     operator: Client, busy_group: CardGroup, scope: dict[str, Any]
 ) -> None:
     limit = {"amount": 5_000, "interval": "yearly", "currency": "gbp"}
-    policy = save_document(normalize({"name": "Pounds", "spending_limits": [limit]}))
-    publish(policy, author=None)
+    policy = publish({"name": "Pounds", "spending_limits": [limit]}, author=None).version.policy
     [(kind, target)] = scope.items()
     sent = {kind: "on"} if kind == "program" else {f"{kind}s": target}
     if kind == "group":

@@ -7,7 +7,7 @@ from authorizations.models import HistoryEntry, Policy, ProgramDefaults
 from tests.admin import pages
 from tests.admin.conftest import Login
 from tests.admin.pages import as_shown, errors, messages
-from tests.support.desk import in_force
+from tests.support.desk import in_force, says
 
 pytestmark = pytest.mark.django_db
 
@@ -40,8 +40,7 @@ def test_an_operator_sets_them_and_the_history_says_so(operator: Client) -> None
     entry = HistoryEntry.objects.get(kind="programdefaults")
     assert (entry.source, entry.subject) == ("page", "programdefaults")
     assert "Europe/Paris" in operator.get(f"{URL}1/history/").content.decode()
-    there.refresh_from_db()
-    assert there.time_zone == "UTC"
+    assert says(there)["time_zone"] == "UTC"
 
 
 def test_what_is_no_zone_or_currency_is_refused(operator: Client) -> None:

@@ -11,7 +11,7 @@ from pytest_django.live_server_helper import LiveServer
 from authorizations.models import Card, Decision, HistoryEntry, Policy
 from tests.admin import pages
 from tests.admin.conftest import Visit
-from tests.support.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -74,9 +74,9 @@ def test_a_limit_is_added_with_categories_by_name_and_by_range(
         categories.press("Enter")
     save(page)
     expect(page.get_by_text("Version 2 is in force")).to_be_visible()
-    limit = policy.spending_limits.get(count=3)
-    assert (limit.rolling_length, limit.rolling_unit) == (90, "minutes")
-    assert set(limit.categories) == {"fast_food_restaurants", "3000-3299"}
+    [_, limit] = says(policy)["spending_limits"]
+    assert (limit["count"], limit["minutes"]) == (3, 90)
+    assert set(limit["categories"]) == {"fast_food_restaurants", "3000-3299"}
 
 
 def test_a_policy_is_assigned_to_a_card_found_by_its_last_four_digits(

@@ -8,7 +8,7 @@ from authorizations.models import Policy
 from tests.admin import pages
 from tests.admin.conftest import Login, Visit
 from tests.admin.pages import as_shown
-from tests.support.desk import in_force
+from tests.support.desk import amounts, in_force, says
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
@@ -42,7 +42,7 @@ def test_a_page_whose_reader_was_logged_out_keeps_what_was_typed_and_is_saved_af
     opened.value.close()
     save(page)
     expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
-    assert policy.spending_limits.get().amount == 125_000
+    assert amounts(policy) == [125_000]
 
 
 def test_a_page_that_cannot_reach_the_server_keeps_what_was_typed(
@@ -106,7 +106,7 @@ def test_what_both_changed_is_not_sent_before_somebody_chose(
     told.get_by_label("That of superuser").check()
     save(page)
     page.wait_for_url("**/policy/")
-    assert policy.spending_limits.get().amount == 60_000
+    assert amounts(policy) == [60_000]
 
 
 def test_merchants_are_added_with_the_keyboard_and_taken_out(visit: Visit, policy: Policy) -> None:
@@ -124,8 +124,10 @@ def test_merchants_are_added_with_the_keyboard_and_taken_out(visit: Visit, polic
     expect(rows).to_have_count(2)
     save(page)
     expect(page.get_by_text("Version 2 is in force from the next purchase on.")).to_be_visible()
-    policy.refresh_from_db()
-    assert policy.blocked_merchants == [{"network_id": "498750001042"}, {"begins_with": "Bar"}]
+    assert says(policy)["blocked_merchants"] == [
+        {"network_id": "498750001042"},
+        {"begins_with": "Bar"},
+    ]
 
 
 def test_many_limits_are_a_list_to_read_and_open_with_the_keyboard(visit: Visit) -> None:

@@ -6,7 +6,7 @@ from django.test import Client
 from authorizations.models import Policy
 from tests.admin import pages
 from tests.admin.pages import Sent, added, as_shown, errors
-from tests.support.desk import in_force
+from tests.support.desk import in_force, says
 
 pytestmark = pytest.mark.django_db
 
@@ -71,3 +71,20 @@ def test_a_limit_without_currency_anywhere_says_so_at_the_limit(operator: Client
     sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily")
     response = operator.post(url, sent | {"name": "New"})
     assert list(errors(response)) == [f"{LIMITS}-0-currency"]
+
+
+def test_rows_of_a_page_that_tells_nothing_of_itself_are_all_kept(
+    operator: Client, policy: Policy
+) -> None:
+    """As a program sends it, which never saw the page."""
+    row = {"amount": "500.00", "interval": "monthly"}
+    shown = (LIMITS, HOURS, "versions")
+    sent: Sent = {f"{key}-{name}_FORMS": 0 for key in shown for name in ("TOTAL", "INITIAL")}
+    sent |= {"name": "Travel", "currency": "eur", "week_starts": "monday"}
+    sent = added(sent, LIMITS, **row)
+    sent = added(sent, LIMITS, count="3", interval="daily")
+    operator.post(pages.change_url(policy), sent)
+    assert [(it.get("amount"), it.get("count")) for it in says(policy)["spending_limits"]] == [
+        (50_000, None),
+        (None, 3),
+    ]

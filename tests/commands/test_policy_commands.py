@@ -136,9 +136,3 @@ def test_a_file_that_is_none_is_refused_with_a_sentence(
 def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read: No such file"):
         run("import_policies", str(tmp_path / "gone.json"))
-
-
-def test_a_policy_that_can_t_be_exported_is_named() -> None:
-    Policy.objects.create(name="Broken", max_network_risk_score=500)
-    with pytest.raises(CommandError, match='"Broken"'):
-        run("export_policies")

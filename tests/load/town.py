@@ -79,7 +79,7 @@ def purchase(chance: Random, at: int) -> Purchase:
 def publish_other_limits(chance: Random) -> None:
     """Another version of a policy, tighter or wider than the one in force."""
     policy = Policy.objects.get(name=chance.choice(list(_LIMITS)))
-    limit = policy.spending_limits.order_by("pk")[0]
-    limit.amount = _LIMITS[policy.name][0]["amount"] * chance.choice([70, 100, 150]) // 100
-    limit.save()
-    publish(policy, author=None, reason="Load")
+    document = policy.document
+    wanted = _LIMITS[policy.name][0]["amount"] * chance.choice([70, 100, 150]) // 100
+    document["spending_limits"][0]["amount"] = wanted
+    publish(document, author=None, reason="Load")

@@ -9,8 +9,7 @@ from django.conf import settings
 from django.test import Client
 
 from authorizations.models import Assignment, Policy
-from authorizations.rules.policy.document import normalize
-from authorizations.services.policies.publish import publish, save_document
+from authorizations.services.policies.publish import Published, publish
 from authorizations.services.webhook import rejections
 from authorizations.wire.signature import sign
 from simulator.stripe import samples
@@ -31,10 +30,30 @@ def in_force(name: str = "Test", **document: Any) -> Policy:
     scope = document.pop("to", {"program": True})
     limits = document.get("spending_limits", [])
     usual = {"currency": "eur", "unlimited": not any("amount" in limit for limit in limits)}
-    policy = save_document(normalize({"name": name} | usual | document))
-    publish(policy, author=None)
+    policy = publish({"name": name} | usual | document, author=None).version.policy
     Assignment.objects.get_or_create(policy=policy, **scope)
     return policy
+
+
+def says(policy: Policy) -> dict[str, Any]:
+    """What a policy says by now, as a policy file would."""
+    return Policy.objects.get(pk=policy.pk).document
+
+
+def amounts(policy: Policy) -> list[int | None]:
+    """Those of its limits by now; none of one that counts purchases."""
+    return [limit.get("amount") for limit in says(policy)["spending_limits"]]
+
+
+def republish(policy: Policy, **document: Any) -> Published:
+    """Put a policy in force with other values of some keys."""
+    return publish(says(policy) | document, author=None, policy=policy)
+
+
+def publish_amount(policy: Policy, amount: int) -> Published:
+    """Put a policy in force with another amount in all of its limits."""
+    limits = [limit | {"amount": amount} for limit in says(policy)["spending_limits"]]
+    return republish(policy, spending_limits=limits)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,6 @@ from authorizations.models import (
     Cardholder,
     Policy,
     PolicyVersion,
-    SpendingLimit,
 )
 from authorizations.services.policies.changes import Changes
 from authorizations.services.policies.files import import_policies
@@ -65,5 +64,5 @@ def load(file: Any, **options: Any) -> Changes:
 
 
 def everything() -> list[Any]:
-    models = (Policy, PolicyVersion, SpendingLimit, Assignment, Card, CardGroup, Cardholder)
+    models = (Policy, PolicyVersion, Assignment, Card, CardGroup, Cardholder)
     return [list(model._default_manager.order_by("pk").values()) for model in models]

@@ -20,7 +20,10 @@ MINE, THEIRS, BOTH = "mine", "theirs", "both"
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """What a page shows: its own fields, and by key the titles and fields of the rows below."""
+    """What a page shows: its own fields, and by key the titles and fields of the rows below.
+
+    The key of a row is what its hidden field `id` says, which only the page knows.
+    """
 
     own: Values = field(default_factory=dict)
     rows: dict[str, dict[str, tuple[str, Values]]] = field(default_factory=dict)
@@ -160,6 +163,7 @@ class Merger:
         """
         prefix = formset.prefix
         base = self.base.rows.get(prefix, {})
+        _find_again(base, formset.initial_forms)
         sent = _take_rows(merged.data, prefix)
         typed = {_sent_key(row): row for row in sent if _sent_key(row)}
         now = {_key(row): row for row in formset.initial_forms}
@@ -219,6 +223,31 @@ class Merger:
         return str(self.data.get(f"choose-{key}", "")) if key in self.open else ""
 
 
+def _find_again(base: Mapping[str, tuple[str, Values]], rows: Iterable[Any]) -> None:
+    """Rows of today get the keys they had on the page as it was opened.
+
+    Nothing in a list names its entries: what is all the same is the same row, and then what is the
+    same in all fields but one.
+    """
+    left = {key: values for key, (_, values) in base.items()}
+    new = list(rows)
+    for most in (0, 1):
+        for row in [*new]:
+            for key, before in left.items():
+                if _unlike(row, before) <= most:
+                    row.initial["id"] = key
+                    new.remove(row)
+                    del left[key]
+                    break
+
+
+def _unlike(row: Any, before: Values) -> int:
+    """In how many fields a row differs from one before."""
+    return sum(
+        not _same(row.fields[name], _value(row[name]), before.get(name, [])) for name in _names(row)
+    )
+
+
 def _names(form: Any) -> list[str]:
     """The fields that people fill in."""
     hidden = {name for name, of in form.fields.items() if of.widget.is_hidden}
@@ -226,11 +255,11 @@ def _names(form: Any) -> list[str]:
 
 
 def _key(row: Any) -> str:
-    return str(row.instance.pk)
+    return str(row["id"].value())
 
 
 def _title(row: Any) -> str:
-    return str(getattr(row.instance, "get_inline_title", None) or row.instance)
+    return str(row.title)
 
 
 def _label(form: Any, name: str) -> str:

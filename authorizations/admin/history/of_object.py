@@ -69,7 +69,7 @@ def stories(entries: list[HistoryEntry], obj: Model) -> list[Story]:
                 when=exact_time(first.changed_at),
                 who=who(first),
                 about="" if is_own else about(first),
-                changes=_without_cancelled(said),
+                changes=said,
             )
         )
     return [story for story in found if story.changes]
@@ -77,23 +77,6 @@ def stories(entries: list[HistoryEntry], obj: Model) -> list[Story]:
 
 def _work(entry: HistoryEntry) -> tuple[Any, ...]:
     return entry.work, entry.changed_at, entry.subject, entry.subject_id
-
-
-def _without_cancelled(said: list[PolicyEdit]) -> list[PolicyEdit]:
-    """A policy file writes limits anew: one that goes and comes back the same is no change."""
-    left = list(said)
-    for gone in said:
-        verb, came = gone.what.removesuffix("removed"), None
-        if verb != gone.what:
-            came = next((it for it in left if _is(it, f"{verb}added", gone)), None)
-        if came:
-            left.remove(came)
-            left.remove(gone)
-    return left
-
-
-def _is(change: PolicyEdit, what: str, other: PolicyEdit) -> bool:
-    return change.what == what and change.entries == other.entries
 
 
 def about(entry: HistoryEntry) -> str:

@@ -17,7 +17,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.models import HistoryEntry
 from authorizations.services.queries.by_time import ByTime
-from authorizations.services.queries.history import is_id, searched
+from authorizations.services.queries.history import is_id, searched, with_contents
 from authorizations.services.queries.listing import Listing
 
 Source = HistoryEntry.Source
@@ -82,7 +82,8 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[HistoryEntry]:
         sees_users = request.user.has_perm("auth.view_user")
-        return super().get_queryset(request).defer("words").annotate(sees_users=Value(sees_users))
+        entries = with_contents(super().get_queryset(request)).defer("words")
+        return entries.annotate(sees_users=Value(sees_users))
 
     def listing(self, rows: QuerySet[HistoryEntry], filters: RecordFilters, term: str) -> Listing:
         # Whatever is filtered by has an index in the order of time; words can be everywhere.

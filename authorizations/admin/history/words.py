@@ -1,21 +1,16 @@
 """What an entry of the change history says, in words: who did it, and what became what."""
 
+import json
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
 from typing import Any
 
 from django.utils.text import capfirst
 
 from authorizations.admin.shared.links import card_words
-from authorizations.admin.shared.types import M
-from authorizations.models import Card, HistoryEntry, Policy, ScheduleEntry, SpendingLimit
+from authorizations.models import Card, HistoryEntry
 from authorizations.models.history import TRACKED, Kind
-from authorizations.rules.basics.filters import merchant_words
-from authorizations.rules.basics.money import format_money
-from authorizations.rules.basics.words import category_label, code_words, country_words, listed
 from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
-from authorizations.rules.policy.document import normalize
-from authorizations.services.policies.publish import limit_document, own_document, schedule_document
+from authorizations.services.queries.history import contents_of
 
 Row = Mapping[str, Any]
 Words = Iterator[PolicyEdit]
@@ -85,50 +80,14 @@ def _policy(entry: HistoryEntry) -> Words:
     old, new = _version(entry, entry.before), _version(entry, entry.after)
     if old != new:
         yield PolicyEdit("In force", old, new)
-    empty = _document(name=(entry.after or entry.before or {})["name"])
-    if entry.after is not None:
-        before = own_document(_row(Policy, entry.before)) if entry.before else {}
-        yield from differences(empty | before, empty | own_document(_row(Policy, entry.after)))
+    before, after = (json.loads(content or "{}") for content in contents_of(entry))
+    if after:
+        yield from differences(before or {"name": after["name"]}, after)
 
 
 def _version(entry: HistoryEntry, row: Row | None) -> str:
     pk = row and row["current_version_id"]
     return name_of(entry, "policyversion", pk) if pk else "nothing"
-
-
-def _limit(entry: HistoryEntry) -> Words:
-    before, after = ([_limit_document(row)] if row else [] for row in (entry.before, entry.after))
-    yield from differences(
-        _document() | {"spending_limits": before}, _document() | {"spending_limits": after}
-    )
-
-
-def _limit_document(row: Row) -> dict[str, Any]:
-    said = {name: row[name] for name in ("categories", "countries", "merchants", "cash_only")}
-    currency = row["currency"] or row["policy_currency"]
-    return said | limit_document(_row(SpendingLimit, row)) | {"currency": currency}
-
-
-def _schedule(entry: HistoryEntry) -> Words:
-    rows = (entry.before, entry.after)
-    entries = [[schedule_document(_row(ScheduleEntry, row))] if row else [] for row in rows]
-    yield from differences(*(_document() | {"schedule": listed} for listed in entries))
-
-
-@cache
-def _empty() -> dict[str, Any]:
-    return normalize({"name": "Policy"})
-
-
-def _document(**settings: Any) -> dict[str, Any]:
-    """A policy that says nothing but this: to compare parts of policies as policies."""
-    return _empty() | settings
-
-
-def _row(model: type[M], row: Row) -> M:
-    """The row as it was; columns it had then and has no more are left out."""
-    names = {field.attname for field in model._meta.concrete_fields}
-    return model(**{name: value for name, value in row.items() if name in names})
 
 
 def _assignment(entry: HistoryEntry) -> Words:
@@ -220,28 +179,11 @@ def _value(entry: HistoryEntry, column: str, row: Row) -> str:
         return NOTHING
     if column in kinds and column != "id":
         return name_of(entry, kinds[column], value)
-    if column.endswith("amount"):
-        return format_money(value, row.get("currency") or row.get("policy_currency") or "")
-    words = _ENTRY_WORDS.get(column.rpartition("_")[2], str)
-    return listed([*map(words, value)]) if isinstance(value, list) else words(str(value))
+    return str(value).upper() if column == "currency" else str(value)
 
-
-_ENTRY_WORDS: dict[str, Callable[[Any], str]] = {
-    "categories": category_label,
-    "countries": country_words,
-    "currency": str.upper,
-    "interval": code_words,
-    "merchants": merchant_words,
-    "presences": code_words,
-    "methods": code_words,
-    "wallets": code_words,
-    "verification": code_words,
-}
 
 _WORDS: dict[Kind, Callable[[HistoryEntry], Words]] = {
     Kind.POLICY: _policy,
-    Kind.SPENDING_LIMIT: _limit,
-    Kind.SCHEDULE_ENTRY: _schedule,
     Kind.ASSIGNMENT: _assignment,
     Kind.CARD: _card,
     Kind.USER: _user,

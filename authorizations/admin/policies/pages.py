@@ -14,7 +14,6 @@ from django.views.decorators.http import require_safe
 from authorizations.admin.cards.granted import tell_lost
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.policies import state as policy_state
 from authorizations.admin.policies.assigned import (
     assigned_sentence,
     assigned_words,
@@ -29,8 +28,9 @@ from authorizations.admin.policies.assignments import (
 )
 from authorizations.admin.policies.defaults import DEFAULTED
 from authorizations.admin.policies.differences import differences_page
-from authorizations.admin.policies.forms import PolicyForm
-from authorizations.admin.policies.inlines import HOW, HOW_MUCH, INLINES, WHEN, WHERE, WHO
+from authorizations.admin.policies.fields import LINES, WHO
+from authorizations.admin.policies.forms import PolicyForm, edited
+from authorizations.admin.policies.rows import INLINES, RowFormSet
 from authorizations.admin.policies.saved import tell_what_was_saved
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.shared import asking
@@ -40,6 +40,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
 from authorizations.models import Policy, ProgramDefaults
 from authorizations.rules.basics.words import counting_words
+from authorizations.rules.policy.differences import differences
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
 from authorizations.services.cards import grants
@@ -60,40 +61,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     warn_unsaved_form = True
     fieldsets = (
         (WHO, {"fields": ("name",)}),
-        (
-            HOW_MUCH,
-            {
-                "fields": (
-                    ("currency", "unlimited"),
-                    ("partial_approval", "smallest_partial_amount"),
-                    ("refunds_restore", "fuel_hold"),
-                    ("stand_in_amount", "stand_in_cap"),
-                )
-            },
-        ),
-        (
-            WHERE,
-            {
-                "fields": (
-                    ("allowed_categories", "blocked_categories"),
-                    ("allowed_merchant_countries", "blocked_merchant_countries"),
-                    "allowed_merchants",
-                    "blocked_merchants",
-                )
-            },
-        ),
-        (
-            HOW,
-            {
-                "fields": (
-                    ("allowed_card_presences", "blocked_card_presences"),
-                    ("allowed_authorization_methods", "blocked_authorization_methods"),
-                    ("allowed_wallets", "required_verification"),
-                    "max_network_risk_score",
-                )
-            },
-        ),
-        (WHEN, {"fields": (("time_zone", "week_starts"), ("usable_from", "usable_until"))}),
+        *LINES,
         (SAVING, {"fields": ("reason",)}),
     )
 
@@ -161,10 +129,12 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             list(row.values_list("pk"))
 
     def state(self, obj: Policy) -> State:
-        return policy_state.state(obj)
+        """The version in force; assignments have a page of their own."""
+        version = obj.current_version
+        return {"number": version.number if version else 0, "document": obj.document}
 
     def changes(self, shown: State, now: State) -> list[str]:
-        return policy_state.changes(shown, now)
+        return [*map(str, differences(shown["document"], now["document"]))]
 
     def last_saved(self, obj: Policy) -> Saved | None:
         """By a page or, where that is later, by a policy file."""
@@ -173,18 +143,35 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             return Saved(author(version), version.created_at)
         return saved
 
+    def save_model(
+        self, request: HttpRequest, obj: Policy, form: ModelForm[Policy], change: bool
+    ) -> None:
+        """A new one gets its row; publishing gives it all else."""
+        if not change:
+            super().save_model(request, obj, form, change)
+
     def save_related(
         self, request: HttpRequest, form: ModelForm[Policy], formsets: Any, change: bool
     ) -> None:
-        before = form.instance.current_version
-        granted = grants.of_policy(form.instance)
-        super().save_related(request, form, formsets, change)
-        reason = form.cleaned_data["reason"]
-        published = publish(form.instance, author=staff(request), reason=reason)
-        changed = grants.policy_changed(form.instance, granted)
+        policy = form.instance
+        before, granted = policy.current_version, grants.of_policy(policy)
+        rows = {rows.key: rows.documents for rows in formsets if isinstance(rows, RowFormSet)}
+        published = publish(
+            edited(policy) | rows,
+            author=staff(request),
+            reason=form.cleaned_data["reason"],
+            policy=policy,
+        )
+        changed = grants.policy_changed(policy, granted)
         asking.require(request, gained=changed.gained, lost=changed.lost, begun=published.begun)
         tell_what_was_saved(request, before, published)
         tell_lost(request, changed.lost)
+
+    def construct_change_message(
+        self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
+    ) -> Any:
+        """Rows are no objects to tell of: the versions say what changed."""
+        return super().construct_change_message(request, form, (), add)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any

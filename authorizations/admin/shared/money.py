@@ -5,8 +5,7 @@ from typing import Any
 from django import forms
 from unfold.widgets import UnfoldAdminTextInputWidget
 
-from authorizations.admin.shared.types import ModelForm
-from authorizations.rules.basics.money import format_money, parse_money
+from authorizations.rules.basics.money import parse_money
 
 
 class MoneyField(forms.CharField):
@@ -16,13 +15,6 @@ class MoneyField(forms.CharField):
         attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "Such as 1,250.00"}
         options.setdefault("widget", UnfoldAdminTextInputWidget(attrs=attrs))
         super().__init__(required=False, empty_value=None, max_length=100, **options)
-
-
-def show_money(form: ModelForm[Any], name: str, currency: str) -> None:
-    """Show what is kept as money."""
-    amount = getattr(form.instance, name)
-    if amount is not None:
-        form.initial[name] = format_money(amount, currency)
 
 
 def read_money(form: forms.BaseForm, name: str, currency: str) -> None:

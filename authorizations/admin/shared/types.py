@@ -5,12 +5,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from django.contrib.admin import display
 from django.db.models import Model
-from django.forms import ModelForm
+from django.forms import BaseFormSet, ModelForm
 
 if TYPE_CHECKING:
     # Unfold brings no types; its classes are Django's with another look.
     from django.contrib.admin import ModelAdmin, StackedInline, TabularInline
-    from django.forms import BaseInlineFormSet as InlineFormSet
 
     F = TypeVar("F", bound=Callable[..., Any])
 
@@ -19,14 +18,13 @@ if TYPE_CHECKING:
 else:
     from unfold.admin import ModelAdmin, StackedInline, TabularInline
     from unfold.decorators import action
-    from unfold.forms import PaginationInlineFormSet as InlineFormSet
 
     # The types are generic, the classes are not: ModelAdmin[Policy] is ModelAdmin.
-    for kind in (ModelAdmin, StackedInline, TabularInline, InlineFormSet, ModelForm):
+    for kind in (ModelAdmin, StackedInline, TabularInline, BaseFormSet, ModelForm):
         kind.__class_getitem__ = classmethod(lambda cls, _: cls)
 
 __all__ = [
-    "InlineFormSet",
+    "BaseFormSet",
     "M",
     "ModelAdmin",
     "ModelForm",

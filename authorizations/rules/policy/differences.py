@@ -9,7 +9,7 @@ from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import duration_words, figure_words, filter_words, listed
 from authorizations.rules.decision.rule import Section, Setting
 from authorizations.rules.kinds import SETTINGS
-from authorizations.rules.policy.document import controls
+from authorizations.rules.policy.document import completed, controls
 from authorizations.rules.policy.summary import limit_phrase
 
 _RULES = {setting.key: setting for setting in SETTINGS}
@@ -52,6 +52,7 @@ class PolicyEdit:
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[PolicyEdit]:
     """Every change, in the order of the policy's page; what stayed is left out."""
+    before, after = completed(before), completed(after)
     old, new = controls(before), controls(after)
     return [
         *_settings(before, after, ("name", "currency")),

@@ -6,6 +6,7 @@ spending_controls, and ours where Stripe has none. Nothing here knows the time o
 """
 
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 from authorizations.rules.basics.controls import Weekday
@@ -24,6 +25,7 @@ from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.kinds import RULES, SETTINGS, rules_of
 from authorizations.rules.policy.document_limits import (
     filter_of,
+    in_order,
     json_text,
     limit_value,
     normal_limits,
@@ -34,6 +36,7 @@ __all__ = [
     "InvalidPolicyError",
     "Problem",
     "canonical_json",
+    "completed",
     "controls",
     "filter_of",
     "normalize",
@@ -123,6 +126,17 @@ def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
     return fields.value(key, whole_number(1, MAX_AMOUNT, wrong), None)
 
 
+def completed(normal: Mapping[str, Any]) -> dict[str, Any]:
+    """What a version says, with every key there is today: rules made since say nothing in it."""
+    found = {**_saying_nothing(), **normal}
+    return found | {"spending_limits": [*map(in_order, found["spending_limits"])]}
+
+
+@cache
+def _saying_nothing() -> dict[str, Any]:
+    return normalize({"name": "Policy"})
+
+
 def canonical_json(normal: Mapping[str, Any]) -> bytes:
     """The bytes that stand for a normal document, whatever the order of its keys: hash these."""
     return json_text(normal).encode()
@@ -131,9 +145,11 @@ def canonical_json(normal: Mapping[str, Any]) -> bytes:
 def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingControls:
     """A normal document as the value decisions use. Checks nothing: `normalize` did.
 
-    `matching` is that of the decision it is for. ValueError for one that is unknown here.
+    Keys that came later than the document may be missing. `matching` is that of the decision it is
+    for. ValueError for one that is unknown here.
     """
     refuse_unknown(matching)
+    normal = completed(normal)
     policy_currency = normal["currency"] or ""
     return SpendingControls(
         name=normal["name"],

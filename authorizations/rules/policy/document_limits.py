@@ -32,6 +32,7 @@ MOST_DAYS = 400  # a rolling window is summed at every decision: its length is i
 _UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _FILTERS = ("categories", "countries", "merchants", "cash_only")
 _KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_FILTERS)
+_PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
 def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str, Any]]:
@@ -118,6 +119,11 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
     return next(
         {name: seconds // length} for name, length in _UNITS.items() if seconds % length == 0
     )
+
+
+def in_order(limit: dict[str, Any]) -> dict[str, Any]:
+    """A normal limit with its keys as people read them; canonical JSON sorts them by letters."""
+    return dict(sorted(limit.items(), key=lambda item: _PLACES.get(item[0], len(_PLACES))))
 
 
 def limit_value(

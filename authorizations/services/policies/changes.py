@@ -8,30 +8,27 @@ from typing import Any
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import gained_words, lost_words
 from authorizations.rules.policy.differences import gone_and_come
-from authorizations.rules.policy.document import controls, normalize, warnings
+from authorizations.rules.policy.document import completed, controls, warnings
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A policy to save and publish; `before` is None where it is new or was unreadable."""
+    """A document to put in force; `before` is what is in force, None where it is new."""
 
     normal: dict[str, Any]
     before: dict[str, Any] | None
-    is_new: bool
 
     @property
     def name(self) -> str:
         return str(self.normal["name"])
 
     def lines(self) -> Iterator[str]:
-        yield f'Policy "{self.name}"{": new" if self.is_new else ""}'
-        before = self.before or normalize({"name": self.name})
-        changed = [key for key in self.normal if self.normal[key] != before[key]]
-        for key in changed:
-            yield from _difference(key, before[key], self.normal[key])
-        if not changed and not self.is_new:
-            yield "  as saved before, but not yet in force"
+        yield f'Policy "{self.name}"{"" if self.before else ": new"}'
+        before = self.before or completed({"name": self.name})
+        for key, value in self.normal.items():
+            if value != before[key]:
+                yield from _difference(key, before[key], value)
         for warning in warnings(controls(self.normal)):
             yield f"  please check: {warning}"
 

@@ -2,24 +2,15 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any, NamedTuple
-
-from django.db.models import QuerySet
+from typing import NamedTuple
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import path_text, quoted
-from authorizations.rules.policy.document import (
-    InvalidPolicyError,
-    Problem,
-    canonical_json,
-    controls,
-    normalize,
-)
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
 from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.cards import grants
 from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
-from authorizations.services.policies.publish import document
 
 
 class Strangers(NamedTuple):
@@ -165,35 +156,12 @@ def targets() -> Iterator[Target]:
 
 
 def _policy_changes(file: PolicyFile) -> Iterator[PolicyChange]:
-    there = {policy.name: policy for policy in policies().filter(name__in=file.names)}
+    in_force = Policy.objects.filter(current_version__isnull=False, name__in=file.names)
+    there = {policy.name: policy.document for policy in in_force.select_related("current_version")}
     for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
-        policy = there.get(normal["name"])
-        before = _saved_or_none(policy) if policy else None
-        if not policy or before != normal or not _is_in_force(policy, normal):
-            yield PolicyChange(normal, before, is_new=policy is None)
-
-
-def policies() -> QuerySet[Policy]:
-    """All policies with everything their documents need."""
-    related = ("schedule", "spending_limits")
-    return Policy.objects.select_related("current_version").prefetch_related(*related)
-
-
-def saved(policy: Policy) -> dict[str, Any]:
-    """The policy's normal document. Raises InvalidPolicyError where it could not be published."""
-    return normalize(document(policy))
-
-
-def _saved_or_none(policy: Policy) -> dict[str, Any] | None:
-    try:
-        return saved(policy)
-    except InvalidPolicyError:
-        return None
-
-
-def _is_in_force(policy: Policy, normal: dict[str, Any]) -> bool:
-    version = policy.current_version
-    return version is not None and version.content == canonical_json(normal).decode()
+        before = there.get(normal["name"])
+        if before != normal:
+            yield PolicyChange(normal, before)
 
 
 def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupChange]:

@@ -22,7 +22,7 @@ _SIZE = 500
 _BEFORE_ANY_HISTORY = {Kind.ROLE, Kind.ROLE_PERMISSION}
 """Made by a migration, before there were triggers."""
 
-_ADDED = {"password", "policy_currency"}
+_ADDED = {"password"}
 """What the trigger adds to a row for whoever reads the history."""
 
 _CHAINED = """

@@ -98,8 +98,6 @@ TABLES: dict[str, Rights] = {
     "authorizations_policy": EDITED,
     "authorizations_assignment": EDITED,
     "authorizations_programdefaults": Rights(admin=_KEEP),
-    "authorizations_spendinglimit": Rights(admin=_ALL),
-    "authorizations_scheduleentry": Rights(admin=_ALL),
     **dict.fromkeys(statements.TABLES, DIGEST),
     # People.
     **dict.fromkeys(

@@ -20,9 +20,8 @@ from authorizations.models import (
     LedgerEntry,
     Policy,
 )
-from authorizations.services.policies.publish import publish
 from authorizations.services.store import locks
-from tests.support.desk import Shopper, deliver, in_force
+from tests.support.desk import Shopper, deliver, in_force, publish_amount
 from tests.support.threads import apart, done, until_waiting
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -139,8 +138,7 @@ def test_replacement_cards_first_seen_at_the_same_moment_share_the_limit_of_thei
 
 
 def publish_lowered(policy: Policy) -> None:
-    policy.spending_limits.update(amount=1)
-    publish(policy, author=None)
+    publish_amount(policy, 1)
 
 
 def test_a_limit_lowered_in_the_middle_of_the_rush_holds_for_every_later_request() -> None:

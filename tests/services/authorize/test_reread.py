@@ -16,7 +16,7 @@ from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks
 from authorizations.services.store.cards import register
 from tests.support import builders
-from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.desk import NOON, Shopper, deliver, in_force, publish_amount, says
 from tests.support.lifecycle import Told
 from tests.support.spool import answered, asked
 from tests.support.threads import apart, until_waiting
@@ -121,12 +121,12 @@ def test_a_purchase_that_waits_while_its_card_is_frozen_is_declined(bought: Told
     assert bought.counts == (5_000, 0, 1)
 
 
-def test_of_two_who_publish_at_once_the_second_publishes_what_is_saved_by_then() -> None:
+def test_of_two_who_publish_the_same_at_once_the_second_makes_no_version() -> None:
     policy = in_force(spending_limits=TEAM)
     with transaction.atomic():
-        policy.spending_limits.update(amount=1)
-        first = publish(policy, author=None)
-        waiting = apart(partial(publish, policy, author=None))
+        first = publish_amount(policy, 1)
+        same = says(policy)
+        waiting = apart(partial(publish, same, author=None))
         until_waiting(1)
     second = waiting.result()
     assert (first.version.number, second.version.number) == (2, 2)

@@ -9,9 +9,8 @@ from django.contrib.auth.models import User
 from authorizations.models import Assignment, Card, CardGroup, Finding, FindingChange
 from authorizations.services.lifecycle import adjustments
 from authorizations.services.lifecycle.open_findings import see
-from authorizations.services.policies.publish import publish
 from simulator.stripe.sample_lives import force_capture
-from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.desk import NOON, Shopper, deliver, in_force, publish_amount
 from tests.support.lifecycle import Told, card_of, findings_of
 from tests.support.verification import differences
 
@@ -109,8 +108,7 @@ def test_a_policy_edited_later_changes_nothing(amount: int) -> None:
     bought = Told(8_000)
     bought.buys()
     row = forced(4_000)
-    policy.spending_limits.update(amount=amount)
-    publish(policy, author=None)
+    publish_amount(policy, amount)
     other = Told(1_000)
     other.asks()
     assert became(row) == [("found", 2_000, "open")]

@@ -17,20 +17,16 @@ from authorizations.models import (
     Cardholder,
     HistoryEntry,
     Policy,
-    ScheduleEntry,
-    SpendingLimit,
 )
 from authorizations.models.history import SEPARATORS, TRACKED
 from authorizations.services.policies.publish import publish
 from authorizations.services.queries.history import entries_about, newest_first, searched
 from authorizations.services.queries.listing import chunks
 from authorizations.services.runtime.actor import acting
-from tests.support.desk import in_force
+from tests.support.desk import in_force, says
 
 pytestmark = pytest.mark.django_db
 Row = dict[str, Any]
-
-MONDAYS = {"days": ["mon"], "from": "08:00", "to": "20:00"}
 
 
 def execute(statement: str, *parameters: Any) -> None:
@@ -64,8 +60,6 @@ def rows() -> dict[str, Callable[[], Row]]:
     permission = Permission.objects.all()[0]
     return {
         "policy": lambda: {"name": "Fuel"},
-        "spendinglimit": lambda: {"policy": policy, "amount": 5_000, "interval": "daily"},
-        "scheduleentry": lambda: {"policy": policy, "days": ["mon"]},
         "assignment": lambda: {"policy": policy, "group": group},
         "programdefaults": lambda: {"id": 1},
         "cardgroup": lambda: {"name": "Drivers"},
@@ -80,9 +74,7 @@ def rows() -> dict[str, Callable[[], Row]]:
 
 
 UPDATES = {
-    "policy": ("currency", "eur"),
-    "spendinglimit": ("amount", 7_500),
-    "scheduleentry": ("start", "08:00"),
+    "policy": ("name", "Petrol"),
     "programdefaults": ("currency", "eur"),
     "cardgroup": ("description", "Who drives"),
     "card": ("frozen", True),
@@ -148,20 +140,23 @@ def test_names_are_parted_as_searches_are() -> None:
 
 
 def test_a_queryset_update_and_a_cascade_are_recorded_row_by_row() -> None:
-    limits = [{"amount": 5_000, "interval": "daily"}, {"count": 3, "interval": "weekly"}]
-    policy = in_force("Travel", spending_limits=limits, schedule=[MONDAYS])
-    last = HistoryEntry.objects.latest("pk").pk
-    SpendingLimit.objects.update(cash_only=True)
-    Assignment.objects.all().delete()
-    ScheduleEntry.objects.all().delete()
+    policy, group = Policy.objects.create(name="Travel"), CardGroup.objects.create(name="Team")
+    for to in ({"program": True}, {"group": group}):
+        Assignment.objects.create(policy=policy, **to)
+    Card.objects.create(pk="ic_1", group=group)
+    Card.objects.create(pk="ic_2", group=group)
+    last, key = HistoryEntry.objects.latest("pk").pk, f"policy:{policy.pk}"
+    Card.objects.update(frozen=True)
+    policy.delete()
     after = HistoryEntry.objects.filter(pk__gt=last).order_by("pk")
     assert [(entry.kind, entry.operation) for entry in after] == [
-        ("spendinglimit", "update"),
-        ("spendinglimit", "update"),
+        ("card", "update"),
+        ("card", "update"),
         ("assignment", "delete"),
-        ("scheduleentry", "delete"),
+        ("assignment", "delete"),
+        ("policy", "delete"),
     ]
-    assert {entry.names[f"policy:{policy.pk}"] for entry in after} == {"Travel"}
+    assert [entry.names.get(key) for entry in after] == [None, None, *["Travel"] * 3]
 
 
 def test_what_changes_nothing_is_not_recorded() -> None:
@@ -201,18 +196,6 @@ def test_truncate_which_would_leave_no_trace_is_refused(tracked: Any) -> None:
         execute(f"TRUNCATE {tracked.model._meta.db_table} CASCADE")
 
 
-def test_a_limit_keeps_the_currency_its_policy_had_then() -> None:
-    policy = Policy.objects.create(name="Travel", currency="eur")
-    limit = policy.spending_limits.create(amount=5_000, interval="daily")
-    Policy.objects.update(currency="usd")
-    limit.amount = 6_000
-    limit.save()
-    [(_, _, first), (_, _, after)] = recorded("spendinglimit")
-    assert first
-    assert after
-    assert (first["policy_currency"], after["policy_currency"]) == ("eur", "usd")
-
-
 # --- finding
 
 
@@ -225,19 +208,18 @@ def test_the_history_of_an_object_holds_what_belongs_to_it_and_outlives_it() -> 
     team, others = (CardGroup.objects.create(name=name) for name in ("Team", "Others"))
     Card.objects.create(pk="ic_1", group=team)
     Card.objects.update(group=others)
-    limit = policy.spending_limits.create(amount=1, interval="daily")
     assignment = policy.assignments.create(group=team)
     user, role = User.objects.create(username="olga"), Group.objects.create(name="Readers")
     user.groups.add(role)
     of_policy, of_role = entries_about(policy), entries_about(role)
-    assert kinds(of_policy) == ["assignment", "spendinglimit", "policy"]
+    assert kinds(of_policy) == ["assignment", "policy"]
     assert kinds(entries_about(team)) == ["assignment", "card", "card", "cardgroup"]
     assert kinds(entries_about(others)) == ["card", "cardgroup"]
     assert kinds(entries_about(user)) == ["userrole", "user"]
     assert kinds(of_role) == ["userrole", "group"]
-    for row in (limit, assignment, policy, user):
+    for row in (assignment, policy, user):
         row.delete()
-    assert kinds(of_policy)[:3] == ["policy", "assignment", "spendinglimit"]
+    assert kinds(of_policy)[:3] == ["policy", "assignment", "assignment"]
     assert kinds(of_role) == ["userrole", "userrole", "group"]
 
 
@@ -263,7 +245,7 @@ def test_the_history_of_an_object_holds_what_belongs_to_it_and_outlives_it() -> 
 )
 def test_changes_are_found_by_beginnings_of_names_and_by_whole_ids(term: str, found: int) -> None:
     policy = Policy.objects.create(name="Travel (Rome)")
-    policy.spending_limits.create(amount=1, interval="daily")
+    policy.assignments.create(program=True)
     policy.delete()
     Card.objects.create(pk="ic_1", last4="4242")
     Card.objects.create(pk="ic_12")
@@ -286,7 +268,6 @@ def test_a_list_goes_from_page_to_page() -> None:
 
 def test_publishing_says_which_version_is_in_force_and_why() -> None:
     policy = in_force("Travel")
-    policy.spending_limits.create(amount=5_000, interval="daily", currency="eur")
-    publish(policy, author=None, reason="Spring")
+    publish(says(policy) | {"currency": "usd"}, author=None, reason="Spring")
     entry = HistoryEntry.objects.latest("pk")
     assert entry.names[f"policyversion:{entry.after['current_version_id']}"] == "2: Spring"  # type: ignore[index]

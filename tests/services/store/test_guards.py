@@ -35,13 +35,20 @@ from authorizations.models import (
     RejectedRequest,
     WebhookRequest,
 )
-from authorizations.services.policies.publish import publish
 from authorizations.services.store import statements as sql
 from authorizations.services.store import usage
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
 from simulator.stripe.sample_lives import force_capture
-from tests.support.desk import NOON, Shopper, deliver, deliver_forged, in_force
+from tests.support.desk import (
+    NOON,
+    Shopper,
+    deliver,
+    deliver_forged,
+    in_force,
+    publish_amount,
+    republish,
+)
 from tests.support.lifecycle import card_of
 from tests.support.timeouts import PATIENCE_S
 
@@ -69,8 +76,7 @@ def rows() -> None:
     """A row in each append-only table; the first policy version is in force no more."""
     policy = in_force(spending_limits=[DAILY])
     assert Shopper().reason(100) == "approved"
-    policy.spending_limits.update(amount=20_000)
-    publish(policy, author=None)
+    publish_amount(policy, 20_000)
     deliver_forged(b"{}")
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
@@ -500,11 +506,7 @@ def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_
         with sent() as statements:
             ask()
         assert statements == ["BEGIN", *expected, "COMMIT"], what
-    policy.spending_limits.all().delete()
-    policy.spending_limits.create(
-        amount=900, interval="rolling", rolling_length=1, rolling_unit="hours"
-    )
-    publish(policy, author=None)
+    republish(policy, spending_limits=[{"amount": 900, "interval": "rolling", "hours": 1}])
     shopper.asks(0)
     for amount, sums in ((100, 1), (100, 1), (800, 2)):  # once more to say when there is room
         with sent() as statements:

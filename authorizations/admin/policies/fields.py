@@ -1,0 +1,164 @@
+"""The fields of the policy page, in its sections: one for each key of a policy's document.
+
+Those of rules come from the rules. Limits and the schedule have forms of their own, and the name is
+that of the row.
+"""
+
+from typing import Any
+
+from django import forms
+from unfold.widgets import (
+    UnfoldAdminIntegerFieldWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+    UnfoldBooleanSwitchWidget,
+)
+
+from authorizations.admin.policies.merchants_field import MerchantsField
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.choices import WordsField
+from authorizations.admin.shared.money import MoneyField
+from authorizations.rules.basics.controls import Weekday
+from authorizations.rules.decision.rule import FieldKind, Section, Setting
+from authorizations.rules.kinds import SETTINGS
+from authorizations.rules.policy.differences import LABELS
+
+ANY, NONE = "Any", "None"
+WHO, HOW_MUCH = "Who", "How much"
+WHERE, HOW, WHEN = Section.WHERE.value, Section.HOW.value, Section.WHEN.value
+
+
+def switch(**options: Any) -> forms.BooleanField:
+    return forms.BooleanField(required=False, widget=UnfoldBooleanSwitchWidget(), **options)
+
+
+def number(**options: Any) -> forms.IntegerField:
+    """A whole number; the rules judge how large it may be."""
+    widget = UnfoldAdminIntegerFieldWidget(attrs={"min": 0})
+    return forms.IntegerField(required=False, widget=widget, **options)
+
+
+def line(most: int, **options: Any) -> forms.CharField:
+    widget = UnfoldAdminTextInputWidget()
+    return forms.CharField(max_length=most, widget=widget, **{"required": False} | options)
+
+
+def one_of_few(words: choices.Choices, **options: Any) -> forms.ChoiceField:
+    return forms.ChoiceField(choices=words, widget=UnfoldAdminSelectWidget(), **options)
+
+
+def _lines_of_rules(section: Section) -> tuple[dict[str, forms.Field], ...]:
+    """The settings of rules: the two sides of a list in one line, and others two by two.
+
+    Lists of merchants take a line each, and the schedule has forms of its own.
+    """
+    lines: list[list[Setting]] = []
+    for setting in SETTINGS:
+        if setting.section != section or setting.field is FieldKind.HOURS:
+            continue
+        if lines and len(lines[-1]) == 1 and _share_a_line(lines[-1][0], setting):
+            lines[-1].append(setting)
+        else:
+            lines.append([setting])
+    return tuple({setting.key: _field_of(setting) for setting in line} for line in lines)
+
+
+def _share_a_line(one: Setting, other: Setting) -> bool:
+    return FieldKind.MERCHANTS not in (one.field, other.field) and (
+        _two_sided(one.key) == _two_sided(other.key)
+    )
+
+
+def _two_sided(key: str) -> str:
+    """What a list is of that can be allowed or blocked; nothing for all else."""
+    what = key.partition("_")[2]
+    return what if {f"allowed_{what}", f"blocked_{what}"} <= _KEYS else ""
+
+
+_KEYS = {setting.key for setting in SETTINGS}
+
+
+def _field_of(setting: Setting) -> forms.Field:
+    of: dict[str, Any] = {"help_text": setting.help}
+    if setting.field is FieldKind.WHOLE_NUMBER:
+        return number(**of)
+    if setting.field is FieldKind.MOMENT:
+        return line(40, **of)
+    is_allowed = setting.key.startswith("allowed_")
+    of["placeholder"] = ANY if is_allowed else NONE
+    if setting.field is FieldKind.MERCHANTS:
+        return MerchantsField(**of)
+    if is_allowed and setting.field in (FieldKind.CATEGORIES, FieldKind.COUNTRIES):
+        of["options_of"] = f"blocked_{_two_sided(setting.key)}"  # the long list is there once
+    if setting.field is FieldKind.CATEGORIES:
+        return choices.choose_categories(**of)
+    if setting.field is FieldKind.COUNTRIES:
+        return WordsField(choices.countries(), **of)
+    return WordsField(setting.choices, free=setting.field is FieldKind.FREE_WORDS, **of)
+
+
+SECTIONS: dict[str, tuple[dict[str, forms.Field], ...]] = {
+    HOW_MUCH: (
+        {
+            "currency": choices.choose_one(
+                choices.currencies(),
+                blank="None: each limit names its own",
+                help_text="Of the amounts below. A limit can have another of its own.",
+            ),
+            "unlimited": switch(
+                help_text="Lets cards pay without an amount limit of this policy. Otherwise it "
+                "grants only what its amount limits concern.",
+            ),
+        },
+        {
+            "partial_approval": switch(
+                help_text="Where only a part of a purchase fits, approve that part."
+            ),
+            "smallest_partial_amount": MoneyField(
+                help_text="Parts below this are declined; in other currencies all are. Empty: any "
+                "will do.",
+            ),
+        },
+        {
+            "refunds_restore": switch(help_text="What was refunded can be spent again."),
+            "fuel_hold": MoneyField(
+                help_text="Pumps ask for 1.00 first: so much is taken from the limits until the "
+                "real amount is known. Empty: 100.00 in the pump's currency.",
+            ),
+        },
+        {
+            "stand_in_amount": MoneyField(
+                help_text="While the database is away, a purchase up to this is approved where "
+                "limits can't be looked at. Empty: it is declined.",
+            ),
+            "stand_in_cap": MoneyField(
+                help_text="So much in all in the window of each limit, and never more than was "
+                "left there when the database was last heard of.",
+            ),
+        },
+    ),
+    WHERE: _lines_of_rules(Section.WHERE),
+    HOW: _lines_of_rules(Section.HOW),
+    WHEN: (
+        {
+            "time_zone": choices.choose_one(
+                choices.time_zones(),
+                help_text="Days, weeks, months and the schedule follow its clock.",
+            ),
+            "week_starts": one_of_few([(day.value, day.title()) for day in Weekday]),
+        },
+        *_lines_of_rules(Section.WHEN),
+    ),
+}
+"""By section, the lines of the page: the fields that stand in one line, by key."""
+
+LINES: list[Any] = [
+    (name, {"fields": [tuple(keys) for keys in lines]}) for name, lines in SECTIONS.items()
+]
+"""The sections, as fieldsets of the admin."""
+
+FIELDS = {
+    key: field for lines in SECTIONS.values() for fields in lines for key, field in fields.items()
+}
+for _key, _field in FIELDS.items():
+    _field.label = LABELS[_key]

@@ -1,0 +1,298 @@
+"""The rows of the policy page, its limits and hours: forms for the entries of a document's lists.
+
+To Django's admin, and to unfold's templates and script, they are inlines like those of rows in the
+database. They are judged as a whole list, with the policy around it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from django import forms
+from django.http import HttpRequest
+
+from authorizations.admin.policies.fields import (
+    ANY,
+    HOW_MUCH,
+    WHEN,
+    line,
+    number,
+    one_of_few,
+    switch,
+)
+from authorizations.admin.policies.forms import UNITS, edited, show_problem, shown
+from authorizations.admin.policies.merchants_field import MerchantsField
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.choices import WordsField
+from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.types import BaseFormSet, ModelForm, StackedInline, TabularInline
+from authorizations.models import Policy, PolicyVersion
+from authorizations.rules.basics.controls import Interval
+from authorizations.rules.kinds.schedule import hours_words
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
+from authorizations.rules.policy.summary import limit_phrase
+
+PERIODS = {
+    Interval.PER_AUTHORIZATION: "Per purchase",
+    Interval.DAILY: "A day",
+    Interval.WEEKLY: "A week",
+    Interval.MONTHLY: "A month",
+    Interval.QUARTERLY: "A quarter",
+    Interval.YEARLY: "A year",
+    Interval.ALL_TIME: "Lifetime",
+    Interval.ROLLING: "In the last minutes, hours or days",
+}
+
+
+class RowForm(ModelForm[PolicyVersion]):
+    """One entry: a part of a version, which has no columns of its own for it.
+
+    `id` tells rows of one page apart; an entry has none in the document.
+    """
+
+    id = forms.CharField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = PolicyVersion
+        fields = ()
+
+    def __init__(self, *args: Any, policy: Policy, title: str, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.policy = policy
+        self.title = title
+
+    @property
+    def document(self) -> dict[str, Any]:
+        """The entry as it was typed."""
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, slots=True)
+class ShownEntry:
+    """What a row of the page was made from; `get_inline_title` is unfold's name."""
+
+    get_inline_title: str
+
+    def __str__(self) -> str:
+        return self.get_inline_title
+
+
+class RowFormSet(BaseFormSet[RowForm]):
+    """The rows of one list, judged together. Saving is the page's: it publishes all of them."""
+
+    key: ClassVar[str]
+    # As a formset of rows in the database has them, for the admin and its templates.
+    _pk_field = PolicyVersion._meta.pk
+
+    def __init__(
+        self,
+        data: Any = None,
+        files: Any = None,
+        *,
+        instance: Policy,
+        prefix: str | None = None,
+        queryset: Any = None,
+        save_as_new: bool = False,
+    ) -> None:
+        self.policy = instance
+        document, version = instance.document, instance.current_version
+        number = version.number if version else 0
+        entries = [
+            self.shown(entry, document["currency"]) | {"id": f"{number}.{place}"}
+            for place, entry in enumerate(document[self.key])
+        ]
+        super().__init__(data, files, prefix=prefix, initial=entries)
+        # What was added on the page stands behind, whatever the version in force has by now.
+        shown = self.initial_form_count()
+        self.initial, self.titles = entries[:shown], self.titles_of(document)[:shown]
+
+    @classmethod
+    def get_default_prefix(cls) -> str:
+        return cls.key
+
+    @staticmethod
+    def titles_of(document: Mapping[str, Any]) -> list[str]:
+        """What the rows of the entries in force are called."""
+        raise NotImplementedError
+
+    def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
+        """What the fields of an entry show."""
+        raise NotImplementedError
+
+    def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
+        is_in_force = index is not None and index < len(self.titles)
+        return super().get_form_kwargs(index) | {
+            "policy": self.policy,
+            "title": self.titles[index or 0] if is_in_force else "",
+        }
+
+    def get_queryset(self) -> list[ShownEntry]:
+        return [ShownEntry(form.title or "A row") for form in self.initial_forms]
+
+    def rows(self) -> Iterator[RowForm]:
+        """Those that will be kept."""
+        for form in self.forms:
+            if form.cleaned_data and not form.cleaned_data.get("DELETE"):
+                yield form
+
+    @property
+    def documents(self) -> list[dict[str, Any]]:
+        return [row.document for row in self.rows()]
+
+    def clean(self) -> None:
+        rows = list(self.rows())
+        try:
+            normalize(edited(self.policy) | {self.key: self.documents})
+        except InvalidPolicyError as found:
+            for problem in found.problems:
+                if problem.path[:1] == (self.key,):
+                    self.show(rows, problem)
+
+    def show(self, rows: Sequence[RowForm], problem: Problem) -> None:
+        if len(problem.path) == 1:
+            self._non_form_errors.append(problem.message)  # type: ignore[attr-defined]
+        elif len(problem.path) == 2:
+            rows[int(problem.path[1])].add_error(None, "This is there already: keep one of them.")
+        else:
+            show_problem(rows[int(problem.path[1])], problem, skip=2)
+
+
+class LimitForm(RowForm):
+    """One limit: an amount or a number of purchases, how long it lasts, what it concerns."""
+
+    amount = MoneyField(label="Amount")
+    count = number(label="Or number of purchases")
+    interval = one_of_few(
+        [("", "Choose how long"), *PERIODS.items()],
+        label="Period",
+        error_messages={"required": "Choose how long the limit lasts."},
+    )
+    currency = choices.choose_one(
+        choices.currencies(),
+        options_of="currency",
+        label="Currency of this limit",
+        blank="No, the policy's currency",
+    )
+    rolling_length = number(label="How many")
+    rolling_unit = one_of_few(
+        [("", "Select value"), *((unit, unit.title()) for unit in UNITS)],
+        label="Minutes, hours or days",
+        required=False,
+    )
+    categories = choices.choose_categories(options_of="blocked_categories", placeholder=ANY)
+    countries = WordsField(
+        choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
+    )
+    merchants = MerchantsField(placeholder=ANY)
+    cash_only = switch(
+        label="Cash only", help_text="Counts cash withdrawals and the cash part of purchases."
+    )
+
+    def clean(self) -> None:
+        super().clean()
+        data = self.cleaned_data
+        read_money(self, "amount", data.get("currency") or edited(self.policy)["currency"] or "")
+        if data.get("interval") != Interval.ROLLING:
+            data |= {"rolling_length": None, "rolling_unit": ""}
+
+    @property
+    def document(self) -> dict[str, Any]:
+        keys = (
+            *("amount", "count", "currency", "interval"),
+            *("categories", "countries", "merchants", "cash_only"),
+        )
+        data = self.cleaned_data
+        # Without what says nothing; but a limit of 0 says a lot.
+        said = {key: data[key] for key in keys if data.get(key) not in ("", [], None)}
+        if unit := data.get("rolling_unit"):
+            said[unit] = data.get("rolling_length")
+        return said
+
+
+class LimitFormSet(RowFormSet):
+    key = "spending_limits"
+
+    @staticmethod
+    def titles_of(document: Mapping[str, Any]) -> list[str]:
+        return [limit_phrase(limit) for limit in controls(document).spending_limits]
+
+    def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
+        fields = LimitForm.base_fields
+        unit = next((unit for unit in UNITS if entry.get(unit)), "")
+        return shown(fields, entry, entry.get("currency") or currency) | {
+            "rolling_length": entry.get(unit),
+            "rolling_unit": unit,
+        }
+
+
+class HoursForm(RowForm):
+    """Days, and the hours of those days."""
+
+    days = WordsField(choices.days(), placeholder="Choose days")
+    start = line(5, label="From", required=True, initial="00:00")
+    end = line(5, label="To", required=True, initial="24:00")
+
+    @property
+    def document(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        return {"days": data.get("days"), "from": data.get("start"), "to": data.get("end")}
+
+
+class HoursFormSet(RowFormSet):
+    key = "schedule"
+
+    @staticmethod
+    def titles_of(document: Mapping[str, Any]) -> list[str]:
+        return [*map(hours_words, document["schedule"])]
+
+    def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
+        return {"days": entry["days"], "start": entry["from"], "end": entry["to"]}
+
+    def show(self, rows: Sequence[RowForm], problem: Problem) -> None:
+        names = {"from": "start", "to": "end"}
+        path = tuple(names.get(str(part), part) for part in problem.path)
+        super().show(rows, Problem(path, problem.message))
+
+
+class RowInline:
+    """An inline for entries of a document: who may edit the policy may edit them."""
+
+    model = PolicyVersion  # whose parts they are
+    entries: ClassVar[tuple[type[RowForm], type[RowFormSet]]]
+    extra = 0
+
+    def get_formset(self, request: HttpRequest, obj: Any = None, **kwargs: Any) -> Any:
+        return forms.formset_factory(*self.entries, extra=self.extra, can_delete=True)
+
+    def may_edit(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True
+
+    has_view_permission = has_add_permission = may_edit
+    has_change_permission = has_delete_permission = may_edit
+
+
+class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
+    entries = (LimitForm, LimitFormSet)
+    fields = (
+        ("amount", "count"),
+        ("interval", "currency"),
+        ("rolling_length", "rolling_unit"),
+        ("categories", "countries"),
+        "merchants",
+        "cash_only",
+    )
+    verbose_name = "limit"
+    verbose_name_plural = "Limits"
+    below = HOW_MUCH
+
+
+class HoursInline(RowInline, TabularInline[PolicyVersion, Policy]):
+    entries = (HoursForm, HoursFormSet)
+    fields = ("days", "start", "end")
+    verbose_name = "time of the week"
+    verbose_name_plural = "Allowed hours (empty: any time)"
+    hide_title = True
+    below = WHEN
+
+
+INLINES: tuple[Any, ...] = (LimitInline, HoursInline)
