@@ -1062,6 +1062,7 @@ class Migration(migrations.Migration):
                             ("no_longer_usable", "No longer usable"),
                             ("currency_not_allowed", "Currency not allowed"),
                             ("merchant_country_not_allowed", "Merchant country not allowed"),
+                            ("merchant_state_not_allowed", "Merchant state not allowed"),
                             ("category_not_allowed", "Merchant category not allowed"),
                             ("merchant_not_allowed", "Merchant not allowed"),
                             ("card_presence_not_allowed", "Card presence not allowed"),

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from authorizations.models import Assignment, Card, Cardholder, Policy, PolicyVersion
+from authorizations.models import Assignment, Card, Cardholder, Decision, Policy, PolicyVersion
+from simulator.stripe.samples import MERCHANTS
 from tests.admin import pages
 from tests.admin.pages import Sent, added, as_shown, errors, messages
 from tests.support.desk import Shopper, amounts, in_force, says
@@ -399,3 +400,18 @@ def test_what_leaves_cards_without_a_grant_is_saved_only_once_that_is_ticked(
     assert not amounts(policy)
     save(operator, policy, unlimited="on", lets_spend="1")
     assert policy.versions.count() == 3
+
+
+def test_states_that_are_typed_are_in_force_and_explained(operator: Client, policy: Policy) -> None:
+    response = save(operator, policy, allowed_merchant_states=["ny", "ca"])
+    assert messages(response)[0].startswith(
+        "States added to \N{LEFT DOUBLE QUOTATION MARK}Only these states"
+        "\N{RIGHT DOUBLE QUOTATION MARK}: CA, NY."
+    )
+    assert as_shown(operator, pages.change_url(policy))["allowed_merchant_states"] == ["CA", "NY"]
+    elsewhere = MERCHANTS[0]._replace(state="TX")
+    Shopper().asks(1_000, event_id="evt_it", merchant=elsewhere)
+    page = operator.get(pages.change_url(Decision.objects.get(pk="evt_it")))
+    assert "Merchant state TX is not among the allowed states (CA, NY)." in pages.text(page)
+    listed = operator.get(pages.list_url(Decision), {"reason": "merchant_state_not_allowed"})
+    assert [row.pk for row in listed.context["cl"].result_list] == ["evt_it"]

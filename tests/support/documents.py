@@ -14,6 +14,8 @@ TRAVEL: Document = {
     "blocked_categories": ["betting_casino_gambling", "3000-3299"],
     "allowed_merchant_countries": ["FR", "DE"],
     "blocked_merchant_countries": [],
+    "allowed_merchant_states": [],
+    "blocked_merchant_states": [],
     "allowed_merchants": [],
     "blocked_merchants": [],
     "allowed_card_presences": [],

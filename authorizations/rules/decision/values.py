@@ -36,6 +36,7 @@ class DeclineReason(StrEnum):
     NO_LONGER_USABLE = "no_longer_usable"
     CURRENCY_NOT_ALLOWED = "currency_not_allowed"
     MERCHANT_COUNTRY_NOT_ALLOWED = "merchant_country_not_allowed"
+    MERCHANT_STATE_NOT_ALLOWED = "merchant_state_not_allowed"
     CATEGORY_NOT_ALLOWED = "category_not_allowed"
     MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
     CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"

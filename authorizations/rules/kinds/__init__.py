@@ -14,6 +14,7 @@ from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchant_states import MerchantStates
 from authorizations.rules.kinds.merchants import Merchants
 from authorizations.rules.kinds.network_risk import NetworkRisk
 from authorizations.rules.kinds.schedule import Schedule
@@ -27,7 +28,7 @@ from authorizations.rules.kinds.wallets import Wallets
 RULES: tuple[type[Rule], ...] = (
     *(UsableFrom, UsableUntil),
     Currencies,
-    *(MerchantCountries, Categories, Merchants),
+    *(MerchantCountries, MerchantStates, Categories, Merchants),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
@@ -36,7 +37,7 @@ RULES: tuple[type[Rule], ...] = (
 
 ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
-    *(Categories, MerchantCountries, Merchants),
+    *(Categories, MerchantCountries, MerchantStates, Merchants),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil),

@@ -27,6 +27,7 @@ ASKING: dict[str, dict[str, Any]] = {
     "category": {"blocked_categories": ["betting_casino_gambling"]},
     "category_code": {"allowed_categories": ["bakeries"]},
     "country": {"blocked_merchant_countries": ["RU"]},
+    "state": {"blocked_merchant_states": ["NY"]},
     "name": {"blocked_merchants": ["ACME"]},
     "network_id": {"allowed_merchants": ["498750001042"]},
     "card_presence": {"blocked_card_presences": ["not_present"]},

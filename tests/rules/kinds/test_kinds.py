@@ -27,6 +27,7 @@ EVERY: dict[str, Any] = {
     "usable_until": "2030-12-31",
     "allowed_categories": ["bakeries", "3000-3299"],
     "blocked_merchant_countries": ["RU"],
+    "allowed_merchant_states": ["CA", "NY"],
     "allowed_merchants": ["Lepic", {"network_id": "12"}],
     "blocked_card_presences": ["not_present"],
     "allowed_authorization_methods": ["chip"],

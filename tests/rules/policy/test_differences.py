@@ -172,6 +172,7 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "stand_in_cap": 20_000,
         "allowed_wallets": ["apple_pay"],
         "blocked_merchants": ["x"],
+        "blocked_merchant_states": ["NY"],
         "blocked_card_presences": ["present"],
         "blocked_authorization_methods": ["swipe"],
     }

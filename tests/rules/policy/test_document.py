@@ -66,6 +66,8 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "blocked_categories": [],
         "allowed_merchant_countries": [],
         "blocked_merchant_countries": [],
+        "allowed_merchant_states": [],
+        "blocked_merchant_states": [],
         "allowed_merchants": [],
         "blocked_merchants": [],
         "allowed_card_presences": [],
