@@ -10,7 +10,7 @@ from django.conf import settings
 from django.core.management import get_commands
 
 from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
-from authorizations.admin.exports.later_columns import FINDINGS, TRANSACTIONS
+from authorizations.admin.exports.lifecycle_columns import FINDINGS, TRANSACTIONS
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.policy.document import normalize
 from authorizations.rules.wording.reasons import TEXTS

@@ -1,8 +1,8 @@
-"""The screens of the staff, a room for each noun; importing them registers their pages."""
+"""The admin pages, one package per subject. Importing this package registers them."""
 
 from importlib import import_module
 
-# Not by `from`: a name bound here would hide the room that is called so.
+# Not `from ... import`: a name bound here would hide the package of the same name.
 for _pages in (
     "authorizations.ledger",
     "authorizations.pages",

@@ -1065,17 +1065,17 @@ class Migration(migrations.Migration):
                             ("merchant_state_not_allowed", "Merchant state not allowed"),
                             ("category_not_allowed", "Merchant category not allowed"),
                             ("merchant_not_allowed", "Merchant not allowed"),
-                            ("card_presence_not_allowed", "Card presence not allowed"),
+                            ("card_presence_not_allowed", "Online or in person not allowed"),
                             (
                                 "authorization_method_not_allowed",
-                                "Authorization method not allowed",
+                                "This way of paying not allowed",
                             ),
                             ("wallet_not_allowed", "Wallet not allowed"),
                             ("cvc_required", "CVC required"),
                             ("postal_code_required", "Postal code required"),
                             ("three_d_secure_required", "3-D Secure required"),
                             ("network_risk_too_high", "Network risk too high"),
-                            ("outside_schedule", "Outside schedule"),
+                            ("outside_schedule", "Outside allowed hours"),
                             ("amount_limit_exceeded", "Amount limit exceeded"),
                             ("count_limit_exceeded", "Count limit exceeded"),
                             ("limit_not_counted_yet", "Limit not counted yet"),
@@ -1236,8 +1236,8 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("open", "Open"),
-                            ("seen", "Seen"),
-                            ("gone", "Gone"),
+                            ("seen", "Handled"),
+                            ("gone", "Resolved"),
                         ],
                         default="open",
                         max_length=10,
@@ -1674,10 +1674,10 @@ class Migration(migrations.Migration):
                     models.CharField(
                         choices=[
                             ("found", "Found"),
-                            ("figures", "Other figures"),
+                            ("figures", "Amounts changed"),
                             ("seen", "Marked as handled"),
-                            ("gone", "Gone"),
-                            ("back", "Back"),
+                            ("gone", "Resolved"),
+                            ("back", "Reopened"),
                         ],
                         max_length=10,
                     ),
@@ -1688,7 +1688,7 @@ class Migration(migrations.Migration):
                 (
                     "state",
                     models.CharField(
-                        choices=[("open", "Open"), ("seen", "Seen"), ("gone", "Gone")],
+                        choices=[("open", "Open"), ("seen", "Handled"), ("gone", "Resolved")],
                         max_length=10,
                     ),
                 ),

@@ -12,8 +12,8 @@ class FindingState(models.TextChoices):
     """The state of a finding."""
 
     OPEN = "open", "Open"
-    SEEN = "seen", "Seen"
-    GONE = "gone", "Gone"
+    SEEN = "seen", "Handled"
+    GONE = "gone", "Resolved"
 
 
 class Finding(models.Model):
@@ -71,10 +71,10 @@ class FindingChange(models.Model):
 
     class What(models.TextChoices):
         FOUND = "found", "Found"
-        FIGURES = "figures", "Other figures"
+        FIGURES = "figures", "Amounts changed"
         SEEN = "seen", "Marked as handled"
-        GONE = "gone", "Gone"
-        BACK = "back", "Back"
+        GONE = "gone", "Resolved"
+        BACK = "back", "Reopened"
 
     finding = models.ForeignKey(Finding, models.PROTECT, related_name="changes")
     what = models.CharField(max_length=10, choices=What)

@@ -136,11 +136,9 @@ class TestAssigning:
             Card.objects.create(id=f"ic_{number}", currency="eur")
         refused = send(operator, policy, cards=["ic_0", "ic_1"])
         asked = "2 cards could spend that could not before."
-        assert wrong(refused) == {
-            "lets_spend": [f"{asked} Tick this if that is meant, and save again."]
-        }
+        assert wrong(refused) == {"lets_spend": [f"{asked} To confirm, tick this and save again."]}
         [told] = messages(refused)
-        assert told.startswith(f"Not saved yet: {asked} If that is meant, tick “Let 2 cards spend”")
+        assert told.startswith(f"Not saved yet: {asked} To confirm, tick “Let 2 cards spend”")
         assert not scopes(policy)
         assert list(wrong(send(operator, policy, cards=["ic_0", "ic_1"], lets_spend="1")))
         assert not scopes(policy)

@@ -41,7 +41,9 @@ def shown(client: Client, row: Authorization) -> Any:
 
 def steps(page: Any) -> list[tuple[str, str, str]]:
     """Title, amount, and what is counted after each step."""
-    return [(step.told.title, step.told.amount, step.counts_for) for step in page.context["steps"]]
+    return [
+        (step.words.title, step.words.amount, step.counts_for) for step in page.context["steps"]
+    ]
 
 
 def tipped() -> Life:
@@ -68,12 +70,12 @@ def test_a_life_is_told_step_by_step_with_what_it_counts_for_after_each(auditor:
         ("Refunded", "€30.00", "€140.00"),
     ]
     assert dict(page.context["figures"]) == {
-        "counts in limits": "€140.00",
+        "counts against limits": "€140.00",
         "held": "€0.00",
         "captured": "€140.00",
         "refunded": "€30.00",
     }
-    assert page.context["state"].words == "Refunded in part"
+    assert page.context["state"].words == "Partially refunded"
 
 
 def test_every_step_leads_to_its_event_as_it_came(auditor: Client) -> None:
@@ -109,11 +111,11 @@ def test_an_event_that_came_twice_and_one_that_came_late_say_so(auditor: Client)
     for event in (asked, captured, closed, captured, created):
         deliver(event)
     page = shown(auditor, Authorization.objects.get(pk=story.kept["id"]))
-    told = [step.told for step in page.context["steps"]]
+    told = [step.words for step in page.context["steps"]]
     assert [it.title for it in told][:2] == ["Asked and approved", "Captured"]
-    assert "It came late" in told[-1].more
+    assert "It arrived late" in told[-1].more
     links = [link.text for link in page.context["steps"][1].links]
-    assert links == ["Event as it came", "Came again"]
+    assert links == ["Stripe's message", "Repeated delivery"]
 
 
 def test_an_event_that_is_not_applied_says_what_stands_against_it(auditor: Client) -> None:
@@ -123,8 +125,8 @@ def test_an_event_that_is_not_applied_says_what_stands_against_it(auditor: Clien
     wrong["data"]["object"]["created"] = CREATED + 5
     page = shown(auditor, played(story))
     last = page.context["steps"][-1]
-    assert last.told.title == "Created at Stripe: approved, not applied"
-    assert "differ from what this authorization began with" in last.told.more
+    assert last.words.title == "Created at Stripe: approved, not applied"
+    assert "differ from what this authorization began with" in last.words.more
 
 
 @pytest.mark.parametrize(
@@ -144,7 +146,7 @@ def test_an_event_that_is_not_applied_says_what_stands_against_it(auditor: Clien
         (lambda story: story.capture(at=CREATED + 60), "Captured", "Closed"),
         (
             lambda story: story.capture(4_000, close=False, at=CREATED + 60),
-            "Held, captured in part",
+            "Held, partially captured",
             None,
         ),
         (id, "Held", "Created at Stripe: approved"),
@@ -170,8 +172,8 @@ def test_stripes_own_decline_is_told_in_plain_words_and_leads_to_its_decision(
     story.answered(approved=False, reason="insufficient_funds", at=CREATED + 1)
     page = shown(auditor, played(story))
     [step] = page.context["steps"]
-    assert step.told.title == "Created at Stripe: declined"
-    assert "Issuing balance was too low" in step.told.more
+    assert step.words.title == "Created at Stripe: declined"
+    assert "Issuing balance was too low" in step.words.more
     assert pages.change_url(Decision.objects.get()) in [link.url for link in step.links]
 
 
@@ -205,9 +207,7 @@ def test_open_findings_stand_on_top(auditor: Client) -> None:
     page = shown(auditor, played(story))
     assert "€150.00 was captured of a purchase that was approved for €100.00." in pages.text(page)
     change(Finding.objects.get(), FindingChange.What.GONE, "evt_x")
-    assert "What Stripe did differently" not in pages.text(
-        shown(auditor, Authorization.objects.get())
-    )
+    assert "Mismatches with Stripe" not in pages.text(shown(auditor, Authorization.objects.get()))
 
 
 def test_the_windows_it_counts_in_are_those_around_its_own_time(auditor: Client) -> None:
@@ -224,12 +224,12 @@ def test_the_windows_it_counts_in_are_those_around_its_own_time(auditor: Client)
     row = played(approved(merchant=merchant("5462")))
     [policy] = shown(auditor, row).context["bars"]
     [bar] = policy.bars
-    assert (bar.title, bar.used, bar.room) == (
+    assert (bar.title, bar.used, bar.available) == (
         "Monthly limit of €500.00",
         "€100.00 used",
         "€400.00 left",
     )
-    assert bar.back == "1 Nov 00:00 to 1 Dec 00:00 UTC."
+    assert bar.period == "1 Nov 00:00 to 1 Dec 00:00 UTC."
 
 
 def test_a_transaction_that_moved_to_its_purchase_tells_so_where_it_stood(

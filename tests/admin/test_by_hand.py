@@ -43,7 +43,7 @@ def test_an_operator_releases_a_hold_with_a_reason(
     assert "€100.00 is held at" in " ".join(pages_words(asked).split())
     page = send(operator, purchase, "release", reason="Ended at Stripe")
     assert pages.messages(page) == [
-        "€100.00 is released and can be spent again, from the next purchase on."
+        "€100.00 is released and can be spent again from the next purchase on."
     ]
     assert counted(purchase) == 0
     entry = LedgerEntry.objects.first()
@@ -52,8 +52,8 @@ def test_an_operator_releases_a_hold_with_a_reason(
         *("release", "operations (operations)", "Ended at Stripe"),
     )
     last = page.context["steps"][-1]
-    assert (last.told.title, last.counts_for) == ("Hold released by hand", "€0.00")
-    assert last.told.more == "operations (operations): Ended at Stripe"
+    assert (last.words.title, last.counts_for) == ("Hold released by hand", "€0.00")
+    assert last.words.more == "operations (operations): Ended at Stripe"
     assert "Release hold" not in page.content.decode()
 
 
@@ -65,7 +65,7 @@ def pages_words(response: Any) -> str:
 def test_without_a_reason_nothing_is_booked(operator: Client, purchase: Authorization) -> None:
     for action, typed in (("release", {}), ("adjust", {"direction": "give", "amount": "1"})):
         page = send(operator, purchase, action, reason="  ", seen=0, **typed)
-        assert "Say why: the reason stays with the entry." in page.content.decode()
+        assert "Give a reason: it is kept with the correction." in page.content.decode()
     assert counted(purchase) == 10_000
 
 
@@ -83,7 +83,7 @@ def test_room_is_given_and_taken_in_money_as_people_write_it(
 @pytest.mark.parametrize(
     ("typed", "sentence"),
     [
-        ("", "Write how much."),
+        ("", "Enter an amount."),
         ("0", "Give an amount other than zero."),
         ("12.345", "Euro amounts have at most two decimals"),
         ("-5", "Amounts can&#x27;t be negative"),

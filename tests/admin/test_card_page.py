@@ -72,7 +72,7 @@ class TestWhatIsLeft:
         limits({"amount": 4_000, "interval": "monthly"})
         text = page(operator)
         assert "Over €90.00 used, €50.00 over" in text
-        assert "Nothing is the most the next purchase can be Test: Monthly limit" in text
+        assert "None is the largest purchase that can pass now Test: Monthly limit" in text
 
     def test_a_limit_per_purchase_has_nothing_to_use_up(self, operator: Client) -> None:
         limits({"amount": 10_000, "interval": "per_authorization"})
@@ -107,15 +107,18 @@ class TestWhatIsLeft:
         in_force("Baseline")
         told = (
             ("Own", "This card"),
-            ("Personal", "Ada Lovelace, all their cards together"),
+            ("Personal", "Ada Lovelace, all cards together"),
             ("Shared", "Field team, one budget shared by its cards"),
             ("Baseline", "Every card, each measured on its own"),
         )
         text = page(operator)
         for name, through in told:
-            assert f"{name} Version 1 {through} No limit of its own; its other rules apply." in text
+            assert (
+                f"{name} Version 1 {through} This policy has no limits; its other rules apply."
+                in text
+            )
         text = page(operator, "ic_2")
-        assert "Own Version 1 •••• 4242, the first card of this one's chain" in text
+        assert "Own Version 1 •••• 4242, the first card of this one's replacement chain" in text
         assert "Replaces •••• 4242 (limits, group and policies are those of" in text
         assert "Replaced by •••• 4242" in page(operator)
 
@@ -132,7 +135,7 @@ class TestWhatIsLeft:
         for part in (spent // 2, spent - spent // 2):
             shopper().asks(part)
         most = min(5_000, 7_000 - spent)
-        assert f"€{most / 100:.2f} is the most the next purchase can be" in page(operator)
+        assert f"€{most / 100:.2f} is the largest purchase that can pass now" in page(operator)
         assert shopper().reason(most + 1) == "amount_limit_exceeded"
         assert shopper().reason(most) == "approved"
 
@@ -171,7 +174,7 @@ class TestObstacles:
         shopper().asks(100)
         text = page(operator)
         assert "Everything is declined: No policy applies to this card. Assign one to" in text
-        assert "nothing that could allow a purchase" in text
+        assert "so no purchase can be approved" in text
 
     @pytest.mark.parametrize(
         ("status", "words"),
@@ -205,8 +208,8 @@ class TestObstacles:
     @pytest.mark.parametrize(
         ("dates", "words"),
         [
-            ({"usable_from": "2099-01-01"}, "Test is usable from 1 Jan 2099"),
-            ({"usable_until": "2020-01-01"}, "Test was usable until"),
+            ({"usable_from": "2099-01-01"}, "Test is valid from 1 Jan 2099"),
+            ({"usable_until": "2020-01-01"}, "Test was valid until"),
         ],
     )
     def test_a_policy_that_is_not_usable_now(
@@ -227,8 +230,8 @@ class TestOddCards:
         limits({"amount": 1_000, "interval": "daily"})
         Card.objects.create(pk="ic_new")
         text = page(operator, "ic_new")
-        assert "Cardholder Not told yet" in text
-        assert "All decisions of this card None yet: no purchase was asked about." in text
+        assert "Cardholder Unknown" in text
+        assert "All decisions of this card No decisions yet." in text
         assert "the most the next purchase" not in text
 
     def test_an_id_with_odd_characters(self, operator: Client) -> None:

@@ -33,7 +33,7 @@ class TestFreezing:
         self, operator: Client, card: Card
     ) -> None:
         response = operator.post(freeze_url(card), {"reason": "Lost"}, follow=True)
-        assert messages(response) == ["•••• 4242 (ic_1) frozen, from the next purchase on."]
+        assert messages(response) == ["•••• 4242 (ic_1) frozen from the next purchase on."]
         assert Shopper().reason(100) == "card_frozen"
         assert "The card is frozen: Lost" in response.content.decode()
         operator.post(freeze_url(card, "unfreeze"), {"reason": "Found"})
@@ -49,7 +49,7 @@ class TestFreezing:
         operator.post(freeze_url(card), {"reason": "Lost"})
         response = operator.post(freeze_url(card), {"reason": "Lost again"}, follow=True)
         told = messages(response)[-1]
-        assert told.startswith("Nothing to do: •••• 4242 (ic_1) is frozen already: Lost. Frozen by")
+        assert told.startswith("Nothing to do: •••• 4242 (ic_1) is already frozen: Lost. Frozen by")
         card.refresh_from_db()
         assert card.frozen_reason == "Lost"
         assert LogEntry.objects.count() == 1
@@ -57,7 +57,7 @@ class TestFreezing:
     def test_who_froze_it_meanwhile_is_told(self, operator: Client, card: Card, staff: Any) -> None:
         freeze([card.pk], by=staff("superuser"), reason="Fraud.")
         page = operator.get(freeze_url(card)).content.decode()
-        assert "is frozen already: Fraud. Frozen by superuser on" in page
+        assert "is already frozen: Fraud. Frozen by superuser on" in page
         assert 'name="reason"' not in page
         response = operator.post(freeze_url(card, "unfreeze"), {"reason": "Fine"}, follow=True)
         response = operator.post(freeze_url(card, "unfreeze"), {"reason": "Fine"}, follow=True)
@@ -70,7 +70,7 @@ class TestFreezing:
         freeze([card.pk], by=staff("superuser"), reason="Fraud")
         sent = {"reason": "Found", "seen": "ic_1=Lost"}
         page = operator.post(freeze_url(card, "unfreeze"), sent).content.decode()
-        assert "Frozen again meanwhile, for another reason. •••• 4242 (ic_1): Fraud." in page
+        assert "Frozen again meanwhile for a different reason. •••• 4242 (ic_1): Fraud." in page
         assert 'value="ic_1=Fraud"' in page
         operator.post(freeze_url(card, "unfreeze"), sent | {"seen": "ic_1=Fraud"})
         card.refresh_from_db()
@@ -97,7 +97,7 @@ class TestFreezing:
         page = operator.post(pages.list_url(Card), chosen)
         assert page.context["title"] == "Freeze 2 cards"
         response = operator.post(pages.list_url(Card), chosen | {"reason": "Breach"}, follow=True)
-        assert messages(response) == ["2 of 2 cards frozen, from the next purchase on."]
+        assert messages(response) == ["2 of 2 cards frozen from the next purchase on."]
         assert Card.objects.filter(frozen=True, frozen_reason="Breach").count() == 2
 
     def test_more_cards_than_are_locked_at_once_are_all_frozen(self, staff: Any) -> None:
@@ -129,9 +129,9 @@ class TestByHand:
     @pytest.mark.parametrize(
         ("given", "field", "sentence"),
         [
-            ({"id": "4242"}, "id", "A card id starts with ic_: copy it whole"),
-            ({"id": "ic_1"}, "id", "This card is here already: find it in the list."),
-            ({"id": "ic_2", "last4": "42"}, "last4", "Give the last four digits"),
+            ({"id": "4242"}, "id", "A card id starts with ic_. Copy the complete id"),
+            ({"id": "ic_1"}, "id", "This card already exists. Search for it in the list."),
+            ({"id": "ic_2", "last4": "42"}, "last4", "Enter the last 4 digits"),
         ],
     )
     def test_a_slip_is_refused_with_a_sentence(
@@ -144,8 +144,8 @@ class TestByHand:
     @pytest.mark.parametrize(
         ("given", "sentence"),
         [
-            ({"last4": "4242424242424242"}, "Give the last four digits of the card number"),
-            ({"currency": "xyz"}, "Choose a currency from the list, or none."),
+            ({"last4": "4242424242424242"}, "Enter the last 4 digits of the card number"),
+            ({"currency": "xyz"}, "Choose a currency from the list, or leave it empty."),
         ],
     )
     def test_what_no_form_offers_is_refused_too(
@@ -230,7 +230,7 @@ class TestGroups:
     def test_a_card_moves_out_of_the_group_it_was_in(self, operator: Client, card: Card) -> None:
         Card.objects.update(group=CardGroup.objects.create(name="Old team"))
         response = self.save(operator, None, name="New team", cards=["ic_1"])
-        assert "Cards moved here from: Old team." in messages(response)
+        assert "Cards were taken out of: Old team." in messages(response)
         card.refresh_from_db()
         assert str(card.group) == "New team"
 
@@ -264,12 +264,12 @@ class TestGroups:
         Shopper(card_id="ic_2", card={"replacement_for": "ic_1"}).asks(100)
         response = self.save(operator, None, name="Field team", cards=["ic_2"])
         assert [found.pk for found in CardGroup.objects.get().cards.all()] == ["ic_1"]
-        assert any("the first card of its chain was taken" in text for text in messages(response))
+        assert any("its whole replacement chain moved along" in text for text in messages(response))
 
     def test_a_name_that_is_taken_is_refused(self, operator: Client) -> None:
         CardGroup.objects.create(name="Field team")
         found = errors(self.save(operator, None, name="Field team"))
-        assert found == {"name": ["Another group has this name: choose a different one."]}
+        assert found == {"name": ["A different group has this name. Choose another."]}
 
 
 def test_lists_cost_the_same_for_one_row_and_for_many(

@@ -46,14 +46,14 @@ def test_a_limit_is_saved_only_once_it_is_ticked_that_purchases_wait_for_it(
     limited = added(as_shown(operator, url), LIMITS, amount="50.00", interval="yearly")
     refused = operator.post(url, limited)
     asked = (
-        "About 12 earlier purchases have to be counted first. Until then, about 2 seconds, the "
-        "purchases that the new limits concern are declined. Tick this if that is meant, and save "
+        "About 12 earlier purchases have to be counted first. Until then, about 2 seconds, "
+        "purchases that the new limits apply to are declined. To confirm, tick this and save "
         "again."
     )
     assert errors(refused) == {"counts_first": [asked]}
     [told] = messages(refused)
     assert told.startswith("Not saved yet: About 12 earlier purchases have to be counted first.")
-    assert "tick “Decline until it is counted” at the end of the page" in told
+    assert "tick “Decline until counted” at the end of the page" in told
     assert PolicyVersion.objects.count() == 1
     assert not UncountedWindow.objects.exists()
     assert Shopper(at=NOW).reason(100) == "approved"
@@ -120,8 +120,8 @@ def busy_group() -> CardGroup:
 
 TICKED = {"counts_first": "on"}
 ASKED = (
-    "About 12 earlier purchases have to be counted first. Until then, about 2 seconds, the "
-    "purchases that the new limits concern are declined."
+    "About 12 earlier purchases have to be counted first. Until then, about 2 seconds, "
+    "purchases that the new limits apply to are declined."
 )
 
 
@@ -139,12 +139,10 @@ def test_a_card_joins_a_busy_group_only_once_it_is_ticked_that_purchases_wait_fo
     url, typed = page_for_joining(busy_group, kind)
     joining = as_shown(operator, url) | typed
     refused = operator.post(url, joining)
-    assert errors(refused) == {
-        "counts_first": [f"{ASKED} Tick this if that is meant, and save again."]
-    }
+    assert errors(refused) == {"counts_first": [f"{ASKED} To confirm, tick this and save again."]}
     [told] = messages(refused)
     assert told.startswith(f"Not saved yet: {ASKED}")
-    assert "tick “Decline until it is counted” at the end of the page" in told
+    assert "tick “Decline until counted” at the end of the page" in told
     # What was chosen stays chosen, and the tick is the last thing on the page.
     shown = refused.context["adminform"]
     assert as_sent(refused) | joining == as_sent(refused)
@@ -246,7 +244,7 @@ def test_an_import_says_that_earlier_purchases_are_counted(tmp_path: Path) -> No
     printed = StringIO()
     call_command("import_policies", str(file), stdout=printed)
     assert printed.getvalue().endswith(
-        "Counting earlier purchases: 0 of about 12, ready in about 2 seconds. Until then the "
-        "purchases that new limits concern are declined.\n"
+        "Counting earlier purchases: 0 of about 12, ready in about 2 seconds. Until then, the "
+        "purchases that new limits apply to are declined.\n"
     )
     assert UncountedWindow.objects.get().scope == "card:ic_1"

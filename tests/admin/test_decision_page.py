@@ -62,7 +62,7 @@ def test_a_decline_says_in_one_sentence_which_limit_was_exceeded_and_by_how_much
     told = page.context["explained"].cardholder
     assert told.startswith("This purchase of €15.00 is more than the €10.00 left")
     assert "Travel" not in told
-    for words in (headline, told, "€5.00 over", "This decided", "Safe to tell the cardholder"):
+    for words in (headline, told, "€5.00 over", "This rule decided", "Safe to tell the cardholder"):
         assert words in pages.text(page)
 
 
@@ -89,7 +89,7 @@ def test_rules_are_grouped_by_policy_with_the_deciding_group_and_failed_rules_fi
     tight, _, wide = page.context["groups"]
     assert "Card •••• 4242" in tight.applies
     assert pages.change_url(PolicyVersion.objects.get(policy__name="Tight")) in tight.version
-    assert wide.applies == "The program (every card)"
+    assert wide.applies == "Every card"
     assert [group.measured for group in (tight, wide)] == ["what this card spends"] * 2
     assert "The card was not frozen." in pages.text(page)
 
@@ -114,7 +114,7 @@ def test_a_part_shows_what_was_asked_and_which_limit_set_the_amount(shown: Any) 
     assert page.context["explained"].headline == (
         "Approved €100.00 of €125.00 at Shell: all that is left of the monthly limit of €100.00."
     )
-    assert "This set the amount" in pages.text(page)
+    assert "This rule set the amount" in pages.text(page)
     assert page.context["explained"].cardholder == (
         "€100.00 of this purchase of €125.00 was approved. Please pay the rest another way."
     )
@@ -158,7 +158,7 @@ def test_an_unreadable_request_says_what_was_wrong_and_shows_it(shown: Any) -> N
     deliver(event)
     page = shown("evt_it")
     assert page.context["explained"].headline == "Declined: request unreadable."
-    for words in ("data.object", "No rule was asked", "could not be read", "pending_webhooks"):
+    for words in ("data.object", "No rules were applied", "could not be read", "pending_webhooks"):
         assert words in pages.text(page)
 
 
@@ -178,7 +178,7 @@ def test_test_and_live_mixed_up_and_contradictions_are_explained(shown: Any, set
         page = shown(decision_id)
         assert words in page.context["explained"].headline
         assert page.context["groups"] == []
-        assert "No rule was asked" in pages.text(page)
+        assert "No rules were applied" in pages.text(page)
 
 
 # --- what was asked, and what stands around it
@@ -188,7 +188,7 @@ def test_facts_are_in_plain_words_and_what_was_not_told_is_left_out(shown: Any) 
     in_force()
     Shopper().asks(4_000, event_id="evt_it", method="keyed_in", cvc="mismatch", risk_score=7)
     facts = dict(shown("evt_it").context["facts"])
-    assert facts["Amount asked"] == "€40.00"
+    assert facts["Amount requested"] == "€40.00"
     assert facts["Method"] == "Keyed in"
     assert facts["CVC"] == "Mismatch"
     assert facts["Network risk score"] == "7"
@@ -229,7 +229,7 @@ def test_a_repeated_event_is_listed_with_whether_it_got_the_same_answer(shown: A
     Shopper().asks(purchase, event_id="evt_it")
     Shopper().asks(700, event_id="evt_it")
     answers = [repeat.answer for repeat in shown("evt_it").context["repeats"]]
-    assert answers == ["The same answer", "Another answer: it was not the same question"]
+    assert answers == ["Same answer", "Different answer to different content"]
 
 
 def test_request_and_answer_are_shown_as_they_travelled(shown: Any) -> None:
@@ -245,7 +245,7 @@ def test_request_and_answer_are_shown_as_they_travelled(shown: Any) -> None:
     for words in ('"approved": true', "matches the body", "(in use)", "2022-08-01"):
         assert words in pages.text(page)
     steps = [step.name for step in page.context["delivery"].timeline.steps]
-    assert steps == ["Signature checked", "Card locked", "Usage looked up", "Decided"]
+    assert steps == ["Signature checked", "Card locked", "Amounts used looked up", "Decided"]
 
 
 def test_a_body_that_was_changed_and_a_key_no_longer_in_use_are_told(
@@ -256,7 +256,7 @@ def test_a_body_that_was_changed_and_a_key_no_longer_in_use_are_told(
     damage(Decision.objects.get().webhook_request, body=b"{}")
     settings.STRIPE_WEBHOOK_SECRETS = ["whsec_another"]
     assert "does not match the body" in pages.text(shown("evt_it"))
-    assert "not in use any more" in pages.text(shown("evt_it"))
+    assert "no longer in use" in pages.text(shown("evt_it"))
 
 
 def test_markup_in_names_is_text(shown: Any) -> None:

@@ -23,7 +23,7 @@ def test_an_operator_reads_why_a_capture_is_a_finding_and_notes_it_as_seen(visit
     for event in story.events:
         deliver(event)
     page = visit("Operations", "/admin/")
-    link = page.get_by_role("link", name="Findings", exact=False).first
+    link = page.get_by_role("link", name="Mismatches with Stripe", exact=False).first
     expect(link).to_contain_text("1")
     link.click()
     open_ones = page.get_by_role("region", name="Open")
@@ -35,9 +35,9 @@ def test_an_operator_reads_why_a_capture_is_a_finding_and_notes_it_as_seen(visit
     page.get_by_role("link", name=re.compile("^iauth_")).click()
     expect(page.get_by_role("heading", name="Captured €150.00")).to_be_visible()
     page.go_back()
-    page.get_by_label("Note, if you want").fill("Two more cakes; the cardholder agreed.")
+    page.get_by_label("Note (optional)").fill("Two more cakes; the cardholder agreed.")
     page.get_by_role("button", name="Mark as handled").click()
-    expect(page.get_by_text("1 finding marked as handled.")).to_be_visible()
+    expect(page.get_by_text("1 mismatch marked as handled.")).to_be_visible()
     expect(page.get_by_text("Two more cakes; the cardholder agreed.")).to_be_visible()
     expect(page.locator(".desk-nav-count")).to_have_count(0)
     assert Finding.objects.get().state == "seen"

@@ -66,13 +66,13 @@ def test_a_dispute_stands_on_the_page_of_its_purchase_and_in_its_life(
     assert "Dispute over €40.00" in text
     assert "Refund issued" in text
     assert "Taken back again" in text
-    life = [(step.told.title, step.counts_for) for step in page.context["steps"]]
+    life = [(step.words.title, step.counts_for) for step in page.context["steps"]]
     assert life[-5:] == [
         ("Dispute opened", "€40.00"),
         ("Dispute submitted", "€40.00"),
-        ("Disputed money given back at Stripe", "€40.00"),
+        ("Disputed money returned by Stripe", "€40.00"),
         ("Dispute lost", "€40.00"),
-        ("Disputed money taken back at Stripe", "€40.00"),
+        ("Disputed money withdrawn by Stripe", "€40.00"),
     ]
     told = WebhookRequest.objects.get(event_type="issuing_dispute.closed")
     leads_back = auditor.get(pages.change_url(told)).content.decode()
@@ -116,7 +116,7 @@ def test_a_won_dispute_is_booked_once_whatever_reason_is_written(
         typed = {"seen": form["seen"].value()}
         typed |= {"amount": "€40.00", "direction": "give", "reason": "Won it"}
         page = operator.post(found.adjust_url, typed, follow=True)
-    assert "is booked already" in page.content.decode()
+    assert "is already booked" in page.content.decode()
     entry = LedgerEntry.objects.get(cause="adjustment")
     assert entry.reason == f"Won it ({disputed['id']})"
     [found] = shown(operator, purchase).context["disputes"]

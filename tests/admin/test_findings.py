@@ -76,7 +76,12 @@ def open_ones() -> int:
 
 def badge(client: Client) -> str:
     groups = client.get(LIST(Decision)).context["sidebar_navigation"]
-    [item] = [item for group in groups for item in group["items"] if item["title"] == "Findings"]
+    [item] = [
+        item
+        for group in groups
+        for item in group["items"]
+        if item["title"] == "Mismatches with Stripe"
+    ]
     return str(item["count"])
 
 
@@ -126,7 +131,7 @@ def test_the_list_goes_on_page_by_page(
     assert [row.kind for row in (*first.result_list, *rest.result_list)] == [LATE, ABOVE, ABOVE]
     back = auditor.get(LIST(Finding) + rest.newer_url).context["cl"]
     assert [row.pk for row in back.result_list] == [row.pk for row in first.result_list]
-    assert "can&#x27;t be found" in auditor.get(LIST(Finding) + "?before=x").content.decode()
+    assert "This page does not exist" in auditor.get(LIST(Finding) + "?before=x").content.decode()
 
 
 def test_they_are_exported(auditor: Client, three: None) -> None:
@@ -191,8 +196,8 @@ def test_one_that_an_event_or_an_operator_ended_says_so_first_and_leads_to_the_e
     row, other = Finding.objects.filter(kind="limit_exceeded").order_by("pk")
     voided.voids()
     page, head = ended(auditor, row)
-    assert "It is no longer so since" in head
-    assert "by an event . The entry in the ledger" in head
+    assert "Resolved" in head
+    assert "by a message from Stripe . See the ledger entry" in head
     entry = LedgerEntry.objects.filter(authorization=voided.id).latest("pk")
     assert pages.change_url(entry) in page
     assert "What it means, and what to do" not in page
@@ -200,7 +205,7 @@ def test_one_that_an_event_or_an_operator_ended_says_so_first_and_leads_to_the_e
     assert "What happened" in pages.text(auditor.get(pages.change_url(other)))
     adjustments.release(released.id, by=staff("Operations"), reason="It never came")
     page, head = ended(auditor, other)
-    assert "by operations . The entry in the ledger" in head
+    assert "by operations . See the ledger entry" in head
     assert pages.change_url(LedgerEntry.objects.get(cause="release")) in page
 
 
@@ -213,7 +218,7 @@ def test_one_that_ended_without_a_change_of_what_counts_has_no_entry_to_lead_to(
     change(row, FindingChange.What.GONE, "evt_unknown")
     _, head = ended(auditor, row)
     assert "by the event evt_unknown ." in head
-    assert "The entry in the ledger" not in head
+    assert "See the ledger entry" not in head
 
 
 # --- marking as handled
@@ -225,25 +230,23 @@ def test_an_operator_notes_one_as_seen_and_what_was_done_about_it(
     row = Finding.objects.get(kind=LATE)
     sent = {"id": row.pk, "note": "The line was down."}
     page = operator.post(reverse(SEE), sent, follow=True)
-    assert pages.messages(page) == ["1 finding marked as handled."]
+    assert pages.messages(page) == ["1 mismatch marked as handled."]
     words = pages.text(page)
     assert "Marked as handled €100.00 operations The line was down." in words
     assert "The line was down." in words
     asked_again = operator.get(reverse(SEE), {"id": row.pk}, follow=True)
     assert pages.messages(asked_again) == [
-        "Nothing is open there. Choose open findings in the list."
+        "None of these is open. Choose open mismatches in the list."
     ]
     again = operator.post(reverse(SEE), sent, follow=True)
-    assert pages.messages(again) == [
-        "Nothing to do: somebody marked it as handled before, or it is gone."
-    ]
+    assert pages.messages(again) == ["Nothing to do: already handled or resolved."]
 
 
 def test_several_are_chosen_in_the_list(operator: Client, three: None) -> None:
     chosen = list(Finding.objects.filter(kind=ABOVE).values_list("pk", flat=True))
     sent = {"action": "note_selected", "_selected_action": chosen, "index": 0}
     asked = operator.post(LIST(Finding), sent)
-    assert "2 findings" in asked.content.decode()
+    assert "2 mismatches" in asked.content.decode()
     assert open_ones() == 3
     operator.post(reverse(SEE), {"id": chosen, "note": ""})
     assert list(Finding.objects.filter(state="open").values_list("kind", flat=True)) == [LATE]
@@ -254,7 +257,7 @@ def test_all_of_a_kind_are_noted_but_none_that_came_after_the_page_was_opened(
 ) -> None:
     asked = operator.get(reverse(SEE), {"kind": ABOVE})
     captured_above(11_000)
-    up_to = asked.context["chosen"].up_to
+    up_to = asked.context["selection"].up_to
     operator.post(reverse(SEE), {"kind": ABOVE, "up_to": up_to, "note": "Tips"})
     assert Finding.objects.filter(kind=ABOVE, state="seen", changes__note="Tips").count() == 2
     assert Finding.objects.filter(kind=ABOVE, state="open").count() == 1
@@ -262,7 +265,7 @@ def test_all_of_a_kind_are_noted_but_none_that_came_after_the_page_was_opened(
 
 def test_without_saying_which_one_is_led_to_the_list(operator: Client, three: None) -> None:
     page = operator.get(reverse(SEE), {"kind": "no_such"}, follow=True)
-    assert "Choose open findings in the list." in pages.messages(page)[0]
+    assert "Choose open mismatches in the list." in pages.messages(page)[0]
 
 
 def test_auditors_see_them_and_note_nothing(auditor: Client, three: None) -> None:
@@ -282,7 +285,7 @@ def test_the_sidebar_counts_open_ones_up_to_99(
     operator: Client, three: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert badge(operator) == "3"
-    monkeypatch.setattr("authorizations.admin.site.navigation.MOST_OPEN", 2)
+    monkeypatch.setattr("authorizations.admin.site.navigation.MAX_COUNTED", 2)
     assert badge(operator) == "2+"
     for row in Finding.objects.all():
         change(row, FindingChange.What.GONE, "evt_x")
@@ -292,5 +295,5 @@ def test_the_sidebar_counts_open_ones_up_to_99(
 def test_home_says_that_some_are_open(login: Login, three: None) -> None:
     client = login("Auditors")
     items = client.get("/admin/").context["attention"]
-    assert items[0].what == "3 findings open"
+    assert items[0].what == "3 open mismatches with Stripe"
     assert len(client.get(items[0].url).context["cl"].result_list) == 3

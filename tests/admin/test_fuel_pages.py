@@ -68,7 +68,7 @@ def test_a_decision_s_page_says_what_is_held_and_why(auditor: Client, pumps: Any
 def test_each_is_decided_again_the_same(auditor: Client, pumps: Any) -> None:
     for row in pumps:
         url = reverse("admin:authorizations_decision_again", args=[row.pk])
-        assert auditor.post(url).context["again"].is_same
+        assert auditor.post(url).context["record_check"].is_same
 
 
 def test_lists_and_files_tell_both_amounts(auditor: Client, pumps: Any) -> None:

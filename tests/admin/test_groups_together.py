@@ -73,7 +73,7 @@ def test_of_two_who_choose_cards_neither_undoes_the_other_unasked(
 def test_a_double_click_saves_once(operator: Client, group: CardGroup) -> None:
     sent = as_shown(operator, pages.change_url(group)) | {"cards": ["ic_1"]}
     save(operator, group, sent)
-    assert "It was sent twice, and saved once." in messages(save(operator, group, sent))
+    assert "The page was sent twice and saved once." in messages(save(operator, group, sent))
     add = pages.add_url(CardGroup)
     new = as_shown(operator, add) | {"name": "South"}
     assert [operator.post(add, new).status_code for _ in range(2)] == [302, 302]

@@ -148,7 +148,7 @@ def test_a_policy_file_that_changes_one_limit_tells_of_no_other(policy: Policy) 
     with acting(command="import_policies", os_user="root"):
         import_policies(f'{{"policies": [{written}]}}')
     story = history_of(policy, 4)[0]
-    assert story.who == "root, on the command line"
+    assert story.who == "Server command (system user root)"
     assert [str(change) for change in story.changes] == [
         "In force: version 1 → version 2",
         "Limit added: 9 purchases a week",

@@ -40,8 +40,8 @@ def test_the_oldest_stand_first_with_age_and_amount(auditor: Client) -> None:
     held(20.1, amount=2_000)
     held(6.9)
     lines = auditor.get(reverse(PAST)).context["lines"]
-    assert [(line.held, line.age, line.over) for line in lines] == [
-        ("€20.00", "20 days", "13 days over"),
+    assert [(line.held, line.age, line.overdue) for line in lines] == [
+        ("€20.00", "20 days", "13 days overdue"),
         ("€7.00", "7 days", "since today"),
     ]
 

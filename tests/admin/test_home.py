@@ -86,7 +86,7 @@ def test_figures_are_of_today_and_money_of_the_most_used_currency(
     assert shown["Approved in EUR"].figure == "€3,000.00"
     assert shown["Declined in EUR"].figure == "€70.00"
     assert [note.text for note in shown["Approved in EUR"].notes] == ["¥5,000"]
-    assert re.fullmatch(r"about [\d.]+ ms", shown["Time to decide"].figure)
+    assert re.fullmatch(r"about [\d.]+ ms", shown["Decision time"].figure)
 
 
 def test_another_currency_can_be_chosen(purchases: None, auditor: Client) -> None:
@@ -127,7 +127,7 @@ def test_what_stripe_did_not_tell_is_shown_but_leads_nowhere(
     _, categories, countries = page(operator).context["rankings"]
     for ranking in (categories, countries):
         [bar] = ranking.bars
-        assert (bar.text, bar.figure, bar.url) == ("Not told", "€5.00", "")
+        assert (bar.text, bar.figure, bar.url) == ("Unknown", "€5.00", "")
 
 
 def test_every_column_leads_to_its_hour(purchases: None, operator: Client) -> None:
@@ -281,7 +281,7 @@ def test_what_needs_attention_is_said_with_the_page_to_go_to(
     assert {card.pk for card in listed} == {"ic_1", "ic_jpy"}
     assert declined.what == "1 purchase declined"
     assert asked(declined.url)["reason"] == "no_policy"
-    assert rejected.what == "2 requests rejected"
+    assert rejected.what == "2 messages refused"
     assert rejected.url == "/admin/authorizations/rejectedrequest/"
     assert unassigned.what == "Test"
     assert unassigned.url == f"/admin/authorizations/policy/{policy.pk}/change/"
@@ -295,7 +295,7 @@ def test_a_field_that_could_not_be_read_needs_attention(
     deliver(event)
     [item] = [it for it in page(operator).context["attention"] if "declined" in it.what]
     assert item.what == "1 purchase declined"
-    assert item.more.startswith("A field that a policy asks for came in a form that can't be read")
+    assert item.more.startswith("A field that a policy checks could not be read")
     assert asked(item.url)["reason"] == "field_unreadable"
     row = Decision.objects.get(reason="field_unreadable")
     text = pages.text(operator.get(pages.change_url(row)))

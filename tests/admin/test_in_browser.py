@@ -100,7 +100,7 @@ def test_a_lost_card_is_frozen_with_a_reason(visit: Visit, policy: Policy) -> No
     page.get_by_role("link", name="Freeze").click()
     page.fill("[name=reason]", "Lost on the train")
     page.get_by_role("button", name="Freeze").click()
-    expect(page.get_by_text("frozen, from the next purchase on.")).to_be_visible()
+    expect(page.get_by_text("frozen from the next purchase on.")).to_be_visible()
     expect(page.get_by_text("The card is frozen: Lost on the train")).to_be_visible()
     assert Shopper().reason(100) == "card_frozen"
 
@@ -149,7 +149,7 @@ def test_where_the_browser_has_no_clipboard_the_old_way_of_copying_is_taken(
 def test_an_auditor_decides_again_and_sees_the_green_mark(visit: Visit, policy: Policy) -> None:
     Shopper().asks(60_000)
     page = visit("Auditors", pages.change_url(Decision.objects.get()))
-    page.get_by_role("button", name="Decide again").click()
+    page.get_by_role("button", name="Check the record").click()
     expect(page.get_by_role("status").filter(has_text="the same answer")).to_be_visible()
     expect(page.get_by_text("Safe to tell the cardholder")).to_be_visible()
 

@@ -60,7 +60,7 @@ def demo_admin(db: None) -> User:
 def test_outside_development_nobody_logs_in_with_the_demos_password(demo_admin: User) -> None:
     response = logged_in("admin", demo_logins.PASSWORD)
     html = response.content.decode()
-    assert "This password is the demo&#x27;s, which everybody knows." in html
+    assert "This is the demo&#x27;s password, which is public." in html
     assert "python manage.py changepassword admin" in html
     assert "_auth_user_id" not in response.client.session
 

@@ -25,7 +25,7 @@ from tests.support.desk import Shopper, deliver_forged, in_force
 
 pytestmark = pytest.mark.django_db
 
-LOOKERS = ["", "Policies", "Cards", "Decisions", "Authorizations", "Requests", "People"]
+LOOKERS = ["", "Policies", "Cards", "Decisions", "Purchases", "Messages", "People"]
 
 
 def words(response: Any) -> str:

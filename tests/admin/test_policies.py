@@ -341,13 +341,13 @@ def test_a_policy_that_lets_cards_spend_is_saved_only_once_that_is_ticked(
     url = pages.change_url(policy)
     limited = added(as_shown(operator, url), LIMITS, amount="50.00", interval="daily")
     refused = operator.post(url, limited)
-    asked = "2 cards could spend that could not before. Tick this if that is meant, and save again."
+    asked = "2 cards could spend that could not before. To confirm, tick this and save again."
     assert errors(refused) == {"lets_spend": [asked]}
     assert "Let 2 cards spend" in pages.text(refused)
     [told] = messages(refused)
     assert told == (
-        "Not saved yet: 2 cards could spend that could not before. If that is meant, tick “Let 2 "
-        "cards spend” at the end of the page and save again."
+        "Not saved yet: 2 cards could spend that could not before. To confirm, tick “Let 2 cards "
+        "spend” at the end of the page and save again."
     )
     assert not amounts(policy)
     assert PolicyVersion.objects.filter(policy=policy).count() == 1
@@ -389,9 +389,7 @@ def test_what_leaves_cards_without_a_grant_is_saved_only_once_that_is_ticked(
     taken_away = {f"{LIMITS}-0-DELETE": "on"}
     refused = save(operator, policy, **taken_away)
     lost = "1 card loses every grant: everything it asks for will be declined."
-    assert errors(refused) == {
-        "leaves_without": [f"{lost} Tick this if that is meant, and save again."]
-    }
+    assert errors(refused) == {"leaves_without": [f"{lost} To confirm, tick this and save again."]}
     assert "Leave 1 card without a grant" in pages.text(refused)
     assert any(text.startswith(f"Not saved yet: {lost}") for text in messages(refused))
     assert amounts(policy)

@@ -90,7 +90,7 @@ class TestTwoPeople:
             f"Name: Travel {ARROW} Journeys. Version 3 is in force from the next purchase on."
         )
         assert amounts(policy) == [60_000, 90_000]
-        assert "It was sent twice, and saved once." in messages(save(operator, policy, page))
+        assert "The page was sent twice and saved once." in messages(save(operator, policy, page))
 
     def test_two_who_change_different_figures_of_one_policy_lose_neither(
         self, operator: Client, other: Client
@@ -130,8 +130,8 @@ class TestTwoPeople:
         )
         for _ in range(2):  # saving once more is no choice
             refused = save(operator, policy, as_sent(refused))
-            assert errors(refused) == {"shown": ["Choose which of the two counts."]}
-            assert "Choose which of the two counts" in refused.content.decode()
+            assert errors(refused) == {"shown": ["Choose which value to keep."]}
+            assert "Choose which value" in refused.content.decode()
             assert conflict(refused).choices == [choice]
         assert amounts(policy) == [60_000, 90_000]
         name = f"choose-{LIMITS}:{first}:amount"
@@ -361,7 +361,7 @@ class TestTheSamePageTwice:
         sent |= {f"{LIMITS}-0-DELETE": "on"}
         save(operator, policy, sent)
         again = save(operator, policy, sent)
-        assert "It was sent twice, and saved once." in messages(again)
+        assert "The page was sent twice and saved once." in messages(again)
         assert amounts(policy) == [90_000, 700]
         assert policy.versions.count() == 2
 

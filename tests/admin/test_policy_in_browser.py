@@ -81,9 +81,9 @@ def test_somebody_else_saved_first_and_both_changes_are_seen(
     expect(told).to_contain_text("Monthly limit: €500.00 \N{RIGHTWARDS ARROW} €600.00")
     expect(page.locator("[name=name]")).to_have_value("Journeys")
     expect(page.get_by_text("Please correct the error")).to_be_hidden()
-    expect(page.get_by_text("Newer value, saved by somebody else")).to_be_visible()
+    expect(page.get_by_text("Newer value, saved by someone else")).to_be_visible()
     expect(page.locator("[name=spending_limits-0-amount]")).to_have_value("€600.00")
-    told.get_by_role("link", name="load the newer state").click()
+    told.get_by_role("link", name="load the newer version").click()
     expect(page.locator("[name=spending_limits-0-amount]")).to_have_value("€600.00")
 
 
@@ -97,13 +97,13 @@ def test_what_both_changed_is_not_sent_before_somebody_chose(
     other.post(url, as_shown(other, url) | {"spending_limits-0-amount": "600"})
     save(page)
     told = page.get_by_role("alert").filter(has_text="you both changed this")
-    expect(page.get_by_text("You both changed this: choose on top")).to_be_visible()
+    expect(page.get_by_text("You both changed this: choose at the top")).to_be_visible()
     sent: list[str] = []
     page.on("request", lambda request: sent.append(request.method))
     save(page)
     assert page.evaluate("document.activeElement.matches('#conflict input:invalid')")
     assert "POST" not in sent
-    told.get_by_label("That of superuser").check()
+    told.get_by_label("From superuser").check()
     save(page)
     page.wait_for_url("**/policy/")
     assert amounts(policy) == [60_000]

@@ -59,7 +59,7 @@ class TestDifferences:
 
     def test_a_single_version_and_none_at_all_say_so(self, auditor: Client) -> None:
         one = auditor.get(differences(in_force("One"))).content.decode()
-        assert "Nothing: both say the same." in one
+        assert "No differences." in one
         none = Policy.objects.create(name="None")
         assert "There is no version yet" in auditor.get(differences(none)).content.decode()
 

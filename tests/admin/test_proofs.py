@@ -30,7 +30,7 @@ def test_each_run_is_listed_with_its_range_and_result(auditor: Client) -> None:
     call_command("redecide", all=True, since=datetime(2026, 11, 1, tzinfo=UTC))
     html = auditor.get(pages.list_url(ProofRun)).content.decode()
     assert html.count("All as it should be") >= 2
-    assert "All of it" in html
+    assert "Everything" in html
     assert "From 1 Nov 2026, 00:00:00 UTC on" in html
 
 

@@ -21,6 +21,6 @@ def test_it_tells_of_no_answer_and_of_no_signature(auditor: Client, settings: La
         call_command("reconcile", "--since", "2023-11-01")
     html = unescape(auditor.get(change_url(WebhookRequest.objects.get())).content.decode())
     assert "<dt>From</dt><dd>Stripe's API</dd>" in html
-    assert "Nothing: the desk read this in Stripe's API by itself." in html
+    assert "None: the desk read this from Stripe's API itself." in html
     assert "Signing key" not in html
-    assert "Answer, as it was sent" not in html
+    assert "Answer, as sent" not in html

@@ -53,8 +53,8 @@ def test_a_decision_explains_itself_with_figures(auditor: Client, declined: Deci
     assert "Monthly limit of €100.00: €90.00 used + €15.00 = €105.00, €5.00 over." in html
     assert "Declined €15.00 at" in html
     assert "Version 1</a>" in html
-    assert "Amount asked" in html
-    assert "Usage looked up" in html
+    assert "Amount requested" in html
+    assert "Amounts used looked up" in html
 
 
 def test_what_may_be_told_to_the_cardholder_names_no_policy(

@@ -60,7 +60,7 @@ def test_a_repeated_event_leads_to_the_decision_made_before_and_to_the_other_del
     page = shown(second)
     assert [line.amount for line in page.context["decisions"]] == ["€5.00"]
     assert pages.change_url(first) in page.content.decode()
-    assert [repeat.answer for repeat in page.context["repeats"]] == ["The same answer"]
+    assert [repeat.answer for repeat in page.context["repeats"]] == ["Same answer"]
 
 
 def test_a_request_without_an_event_id_leads_to_its_decision_all_the_same(shown: Any) -> None:
@@ -74,7 +74,7 @@ def test_a_request_without_an_event_id_leads_to_its_decision_all_the_same(shown:
 def test_an_event_that_asks_nothing_says_so(shown: Any) -> None:
     event = Shopper().event(Shopper().purchase(100))
     deliver(event | {"type": "issuing_card.created"})
-    assert "asked for no decision" in pages.text(shown(WebhookRequest.objects.get()))
+    assert "does not ask for a decision" in pages.text(shown(WebhookRequest.objects.get()))
 
 
 # --- what was refused
@@ -90,7 +90,7 @@ def test_the_list_of_rejected_requests_says_the_cause_in_words(auditor: Client) 
     content = auditor.get(pages.list_url(RejectedRequest)).content.decode()
     _, _, after = content.partition('id="result_list"')
     rows, _, _ = after.partition("</table>")
-    assert "Signed with another secret" in rows
+    assert "Signed with a different secret" in rows
     assert "mismatch" not in rows
 
 
@@ -100,7 +100,7 @@ def test_the_list_of_rejected_requests_says_the_cause_in_words(auditor: Client) 
         ("mismatch", "No configured secret made this signature."),
         ("too_old", "The signature is older than 300 seconds"),
         ("not_an_event", "the body is not a JSON object with a type"),
-        ("of_another_version", "Refused at the door Nothing was decided."),
+        ("of_another_version", "Refused Nothing was decided."),
     ],
 )
 def test_a_rejected_request_says_what_was_wrong_and_what_to_do(
@@ -135,7 +135,7 @@ def test_an_authorization_tells_what_it_counts_for_after_each_entry(
     shown: Any, purchase: Authorization
 ) -> None:
     page = shown(purchase)
-    assert "€25.00 counts in limits" in pages.text(page)
+    assert "€25.00 counts against limits" in pages.text(page)
     assert changes(page) == [
         (["+€20.00"], "€20.00"),
         (["+€5.00"], "€25.00"),
@@ -153,17 +153,17 @@ def changes(page: Any) -> list[tuple[list[str], str]]:
 def test_of_a_very_long_ledger_the_newest_entries_are_shown_with_the_right_sums(
     shown: Any, purchase: Authorization, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("authorizations.admin.authorizations.happenings.MOST", 1)
+    monkeypatch.setattr("authorizations.admin.authorizations.life_events.MAX_ROWS", 1)
     page = shown(purchase)
     assert (["+€5.00"], "€25.00") in changes(page)
     assert (["+€20.00"], "€20.00") not in changes(page)
-    assert "there are older ones" in pages.text(page)
+    assert "Only the newest steps are shown" in pages.text(page)
 
 
 def test_an_authorization_shows_all_its_decisions_and_no_others(
     shown: Any, purchase: Authorization
 ) -> None:
-    told = [step.told for step in shown(purchase).context["steps"]]
+    told = [step.words for step in shown(purchase).context["steps"]]
     assert [it.amount for it in told] == ["€20.00", "€5.00", "€7.00"]
     assert [it.more for it in told] == ["", "", "Amount limit exceeded"]
 
@@ -172,7 +172,7 @@ def test_an_authorization_of_which_nothing_was_approved_shows_its_decline(shown:
     in_force("Travel", spending_limits=[{"amount": 100, "interval": "monthly"}])
     Shopper().asks(500)
     page = shown(Authorization.objects.get())
-    assert [step.told.more for step in page.context["steps"]] == ["Amount limit exceeded"]
+    assert [step.words.more for step in page.context["steps"]] == ["Amount limit exceeded"]
     assert "Nothing approved" in pages.text(page)
 
 
@@ -194,7 +194,7 @@ def test_a_withdrawal_in_a_group_shows_cash_and_group(shown: Any) -> None:
     Shopper().asks(5_000, authorization_id="iauth_cash", merchant=cash)
     Authorization.objects.filter(pk="iauth_cash").update(group=group, refunded_amount=1_000)
     page = shown(Authorization.objects.get(pk="iauth_cash"))
-    assert dict(page.context["sums"])["Of it cash"] == "€50.00"
+    assert dict(page.context["record"])["Of this, cash"] == "€50.00"
     assert dict(page.context["figures"])["refunded"] == "€10.00"
     assert pages.change_url(group) in page.content.decode()
 

@@ -255,7 +255,7 @@ def test_a_security_key_is_set_up_and_used_in_a_browser(
     page.get_by_role("link", name="Use a security key instead").click()
     page.get_by_label("Name").fill("Blue key")
     page.get_by_role("button", name="Add this key").click()
-    page.get_by_role("link", name="I have kept them, go on").click()
+    page.get_by_role("link", name="I have stored them, continue").click()
     page.wait_for_url(home)
     page.context.clear_cookies()
     _type_password(page, home)

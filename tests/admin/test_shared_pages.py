@@ -93,7 +93,7 @@ class TestGroupPage:
         url = pages.change_url(group)
         text = words(operator.get(url))
         assert "1,001 cards" in text
-        assert "To put a card in or out, choose its group on the page of the card." in text
+        assert "To add or remove a card, choose its group on the page of the card." in text
         operator.post(url, {"name": "Everybody", "description": "", "cards": []})
         group.refresh_from_db()
         assert (group.name, group.cards.count()) == ("Everybody", 1_001)

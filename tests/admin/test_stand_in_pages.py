@@ -75,7 +75,7 @@ def test_without_a_reason_nothing_is_switched(operator: Client) -> None:
 def test_who_comes_second_is_told_so_and_switches_nothing_back(operator: Client) -> None:
     switched(operator)
     response = switched(operator, reason="Me too")
-    assert "somebody switched it on before" in response.content.decode()
+    assert "it was already switched on" in response.content.decode()
     assert StandInSwitch.objects.count() == 1
 
 
@@ -105,7 +105,7 @@ def test_every_page_says_while_it_is_on_and_while_the_database_does_not_answer(
     operator: Client, auditor: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Shopper().asks(100)
-    banner, off = 'role="status" aria-label="Stand-in"', "Switch it off</a>"
+    banner, off = 'role="status" aria-label="Stand-in"', "Switch off</a>"
     assert not [url for url in EVERYWHERE if banner in page(auditor, url)]
     switched(operator)
     for url in EVERYWHERE:
@@ -123,7 +123,7 @@ def test_every_page_says_while_it_is_on_and_while_the_database_does_not_answer(
 
 
 def test_what_switching_on_does_is_said_in_numbers_before_it_is_done(operator: Client) -> None:
-    assert "In the last hour nothing was approved" in page(operator, SWITCH)
+    assert "Nothing was approved in the last hour" in page(operator, SWITCH)
     limits: dict[str, Any] = {"spending_limits": [{"amount": 10_000, "interval": "daily"}]}
     in_force(**limits)
     for _ in range(2):
@@ -131,7 +131,7 @@ def test_what_switching_on_does_is_said_in_numbers_before_it_is_done(operator: C
     shown = page(operator, SWITCH)
     told = "With your policies, of the last hour&#x27;s 2 approvals 0 would have been approved."
     assert told in shown
-    assert "Of 1 policy in force with limits, 0 say what may be spent in stand-in." in shown
+    assert "Of 1 policy in force with limits, 0 have emergency limits for stand-in." in shown
     assert shown.index(told) < shown.rindex("Switch on")
     in_force(**limits, stand_in_amount=500, stand_in_cap=500)
     assert "2 approvals 2 would have been approved." in page(operator, SWITCH)
@@ -214,8 +214,8 @@ def test_two_decisions_of_one_request_name_each_other(operator: Client) -> None:
     at = recorded.webhook_request.received_at
     replay_one.replay(answered(event, None, cause="deadline_missed", received_at=at))
     sent = Decision.objects.get(supersedes="evt_a")
-    assert "This was not sent in time" in page(operator, change_url(recorded))
-    assert "This is the answer that was sent" in page(operator, change_url(sent))
+    assert "This answer was not sent in time" in page(operator, change_url(recorded))
+    assert "This answer was sent to Stripe" in page(operator, change_url(sent))
 
 
 def test_two_answers_to_one_event_name_each_other(operator: Client) -> None:
@@ -224,4 +224,4 @@ def test_two_answers_to_one_event_name_each_other(operator: Client) -> None:
     deliver(event)
     replay_one.replay(answered(event, None, cause="deadline_missed"))
     for row in Decision.objects.all():
-        assert "was sent to this event, too" in page(operator, change_url(row))
+        assert "was also sent for this event" in page(operator, change_url(row))

@@ -46,11 +46,11 @@ def test_its_page_explains_it_and_has_no_empty_parts(auditor: Client, declined: 
         "Declined €42.00 at",
         "Stripe declined: the Issuing balance was too low. Top it up.",
         "Please contact your card administrator.",
-        "Stripe declined by itself and did not ask this desk",
+        "Stripe declined without asking this desk",
         "issuing_authorization.created",
     ):
         assert sentence in words or sentence in page.content.decode(), sentence
-    for nothing in ("Decide again", "Answer, as it was sent", "Every rule", "Time taken"):
+    for nothing in ("Check the record", "Answer, as sent", "Every rule", "Time taken"):
         assert nothing not in words
 
 

@@ -70,9 +70,7 @@ def test_a_transaction_leads_to_its_purchase(auditor: Client, story: Life) -> No
 def test_one_that_stands_alone_says_so(auditor: Client, story: Life) -> None:
     played(unlinked_refund(card(), amount=700, at=now(), chance=story._chance))
     row = Transaction.objects.get(amount=700)
-    assert "It belongs to no authorization known here." in pages.text(
-        auditor.get(pages.change_url(row))
-    )
+    assert "It belongs to no known authorization." in pages.text(auditor.get(pages.change_url(row)))
     alone = Authorization.objects.get(pk=row.pk)
     page = auditor.get(pages.change_url(alone))
     assert page.context["state"].words == "Refund without a purchase"

@@ -42,7 +42,7 @@ def test_the_list_and_the_page_say_what_stands_against_it(auditor: Client, story
     assert "Try again" not in page.content.decode()
 
 
-QUEUED = "1 event is tried again, within seconds. Open this page again to see."
+QUEUED = "Trying 1 message again within seconds. Reload this page to see the result."
 
 
 def in_the_background() -> int:
@@ -60,7 +60,7 @@ def test_applied_again_too_early_it_says_what_still_stands_against_it(
     assert '<meta http-equiv="refresh"' in page.content.decode()
     assert in_the_background() == 1
     page = operator.get(pages.change_url(UnappliedEvent.objects.get()))
-    assert "Not applied" in pages.text(page)
+    assert "Not processed" in pages.text(page)
     assert "Card ic_marie is not known yet" in pages.text(page)
     assert dict(page.context["facts"])["Attempts"] == "2"
     assert in_the_background() == 0
@@ -75,11 +75,11 @@ def test_once_nothing_stands_against_it_the_books_are_complete(
     operator.post(apply_url())  # a double click
     assert in_the_background() == 1
     page = operator.get(pages.change_url(UnappliedEvent.objects.get()))
-    assert "Applied meanwhile" in pages.text(page)
+    assert "Processed later" in pages.text(page)
     transaction = Transaction.objects.get()
     assert Authorization.objects.get(pk=transaction.booked_under).counted_amount == 2_500
     again = operator.post(apply_url(), follow=True)
-    assert pages.messages(again) == ["Nothing to do: it was applied before."]
+    assert pages.messages(again) == ["Nothing to do: it was processed already."]
 
 
 def test_several_are_applied_from_the_list(operator: Client, story: Life) -> None:

@@ -7,7 +7,7 @@ How fast all is, is measured by `make bench` and `make prove`.
 import hypothesis
 import pytest
 
-from authorizations.admin.decisions import again, pages
+from authorizations.admin.decisions import pages, record_check
 from authorizations.services.digest import overview, update
 from authorizations.services.host import host_answers
 from authorizations.services.lifecycle import intake
@@ -19,7 +19,7 @@ from authorizations.services.webhook import gauges, readiness, rejections
 PATIENCE_S = 60.0
 
 _SECONDS = {
-    pages: ("_MOMENT_S",),
+    pages: ("_CATCH_UP_S",),
     update: ("_SETTLE_TIMEOUT_S",),
     host_answers: ("_WAIT_S",),
     intake: ("_APPLIED_WITHIN_S",),
@@ -34,7 +34,7 @@ _SECONDS = {
     usage_refresh: ("PAGE_BUDGET_S",),
 }
 _MILLISECONDS = {
-    again: ("LONGEST_MS",),
+    record_check: ("TIMEOUT_MS",),
     budget: (
         *("STAND_IN_MS", "LOCK_TIMEOUT_MS", "CAP_WAIT_MS", "HOST_MEMORY_WAIT_MS", "PROBE_MS"),
         *("BACKGROUND_LOCK_MS", "COUNTING_LIMIT_MS", "COUNTING_AHEAD_MS"),

@@ -1,1 +1,1 @@
-"""Authorizations: how each stands, its life, its transactions, and what operators book by hand."""
+"""Authorizations: state, timeline, transactions, and adjustments made by operators."""

@@ -1,4 +1,4 @@
-"""Overdue holds: an alarm, for nothing here releases a hold by itself."""
+"""The page of overdue holds. It only reports them: nothing is released automatically."""
 
 from datetime import datetime
 from typing import NamedTuple
@@ -11,22 +11,23 @@ from django.urls import reverse
 from django.utils import timezone
 
 from authorizations.admin.shared.explained import readable
-from authorizations.admin.shared.links import card_words, known_or_id, link
+from authorizations.admin.shared.links import UNKNOWN, card_words, link, link_or_id
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
 from authorizations.services.lifecycle.stale_holds import held_amount, oldest_past
 
-SHOWN = 100
+MAX_LINES = 100
+"""Maximum holds on the page."""
 
 
 class HoldLine(NamedTuple):
-    """A hold; `since` leads to its page, `release_url` to where it is released."""
+    """An overdue hold; `since` links to the purchase, `release_url` to the form to release it."""
 
     since: str
     age: str
-    over: str
+    overdue: str
     held: str
     merchant: str
     card: str
@@ -35,13 +36,13 @@ class HoldLine(NamedTuple):
 
 def holds_page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    rows = list(oldest_past(now).prefetch_related("card")[: SHOWN + 1])
+    rows = list(oldest_past(now).prefetch_related("card")[: MAX_LINES + 1])
     context = {
         **admin.site.each_context(request),
         "title": "Overdue holds",
         "opts": Authorization._meta,
-        "lines": [_line(row, now) for row in rows[:SHOWN]],
-        "is_cut": len(rows) > SHOWN,
+        "lines": [_hold_line(row, now) for row in rows[:MAX_LINES]],
+        "is_cut": len(rows) > MAX_LINES,
         "usual_days": USUAL_DAYS,
         "long_days": LONG_DAYS,
         "may_release": request.user.has_perm("authorizations.change_authorization"),
@@ -50,17 +51,18 @@ def holds_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/authorizations/holds.html", context)
 
 
-def _line(row: Authorization, now: datetime) -> HoldLine:
+def _hold_line(row: Authorization, now: datetime) -> HoldLine:
     days = (now - row.created).days
-    over = days - horizon_days(row.category_code)
+    overdue = days - horizon_days(row.category_code)
+    unit = "day" if overdue == 1 else "days"
     held = readable(lambda: held_amount(row))
     release = reverse("admin:authorizations_authorization_release", args=[quote(row.pk)])
     return HoldLine(
         since=link(row, exact_time(row.created)),
         age=f"{days} days",
-        over=f"{over} {'day' if over == 1 else 'days'} over" if over else "since today",
+        overdue=f"{overdue} {unit} overdue" if overdue else "since today",
         held="Can't be read" if held is None else format_money(held, row.currency),
-        merchant=row.merchant_name or "Not told",
-        card=known_or_id(row, "card", card_words),
+        merchant=row.merchant_name or UNKNOWN,
+        card=link_or_id(row, "card", card_words),
         release_url=f"{release}?from=holds",
     )

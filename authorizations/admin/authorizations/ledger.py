@@ -1,4 +1,4 @@
-"""What purchases count for, entry by entry, to look at only."""
+"""Read-only pages of the ledger: every change of what a purchase counts for."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import LedgerFilters
 from authorizations.admin.lists.search import SearchResult
-from authorizations.admin.shared.links import known_or_id
+from authorizations.admin.shared.links import link_or_id
 from authorizations.admin.shared.types import display
 from authorizations.models import LedgerEntry
 from authorizations.rules.basics.money import format_money
@@ -24,7 +24,7 @@ class LedgerEntryAdmin(ExportableAdmin[LedgerEntry]):
     ordered_by = "entered_at"
     filters = LedgerFilters
     search_fields = ("authorization__exact",)
-    search_help_text = "Whole id of an authorization or an event"
+    search_help_text = "Complete id of an authorization or an event"
     parents = ("authorization",)
     change_form_template = "admin/authorizations/ledger_entry.html"
     fieldsets = IN_TEMPLATE
@@ -41,4 +41,4 @@ class LedgerEntryAdmin(ExportableAdmin[LedgerEntry]):
 
     @display(description="Authorization")
     def authorization_shown(self, row: LedgerEntry) -> str:
-        return known_or_id(row, "authorization")
+        return link_or_id(row, "authorization")

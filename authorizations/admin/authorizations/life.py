@@ -1,4 +1,4 @@
-"""The life of a purchase as a timeline: each step, and what the purchase counts for after it."""
+"""The timeline of a purchase: each step, and what the purchase counts for after it."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ from typing import NamedTuple
 from django.contrib.admin.utils import quote
 from django.urls import reverse
 
-from authorizations.admin.authorizations.happenings import Happening
-from authorizations.admin.authorizations.step_words import StepWords, step_told
+from authorizations.admin.authorizations.life_events import LifeEvent
+from authorizations.admin.authorizations.step_words import StepWords, step_words
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization, LedgerEntry
 from authorizations.rules.basics.money import format_money
 
-MUCH_S = 60
-"""Where Stripe's time differs by more from ours, both are told."""
+CLOCK_GAP_S = 60
+"""Stripe's time is shown beside the time of arrival if they differ by more seconds than this."""
 
 
 class LifeLink(NamedTuple):
@@ -24,7 +24,7 @@ class LifeLink(NamedTuple):
 
 
 class StateChange(NamedTuple):
-    """What one entry of the ledger changed: "+€5.00"; `url` leads to it."""
+    """The change by one ledger entry, such as "+€5.00"; `url` is the entry's page."""
 
     why: str
     amount: str
@@ -32,11 +32,13 @@ class StateChange(NamedTuple):
 
 
 class LifeStep(NamedTuple):
-    """`counts_for` is what the purchase counts for after it; `at_stripe` is set where it differs
-    much from `when`.
+    """One step of the timeline.
+
+    `counts_for` is what the purchase counts for after it. `at_stripe` is the event's time at
+    Stripe, if that differs much from `when`.
     """
 
-    told: StepWords
+    words: StepWords
     when: str
     at_stripe: str
     changes: list[StateChange]
@@ -44,69 +46,60 @@ class LifeStep(NamedTuple):
     links: list[LifeLink]
 
 
-def life(row: Authorization, happened: Iterable[Happening]) -> list[LifeStep]:
-    """The steps of what happened, in its order.
+def life(row: Authorization, events: Iterable[LifeEvent]) -> list[LifeStep]:
+    """The steps of the timeline, in the order of `events`.
 
-    What it counted for is reckoned back from today's figure in the order of the ledger: of two
-    events that came at once, the later can have been booked first.
+    What the purchase counted for is calculated backwards from today's figure, in the order of the
+    ledger, because of two events that arrive together the later can be entered first.
     """
-    found = list(happened)
-    entries = sorted((e for one in found for e in one.entries), key=lambda entry: entry.pk)
+    events = list(events)
+    entries = sorted((e for event in events for e in event.entries), key=lambda entry: entry.pk)
     counted = row.counted_amount - sum(entry.amount for entry in entries)
     sums = accumulate((entry.amount for entry in entries), initial=counted)
     after = dict(zip((entry.pk for entry in entries), islice(sums, 1, None), strict=True))
-    told: StepWords | None = None
+
+    words: StepWords | None = None
     steps = []
-    for one in found:
-        counted = after[one.entries[-1].pk] if one.entries else counted
-        told = step_told(one, told, row.currency)
-        steps.append(_step(one, told, counted, row.currency))
+    for event in events:
+        if event.entries:
+            counted = after[event.entries[-1].pk]
+        words = step_words(event, words, row.currency)
+        at_stripe = ""
+        if event.created is not None and abs(event.at.timestamp() - event.created) > CLOCK_GAP_S:
+            at_stripe = exact_time(datetime.fromtimestamp(event.created, UTC))
+        step = LifeStep(
+            words=words,
+            when=exact_time(event.at),
+            at_stripe=at_stripe,
+            changes=[_change(entry) for entry in event.entries],
+            counts_for=format_money(counted, row.currency),
+            links=_links(event),
+        )
+        steps.append(step)
     return steps
 
 
-def _step(one: Happening, told: StepWords, counted: int, currency: str) -> LifeStep:
-    return LifeStep(
-        told=told,
-        when=exact_time(one.at),
-        at_stripe=_at_stripe(one),
-        changes=[_change(entry) for entry in one.entries],
-        counts_for=format_money(counted, currency),
-        links=_links(one),
-    )
-
-
-def _at_stripe(one: Happening) -> str:
-    if one.told_at is None or abs(one.at.timestamp() - one.told_at) <= MUCH_S:
-        return ""
-    return exact_time(datetime.fromtimestamp(one.told_at, UTC))
-
-
 def _change(entry: LedgerEntry) -> StateChange:
+    amount, refunded = signed(entry.amount, entry.currency), entry.refunded_amount
+    amounts = [amount] if entry.amount or not refunded else []
+    if refunded:
+        amounts.append(f"{signed(refunded, entry.currency)} refunded")
     return StateChange(
         why=entry.get_cause_display(),
-        amount=_changed_by(entry),
+        amount=", ".join(amounts),
         url=_url("ledgerentry", entry.pk),
     )
 
 
-def _changed_by(entry: LedgerEntry) -> str:
-    """ "+€5.00", "+€5.00 refunded", or both."""
-    amount, refunded = signed(entry.amount, entry.currency), entry.refunded_amount
-    words = [amount] if entry.amount or not refunded else []
-    if refunded:
-        words.append(f"{signed(refunded, entry.currency)} refunded")
-    return ", ".join(words)
-
-
-def _links(one: Happening) -> list[LifeLink]:
+def _links(event: LifeEvent) -> list[LifeLink]:
     links = []
-    if decision := one.decision or one.stripes_decision:
+    if decision := event.decision or event.stripes_decision:
         links.append(LifeLink("Decision", _url("decision", decision.pk)))
-    came = "As it was read" if one.is_read else "Event as it came"
-    names = [came, *("Came again" for _ in one.deliveries[1:])]
+    first = "Read from Stripe's API" if event.is_read else "Stripe's message"
+    names = [first, *("Repeated delivery" for _ in event.deliveries[1:])]
     links += [
         LifeLink(name, _url("webhookrequest", delivery.pk))
-        for name, delivery in zip(names, one.deliveries, strict=False)
+        for name, delivery in zip(names, event.deliveries, strict=False)
     ]
     return links
 
@@ -116,5 +109,5 @@ def _url(model: str, key: str | int) -> str:
 
 
 def signed(amount: int, currency: str) -> str:
-    """ "+€5.00", for what is a change."""
+    """A change as money with its sign: "+€5.00"."""
     return f"{'+' if amount > 0 else ''}{format_money(amount, currency)}"

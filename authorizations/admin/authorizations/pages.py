@@ -1,4 +1,4 @@
-"""Authorizations: how each stands, its life, and what operators book by hand."""
+"""Pages of authorizations: list, state and timeline, and forms for operators' adjustments."""
 
 from typing import Any
 
@@ -9,17 +9,17 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path
 
+from authorizations.admin.authorizations.adjustment_pages import adjust_page, release_page
 from authorizations.admin.authorizations.authorization_page import authorization_page
-from authorizations.admin.authorizations.by_hand import adjusting_page, releasing_page
 from authorizations.admin.authorizations.holds import holds_page
-from authorizations.admin.authorizations.standing import state_of
+from authorizations.admin.authorizations.purchase_state import state_of
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.record_filters import AuthorizationFilters
 from authorizations.admin.lists.search import SearchResult
-from authorizations.admin.shared.links import card_words, known_or_id
+from authorizations.admin.shared.links import UNKNOWN, card_words, link_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import action, display
 from authorizations.models import Authorization
@@ -62,18 +62,18 @@ class AuthorizationAdmin(ExportableAdmin[Authorization]):
         return super().render_change_form(request, context, *args, **kwargs)
 
     def past_view(self, request: HttpRequest) -> HttpResponse:
-        """Overdue holds."""
+        """The page of overdue holds."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         return holds_page(request)
 
-    # By a method: a permission's name would be looked up before there is a table of them.
+    # A method, because unfold looks a permission's name up before its table exists.
     def has_book_permission(self, request: HttpRequest, object_id: str = "") -> bool:
-        """Whether somebody may book by hand."""
+        """Whether the user may release holds and adjust purchases."""
         return request.user.has_perm("authorizations.change_authorization")
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
-        """Without releasing where nothing is held."""
+        """The buttons of the page; Release only if something is held."""
         actions = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         if Authorization.objects.filter(pk=unquote(object_id), is_held=True).exists():
             return actions
@@ -81,32 +81,32 @@ class AuthorizationAdmin(ExportableAdmin[Authorization]):
 
     @action(description="Release hold", icon="lock_open", permissions=["book"])
     def release(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return releasing_page(request, self._row(object_id))
+        return release_page(request, self._row(object_id))
 
     @action(description="Adjust", icon="tune", permissions=["book"])
     def adjust(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return adjusting_page(request, self._row(object_id))
+        return adjust_page(request, self._row(object_id))
 
     def _row(self, object_id: str) -> Authorization:
         return get_object_or_404(Authorization, pk=unquote(object_id))
 
     @display(description="Merchant")
     def merchant(self, row: Authorization) -> str:
-        return row.merchant_name or "Not told"
+        return row.merchant_name or UNKNOWN
 
     @display(description="State")
     def state(self, row: Authorization) -> str:
-        found = state_of(row)
-        return badge(found.words, _VARIANTS[found.tone])
+        state = state_of(row)
+        return badge(state.words, _VARIANTS[state.tone])
 
-    @display(description="Counts for")
+    @display(description="Counts against limits")
     def counts_for(self, row: Authorization) -> str:
         return format_money(row.counted_amount, row.currency)
 
     @display(description="Card")
     def card_shown(self, row: Authorization) -> str:
-        return known_or_id(row, "card", card_words)
+        return link_or_id(row, "card", card_words)
 
     @display(description="Cardholder")
     def cardholder_shown(self, row: Authorization) -> str:
-        return known_or_id(row, "cardholder")
+        return link_or_id(row, "cardholder")

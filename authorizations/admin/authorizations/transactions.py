@@ -1,18 +1,18 @@
-"""Money that moved: captures and refunds, to look at only."""
+"""Read-only pages of transactions: captures and refunds."""
 
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
 from django.contrib import admin
 
-from authorizations.admin.exports import later_columns as exported
+from authorizations.admin.exports import lifecycle_columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists import search
-from authorizations.admin.lists.later_filters import TransactionFilters
+from authorizations.admin.lists.lifecycle_filters import TransactionFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.lists.search import SearchResult
-from authorizations.admin.shared.facts import told
-from authorizations.admin.shared.links import DASH, card_words, known_or_id, link
+from authorizations.admin.shared.facts import nonempty
+from authorizations.admin.shared.links import DASH, UNKNOWN, card_words, link, link_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
@@ -23,7 +23,7 @@ _VARIANTS = {"capture": "success", "refund": "info"}
 
 
 class TransactionLine(NamedTuple):
-    """A transaction in a table; `abroad` is what the merchant charged, in another currency."""
+    """A transaction in a table; `abroad` is the merchant's amount if its currency differs."""
 
     when: str
     type: str
@@ -33,8 +33,8 @@ class TransactionLine(NamedTuple):
     id: str
 
 
-def lines_of(transaction_ids: Iterable[str]) -> list[TransactionLine]:
-    """The oldest first."""
+def transaction_lines(transaction_ids: Iterable[str]) -> list[TransactionLine]:
+    """The transactions with these ids, oldest first."""
     rows = Transaction.objects.in_bulk(list(transaction_ids)).values()
     return [
         TransactionLine(
@@ -83,32 +83,33 @@ class TransactionAdmin(ExportableAdmin[Transaction]):
 
     @display(description="Merchant")
     def merchant(self, row: Transaction) -> str:
-        return row.merchant_name or "Not told"
+        return row.merchant_name or UNKNOWN
 
     @display(description="Card")
     def card_shown(self, row: Transaction) -> str:
-        return known_or_id(row, "card", card_words)
+        return link_or_id(row, "card", card_words)
 
     @display(description="Authorization")
     def purchase(self, row: Transaction) -> str:
-        # Without looking for it: a list has no query for each row.
+        # Without loading the authorization: a list makes no query per row.
         return DASH if row.booked_under == row.pk else link(Authorization(pk=row.booked_under))
 
 
 def transaction_page(row: Transaction) -> dict[str, Any]:
+    """The template's context; `booked` is None if the purchase is missing."""
     booked = Authorization.objects.filter(pk=row.booked_under).only("pk").first()
     elsewhere = row.linked if row.linked != row.booked_under else ""
     facts = {
         "When": exact_time(row.created),
         "Merchant": row.merchant_name,
         "In the merchant's currency": _abroad(row),
-        "Card": known_or_id(row, "card", card_words),
+        "Card": link_or_id(row, "card", card_words),
         "Transaction": row.pk,
-        "Stripe names authorization": elsewhere,
+        "Authorization at Stripe": elsewhere,
     }
     return {
         "amount": format_money(abs(row.amount), row.currency),
-        "facts": told(facts),
+        "facts": nonempty(facts),
         "booked": booked,
         "is_alone": row.booked_under == row.pk,
     }

@@ -1,1 +1,1 @@
-"""The pages of cards, cardholders and card groups: what is left, and who may pay."""
+"""Pages of cards, cardholders and card groups: what is available and whether a card may pay."""

@@ -1,4 +1,4 @@
-"""What a card holds, and what was captured and refunded this month, with the lists behind it."""
+"""What a card holds, and what was captured and refunded this month, with links to the lists."""
 
 from typing import NamedTuple
 from urllib.parse import urlencode
@@ -20,7 +20,7 @@ _TYPES = {
 
 
 class Figure(NamedTuple):
-    """Money by currency, the largest first, what it is, and the list of it."""
+    """Money by currency, largest first, what it is, and the address of the list behind it."""
 
     money: list[str]
     what: str
@@ -28,19 +28,13 @@ class Figure(NamedTuple):
 
 
 def activity(card: Card) -> list[Figure]:
-    """Of the card together with those it replaced; a month is the reader's."""
-    return [_held(card), *_moved(card)]
+    """Figures of the card and the cards it replaced. The month is that of the reader's zone."""
+    holds = list(of_card(card))
+    held = readable(lambda: held_of(holds)) or {}
+    what = "held" if len(holds) < MOST else f"held by the newest {MOST} holds"
+    url = _list_url("authorization", held="now", chain=card.pk)
+    figures = [Figure(_money(card, held), what, url)]
 
-
-def _held(card: Card) -> Figure:
-    rows = list(of_card(card))
-    sums = readable(lambda: held_of(rows)) or {}
-    what = "held" if len(rows) < MOST else f"held by the newest {MOST} holds"
-    url = _list("authorization", held="now", chain=card.pk)
-    return Figure(_words(card, sums), what, url)
-
-
-def _moved(card: Card) -> list[Figure]:
     since = localdate().replace(day=1)
     first = midnight(since, get_current_timezone())
     chain = list(Card.objects.filter(root=card.root_id).values_list("pk", flat=True))
@@ -50,23 +44,21 @@ def _moved(card: Card) -> list[Figure]:
         .values_list("type", "currency")
         .annotate(sum=Sum("amount"))
     )
-    moved: dict[str, dict[str, int]] = {name: {} for name in _TYPES}
-    for name, currency, amount in sums:
-        moved[name][currency] = abs(amount)
+    totals: dict[str, dict[str, int]] = {type_: {} for type_ in _TYPES}
+    for type_, currency, amount in sums:
+        totals[type_][currency] = abs(amount)
+    for type_, what in _TYPES.items():
+        filters = {"type": type_, "from": str(since), "chain": card.pk}
+        url = _list_url("transaction", **filters)
+        figures.append(Figure(_money(card, totals[type_]), what, url))
+    return figures
+
+
+def _money(card: Card, sums: dict[str, int]) -> list[str]:
     return [
-        Figure(
-            _words(card, moved[name]),
-            what,
-            _list("transaction", **{"type": name, "from": str(since), "chain": card.pk}),
-        )
-        for name, what in _TYPES.items()
+        format_money(amount, currency) for currency, amount in (sums or {card.currency: 0}).items()
     ]
 
 
-def _words(card: Card, sums: dict[str, int]) -> list[str]:
-    nothing = {card.currency: 0}
-    return [format_money(amount, currency) for currency, amount in (sums or nothing).items()]
-
-
-def _list(model: str, **filters: str) -> str:
+def _list_url(model: str, **filters: str) -> str:
     return f"{reverse(f'admin:authorizations_{model}_changelist')}?{urlencode(filters)}"

@@ -1,4 +1,4 @@
-"""What the page of a card says above its form: may it pay, why not, what is left, what happened."""
+"""The page of a card above its form: whether it may pay, what is available, what happened."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,7 +9,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 from authorizations.admin.cards.activity import Figure, activity
-from authorizations.admin.cards.latest import (
+from authorizations.admin.cards.latest_decisions import (
     all_decisions_url,
     decisions_table,
     declined_today,
@@ -19,7 +19,7 @@ from authorizations.admin.cards.state import Obstacle, obstacles, state_badges
 from authorizations.admin.history.of_object import Story, history_of
 from authorizations.admin.shared.explained import explained
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
-from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.links import UNKNOWN, card_words, link
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
@@ -28,13 +28,13 @@ from authorizations.rules.wording.left import return_words, room_words, tightest
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.queries import remaining
 
-CHANGES = 5
-"""So many of the latest changes stand on a page; its history has them all."""
+MAX_CHANGES = 5
+"""Maximum latest changes on a page; the object's history has all of them."""
 
 
 @dataclass
-class Declined:
-    """The latest decline of today, in one sentence."""
+class LatestDecline:
+    """The latest decline of today in one sentence."""
 
     sentence: str
     when: str
@@ -42,8 +42,8 @@ class Declined:
 
 
 @dataclass
-class Most:
-    """The most that the next purchase can be, and which limit says so."""
+class LargestPurchase:
+    """The largest purchase that can pass now, and the limit that sets it."""
 
     amount: str
     because: str
@@ -51,7 +51,7 @@ class Most:
 
 @dataclass
 class CardPage:
-    """`at` is now: everything shown is what a purchase made now would find."""
+    """Everything shown is as a purchase at `at`, in Unix seconds, would find it."""
 
     card: Card
     at: int
@@ -69,8 +69,8 @@ class CardPage:
         return list(obstacles(self.card, self.policies, self.at))
 
     @property
-    def most(self) -> Most | None:
-        """None where something stands in the way, or no such limit is known."""
+    def largest_purchase(self) -> LargestPurchase | None:
+        """None if every purchase is declined, or no limit sets an amount."""
         limits = [(limit, left) for left in self.policies for limit in left.limits]
         whose = {limit.figures: left.policy.controls.name for limit, left in limits}
         found = tightest(whose, self.card.currency)
@@ -78,17 +78,19 @@ class CardPage:
             return None
         name = f"{whose[found]}: {limit_words(found)}"
         if found.room > 0:
-            less = "Limits on certain purchases and other rules can allow less."
-            return Most(figure_words(found.room, found.currency), f"{name}. {less}")
-        return Most("Nothing", f"{name}, {room_words(found)}. {return_words(found, self.at)}")
+            less = "Limits on certain purchases and other rules may allow less."
+            return LargestPurchase(figure_words(found.room, found.currency), f"{name}. {less}")
+        return LargestPurchase(
+            "None", f"{name}, {room_words(found)}. {return_words(found, self.at)}"
+        )
 
     @property
-    def declined(self) -> Declined | None:
+    def declined(self) -> LatestDecline | None:
         row = declined_today(self.card)
         if row is None:
             return None
         url = reverse("admin:authorizations_decision_change", args=[quote(row.pk)])
-        return Declined(explained(row).staff, exact_time(row.decided_at), url)
+        return LatestDecline(explained(row).staff, exact_time(row.decided_at), url)
 
     @property
     def bars(self) -> list[PolicyBars]:
@@ -96,12 +98,10 @@ class CardPage:
         own = "This card"
         if card.root_id != card.pk:
             first = link(card.root, card_words(card.root))
-            own = format_html("{}, the first card of this one's chain", first)
+            own = format_html("{}, the first card of this one's replacement chain", first)
         through = {
             ScopeKind.CARD: own,
-            ScopeKind.CARDHOLDER: format_html(
-                "{}, all their cards together", link(card.cardholder)
-            ),
+            ScopeKind.CARDHOLDER: format_html("{}, all cards together", link(card.cardholder)),
             ScopeKind.GROUP: format_html("{}, one budget shared by its cards", link(group)),
             ScopeKind.PROGRAM: "Every card, each measured on its own",
         }
@@ -121,36 +121,31 @@ class CardPage:
 
     @property
     def changes(self) -> list[Story]:
-        return history_of(self.card, CHANGES)
+        return history_of(self.card, MAX_CHANGES)
 
     @property
     def facts(self) -> list[tuple[str, str]]:
-        """What Stripe told, and what belongs to the card here."""
+        """Details from Stripe, and what the desk knows about the card."""
         card = self.card
+        replaced_words = ""
+        if card.root_id != card.pk:
+            replaced = Card.objects.filter(pk=card.replacement_for).first()
+            replaced_words = format_html(
+                "{} (limits, group and policies are those of {})",
+                link(replaced, card_words(replaced)) if replaced else card.replacement_for,
+                link(card.root, card_words(card.root)),
+            )
+        # Filtered by root as well, which is what the index is on.
+        replacements = Card.objects.filter(root=card.root_id, replacement_for=card.pk)
+        links = [(link(other, card_words(other)),) for other in replacements]
         kind = " ".join(filter(None, (card.brand, card.type)))
-        chain = {"Replaces": self._replaced(), "Replaced by": self._replacements()}
+        chain = {"Replaces": replaced_words, "Replaced by": format_html_join(", ", "{}", links)}
         return [
-            ("Cardholder", link(card.cardholder) if card.cardholder else "Not told yet"),
+            ("Cardholder", link(card.cardholder) if card.cardholder else UNKNOWN),
             ("Card group", link(card.root.group) if card.root.group else "None"),
-            ("Card", kind or "Not told yet"),
-            ("Currency", card.currency.upper() or "Not told yet"),
+            ("Card", kind or UNKNOWN),
+            ("Currency", card.currency.upper() or UNKNOWN),
             ("Card id", format_html('<span class="desk-id">{}</span>', card.pk)),
-            ("Here since", exact_time(card.first_seen)),
+            ("First seen", exact_time(card.first_seen)),
             *((name, words) for name, words in chain.items() if words),
         ]
-
-    def _replaced(self) -> str:
-        card = self.card
-        if card.root_id == card.pk:
-            return ""
-        replaced = Card.objects.filter(pk=card.replacement_for).first()
-        return format_html(
-            "{} (limits, group and policies are those of {})",
-            link(replaced, card_words(replaced)) if replaced else card.replacement_for,
-            link(card.root, card_words(card.root)),
-        )
-
-    def _replacements(self) -> str:
-        # By root as well: that is what the index is on.
-        found = Card.objects.filter(root=self.card.root_id, replacement_for=self.card.pk)
-        return format_html_join(", ", "{}", [(link(card, card_words(card)),) for card in found])

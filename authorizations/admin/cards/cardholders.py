@@ -1,4 +1,4 @@
-"""Cardholders: told by Stripe's events, or added by hand before the first one."""
+"""Pages of cardholders, who appear with Stripe's events or are added by hand."""
 
 from typing import Any
 
@@ -7,10 +7,10 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from unfold.paginator import InfinitePaginator
 
+from authorizations.admin.cards.budget_pages import budget_of_cardholder
 from authorizations.admin.cards.forms import CardholderForm
 from authorizations.admin.cards.lists import CardColumns
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
-from authorizations.admin.cards.shared_page import of_cardholder
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.lists.record_admin import ReadOnly
 from authorizations.admin.shared.links import card_words, link
@@ -42,7 +42,7 @@ class CardInline(CardColumns, ReadOnly, TabularInline[Card, Cardholder]):
 class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
     list_display = ("name_shown", "id", "first_seen")
     search_fields = ("id__exact", "folded_name__contains_folded")
-    search_help_text = "Cardholder id, or a part of the name."
+    search_help_text = "Cardholder id, or part of the name."
     show_full_result_count = False
     list_per_page = 50
     paginator = InfinitePaginator
@@ -68,7 +68,7 @@ class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
         return ("id", "name")
 
     def get_readonly_fields(self, request: HttpRequest, obj: Cardholder | None = None) -> Any:
-        """The name is ours until Stripe tells one."""
+        """The name can be edited until Stripe sends one."""
         if obj is None:
             return ()
         return ("id", "name") if obj.details_at else ("id",)
@@ -80,7 +80,7 @@ class CardholderAdmin(NeverDeleted, WithHistory, ModelAdmin[Cardholder]):
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
         if cardholder := options.get("obj"):
-            context["page"] = of_cardholder(cardholder)
+            context["page"] = budget_of_cardholder(cardholder)
         return super().render_change_form(request, context, *args, **options)
 
     def save_model(

@@ -1,4 +1,4 @@
-"""Cards and cardholders added by hand, before the first event tells of them."""
+"""Forms to add cards and cardholders by hand, before the first event about them arrives."""
 
 import re
 from typing import Any
@@ -11,7 +11,7 @@ from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Card, Cardholder
 from authorizations.rules.basics.money import known_currencies
 
-LAST4 = "Give the last four digits of the card number, or nothing."
+LAST4 = "Enter the last 4 digits of the card number, or leave it empty."
 
 
 class CardForm(ModelForm[Card]):
@@ -40,7 +40,7 @@ class CardForm(ModelForm[Card]):
     def clean_currency(self) -> str:
         currency = str(self.cleaned_data["currency"])
         if currency and currency not in known_currencies():
-            raise forms.ValidationError("Choose a currency from the list, or none.")
+            raise forms.ValidationError("Choose a currency from the list, or leave it empty.")
         return currency
 
 
@@ -61,12 +61,12 @@ class CardholderForm(ModelForm[Cardholder]):
 
 
 def stripe_id(given: str, prefix: str, model: type[Any]) -> str:
-    """An id that Stripe could have given and that is not here yet."""
+    """The id, if it has the form of Stripe's and is new. Raises ValidationError otherwise."""
     what = model._meta.verbose_name
     if not re.fullmatch(f"{prefix}[A-Za-z0-9_]+", given):
         raise forms.ValidationError(
-            f"A {what} id starts with {prefix}: copy it whole from Stripe's Dashboard."
+            f"A {what} id starts with {prefix}. Copy the complete id from Stripe's Dashboard."
         )
     if model.objects.filter(pk=given).exists():
-        raise forms.ValidationError(f"This {what} is here already: find it in the list.")
+        raise forms.ValidationError(f"This {what} already exists. Search for it in the list.")
     return given

@@ -22,26 +22,30 @@ class FreezeForm(forms.Form):
     )
 
 
-def freezing_page(
+def freeze_page(
     request: HttpRequest, cards: Sequence[Card], *, frozen: bool, action: str, back: str
 ) -> HttpResponse:
-    """Ask for the reason, then do it; `action` is the changelist action that led here, if any."""
+    """Asks for a reason, then freezes the cards, or unfreezes them if `frozen` is False.
+
+    `action` is the changelist action that led here, or empty.
+    """
     asked = request.method == "POST" and "reason" in request.POST
     form = FreezeForm(request.POST if asked else None)
     if asked and form.is_valid():
         refrozen = [] if frozen else _refrozen(request, cards)
         if not refrozen:
-            _set(request, cards, frozen=frozen, reason=form.cleaned_data["reason"])
+            _save(request, cards, frozen=frozen, reason=form.cleaned_data["reason"])
             return HttpResponseRedirect(back)
-        form.add_error("reason", _look_again(refrozen))
-    concerned = [card for card in cards if card.frozen != frozen]
+        form.add_error("reason", _refrozen_words(refrozen))
+    to_change = [card for card in cards if card.frozen != frozen]
+    what = str(cards[0]) if len(cards) == 1 else f"{len(cards):,} cards"
     context = {
         **admin.site.each_context(request),
-        "title": _title(cards, frozen=frozen),
+        "title": f"{'Freeze' if frozen else 'Unfreeze'} {what}",
         "opts": Card._meta,
         "cards": cards,
-        "concerned": concerned,
-        "already": "" if concerned else _already(cards, frozen=frozen),
+        "to_change": to_change,
+        "already": "" if to_change else _already_words(cards, frozen=frozen),
         "frozen": frozen,
         "form": form,
         "action": action,
@@ -50,14 +54,32 @@ def freezing_page(
     return TemplateResponse(request, "admin/authorizations/freezing.html", context)
 
 
-def _title(cards: Sequence[Card], *, frozen: bool) -> str:
-    what = str(cards[0]) if len(cards) == 1 else f"{len(cards):,} cards"
-    return f"{'Freeze' if frozen else 'Unfreeze'} {what}"
+def _save(request: HttpRequest, cards: Sequence[Card], *, frozen: bool, reason: str) -> None:
+    ids = [card.pk for card in cards]
+    if frozen:
+        changed = freeze(ids, by=staff(request), reason=reason)
+    else:
+        changed = unfreeze(ids, by=staff(request), reason=reason, seen=_seen_reasons(request))
+        if refrozen := _refrozen(request, Card.objects.filter(pk__in=ids)):
+            messages.warning(request, _refrozen_words(refrozen))
+            if not changed:
+                return
+    what = str(cards[0]) if len(cards) == 1 else f"{changed:,} of {len(cards):,} cards"
+    if changed:
+        word = "frozen" if frozen else "unfrozen"
+        messages.success(request, f"{what} {word} from the next purchase on.")
+    else:
+        messages.info(request, f"Nothing to do: {_already_words(cards, frozen=frozen)}")
+
+
+def _seen_reasons(request: HttpRequest) -> dict[str, str]:
+    """Why each card was frozen when the page was shown, by card id."""
+    return dict(entry.split("=", 1) for entry in request.POST.getlist("seen") if "=" in entry)
 
 
 def _refrozen(request: HttpRequest, cards: Iterable[Card]) -> list[Card]:
-    """Cards that are frozen for another reason than the page showed when it asked."""
-    seen = _seen(request)
+    """Cards that are now frozen for a different reason than the page showed."""
+    seen = _seen_reasons(request)
     return [
         card
         for card in cards
@@ -65,39 +87,18 @@ def _refrozen(request: HttpRequest, cards: Iterable[Card]) -> list[Card]:
     ]
 
 
-def _seen(request: HttpRequest) -> dict[str, str]:
-    """Why each card was frozen when the page was shown."""
-    return dict(entry.split("=", 1) for entry in request.POST.getlist("seen") if "=" in entry)
-
-
-def _look_again(cards: Sequence[Card]) -> str:
+def _refrozen_words(cards: Sequence[Card]) -> str:
     what = " ".join(f"{card}: {why_frozen(card)}" for card in cards[:3])
-    return f"Frozen again meanwhile, for another reason. {what} Unfreeze only if that is settled."
+    return (
+        f"Frozen again meanwhile for a different reason. {what} Unfreeze only if that is settled."
+    )
 
 
-def _set(request: HttpRequest, cards: Sequence[Card], *, frozen: bool, reason: str) -> None:
-    ids = [card.pk for card in cards]
-    if frozen:
-        changed = freeze(ids, by=staff(request), reason=reason)
-    else:
-        changed = unfreeze(ids, by=staff(request), reason=reason, seen=_seen(request))
-        if refrozen := _refrozen(request, Card.objects.filter(pk__in=ids)):
-            messages.warning(request, _look_again(refrozen))
-            if not changed:
-                return
-    what = str(cards[0]) if len(cards) == 1 else f"{changed:,} of {len(cards):,} cards"
-    if changed:
-        word = "frozen" if frozen else "unfrozen"
-        messages.success(request, f"{what} {word}, from the next purchase on.")
-    else:
-        messages.info(request, f"Nothing to do: {_already(cards, frozen=frozen)}")
-
-
-def _already(cards: Sequence[Card], *, frozen: bool) -> str:
-    """Who was first."""
+def _already_words(cards: Sequence[Card], *, frozen: bool) -> str:
+    """Why there is nothing to do, and for a single frozen card who froze it."""
     if len(cards) > 1:
-        return f"all {len(cards):,} cards are {'frozen' if frozen else 'not frozen'} already."
+        return f"all {len(cards):,} cards are already {'frozen' if frozen else 'unfrozen'}."
     [card] = Card.objects.filter(pk=cards[0].pk)
     if not frozen:
         return f"{card} is not frozen any more."
-    return f"{card} is frozen already: {why_frozen(card)}"
+    return f"{card} is already frozen: {why_frozen(card)}"

@@ -1,6 +1,6 @@
-"""A card group as its page showed it, and what became of it since: for people who edit it together.
+"""The state of a card group as its page shows it, to detect changes by two people at once.
 
-Of a very large group the page shows no cards to choose, so they are no part of its state.
+The cards of a very large group are not chosen on its page and are not part of the state.
 """
 
 from typing import Any
@@ -22,8 +22,8 @@ def state(group: CardGroup, *, with_cards: bool) -> State:
 
 
 def changes(shown: State, now: State) -> list[str]:
-    """What became what between two states, in sentences."""
-    told = [
+    """The differences between two states, in sentences."""
+    edits = [
         PolicyEdit(name, shown[name] or NOTHING, now[name] or NOTHING)
         for name in ("Name", "Description")
         if shown[name] != now[name]
@@ -31,5 +31,5 @@ def changes(shown: State, now: State) -> list[str]:
     before, after = shown["cards"], now["cards"]
     for verb, more, less in (("joined", after, before), ("left", before, after)):
         if cards := tuple(words for card, words in more.items() if card not in less):
-            told.append(PolicyEdit(f"Cards that {verb}", entries=cards))
-    return [str(change) for change in told]
+            edits.append(PolicyEdit(f"Cards that {verb}", entries=cards))
+    return [str(edit) for edit in edits]

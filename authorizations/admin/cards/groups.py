@@ -1,4 +1,4 @@
-"""Card groups, with their cards chosen on the group's own page."""
+"""Pages of card groups; the cards of a group are chosen on its page."""
 
 from typing import Any
 
@@ -13,9 +13,9 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from authorizations.admin.cards import group_state
-from authorizations.admin.cards.granted import tell_lost
+from authorizations.admin.cards.budget_pages import budget_of_group
+from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.cards.pages import STYLES, NeverDeleted
-from authorizations.admin.cards.shared_page import of_group
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
@@ -27,29 +27,29 @@ from authorizations.admin.shared.types import ModelAdmin, ModelForm, display
 from authorizations.models import Assignment, Card, CardGroup
 from authorizations.services.policies import groups
 
-SHOWN = 20
-"""So many cards are listed on the page of a group; the list of cards has them all."""
+MAX_LISTED = 20
+"""Maximum cards listed on the page of a group."""
 
-MANY = 1_000
-"""More cards than these can't be chosen from on one page."""
+MAX_CHOSEN = 1_000
+"""Maximum cards of a group that can be chosen on its page."""
 
-_EACH_ON_ITS_OWN = (
-    f"This group has more than {MANY:,} cards. To put a card in or out, choose its group on the "
-    "page of the card."
+_TOO_MANY = (
+    f"This group has more than {MAX_CHOSEN:,} cards. To add or remove a card, choose its group on "
+    "the page of the card."
 )
 
 
 def has_many_cards(group: CardGroup | None) -> bool:
-    return bool(group and group.pk and group.cards.all()[MANY:].exists())
+    return bool(group and group.pk and group.cards.all()[MAX_CHOSEN:].exists())
 
 
 class CardGroupForm(ModelForm[CardGroup]):
     cards = forms.ModelMultipleChoiceField(
         Card.objects.all(),
         required=False,
-        # Any foreign key to cards will do: it names the cards to choose from.
+        # Any foreign key to cards will do: the widget takes the model from it.
         widget=AutocompleteSelectMultiple(Assignment._meta.get_field("card"), admin.site),
-        help_text="A card that is in another group moves here. Replacements follow their card.",
+        help_text="Cards of other groups move here. A replacement follows the card it replaces.",
     )
 
     class Meta:
@@ -58,7 +58,7 @@ class CardGroupForm(ModelForm[CardGroup]):
         error_messages = {
             "name": {
                 "required": "Give the group a name.",
-                "unique": "Another group has this name: choose a different one.",
+                "unique": "A different group has this name. Choose another.",
             },
         }
 
@@ -77,7 +77,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
     change_form_template = "admin/authorizations/shared.html"
     list_display = ("name", "description", "card_count")
     search_fields = ("name__folded_contains",)
-    search_help_text = "A part of the group's name."
+    search_help_text = "Part of the group's name."
     show_full_result_count = False
     sortable_by = ("name",)
 
@@ -96,10 +96,10 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
         own = self.fields if may_edit and not is_large else self.fields[:-1]
         if not obj:
             return ((None, {"fields": own}),)
-        note = _EACH_ON_ITS_OWN if may_edit and is_large else ""
+        note = _TOO_MANY if may_edit and is_large else ""
         return (
             (None, {"fields": own}),
-            ("Its cards", {"fields": ("card_list",), "description": note}),
+            ("Cards", {"fields": ("card_list",), "description": note}),
             *asking.fieldset(request),
         )
 
@@ -110,7 +110,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
         if group := options.get("obj"):
-            context["page"] = of_group(group)
+            context["page"] = budget_of_group(group)
         return super().render_change_form(request, context, *args, **options)
 
     def state(self, obj: CardGroup) -> State:
@@ -122,7 +122,7 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
     def save_model(
         self, request: HttpRequest, obj: CardGroup, form: ModelForm[CardGroup], change: bool
     ) -> None:
-        """The cards are locked before anything is written, so not in save_related."""
+        """Saves group and cards together: cards must be locked before anything is written."""
         if "cards" not in form.cleaned_data:
             obj.save()
             return
@@ -130,11 +130,11 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
         moved = groups.save(obj, [card.pk for card in chosen])
         asking.require(request, lost=moved.without_grant, begun=moved.begun)
         if moved.from_groups:
-            messages.info(request, f"Cards moved here from: {', '.join(moved.from_groups)}.")
-        tell_lost(request, moved.without_grant)
+            messages.info(request, f"Cards were taken out of: {', '.join(moved.from_groups)}.")
+        warn_of_lost_grants(request, moved.without_grant)
         for card in chosen:
             if card.root_id != card.pk:
-                text = f"{card} replaces another card: the first card of its chain was taken."
+                text = f"{card} replaces an older card; its whole replacement chain moved along."
                 messages.info(request, text)
 
     @display(description="Cards")
@@ -145,10 +145,10 @@ class CardGroupAdmin(NeverDeleted, WithHistory, AsksFirst, Watched, ModelAdmin[C
 
     @display(description="Latest cards")
     def card_list(self, row: CardGroup) -> SafeString:
-        cards = row.cards.select_related("cardholder")[:SHOWN]
+        cards = row.cards.select_related("cardholder")[:MAX_LISTED]
         rows = [
             (link(card, card_words(card)), state_badges(card), link(card.cardholder), card.pk)
             for card in cards
         ]
         shown = table(("Card", "State", "Cardholder", "Card id"), rows)
-        return format_html("{}<p>All of them: {}</p>", shown, self.card_count(row))
+        return format_html("{}<p>All: {}</p>", shown, self.card_count(row))

@@ -1,4 +1,4 @@
-"""The list of cards: filters and pages that stay quick however many cards there are."""
+"""The list of cards: columns, filters and pages that stay quick with millions of cards."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -6,7 +6,7 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from authorizations.admin.cards.granted import WITHOUT
+from authorizations.admin.cards.grants import WITHOUT
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.types import display
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
 else:
     from unfold.views import ChangeList
 
-MOST_AT_ONCE = 1_000
-"""All cards found can be selected with one click up to so many; only these are counted."""
+MAX_SELECTED = 1_000
+"""Maximum cards that can be selected with one click; results are counted up to this number."""
 
 
 class CardColumns:
-    """What every list of cards shows."""
+    """Columns that every list of cards shows."""
 
     @display(description="State")
     def state(self, row: Card) -> str:
@@ -31,7 +31,7 @@ class CardColumns:
 
     @display(description="Card group")
     def group_shown(self, row: Card) -> str:
-        """A replacement's group is its chain's."""
+        """The group of the card's replacement chain."""
         return link(row.root.group)
 
     @display(description="Currency")
@@ -41,21 +41,27 @@ class CardColumns:
 
 class CardChangeList(ChangeList):
     def get_filters(self, request: HttpRequest) -> Any:
-        """Only what narrows the list lights the filters up: no empty value, and none unknown."""
+        """Marks the filters active only if a value narrows the list: not empty, not unknown."""
         specs, has_filters, params, duplicates, _ = super().get_filters(request)
         given = [value for spec in specs for value in spec.used_parameters.values()]
-        return specs, has_filters, params, duplicates, any(it not in ("", [""]) for it in given)
+        return (
+            specs,
+            has_filters,
+            params,
+            duplicates,
+            any(value not in ("", [""]) for value in given),
+        )
 
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
-        shown = found = len(self.result_list)
-        if shown == self.list_per_page:
-            found = self.queryset[: MOST_AT_ONCE + 1].count()
-        self.result_count = found if found <= MOST_AT_ONCE else shown
+        on_page = count = len(self.result_list)
+        if on_page == self.list_per_page:
+            count = self.queryset[: MAX_SELECTED + 1].count()
+        self.result_count = count if count <= MAX_SELECTED else on_page
 
 
 class OwnValuesFilter(admin.SimpleListFilter):
-    """Ignores a value that it does not offer."""
+    """A filter that ignores values it does not offer."""
 
     def __init__(self, *args: Any) -> None:
         super().__init__(*args)
@@ -64,7 +70,7 @@ class OwnValuesFilter(admin.SimpleListFilter):
 
 
 class GrantFilter(OwnValuesFilter):
-    """Cards that can pay for nothing: no policy grants it."""
+    """Cards that cannot pay because no policy grants them anything."""
 
     title = "grant"
     parameter_name = "grant"
@@ -79,7 +85,7 @@ class GrantFilter(OwnValuesFilter):
 
 
 class StateFilter(OwnValuesFilter):
-    """As the badges say it: a frozen card is not also an active one."""
+    """The state as the badges show it: a frozen card does not count as active."""
 
     title = "state"
     parameter_name = "state"

@@ -1,4 +1,4 @@
-"""Cards and cardholders: told by Stripe's events, frozen and put under policies here."""
+"""Pages of cards. Details come from Stripe's events; freezing and the group are set here."""
 
 import re
 import time
@@ -15,8 +15,8 @@ from unfold.paginator import InfinitePaginator
 
 from authorizations.admin.cards.card_page import CardPage
 from authorizations.admin.cards.forms import CardForm
-from authorizations.admin.cards.freezing import freezing_page
-from authorizations.admin.cards.granted import tell_lost
+from authorizations.admin.cards.freezing import freeze_page
+from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.cards.lists import CardChangeList, CardColumns, GrantFilter, StateFilter
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.shared import asking
@@ -31,7 +31,7 @@ STYLES = {"all": [f"authorizations/{name}.css" for name in ("policy", "history",
 
 
 class NeverDeleted:
-    """The record names these rows; and the next event would bring them back."""
+    """No deleting: decisions refer to these rows, and the next event would add them again."""
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -44,10 +44,10 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
     list_filter_submit = True
     list_per_page = 50
     paginator = InfinitePaginator
-    sortable_by = ()  # only the newest first is quick, however many cards there are
+    sortable_by = ()  # with millions of cards only newest-first order is quick
     change_form_template = "admin/authorizations/card.html"
     search_fields = ("cardholder__folded_name__contains_folded",)
-    search_help_text = "Card id, last four digits, or a part of the cardholder's name."
+    search_help_text = "Card id, last 4 digits, or part of the cardholder's name."
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     autocomplete_fields = ("cardholder", "group")
@@ -64,8 +64,8 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
             "Before its first purchase",
             {
                 "fields": ("id", "cardholder", "last4", "currency", "status"),
-                "description": "A card comes here by itself with its first purchase. Add it "
-                "earlier to give it policies; what Stripe tells later replaces what you write.",
+                "description": "A card appears by itself with its first purchase. Add it earlier "
+                "to give it policies; details from Stripe later replace yours.",
             },
         ),
     )
@@ -74,7 +74,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         css = STYLES
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Card]:
-        # Not select_related: the joins would be made for the cards of all earlier pages as well.
+        # Not select_related, which would join the cards of all earlier pages as well.
         return super().get_queryset(request).prefetch_related("cardholder", "root__group")
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> Any:
@@ -88,7 +88,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         return super().get_form(request, obj, change, **kwargs)
 
     def get_fieldsets(self, request: HttpRequest, obj: Card | None = None) -> Any:
-        """What Stripe told is Stripe's: only the group can be edited, on the chain's first card."""
+        """Only the group can be edited, on the first card of a replacement chain."""
         if obj and (obj.root_id != obj.pk or not self.has_change_permission(request, obj)):
             return ()
         ticks = asking.fieldset(request) if obj else ()
@@ -105,7 +105,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Card], search_term: str
     ) -> tuple[QuerySet[Card], bool]:
-        """One thing at a time: each has its own quick way."""
+        """Searches last 4 digits, card id or name, each with its own index."""
         term = search_term.strip(" \N{BULLET}*")
         if re.fullmatch("[0-9]{4}", term):
             return queryset.filter(last4=term), False
@@ -121,41 +121,41 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         elif "group" in form.changed_data:
             moved = move(obj.pk, obj.group)
             asking.require(request, lost=moved.without_grant, begun=moved.begun)
-            tell_lost(request, moved.without_grant)
+            warn_of_lost_grants(request, moved.without_grant)
 
     @action(description="Freeze", icon="ac_unit", permissions=["change"])
     def freeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._freezing_one(request, object_id, frozen=True)
+        return self._freeze_one(request, object_id, frozen=True)
 
     @action(description="Unfreeze", icon="mode_heat", permissions=["change"])
     def unfreeze(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        return self._freezing_one(request, object_id, frozen=False)
+        return self._freeze_one(request, object_id, frozen=False)
 
     @admin.action(description="Freeze selected cards", permissions=["change"])
     def freeze_selected(self, request: HttpRequest, queryset: QuerySet[Card]) -> HttpResponse:
-        return self._freezing(request, queryset, frozen=True, action="freeze_selected")
+        return self._freeze_selected(request, queryset, frozen=True, action="freeze_selected")
 
     @admin.action(description="Unfreeze selected cards", permissions=["change"])
     def unfreeze_selected(self, request: HttpRequest, queryset: QuerySet[Card]) -> HttpResponse:
-        return self._freezing(request, queryset, frozen=False, action="unfreeze_selected")
+        return self._freeze_selected(request, queryset, frozen=False, action="unfreeze_selected")
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
-        """The one of the two that would change something."""
+        """Freeze or Unfreeze, whichever would change the card."""
         is_frozen = Card.objects.filter(pk=unquote(object_id), frozen=True).exists()
         wanted = "unfreeze" if is_frozen else "freeze"
         actions = super().get_actions_detail(request, object_id)  # type: ignore[misc]
         return [entry for entry in actions if entry.action_name.endswith(f"_card_{wanted}")]
 
-    def _freezing_one(self, request: HttpRequest, object_id: str, *, frozen: bool) -> HttpResponse:
+    def _freeze_one(self, request: HttpRequest, object_id: str, *, frozen: bool) -> HttpResponse:
         card = get_object_or_404(self.get_queryset(request), pk=unquote(object_id))
         back = reverse("admin:authorizations_card_change", args=[object_id])
-        return freezing_page(request, [card], frozen=frozen, action="", back=back)
+        return freeze_page(request, [card], frozen=frozen, action="", back=back)
 
-    def _freezing(
+    def _freeze_selected(
         self, request: HttpRequest, cards: QuerySet[Card], *, frozen: bool, action: str
     ) -> HttpResponse:
         back = reverse("admin:authorizations_card_changelist")
-        return freezing_page(request, list(cards), frozen=frozen, action=action, back=back)
+        return freeze_page(request, list(cards), frozen=frozen, action=action, back=back)
 
     @display(description="Card")
     def card(self, row: Card) -> str:

@@ -1,4 +1,4 @@
-"""How a card stands: its badges, and what makes every purchase fail, with what to do about it."""
+"""The state of a card: its badges, and what makes every purchase fail, with advice."""
 
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
@@ -8,11 +8,11 @@ from django.contrib.contenttypes.models import ContentType
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 
+from authorizations.admin.shared.links import UNKNOWN
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.words import code_words, instant_words
-from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.rules.decision.rule import rule_of
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
@@ -22,32 +22,33 @@ _VARIANTS: dict[str, str] = {Card.Status.ACTIVE: "success", Card.Status.INACTIVE
 
 _STATUS_ADVICE: dict[str, str] = {
     Card.Status.INACTIVE: "Activate it in Stripe's Dashboard to let it pay.",
-    Card.Status.CANCELED: "It can't be used again: issue another card in Stripe's Dashboard.",
+    Card.Status.CANCELED: "It can't be used again: issue a new card in Stripe's Dashboard.",
 }
-
-
-_ASSIGN = "Assign one to the card, its cardholder, its group or the program."
-_GRANT = "Assign one with an amount limit in its currency, or one that says unlimited."
+_ASSIGN = "Assign one to the card, its cardholder, its group or every card."
+_GRANT = "Assign one with an amount limit in its currency, or one that is unlimited."
 
 
 class Obstacle(NamedTuple):
-    """Why everything is declined, and what to do."""
+    """A reason why every purchase is declined, and what to do about it."""
 
     why: str
     advice: str = ""
 
 
 def state_badges(card: Card) -> SafeString:
-    """Frozen comes first; of a frozen card the state at Stripe is told where it isn't active."""
+    """Frozen comes first; a frozen card's state at Stripe is shown only if it isn't active."""
     states = [("Frozen", "danger")] if card.frozen else []
     if not card.frozen or card.status != Card.Status.ACTIVE:
-        status = code_words(card.status).capitalize() or "Not told"
+        status = code_words(card.status).capitalize() or UNKNOWN
         states.append((status, _VARIANTS.get(card.status, "default")))
     return format_html_join(" ", "{}", [(badge(*state),) for state in states])
 
 
 def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[Obstacle]:
-    """In the order in which a decision would name them."""
+    """The reasons why every purchase at `at`, in Unix seconds, is declined; most important first.
+
+    In the order in which a decision would name them.
+    """
     policies = list(policies)
     if card.frozen:
         yield Obstacle(f"The card is frozen: {card.frozen_reason}", _who_froze(card))
@@ -55,30 +56,29 @@ def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[O
         yield Obstacle(
             f"The card is {code_words(card.status)} at Stripe.", _STATUS_ADVICE.get(card.status, "")
         )
+
     granted = {code for left in policies for code in granted_currencies(left.policy.controls)}
     if not policies:
         yield Obstacle("No policy applies to this card.", _ASSIGN)
     elif not granted & {UNLIMITED, card.currency} and (card.currency or not granted):
         yield Obstacle("None of its policies grants this card anything.", _GRANT)
+
     for left in policies:
-        yield from _of_policy(left.policy.controls, card, at)
-
-
-def _of_policy(controls: SpendingControls, card: Card, at: int) -> Iterator[Obstacle]:
-    name, zone = controls.name, controls.time_zone
-    first, end = rule_of(UsableFrom, controls.rules), rule_of(UsableUntil, controls.rules)
-    if first and at < first.at:
-        yield Obstacle(f"{name} is usable from {instant_words(first.at, zone)}.")
-    if end and at >= end.at:
-        until = instant_words(end.at, zone)
-        yield Obstacle(f"{name} was usable until {until}.", "Give it a later last day.")
-    limited = limited_currencies(controls)
-    if limited and card.currency and card.currency not in limited:
-        currency = card.currency.upper()
-        yield Obstacle(
-            f"{name} has amount limits, but none in {currency}, the currency of this card.",
-            f"Add a limit in {currency} to it, or assign it elsewhere.",
-        )
+        controls = left.policy.controls
+        name, zone = controls.name, controls.time_zone
+        first, end = rule_of(UsableFrom, controls.rules), rule_of(UsableUntil, controls.rules)
+        if first and at < first.at:
+            yield Obstacle(f"{name} is valid from {instant_words(first.at, zone)}.")
+        if end and at >= end.at:
+            until = instant_words(end.at, zone)
+            yield Obstacle(f"{name} was valid until {until}.", "Set a later “Valid until”.")
+        limited = limited_currencies(controls)
+        if limited and card.currency and card.currency not in limited:
+            currency = card.currency.upper()
+            yield Obstacle(
+                f"{name} has amount limits, but none in {currency}, the currency of this card.",
+                f"Add a limit in {currency} to it, or assign it elsewhere.",
+            )
 
 
 def why_frozen(card: Card) -> str:
@@ -87,7 +87,7 @@ def why_frozen(card: Card) -> str:
 
 
 def _who_froze(card: Card) -> str:
-    """After the log; nothing where the card was frozen past it."""
+    """A sentence from the admin log; empty if the card was frozen without it."""
     cards = ContentType.objects.get_for_model(Card)
     entries = LogEntry.objects.filter(
         content_type=cards, object_id=card.pk, change_message__startswith="Froze"

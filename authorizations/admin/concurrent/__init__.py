@@ -1,1 +1,1 @@
-"""Pages that two people may have open at once."""
+"""Detects and merges edits of one object by two people at once."""

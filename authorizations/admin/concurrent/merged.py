@@ -1,8 +1,8 @@
-"""A page that is behind, merged with today's rows: field by field, from the page as it was opened,
-as it was sent, and as it would be shown now.
+"""Three-way merge of a form page, field by field.
 
-What one did not touch takes the newer value, what others did not touch stays as typed. Only where
-both changed the same field, or one changed a row that the other removed, somebody has to choose.
+The three versions are the page as it was opened (base), as it was sent (mine), and as it would be
+shown now (theirs). A field changed on one side takes that side's value. If both sides changed a
+field, or one changed a row that the other removed, the user has to choose.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,16 +13,16 @@ from django import forms
 from django.http import QueryDict
 
 Values = dict[str, list[str]]
-"""What a browser sends of one form, by field."""
+"""The values that a browser sends for one form, by field."""
 
 MINE, THEIRS, BOTH = "mine", "theirs", "both"
 
 
 @dataclass(frozen=True, slots=True)
 class ShownPage:
-    """What a page shows: its own fields, and by key the titles and fields of the rows below.
+    """The content of a page: its own fields, and by key the titles and fields of inline rows.
 
-    The key of a row is what its hidden field `id` says, which only the page knows.
+    The key of a row is the value of its hidden field `id`.
     """
 
     own: Values = field(default_factory=dict)
@@ -31,7 +31,7 @@ class ShownPage:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """What took the newer value; `name` is the field's on the page, empty for a removed row."""
+    """A field that took the newer value; `name` on the page is empty for a removed row."""
 
     name: str
     label: str
@@ -40,10 +40,10 @@ class Taken:
 
 @dataclass(frozen=True, slots=True)
 class MergeChoice:
-    """What both changed: `mine` or `theirs`, in words, or of a list what both did to it.
+    """A field that both sides changed, with both values in words; `both` merges two lists.
 
-    `key` stays the same from page to page, `name` is that of the field on this one. `base` is what
-    it was before both; of a row that others removed, what was typed in it.
+    `key` is the same on every page, `name` is the field's name on this page. `base` is the value
+    before both changes; for a row that others removed, the row as typed.
     """
 
     key: str
@@ -57,7 +57,7 @@ class MergeChoice:
 
 @dataclass(slots=True)
 class Merged:
-    """What to go on with: the page's data, what was taken over, and what is still to be chosen."""
+    """The result: the data of the page, the newer values taken, and the choices to be made."""
 
     data: QueryDict
     taken: list[Taken] = field(default_factory=list)
@@ -65,7 +65,7 @@ class Merged:
 
 
 def shown_page(form: Any, formsets: Iterable[Any]) -> ShownPage:
-    """What a browser sends of a page that nobody touches; none of its forms is bound."""
+    """What a browser would send for an unedited page; its forms must be unbound."""
     rows = {
         formset.prefix: {_key(row): (_title(row), _untouched(row)) for row in formset.initial_forms}
         for formset in formsets
@@ -75,7 +75,7 @@ def shown_page(form: Any, formsets: Iterable[Any]) -> ShownPage:
 
 @dataclass(frozen=True, slots=True)
 class _Field:
-    """A field of the page as it is now, with what was sent and what it was before."""
+    """A field of the page as it is now, with the value sent and the value before."""
 
     form: Any
     name: str
@@ -99,10 +99,10 @@ class _Field:
 
 @dataclass(frozen=True, slots=True)
 class Merger:
-    """Merges a page with the one that would be shown now, whose forms are not bound.
+    """Merges a page that was sent with the page as it would be shown now, whose forms are unbound.
 
-    `base` is the page as it was opened: what it does not hold counts as changed by both. `open`
-    are choices of the time before, by key.
+    `base` is the page as it was opened; fields missing in it count as changed by both sides.
+    `open` are the choices offered on the page that was sent, by key.
     """
 
     data: QueryDict
@@ -123,7 +123,7 @@ class Merger:
         return merged
 
     def _field(self, merged: Merged, it: "_Field") -> list[str]:
-        """The value to show; notes what was taken over, and what has to be chosen."""
+        """The value to show. Adds to `merged` what was taken or has to be chosen."""
         decided = self._decided(it)
         if decided is not None:
             return decided
@@ -141,7 +141,7 @@ class Merger:
         return it.mine
 
     def _decided(self, it: "_Field") -> list[str] | None:
-        """What needs no choice, or has been chosen; None where the newer value may count."""
+        """The value if no choice is needed or one was made; None if the newer value may apply."""
         if _same(it.of, it.mine, it.theirs):
             return it.mine
         match self._chosen(it.key):
@@ -154,12 +154,12 @@ class Merger:
         return it.mine if it.base is not None and _same(it.of, it.theirs, it.base) else None
 
     def _base(self, key: str, value: list[str] | None) -> list[str] | None:
-        """Of what is still to be chosen, the value from before both changes."""
+        """The value before both changes, which an open choice remembers."""
         return self.open[key].base if key in self.open else value
 
     def _rows(self, merged: Merged, formset: Any) -> None:
-        """Rows of now with what was typed in them, then those added here, then those that others
-        removed while they were changed here.
+        """Merges inline rows: the current rows with what was typed in them, then rows added here,
+        then rows that others removed while they were changed here.
         """
         prefix = formset.prefix
         base = self.base.rows.get(prefix, {})
@@ -196,7 +196,7 @@ class Merger:
     def _row(
         self, merged: Merged, form: Any, typed: Values | None, base: tuple[str, Values] | None
     ) -> Values:
-        """A row that is still there."""
+        """Merges one row that still exists."""
         theirs, before = _untouched(form), base and base[1]
         if typed is None:
             merged.taken.append(Taken(form.add_prefix(_names(form)[0]), _title(form), "added"))
@@ -249,7 +249,7 @@ def _unlike(row: Any, before: Values) -> int:
 
 
 def _names(form: Any) -> list[str]:
-    """The fields that people fill in."""
+    """The names of the visible fields."""
     hidden = {name for name, of in form.fields.items() if of.widget.is_hidden}
     return [name for name in form.fields if name not in {*hidden, "id", "DELETE", "shown"}]
 
@@ -272,7 +272,7 @@ def _untouched(form: Any) -> Values:
 
 
 def _value(bound: Any) -> list[str]:
-    """What a browser sends of a field that nobody touches."""
+    """What a browser sends for an unedited field."""
     value = bound.value()
     if isinstance(value, (list, tuple)):
         return [str(one) for one in value]
@@ -286,19 +286,19 @@ def _is_list(of: forms.Field) -> bool:
 
 
 def _parts(of: forms.Field, sent: list[str]) -> list[Any]:
-    """The entries of what was sent, without those left empty."""
+    """The entries sent, without empty ones."""
     if hasattr(of.widget, "parts"):
         return list(of.widget.parts(sent))
     return [one for one in (" ".join(it.split()) for it in sent) if one]
 
 
 def _same(of: forms.Field, one: list[str], other: list[str]) -> bool:
-    """Lists are sets: a browser sends them in an order of its own."""
+    """Compares lists as sets, as browsers send them in any order."""
     return sorted(_parts(of, one)) == sorted(_parts(of, other))
 
 
 def _both(of: forms.Field, base: list[str], mine: list[str], theirs: list[str]) -> list[str]:
-    """Their list, with what was added and without what was removed here."""
+    """Their list with what was added here and without what was removed here."""
     before, here, there = (_parts(of, sent) for sent in (base, mine, theirs))
     kept = [one for one in there if one in here or one not in before]
     both = [*kept, *(one for one in here if one not in before and one not in kept)]
@@ -316,19 +316,19 @@ def _is_same_row(formset: Any, one: Values, other: Values) -> bool:
 
 
 def _typed(form: Any, row: Values, before: Values | None) -> str:
-    """What somebody changed in a row, as " (Amount: 75.00)"; of one not known before, all of it."""
+    """The changes in a row, as " (Amount: 75.00)"; for a new row, all its values."""
     there = before or {}
-    told = [
+    edits = [
         f"{form[name].label}: {_words(form.fields[name], sent)}"
         for name in _names(form)
         for sent in [row.get(name, [])]
         if not _same(form.fields[name], sent, there.get(name, []))
     ]
-    return f" ({'; '.join(told)})" if told else ""
+    return f" ({'; '.join(edits)})" if edits else ""
 
 
 def _words(of: forms.Field, sent: list[str]) -> str:
-    """A value as people read it."""
+    """A value as text."""
     if isinstance(of, forms.BooleanField):
         return "yes" if sent else "no"
     parts = _parts(of, sent)
@@ -346,12 +346,12 @@ def _names_of(of: "forms.ModelChoiceField[Any]", keys: list[str]) -> list[str]:
     try:
         rows = {str(row.pk): row for row in cast("Any", of.queryset).filter(pk__in=keys)}
         return [str(rows[key]) for key in keys if key in rows]
-    except (TypeError, ValueError):  # no keys
+    except (TypeError, ValueError):  # not the keys of rows
         return keys
 
 
 def _take_rows(data: QueryDict, prefix: str) -> list[Values]:
-    """The rows that were sent, in their order; they leave the data."""
+    """Removes the rows of a formset from `data` and returns them in their order."""
     rows: dict[int, Values] = {}
     for key in [*data]:
         before, _, rest = key.partition("-")

@@ -1,8 +1,9 @@
-"""Pages that two people may have open at once: nobody saves over another's change unseen.
+"""Pages that two people may edit at once: no one overwrites a change without seeing it.
 
-An admin takes `Watched` in front of ModelAdmin and says what its pages show (`state`) and how a
-difference reads (`changes`). Each page carries what it showed; a page that is behind is refused
-once, merged with what others saved (see merged.py), and may then be saved deliberately.
+An admin puts `Watched` before ModelAdmin in its bases and defines `state`, what its pages show, and
+`changes`, the difference of two states in words. Each page carries the state it was opened with. A
+page that is out of date is refused once, merged with what others saved (see merged.py), and can
+then be saved.
 """
 
 import hashlib
@@ -36,16 +37,16 @@ else:
 
 SALT = "authorizations.shown"
 SENT = "authorizations.sent"
-"""In the META of a request: the fingerprint of what the browser sent."""
+"""Key in the META of a request: the fingerprint of what the browser sent."""
 TOKEN = "csrfmiddlewaretoken"  # noqa: S105 - a name
 
 State = dict[str, Any]
-"""What a page shows, as JSON can hold it."""
+"""What a page shows, as a JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
 class Saved:
-    """Who saved an object last, and when."""
+    """The last save of an object."""
 
     by: str
     at: datetime
@@ -57,8 +58,10 @@ class Saved:
 
 @dataclass(frozen=True, slots=True)
 class Conflict:
-    """What others saved since the page was opened; `changes` are sentences, none where it was
-    told before. `taken` is what the page now has of theirs, `choices` what both changed.
+    """What others saved since the page was opened.
+
+    `changes` are sentences, empty if a page showed them before. `taken` are fields that took the
+    newer value, `choices` fields that both sides changed.
     """
 
     saved: Saved | None
@@ -70,9 +73,7 @@ class Conflict:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """What a page carries of itself: the state it was read in, its fields, and what is still to be
-    chosen on it.
-    """
+    """What a page carries about itself: its state, its fields and its open choices."""
 
     state: State
     page: ShownPage
@@ -83,7 +84,7 @@ class Mark:
 
     @classmethod
     def read(cls, text: str) -> "Mark | None":
-        """None where the text is no mark of this program, or an older one's."""
+        """The mark; None if the text is not a valid mark of this version of the program."""
         try:
             found = signing.loads(text, salt=SALT)
             choices = [MergeChoice(**choice) for choice in found["choices"]]
@@ -93,7 +94,7 @@ class Mark:
 
 
 class ShownField(forms.CharField):
-    """What the page showed when it was opened, for its next save to be compared with."""
+    """A hidden field with the mark of the page as it was opened."""
 
     widget = forms.HiddenInput
 
@@ -104,27 +105,30 @@ class ShownField(forms.CharField):
 
     def clean(self, value: Any) -> Any:
         if self.conflict and self.conflict.is_new:
-            raise forms.ValidationError("This was saved by somebody else in the meantime.")
+            raise forms.ValidationError("Someone else saved this in the meantime.")
         if self.conflict:
-            raise forms.ValidationError("Choose which of the two counts.")
+            raise forms.ValidationError("Choose which value to keep.")
         return super().clean(value)
 
 
 class Watched(Base):
-    """Refuses pages that are behind, and takes the same page sent twice for one."""
+    """Refuses pages that are out of date, and saves a page that was sent twice only once."""
 
     change_form_before_template = "admin/authorizations/concurrent.html"
 
     def state(self, obj: Any) -> State:
-        """What a page about this object shows. Read before the page's own rows are."""
+        """What a page about this object shows. Called before the page's rows are loaded."""
         raise NotImplementedError
 
     def changes(self, shown: State, now: State) -> list[str]:
-        """What became what, in sentences."""
+        """The differences between two states, in sentences."""
         raise NotImplementedError
 
-    def hold(self, request: HttpRequest, object_id: str | None) -> None:
-        """One at a time saves this object, or adds one: taken before all other locks."""
+    def lock(self, request: HttpRequest, object_id: str | None) -> None:
+        """Takes a lock so that saves of this object, or additions, wait for each other.
+
+        It comes before all other locks.
+        """
         key = f"{self.opts.label}:{object_id or ''}"
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [key])
@@ -142,9 +146,9 @@ class Watched(Base):
     ) -> Any:
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
-        request.META[SENT] = _fingerprint(request)  # what follows may merge it with newer rows
+        request.META[SENT] = _fingerprint(request)  # before a merge changes the data
         with transaction.atomic():
-            self.hold(request, object_id)
+            self.lock(request, object_id)
             again = self._saved_already(request, object_id)
             return again or super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -160,7 +164,7 @@ class Watched(Base):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
-        """Mark the page with what it shows; where it is sent back, the mark stays as it was."""
+        """Adds the mark to a page that was opened; a page shown again keeps its mark."""
         form = context["adminform"].form
         if "shown" in form.fields and not form.is_bound:
             inlines = context["inline_admin_formsets"]
@@ -172,13 +176,13 @@ class Watched(Base):
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """With a fingerprint of what was sent, to know it again; people are shown none of it."""
-        told: Any = super().construct_change_message(request, form, formsets, add)
-        return [*told, {"sent": request.META[SENT]}]
+        """Adds the fingerprint of what was sent, by which a second click is recognized."""
+        message: Any = super().construct_change_message(request, form, formsets, add)
+        return [*message, {"sent": request.META[SENT]}]
 
     def _conflict(self, request: HttpRequest, obj: Any, form: Any, now: State) -> Conflict | None:
-        """Merge what was sent with what is there now, where it is behind or has open choices."""
-        if not request.POST.get("shown"):  # opened just now, or not sent by a page of ours
+        """Merges a page that is out of date or has open choices; otherwise returns None."""
+        if not request.POST.get("shown"):  # just opened, or sent without a mark
             return None
         mark = Mark.read(request.POST["shown"])
         if mark and mark.state == now and not mark.choices:
@@ -204,7 +208,7 @@ class Watched(Base):
     def _saved_already(
         self, request: HttpRequest, object_id: str | None
     ) -> HttpResponseBase | None:
-        """The answer to a page whose very content was saved just before: a second click."""
+        """The answer to a second click, which sends what was saved last; None for other pages."""
         entries = self._entries_by(request) if object_id is None else self._entries_of(object_id)
         last = entries.first()
         if last is None or last.user_id != staff(request).pk:
@@ -212,7 +216,7 @@ class Watched(Base):
         obj = self.get_object(request, str(last.object_id))
         if obj is None or request.META[SENT] not in last.change_message:
             return None
-        messages.info(request, "It was sent twice, and saved once.")
+        messages.info(request, "The page was sent twice and saved once.")
         respond = self.response_add if object_id is None else self.response_change
         return respond(request, obj)
 
@@ -228,11 +232,11 @@ class Watched(Base):
 
 
 def _fingerprint(request: HttpRequest) -> str:
-    """Of one page: its mark is part of it."""
+    """The hash of what a page sent, which includes its mark."""
     sent = sorted((name, values) for name, values in request.POST.lists() if name != TOKEN)
     return hashlib.sha256(json.dumps(sent).encode()).hexdigest()
 
 
 def person(user: User) -> str:
-    """By name, not by a link: few may see the pages of users."""
+    """The user's name, not a link, as few may see the pages of users."""
     return user.get_full_name() or user.get_username()

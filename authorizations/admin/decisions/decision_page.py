@@ -1,16 +1,16 @@
-"""The page of a decision: what its template shows, put together."""
+"""The page of a decision: everything its template shows."""
 
 from typing import Any
 
 from django.utils.html import format_html
 
-from authorizations.admin.decisions.rule_groups import Group, groups
+from authorizations.admin.decisions.rule_groups import RuleGroup, rule_groups
 from authorizations.admin.requests.deliveries import delivery
 from authorizations.admin.requests.timeline import milliseconds
 from authorizations.admin.shared.bodies import body
-from authorizations.admin.shared.explained import Explained, explained, readable
-from authorizations.admin.shared.facts import Facts, facts, money_if_any, place_facts, told
-from authorizations.admin.shared.links import card_words, known_or_id, link, parent
+from authorizations.admin.shared.explained import explained, readable
+from authorizations.admin.shared.facts import Facts, facts, money_if_any, nonempty, place_facts
+from authorizations.admin.shared.links import card_words, link, link_or_id, parent
 from authorizations.admin.shared.outcomes import outcome
 from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
@@ -19,32 +19,46 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.queries import same_event
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
-NOT_ASKED = "No rule was asked: the purchase was declined before it came to that."
-NEVER_ASKED = "Stripe declined by itself and did not ask this desk, so no rule was applied."
-UNREAD = (
-    "The rules of this decision can't be read: another version of this program wrote them. The"
-    " answer and the request below are as they were kept."
+NO_RULES_APPLIED = "No rules were applied: the purchase was declined before that step."
+STRIPE_DID_NOT_ASK = "Stripe declined without asking this desk, so no rules were applied."
+UNREADABLE_RULES = (
+    "The rules of this decision can't be read: a different version of this program wrote them. The"
+    " answer and the request below are shown as they were recorded."
 )
 
 
 def decision_page(row: Decision) -> dict[str, Any]:
-    """Never fails, whatever the row holds."""
+    """The template's context. Unreadable parts of the row are named on the page, never raised."""
     if row.decided_by == DecidedBy.STRIPE:
-        return stripes_page(row)
+        return _page_of_stripes_decline(row)
     received = parent(row, "webhook_request")
     words = explained(row)
-    shown, instead = _groups(row, words)
+
+    groups: list[RuleGroup] = []
+    instead = ""
+    if row.reason in {*WITHOUT_RULES, DeclineReason.MALFORMED_REQUEST}:
+        instead = NO_RULES_APPLIED
+    else:
+        rules = words.rules
+        groups = readable(lambda: rule_groups(row, rules)) or [] if rules is not None else []
+        instead = "" if groups else UNREADABLE_RULES
+
     return {
         "explained": words,
         "outcome": outcome(row),
         "stand_in": words.stand_in,
-        "sent": _sent(row),
+        "sent": _which_was_sent(row),
         "decided": exact_time(row.decided_at),
-        "groups": shown,
+        "groups": groups,
         "instead_of_rules": instead,
         "facts": facts(words.request) if words.request else [],
-        "concerning": _concerning(row),
-        "kept": _kept(row),
+        "card_and_person": _card_and_person(row),
+        "record": [
+            ("Decided", exact_time(row.decided_at)),
+            ("Requested by Stripe", exact_time(row.event_created)),
+            ("Decision time", milliseconds(row.duration_us)),
+            ("Decision and event id", row.pk),
+        ],
         "delivery": delivery(received) if received else None,
         "answer": body(row.answer.encode()),
         "of_card": of_card(row),
@@ -53,21 +67,21 @@ def decision_page(row: Decision) -> dict[str, Any]:
     }
 
 
-def stripes_page(row: Decision) -> dict[str, Any]:
-    """Of a decline of Stripe's own: nothing was asked here, no rule applied, nothing answered."""
+def _page_of_stripes_decline(row: Decision) -> dict[str, Any]:
+    """The context for a decline by Stripe, which has no request, rules or answer of the desk."""
     received = parent(row, "webhook_request")
     return {
         "explained": explained(row),
         "outcome": outcome(row),
         "decided": exact_time(row.decided_at),
-        "instead_of_rules": NEVER_ASKED,
-        "facts": told(
-            {"Amount asked": money_if_any(row.amount or 0, row.currency)} | place_facts(row)
+        "instead_of_rules": STRIPE_DID_NOT_ASK,
+        "facts": nonempty(
+            {"Amount requested": money_if_any(row.amount or 0, row.currency)} | place_facts(row)
         ),
-        "concerning": _concerning(row),
-        "kept": [
+        "card_and_person": _card_and_person(row),
+        "record": [
             ("Declined by Stripe", exact_time(row.decided_at)),
-            ("Told by Stripe", exact_time(row.event_created)),
+            ("Received from Stripe", exact_time(row.event_created)),
             ("Decision", row.pk),
         ],
         "delivery": delivery(received) if received else None,
@@ -77,46 +91,27 @@ def stripes_page(row: Decision) -> dict[str, Any]:
     }
 
 
-def _groups(row: Decision, words: Explained) -> tuple[list[Group], str]:
-    """The rules, or the sentence that stands in their place."""
-    if row.reason in {*WITHOUT_RULES, DeclineReason.MALFORMED_REQUEST}:
-        return [], NOT_ASKED
-    rules = words.rules
-    shown = None if rules is None else readable(lambda: groups(row, rules))
-    return (shown, "") if shown else ([], UNREAD)
+def _card_and_person(row: Decision) -> Facts:
+    return [
+        ("Card", link_or_id(row, "card", card_words)),
+        ("Cardholder", link_or_id(row, "cardholder")),
+        ("Authorization", link_or_id(row, "authorization")),
+        ("Message from Stripe", link_or_id(row, "webhook_request", lambda _: "As it was received")),
+    ]
 
 
-def _concerning(row: Decision) -> Facts:
-    links = {
-        "Card": known_or_id(row, "card", card_words),
-        "Cardholder": known_or_id(row, "cardholder"),
-        "Authorization": known_or_id(row, "authorization"),
-        "Webhook request": known_or_id(row, "webhook_request", lambda _: "As it came in"),
-    }
-    return list(links.items())
-
-
-def _sent(row: Decision) -> str:
-    """Where several decisions of one event are on record: which of them Stripe was told."""
+def _which_was_sent(row: Decision) -> str:
+    """Which decision's answer Stripe received, if several are recorded for one event."""
     recorded = same_event.decisions_on_event_of(row.pk)
     rows = Decision.objects.in_bulk([other.id for other in recorded if other.id != row.pk])
     if row.supersedes:
-        text = "This is the answer that was sent. {} was recorded before, but came too late."
-        return format_html(text, link(rows.get(row.supersedes), "Another one"))
+        text = "This answer was sent to Stripe. {} was recorded first, but not sent in time."
+        return format_html(text, link(rows.get(row.supersedes), "The other answer"))
     for other in recorded:
         if other.supersedes == row.pk:
-            text = "This was not sent in time: {} was."
-            return format_html(text, link(rows[other.id], "another answer"))
+            text = "This answer was not sent in time: {} was."
+            return format_html(text, link(rows[other.id], "the other answer"))
     beside = [other.id for other in same_event.sent(recorded) if other.id != row.pk]
     if not beside:
         return ""
-    return format_html("{} was sent to this event, too.", link(rows[beside[0]], "Another answer"))
-
-
-def _kept(row: Decision) -> Facts:
-    return [
-        ("Decided", exact_time(row.decided_at)),
-        ("Asked by Stripe", exact_time(row.event_created)),
-        ("Decided within", milliseconds(row.duration_us)),
-        ("Decision and event id", row.pk),
-    ]
+    return format_html("{} was also sent for this event.", link(rows[beside[0]], "A second answer"))

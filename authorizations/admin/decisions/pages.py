@@ -1,4 +1,4 @@
-"""Decisions and why each was made, to look at only."""
+"""Read-only pages of decisions: the list, and the page that explains one."""
 
 from copy import copy
 from typing import Any, cast
@@ -11,15 +11,15 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
-from authorizations.admin.decisions.again import decide_again
 from authorizations.admin.decisions.decision_page import decision_page
+from authorizations.admin.decisions.record_check import check_record
 from authorizations.admin.exports import columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.lists.decision_filters import DecisionFilters
 from authorizations.admin.lists.filters import RecordFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
 from authorizations.admin.shared import outcomes
-from authorizations.admin.shared.links import card_words, known_or_id
+from authorizations.admin.shared.links import UNKNOWN, card_words, link_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import display
 from authorizations.models import DecidedBy, Decision
@@ -28,7 +28,9 @@ from authorizations.services.digest import update
 from authorizations.services.queries.decisions import decisions
 from authorizations.services.queries.listing import Listing
 
-_MOMENT_S = 0.05  # so long a page may help with the digest
+_CATCH_UP_S = 0.05
+"""Seconds a page spends on bringing the digest up to date."""
+
 _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
 _NO_RULES = {
     DeclineReason.MALFORMED_REQUEST,
@@ -59,29 +61,29 @@ class DecisionAdmin(ExportableAdmin[Decision]):
     fieldsets = IN_TEMPLATE
 
     def listing(self, rows: QuerySet[Decision], filters: RecordFilters, term: str) -> Listing:
-        update.catch_up(_MOMENT_S)
+        update.catch_up(_CATCH_UP_S)
         rows = rows.defer(*self.long_columns)
         return decisions(rows, cast("DecisionFilters", filters).facets(term))
 
     def get_urls(self) -> list[URLPattern]:
-        view = self.admin_site.admin_view(self.again_view)
+        view = self.admin_site.admin_view(self.check_view)
         name = "authorizations_decision_again"
         return [path("<path:object_id>/again/", view, name=name), *super().get_urls()]
 
     def page(self, row: Decision) -> dict[str, Any]:
         return decision_page(row)
 
-    def again_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """The page, with what comes out when the decision is made again."""
+    def check_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
+        """The page with the result of checking the decision against its record."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         row = self.get_object(request, unquote(object_id))
         if request.method != "POST" or (row and row.decided_by == DecidedBy.STRIPE):
             return redirect("admin:authorizations_decision_change", object_id)
-        looking = copy(request)
-        looking.method = "GET"  # a POST to the page would be an attempt to save it
-        extra = {"again": row and decide_again(row)}
-        return self.change_view(looking, object_id, extra_context=extra)
+        read_request = copy(request)
+        read_request.method = "GET"  # Django takes a POST to the page for an attempt to save it
+        extra = {"record_check": row and check_record(row)}
+        return self.change_view(read_request, object_id, extra_context=extra)
 
     @display(description="Outcome")
     def outcome(self, row: Decision) -> str:
@@ -93,7 +95,12 @@ class DecisionAdmin(ExportableAdmin[Decision]):
 
     @display(description="Reason")
     def why(self, row: Decision) -> str:
-        return badge(outcomes.reason_words(row), _reason_variant(row)) if row.reason else ""
+        """The reason. Limits stand out from rules, and both from declines without rules."""
+        if not row.reason:
+            return ""
+        reason = outcomes.reason_of(row)
+        variant = "neutral" if reason is None or reason in _NO_RULES else "danger"
+        return badge(outcomes.reason_words(row), "warning" if reason in _LIMITS else variant)
 
     @display(description="Amount")
     def amount_shown(self, row: Decision) -> str:
@@ -101,20 +108,12 @@ class DecisionAdmin(ExportableAdmin[Decision]):
 
     @display(description="Merchant")
     def merchant(self, row: Decision) -> str:
-        return row.merchant_name or "Not told"
+        return row.merchant_name or UNKNOWN
 
     @display(description="Card")
     def card_shown(self, row: Decision) -> str:
-        return known_or_id(row, "card", card_words)
+        return link_or_id(row, "card", card_words)
 
     @display(description="Cardholder")
     def cardholder_shown(self, row: Decision) -> str:
-        return known_or_id(row, "cardholder")
-
-
-def _reason_variant(row: Decision) -> str:
-    """Limits stand out from rules, and both from what concerns the card or the request itself."""
-    reason = outcomes.reason_of(row)
-    if reason in _LIMITS:
-        return "warning"
-    return "neutral" if reason is None or reason in _NO_RULES else "danger"
+        return link_or_id(row, "cardholder")

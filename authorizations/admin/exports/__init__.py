@@ -1,1 +1,1 @@
-"""Lists as files, and the list of who took them."""
+"""Exports of lists as files, and the list of exports."""

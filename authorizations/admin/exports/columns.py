@@ -1,6 +1,6 @@
-"""What exported rows say: the columns of each list, by name.
+"""The columns of exported files, by list.
 
-Names of columns are a promise to whoever reads the files: add some, never rename one.
+Programs that read the files rely on the names: columns may be added, never renamed.
 """
 
 from collections.abc import Callable, Sequence
@@ -24,9 +24,9 @@ _of = attrgetter
 class Exported:
     """A list that can be exported.
 
-    CSV has the `columns`, JSON Lines `more` as well; `long` and `more_long` are the columns of the
-    table that they need and lists leave out. `complete` adds what rows only name, for all of them
-    at once. `size` rows are in memory at a time.
+    CSV has the `columns`, JSON Lines also `more`. `long` and `more_long` are the columns of the
+    table that these need and that lists do not load. `complete` loads related rows, for all rows
+    of a chunk at once. `size` is the number of rows in a chunk.
     """
 
     name: str
@@ -38,28 +38,23 @@ class Exported:
     size: int = 500
 
     def columns_of(self, *, whole: bool) -> Columns:
-        """What a file says: the `columns`, or the `whole` row."""
+        """The columns of a CSV file or, if `whole`, of a JSON Lines file."""
         return self.columns | self.more if whole else self.columns
 
     def rows(self, listed: Sequence[Any], *, whole: bool) -> Sequence[Any]:
-        """A list's rows with what the columns need: a fixed number of queries more."""
-        _read(listed, self.long + self.more_long if whole else self.long)
+        """The rows with everything the columns need, at the cost of a fixed number of queries."""
+        columns = self.long + self.more_long if whole else self.long
+        if listed and columns:
+            rows = type(listed[0]).objects.filter(pk__in=[row.pk for row in listed])
+            values = {pk: long for pk, *long in rows.values_list("pk", *columns)}
+            for row in listed:
+                vars(row).update(zip(columns, values[row.pk], strict=True))
         return self.complete(listed)
-
-
-def _read(rows: Sequence[Any], columns: tuple[str, ...]) -> None:
-    """Fill in what was left out when the list was read."""
-    if not rows or not columns:
-        return
-    found = type(rows[0]).objects.filter(pk__in=[row.pk for row in rows])
-    values = {pk: long for pk, *long in found.values_list("pk", *columns)}
-    for row in rows:
-        vars(row).update(zip(columns, values[row.pk], strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class PolicyNamed:
-    """A policy as it was called when it decided."""
+    """A policy by its name and version at the time of the decision."""
 
     name: str
     version: int
@@ -70,7 +65,7 @@ class PolicyNamed:
 
 @dataclass(frozen=True, slots=True)
 class _Decision:
-    """A decision with what it only names."""
+    """A decision with the rows that it refers to."""
 
     row: Decision
     card: Card | None
@@ -84,7 +79,7 @@ class _Decision:
         return "partly_approved" if self.row.is_partial else "approved"
 
 
-def _decisions(rows: Sequence[Decision]) -> list[_Decision]:
+def _with_related_rows(rows: Sequence[Decision]) -> list[_Decision]:
     versions = controls_of(policy["version"] for row in rows for policy in row.policies)
     names = {key: controls.name for key, (_, controls) in versions.items()}
     return [
@@ -102,7 +97,7 @@ def _decisions(rows: Sequence[Decision]) -> list[_Decision]:
 
 
 def money_of(name: str, prefix: str = "") -> Callable[[Any], Decimal | None]:
-    """An amount of the row in units of the row's currency."""
+    """Reads an amount in units of the row's currency, such as 12.50; None if there is none."""
     amount_of, currency_of = attrgetter(f"{prefix}{name}"), attrgetter(f"{prefix}currency")
 
     def money(row: Any) -> Decimal | None:
@@ -119,12 +114,12 @@ DECISIONS = Exported(
         "event": _of("row.pk"),
         "authorization": _of("row.authorization_id"),
         "card": _of("row.card_id"),
-        "last4": lambda it: it.card and it.card.last4,
+        "last4": lambda one: one.card and one.card.last4,
         "cardholder": _of("row.cardholder_id"),
-        "cardholder_name": lambda it: it.cardholder and it.cardholder.name,
+        "cardholder_name": lambda one: one.cardholder and one.cardholder.name,
         "outcome": _of("outcome"),
         "reason": _of("row.reason"),
-        "reason_label": lambda it: reason_words(it.row),
+        "reason_label": lambda one: reason_words(one.row),
         "decided_by": _of("row.decided_by"),
         "amount": money_of("amount", "row."),
         "amount_in_smallest_unit": _of("row.amount"),
@@ -136,9 +131,9 @@ DECISIONS = Exported(
         "mcc": _of("row.category_code"),
         "merchant_country": _of("row.merchant_country"),
         "policies": _of("policies"),
-        # Stripe's own declines took none of our time.
-        "duration_ms": lambda it: it.row.duration_us / 1000 or None,
-        "explanation": lambda it: staff_sentence(it.row),
+        # A decline by Stripe took the desk no time.
+        "duration_ms": lambda one: one.row.duration_us / 1000 or None,
+        "explanation": lambda one: staff_sentence(one.row),
         "stand_in": _of("row.stand_in"),
         "supersedes": _of("row.supersedes"),
     },
@@ -152,7 +147,7 @@ DECISIONS = Exported(
     },
     long=("policies", "trace", "request"),
     more_long=("answer",),
-    complete=_decisions,
+    complete=_with_related_rows,
 )
 
 REQUESTS = Exported(
@@ -175,7 +170,7 @@ REQUESTS = Exported(
     },
     {
         "headers": _of("headers"),
-        # What is signed is JSON and so UTF-8: it stays as it is kept.
+        # A signed body is JSON, and so UTF-8.
         "body": lambda row: row.kept_body.decode(errors="replace"),
         "answer": _of("answer_body"),
         "timings_us": _of("timings"),

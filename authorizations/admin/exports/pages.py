@@ -1,4 +1,4 @@
-"""Lists as files, and the list of who took which."""
+"""Exports of lists as files, and the list of exports."""
 
 from typing import cast
 
@@ -23,10 +23,10 @@ from authorizations.services.queries import exports
 
 
 class ExportableAdmin(RecordAdmin[M]):
-    """A list with buttons that export what it shows, all pages of it.
+    """A list with buttons that export all its filtered rows.
 
-    They are buttons of a form (POST), not links: an export is recorded, so nothing may start one
-    by looking at an address. The template of the buttons is change_list_object_tools.html.
+    The buttons send a form (POST), as each export is recorded and a link could be opened by
+    accident. Their template is change_list_object_tools.html.
     """
 
     exported: Exported
@@ -37,27 +37,20 @@ class ExportableAdmin(RecordAdmin[M]):
         return [path("export/", self.admin_site.admin_view(view), name=name), *super().get_urls()]
 
     def export_view(self, request: HttpRequest) -> HttpResponseBase:
-        """The filtered list as a file; whoever merely opens the address gets the list."""
+        """The filtered list as a file. Without a format, as by GET, redirects to the list."""
         if not self.has_view_permission(request):
             raise PermissionDenied
+        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
+        list_url = f"{reverse(name)}?{request.GET.urlencode()}"
         chosen = request.POST.get("format", "")
         if chosen not in exports.FORMATS:
-            return HttpResponseRedirect(self._list_url(request))
+            return HttpResponseRedirect(list_url)
         rows = cast("KeysetChangeList", self.get_changelist_instance(request))
-        if rows.problems:
-            return HttpResponseRedirect(self._list_url(request))
-        return self._file(request, rows, chosen)
+        if rows.problems:  # the list says what is wrong with its filters
+            return HttpResponseRedirect(list_url)
 
-    def _list_url(self, request: HttpRequest) -> str:
-        """The same list: it says what is wrong with its filters."""
-        name = f"admin:{self.opts.app_label}_{self.opts.model_name}_changelist"
-        return f"{reverse(name)}?{request.GET.urlencode()}"
-
-    def _file(
-        self, request: HttpRequest, rows: KeysetChangeList, chosen: str
-    ) -> StreamingHttpResponse:
         exported, whole = self.exported, chosen == Export.Format.JSON_LINES
-        outgoing = exports.start(
+        stream = exports.start(
             exported.columns_of(whole=whole),
             (exported.rows(chunk, whole=whole) for chunk in rows.chunks(exported.size)),
             by=staff(request),
@@ -71,7 +64,7 @@ class ExportableAdmin(RecordAdmin[M]):
             "Content-Type": exports.FORMATS[chosen].content_type,
             "Content-Disposition": f'attachment; filename="{name}"',
         }
-        return StreamingHttpResponse(outgoing, headers=headers)
+        return StreamingHttpResponse(stream, headers=headers)
 
 
 @admin.register(Export)
@@ -80,10 +73,10 @@ class ExportAdmin(RecordAdmin[Export]):
     ordered_by = "started_at"
     filters = ExportFilters
     search_fields = ("author__username__iexact",)
-    search_help_text = "Whole user name of whoever exported"
+    search_help_text = "Complete user name"
     fieldsets = (
         (None, {"fields": ("by", "list_shown", "filter_shown", "format", "rows", "state")}),
-        ("On record", {"fields": ("started_at", "ended", "query")}),
+        ("Record", {"fields": ("started_at", "ended", "query")}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Export]:
@@ -99,7 +92,7 @@ class ExportAdmin(RecordAdmin[Export]):
 
     @display(description="Filter")
     def filter_shown(self, row: Export) -> str:
-        return row.filter or "None: all of them"
+        return row.filter or "None: all rows"
 
     @display(description="Rows")
     def rows(self, row: Export) -> str:
@@ -113,7 +106,7 @@ class ExportAdmin(RecordAdmin[Export]):
 
     @display(description="State")
     def state(self, row: Export) -> str:
-        """One without an end is on its way still, or the server was stopped meanwhile."""
+        """An export without an end is still running, or the server stopped during it."""
         end = parent(row, "end")
         if end is None:
             return badge("Not ended", "warning")

@@ -1,1 +1,1 @@
-"""The pages of what Stripe did differently, and of events that wait to be applied."""
+"""Pages of mismatches with Stripe (findings), and of events that could not be applied."""

@@ -1,17 +1,15 @@
-"""The page of a finding: what happened, the money at stake, what was done, what to do."""
+"""The page of a finding: what happened, the amount concerned, what was done and what to do."""
 
 import re
 from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
-from django.utils.safestring import SafeString
-
-from authorizations.admin.authorizations.standing import is_lone
+from authorizations.admin.authorizations.purchase_state import is_lone
 from authorizations.admin.concurrent.watched import person
-from authorizations.admin.findings.seeing import NoteForm
+from authorizations.admin.findings.handling import NoteForm
 from authorizations.admin.shared.explained import readable
-from authorizations.admin.shared.facts import Facts, told
-from authorizations.admin.shared.links import card_words, known_or_id, link, parent
+from authorizations.admin.shared.facts import Facts, nonempty
+from authorizations.admin.shared.links import card_words, link, link_or_id, parent
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import (
     Decision,
@@ -34,7 +32,7 @@ _OF_REQUEST = re.compile("request ([0-9]{1,6})")
 
 
 class FindingLine(NamedTuple):
-    """What became of it once: when, by whom or which event, and what is to be said of it."""
+    """One change of a finding: when, what, by whom or which event, with a note or sentence."""
 
     at: str
     what: str
@@ -43,9 +41,10 @@ class FindingLine(NamedTuple):
     words: str
 
 
-class Ended(NamedTuple):
-    """When it ceased to be so, by which event or whose adjustment, and the entry of the ledger;
-    there is none where what counts stayed the same.
+class Resolution(NamedTuple):
+    """When a finding was resolved, and by which event or whose adjustment.
+
+    `entry` links to the ledger entry; it is empty if the amount counted did not change.
     """
 
     at: str
@@ -53,118 +52,116 @@ class Ended(NamedTuple):
     entry: str
 
 
-class Limit(NamedTuple):
-    """A limit that was exceeded."""
-
+class ExceededLimit(NamedTuple):
     words: str
     version: str
     window: str
 
 
 def finding_page(row: Finding) -> dict[str, Any]:
-    known, is_gone = row.kind in set(FindingKind), row.state == Finding.State.GONE
+    """The template's context."""
+    advice = ""
+    if row.kind in set(FindingKind) and row.state != Finding.State.GONE:
+        advice = FINDING_TEXTS[FindingKind(row.kind)].advice
+    windows = row.windows.select_related("version__policy")
     return {
         "amount": format_money(row.amount, row.currency),
-        "advice": FINDING_TEXTS[FindingKind(row.kind)].advice if known and not is_gone else "",
+        "advice": advice,
         "is_open": row.state == Finding.State.OPEN,
-        "concerning": _concerning(row),
-        "ended": _ended(row),
-        "changes": _changes(row),
-        "limits": _limits(row),
+        "purchase": _purchase_facts(row),
+        "resolution": _resolution(row),
+        "changes": _change_lines(row),
+        "limits": [
+            ExceededLimit(
+                limit_words(figures_of(window)),
+                link(parent(window, "version")),
+                window_words(window),
+            )
+            for window in windows
+        ],
         "form": NoteForm(),
     }
 
 
-def _concerning(row: Finding) -> Facts:
+def _purchase_facts(row: Finding) -> Facts:
     purchase = parent(row, "authorization")
-    decision = _decision(row)
-    request = WebhookRequest.objects.filter(event_id=row.event_id).order_by("pk").only("pk").first()
-    what = "Transaction" if purchase and is_lone(purchase) else "Authorization"
-    links = {
-        what: known_or_id(row, "authorization"),
-        "Merchant": purchase.merchant_name if purchase else "",
-        "Card": known_or_id(row, "card", card_words),
-        "Decision": link(decision, exact_time(decision.decided_at)) if decision else "",
-        "Event that told it": link(request, "As it came in") if request and row.event_id else "",
-        "Found": exact_time(row.found_at),
-    }
-    return told(links)
-
-
-def _decision(row: Finding) -> Decision | None:
-    """Ours of the request that it is about, or the one by which the purchase began."""
-    purchase = parent(row, "authorization")
+    # The decision on the request the finding is about, or else on the first request.
+    decision: Decision | None = None
     books = readable(lambda: codec.value(AuthorizationState, purchase.books)) if purchase else None
-    if books is None:
+    if books is not None:
+        about = _OF_REQUEST.fullmatch(row.subject)
+        response = books.answer_to(int(about[1]) if about else 0)
+        if response:
+            decision = Decision.objects.filter(pk=response.event_id).only("decided_at").first()
+    event = _first_delivery(row.event_id)
+    what = "Transaction" if purchase and is_lone(purchase) else "Authorization"
+    return nonempty(
+        {
+            what: link_or_id(row, "authorization"),
+            "Merchant": purchase.merchant_name if purchase else "",
+            "Card": link_or_id(row, "card", card_words),
+            "Decision": link(decision, exact_time(decision.decided_at)) if decision else "",
+            "Stripe's message": link(event, "As it was received") if event else "",
+            "Found": exact_time(row.found_at),
+        }
+    )
+
+
+def _first_delivery(event_id: str) -> WebhookRequest | None:
+    if not event_id:
         return None
-    about = _OF_REQUEST.fullmatch(row.subject)
-    answer = books.answer_to(int(about[1]) if about else 0)
-    found = Decision.objects.filter(pk=answer.event_id) if answer else Decision.objects.none()
-    return found.only("decided_at").first()
+    return WebhookRequest.objects.filter(event_id=event_id).order_by("pk").only("pk").first()
 
 
-def _changes(row: Finding) -> list[FindingLine]:
-    """From when it was found on, the newest last."""
+def _change_lines(row: Finding) -> list[FindingLine]:
+    """The changes of the finding, oldest first."""
     changes = list(row.changes.select_related("author"))
-    names = {change.event_id for change in changes} - {""}
-    events = WebhookRequest.objects.filter(event_id__in=names).order_by("-pk").only("event_id")
-    first = {event.event_id: event for event in events}
+    event_ids = {change.event_id for change in changes} - {""}
+    deliveries = WebhookRequest.objects.filter(event_id__in=event_ids).order_by("-pk")
+    first = {delivery.event_id: delivery for delivery in deliveries.only("event_id")}
     lines = []
     for change in changes:
-        who = change.author and person(change.author)
+        author = change.author and person(change.author)
         event = first.get(change.event_id)
-        lines.append(
-            FindingLine(
-                at=exact_time(change.at),
-                what=change.get_what_display(),
-                amount=format_money(change.amount, row.currency),
-                by=who or (link(event, "The event") if event else change.event_id),
-                # What is so now stands on top of the page.
-                words=change.note or (change.told if change.told != row.told else ""),
-            )
+        line = FindingLine(
+            at=exact_time(change.at),
+            what=change.get_what_display(),
+            amount=format_money(change.amount, row.currency),
+            by=author or (link(event, "Stripe's message") if event else change.event_id),
+            # The current sentence is at the top of the page.
+            words=change.note or (change.told if change.told != row.told else ""),
         )
+        lines.append(line)
     return lines
 
 
-def _ended(row: Finding) -> Ended | None:
-    """How it ended, where it is no longer so."""
+def _resolution(row: Finding) -> Resolution | None:
+    """How the finding was resolved; None if it was not."""
     change = row.changes.filter(what=FindingChange.What.GONE).select_related("author").last()
     if row.state != Finding.State.GONE or change is None:
         return None
-    moment = timedelta(minutes=1)  # both were written together; entries are found by time alone
+    # The entry was written together with the change; no column links the two.
+    moment = timedelta(minutes=1)
     entries = LedgerEntry.objects.filter(
         entered_at__range=(change.at - moment, change.at + moment),
         event_id=change.event_id,
         author=user_words(change.author) if change.author else "",
     )
-    nearest = min(entries, key=lambda it: (abs(it.entered_at - change.at), -it.pk), default=None)
-    return Ended(
+    nearest = min(
+        entries, key=lambda entry: (abs(entry.entered_at - change.at), -entry.pk), default=None
+    )
+    event = _first_delivery(change.event_id)
+    by_event = link(event, "a message from Stripe") if event else f"the event {change.event_id}"
+    return Resolution(
         at=exact_time(change.at),
-        by=person(change.author) if change.author else _event(change.event_id),
-        entry=link(nearest, "The entry in the ledger") if nearest else "",
+        by=person(change.author) if change.author else by_event,
+        entry=link(nearest, "See the ledger entry") if nearest else "",
     )
 
 
-def _event(event_id: str) -> SafeString | str:
-    found = WebhookRequest.objects.filter(event_id=event_id).order_by("pk").only("pk").first()
-    return link(found, "an event") if found else f"the event {event_id}"
-
-
-def _limits(row: Finding) -> list[Limit]:
-    """The limits it is about, each with the version whose it was, and its window."""
-    return [
-        Limit(
-            limit_words(figures_of(kept)),
-            link(parent(kept, "version")),
-            window_words(kept),
-        )
-        for kept in row.windows.select_related("version__policy")
-    ]
-
-
-def window_words(kept: FindingWindow) -> str:
-    """ "18 Nov 2026, 00:00:00 UTC to 19 Nov 2026, 00:00:00 UTC"; some begin or end nowhere."""
-    start, end = kept.window_start, kept.window_end
+def window_words(window: FindingWindow) -> str:
+    """ "18 Nov 2026, 00:00:00 UTC to 19 Nov 2026, 00:00:00 UTC"; either end can be open."""
+    start, end = window.window_start, window.window_end
     since = exact_time(datetime.fromtimestamp(start, UTC)) if start > 0 else "The beginning"
     until = exact_time(datetime.fromtimestamp(end, UTC)) if end < FOREVER else "no end"
     return f"{since} to {until}"

@@ -1,4 +1,4 @@
-"""Findings: what Stripe did differently, until somebody has seen it."""
+"""Pages of findings: what Stripe did differently from what the desk decided."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
 
-from authorizations.admin.exports import later_columns as exported
+from authorizations.admin.exports import lifecycle_columns as exported
 from authorizations.admin.exports.pages import ExportableAdmin
 from authorizations.admin.findings.finding_page import finding_page
-from authorizations.admin.findings.seeing import seeing_page
+from authorizations.admin.findings.handling import handle_page
 from authorizations.admin.findings.summary import summary
 from authorizations.admin.lists import search
 from authorizations.admin.lists.filters import RecordFilters
-from authorizations.admin.lists.later_filters import FindingFilters
+from authorizations.admin.lists.lifecycle_filters import FindingFilters
 from authorizations.admin.lists.record_admin import IN_TEMPLATE
-from authorizations.admin.shared.links import card_words, known_or_id
+from authorizations.admin.shared.links import card_words, link_or_id
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import display
 from authorizations.models import Finding
@@ -32,13 +32,13 @@ VARIANTS = {"open": "warning", "seen": "success", "gone": "neutral"}
 class FindingAdmin(ExportableAdmin[Finding]):
     exported = exported.FINDINGS
     list_display = (
-        *("found_at", "kind_shown", "at_stake", "told_shown", "card_shown", "state_shown"),
+        *("found_at", "kind_shown", "amount_shown", "told_shown", "card_shown", "state_shown"),
     )
     list_display_links = ("found_at", "kind_shown")
     list_before_template = "admin/authorizations/finding_summary.html"
     filters = FindingFilters
     search_fields = ("authorization__exact",)
-    search_help_text = "Cardholder, merchant, last 4 digits, or an id"
+    search_help_text = "Cardholder, merchant, last 4 digits or an id"
     parents = ("card", "changes__author")
     actions = ("note_selected",)
     change_form_template = "admin/authorizations/finding.html"
@@ -52,8 +52,8 @@ class FindingAdmin(ExportableAdmin[Finding]):
         return [path("see/", view, name="authorizations_finding_see"), *super().get_urls()]
 
     def listing(self, rows: QuerySet[Finding], filters: RecordFilters, term: str) -> Listing:
-        found = rows.filter(filters.condition)
-        return ByKey(found.filter(search.findings(term)) if term else found)
+        rows = rows.filter(filters.condition)
+        return ByKey(rows.filter(search.findings(term)) if term else rows)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         extra = {"summary": summary(), "may_see": self.has_see_permission(request)}
@@ -72,21 +72,21 @@ class FindingAdmin(ExportableAdmin[Finding]):
         return request.user.has_perm("authorizations.change_finding")
 
     def see_view(self, request: HttpRequest) -> HttpResponse:
-        """Mark findings as handled: one, several, or all of a kind."""
+        """Marks findings as handled: one, several, or all of a kind."""
         if not self.has_see_permission(request):
             raise PermissionDenied
-        return seeing_page(request)
+        return handle_page(request)
 
     @admin.action(description="Mark as handled", permissions=["see"])
     def note_selected(self, request: HttpRequest, queryset: QuerySet[Finding]) -> HttpResponse:
-        return seeing_page(request, [int(pk) for pk in queryset.values_list("pk", flat=True)])
+        return handle_page(request, [int(pk) for pk in queryset.values_list("pk", flat=True)])
 
     @display(description="Kind")
     def kind_shown(self, row: Finding) -> str:
         return row.get_kind_display()
 
     @display(description="Amount concerned")
-    def at_stake(self, row: Finding) -> str:
+    def amount_shown(self, row: Finding) -> str:
         return format_money(row.amount, row.currency)
 
     @display(description="What happened")
@@ -95,7 +95,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
 
     @display(description="Card")
     def card_shown(self, row: Finding) -> str:
-        return known_or_id(row, "card", card_words)
+        return link_or_id(row, "card", card_words)
 
     @display(description="State")
     def state_shown(self, row: Finding) -> str:

@@ -1,4 +1,4 @@
-"""Events that could not be applied to the books: why, and applying them again."""
+"""Pages of events that could not be applied to the books, with a button to try again."""
 
 from typing import Any
 
@@ -11,10 +11,10 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path
 
 from authorizations.admin.lists import search
-from authorizations.admin.lists.later_filters import UnappliedFilters
+from authorizations.admin.lists.lifecycle_filters import UnappliedFilters
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.lists.search import SearchResult
-from authorizations.admin.shared.facts import Facts, told
+from authorizations.admin.shared.facts import nonempty
 from authorizations.admin.shared.links import link, parent
 from authorizations.admin.shared.surroundings import purchase_of
 from authorizations.admin.shared.tables import badge
@@ -31,7 +31,7 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
     ordered_by = "failed_at"
     filters = UnappliedFilters
     search_fields = ("event_id__exact",)
-    search_help_text = "Whole id of an event or an authorization"
+    search_help_text = "Complete id of an event or an authorization"
     parents = ("webhook_request",)
     actions = ("apply_selected",)
     change_form_template = "admin/authorizations/unapplied_event.html"
@@ -49,7 +49,19 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         return search.unapplied(term)
 
     def page(self, row: UnappliedEvent) -> dict[str, Any]:
-        return {"facts": _facts(row), "is_waiting": row.applied_at is None}
+        request = parent(row, "webhook_request")
+        about = request.about if request else ""
+        purchase = purchase_of(about)
+        facts = {
+            "Event": row.pk,
+            "Type": row.event_type,
+            "Since": exact_time(row.failed_at),
+            "Attempts": str(row.attempts),
+            "Applied": exact_time(row.applied_at) if row.applied_at else "",
+            "Stripe's message": link(request, "As it was received") if request else "",
+            "About": link(purchase) if purchase else about,
+        }
+        return {"facts": nonempty(facts), "is_waiting": row.applied_at is None}
 
     def render_change_form(
         self, request: HttpRequest, context: dict[str, Any], *args: Any, **kwargs: Any
@@ -61,56 +73,40 @@ class UnappliedEventAdmin(RecordAdmin[UnappliedEvent]):
         return request.user.has_perm("authorizations.change_unappliedevent")
 
     def apply_view(self, request: HttpRequest, object_id: str) -> HttpResponse:
-        """Have it applied again, and back to its page."""
+        """Queues the event to be tried again, then returns to its page."""
         if not self.has_apply_permission(request):
             raise PermissionDenied
         row = UnappliedEvent.objects.filter(pk=unquote(object_id))
         if not row.exists():
             raise Http404
         if request.method == "POST":
-            _ask_again(request, row)
+            _try_again(request, row)
         return redirect("admin:authorizations_unappliedevent_change", object_id)
 
     @admin.action(description="Try again", permissions=["apply"])
     def apply_selected(self, request: HttpRequest, queryset: QuerySet[UnappliedEvent]) -> None:
-        _ask_again(request, queryset)
+        _try_again(request, queryset)
 
-    @display(description="What stands against it")
+    @display(description="Problem")
     def error_shown(self, row: UnappliedEvent) -> str:
         return row.error
 
     @display(description="State")
     def state(self, row: UnappliedEvent) -> str:
         if row.applied_at is None and row.retry_at is not None:
-            return badge("Being applied", "warning")
+            return badge("Being tried again", "warning")
         if row.applied_at is None:
-            return badge("Not applied", "danger")
-        return badge("Applied meanwhile", "success")
+            return badge("Not processed", "danger")
+        return badge("Processed later", "success")
 
 
-def _ask_again(request: HttpRequest, rows: QuerySet[UnappliedEvent]) -> None:
-    """Queue them; what still stands against one is said on its page."""
-    asked = ask_again(rows)
-    if asked:
-        events = "1 event is" if asked == 1 else f"{asked} events are"
+def _try_again(request: HttpRequest, rows: QuerySet[UnappliedEvent]) -> None:
+    """Queues the events. The page of each shows the result."""
+    queued = ask_again(rows)
+    if queued:
+        events = "1 message" if queued == 1 else f"{queued} messages"
         messages.success(
-            request, f"{events} tried again, within seconds. Open this page again to see."
+            request, f"Trying {events} again within seconds. Reload this page to see the result."
         )
     else:
-        messages.info(request, "Nothing to do: it was applied before.")
-
-
-def _facts(row: UnappliedEvent) -> Facts:
-    request = parent(row, "webhook_request")
-    about = request.about if request else ""
-    purchase = purchase_of(about)
-    facts = {
-        "Event": row.pk,
-        "Type": row.event_type,
-        "Since": exact_time(row.failed_at),
-        "Attempts": str(row.attempts),
-        "Applied": exact_time(row.applied_at) if row.applied_at else "",
-        "Event as it came": link(request, "Open the request") if request else "",
-        "About": link(purchase) if purchase else about,
-    }
-    return told(facts)
+        messages.info(request, "Nothing to do: it was processed already.")

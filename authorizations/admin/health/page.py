@@ -1,4 +1,4 @@
-"""Health: what `manage.py doctor` looks at, for whoever may look at stand-in; no secrets."""
+"""Health: the checks of `manage.py doctor`, for users who may see stand-in. Shows no secrets."""
 
 from collections import Counter
 
@@ -15,7 +15,7 @@ from authorizations.services.webhook.health import HealthState
 
 MAY_SEE = "authorizations.view_standinswitch"
 _SHOWN = {
-    # What is wrong comes first.
+    # In the order of the page.
     HealthState.BAD: ("Wrong", "declined"),
     HealthState.WARN: ("Look", "partial"),
     HealthState.OK: ("Fine", "approved"),
@@ -23,16 +23,23 @@ _SHOWN = {
 
 
 def health_page(request: HttpRequest) -> HttpResponse:
-    """As this server process finds it now."""
+    """The checks as this server process finds them now."""
     if not request.user.has_perm(MAY_SEE):
         raise PermissionDenied
     found = health.examine()
     worst = next(state for state in _SHOWN if any(check.state is state for check in found))
+    counts = Counter(check.state for check in found)
+    bad, warn = counts[HealthState.BAD], counts[HealthState.WARN]
+    summary = "Nothing is wrong"
+    if bad:
+        summary = f"{bad} {'thing is' if bad == 1 else 'things are'} wrong"
+    if warn:
+        summary += f", and {warn} {'needs' if warn == 1 else 'need'} a look"
     context = {
         **admin.site.each_context(request),
         "title": "Health",
         "opts": StandInSwitch._meta,
-        "summary": _summary(Counter(check.state for check in found)),
+        "summary": f"{summary}.",
         "tone": _SHOWN[worst][1],
         "checks": [
             {"word": word, "tone": tone, "name": check.name, "sentence": _html(check.sentence)}
@@ -45,18 +52,10 @@ def health_page(request: HttpRequest) -> HttpResponse:
 
 
 def _html(sentence: str) -> SafeString:
-    """What stands in backquotes is to be typed as it is."""
+    """The sentence with text in backquotes as code."""
     parts = enumerate(sentence.split("`"))
     return format_html_join(
         "",
         "{}",
         ((format_html("<code>{}</code>", part) if at % 2 else part,) for at, part in parts),
     )
-
-
-def _summary(counts: Counter[HealthState]) -> str:
-    bad, warn = counts[HealthState.BAD], counts[HealthState.WARN]
-    wrong = f"{bad} {'thing is' if bad == 1 else 'things are'} wrong" if bad else "Nothing is wrong"
-    if not warn:
-        return f"{wrong}."
-    return f"{wrong}, and {warn} {'needs' if warn == 1 else 'need'} a look."

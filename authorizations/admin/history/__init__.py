@@ -1,1 +1,1 @@
-"""The change history, as a list and on each object's page."""
+"""The change history: a list of all changes, and the history of each object."""

@@ -1,4 +1,4 @@
-"""An object's own history, as its page shows it: what was done together stands together."""
+"""The change history of one object, with changes made together shown together."""
 
 from dataclasses import dataclass
 from itertools import groupby
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 else:
     Base = object
 
-PAGE = 50
+PAGE_SIZE = 50
+"""Entries on a page of an object's history."""
 
-_CALLED = {
+_SUBJECT_WORDS = {
     "policy": "Policy",
     "programdefaults": "Defaults of",
     "cardgroup": "Card group",
@@ -42,7 +43,7 @@ _APPS = {"user": "auth", "group": "auth"}
 
 @dataclass(frozen=True, slots=True)
 class Story:
-    """What somebody did at once; `about` names another object than the one whose page it is."""
+    """Changes made together; `about` names the object if it isn't the one whose page it is."""
 
     when: str
     who: str
@@ -51,41 +52,41 @@ class Story:
 
 
 def history_of(obj: Model, limit: int = 10) -> list[Story]:
-    """The latest changes of the object, and of what belongs to it."""
+    """The latest changes of the object and of its parts."""
     return stories(list(entries_about(obj).defer("words")[:limit]), obj)
 
 
 def stories(entries: list[HistoryEntry], obj: Model) -> list[Story]:
-    """Entries of one piece of work about the same object become one."""
+    """Entries about one object that were made together, as one story each."""
     own = (obj._meta.model_name, str(obj.pk))
     found = []
-    for _, together in groupby(entries, _work):
-        parts = list(together)[::-1]  # in the order in which it was done
+    for _, together in groupby(entries, _moment):
+        parts = list(together)[::-1]  # oldest first
         first = parts[0]
-        said = [change for entry in parts for change in changes(entry)]
+        edits = [edit for entry in parts for edit in changes(entry)]
         is_own = (first.subject, first.subject_id) == own
         found.append(
             Story(
                 when=exact_time(first.changed_at),
                 who=who(first),
                 about="" if is_own else about(first),
-                changes=said,
+                changes=edits,
             )
         )
     return [story for story in found if story.changes]
 
 
-def _work(entry: HistoryEntry) -> tuple[Any, ...]:
+def _moment(entry: HistoryEntry) -> tuple[Any, ...]:
     return entry.work, entry.changed_at, entry.subject, entry.subject_id
 
 
 def about(entry: HistoryEntry) -> str:
-    """ "Policy Travel": what the change is listed under, by the name of that time."""
-    return f"{_CALLED[entry.subject]} {name_of(entry, entry.subject, entry.subject_id)}"
+    """ "Policy Travel": the object of the entry, by its name at that time."""
+    return f"{_SUBJECT_WORDS[entry.subject]} {name_of(entry, entry.subject, entry.subject_id)}"
 
 
 def linked_about(entry: Any) -> str:
-    """Leading to its page; not all may see those of users and roles (`sees_users`)."""
+    """`about` as a link; users and roles only for those who may see them (`sees_users`)."""
     app = _APPS.get(entry.subject, "authorizations")
     if app == "auth" and not entry.sees_users:
         return about(entry)
@@ -94,7 +95,7 @@ def linked_about(entry: Any) -> str:
 
 
 class WithHistory(Base):
-    """An admin whose "History" is the change history of the object, not Django's own log."""
+    """An admin whose "History" shows the change history instead of Django's log."""
 
     object_history_template = "admin/authorizations/history.html"
 
@@ -103,7 +104,7 @@ class WithHistory(Base):
     ) -> HttpResponse:
         obj = self.get_object(request, unquote(object_id))
         if obj is None:
-            return super().history_view(request, object_id)  # says so
+            return super().history_view(request, object_id)  # Django's answer to a missing object
         if not self.has_view_or_change_permission(request, obj):
             raise PermissionDenied
         found = _page(newest_first(entries_about(obj).defer("words")), request)
@@ -121,9 +122,9 @@ class WithHistory(Base):
 
 
 def _page(listing: ByTime, request: HttpRequest) -> Page:
-    """The one that is asked for; the newest where the address makes no sense."""
+    """The page in the address; the newest page if the address is wrong."""
     place = {name: request.GET.get(name, "") for name in ("before", "after")}
     try:
-        return page(listing, size=PAGE, **place)
+        return page(listing, size=PAGE_SIZE, **place)
     except WrongKeyError:
-        return page(listing, size=PAGE)
+        return page(listing, size=PAGE_SIZE)

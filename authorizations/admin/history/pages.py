@@ -1,4 +1,4 @@
-"""The change history: one list of every change of policies, cards and people, to look at only."""
+"""Read-only pages of the change history of policies, cards and users."""
 
 from typing import Any
 
@@ -32,12 +32,15 @@ SUBJECTS = [
     ("group", "Roles"),
 ]
 _EVERYBODY = "everybody"
-_MOST_USERS = 500
-_SHOWN = 6
+_MAX_USERS = 500
+"""Maximum users to choose from in the filter."""
+
+_MAX_CHANGES = 6
+"""Maximum changes of one entry in the list."""
 
 
 class HistoryFilters(RecordFilters):
-    """What Stripe told of cards is left out unless it is asked for: it would hide the rest."""
+    """Filters by author and object. The many changes by Stripe are hidden unless chosen."""
 
     who = choice_field("Who", [])
     subject = choice_field("What", SUBJECTS)
@@ -45,26 +48,23 @@ class HistoryFilters(RecordFilters):
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
         users = User.objects.filter(is_staff=True).order_by("username")
-        names = users.values_list("pk", "username")[:_MOST_USERS]
+        names = users.values_list("pk", "username")[:_MAX_USERS]
         self.fields["who"].choices = [  # type: ignore[attr-defined]
-            ("", "Everybody but Stripe"),
-            (_EVERYBODY, "Everybody, Stripe too"),
+            ("", "Everyone except Stripe"),
+            (_EVERYBODY, "Everyone, including Stripe"),
             *Source.choices,
             *((str(pk), username) for pk, username in names),
         ]
 
     @property
     def condition(self) -> Q:
-        subject = self.cleaned_data["subject"]
-        return self._by() & (Q(subject=subject) if subject else Q())
-
-    def _by(self) -> Q:
-        chosen = self.cleaned_data["who"]
-        if chosen.isdecimal():
-            return Q(user_id=int(chosen))
-        if chosen in Source.values:
-            return Q(source=chosen)
-        return Q() if chosen else ~Q(source=Source.STRIPE)
+        who, subject = self.cleaned_data["who"], self.cleaned_data["subject"]
+        by = Q() if who else ~Q(source=Source.STRIPE)
+        if who.isdecimal():
+            by = Q(user_id=int(who))
+        elif who in Source.values:
+            by = Q(source=who)
+        return by & (Q(subject=subject) if subject else Q())
 
 
 @admin.register(HistoryEntry)
@@ -73,7 +73,7 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
     list_display_links = ("when",)
     filters = HistoryFilters
     search_fields = ("words",)
-    search_help_text = "Name or id of what was changed, or of who changed it"
+    search_help_text = "Name or id of what was changed or of who changed it"
     change_form_template = "admin/authorizations/history_entry.html"
     fieldsets = ((None, {"fields": ("id",)}),)
 
@@ -86,7 +86,7 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
         return entries.annotate(sees_users=Value(sees_users))
 
     def listing(self, rows: QuerySet[HistoryEntry], filters: RecordFilters, term: str) -> Listing:
-        # Whatever is filtered by has an index in the order of time; words can be everywhere.
+        # Every filter has an index in the order of time; a search for words has none.
         found = rows.filter(filters.condition, searched(term) if term else Q())
         is_narrow = not term or is_id(term)
         times = (filters.since, filters.until)
@@ -117,7 +117,7 @@ class HistoryEntryAdmin(RecordAdmin[HistoryEntry]):
     @display(description="Change")
     def what(self, row: HistoryEntry) -> SafeString:
         found = changes(row)
-        shown = format_html_join("", "<li>{}</li>", ((str(it),) for it in found[:_SHOWN]))
-        more = len(found) - _SHOWN
+        shown = format_html_join("", "<li>{}</li>", ((str(edit),) for edit in found[:_MAX_CHANGES]))
+        more = len(found) - _MAX_CHANGES
         rest = format_html("<li>and {} more</li>", more) if more > 0 else ""
         return format_html('<ul class="desk-history-changes">{}{}</ul>', shown, rest)

@@ -1,4 +1,4 @@
-"""What an entry of the change history says, in words: who did it, and what became what."""
+"""An entry of the change history in words: who did it, how, and what changed."""
 
 import json
 from collections.abc import Callable, Iterator, Mapping
@@ -16,25 +16,25 @@ Row = Mapping[str, Any]
 Words = Iterator[PolicyEdit]
 
 _TRACKED = {Kind(tracked.kind): tracked for tracked in TRACKED}
-_UNSAID = ("id", "date_joined", "root_id")
+_HIDDEN = ("id", "date_joined", "root_id")
 
 
 def who(entry: HistoryEntry) -> str:
-    """The person, or else the machine."""
+    """The user, Stripe, or the account of the operating system or database."""
     facts = entry.facts or {}
     name = facts.get("name", "")
     match entry.source:
         case HistoryEntry.Source.STRIPE:
             return "Stripe"
         case HistoryEntry.Source.COMMAND:
-            return name or f"{facts.get('os_user')}, on the command line"
+            return name or f"Server command (system user {facts.get('os_user')})"
         case HistoryEntry.Source.PAGE:
-            return name or "Nobody who was logged in"
+            return name or "Not logged in"
     return f"Directly in the database, as {entry.database_role}"
 
 
 def how(entry: HistoryEntry) -> str:
-    """By which way the change came."""
+    """How the change was made."""
     facts = entry.facts or {}
     match entry.source:
         case HistoryEntry.Source.STRIPE:
@@ -47,17 +47,17 @@ def how(entry: HistoryEntry) -> str:
 
 
 def reason(entry: HistoryEntry) -> str:
-    """Why, where whoever did it said so."""
+    """The reason given for the change; empty if there is none."""
     return str((entry.facts or {}).get("reason", ""))
 
 
 def changes(entry: HistoryEntry) -> list[PolicyEdit]:
-    """Everything that became another."""
+    """Every field that changed."""
     words = _WORDS.get(Kind(entry.kind), _columns)
     try:
         found = list(words(entry))
     except (KeyError, TypeError, ValueError):
-        # By plain SQL rows can hold what makes no sense; the history shows it all the same.
+        # Rows written by plain SQL can hold invalid values; the history shows them as they are.
         found = []
     found = found or list(_columns(entry))
     why = reason(entry)
@@ -67,7 +67,7 @@ def changes(entry: HistoryEntry) -> list[PolicyEdit]:
 
 
 def name_of(entry: HistoryEntry, kind: str, key: Any) -> str:
-    """What the entry is about, by the name of that time."""
+    """The name of a row at the time of the entry."""
     name = str(entry.names.get(f"{kind}:{key}") or "")
     if kind == "card":
         return card_words(Card(pk=str(key), last4=name))
@@ -76,7 +76,7 @@ def name_of(entry: HistoryEntry, kind: str, key: Any) -> str:
 
 def _policy(entry: HistoryEntry) -> Words:
     if entry.before is None or entry.after is None:
-        yield from _come_or_gone(entry, "policy", entry.object_id)
+        yield from _added_or_removed(entry, "policy", entry.object_id)
     old, new = _version(entry, entry.before), _version(entry, entry.after)
     if old != new:
         yield PolicyEdit("In force", old, new)
@@ -121,7 +121,7 @@ def _user(entry: HistoryEntry) -> Words:
     yield from _columns(entry, "password")
 
 
-def _granted(entry: HistoryEntry) -> Words:
+def _rights(entry: HistoryEntry) -> Words:
     """A role of a user, or a permission of either."""
     kind, column = [*_TRACKED[Kind(entry.kind)].refers.items()][1]
     key = (entry.after or entry.before or {})[column]
@@ -131,7 +131,7 @@ def _granted(entry: HistoryEntry) -> Words:
 
 
 def columns(entry: HistoryEntry) -> Iterator[tuple[str, str, str]]:
-    """The whole row: label, before and after; nothing on the side where there was no row."""
+    """The whole row as label, value before and value after; empty where there was no row."""
     was, is_now = entry.before, entry.after
     for name, label in _labels(entry).items():
         before = _value(entry, name, was) if was else ""
@@ -150,13 +150,13 @@ def _labels(entry: HistoryEntry) -> dict[str, str]:
 
 
 def _columns(entry: HistoryEntry, *but: str) -> Words:
-    """Every column that became another; of a row that came or went those that say something."""
+    """Every column that changed; for an added or removed row, every column with a value."""
     was, is_now = entry.before or {}, entry.after or {}
     if not was or not is_now:
-        yield from _come_or_gone(entry, _TRACKED[Kind(entry.kind)].subject, entry.object_id)
+        yield from _added_or_removed(entry, _TRACKED[Kind(entry.kind)].subject, entry.object_id)
     for name, label in _labels(entry).items():
         before, after = _value(entry, name, was), _value(entry, name, is_now)
-        if name in (*_UNSAID, *but) or before == after:
+        if name in (*_HIDDEN, *but) or before == after:
             continue
         if was and is_now:
             yield PolicyEdit(label, before, after)
@@ -164,13 +164,13 @@ def _columns(entry: HistoryEntry, *but: str) -> Words:
             yield PolicyEdit(label, entries=(before if was else after,))
 
 
-def _come_or_gone(entry: HistoryEntry, kind: str, key: str) -> Words:
+def _added_or_removed(entry: HistoryEntry, kind: str, key: str) -> Words:
     verb = "removed" if entry.after is None else "added"
     yield PolicyEdit(f"{Kind(entry.kind).label} {verb}", entries=(name_of(entry, kind, key),))
 
 
 def _value(entry: HistoryEntry, column: str, row: Row) -> str:
-    """A column in words."""
+    """The value of a column in words."""
     value = row.get(column)
     kinds = {name: kind for kind, name in _TRACKED[Kind(entry.kind)].refers.items()}
     if isinstance(value, bool):
@@ -187,7 +187,7 @@ _WORDS: dict[Kind, Callable[[HistoryEntry], Words]] = {
     Kind.ASSIGNMENT: _assignment,
     Kind.CARD: _card,
     Kind.USER: _user,
-    Kind.USER_ROLE: _granted,
-    Kind.USER_PERMISSION: _granted,
-    Kind.ROLE_PERMISSION: _granted,
+    Kind.USER_ROLE: _rights,
+    Kind.USER_PERMISSION: _rights,
+    Kind.ROLE_PERMISSION: _rights,
 }

@@ -1,1 +1,1 @@
-"""The first page: figures, charts, and what needs attention."""
+"""The home page: figures, charts and what needs attention."""

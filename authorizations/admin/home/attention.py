@@ -1,4 +1,4 @@
-"""What somebody should look at: few sentences, each with the page where it is put right."""
+"""What needs attention: a few sentences, each with a link to the page that puts it right."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -9,7 +9,7 @@ from django.db.models import Sum
 from django.urls import reverse
 from django.utils import timezone
 
-from authorizations.admin.cards.granted import without_grant_url
+from authorizations.admin.cards.grants import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
@@ -26,18 +26,21 @@ from authorizations.services.webhook import clock
 
 _DECLINED = {
     DeclineReason.INTERNAL_ERROR: "No answer was ready in time.",
-    DeclineReason.MALFORMED_REQUEST: "A part of the request could not be read.",
+    DeclineReason.MALFORMED_REQUEST: "Part of the request could not be read.",
     DeclineReason.WRONG_MODE: "Test and live mode are mixed up: check which webhook points here.",
-    DeclineReason.FIELD_UNREADABLE: "A field that a policy asks for came in a form that can't be "
-    "read. Where Stripe now writes it so, all such purchases are declined.",
-    DeclineReason.NO_POLICY: "No policy grants it: assign one that does, if it should pass.",
+    DeclineReason.FIELD_UNREADABLE: "A field that a policy checks could not be read. If Stripe "
+    "changed its format, all such purchases are declined.",
+    DeclineReason.NO_POLICY: "No policy grants it. Assign one that does, if it should pass.",
 }
-_NAMED = 3
-_COUNTED = 99
+_MAX_NAMED = 3
+"""Maximum policies named in one sentence."""
+
+_MAX_COUNTED = 99
+"""Work items are counted up to this number and then shown as "99+"."""
 
 
 class Item(NamedTuple):
-    """`what` leads to the page `url`; `more` says why, or what to do."""
+    """`what` is the text of the link to `url`; `more` says why, or what to do."""
 
     what: str
     more: str
@@ -45,68 +48,74 @@ class Item(NamedTuple):
 
 
 def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
-    """Only what the user may see."""
+    """The items that the user may see. The user may see decisions."""
     return [
         *waiting_items(user),
-        *_unheard(),
-        *_declined(shown),
-        *_rejected(user, shown),
-        *_unassigned(user),
+        *_unheard_approvals(),
+        *_declines(shown),
+        *_rejected_requests(user, shown),
+        *_unassigned_policies(user),
     ]
 
 
 def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
-    """What is no matter of the period shown: it waits until somebody has seen to it."""
-    counts = waiting(timezone.now(), _COUNTED + 1)
+    """Items that do not depend on the period shown, and stay until they are dealt with."""
+    counts = waiting(timezone.now(), _MAX_COUNTED + 1)
     if (count := counts[FINDINGS]) and user.has_perm("authorizations.view_finding"):
         url = f"{reverse('admin:authorizations_finding_changelist')}?state=open"
-        why = "Stripe did otherwise than was decided here. Look at each, and mark it as handled."
-        yield Item(f"{_capped(count, 'finding')} open", why, url)
+        why = "Stripe did not do what was decided here. Look at each and mark it as handled."
+        yield Item(f"{_capped(count, 'open mismatch')} with Stripe", why, url)
     if (count := counts[HOLDS]) and user.has_perm("authorizations.view_authorization"):
         url = reverse("admin:authorizations_authorization_past")
-        why = "Stripe never reported an end. Look it up there, and release what has ended."
+        why = "Stripe never reported an end. Look each up at Stripe, and release what has ended."
         yield Item(_capped(count, "overdue hold"), why, url)
     if (count := counts[EVENTS]) and user.has_perm("authorizations.view_unappliedevent"):
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
-        why = "What was told is missing from the books. See what stands against it."
+        why = "Their content is missing from the books. See what the problem is."
         yield Item(f"{_capped(count, 'message')} not processed", why, url)
+
     behind_s = clock.seconds_behind(timezone.now())
     if behind_s and user.has_perm("authorizations.view_webhookrequest"):
         url = reverse("admin:authorizations_webhookrequest_changelist")
-        why = "Stripe's signatures are dated ahead. Synchronize it: beyond 300 seconds none counts."
+        why = (
+            "Stripe's signatures have later times than this server's clock. Synchronize it: beyond "
+            "300 seconds every signature is refused."
+        )
         yield Item(f"Clock {behind_s} seconds behind", why, url)
+
     if not user.has_perm("authorizations.view_card"):
         return
-    cards = cards_without_grant(_COUNTED + 1)
+    cards = cards_without_grant(_MAX_COUNTED + 1)
     if cards is None:
-        why = "They are too many to be counted here: whether any can't pay is told by their list."
-        yield Item("Cards not looked through", why, without_grant_url())
+        why = "Counting took too long. The list shows whether any card can't pay."
+        yield Item("Cards without a grant not counted", why, without_grant_url())
     elif cards:
-        whom, whose, they = ("it", "its", "it") if cards == 1 else ("them", "their", "they")
+        them, own, they = ("it", "its", "it") if cards == 1 else ("them", "their", "they")
         why = (
-            f"No policy grants {whom} anything, or one has limits in other currencies than {whose} "
-            f"own only, so {they} can't pay. The page of a card says which."
+            f"No policy grants {them} anything, or a policy has no limit in {own} currency, so "
+            f"{they} can't pay. The page of a card says which."
         )
         yield Item(f"{_capped(cards, 'card')} without a grant", why, without_grant_url())
 
 
-def _unheard() -> Iterator[Item]:
-    """The list of decisions, and so this, is shown to those only who may see it."""
+def _unheard_approvals() -> Iterator[Item]:
+    """Approvals about which Stripe reported nothing afterwards."""
     found = unheard.latest()
     if found and found.is_alarming:
         url = f"{reverse('admin:authorizations_decision_changelist')}?outcome={APPROVED}"
         why = (
-            "Of the last day's, ten minutes old and more. A second endpoint must be registered at "
-            "Stripe, an ordinary webhook endpoint, and its secret be in STRIPE_WEBHOOK_SECRET: "
-            "else no void, capture or refund is ever heard of."
+            "Of the last day's, older than ten minutes. Register a second, ordinary webhook "
+            "endpoint at Stripe and add its secret to STRIPE_WEBHOOK_SECRET: without it, no void, "
+            "capture or refund arrives."
         )
-        yield Item(f"{found.unheard:,} of {found.approvals:,} approvals unheard of", why, url)
+        what = f"Nothing reported about {found.unheard:,} of {found.approvals:,} approvals"
+        yield Item(what, why, url)
 
 
-def _declined(shown: Shown) -> Iterator[Item]:
+def _declines(shown: Shown) -> Iterator[Item]:
     counts = dict(shown.figures.reasons)
     if counts.get(DeclineReason.WRONG_MODE):
-        counts[DeclineReason.WRONG_MODE] = wrongly_sent(shown.period, at_most=_COUNTED + 1)
+        counts[DeclineReason.WRONG_MODE] = wrongly_sent(shown.period, at_most=_MAX_COUNTED + 1)
     for reason, why in _DECLINED.items():
         if count := counts.get(reason, 0):
             yield Item(
@@ -114,36 +123,39 @@ def _declined(shown: Shown) -> Iterator[Item]:
             )
 
 
-def _rejected(user: Staff | AnonymousUser, shown: Shown) -> Iterator[Item]:
+def _rejected_requests(user: Staff | AnonymousUser, shown: Shown) -> Iterator[Item]:
     if not user.has_perm("authorizations.view_rejectedrequest"):
         return
     period = shown.period
     minutes = RejectedMinute.objects.filter(minute__gte=period.start, minute__lt=period.end)
     if count := minutes.aggregate(sum=Sum("count"))["sum"]:
         url = reverse("admin:authorizations_rejectedrequest_changelist")
-        why = "Not signed with the webhook secret of this desk: check it if Stripe sent them."
-        yield Item(f"{counted(count, 'request')} rejected", why, url)
+        why = "Not signed with this desk's webhook secret. Check the secret if Stripe sent them."
+        yield Item(f"{counted(count, 'message')} refused", why, url)
 
 
-def _unassigned(user: Staff | AnonymousUser) -> Iterator[Item]:
+def _unassigned_policies(user: Staff | AnonymousUser) -> Iterator[Item]:
     if not user.has_perm("authorizations.view_policy"):
         return
-    found = list(Policy.objects.filter(assignments=None).only("name")[: _NAMED + 1])
+    found = list(Policy.objects.filter(assignments=None).only("name")[: _MAX_NAMED + 1])
     if not found:
         return
-    names = ", ".join(policy.name for policy in found[:_NAMED])
-    more = " and others" if len(found) > _NAMED else ""
+    names = ", ".join(policy.name for policy in found[:_MAX_NAMED])
+    more = " and others" if len(found) > _MAX_NAMED else ""
     url = reverse("admin:authorizations_policy_changelist")
     if len(found) == 1:
         url = reverse("admin:authorizations_policy_change", args=[found[0].pk])
-    yield Item(f"{names}{more}", "Assigned to nobody, so without effect.", url)
+    yield Item(f"{names}{more}", "Not assigned to any card, so without effect.", url)
 
 
 def _capped(count: int, noun: str) -> str:
-    """ "99+ findings": counted no further."""
-    return f"{_COUNTED}+ {noun}s" if count > _COUNTED else counted(count, noun)
+    """ "3 messages", "99+ messages"."""
+    if count > _MAX_COUNTED:
+        return f"{_MAX_COUNTED}+ {counted(2, noun).removeprefix('2 ')}"
+    return counted(count, noun)
 
 
 def counted(count: int, noun: str) -> str:
-    """ "1 purchase", "1,204 purchases"."""
-    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+    """ "1 purchase", "1,204 purchases", "2 mismatches"."""
+    plural = f"{noun}es" if noun.endswith("ch") else f"{noun}s"
+    return f"{count:,} {noun if count == 1 else plural}"

@@ -1,4 +1,4 @@
-"""The row of figures on top of the home page."""
+"""The row of figures at the top of the home page."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -15,12 +15,13 @@ _BEFORE = {
     Length.WEEK: "in the 7 days before",
     Length.MONTH: "in the 30 days before",
 }
-_OTHERS = 3
+_MAX_OTHER_CURRENCIES = 3
+"""Maximum other currencies below a figure of money."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureCard:
-    """One figure: what it is, where it leads, and what is to say about it."""
+    """One figure with its title, the address behind it, and notes below it."""
 
     title: str
     figure: str
@@ -29,62 +30,54 @@ class FigureCard:
 
 
 def cards(shown: Shown) -> Iterator[FigureCard]:
-    yield _decisions(shown)
-    yield _decline_rate(shown)
-    if shown.currency:
-        yield _money(shown, "Approved", APPROVED, lambda sums: sums.approved_amount)
-        yield _money(shown, "Declined", "declined", lambda sums: sums.declined_amount)
-    yield from _times(shown)
-
-
-def _decisions(shown: Shown) -> FigureCard:
-    total = shown.figures.total
-    notes = [
+    total, before = shown.figures.total, shown.figures.before
+    outcomes = [
         FigureLink(f"{total.approved:,} approved", shown.decisions(outcome=APPROVED)),
         FigureLink(f"{total.declined:,} declined", shown.decisions(outcome="declined")),
     ]
-    return FigureCard("Decisions", f"{total.decisions:,}", shown.decisions(), notes)
+    yield FigureCard("Decisions", f"{total.decisions:,}", shown.decisions(), outcomes)
 
-
-def _decline_rate(shown: Shown) -> FigureCard:
-    total, before = shown.figures.total, shown.figures.before
     when = _BEFORE[shown.period.length]
-    note = FigureLink(f"No decisions {when}")
+    comparison = FigureLink(f"No decisions {when}")
     if before.decisions:
         days = timedelta(days=DAYS[shown.period.length])
         since, until = shown.period.first - days, shown.period.last - days
         url = shown.decisions(**{"outcome": "declined", "from": str(since), "to": str(until)})
-        note = FigureLink(f"{share_words(before.declined, before.decisions)} {when}", url)
+        comparison = FigureLink(f"{share_words(before.declined, before.decisions)} {when}", url)
     rate = share_words(total.declined, total.decisions)
-    return FigureCard("Decline rate", rate, shown.decisions(outcome="declined"), [note])
+    yield FigureCard("Decline rate", rate, shown.decisions(outcome="declined"), [comparison])
 
+    if shown.currency:
+        yield _money_card(shown, "Approved", APPROVED, lambda sums: sums.approved_amount)
+        yield _money_card(shown, "Declined", "declined", lambda sums: sums.declined_amount)
 
-def _money(shown: Shown, title: str, outcome: str, amount: Callable[[Outcomes], int]) -> FigureCard:
-    """In the chosen currency; others lead to themselves."""
-    currencies = [code for code in shown.figures.currencies if code != shown.currency]
-    others = [
-        FigureLink(
-            format_money(amount(shown.figures.by_currency[code]), code), shown.in_currency(code)
-        )
-        for code in currencies[:_OTHERS]
-    ]
-    url = shown.decisions(outcome=outcome, currency=shown.currency)
-    figure = format_money(amount(shown.money), shown.currency)
-    return FigureCard(f"{title} in {shown.currency.upper()}", figure, url, others)
-
-
-def _times(shown: Shown) -> Iterator[FigureCard]:
     if shown.figures.times:
         half, most, nearly_all = map(time_words, shown.figures.times)
-        notes = [
+        percentiles = [
             FigureLink("95% take no longer"),
             FigureLink(f"half {half}, 99% {nearly_all}"),
         ]
-        yield FigureCard("Time to decide", f"about {most}", "", notes)
+        yield FigureCard("Decision time", f"about {most}", "", percentiles)
+
+
+def _money_card(
+    shown: Shown, title: str, outcome: str, amount: Callable[[Outcomes], int]
+) -> FigureCard:
+    """The sum in the chosen currency, with links to the page in the other currencies."""
+    others = [code for code in shown.figures.currencies if code != shown.currency]
+    links = [
+        FigureLink(
+            format_money(amount(shown.figures.by_currency[code]), code), shown.in_currency(code)
+        )
+        for code in others[:_MAX_OTHER_CURRENCIES]
+    ]
+    url = shown.decisions(outcome=outcome, currency=shown.currency)
+    figure = format_money(amount(shown.money), shown.currency)
+    return FigureCard(f"{title} in {shown.currency.upper()}", figure, url, links)
 
 
 def time_words(us: float) -> str:
-    """ "0.8 ms", "9.2 ms", "31 ms", "1.2 s"."""
+    """ "0.8 ms", "9.2 ms", "31 ms", "1.2 s", from microseconds."""
     ms = us / 1000
     if ms >= 1000:
         return f"{ms / 1000:.1f} s"

@@ -1,9 +1,7 @@
-"""The charts of the home page: decisions and money by hour or day, and what there is most of."""
+"""The charts of the home page: decisions and money by hour or day, and rankings."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
-from functools import partial
 from typing import NamedTuple
 
 from django.utils.formats import date_format
@@ -12,19 +10,21 @@ from django.utils.timezone import localtime
 
 from authorizations.admin.home.shown import APPROVED, Shown
 from authorizations.admin.home.svg import Chart, ChartBar, Named, Stack, Words, chart, ranking
+from authorizations.admin.shared.links import UNKNOWN
 from authorizations.admin.shared.outcomes import label_of
 from authorizations.rules.basics.money import exponent, format_money
 from authorizations.rules.basics.words import category_label, country_words
 from authorizations.services.digest.overview import Outcomes, PeriodColumn
 from authorizations.services.digest.periods import Length
 
-_SHOWN = 6
+_MAX_BARS = 6
+"""Maximum bars of a ranking, without the bar of all others."""
+
 _NOTHING = Outcomes()
-_NOT_TOLD = Named("Not told", "")
 
 
-class When(NamedTuple):
-    """An hour or a day: its name, what is written below its column, and how lists ask for it."""
+class Interval(NamedTuple):
+    """An hour or a day: its name, the text below its column, and the filters that lists take."""
 
     name: str
     tick: str
@@ -33,7 +33,7 @@ class When(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Ranking:
-    """`tone` is the colour of its bars; `none` is said where there are no bars."""
+    """`tone` is the colour of the bars; `none` is shown if there are no bars."""
 
     title: str
     tone: str
@@ -43,98 +43,82 @@ class Ranking:
 
 def charts(shown: Shown) -> Iterator[Chart]:
     by = "hour" if shown.period.length is Length.TODAY else "day"
-    yield chart("decisions", f"Decisions by {by}", _counts(shown), "{:,}".format)
-    if shown.currency:
-        title = f"Money by {by}, in {shown.currency.upper()}"
-        yield chart("money", title, _money(shown), _in(shown), 10 ** exponent(shown.currency))
+    counts = [
+        _stack(shown, column, column.total.approved, column.total.declined)
+        for column in shown.figures.columns
+    ]
+    yield chart("decisions", f"Decisions by {by}", counts, "{:,}".format)
+
+    currency = shown.currency
+    if not currency:
+        return
+    sums = []
+    for column in shown.figures.columns:
+        money = column.by_currency.get(currency, _NOTHING)
+        approved, declined = money.approved_amount, money.declined_amount
+        sums.append(_stack(shown, column, approved, declined, currency=currency))
+    title = f"Money by {by}, in {currency.upper()}"
+    yield chart("money", title, sums, _money_words(currency), 10 ** exponent(currency))
 
 
 def rankings(shown: Shown) -> Iterator[Ranking]:
+    def reason(code: str) -> Named:
+        return Named(label_of(code), shown.decisions(reason=code))
+
+    def category(name: str) -> Named:
+        # Lists have no filter for a missing category or country.
+        return Named(capfirst(category_label(name)), approved(category=name)) if name else unknown
+
+    def country(code: str) -> Named:
+        return Named(country_words(code), approved(country=code)) if code else unknown
+
+    def approved(**filters: str) -> str:
+        return shown.decisions(outcome=APPROVED, currency=shown.currency, **filters)
+
+    unknown = Named(UNKNOWN, "")
     figures, currency = shown.figures, shown.currency.upper()
-    reasons = ranking(figures.reasons, partial(_reason, shown), "{:,}".format, _SHOWN)
+    reasons = ranking(figures.reasons, reason, "{:,}".format, _MAX_BARS)
     yield Ranking("Reasons for declining", "declined", reasons, "Nothing was declined.")
     if not currency:
         return
     for title, places, named in (
-        ("Categories", figures.categories, _category),
-        ("Countries", figures.countries, _country),
+        ("Categories", figures.categories, category),
+        ("Countries", figures.countries, country),
     ):
         largest = places.get(shown.currency, ())
-        bars = ranking(largest, partial(named, shown), _in(shown), _SHOWN)
+        bars = ranking(largest, named, _money_words(shown.currency), _MAX_BARS)
         none = f"Nothing was approved in {currency}."
         yield Ranking(f"{title} by approved money, in {currency}", "approved", bars, none)
 
 
-def _reason(shown: Shown, code: str) -> Named:
-    return Named(label_of(code), shown.decisions(reason=code))
+def _money_words(currency: str) -> Words:
+    return lambda amount: format_money(amount, currency)
 
 
-def _category(shown: Shown, name: str) -> Named:
-    if not name:  # Lists can't be asked for what Stripe did not tell.
-        return _NOT_TOLD
-    return Named(capfirst(category_label(name)), _approved(shown, category=name))
-
-
-def _country(shown: Shown, code: str) -> Named:
-    return Named(country_words(code), _approved(shown, country=code)) if code else _NOT_TOLD
-
-
-def _approved(shown: Shown, **only: str) -> str:
-    return shown.decisions(outcome=APPROVED, currency=shown.currency, **only)
-
-
-def _counts(shown: Shown) -> list[Stack]:
-    return [
-        _stack(shown, _when(shown, column), column.total.approved, column.total.declined)
-        for column in shown.figures.columns
-    ]
-
-
-def _money(shown: Shown) -> list[Stack]:
-    found = [
-        (column, column.by_currency.get(shown.currency, _NOTHING))
-        for column in shown.figures.columns
-    ]
-    return [
-        _stack(
-            shown,
-            _when(shown, column),
-            money.approved_amount,
-            money.declined_amount,
-            currency=shown.currency,
-        )
-        for column, money in found
-    ]
-
-
-def _stack(shown: Shown, when: When, approved: int, declined: int, **only: str) -> Stack:
+def _stack(
+    shown: Shown, column: PeriodColumn, approved: int, declined: int, **filters: str
+) -> Stack:
+    interval = _interval(shown, column)
     url, approved_url, declined_url = (
-        shown.decisions(**when.filters, **only, **outcome)
+        shown.decisions(**interval.filters, **filters, **outcome)
         for outcome in ({}, {"outcome": APPROVED}, {"outcome": "declined"})
     )
-    return Stack(when.name, when.tick, approved, declined, url, approved_url, declined_url)
+    return Stack(interval.name, interval.tick, approved, declined, url, approved_url, declined_url)
 
 
-def _in(shown: Shown) -> Words:
-    return lambda amount: format_money(amount, shown.currency)
-
-
-def _when(shown: Shown, column: PeriodColumn) -> When:
+def _interval(shown: Shown, column: PeriodColumn) -> Interval:
     start = localtime(column.start)
     if shown.period.length is Length.TODAY:
-        return _hour(start, localtime(column.end))
+        name = f"{start:%H:%M} to {localtime(column.end):%H:%M}"
+        hour = f"{start:%Y-%m-%dT%H:%M}"
+        if start.utcoffset() != start.replace(fold=1 - start.fold).utcoffset():
+            # When clocks are put back, an hour occurs twice: name its offset.
+            name, hour = f"{name} {start:%Z}", start.isoformat(timespec="minutes")
+        tick = f"{start:%H}" if start.hour % 3 == 0 else ""
+        return Interval(name, tick, {"hour": hour})
     day = str(start.date())
     is_week = shown.period.length is Length.WEEK
-    # Of thirty days every fifth is named, today among them.
+    # Of thirty days every fifth is named, counted back from today.
     is_named = is_week or (shown.period.last - start.date()).days % 5 == 0
     tick = date_format(start, "D" if is_week else "j M") if is_named else ""
-    return When(date_format(start, "D j M"), tick, {"from": day, "to": day})
-
-
-def _hour(start: datetime, end: datetime) -> When:
-    name, asked = f"{start:%H:%M} to {end:%H:%M}", f"{start:%Y-%m-%dT%H:%M}"
-    if start.utcoffset() != start.replace(fold=1 - start.fold).utcoffset():
-        # When clocks are put back an hour comes twice.
-        name, asked = f"{name} {start:%Z}", start.isoformat(timespec="minutes")
-    tick = f"{start:%H}" if start.hour % 3 == 0 else ""
-    return When(name, tick, {"hour": asked})
+    return Interval(date_format(start, "D j M"), tick, {"from": day, "to": day})

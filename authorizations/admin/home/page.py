@@ -1,4 +1,4 @@
-"""Home: what was decided lately, how fast, and what needs somebody's attention."""
+"""Home: recent decisions, decision times and what needs attention."""
 
 from datetime import datetime
 from typing import Any
@@ -19,15 +19,18 @@ Context = dict[str, Any]
 
 
 def home(request: HttpRequest, context: Context) -> Context:
-    """Fill the first page; unfold calls this (DASHBOARD_CALLBACK)."""
+    """The context of the home page; unfold calls this (DASHBOARD_CALLBACK)."""
     if not request.user.has_perm("authorizations.view_decision"):
         return context | {"state": "closed"}
     now = timezone.localtime()
-    asked = _length(request.GET.get("period", ""))
+    word = request.GET.get("period", "")
+    asked = Length(word) if word in list(Length) else None
     period = _period(asked or Length.TODAY, now)
     figures = overview(period)
     if figures and not asked and not figures.total.decisions:
-        period = _shortest_since(figures.newest, now)
+        # Today has no decisions: the shortest period with the newest one in it.
+        periods = [_period(length, now) for length in Length]
+        period = next((p for p in periods if p.start <= figures.newest), periods[0])
         figures = overview(period)
     if figures is None:
         return context | {
@@ -49,15 +52,5 @@ def home(request: HttpRequest, context: Context) -> Context:
     }
 
 
-def _length(word: str) -> Length | None:
-    return Length(word) if word in list(Length) else None
-
-
 def _period(length: Length, now: datetime) -> Period:
     return Period.of(length, now, timezone.get_current_timezone())
-
-
-def _shortest_since(newest: datetime, now: datetime) -> Period:
-    """The shortest period with the newest decision in it; today where none goes back so far."""
-    periods = [_period(length, now) for length in Length]
-    return next((period for period in periods if period.start <= newest), periods[0])

@@ -1,4 +1,4 @@
-"""What the home page shows: which days, in which currency, and where its figures lead."""
+"""What the home page shows: the period, the currency, and the addresses behind its figures."""
 
 from dataclasses import dataclass
 from functools import cache
@@ -20,11 +20,11 @@ _WITHIN = {
 }
 
 APPROVED = "granted"
-"""How the list is asked for what was approved, in part or not."""
+"""The filter of the list for approvals, partial ones included."""
 
 
 class FigureLink(NamedTuple):
-    """Mere text where there is no address."""
+    """A text, with a link if there is an address."""
 
     text: str
     url: str = ""
@@ -33,7 +33,7 @@ class FigureLink(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """The figures of a period; `asked` is the currency asked for, if any."""
+    """The figures of a period; `asked` is the currency in the address, or empty."""
 
     period: Period
     figures: Overview
@@ -41,24 +41,27 @@ class Shown:
 
     @property
     def currency(self) -> str:
-        """Money is shown in one currency; empty where none was asked for."""
+        """The currency that money is shown in; empty if no money was requested."""
         found = self.figures.currencies
         return self.asked if self.asked in found else next(iter(found), "")
 
     @property
     def money(self) -> Outcomes:
-        """The figures in that currency."""
+        """The figures in `currency`."""
         return self.figures.by_currency.get(self.currency, Outcomes())
 
     def decisions(self, **filters: str) -> str:
-        """The address of the list of decisions: those of the period, unless days are given."""
+        """The address of the list of decisions, of the period unless the filters name days."""
         if not filters.keys() & {"from", "hour"}:
             filters |= {"from": str(self.period.first), "to": str(self.period.last)}
-        return f"{_list()}?{urlencode(filters)}"
+        return f"{_list_url()}?{urlencode(filters)}"
 
     def lengths(self) -> list[FigureLink]:
         current = self.period.length
-        return [FigureLink(_TITLES[it], _here(it, self.asked), it is current) for it in Length]
+        return [
+            FigureLink(_TITLES[length], _home_url(length, self.asked), length is current)
+            for length in Length
+        ]
 
     def currencies(self) -> list[FigureLink]:
         return [
@@ -67,13 +70,13 @@ class Shown:
         ]
 
     def in_currency(self, currency: str) -> str:
-        return _here(self.period.length, currency)
+        return _home_url(self.period.length, currency)
 
     def week(self) -> str:
-        return _here(Length.WEEK, self.asked)
+        return _home_url(Length.WEEK, self.asked)
 
     def days(self) -> str:
-        """Today with its weekday, or the first and the last of several days."""
+        """Today with its weekday, or the first and last of several days."""
         if self.period.length is Length.TODAY:
             return date_format(self.period.last, "l j F Y")
         return days_words(self.period.first, self.period.last)
@@ -87,10 +90,10 @@ class Shown:
 
 
 @cache
-def _list() -> str:
+def _list_url() -> str:
     return reverse("admin:authorizations_decision_changelist")
 
 
-def _here(length: Length, currency: str) -> str:
+def _home_url(length: Length, currency: str) -> str:
     chosen = {"period": str(length)} | ({"currency": currency} if currency else {})
     return f"{reverse('admin:index')}?{urlencode(chosen)}"

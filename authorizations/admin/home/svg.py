@@ -1,6 +1,6 @@
-"""Charts of our own, drawn by the server: where each part stands, and where it leads.
+"""Charts drawn by the server as SVG, without scripts.
 
-Lengths are percentages, so that a chart fits any width, and no script is needed.
+Lengths are percentages, so a chart fits any width.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,7 +14,7 @@ Words = Callable[[int], str]
 
 
 class Named(NamedTuple):
-    """What is shown, and where it leads, if anywhere."""
+    """A name and its address, which may be empty."""
 
     text: str
     url: str
@@ -22,18 +22,18 @@ class Named(NamedTuple):
 
 _STEPS = 4
 _ROUND = (1, 2, 3, 4, 5, 6, 8)
-_FREE = 0.18
-"""How much of a column's width is left free."""
-_LOWEST = 0.8
-"""So high at least, in percent: a single decline among thousands must be seen too."""
+_GAP = 0.18
+"""The part of a column's width that is left free."""
+_MIN_HEIGHT = 0.8
+"""Minimum height in percent, so that a single decline among thousands is visible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Stack:
-    """One column to draw: what was approved below, what was declined above it.
+    """One column to draw, with approvals below and declines above.
 
-    `name` is that of its hour or day, `tick` what is written below it, if anything; the three
-    addresses show what it counts: everything, approved, declined.
+    `name` is its hour or day, `tick` the text below it or empty. The three addresses list all its
+    decisions, the approvals and the declines.
     """
 
     name: str
@@ -47,7 +47,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class ChartColumn:
-    """A stack as it is drawn: the attributes of its three rectangles, and its figures in words."""
+    """A stack as drawn: its figures in words, and the SVG attributes of its three rectangles."""
 
     stack: Stack
     approved: str
@@ -60,7 +60,7 @@ class ChartColumn:
 
 @dataclass(frozen=True, slots=True)
 class Chart:
-    """`name` tells the charts of a page apart; `lines` are (how far down, figure) of its scale."""
+    """`name` is unique on the page; `lines` are pairs of distance from the top and figure."""
 
     name: str
     title: str
@@ -69,15 +69,15 @@ class Chart:
 
     @property
     def filled(self) -> list[ChartColumn]:
-        """For a table: there the others would only be in the way."""
-        return [it for it in self.columns if it.stack.approved or it.stack.declined]
+        """The columns that are not empty, for the table."""
+        return [one for one in self.columns if one.stack.approved or one.stack.declined]
 
 
 @dataclass(frozen=True, slots=True)
 class ChartBar:
-    """One row of a ranking; `length` is measured against the largest, `share` against all.
+    """One row of a ranking. `length` is relative to the largest row, `share` to the total.
 
-    The last row may be what the others add up to; it leads nowhere.
+    `is_rest` marks a last row for the sum of all others, which has no address.
     """
 
     text: str
@@ -89,10 +89,10 @@ class ChartBar:
 
 
 def chart(name: str, title: str, stacks: Sequence[Stack], words: Words, unit: int = 1) -> Chart:
-    """Draw stacks; `words` says a figure, and the scale's figures are whole multiples of `unit`."""
+    """Draws stacks. `words` formats a figure; figures on the scale are multiples of `unit`."""
     top = round_up(max(stack.approved + stack.declined for stack in stacks), unit)
     steps = [top * step // _STEPS for step in range(_STEPS, -1, -1)]
-    # Multiples of the unit, so there are but zeros behind the point.
+    # Multiples of the unit have only zeros behind the point.
     lines = [(percent(1 - line / top), words(line).partition(".")[0]) for line in steps]
     width = 1 / len(stacks)
     columns = [
@@ -102,7 +102,7 @@ def chart(name: str, title: str, stacks: Sequence[Stack], words: Words, unit: in
 
 
 def round_up(highest: int, unit: int) -> int:
-    """The next figure that is round, and can be divided into the steps of a scale."""
+    """The next round figure that can be divided into the steps of a scale."""
     step = unit
     while True:
         for factor in _ROUND:
@@ -114,12 +114,12 @@ def round_up(highest: int, unit: int) -> int:
 def ranking(
     rows: Sequence[tuple[str, int]], name: Callable[[str], Named], words: Words, shown: int
 ) -> list[ChartBar]:
-    """The first of rows, which come largest first, and what the others add up to.
+    """The first `shown` rows, which come largest first, and the sum of the others.
 
-    `name` says what a row is called and where it leads, `words` its figure.
+    `name` gives a row's name and address, `words` formats its figure.
     """
     if len(rows) == shown + 1:
-        shown += 1  # a single other one fits where "1 others" would stand
+        shown += 1  # a single remaining row takes the place of "1 others"
     named = [(name(value), figure) for value, figure in rows[:shown]]
     rest = rows[shown:]
     if rest:
@@ -128,18 +128,18 @@ def ranking(
     whole = sum(figure for _, figure in rows)
     return [
         ChartBar(
-            *told,
+            *row,
             words(figure),
             share_words(figure, whole),
             percent(figure / longest),
             is_rest=place == shown,
         )
-        for place, (told, figure) in enumerate(named)
+        for place, (row, figure) in enumerate(named)
     ]
 
 
 def share_words(part: int, whole: int) -> str:
-    """A share for people: "12.3%", and never 0% or 100% of what is not."""
+    """A share as text: "12.3%". It is 0% or 100% only if exact."""
     if part in {0, whole}:
         return "100%" if part else "0%"
     share = f"{100 * part / whole:.1f}%"
@@ -152,7 +152,7 @@ def percent(share: float) -> str:
 
 def _column(stack: Stack, left: float, width: float, top: int, words: Words) -> ChartColumn:
     approved, declined = _height(stack.approved, top), _height(stack.declined, top)
-    bar = left + width * _FREE / 2, width * (1 - _FREE)
+    bar = left + width * _GAP / 2, width * (1 - _GAP)
     return ChartColumn(
         stack,
         words(stack.approved),
@@ -165,7 +165,7 @@ def _column(stack: Stack, left: float, width: float, top: int, words: Words) -> 
 
 
 def _height(figure: int, top: int) -> float:
-    return max(figure / top, _LOWEST / 100) if figure else 0.0
+    return max(figure / top, _MIN_HEIGHT / 100) if figure else 0.0
 
 
 def _area(x: float, width: float, y: float, height: float) -> SafeString:

@@ -1,1 +1,1 @@
-"""Lists of the record: pages by key, filters of their own, searching."""
+"""Lists of the record: keyset pages, filters and search."""

@@ -1,4 +1,4 @@
-"""Lists of the record: pages by key, filters of their own, and the active ones in words."""
+"""The changelist of the record: keyset pages, and the active filters in words."""
 
 from collections.abc import Iterator
 from types import SimpleNamespace
@@ -19,24 +19,25 @@ else:
 
 BEFORE, AFTER = "before", "after"
 
-# What an address may hold beside filters: Django's own words, and where a page begins.
-_OTHER_WORDS = {BEFORE, AFTER, "q", "p", "o", "e", "all", "_popup", "_to_field", "_facets"} | {
+# Query parameters beside filters: Django's own, and the key where a page begins.
+_OTHER_PARAMETERS = {BEFORE, AFTER, "q", "p", "o", "e", "all", "_popup", "_to_field", "_facets"} | {
     "_changelist_filters"
 }
-_NO_KEY = "This page of the list can't be found; the address may be cut off. Begin at the newest."
+_WRONG_KEY = "This page does not exist. The address may be incomplete: start at the newest."
 _PAGES = "admin/authorizations/pages.html"
-_SHOWN = 60
+_MAX_CHARACTERS = 60
+"""Maximum characters shown of a term or parameter."""
 
 
-class Panel:
-    """The form of all filters, where unfold expects one filter after the other."""
+class FilterPanel:
+    """Renders the form with all filters in the place of unfold's separate filters."""
 
     title = ""
     template = "admin/authorizations/filters.html"
 
     def __init__(self, form: RecordFilters) -> None:
         self.form = form
-        # Sending the form begins at the newest again.
+        # The form removes these parameters: a new filter starts at the newest row.
         self.used_parameters = dict.fromkeys((*form.fields, BEFORE, AFTER, "p", "o", "e"))
 
     def choices(self, _: Any) -> list[Any]:
@@ -44,16 +45,17 @@ class Panel:
 
 
 class ActiveFilter(NamedTuple):
-    """In words, and the address of the list without it."""
+    """A filter in words, and the address of the list without it."""
 
     words: str
     without: str
 
 
 class KeysetChangeList(ChangeList):
-    """A page of a list of the record, and all that is to be known of its filters.
+    """A keyset page of a list, with its filters.
 
-    `problems` are sentences about what could not be read; then there are no rows at all.
+    `problems` are sentences about parameters that can't be read. If there are any, the list is
+    empty: a wrong filter must not show everything.
     """
 
     form: RecordFilters
@@ -62,22 +64,37 @@ class KeysetChangeList(ChangeList):
     page: Page
 
     def get_queryset(self, request: HttpRequest, *_: Any, **__: Any) -> QuerySet[Any]:
-        """All rows: the filters are the listing's business."""
+        """All rows; the listing applies the filters."""
         record: Any = self.model_admin
         rows = self.apply_select_related(self.root_queryset)
-        for name in (BEFORE, AFTER):  # links that change the filters begin at the newest
+        for name in (BEFORE, AFTER):  # links that change filters start at the newest
             self.params.pop(name, None)
             self.filter_params.pop(name, None)
         self.form = record.filters(request.GET)
-        self.problems = [*self.form.problems(), *self._unknown_words(request)]
+        known = {*self.form.fields, *_OTHER_PARAMETERS}
+        self.problems = self.form.problems() + [
+            f"This list has no filter “{name[:_MAX_CHARACTERS]}”. Choose one under Filters."
+            for name in request.GET
+            if name not in known
+        ]
         if not self.problems:
-            self.listing = record.listing(rows, self.form, self.typed)
-        self._tell_unfold()
+            self.listing = record.listing(rows, self.form, self.term)
+        # What unfold's templates ask about filters.
+        self.filter_specs = [cast("Any", FilterPanel(self.form))]
+        self.has_filters = True
+        self.has_active_filters = bool(self.problems) or any(self.form.chips())
+        self.clear_all_filters_qs = f"?q={quote(self.query)}" if self.query else "?"
         return rows
 
     def get_results(self, request: HttpRequest) -> None:
-        """The page, without counting anything."""
-        self.page = self._page(request)
+        """Loads the page without counting the rows."""
+        self.page = Page([])
+        if not self.problems:
+            place = {name: request.GET.get(name, "") for name in (BEFORE, AFTER)}
+            try:
+                self.page = listing.page(self.listing, size=self.list_per_page, **place)
+            except WrongKeyError:
+                self.problems.append(_WRONG_KEY)
         self.result_list = self.page.rows
         self.result_count = len(self.page.rows)
         self.full_result_count = None
@@ -87,26 +104,30 @@ class KeysetChangeList(ChangeList):
         self.paginator = cast("Any", SimpleNamespace(template_name=_PAGES))
 
     def chunks(self, size: int = 1000) -> Iterator[list[Any]]:
-        """All filtered rows, newest first; each chunk by a short query of its own."""
+        """All filtered rows, newest first; each chunk is loaded by its own short query."""
         if not self.problems:
             yield from listing.chunks(self.listing, size)
 
     def describe(self, request: HttpRequest | None = None) -> str:
-        """The active filters and the search in words; "" where everything is shown."""
+        """The active filters and the search in words; empty if all rows are shown."""
         return " \N{MIDDLE DOT} ".join(active.words for active in self.active)
 
     @property
     def active(self) -> list[ActiveFilter]:
-        """What the list is narrowed to, each with the way to do without it."""
-        chips = [] if self.problems else [*self.form.chips(), *self._searched()]
+        """The active filters and the search, each with the address of the list without it."""
+        chips = [] if self.problems else list(self.form.chips())
+        if self.term and not self.problems:
+            shown = self.term[:_MAX_CHARACTERS]
+            shown += "…" if len(self.term) > _MAX_CHARACTERS else ""
+            chips.append(Chip(f"Search “{shown}”", ("q",)))
         return [
             ActiveFilter(chip.words, self.get_query_string(dict.fromkeys(chip.names)))
             for chip in chips
         ]
 
     @property
-    def typed(self) -> str:
-        """What is searched for; last four digits are found as lists show them, "•••• 4242"."""
+    def term(self) -> str:
+        """The search term, without the bullets that lists show before last four digits."""
         return self.query.strip(" \N{BULLET}*")
 
     @property
@@ -123,33 +144,3 @@ class KeysetChangeList(ChangeList):
 
     def _url(self, name: str, key: str) -> str:
         return self.get_query_string({name: key}) if key else ""
-
-    def _page(self, request: HttpRequest) -> Page:
-        if self.problems:
-            return Page([])
-        place = {name: request.GET.get(name, "") for name in (BEFORE, AFTER)}
-        try:
-            return listing.page(self.listing, size=self.list_per_page, **place)
-        except WrongKeyError:
-            self.problems.append(_NO_KEY)
-            return Page([])
-
-    def _unknown_words(self, request: HttpRequest) -> list[str]:
-        known = {*self.form.fields, *_OTHER_WORDS}
-        return [
-            f"This list has no filter “{name[:_SHOWN]}”. Choose one under Filters."
-            for name in request.GET
-            if name not in known
-        ]
-
-    def _searched(self) -> list[Chip]:
-        term = self.typed
-        shown = term if len(term) <= _SHOWN else f"{term[:_SHOWN]}…"
-        return [Chip(f"Search “{shown}”", ("q",))] if term else []
-
-    def _tell_unfold(self) -> None:
-        """What its templates ask about filters."""
-        self.filter_specs = [cast("Any", Panel(self.form))]
-        self.has_filters = True
-        self.has_active_filters = bool(self.problems) or any(self.form.chips())
-        self.clear_all_filters_qs = f"?q={quote(self.query)}" if self.query else "?"

@@ -28,7 +28,7 @@ from authorizations.services.queries.decisions import STAND_IN, Facets
 _OUTCOMES = [
     ("approved", "Approved"),
     ("part", "Partially approved"),
-    ("granted", "Approved or in part"),
+    ("granted", "Approved, also partially"),
     ("declined", "Declined"),
 ]
 _AMOUNTS = ("amount_from", "amount_to")
@@ -36,7 +36,7 @@ _HOUR = timedelta(hours=1)
 
 
 class HourField(forms.Field):
-    """An instant; one without a zone is by the reader's clock. Other pages link with it."""
+    """The start of an hour, in the reader's zone unless it has one. Other pages link with it."""
 
     def to_python(self, value: Any) -> datetime | None:
         if not value:
@@ -62,9 +62,9 @@ class DecisionFilters(RecordFilters):
     card = row_field(
         "Card",
         Authorization.card,
-        "No card with this id is known. Type the id into the search instead.",
+        "No card has this id. Type the id into the search instead.",
     )
-    policy = row_field("Policy", PolicyVersion.policy, "There is no such policy.")
+    policy = row_field("Policy", PolicyVersion.policy, "No policy has this id.")
     category = long_field("Category", categories())
     country = long_field("Merchant country", countries())
     currency = long_field("Currency", currencies())
@@ -81,30 +81,27 @@ class DecisionFilters(RecordFilters):
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean()
+        currency = cleaned.get("currency")
         for name in _AMOUNTS:
-            self._read_amount(name)
+            if not cleaned.get(name):
+                continue
+            if not currency:
+                self.add_error(name, "Choose a currency as well: amounts are compared in one only.")
+                continue
+            try:
+                cleaned[name] = parse_money(cleaned[name], currency)
+            except ValueError as wrong:
+                self.add_error(name, str(wrong))
         least, most = (cleaned.get(name) for name in _AMOUNTS)
         if not self.errors and least is not None and most is not None and least > most:
-            self.add_error("amount_to", "This is less than the amount it begins with.")
+            self.add_error("amount_to", "This is less than “Amount from”.")
         return cleaned
 
-    def _read_amount(self, name: str) -> None:
-        typed, currency = self.cleaned_data.get(name), self.cleaned_data.get("currency")
-        if not typed:
-            return
-        if not currency:
-            self.add_error(name, "Choose a currency as well: amounts are compared in one only.")
-            return
-        try:
-            self.cleaned_data[name] = parse_money(typed, currency)
-        except ValueError as wrong:
-            self.add_error(name, str(wrong))
-
     def facets(self, search: str = "") -> Facets:
-        """What was chosen, for the list."""
+        """The filters as the query of the list takes them."""
         found, hour = self.cleaned_data, self.cleaned_data["hour"]
         starts = [at for at in (self.since, hour) if at]
-        # By UTC: added to local time, an hour passes over a change of the clocks.
+        # In UTC: an hour added to local time ignores a change of the clocks.
         ends = [at for at in (self.until, hour and hour.astimezone(UTC) + _HOUR) if at]
         return Facets(
             outcome=found["outcome"],
@@ -126,15 +123,13 @@ class DecisionFilters(RecordFilters):
         has_amounts = any(self.cleaned_data[name] is not None for name in _AMOUNTS)
         for chip in super().chips():
             if chip.names == ("currency",) and has_amounts:
-                yield Chip(self._amounts(), ("currency", *_AMOUNTS))
+                least, most = (
+                    None if amount is None else format_money(amount, self.cleaned_data["currency"])
+                    for amount in (self.cleaned_data[name] for name in _AMOUNTS)
+                )
+                words = f"From {least}" if least else f"Up to {most}"
+                if least and most:
+                    words = f"{least}{DASH}{most}"
+                yield Chip(words, ("currency", *_AMOUNTS))
             elif chip.names[0] not in _AMOUNTS:
                 yield chip
-
-    def _amounts(self) -> str:
-        least, most = (
-            None if amount is None else format_money(amount, self.cleaned_data["currency"])
-            for amount in (self.cleaned_data[name] for name in _AMOUNTS)
-        )
-        if least and most:
-            return f"{least}{DASH}{most}"
-        return f"From {least}" if least else f"Up to {most}"

@@ -1,7 +1,7 @@
-"""What lists of the record are filtered by: each list has a form, sent in its address.
+"""The filters of the lists of the record: one form per list, sent in the query of its address.
 
-Fields are choices or ranges: nothing here looks through a table for the values it holds. Whatever
-can't be read gets a sentence, and then the list shows nothing rather than everything.
+Fields are choices or ranges, so that no query searches a table for its values. A value that can't
+be read gets an error, and the list then shows no rows rather than all.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -24,25 +24,25 @@ from authorizations.rules.basics.clocks import midnight
 from authorizations.rules.basics.words import category_label, country_words
 
 FIRST_DAY, LAST_DAY = date(2000, 1, 1), date(2199, 12, 31)
-_OPEN = {"data-width": "100%"}
-_DAYS = "Choose a day between 2000 and 2199."
+_FULL_WIDTH = {"data-width": "100%"}
+_DAY_RANGE = "Choose a day between 2000 and 2199."
 
 
 class Chip(NamedTuple):
-    """One active filter in words, and the fields that say it."""
+    """An active filter in words, and the names of its fields."""
 
     words: str
     names: tuple[str, ...]
 
 
 class RecordFilters(forms.Form):
-    """The days that every list of the record can be narrowed to."""
+    """The filter by days that every list has; lists add their own fields."""
 
     field_order: tuple[str, ...] = ("outcome", "reason", "cause", "from", "to")
 
     def __init__(self, *args: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        # "from" is no name a class could give to anything.
+        # Not class attributes, as "from" is a keyword of Python.
         self.fields |= {"from": day_field("From"), "to": day_field("To, included")}
         self.order_fields(self.field_order)
         for field in self.fields.values():
@@ -60,23 +60,23 @@ class RecordFilters(forms.Form):
 
     @property
     def condition(self) -> Q:
-        """What rows must meet besides lying in the period."""
+        """The condition on rows, apart from the days."""
         return Q()
 
     @property
     def is_narrow(self) -> bool:
-        """Whether an index finds the few rows that are left."""
+        """Whether an index leads to the few rows that match."""
         return False
 
     def clean(self) -> dict[str, Any]:
         cleaned = super().clean() or self.cleaned_data
         first, last = cleaned.get("from"), cleaned.get("to")
         if first and last and first > last:
-            self.add_error("to", "The last day is before the first one.")
+            self.add_error("to", "The last day is before the first.")
         return cleaned
 
     def problems(self) -> list[str]:
-        """What can't be read, each a sentence with the name of its field."""
+        """The errors, each a sentence that begins with the label of its field."""
         return [
             f"{self.fields[name].label}: {sentence}" if name in self.fields else str(sentence)
             for name, sentences in self.errors.items()
@@ -84,36 +84,36 @@ class RecordFilters(forms.Form):
         ]
 
     def chips(self) -> Iterator[Chip]:
-        """The active filters, where all can be read."""
+        """The active filters, if the form is valid."""
         for name, field in self.fields.items():
-            if name in {"from", "to"} or self.cleaned_data[name] in {None, ""}:
+            value = self.cleaned_data[name]
+            if name in {"from", "to"} or value in {None, ""}:
                 continue
-            yield Chip(_words(name, self.cleaned_data[name], field), (name,))
+            if name in _CHIP_WORDS:
+                words = _CHIP_WORDS[name](value)
+            elif isinstance(field, forms.ChoiceField) and not isinstance(
+                field, forms.ModelChoiceField
+            ):
+                words = str(dict(cast("Choices", field.choices))[value])
+            else:
+                words = str(value)
+            yield Chip(words, (name,))
         first, last = self.cleaned_data["from"], self.cleaned_data["to"]
         if first or last:
             yield Chip(days_words(first, last), ("from", "to"))
 
 
-def _words(name: str, value: Any, field: Any) -> str:
-    """What a chosen value is called."""
-    if name in _NAMED:
-        return _NAMED[name](value)
-    if isinstance(field, forms.ChoiceField) and not isinstance(field, forms.ModelChoiceField):
-        return str(dict(cast("Choices", field.choices))[value])
-    return str(value)
-
-
 def chain_field() -> "forms.ModelChoiceField[Any]":
-    """A card together with those it replaced; the card's page links with it."""
+    """A card together with those of its replacement chain; the card's page links with it."""
     return forms.ModelChoiceField(
         label="Card and any it replaced",
         queryset=Card.objects.all(),
         widget=forms.HiddenInput,
-        error_messages={"invalid_choice": "No card with this id is known."},
+        error_messages={"invalid_choice": "No card has this id."},
     )
 
 
-_NAMED: dict[str, Callable[[Any], str]] = {
+_CHIP_WORDS: dict[str, Callable[[Any], str]] = {
     "card": lambda card: f"Card {card}",
     "chain": lambda card: f"Card {card} and any it replaced",
     "policy": lambda policy: f"Policy {policy}",
@@ -126,19 +126,22 @@ _NAMED: dict[str, Callable[[Any], str]] = {
 
 def day_field(label: str) -> forms.DateField:
     widget = UnfoldAdminTextInputWidget(attrs={"type": "date"})
-    wrong = "There is no such day. Write days as year, month and day, such as 2026-11-18."
+    wrong = "This is not a day. Write year, month and day, such as 2026-11-18."
     return forms.DateField(
         label=label,
         widget=widget,
         input_formats=["%Y-%m-%d"],
         error_messages={"invalid": wrong},
-        validators=[MinValueValidator(FIRST_DAY, _DAYS), MaxValueValidator(LAST_DAY, _DAYS)],
+        validators=[
+            MinValueValidator(FIRST_DAY, _DAY_RANGE),
+            MaxValueValidator(LAST_DAY, _DAY_RANGE),
+        ],
     )
 
 
 def choice_field(label: str, choices: Choices) -> forms.ChoiceField:
-    """One of a few."""
-    unknown = "There is no “%(value)s” to choose. Choose one from the list."
+    """A choice from a short list."""
+    unknown = "“%(value)s” is not a choice. Choose one from the list."
     return forms.ChoiceField(
         label=label,
         choices=[("", "All"), *choices],
@@ -148,21 +151,21 @@ def choice_field(label: str, choices: Choices) -> forms.ChoiceField:
 
 
 def long_field(label: str, choices: Choices) -> forms.CharField:
-    """One of many, found by typing part of its name; others are looked for just the same."""
+    """A value from a long list, found by typing part of its name. Other values are accepted."""
     return choose_one(choices, label=label, blank="All", max_length=500)
 
 
 class ChooseRow(AutocompleteSelect):
-    """A row found by typing. An address may name what can be no key: that is not looked for."""
+    """Selects a row by typing. Values in an address that can't be a key are ignored."""
 
     def build_attrs(self, *args: Any, **options: Any) -> dict[str, Any]:
-        # Django writes its own, an empty one, over whatever it is given.
+        # Django overwrites a placeholder that is passed in with an empty one.
         return super().build_attrs(*args, **options) | {"data-placeholder": "All"}
 
     def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
-        return super().optgroups(name, [key for key in value if self._can_be(key)], attrs)
+        return super().optgroups(name, [key for key in value if self._is_key(key)], attrs)
 
-    def _can_be(self, key: str) -> bool:
+    def _is_key(self, key: str) -> bool:
         try:
             self.field.target_field.to_python(key)
         except forms.ValidationError:
@@ -171,11 +174,11 @@ class ChooseRow(AutocompleteSelect):
 
 
 def row_field(label: str, to: Any, unknown: str) -> "forms.ModelChoiceField[Any]":
-    """A row of another table, found by typing; `to` is a foreign key to that table."""
+    """A row of a related table, found by typing; `to` is a foreign key to that table."""
     key: Field[Any, Any] = to.field
     return forms.ModelChoiceField(
         label=label,
         queryset=key.related_model._default_manager.all(),  # type: ignore[union-attr]
-        widget=ChooseRow(key, site, attrs=_OPEN),
+        widget=ChooseRow(key, site, attrs=_FULL_WIDTH),
         error_messages={"invalid_choice": unknown},
     )

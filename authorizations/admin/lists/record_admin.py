@@ -1,4 +1,4 @@
-"""Pages of rows that nobody can edit, and their lists."""
+"""Base classes of read-only pages and their lists."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -20,11 +20,11 @@ from authorizations.services.queries.by_time import ByTime
 from authorizations.services.queries.listing import Listing
 
 IN_TEMPLATE: Any = ((None, {"fields": ("id",)}),)
-"""The fieldsets of a page whose template shows all of the row."""
+"""The fieldsets of a page whose template shows the whole row."""
 
 
 class ReadOnly:
-    """Nobody changes these rows here, superusers included: the record stays as it was written."""
+    """An admin without adding, changing or deleting, even for superusers."""
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -37,7 +37,7 @@ class ReadOnly:
 
 
 class RecordAdmin(ReadOnly, ModelAdmin[M]):
-    """A table that grows with every purchase: never counted, and no query per row."""
+    """A read-only admin of a table that grows with every purchase: no count, no query per row."""
 
     show_full_result_count = False
     show_facets = ShowFacets.NEVER
@@ -48,10 +48,10 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
     sortable_by = ()  # only the order of the index is quick
     parents: Sequence[str] = ()
     ordered_by: str
-    """The column of time that says what is newest."""
+    """The time column that the list is ordered by."""
     filters: type[RecordFilters] = RecordFilters
     long_columns: Sequence[str] = ()
-    """What no list shows, and would be slow to read."""
+    """Columns that no list shows and that would be slow to load."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[M]:
         # Not select_related: these rows have no foreign keys in the database, and a join would
@@ -65,7 +65,7 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
         return KeysetChangeList
 
     def listing(self, rows: QuerySet[M], filters: RecordFilters, term: str) -> Listing:
-        """The rows that meet the filters and the search, to be read page by page."""
+        """The rows that match the filters and the search, to be loaded page by page."""
         found = self.find(term) if term else SearchResult(Q(), is_narrow=False)
         return ByTime(
             rows.filter(filters.condition, found.condition).defer(*self.long_columns),
@@ -76,26 +76,26 @@ class RecordAdmin(ReadOnly, ModelAdmin[M]):
         )
 
     def find(self, term: str) -> SearchResult:
-        """What the search box finds."""
+        """The condition for a term in the search box."""
         return search.by_fields(term, self.search_fields)
 
     @property
     def media(self) -> Media:
-        """With what the form of the filters needs."""
-        look = Media(css={"screen": ["authorizations/lists.css"]})
-        return super().media + self.filters().media + look
+        """The media of the page and of the filters."""
+        styles = Media(css={"screen": ["authorizations/lists.css"]})
+        return super().media + self.filters().media + styles
 
     def history_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Back to the row: it has no other history than itself."""
+        """Redirects to the row, which never changes and has no history."""
         if not self.has_view_permission(request):
             raise PermissionDenied
         name = f"admin:{self.opts.app_label}_{self.opts.model_name}_change"
         return redirect(name, object_id)
 
     def page(self, row: M) -> dict[str, Any]:
-        """What a template of the row's own shows beside the row."""
+        """Context for the template of a row's page."""
         return {}
 
     def render_change_form(

@@ -1,4 +1,4 @@
-"""The filters of the lists beside that of decisions."""
+"""The filters of the lists of requests, authorizations, ledger entries, exports and proofs."""
 
 from typing import Any
 
@@ -14,6 +14,7 @@ from authorizations.admin.lists.filters import (
     row_field,
 )
 from authorizations.admin.shared.choices import categories, countries, currencies
+from authorizations.admin.shared.links import UNKNOWN
 from authorizations.models import Authorization, Export, LedgerCause, ProofRun
 from authorizations.services.lifecycle.stale_holds import past_their_time
 from authorizations.wire.signature import SignatureCause
@@ -26,7 +27,7 @@ _TYPES = [
         *("transaction.created", "transaction.updated"),
     )
 ]
-_MODES = [("live", "Live"), ("test", "Test"), ("unknown", "Not told")]
+_MODES = [("live", "Live"), ("test", "Test"), ("unknown", UNKNOWN)]
 
 CAUSE_WORDS: dict[str, str] = {
     SignatureCause.MISSING: "Not signed",
@@ -34,10 +35,10 @@ CAUSE_WORDS: dict[str, str] = {
     SignatureCause.NO_V1: "No v1 signature",
     SignatureCause.TOO_OLD: "Signature too old",
     SignatureCause.TOO_NEW: "Signature from the future",
-    SignatureCause.MISMATCH: "Signed with another secret",
+    SignatureCause.MISMATCH: "Signed with a different secret",
     "not_an_event": "Not an event",
 }
-"""Why a request was refused at the door, in the words of lists."""
+"""Why a request was refused, as lists show it."""
 
 
 class RequestFilters(RecordFilters):
@@ -73,10 +74,8 @@ class LedgerFilters(RecordFilters):
 
 class AuthorizationFilters(RecordFilters):
     held = choice_field("Held", [("now", "Held now"), ("past", "Overdue")])
-    card = row_field("Card", Authorization.card, "No card with this id is known.")
-    cardholder = row_field(
-        "Cardholder", Authorization.cardholder, "No cardholder with this id is known."
-    )
+    card = row_field("Card", Authorization.card, "No card has this id.")
+    cardholder = row_field("Cardholder", Authorization.cardholder, "No cardholder has this id.")
     category = long_field("Category", categories())
     country = long_field("Merchant country", countries())
     currency = long_field("Currency", currencies())
@@ -85,9 +84,10 @@ class AuthorizationFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
+        held = {"past": past_their_time(timezone.now()), "now": Q(is_held=True), "": Q()}
         return (
             (Q(card__in=self._chain) if found["chain"] else Q())
-            & _held(found["held"])
+            & held[found["held"]]
             & _equal(
                 card=found["card"],
                 cardholder=found["cardholder"],
@@ -99,13 +99,13 @@ class AuthorizationFilters(RecordFilters):
 
     @property
     def is_narrow(self) -> bool:
-        # Of several cards no index has the newest together: they are looked for from day to day.
+        # No index has the newest rows of several cards together: they are searched day by day.
         is_of_one = any(self.cleaned_data[name] for name in ("card", "cardholder", "held"))
         return is_of_one or len(self._chain) == 1
 
     @cached_property
     def _chain(self) -> list[str]:
-        """The card that was asked for, with all of its chain."""
+        """The ids of the cards in the chosen card's replacement chain."""
         chain = self.cleaned_data["chain"]
         return list(chain.root.chain.values_list("pk", flat=True)) if chain else []
 
@@ -125,12 +125,6 @@ class ProofFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         return _equal(command=self.cleaned_data["command"], result=self.cleaned_data["result"])
-
-
-def _held(word: str) -> Q:
-    if word == "past":
-        return past_their_time(timezone.now())
-    return Q(is_held=True) if word else Q()
 
 
 def _equal(**columns: Any) -> Q:

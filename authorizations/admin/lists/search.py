@@ -1,4 +1,4 @@
-"""What the search box of each list finds, and whether an index helps with it."""
+"""The conditions for a search in each list, and whether an index supports them."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -16,19 +16,22 @@ from authorizations.models import (
 )
 from authorizations.services.queries.decisions import requests_of_authorization
 
-_FEW = 20
-_MANY = 500
+_MAX_CARDHOLDERS = 20
+"""Maximum cardholders looked up by id before the search becomes a join."""
+
+_MAX_REQUESTS = 500
+"""Maximum webhook requests about one object."""
 
 
 class SearchResult(NamedTuple):
-    """What rows must meet; `is_narrow` where an index finds the few that do."""
+    """The condition on rows; `is_narrow` if an index leads to the few that match."""
 
     condition: Q
     is_narrow: bool = True
 
 
 def by_fields(term: str, fields: Iterable[str]) -> SearchResult:
-    """One of the lookups of a ModelAdmin's search_fields."""
+    """Any of the lookups of a ModelAdmin's search_fields."""
     condition = Q()
     for field in fields:
         condition |= Q(**{field: term})
@@ -36,22 +39,22 @@ def by_fields(term: str, fields: Iterable[str]) -> SearchResult:
 
 
 def authorizations(term: str) -> SearchResult:
-    """A whole id, a card's last four digits, or part of a name."""
+    """A complete id, a card's last four digits, or part of a name."""
     if Authorization.objects.filter(pk=term).exists():
         return SearchResult(Q(pk=term))
     cards = list(Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True))
     if cards:
         return SearchResult(Q(card__in=cards))
     holders = _cardholders(term)
-    ids = list(holders.values_list("pk", flat=True)[: _FEW + 1])
+    ids = list(holders.values_list("pk", flat=True)[: _MAX_CARDHOLDERS + 1])
     names = _at_merchant(term)
-    if len(ids) > _FEW:
+    if len(ids) > _MAX_CARDHOLDERS:
         return SearchResult(names | Q(cardholder__in=holders.order_by()), is_narrow=False)
     return SearchResult(names | Q(cardholder__in=ids), is_narrow=False)
 
 
 def ledger(term: str) -> SearchResult:
-    """A whole id of an authorization, or of the event that made an entry."""
+    """A complete id of an authorization, or of the event that made an entry."""
     decision = Decision.objects.filter(pk=term).only("authorization_id").first()
     if decision is not None:
         return SearchResult(Q(authorization=decision.authorization_id, event_id=term))
@@ -59,14 +62,14 @@ def ledger(term: str) -> SearchResult:
 
 
 def requests(term: str) -> SearchResult:
-    """A whole id of an event, or of the authorization it is about."""
-    told = Q(event_id=term) | Q(about=term)
+    """A complete id of an event, or of the authorization that it is about."""
+    condition = Q(event_id=term) | Q(about=term)
     numbers = requests_of_authorization(term)
-    return SearchResult(told | Q(pk__in=numbers) if numbers else told)
+    return SearchResult(condition | Q(pk__in=numbers) if numbers else condition)
 
 
 def transactions(term: str) -> SearchResult:
-    """A whole id of a transaction or an authorization, a card's, or part of a name."""
+    """A complete id of a transaction or an authorization, a card, or part of a name."""
     if Transaction.objects.filter(pk=term).exists():
         return SearchResult(Q(pk=term))
     if Authorization.objects.filter(pk=term).exists():
@@ -83,15 +86,15 @@ def _cardholders(term: str) -> QuerySet[Cardholder]:
 
 
 def _at_merchant(term: str) -> Q:
-    """By the names there are, each folded once; and by those not digested yet, as they are read."""
+    """By the folded merchant names, and by the names of rows that are not digested yet."""
     known = MerchantName.objects.filter(folded__contains_folded=term).values("name")
     digested = MerchantName.objects.filter(name=OuterRef("merchant_name"))
-    is_new = ~Q(merchant_name="") & ~Q(Exists(digested))  # first: to fold a name takes longer
+    is_new = ~Q(merchant_name="") & ~Q(Exists(digested))  # first, as folding a name takes longer
     return Q(merchant_name__in=known) | is_new & Q(merchant_name__folded_contains=term)
 
 
 def findings(term: str) -> Q:
-    """A whole id of an authorization, a transaction or an event, a card's, or part of a name."""
+    """A complete id of an authorization, transaction or event, a card, or part of a name."""
     booked = Transaction.objects.filter(pk=term).values_list("booked_under", flat=True)
     cards = Card.objects.filter(Q(pk=term) | Q(last4=term)).values_list("pk", flat=True)
     at_merchant = Authorization.objects.filter(
@@ -108,11 +111,11 @@ def findings(term: str) -> Q:
 
 
 def unapplied(term: str) -> SearchResult:
-    """A whole id of an event, or of the authorization it tells of."""
+    """A complete id of an event, or of the authorization that it is about."""
     about = WebhookRequest.objects.filter(about=term).values_list("pk", flat=True)
-    return SearchResult(Q(pk=term) | Q(webhook_request__in=list(about[:_MANY])))
+    return SearchResult(Q(pk=term) | Q(webhook_request__in=list(about[:_MAX_REQUESTS])))
 
 
 def rejected(term: str) -> SearchResult:
-    """The beginning of the sender's address, or the whole hash of the body."""
+    """The beginning of the sender's address, or the complete hash of the body."""
     return SearchResult(Q(sender__startswith=term) | Q(body_sha256=term.lower()), is_narrow=False)

@@ -13,7 +13,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
 
-from authorizations.admin.cards.granted import tell_lost
+from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.policies.assigned import (
     linked_target,
     scopes_words,
@@ -83,7 +83,7 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
             messages.warning(request, text)
         else:
             messages.success(request, f"No longer applies to {words}.")
-            tell_lost(request, difference.lost)
+            warn_of_lost_grants(request, difference.lost)
             return HttpResponseRedirect(back)
     difference = grants.scopes_changed(policy, gone=scopes)
     context = {

@@ -11,7 +11,7 @@ from django.utils.formats import date_format
 from django.utils.timezone import localtime
 from django.views.decorators.http import require_safe
 
-from authorizations.admin.cards.granted import tell_lost
+from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.concurrent.watched import Saved, State, Watched
 from authorizations.admin.history.of_object import WithHistory
 from authorizations.admin.policies.assigned import (
@@ -121,9 +121,9 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         """Decisions name its versions for ever; one without assignments concerns nobody."""
         return False
 
-    def hold(self, request: HttpRequest, object_id: str | None) -> None:
+    def lock(self, request: HttpRequest, object_id: str | None) -> None:
         """With the policy as it is: what it grants, and where, stays the same meanwhile."""
-        super().hold(request, object_id)
+        super().lock(request, object_id)
         if object_id and object_id.isdecimal():
             row = Policy.objects.filter(pk=object_id).select_for_update(no_key=True)
             list(row.values_list("pk"))
@@ -165,7 +165,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         changed = grants.policy_changed(policy, granted)
         asking.require(request, gained=changed.gained, lost=changed.lost, begun=published.begun)
         tell_what_was_saved(request, before, published)
-        tell_lost(request, changed.lost)
+        warn_of_lost_grants(request, changed.lost)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False

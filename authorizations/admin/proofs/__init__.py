@@ -1,1 +1,1 @@
-"""The list of who proved the record, and what came of it."""
+"""The list of proofs: who checked the record, and with what result."""

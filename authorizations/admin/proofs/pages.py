@@ -1,4 +1,4 @@
-"""Runs of the commands that check the record, to look at only."""
+"""Read-only pages of proofs: runs of the commands that check the record."""
 
 from django.contrib import admin
 from django.utils.html import format_html, format_html_join
@@ -27,8 +27,8 @@ class ProofRunAdmin(RecordAdmin[ProofRun]):
     fieldsets = (
         (None, {"fields": ("result_shown", "differences_shown", "problem")}),
         ("What was checked", {"fields": ("command", "range_shown", "number", "unchecked")}),
-        ("Numbers that no row has", {"fields": ("missing_shown",)}),
-        ("On record", {"fields": ("started", "ended", "run_by", "processes")}),
+        ("Missing numbers", {"fields": ("missing_shown",)}),
+        ("Record", {"fields": ("started", "ended", "run_by", "processes")}),
     )
 
     @display(description="Range")
@@ -39,7 +39,9 @@ class ProofRunAdmin(RecordAdmin[ProofRun]):
         until = exact_time(row.until) if row.until else ""
         if since and until:
             return f"{since} to {until}"
-        return f"From {since} on" if since else f"Up to {until}" if until else "All of it"
+        if since:
+            return f"From {since} on"
+        return f"Up to {until}" if until else "Everything"
 
     @display(description="Checked")
     def number(self, row: ProofRun) -> str:
@@ -47,7 +49,10 @@ class ProofRunAdmin(RecordAdmin[ProofRun]):
 
     @display(description="Result")
     def result_shown(self, row: ProofRun) -> str:
-        return badge(_words(row), _BADGES[ProofRun.Result(row.result)])
+        words = row.get_result_display()
+        if row.result == ProofRun.Result.DIFFERENT:
+            words = f"{row.differences:,} difference{'' if row.differences == 1 else 's'}"
+        return badge(words, _BADGES[ProofRun.Result(row.result)])
 
     @display(description="Differences")
     def differences_shown(self, row: ProofRun) -> str | SafeString:
@@ -70,12 +75,6 @@ class ProofRunAdmin(RecordAdmin[ProofRun]):
     @display(description="Ended")
     def ended(self, row: ProofRun) -> str:
         return exact_time(row.ended_at)
-
-
-def _words(row: ProofRun) -> str:
-    if row.result == ProofRun.Result.DIFFERENT:
-        return f"{row.differences:,} difference{'' if row.differences == 1 else 's'}"
-    return row.get_result_display()
 
 
 def _lines(lines: list[str]) -> SafeString:

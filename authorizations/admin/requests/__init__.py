@@ -1,1 +1,1 @@
-"""Requests at the webhook, signed or not: lists and pages."""
+"""Webhook requests, accepted and refused: lists and pages."""

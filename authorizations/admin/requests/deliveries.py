@@ -1,7 +1,7 @@
-"""A webhook request as it came in and was answered, for its own page and its decision's."""
+"""A webhook request as received and answered, for its own page and for its decision's."""
 
 import hashlib
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from django.conf import settings
 
@@ -14,7 +14,7 @@ from authorizations.wire.signature import fingerprint
 
 
 class SentAnswer(NamedTuple):
-    """What was answered. `version` is today's setting: the header is not kept with each answer."""
+    """The answer sent. `version` is today's setting, as the header is not stored per answer."""
 
     status: int
     body: Body
@@ -22,7 +22,7 @@ class SentAnswer(NamedTuple):
 
 
 class ShownDelivery(NamedTuple):
-    """`first` leads to the delivery that keeps the body, where that is another one."""
+    """`first` links to the delivery that stores the body; empty if this delivery stores it."""
 
     row: WebhookRequest
     received: str
@@ -37,22 +37,20 @@ class ShownDelivery(NamedTuple):
 
 def delivery(row: WebhookRequest) -> ShownDelivery:
     data = row.kept_body
+    if isinstance(row.headers, dict):
+        headers = [(str(name), str(value)) for name, value in row.headers.items()]
+    else:
+        headers = [("Headers", str(row.headers))]
     return ShownDelivery(
         row=row,
         received=exact_time(row.received_at),
         first=link(row.repeats, exact_time(row.repeats.received_at)) if row.repeats else "",
         body=body(data),
         is_intact=hashlib.sha256(data).hexdigest() == (row.masked_sha256 or row.body_sha256),
-        headers=_headers(row.headers),
+        headers=headers,
         key_in_use=row.signing_key in map(fingerprint, settings.STRIPE_WEBHOOK_SECRETS),
         answer=SentAnswer(
             row.answer_status, body(row.answer_body.encode()), settings.STRIPE_VERSION
         ),
         timeline=timeline(row.timings),
     )
-
-
-def _headers(headers: Any) -> list[tuple[str, str]]:
-    if not isinstance(headers, dict):
-        return [("Headers", str(headers))]
-    return [(str(name), str(value)) for name, value in headers.items()]

@@ -1,4 +1,4 @@
-"""What came to the door, signed or not, to look at only."""
+"""Read-only pages of webhook requests, accepted and refused."""
 
 from typing import Any
 
@@ -12,11 +12,10 @@ from authorizations.admin.lists.record_filters import CAUSE_WORDS, RejectedFilte
 from authorizations.admin.lists.search import SearchResult
 from authorizations.admin.requests.deliveries import delivery
 from authorizations.admin.shared.bodies import body
-from authorizations.admin.shared.facts import Facts, told
-from authorizations.admin.shared.links import link
+from authorizations.admin.shared.facts import nonempty
+from authorizations.admin.shared.links import UNKNOWN, link
 from authorizations.admin.shared.surroundings import (
-    Near,
-    lines,
+    decision_lines,
     only_counted,
     other_deliveries,
     purchase_of,
@@ -37,12 +36,12 @@ from authorizations.wire.signature import SignatureCause, SignatureError
 @admin.register(WebhookRequest)
 class WebhookRequestAdmin(ExportableAdmin[WebhookRequest]):
     exported = exported.REQUESTS
-    list_display = ("received_at", "event_type", "event_id", "answer_status", "mode", "took")
+    list_display = ("received_at", "event_type", "event_id", "answer_status", "mode", "answer_time")
     ordered_by = "received_at"
     filters = RequestFilters
     long_columns = ("body", "headers", "answer_body")
     search_fields = ("event_id__exact",)
-    search_help_text = "Whole id of an event or an authorization"
+    search_help_text = "Complete id of an event or an authorization"
     change_form_template = "admin/authorizations/webhook_request.html"
     fieldsets = IN_TEMPLATE
 
@@ -56,8 +55,8 @@ class WebhookRequestAdmin(ExportableAdmin[WebhookRequest]):
     def mode(self, row: WebhookRequest) -> str:
         return _MODES[row.livemode]
 
-    @display(description="Answered after")
-    def took(self, row: WebhookRequest) -> str:
+    @display(description="Answer time")
+    def answer_time(self, row: WebhookRequest) -> str:
         return f"{max(row.timings.values(), default=0) / 1000:.1f} ms"
 
 
@@ -67,7 +66,7 @@ class RejectedRequestAdmin(RecordAdmin[RejectedRequest]):
     ordered_by = "received_at"
     filters = RejectedFilters
     search_fields = ("sender", "body_sha256")
-    search_help_text = "Sender's address, or hash of the body"
+    search_help_text = "Sender's address or hash of the body"
     long_columns = ("body_start",)
     change_form_template = "admin/authorizations/rejected_request.html"
     fieldsets = IN_TEMPLATE
@@ -90,59 +89,42 @@ class RejectedMinuteAdmin(RecordAdmin[RejectedMinute]):
     fields = list_display
 
 
+_MODES = {True: "Live", False: "Test", None: UNKNOWN}
+
+
 def request_page(row: WebhookRequest) -> dict[str, Any]:
     received = delivery(row)
-    return {
-        "delivery": received,
-        "answer": received.answer.body,
-        "event": _event(row),
-        "decisions": _decisions(row),
-        "is_read": row.event_type.startswith(READ),
-        **other_deliveries(row.event_id, row.pk, row.answer_body),
-        "is_other_question": DeclineReason.CONFLICTING_EVENT in row.answer_body,
-        "only_counted": only_counted(row),
-    }
-
-
-def _event(row: WebhookRequest) -> Facts:
+    purchase = purchase_of(row.about)
     event = {
         "Event": row.event_id,
         "Account": row.account,
         "Mode": _MODES[row.livemode],
         "API version": row.api_version,
-        "Tells of": _told_of(row.about),
+        "About": link(purchase) if purchase else row.about,
     }
-    return told(event)
-
-
-def _told_of(about: str) -> str:
-    """The purchase as a link, once it is known."""
-    purchase = purchase_of(about)
-    return link(purchase) if purchase else about
-
-
-_MODES = {True: "Live", False: "Test", None: "Not told"}
-
-
-def _decisions(row: WebhookRequest) -> list[Near]:
-    """The decision made upon it; for a repeated event the one made before."""
-    decided = Decision.objects.filter(webhook_request=row)
-    return lines(decided[:1] or Decision.objects.filter(pk=row.event_id))
+    # A repeated event refers to the decision made at its first delivery.
+    decisions = Decision.objects.filter(webhook_request=row)[:1]
+    return {
+        "delivery": received,
+        "answer": received.answer.body,
+        "event": nonempty(event),
+        "decisions": decision_lines(decisions or Decision.objects.filter(pk=row.event_id)),
+        "is_read": row.event_type.startswith(READ),
+        **other_deliveries(row.event_id, row.pk, row.answer_body),
+        "has_other_content": DeclineReason.CONFLICTING_EVENT in row.answer_body,
+        "only_counted": only_counted(row),
+    }
 
 
 def rejected_page(row: RejectedRequest) -> dict[str, Any]:
+    cause = ""  # what was wrong and what to do, in the words that the sender received
+    if row.cause in set(SignatureCause):
+        cause = SignatureError(SignatureCause(row.cause)).sentence
+    elif row.cause == "not_an_event":
+        cause = "The signature is valid, but the body is not a JSON object with a type."
     return {
         "received": exact_time(row.received_at),
-        "cause": _cause(row),
+        "cause": cause,
         "cause_words": CAUSE_WORDS.get(row.cause, row.cause),
         "body": body(bytes(row.body_start)),
     }
-
-
-def _cause(row: RejectedRequest) -> str:
-    """What was wrong and what to do, as the sender was told it."""
-    if row.cause in set(SignatureCause):
-        return SignatureError(SignatureCause(row.cause)).sentence
-    if row.cause == "not_an_event":
-        return "The signature was right, but the body is not a JSON object with a type."
-    return ""

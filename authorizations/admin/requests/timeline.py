@@ -5,13 +5,13 @@ from typing import Any, NamedTuple
 _STEPS = {
     "verified": "Signature checked",
     "locked": "Card locked",
-    "looked_up": "Usage looked up",
+    "looked_up": "Amounts used looked up",
     "decided": "Decided",
 }
 
 
 class TimelineStep(NamedTuple):
-    """`start` and `width` are percent of the whole."""
+    """One step. `start` and `width` are in percent of the total time."""
 
     name: str
     took: str
@@ -26,7 +26,10 @@ class Timeline(NamedTuple):
 
 
 def timeline(timings: Any) -> Timeline | None:
-    """Steps in the order of their ends, from microseconds since arrival; None where unreadable."""
+    """The steps in the order in which they ended; None if `timings` can't be read.
+
+    `timings` maps the name of a step to its end, in microseconds since arrival.
+    """
     if not isinstance(timings, dict) or not all(isinstance(us, int) for us in timings.values()):
         return None
     ends = sorted(timings.items(), key=lambda step: step[1])
@@ -35,20 +38,17 @@ def timeline(timings: Any) -> Timeline | None:
         return None
     starts = [0, *(us for _, us in ends)]
     steps = [
-        _step(name, start, end, total) for (name, end), start in zip(ends, starts, strict=False)
+        TimelineStep(
+            name=_STEPS.get(name, name.replace("_", " ").capitalize()),
+            took=milliseconds(end - start),
+            done=milliseconds(end),
+            start=round(start * 100 / total, 2),
+            width=round((end - start) * 100 / total, 2),
+        )
+        for (name, end), start in zip(ends, starts, strict=False)
     ]
     return Timeline(steps, milliseconds(total))
 
 
 def milliseconds(us: int) -> str:
     return f"{us / 1000:.1f} ms"
-
-
-def _step(name: str, start: int, end: int, total: int) -> TimelineStep:
-    return TimelineStep(
-        name=_STEPS.get(name, name.replace("_", " ").capitalize()),
-        took=milliseconds(end - start),
-        done=milliseconds(end),
-        start=round(start * 100 / total, 2),
-        width=round((end - start) * 100 / total, 2),
-    )

@@ -1,1 +1,1 @@
-"""What more than one room of the admin needs: links, types, money, times, tables, explanations."""
+"""Code that several rooms of the admin use: links, types, money, times, tables, explanations."""

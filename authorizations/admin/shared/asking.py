@@ -1,11 +1,11 @@
-"""Saving what does more than it says: said first, in numbers, and ticked.
+"""Confirmation of changes with side effects on cards: a tick box with the number of cards.
 
-What a change does to cards is known once all is written; where a tick is missing the page is taken
-back, and shown again with it. A tick is good for as many cards as it was asked for.
+The effect of a change is known once it is written. If a tick is missing, the transaction is rolled
+back and the page is shown again with the tick box. A tick confirms up to the number of cards that
+it was shown for.
 
-An admin takes `AsksFirst` in front of ModelAdmin, puts `names` or `fieldset` at the end of its
-page, and calls `require` once it has written. A page with a form of its own uses `fields` and
-`ask`.
+An admin puts `AsksFirst` before ModelAdmin in its bases and `names` or `fieldset` at the end of its
+page, and calls `require` after writing. A page with its own form uses `fields` and `ask`.
 """
 
 from collections.abc import Iterable, Sequence
@@ -29,9 +29,10 @@ else:
 
 @dataclass(frozen=True, slots=True)
 class SavingQuestion:
-    """What saving does, the tick that says it is meant, and for how many cards that is good.
+    """A side effect of saving, to be confirmed by a tick.
 
-    `name` is that of the tick's field; without a number of `cards` it is good for any.
+    `name` is the field of the tick box, `cards` the number of cards that it confirms; 0 if the
+    effect is not counted in cards.
     """
 
     name: str
@@ -42,7 +43,7 @@ class SavingQuestion:
 
 
 class UnconfirmedError(Exception):
-    """Saving does what nobody has ticked."""
+    """Saving has a side effect that was not confirmed."""
 
     def __init__(self, questions: Sequence[SavingQuestion]) -> None:
         super().__init__(" ".join(question.sentence for question in questions))
@@ -50,10 +51,10 @@ class UnconfirmedError(Exception):
 
 
 class Tick(forms.BooleanField):
-    """The answer to a question."""
+    """The tick box of a question."""
 
     def __init__(self, question: SavingQuestion) -> None:
-        required = f"{question.sentence} Tick this if that is meant, and save again."
+        required = f"{question.sentence} To confirm, tick this and save again."
         value = {"value": str(question.cards)} if question.cards else {}
         super().__init__(
             label=question.label,
@@ -68,7 +69,7 @@ def lets_spend(cards: int) -> SavingQuestion:
         LETS_SPEND,
         f"Let {cards_words(cards)} spend",
         gained_words(cards),
-        "No policy grants anything there yet.",
+        "No policy lets these cards spend yet.",
         cards,
     )
 
@@ -78,18 +79,18 @@ def leaves_without(cards: int) -> SavingQuestion:
         LEAVES_WITHOUT,
         f"Leave {cards_words(cards)} without a grant",
         losing_words(cards),
-        "No other policy grants anything there.",
+        "No other policy lets these cards spend.",
         cards,
     )
 
 
 def counts_first(begun: Begun | None) -> SavingQuestion:
-    """What is to be counted is told only where it is asked for."""
+    """The question about counting; without `begun` it has no sentence."""
     return SavingQuestion(
         COUNTS_FIRST,
-        "Decline until it is counted",
+        "Decline until counted",
         counting_sentence(begun) if begun else "",
-        "A limit is new where there are many earlier purchases.",
+        "A new limit applies to cards with many earlier purchases.",
     )
 
 
@@ -101,12 +102,12 @@ def counting_sentence(begun: Begun) -> str:
     """ "About 500,000 earlier purchases have to be counted first, which takes about a minute." """
     return (
         f"About {begun.purchases:,} earlier purchases have to be counted first. Until then, about "
-        f"{about_words(begun.seconds)}, the purchases that the new limits concern are declined."
+        f"{about_words(begun.seconds)}, purchases that the new limits apply to are declined."
     )
 
 
 class AsksFirst(Base):
-    """A page that is shown again with the ticks that are missing."""
+    """An admin page that asks for missing ticks instead of saving."""
 
     def get_form(
         self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
@@ -125,7 +126,7 @@ class AsksFirst(Base):
         try:
             return super().changeform_view(request, object_id, form_url, extra_context)
         except UnconfirmedError as unconfirmed:
-            # Nothing is saved: the same page is shown again, with the ticks that it needs.
+            # Nothing was saved: show the same page with the ticks it needs.
             ask(request, unconfirmed)
             return super().changeform_view(request, object_id, form_url, extra_context)
 
@@ -133,10 +134,10 @@ class AsksFirst(Base):
 def require(
     request: HttpRequest, *, gained: int = 0, lost: int = 0, begun: Begun | None = None
 ) -> None:
-    """Raises UnconfirmedError where one of these is more than was ticked.
+    """Raises UnconfirmedError if an effect is larger than the tick on the page confirms.
 
-    `gained` and `lost` are numbers of cards that can spend from now on, and that can't any more;
-    `begun` is what is to be counted.
+    `gained` is the number of cards that can spend from now on, `lost` the number of cards that no
+    longer can, `begun` the counting of earlier purchases that the change starts.
     """
     questions = [
         *([lets_spend(gained)] if gained > _ticked(request, LETS_SPEND) else []),
@@ -149,14 +150,14 @@ def require(
 
 
 def ask(request: HttpRequest, unconfirmed: UnconfirmedError) -> None:
-    """Have the page shown again with the ticks; one that was for fewer cards is taken back."""
+    """Show the page again with the ticks. A tick that confirmed fewer cards is cleared."""
     posted: Any = request.POST.copy()
     for question in unconfirmed.questions:
         posted.pop(question.name, None)
         messages.warning(
             request,
-            f"Not saved yet: {question.sentence} If that is meant, tick “{question.label}” at the "
-            "end of the page and save again.",
+            f"Not saved yet: {question.sentence} To confirm, tick “{question.label}” at the end "
+            "of the page and save again.",
         )
     request.POST = posted
     setattr(request, _ASKED, unconfirmed.questions)
@@ -166,19 +167,19 @@ _ASKED = "asked_first"
 
 
 def names(request: HttpRequest) -> list[str]:
-    """The ticks on the page: those asked for, and those made already."""
+    """Field names of the ticks on the page, both missing and made."""
     return [question.name for question in _on_page(request)]
 
 
 def fields(request: HttpRequest) -> dict[str, forms.Field]:
-    """The ticks on the page, by name."""
+    """The fields of the ticks on the page, by name."""
     return {question.name: Tick(question) for question in _on_page(request)}
 
 
 def fieldset(request: HttpRequest) -> Any:
-    """The end of a page that has ticks on it."""
+    """A fieldset with the ticks; empty if there are none."""
     ticks = tuple(names(request))
-    return (("Saving", {"fields": ticks}),) if ticks else ()
+    return (("Confirm", {"fields": ticks}),) if ticks else ()
 
 
 def _on_page(request: HttpRequest) -> Iterable[SavingQuestion]:
@@ -193,6 +194,6 @@ def _on_page(request: HttpRequest) -> Iterable[SavingQuestion]:
 
 
 def _ticked(request: HttpRequest, name: str) -> int:
-    """For how many cards a tick was made."""
+    """The number of cards that a tick on the page confirms; 0 without a tick."""
     ticked = request.POST.get(name, "")
     return int(ticked) if ticked.isdecimal() and ticked.isascii() and len(ticked) < 10 else 0

@@ -1,4 +1,4 @@
-"""Lists to choose from by name: categories, countries, currencies, time zones and days."""
+"""Form fields that choose from long lists: categories, countries, currencies, time zones, days."""
 
 from collections.abc import Callable, Iterable
 from functools import cache, lru_cache
@@ -22,17 +22,18 @@ SELECTED = SafeString(" selected")
 
 
 class Options:
-    """Options in one go: Django's template for each is slow, and a page has thousands.
+    """Renders all options at once: Django's template per option is slow with thousands of them.
 
-    A list with `data-options-of`, the id of another, holds only what is chosen: the page's script
-    takes the rest from there. What is not on the list is kept all the same, for the rules to judge.
+    With `data-options-of`, the id of a different list, only the chosen options are rendered, and
+    the page's script copies the rest from that list. Chosen values that are not on the list are
+    kept, and validated with the policy.
     """
 
     attrs: dict[str, Any]
-    choices: Any = ()  # pairs: Django's own property would look through all of them for each form
+    choices: Any = ()  # pairs; Django's property would copy all of them for each form
     allow_multiple_selected: bool
     describe: Callable[[str], str] = str
-    """How to show what is not on the list."""
+    """Text for a chosen value that is not on the list."""
 
     def render(self, name: str, value: Any, attrs: Any = None, renderer: Any = None) -> SafeString:
         nothing: list[str] = [] if self.allow_multiple_selected else [""]
@@ -44,27 +45,26 @@ class Options:
         options = SafeString("".join([_option(*pair, pair[0] in chosen) for pair in listed]))
         every = {**self.attrs, **(attrs or {}), "name": name}
         every["multiple"] = self.allow_multiple_selected
-        # Not Django's class as well: in added rows its script would come first, and look for a
-        # server to ask.
+        # Without Django's own class: in added rows its script would run first and query a server.
         every["class"] = "unfold-admin-autocomplete"
         return format_html("<select{}>{}</select>", flatatt(every), options)
 
 
-@lru_cache(maxsize=8_192)  # several times those of all lists
+@lru_cache(maxsize=8_192)  # several times the size of all lists
 def _option(word: str, text: str, is_chosen: bool) -> SafeString:
     selected = SELECTED if is_chosen else ""
     return format_html('<option value="{}"{}>{}</option>', word, selected, text)
 
 
 class ChooseOne(Options, UnfoldAdminSelect2Widget):  # type: ignore[misc]
-    """One word of a long list."""
+    """Selects one value from a long list."""
 
 
 class ChooseWords(Options, UnfoldAdminSelect2MultipleWidget):  # type: ignore[misc]
-    """Several words of a list."""
+    """Selects several values from a list."""
 
     class Media:
-        # Behind select2's: they set and correct it.
+        # After select2's files, which these adjust.
         js = (*UnfoldAdminSelect2MultipleWidget.Media.js, "authorizations/policy_form.js")
         css = {
             "screen": (
@@ -75,7 +75,7 @@ class ChooseWords(Options, UnfoldAdminSelect2MultipleWidget):  # type: ignore[mi
 
 
 class WordsField(forms.Field):
-    """A list of words. Where `free`, words that are not on the list can be typed as well."""
+    """A list of values. With `free`, values that are not on the list can be typed."""
 
     def __init__(
         self, choices: Iterable[tuple[str, str]] = (), *, free: bool = False, **options: Any
@@ -96,7 +96,10 @@ class WordsField(forms.Field):
 
 
 def choose_one(choices: Choices, **options: Any) -> forms.CharField:
-    """One of a long list, found by typing a part of its name; the rules judge what is chosen."""
+    """A value from a long list, found by typing part of its name.
+
+    The value is validated with the policy, not here.
+    """
     blank = options.pop("blank", "Select value")
     attrs = {"data-width": "100%", **_options_of(options)}
     widget = ChooseOne(attrs=attrs, choices=[("", blank), *choices])
@@ -109,11 +112,14 @@ def _options_of(options: dict[str, Any]) -> dict[str, str]:
 
 
 def choose_categories(**options: Any) -> WordsField:
-    """By name, by code, or by a range of codes; the long list is that of `options_of`, if named."""
-    return WordsField(categories(), free=True, describe=_code_words, **options)
+    """Categories by name, by code or by range of codes.
+
+    `options_of` names the field on the page whose list of options is shared.
+    """
+    return WordsField(categories(), free=True, describe=_category_words, **options)
 
 
-def _code_words(word: str) -> str:
+def _category_words(word: str) -> str:
     return category_title(word) if word.isdecimal() else word
 
 

@@ -1,91 +1,51 @@
-"""What a request asked, in plain words; what was not told is left out."""
+"""The details of a request in plain words, as name and value pairs."""
 
 from authorizations.models import Authorization, Decision
-from authorizations.rules.basics.filters import Merchant, known_categories
+from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import category_words, code_words, country_words, listed
 from authorizations.rules.kinds import ASKED_FIELDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 Facts = list[tuple[str, str]]
+"""Pairs of name and value, in the order of the page."""
 
 
 def facts(request: AuthorizationRequest) -> Facts:
-    """Name and value, in the order in which people ask."""
-    merchant = _merchant(request.asked_at) | _began(request)
-    return told(_money(request) | merchant | _way(request) | _card(request))
-
-
-def told(named: dict[str, str]) -> Facts:
-    """Without those of which nothing is known."""
-    return [(name, value) for name, value in named.items() if value]
-
-
-def _money(request: AuthorizationRequest) -> dict[str, str]:
+    """The details that Stripe sent; those it did not send are left out."""
     currency = request.currency
-    return {
-        "Amount asked": format_money(request.amount, currency),
-        "In the merchant's currency": _merchant_amount(request),
+    has_other_currency = request.merchant_currency not in {None, "", currency}
+    merchant_amount = ""
+    if has_other_currency and request.merchant_amount is not None:
+        merchant_amount = format_money(request.merchant_amount, request.merchant_currency or "")
+    money = {
+        "Amount requested": format_money(request.amount, currency),
+        "In the merchant's currency": merchant_amount,
         "Approved before": money_if_any(request.snapshot.amount, currency),
-        "Of it cash": money_if_any(request.cash_amount, currency),
+        "Of this, cash": money_if_any(request.cash_amount, currency),
         "Fee of the cash machine": money_if_any(request.atm_fee, currency),
-        "A part may be approved": "Yes" if request.is_amount_controllable else "No",
+        "Shop takes part payment": "Yes" if request.is_amount_controllable else "No",
     }
 
-
-def money_if_any(amount: int, currency: str) -> str:
-    return format_money(amount, currency) if amount else ""
-
-
-def _merchant_amount(request: AuthorizationRequest) -> str:
-    currency = request.merchant_currency
-    if request.merchant_amount is None or not currency or currency == request.currency:
-        return ""
-    return format_money(request.merchant_amount, currency)
-
-
-def _merchant(merchant: Merchant) -> dict[str, str]:
-    town = " ".join(filter(None, (merchant.postal_code, merchant.city, merchant.state)))
-    country = country_words(merchant.country)
-    return {
-        "Merchant": merchant.name,
-        "Place": ", ".join(filter(None, (town, country))),
-        "Website": merchant.url,
-        "Category": category_and_code(merchant.category, merchant.category_code),
-        "Network id": merchant.network_id,
-        "Terminal": merchant.terminal_id,
+    shop = request.asked_at
+    town = " ".join(filter(None, (shop.postal_code, shop.city, shop.state)))
+    merchant = {
+        "Merchant": shop.name,
+        "Place": ", ".join(filter(None, (town, country_words(shop.country)))),
+        "Website": shop.url,
+        "Category": category_and_code(shop.category, shop.category_code),
+        "Network id": shop.network_id,
+        "Terminal": shop.terminal_id,
     }
+    if request.named_merchant is not None:
+        # The merchant of the first request, which limits measure the purchase by.
+        first = request.merchant
+        kind = category_and_code(first.category, first.category_code)
+        words = (first.name, kind, country_words(first.country), first.network_id)
+        merchant["Purchase began at"] = ", ".join(filter(None, words)) or "Unknown merchant"
 
-
-def _began(request: AuthorizationRequest) -> dict[str, str]:
-    """Where the purchase began, where that is elsewhere: limits know it by that."""
-    if request.named_merchant is None:
-        return {}
-    at = request.merchant
-    kind = category_and_code(at.category, at.category_code)
-    told = (at.name, kind, country_words(at.country), at.network_id)
-    return {"Purchase began at": ", ".join(filter(None, told)) or "A merchant that was not told"}
-
-
-def category_and_code(category: str, code: str) -> str:
-    """ "Fast Food Restaurants (5814)"."""
-    known = known_categories().get(category)
-    words = known.label if known else category_words(category).capitalize()
-    return f"{words} ({code})" if words and code else words or code
-
-
-def place_facts(row: Authorization | Decision) -> dict[str, str]:
-    """Where, as rows keep it."""
-    return {
-        "Merchant": row.merchant_name,
-        "Category": category_and_code(row.category, row.category_code),
-        "Country": country_words(row.merchant_country),
-    }
-
-
-def _way(request: AuthorizationRequest) -> dict[str, str]:
     checks, score = request.verification, request.network_risk_score
-    return {
+    way = {
         "Method": _code(request.authorization_method),
         "Card presence": _code(request.card_presence),
         "Wallet": _code(request.wallet),
@@ -97,18 +57,41 @@ def _way(request: AuthorizationRequest) -> dict[str, str]:
         "Network risk score": "" if score is None else str(score),
         "Not readable": listed([ASKED_FIELDS.get(name, name) for name in request.unreadable]),
     }
+    card = {
+        "Card at Stripe": _code(request.card.status),
+        "Replaces": request.card.replacement_for or "",
+        "Mode": "Live" if request.livemode else "Test",
+        "Account": request.account or "",
+    }
+    return nonempty(money | merchant | way | card)
+
+
+def nonempty(values: dict[str, str]) -> Facts:
+    """The pairs that have a value."""
+    return [(name, value) for name, value in values.items() if value]
+
+
+def money_if_any(amount: int, currency: str) -> str:
+    """The amount as money; empty for 0."""
+    return format_money(amount, currency) if amount else ""
+
+
+def category_and_code(category: str, code: str) -> str:
+    """ "Fast Food Restaurants (5814)"."""
+    known = known_categories().get(category)
+    words = known.label if known else category_words(category).capitalize()
+    return f"{words} ({code})" if words and code else words or code
+
+
+def place_facts(row: Authorization | Decision) -> dict[str, str]:
+    """The merchant as rows store it."""
+    return {
+        "Merchant": row.merchant_name,
+        "Category": category_and_code(row.category, row.category_code),
+        "Country": country_words(row.merchant_country),
+    }
 
 
 def _code(code: str | None) -> str:
     words = code_words(code or "")
     return words[:1].upper() + words[1:]
-
-
-def _card(request: AuthorizationRequest) -> dict[str, str]:
-    card = request.card
-    return {
-        "Card at Stripe": _code(card.status),
-        "Replaces": card.replacement_for or "",
-        "Mode": "Live" if request.livemode else "Test",
-        "Account": request.account or "",
-    }

@@ -1,4 +1,4 @@
-"""Limits as bars: what is used, what is left and when there is room again, policy by policy."""
+"""Limits as bars, policy by policy: amount used, amount available, and when the limit resets."""
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
@@ -26,25 +26,25 @@ _TONES = {
     Level.OVER: "declined",
 }
 
-
-When = Callable[[LimitFigures, int], str]
+PeriodWords = Callable[[LimitFigures, int], str]
+"""Words about the time of a limit, from its figures and an instant in Unix seconds."""
 
 
 class LimitBar(NamedTuple):
-    """One limit; `used` is empty where there is nothing to draw, and `note` says why."""
+    """One limit. If there is no bar to draw, `level` is empty and `note` says why."""
 
     title: str
     tone: str = ""
     level: str = ""
     percent: int = 0
     used: str = ""
-    room: str = ""
-    back: str = ""
+    available: str = ""
+    period: str = ""
     note: str = ""
 
 
 class PolicyBars(NamedTuple):
-    """A policy, through which scope it applies, and its limits."""
+    """A policy, the scope through which it applies, and its limits."""
 
     name: str
     url: str
@@ -60,11 +60,12 @@ def policy_bars(
     *,
     through: Mapping[ScopeKind, str],
     currency: str = "",
-    when: When = return_words,
+    period_words: PeriodWords = return_words,
 ) -> list[PolicyBars]:
-    """`through` names the scopes; limits in another currency than the card's are marked.
+    """The limits of `policies` as measured at `at`, in Unix seconds.
 
-    `when` says of a limit's figures and `at` when there is room again, or of which time they are.
+    `through` names the scopes. `currency` is the card's; limits in other currencies are marked.
+    `period_words` says when a limit resets, or which time its figures cover.
     """
     return [
         PolicyBars(
@@ -73,7 +74,7 @@ def policy_bars(
             version=f"Version {left.policy.number}",
             version_url=_url("policyversion", left.policy.version_id),
             through=through[left.policy.scope.kind],
-            bars=[_bar(limit, at, currency, when) for limit in left.limits],
+            bars=[_limit_bar(limit, at, currency, period_words) for limit in left.limits],
         )
         for left in policies
     ]
@@ -83,19 +84,25 @@ def _url(model: str, pk: int) -> str:
     return reverse(f"admin:authorizations_{model}_change", args=[pk])
 
 
-def _bar(left: LimitLeft, at: int, currency: str, when: When) -> LimitBar:
+def _limit_bar(left: LimitLeft, at: int, currency: str, period_words: PeriodWords) -> LimitBar:
     figures, title = left.figures, limit_words(left.figures)
+    other_currency = ""
+    if figures.currency and currency and figures.currency != currency:
+        other_currency = (
+            f"For purchases in {figures.currency.upper()} only; this card pays in "
+            f"{currency.upper()}."
+        )
     if figures.interval is Interval.PER_AUTHORIZATION:
-        each = "Each purchase is measured on its own."
-        return LimitBar(title, note=f"{_elsewhere(figures.currency, currency)} {each}".strip())
+        note = f"{other_currency} Each purchase is measured on its own.".strip()
+        return LimitBar(title, note=note)
     if left.counting:
-        note = "Until then the purchases it concerns are declined."
+        note = "Until then, purchases that this limit applies to are declined."
         return LimitBar(title, note=f"{counting_words(*left.counting)} {note}")
     if not left.is_measured:
         note = "Adding up took too long just now. Open this page again in a moment."
         return LimitBar(title, note=note)
-    if elsewhere := _elsewhere(figures.currency, currency):
-        note = f"{elsewhere} {used_words(figures)}, {room_words(figures)}."
+    if other_currency:
+        note = f"{other_currency} {used_words(figures)}, {room_words(figures)}."
         return LimitBar(title, note=note)
     found = level(figures)
     return LimitBar(
@@ -104,13 +111,6 @@ def _bar(left: LimitLeft, at: int, currency: str, when: When) -> LimitBar:
         level=found.value,
         percent=percent_used(figures),
         used=used_words(figures),
-        room=room_words(figures),
-        back=when(figures, at),
+        available=room_words(figures),
+        period=period_words(figures, at),
     )
-
-
-def _elsewhere(limited: str, paid: str) -> str:
-    """Marks a limit that purchases of the card can't reach."""
-    if not limited or not paid or limited == paid:
-        return ""
-    return f"For purchases in {limited.upper()} only; this card pays in {paid.upper()}."

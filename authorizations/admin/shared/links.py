@@ -1,4 +1,4 @@
-"""Links to rows, and how pages call them."""
+"""Links to rows, and the text of such links."""
 
 from collections.abc import Callable
 from typing import Any, cast
@@ -13,15 +13,17 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 DASH = "\N{EN DASH}"
+UNKNOWN = "Unknown"
+"""Stands for a value that Stripe did not send."""
 
 
 def staff(request: HttpRequest) -> User:
-    """Who is asking: nobody sees these pages without having logged in."""
+    """The user of an admin page, which requires a log-in."""
     return cast("User", request.user)
 
 
 def parent(row: Model, name: str) -> Any:
-    """The row that `name` refers to; None where there is none, or it is missing."""
+    """The row that the foreign key `name` refers to; None if it is null or the row is missing."""
     try:
         return getattr(row, name)
     except ObjectDoesNotExist:
@@ -29,7 +31,7 @@ def parent(row: Model, name: str) -> Any:
 
 
 def link(row: Model | None, text: str = "") -> SafeString | str:
-    """A link to the row's own page; a dash where there is no row."""
+    """A link to the row's admin page, or a dash for None."""
     if row is None:
         return DASH
     name = f"admin:{row._meta.app_label}_{row._meta.model_name}_change"
@@ -38,11 +40,11 @@ def link(row: Model | None, text: str = "") -> SafeString | str:
 
 
 def card_words(card: Any) -> str:
-    """The card as people know it; lists have no room for its id."""
+    """ "•••• 4242"; the card's id if its last four digits are unknown."""
     return f"\N{BULLET}\N{BULLET}\N{BULLET}\N{BULLET} {card.last4}" if card.last4 else str(card.pk)
 
 
-def known_or_id(row: Model, name: str, text: Callable[[Any], str] = str) -> str:
-    """A link to the row that `name` refers to; its id where that row is missing."""
+def link_or_id(row: Model, name: str, text: Callable[[Any], str] = str) -> str:
+    """A link to the row that the foreign key `name` refers to; its id if that row is missing."""
     found = parent(row, name)
-    return link(found, text(found)) if found else str(getattr(row, f"{name}_id") or "Not told")
+    return link(found, text(found)) if found else str(getattr(row, f"{name}_id") or UNKNOWN)

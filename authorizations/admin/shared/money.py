@@ -1,4 +1,4 @@
-"""Money as people read and type it; what is kept is an integer in the smallest unit."""
+"""Form fields for money: typed and shown in units, stored as an integer in the smallest unit."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from authorizations.rules.basics.money import parse_money
 
 
 class MoneyField(forms.CharField):
-    """An amount typed as money. Its form reads it, once the currency is known: `read_money`."""
+    """An amount typed as money. The form parses it with `read_money` once it knows the currency."""
 
     def __init__(self, **options: Any) -> None:
         attrs = {"inputmode": "decimal", "autocomplete": "off", "placeholder": "Such as 1,250.00"}
@@ -18,7 +18,7 @@ class MoneyField(forms.CharField):
 
 
 def read_money(form: forms.BaseForm, name: str, currency: str) -> None:
-    """Replace what was typed by the amount, or say at the field what is wrong with it."""
+    """Replace the typed text by the amount, or add the error to the field."""
     typed = form.cleaned_data.get(name)
     if typed is None:
         return

@@ -1,7 +1,8 @@
-"""What a decision's row says of its answer, in the words that lists and pages share."""
+"""The answer of a decision in the words that lists and pages share."""
 
 from typing import NamedTuple
 
+from authorizations.admin.shared.links import UNKNOWN
 from authorizations.models import Decision
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.wording import explain
@@ -10,7 +11,7 @@ from authorizations.rules.wording.stripe_reasons import stripe_texts
 
 
 class OutcomeWords(NamedTuple):
-    """`tone` is the colour of its badge: approved, partial or declined."""
+    """`tone` is the colour of the badge: approved, partial or declined."""
 
     words: str
     tone: str
@@ -19,33 +20,32 @@ class OutcomeWords(NamedTuple):
 def outcome(row: Decision) -> OutcomeWords:
     if not row.approved:
         return OutcomeWords("Declined", "declined")
-    return (
-        OutcomeWords("Partially approved", "partial")
-        if row.is_partial
-        else OutcomeWords("Approved", "approved")
-    )
+    if row.is_partial:
+        return OutcomeWords("Partially approved", "partial")
+    return OutcomeWords("Approved", "approved")
 
 
 def reason_of(row: Decision) -> DeclineReason | None:
-    """None where there is none, and for one that this program no longer knows."""
+    """The decline reason; None for an approval and for a reason this version does not have."""
     return DeclineReason(row.reason) if row.reason in set(DeclineReason) else None
 
 
 def reason_words(row: Decision) -> str:
-    """Nothing for an approval."""
+    """The label of the decline reason; empty for an approval."""
     return label_of(row.reason)
 
 
 def label_of(reason: str) -> str:
-    """What a reason is called, ours or Stripe's own; one that nobody knows is told by its code."""
+    """The label of a reason, the desk's or Stripe's; the code itself if the reason is unknown."""
     if texts := stripe_texts(reason):
         return texts.label
-    known = reason in set(DeclineReason)
-    return label(DeclineReason(reason)) if known else reason.replace("_", " ").capitalize()
+    if reason in set(DeclineReason):
+        return label(DeclineReason(reason))
+    return reason.replace("_", " ").capitalize()
 
 
 def amount_words(row: Decision) -> str:
-    """What was asked, and what was approved where that is another amount."""
+    """The amount requested, with the amount approved if that differs."""
     if row.amount is None:
-        return "Not told"
+        return UNKNOWN
     return explain.amount_words(row.amount, row.approved_amount, row.currency)

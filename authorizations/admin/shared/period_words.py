@@ -1,4 +1,4 @@
-"""Stretches of days as a list names them: "1-7 Nov 2026", "until 7 Nov 2026"."""
+"""Periods as lists write them: "1-7 Nov 2026", "until 7 Nov 2026"."""
 
 from datetime import date, datetime
 
@@ -8,7 +8,7 @@ DASH = "\N{EN DASH}"
 
 
 def days_words(first: date | None, last: date | None) -> str:
-    """The days from `first` to `last`; what they have in common is said once."""
+    """The days from `first` to `last`, with a common month or year written once."""
     if first is None or last is None:
         return f"Since {_day(first)}" if first else f"Until {_day(last)}"
     if first == last:
@@ -21,7 +21,7 @@ def days_words(first: date | None, last: date | None) -> str:
 
 
 def hour_words(start: datetime) -> str:
-    """ "18 Nov 2026, 14:00-15:00", by the clock of `start`."""
+    """ "18 Nov 2026, 14:00-15:00", in the time zone of `start`."""
     return f"{_day(start)}, {start:%H:%M}{DASH}{(start.hour + 1) % 24 or 24:02}:{start:%M}"
 
 

@@ -1,4 +1,4 @@
-"""Small tables inside a page, in the look of the lists."""
+"""Small tables and badges inside a page, styled like the lists."""
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -11,18 +11,18 @@ from django.utils.timezone import localtime
 
 
 def table(headers: Sequence[str], rows: Iterable[Sequence[Any]]) -> SafeString:
-    """Rows under headers; says so where there is none."""
-    shown = [[_cell(value) for value in row] for row in rows]
+    """A table with headers; times are shown in the reader's zone."""
+    shown = [
+        [
+            date_format(localtime(cell), "DATETIME_FORMAT") if isinstance(cell, datetime) else cell
+            for cell in row
+        ]
+        for row in rows
+    ]
     context = {"table": {"headers": headers, "rows": shown}}
     return render_to_string("unfold/components/table.html", context)
 
 
 def badge(text: str, variant: str) -> SafeString:
-    """A short text on colour; `variant` is unfold's: success, warning, danger."""
+    """A short text on a coloured background; `variant` is unfold's: success, warning, danger."""
     return render_to_string("unfold/helpers/label.html", {"text": text, "variant": variant})
-
-
-def _cell(value: Any) -> Any:
-    if isinstance(value, datetime):
-        return date_format(localtime(value), "DATETIME_FORMAT")
-    return value

@@ -1,4 +1,4 @@
-"""Points in time as the record shows them: to the second, in the reader's zone, with its name."""
+"""Times as the record shows them: to the second, in the reader's zone, with the zone's name."""
 
 from datetime import datetime
 

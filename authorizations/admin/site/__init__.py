@@ -1,1 +1,1 @@
-"""The frame around all pages: navigation, logging in, people, and what an empty page says."""
+"""Parts of every page: navigation, log-in, users and roles, and texts of empty lists."""

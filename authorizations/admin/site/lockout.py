@@ -1,4 +1,4 @@
-"""Too many wrong passwords."""
+"""The page after too many wrong passwords."""
 
 from typing import Any
 
@@ -12,7 +12,7 @@ from authorizations.web.peers import network_of_client
 
 
 def locked_out(request: HttpRequest, _answer: object, credentials: Any) -> HttpResponse:
-    """The page, instead of the log-in page, that says when to try again."""
+    """The page that says when to try again, shown instead of the log-in page."""
     name = get_client_username(request, credentials)
     tried = AccessAttempt.objects.filter(username=name, ip_address=network_of_client(request))
     last = tried.order_by("attempt_time").values_list("attempt_time", flat=True).last()

@@ -1,4 +1,4 @@
-"""Logging in; never with the demo's password outside development."""
+"""The log-in form, which refuses the demo's password outside development."""
 
 from typing import TYPE_CHECKING
 
@@ -16,14 +16,14 @@ else:
 
 
 class LoginForm(AuthenticationForm):
-    """A database that `load_demo` filled may be served for real later, its log-ins with it."""
+    """Refuses the demo's password, as a database filled by `load_demo` may go into production."""
 
     def confirm_login_allowed(self, user: User) -> None:
         super().confirm_login_allowed(user)
         if self.cleaned_data.get("password") == demo_logins.PASSWORD and not settings.DEBUG:
             raise ValidationError(
-                "This password is the demo's, which everybody knows. Whoever runs this server "
-                f"sets another: python manage.py changepassword {user.get_username()}",
+                "This is the demo's password, which is public. An administrator of this server can "
+                f"set a new one: python manage.py changepassword {user.get_username()}",
                 code="demo_password",
             )
 

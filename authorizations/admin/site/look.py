@@ -1,16 +1,16 @@
-"""What unfold asks about each request to say which of several desks this is."""
+"""Callbacks of unfold that show which desk a page belongs to."""
 
 from django.conf import settings
 from django.http import HttpRequest
 
 
 def whereabouts(request: HttpRequest) -> str:
-    """Under the name."""
+    """The host name, shown under the site's name."""
     return request.get_host()
 
 
 def surroundings(_request: HttpRequest) -> list[str] | None:
-    """A label for a desk that decides nothing real."""
+    """A label for desks that decide no real purchases; None for production."""
     if settings.DEBUG:
         return ["Development", "warning"]
     return ["Test mode", "info"] if settings.STRIPE_LIVEMODE is False else None

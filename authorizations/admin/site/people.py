@@ -1,4 +1,4 @@
-"""Staff and their roles, in the look of the other pages."""
+"""Pages of users and roles, styled like the other pages."""
 
 from typing import Any
 
@@ -20,15 +20,15 @@ from authorizations.rules.basics.card_numbers import mask_text
 
 _LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
 _HELP = {
-    "is_active": "Off: cannot log in any more. Better than deleting.",
+    "is_active": "Off: the user can no longer log in. Better than deleting.",
     "is_staff": "May log in to these pages.",
-    "is_superuser": "May do everything, also to users.",
-    "groups": "Operations edit policies, groups and cards; Auditors look at everything.",
+    "is_superuser": "May do everything, including editing users.",
+    "groups": "Operations: edit policies, groups and cards. Auditors: look at everything.",
 }
 
 admin.site.unregister(User)
 admin.site.unregister(Group)
-# Allauth's pages would show secrets of second factors, and addresses that nothing is sent to.
+# Allauth's pages would show secrets of second factors, and addresses that are not used.
 admin.site.unregister([Authenticator, EmailAddress])
 
 
@@ -37,13 +37,13 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
     form = UserChangeForm
     add_form = UserCreationForm
     change_password_form = AdminPasswordChangeForm
-    readonly_fields = ("last_login", "date_joined")  # they tell what happened
-    # Without permissions of one's own: what somebody may do is told by their roles.
+    readonly_fields = ("last_login", "date_joined")  # facts, not settings
+    # Without permissions of single users: rights come from roles.
     fieldsets = (
         (None, {"fields": ("username", "password")}),
         ("Person", {"fields": ("first_name", "last_name", "email")}),
         ("Access", {"fields": ("is_active", "is_staff", "is_superuser", "groups")}),
-        ("On record", {"fields": ("last_login", "date_joined")}),
+        ("Record", {"fields": ("last_login", "date_joined")}),
     )
     list_display = ("username", "name", "roles", "is_active", "is_superuser", "last_login")
     search_fields = tuple(
@@ -53,7 +53,7 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
     list_filter = ("is_active", "is_superuser", "groups")
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Who may only look sees no part of a password's hash."""
+        """Users who may only view see no part of the password's hash."""
         if obj is None or self.has_change_permission(request, obj):
             return super().get_fieldsets(request, obj)
         return ((None, {"fields": ("username",)}), *self.fieldsets[1:])
@@ -63,7 +63,7 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
     ) -> Any:
         texts = {"labels": _LABELS, "help_texts": _HELP}
         if obj and not self.has_change_permission(request, obj):
-            texts["help_texts"] = {"username": "", **_HELP}  # it says what may be typed
+            texts["help_texts"] = {"username": "", **_HELP}  # Django's text says what may be typed
         return super().get_form(request, obj, change=change, **kwargs | texts)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[User]:
@@ -72,7 +72,7 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
     def formfield_for_dbfield(self, db_field: Any, request: HttpRequest, **kwargs: Any) -> Any:
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if db_field.name == "groups" and field:
-            # All roles are shown already: no menu to add or find one beside them.
+            # All roles are listed, so there is no button to add or find one.
             field.widget.can_add_related = field.widget.can_view_related = False
         return field
 
@@ -111,7 +111,7 @@ class GroupAdmin(WithHistory, DjangoGroupAdmin, ModelAdmin[Group]):
 
     @display(description="May")
     def rights(self, group: Group) -> str:
-        """ "View card, change card group": what Django calls "Can view card"."""
+        """ "View card, change card group": made of Django's "Can view card"."""
         names = group.permissions.values_list("name", flat=True).order_by("name")
         words = ", ".join(name.removeprefix("Can ") for name in names)
         return words[:1].upper() + words[1:]

@@ -1,1 +1,1 @@
-"""The pages of stand-in: how it is, who switched it, and switching it."""
+"""Pages of stand-in: its state, the history of its switch, and the form to switch it."""

@@ -1,4 +1,4 @@
-"""Stand-in: how it is now, and the history of its switch."""
+"""Pages of stand-in: its state now and the history of its switch."""
 
 from typing import Any
 
@@ -14,7 +14,7 @@ from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.types import display
 from authorizations.admin.stand_in.state import MAY_SWITCH, state, who
-from authorizations.admin.stand_in.switching import switching_page
+from authorizations.admin.stand_in.switching import switch_page
 from authorizations.models import StandInSwitch
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
@@ -53,7 +53,7 @@ class StandInSwitchAdmin(RecordAdmin[StandInSwitch]):
     def switch_view(self, request: HttpRequest) -> HttpResponse:
         if not request.user.has_perm(MAY_SWITCH):
             raise PermissionDenied
-        return switching_page(request)
+        return switch_page(request)
 
     @display(description="Switched")
     def switched(self, row: StandInSwitch) -> str:

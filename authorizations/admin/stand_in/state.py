@@ -1,4 +1,4 @@
-"""How stand-in is, in words: for its own page, and for the banner on all pages."""
+"""The state of stand-in in words, for its page and for the banner on all pages."""
 
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -13,14 +13,16 @@ from authorizations.services.stand_in import switch
 from authorizations.services.webhook.answering import breaker
 
 MAY_SWITCH = "authorizations.switch_standin"
-BREAKER_OPEN = (
-    "The database does not answer this server, or too slowly: stand-in answers until it does."
-)
+BREAKER_OPEN = "The database does not answer this server in time. Stand-in answers until it does."
 
 
 @dataclass(frozen=True, slots=True)
 class SwitchState:
-    """What the newest switch says; `by_hand` is a sentence, `copy` how old the server's copy is."""
+    """The state in sentences.
+
+    `by_hand` is about the switch, `outage` about the database and empty while it answers, `copy`
+    about the server's copy of cards and policies.
+    """
 
     on: bool
     by_hand: str
@@ -29,7 +31,7 @@ class SwitchState:
 
 
 class Banner(NamedTuple):
-    """On every page while stand-in answers."""
+    """Shown on every page while stand-in answers."""
 
     sentences: list[str]
     may_switch_off: bool
@@ -37,12 +39,21 @@ class Banner(NamedTuple):
 
 def state() -> SwitchState:
     newest = switch.newest()
-    on = newest is not None and newest.is_on
-    return SwitchState(on, _by_hand(newest), BREAKER_OPEN if breaker.is_open else "", _copy())
+    try:
+        age_s = round(local_copy.age_s())
+        copy = f"This server's copy of cards and policies is {duration_words(age_s)} old."
+    except local_copy.NothingKnownError:
+        copy = "This server has no copy of cards and policies: stand-in would decline everything."
+    return SwitchState(
+        on=newest is not None and newest.is_on,
+        by_hand=_by_hand(newest),
+        outage=BREAKER_OPEN if breaker.is_open else "",
+        copy=copy,
+    )
 
 
 def banner(request: HttpRequest) -> Banner | None:
-    """For whoever may look at its switch; None while the database decides."""
+    """The banner for users who may see the switch; None while the database decides."""
     if not request.user.has_perm("authorizations.view_standinswitch"):
         return None
     newest = switch.newest()
@@ -58,17 +69,9 @@ def who(row: StandInSwitch) -> str:
 
 def _by_hand(newest: StandInSwitch | None) -> str:
     if newest is None or not newest.is_on:
-        return "Off: the database decides, and stand-in answers only where it can't."
+        return "Off: the database decides. Stand-in answers only if the database can't."
     when = exact_time(newest.switched_at)
     return (
         f"Switched on by {who(newest)}, {when}: {newest.reason}. Every purchase is answered by "
         "stand-in."
     )
-
-
-def _copy() -> str:
-    try:
-        age_s = round(local_copy.age_s())
-    except local_copy.NothingKnownError:
-        return "This server has no copy of cards and policies: stand-in would decline everything."
-    return f"This server's copy of cards and policies is {duration_words(age_s)} old."

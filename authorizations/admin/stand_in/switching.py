@@ -18,7 +18,7 @@ from authorizations.services.stand_in import switch
 
 
 class SwitchForm(forms.Form):
-    """`on` is what the page offered: another may have been quicker."""
+    """`on` is what the page offered, as someone else may have switched meanwhile."""
 
     on = forms.ChoiceField(choices=[("on", "On"), ("off", "Off")], widget=forms.HiddenInput)
     reason = forms.CharField(
@@ -28,12 +28,17 @@ class SwitchForm(forms.Form):
     )
 
 
-def switching_page(request: HttpRequest) -> HttpResponse:
-    """Ask for the reason, then switch."""
+def switch_page(request: HttpRequest) -> HttpResponse:
+    """Asks for a reason, then switches."""
+    list_url = reverse("admin:authorizations_standinswitch_changelist")
     form = SwitchForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
-        _switch(request, on=form.cleaned_data["on"] == "on", reason=form.cleaned_data["reason"])
-        return HttpResponseRedirect(_list_url())
+        word, reason = form.cleaned_data["on"], form.cleaned_data["reason"]
+        if switch.set_to(on=word == "on", by=staff(request), reason=reason):
+            messages.success(request, f"Stand-in is switched {word}.")
+        else:
+            messages.info(request, f"Nothing to do: it was already switched {word}.")
+        return HttpResponseRedirect(list_url)
     now = state()
     context = {
         **admin.site.each_context(request),
@@ -42,45 +47,33 @@ def switching_page(request: HttpRequest) -> HttpResponse:
         "state": now,
         "form": form,
         "effect": None if now.on else _effect(rehearse(timezone.now())),
-        "back": _list_url(),
+        "back": list_url,
     }
     return TemplateResponse(request, "admin/authorizations/switching.html", context)
 
 
 class Effect(NamedTuple):
-    """What switching on would do, in sentences; `tone` is of the panel that says so."""
+    """The effect of switching on, in sentences; `tone` is the colour of their panel."""
 
     sentences: list[str]
     tone: str
 
 
 def _effect(found: Rehearsal) -> Effect:
-    """ "With your policies, of the last hour's 191 approvals 0 would have been approved."."""
+    """How many of the last hour's approvals stand-in would have approved."""
     policies = "1 policy" if found.policies == 1 else f"{found.policies:,} policies"
     amounts = (
-        f"Of {policies} in force with limits, {found.with_amounts:,} say what may be spent in "
+        f"Of {policies} in force with limits, {found.with_amounts:,} have emergency limits for "
         "stand-in."
     )
     if not found.approvals:
-        nothing = "In the last hour nothing was approved that it could be measured by."
+        nothing = "Nothing was approved in the last hour, so the effect can't be estimated."
         return Effect([nothing, amounts], "info" if found.with_amounts else "declined")
     newest = "newest " if found.is_cut else ""
-    told = (
+    outcome = (
         f"With your policies, of the last hour's {newest}{found.approvals:,} approvals "
         f"{found.approved:,} would have been approved."
     )
     if found.approved == found.approvals:
-        return Effect([told], "info")
-    return Effect([told, amounts], "partial" if found.approved else "declined")
-
-
-def _switch(request: HttpRequest, *, on: bool, reason: str) -> None:
-    word = "on" if on else "off"
-    if switch.set_to(on=on, by=staff(request), reason=reason):
-        messages.success(request, f"Stand-in is switched {word}.")
-    else:
-        messages.info(request, f"Nothing to do: somebody switched it {word} before.")
-
-
-def _list_url() -> str:
-    return reverse("admin:authorizations_standinswitch_changelist")
+        return Effect([outcome], "info")
+    return Effect([outcome, amounts], "partial" if found.approved else "declined")

@@ -18,7 +18,7 @@ class AuthorizationMethods(WordsRule):
 
     reason = DeclineReason.AUTHORIZATION_METHOD_NOT_ALLOWED
     texts = ReasonTexts(
-        "Authorization method not allowed",
+        "This way of paying not allowed",
         "The policy does not allow this authorization method.",
         "This card cannot be used in this way. Please try another way to pay with it.",
     )

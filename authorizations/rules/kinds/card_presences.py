@@ -23,7 +23,7 @@ class CardPresences(WordsRule):
 
     reason = DeclineReason.CARD_PRESENCE_NOT_ALLOWED
     texts = ReasonTexts(
-        "Card presence not allowed",
+        "Online or in person not allowed",
         "The policy does not allow this card presence.",
         "This card cannot be used in this way. Please pay another way.",
     )

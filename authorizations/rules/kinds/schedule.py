@@ -107,7 +107,7 @@ class Schedule(Rule):
 
     reason = DeclineReason.OUTSIDE_SCHEDULE
     texts = ReasonTexts(
-        "Outside schedule",
+        "Outside allowed hours",
         "The purchase was outside the days and hours of the policy.",
         "This card cannot be used at this time. Please try again within its hours.",
     )

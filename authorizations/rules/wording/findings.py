@@ -46,15 +46,16 @@ FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
     ),
     FindingKind.APPROVED_AGAINST_US: FindingTexts(
         "Declined here, approved at Stripe",
-        "Check the account's default for requests without an answer: it should decline.",
+        "Check Stripe's fallback for requests without an answer: it should decline.",
     ),
     FindingKind.OVERRULED: FindingTexts(
         "Approved here, declined at Stripe",
-        "Stripe or the network had the last word. Nothing was spent.",
+        "Stripe or the network overruled our answer. Nothing was spent.",
     ),
     FindingKind.ANSWERED_TOO_LATE: FindingTexts(
         "Answer came too late",
-        "The account's default decided. See the answer times on the home page.",
+        "Our answer was late, so Stripe's fallback for your account decided. See the decision "
+        "times on Home.",
     ),
     FindingKind.ANSWER_NOT_UNDERSTOOD: FindingTexts(
         "Answer not understood",
@@ -63,7 +64,7 @@ FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
     ),
     FindingKind.NEVER_ASKED: FindingTexts(
         "Approved without asking",
-        "Stripe or the network approved by themselves. Check that the webhook for authorization "
+        "Stripe or the network approved without asking. Check that the webhook for authorization "
         "requests is set at Stripe.",
     ),
     FindingKind.LIMIT_EXCEEDED: FindingTexts(
@@ -76,16 +77,17 @@ FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
     ),
     FindingKind.CAPTURED_LATE: FindingTexts(
         "Captured after its hold had ended",
-        "The room had been given back and is taken again. Dispute it if it was not agreed.",
+        "The hold had been released, so the capture counts against limits again. Dispute it if the "
+        "cardholder did not agree.",
     ),
     FindingKind.UNKNOWN_TRANSACTION: FindingTexts(
         "Transaction of an unknown kind",
         "Stripe has a new kind of transaction. Look it up at Stripe: money out counts as a "
-        "capture, money in gives no room back. Adjust the purchase by hand where that is wrong.",
+        "capture, money in frees up no limit. Adjust the purchase by hand if that is wrong.",
     ),
     FindingKind.UNLINKED_REFUND: FindingTexts(
         "Refund that belongs to no purchase",
-        "It gave no room back. If it belongs to a purchase here, adjust that one by hand.",
+        "It freed up no limit. If it belongs to a purchase here, adjust that purchase by hand.",
     ),
     FindingKind.REFUND_REVERSED: FindingTexts(
         "Refund taken back",

@@ -1,5 +1,5 @@
-// Copy buttons: <button data-copy="id of the element whose text is copied" hidden>. Shown only here,
-// since without scripts they could do nothing.
+// Copy buttons: <button data-copy="id of the element whose text is copied" hidden>. This script shows
+// them, as they need it to work.
 "use strict";
 
 (() => {
@@ -8,7 +8,7 @@
   status.className = "desk-unseen";
   status.setAttribute("role", "status");
 
-  // For pages without TLS, on which browsers offer no clipboard.
+  // For pages without TLS, where browsers offer no clipboard.
   const copyOldWay = (text) => {
     const area = document.createElement("textarea");
     area.value = text;
@@ -53,7 +53,7 @@
     button.focus();
     if (copied) return tell(button, "Copied", "Copied");
     select(source);
-    tell(button, "Press Ctrl+C", "The browser did not allow it. The text is selected: press Ctrl+C.");
+    tell(button, "Press Ctrl+C", "The browser did not allow copying. The text is selected: press Ctrl+C.");
   });
 
   document.addEventListener("DOMContentLoaded", () => {

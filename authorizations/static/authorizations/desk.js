@@ -1,10 +1,10 @@
-// What unfold leaves out, on all pages.
+// Accessibility that unfold lacks, on all pages.
 
-// It makes buttons of what a keyboard can't reach: spans, and links that lead nowhere.
+// Unfold uses spans and links without address as buttons: make them reachable by keyboard.
 document.addEventListener("DOMContentLoaded", () => {
   const unreachable = "[x-on\\:click]:not(a[href], button, input, label, select, summary)";
   for (const element of document.querySelectorAll(unreachable)) {
-    if (!element.textContent.trim()) continue; // what darkens the page behind a menu
+    if (!element.textContent.trim()) continue; // the backdrop of a menu
     element.tabIndex = 0;
     element.setAttribute("role", "button");
   }
@@ -15,7 +15,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
-// Select2's boxes are called as the labels of their fields, and its lists are lists no more.
+// Name Select2's boxes by the labels of their fields, and remove wrong roles of its lists.
 (() => {
   const labelOf = (field) => {
     const label = field.labels?.[0] ?? document.querySelector(`label[for="${CSS.escape(field.id)}"]`);
@@ -29,8 +29,8 @@ document.addEventListener("DOMContentLoaded", () => {
     selection.dataset.named = name;
     const shown = box.querySelector(".select2-selection__rendered");
     if (shown.matches("ul")) shown.setAttribute("role", "presentation");
-    else for (const one of ["role", "aria-readonly"]) shown.removeAttribute(one); // its value, no field
-    // The box's name, and what is chosen in it.
+    else for (const one of ["role", "aria-readonly"]) shown.removeAttribute(one); // a value, not a field
+    // The box is read as its name and the chosen value.
     const tag = document.createElement("span");
     tag.id = `${shown.id || field.id}-name`;
     tag.hidden = true;
@@ -42,9 +42,9 @@ document.addEventListener("DOMContentLoaded", () => {
   const look = () => {
     document.querySelectorAll(".select2-container[dir]").forEach(nameBox);
     for (const field of document.querySelectorAll(".select2-dropdown .select2-search__field:not([aria-label])")) {
-      field.setAttribute("aria-label", "Search what can be chosen");
+      field.setAttribute("aria-label", "Search the options");
     }
-    // Django's way of choosing permissions names what has no role.
+    // Django's permission picker labels elements that have no role.
     for (const help of document.querySelectorAll(".help-tooltip[aria-label]:not([role])")) help.setAttribute("role", "img");
   };
   document.addEventListener("DOMContentLoaded", () => {
@@ -58,7 +58,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 })();
 
-// A page that is sent back begins at what is wrong; a way to a field leads to what stands for it.
+// A page with errors puts the focus on them; a link to a field leads to the widget that replaces it.
 document.addEventListener("DOMContentLoaded", () => {
   document.querySelector("[data-focus]")?.focus();
   document.addEventListener("click", (event) => {
@@ -75,7 +75,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
-// The drawer of filters: the focus goes in, stays in while it covers the page, and comes back.
+// The filter dialog: move the focus in, keep it in while the dialog covers the page, and restore it.
 document.addEventListener("DOMContentLoaded", () => {
   const drawer = document.querySelector("#changelist-filter");
   if (!drawer) return;
@@ -104,7 +104,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 });
 
-// What is wider than its place scrolls by the keyboard too: it is a tab stop as long as it does.
+// Let keyboards scroll wide content: make it a tab stop while it overflows.
 (() => {
   const looked = new ResizeObserver((entries) => {
     for (const { target } of entries) {
@@ -118,7 +118,7 @@ document.addEventListener("DOMContentLoaded", () => {
   });
 })();
 
-// Paper is white, whatever the theme.
+// Print in the light theme.
 (() => {
   let dark = false;
   addEventListener("beforeprint", () => {

@@ -1,4 +1,4 @@
-// Lists of merchants: rows are added and taken out. Enter adds one, instead of saving the page.
+// Lists of merchants: add and remove rows. Enter adds a row instead of saving the page.
 "use strict";
 
 (() => {
@@ -17,7 +17,7 @@
     const list = row.closest(".desk-merchants");
     row.querySelector("input").value = "";
     if (list.querySelectorAll(".desk-merchant").length > 1) row.remove();
-    // The page's own watch for unsaved changes hears of fields only.
+    // The page's check for unsaved changes listens to fields only.
     list.querySelector("input").dispatchEvent(new Event("change", { bubbles: true }));
     list.querySelector("input").focus();
   };

@@ -1,11 +1,11 @@
-// After a page was merged with what others saved: marks at the fields that the list on top names.
+// After a page was merged with what others saved: mark the fields that the list at the top names.
 "use strict";
 
 (() => {
-  const NOTES = { taken: "Newer value, saved by somebody else", choice: "You both changed this: choose on top" };
+  const NOTES = { taken: "Newer value, saved by someone else", choice: "You both changed this: choose at the top" };
 
   const mark = (name, kind) => {
-    const row = document.getElementById(name); // a whole row, whose fields are all new
+    const row = document.getElementById(name); // a whole new row
     const fields = row ? [row] : document.getElementsByName(name);
     const place = fields[0]?.closest(".field-line > *, td, .form-row, .form-group");
     if (!place || place.querySelector(":scope > .desk-mark-merged")) return;

@@ -1,4 +1,4 @@
-// A form that must be sent once: a second click does nothing.
+// Send a form only once: ignore a second click.
 "use strict";
 
 for (const form of document.querySelectorAll("form[data-once]")) {
@@ -7,7 +7,7 @@ for (const form of document.querySelectorAll("form[data-once]")) {
     if (sent) event.preventDefault();
     sent = true;
   });
-  // Back from the next page, as the browser kept this one.
+  // The browser restores this page as it was when the user goes back to it.
   window.addEventListener("pageshow", () => {
     sent = false;
   });

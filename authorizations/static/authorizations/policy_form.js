@@ -1,16 +1,16 @@
-// What the policy page needs beyond unfold's scripts: Enter takes what matches rather than what was
-// typed, added rows get their lists, rows show only the fields that apply, and limits fold.
+// Scripts of the policy page beyond unfold's: Enter takes a match rather than the typed text, added
+// rows get their lists, rows show only the fields that apply, and limits fold.
 "use strict";
 
 (() => {
-  const OPEN_LIMITS = 3; // more than these begin folded, so that they can be read as a list
+  const OPEN_LIMITS = 3; // with more limits, all start folded, so that they read as a list
 
   const $ = django.jQuery;
 
-  // Behind the matches, not before them: typed words count only where nothing on the list does.
+  // After the matches, not before: typed text counts only if nothing on the list matches.
   $.fn.select2.defaults.set("insertTag", (matches, typed) => matches.push(typed));
 
-  // The long lists are on the page once; the others take what they lack when they open.
+  // Long lists are on the page once; other fields copy the missing options when they open.
   $(document).on("select2:opening", "select[data-options-of]", ({ target }) => {
     const have = new Set(Array.from(target.options, (option) => option.value));
     for (const option of document.getElementById(target.dataset.optionsOf).options) {
@@ -46,7 +46,7 @@
     const merged = Array.from(document.querySelectorAll("#conflict [data-field]"), (it) => it.dataset.field);
     for (const limit of limits) {
       const hasErrors = limit.querySelector(".errors, .errornote, .errorlist") !== null;
-      const isNew = !limit.classList.contains("original"); // its title says nothing yet
+      const isNew = !limit.classList.contains("original"); // it has no meaningful title yet
       const isMerged = merged.some((name) => name.startsWith(`${limit.id}-`));
       makeFoldable(limit, limits.length <= OPEN_LIMITS || hasErrors || isNew || isMerged);
     }

@@ -1,5 +1,5 @@
-// Before a page is sent: is the server there, and is its reader still logged in? If not, the page
-// stays as it is, with all that was typed, and says what to do.
+// Before a page is sent, check that the server answers and the user is still logged in. If not, the
+// page stays as it is, with everything that was typed, and says what to do.
 "use strict";
 
 (() => {
@@ -9,12 +9,12 @@
 
   const obstacle = async () => {
     try {
-      const signal = AbortSignal.timeout(5_000); // a database that hangs keeps everybody waiting
+      const signal = AbortSignal.timeout(5_000); // the database may hang
       const answer = await fetch(probe, { cache: "no-store", redirect: "manual", signal });
       if (answer.type === "opaqueredirect") return "You are no longer logged in, so nothing was saved.";
-      return answer.ok ? "" : "The server can't save this at the moment. Wait a little, then save again.";
+      return answer.ok ? "" : "The server can't save this at the moment. Wait a moment, then save again.";
     } catch {
-      return "The server can't be reached, so nothing was saved. Wait a little, then save again.";
+      return "The server can't be reached, so nothing was saved. Wait a moment, then save again.";
     }
   };
 
@@ -23,7 +23,7 @@
     const panel = document.createElement("section");
     panel.className = "desk-panel desk-panel--declined desk-not-sent mb-6";
     panel.setAttribute("role", "alert");
-    panel.append(`${sentence} All you typed is still here. `);
+    panel.append(`${sentence} Everything you typed is still here. `);
     if (sentence.includes("logged in")) {
       const link = document.createElement("a");
       Object.assign(link, { href: login, target: "_blank", className: "text-link", textContent: "Log in in another tab" });
@@ -33,7 +33,7 @@
     panel.scrollIntoView({ block: "center" });
   };
 
-  // Logging in again changed the token; the form still has the old one.
+  // A new log-in changes the token; the form still has the old one.
   const renewToken = () => {
     const token = document.cookie.match(/(?:^|; )(?:__Host-)?csrftoken=([^;]+)/);
     if (token) form.elements.csrfmiddlewaretoken.value = token[1];
@@ -45,8 +45,8 @@
       return;
     }
     event.preventDefault();
-    if (state !== "editing") return; // clicked twice
-    // The form as a whole is checked by the server; what two people changed is chosen first.
+    if (state !== "editing") return; // a second click
+    // The server validates the form; only the choices of a merge are checked here.
     const open = form.querySelector("#conflict input:invalid");
     if (open) return open.reportValidity();
     state = "asking";
@@ -57,7 +57,7 @@
     form.requestSubmit(event.submitter);
   });
 
-  // Back from the next page, as the browser kept this one.
+  // The browser restores this page as it was when the user goes back to it.
   window.addEventListener("pageshow", () => {
     state = "editing";
   });

@@ -1,9 +1,8 @@
-// Tells the server the reader's time zone. The page that is shown now keeps its own, which it
-// names; the next one is in the reader's.
+// Sends the reader's time zone to the server in a cookie. It applies from the next page on.
 (() => {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
   if (!zone) return;
-  // Over HTTPS under a name that no other host can set.
+  // Over HTTPS, the __Host- prefix keeps other hosts from setting the cookie.
   const [prefix, secure] = location.protocol === "https:" ? ["__Host-", "; Secure"] : ["", ""];
   const cookie = `${prefix}desk_time_zone=${zone}`;
   document.cookie = `${cookie}; Path=/; Max-Age=31536000; SameSite=Lax${secure}`;

@@ -60,7 +60,7 @@ def declined(*trace: Check) -> Verdict:
                     "time_zone": "America/New_York",
                 },
             ),
-            "outside schedule (Sat 22:10 America/New_York)",
+            "outside allowed hours (Sat 22:10 America/New_York)",
         ),
         (
             rule_check(R.CVC_REQUIRED, passed=False, found="mismatch", limit=["match"]),

@@ -106,12 +106,12 @@ def test_it_is_told_by_the_page_the_probe_and_the_metrics_and_none_of_them_count
         asks(minutes)
     monkeypatch.setattr(unheard, "_latest", None)
     told = admin_client.get("/admin/?period=30d").content.decode()
-    assert "approvals unheard of" not in told
+    assert "Nothing reported about" not in told
     assert b"desk_approvals_unheard" not in scrape.exposition()
     assert "second_endpoint" not in Client().get("/readyz").json()
     unheard.renew()
     told = admin_client.get("/admin/?period=30d").content.decode()
-    assert "3 of 3 approvals unheard of" in told
+    assert "Nothing reported about 3 of 3 approvals" in told
     lines = scrape.exposition().decode().splitlines()
     assert "desk_approvals_looked_at 3.0" in lines
     assert "desk_approvals_unheard 3.0" in lines

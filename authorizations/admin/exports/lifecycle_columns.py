@@ -1,4 +1,4 @@
-"""What exported transactions and findings say: the columns of each list, by name."""
+"""The columns of exported transactions and findings."""
 
 from operator import attrgetter as _of
 from typing import Any
@@ -10,7 +10,7 @@ What = FindingChange.What
 
 
 def _newest(row: Finding, what: str, name: str) -> Any:
-    """Of the last time that it was marked as handled, or gone; None where it never was."""
+    """A value of the newest change of the kind `what`; None if there is none."""
     found = [change for change in row.changes.all() if change.what == what]
     return _plain(found[-1])[name] if found else None
 

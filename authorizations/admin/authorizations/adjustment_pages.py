@@ -1,4 +1,4 @@
-"""The pages on which operators release a hold, or give and take room, each with a reason."""
+"""Pages on which operators release a hold or adjust what a purchase counts for, with a reason."""
 
 from collections.abc import Callable
 
@@ -10,7 +10,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget, UnfoldAdminTextInputWidget
 
-from authorizations.admin.authorizations.disputes import filled_in, won_dispute
+from authorizations.admin.authorizations.disputes import adjustment_initial, won_dispute
 from authorizations.admin.shared.explained import readable
 from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.money import MoneyField, read_money
@@ -22,21 +22,22 @@ from authorizations.services.lifecycle.disputes import adjustment_for
 from authorizations.services.runtime import codec
 
 _FROM_HOLDS = "holds"
-_REASON = 500
+_MAX_REASON = 500
+"""Maximum characters of a reason."""
 
 
 class AdjustmentForm(forms.Form):
     reason = forms.CharField(
         label="Reason",
-        max_length=_REASON,
+        max_length=_MAX_REASON,
         widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
-        help_text="It stays with the entry in the ledger.",
-        error_messages={"required": "Say why: the reason stays with the entry."},
+        help_text="Kept with the correction.",
+        error_messages={"required": "Give a reason: it is kept with the correction."},
     )
 
 
 class AdjustForm(AdjustmentForm):
-    """`seen` is what stood adjusted when the page was opened."""
+    """`seen` is the adjustment in force when the page was opened, in the smallest unit."""
 
     field_order = ("direction", "amount", "reason")
     direction = forms.ChoiceField(
@@ -44,7 +45,7 @@ class AdjustForm(AdjustmentForm):
         choices=[("give", "Count less"), ("take", "Count more")],
         initial="give",
         widget=UnfoldAdminRadioSelectWidget,
-        error_messages={"required": "Choose whether to give or to take room."},
+        error_messages={"required": "Choose whether to count less or more."},
     )
     amount = MoneyField(label="Amount")
     seen = forms.IntegerField(widget=forms.HiddenInput)
@@ -55,18 +56,18 @@ class AdjustForm(AdjustmentForm):
 
     def clean(self) -> None:
         if self.cleaned_data.get("amount") is None and "amount" not in self.errors:
-            self.add_error("amount", "Write how much.")
+            self.add_error("amount", "Enter an amount.")
         read_money(self, "amount", self.currency)
 
     @property
     def change(self) -> int:
-        """By how much more the purchase is to count."""
+        """The change of what the purchase counts for, in the smallest unit."""
         amount: int = self.cleaned_data["amount"]
         return amount if self.cleaned_data["direction"] == "take" else -amount
 
 
-def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
-    """Ask for the reason, then give back what is held."""
+def release_page(request: HttpRequest, row: Authorization) -> HttpResponse:
+    """Asks for a reason, then releases what is held."""
     books = readable(lambda: codec.value(AuthorizationState, row.books))
     if books is None:
         return _unreadable(request, row)
@@ -75,19 +76,19 @@ def releasing_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 
     def book() -> str:
         release(row.pk, by=staff(request), reason=form.cleaned_data["reason"])
-        return f"{held} is released and can be spent again, from the next purchase on."
+        return f"{held} is released and can be spent again from the next purchase on."
 
     return _page(request, row, form, book, {"title": "Release hold", "held": held})
 
 
-def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
-    """Ask how much and why, then book it."""
+def adjust_page(request: HttpRequest, row: Authorization) -> HttpResponse:
+    """Asks for an amount and a reason, then books the adjustment."""
     books = readable(lambda: codec.value(AuthorizationState, row.books))
     if books is None:
         return _unreadable(request, row)
     sent = request.POST if request.method == "POST" else None
     dispute = won_dispute(row, request.GET.get("dispute", ""))
-    initial = filled_in(row, dispute) if dispute else {}
+    initial = adjustment_initial(row, dispute) if dispute else {}
     form = AdjustForm(row, sent, initial={"seen": books.adjusted, **initial})
 
     def book() -> str:
@@ -95,12 +96,12 @@ def adjusting_page(request: HttpRequest, row: Authorization) -> HttpResponse:
         reason = form.cleaned_data["reason"]
         if dispute:
             if adjustment_for(dispute, row.pk):
-                raise CannotAdjustError("An adjustment for this dispute is booked already.")
-            if dispute.pk not in reason:  # by which it is known as booked
-                reason = f"{reason[: _REASON - len(dispute.pk) - 3]} ({dispute.pk})"
+                raise CannotAdjustError("An adjustment for this dispute is already booked.")
+            if dispute.pk not in reason:  # adjustment_for finds the entry by this id
+                reason = f"{reason[: _MAX_REASON - len(dispute.pk) - 3]} ({dispute.pk})"
         adjust(row.pk, change, by=staff(request), reason=reason, seen=seen)
         money = format_money(abs(change), row.currency)
-        return f"{money} more is counted." if change > 0 else f"{money} of room is given back."
+        return f"The purchase counts {money} {'more' if change > 0 else 'less'} against limits."
 
     return _page(request, row, form, book, {"title": "Adjust what is counted"})
 
@@ -110,8 +111,9 @@ def _page(
     row: Authorization,
     form: AdjustmentForm,
     book: Callable[[], str],
-    shown: dict[str, str],
+    context: dict[str, str],
 ) -> HttpResponse:
+    """Shows the form; a valid one is booked, and `book` returns the message of success."""
     back = _url(row)
     if request.GET.get("from") == _FROM_HOLDS:
         back = reverse("admin:authorizations_authorization_past")
@@ -121,21 +123,23 @@ def _page(
             return HttpResponseRedirect(back)
         except CannotAdjustError as problem:
             form.add_error(None, str(problem))
-    context = {
+    context_of_page = {
         **admin.site.each_context(request),
         "opts": Authorization._meta,
         "original": row,
         "counted": format_money(row.counted_amount, row.currency),
         "form": form,
         "back": back,
-        **shown,
+        **context,
     }
-    return TemplateResponse(request, "admin/authorizations/by_hand.html", context)
+    return TemplateResponse(request, "admin/authorizations/adjustment.html", context_of_page)
 
 
 def _unreadable(request: HttpRequest, row: Authorization) -> HttpResponse:
-    sentence = "Its books can't be read: another version of this program wrote them."
-    messages.error(request, f"{sentence} Tell your administrator; nothing was booked.")
+    sentence = (
+        "This purchase's books can't be read: a different version of this program wrote them."
+    )
+    messages.error(request, f"{sentence} Nothing was booked. Tell your administrator.")
     return HttpResponseRedirect(_url(row))
 
 

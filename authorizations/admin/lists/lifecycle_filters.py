@@ -1,4 +1,4 @@
-"""The filters of lists about what comes after a decision: transactions, findings, events."""
+"""The filters of the lists of transactions, findings and unapplied events."""
 
 from django.db.models import F, Q
 
@@ -14,7 +14,7 @@ from authorizations.models import Authorization, Finding, Transaction
 from authorizations.rules.wording.findings import FINDING_TEXTS
 
 _KINDS = [(kind.value, texts.label) for kind, texts in FINDING_TEXTS.items()]
-_NO_CARD = "No card with this id is known."
+_NO_CARD = "No card has this id."
 
 
 class TransactionFilters(RecordFilters):
@@ -63,7 +63,7 @@ class FindingFilters(RecordFilters):
 
 class UnappliedFilters(RecordFilters):
     field_order = ("state", "from", "to")
-    state = choice_field("State", [("waiting", "Not applied"), ("applied", "Applied meanwhile")])
+    state = choice_field("State", [("waiting", "Not processed"), ("applied", "Processed later")])
 
     @property
     def condition(self) -> Q:
