@@ -73,7 +73,7 @@ def test_a_port_in_use_is_told_with_what_to_do() -> None:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        with pytest.raises(CommandError, match=rf"Port {port} is in use.*choose another port"):
+        with pytest.raises(CommandError, match=rf"Port {port} is in use.*choose a different port"):
             call_command("runserver", str(port), use_reloader=False)
 
 
