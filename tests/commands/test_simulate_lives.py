@@ -137,7 +137,7 @@ def test_the_rate_is_of_events(simulate: Simulate) -> None:
     [
         ({"lives": 0}, "--lives must be above 0"),
         ({"lives": 5, "mix": "captured=1"}, '--mix: .*Did you mean "capture"'),
-        ({"lives": 5, "mix": "capture=some"}, "--mix: Write how often capture comes"),
+        ({"lives": 5, "mix": "capture=some"}, "--mix: Write how often capture occurs"),
         ({"lives": 5, "mix": ""}, '--mix: There is no ending ""'),
         ({"lives": 5, "count": 9}, "--lives draws its own purchases"),
         ({"lives": 5, "amount": "45.00"}, "--lives draws its own purchases"),
