@@ -34,13 +34,13 @@ DIALECT = {
     "nobody": r"\b[Nn]obody\b",
     "is none": r"\bis none\b",
 }
-RULES = ROOT / "authorizations" / "rules" / "decision"
+RULES = tuple(ROOT / "authorizations" / "rules" / room for room in ("decision", "kinds"))
 POLICY: dict[str, Any] = {
     "blocked_categories": ["betting_casino_gambling"],
     "allowed_merchant_countries": ["FR", "DE"],
     "blocked_merchants": ["casino"],
-    "allowed_card_presences": ["not_present"],
-    "allowed_authorization_methods": ["online"],
+    "allowed_card_presences": ["present"],
+    "allowed_authorization_methods": ["chip"],
     "max_network_risk_score": 90,
     "spending_limits": [
         {"amount": 50_000, "interval": "per_authorization"},
@@ -60,7 +60,9 @@ def run() -> int:
     for what, figure in (*_lengths(files), *_words(files)):
         table.add_row(what, figure)
     answer, entered = _purchase()
-    places = {"rules/decision" if path.is_relative_to(RULES) else path for path, _ in entered}
+    places = {
+        "rules" if any(path.is_relative_to(room) for room in RULES) else path for path, _ in entered
+    }
     table.add_row("files that an approved purchase enters, all rule files as one", f"{len(places)}")
     table.add_row("functions that it enters", f"{len(entered)}")
     Console(highlight=False).print(table)
