@@ -23,7 +23,7 @@ _MAX_BARS = 6
 _NOTHING = Outcomes()
 
 
-class Interval(NamedTuple):
+class ColumnPeriod(NamedTuple):
     """An hour or a day: its name, the text below its column, and the filters that lists take."""
 
     name: str
@@ -106,7 +106,7 @@ def _stack(
     return Stack(interval.name, interval.tick, approved, declined, url, approved_url, declined_url)
 
 
-def _interval(shown: Shown, column: PeriodColumn) -> Interval:
+def _interval(shown: Shown, column: PeriodColumn) -> ColumnPeriod:
     start = localtime(column.start)
     if shown.period.length is Length.TODAY:
         name = f"{start:%H:%M} to {localtime(column.end):%H:%M}"
@@ -115,10 +115,10 @@ def _interval(shown: Shown, column: PeriodColumn) -> Interval:
             # When clocks are put back, an hour occurs twice: name its offset.
             name, hour = f"{name} {start:%Z}", start.isoformat(timespec="minutes")
         tick = f"{start:%H}" if start.hour % 3 == 0 else ""
-        return Interval(name, tick, {"hour": hour})
+        return ColumnPeriod(name, tick, {"hour": hour})
     day = str(start.date())
     is_week = shown.period.length is Length.WEEK
     # Of thirty days every fifth is named, counted back from today.
     is_named = is_week or (shown.period.last - start.date()).days % 5 == 0
     tick = date_format(start, "D" if is_week else "j M") if is_named else ""
-    return Interval(date_format(start, "D j M"), tick, {"from": day, "to": day})
+    return ColumnPeriod(date_format(start, "D j M"), tick, {"from": day, "to": day})
