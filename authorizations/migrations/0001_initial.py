@@ -1123,7 +1123,7 @@ class Migration(migrations.Migration):
                 ("merchant_name", models.CharField(blank=True, max_length=500)),
                 ("request", authorizations.models.fields.WrittenJSONField(null=True)),
                 ("policies", models.JSONField(default=list)),
-                ("standing", authorizations.models.fields.WrittenJSONField(null=True)),
+                ("context", authorizations.models.fields.WrittenJSONField(null=True)),
                 ("usage", authorizations.models.fields.WrittenJSONField(default=list)),
                 ("trace", authorizations.models.fields.WrittenJSONField(default=list)),
                 ("trace_version", models.PositiveSmallIntegerField(default=1)),

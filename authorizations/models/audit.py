@@ -111,7 +111,7 @@ class Decision(models.Model):
     `id` is Stripe's event id. A second answer to the same event has "/answered" after it; if that
     answer was sent instead of the first decision's, it `supersedes` that one. `stand_in` says why
     the database was not asked. `request` is the AuthorizationRequest, `policies` names the policy
-    versions in force and their scopes, and `standing` and `usage` were read under the lock.
+    versions in force and their scopes, and `context` and `usage` were read under the lock.
     """
 
     id = models.CharField("decision id", primary_key=True, max_length=255)
@@ -163,7 +163,7 @@ class Decision(models.Model):
     merchant_name = models.CharField(max_length=500, blank=True)
     request = WrittenJSONField(null=True)
     policies = models.JSONField(default=list)
-    standing = WrittenJSONField(null=True)
+    context = WrittenJSONField(null=True)
     usage = WrittenJSONField(default=list)
     trace = WrittenJSONField(default=list)
     trace_version = models.PositiveSmallIntegerField(default=TRACE_VERSION)

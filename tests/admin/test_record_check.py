@@ -119,7 +119,7 @@ def test_a_rule_that_cannot_be_read_is_shown_as_well(
 
 
 @pytest.mark.parametrize(
-    "columns", [{"trace": []}, {"usage": "?"}, {"policies": [{"version": 1}]}, {"standing": None}]
+    "columns", [{"trace": []}, {"usage": "?"}, {"policies": [{"version": 1}]}, {"context": None}]
 )
 def test_what_is_gone_is_named(
     auditor: Client, decision: Decision, columns: dict[str, Any]

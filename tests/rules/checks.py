@@ -53,20 +53,20 @@ def hourly(**overrides: Any) -> LimitFigures:
         end=FOREVER,
         time_zone="Europe/Paris",
         rolling_seconds=3600,
-        room_at=at(11, 24, 10, 30, 1),
+        available_at=at(11, 24, 10, 30, 1),
     )
     return usual._replace(**overrides)
 
 
 def amount_check(figures: LimitFigures, scope: Scope = CARD) -> Check:
-    passed = figures.over <= 0
+    passed = figures.exceeded_by <= 0
     rule = DeclineReason.AMOUNT_LIMIT_EXCEEDED
     return Check(rule, passed, 1, "Travel", scope, figures=figures)
 
 
 def count_check(figures: LimitFigures, scope: Scope = CARD) -> Check:
     rule = DeclineReason.COUNT_LIMIT_EXCEEDED
-    return Check(rule, figures.over <= 0, 1, "Travel", scope, figures=figures)
+    return Check(rule, figures.exceeded_by <= 0, 1, "Travel", scope, figures=figures)
 
 
 def uncounted_check(figures: LimitFigures, scope: Scope = CARD) -> Check:

@@ -58,12 +58,12 @@ def applied(kind: ScopeKind = ScopeKind.CARD, /, **keys: Any) -> AppliedControls
 def decided(
     request: AuthorizationRequest,
     *policies: AppliedControls,
-    standing: PurchaseContext = NEW,
+    context: PurchaseContext = NEW,
     usage: WindowUsage = NO_USAGE,
 ) -> Verdict:
     """The decision where every window has the same usage."""
     windows = windows_for(request, policies)
-    return decide(request, standing, policies, dict.fromkeys(windows, usage))
+    return decide(request, context, policies, dict.fromkeys(windows, usage))
 
 
 def reason(request: AuthorizationRequest, /, **keys: Any) -> DeclineReason | None:

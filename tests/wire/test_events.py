@@ -103,7 +103,7 @@ class TestAWholeRequest:
         third = second.increment(700, approved=0, at=CREATED + 9)
         request = asked(request_event(**vars(third), event_created=CREATED + 10))
         assert request.amount == 700
-        assert request.ordinal == 2
+        assert request.request_index == 2
         assert request.snapshot == Snapshot(
             at=CREATED + 10,
             status="pending",

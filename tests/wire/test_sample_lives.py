@@ -78,7 +78,7 @@ def test_an_event_told_does_not_change_with_the_life() -> None:
 def test_a_request_says_what_was_asked_before_and_how_it_ended() -> None:
     asked_again = approved().ask(700, at=T + 60)
     request = authorization_request(read(samples.to_bytes(asked_again)))
-    assert (request.amount, request.ordinal, request.snapshot.amount) == (700, 1, 10_000)
+    assert (request.amount, request.request_index, request.snapshot.amount) == (700, 1, 10_000)
     assert [entry.reason for entry in request.snapshot.history] == ["webhook_approved"]
 
 

@@ -67,7 +67,7 @@ def test_an_increment_fits_the_schema_and_follows_the_request_before(
     event = request_event(**vars(third), event_created=CREATED + 7)
     assert [error.message for error in validator.iter_errors(event)] == []
     request = authorization_request(read(samples.to_bytes(event)))
-    assert (request.amount, request.snapshot.amount, request.ordinal) == (50, 900, 2)
+    assert (request.amount, request.snapshot.amount, request.request_index) == (50, 900, 2)
 
 
 def test_the_schema_would_notice_a_field_of_our_own_invention(

@@ -117,7 +117,7 @@ def _last_report(books: AuthorizationState, currency: str) -> Facts:
     """What Stripe reported last, and what the desk approved since."""
     ours = {
         "Captured": money_if_any(books.captured, currency),
-        "Approved by us, not yet reported": money_if_any(books.uncovered, currency),
+        "Approved by us, not yet reported": money_if_any(books.unconfirmed, currency),
         "Adjusted by hand": signed(books.adjusted, currency) if books.adjusted else "",
     }
     if books.furthest is None:

@@ -77,9 +77,9 @@ class CardPage:
         if self.obstacles or not found or not all(limit.is_measured for limit, _ in limits):
             return None
         name = f"{whose[found]}: {limit_words(found)}"
-        if found.room > 0:
+        if found.available > 0:
             less = "Limits on certain purchases and other rules may allow less."
-            return LargestPurchase(figure_words(found.room, found.currency), f"{name}. {less}")
+            return LargestPurchase(figure_words(found.available, found.currency), f"{name}. {less}")
         return LargestPurchase(
             "None", f"{name}, {room_words(found)}. {return_words(found, self.at)}"
         )

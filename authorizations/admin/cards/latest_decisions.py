@@ -22,7 +22,7 @@ MAX_SHOWN = 10
 MAX_SEARCHED = 100
 """Maximum decisions of a card searched, and maximum cards of a cardholder searched."""
 
-_LONG_COLUMNS = ("request", "trace", "usage", "standing", "policies", "answer")
+_LONG_COLUMNS = ("request", "trace", "usage", "context", "policies", "answer")
 _VARIANTS = {"approved": "success", "partial": "warning", "declined": "danger"}
 
 

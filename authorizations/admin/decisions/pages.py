@@ -53,7 +53,7 @@ class DecisionAdmin(ExportableAdmin[Decision]):
         "cardholder_shown",
     )
     filters = DecisionFilters
-    long_columns = ("request", "trace", "usage", "standing", "policies", "answer")
+    long_columns = ("request", "trace", "usage", "context", "policies", "answer")
     search_fields = ("id__exact",)
     search_help_text = "Cardholder, merchant, last 4 digits or an id"
     parents = ("card", "cardholder")

@@ -182,9 +182,9 @@ def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
 
 def _stand_in(row: Decision, request: AuthorizationRequest | None) -> str:
     """Why stand-in answered, and on what data; empty if the database was asked."""
-    if not row.stand_in or not request or not request.ordinal or row.reason in WITHOUT_RULES:
+    if not row.stand_in or not request or not request.request_index or row.reason in WITHOUT_RULES:
         return cause_sentence(row.stand_in)
-    context = codec.value(StandInContext, row.standing)
+    context = codec.value(StandInContext, row.context)
     return f"{cause_sentence(row.stand_in)} {beginning_sentence(request, context)}".strip()
 
 
@@ -200,9 +200,9 @@ def _rule(check: Check, request: AuthorizationRequest | None, *, decided: bool) 
     if not figures or check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET:
         return AppliedRule(check, sentence, decided)
 
-    margin = abs(figures.over)
+    margin = abs(figures.exceeded_by)
     words = figure_words(margin, figures.currency) if figures.currency else f"{margin:,}"
-    words += " over" if figures.over > 0 else " left"
+    words += " over" if figures.exceeded_by > 0 else " left"
 
     total = max(figures.used, 0) + figures.asked
     whole = max(figures.limit, total, 1)

@@ -76,6 +76,6 @@ class LimitControl:
     filter: LimitFilter = EVERYTHING
 
     @property
-    def most(self) -> int:
+    def limit_value(self) -> int:
         """The amount or the count that may be used."""
         return (self.count if self.amount is None else self.amount) or 0

@@ -12,10 +12,10 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 def card_checks(
-    request: AuthorizationRequest, standing: PurchaseContext, applied: Sequence[AppliedControls]
+    request: AuthorizationRequest, context: PurchaseContext, applied: Sequence[AppliedControls]
 ) -> Iterator[Check]:
     """What is asked of every purchase, whatever its policies; told only where it fails."""
-    if standing.card_frozen:
+    if context.card_frozen:
         yield Check(DeclineReason.CARD_FROZEN, passed=False)
     if request.card.status != "active":
         found = request.card.status

@@ -1,6 +1,6 @@
 """The decision: every rule of every policy that applies, and one answer.
 
-Pure: the same request, standing, policies and usage give the same decision, today or in ten
+Pure: the same request, context, policies and usage give the same decision, today or in ten
 years. Every rule is evaluated, also after one has failed, so that the trace tells everything.
 """
 
@@ -34,7 +34,7 @@ _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 def decide(
     request: AuthorizationRequest,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     applied: tuple[AppliedControls, ...],
     usage: Mapping[Window, WindowUsage],
 ) -> Verdict:
@@ -46,13 +46,13 @@ def decide(
     """
     hold = fuel_hold(request, applied)
     reserving = request if hold is None else replace(request, amount=hold)
-    trace = tuple(_trace(reserving, standing, applied, usage))
+    trace = tuple(_trace(reserving, context, applied, usage))
     failed = [check for check in trace if not check.passed]
     first = deciding_check(failed)
     if first is None:
         named = hold if request.is_amount_controllable else None
         return Verdict(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
-    if amount := _partial_amount(reserving, standing, applied, failed):
+    if amount := _partial_amount(reserving, context, applied, failed):
         return Verdict(
             approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount
         )
@@ -61,11 +61,11 @@ def decide(
 
 def _trace(
     request: AuthorizationRequest,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     applied: tuple[AppliedControls, ...],
     usage: Mapping[Window, WindowUsage],
 ) -> Iterator[Check]:
-    yield from card_checks(request, standing, applied)
+    yield from card_checks(request, context, applied)
     for policy in applied:
         ruling = limiting = policy
         if request.unreadable and (fields := unreadable_fields(request, policy.controls)):
@@ -73,7 +73,7 @@ def _trace(
             ruling, limiting = without_rules_on(policy, fields), without_limits_on(policy, fields)
         yield from policy_checks(request, ruling)
         if request.amount:
-            yield from limit_checks(request, standing, limiting, usage)
+            yield from limit_checks(request, context, limiting, usage)
 
 
 def deciding_check(trace: Iterable[Check]) -> Check | None:
@@ -86,14 +86,14 @@ def deciding_check(trace: Iterable[Check]) -> Check | None:
 
 
 def _urgency(check: Check) -> tuple[int, int, int]:
-    room = check.figures.room if check.figures else 0
+    room = check.figures.available if check.figures else 0
     scope = _SCOPE_ORDER[check.scope.kind] if check.scope else -1
     return _PRECEDENCE[check.rule], room, scope
 
 
 def _partial_amount(
     request: AuthorizationRequest,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     applied: tuple[AppliedControls, ...],
     failed: list[Check],
 ) -> int:
@@ -106,7 +106,7 @@ def _partial_amount(
     if not request.is_amount_controllable or "category_code" in request.unreadable:
         return 0
     policies = {policy.version_id: policy.controls for policy in applied}
-    smallest = max(request.cash_amount, standing.approved_before, 1)
+    smallest = max(request.cash_amount, context.approved_before, 1)
     room = request.amount
     for check in failed:
         controls = policies.get(check.version_id or 0)
@@ -118,5 +118,5 @@ def _partial_amount(
             if controls.currency != request.currency:
                 return 0  # the smallest useful amount is told in another currency
             smallest = max(smallest, controls.smallest_partial_amount)
-        room = min(room, check.figures.room)
+        room = min(room, check.figures.available)
     return room if room >= smallest else 0

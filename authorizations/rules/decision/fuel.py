@@ -20,7 +20,7 @@ _TOKEN, _USUAL_HOLD = 1, 100  # whole units of the merchant's currency
 
 def is_token_request(request: AuthorizationRequest) -> bool:
     """Whether a pump asks for the token that stands for an amount nobody knows yet."""
-    if request.asked_at.category_code != PUMP or request.ordinal or not request.amount:
+    if request.asked_at.category_code != PUMP or request.request_index or not request.amount:
         return False
     amount, currency = _charged(request)
     return amount <= _whole(_TOKEN, currency)

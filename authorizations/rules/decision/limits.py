@@ -23,7 +23,7 @@ _Used: TypeAlias = tuple[int, Window | None, WindowUsage | None]
 
 def limit_checks(
     request: Asking,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     policy: AppliedControls,
     usage: Mapping[Window, WindowUsage],
 ) -> Iterator[Check]:
@@ -33,10 +33,10 @@ def limit_checks(
     """
     amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
     for limit in amounts_first:
-        asked = asked_of(limit, request, standing)
+        asked = asked_of(limit, request, context)
         if asked is None:
             continue
-        found = _used(limit, policy, request, standing, usage)
+        found = _used(limit, policy, request, context, usage)
         figures = _figures(limit, policy, found, asked)
         rule = DeclineReason.AMOUNT_LIMIT_EXCEEDED
         if limit.amount is None:
@@ -44,7 +44,7 @@ def limit_checks(
         is_counted = _is_counted(found)
         yield Check(
             rule=rule if is_counted else DeclineReason.LIMIT_NOT_COUNTED_YET,
-            passed=is_counted and figures.over <= 0,
+            passed=is_counted and figures.exceeded_by <= 0,
             version_id=policy.version_id,
             policy=policy.controls.name,
             scope=policy.scope,
@@ -54,16 +54,16 @@ def limit_checks(
 
 def fits_limits(
     request: Asking,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     policy: AppliedControls,
     usage: Mapping[Window, WindowUsage],
 ) -> bool:
     """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
     for limit in policy.controls.spending_limits:
-        asked = asked_of(limit, request, standing)
+        asked = asked_of(limit, request, context)
         if asked is not None:
-            found = _used(limit, policy, request, standing, usage)
-            if not _is_counted(found) or found[0] + asked > limit.most:
+            found = _used(limit, policy, request, context, usage)
+            if not _is_counted(found) or found[0] + asked > limit.limit_value:
                 return False
     return True
 
@@ -73,47 +73,47 @@ def _is_counted(found: _Used) -> bool:
     return usage is None or usage.is_complete
 
 
-def asked_of(limit: LimitControl, request: Asking, standing: PurchaseContext) -> int | None:
+def asked_of(limit: LimitControl, request: Asking, context: PurchaseContext) -> int | None:
     """How much the request adds to what the limit measures; None where it has no say."""
     if not limit_concerns(limit, request):
         return None
     if limit.amount is None:
-        return _asked_count(limit, request, standing) or None
+        return _asked_count(limit, request, context) or None
     if not limit.filter.cash_only:
         return request.amount
-    return _asked_cash(request, standing) or None
+    return _asked_cash(request, context) or None
 
 
-def _asked_cash(request: Asking, standing: PurchaseContext) -> int:
-    before = cash_part(standing.counted, standing.cashback, request.merchant)
-    cashback = standing.cashback + request.cashback_amount
-    return cash_part(standing.counted + request.amount, cashback, request.merchant) - before
+def _asked_cash(request: Asking, context: PurchaseContext) -> int:
+    before = cash_part(context.counted, context.cashback, request.merchant)
+    cashback = context.cashback + request.cashback_amount
+    return cash_part(context.counted + request.amount, cashback, request.merchant) - before
 
 
-def _asked_count(limit: LimitControl, request: Asking, standing: PurchaseContext) -> int:
+def _asked_count(limit: LimitControl, request: Asking, context: PurchaseContext) -> int:
     """1 where this request makes the limit count the authorization, which it does once.
 
     From its first approval; limits on cash count it from the first approval with cash in it.
     """
     if not limit.filter.cash_only or request.merchant.is_cash:
-        return 0 if standing.is_counted else 1
-    if standing.is_counted and standing.cashback:
+        return 0 if context.is_counted else 1
+    if context.is_counted and context.cashback:
         return 0
-    return 1 if standing.cashback or request.cashback_amount else 0
+    return 1 if context.cashback or request.cashback_amount else 0
 
 
 def _used(
     limit: LimitControl,
     policy: AppliedControls,
     request: Asking,
-    standing: PurchaseContext,
+    context: PurchaseContext,
     usage: Mapping[Window, WindowUsage],
 ) -> _Used:
     if limit.interval is not Interval.PER_AUTHORIZATION:
         return _used_in_window(limit, policy, request.created, usage)
     if limit.filter.cash_only:
-        return cash_part(standing.counted, standing.cashback, request.merchant), None, None
-    return standing.counted, None, None
+        return cash_part(context.counted, context.cashback, request.merchant), None, None
+    return context.counted, None, None
 
 
 def _used_in_window(
@@ -142,7 +142,7 @@ def _figures(
     used, window, usage = found
     return LimitFigures(
         interval=limit.interval,
-        limit=limit.most,
+        limit=limit.limit_value,
         used=used,
         asked=asked,
         currency=limit.currency if limit.amount is not None else "",
@@ -152,5 +152,5 @@ def _figures(
         rolling_seconds=limit.rolling_seconds,
         filter=limit.filter.text,
         cash_only=limit.filter.cash_only,
-        room_at=usage.room_at(limit.most) if usage else None,
+        available_at=usage.available_at(limit.limit_value) if usage else None,
     )

@@ -3,7 +3,7 @@
 Rules that need no usage are applied as always. Where a limit with a window concerns the purchase,
 its policy says what may be spent all the same: so much a purchase, and in the window of the limit
 up to a cap, but never more than was left there when the database was last read. Pure, as decide.py
-is: the same circumstances give the same decision.
+is: the same context give the same decision.
 """
 
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ class WindowHeard:
 
 @dataclass(frozen=True, slots=True)
 class StandInContext:
-    """What stand-in knew beside request and policies; kept with the decision as its standing.
+    """What stand-in knows besides request and policies; stored as the decision's context.
 
     `hosts` share what each window has left, and each cap. `began_at` is where the purchase began
     that an increment belongs to, None where this host does not know.
@@ -95,34 +95,34 @@ class StandInContext:
     began_at: Merchant | None = None
 
 
-def begun(request: AuthorizationRequest, circumstances: StandInContext) -> AuthorizationRequest:
+def begun(request: AuthorizationRequest, context: StandInContext) -> AuthorizationRequest:
     """The request at the merchant that its purchase began with, as limits see it.
 
     An increment may name any merchant, so it says nothing of that one. Where nobody here knows it,
     every limit concerns the increment, and only one that concerns everything grants it.
     """
-    if not request.ordinal:
+    if not request.request_index:
         return request
-    return request.begun_at(circumstances.began_at or UnknownMerchant())
+    return request.begun_at(context.began_at or UnknownMerchant())
 
 
 def decide_without_usage(
     request: AuthorizationRequest,
-    circumstances: StandInContext,
+    context: StandInContext,
     applied: tuple[AppliedControls, ...],
 ) -> Verdict:
     """Approve in whole or not at all, and nothing that `decide` would decline were nothing used.
 
     A rule that fails without any usage is the reason; else the reason is STAND_IN. A window that
-    the circumstances tell nothing of is used up.
+    the context tell nothing of is used up.
     """
-    if circumstances.refusal:
-        check = Check(DeclineReason.STAND_IN, passed=False, found=circumstances.refusal)
+    if context.refusal:
+        check = Check(DeclineReason.STAND_IN, passed=False, found=context.refusal)
         return _declined((check,))
-    unused = _Unused.of(request, circumstances, applied)
+    unused = _Unused.of(request, context, applied)
     if not unused.is_approved:
         return _declined(unused.certain)
-    trace = (*unused.certain, *unused.allowances(circumstances, applied))
+    trace = (*unused.certain, *unused.allowances(context, applied))
     if deciding_check(trace):
         return _declined(trace)
     return replace(unused.decision, trace=trace)
@@ -130,14 +130,14 @@ def decide_without_usage(
 
 def windows_to_hear(
     request: AuthorizationRequest,
-    circumstances: StandInContext,
+    context: StandInContext,
     applied: tuple[AppliedControls, ...],
 ) -> dict[Window, LimitFilter]:
     """The windows on whose usage the decision depends, each with what it concerns.
 
     Nothing where it is declined whatever is used up, or where no limit with a window has a say.
     """
-    unused = _Unused.of(request, circumstances, applied)
+    unused = _Unused.of(request, context, applied)
     if not unused.is_approved:
         return {}
     found: dict[Window, LimitFilter] = {}
@@ -162,7 +162,7 @@ def change_by(request: AuthorizationRequest, decision: Verdict) -> CountedUsage:
     """
     before = AuthorizationState().joined(request.snapshot)
     answer = OurResponse(
-        ordinal=request.ordinal,
+        request_index=request.request_index,
         event_id=request.event_id,
         at=request.event_created,
         approved=decision.approved,
@@ -170,27 +170,27 @@ def change_by(request: AuthorizationRequest, decision: Verdict) -> CountedUsage:
         asked=request.amount,
         cashback=request.cashback_amount if decision.amount else 0,
     )
-    return before.answered(answer).counted(request.merchant) - before.counted(request.merchant)
+    return before.with_response(answer).counted(request.merchant) - before.counted(request.merchant)
 
 
 class _Unused(NamedTuple):
     """A purchase decided as if nothing were used up."""
 
     request: AuthorizationRequest
-    standing: PurchaseContext
+    purchase_context: PurchaseContext
     decision: Verdict
 
     @classmethod
     def of(
         cls,
         request: AuthorizationRequest,
-        circumstances: StandInContext,
+        context: StandInContext,
         applied: tuple[AppliedControls, ...],
     ) -> "_Unused":
-        request = begun(request, circumstances)
-        standing = _standing(request, circumstances)
+        request = begun(request, context)
+        purchase_context = _purchase_context(request, context)
         unused = dict.fromkeys(windows_for(request, applied), NO_USAGE)
-        return cls(request, standing, decide(request, standing, applied, unused))
+        return cls(request, purchase_context, decide(request, purchase_context, applied, unused))
 
     @property
     def is_approved(self) -> bool:
@@ -215,7 +215,7 @@ class _Unused(NamedTuple):
                 (limit, asked)
                 for limit in policy.controls.spending_limits
                 if limit.interval is not Interval.PER_AUTHORIZATION
-                and (asked := asked_of(limit, reserving, self.standing)) is not None
+                and (asked := asked_of(limit, reserving, self.purchase_context)) is not None
             ]
             if limits:
                 yield policy, limits
@@ -226,16 +226,16 @@ class _Unused(NamedTuple):
         most = controls.stand_in_amount
         if not most or not controls.stand_in_cap or controls.currency != currency:
             return (_check(policy, None),)
-        held, asked = self.standing.counted, self.decision.amount
+        held, asked = self.purchase_context.counted, self.decision.amount
         figures = LimitFigures(Interval.PER_AUTHORIZATION, most, held, asked, currency)
         return (_check(policy, figures, Measure.PURCHASE),)
 
     def allowances(
-        self, circumstances: StandInContext, applied: tuple[AppliedControls, ...]
+        self, context: StandInContext, applied: tuple[AppliedControls, ...]
     ) -> Iterator[Check]:
         """What each policy allows: a purchase, the cap of each window, and what was left there."""
-        at, hosts = self.request.created, circumstances.hosts
-        heard = dict(circumstances.heard)
+        at, hosts = self.request.created, context.hosts
+        heard = dict(context.heard)
         for policy, limits in self.uncertain(applied):
             of_purchase = self.per_purchase(policy)
             yield from of_purchase
@@ -262,7 +262,7 @@ class _Unused(NamedTuple):
                     yield _check(policy, unknown, Measure.UNKNOWN)
                     continue
                 left = _nothing(limit, policy, window)._replace(
-                    limit=(limit.most - _measured(limit, policy, found.used)) // hosts,
+                    limit=(limit.limit_value - _measured(limit, policy, found.used)) // hosts,
                     used=_measured(limit, policy, found.database, found.pending),
                     asked=asked,
                 )
@@ -299,12 +299,12 @@ def _declined(trace: tuple[Check, ...]) -> Verdict:
     return Verdict(approved=False, amount=0, reason=check and check.rule, trace=trace)
 
 
-def _standing(request: AuthorizationRequest, circumstances: StandInContext) -> PurchaseContext:
+def _purchase_context(request: AuthorizationRequest, context: StandInContext) -> PurchaseContext:
     """How the purchase stands by Stripe's own word."""
     told = AuthorizationState().joined(request.snapshot)
     counted = told.counted(request.merchant)
     return PurchaseContext(
-        circumstances.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)
+        context.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)
     )
 
 
@@ -313,7 +313,7 @@ def _check(
 ) -> Check:
     return Check(
         DeclineReason.STAND_IN,
-        passed=figures is not None and figures.over <= 0 and measure is not Measure.UNKNOWN,
+        passed=figures is not None and figures.exceeded_by <= 0 and measure is not Measure.UNKNOWN,
         version_id=policy.version_id,
         policy=policy.controls.name,
         scope=policy.scope,

@@ -1,4 +1,4 @@
-"""The words of the core: what goes into a decision and what comes out of it.
+"""The types of a decision: what goes in and what comes out.
 
 Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
 currencies are lower-case, countries upper-case. Names are Stripe's own wherever it has one.
@@ -11,17 +11,20 @@ from typing import Any, NamedTuple, TypeAlias
 from authorizations.rules.basics.controls import Interval, Scope
 
 Json: TypeAlias = Any
-"""What JSON can hold: null, true and false, numbers, text, lists and objects of these."""
+"""A JSON value: null, a boolean, a number, a string, a list or an object."""
 
 TRACE_VERSION = 1
-"""What the fields of a Check mean, kept with each decision: its trace is never rewritten.
+"""The version of Check's fields, stored with each decision: a stored trace is never rewritten.
 
-It rises together with the version of the spool's records, which hold traces too.
+Raise it together with the version of spool records, which contain traces too.
 """
 
 
 class DeclineReason(StrEnum):
-    """Why a purchase was declined, in order of precedence: the first failing rule is the reason."""
+    """Why a purchase was declined, in order of precedence.
+
+    If several rules fail, the first of them in this order is the reason.
+    """
 
     MALFORMED_REQUEST = "malformed_request"
     WRONG_MODE = "wrong_mode"
@@ -53,10 +56,10 @@ class DeclineReason(StrEnum):
 
 
 class Window(NamedTuple):
-    """A stretch of time [start, end) in which a limit measures usage.
+    """A time interval [start, end) in which a limit measures usage, in Unix seconds.
 
-    `scope` is whose usage is measured, never the program's. `currency` is
-    empty where purchases are counted, not money. A rolling window has no upper end.
+    `scope` is whose usage is measured; it is never the program. `currency` is empty for windows
+    that count purchases. A rolling window has no upper end.
     """
 
     scope: Scope
@@ -69,21 +72,22 @@ class Window(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class WindowUsage:
-    """What counts in a window.
+    """What limits count in a window: amounts in the smallest unit of the window's currency.
 
-    `rooms` says for a full rolling window, limit by limit, when the purchase will fit next. Where
-    not `is_complete` there is too much in the window to add it up while a purchase waits, and the
-    figures say nothing.
+    `next_available` has pairs (limit, instant): when the purchase will fit a limit of this size,
+    for full rolling windows only. If not `is_complete`, the window holds more purchases than can
+    be added up while a request waits, and the figures mean nothing.
     """
 
     amount: int = 0
     refunded: int = 0
     count: int = 0
-    rooms: tuple[tuple[int, int], ...] = ()
+    next_available: tuple[tuple[int, int], ...] = ()
     is_complete: bool = True
 
-    def room_at(self, limit: int) -> int | None:
-        return dict(self.rooms).get(limit)
+    def available_at(self, limit: int) -> int | None:
+        """When the purchase will fit a limit of this size; None if that was not computed."""
+        return dict(self.next_available).get(limit)
 
 
 NO_USAGE = WindowUsage()
@@ -92,12 +96,13 @@ NOT_COUNTED = WindowUsage(is_complete=False)
 
 @dataclass(frozen=True, slots=True)
 class PurchaseContext:
-    """How card and authorization stood, under the lock, just before this request.
+    """The state of card and authorization just before a request, read under the lock.
 
-    `counted`, `cashback` and `is_counted` are this authorization's own: the amount held for it,
-    the cash-back among its approvals, and whether count limits have it already. `approved_before`
-    is the largest amount that this very request was approved for under another event id: as it
-    counts until Stripe tells, `counted` holds only what of it goes beyond the request.
+    `counted`, `cashback` and `is_counted` are this authorization's own: the amount it counts for,
+    the cashback among its approvals, and whether count limits already include it.
+    `approved_before` is the largest approval of this same request under a different event id.
+    That approval counts until Stripe reports the outcome, so `counted` includes only what it has
+    beyond the amount requested now.
     """
 
     card_frozen: bool = False
@@ -110,8 +115,9 @@ class PurchaseContext:
 class LimitFigures(NamedTuple):
     """The arithmetic of one limit: `limit` against `used` + `asked`.
 
-    `start` and `end` bound the window (both 0 for per_authorization); `filter` is the canonical
-    text of what the limit concerns, empty for everything.
+    `start` and `end` bound the window (both 0 for per_authorization). `filter` is the canonical
+    text of the limit's filter, empty for a limit on every purchase. `available_at` is when the
+    purchase will fit a full rolling window, None if that was not computed.
     """
 
     interval: Interval
@@ -125,24 +131,24 @@ class LimitFigures(NamedTuple):
     rolling_seconds: int = 0
     filter: str = ""
     cash_only: bool = False
-    room_at: int | None = None
+    available_at: int | None = None
 
     @property
-    def room(self) -> int:
-        """What is left before this request; below zero when a limit was lowered under it."""
+    def available(self) -> int:
+        """What remains before this request; negative if the limit was lowered below its usage."""
         return self.limit - self.used
 
     @property
-    def over(self) -> int:
-        """By how much the request goes over the limit; zero or less when it fits."""
+    def exceeded_by(self) -> int:
+        """By how much the request would exceed the limit; zero or negative if it fits."""
         return self.used + self.asked - self.limit
 
 
 class Check(NamedTuple):
-    """One rule as it was applied: `rule` is the reason it gives when it fails.
+    """One evaluated rule. `rule` is the decline reason if it fails.
 
-    `version_id`, `policy` and `scope` are None for rules about the card itself. `found` is what
-    the request had, `limit` what the rule asks for: data, whose words the rule knows.
+    `version_id`, `policy` and `scope` are None for checks of the card itself. `found` is what the
+    request has and `limit` what the rule requires, as JSON data; the rule turns both into words.
     """
 
     rule: DeclineReason
@@ -157,11 +163,11 @@ class Check(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """The answer and every rule behind it.
+    """A decision, with every rule that was evaluated for it.
 
-    `amount` is what an approval reserves: what was asked for, at a fuel pump more; less of either
-    where it `is_partial`, 0 when declined. `named_amount` is what the answer tells Stripe to hold,
-    None where it leaves that to Stripe.
+    `amount` is what an approval reserves: the requested amount, or the hold of a fuel pump; less
+    if `is_partial`, 0 if declined. `named_amount` is the amount that the response asks Stripe to
+    hold, None if the response names none.
     """
 
     approved: bool

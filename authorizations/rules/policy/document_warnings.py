@@ -85,7 +85,7 @@ def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
         and wide.currency == narrow.currency
         and wide.filter.text in {"", narrow.filter.text}
         and _lasts_as_long(wide, narrow)
-        and wide.most <= narrow.most
+        and wide.limit_value <= narrow.limit_value
     )
 
 
@@ -110,7 +110,7 @@ def _pointless_words(limit: LimitControl, other: LimitControl) -> str:
 
 
 def _words(limit: LimitControl) -> str:
-    most = figure_words(limit.most, limit.currency)
+    most = figure_words(limit.limit_value, limit.currency)
     length = interval_words(limit.interval, limit.rolling_seconds)
     return f"limit of {most} {length}{filter_words(limit.filter.text)}"
 

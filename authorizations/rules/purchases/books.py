@@ -1,7 +1,8 @@
-"""What one authorization counts for, whatever arrived of it and in which order.
+"""The state of one authorization, and what it counts for against limits.
 
-Books is a join of Stripe's snapshots and transactions with our own answers: any order and any
-repetition gives the same. What operators book by hand stands beside it.
+AuthorizationState joins Stripe's snapshots and transactions with our own responses. Events may
+arrive late, repeated or out of order: the joined state is the same. Adjustments by operators are
+kept separately.
 """
 
 from bisect import insort
@@ -22,15 +23,16 @@ from authorizations.rules.purchases.snapshots import (
 
 @dataclass(frozen=True, slots=True)
 class OurResponse:
-    """What we answered the request with this ordinal.
+    """Our response to one request of the authorization.
 
-    `event_id` is the id of the decision: that of its event, but for a second answer to the same
-    event. `at` is the `created` of the event that asked. `amount` is what an approval reserves:
-    more than `asked` only at a fuel pump, which asks for a token amount before the network holds
-    the real one. `released` by an operator: it reserves nothing any more.
+    `request_index` is the position of the request in the authorization, from 0. `event_id` is the
+    id of the decision: the id of the event, except for a second response to the same event. `at`
+    is the `created` of the request's event. `amount` is what an approval reserves, in the card's
+    smallest unit. It exceeds `asked` only at a fuel pump, which requests a token amount. A
+    response that an operator has `released` reserves nothing.
     """
 
-    ordinal: int
+    request_index: int
     event_id: str
     at: int
     approved: bool
@@ -45,7 +47,7 @@ class OurResponse:
 
 
 class End(NamedTuple):
-    """The latest snapshot that showed the authorization over: when that was, and how it ended."""
+    """When the latest snapshot showed the authorization over, and with which status."""
 
     at: int
     status: str
@@ -54,16 +56,17 @@ class End(NamedTuple):
 NO_END = End(-1, "")
 
 
-@dataclass(frozen=True)  # no slots: `totals` are kept beside the fields
+@dataclass(frozen=True)  # no slots: `totals` is cached in __dict__
 class AuthorizationState:
     """The state of one authorization.
 
-    `furthest` is the furthest snapshot seen, `uncaptured` the furthest of those that list no
-    capture, None where that is the same one. `end` is the latest that showed it over, `highest`
-    the largest amount held in any, `lapsed` whether any showed it over without money. `answers`
-    are ours, a set by ordinal and event, and `transactions` a set by id. An operator's release
-    holds until a snapshot goes beyond `released_at`; `adjusted` is the room operators took (or,
-    below zero, gave back).
+    `furthest` is the snapshot with the greatest progress, and `uncaptured` the furthest one that
+    lists no capture (None if `furthest` lists none). `end` is the latest time the authorization
+    was over. `highest` is the largest amount held in any snapshot, and `lapsed` is whether any
+    snapshot shows it expired or reversed. `answers` are our responses, unique by request and
+    event; `transactions` are unique by id. An operator's release applies until a snapshot goes
+    beyond `released_at`. `adjusted` is what operators added to the counted amount, negative if
+    they took something off.
     """
 
     furthest: Snapshot | None = None
@@ -76,16 +79,16 @@ class AuthorizationState:
     released_at: Snapshot | None = None
     adjusted: int = 0
 
-    # --- what arrives
+    # --- what is received
 
     def joined(self, snapshot: Snapshot) -> "AuthorizationState":
-        """With one more snapshot: idempotent, and the same in any order."""
+        """Add a snapshot. Idempotent and independent of order."""
         furthest = _further(self.furthest, snapshot)
         uncaptured = self._before_captures
         if snapshot.captured is None:
             uncaptured = _further(uncaptured, snapshot)
         end = self.end
-        # A decline ends nothing: there is nothing yet that could end.
+        # A declined authorization holds nothing that could end.
         if snapshot.is_over and not snapshot.is_declined:
             end = max(End(snapshot.at, snapshot.status), end or NO_END)
         return replace(
@@ -97,17 +100,20 @@ class AuthorizationState:
             lapsed=self.lapsed or snapshot.status in LAPSED,
         )
 
-    def asking(self, ordinal: int, amount: int = 0, cashback: int = 0) -> "AuthorizationState":
-        """While a request for so much is decided, all of which an approval would add.
+    def requesting(
+        self, request_index: int, amount: int = 0, cashback: int = 0
+    ) -> "AuthorizationState":
+        """Return the state against which a request for `amount` is decided.
 
-        An earlier approval of the same request counts only by what it goes beyond that, and a
-        fuel pump's hold not at all: a new approval takes its place.
+        An approval would add all of `amount`. An earlier approval of the same request therefore
+        counts only for what exceeds `amount`, and the hold of a fuel pump not at all: the new
+        approval replaces it.
         """
-        if self.covers(ordinal):
+        if self.is_confirmed_by_stripe(request_index):
             return self
-        before = [a for a in self._reserving if a.ordinal == ordinal]
+        before = [a for a in self._reserving if a.request_index == request_index]
         beyond = OurResponse(
-            ordinal,
+            request_index,
             event_id="",
             at=self.end.at if self.end else 0,
             approved=True,
@@ -115,52 +121,52 @@ class AuthorizationState:
             asked=amount,
             cashback=max([0, *(a.cashback - cashback for a in before)]),
         )
-        others = (a for a in self.answers if a.ordinal != ordinal)
+        others = (a for a in self.answers if a.request_index != request_index)
         return replace(self, answers=_in_order(*others, beyond))
 
-    def answered(self, answer: OurResponse) -> "AuthorizationState":
-        """With an answer of ours; a corrected one replaces that of the same event.
+    def with_response(self, response: OurResponse) -> "AuthorizationState":
+        """Add a response of ours; a corrected one replaces that of the same event.
 
-        Several events may ask one request. All answers were sent, and nobody knows which one
-        arrived: until Stripe tells, the largest approval counts.
+        If several events ask the same request, each gets a response, and we don't know which one
+        Stripe used. Until Stripe reports the outcome, the largest approval counts.
         """
-        key = (answer.ordinal, answer.event_id)
-        others = (a for a in self.answers if (a.ordinal, a.event_id) != key)
-        return replace(self, answers=_in_order(*others, answer))
+        key = (response.request_index, response.event_id)
+        others = (a for a in self.answers if (a.request_index, a.event_id) != key)
+        return replace(self, answers=_in_order(*others, response))
 
     def with_transaction(self, transaction: TransactionSnapshot) -> "AuthorizationState":
-        """With one more version of a transaction: of two the newest counts."""
+        """Add a version of a transaction; the newest version of each transaction counts."""
         newest = max([transaction, *(t for t in self.transactions if t.id == transaction.id)])
         kept = [t for t in self.transactions if t.id != transaction.id]
-        insort(kept, newest)  # they are in order: a purchase can have a thousand
+        insort(kept, newest)  # they are sorted: an authorization can have a thousand
         return replace(self, transactions=tuple(kept))
 
     def with_transactions(
         self, transactions: Iterable[TransactionSnapshot]
     ) -> "AuthorizationState":
-        """With all of these."""
+        """Add several, as `with_transaction` does for one."""
         newest = {t.id: t for t in self.transactions}
         for transaction in transactions:
             newest[transaction.id] = max(transaction, newest.get(transaction.id, transaction))
         return replace(self, transactions=tuple(sorted(newest.values())))
 
     def without_transactions(self, ids: Container[str]) -> "AuthorizationState":
-        """Without those that belong to another purchase after all."""
+        """Remove transactions that turned out to belong to a different authorization."""
         kept = tuple(t for t in self.transactions if t.id not in ids)
         return replace(self, transactions=kept)
 
-    # --- what operators book
+    # --- what operators adjust
 
     def released(self) -> "AuthorizationState":
-        """With everything given back that is held and not captured."""
+        """Release everything that is held and not captured."""
         answers = tuple(replace(a, released=True) for a in self.answers)
         return replace(self, answers=answers, released_at=self.furthest)
 
     def adjusted_by(self, amount: int) -> "AuthorizationState":
-        """With so much more counted; below zero: with so much room given back."""
+        """Count `amount` more, or less if it is negative."""
         return replace(self, adjusted=self.adjusted + amount)
 
-    # --- what follows
+    # --- what follows from it
 
     @property
     def history(self) -> tuple[RequestHistoryEntry, ...]:
@@ -168,7 +174,7 @@ class AuthorizationState:
 
     @property
     def status(self) -> str:
-        """Stripe's; "" where nothing was told yet."""
+        """Stripe's status; "" before the first snapshot."""
         if self.furthest is None:
             return ""
         if self.end and self.is_over and not self.furthest.is_over:
@@ -177,40 +183,42 @@ class AuthorizationState:
 
     @property
     def is_over(self) -> bool:
-        """Whether what is not captured is given back.
+        """Whether everything that is not captured is released.
 
-        An end with a shorter history than was known before is no less an end: it ends all that
-        was told and asked before it. Of the same second the request still counts.
+        The snapshot that ends the authorization may have a shorter history than an earlier one:
+        it ends all that was reported and requested before it. A request of the same second still
+        counts.
         """
         furthest = self.furthest
         if furthest is None:
             return False
         return furthest.is_over or (self.end is not None and furthest.at < self.end.at)
 
-    def is_ended(self, answer: OurResponse) -> bool:
-        """Whether the authorization was over after this had been asked."""
-        return self.end is not None and answer.at < self.end.at
+    def is_ended(self, response: OurResponse) -> bool:
+        """Whether the authorization ended after this request."""
+        return self.end is not None and response.at < self.end.at
 
-    def covers(self, ordinal: int) -> bool:
-        """Whether Stripe has already told how the request with this ordinal ended."""
-        return ordinal < len(self.history)
+    def is_confirmed_by_stripe(self, request_index: int) -> bool:
+        """Whether Stripe has reported the outcome of this request."""
+        return request_index < len(self.history)
 
-    def answers_to(self, ordinal: int) -> tuple[OurResponse, ...]:
-        return tuple(a for a in self.answers if a.ordinal == ordinal)
+    def answers_to(self, request_index: int) -> tuple[OurResponse, ...]:
+        return tuple(a for a in self.answers if a.request_index == request_index)
 
-    def answer_to(self, ordinal: int) -> OurResponse | None:
-        """Of several the largest approval: the one that counts."""
-        answers = self.answers_to(ordinal)
+    def answer_to(self, request_index: int) -> OurResponse | None:
+        """The response that counts: of several, the largest approval."""
+        answers = self.answers_to(request_index)
         return max(answers, key=lambda a: (a.approved, a.amount, a.event_id), default=None)
 
-    def approved_for(self, ordinal: int) -> int:
-        """What our approvals of this request reserve until Stripe tells how it ended."""
-        return max((a.amount for a in self._reserving if a.ordinal == ordinal), default=0)
+    def approved_for(self, request_index: int) -> int:
+        """What our approvals of this request reserve until Stripe reports its outcome."""
+        reserving = (a.amount for a in self._reserving if a.request_index == request_index)
+        return max(reserving, default=0)
 
     @property
-    def uncovered(self) -> int:
-        """What our approvals reserve that no snapshot covers yet."""
-        return self.totals.uncovered
+    def unconfirmed(self) -> int:
+        """What our approvals reserve whose outcome Stripe has not reported yet."""
+        return self.totals.unconfirmed
 
     @property
     def captured(self) -> int:
@@ -218,17 +226,17 @@ class AuthorizationState:
 
     @property
     def refunded(self) -> int:
-        """Never more than was captured: what goes beyond belongs to another purchase."""
+        """At most what was captured: the rest belongs to a different authorization."""
         return self.totals.refunded
 
     @property
     def cashback(self) -> int:
-        """The cash-back among all that is approved, or captured."""
+        """The cashback in everything approved or captured."""
         return self.totals.cashback
 
     @property
     def ceiling(self) -> int:
-        """The most that Stripe ever held: bounds what a pending authorization can count for."""
+        """The largest amount Stripe ever held: an upper bound for a pending authorization."""
         approved = self.furthest.approved_amount if self.furthest else 0
         return max(approved, self.highest)
 
@@ -239,66 +247,67 @@ class AuthorizationState:
 
     @property
     def held(self) -> int:
-        """What is counted beyond what was captured: it can still go away by itself."""
+        """What is counted beyond what was captured: the money on hold."""
         return self.totals.held
 
     def counted(self, merchant: Merchant) -> CountedUsage:
-        """What limits see of a purchase at this merchant."""
+        """What limits count for a purchase at this merchant."""
         return self.totals.counted(merchant)
 
     @cached_property
     def totals(self) -> "StateTotals":
-        """All of it at once, and once for each state: most of it follows from the same few parts.
+        """All figures at once, computed once per state.
 
-        No part of the value: it is neither compared nor written, and a changed copy adds up anew.
+        The cache is not part of the value: it is neither compared nor stored, and a changed copy
+        computes its own.
         """
         captured = max(0, sum([t.captured for t in self.transactions]))
         reserving = self._reserving
-        uncovered = _largest_each((a.ordinal, a.amount) for a in reserving)
-        held_or_captured = self._held_or_captured(captured, uncovered)
+        unconfirmed = _largest_each((a.request_index, a.amount) for a in reserving)
+        furthest = self.furthest
+        if furthest is None:
+            held_or_captured = max(captured, unconfirmed)
+        elif self.is_over or furthest == self.released_at:
+            held_or_captured = captured + unconfirmed
+        else:
+            fuel = 0 if captured else self._fuel_held
+            reported = max(self._reported_by(furthest), fuel)
+            held_or_captured = max(captured, reported + unconfirmed)
         amount = max(0, held_or_captured + self.adjusted)
         refunds = max(0, sum([t.refunded for t in self.transactions]))
-        cashback = self.furthest.approved_cashback if self.furthest else 0
-        cashback += _largest_each((a.ordinal, a.cashback) for a in reserving)
+        cashback = furthest.approved_cashback if furthest else 0
+        cashback += _largest_each((a.request_index, a.cashback) for a in reserving)
+        # Whether we approved money for a request whose outcome Stripe has not reported.
+        awaits_outcome = any(
+            a.approved and a.amount and not self.is_confirmed_by_stripe(a.request_index)
+            for a in self.answers
+        )
         return StateTotals(
             captured=captured,
-            uncovered=uncovered,
+            unconfirmed=unconfirmed,
             refunded=min(refunds, captured, amount),
             held=max(0, held_or_captured - captured),
             amount=amount,
-            # Forced or not: cash that was taken is cash.
+            # Cash taken by a force capture counts too.
             cashback=max(cashback, sum([t.cashback for t in self.transactions if t.is_capture])),
-            is_counted=bool(held_or_captured or self.ceiling or self._unsettled or self._pump),
+            is_counted=bool(held_or_captured or self.ceiling or awaits_outcome or self._pump),
         )
 
-    def _held_or_captured(self, captured: int, uncovered: int) -> int:
-        if self.furthest is None:
-            return max(captured, uncovered)
-        if self.is_over or self.furthest == self.released_at:
-            return captured + uncovered
-        fuel = 0 if captured else self._fuel_held
-        return max(captured, max(self._told(self.furthest), fuel) + uncovered)
+    def _reported_by(self, furthest: Snapshot) -> int:
+        """What is held or captured according to the furthest snapshot alone.
 
-    def _told(self, furthest: Snapshot) -> int:
-        """What the furthest snapshot by itself says is held or was captured of it.
-
-        Its balance transactions tell what is held. Without them `amount` does: as Stripe's beta
-        migration guide has it, it stays at a capture, but should it fall after all, what was held
-        before any capture bounds it.
+        Balance transactions say what is held. Without them, `amount` does: according to Stripe's
+        beta migration guide it does not fall at a capture. In case it does fall, what was held
+        before any capture is the upper bound.
         """
         listed = max(0, furthest.captured or 0)
         if furthest.held is not None:
             return listed + furthest.held
-        return max(listed, min(furthest.held_amount + listed, self._most_held))
-
-    @property
-    def _most_held(self) -> int:
-        """What was held before any capture, and what was approved since."""
-        before = self._before_captures
-        if before is None:
-            return self.ceiling
-        later = self.history[len(before.history) :]
-        return before.held_amount + sum(entry.amount for entry in later if entry.approved)
+        highest = self.ceiling
+        if before := self._before_captures:
+            later = self.history[len(before.history) :]
+            highest = before.held_amount + sum(entry.amount for entry in later if entry.approved)
+        return max(listed, min(furthest.held_amount + listed, highest))
 
     @property
     def _before_captures(self) -> Snapshot | None:
@@ -309,49 +318,48 @@ class AuthorizationState:
 
     @property
     def _reserving(self) -> list[OurResponse]:
-        """Our approvals of which Stripe has told nothing, asked since the end if there was one."""
+        """Our approvals, requested since the end if any, whose outcome is not reported yet."""
         return [
             a
             for a in self.answers
-            if a.is_reserving and not self.covers(a.ordinal) and not self.is_ended(a)
+            if a.is_reserving
+            and not self.is_confirmed_by_stripe(a.request_index)
+            and not self.is_ended(a)
         ]
 
     @property
-    def _unsettled(self) -> bool:
-        """Whether we approved money of which Stripe has not told whether it did."""
-        return any(a.approved and a.amount and not self.covers(a.ordinal) for a in self.answers)
-
-    @property
     def _fuel_held(self) -> int:
-        """What a fuel pump may still take: until more than its token amount is told of.
+        """What a fuel pump may still take, until Stripe reports more than its token amount.
 
         A declined request for more changes nothing: the pump may still be running.
         """
         holding = [a for a in self._pump if a.is_reserving]
         if self.furthest is None or not holding:
             return 0
-        told = max(self.furthest.amount, self.furthest.held or 0)
-        is_told = told > max(a.asked for a in holding)
+        reported = max(self.furthest.amount, self.furthest.held or 0)
         more = [entry.approved for entry in self.history[1:]]
-        more += [a.approved for a in self.answers if a.ordinal >= max(1, len(self.history))]
-        return 0 if is_told or any(more) else max(a.amount for a in holding)
+        more += [a.approved for a in self.answers if a.request_index >= max(1, len(self.history))]
+        if reported > max(a.asked for a in holding) or any(more):
+            return 0
+        return max(a.amount for a in holding)
 
     @property
     def _pump(self) -> list[OurResponse]:
-        """Our approvals of more than a fuel pump asked for, once Stripe tells that it counts."""
+        """Approvals of more than a fuel pump requested, once Stripe reports it approved."""
         if not self.history[:1] or not self.history[0].approved:
             return []
         return [a for a in self.answers_to(0) if a.amount > a.asked]
 
 
 class StateTotals(NamedTuple):
-    """What an AuthorizationState comes to; each as its property with the same name.
+    """The figures of an AuthorizationState, each explained at its property of the same name.
 
-    `is_counted`: whether it is a purchase; from its first approval, also once that is given back.
+    `is_counted` is whether count limits include the purchase: from its first approval on, even if
+    everything is released later.
     """
 
     captured: int
-    uncovered: int
+    unconfirmed: int
     refunded: int
     held: int
     amount: int
@@ -374,12 +382,12 @@ def _further(one: Snapshot | None, other: Snapshot) -> Snapshot:
 
 
 def _in_order(*answers: OurResponse) -> tuple[OurResponse, ...]:
-    return tuple(sorted(answers, key=lambda a: (a.ordinal, a.event_id)))
+    return tuple(sorted(answers, key=lambda a: (a.request_index, a.event_id)))
 
 
 def _largest_each(amounts: Iterable[tuple[int, int]]) -> int:
-    """The sum over all ordinals of the largest amount of each."""
+    """The sum of the largest amount of each request, given (request index, amount) pairs."""
     largest: dict[int, int] = {}
-    for ordinal, amount in amounts:
-        largest[ordinal] = max(amount, largest.get(ordinal, 0))
+    for request_index, amount in amounts:
+        largest[request_index] = max(amount, largest.get(request_index, 0))
     return sum(largest.values())

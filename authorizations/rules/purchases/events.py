@@ -69,7 +69,7 @@ class Question(NamedTuple):
     livemode: bool
     authorization_id: str
     created: int
-    ordinal: int
+    request_index: int
     card_id: str
     currency: str
     amount: int
@@ -140,7 +140,7 @@ class AuthorizationRequest(PurchaseEvent):
         return self.named_merchant or self.merchant
 
     @property
-    def ordinal(self) -> int:
+    def request_index(self) -> int:
         """Which request of its authorization this is, from 0."""
         return len(self.snapshot.history)
 
@@ -156,7 +156,7 @@ class AuthorizationRequest(PurchaseEvent):
             livemode=self.livemode,
             authorization_id=self.authorization_id,
             created=self.created,
-            ordinal=self.ordinal,
+            request_index=self.request_index,
             card_id=self.card.id,
             currency=self.currency,
             amount=self.amount,

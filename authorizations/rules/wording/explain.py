@@ -120,7 +120,7 @@ def _limit_for_cardholder(
             f"This card can make no more purchases{concerning} for now. {_when(figures, request)}"
         )
     asked, left = (
-        format_money(amount, figures.currency) for amount in (figures.asked, figures.room)
+        format_money(amount, figures.currency) for amount in (figures.asked, figures.available)
     )
     purchase, exactly = "This purchase", f"This purchase of {asked}"
     if is_at_pump(figures, request):
@@ -133,7 +133,7 @@ def _limit_for_cardholder(
     most = most[0].lower() + most[1:]
     if figures.interval is Interval.PER_AUTHORIZATION:
         return f"{exactly} is above the {most}. {_when(figures, request)}"
-    if figures.room <= 0:
+    if figures.available <= 0:
         return f"The {most} is used up. {_when(figures, request)}"
     return f"{exactly} is more than the {left} left of the {most}. {_when(figures, request)}"
 

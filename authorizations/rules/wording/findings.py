@@ -120,20 +120,20 @@ def findings(
 
     `tolerance_percent` is how much above the approval a merchant of TOLERANT kinds may capture.
     """
-    for ordinal, entry in enumerate(books.history):
-        yield from _of_request(ordinal, entry, books, currency)
+    for request_index, entry in enumerate(books.history):
+        yield from _of_request(request_index, entry, books, currency)
     yield from _captures(books, merchant, currency, tolerance_percent)
     yield from _unknown(books, currency)
     yield from _refunds(books, currency)
 
 
 def _of_request(
-    ordinal: int, entry: RequestHistoryEntry, books: AuthorizationState, currency: str
+    request_index: int, entry: RequestHistoryEntry, books: AuthorizationState, currency: str
 ) -> Iterator[FindingWords]:
-    kind = _kind(entry, books.answers_to(ordinal))
+    kind = _kind(entry, books.answers_to(request_index))
     if kind is None:
         return
-    answer = books.answer_to(ordinal)
+    answer = books.answer_to(request_index)
     money = format_money(entry.amount, currency)
     stripe = f"Stripe {'approved' if entry.approved else 'declined'} {money}"
     ours = _answer_words(answer, currency)
@@ -141,7 +141,7 @@ def _of_request(
     message = f" Stripe's message: {entry.message}" if entry.message else ""
     told = f"{stripe}{reason}; {ours}.{message}"
     yield FindingWords(
-        kind, f"request {ordinal}", entry.amount, told, _done(entry, answer, currency)
+        kind, f"request {request_index}", entry.amount, told, _done(entry, answer, currency)
     )
 
 
@@ -205,7 +205,9 @@ def _comparable(books: AuthorizationState, currency: str) -> tuple[int, int]:
 
     There the rate may have moved in between, which nobody is to blame for.
     """
-    most = max(books.ceiling + books.uncovered, *(a.amount for a in books.answers if a.approved), 0)
+    most = max(
+        books.ceiling + books.unconfirmed, *(a.amount for a in books.answers if a.approved), 0
+    )
     approved = [entry for entry in books.history if entry.approved]
     asked = sum(entry.merchant_amount for entry in approved)
     abroad = books.furthest.merchant_currency if books.furthest else ""

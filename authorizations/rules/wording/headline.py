@@ -27,7 +27,11 @@ def because(decision: Verdict) -> str:
 def _limit(figures: LimitFigures, *, is_partial: bool) -> str:
     if is_partial:
         return f"all that is left of the {_limit_name(figures)}"
-    over = figure_words(figures.over, figures.currency) if figures.currency else str(figures.over)
+    over = (
+        figure_words(figures.exceeded_by, figures.currency)
+        if figures.currency
+        else str(figures.exceeded_by)
+    )
     return f"{_limit_name(figures)} exceeded by {over}"
 
 

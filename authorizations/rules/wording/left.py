@@ -26,9 +26,9 @@ class Level(StrEnum):
 
 def level(figures: LimitFigures) -> Level:
     """Low from four fifths on."""
-    if figures.room < 0:
+    if figures.available < 0:
         return Level.OVER
-    if not figures.room:
+    if not figures.available:
         return Level.USED_UP
     return Level.LOW if figures.used * 5 >= figures.limit * 4 else Level.OPEN
 
@@ -36,14 +36,14 @@ def level(figures: LimitFigures) -> Level:
 def tightest(limits: Iterable[LimitFigures], currency: str) -> LimitFigures | None:
     """Of the limits on every purchase in the currency, the one that leaves least room."""
     every = [limit for limit in limits if not limit.filter]
-    counts = (limit for limit in every if not limit.currency and limit.room <= 0)
+    counts = (limit for limit in every if not limit.currency and limit.available <= 0)
     amounts = (limit for limit in every if limit.currency and limit.currency == currency)
-    return min((*amounts, *counts), key=lambda limit: limit.room, default=None)
+    return min((*amounts, *counts), key=lambda limit: limit.available, default=None)
 
 
 def percent_used(figures: LimitFigures) -> int:
     """At most 100; a limit of nothing is used up."""
-    if figures.room <= 0:
+    if figures.available <= 0:
         return 100
     return max(0, figures.used) * 100 // figures.limit
 
@@ -57,16 +57,16 @@ def used_words(figures: LimitFigures) -> str:
 
 def room_words(figures: LimitFigures) -> str:
     """ "€180.00 left"; "€20.00 over" where the limit was lowered, or Stripe let more through."""
-    if not figures.room:
+    if not figures.available:
         return "nothing left"
-    word = "left" if figures.room > 0 else "over"
-    room = abs(figures.room)
+    word = "left" if figures.available > 0 else "over"
+    room = abs(figures.available)
     return f"{figure_words(room, figures.currency) if figures.currency else f'{room:,}'} {word}"
 
 
 def return_words(figures: LimitFigures, at: int) -> str:
     """When there is room again, seen from the instant `at`."""
-    if figures.interval is Interval.ROLLING and figures.room_at is None:
+    if figures.interval is Interval.ROLLING and figures.available_at is None:
         return f"Each purchase counts for {duration_words(figures.rolling_seconds)}."
     return room_again(figures, at)
 

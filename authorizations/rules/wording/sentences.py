@@ -77,10 +77,10 @@ def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
             figures.used,
             figures.asked,
             figures.used + figures.asked,
-            abs(figures.over),
+            abs(figures.exceeded_by),
         )
     )
-    verdict = f"{room} over" if figures.over > 0 else f"{room} left after it"
+    verdict = f"{room} over" if figures.exceeded_by > 0 else f"{room} left after it"
     is_held = is_at_pump(figures, request)
     if figures.interval is Interval.PER_AUTHORIZATION and not figures.used:
         return f"{asked} {'held' if is_held else 'asked'}, {verdict}"
@@ -90,7 +90,11 @@ def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
 
 
 def _count_sums(figures: LimitFigures) -> str:
-    verdict = f"{figures.over:,} over" if figures.over > 0 else f"{-figures.over:,} left after it"
+    verdict = (
+        f"{figures.exceeded_by:,} over"
+        if figures.exceeded_by > 0
+        else f"{-figures.exceeded_by:,} left after it"
+    )
     return f"{figures.used:,} made + this one = {figures.used + figures.asked:,}, {verdict}"
 
 
@@ -100,10 +104,10 @@ def room_again(figures: LimitFigures, at: int) -> str:
         return ""
     year = local_time(figures.time_zone, at).year
     if figures.interval is Interval.ROLLING:
-        if figures.room_at is None:
+        if figures.available_at is None:
             return ""
-        whole_minute = figures.room_at + -figures.room_at % 60  # never shown too early
-        what = "Next room" if figures.over >= 0 else "Next part comes back"
+        whole_minute = figures.available_at + -figures.available_at % 60  # never shown too early
+        what = "Next room" if figures.exceeded_by >= 0 else "Next part comes back"
         return f"{what} at {instant_words(whole_minute, figures.time_zone, year)}."
     if figures.end >= FOREVER:
         return "It never resets."

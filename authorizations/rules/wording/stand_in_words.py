@@ -59,11 +59,11 @@ def cause_sentence(cause: str) -> str:
     return f"Answered by stand-in, without the database.{why}"
 
 
-def beginning_sentence(request: AuthorizationRequest, circumstances: StandInContext) -> str:
+def beginning_sentence(request: AuthorizationRequest, context: StandInContext) -> str:
     """Where an increment's purchase began, as far as limits went by it; else nothing."""
-    if circumstances.refusal:
+    if context.refusal:
         return ""
-    seen = begun(request, circumstances)
+    seen = begun(request, context)
     if isinstance(seen.merchant, UnknownMerchant):
         return (
             "The purchase began earlier, at a merchant that this server does not know: every limit "
@@ -102,10 +102,10 @@ def _sums(figures: LimitFigures) -> str:
             figures.used,
             figures.asked,
             figures.used + figures.asked,
-            abs(figures.over),
+            abs(figures.exceeded_by),
         )
     )
-    verdict = f"{apart} {'over' if figures.over > 0 else 'left after it'}"
+    verdict = f"{apart} {'over' if figures.exceeded_by > 0 else 'left after it'}"
     if not figures.used:
         return f"{asked} asked, {verdict}"
     return f"{used} approved before + {asked} = {total}, {verdict}"

@@ -55,7 +55,7 @@ def _fits_beside(outcome: Outcome, held: Memory) -> bool:
         usage[window] = replace(
             used, amount=used.amount + pending.amount, count=used.count + pending.count
         )
-    decision = decide(outcome.request, outcome.standing, outcome.applied, usage)
+    decision = decide(outcome.request, outcome.context, outcome.applied, usage)
     return decision.approved and decision.amount == outcome.decision.amount
 
 

@@ -25,7 +25,7 @@ from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.statements import Plan
-from authorizations.services.store.usage import MeasuredUsage, measure, with_rooms
+from authorizations.services.store.usage import MeasuredUsage, measure, with_available_at
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,14 +65,14 @@ def _decided(purchase: LockedRequest) -> Plan[Outcome]:
     # Of several answers to one request the largest approval counts: the same question under a
     # new event id takes only what goes beyond the answer given before.
     reserving = fuel_hold(request, known.applied) or request.amount
-    asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
+    asked = joined.requesting(request.request_index, reserving, request.cashback_amount)
     steps.to(LedgerCause.REASKED, asked)
-    standing = PurchaseContext(
+    context = PurchaseContext(
         held.frozen,
         steps.counted.amount,
         asked.cashback,
         bool(steps.counted.count),
-        joined.approved_for(request.ordinal),
+        joined.approved_for(request.request_index),
     )
     windows = windows_for(request, known.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
@@ -80,14 +80,14 @@ def _decided(purchase: LockedRequest) -> Plan[Outcome]:
             request.created, known.applied, lambda limit: limit_concerns(limit, request)
         )
     measured = yield from measure(request, windows, known.applied, known.remembered, steps.change)
-    decision, usage = yield from _decide(request, known.applied, standing, measured)
-    after = joined.answered(answer_of(request, decision))
+    decision, usage = yield from _decide(request, known.applied, context, measured)
+    after = joined.with_response(answer_of(request, decision))
     taken = steps.to(cause_of_answer(request, decision), after)
     return Outcome(
         request=request,
         held=held,
         applied=known.applied,
-        standing=standing,
+        context=context,
         usage=usage,
         decision=decision,
         steps=steps,
@@ -99,21 +99,21 @@ def _decided(purchase: LockedRequest) -> Plan[Outcome]:
 def _decide(
     request: AuthorizationRequest,
     applied: tuple[AppliedControls, ...],
-    standing: PurchaseContext,
+    context: PurchaseContext,
     measured: MeasuredUsage,
 ) -> Plan[tuple[Verdict, dict[Window, WindowUsage]]]:
     usage = measured.usage
-    decision = decide(request, standing, applied, usage)
-    told = yield from with_rooms(measured, decision.trace, applied)
+    decision = decide(request, context, applied, usage)
+    told = yield from with_available_at(measured, decision.trace, applied)
     if told == usage:
         return decision, usage
-    return decide(request, standing, applied, told), told
+    return decide(request, context, applied, told), told
 
 
 def answer_of(request: AuthorizationRequest, decision: Verdict) -> OurResponse:
     """What the books remember of a decision."""
     return OurResponse(
-        ordinal=request.ordinal,
+        request_index=request.request_index,
         event_id=request.event_id,
         at=request.event_created,
         approved=decision.approved,
@@ -127,12 +127,12 @@ def cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerC
     """Why what is counted changes by a decision."""
     if not decision.approved:
         return LedgerCause.KEPT
-    return LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+    return LedgerCause.INCREMENT if request.request_index else LedgerCause.HOLD
 
 
 def _contradicted(request: AuthorizationRequest, held: LockedScopes, known: Existing) -> Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
     decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
-    standing = PurchaseContext(held.frozen)
-    return Outcome(request, held, known.applied, standing, {}, decision, None, [], 0, problem)
+    context = PurchaseContext(held.frozen)
+    return Outcome(request, held, known.applied, context, {}, decision, None, [], 0, problem)

@@ -24,7 +24,7 @@ class Outcome:
     request: AuthorizationRequest
     held: LockedScopes
     applied: tuple[AppliedControls, ...]
-    standing: PurchaseContext
+    context: PurchaseContext
     usage: dict[Window, WindowUsage]
     decision: Verdict
     steps: Steps | None
@@ -42,7 +42,7 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
         decided_at=now,
         problem=outcome.problem,
         policies=[rows.policy(policy) for policy in outcome.applied],
-        standing=outcome.standing,
+        context=outcome.context,
         usage=list(outcome.usage.items()),
         position=outcome.position,
         answer=answer_body,

@@ -157,7 +157,7 @@ def _flag(outcome: Outcome, steps: Steps) -> Plan[None]:
     """Findings about what the request reported, and about an answer that comes too late."""
     request, before, joined = outcome.request, steps.before, steps.reported
     has_news = joined.history != before.history or joined.transactions != before.transactions
-    if joined.covers(request.ordinal):
+    if joined.is_confirmed_by_stripe(request.request_index):
         yield from call(lambda: findings.refresh(request, steps.last))
     elif has_news:
         yield from call(lambda: findings.refresh_from(request, before, joined))

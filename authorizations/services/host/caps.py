@@ -68,7 +68,12 @@ def question_of(request: AuthorizationRequest) -> str:
 
     Under an event's id once more, but about something else, is another question.
     """
-    asked = (request.event_id, request.authorization_id, str(request.ordinal), request.card.id)
+    asked = (
+        request.event_id,
+        request.authorization_id,
+        str(request.request_index),
+        request.card.id,
+    )
     return "\n".join((*asked, request.currency, str(request.amount)))
 
 

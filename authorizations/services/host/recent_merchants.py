@@ -19,9 +19,9 @@ _ring = Ring(".merchants")
 
 
 class _KeptMerchant(msgspec.Struct, array_like=True, frozen=True):
-    """Where a purchase began, by the request of this ordinal."""
+    """Where a purchase began, by the request of this request_index."""
 
-    ordinal: int
+    request_index: int
     merchant: Merchant
 
 
@@ -35,7 +35,7 @@ def note(approved: AuthorizationRequest) -> None:
     """
     if isinstance(approved.merchant, UnknownMerchant):
         return
-    kept = _KeptMerchant(approved.ordinal, approved.merchant)
+    kept = _KeptMerchant(approved.request_index, approved.merchant)
     try:
         _ring.note(approved.authorization_id, msgspec.json.encode(kept))
     except OSError as error:
@@ -45,5 +45,5 @@ def note(approved: AuthorizationRequest) -> None:
 def look_up(authorization_id: str) -> Merchant | None:
     """Where the purchase began; None where that is not known here."""
     found = [_decode(payload) for payload in _ring.look_up(authorization_id)]
-    first = min(found, key=lambda kept: kept.ordinal, default=None)
+    first = min(found, key=lambda kept: kept.request_index, default=None)
     return first.merchant if first else None

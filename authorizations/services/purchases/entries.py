@@ -115,9 +115,9 @@ def unlisted_declines(
 ) -> Plan[list[tuple[str, RequestHistoryEntry]]]:
     """Stripe's own declines that no decision tells of yet, each with that decision's id."""
     found = {
-        f"{authorization_id}/{ordinal}": entry
-        for ordinal, entry in enumerate(books.history)
-        if _is_stripes_own(entry) and books.answer_to(ordinal) is None
+        f"{authorization_id}/{request_index}": entry
+        for request_index, entry in enumerate(books.history)
+        if _is_stripes_own(entry) and books.answer_to(request_index) is None
     }
     if not found:
         return []

@@ -47,13 +47,17 @@ class _Exceeded(NamedTuple):
 
     @property
     def at_stake(self) -> int:
-        return min(self.figures.over, self.own) if self.figures.currency else 0
+        return min(self.figures.exceeded_by, self.own) if self.figures.currency else 0
 
     @property
     def words(self) -> str:
         """ "Policy Travel (card): Monthly limit of €500.00 is exceeded by €20.00." """
         figures = self.figures
-        over = figure_words(figures.over, figures.currency) if figures.currency else figures.over
+        over = (
+            figure_words(figures.exceeded_by, figures.currency)
+            if figures.currency
+            else figures.exceeded_by
+        )
         return f"Policy {self.name}: {limit_words(figures)} is exceeded by {over}."
 
 
@@ -77,7 +81,7 @@ def note(
             if window not in usage:  # a request for nothing measures nothing
                 continue
             figures = unasked_figures(limit, policy, told.created, usage)
-            if figures.over <= 0:
+            if figures.exceeded_by <= 0:
                 continue
             name = f"{policy.controls.name} ({policy.scope.kind})"
             exceeded.append(_Exceeded(name, figures, max(change.amount, 0)))
@@ -203,7 +207,7 @@ def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
             for amount, refunded, count in (used, counted.seen_by(concern, merchant))
         ]
         figures, own = figures._replace(used=amounts[0]), amounts[1]
-        if figures.over > 0 and own > 0:
+        if figures.exceeded_by > 0 and own > 0:
             kind = scope_of(kept.scope).kind
             exceeded.append(_Exceeded(f"{controls.name} ({kind})", figures, own))
     return exceeded

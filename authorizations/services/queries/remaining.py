@@ -30,7 +30,12 @@ from authorizations.services.store import uncounted
 from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.statements import drive
 from authorizations.services.store.uncounted import Progress
-from authorizations.services.store.usage import Remembered, asked_of, remembered_around, rooms_at
+from authorizations.services.store.usage import (
+    Remembered,
+    asked_of,
+    remembered_around,
+    when_available,
+)
 from authorizations.services.store.window_sums import reckon_all
 
 _TIMEOUT_MS = 2000
@@ -44,7 +49,7 @@ _AppliedLimit: TypeAlias = tuple[AppliedControls, LimitControl]
 class LimitLeft:
     """A limit and what remains of it.
 
-    For a rolling limit, `figures.room_at` says when more becomes available. If not `is_measured`,
+    For a rolling limit, `figures.available_at` says when more does. If not `is_measured`,
     the usage is unknown: adding it up took too long, or earlier purchases are still being counted
     (`counting` says how far).
     """
@@ -139,12 +144,18 @@ def _measure(applied: Sequence[AppliedControls], at: int) -> dict[_AppliedLimit,
                 if its.interval is Interval.ROLLING and its.used > 0
             ]
             too_much = [
-                (limit_window(limit, policy, at), its._replace(asked=max(1, its.room + 1)), policy)
+                (
+                    limit_window(limit, policy, at),
+                    its._replace(asked=max(1, its.available + 1)),
+                    policy,
+                )
                 for policy, limit in rolling
                 for its in [figures[policy, limit]]
             ]
-            for key, room_at in zip(rolling, drive(rooms_at(too_much, remembered)), strict=True):
-                figures[key] = figures[key]._replace(room_at=room_at)
+            for key, available_at in zip(
+                rolling, drive(when_available(too_much, remembered)), strict=True
+            ):
+                figures[key] = figures[key]._replace(available_at=available_at)
     except OperationalError:  # the database is busy, or there is too much to add up
         figures = _figures(applied, at, dict.fromkeys(windows, NO_USAGE))
         return {key: LimitLeft(its, is_measured=False) for key, its in figures.items()}

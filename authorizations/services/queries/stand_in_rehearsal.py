@@ -106,7 +106,7 @@ def _is_approved(
                 applied.append(one)
     except (UnreadableRowError, *DAMAGED):
         return False
-    context = StandInContext(began_at=request.merchant if request.ordinal else None)
+    context = StandInContext(began_at=request.merchant if request.request_index else None)
     windows = windows_to_hear(request, context, tuple(applied))
     heard = tuple(
         (window, WindowHeard(used=usage.get(window), taken=used[window])) for window in windows

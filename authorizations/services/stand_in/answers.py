@@ -51,7 +51,7 @@ class StandInAnswer:
 
     decision: Verdict
     applied: tuple[AppliedControls, ...] = ()
-    circumstances: StandInContext = field(default_factory=StandInContext)
+    context: StandInContext = field(default_factory=StandInContext)
 
 
 def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
@@ -62,7 +62,7 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
             return again
         found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
         if found.decision.approved:
-            recent_merchants.note(begun(request, found.circumstances))
+            recent_merchants.note(begun(request, found.context))
         body = _render(delivery, found.decision, cause)
         record = spooled(
             delivery,
@@ -70,7 +70,7 @@ def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCaus
             body,
             found.decision,
             applied=found.applied,
-            standing=found.circumstances,
+            context=found.context,
         )
         return DurableAnswer(body, record, money=found.decision.approved)
 
@@ -114,7 +114,7 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
             computed.body,
             outcome.decision,
             applied=outcome.applied,
-            standing=outcome.standing,
+            context=outcome.context,
             usage=outcome.usage,
             problem=outcome.problem,
         )
@@ -144,16 +144,16 @@ def stand_in(
     if is_too_old or card is None:
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
         return _refusal(request, refusal)
-    began_at = recent_merchants.look_up(request.authorization_id) if request.ordinal else None
-    circumstances = StandInContext(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
-    windows = windows_to_hear(request, circumstances, card.applied)
+    began_at = recent_merchants.look_up(request.authorization_id) if request.request_index else None
+    context = StandInContext(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
+    windows = windows_to_hear(request, context, card.applied)
     if not windows:
-        decision = decide_without_usage(request, circumstances, card.applied)
-        return StandInAnswer(decision, card.applied, circumstances)
+        decision = decide_without_usage(request, context, card.applied)
+        return StandInAnswer(decision, card.applied, context)
     if cause is StandInCause.OVERLOADED:
         return _refusal(request, Refusal.OVERLOAD_OPENS_NO_CAP, card.applied)
     within_s = min(budget.CAP_WAIT_MS / 1000, seconds_left)
-    return _capped(request, card, circumstances, windows, within_s)
+    return _capped(request, card, context, windows, within_s)
 
 
 def _again(
@@ -176,16 +176,14 @@ def _again(
 def _refusal(
     request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
 ) -> StandInAnswer:
-    circumstances = StandInContext(refusal=refusal)
-    return StandInAnswer(
-        decide_without_usage(request, circumstances, applied), applied, circumstances
-    )
+    context = StandInContext(refusal=refusal)
+    return StandInAnswer(decide_without_usage(request, context, applied), applied, context)
 
 
 def _capped(
     request: AuthorizationRequest,
     card: local_copy.KnownCard,
-    circumstances: StandInContext,
+    context: StandInContext,
     windows: Mapping[Window, LimitFilter],
     within_s: float,
 ) -> StandInAnswer:
@@ -193,10 +191,10 @@ def _capped(
     question = caps.question_of(request)
     try:
         with caps.turn(question, windows, within_s=within_s) as turn:
-            circumstances = replace(circumstances, heard=turn.heard)
-            decision = decide_without_usage(request, circumstances, card.applied)
+            context = replace(context, heard=turn.heard)
+            decision = decide_without_usage(request, context, card.applied)
             if decision.approved:
-                counted = begun(request, circumstances)
+                counted = begun(request, context)
                 is_anywhere = isinstance(counted.merchant, UnknownMerchant)
                 turn.take(
                     Approval(
@@ -211,7 +209,7 @@ def _capped(
     except caps.CapUnknownError as unknown:
         logger.error("What stand-in may approve is not known: %s", unknown)
         return _refusal(request, Refusal.CAP_UNKNOWN, card.applied)
-    return StandInAnswer(decision, card.applied, circumstances)
+    return StandInAnswer(decision, card.applied, context)
 
 
 def _decline(

@@ -152,11 +152,11 @@ def _take_steps(
     steps.report(request.snapshot, taken_in.transactions, in_one=True)
     # In the place of the one it supersedes; beside one that was sent as well.
     answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
-    after = steps.reported.answered(answer)
+    after = steps.reported.with_response(answer)
     if place.supersedes:
         steps.to(LedgerCause.ANSWERED, after)
         return
-    asked = steps.reported.asking(request.ordinal, answer.amount, answer.cashback)
+    asked = steps.reported.requesting(request.request_index, answer.amount, answer.cashback)
     steps.to(LedgerCause.REASKED, asked)
     steps.to(cause_of_answer(request, late.decision), after)
 
@@ -171,7 +171,7 @@ def _row(
         decided_at=spooled.answered_at,
         problem=(problem or spooled.problem or place.problem)[:500],
         policies=spooled.policies,
-        standing=spooled.standing,
+        context=spooled.context,
         usage=spooled.usage,
         # What it rested on was measured at another place in the ledger, or not at all.
         position=0,

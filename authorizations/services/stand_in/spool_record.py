@@ -34,7 +34,7 @@ class UnreadableRecordError(Exception):
 class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """One answer; `decision` is None where an earlier one was answered once more.
 
-    `policies`, `standing` and `usage` are what the decision rested on, as its row holds them;
+    `policies`, `context` and `usage` are what the decision rested on, as its row holds them;
     `problem` is what could not be read. `timings` are microseconds since arrival.
     """
 
@@ -49,7 +49,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: str
     decision: Verdict | None
     policies: list[PolicyRow] = []
-    standing: Any = None
+    context: Any = None
     usage: list[Any] = []
     problem: str = ""
     timings: dict[str, int] = {}
@@ -106,7 +106,7 @@ def spooled(
     decision: Verdict | None,
     *,
     applied: Iterable[AppliedControls] = (),
-    standing: object = None,
+    context: object = None,
     usage: Mapping[Window, WindowUsage] | None = None,
     problem: str = "",
 ) -> Spooled:
@@ -123,7 +123,7 @@ def spooled(
         answer=answer.decode(),
         decision=decision,
         policies=[rows.policy(policy) for policy in applied],
-        standing=codec.plain(standing),
+        context=codec.plain(context),
         usage=codec.plain(list((usage or {}).items())),
         problem=problem,
         timings=dict(delivery.stopwatch.marks),

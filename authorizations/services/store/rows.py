@@ -173,7 +173,7 @@ def verdict_columns(decision: Verdict) -> VerdictColumns:
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     """A decision; WRITE adds the number of the webhook request that asked for it.
 
-    `standing` and `usage` are values, or what codec.plain makes of them.
+    `context` and `usage` are values, or what codec.plain makes of them.
     """
 
     id: str
@@ -198,7 +198,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     merchant_name: str
     request: AuthorizationRequest | None
     policies: list[PolicyRow] = []
-    standing: Any = None
+    context: Any = None
     usage: list[Any] = []
     trace: list[dict[str, Any]] = []
     trace_version: int = TRACE_VERSION

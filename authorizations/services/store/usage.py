@@ -285,7 +285,7 @@ def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[
         )
 
 
-def with_rooms(
+def with_available_at(
     measured: MeasuredUsage, trace: Iterable[Check], applied: Iterable[AppliedControls]
 ) -> Plan[dict[Window, WindowUsage]]:
     """Usage that also tells when each rolling limit that failed has room again."""
@@ -302,15 +302,17 @@ def with_rooms(
             window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
             full.append((window, figures, policy))
     told = dict(measured.usage)
-    rooms = (yield from rooms_at(full, measured.stored.values())) if full else []
+    rooms = (yield from when_available(full, measured.stored.values())) if full else []
     for (window, figures, _), at in zip(full, rooms, strict=True):
         if at is not None:
             room = (figures.limit, at)
-            told[window] = replace(told[window], rooms=(*told[window].rooms, room))
+            told[window] = replace(
+                told[window], next_available=(*told[window].next_available, room)
+            )
     return told
 
 
-def rooms_at(
+def when_available(
     full: Sequence[tuple[Window, LimitFigures, AppliedControls]],
     remembered: Iterable[Remembered],
 ) -> Plan[list[int | None]]:
@@ -319,7 +321,7 @@ def rooms_at(
         [window for window, _, _ in full], [policy for _, _, policy in full], remembered
     )
     leaving = [
-        Leaving(one, figures.over, restore=policy.controls.refunds_restore)
+        Leaving(one, figures.exceeded_by, restore=policy.controls.refunds_restore)
         for one, (_, figures, policy) in zip(asked, full, strict=True)
     ]
     found = yield from window_sums.last_to_leave(leaving)

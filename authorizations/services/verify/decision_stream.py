@@ -29,7 +29,7 @@ _SAMPLED = 10_000
 _DECISIONS = """
 SELECT
     webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
-    request::text, standing::text, usage::text, policies::text,
+    request::text, context::text, usage::text, policies::text,
     (
         -- What the event itself reports is counted before it is decided.
         SELECT json_agg(json_build_array(
@@ -95,7 +95,7 @@ class Row(NamedTuple):
     decided_at: float
     approved_amount: int
     request: str
-    standing: str
+    context: str
     usage: str
     policies: str
     reported: str | None
@@ -191,7 +191,7 @@ def read(row: Row) -> RecordedDecision | Difference:
         return RecordedDecision(
             row=row,
             request=request,
-            context=_decode_context(row.standing),
+            context=_decode_context(row.context),
             applied=policies.applied,
             usage=usage,
             queries=queries,

@@ -160,9 +160,9 @@ def _decide_again(row: DecisionRow, asked: WebhookRequest | None) -> tuple[Verdi
         return decline, columns
     applied = applied_of(row.policies)
     if row.stand_in:
-        stand_in_context = value_of(StandInContext, row.standing, "standing")
+        stand_in_context = value_of(StandInContext, row.context, "context")
         return decide_without_usage(request, stand_in_context, applied), columns
-    context = value_of(PurchaseContext, row.standing, "standing")
+    context = value_of(PurchaseContext, row.context, "context")
     usage = dict(value_of(list[tuple[Window, WindowUsage]], row.usage, "usage"))
     try:
         return decide(request, context, applied, usage), columns

@@ -146,7 +146,7 @@ def _decided(
     merchant = merchant_of(life.row)
     *_, (_, joined) = steps_of(before, request.snapshot, request.transactions)
     answer = OurResponse(
-        ordinal=request.ordinal,
+        request_index=request.request_index,
         event_id=decision.supersedes or decision.pk,
         at=request.event_created,
         approved=decision.approved,
@@ -154,17 +154,17 @@ def _decided(
         asked=request.amount,
         cashback=request.cashback_amount if decision.approved_amount else 0,
     )
-    after = joined.answered(answer)
+    after = joined.with_response(answer)
     if decision.supersedes:
         change = after.counted(merchant) - joined.counted(merchant)
         return _changes((LedgerCause.ANSWERED, change)), after
     if decision.position:
         recorded = codec.value(AuthorizationRequest, decision.request)
         reserving = fuel_hold(recorded, applied_of(decision.policies)) or request.amount
-        asked = joined.asking(request.ordinal, reserving, request.cashback_amount)
+        asked = joined.requesting(request.request_index, reserving, request.cashback_amount)
     else:
-        asked = joined.asking(request.ordinal, answer.amount, answer.cashback)
-    approval = LedgerCause.INCREMENT if request.ordinal else LedgerCause.HOLD
+        asked = joined.requesting(request.request_index, answer.amount, answer.cashback)
+    approval = LedgerCause.INCREMENT if request.request_index else LedgerCause.HOLD
     released = asked.counted(merchant) - joined.counted(merchant)
     reserved = after.counted(merchant) - asked.counted(merchant)
     cause = approval if decision.approved else LedgerCause.KEPT

@@ -66,6 +66,11 @@ OF_POLICIES = [
         {"allowed_merchant_countries": ["FR"]},
     ),
     Rule(
+        DeclineReason.MERCHANT_STATE_NOT_ALLOWED,
+        {"allowed_merchant_states": ["CA"]},
+        {"blocked_merchant_states": ["CA"]},
+    ),
+    Rule(
         DeclineReason.CATEGORY_NOT_ALLOWED,
         {"blocked_categories": ["bakeries"]},
         {"blocked_categories": ["airlines_air_carriers"]},
@@ -154,7 +159,7 @@ def failing(*reasons: DeclineReason) -> Verdict:
     of_card: CardDetails = next(
         (of_card for of_card, _, _ in is_about_card.values() if of_card.status != "active"), card()
     )
-    standing = PurchaseContext(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
+    context = PurchaseContext(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
     policies = [applied(**rule.failing) for rule in OF_POLICIES if rule.reason in reasons]
     asked = DUBIOUS
     if DeclineReason.FIELD_UNREADABLE in reasons:
@@ -162,7 +167,7 @@ def failing(*reasons: DeclineReason) -> Verdict:
         policies.append(applied(**asking, unlimited=DeclineReason.NO_POLICY not in reasons))
     if not policies and DeclineReason.NO_POLICY not in reasons:
         policies = [applied()]
-    return decided(replace(asked, card=of_card), *reversed(policies), standing=standing)
+    return decided(replace(asked, card=of_card), *reversed(policies), context=context)
 
 
 def failed(decision: Verdict) -> set[DeclineReason]:
@@ -271,7 +276,7 @@ def test_the_limit_with_least_room_comes_before_the_narrowest_scope() -> None:
     policies = limited(ScopeKind.CARD, 1_001), limited(ScopeKind.PROGRAM, 1_000)
     check = deciding_check(decided(DUBIOUS, *policies).trace)
     assert check
-    assert (check.version_id, check.figures and check.figures.room) == (
+    assert (check.version_id, check.figures and check.figures.available) == (
         policies[1].version_id,
         1000,
     )
@@ -283,7 +288,10 @@ def test_a_limit_lowered_below_what_is_used_has_less_room_than_one_just_used_up(
         decided(DUBIOUS, used_up, lowered, usage=WindowUsage(amount=1_000)).trace
     )
     assert check
-    assert (check.version_id, check.figures and check.figures.room) == (lowered.version_id, -100)
+    assert (check.version_id, check.figures and check.figures.available) == (
+        lowered.version_id,
+        -100,
+    )
 
 
 def test_the_room_of_count_limits_is_compared_only_with_that_of_count_limits() -> None:
@@ -383,26 +391,26 @@ class Situation(NamedTuple):
     """Every window has the same `usage`."""
 
     request: AuthorizationRequest
-    standing: PurchaseContext
+    context: PurchaseContext
     policies: tuple[AppliedControls, ...]
     usage: WindowUsage
 
     def decided(self) -> Verdict:
-        return decided(self.request, *self.policies, standing=self.standing, usage=self.usage)
+        return decided(self.request, *self.policies, context=self.context, usage=self.usage)
 
     def fits(self, amount: int) -> bool:
         """Whether every amount limit holds with so much more, counted out anew."""
-        request, standing = self.request, self.standing
-        cashback = standing.cashback + request.cashback_amount
-        before = cash_part(standing.counted, standing.cashback, request.merchant)
-        after = cash_part(standing.counted + amount, cashback, request.merchant)
+        request, context = self.request, self.context
+        cashback = context.cashback + request.cashback_amount
+        before = cash_part(context.counted, context.cashback, request.merchant)
+        after = cash_part(context.counted + amount, cashback, request.merchant)
         for policy in self.policies:
             refunded = self.usage.refunded if policy.controls.refunds_restore else 0
             for limit in policy.controls.spending_limits:
                 is_cash = limit.filter.cash_only
                 used = self.usage.amount - refunded
                 if limit.interval is Interval.PER_AUTHORIZATION:
-                    used = before if is_cash else standing.counted
+                    used = before if is_cash else context.counted
                 added = after - before if is_cash else amount
                 is_concerned = added and limit.filter.concerns(request.merchant)
                 if limit.amount is not None and is_concerned and used + added > limit.amount:
@@ -442,11 +450,11 @@ def situations(draw: st.DrawFn, partial_approval: st.SearchStrategy[bool]) -> Si
         merchant=merchant(category_code=draw(st.sampled_from(["5462", "5462", "6011"]))),
     )
     cashback = draw(st.just(0) | st.integers(0, counted))
-    standing = PurchaseContext(counted=counted, cashback=cashback, is_counted=bool(counted))
+    context = PurchaseContext(counted=counted, cashback=cashback, is_counted=bool(counted))
     policies = draw(st.lists(policies_with(partial_approval), min_size=1, max_size=3))
     used = draw(FEW)
     usage = WindowUsage(used, draw(st.just(0) | st.integers(0, used)), draw(st.integers(0, 3)))
-    return Situation(request, standing, tuple(policies), usage)
+    return Situation(request, context, tuple(policies), usage)
 
 
 @THOROUGHLY

@@ -195,7 +195,7 @@ def test_an_increment_s_total_is_what_counts_for_the_purchase_so_far() -> None:
     so_far = PurchaseContext(counted=100, is_counted=True)
     for amount, approved in ((4_900, True), (4_901, False)):
         request = asked(amount, snapshot=ASKED_BEFORE)
-        assert decided(request, policy, standing=so_far).approved == approved
+        assert decided(request, policy, context=so_far).approved == approved
 
 
 @THOROUGHLY

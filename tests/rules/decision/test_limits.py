@@ -30,7 +30,7 @@ def limit_checks(*limits: dict[str, Any], request: Any = FIRST, **facts: Any) ->
     trace = decided(request, policy, **facts).trace
     checks = [check for check in trace if check.figures]
     usage = dict.fromkeys(windows_for(request, [policy]), facts.get("usage", NO_USAGE))
-    fits = fits_limits(request, facts.get("standing", PurchaseContext()), policy, usage)
+    fits = fits_limits(request, facts.get("context", PurchaseContext()), policy, usage)
     assert fits == all(check.passed for check in checks)
     return checks
 
@@ -52,7 +52,7 @@ def test_what_is_used_and_what_is_asked_may_fill_the_limit_to_the_cent(interval:
         assert check.passed == passes
         assert check.figures
         assert (check.figures.used, check.figures.asked) == (used, 300)
-        assert check.figures.over == used - 700
+        assert check.figures.exceeded_by == used - 700
 
 
 def test_each_window_of_a_policy_is_measured_by_itself() -> None:
@@ -171,22 +171,22 @@ BEFORE = PurchaseContext(counted=500, is_counted=True)
 
 def test_a_limit_per_authorization_looks_at_the_total_of_an_increment() -> None:
     limit = {"amount": 800, "interval": "per_authorization"}
-    assert figures(limit, standing=BEFORE) == [(800, 500, 300)]
-    assert limit_checks(limit, standing=BEFORE)[0].passed
-    assert not limit_checks(limit | {"amount": 799}, standing=BEFORE)[0].passed
+    assert figures(limit, context=BEFORE) == [(800, 500, 300)]
+    assert limit_checks(limit, context=BEFORE)[0].passed
+    assert not limit_checks(limit | {"amount": 799}, context=BEFORE)[0].passed
 
 
 def test_a_window_looks_at_what_an_increment_adds() -> None:
     # What was approved before is in the window's usage already.
     limit = {"amount": 800, "interval": "daily"}
-    assert figures(limit, standing=BEFORE, usage=WindowUsage(amount=500)) == [(800, 500, 300)]
-    assert limit_checks(limit, standing=BEFORE, usage=WindowUsage(amount=500))[0].passed
+    assert figures(limit, context=BEFORE, usage=WindowUsage(amount=500)) == [(800, 500, 300)]
+    assert limit_checks(limit, context=BEFORE, usage=WindowUsage(amount=500))[0].passed
 
 
 def test_an_authorization_is_counted_once() -> None:
     limit = {"count": 0, "interval": "daily"}
-    assert figures(limit, standing=BEFORE) == []
-    assert figures(limit, standing=replace(BEFORE, is_counted=False)) == [(0, 0, 1)]
+    assert figures(limit, context=BEFORE) == []
+    assert figures(limit, context=replace(BEFORE, is_counted=False)) == [(0, 0, 1)]
 
 
 # --- cash
@@ -195,7 +195,7 @@ OF_CASH = {"amount": 1_000, "interval": "daily", "cash_only": True}
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "standing", "asked"),
+    ("asked_for", "context", "asked"),
     [
         ({}, PurchaseContext(), None),
         ({"cashback_amount": 100}, PurchaseContext(), 100),
@@ -217,23 +217,23 @@ OF_CASH = {"amount": 1_000, "interval": "daily", "cash_only": True}
     ],
 )
 def test_a_limit_on_cash_measures_the_cash_in_what_is_asked(
-    asked_for: dict[str, Any], standing: PurchaseContext, asked: int | None
+    asked_for: dict[str, Any], context: PurchaseContext, asked: int | None
 ) -> None:
     request = replace(FIRST, **asked_for)
-    found = figures(OF_CASH, request=request, standing=standing, usage=WindowUsage(amount=600))
+    found = figures(OF_CASH, request=request, context=context, usage=WindowUsage(amount=600))
     assert found == ([(1_000, 600, asked)] if asked else [])
 
 
 def test_a_limit_on_cash_per_authorization_looks_at_all_cash_of_the_authorization() -> None:
     limit = OF_CASH | {"interval": "per_authorization"}
-    standing = PurchaseContext(counted=500, cashback=200, is_counted=True)
+    context = PurchaseContext(counted=500, cashback=200, is_counted=True)
     request = replace(FIRST, cashback_amount=100)
-    assert figures(limit, request=request, standing=standing) == [(1_000, 200, 100)]
-    assert figures(limit, request=CASH, standing=standing) == [(1_000, 500, 300)]
+    assert figures(limit, request=request, context=context) == [(1_000, 200, 100)]
+    assert figures(limit, request=CASH, context=context) == [(1_000, 500, 300)]
 
 
 @pytest.mark.parametrize(
-    ("asked_for", "standing", "is_one"),
+    ("asked_for", "context", "is_one"),
     [
         ({}, PurchaseContext(), False),
         ({"cashback_amount": 1}, PurchaseContext(), True),
@@ -246,9 +246,9 @@ def test_a_limit_on_cash_per_authorization_looks_at_all_cash_of_the_authorizatio
     ],
 )
 def test_a_count_of_cash_counts_an_authorization_from_its_first_cash(
-    asked_for: dict[str, Any], standing: PurchaseContext, is_one: bool
+    asked_for: dict[str, Any], context: PurchaseContext, is_one: bool
 ) -> None:
     limit = {"count": 7, "interval": "daily", "cash_only": True}
     request = replace(FIRST, **asked_for)
-    found = figures(limit, request=request, standing=standing, usage=WindowUsage(count=3))
+    found = figures(limit, request=request, context=context, usage=WindowUsage(count=3))
     assert found == [(7, 3, 1)] * is_one

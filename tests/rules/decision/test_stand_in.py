@@ -45,13 +45,13 @@ NOTHING_USED = WindowHeard(used=WindowUsage())
 def stood_in(
     request: AuthorizationRequest,
     *policies: AppliedControls,
-    circumstances: StandInContext = ORDINARY,
+    context: StandInContext = ORDINARY,
     heard: WindowHeard | None = NOTHING_USED,
 ) -> Verdict:
     """Decided with the same heard of every window; None: with nothing heard."""
-    windows = windows_to_hear(request, circumstances, policies) if heard else {}
+    windows = windows_to_hear(request, context, policies) if heard else {}
     all_heard = tuple((window, heard) for window in windows if heard)
-    return decide_without_usage(request, replace(circumstances, heard=all_heard), policies)
+    return decide_without_usage(request, replace(context, heard=all_heard), policies)
 
 
 def asking(amount: int, **more: Any) -> AuthorizationRequest:
@@ -129,7 +129,7 @@ def test_rules_that_need_no_usage_are_applied_as_always(
 
 
 def test_a_frozen_card_is_declined_and_so_is_one_without_a_policy() -> None:
-    frozen = stood_in(asking(100), applied(), circumstances=StandInContext(card_frozen=True))
+    frozen = stood_in(asking(100), applied(), context=StandInContext(card_frozen=True))
     assert frozen.reason is R.CARD_FROZEN
     assert stood_in(asking(100)).reason is R.NO_POLICY
 
@@ -197,10 +197,10 @@ def test_an_allowance_is_so_much_a_purchase_and_so_much_in_the_window(
     amount: int, before: int, taken: int, hosts: int, *, is_approved: bool
 ) -> None:
     request = asking(amount, **(held(before) if before else {}))
-    circumstances = StandInContext(hosts=hosts)
+    context = StandInContext(hosts=hosts)
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
     heard = WindowHeard(used=WindowUsage(), taken=taken)
-    decision = stood_in(request, policy, circumstances=circumstances, heard=heard)
+    decision = stood_in(request, policy, context=context, heard=heard)
     assert decision.approved is is_approved
     assert decision.amount == (amount if is_approved else 0)
     assert decision.reason == (None if is_approved else R.STAND_IN)
@@ -237,8 +237,8 @@ def test_never_more_than_was_left_when_last_heard_of_less_what_this_host_approve
     heard: WindowHeard | None, hosts: int, *, is_approved: bool
 ) -> None:
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
-    circumstances = StandInContext(hosts=hosts)
-    decision = stood_in(asking(5_000), policy, circumstances=circumstances, heard=heard)
+    context = StandInContext(hosts=hosts)
+    decision = stood_in(asking(5_000), policy, context=context, heard=heard)
     assert decision.approved is is_approved
 
 
@@ -323,8 +323,8 @@ def test_the_trace_claims_nothing_of_limits_nobody_could_look_at() -> None:
 
 @pytest.mark.parametrize("refusal", Refusal)
 def test_a_refusal_declines_whatever_the_policies_say(refusal: Refusal) -> None:
-    circumstances = StandInContext(refusal=refusal)
-    decision = stood_in(asking(0), applied(), circumstances=circumstances)
+    context = StandInContext(refusal=refusal)
+    decision = stood_in(asking(0), applied(), context=context)
     assert (decision.approved, decision.reason) == (False, R.STAND_IN)
     [check] = decision.trace
     assert staff(check, asking(0)) == REFUSALS[refusal]
@@ -431,8 +431,8 @@ def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
     policies: list[AppliedControls], amount: int, before: int, heard: WindowHeard, hosts: int
 ) -> None:
     request = asking(amount, is_amount_controllable=True, **(held(before) if before else {}))
-    circumstances = StandInContext(hosts=hosts)
-    decision = stood_in(request, *policies, circumstances=circumstances, heard=heard)
+    context = StandInContext(hosts=hosts)
+    decision = stood_in(request, *policies, context=context, heard=heard)
     if not decision.approved:
         assert decision.reason is not None
         return
@@ -440,10 +440,10 @@ def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
     assert heard.used
     parts = (heard.used, heard.database, heard.pending)
     in_all = WindowUsage(sum(it.amount for it in parts), 0, sum(it.count for it in parts))
-    standing = PurchaseContext(counted=before, is_counted=bool(before))
+    purchase_context = PurchaseContext(counted=before, is_counted=bool(before))
     usage = dict.fromkeys(windows_for(request, policies), in_all)
     # Whatever the database would have said with all of that in its books.
-    usual = decide(request, standing, tuple(policies), usage)
+    usual = decide(request, purchase_context, tuple(policies), usage)
     assert usual.approved
     assert not usual.is_partial
     for policy in policies:

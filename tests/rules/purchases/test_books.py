@@ -45,13 +45,15 @@ snapshots = st.builds(
 answers = st.builds(
     OurResponse,
     event_id=st.sampled_from(["evt_1", "evt_2"]),
-    ordinal=few,
+    request_index=few,
     at=few,
     approved=st.just(True),
     amount=st.integers(1, 9),
     asked=st.integers(0, 9),
     cashback=st.integers(0, 1),
-) | st.builds(OurResponse, event_id=st.just("evt_3"), ordinal=few, at=few, approved=st.just(False))
+) | st.builds(
+    OurResponse, event_id=st.just("evt_3"), request_index=few, at=few, approved=st.just(False)
+)
 transactions = st.builds(
     TransactionSnapshot,
     id=st.sampled_from(["ipi_1", "ipi_2", "ipi_3"]),
@@ -87,7 +89,7 @@ def after(steps: Iterable[Step], books: AuthorizationState = NOTHING_YET) -> Aut
             case Snapshot():
                 books = books.joined(step)
             case OurResponse():
-                books = books.answered(step)
+                books = books.with_response(step)
             case TransactionSnapshot():
                 books = books.with_transaction(step)
     return books
@@ -109,7 +111,7 @@ def test_any_order_and_any_repetition_of_snapshots_ends_in_the_same_books(
 @THOROUGHLY
 @given(
     st.lists(snapshots, max_size=3),
-    st.lists(answers, max_size=5, unique_by=lambda answer: (answer.ordinal, answer.event_id)),
+    st.lists(answers, max_size=5, unique_by=lambda answer: (answer.request_index, answer.event_id)),
     st.lists(transactions, max_size=4),
     st.data(),
 )
@@ -197,14 +199,14 @@ def ended(status: str, amount: int, *settled: int) -> Snapshot:
     return Snapshot(9, status, amount, history(*settled))
 
 
-def approval(amount: int, ordinal: int = 0, **facts: Any) -> OurResponse:
-    facts = dict[str, Any]({"event_id": f"evt_{ordinal}", "at": 0, "asked": amount}) | facts
-    return OurResponse(ordinal=ordinal, approved=True, amount=amount, **facts)
+def approval(amount: int, request_index: int = 0, **facts: Any) -> OurResponse:
+    facts = dict[str, Any]({"event_id": f"evt_{request_index}", "at": 0, "asked": amount}) | facts
+    return OurResponse(request_index=request_index, approved=True, amount=amount, **facts)
 
 
 def test_totals_that_were_added_up_are_no_part_of_a_state() -> None:
-    state = NOTHING_YET.answered(approval(500))
-    fresh = NOTHING_YET.answered(approval(500))
+    state = NOTHING_YET.with_response(approval(500))
+    fresh = NOTHING_YET.with_response(approval(500))
     assert state.totals is state.totals
     assert (state, hash(state), repr(state)) == (fresh, hash(fresh), repr(fresh))
     assert codec.to_json(state) == codec.to_json(fresh)
@@ -213,25 +215,29 @@ def test_totals_that_were_added_up_are_no_part_of_a_state() -> None:
     assert state.adjusted_by(100).amount == 600
 
 
-def decline(ordinal: int) -> OurResponse:
-    return OurResponse(ordinal, f"evt_{ordinal}", 0, approved=False)
+def decline(request_index: int) -> OurResponse:
+    return OurResponse(request_index, f"evt_{request_index}", 0, approved=False)
 
 
 def test_an_approval_is_covered_once_a_longer_history_tells_how_it_ended() -> None:
-    books = told(pending(0)).answered(approval(500))
-    assert (books.covers(0), books.uncovered, books.amount) == (False, 500, 500)
+    books = told(pending(0)).with_response(approval(500))
+    assert (books.is_confirmed_by_stripe(0), books.unconfirmed, books.amount) == (False, 500, 500)
     covered = books.joined(pending(500, 500))
-    assert (covered.covers(0), covered.uncovered, covered.amount) == (True, 0, 500)
-    assert not covered.covers(1)
+    assert (covered.is_confirmed_by_stripe(0), covered.unconfirmed, covered.amount) == (
+        True,
+        0,
+        500,
+    )
+    assert not covered.is_confirmed_by_stripe(1)
 
 
 def test_a_later_approval_is_not_covered_by_the_history_before_it() -> None:
-    books = told(pending(500, 500)).answered(approval(300, ordinal=1))
+    books = told(pending(500, 500)).with_response(approval(300, request_index=1))
     assert books.joined(pending(500, 500, at=9)).amount == 800
 
 
 def test_an_approval_written_late_whose_ordinal_is_covered_is_kept_and_takes_nothing() -> None:
-    books = told(pending(500, 500)).answered(approval(700))
+    books = told(pending(500, 500)).with_response(approval(700))
     assert (books.answer_to(0), books.amount) == (approval(700), 500)
 
 
@@ -254,41 +260,43 @@ def test_of_several_answers_to_one_request_the_largest_approval_counts_until_str
     for order in permutations(given):
         books = after(order, told(pending(0)))
         assert (books.amount, books.cashback) == (amount, cash)
-    settled = [abs(amount)] * len({answer.ordinal for answer in given})
+    settled = [abs(amount)] * len({answer.request_index for answer in given})
     assert books.joined(pending(0, *(-amount for amount in settled), at=9)).amount == 0
 
 
 def test_a_corrected_answer_takes_the_place_of_that_to_the_same_event() -> None:
-    books = told(pending(0)).answered(approval(500)).answered(approval(200))
+    books = told(pending(0)).with_response(approval(500)).with_response(approval(200))
     assert (len(books.answers), books.amount) == (1, 200)
 
 
 def test_an_answer_after_stripe_has_told_takes_nothing_and_is_kept() -> None:
-    books = told(pending(0)).answered(approval(500)).joined(pending(500, 500))
-    late = books.answered(approval(900, event_id="evt_new"))
+    books = told(pending(0)).with_response(approval(500)).joined(pending(500, 500))
+    late = books.with_response(approval(900, event_id="evt_new"))
     assert (late.amount, len(late.answers)) == (500, 2)
 
 
 def test_a_released_approval_stays_released_whatever_is_answered_besides() -> None:
-    released = told(pending(0)).answered(approval(500)).released()
-    assert released.answered(OurResponse(0, "evt_new", 0, approved=False)).amount == 0
-    assert released.answered(approval(200, event_id="evt_new")).amount == 200
+    released = told(pending(0)).with_response(approval(500)).released()
+    assert released.with_response(OurResponse(0, "evt_new", 0, approved=False)).amount == 0
+    assert released.with_response(approval(200, event_id="evt_new")).amount == 200
 
 
 @pytest.mark.parametrize(
-    ("ordinal", "asked", "amount"),
+    ("request_index", "asked", "amount"),
     [(0, 500, 300), (0, 900, 300), (0, 200, 600), (0, 0, 800), (1, 300, 500), (2, 900, 800)],
 )
 def test_asking_again_leaves_of_an_approval_of_this_request_what_goes_beyond_it(
-    ordinal: int, asked: int, amount: int
+    request_index: int, asked: int, amount: int
 ) -> None:
-    books = told(pending(0)).answered(approval(500)).answered(approval(300, ordinal=1))
-    assert books.asking(ordinal, asked).amount == amount
+    books = (
+        told(pending(0)).with_response(approval(500)).with_response(approval(300, request_index=1))
+    )
+    assert books.requesting(request_index, asked).amount == amount
 
 
 def test_asking_again_what_stripe_has_told_of_changes_nothing() -> None:
-    books = told(pending(500, 500)).answered(approval(500))
-    assert (books.asking(0, 500), books.approved_for(0)) == (books, 0)
+    books = told(pending(500, 500)).with_response(approval(500))
+    assert (books.requesting(0, 500), books.approved_for(0)) == (books, 0)
 
 
 # --- an end that tells less of the history than was asked
@@ -321,7 +329,7 @@ def test_an_end_with_a_shorter_history_ends_what_is_held_and_asked_all_the_same(
     for order in permutations(happened):
         books = after(order)
         assert (books.amount, books.status) == (400, status)
-        assert books.answered(later).amount == 1_100
+        assert books.with_response(later).amount == 1_100
     reopened = Snapshot(250, "pending", 600, history(500, 100))
     assert told(asked, end, reopened).amount == 600
 
@@ -329,7 +337,7 @@ def test_an_end_with_a_shorter_history_ends_what_is_held_and_asked_all_the_same(
 def test_a_decline_ends_nothing_that_was_asked_besides() -> None:
     """Stripe tells of the decline after it asks again: that request is still open."""
     declined = Snapshot(103, "closed", 500, history(-500))
-    assert told(declined).answered(approval(500, 1, at=102)).amount == 500
+    assert told(declined).with_response(approval(500, 1, at=102)).amount == 500
 
 
 # --- a fuel pump asks for a token amount; the network holds the real one
@@ -358,7 +366,7 @@ FUEL = (pump(),)
             pending(4_230, 100, at=3, captured=4_230), captured=4_230, answers=FUEL), 4_230),
         ("Stripe held what we said", told(pending(10_000, 10_000), answers=FUEL), 10_000),
         ("it was not approved", told(pending(0, -100), answers=FUEL), 0),
-        ("it asks for more", told(pending(100, 100), answers=FUEL).asking(1), 100),
+        ("it asks for more", told(pending(100, 100), answers=FUEL).requesting(1), 100),
         ("more was declined", told(pending(100, 100, -500), answers=(*FUEL, decline(1))), 10_000),
         ("its question was asked twice", told(
             pending(100, 100), answers=(*FUEL, approval(9_000, event_id="evt_2", asked=100))),

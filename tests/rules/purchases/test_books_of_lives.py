@@ -28,7 +28,7 @@ Heard: TypeAlias = samples.Json | OurResponse
 def hear(books: AuthorizationState, heard: Heard) -> AuthorizationState:
     """The books with one event more, or one answer of ours."""
     if isinstance(heard, OurResponse):
-        return books.answered(heard)
+        return books.with_response(heard)
     event = events.read(samples.to_bytes(heard))
     told = (
         events.authorization_request(event)
@@ -94,8 +94,10 @@ class Played:
     def asks(self, amount: int, granted: int) -> Iterator[Heard]:
         """A request of which so much is granted."""
         yield self.life.ask(amount, at=self.tick())
-        ordinal = len(self.life.kept["request_history"])
-        yield OurResponse(ordinal, f"evt_{ordinal}", self.at, granted > 0, granted, amount)
+        request_index = len(self.life.kept["request_history"])
+        yield OurResponse(
+            request_index, f"evt_{request_index}", self.at, granted > 0, granted, amount
+        )
         self.forgotten = self.beyond if granted else self.forgotten
         named = granted or amount
         yield self.life.answered(approved=granted > 0, amount=named, at=self.tick())

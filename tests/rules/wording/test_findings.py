@@ -69,7 +69,7 @@ def test_each_request_is_compared_with_our_answer_to_it(
 ) -> None:
     books = settled(approved=approved, reason=reason)
     if answer is not None:
-        books = books.answered(ours(approved=answer))
+        books = books.with_response(ours(approved=answer))
     kinds = [finding.kind for finding in found(books)]
     assert kinds == ([kind] if kind else [])
 
@@ -77,13 +77,15 @@ def test_each_request_is_compared_with_our_answer_to_it(
 @pytest.mark.parametrize("approved", [True, False])
 def test_of_two_answers_to_one_request_stripe_may_have_gone_by_either(approved: bool) -> None:
     books = settled(approved=approved, reason="webhook_answered")
-    both = books.answered(ours(approved=True)).answered(OurResponse(0, "evt_2", 1, approved=False))
+    both = books.with_response(ours(approved=True)).with_response(
+        OurResponse(0, "evt_2", 1, approved=False)
+    )
     assert found(both) == []
 
 
 def test_a_finding_says_what_happened_and_what_was_done() -> None:
     books = settled(approved=False, reason="webhook_error", message="Missing Stripe-Version.")
-    [finding] = found(books.answered(ours(approved=True)))
+    [finding] = found(books.with_response(ours(approved=True)))
     assert finding.told == (
         "Stripe declined €50.00 (webhook error); we had approved €50.00. "
         "Stripe's message: Missing Stripe-Version."
@@ -104,7 +106,7 @@ def captured(books: AuthorizationState, *amounts: int) -> AuthorizationState:
     return books
 
 
-APPROVED = settled(approved=True, reason="webhook_approved").answered(ours(approved=True))
+APPROVED = settled(approved=True, reason="webhook_approved").with_response(ours(approved=True))
 
 
 @pytest.mark.parametrize(

@@ -58,10 +58,13 @@ ROLLING: dict[str, Any] = {"interval": Interval.ROLLING, "rolling_seconds": 3_60
         (figures(1_000, 0, end=FOREVER), "It never resets."),
         (figures(1_000, 0, **ROLLING), "Each purchase counts for 60 minutes."),
         (
-            figures(1_000, 900, room_at=NOON + 1, **ROLLING),
+            figures(1_000, 900, available_at=NOON + 1, **ROLLING),
             "Next part comes back at 18 Nov 12:01 UTC.",
         ),
-        (figures(1_000, 1_000, room_at=NOON + 60, **ROLLING), "Next room at 18 Nov 12:01 UTC."),
+        (
+            figures(1_000, 1_000, available_at=NOON + 60, **ROLLING),
+            "Next room at 18 Nov 12:01 UTC.",
+        ),
     ],
 )
 def test_when_there_is_room_again_is_said_in_words(found: LimitFigures, words: str) -> None:

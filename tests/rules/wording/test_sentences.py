@@ -114,11 +114,11 @@ PARIS_RESET = "Resets on 1 Dec 00:00 Europe/Paris."
             ),
         ),
         (
-            hourly(used=2, room_at=None),
+            hourly(used=2, available_at=None),
             "At most 5 purchases in 60 minutes: 2 made + this one = 3, 2 left after it.",
         ),
         (
-            hourly(limit=1, used=1, rolling_seconds=7 * 86_400, room_at=at(12, 1)),
+            hourly(limit=1, used=1, rolling_seconds=7 * 86_400, available_at=at(12, 1)),
             (
                 "At most 1 purchase in 7 days: 1 made + this one = 2, 1 over. "
                 "Next room at 1 Dec 01:00 Europe/Paris."
@@ -365,6 +365,7 @@ STRICT = {
     "time_zone": "Europe/Paris",
     "allowed_categories": ["fast_food_restaurants", "3000-3299"],
     "blocked_merchant_countries": ["RU"],
+    "allowed_merchant_states": ["CA"],
     "allowed_merchants": ["Uber"],
     "allowed_card_presences": ["present"],
     "blocked_authorization_methods": ["keyed_in"],

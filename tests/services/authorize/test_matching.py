@@ -56,7 +56,7 @@ def _decided_by_the_first_rule(decision: Decision) -> Decision:
     policies = [{k: v for k, v in row.items() if k != "matching"} for row in decision.policies]
     request = codec.value(AuthorizationRequest, decision.request)
     again = decide(
-        request, codec.value(PurchaseContext, decision.standing), applied_of(policies), {}
+        request, codec.value(PurchaseContext, decision.context), applied_of(policies), {}
     )
     text = answer.render(
         approved=again.approved, amount=None, decision=decision.pk, reason=again.reason

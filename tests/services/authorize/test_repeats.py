@@ -227,7 +227,7 @@ _CHANGES: dict[str, Callable[[Json], Any]] = {
     "amount": lambda it: it["pending_request"].update(amount=1),
     "cash": lambda it: it["pending_request"]["amount_details"].update(cashback_amount=500),
     "creation": lambda it: it.update(created=it["created"] - 1),
-    "ordinal": lambda it: it.update(
+    "request_index": lambda it: it.update(
         request_history=[it["pending_request"] | {"approved": False, "created": NOON, "reason": ""}]
     ),
     "authorization": lambda it: it.update(id="iauth_other"),

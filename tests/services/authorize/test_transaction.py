@@ -387,7 +387,7 @@ def test_rolling_limits_count_back_from_the_purchase_and_say_when_there_is_room(
         assert Shopper(at=NOON + minute * 60).reason(100) == "approved"
     assert Shopper(at=NOON + 59 * 60).reason(100) == "count_limit_exceeded"
     [check] = [row for row in Decision.objects.first().trace if not row["passed"]]  # type: ignore[union-attr]
-    assert check["figures"]["room_at"] == NOON + 3600
+    assert check["figures"]["available_at"] == NOON + 3600
     assert Shopper(at=NOON + 3600).reason(100) == "approved"
     assert Shopper(at=NOON + 3601).reason(100) == "count_limit_exceeded"
 

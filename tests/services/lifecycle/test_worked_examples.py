@@ -32,7 +32,7 @@ def policy() -> None:
 def left(at: int = NOON) -> int:
     """What the day's limit of €100.00 has left, as the card's page tells it."""
     [policy] = remaining.of_card(Card.objects.get(pk="ic_1"), at)
-    return policy.limits[0].figures.room
+    return policy.limits[0].figures.available
 
 
 def test_approved_then_captured() -> None:
@@ -191,7 +191,7 @@ def test_refunds_give_no_room_back_where_the_policy_says_so() -> None:
     bought.captures(5_000)
     bought.refunds(5_000)
     rooms = {
-        policy.policy.controls.name: policy.limits[0].figures.room
+        policy.policy.controls.name: policy.limits[0].figures.available
         for policy in remaining.of_card(Card.objects.get(pk="ic_1"), NOON)
     }
     assert rooms == {"Test": 10_000, "Strict": 5_000}

@@ -86,7 +86,7 @@ def check_next_decision(shopper: Shopper, **facts: Any) -> None:
     assert limits
     for check in limits:
         assert check.figures
-        told = ["asked"] if check.figures.room_at else ["asked", "room_at"]
+        told = ["asked"] if check.figures.available_at else ["asked", "available_at"]
         same = {name: getattr(check.figures, name) for name in told}
         expected = [(version, scope, found._replace(**same)) for version, scope, found in shown]
         assert (check.version_id, check.scope, check.figures) in expected
@@ -157,7 +157,7 @@ def test_a_full_rolling_limit_tells_when_there_is_room_and_then_there_is() -> No
     for at, amount in ((NOON, 300), (NOON + 600, 700)):
         assert Shopper(at=at).reason(amount) == "approved"
     [found] = figures(at=NOON + 900)
-    assert (found.room, found.room_at) == (0, NOON + 3_600)
+    assert (found.available, found.available_at) == (0, NOON + 3_600)
     assert Shopper(at=NOON + 3_599).reason(1) == "amount_limit_exceeded"
     assert Shopper(at=NOON + 3_600).reason(1) == "approved"
 
@@ -167,12 +167,12 @@ def test_a_rolling_limit_with_room_tells_when_the_next_part_comes_back() -> None
     Shopper().asks(100)
     Shopper(at=NOON + 600).asks(100)
     [found] = figures(at=NOON + 900)
-    assert (found.used, found.room_at) == (2, NOON + 3_600)
+    assert (found.used, found.available_at) == (2, NOON + 3_600)
     assert return_words(found, NOON) == "Next part comes back at 18 Nov 13:00 UTC."
     [later] = figures(at=NOON + 3_600)
-    assert (later.used, later.room_at) == (1, NOON + 4_200)
+    assert (later.used, later.available_at) == (1, NOON + 4_200)
     [empty] = figures(at=NOON + 4_200)
-    assert (empty.used, empty.room_at) == (0, None)
+    assert (empty.used, empty.available_at) == (0, None)
     assert return_words(empty, NOON) == "Each purchase counts for 60 minutes."
 
 
@@ -182,7 +182,7 @@ def test_a_purchase_that_takes_no_room_gives_none_back() -> None:
     Shopper().asks(100, merchant=BAKERY)
     Shopper(at=NOON + 600).asks(100, merchant=ABROAD)
     [found] = figures(at=NOON + 900)
-    assert (found.used, found.room_at) == (100, NOON + 4_200)
+    assert (found.used, found.available_at) == (100, NOON + 4_200)
 
 
 def test_a_remembered_sum_is_shown_as_the_decision_takes_it_even_where_it_is_wrong() -> None:
@@ -203,7 +203,7 @@ def test_a_limit_lowered_under_what_is_used_says_by_how_much_it_is_over() -> Non
     assert (level(found), used_words(found)) == (Level.OVER, "€8.00 used")
     assert room_words(found) == "€4.00 over"
     # The oldest purchase leaves first, but that is not enough.
-    assert found.room_at == NOON + 4_200
+    assert found.available_at == NOON + 4_200
     check_next_decision(Shopper(at=NOON + 900))
 
 
@@ -213,7 +213,7 @@ def test_a_limit_of_nothing_never_has_room() -> None:
     Shopper().asks(500)
     in_force(spending_limits=[{"count": 0, "interval": "rolling", "minutes": 60}])
     [found] = figures()
-    assert (found.limit, found.room_at, level(found)) == (0, None, Level.OVER)
+    assert (found.limit, found.available_at, level(found)) == (0, None, Level.OVER)
 
 
 def test_the_program_measures_each_card_and_the_other_scopes_all_of_theirs() -> None:

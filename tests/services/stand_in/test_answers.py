@@ -78,8 +78,8 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     assert kept.decision
     assert (kept.decision.approved, kept.decision.amount) == (True, 1_250)
     assert [policy.scope for policy in kept.policies] == ["program:"]
-    assert (kept.standing["card_frozen"], kept.standing["hosts"]) == (False, 1)
-    [(window, heard)] = kept.standing["heard"]
+    assert (kept.context["card_frozen"], kept.context["hosts"]) == (False, 1)
+    [(window, heard)] = kept.context["heard"]
     assert window[0] == ["card", "ic_marie"]
     assert (heard["used"]["amount"], heard["taken"]) == (0, 0)
 
@@ -90,7 +90,7 @@ def test_a_decline_is_kept_with_its_own_reason(host: Path) -> None:
     [kept] = spooled(host)
     assert kept.decision
     assert kept.decision.reason is DeclineReason.CARD_FROZEN
-    assert kept.standing["card_frozen"] is True
+    assert kept.context["card_frozen"] is True
 
 
 def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_once() -> None:
@@ -365,7 +365,7 @@ def test_the_computed_answer_is_sent_and_kept_for_the_replay_to_settle(host: Pat
     assert (kept.cause, kept.stand_in) == ("commit_unknown", "")
     assert kept.decision
     assert (kept.decision.approved, kept.decision.amount) == (True, 1_250)
-    assert kept.standing["card_frozen"] is False
+    assert kept.context["card_frozen"] is False
 
 
 def test_a_computed_approval_that_cannot_be_kept_is_not_sent(

@@ -155,8 +155,8 @@ def test_it_is_decided_again_from_its_row_and_the_page_says_why(amount: int, hos
     assert contradictions() == []
     assert differences() == []
     row = Decision.objects.get(pk="evt_more")
-    assert row.standing is not None
-    assert row.standing["began_at"] is None
+    assert row.context is not None
+    assert row.context["began_at"] is None
     words = explained(row)
     assert "began earlier, at a merchant that this server does not know" in words.stand_in
     assert words.stand_in in words.staff

@@ -276,7 +276,7 @@ def unknown(row: Decision, request: WebhookRequest) -> Spooled:
             COMMIT_UNKNOWN,
             row.answer.encode(),
             decided.decision,
-            standing=row.standing,
+            context=row.context,
         ),
         policies=codec.value(list[PolicyRow], row.policies),
         usage=row.usage,

@@ -99,7 +99,7 @@ class TestANewLimit:
         [[_, used]] = figures
         assert used["count"] == 13
         # The second of them must have gone: it was made eleven hours before twelve.
-        assert used["rooms"] == [[12, NOON - 12 * HOUR + 24 * HOUR]]
+        assert used["next_available"] == [[12, NOON - 12 * HOUR + 24 * HOUR]]
         at = NOON - 12 * HOUR + 24 * HOUR
         assert Shopper(at=at - 1).reason(100) == "count_limit_exceeded"
         assert Shopper(at=at).reason(100) == "approved"

@@ -162,7 +162,7 @@ def test_a_part_of_what_was_asked_for_is_measured_by_what_was_approved() -> None
     [
         ("request", {"amount": 5}, "content"),
         ("request", 5, "content"),
-        ("standing", 5, "content"),
+        ("context", 5, "content"),
         ("usage", [["card:ic_2"]], "content"),
         ("usage", [], "usage is none"),
         (

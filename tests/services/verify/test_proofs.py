@@ -60,7 +60,7 @@ def test_every_decision_comes_out_the_same_from_its_row_alone(busy_day: None) ->
     [
         "UPDATE authorizations_decision SET approved_amount = 1 WHERE approved AND amount > 0",
         "UPDATE authorizations_decision SET trace = '[]' WHERE trace::text <> '[]'",
-        "UPDATE authorizations_decision SET standing = '{\"card_frozen\": true}' WHERE amount > 0",
+        "UPDATE authorizations_decision SET context = '{\"card_frozen\": true}' WHERE amount > 0",
     ],
 )
 def test_a_decision_changed_behind_the_guards_is_found(busy_day: None, damage: str) -> None:

@@ -58,7 +58,7 @@ def test_a_rolling_limit_s_next_room_comes_out_as_recorded() -> None:
     Shopper(at=NOON).asks(4_000)
     Shopper(at=NOON + 60).asks(4_000, event_id="evt_it")
     figures = Decision.objects.get(pk="evt_it").trace[-1]["figures"]
-    assert figures["room_at"] == NOON + 3_600
+    assert figures["available_at"] == NOON + 3_600
     assert found() == []
 
 
@@ -87,7 +87,7 @@ def test_later_versions_of_a_policy_change_nothing_about_earlier_decisions(
         ({"trace_version": 2}, ["trace_version"]),
         ({"usage": []}, ["usage"]),
         ({"request": {"event_id": "evt_it"}}, ["request"]),
-        ({"standing": None}, ["standing"]),
+        ({"context": None}, ["context"]),
         ({"policies": []}, ["approved", "approved_amount", "reason"]),
         ({"policies": [{"version": 1}]}, ["policies"]),
         ({"webhook_request": 10**9}, ["webhook request"]),
