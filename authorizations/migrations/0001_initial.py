@@ -974,7 +974,7 @@ class Migration(migrations.Migration):
                     "card",
                     models.ForeignKey(
                         blank=True,
-                        help_text="One card, and whatever replaces it.",
+                        help_text="One card and its replacements.",
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="assignments",

@@ -1,4 +1,4 @@
-"""Spending policies, and the immutable versions of them that decide."""
+"""Spending policies, their immutable versions, and assignments."""
 
 import json
 from typing import Any
@@ -13,13 +13,13 @@ from authorizations.rules.policy.document import completed
 
 
 class Policy(models.Model):
-    """A name, and the version in force: what operators edit is what that version says."""
+    """A named policy; its document is that of the version in force."""
 
     name = TypedCharField(max_length=100, unique=True)
     current_version = models.ForeignKey(
         "PolicyVersion",
         on_delete=models.PROTECT,
-        null=True,  # while the first version is made, which refers to its policy
+        null=True,  # until the first version exists, which refers to its policy
         editable=False,
         related_name="+",
         db_index=False,
@@ -34,18 +34,18 @@ class Policy(models.Model):
 
     @property
     def document(self) -> dict[str, Any]:
-        """What the version in force says, in its normal form; without one, only the name."""
+        """The normal document of the version in force; without a version, only the name."""
         version = self.current_version
         return completed(json.loads(version.content) if version else {"name": self.name})
 
 
 def server_time_zone() -> str:
-    """Of the setting TIME_ZONE."""
+    """The setting TIME_ZONE."""
     return str(settings.TIME_ZONE)
 
 
 class ProgramDefaults(models.Model):
-    """What a new policy begins with on its page: one row, or none while nobody has set them."""
+    """The initial values of a new policy's page: one row, or none until they are first set."""
 
     id = models.PositiveSmallIntegerField(primary_key=True, default=1, editable=False)
     currency = models.CharField(max_length=3, blank=True)
@@ -67,12 +67,12 @@ class ProgramDefaults(models.Model):
 
     @classmethod
     def current(cls) -> "ProgramDefaults":
-        """As they were set, or as they are while nobody has."""
+        """The stored defaults, or the initial ones if none are stored."""
         return cls.objects.filter(pk=1).first() or cls()
 
 
 class PolicyVersion(models.Model):
-    """A policy as it decided: numbered, immutable, named by the decisions that rest on it."""
+    """A numbered, immutable version of a policy, to which its decisions refer."""
 
     policy = models.ForeignKey(Policy, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
@@ -81,7 +81,7 @@ class PolicyVersion(models.Model):
     )
     created_at = models.DateTimeField(auto_now_add=True)
     reason = TypedCharField(max_length=500, blank=True)
-    # Text, not jsonb: the hash is over exactly these characters.
+    # Text, not jsonb: the hash covers exactly these characters.
     content = models.TextField(help_text="Canonical JSON of the whole policy.")
     sha256 = models.CharField("SHA-256", max_length=64)
 
@@ -101,7 +101,7 @@ def _scope_key(kind: ScopeKind, column: str) -> Concat:
 
 
 class Assignment(models.Model):
-    """That a policy applies to the program, a card group, a cardholder or a card."""
+    """The assignment of a policy to the program, a card group, a cardholder or a card."""
 
     policy = models.ForeignKey(
         Policy, on_delete=models.CASCADE, related_name="assignments", db_index=False
@@ -131,7 +131,7 @@ class Assignment(models.Model):
         null=True,
         blank=True,
         related_name="assignments",
-        help_text="One card, and whatever replaces it.",
+        help_text="One card and its replacements.",
     )
     scope = models.GeneratedField(
         expression=models.Case(
@@ -149,7 +149,7 @@ class Assignment(models.Model):
 
     class Meta:
         indexes = [
-            # The first of a policy, however many it has.
+            # Finds the first assignments of a policy, even if it has many.
             models.Index(fields=("policy", "scope"), name="assignment_of_policy"),
         ]
         constraints = [

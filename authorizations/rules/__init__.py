@@ -1,5 +1,5 @@
 """The pure core: frozen values in, frozen values out.
 
-It knows nothing of Django, the database, the clock or Stripe's field names; it imports the
-standard library only.
+It imports the standard library only: no Django, no database, no clock, none of Stripe's field
+names.
 """

@@ -77,7 +77,7 @@ class TestAssigning:
         told = send(operator, policy, pasted='ic_0\n"ic_1", ich_1\n•••• 0002')
         assert scopes(policy) == {"card:ic_0", "card:ic_1", "card:ic_2", "cardholder:ich_1"}
         again = send(operator, policy, pasted="ic_0\nic_1")
-        assert messages(again) == ["Nothing to do: the policy is assigned there already."]
+        assert messages(again) == ["Nothing to do: the policy is already assigned there."]
         assert text(told).count("the card •••• ") == 3
 
     def test_what_cannot_be_read_is_told_by_its_line_and_nothing_is_lost(
@@ -89,13 +89,13 @@ class TestAssigning:
         refused = send(operator, policy, pasted=pasted)
         assert wrong(refused) == {
             "pasted": [
-                "Line 2: 2 cards end in 4242: write the id of the one that is meant.",
+                "Line 2: 2 cards end in 4242: paste the id of the right one.",
                 "Line 3: no card here ends in 0000.",
-                "Line 3: there is no card ic_none here yet: add it first.",
-                "Line 4: there is no cardholder ich_none here yet: add it first.",
+                "Line 3: there is no card ic_none here yet. Add it first.",
+                "Line 4: there is no cardholder ich_none here yet. Add it first.",
                 (
-                    "Line 5: “Camille” is no id of a card (ic_…) or cardholder (ich_…), and no "
-                    "last four digits."
+                    "Line 5: “Camille” is neither the id of a card (ic_…) or cardholder (ich_…) "
+                    "nor last four digits."
                 ),
             ]
         }
@@ -108,10 +108,10 @@ class TestAssigning:
         self, operator: Client, policy: Policy
     ) -> None:
         assert wrong(send(operator, policy)) == {
-            "__all__": ["Choose or paste what the policy is to apply to."]
+            "__all__": ["Choose or paste what the policy should apply to."]
         }
         [told] = wrong(send(operator, policy, pasted="ic_1\n" * 10_001))["pasted"]
-        assert told == "These are 10,001: paste up to 10,000, and then the others."
+        assert told == "These are 10,001: paste up to 10,000 at a time."
 
     def test_a_replacement_card_stands_for_its_chain(
         self, operator: Client, policy: Policy
@@ -120,13 +120,13 @@ class TestAssigning:
         Shopper(card_id="ic_2", card={"replacement_for": "ic_1", "last4": "0002"}).asks(100)
         told = send(operator, policy, cards="ic_2")
         assert scopes(policy) == {"card:ic_1"}
-        assert any("0002 (ic_2) replaces another card" in said for said in messages(told))
+        assert any("0002 (ic_2) is a replacement" in said for said in messages(told))
 
     def test_many_by_their_number(self, operator: Client, policy: Policy) -> None:
         Card.objects.bulk_create(Card(pk=f"ic_{n}", root_id=f"ic_{n}") for n in range(60))
         send(operator, policy, pasted="ic_0 ic_1")
         told = send(operator, policy, program="on", pasted=" ".join(f"ic_{n}" for n in range(60)))
-        assert messages(told) == ["Now applies to every card and 58 cards. 2 had it before."]
+        assert messages(told) == ["Now applies to every card and 58 cards. 2 already had it."]
 
     def test_cards_that_could_not_spend_before_are_asked_about_first(
         self, operator: Client
@@ -245,15 +245,17 @@ class TestTheList:
 
         fewer = {"key": key, "confirmed": "yes", "leaves_without": "59"}
         again = operator.post(url(policy, "unassign"), fewer)
-        assert "Not removed yet: meanwhile it would do more than this page said." in messages(again)
+        assert "Not removed yet: the effect has grown since this page was shown." in messages(again)
         assert scopes(policy) == {"program:"}
 
         done = operator.post(url(policy, "unassign"), fewer | {"leaves_without": "60"}, follow=True)
         assert scopes(policy) == set()
         assert messages(done)[0] == "No longer applies to every card."
-        assert messages(done)[1].startswith("60 cards cannot spend any more")
+        assert messages(done)[1].startswith("60 cards can no longer spend")
         nothing = operator.post(url(policy, "unassign"), fewer, follow=True)
-        assert messages(nothing) == ["Nothing to remove: choose what the list still has."]
+        assert messages(nothing) == [
+            "Nothing to remove: choose assignments that are still in the list."
+        ]
 
     def test_all_that_were_found_are_removed_and_no_later_ones(
         self, operator: Client, assigned: Policy

@@ -46,14 +46,14 @@ class TestWhatIsLeft:
         limits({"amount": 10_000, "interval": "all_time"}, {"count": 5, "interval": "all_time"})
         shopper().asks(3_250)
         text = page(operator)
-        assert "All-time limit of €100.00 Room left €32.50 used, €67.50 left" in text
-        assert "All-time limit of 5 purchases Room left 1 made, 4 left It never resets." in text
+        assert "All-time limit of €100.00 Available €32.50 used, €67.50 left" in text
+        assert "All-time limit of 5 purchases Available 1 made, 4 left It never resets." in text
 
     @pytest.mark.parametrize(
         ("spent", "words"),
         [
-            (0, "Room left €0.00 used, €100.00 left"),
-            (7_999, "Room left €79.99 used, €20.01 left"),
+            (0, "Available €0.00 used, €100.00 left"),
+            (7_999, "Available €79.99 used, €20.01 left"),
             (8_000, "Nearly used up €80.00 used, €20.00 left"),
             (10_000, "Used up €100.00 used, nothing left"),
         ],
@@ -88,7 +88,7 @@ class TestWhatIsLeft:
         )
         shopper().asks(1_200, merchant=ABROAD)
         text = page(operator)
-        assert "All-time limit of €100.00 in DE Room left €12.00 used, €88.00 left" in text
+        assert "All-time limit of €100.00 in DE Available €12.00 used, €88.00 left" in text
         assert (
             "limit of ¥5,000 For purchases in JPY only; this card pays in EUR. ¥0 used, ¥5,000 left"
         ) in text

@@ -246,7 +246,7 @@ class TestGroups:
         assert errors(refused)["leaves_without"][0].startswith(asked)
         assert group.cards.count() == 3
         response = self.save(operator, group, cards=["ic_0"], leaves_without="2")
-        lost = "2 cards cannot spend any more: everything they ask for is declined."
+        lost = "2 cards can no longer spend: everything they ask for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         assert not any("grant" in text for text in messages(self.save(operator, group)))
         url = pages.change_url(Card.objects.get(pk="ic_0"))
@@ -254,7 +254,7 @@ class TestGroups:
         assert list(errors(refused)) == ["leaves_without"]
         assert Card.objects.get(pk="ic_0").group == group
         response = operator.post(url, {"group": "", "leaves_without": "1"}, follow=True)
-        lost = "1 card cannot spend any more: everything it asks for is declined."
+        lost = "1 card can no longer spend: everything it asks for is declined."
         assert any(text.startswith(lost) for text in messages(response))
         listed = operator.get(pages.list_url(Card), {"grant": "without"}).context["cl"].result_list
         assert {card.pk for card in listed} == {"ic_0", "ic_1", "ic_2"}

@@ -300,7 +300,7 @@ def test_a_field_that_could_not_be_read_needs_attention(
     row = Decision.objects.get(reason="field_unreadable")
     text = pages.text(operator.get(pages.change_url(row)))
     assert "Not readable merchant category code" in text
-    assert "The merchant category code came in a form that can't be read" in text
+    assert "The merchant category code arrived in an unreadable form" in text
 
 
 def test_a_clock_that_lags_is_said_once_whoever_may_see_requests(

@@ -120,7 +120,7 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
         (
             {"smallest_partial_amount": "5"},
             "smallest_partial_amount",
-            "Only where a part may be approved: switch that on, or leave this empty.",
+            "Only with partial approval: switch that on, or leave this empty.",
         ),
         (
             {"smallest_partial_amount": "-5", "partial_approval": "on"},
@@ -129,7 +129,7 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
         ),
         ({"fuel_hold": "a tank"}, "fuel_hold", "Write the amount in figures, such as €1,250.00."),
         ({"fuel_hold": "0"}, "fuel_hold", "Give a whole number from 1 to"),
-        ({"stand_in_amount": "50"}, "stand_in_cap", "Give this as well, or neither"),
+        ({"stand_in_amount": "50"}, "stand_in_cap", "Give both stand-in amounts or neither"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(
@@ -215,16 +215,16 @@ def test_what_a_policy_says_of_merchants_is_sent_as_it_was_shown(operator: Clien
     [
         (
             ["network_id", "Casino"],
-            "“Casino” has no digit, as network ids have: choose how the name is matched.",
+            "“Casino” has no digits, unlike a network id: choose how the name is matched.",
         ),
         (
             ["contains", "´"],
             (
-                '"´" would match every merchant, as accents and blanks don\'t count: '
+                '"´" would match every merchant, as accents and spaces are ignored: '
                 "write a part of the name, or the merchant's network id."
             ),
         ),
-        (["Casino"], "Choose for each merchant how it is named."),
+        (["Casino"], "Choose how each merchant is matched."),
     ],
 )
 def test_a_merchant_that_would_match_none_or_all_is_refused_at_its_field(
@@ -394,7 +394,7 @@ def test_what_leaves_cards_without_a_grant_is_saved_only_once_that_is_ticked(
     assert any(text.startswith(f"Not saved yet: {lost}") for text in messages(refused))
     assert amounts(policy)
     told = messages(save(operator, policy, **taken_away, leaves_without="1"))
-    assert any(text.startswith("1 card cannot spend any more") for text in told)
+    assert any(text.startswith("1 card can no longer spend") for text in told)
     assert not amounts(policy)
     save(operator, policy, unlimited="on", lets_spend="1")
     assert policy.versions.count() == 3

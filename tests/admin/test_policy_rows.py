@@ -41,7 +41,7 @@ def policy() -> Policy:
             "categories",
             'There is no category "nowhere".',
         ),
-        ({"amount": "500.00", "interval": "monthly"}, "__all__", "This is there already"),
+        ({"amount": "500.00", "interval": "monthly"}, "__all__", "This is a duplicate"),
     ],
 )
 def test_a_limit_that_cannot_work_is_refused_in_its_own_row(

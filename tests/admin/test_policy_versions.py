@@ -108,7 +108,9 @@ class TestPolicyPage:
         Card.objects.create(pk="ic_9", cardholder=ada, last4="4242")
         group = CardGroup.objects.create(name="Field team")
         policy.assignments.all().delete()
-        assert "it decides no purchase" in operator.get(pages.change_url(policy)).content.decode()
+        assert (
+            "it applies to no purchase" in operator.get(pages.change_url(policy)).content.decode()
+        )
         policy.assignments.create(card_id="ic_9")
         policy.assignments.create(group=group)
         response = operator.get(pages.change_url(policy))
@@ -145,4 +147,4 @@ def test_the_list_tells_what_each_policy_says_who_changed_it_and_what_it_applies
     assert "Up to €600.00 a month; not on betting and casino gambling." in page
     assert "Every card" in page
     assert ", operations" in page
-    assert "Nothing yet: saving makes the first version." in page
+    assert "No version yet: saving creates the first one." in page

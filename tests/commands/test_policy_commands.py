@@ -70,7 +70,7 @@ def test_a_file_that_lets_cards_spend_is_imported_only_where_that_is_said(path: 
         "Done, and in force.",
     ]
     path.write_text(json.dumps(OPENING | {"assignments": []}), "utf-8")
-    lost = "3 cards cannot spend any more: everything they ask for is declined."
+    lost = "3 cards can no longer spend: everything they ask for is declined."
     assert lost in run("import_policies", str(path)).splitlines()
 
 

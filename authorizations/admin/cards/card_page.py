@@ -24,7 +24,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
-from authorizations.rules.wording.left import return_words, room_words, tightest
+from authorizations.rules.wording.left import available_words, return_words, tightest
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.queries import remaining
 
@@ -81,7 +81,7 @@ class CardPage:
             less = "Limits on certain purchases and other rules may allow less."
             return LargestPurchase(figure_words(found.available, found.currency), f"{name}. {less}")
         return LargestPurchase(
-            "None", f"{name}, {room_words(found)}. {return_words(found, self.at)}"
+            "None", f"{name}, {available_words(found)}. {return_words(found, self.at)}"
         )
 
     @property

@@ -1,1 +1,1 @@
-"""The pages of policies and of their versions."""
+"""The pages of policies, their versions and their assignments."""

@@ -1,4 +1,4 @@
-"""Where policies are assigned, in words; the broadest scopes first, and of many only some."""
+"""The targets of policies in words, broadest first; of many only some."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -12,10 +12,10 @@ from authorizations.admin.shared.links import card_words, link
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.controls import ScopeKind, scope_of
 
-NAMED = 8
-"""So many are named where a sentence tells them all."""
+MAX_NAMED = 8
+"""Maximum targets named in a sentence."""
 
-NOBODY = "Assigned to nobody yet: it decides no purchase."
+NOT_ASSIGNED = "Not assigned yet: it applies to no purchase."
 
 
 def target_words(assignment: Assignment) -> str:
@@ -31,50 +31,50 @@ def target_words(assignment: Assignment) -> str:
 
 
 def linked_target(assignment: Assignment) -> SafeString | str:
-    """In words that lead to its page."""
+    """The target in words, linked to its page."""
     words = target_words(assignment)
     row = assignment.group or assignment.cardholder or assignment.card
     return link(row, words) if row else words
 
 
 def with_targets(assignments: QuerySet[Assignment]) -> QuerySet[Assignment]:
-    """With what `target_words` asks for, in the same query."""
+    """Load what `target_words` needs in the same query."""
     return assignments.select_related("group", "cardholder", "card__cardholder")
 
 
 def with_first_assigned(policies: QuerySet[Policy]) -> QuerySet[Policy]:
-    """Each with where it is assigned: the first as `first_assigned`, and how many as `assigned`."""
+    """Annotate the first assignments as `first_assigned`, and their number as `assigned`."""
     own = Assignment.objects.filter(policy=OuterRef("pk")).order_by()
     number = Subquery(own.values("policy").annotate(number=Count("pk")).values("number"))
-    first = with_targets(Assignment.objects.order_by("-scope"))[:NAMED]
+    first = with_targets(Assignment.objects.order_by("-scope"))[:MAX_NAMED]
     return policies.annotate(assigned=Coalesce(number, 0)).prefetch_related(
         Prefetch("assignments", first, to_attr="first_assigned")
     )
 
 
 def assigned_sentence(policy: Any) -> SafeString | str:
-    """Of one of `with_first_assigned`: its first targets, each leading to its page."""
+    """The first targets of a policy from `with_first_assigned`, each linked to its page."""
     shown: Sequence[Assignment] = policy.first_assigned
     if not shown:
-        return NOBODY
+        return NOT_ASSIGNED
     number: int = policy.assigned
     more = f" and {number - len(shown):,} more" if number > len(shown) else ""
     targets = format_html_join(", ", "{}", [(linked_target(one),) for one in shown])
     return format_html("Applies to {}{}.", targets, more)
 
 
-def assigned_words(policy: Any, most: int) -> str:
-    """Of one of `with_first_assigned`, in few words: "Every card, the group Field team"."""
-    shown: Sequence[Assignment] = policy.first_assigned[:most]
+def assigned_words(policy: Any, max_named: int) -> str:
+    """The first targets of a policy from `with_first_assigned`: "Every card, the group …"."""
+    shown: Sequence[Assignment] = policy.first_assigned[:max_named]
     number: int = policy.assigned
     more = f" and {number - len(shown):,} more" if number > len(shown) else ""
     words = ", ".join(map(target_words, shown)) + more
-    return words[0].upper() + words[1:] if words else "Nobody"
+    return words[0].upper() + words[1:] if words else "Not assigned"
 
 
 def scopes_words(policy: Policy, scopes: Sequence[str]) -> str:
-    """Few by name, many by their number: "2 groups and 1,998 cards"."""
-    if len(scopes) <= NAMED:
+    """Few scopes by name, many by number: "2 groups and 1,998 cards"."""
+    if len(scopes) <= MAX_NAMED:
         rows = with_targets(policy.assignments.filter(scope__in=scopes)).order_by("-scope")
         return ", ".join(map(target_words, rows))
     kinds = [scope_of(scope).kind for scope in scopes]

@@ -1,4 +1,4 @@
-"""Assigning a policy: to what is chosen by name, and to what is pasted, many at once."""
+"""The page that assigns a policy to chosen targets, and to many pasted ones at once."""
 
 import json
 import re
@@ -23,10 +23,10 @@ from authorizations.models import Assignment, Card, CardGroup, Cardholder, Polic
 from authorizations.rules.policy.document import controls
 from authorizations.services.policies.assignments import Targets, assign
 
-MOST_AT_ONCE = 10_000
-"""So many can be pasted at once."""
+MAX_PASTED = 10_000
+"""Maximum ids pasted at once."""
 
-_TOLD = 10
+_MAX_LINES = 10  # of messages
 _WORD = re.compile(r"[^\s,;|\N{BULLET}*\"']+")
 
 
@@ -43,24 +43,24 @@ def _choose(model: type[Any], name: str, label: str, help_text: str) -> Any:
 
 
 class AssignForm(forms.Form):
-    """`targets` is what was chosen and pasted together."""
+    """`targets` has everything chosen and pasted."""
 
     program = forms.BooleanField(
         required=False,
         label="Every card",
-        help_text="Those that come later as well; each is measured by itself.",
+        help_text="Including future cards; each is measured on its own.",
         widget=UnfoldBooleanSwitchWidget(),
     )
     groups = _choose(CardGroup, "group", "Card groups", "The cards of a group share one budget.")
     cardholders = _choose(
         Cardholder, "cardholder", "Cardholders", "All cards of a cardholder together."
     )
-    cards = _choose(Card, "card", "Cards", "Each by itself, with those that replace it.")
+    cards = _choose(Card, "card", "Cards", "Each on its own, together with its replacements.")
     pasted = forms.CharField(
         required=False,
         label="Many at once",
-        help_text="Paste ids of cards (ic_…) and cardholders (ich_…), or last four digits; as they "
-        f"come from a sheet, up to {MOST_AT_ONCE:,}.",
+        help_text="Paste ids of cards (ic_…) and cardholders (ich_…), or last four digits, for "
+        f"example from a spreadsheet; up to {MAX_PASTED:,}.",
         widget=UnfoldAdminTextareaWidget(attrs={"rows": 6}),
     )
     targets: Targets
@@ -75,14 +75,14 @@ class AssignForm(forms.Form):
             cards=(*_keys(chosen, "cards"), *chosen.get("pasted", _NONE)["ic"]),
         )
         if not self.errors and self.targets == Targets():
-            raise forms.ValidationError("Choose or paste what the policy is to apply to.")
+            raise forms.ValidationError("Choose or paste what the policy should apply to.")
 
     def clean_pasted(self) -> dict[str, list[str]]:
-        """Ids of cards and cardholders. What is wrong is told by its line."""
+        """Ids of cards and cardholders; error messages have the number of their line."""
         words = list(_words(self.cleaned_data["pasted"]))
-        if len(words) > MOST_AT_ONCE:
+        if len(words) > MAX_PASTED:
             raise forms.ValidationError(
-                f"These are {len(words):,}: paste up to {MOST_AT_ONCE:,}, and then the others."
+                f"These are {len(words):,}: paste up to {MAX_PASTED:,} at a time."
             )
         by_digits = _cards_by_digits([word for _, word in words if _is_digits(word)])
         there = {
@@ -103,15 +103,15 @@ class AssignForm(forms.Form):
                 found[kind].append(word)
             elif kind in there:
                 what = "card" if kind == "ic" else "cardholder"
-                wrong.append(f"Line {line}: there is no {what} {word} here yet: add it first.")
+                wrong.append(f"Line {line}: there is no {what} {word} here yet. Add it first.")
             else:
                 wrong.append(
-                    f"Line {line}: “{word[:60]}” is no id of a card (ic_…) or cardholder (ich_…), "
-                    "and no last four digits."
+                    f"Line {line}: “{word[:60]}” is neither the id of a card (ic_…) or cardholder "
+                    "(ich_…) nor last four digits."
                 )
         if wrong:
-            more = [f"And {len(wrong) - _TOLD:,} more."] if len(wrong) > _TOLD else []
-            raise forms.ValidationError([*wrong[:_TOLD], *more])
+            more = [f"And {len(wrong) - _MAX_LINES:,} more."] if len(wrong) > _MAX_LINES else []
+            raise forms.ValidationError([*wrong[:_MAX_LINES], *more])
         return found
 
 
@@ -119,7 +119,7 @@ _NONE: dict[str, list[str]] = {"ic": [], "ich": []}
 
 
 def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """Ask what to, say first in numbers what that does, then assign."""
+    """Ask for targets, show how many cards the assignment affects, then assign."""
     policy = policy_of(request, object_id, MAY_ADD)
     form = _form(request)
     if request.method == "POST" and form.is_valid():
@@ -136,7 +136,7 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
             asking.ask(request, unconfirmed)
             form = _form(request)
         else:
-            _tell(request, policy, form.targets, done.scopes, done.there)
+            _add_messages(request, policy, form.targets, done.scopes, done.there)
             return HttpResponseRedirect(list_url(policy))
     context = {
         **admin.site.each_context(request),
@@ -150,27 +150,27 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
 
 
 def _form(request: HttpRequest) -> AssignForm:
-    """With the ticks that are asked for."""
+    """The form with the confirmations that are required."""
     form = AssignForm(request.POST if request.method == "POST" else None)
     form.fields |= asking.fields(request)
     return form
 
 
-def _tell(
+def _add_messages(
     request: HttpRequest, policy: Policy, targets: Targets, scopes: tuple[str, ...], there: int
 ) -> None:
-    before = f" {there:,} had it before." if there else ""
+    before = f" {there:,} already had it." if there else ""
     if scopes:
         words = scopes_words(policy, scopes)
         messages.success(request, f"Now applies to {words}.{before}")
     else:
-        messages.info(request, "Nothing to do: the policy is assigned there already.")
+        messages.info(request, "Nothing to do: the policy is already assigned there.")
     replacing = Card.objects.filter(pk__in=targets.cards).exclude(root=F("pk"))
-    for card in replacing[:_TOLD]:
+    for card in replacing[:_MAX_LINES]:
         messages.info(
             request,
-            f"{card} replaces another card: the policy is assigned to the first card of its "
-            f"chain, {card.root_id}, and so to all of them.",
+            f"{card} is a replacement: the policy is assigned to the first card of its chain, "
+            f"{card.root_id}, and so to all cards of the chain.",
         )
     version = policy.current_version
     value = controls(json.loads(version.content)) if version else None
@@ -183,7 +183,7 @@ def _keys(chosen: dict[str, Any], name: str) -> tuple[Any, ...]:
 
 
 def _words(pasted: str) -> Iterator[tuple[int, str]]:
-    """What was pasted, each with the number of its line."""
+    """The pasted words, each with the number of its line."""
     for number, line in enumerate(pasted.splitlines(), start=1):
         for word in _WORD.findall(line):
             yield number, word
@@ -198,7 +198,7 @@ def _there(model: type[Any], ids: list[str]) -> set[str]:
 
 
 def _cards_by_digits(digits: list[str]) -> dict[str, list[str]]:
-    """The cards that end in each of these; a chain is named by its first card."""
+    """The cards that end in each of these digits; the first card stands for its chain."""
     found: dict[str, set[str]] = {}
     rows = Card.objects.filter(last4__in=digits).order_by()
     for last4, root in rows.values_list("last4", "root"):
@@ -209,4 +209,4 @@ def _cards_by_digits(digits: list[str]) -> dict[str, list[str]]:
 def _not_one(digits: str, number: int) -> str:
     if not number:
         return f"no card here ends in {digits}."
-    return f"{number:,} cards end in {digits}: write the id of the one that is meant."
+    return f"{number:,} cards end in {digits}: paste the id of the right one."

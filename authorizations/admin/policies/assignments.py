@@ -1,4 +1,4 @@
-"""Where a policy is assigned: a list with search, from which assignments are taken away."""
+"""The assignments of a policy: a list with search, and a page that removes them."""
 
 import re
 from typing import Any
@@ -30,7 +30,7 @@ from authorizations.services.queries import listing
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Page, WrongKeyError
 
-PER_PAGE = 50
+MAX_ROWS = 50
 MAY_SEE, MAY_ADD, MAY_REMOVE = (
     f"authorizations.{verb}_assignment" for verb in ("view", "add", "delete")
 )
@@ -38,7 +38,7 @@ _KEY = re.compile("[0-9]{1,18}")
 
 
 def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """A page of the list, the newest first."""
+    """A page of the list, newest first."""
     policy = policy_of(request, object_id, MAY_SEE)
     term = request.GET.get("q", "").strip(" \N{BULLET}*")
     found = _found(policy, term)
@@ -64,13 +64,13 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
 
 
 def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """Say in numbers what taking these assignments away does, then do it."""
+    """Show how many cards removing these assignments affects, then remove them."""
     policy = policy_of(request, object_id, MAY_REMOVE)
     back = list_url(policy)
     chosen = _chosen(request, policy)
     scopes = list(chosen.values_list("scope", flat=True))
     if not scopes:
-        messages.info(request, "Nothing to remove: choose what the list still has.")
+        messages.info(request, "Nothing to remove: choose assignments that are still in the list.")
         return HttpResponseRedirect(back)
     if "confirmed" in request.POST:
         words = scopes_words(policy, scopes)
@@ -79,7 +79,7 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 difference = unassign(policy, chosen)
                 asking.require(request, gained=difference.gained, lost=difference.lost)
         except UnconfirmedError:
-            text = "Not removed yet: meanwhile it would do more than this page said."
+            text = "Not removed yet: the effect has grown since this page was shown."
             messages.warning(request, text)
         else:
             messages.success(request, f"No longer applies to {words}.")
@@ -112,7 +112,7 @@ def assign_url(policy: Policy) -> str:
 
 
 def policy_of(request: HttpRequest, object_id: int, permission: str) -> Policy:
-    """The policy, for who may see it and has the permission."""
+    """The policy, if the user may see policies and has the permission."""
     if not request.user.has_perms(["authorizations.view_policy", permission]):
         raise PermissionDenied
     return get_object_or_404(Policy.objects.select_related("current_version"), pk=object_id)
@@ -134,7 +134,7 @@ def _found(policy: Policy, term: str) -> QuerySet[Assignment]:
 
 
 def _chosen(request: HttpRequest, policy: Policy) -> QuerySet[Assignment]:
-    """Those ticked; or all that the list had found, up to the newest it knew of."""
+    """The ticked assignments, or all that the list found, up to the newest it showed."""
     newest = request.POST.get("all", "")
     if _KEY.fullmatch(newest):
         return _found(policy, request.POST.get("q", "")).filter(pk__lte=int(newest))
@@ -143,17 +143,17 @@ def _chosen(request: HttpRequest, policy: Policy) -> QuerySet[Assignment]:
 
 
 def _page(found: QuerySet[Assignment], request: HttpRequest) -> Page:
-    """The one that is asked for; the newest where the address makes no sense."""
+    """The page in the address; the newest one if the address is invalid."""
     place = {name: request.GET.get(name, "") for name in ("before", "after")}
     rows = ByKey(with_targets(found))
     try:
-        return listing.page(rows, size=PER_PAGE, **place)
+        return listing.page(rows, size=MAX_ROWS, **place)
     except WrongKeyError:
-        return listing.page(rows, size=PER_PAGE)
+        return listing.page(rows, size=MAX_ROWS)
 
 
 def _links(shown: Page, term: str) -> dict[str, Any]:
-    """The ways to other pages, as pages.html has them."""
+    """The addresses of other pages, for pages.html."""
 
     def url(name: str, key: str) -> str:
         given = {"q": term} if term else {}

@@ -1,4 +1,4 @@
-"""What new policies begin with: one page, as there is one of them."""
+"""The page with the defaults of new policies, of which there is one set."""
 
 from typing import Any
 
@@ -52,8 +52,8 @@ class ProgramDefaultsAdmin(WithHistory, Watched, ModelAdmin[ProgramDefaults]):
             "A new policy begins with",
             {
                 "fields": DEFAULTED,
-                "description": "Policies that are there stay as they are. A policy file says its "
-                "own, or means UTC and weeks from Sunday.",
+                "description": "Existing policies stay as they are. Policy files do not use these "
+                "defaults: without their own values they mean UTC and weeks from Sunday.",
             },
         ),
     )
@@ -67,12 +67,12 @@ class ProgramDefaultsAdmin(WithHistory, Watched, ModelAdmin[ProgramDefaults]):
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> ProgramDefaults | None:
-        """Also while nobody has set them."""
+        """Return the initial defaults until they are first set."""
         found = super().get_object(request, object_id, from_field)
         return found or (ProgramDefaults() if unquote(object_id) == "1" else None)
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        """There is one of them: its page is the list."""
+        """Show the only object instead of a list."""
         page: HttpResponse = self.changeform_view(request, "1", extra_context=extra_context)
         return page
 

@@ -1,4 +1,4 @@
-"""The page that tells what became what between any two versions of a policy."""
+"""The page with the differences between any two versions of a policy."""
 
 from typing import Any
 
@@ -15,7 +15,7 @@ from authorizations.models import Policy, PolicyVersion
 def differences_page(
     admin: ModelAdmin[Policy], request: HttpRequest, object_id: str
 ) -> HttpResponse:
-    """`?from=2&to=5`; what is not told is the last version and the one before it."""
+    """`?from=2&to=5`; the defaults are the last version and the one before it."""
     policy = admin.get_object(request, object_id)
     if not admin.has_view_or_change_permission(request, policy):
         raise PermissionDenied

@@ -1,7 +1,7 @@
-"""The fields of the policy page, in its sections: one for each key of a policy's document.
+"""The fields of the policy page by section: one for each key of a policy's document.
 
-Those of rules come from the rules. Limits and the schedule have forms of their own, and the name is
-that of the row.
+The fields of rules come from the rules' settings. Limits and the schedule have their own forms,
+and the name is that of the row.
 """
 
 from typing import Any
@@ -33,14 +33,14 @@ def switch(**options: Any) -> forms.BooleanField:
 
 
 def number(**options: Any) -> forms.IntegerField:
-    """A whole number; the rules judge how large it may be."""
+    """A whole number; the rules validate its range."""
     widget = UnfoldAdminIntegerFieldWidget(attrs={"min": 0})
     return forms.IntegerField(required=False, widget=widget, **options)
 
 
-def line(most: int, **options: Any) -> forms.CharField:
+def line(max_length: int, **options: Any) -> forms.CharField:
     widget = UnfoldAdminTextInputWidget()
-    return forms.CharField(max_length=most, widget=widget, **{"required": False} | options)
+    return forms.CharField(max_length=max_length, widget=widget, **{"required": False} | options)
 
 
 def one_of_few(words: choices.Choices, **options: Any) -> forms.ChoiceField:
@@ -48,9 +48,9 @@ def one_of_few(words: choices.Choices, **options: Any) -> forms.ChoiceField:
 
 
 def _lines_of_rules(section: Section) -> tuple[dict[str, forms.Field], ...]:
-    """The settings of rules: the two sides of a list in one line, and others two by two.
+    """The lines of a section's rules: both sides of a list, or two other settings, in each.
 
-    Lists of merchants take a line each, and the schedule has forms of its own.
+    A list of merchants has a line of its own, and the schedule has its own forms.
     """
     lines: list[list[Setting]] = []
     for setting in SETTINGS:
@@ -70,7 +70,7 @@ def _share_a_line(one: Setting, other: Setting) -> bool:
 
 
 def _two_sided(key: str) -> str:
-    """What a list is of that can be allowed or blocked; nothing for all else."""
+    """What the list has, if it can be allowed or blocked, such as "categories"; else ""."""
     what = key.partition("_")[2]
     return what if {f"allowed_{what}", f"blocked_{what}"} <= _KEYS else ""
 
@@ -89,7 +89,7 @@ def _field_of(setting: Setting) -> forms.Field:
     if setting.field is FieldKind.MERCHANTS:
         return MerchantsField(**of)
     if is_allowed and setting.field in (FieldKind.CATEGORIES, FieldKind.COUNTRIES):
-        of["options_of"] = f"blocked_{_two_sided(setting.key)}"  # the long list is there once
+        of["options_of"] = f"blocked_{_two_sided(setting.key)}"  # the page has the long list once
     if setting.field is FieldKind.CATEGORIES:
         return choices.choose_categories(**of)
     if setting.field is FieldKind.COUNTRIES:
@@ -103,37 +103,37 @@ SECTIONS: dict[str, tuple[dict[str, forms.Field], ...]] = {
             "currency": choices.choose_one(
                 choices.currencies(),
                 blank="None: each limit names its own",
-                help_text="Of the amounts below. A limit can have another of its own.",
+                help_text="For the amounts below. A limit can have its own currency.",
             ),
             "unlimited": switch(
-                help_text="Lets cards pay without an amount limit of this policy. Otherwise it "
-                "grants only what its amount limits concern.",
+                help_text="Lets cards pay without an amount limit. Otherwise the policy grants "
+                "only purchases that its amount limits apply to.",
             ),
         },
         {
             "partial_approval": switch(
-                help_text="Where only a part of a purchase fits, approve that part."
+                help_text="If only a part of a purchase fits, approve that part."
             ),
             "smallest_partial_amount": MoneyField(
-                help_text="Parts below this are declined; in other currencies all are. Empty: any "
-                "will do.",
+                help_text="Smaller parts are declined, as are all parts in other currencies. "
+                "Empty: no minimum.",
             ),
         },
         {
-            "refunds_restore": switch(help_text="What was refunded can be spent again."),
+            "refunds_restore": switch(help_text="A refunded amount can be spent again."),
             "fuel_hold": MoneyField(
-                help_text="Pumps ask for 1.00 first: so much is taken from the limits until the "
-                "real amount is known. Empty: 100.00 in the pump's currency.",
+                help_text="Pumps request 1.00 first. This amount counts instead until the real "
+                "amount is known. Empty: 100.00 in the pump's currency.",
             ),
         },
         {
             "stand_in_amount": MoneyField(
-                help_text="While the database is away, a purchase up to this is approved where "
-                "limits can't be looked at. Empty: it is declined.",
+                help_text="Without the database, purchases up to this amount are approved even "
+                "though limits can't be checked. Empty: they are declined.",
             ),
             "stand_in_cap": MoneyField(
-                help_text="So much in all in the window of each limit, and never more than was "
-                "left there when the database was last heard of.",
+                help_text="The maximum in the window of each limit, and never more than the "
+                "limit had remaining when the database was last read.",
             ),
         },
     ),
@@ -143,19 +143,19 @@ SECTIONS: dict[str, tuple[dict[str, forms.Field], ...]] = {
         {
             "time_zone": choices.choose_one(
                 choices.time_zones(),
-                help_text="Days, weeks, months and the schedule follow its clock.",
+                help_text="For days, weeks, months and the allowed hours.",
             ),
             "week_starts": one_of_few([(day.value, day.title()) for day in Weekday]),
         },
         *_lines_of_rules(Section.WHEN),
     ),
 }
-"""By section, the lines of the page: the fields that stand in one line, by key."""
+"""The lines of each section: the fields of a line, by key."""
 
 LINES: list[Any] = [
     (name, {"fields": [tuple(keys) for keys in lines]}) for name, lines in SECTIONS.items()
 ]
-"""The sections, as fieldsets of the admin."""
+"""The sections as fieldsets of the admin."""
 
 FIELDS = {
     key: field for lines in SECTIONS.values() for fields in lines for key, field in fields.items()

@@ -1,4 +1,4 @@
-"""The form of the policy page. What works is judged by the rules; their sentences are shown."""
+"""The form of the policy page; the rules validate it, and their messages are shown."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -14,23 +14,23 @@ from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, normalize
 
 ROWS = ("spending_limits", "schedule")
-"""Lists in a policy's document whose entries have forms of their own."""
+"""Lists in a policy's document whose entries have their own forms."""
 
 UNITS = ("minutes", "hours", "days")
-"""Keys of a limit's document that its form shows as a length and its unit."""
+"""Keys of a limit that its form shows as a length and a unit."""
 
 _EDITED = "edited"
 
 
 class _PolicyForm(ModelForm[Policy]):
-    """The policy's document without its limits and schedule: its fields are FIELDS."""
+    """The policy's document without limits and schedule; the fields are FIELDS."""
 
     reason = forms.CharField(
         required=False,
         max_length=500,
         widget=UnfoldAdminTextInputWidget,
         label="Reason for this change",
-        help_text="Kept with the version, for whoever asks later. Optional.",
+        help_text="Saved with the version. Optional.",
     )
 
     class Meta:
@@ -50,7 +50,7 @@ class _PolicyForm(ModelForm[Policy]):
         self.initial = {**shown(self.fields, document, document["currency"]), **self.initial}
 
     def clean(self) -> None:
-        super().clean()  # looks for another policy of this name
+        super().clean()  # refuses the name of an existing policy
         data = self.cleaned_data
         for name, field in self.fields.items():
             if isinstance(field, MoneyField):
@@ -58,7 +58,7 @@ class _PolicyForm(ModelForm[Policy]):
         if data.get("smallest_partial_amount") and not data.get("partial_approval"):
             self.add_error(
                 "smallest_partial_amount",
-                "Only where a part may be approved: switch that on, or leave this empty.",
+                "Only with partial approval: switch that on, or leave this empty.",
             )
         try:
             normalize(self._edited())
@@ -68,7 +68,7 @@ class _PolicyForm(ModelForm[Policy]):
         setattr(self.instance, _EDITED, self._edited())
 
     def _edited(self) -> dict[str, Any]:
-        """The document with what was typed, where that makes sense."""
+        """The document with the valid typed values."""
         typed = self.cleaned_data
         return self.in_force | {key: typed[key] for key in typed.keys() & self.in_force.keys()}
 
@@ -77,7 +77,7 @@ PolicyForm = type("PolicyForm", (_PolicyForm,), dict(FIELDS))
 
 
 def edited(policy: Policy) -> dict[str, Any]:
-    """A policy's document without limits and schedule: as its page was sent, or as it stands."""
+    """A policy's document without limits and schedule: as sent by its page, or as in force."""
     found: dict[str, Any] = getattr(policy, _EDITED, None) or policy.document
     return {key: value for key, value in found.items() if key not in ROWS}
 
@@ -85,7 +85,7 @@ def edited(policy: Policy) -> dict[str, Any]:
 def shown(
     fields: Mapping[str, forms.Field], entry: Mapping[str, Any], currency: str | None
 ) -> dict[str, Any]:
-    """What fields show of the keys they are named after: amounts as money in a currency."""
+    """The initial values of fields from the keys of the same names; amounts as money."""
     return {
         key: format_money(entry[key], currency or "")
         if isinstance(fields[key], MoneyField) and entry[key] is not None
@@ -95,7 +95,7 @@ def shown(
 
 
 def show_problem(form: forms.BaseForm, problem: Problem, skip: int = 0) -> None:
-    """Say a problem at its field, once; `skip` is how much of its path leads to the form."""
+    """Add a problem to its field, once; `skip` is the length of the path of the form itself."""
     name = str(problem.path[skip]) if len(problem.path) > skip else None
     if name not in form.fields:
         name = "rolling_length" if name in UNITS else None

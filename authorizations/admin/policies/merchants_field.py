@@ -1,4 +1,4 @@
-"""The field for a list of merchants: how each is named, and the name or id."""
+"""The field for a list of merchants: how each is matched, and the name or id."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -15,9 +15,9 @@ MANNERS = {
     Manner.IS: "Name is",
     Manner.BEGINS_WITH: "Name begins with",
     Manner.CONTAINS: "Name contains",
-    Manner.ID_OR_CONTAINS: "Id, or in the name",
+    Manner.ID_OR_CONTAINS: "Id or part of the name",
 }
-"""The network id comes first: a shop can't spell it differently."""
+"""The network id comes first, as it has no other spellings."""
 
 _INPUT, _SELECT = " ".join(INPUT_CLASSES), " ".join(SELECT_CLASSES)
 _WORDS = {manner.value: words for manner, words in MANNERS.items()}
@@ -32,7 +32,7 @@ _OPTIONS = {manner.value: _options(manner) for manner in MANNERS}
 
 
 class ChooseMerchants(forms.Widget):
-    """Rows of a list and a text field, all of one name: sent as manner, text, manner, text …"""
+    """Rows of a choice and a text, all with the same name: sent as manner, text, manner, text …"""
 
     class Media:
         js = ("authorizations/merchants.js",)
@@ -41,7 +41,7 @@ class ChooseMerchants(forms.Widget):
         return list(data.getlist(name)) if hasattr(data, "getlist") else list(data.get(name) or [])
 
     def parts(self, sent: list[str]) -> list[tuple[str, str]]:
-        """The rows that were filled in."""
+        """The rows that are filled in."""
         return [(manner, text.strip()) for manner, text in _pairs(sent) if text.strip()]
 
     def part_words(self, part: tuple[str, str]) -> str:
@@ -67,7 +67,7 @@ def _row(name: str, manner: str, text: str, attrs: dict[str, Any], place: int) -
     id_ = attrs.get("id", "")
     return format_html(
         '<div class="desk-merchant">'
-        '<select name="{}" class="{}" aria-label="How the merchant is named">{}</select>'
+        '<select name="{}" class="{}" aria-label="How the merchant is matched">{}</select>'
         '<input type="text" name="{}" value="{}" class="{}" maxlength="200" autocomplete="off"'
         ' placeholder="{}" id="{}" aria-label="Merchant">'
         '<button type="button" class="desk-merchant__remove" aria-label="Remove this merchant">'
@@ -79,7 +79,7 @@ def _row(name: str, manner: str, text: str, attrs: dict[str, Any], place: int) -
 
 
 class MerchantsField(forms.Field):
-    """Entries as policy files have them; the rules judge them."""
+    """Entries as in policy files; the rules validate them."""
 
     def __init__(self, *, placeholder: str = "", **options: Any) -> None:
         super().__init__(
@@ -88,24 +88,24 @@ class MerchantsField(forms.Field):
 
     def to_python(self, value: Any) -> list[MerchantEntry]:
         if len(value or []) % 2:
-            raise forms.ValidationError("Choose for each merchant how it is named.")
+            raise forms.ValidationError("Choose how each merchant is matched.")
         return _entries(value or [])
 
     def validate(self, value: list[MerchantEntry]) -> None:
-        """Nobody looks for a name among network ids, and one left there would match nothing."""
+        """Refuse a name given as a network id, which would match nothing."""
         for entry in value:
             named = "" if isinstance(entry, str) else entry.get(Manner.NETWORK_ID, "")
             if named and not any(character.isdigit() for character in named):
                 raise forms.ValidationError(
                     f"\N{LEFT DOUBLE QUOTATION MARK}{named}\N{RIGHT DOUBLE QUOTATION MARK} has no "
-                    "digit, as network ids have: choose how the name is matched."
+                    "digits, unlike a network id: choose how the name is matched."
                 )
 
     def bound_data(self, data: Any, initial: Any) -> Any:
         return _entries(data or [])
 
     def prepare_value(self, value: Any) -> list[str]:
-        """As it is sent."""
+        """The value in the form in which it is sent."""
         sent: list[str] = []
         for entry in value or []:
             pairs = {Manner.ID_OR_CONTAINS.value: entry} if isinstance(entry, str) else entry
@@ -123,7 +123,7 @@ def _pairs(sent: Sequence[str]) -> list[tuple[str, str]]:
 
 
 def _entries(sent: Sequence[str]) -> list[MerchantEntry]:
-    """What was sent, without the rows left empty."""
+    """The entries that were sent, without empty rows."""
     return [
         text if manner == Manner.ID_OR_CONTAINS else {manner: text}
         for manner, text in ChooseMerchants().parts(list(sent))

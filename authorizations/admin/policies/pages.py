@@ -1,4 +1,4 @@
-"""Spending policies: edited here, and in force as a new version as soon as they are saved."""
+"""The pages of spending policies; saving one puts a new version in force."""
 
 import json
 from typing import Any
@@ -31,7 +31,7 @@ from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.fields import LINES, WHO
 from authorizations.admin.policies.forms import PolicyForm, edited
 from authorizations.admin.policies.rows import INLINES, RowFormSet
-from authorizations.admin.policies.saved import tell_what_was_saved
+from authorizations.admin.policies.saved import add_messages
 from authorizations.admin.policies.versions import VersionInline, author
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import AsksFirst
@@ -90,13 +90,13 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         return [*own, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
-        """Who may only look reads sentences instead."""
+        """Without the permission to change, the page shows sentences instead of fields."""
         if obj and not self.has_change_permission(request, obj):
             return [(SAVING, {"fields": ()})]
         return (*self.fieldsets[:-1], (SAVING, {"fields": (*asking.names(request), "reason")}))
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
-        """A new policy begins with the program's defaults."""
+        """Start a new policy with the program's defaults."""
         defaults = ProgramDefaults.current()
         return {name: getattr(defaults, name) for name in DEFAULTED} | (
             super().get_changeform_initial_data(request)
@@ -105,7 +105,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     def response_add(
         self, request: HttpRequest, obj: Policy, post_url_continue: str | None = None
     ) -> HttpResponse:
-        """On to where it is assigned: until then it decides no purchase."""
+        """Continue to the assignment page: an unassigned policy applies to no purchase."""
         response = super().response_add(request, obj, post_url_continue)
         goes_on = "_continue" in request.POST or "_addanother" in request.POST
         if goes_on or not request.user.has_perm(MAY_ADD):
@@ -118,18 +118,18 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         return self.inlines if self.has_change_permission(request, obj) else (VersionInline,)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Decisions name its versions for ever; one without assignments concerns nobody."""
+        """Decisions refer to its versions for ever; unassigned, it applies to no purchase."""
         return False
 
     def lock(self, request: HttpRequest, object_id: str | None) -> None:
-        """With the policy as it is: what it grants, and where, stays the same meanwhile."""
+        """Lock the policy row too, so that its grants and assignments do not change meanwhile."""
         super().lock(request, object_id)
         if object_id and object_id.isdecimal():
             row = Policy.objects.filter(pk=object_id).select_for_update(no_key=True)
             list(row.values_list("pk"))
 
     def state(self, obj: Policy) -> State:
-        """The version in force; assignments have a page of their own."""
+        """The version in force; assignments have their own page."""
         version = obj.current_version
         return {"number": version.number if version else 0, "document": obj.document}
 
@@ -137,7 +137,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         return [*map(str, differences(shown["document"], now["document"]))]
 
     def last_saved(self, obj: Policy) -> Saved | None:
-        """By a page or, where that is later, by a policy file."""
+        """The last change by a page or, if that is later, by a policy file."""
         saved, version = super().last_saved(obj), obj.current_version
         if version and (saved is None or saved.at < version.created_at):
             return Saved(author(version), version.created_at)
@@ -146,7 +146,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     def save_model(
         self, request: HttpRequest, obj: Policy, form: ModelForm[Policy], change: bool
     ) -> None:
-        """A new one gets its row; publishing gives it all else."""
+        """Save the row of a new policy; publishing saves everything else."""
         if not change:
             super().save_model(request, obj, form, change)
 
@@ -164,13 +164,13 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         )
         changed = grants.policy_changed(policy, granted)
         asking.require(request, gained=changed.gained, lost=changed.lost, begun=published.begun)
-        tell_what_was_saved(request, before, published)
+        add_messages(request, before, published)
         warn_of_lost_grants(request, changed.lost)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
     ) -> Any:
-        """Rows are no objects to tell of: the versions say what changed."""
+        """Leave rows out, as they are not objects: versions say what changed."""
         return super().construct_change_message(request, form, (), add)
 
     def render_change_form(
@@ -207,22 +207,17 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
 def _sentences(policy: Policy) -> list[str]:
     version = policy.current_version
     if version is None:
-        return ["Nothing yet: saving makes the first version."]
+        return ["No version yet: saving creates the first one."]
     return summary(controls(json.loads(version.content)))
 
 
-def _counting(policy: Policy) -> str:
-    """How far the earlier purchases are counted that its limits need; or nothing."""
-    progress = counting_ahead.progress(policy)
-    return counting_words(*progress) if progress else ""
-
-
 def _in_force(policy: Policy) -> dict[str, Any]:
-    """What the top of the page tells: never what is being typed, only what decides."""
+    """The top of the page: the version in force, not what is being edited."""
     version = policy.current_version
+    progress = counting_ahead.progress(policy)
     return {
         "sentences": _sentences(policy),
-        "counting": _counting(policy),
+        "counting": counting_words(*progress) if progress else "",
         "assigned": assigned_sentence(policy),
         "version": version,
         "since": exact_time(version.created_at) if version else "",

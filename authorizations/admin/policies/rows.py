@@ -1,7 +1,7 @@
 """The rows of the policy page, its limits and hours: forms for the entries of a document's lists.
 
-To Django's admin, and to unfold's templates and script, they are inlines like those of rows in the
-database. They are judged as a whole list, with the policy around it.
+To Django's admin, and to unfold's templates and script, they are inlines like those for database
+rows. They are validated as a whole list, together with the rest of the policy.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -45,9 +45,9 @@ PERIODS = {
 
 
 class RowForm(ModelForm[PolicyVersion]):
-    """One entry: a part of a version, which has no columns of its own for it.
+    """An entry of a list in a version's document.
 
-    `id` tells rows of one page apart; an entry has none in the document.
+    `id` distinguishes the rows of a page; entries have no id in the document.
     """
 
     id = forms.CharField(required=False, widget=forms.HiddenInput)
@@ -63,13 +63,13 @@ class RowForm(ModelForm[PolicyVersion]):
 
     @property
     def document(self) -> dict[str, Any]:
-        """The entry as it was typed."""
+        """The entry as typed."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class ShownEntry:
-    """What a row of the page was made from; `get_inline_title` is unfold's name."""
+    """An entry in force, for the page; `get_inline_title` is unfold's name."""
 
     get_inline_title: str
 
@@ -78,10 +78,10 @@ class ShownEntry:
 
 
 class RowFormSet(BaseFormSet[RowForm]):
-    """The rows of one list, judged together. Saving is the page's: it publishes all of them."""
+    """The rows of a list, validated together. The page saves them by publishing the policy."""
 
     key: ClassVar[str]
-    # As a formset of rows in the database has them, for the admin and its templates.
+    # The admin and its templates expect this of a formset for database rows.
     _pk_field = PolicyVersion._meta.pk
 
     def __init__(
@@ -102,7 +102,7 @@ class RowFormSet(BaseFormSet[RowForm]):
             for place, entry in enumerate(document[self.key])
         ]
         super().__init__(data, files, prefix=prefix, initial=entries)
-        # What was added on the page stands behind, whatever the version in force has by now.
+        # Rows added on the page come last, even if the version in force has changed meanwhile.
         shown = self.initial_form_count()
         self.initial, self.titles = entries[:shown], self.titles_of(document)[:shown]
 
@@ -112,11 +112,11 @@ class RowFormSet(BaseFormSet[RowForm]):
 
     @staticmethod
     def titles_of(document: Mapping[str, Any]) -> list[str]:
-        """What the rows of the entries in force are called."""
+        """The titles of the rows of the entries in force."""
         raise NotImplementedError
 
     def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
-        """What the fields of an entry show."""
+        """The initial values of an entry's fields."""
         raise NotImplementedError
 
     def get_form_kwargs(self, index: int | None) -> dict[str, Any]:
@@ -130,7 +130,7 @@ class RowFormSet(BaseFormSet[RowForm]):
         return [ShownEntry(form.title or "A row") for form in self.initial_forms]
 
     def rows(self) -> Iterator[RowForm]:
-        """Those that will be kept."""
+        """The rows that will be saved."""
         for form in self.forms:
             if form.cleaned_data and not form.cleaned_data.get("DELETE"):
                 yield form
@@ -152,13 +152,13 @@ class RowFormSet(BaseFormSet[RowForm]):
         if len(problem.path) == 1:
             self._non_form_errors.append(problem.message)  # type: ignore[attr-defined]
         elif len(problem.path) == 2:
-            rows[int(problem.path[1])].add_error(None, "This is there already: keep one of them.")
+            rows[int(problem.path[1])].add_error(None, "This is a duplicate: keep one of them.")
         else:
             show_problem(rows[int(problem.path[1])], problem, skip=2)
 
 
 class LimitForm(RowForm):
-    """One limit: an amount or a number of purchases, how long it lasts, what it concerns."""
+    """A limit: an amount or a number of purchases, its interval and its filter."""
 
     amount = MoneyField(label="Amount")
     count = number(label="Or number of purchases")
@@ -202,11 +202,11 @@ class LimitForm(RowForm):
             *("categories", "countries", "merchants", "cash_only"),
         )
         data = self.cleaned_data
-        # Without what says nothing; but a limit of 0 says a lot.
-        said = {key: data[key] for key in keys if data.get(key) not in ("", [], None)}
+        # Without empty values; a limit of 0 is not empty.
+        given = {key: data[key] for key in keys if data.get(key) not in ("", [], None)}
         if unit := data.get("rolling_unit"):
-            said[unit] = data.get("rolling_length")
-        return said
+            given[unit] = data.get("rolling_length")
+        return given
 
 
 class LimitFormSet(RowFormSet):
@@ -226,7 +226,7 @@ class LimitFormSet(RowFormSet):
 
 
 class HoursForm(RowForm):
-    """Days, and the hours of those days."""
+    """Days and the allowed hours of those days."""
 
     days = WordsField(choices.days(), placeholder="Choose days")
     start = line(5, label="From", required=True, initial="00:00")
@@ -255,9 +255,9 @@ class HoursFormSet(RowFormSet):
 
 
 class RowInline:
-    """An inline for entries of a document: who may edit the policy may edit them."""
+    """An inline for entries of a document, with the permissions of the policy."""
 
-    model = PolicyVersion  # whose parts they are
+    model = PolicyVersion  # the entries are parts of it
     entries: ClassVar[tuple[type[RowForm], type[RowFormSet]]]
     extra = 0
 

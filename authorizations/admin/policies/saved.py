@@ -1,4 +1,4 @@
-"""What saving a policy tells: what became what, what is in force now, and what may be a slip."""
+"""The messages after saving a policy: its changes, the version in force, and warnings."""
 
 import json
 
@@ -12,16 +12,15 @@ from authorizations.models import PolicyVersion
 from authorizations.rules.policy.document import controls, warnings
 from authorizations.services.policies.publish import Published
 
-TOLD = 4
-"""So many changes are told one by one."""
+MAX_CHANGES = 4
+"""Maximum changes in the message; the rest are behind a link."""
 
 
-def tell_what_was_saved(
-    request: HttpRequest, before: PolicyVersion | None, published: Published
-) -> None:
+def add_messages(request: HttpRequest, before: PolicyVersion | None, published: Published) -> None:
+    """Add the messages; `before` is the version that was in force."""
     version = published.version
     changes = [*map(str, version_changes(before, version))]
-    messages.success(request, _told(changes, before, published))
+    messages.success(request, _success(changes, before, published))
     value = controls(json.loads(version.content))
     for problem in warnings(value):
         messages.warning(request, problem.message)
@@ -29,17 +28,17 @@ def tell_what_was_saved(
         messages.warning(request, sentence)
 
 
-def _told(changes: list[str], before: PolicyVersion | None, published: Published) -> str:
+def _success(changes: list[str], before: PolicyVersion | None, published: Published) -> str:
     """ "Monthly limit: €500.00 → €1,250.00. Version 3 is in force from the next purchase on."."""
     version = published.version
     if published.is_new:
         force = f"Version {version.number} is in force from the next purchase on."
     else:
         force = f"Nothing changed in the rules: version {version.number} stays in force."
-    text = " ".join([*(f"{change}." for change in changes[:TOLD]), force])
-    if len(changes) <= TOLD or before is None:
+    text = " ".join([*(f"{change}." for change in changes[:MAX_CHANGES]), force])
+    if len(changes) <= MAX_CHANGES or before is None:
         return text
-    url, more = differences_url(version.policy_id, before, version), len(changes) - TOLD
+    url, more = differences_url(version.policy_id, before, version), len(changes) - MAX_CHANGES
     return format_html(
         '{} <a href="{}" class="underline">See {} more changes.</a>', text, url, more
     )

@@ -1,4 +1,4 @@
-"""Versions of policies: what was in force when, by whom and why, and what each one changed."""
+"""Versions of policies: when each was in force, who saved it, why, and what it changed."""
 
 import json
 from collections.abc import Sequence
@@ -22,8 +22,8 @@ from authorizations.rules.policy.differences import PolicyEdit, differences
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
 
-SHOWN = 3
-"""So many changes of a version stand in the list of versions."""
+MAX_CHANGES = 3
+"""Maximum changes of a version in the list of versions."""
 
 
 class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
@@ -52,7 +52,7 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
     def by(self, row: PolicyVersion) -> str:
         return author(row)
 
-    @display(description="Reason", empty_value="Not told")
+    @display(description="Reason", empty_value="Not given")
     def why(self, row: PolicyVersion) -> str | None:
         return row.reason or None
 
@@ -61,9 +61,9 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
         if row.content_before is None:
             return "The first version"
         found = differences(json.loads(row.content_before), json.loads(row.content))
-        lines: list[Any] = [*found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(_differences_link(row, f"and {len(found) - SHOWN} more"))
+        lines: list[Any] = [*found[:MAX_CHANGES]]
+        if len(found) > MAX_CHANGES:
+            lines.append(_differences_link(row, f"and {len(found) - MAX_CHANGES} more"))
         return format_html_join("", "<p>{}</p>", [(line,) for line in lines])
 
 
@@ -103,7 +103,7 @@ def _facts(row: PolicyVersion) -> list[tuple[str, str]]:
         ("Policy", link(row.policy)),
         ("In force from", exact_time(row.created_at)),
         ("By", author(row)),
-        ("Reason", row.reason or "Not told"),
+        ("Reason", row.reason or "Not given"),
     ]
 
 
@@ -112,7 +112,7 @@ def author(version: PolicyVersion) -> str:
 
 
 def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Sequence[PolicyEdit]:
-    """What became what between two versions of a policy."""
+    """The differences between two versions of a policy; none for the first version."""
     if before is None:
         return ()
     return differences(json.loads(before.content), json.loads(after.content))
@@ -124,7 +124,7 @@ def differences_url(policy_id: int, before: PolicyVersion, after: PolicyVersion)
 
 
 def _differences_link(row: PolicyVersion, text: str) -> SafeString:
-    """To what a version changed; its number is one more than the one before."""
+    """A link to the differences from the version with the previous number."""
     before = PolicyVersion(number=row.number - 1)
     url = differences_url(row.policy_id, before, row)
     return format_html('<a href="{}" class="text-link">{}</a>', url, text)

@@ -10,10 +10,10 @@ from authorizations.rules.basics.words import counting_words
 from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.left import (
     Level,
+    available_words,
     level,
     percent_used,
     return_words,
-    room_words,
     used_words,
 )
 from authorizations.rules.wording.sentences import limit_words
@@ -102,7 +102,7 @@ def _limit_bar(left: LimitLeft, at: int, currency: str, period_words: PeriodWord
         note = "Adding up took too long just now. Open this page again in a moment."
         return LimitBar(title, note=note)
     if other_currency:
-        note = f"{other_currency} {used_words(figures)}, {room_words(figures)}."
+        note = f"{other_currency} {used_words(figures)}, {available_words(figures)}."
         return LimitBar(title, note=note)
     found = level(figures)
     return LimitBar(
@@ -111,6 +111,6 @@ def _limit_bar(left: LimitLeft, at: int, currency: str, period_words: PeriodWord
         level=found.value,
         percent=percent_used(figures),
         used=used_words(figures),
-        available=room_words(figures),
+        available=available_words(figures),
         period=period_words(figures, at),
     )

@@ -1,5 +1,4 @@
-"""Money, countries, clocks, merchants' filters and limits as values; plain words for them.
+"""Money, countries, clocks, merchant filters and limits as values, and words for them.
 
-Also card numbers in text, how names are folded for comparison, and how what people write in a
-document is read.
+Also card numbers in text, folding of names for comparison, and parsing of policy documents.
 """

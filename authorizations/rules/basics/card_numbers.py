@@ -1,13 +1,12 @@
-"""Card numbers in text: found by their shape and check digit, and masked.
+"""Finds card numbers in text by their shape and check digit, and masks them.
 
-A card number is a row of 13 to 19 digits that passes the Luhn check, in one piece or in the groups
-in which cards print it. Blanks, hyphens, dots, slashes and line breaks may part the groups, and
-zero-width characters hide between digits where text was copied from a page. The first six and last
-four digits stay, as PCI DSS allows; each other digit becomes an asterisk, so nothing changes its
-length.
+A card number has 13 to 19 digits that pass the Luhn check, in one piece or in groups as printed on
+cards. Spaces, hyphens, dots, slashes and line breaks may separate the groups, and zero-width
+characters may be between digits in text copied from a page. The first six and last four digits
+remain, as PCI DSS allows; every other digit becomes an asterisk, so that lengths stay the same.
 
-Works on bytes, in which text is UTF-8, UTF-16 or escaped as in JSON. Nearly no text holds a card
-number: `may_hold_one` comes first and costs a few microseconds.
+Works on bytes with text in UTF-8, UTF-16 or JSON escapes. Almost no text has a card number, so
+`may_hold_one` checks first, in a few microseconds.
 """
 
 import re
@@ -15,11 +14,11 @@ import re
 _SHAPE = bytes.maketrans(b"0123456789", b"0" * 10)
 _LOOK = b"0" * 13
 _BETWEEN = b" -./\\\n\r\t\v\f\0" + bytes(range(0x80, 0x100))
-"""Bytes of separators and zero-width characters; other characters outside ASCII are lost with
-them, which costs no more than a closer look."""
+"""Bytes of separators and zero-width characters. Other characters outside ASCII are removed with
+them, which at worst causes a needless search."""
 
 _ESCAPED = (b"\\u000", b"\\u00a0", b"\\u00ad", b"\\ufeff", b"\\uFEFF", b"0\\n", b"0\\r", b"0\\t")
-"""The shapes of digits, separators and zero-width characters as JSON may write them."""
+"""The shapes of JSON escapes for digits, separators and zero-width characters."""
 
 _DIGITS = re.compile(rb"[0-9]++")
 _DOUBLED = bytes.maketrans(b"0123456789", b"0246813579")
@@ -37,20 +36,20 @@ _SEPARATOR = (
 _GAP = rb"%(Z)b*%(S)b(?:%(S)b|%(Z)b){0,2}" % {b"Z": _ZERO_WIDTH, b"S": _SEPARATOR}
 
 
-def _digits(least: int, most: int) -> bytes:
-    """So many digits in one piece; only between them zero-width characters may stand."""
-    return rb"%b(?:%b*%b){%d,%d}" % (_DIGIT, _ZERO_WIDTH, _DIGIT, least - 1, most - 1)
+def _digits(lowest: int, highest: int) -> bytes:
+    """A pattern for a number of digits, with zero-width characters only between them."""
+    return rb"%b(?:%b*%b){%d,%d}" % (_DIGIT, _ZERO_WIDTH, _DIGIT, lowest - 1, highest - 1)
 
 
-# Before 3.11.5 Python matches wrongly where a group is repeated possessively. So no two parts that
-# follow each other may begin alike: or some text would be looked through again and again.
+# Before 3.11.5, Python matches possessively repeated groups wrongly. So adjacent parts must not
+# begin with the same character: otherwise some text would be searched again and again.
 _FOUR, _SIX = _digits(4, 4), _digits(6, 6)
 _ENDS = rb"(?!%b*%b)" % (_ZERO_WIDTH, _DIGIT)
 _ROW = re.compile(
     rb"(?P<row>(?P<first>%(four)b)%(gap)b%(four)b%(gap)b%(four)b%(gap)b%(last_of_four)b%(ends)b"
     rb"|(?P<start>%(four)b)%(gap)b%(six)b%(gap)b%(last_of_three)b%(ends)b"
     rb"|%(digit)b(?:%(zero_width)b*%(digit)b)*)"
-    rb"|\\u[0-9a-fA-F]{4}|\\."  # their digits are none
+    rb"|\\u[0-9a-fA-F]{4}|\\."  # escapes whose digits do not count
     % {
         b"four": _FOUR,
         b"six": _SIX,
@@ -63,16 +62,16 @@ _ROW = re.compile(
     },
     re.DOTALL,
 )
-_MOST_LOOKS = 4
+_MAX_PASSES = 4
 _PLACE = re.compile(rb"\\u003([0-9])|\\u[0-9a-fA-F]{4}|([0-9])")
 
 
 def may_hold_one(text: bytes) -> bool:
-    """Whether a closer look is worth its time; never false where there is a card number."""
+    """Whether the text needs a search; never False if it has a card number."""
     shape = text.translate(_SHAPE)
     if b"\\" in text and any(look in shape for look in _ESCAPED):
         return True
-    # Groups show as more long rows once nothing stands between them.
+    # Removing separators reveals groups as additional long rows of digits.
     if text.translate(_SHAPE, _BETWEEN).count(_LOOK) > shape.count(_LOOK):
         return True
     place = shape.find(_LOOK)
@@ -85,12 +84,12 @@ def may_hold_one(text: bytes) -> bool:
 
 
 def mask(text: bytes) -> bytes:
-    """The text with every card number in it masked.
+    """Mask every card number in the text.
 
-    What one row leaves may be part of another with what stands beside it, so it is looked again: a
-    few times, since text can be made in which each time uncovers one more.
+    Unmasked digits can form another card number with those next to them, so the text is searched
+    again, up to _MAX_PASSES times: text can be made in which every pass reveals one more.
     """
-    for _ in range(_MOST_LOOKS):
+    for _ in range(_MAX_PASSES):
         masked = _masked_once(text)
         if masked == text:
             break
@@ -99,7 +98,7 @@ def mask(text: bytes) -> bytes:
 
 
 def mask_text(text: str) -> str:
-    """The same for text that people type."""
+    """`mask` for str."""
     encoded = text.encode("utf-8", "surrogatepass")
     if not may_hold_one(encoded):
         return text

@@ -1,17 +1,14 @@
-"""What controls are made of: scopes, intervals and limits, as frozen values.
+"""Scopes, intervals and limits as frozen values: the parts of spending controls.
 
 Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
-currencies are lower-case, countries upper-case. Empty and None mean: no such rule.
+currencies are lower-case, countries upper-case. Empty and None mean that nothing is set.
 """
 
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple
 
-from authorizations.rules.basics.filters import (
-    EVERYTHING,
-    LimitFilter,
-)
+from authorizations.rules.basics.filters import EVERYTHING, LimitFilter
 
 
 class Interval(StrEnum):
@@ -38,7 +35,7 @@ class Weekday(StrEnum):
 
 
 class ScopeKind(StrEnum):
-    """What a policy is assigned to; of several equal failures the first kind names the reason."""
+    """What a policy is assigned to, narrowest first; of equal failures the first one decides."""
 
     CARD = "card"
     CARDHOLDER = "cardholder"
@@ -47,14 +44,14 @@ class ScopeKind(StrEnum):
 
 
 class Scope(NamedTuple):
-    """One thing a policy is assigned to; `id` is empty for the program."""
+    """Something a policy is assigned to; `id` is empty for the program."""
 
     kind: ScopeKind
     id: str
 
 
 def scope_key(scope: Scope) -> str:
-    """A scope as rows name it: "card:ic_1"."""
+    """A scope as rows store it: "card:ic_1"."""
     return f"{scope.kind}:{scope.id}"
 
 
@@ -66,7 +63,7 @@ def scope_of(key: str) -> Scope:
 
 @dataclass(frozen=True, slots=True)
 class LimitControl:
-    """Either `amount` (in `currency`) or `count` may be used in each window of `interval`."""
+    """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`."""
 
     interval: Interval
     amount: int | None = None
@@ -77,5 +74,5 @@ class LimitControl:
 
     @property
     def limit_value(self) -> int:
-        """The amount or the count that may be used."""
+        """The limit's amount or count."""
         return (self.count if self.amount is None else self.amount) or 0

@@ -1,4 +1,4 @@
-"""The countries a merchant can be in, for checking what is typed and for offering what to type."""
+"""The countries a merchant can be in, for checking input and for offering choices."""
 
 import csv
 from functools import cache

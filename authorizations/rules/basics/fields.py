@@ -1,6 +1,6 @@
-"""Reading one object of a policy file: hand out its values, note everything that is wrong.
+"""Reads the objects of a policy file and collects all problems.
 
-What is wrong never stops the reading, so that people see all problems at once.
+A problem never stops the reading, so that people see all of them at once.
 """
 
 import difflib
@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
 Path: TypeAlias = tuple[str | int, ...]
-"""Where in the document: keys of objects and places in lists, from 0."""
+"""A position in the document: keys of objects, and indexes of lists from 0."""
 
-MOST_ENTRIES = 1000
-"""In one list; far beyond what people keep, and still quick to go through in a decision."""
+MAX_ENTRIES = 1000
+"""Maximum entries of a list: far more than people need, and still fast in a decision."""
 
 T = TypeVar("T")
 Default = TypeVar("Default")
@@ -21,7 +21,7 @@ Default = TypeVar("Default")
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """Something to put right: where, and one sentence that says what to do."""
+    """Something to fix: where it is, and one sentence that says what to do."""
 
     path: Path
     message: str
@@ -31,7 +31,7 @@ class Problem:
 
 
 class InvalidPolicyError(Exception):
-    """A policy that can't work, with all its problems."""
+    """An invalid policy, with all its problems."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
@@ -39,13 +39,13 @@ class InvalidPolicyError(Exception):
 
 
 def path_text(path: Path) -> str:
-    """The path as people write it: `spending_limits[1].amount`."""
+    """A path as text: `spending_limits[1].amount`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{_printable(part)}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def quoted(value: object) -> str:
-    """What somebody wrote, short and printable enough to stand in a sentence."""
+    """A given value in quotes, shortened and printable, for use in a sentence."""
     text = _printable(str(value))
     return f'"{text[:40]}…"' if len(text) > 41 else f'"{text}"'
 
@@ -55,7 +55,7 @@ def _printable(text: str) -> str:
 
 
 def nearest(word: str, known: Mapping[str, str]) -> str:
-    """`Did you mean "x"?`, or nothing; `known` has what people may write, and what we call it."""
+    """` Did you mean "x"?`, or ""; `known` maps what people may write to our names."""
     names = {name.casefold(): ours for name, ours in known.items()}
     lower = word.casefold()[:100]
     found = [lower] if lower in names else []
@@ -69,7 +69,7 @@ def nearest(word: str, known: Mapping[str, str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Fields:
-    """One JSON object; `problems` is shared by all objects of the document."""
+    """A JSON object; all objects of a document share `problems`."""
 
     data: Mapping[str, Any]
     path: Path
@@ -79,7 +79,7 @@ class Fields:
         self.problems.append(Problem((*self.path, key), message))
 
     def refuse_others(self, known: Iterable[str]) -> None:
-        """Note each key that nobody reads: a misspelt rule must not be left out in silence."""
+        """Add a problem for each unknown key: a misspelt rule must not be ignored silently."""
         names = {name: name for name in known}
         for key in self.data:
             if key not in names:
@@ -87,11 +87,11 @@ class Fields:
                 self.problem(str(key), f"There is no key {quoted(key)}.{hint}")
 
     def has(self, key: str) -> bool:
-        """Whether something was given, right or wrong; null and "" are ways to leave it out."""
+        """Whether a value is given, valid or not; null and "" count as not given."""
         return self.data.get(key) not in (None, "")
 
     def value(self, key: str, convert: Callable[[object], T], default: T) -> T:
-        """What `convert` makes of the value; `default` where it is left out or wrong.
+        """The value as `convert` returns it; `default` if it is missing or invalid.
 
         `convert` raises ValueError with one sentence.
         """
@@ -100,35 +100,35 @@ class Fields:
         return self._converted((*self.path, key), self.data[key], convert, default)
 
     def words(self, key: str, convert: Callable[[object], str]) -> list[str]:
-        """A set of words: each once, in alphabetical order, whatever the order given."""
+        """A list of words without duplicates, sorted."""
         return sorted(set(self.entries(key, convert)))
 
     def entries(self, key: str, convert: Callable[[object], T]) -> list[T]:
-        """The entries of a list as `convert` reads them, without those that are wrong."""
+        """The entries of a list as `convert` returns them, without invalid ones."""
         found = (
             self._converted((*self.path, key, place), entry, convert, None)
             for place, entry in self._entries(key)
         )
         return [entry for entry in found if entry is not None]
 
-    def objects(self, key: str, most: int) -> Iterator["Fields"]:
+    def objects(self, key: str, max_entries: int) -> Iterator["Fields"]:
         """The objects of a list."""
-        for place, entry in self._entries(key, most):
+        for place, entry in self._entries(key, max_entries):
             path = (*self.path, key, place)
             if isinstance(entry, dict):
                 yield Fields(entry, path, self.problems)
             else:
                 self.problems.append(Problem(path, "Give an object in braces: {…}."))
 
-    def _entries(self, key: str, most: int = MOST_ENTRIES) -> list[tuple[int, object]]:
+    def _entries(self, key: str, max_entries: int = MAX_ENTRIES) -> list[tuple[int, object]]:
         if not self.has(key):
             return []
         given = self.data[key]
         if not isinstance(given, list):
             self.problem(key, "Give a list in square brackets: […].")
             return []
-        if len(given) > most:
-            self.problem(key, f"There are {len(given):,} entries: keep it to {most:,}.")
+        if len(given) > max_entries:
+            self.problem(key, f"There are {len(given):,} entries: keep it to {max_entries:,}.")
             return []
         return list(enumerate(given))
 

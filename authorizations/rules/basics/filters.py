@@ -1,6 +1,6 @@
-"""What a purchase is made of, and what a rule or a limit concerns.
+"""Merchants, and the filters of rules and limits that match them.
 
-One meaning of "matches" for the whole program: rules, limits and sums over the past all ask here.
+Rules, limits and sums over past purchases all match merchants here.
 """
 
 import csv
@@ -14,27 +14,27 @@ from typing import TypeAlias
 from authorizations.rules.basics.folding import folded
 
 MATCHING = 2
-"""How merchants are matched by their names now. Decisions and the filters of limits name it.
+"""The current version of matching merchants by name; decisions and limit filters store it.
 
-1 compared lower-case names as they came, and nothing is decided by it any more; it stays for what
-was. Any other meaning needs a number of its own: a decision's row must decide the same for ever,
-and sums of one meaning must not be taken for sums of another.
+Version 1 compared lower-case names without folding. It decides no new purchases and remains for
+old decisions. Any change needs a new version: a stored decision must always give the same result,
+and sums of one version must not be used for another.
 """
 
 
 def refuse_unknown(matching: int) -> None:
-    """ValueError for a way of matching that is unknown here."""
+    """Raise ValueError for an unknown version of matching."""
     if matching not in range(1, MATCHING + 1):
-        raise ValueError(f"merchants can't be matched by rule {matching}")
+        raise ValueError(f"unknown version {matching} of matching merchants")
 
 
 CASH_CATEGORY_CODES = frozenset({"6010", "6011"})
-"""MCCs that are cash withdrawals as a whole: manual cash disbursement and cash machines."""
+"""MCCs of cash withdrawals: manual cash disbursement and cash machines."""
 
 
 @dataclass(frozen=True, slots=True)
 class Merchant:
-    """Where the purchase is made; the empty string and None mean: not told."""
+    """Where a purchase is made; a field is empty if it is not reported."""
 
     category: str = ""
     category_code: str = ""
@@ -47,8 +47,8 @@ class Merchant:
     terminal_id: str = ""
     url: str = ""
 
-    def names_another_than(self, other: "Merchant") -> bool:
-        """Whether something it tells differs; what it leaves out does not."""
+    def differs_from(self, other: "Merchant") -> bool:
+        """Whether a reported field differs; a missing field does not."""
         return any(
             mine and mine != theirs
             for mine, theirs in (
@@ -61,7 +61,7 @@ class Merchant:
         )
 
     def begun_at(self, first: "Merchant") -> "Merchant":
-        """Where a purchase is made, as limits know it: by what it began with; all else stays."""
+        """This merchant with the fields that limits read taken from `first`."""
         return replace(
             self,
             category=first.category,
@@ -79,9 +79,10 @@ class Merchant:
 
 @dataclass(frozen=True, slots=True)
 class UnknownMerchant(Merchant):
-    """Where a purchase began that this host has not heard of: it may be any merchant.
+    """The merchant of a purchase that began before this host knew of it: it may be any merchant.
 
-    So every limit concerns it, those on cash too. No limit that asks who it is grants it anything.
+    Every limit therefore applies to it, including limits on cash. A limit with a filter grants it
+    nothing.
     """
 
     @property
@@ -103,7 +104,7 @@ def known_categories() -> dict[str, Category]:
     """Stripe's categories by name.
 
     Source: Stripe's merchant categories guide. Codes 3000-3999 (single airlines, hotels and car
-    rentals) are in no table; rules name them by code.
+    rentals) are not in the table; rules name them by code.
     """
     text = files(__package__).joinpath("categories.csv").read_text("utf-8")
     rows = csv.DictReader(text.splitlines())
@@ -123,7 +124,7 @@ class CategorySet:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """As the policy names them, sorted."""
+        """The entries as a policy names them, sorted."""
         named = {known_categories()[name].code for name in self.names if name in known_categories()}
         ranges = (f"{first}-{last}" for first, last in self.ranges)
         return (*sorted(self.names), *sorted({*(self.codes - named), *ranges}))
@@ -138,9 +139,9 @@ class CategorySet:
 
     @classmethod
     def of(cls, words: tuple[str, ...] | list[str]) -> "CategorySet":
-        """Build from words that were checked before: names, "5812", "3000-3299".
+        """Build from validated words: names, "5812", "3000-3299".
 
-        A name also matches its MCC: the category is an open string and can arrive renamed.
+        A name also matches its MCC, as Stripe may rename the category.
         """
         known = known_categories()
         names = frozenset(word for word in words if not word[0].isdigit())
@@ -151,7 +152,7 @@ class CategorySet:
 
 
 class Manner(StrEnum):
-    """How an entry of a policy names merchants."""
+    """How an entry of a policy matches merchants."""
 
     NETWORK_ID = "network_id"
     IS = "is"
@@ -169,7 +170,7 @@ _MANNERS = {
 }
 
 MerchantEntry: TypeAlias = str | Mapping[str, str]
-"""An entry of a normal document: "Uber", or one pair such as {"begins_with": "Uber"}."""
+"""An entry of a normal document: "Uber", or a single pair such as {"begins_with": "Uber"}."""
 
 
 def manner_and_text(entry: MerchantEntry) -> tuple[Manner, str]:
@@ -180,7 +181,7 @@ def manner_and_text(entry: MerchantEntry) -> tuple[Manner, str]:
 
 
 def merchant_words(entry: MerchantEntry) -> str:
-    """An entry as people read it: "Uber", "network id 1234567890"."""
+    """An entry in words: "Uber", "network id 1234567890"."""
     manner, text = manner_and_text(entry)
     return _MANNERS[manner].format(text)
 
@@ -189,7 +190,7 @@ def merchant_words(entry: MerchantEntry) -> str:
 class MerchantSet:
     """Merchants by their network ids and names, which are folded as `matching` says.
 
-    `words` are the entries as people read them, in the policy's order.
+    `words` are the entries in words, in the policy's order.
     """
 
     network_ids: frozenset[str] = frozenset()
@@ -215,7 +216,7 @@ class MerchantSet:
 
     @classmethod
     def of(cls, entries: Iterable[MerchantEntry], matching: int = MATCHING) -> "MerchantSet":
-        """Build from entries that were checked before. ValueError for an unknown `matching`."""
+        """Build from validated entries. Raises ValueError for an unknown `matching`."""
         refuse_unknown(matching)
         fold = str.casefold if matching == 1 else folded
         by_manner: dict[Manner, list[str]] = {manner: [] for manner in Manner}
@@ -241,10 +242,10 @@ NO_MERCHANTS = MerchantSet()
 
 @dataclass(frozen=True, slots=True)
 class LimitFilter:
-    """What a limit concerns; everything when nothing is set.
+    """The purchases that a limit applies to: all of them if nothing is set.
 
-    `key` names the filter in the usage table, `text` is its canonical JSON; both are empty for
-    the filter that lets everything through. Where `cash_only`, only the cash part is measured.
+    `key` identifies the filter in the usage table, and `text` is its canonical JSON; both are
+    empty for the filter that matches every purchase. If `cash_only`, only cash is measured.
     """
 
     categories: CategorySet = NO_CATEGORIES
@@ -255,7 +256,7 @@ class LimitFilter:
     text: str = ""
 
     def concerns(self, merchant: Merchant) -> bool:
-        """Whether purchases at this merchant count (of those with `cash_only`, their cash)."""
+        """Whether purchases at this merchant count (only their cash, if `cash_only`)."""
         return self is EVERYTHING or (
             (
                 (not self.categories or self.categories.holds(merchant))

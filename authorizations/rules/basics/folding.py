@@ -1,10 +1,10 @@
-"""Folding: one spelling for the many in which networks, shops and people write a name.
+"""Folding: a single spelling for the many ways to write a name.
 
 "Taxi Lumière" and "TAXI  LUMIERE" fold to the same text, so that a policy or a search finds a name
-however it is written. Both sides of a comparison are folded.
+in any spelling. Both sides of a comparison are folded.
 
-Decisions rest on this: what a text folds to must never change. A different folding needs a new
-number beside `filters.MATCHING`, and this one stays.
+Decisions depend on this: the result for a text must never change. A different folding needs a new
+version in `filters.MATCHING`, and this one remains.
 """
 
 import re
@@ -16,7 +16,7 @@ _SIGNS = (
     | dict.fromkeys("\u201c\u201d\u201e\u201f\u2033\u2036\u00ab\u00bb\u02ba\u301d\u301e", '"')
     | dict.fromkeys("\u2212\u2043\u207b\u208b\u02d7", "-")
 )
-"""Quotes and dashes as typesetters have them; other dashes are known by their category."""
+"""Typographic quotes and dashes; other dashes are recognized by their category."""
 
 _LETTERS = {
     "\N{LATIN SMALL LETTER AE}": "ae",
@@ -30,25 +30,25 @@ _LETTERS = {
 """Letters that do not decompose, as networks write them in ASCII."""
 
 _BASE_LETTER = re.compile("LATIN SMALL LETTER (?:DOTLESS |LONG )?([A-Z]) WITH .+")
-"""The same where the stroke or hook is a part of the letter's name: O WITH STROKE."""
+"""Letters whose name includes a stroke or hook: O WITH STROKE."""
 
 _APOSTROPHE = re.compile("(?<=\\w)\N{ACUTE ACCENT}(?=\\w)")
-"""Between letters people type the accent for an apostrophe; elsewhere it is a mark, and dropped."""
+"""An accent typed as an apostrophe, between letters; elsewhere it is a mark, and dropped."""
 
 
 @lru_cache(maxsize=16_384)
 def folded(text: str) -> str:
-    """The text without case, marks and differences of typesetting, and with single blanks.
+    """The text without case, marks and typographic differences, and with single spaces.
 
-    Empty where nothing is left, as of a lone accent.
+    Empty if nothing remains, as of a single accent.
     """
     characters = _APOSTROPHE.sub("'", text).translate(_CHARACTERS)
-    # Composed again, or one Korean syllable would begin with another.
+    # Composed again, else a Korean syllable could match the beginning of a different one.
     return " ".join(unicodedata.normalize("NFC", characters).split())
 
 
 class _Characters(dict[int, str]):
-    """What each character folds to, found when it is first met: a table for str.translate."""
+    """What each character folds to, computed on first use: a table for str.translate."""
 
     def __missing__(self, code: int) -> str:
         character = chr(code)
@@ -64,7 +64,7 @@ _CHARACTERS = _Characters()
 
 
 def _simplified(character: str) -> str:
-    """A decomposed, lower-case character without what networks leave out."""
+    """A decomposed, lower-case character as networks write it."""
     category = unicodedata.category(character)
     if character.isspace():
         return " "
@@ -72,7 +72,7 @@ def _simplified(character: str) -> str:
         return _SIGNS[character]
     if category == "Pd":
         return "-"
-    # Marks, and what has no shape of its own: control characters, joiners, soft hyphens.
+    # Marks and invisible characters: control characters, joiners, soft hyphens.
     if category[0] == "M" or category in {"Cc", "Cf"}:
         return ""
     base = _BASE_LETTER.fullmatch(unicodedata.name(character, ""))

@@ -1,4 +1,4 @@
-"""Merchants in a policy file: a part of a name or a network id, or which of them it is."""
+"""Parses the merchants of a policy file: text, or a pair that says how it is matched."""
 
 import re
 from collections.abc import Mapping
@@ -22,7 +22,7 @@ _text = text(MERCHANT_LENGTH)
 
 
 def merchants(fields: Fields, key: str) -> list[MerchantEntry]:
-    """A set of merchants: each once, network ids first, whatever the order given."""
+    """A list of merchants without duplicates, sorted, network ids first."""
     found = {manner_and_text(entry): entry for entry in fields.entries(key, merchant)}
     places = {manner: place for place, manner in enumerate(Manner)}
     ordered = sorted(found, key=lambda named: (places[named[0]], named[1]))
@@ -30,9 +30,9 @@ def merchants(fields: Fields, key: str) -> list[MerchantEntry]:
 
 
 def merchant(given: object) -> MerchantEntry:
-    """An entry in its normal form: trimmed text, or one pair."""
+    """An entry in its normal form: trimmed text, or a single pair."""
     if isinstance(given, str):
-        # A number may be a network id: then it is no card's, and has to stay as it is.
+        # A number may be a network id, which must not be masked like a card number.
         return _name(given) if not given.strip().isdecimal() else _text(given)
     if not isinstance(given, Mapping) or len(given) != 1:
         raise ValueError(_HOW)
@@ -49,7 +49,7 @@ def _name(written: object) -> str:
     name = mask_text(_text(written))  # as names in requests are masked
     if not folded(name):
         raise ValueError(
-            f"{quoted(name)} would match every merchant, as accents and blanks don't count: "
+            f"{quoted(name)} would match every merchant, as accents and spaces are ignored: "
             "write a part of the name, or the merchant's network id."
         )
     return name
@@ -59,6 +59,6 @@ def _network_id(written: object) -> str:
     network_id = _text(written)
     if not _NETWORK_ID.fullmatch(network_id):
         raise ValueError(
-            "Copy the network id from a purchase: it has plain letters and digits only."
+            "Copy the network id from a purchase: it has only plain letters and digits."
         )
     return network_id

@@ -1,7 +1,7 @@
-"""Amounts as people read and type them: "€1,250.00" for 125000 in euro.
+"""Formats and parses amounts: "€1,250.00" for 125000 in euro.
 
-Inside, an amount is an integer in the smallest unit of its currency. What that unit is follows
-Stripe's list, kept beside this file as data, never ISO 4217 or CLDR: they differ.
+Internally, an amount is an integer in the smallest unit of its currency. The unit follows Stripe's
+list in currencies.csv, not ISO 4217 or CLDR, which differ.
 """
 
 import csv
@@ -12,10 +12,10 @@ from functools import cache
 from importlib.resources import files
 
 MAX_AMOUNT = 2**53 - 1
-"""The largest amount in smallest units: the last integer every JSON reader keeps exact."""
+"""The largest amount, in the smallest unit: the largest integer exact in every JSON parser."""
 
 _MINUS = "\N{MINUS SIGN}"
-# Thousands apart by commas or by spaces, also by the two that don't break a line.
+# Thousands are separated by commas or spaces, including both no-break spaces.
 _FIGURES = re.compile(
     r"(?P<whole>[0-9]{1,3}(?:(?:,[0-9]{3})+|(?:[ \u00a0\u202f][0-9]{3})+)|[0-9]+)"
     r"(?:\.(?P<decimals>[0-9]+))?"
@@ -26,7 +26,7 @@ _MOST_FIGURES = 24  # more than any amount needs; int() of a very long text is s
 
 @dataclass(frozen=True, slots=True)
 class Currency:
-    """A currency as Stripe counts it; `symbol` is empty where the code serves better."""
+    """A currency with Stripe's number of decimals; `symbol` is empty if the code is shown."""
 
     code: str
     decimals: int
@@ -51,12 +51,12 @@ def known_currencies() -> dict[str, Currency]:
 
 
 def exponent(currency: str) -> int:
-    """How many decimals the currency has at Stripe: 0, 2 or 3; 2 for one we don't know."""
+    """The currency's number of decimals at Stripe: 0, 2 or 3; 2 for an unknown currency."""
     return _currency(currency).decimals
 
 
 def format_money(amount: int, currency: str) -> str:
-    """Money for people: €1,250.00, or KWD 1.250 and CHF 1,250.00 where no symbol is usual."""
+    """An amount for people: €1,250.00, or KWD 1.250 for a currency without a symbol."""
     known = _currency(currency)
     whole, decimals = divmod(abs(amount), 10**known.decimals)
     figures = f"{whole:,}"
@@ -67,12 +67,12 @@ def format_money(amount: int, currency: str) -> str:
 
 
 def in_units(amount: int, currency: str) -> Decimal:
-    """Money for other programs, in units of its currency and exact: 1250.00 for 125000 in euro."""
+    """An exact amount in whole units of its currency: 1250.00 for 125000 in euro."""
     return Decimal(amount).scaleb(-_currency(currency).decimals)
 
 
 def parse_money(text: str, currency: str) -> int:
-    """The amount in smallest units that `text` writes: "1250", "1,250.00", "€1,250.00", "1 250".
+    """Parse "1250", "1,250.00", "€1,250.00" or "1 250"; return the amount in the smallest unit.
 
     Raises ValueError with one sentence for the person who typed it.
     """
@@ -93,7 +93,7 @@ def parse_money(text: str, currency: str) -> int:
 
 
 def _currency(code: str) -> Currency:
-    """A currency Stripe adds later is shown by its code, with two decimals."""
+    """An unknown currency has its code as its name, and two decimals."""
     lower = code.lower()
     return known_currencies().get(lower) or Currency(lower, 2, "", code.upper())
 
@@ -122,9 +122,9 @@ def _too_fine(known: Currency) -> str:
         return "Choose the currency first: it says how many decimals an amount has."
     if not known.decimals:
         return f"{known.name} amounts have no decimals: write it without the point."
-    most = {2: "two", 3: "three"}[known.decimals]
+    decimals = {2: "two", 3: "three"}[known.decimals]
     fewer = format_money(12345 * 10 ** (known.decimals - 2), known.code)
-    return f"{known.name} amounts have at most {most} decimals, such as {fewer}."
+    return f"{known.name} amounts have at most {decimals} decimals, such as {fewer}."
 
 
 def _too_large(known: Currency) -> str:

@@ -1,7 +1,7 @@
-"""What single values of a policy file may be: from JSON to the one way we write it.
+"""Parses single values of a policy file.
 
-Each function takes what was read from JSON, of whatever type, and returns its normal form or
-raises ValueError with one sentence that says what to write instead.
+Each function takes a JSON value of any type and returns its normal form, or raises ValueError with
+one sentence that says what to write instead.
 """
 
 import re
@@ -25,7 +25,7 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
-_NO_ZONES = {"localtime", "Factory"}  # whatever this machine has set, and a placeholder
+_NO_ZONES = {"localtime", "Factory"}  # the setting of this machine, and a placeholder
 
 
 def flag(given: object) -> bool:
@@ -34,15 +34,15 @@ def flag(given: object) -> bool:
     return given
 
 
-def text(most: int) -> Callable[[object], str]:
-    """Trimmed text of 1 to `most` characters on one line."""
+def text(max_length: int) -> Callable[[object], str]:
+    """Trimmed text of 1 to `max_length` characters on one line."""
 
     def convert(given: object) -> str:
         words = _string(given)
         if not words:
             raise ValueError("Write something, or leave it out.")
-        if len(words) > most:
-            raise ValueError(f"This has {len(words):,} characters: keep it to {most}.")
+        if len(words) > max_length:
+            raise ValueError(f"This has {len(words):,} characters: keep it to {max_length}.")
         # PostgreSQL refuses NUL, and UTF-8 has no lone surrogates.
         if any(unicodedata.category(character) in {"Cc", "Cs"} for character in words):
             raise ValueError("Leave out line breaks and other characters that can't be seen.")
@@ -52,7 +52,7 @@ def text(most: int) -> Callable[[object], str]:
 
 
 def whole_number(lowest: int, highest: int, wrong: str) -> Callable[[object], int]:
-    """An integer from `lowest` to `highest`; `wrong` says what to write where it is none."""
+    """An integer from `lowest` to `highest`; `wrong` is the message for other types."""
 
     def convert(given: object) -> int:
         if isinstance(given, bool) or not isinstance(given, int):
@@ -65,20 +65,20 @@ def whole_number(lowest: int, highest: int, wrong: str) -> Callable[[object], in
 
 
 def amount(given: object) -> int:
-    """Money in the smallest unit of its currency; 0 means that nothing may be spent."""
+    """An amount in the smallest unit of its currency; 0 means that nothing may be spent."""
     if isinstance(given, bool) or not isinstance(given, int):
         raise ValueError(
             "Give the amount as a whole number in the smallest unit, such as 50000 for €500.00."
         )
     if given < 0:
-        raise ValueError("An amount can't be negative: use 0 where nothing may be spent.")
+        raise ValueError("An amount can't be negative: use 0 if nothing may be spent.")
     if given > MAX_AMOUNT:
         raise ValueError(f"The amount is too large: {MAX_AMOUNT} is the most.")
     return given
 
 
 def one_of(kind: str, known: Iterable[str]) -> Callable[[object], str]:
-    """One of few known words, in lower case; `kind` says what they are: "day"."""
+    """One of the `known` words, in lower case; `kind` is their noun, such as "day"."""
     names = {word: word for word in known}
 
     def convert(given: object) -> str:
@@ -92,7 +92,7 @@ def one_of(kind: str, known: Iterable[str]) -> Callable[[object], str]:
 
 
 def currency(given: object) -> str:
-    """A lower-case code."""
+    """A lower-case currency code."""
     code = _string(given).lower()
     if code not in known_currencies():
         names = {entry.name: entry.code for entry in known_currencies().values()}
@@ -102,9 +102,9 @@ def currency(given: object) -> str:
 
 
 def country(given: object) -> str:
-    """An upper-case code."""
+    """An upper-case country code."""
     word = _string(given)
-    # Only ASCII: upper() makes other letters of some, "SS" of a German sharp s.
+    # Only ASCII: upper() turns a German sharp s into "SS".
     if not (word.isascii() and word.upper() in known_countries()):
         names = {name: code for code, name in known_countries().items()} | {"UK": "GB"}
         hint = nearest(word, names) or " Use its two-letter code, such as FR."
@@ -170,12 +170,12 @@ def moment(given: object) -> str:
 
 
 def first_second(written: str, zone_name: str) -> int:
-    """Unix seconds of an instant; of a date, when that day begins in the time zone."""
+    """Unix seconds of an instant, or of the beginning of a day in the time zone."""
     return _seconds(written, zone_name, days=0)
 
 
 def end_second(written: str, zone_name: str) -> int:
-    """Unix seconds of an instant; of a date, when that day is over: ends are exclusive."""
+    """Unix seconds of an instant, or of the end of a day in the time zone, exclusive."""
     return _seconds(written, zone_name, days=1)
 
 

@@ -1,4 +1,4 @@
-"""Plain English for the parts of rules: lengths of time, instants, places, what a limit concerns.
+"""Words for the parts of rules: durations, instants, places, filters of limits.
 
 Month and day names are ours, not strftime's: those follow the locale of the server.
 """
@@ -18,7 +18,7 @@ from authorizations.rules.basics.money import format_money
 ASK = "Please contact your card administrator."
 
 SHOWN = 8
-"""So many entries of a list stand in a sentence; the policy has them all."""
+"""Maximum entries of a list in a sentence."""
 
 WEEKDAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
@@ -50,12 +50,12 @@ _CODES = {
 
 
 def code_words(code: str) -> str:
-    """Stripe's code as words: "keyed in", "Apple Pay"."""
+    """Stripe's code in words: "keyed in", "Apple Pay"."""
     return _CODES.get(code, code.replace("_", " "))
 
 
 def code_title(code: str) -> str:
-    """ "Keyed in", to stand by itself."""
+    """ "Keyed in": the same with a capital letter."""
     return _capital(code_words(code))
 
 
@@ -64,7 +64,7 @@ def _capital(words: str) -> str:
 
 
 def interval_words(interval: Interval, rolling_seconds: int = 0) -> str:
-    """How long a limit lasts: "a month", "per purchase", "in 60 minutes"."""
+    """The interval of a limit: "a month", "per purchase", "in 60 minutes"."""
     if interval is Interval.ROLLING:
         return f"in {duration_words(rolling_seconds)}"
     return _INTERVALS[interval]
@@ -79,7 +79,7 @@ def duration_words(seconds: int) -> str:
 
 
 def about_words(seconds: int) -> str:
-    """ "20 seconds", "3 minutes", "2 hours": about how long something takes, never less."""
+    """ "20 seconds", "3 minutes", "2 hours": a duration, rounded up."""
     for unit, length in _UNITS:
         if seconds > 2 * length:
             return f"{-(-seconds // length)} {unit}s"
@@ -87,24 +87,24 @@ def about_words(seconds: int) -> str:
 
 
 def counting_words(counted: int, purchases: int, seconds_left: int) -> str:
-    """How far earlier purchases are counted, and for how long that goes on."""
+    """How many earlier purchases are counted, and how long the rest takes."""
     total = f"{counted:,} of about {max(purchases, counted):,}" if purchases else "begins"
     return f"Counting earlier purchases: {total}, ready in about {about_words(seconds_left)}."
 
 
 def instant_words(at: int, time_zone: str, this_year: int | None = None) -> str:
-    """ "1 Dec 00:00 Europe/Paris"; with the year where it is not `this_year`."""
+    """ "1 Dec 00:00 Europe/Paris"; with the year unless it is `this_year`."""
     return f"{moment_words(local_time(time_zone, at), this_year)} {time_zone}"
 
 
 def moment_words(when: datetime, this_year: int | None = None) -> str:
-    """ "1 Dec 00:00"; with the year where it is not `this_year`."""
+    """ "1 Dec 00:00"; with the year unless it is `this_year`."""
     year = "" if when.year == this_year else f" {when.year}"
     return f"{when.day} {_MONTHS[when.month - 1]}{year} {when:%H:%M}"
 
 
 def figure_words(figure: int, currency: str) -> str:
-    """Money, or where there is no currency a number of purchases."""
+    """Money, or a number of purchases if there is no currency."""
     if currency:
         return format_money(figure, currency)
     return "1 purchase" if figure == 1 else f"{figure:,} purchases"
@@ -116,24 +116,24 @@ def cards_words(cards: int) -> str:
 
 
 def gained_words(cards: int) -> str:
-    """What a change of policies opens."""
+    """How many cards a change of policies lets spend."""
     return f"{cards_words(cards)} could spend that could not before."
 
 
 def lost_words(cards: int) -> str:
-    """What a change of policies closes."""
+    """How many cards a change of policies left without a grant."""
     asks = "it asks" if cards == 1 else "they ask"
-    return f"{cards_words(cards)} cannot spend any more: everything {asks} for is declined."
+    return f"{cards_words(cards)} can no longer spend: everything {asks} for is declined."
 
 
 def losing_words(cards: int) -> str:
-    """What a change of policies would close, before it is made."""
+    """How many cards a change of policies would leave without a grant."""
     loses, asks = ("loses", "it asks") if cards == 1 else ("lose", "they ask")
     return f"{cards_words(cards)} {loses} every grant: everything {asks} for will be declined."
 
 
 def fuel_hold_words(hold: int, currency: str) -> str:
-    """Why a pump takes more room than it asks for: a sentence without its full stop."""
+    """Why a fuel pump counts for more than it requests, without a full stop."""
     return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"
 
 
@@ -143,13 +143,13 @@ def category_words(word: str) -> str:
 
 
 def category_label(word: str) -> str:
-    """A category by the name people know: "betting and casino gambling", "MCC 3000-3299"."""
+    """A category by its label: "betting and casino gambling", "MCC 3000-3299"."""
     label = _category_labels().get(word)
     return _plain_label(label) if label else category_words(word)
 
 
 def category_title(word: str) -> str:
-    """ "Betting and casino gambling (7995)"; one given by its code begins with that."""
+    """ "Betting and casino gambling (7995)"; one given by its code begins with the code."""
     label = category_label(word)
     if word[0].isdigit():
         return label if word in label else f"MCC {word}, {label}"
@@ -165,7 +165,7 @@ def _category_labels() -> dict[str, str]:
 
 
 def _plain_label(label: str) -> str:
-    """A heading as words within a sentence; abbreviations such as A/C keep their capitals."""
+    """A label within a sentence; abbreviations such as A/C keep their capitals."""
     words = re.sub(r"(?<=[a-z])/(?=[A-Z])", " and ", label.partition(" (")[0])
     if words.count(",") == 1 and " and " not in words.lower():
         words = words.replace(",", " and")
@@ -173,7 +173,7 @@ def _plain_label(label: str) -> str:
 
 
 def zone_words(time_zone: str) -> str:
-    """ "Paris time" for Europe/Paris; zones that are no place keep their name."""
+    """ "Paris time" for Europe/Paris; zones that are not places keep their name."""
     area, _, place = time_zone.rpartition("/")
     if not area or area == "Etc":
         return time_zone
@@ -186,7 +186,7 @@ def day_words(day: date) -> str:
 
 
 def country_words(code: str) -> str:
-    """The country's name; its code where we know none."""
+    """The country's name, or its code if we do not know it."""
     return known_countries().get(code, code)
 
 
@@ -210,14 +210,14 @@ _BY_ID = merchant_words({Manner.NETWORK_ID.value: ""})
 
 
 def merchant_place(words: str) -> str:
-    """An entry of a policy's merchants, to put behind "at": "merchants whose name is “Uber”"."""
+    """A policy's merchant entry, to follow "at": "merchants whose name is “Uber”"."""
     if words.startswith(_BY_NAME):
         return f"merchants whose {words}"
     return f"the merchant with {words}" if words.startswith(_BY_ID) else words
 
 
 def filter_words(canonical: str) -> str:
-    """What a limit concerns, to put behind it, such as " on bakeries in DE, FR"; or nothing."""
+    """A limit's filter, to follow the limit: " on bakeries in DE, FR"; "" for no filter."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)

@@ -1,4 +1,4 @@
-"""Decides: a request, the controls that apply and their usage in, a decision with its trace out.
+"""The decision: from a request, the controls that apply and their usage to an answer with a trace.
 
-`decide` runs the checks in order of precedence; `stand_in` decides without usage.
+`decide` evaluates all checks; `stand_in` decides without usage.
 """

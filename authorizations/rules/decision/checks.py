@@ -1,7 +1,4 @@
-"""What is asked of every purchase, and the rules that its policies set; limits are in limits.py.
-
-Each rule a policy sets gives one check, in order of precedence.
-"""
+"""The checks of the card, and one check for each rule of a policy; limits are in limits.py."""
 
 from collections.abc import Iterator, Sequence
 
@@ -14,7 +11,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 def card_checks(
     request: AuthorizationRequest, context: PurchaseContext, applied: Sequence[AppliedControls]
 ) -> Iterator[Check]:
-    """What is asked of every purchase, whatever its policies; told only where it fails."""
+    """The checks that every purchase has to pass, in the trace only if they fail."""
     if context.card_frozen:
         yield Check(DeclineReason.CARD_FROZEN, passed=False)
     if request.card.status != "active":
@@ -26,7 +23,7 @@ def card_checks(
 
 
 def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Iterator[Check]:
-    """A check for each rule the policy sets."""
+    """A check for each rule that the policy sets, in order of precedence."""
     version, name, scope = policy.version_id, policy.controls.name, policy.scope
     for rule in policy.controls.rules:
         passed, found, limit = rule.check(request)

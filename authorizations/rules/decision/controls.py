@@ -1,4 +1,4 @@
-"""A policy version as a frozen value, and what of it applies to a purchase."""
+"""A policy version as a frozen value, and a version as it applies to a purchase."""
 
 from dataclasses import dataclass
 
@@ -9,9 +9,9 @@ from authorizations.rules.decision.rule import Rule
 
 @dataclass(frozen=True, slots=True)
 class SpendingControls:
-    """A policy version as a value. Empty and None mean: no such rule.
+    """A policy version as a value; empty and None mean that nothing is set.
 
-    `rules` stand in order of precedence. `matching` is how it matches merchants: see
+    `rules` are in order of precedence. `matching` is how merchants are matched: see
     filters.MATCHING.
     """
 
@@ -33,9 +33,10 @@ class SpendingControls:
 
 @dataclass(frozen=True, slots=True)
 class AppliedControls:
-    """Controls that apply to a purchase, through which scope, and whose usage they measure.
+    """Controls that apply to a purchase.
 
-    `measured` is the scope itself, but the card for a policy of the program.
+    `scope` is what the policy is assigned to. `measured` is whose usage its limits measure: the
+    scope itself, or the card for a policy that is assigned to the program.
     """
 
     scope: Scope

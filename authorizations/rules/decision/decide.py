@@ -1,7 +1,7 @@
 """The decision: every rule of every policy that applies, and one answer.
 
-Pure: the same request, context, policies and usage give the same decision, today or in ten
-years. Every rule is evaluated, also after one has failed, so that the trace tells everything.
+Pure: the same request, context, policies and usage always give the same decision. Every rule is
+evaluated, even after one has failed, so that the trace is complete.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -38,11 +38,11 @@ def decide(
     applied: tuple[AppliedControls, ...],
     usage: Mapping[Window, WindowUsage],
 ) -> Verdict:
-    """Approve only when every rule of every policy passes; else the first failing rule's reason.
+    """Approve if every rule of every policy passes; else decline for the first reason that fails.
 
-    `usage` holds each window of `windows_for(request, applied)`, this authorization's own earlier
-    amount included; KeyError when one is missing. A fuel pump's token request is judged by what
-    it will hold: Stripe hears of that where it lets us name the amount.
+    `usage` has every window of `windows_for(request, applied)`, with what this authorization
+    already counts for; KeyError if one is missing. A fuel pump's token request is decided by its
+    hold, which the response names to Stripe if the amount is controllable.
     """
     hold = fuel_hold(request, applied)
     reserving = request if hold is None else replace(request, amount=hold)
@@ -77,18 +77,18 @@ def _trace(
 
 
 def deciding_check(trace: Iterable[Check]) -> Check | None:
-    """The failed check that names the reason; None where all passed.
+    """The failed check that is the reason; None if all passed.
 
-    By precedence of the rules; of several failures of one, that with least room, then that of
-    the narrowest scope.
+    Failures are ordered by precedence of the rules, then by what the limit has available, least
+    first, then by scope, narrowest first.
     """
-    return min((check for check in trace if not check.passed), key=_urgency, default=None)
+    return min((check for check in trace if not check.passed), key=_precedence, default=None)
 
 
-def _urgency(check: Check) -> tuple[int, int, int]:
-    room = check.figures.available if check.figures else 0
+def _precedence(check: Check) -> tuple[int, int, int]:
+    available = check.figures.available if check.figures else 0
     scope = _SCOPE_ORDER[check.scope.kind] if check.scope else -1
-    return _PRECEDENCE[check.rule], room, scope
+    return _PRECEDENCE[check.rule], available, scope
 
 
 def _partial_amount(
@@ -97,17 +97,17 @@ def _partial_amount(
     applied: tuple[AppliedControls, ...],
     failed: list[Check],
 ) -> int:
-    """The largest amount that fits every amount limit; 0 where nothing may be cut.
+    """The largest amount that fits every amount limit; 0 if no part may be approved.
 
-    Only where Stripe lets us name the amount, nothing but amount limits failed, and each policy
-    that would be exceeded allows it. The cash part is paid out in whole or not at all. Less than
-    was approved for this request before would give no room back, so it is no way to fit.
+    A part is approved only if the amount is controllable, nothing but amount limits failed, and
+    every policy with a failed limit allows it. The cash part is paid out in full or not at all.
+    The part is at least what was approved for this request before, as that counts already.
     """
     if not request.is_amount_controllable or "category_code" in request.unreadable:
         return 0
     policies = {policy.version_id: policy.controls for policy in applied}
     smallest = max(request.cash_amount, context.approved_before, 1)
-    room = request.amount
+    available = request.amount
     for check in failed:
         controls = policies.get(check.version_id or 0)
         if check.rule is not DeclineReason.AMOUNT_LIMIT_EXCEEDED or not check.figures:
@@ -116,7 +116,7 @@ def _partial_amount(
             return 0
         if controls.smallest_partial_amount:
             if controls.currency != request.currency:
-                return 0  # the smallest useful amount is told in another currency
+                return 0  # the smallest useful amount is in a different currency
             smallest = max(smallest, controls.smallest_partial_amount)
-        room = min(room, check.figures.available)
-    return room if room >= smallest else 0
+        available = min(available, check.figures.available)
+    return available if available >= smallest else 0

@@ -1,7 +1,7 @@
-"""Fuel pumps: they ask for a token amount before anybody knows how much will flow.
+"""Fuel pumps (automated fuel dispensers): they request a token amount before fuel flows.
 
-Meanwhile the network holds far more, and the real amount comes later by an update. So what a pump
-may still take is what limits must have room for.
+The network then holds far more than the token, and the real amount arrives later in an update.
+Limits must therefore have the whole hold available.
 
 Source: https://docs.stripe.com/issuing/purchases/authorizations, automated fuel dispensers.
 """
@@ -13,13 +13,13 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 PUMP = "5542"
-"""The MCC of pumps without a cashier; where somebody cashes (5541) the real amount is asked."""
+"""The MCC of pumps without a cashier; service stations (5541) request the real amount."""
 
 _TOKEN, _USUAL_HOLD = 1, 100  # whole units of the merchant's currency
 
 
 def is_token_request(request: AuthorizationRequest) -> bool:
-    """Whether a pump asks for the token that stands for an amount nobody knows yet."""
+    """Whether this is a pump's pre-authorization request for a token amount."""
     if request.asked_at.category_code != PUMP or request.request_index or not request.amount:
         return False
     amount, currency = _charged(request)
@@ -29,8 +29,8 @@ def is_token_request(request: AuthorizationRequest) -> bool:
 def fuel_hold(request: AuthorizationRequest, applied: Iterable[AppliedControls]) -> int | None:
     """What a token request reserves, in the card's smallest unit; None for any other request.
 
-    The largest hold that a policy sets in the card's currency, else 100.00 of the merchant's at
-    the request's own rate.
+    This is the largest hold that a policy sets in the card's currency, else 100.00 of the
+    merchant's currency at the request's own exchange rate.
     """
     if not is_token_request(request):
         return None
@@ -39,23 +39,20 @@ def fuel_hold(request: AuthorizationRequest, applied: Iterable[AppliedControls])
         for policy in applied
         if policy.controls.currency == request.currency
     )
-    hold = max(set_by_policies, default=0) or _usual_hold(request)
+    hold = max(set_by_policies, default=0)
+    if not hold:
+        amount, currency = _charged(request)
+        hold = -(-_whole(_USUAL_HOLD, currency) * request.amount // amount)  # rounded up
     return min(max(hold, request.amount), MAX_AMOUNT)
 
 
-def _usual_hold(request: AuthorizationRequest) -> int:
-    amount, currency = _charged(request)
-    usual = _whole(_USUAL_HOLD, currency)
-    return -(-usual * request.amount // amount)  # rounded up
-
-
 def _whole(units: int, currency: str) -> int:
-    """So many whole units of a currency, in its smallest."""
+    """Whole units of a currency, in its smallest unit."""
     return int(units * 10 ** exponent(currency))
 
 
 def _charged(request: AuthorizationRequest) -> tuple[int, str]:
-    """What the merchant asks for, in its currency; the card's where that is not told."""
+    """What the merchant requests, in its currency, or in the card's if that is unknown."""
     if request.merchant_amount and request.merchant_currency:
         return request.merchant_amount, request.merchant_currency
     return request.amount, request.currency

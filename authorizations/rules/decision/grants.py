@@ -1,8 +1,8 @@
-"""What lets a card spend: a purchase needs an applied policy that grants it.
+"""Grants: a purchase needs at least one policy that grants it.
 
-What only forbids opens nothing: blocked merchants, hours or a number of purchases say where money
-may not go, not that it may. A policy grants a purchase by an amount limit that concerns it, in its
-currency, or by saying outright that it is unlimited.
+A restriction alone grants nothing: blocked merchants, hours or a count limit say where money may
+not go. A policy grants a purchase through an amount limit that applies to it, in its currency, or
+because it is marked unlimited.
 """
 
 from collections.abc import Iterable, Sequence
@@ -16,14 +16,14 @@ from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 UNLIMITED = "*"
-"""Stands for every currency."""
+"""Means every currency."""
 
 
 def granted_currencies(controls: SpendingControls) -> frozenset[str]:
-    """The currencies in which a card may spend anything at all by this policy alone.
+    """The currencies in which this policy alone lets a card spend anything.
 
-    A limit of 0 lets nothing be spent, so a card under it alone has no grant. A policy with amount
-    limits declines every currency in which it has none, an unlimited one as well.
+    A limit of 0 grants nothing. A policy with amount limits, even an unlimited policy, declines
+    every currency without one.
     """
     if controls.unlimited:
         return limited_currencies(controls) or frozenset({UNLIMITED})
@@ -31,35 +31,33 @@ def granted_currencies(controls: SpendingControls) -> frozenset[str]:
 
 
 def limited_currencies(controls: SpendingControls) -> frozenset[str]:
-    """The currencies with an amount limit: where there are any, all others are declined."""
+    """The currencies with an amount limit; if there are any, all others are declined."""
     limits = controls.spending_limits
     return frozenset(limit.currency for limit in limits if limit.amount is not None)
 
 
 def is_granted(request: AuthorizationRequest, applied: Iterable[AppliedControls]) -> bool:
-    """Whether one of the policies grants the purchase; of 0 as well."""
-    return any(_grants(policy.controls, request) for policy in applied)
-
-
-def _grants(controls: SpendingControls, request: AuthorizationRequest) -> bool:
-    return controls.unlimited or any(
-        limit.amount is not None
-        and limit.currency == request.currency
-        and all(_grants_at(limit, merchant, request) for merchant in request.merchants)
-        for limit in controls.spending_limits
+    """Whether one of the policies grants the purchase, which may have an amount of 0."""
+    return any(
+        policy.controls.unlimited
+        or any(
+            limit.amount is not None
+            and limit.currency == request.currency
+            and all(_grants_at(limit, merchant, request) for merchant in request.merchants)
+            for limit in policy.controls.spending_limits
+        )
+        for policy in applied
     )
 
 
 def _grants_at(limit: LimitControl, merchant: Merchant, request: AuthorizationRequest) -> bool:
-    """A limit on cash grants only what is all cash: it counts nothing else."""
+    """A limit on cash grants only purchases that are entirely cash: it counts nothing else."""
     if isinstance(merchant, UnknownMerchant):
         return not limit.filter.key
     if not limit.filter.concerns(merchant):
         return False
-    return not limit.filter.cash_only or _is_all_cash(merchant, request)
-
-
-def _is_all_cash(merchant: Merchant, request: AuthorizationRequest) -> bool:
+    if not limit.filter.cash_only:
+        return True
     amount = request.amount
     if not amount:
         return merchant.is_cash
@@ -78,22 +76,23 @@ class NotGranted(StrEnum):
 
 
 def why_not_granted(request: AuthorizationRequest, applied: Sequence[AppliedControls]) -> Json:
-    """Of each policy why it does not grant the purchase, as data; None where no policy applies.
+    """Why each policy does not grant the purchase, as JSON data; None if no policy applies.
 
-    [{"policy": "Travel", "why": "other_currencies", "currencies": ["usd"]}]: the currencies, in
-    which it has amount limits, only there.
+    [{"policy": "Travel", "why": "other_currencies", "currencies": ["usd"]}]; only this reason has
+    the currencies of the policy's amount limits.
     """
-    return [_why_not(policy.controls, request) for policy in applied] or None
-
-
-def _why_not(controls: SpendingControls, request: AuthorizationRequest) -> Json:
-    limits = [limit for limit in controls.spending_limits if limit.amount is not None]
-    in_currency = [limit for limit in limits if limit.currency == request.currency]
-    if limits and not in_currency:
-        currencies = sorted(limited_currencies(controls))
-        why = NotGranted.OTHER_CURRENCIES
-        return {"policy": controls.name, "why": why, "currencies": currencies}
-    return {"policy": controls.name, "why": _why_not_in_currency(in_currency, request)}
+    reasons: list[Json] = []
+    for policy in applied:
+        controls = policy.controls
+        limits = [limit for limit in controls.spending_limits if limit.amount is not None]
+        in_currency = [limit for limit in limits if limit.currency == request.currency]
+        if limits and not in_currency:
+            currencies = sorted(limited_currencies(controls))
+            why = {"why": NotGranted.OTHER_CURRENCIES, "currencies": currencies}
+        else:
+            why = {"why": _why_not_in_currency(in_currency, request)}
+        reasons.append({"policy": controls.name, **why})
+    return reasons or None
 
 
 def _why_not_in_currency(

@@ -1,4 +1,4 @@
-"""Amount limits and count limits: the arithmetic, and nothing else."""
+"""The arithmetic of spending limits (amounts) and velocity limits (counts)."""
 
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
@@ -18,7 +18,7 @@ from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import Asking
 
 _Used: TypeAlias = tuple[int, Window | None, WindowUsage | None]
-"""What counts already; where it was measured in a window, that window and all that is in it."""
+"""What counts already; for limits with a window, also the window and its usage."""
 
 
 def limit_checks(
@@ -27,9 +27,9 @@ def limit_checks(
     policy: AppliedControls,
     usage: Mapping[Window, WindowUsage],
 ) -> Iterator[Check]:
-    """A check for each limit that concerns the purchase: amount limits first, then counts.
+    """A check for each limit that applies to the purchase: amount limits first, then counts.
 
-    Of a limit whose window is not counted yet the figures tell no more than the limit itself.
+    If a window is not counted yet, only the limit itself is meaningful in the check's figures.
     """
     amounts_first = sorted(policy.controls.spending_limits, key=lambda limit: limit.amount is None)
     for limit in amounts_first:
@@ -58,7 +58,7 @@ def fits_limits(
     policy: AppliedControls,
     usage: Mapping[Window, WindowUsage],
 ) -> bool:
-    """Whether all of `limit_checks` pass: the same arithmetic, without a word about it."""
+    """Whether all of `limit_checks` pass, without building the checks."""
     for limit in policy.controls.spending_limits:
         asked = asked_of(limit, request, context)
         if asked is not None:
@@ -74,26 +74,24 @@ def _is_counted(found: _Used) -> bool:
 
 
 def asked_of(limit: LimitControl, request: Asking, context: PurchaseContext) -> int | None:
-    """How much the request adds to what the limit measures; None where it has no say."""
+    """What the request adds to the limit's usage; None if the limit does not apply."""
     if not limit_concerns(limit, request):
         return None
     if limit.amount is None:
         return _asked_count(limit, request, context) or None
     if not limit.filter.cash_only:
         return request.amount
-    return _asked_cash(request, context) or None
-
-
-def _asked_cash(request: Asking, context: PurchaseContext) -> int:
     before = cash_part(context.counted, context.cashback, request.merchant)
     cashback = context.cashback + request.cashback_amount
-    return cash_part(context.counted + request.amount, cashback, request.merchant) - before
+    after = cash_part(context.counted + request.amount, cashback, request.merchant)
+    return after - before or None
 
 
 def _asked_count(limit: LimitControl, request: Asking, context: PurchaseContext) -> int:
-    """1 where this request makes the limit count the authorization, which it does once.
+    """1 if this request makes the limit count the authorization, else 0.
 
-    From its first approval; limits on cash count it from the first approval with cash in it.
+    A limit counts an authorization once, at its first approval; a limit on cash counts it at the
+    first approval with cash.
     """
     if not limit.filter.cash_only or request.merchant.is_cash:
         return 0 if context.is_counted else 1
@@ -130,7 +128,7 @@ def _used_in_window(
 def unasked_figures(
     limit: LimitControl, policy: AppliedControls, at: int, usage: Mapping[Window, WindowUsage]
 ) -> LimitFigures:
-    """How the limit stands at an instant, before a new purchase asks for anything."""
+    """The figures of a limit at an instant, without a request."""
     if limit.interval is Interval.PER_AUTHORIZATION:
         return _figures(limit, policy, (0, None, None), 0)
     return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)

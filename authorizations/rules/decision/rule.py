@@ -1,7 +1,7 @@
-"""What every rule of a policy is: a value that can be asked alone, and that says what it means.
+"""The base class of the rules that a policy can set.
 
-Each kind of rule is a class in a file of its own under rules/kinds. What the trace of a decision
-keeps of a rule is JSON data; words are made of it when it is shown.
+Each kind of rule is a class in a file of its own under rules/kinds. A trace stores a rule's result
+as JSON data; the rule turns it into words when it is shown.
 """
 
 from abc import ABC, abstractmethod
@@ -17,9 +17,10 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 class ReasonTexts(NamedTuple):
-    """`label` is for lists and filters; `staff` stands where a trace has no more to say.
+    """The texts of a decline reason.
 
-    `cardholder` is safe to read out: no scores, no thresholds, no names of policies.
+    `label` is for lists and filters. `staff` is used if the trace has no details. `cardholder` is
+    safe to read out: no scores, no thresholds, no names of policies.
     """
 
     label: str
@@ -28,7 +29,7 @@ class ReasonTexts(NamedTuple):
 
 
 class Section(StrEnum):
-    """The parts of a policy's page in which rules stand, in the page's order."""
+    """The sections of a policy's page that have rules, in the page's order."""
 
     WHERE = "Where"
     HOW = "How"
@@ -36,13 +37,13 @@ class Section(StrEnum):
 
 
 class FieldKind(StrEnum):
-    """What a setting is filled in with on the policy's page."""
+    """The kind of form field for a setting on the policy's page."""
 
     CHOICES = "choices"
-    """Words out of the setting's `choices`."""
+    """Some of the setting's `choices`."""
 
     FREE_WORDS = "free_words"
-    """Words that are typed."""
+    """Words that people type."""
 
     COUNTRIES = "countries"
     CATEGORIES = "categories"
@@ -50,16 +51,17 @@ class FieldKind(StrEnum):
     HOURS = "hours"
     WHOLE_NUMBER = "whole_number"
     MOMENT = "moment"
-    """A date, or an instant with its offset from UTC, as text."""
+    """A date, or a date and time with an offset from UTC, as text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """A key of a policy's document that belongs to rules.
+    """A key of a policy's document that rules read.
 
-    `read` gives the normal form of what a document has under the key: a list, or a value that is
-    None where nothing is set; it notes what is wrong. `words` says an entry of the list, or the
-    value, in words. `nouns` name one entry and several; empty where the label names them.
+    `read` returns the normal form of the document's value: a list, or a single value that is None
+    if nothing is set. It adds any problems to the fields it is given. `words` describes an entry
+    of the list, or the value. `nouns` are the singular and plural for an entry, empty if the label
+    is enough.
     """
 
     key: str
@@ -74,9 +76,9 @@ class Setting:
 
 
 class Ruling(NamedTuple):
-    """What became of a rule: `found` is what the request has, `limit` what the rule asks for.
+    """The result of a rule: `found` is what the request has, `limit` what the rule requires.
 
-    Both are JSON data; `found` is None where the request does not tell.
+    Both are JSON data. `found` is None if the request does not have it.
     """
 
     passed: bool
@@ -85,10 +87,10 @@ class Ruling(NamedTuple):
 
 
 class Rule(ABC):
-    """A rule as one policy version has it.
+    """A rule of one policy version.
 
-    `asks` names the fields of a request that the rule looks at, as AuthorizationRequest.unreadable
-    does, each with its words. Several kinds may read one setting.
+    `asks` has the fields of a request that the rule reads, by the names that
+    AuthorizationRequest.unreadable uses, each with its words. Several kinds can read one setting.
     """
 
     __slots__ = ()
@@ -101,45 +103,45 @@ class Rule(ABC):
     @classmethod
     @abstractmethod
     def of(cls, normal: Mapping[str, Any], matching: int) -> Self | None:
-        """The rule that a normal document sets; None where it sets none.
+        """Return the rule that a normal document sets, or None.
 
         `matching` is how merchants are matched: see filters.MATCHING.
         """
 
     @classmethod
     def refuse(cls, fields: Fields, normal: Mapping[str, Any]) -> None:
-        """Note what is right by itself, and wrong together; `normal` has every setting."""
+        """Add problems of settings that contradict each other; `normal` has every setting."""
 
     @abstractmethod
     def check(self, request: AuthorizationRequest) -> Ruling:
-        """How the purchase stands to the rule; nothing else has a say in it."""
+        """Evaluate the rule for a request, which alone determines the result."""
 
     @classmethod
     @abstractmethod
     def for_staff(cls, check: Check, request: AuthorizationRequest) -> str:
-        """What the rule found and what it asks for, in a sentence."""
+        """A sentence on what the rule found and what it requires."""
 
     @classmethod
     def for_cardholder(cls, request: AuthorizationRequest) -> str:
-        """Why the purchase was declined, with what the cardholder knows of it anyway."""
+        """Why the purchase was declined, with nothing the cardholder does not already know."""
         return cls.texts.cardholder
 
     @classmethod
     def in_headline(cls, check: Check) -> str:
-        """What the purchase had, to put behind the reason's label; or nothing.
+        """What the purchase had, to follow the reason's label; "" for nothing.
 
-        Asked only where the check has found something.
+        Called only if the check found something.
         """
         return ""
 
     @abstractmethod
     def in_summary(self, beside: Sequence["Rule"]) -> str:
-        """What the rule does, without a full stop; nothing where a rule `beside` it says it."""
+        """What the rule does, without a full stop; "" if a rule in `beside` already says it."""
 
     def warnings(
         self, beside: Sequence["Rule"], limits: Sequence[LimitControl]
     ) -> Iterator[Problem]:
-        """What may be a slip, by the rules and limits of the policy that it stands in."""
+        """Likely mistakes, given all rules and limits of the policy."""
         return iter(())
 
 
@@ -147,5 +149,5 @@ R = TypeVar("R", bound=Rule)
 
 
 def rule_of(kind: type[R], rules: Iterable[Rule]) -> R | None:
-    """The rule of this kind; None where there is none."""
+    """The rule of this kind, or None."""
     return next((rule for rule in rules if isinstance(rule, kind)), None)

@@ -1,9 +1,9 @@
-"""Deciding without the database: what is used up is known only as it was last heard of.
+"""Stand-in decisions: without the database, only the last known usage is available.
 
-Rules that need no usage are applied as always. Where a limit with a window concerns the purchase,
-its policy says what may be spent all the same: so much a purchase, and in the window of the limit
-up to a cap, but never more than was left there when the database was last read. Pure, as decide.py
-is: the same context give the same decision.
+Rules that need no usage apply as always. If a limit with a window applies to the purchase, its
+policy says what may still be spent: an amount per purchase, and a cap per window of the limit, but
+never more than the limit had remaining when the database was last read. Pure, as decide.py is: the
+same context gives the same decision.
 """
 
 from collections.abc import Iterator
@@ -45,7 +45,7 @@ class StandInCause(StrEnum):
 
 
 class Refusal(StrEnum):
-    """Why stand-in could not even look at the rules, or must not."""
+    """Why stand-in declines without evaluating any rule."""
 
     CAUSE_SWITCHED_OFF = "cause_switched_off"
     OVERLOAD_OPENS_NO_CAP = "overload_opens_no_cap"
@@ -56,11 +56,11 @@ class Refusal(StrEnum):
 
 
 class Measure(StrEnum):
-    """What a check of stand-in measures; its `found`."""
+    """What a stand-in check measures, stored as its `found`."""
 
     PURCHASE = "purchase"
     CAP = "cap"
-    LEFT = "left"
+    REMAINING = "remaining"
     UNKNOWN = "unknown"
 
 
@@ -68,10 +68,9 @@ class Measure(StrEnum):
 class WindowHeard:
     """What this host knows of a window; amounts in the smallest unit of the window's currency.
 
-    `used` is what counted there when the copy of usage was read, None where that does not have the
-    window. `database` and `pending` are what this host has approved since: with the database, and
-    by stand-in as far as `used` does not have it yet. `taken` is all that stand-in has approved in
-    the window, whenever that was.
+    `used` is the usage when the local copy was read, None if the copy lacks the window. `database`
+    and `pending` are what this host has approved since then: with the database, and in stand-in as
+    far as `used` lacks it. `taken` is everything stand-in has ever approved in the window.
     """
 
     used: WindowUsage | None = None
@@ -84,8 +83,9 @@ class WindowHeard:
 class StandInContext:
     """What stand-in knows besides request and policies; stored as the decision's context.
 
-    `hosts` share what each window has left, and each cap. `began_at` is where the purchase began
-    that an increment belongs to, None where this host does not know.
+    `hosts` is the number of hosts that share each cap and what each window has remaining.
+    `began_at` is the merchant where the purchase of an increment began, None if this host does not
+    know it.
     """
 
     card_frozen: bool = False
@@ -96,10 +96,10 @@ class StandInContext:
 
 
 def begun(request: AuthorizationRequest, context: StandInContext) -> AuthorizationRequest:
-    """The request at the merchant that its purchase began with, as limits see it.
+    """The request at the merchant its purchase began with, which limits use.
 
-    An increment may name any merchant, so it says nothing of that one. Where nobody here knows it,
-    every limit concerns the increment, and only one that concerns everything grants it.
+    An increment may name a different merchant. If this host does not know where the purchase
+    began, every limit applies to the increment, and only a limit without a filter grants it.
     """
     if not request.request_index:
         return request
@@ -111,10 +111,10 @@ def decide_without_usage(
     context: StandInContext,
     applied: tuple[AppliedControls, ...],
 ) -> Verdict:
-    """Approve in whole or not at all, and nothing that `decide` would decline were nothing used.
+    """Approve in full or decline; never approve what `decide` would decline without any usage.
 
-    A rule that fails without any usage is the reason; else the reason is STAND_IN. A window that
-    the context tell nothing of is used up.
+    A rule that fails without usage is the reason; otherwise the reason is STAND_IN. A window that
+    the context lacks counts as used up.
     """
     if context.refusal:
         check = Check(DeclineReason.STAND_IN, passed=False, found=context.refusal)
@@ -133,9 +133,9 @@ def windows_to_hear(
     context: StandInContext,
     applied: tuple[AppliedControls, ...],
 ) -> dict[Window, LimitFilter]:
-    """The windows on whose usage the decision depends, each with what it concerns.
+    """The windows whose usage the decision depends on, each with its filter.
 
-    Nothing where it is declined whatever is used up, or where no limit with a window has a say.
+    Empty if the purchase is declined regardless of usage, or if no limit with a window applies.
     """
     unused = _Unused.of(request, context, applied)
     if not unused.is_approved:
@@ -151,14 +151,15 @@ def windows_to_hear(
 
 
 def cap_window(limit: LimitControl, policy: AppliedControls, at: int) -> Window:
-    """Where a policy's cap is measured: as long as the limit's window, whatever is bought."""
+    """The window of a policy's cap: the limit's window, without its filter."""
     window = limit_window(limit, policy, at)
     return window._replace(filter_key=EVERYTHING.key, currency=policy.controls.currency)
 
 
 def change_by(request: AuthorizationRequest, decision: Verdict) -> CountedUsage:
-    """What an approval of a request as `begun` adds to what limits count, by Stripe's own word on
-    what was before.
+    """What an approval of a request, as `begun` returns it, adds to what limits count.
+
+    The state before the request is the one that Stripe reports in it.
     """
     before = AuthorizationState().joined(request.snapshot)
     answer = OurResponse(
@@ -174,7 +175,7 @@ def change_by(request: AuthorizationRequest, decision: Verdict) -> CountedUsage:
 
 
 class _Unused(NamedTuple):
-    """A purchase decided as if nothing were used up."""
+    """A purchase decided as if no limit had any usage."""
 
     request: AuthorizationRequest
     purchase_context: PurchaseContext
@@ -198,7 +199,7 @@ class _Unused(NamedTuple):
 
     @property
     def certain(self) -> tuple[Check, ...]:
-        """Without the limits that passed only because nobody knows what is used up."""
+        """The checks without the limits that passed only for lack of usage."""
         return tuple(
             check
             for check in self.decision.trace
@@ -208,7 +209,7 @@ class _Unused(NamedTuple):
     def uncertain(
         self, applied: tuple[AppliedControls, ...]
     ) -> Iterator[tuple[AppliedControls, list[tuple[LimitControl, int]]]]:
-        """The policies with limits that only usage could answer, and what those are asked for."""
+        """The policies with limits that need usage, and what the request adds to each of these."""
         reserving = replace(self.request, amount=self.decision.amount)
         for policy in applied if reserving.amount else ():
             limits = [
@@ -221,19 +222,19 @@ class _Unused(NamedTuple):
                 yield policy, limits
 
     def per_purchase(self, policy: AppliedControls) -> tuple[Check, ...]:
-        """Whether the policy allows such a purchase at all, with what is held for it already."""
+        """The check of the policy's amount per purchase, with what the purchase already holds."""
         controls, currency = policy.controls, self.request.currency
-        most = controls.stand_in_amount
-        if not most or not controls.stand_in_cap or controls.currency != currency:
+        limit = controls.stand_in_amount
+        if not limit or not controls.stand_in_cap or controls.currency != currency:
             return (_check(policy, None),)
         held, asked = self.purchase_context.counted, self.decision.amount
-        figures = LimitFigures(Interval.PER_AUTHORIZATION, most, held, asked, currency)
+        figures = LimitFigures(Interval.PER_AUTHORIZATION, limit, held, asked, currency)
         return (_check(policy, figures, Measure.PURCHASE),)
 
     def allowances(
         self, context: StandInContext, applied: tuple[AppliedControls, ...]
     ) -> Iterator[Check]:
-        """What each policy allows: a purchase, the cap of each window, and what was left there."""
+        """Checks per policy: the purchase, each window's cap and what it had remaining."""
         at, hosts = self.request.created, context.hosts
         heard = dict(context.heard)
         for policy, limits in self.uncertain(applied):
@@ -261,16 +262,16 @@ class _Unused(NamedTuple):
                     unknown = _nothing(limit, policy, window)._replace(asked=asked)
                     yield _check(policy, unknown, Measure.UNKNOWN)
                     continue
-                left = _nothing(limit, policy, window)._replace(
+                remaining = _nothing(limit, policy, window)._replace(
                     limit=(limit.limit_value - _measured(limit, policy, found.used)) // hosts,
                     used=_measured(limit, policy, found.database, found.pending),
                     asked=asked,
                 )
-                yield _check(policy, left, Measure.LEFT)
+                yield _check(policy, remaining, Measure.REMAINING)
 
 
 def _nothing(limit: LimitControl, policy: AppliedControls, window: Window) -> LimitFigures:
-    """Figures of a window, in which there is nothing yet."""
+    """The figures of a window without any usage."""
     return LimitFigures(
         interval=limit.interval,
         limit=0,
@@ -287,7 +288,7 @@ def _nothing(limit: LimitControl, policy: AppliedControls, window: Window) -> Li
 
 
 def _measured(limit: LimitControl, policy: AppliedControls, *usage: WindowUsage) -> int:
-    """How much of the limit that is; refunds give room back where the policy lets them."""
+    """How much of the limit this usage takes; refunds restore it if the policy says so."""
     if limit.amount is None:
         return sum(one.count for one in usage)
     restore = policy.controls.refunds_restore
@@ -300,11 +301,11 @@ def _declined(trace: tuple[Check, ...]) -> Verdict:
 
 
 def _purchase_context(request: AuthorizationRequest, context: StandInContext) -> PurchaseContext:
-    """How the purchase stands by Stripe's own word."""
-    told = AuthorizationState().joined(request.snapshot)
-    counted = told.counted(request.merchant)
+    """The state of the purchase according to Stripe's snapshot in the request."""
+    state = AuthorizationState().joined(request.snapshot)
+    counted = state.counted(request.merchant)
     return PurchaseContext(
-        context.card_frozen, counted.amount, told.cashback, is_counted=bool(counted.count)
+        context.card_frozen, counted.amount, state.cashback, is_counted=bool(counted.count)
     )
 
 

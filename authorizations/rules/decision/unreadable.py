@@ -1,7 +1,7 @@
-"""What a policy asks for and a request has in a form that can't be read.
+"""Fields of a request that arrive in an unreadable form.
 
-That is not "not told": what a rule or a limit would find there nobody knows, so the purchase is
-declined. What no policy asks for may have any form.
+An unreadable field is not a missing one: a rule or limit could find anything there. If a policy
+reads the field, the purchase is declined. Fields that no policy reads may have any form.
 """
 
 from collections.abc import Iterable, Iterator
@@ -17,18 +17,14 @@ _MERCHANTS = frozenset({"name", "network_id"})
 
 
 def unreadable_fields(request: AuthorizationRequest, controls: SpendingControls) -> frozenset[str]:
-    """The fields that the policy asks for and the request has in a form that can't be read."""
-    return frozenset(request.unreadable) & frozenset(_asked_by_policy(controls, request.currency))
-
-
-def _asked_by_policy(controls: SpendingControls, currency: str) -> Iterator[str]:
-    for rule in controls.rules:
-        yield from rule.asks
+    """The fields that the policy reads and that are unreadable in the request."""
+    asked = {field for rule in controls.rules for field in rule.asks}
     if controls.fuel_hold:
-        yield "category_code"
+        asked.add("category_code")
     for limit in controls.spending_limits:
-        if limit.amount is None or limit.currency == currency:
-            yield from _asked_by_limit(limit)
+        if limit.amount is None or limit.currency == request.currency:
+            asked.update(_asked_by_limit(limit))
+    return frozenset(asked.intersection(request.unreadable))
 
 
 def _asked_by_limit(limit: LimitControl) -> Iterator[str]:
@@ -43,7 +39,7 @@ def _asked_by_limit(limit: LimitControl) -> Iterator[str]:
 
 
 def unreadable_check(policy: AppliedControls, fields: Iterable[str]) -> Check:
-    """What stands in the trace instead of the rules and limits that ask for these fields."""
+    """The check that replaces the rules and limits that read these fields."""
     return Check(
         DeclineReason.FIELD_UNREADABLE,
         passed=False,
@@ -55,13 +51,13 @@ def unreadable_check(policy: AppliedControls, fields: Iterable[str]) -> Check:
 
 
 def without_rules_on(policy: AppliedControls, fields: frozenset[str]) -> AppliedControls:
-    """The policy without the rules that ask for these fields: they have nothing to go by."""
+    """The policy without the rules that read these fields."""
     kept = tuple(rule for rule in policy.controls.rules if fields.isdisjoint(rule.asks))
     return replace(policy, controls=replace(policy.controls, rules=kept))
 
 
 def without_limits_on(policy: AppliedControls, fields: frozenset[str]) -> AppliedControls:
-    """The policy without the limits that ask for these fields."""
+    """The policy without the limits that read these fields."""
     limits = policy.controls.spending_limits
     kept = tuple(limit for limit in limits if not fields & {*_asked_by_limit(limit)})
     return replace(policy, controls=replace(policy.controls, spending_limits=kept))

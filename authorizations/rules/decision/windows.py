@@ -1,6 +1,6 @@
-"""Which stretch of time a limit measures, and so which usage a decision needs.
+"""The window that a limit measures, and so which usage a decision needs.
 
-Windows are half-open [start, end) in Unix seconds, cut at midnights of the policy's time zone:
+Windows are half-open [start, end) in Unix seconds and begin at midnight in the policy's time zone:
 a day on which the clocks change has 23 or 25 hours.
 """
 
@@ -15,7 +15,7 @@ from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.events import AuthorizationRequest, Placed
 
 _LAST_DAY = date(9999, 1, 1)
-"""The year 9999 is one window, whatever the interval: dates know no day after it."""
+"""The year 9999 is one window for every interval, as `date` has no day after it."""
 
 _WEEKDAYS = tuple(Weekday)
 
@@ -23,7 +23,7 @@ _WEEKDAYS = tuple(Weekday)
 def windows_for(
     request: AuthorizationRequest, applied: Iterable[AppliedControls]
 ) -> tuple[Window, ...]:
-    """Every window whose usage `decide` will ask for, each once."""
+    """Every window whose usage `decide` reads, without duplicates."""
     if request.amount == 0:
         return ()
     return windows_at(request.created, applied, lambda limit: limit_concerns(limit, request))
@@ -34,7 +34,7 @@ def windows_at(
     applied: Iterable[AppliedControls],
     is_wanted: Callable[[LimitControl], bool] = lambda _: True,
 ) -> tuple[Window, ...]:
-    """The windows around an instant of all limits that are wanted, each once."""
+    """The windows around an instant, without duplicates, of the limits that `is_wanted` selects."""
     needed = (
         limit_window(limit, policy, at)
         for policy in applied
@@ -44,11 +44,11 @@ def windows_at(
     return tuple(dict.fromkeys(needed))
 
 
-def limit_concerns(limit: LimitControl, told: Placed) -> bool:
-    """Whether the limit has a say on this purchase: its currency and its filter are met."""
-    if limit.amount is not None and limit.currency != told.currency:
+def limit_concerns(limit: LimitControl, purchase: Placed) -> bool:
+    """Whether the limit applies to this purchase: its currency and filter match."""
+    if limit.amount is not None and limit.currency != purchase.currency:
         return False
-    return limit.filter.concerns(told.merchant)
+    return limit.filter.concerns(purchase.merchant)
 
 
 def limit_window(limit: LimitControl, policy: AppliedControls, at: int) -> Window:
@@ -67,13 +67,13 @@ def limit_window(limit: LimitControl, policy: AppliedControls, at: int) -> Windo
 def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tuple[int, int]:
     """Start and end of the limit's window around `at`.
 
-    A rolling window holds all that was created after `at` minus its length, with no upper end:
-    requests can arrive out of the order of their creation, and must not slip past each other.
+    A rolling window has everything created after `at` minus its length, with no upper end:
+    requests can arrive out of order, and each has to count the others.
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
     period = (limit.interval, controls.time_zone, controls.week_starts)
-    # Time passes slowly: mostly it is still the window of the time before.
+    # Usually the current window is still that of the previous call.
     latest = _latest.get(period)
     if latest is None or not latest[0] <= at < latest[1]:
         latest = _latest[period] = bounds(*period, at)
@@ -93,7 +93,7 @@ def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) ->
     first, following = _period(interval, week_starts, day)
     start, end = _midnight(time_zone, first), _midnight(time_zone, following)
     while at >= end:
-        # Clocks put back across midnight show yesterday's date once more, after today began.
+        # If clocks go back across midnight, yesterday's date is shown again after today began.
         first, following = _period(interval, week_starts, following)
         start, end = end, _midnight(time_zone, following)
     return start, end
@@ -106,7 +106,7 @@ def _midnight(time_zone: str, day: date) -> int:
 
 @lru_cache(maxsize=4096)
 def _period(interval: Interval, week_starts: Weekday, day: date) -> tuple[date, date]:
-    """First day of the period that `day` is in, and first day of the next one."""
+    """The first day of the period that contains `day`, and the first day of the next one."""
     match interval:
         case Interval.DAILY:
             return day, day + timedelta(days=1)

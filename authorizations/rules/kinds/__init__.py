@@ -1,6 +1,6 @@
-"""The rules that a policy can set: a file for each, and here their order.
+"""The rules that a policy can set, one file each, and their order.
 
-Everything else that deals in rules loops over these: the document and its page, checks, words.
+The policy's document, its page, checks and texts all loop over these tuples.
 """
 
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ RULES: tuple[type[Rule], ...] = (
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
 )
-"""In order of precedence, as DeclineReason has them."""
+"""All kinds of rules in order of precedence, the order of DeclineReason."""
 
 ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
@@ -42,24 +42,24 @@ ON_PAGE: tuple[type[Rule], ...] = (
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil),
 )
-"""The same in the order in which people read them: on the policy's page and in its summary."""
+"""The same kinds in the order of the policy's page and summary."""
 
 SETTINGS: tuple[Setting, ...] = tuple(
     dict.fromkeys(setting for kind in ON_PAGE for setting in kind.settings)
 )
-"""What they read of a policy's document, each key once, in the order of the policy's page."""
+"""The document keys that rules read, without duplicates, in the order of the policy's page."""
 
 KINDS: dict[DeclineReason, type[Rule]] = {kind.reason: kind for kind in RULES}
-"""By the reason that they decline for, as a trace names them."""
+"""The kinds by their decline reason, which a trace stores."""
 
 ASKED_FIELDS: dict[str, str] = {
     name: words for kind in ON_PAGE for name, words in kind.asks.items()
 }
-"""The fields of a request that policies can ask for, in words; limits ask for no other."""
+"""The fields of a request that rules and limits can read, in words."""
 
 
 def on_page(rules: Iterable[Rule]) -> list[Rule]:
-    """The rules in the order in which people read them."""
+    """The rules in the order of the policy's page."""
     return sorted(rules, key=lambda rule: ON_PAGE.index(type(rule)))
 
 

@@ -1,4 +1,4 @@
-"""By which methods a card may pay: its chip, typed in, and so on."""
+"""The methods by which a card may pay: chip, keyed in and so on."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _METHODS = ("chip", "contactless", "keyed_in", "online", "swipe")
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationMethods(WordsRule):
-    """Stripe's words for how a card is read."""
+    """Stripe's values of authorization_method."""
 
     reason = DeclineReason.AUTHORIZATION_METHOD_NOT_ALLOWED
     texts = ReasonTexts(
@@ -34,11 +34,11 @@ class AuthorizationMethods(WordsRule):
     )
     asks = {"authorization_method": "authorization method"}
     noun, plural = "Authorization method", "authorization methods"
-    missing = "The authorization method was not told"
+    missing = "The authorization method was not reported"
     preposition = "by"
 
     @classmethod
-    def told(cls, request: AuthorizationRequest) -> str:
+    def word_of(cls, request: AuthorizationRequest) -> str:
         return request.authorization_method
 
     @classmethod

@@ -1,4 +1,4 @@
-"""Whether a card may pay in person, or from afar."""
+"""Whether a card may pay in person or remotely."""
 
 from dataclasses import dataclass
 
@@ -19,7 +19,7 @@ _FOR_CARDHOLDER = {
 
 @dataclass(frozen=True, slots=True)
 class CardPresences(WordsRule):
-    """present and not_present."""
+    """Some of "present" and "not_present"."""
 
     reason = DeclineReason.CARD_PRESENCE_NOT_ALLOWED
     texts = ReasonTexts(
@@ -39,15 +39,15 @@ class CardPresences(WordsRule):
     )
     asks = {"card_presence": "card presence"}
     noun, plural = "Card presence", "card presences"
-    missing = "Whether the card was present was not told"
+    missing = "Whether the card was present was not reported"
 
     @classmethod
-    def told(cls, request: AuthorizationRequest) -> str:
+    def word_of(cls, request: AuthorizationRequest) -> str:
         return request.card_presence or ""
 
     @classmethod
     def for_cardholder(cls, request: AuthorizationRequest) -> str:
-        return _FOR_CARDHOLDER.get(cls.told(request), cls.texts.cardholder)
+        return _FOR_CARDHOLDER.get(cls.word_of(request), cls.texts.cardholder)
 
     @classmethod
     def in_headline(cls, check: Check) -> str:

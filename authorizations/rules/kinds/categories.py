@@ -1,4 +1,4 @@
-"""On which categories of merchants a card may pay."""
+"""The merchant categories where a card may pay."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -17,7 +17,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 @dataclass(frozen=True, slots=True)
 class Categories(ListRule):
-    """Stripe's names, MCCs and ranges of MCCs; a trace keeps the request's [MCC, name]."""
+    """Stripe's names, MCCs and ranges of MCCs; a trace has the request's [MCC, name]."""
 
     categories: CategorySet
 
@@ -39,7 +39,7 @@ class Categories(ListRule):
     )
     asks = {"category": "merchant category", "category_code": "merchant category code"}
     noun, plural = "Merchant category", "categories"
-    missing = "The merchant's category was not told"
+    missing = "The merchant's category was not reported"
     preposition = "on"
 
     @classmethod
@@ -76,7 +76,7 @@ class Categories(ListRule):
         return [*map(category_label, self.entries)]
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Limits on categories on which the policy lets nobody pay anyway."""
+        """Limits on categories that the policy does not allow anyway."""
         for place, limit in enumerate(limits):
             categories = limit.filter.categories
             if categories and not any(map(self.lets, _merchants(categories))):

@@ -1,4 +1,4 @@
-"""That a policy with amount limits can't vouch for a currency in which it has none."""
+"""A policy with amount limits declines every currency without one."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,7 +12,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 @dataclass(frozen=True, slots=True)
 class Currencies(Rule):
-    """The lower-case currencies of the policy's amount limits, sorted; no setting of its own."""
+    """The currencies of the policy's amount limits, sorted; the rule has no setting of its own."""
 
     currencies: list[str] = field(hash=False)
 

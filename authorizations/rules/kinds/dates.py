@@ -1,4 +1,4 @@
-"""From when and until when a card may pay."""
+"""The dates between which a card may pay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -46,7 +46,7 @@ def _written_words(written: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _DateRule(Rule):
-    """An instant in Unix seconds; `limit` is {"at": …, "time_zone": …}, as a trace keeps it."""
+    """An instant in Unix seconds; `limit` is {"at": …, "time_zone": …} for the trace."""
 
     at: int
     time_zone: str
@@ -69,7 +69,7 @@ class _DateRule(Rule):
         return f"Usable {cls.usable} {edge}; the purchase was on {when}{late}."
 
     def day_or_moment(self, *, is_end: bool = False) -> str:
-        """Whole days by their date; an end is exclusive, so its last day is the one before."""
+        """A date if `at` is midnight, else date and time; an end is the day before."""
         when = local_time(self.time_zone, self.at)
         if (when.hour, when.minute, when.second) != (0, 0, 0):
             return f"{moment_words(when)} {zone_words(self.time_zone)}"
@@ -78,19 +78,19 @@ class _DateRule(Rule):
 
 @dataclass(frozen=True, slots=True)
 class UsableFrom(_DateRule):
-    """The first second."""
+    """`at` is the first second at which the card may pay."""
 
     reason = DeclineReason.NOT_YET_USABLE
     texts = ReasonTexts(
         "Not yet usable",
-        "The policy's first day has not come yet.",
+        "The policy is not valid yet.",
         f"This card cannot be used yet. {ASK}",
     )
     settings = (
         _setting(
             "usable_from",
             "Valid from",
-            "Such as 2026-12-31; or 2026-12-31T18:00:00+01:00. Empty: at once.",
+            "Such as 2026-12-31 or 2026-12-31T18:00:00+01:00. Empty: at once.",
         ),
     )
     usable, too = "from", "too early"
@@ -110,15 +110,15 @@ class UsableFrom(_DateRule):
 
 @dataclass(frozen=True, slots=True)
 class UsableUntil(_DateRule):
-    """The first second after the last."""
+    """`at` is the first second at which the card may no longer pay."""
 
     reason = DeclineReason.NO_LONGER_USABLE
     texts = ReasonTexts(
         "No longer usable",
-        "The policy's last day is over.",
+        "The policy is no longer valid.",
         f"This card can no longer be used. {ASK}",
     )
-    settings = (_setting("usable_until", "Valid until", "That day is included. Empty: for ever."),)
+    settings = (_setting("usable_until", "Valid until", "That day is included. Empty: no end."),)
     usable, too = "until", "too late"
 
     @classmethod

@@ -1,6 +1,7 @@
-"""Rules that are an allowed list or a blocked list: what they all have in common.
+"""The base classes of rules that are an allowed list or a blocked list.
 
-What is not told (an unknown country, say) is never on an allowed list and never on a blocked one.
+A missing value, such as an unknown country, is never on a list: an allowed list declines it, and a
+blocked list lets it pass.
 """
 
 from abc import abstractmethod
@@ -15,20 +16,17 @@ from authorizations.rules.decision.values import Check, Json
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 SHOWN = 8
-"""Maximum entries of a list in a trace, which says how many there are in all.
-
-Every decision keeps its trace, and the policy version has the whole list.
-"""
+"""Maximum entries of a list in a trace; the policy version has the whole list."""
 
 ALLOWED, BLOCKED = "allowed", "blocked"
 
 
 @dataclass(frozen=True, slots=True)
 class ListRule(Rule):
-    """`entries` are allowed, or else blocked, as people read them; `limit` is what a trace keeps.
+    """A list of allowed entries if `allows`, else of blocked ones; `limit` is for the trace.
 
-    Of the words, `noun` is what a request has one of, `plural` what is listed, `missing` says
-    that a request has none, and `preposition` stands before the list in a policy's summary.
+    `noun` is the word for what a request has, `plural` that for the listed entries. `missing` says
+    that a request has no value. `preposition` precedes the list in a policy's summary.
     """
 
     allows: bool
@@ -74,12 +72,12 @@ class ListRule(Rule):
 
     @classmethod
     def entry_words(cls, entry: Any) -> str:
-        """An entry of the list, as a sentence for staff names it."""
+        """An entry of the list, in words for staff."""
         return code_words(entry)
 
     @classmethod
     def found_words(cls, found: Json) -> str:
-        """What the request has, as a sentence for staff names it."""
+        """What the request has, in words for staff."""
         return f'"{code_words(found)}"'
 
     def in_summary(self, beside: Sequence[Rule]) -> str:
@@ -87,13 +85,13 @@ class ListRule(Rule):
         return f"{start} {listed(self.summary_words())}"
 
     def summary_words(self) -> list[str]:
-        """The entries, in the order in which a policy's summary names them."""
+        """The entries in words, in the order of a policy's summary."""
         return sorted(map(code_words, self.entries))
 
 
 @dataclass(frozen=True, slots=True)
 class WordsRule(ListRule):
-    """A list of plain words, one of which a request has."""
+    """A list of plain words; a request has at most one of them."""
 
     words: frozenset[str]
 
@@ -103,7 +101,7 @@ class WordsRule(ListRule):
         return cls(allows, entries, limit_of(entries, allows=allows), frozenset(entries))
 
     def check(self, request: AuthorizationRequest) -> Ruling:
-        found = self.told(request)
+        found = self.word_of(request)
         return Ruling((found in self.words) is self.allows, found or None, self.limit)
 
     def lets(self, word: str) -> bool:
@@ -112,18 +110,18 @@ class WordsRule(ListRule):
 
     @classmethod
     @abstractmethod
-    def told(cls, request: AuthorizationRequest) -> str:
-        """The word that the request has; empty where it tells none."""
+    def word_of(cls, request: AuthorizationRequest) -> str:
+        """The word that the request has; "" if none."""
 
 
 def limit_of(entries: Sequence[Any], *, allows: bool) -> Json:
-    """What a trace keeps of a list: its first entries, and their count where there are more."""
+    """The part of a list for a trace: its first entries, and the count if there are more."""
     kept = {ALLOWED if allows else BLOCKED: [*entries[:SHOWN]]}
     return kept | ({"count": len(entries)} if len(entries) > SHOWN else {})
 
 
 def words_of(convert: Callable[[object], str]) -> Callable[[Fields, str], list[Any]]:
-    """Reads a list of words, each as `convert` reads it."""
+    """A `read` for a list of words that `convert` reads one by one."""
     return lambda fields, key: fields.words(key, convert)
 
 
@@ -139,10 +137,10 @@ def pair(
     help: str = "",  # noqa: A002
     choices: Iterable[tuple[str, str]] = (),
 ) -> tuple[Setting, Setting]:
-    """An allowed and a blocked list of `what`, of which one may be set; `help` is the first's."""
+    """The settings for an allowed and a blocked list of `what`; `help` is for the first."""
     offered = tuple(choices)
     allowed, blocked = (
-        Setting(f"{side}_{what}", section, label, kind, read, words, told, nouns, offered)
-        for side, label, told in zip((ALLOWED, BLOCKED), labels, (help, ""), strict=True)
+        Setting(f"{side}_{what}", section, label, kind, read, words, text, nouns, offered)
+        for side, label, text in zip((ALLOWED, BLOCKED), labels, (help, ""), strict=True)
     )
     return allowed, blocked

@@ -1,4 +1,4 @@
-"""In which countries a card may pay."""
+"""The countries where a card may pay."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -34,11 +34,11 @@ class MerchantCountries(WordsRule):
     )
     asks = {"country": "merchant country"}
     noun, plural = "Merchant country", "countries"
-    missing = "The merchant's country was not told"
+    missing = "The merchant's country was not reported"
     preposition = "in"
 
     @classmethod
-    def told(cls, request: AuthorizationRequest) -> str:
+    def word_of(cls, request: AuthorizationRequest) -> str:
         return request.asked_at.country
 
     @classmethod
@@ -53,7 +53,7 @@ class MerchantCountries(WordsRule):
     def for_cardholder(cls, request: AuthorizationRequest) -> str:
         if not request.asked_at.country:
             return cls.texts.cardholder
-        return f"This card cannot be used with merchants in {country_words(cls.told(request))}."
+        return f"This card cannot be used with merchants in {country_words(cls.word_of(request))}."
 
     @classmethod
     def in_headline(cls, check: Check) -> str:
@@ -63,7 +63,7 @@ class MerchantCountries(WordsRule):
         return sorted(map(country_words, self.entries))
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Limits on countries in which the policy lets nobody pay anyway."""
+        """Limits on countries that the policy does not allow anyway."""
         for place, limit in enumerate(limits):
             countries = limit.filter.countries
             if countries and not any(map(self.lets, countries)):

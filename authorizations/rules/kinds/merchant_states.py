@@ -1,4 +1,4 @@
-"""In which states, provinces or regions a card may pay."""
+"""The states, provinces or regions where a card may pay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,18 +17,18 @@ _text = text(100)
 
 
 def _state(given: object) -> str:
-    """In capitals and with single blanks, as networks write it: "CA", "NEW SOUTH WALES"."""
+    """Upper case with single spaces, as networks write it: "CA", "NEW SOUTH WALES"."""
     state = " ".join(mask_text(_text(given)).upper().split())
     if not folded(state):
-        raise ValueError(f'Write a state as networks do, such as "CA"; {quoted(given)} names none.')
+        raise ValueError(f'Write a state as networks do, such as "CA"; {quoted(given)} is not one.')
     return state
 
 
 @dataclass(frozen=True, slots=True)
 class MerchantStates(ListRule):
-    """As Stripe's merchant_data.state has them, an open text; compared as names of merchants are.
+    """States as in Stripe's merchant_data.state, a free text; compared as merchant names are.
 
-    A state does not say of which country it is: "CA" is California, and Cagliari too.
+    A state does not say which country it is in: "CA" is California, but also Cagliari.
     """
 
     states: frozenset[str]
@@ -47,12 +47,12 @@ class MerchantStates(ListRule):
         str,
         labels=("Only these states", "Not these states"),
         nouns=("State", "States"),
-        help="As purchases tell them, such as CA. Choose the country as well: two countries can "
-        "have a state of one name.",
+        help="As purchases have them, such as CA. Choose the country as well: two countries can "
+        "have a state of the same name.",
     )
     asks = {"state": "merchant state"}
     noun, plural = "Merchant state", "states"
-    missing = "The merchant's state was not told"
+    missing = "The merchant's state was not reported"
     preposition = "in the states"
 
     @classmethod

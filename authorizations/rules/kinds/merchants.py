@@ -1,4 +1,4 @@
-"""At which merchants a card may pay."""
+"""The merchants where a card may pay."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 @dataclass(frozen=True, slots=True)
 class Merchants(ListRule):
-    """Network ids and names, as the document has them; a trace keeps the request's name."""
+    """Network ids and names, as in the document; a trace has the request's merchant name."""
 
     listed: MerchantSet
 
@@ -33,12 +33,12 @@ class Merchants(ListRule):
         merchant_words,
         labels=("Only these merchants", "Not these merchants"),
         nouns=("Merchant", "Merchants"),
-        help="Best by network id, which stands on each purchase's page. In names, case, "
-        "accents and blanks make no difference.",
+        help="Network ids are best; each purchase's page has one. In names, case, accents and "
+        "spaces make no difference.",
     )
     asks = {"name": "merchant name", "network_id": "merchant's network id"}
     noun, plural = "Merchant", "merchants"
-    missing = "The merchant's name was not told"
+    missing = "The merchant's name was not reported"
     preposition = "at"
 
     @classmethod

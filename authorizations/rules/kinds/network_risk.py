@@ -1,4 +1,4 @@
-"""How high the network's estimate of fraud may be."""
+"""The highest network risk score that is approved."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +57,7 @@ class NetworkRisk(Rule):
     @classmethod
     def for_staff(cls, check: Check, request: AuthorizationRequest) -> str:
         if check.found is None:
-            return f"No network risk score was told; the highest allowed is {check.limit}."
+            return f"No network risk score was reported; the highest allowed is {check.limit}."
         verdict = "is not above" if check.passed else "is above"
         return f"Network risk score {check.found} {verdict} the highest allowed, {check.limit}."
 

@@ -1,4 +1,4 @@
-"""On which days and at which hours a card may pay."""
+"""The days and hours when a card may pay."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,14 +19,14 @@ from authorizations.rules.decision.rule import (
 from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.purchases.events import AuthorizationRequest
 
-MOST_ENTRIES = 50
+MAX_ENTRIES = 50
 DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 
 _DASH = "\N{EN DASH}"
 
 
 class OpenHours(NamedTuple):
-    """On `days` (0 is Monday) from `start` up to, not including, `end`, in minutes of the day."""
+    """On `days` (0 is Monday) from `start` until before `end`, in minutes of the day."""
 
     days: frozenset[int]
     start: int
@@ -53,7 +53,7 @@ def hours_words(entry: Mapping[str, Any]) -> str:
 
 
 def _days(days: frozenset[int]) -> str:
-    """Three or more in a row as first to last, else each by its name."""
+    """Three or more consecutive days as "Monday to Friday", else each day by name."""
     first, last = min(days), max(days)
     if len(days) == len(WEEKDAYS):
         return "every day"
@@ -69,7 +69,7 @@ def _clock(minutes: int) -> str:
 def _read(fields: Fields, key: str) -> list[dict[str, Any]]:
     """Sorted by day and time, each entry once."""
     entries: list[dict[str, Any]] = []
-    for fields_of_entry in fields.objects(key, MOST_ENTRIES):
+    for fields_of_entry in fields.objects(key, MAX_ENTRIES):
         entry = _read_entry(fields_of_entry)
         if entry not in entries:
             entries.append(entry)
@@ -96,9 +96,9 @@ def _read_entry(fields: Fields) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Schedule(Rule):
-    """`limit` is what a trace keeps: the document's entries, and the zone whose clock they mean.
+    """Hours on the clock of `time_zone`; `limit` has the document's entries and the zone.
 
-    A trace keeps the request's instant beside it, in Unix seconds.
+    A trace also has the request's instant, in Unix seconds.
     """
 
     hours: tuple[OpenHours, ...]

@@ -1,4 +1,4 @@
-"""Which of the network's checks of the cardholder must have matched."""
+"""The network's checks of the cardholder that must have matched."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -39,9 +39,9 @@ _SETTING = Setting(
 
 @dataclass(frozen=True, slots=True)
 class _Required(Rule):
-    """A result that must be there; in person nobody is asked for one, so only a wrong one fails.
+    """A result that must match. In person there usually is no result, so only a mismatch fails.
 
-    The trace keeps the results that pass, of which the first is a match.
+    The trace has the results that pass; the first of them is a match.
     """
 
     settings = (_SETTING,)
@@ -63,7 +63,7 @@ class _Required(Rule):
 
     @classmethod
     def for_staff(cls, check: Check, request: AuthorizationRequest) -> str:
-        found = "not told" if check.found is None else code_words(check.found)
+        found = "not reported" if check.found is None else code_words(check.found)
         if len(check.limit) == 1:
             wanted = f"the policy requires {check.limit[0]}"
         elif check.passed:
@@ -79,7 +79,7 @@ class _Required(Rule):
         return f"only with {all_of([rule.summary for rule in required])}"
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """What nobody types in where a shop charges a stored card by itself."""
+        """Charges of stored cards, which rarely have these results."""
         presences, methods = rule_of(CardPresences, beside), rule_of(AuthorizationMethods, beside)
         is_open = (not presences or presences.lets("not_present")) and (
             not methods or methods.lets("online")
@@ -87,8 +87,8 @@ class _Required(Rule):
         if is_open and _all_required(beside)[0] == self:
             yield Problem(
                 (_SETTING.key,),
-                "Renewals of subscriptions, and whatever else a shop charges to a stored card by "
-                "itself, are declined: they hardly ever bring a CVC, a postal code or 3-D Secure.",
+                "Subscription renewals and other charges to stored cards are declined: they hardly "
+                "ever have a CVC, a postal code or 3-D Secure.",
             )
 
 
@@ -112,7 +112,7 @@ class CvcRequired(_Required):
 
 @dataclass(frozen=True, slots=True)
 class PostalCodeRequired(_Required):
-    """That of the billing address."""
+    """The postal code of the billing address."""
 
     reason = DeclineReason.POSTAL_CODE_REQUIRED
     texts = ReasonTexts(
@@ -126,7 +126,7 @@ class PostalCodeRequired(_Required):
 
 @dataclass(frozen=True, slots=True)
 class ThreeDSecureRequired(_Required):
-    """Authenticated, not only attempted."""
+    """3-D Secure authentication; an attempt is not enough."""
 
     reason = DeclineReason.THREE_D_SECURE_REQUIRED
     texts = ReasonTexts(

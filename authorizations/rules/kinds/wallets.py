@@ -1,4 +1,4 @@
-"""Through which wallets alone a card may pay."""
+"""The wallets that a card must be used through."""
 
 from dataclasses import dataclass
 
@@ -14,7 +14,7 @@ _WALLETS = ("apple_pay", "google_pay", "samsung_pay")
 
 @dataclass(frozen=True, slots=True)
 class Wallets(WordsRule):
-    """Wallets to pay with, or not at all."""
+    """The allowed wallets; a purchase without a wallet fails."""
 
     reason = DeclineReason.WALLET_NOT_ALLOWED
     texts = ReasonTexts(
@@ -42,7 +42,7 @@ class Wallets(WordsRule):
     preposition = "with"
 
     @classmethod
-    def told(cls, request: AuthorizationRequest) -> str:
+    def word_of(cls, request: AuthorizationRequest) -> str:
         return request.wallet or ""
 
     @classmethod

@@ -1,1 +1,1 @@
-"""A policy as people write it: document, errors and warnings, policy file, summaries."""
+"""Policies as people write them: documents, errors and warnings, policy files, summaries."""

@@ -1,4 +1,4 @@
-"""What became what between two normal documents of a policy, in the words of the policy's page."""
+"""The differences between two normal documents of a policy, in the words of its page."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -29,7 +29,7 @@ LABELS = {
     "week_starts": "Weeks start on",
     **{it.key: it.label for it in SETTINGS if it.section is Section.WHEN},
 }
-"""The names of a policy's settings on its page, in the page's order."""
+"""The labels of a policy's settings, in the order of its page."""
 
 NOTHING = "not set"
 T = TypeVar("T")
@@ -37,7 +37,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PolicyEdit:
-    """`what` became another, from `before` to `after`; or these `entries` came or went."""
+    """`what` changed from `before` to `after`, or these `entries` were added or removed."""
 
     what: str
     before: str = ""
@@ -51,7 +51,7 @@ class PolicyEdit:
 
 
 def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[PolicyEdit]:
-    """Every change, in the order of the policy's page; what stayed is left out."""
+    """Every difference, in the order of the policy's page."""
     before, after = completed(before), completed(after)
     old, new = controls(before), controls(after)
     return [
@@ -61,10 +61,10 @@ def differences(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[Pol
     ]
 
 
-def gone_and_come(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T]]:
+def removed_and_added(before: Sequence[T], after: Sequence[T]) -> tuple[list[T], list[T]]:
     """The entries that are only in `before`, and those that are only in `after`."""
-    gone = [entry for entry in before if entry not in after]
-    return gone, [entry for entry in after if entry not in before]
+    removed = [entry for entry in before if entry not in after]
+    return removed, [entry for entry in after if entry not in before]
 
 
 def _settings(
@@ -95,11 +95,11 @@ _SETTING_WORDS: dict[str, Callable[[str], str]] = {"currency": str.upper, "week_
 
 def _list_changes(setting: Setting, before: list[Any], after: list[Any]) -> Iterator[PolicyEdit]:
     """Such as "Category added to “Not these categories”", "Days and hours removed"."""
-    gone, come = gone_and_come(*(list(map(setting.words, it)) for it in (before, after)))
-    if not setting.nouns and len(gone) == len(come) == 1:
-        yield PolicyEdit(setting.label, gone[0], come[0])
+    removed, added = removed_and_added(*(list(map(setting.words, it)) for it in (before, after)))
+    if not setting.nouns and len(removed) == len(added) == 1:
+        yield PolicyEdit(setting.label, removed[0], added[0])
         return
-    for entries, verb, preposition in ((come, "added", "to"), (gone, "removed", "from")):
+    for entries, verb, preposition in ((added, "added", "to"), (removed, "removed", "from")):
         what = f"{setting.label} {verb}"
         if setting.nouns:
             noun = setting.nouns[len(entries) > 1]
@@ -112,30 +112,30 @@ def _list_changes(setting: Setting, before: list[Any], after: list[Any]) -> Iter
 
 
 def _limits(before: Sequence[LimitControl], after: Sequence[LimitControl]) -> Iterator[PolicyEdit]:
-    gone, come = gone_and_come(before, after)
-    if not gone and not come and before != after:
-        yield PolicyEdit("Limits", entries=("in another order",))
-    for old, new in _pairs(gone, come, _all_but_figure):
+    removed, added = removed_and_added(before, after)
+    if not removed and not added and before != after:
+        yield PolicyEdit("Limits", entries=("in a different order",))
+    for old, new in _pairs(removed, added, _all_but_figure):
         yield PolicyEdit(limit_name(old), _figure(old), _figure(new))
-    for alike in (_all_but_length, _all_but_concern, _all_but_currency):
-        for old, new in _pairs(gone, come, alike):
+    for alike in (_all_but_length, _all_but_filter, _all_but_currency):
+        for old, new in _pairs(removed, added, alike):
             yield PolicyEdit("Limit", limit_phrase(old), limit_phrase(new))
-    for verb, limits in (("added", come), ("removed", gone)):
+    for verb, limits in (("added", added), ("removed", removed)):
         for limit in limits:
             yield PolicyEdit(f"Limit {verb}", entries=(limit_phrase(limit),))
 
 
 def _pairs(
-    gone: list[LimitControl],
-    come: list[LimitControl],
+    removed: list[LimitControl],
+    added: list[LimitControl],
     alike: Callable[[LimitControl], tuple[object, ...]],
 ) -> Iterator[tuple[LimitControl, LimitControl]]:
-    """Take out of both lists each two limits that are one limit before and after."""
-    for old in [*gone]:
-        new = next((limit for limit in come if alike(limit) == alike(old)), None)
+    """Remove pairs of `alike` limits from both lists: a limit before and after its change."""
+    for old in [*removed]:
+        new = next((limit for limit in added if alike(limit) == alike(old)), None)
         if new:
-            gone.remove(old)
-            come.remove(new)
+            removed.remove(old)
+            added.remove(new)
             yield old, new
 
 
@@ -151,7 +151,7 @@ def _all_but_length(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount, limit.count, limit.currency, limit.filter.text
 
 
-def _all_but_concern(limit: LimitControl) -> tuple[object, ...]:
+def _all_but_filter(limit: LimitControl) -> tuple[object, ...]:
     return limit.amount, limit.count, limit.currency, _length(limit)
 
 
@@ -161,16 +161,14 @@ def _all_but_currency(limit: LimitControl) -> tuple[object, ...]:
 
 def limit_name(limit: LimitControl) -> str:
     """ "Monthly limit on fast food restaurants", without its figure."""
-    return f"{_length_name(limit)}{filter_words(limit.filter.text)}"
-
-
-def _length_name(limit: LimitControl) -> str:
     if limit.interval is Interval.ROLLING:
-        return f"Limit in {duration_words(limit.rolling_seconds)}"
-    if limit.interval is Interval.PER_AUTHORIZATION:
-        return "Limit per purchase"
-    return f"{limit.interval.value.replace('_', '-').capitalize()} limit"
+        name = f"Limit in {duration_words(limit.rolling_seconds)}"
+    elif limit.interval is Interval.PER_AUTHORIZATION:
+        name = "Limit per purchase"
+    else:
+        name = f"{limit.interval.value.replace('_', '-').capitalize()} limit"
+    return f"{name}{filter_words(limit.filter.text)}"
 
 
 def _figure(limit: LimitControl) -> str:
-    return figure_words(limit.count or 0 if limit.amount is None else limit.amount, limit.currency)
+    return figure_words(limit.limit_value, limit.currency)

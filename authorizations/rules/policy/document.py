@@ -1,8 +1,8 @@
-"""A policy as people write it in a file or a form, and as the value that decisions use.
+"""Policy documents: validation, their normal form, and the value that decisions use.
 
-Three forms: the document (anything that came out of JSON), the normal document (checked, every
-key present, one way to write each meaning) and SpendingControls. The words are those of Stripe's
-spending_controls, and ours where Stripe has none. Nothing here knows the time of day.
+There are three forms: the document (any JSON value), the normal document (validated, with every
+key and one way to write each meaning) and SpendingControls. Keys are named as in Stripe's
+spending_controls where Stripe has them. Nothing here depends on the current time.
 """
 
 from collections.abc import Mapping
@@ -55,9 +55,9 @@ _KEYS = (
 
 
 def normalize(document: object) -> dict[str, Any]:
-    """The document checked and in its normal form; documents that mean the same become the same.
+    """Validate a document and return its normal form, the same for documents of the same meaning.
 
-    Raises InvalidPolicyError with everything that is wrong.
+    Raises InvalidPolicyError with all problems.
     """
     if not isinstance(document, Mapping):
         raise InvalidPolicyError([Problem((), "A policy is an object in braces: {…}.")])
@@ -71,8 +71,10 @@ def normalize(document: object) -> dict[str, Any]:
 
 def _normal_policy(fields: Fields) -> dict[str, Any]:
     weekday = one_of("weekday", Weekday)
+    if not fields.has("name"):
+        fields.problem("name", "Give the policy a name.")
     normal = {
-        "name": _name(fields),
+        "name": fields.value("name", text(NAME_LENGTH), ""),
         "currency": (policy_currency := fields.value("currency", currency, None)),
         "unlimited": fields.value("unlimited", flag, default=False),
         "time_zone": fields.value("time_zone", time_zone, "UTC"),
@@ -89,12 +91,6 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
     return normal
 
 
-def _name(fields: Fields) -> str:
-    if not fields.has("name"):
-        fields.problem("name", "Give the policy a name.")
-    return fields.value("name", text(NAME_LENGTH), "")
-
-
 def _normal_partial(fields: Fields, policy_currency: str | None) -> dict[str, Any]:
     partial = fields.value("partial_approval", flag, default=False)
     key = "smallest_partial_amount"
@@ -104,22 +100,22 @@ def _normal_partial(fields: Fields, policy_currency: str | None) -> dict[str, An
 
 
 def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, int | None]:
-    """What may be spent while the database is away: so much a purchase, and in all."""
+    """What may be spent without the database: an amount per purchase, and a cap."""
     keys = ("stand_in_amount", "stand_in_cap")
     amount, cap = (_money(fields, key, policy_currency) for key in keys)
     for key, other in (keys, keys[::-1]):
         if fields.has(other) and not fields.has(key):
             fields.problem(
                 key,
-                "Give this as well, or neither: so much a purchase and so much a card go together.",
+                "Give both stand-in amounts or neither: one per purchase and one per window.",
             )
     if amount and cap and amount > cap:
-        fields.problem(keys[1], "Make this at least as much as one purchase may take.")
+        fields.problem(keys[1], "Make this at least the amount of a single purchase.")
     return dict(zip(keys, (amount, cap), strict=True))
 
 
 def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
-    """An amount in the policy's currency, or none."""
+    """An amount in the policy's currency, or None."""
     wrong = "Give the amount as a whole number in the smallest unit, such as 500 for €5.00."
     if fields.has(key) and not policy_currency and not fields.has("currency"):
         fields.problem(key, 'Say in which currency: give the policy a "currency".')
@@ -127,26 +123,26 @@ def _money(fields: Fields, key: str, policy_currency: str | None) -> int | None:
 
 
 def completed(normal: Mapping[str, Any]) -> dict[str, Any]:
-    """What a version says, with every key there is today: rules made since say nothing in it."""
-    found = {**_saying_nothing(), **normal}
+    """The document of a version with all current keys: newer ones have nothing set."""
+    found = {**_empty_document(), **normal}
     return found | {"spending_limits": [*map(in_order, found["spending_limits"])]}
 
 
 @cache
-def _saying_nothing() -> dict[str, Any]:
+def _empty_document() -> dict[str, Any]:
     return normalize({"name": "Policy"})
 
 
 def canonical_json(normal: Mapping[str, Any]) -> bytes:
-    """The bytes that stand for a normal document, whatever the order of its keys: hash these."""
+    """The canonical bytes of a normal document, for hashing."""
     return json_text(normal).encode()
 
 
 def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingControls:
-    """A normal document as the value decisions use. Checks nothing: `normalize` did.
+    """The value of a normal document, without validation.
 
-    Keys that came later than the document may be missing. `matching` is that of the decision it is
-    for. ValueError for one that is unknown here.
+    Keys that are newer than the document may be missing. `matching` is the version of matching
+    merchants, current or that of an old decision; ValueError if it is unknown.
     """
     refuse_unknown(matching)
     normal = completed(normal)

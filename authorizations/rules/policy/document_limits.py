@@ -1,4 +1,4 @@
-"""Limits in a policy file: from what people write to the normal form, and to values."""
+"""The limits of a policy document: validation, their normal form, and their values."""
 
 import hashlib
 import json
@@ -25,9 +25,9 @@ from authorizations.rules.basics.parsing import (
     whole_number,
 )
 
-MOST_LIMITS = 50
-MOST_COUNT = 1_000_000
-MOST_DAYS = 400  # a rolling window is summed at every decision: its length is its cost
+MAX_LIMITS = 50
+MAX_COUNT = 1_000_000
+MAX_DAYS = 400  # a rolling window is summed for every decision, so a longer one costs more
 
 _UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _FILTERS = ("categories", "countries", "merchants", "cash_only")
@@ -36,10 +36,10 @@ _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
 def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str, Any]]:
-    """The policy's limits in the order given; the same one twice is a problem."""
+    """The policy's limits in the given order; a duplicate is a problem."""
     limits: list[dict[str, Any]] = []
     has_currency = policy.has("currency")
-    for fields in policy.objects("spending_limits", MOST_LIMITS):
+    for fields in policy.objects("spending_limits", MAX_LIMITS):
         before = len(policy.problems)
         limit = _normal_limit(fields, policy_currency, has_currency=has_currency)
         if limit in limits and len(policy.problems) == before:
@@ -52,12 +52,14 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
 def _normal_limit(
     fields: Fields, policy_currency: str | None, *, has_currency: bool
 ) -> dict[str, Any]:
-    """Only keys that apply: `currency` with an amount, a unit of time with a rolling interval.
+    """A limit with the keys that apply: `currency` only with an amount, and so on.
 
-    `has_currency`: the policy names one, even if it is a wrong one; then that is the problem.
+    `has_currency` is whether the policy has a currency, valid or not.
     """
     fields.refuse_others(_KEYS)
-    interval = _interval(fields)
+    if not fields.has("interval"):
+        fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
+    interval = fields.value("interval", one_of("interval", Interval), "")
     limit = _measure(fields, interval, policy_currency, has_currency=has_currency)
     limit["interval"] = interval
     limit |= _rolling_window(fields, interval)
@@ -68,42 +70,32 @@ def _normal_limit(
     return limit
 
 
-def _interval(fields: Fields) -> str:
-    if not fields.has("interval"):
-        fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
-    return fields.value("interval", one_of("interval", Interval), "")
-
-
 def _measure(
     fields: Fields, interval: str, policy_currency: str | None, *, has_currency: bool
 ) -> dict[str, Any]:
-    """What the limit measures: money in a currency, or purchases."""
+    """What the limit measures: an amount in a currency, or a count of purchases."""
     if fields.has("amount") == fields.has("count"):
         both = "A limit has an amount or a count, not both: make two limits."
         neither = "Give the limit an amount or a count."
         fields.problem("amount", both if fields.has("amount") else neither)
         return {}
     if fields.has("count"):
-        return {"count": _count(fields, interval)}
+        if interval == Interval.PER_AUTHORIZATION:
+            fields.problem("count", "Each authorization is one purchase: choose another interval.")
+        if fields.has("currency"):
+            fields.problem("currency", "A count has no currency: leave it out.")
+        wrong = "Give the number of purchases as a whole number, such as 5."
+        return {"count": fields.value("count", whole_number(0, MAX_COUNT, wrong), 0)}
     own = fields.value("currency", currency, None)
     if not own and not has_currency and not fields.has("currency"):
         fields.problem("currency", 'Say in which currency, here or for the whole policy: "eur".')
-    # One way to write it: the policy's own currency is never named again.
+    # The normal form does not repeat the policy's own currency.
     named = None if own == policy_currency else own
     return {"amount": fields.value("amount", amount, 0), "currency": named}
 
 
-def _count(fields: Fields, interval: str) -> int:
-    if interval == Interval.PER_AUTHORIZATION:
-        fields.problem("count", "Each authorization is one purchase: choose another interval.")
-    if fields.has("currency"):
-        fields.problem("currency", "A count has no currency: leave it out.")
-    wrong = "Give the number of purchases as a whole number, such as 5."
-    return fields.value("count", whole_number(0, MOST_COUNT, wrong), 0)
-
-
 def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
-    """The window's length in the largest unit that has no remainder."""
+    """The length of a rolling window in the largest unit without a remainder."""
     given = [unit for unit in _UNITS if fields.has(unit)]
     if interval != Interval.ROLLING:
         for unit in given if interval else []:
@@ -113,7 +105,7 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
         fields.problem("interval", "A rolling limit needs one of minutes, hours and days.")
         return {}
     unit = given[0]
-    longest = MOST_DAYS * _UNITS["days"] // _UNITS[unit]
+    longest = MAX_DAYS * _UNITS["days"] // _UNITS[unit]
     wrong = f"Give the number of {unit} as a whole number, such as 2."
     seconds = fields.value(unit, whole_number(1, longest, wrong), 1) * _UNITS[unit]
     return next(
@@ -122,43 +114,38 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
 
 
 def in_order(limit: dict[str, Any]) -> dict[str, Any]:
-    """A normal limit with its keys as people read them; canonical JSON sorts them by letters."""
+    """A normal limit with its keys in reading order; canonical JSON sorts them alphabetically."""
     return dict(sorted(limit.items(), key=lambda item: _PLACES.get(item[0], len(_PLACES))))
 
 
 def limit_value(
     limit: dict[str, Any], policy_currency: str, matching: int = MATCHING
 ) -> LimitControl:
-    """A limit of a normal document as a value; the policy's currency where it names none."""
+    """The value of a limit, with the policy's currency if it has none of its own."""
     money = limit.get("amount") is not None
+    concerned = {key: limit[key] for key in _FILTERS if limit[key]}
+    if "merchants" in concerned and matching > 1:
+        concerned["matching"] = matching  # so that each version has a filter key of its own
     return LimitControl(
         interval=Interval(limit["interval"]),
         amount=limit.get("amount"),
         count=limit.get("count"),
         currency=(limit["currency"] or policy_currency) if money else "",
         rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
-        filter=filter_of(_filter_text(limit, matching)),
+        filter=filter_of(json_text(concerned) if concerned else ""),
     )
 
 
-def _filter_text(limit: dict[str, Any], matching: int) -> str:
-    """With the rule merchants are matched by: what it means is a part of the filter's key."""
-    concerned = {key: limit[key] for key in _FILTERS if limit[key]}
-    if "merchants" in concerned and matching > 1:
-        concerned["matching"] = matching
-    return json_text(concerned) if concerned else ""
-
-
 def json_text(value: object) -> str:
-    """Canonical JSON: keys sorted, no spaces, letters of all scripts as they are."""
+    """Canonical JSON: keys sorted, no spaces, no ASCII escapes."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
 
 
 @lru_cache(maxsize=4096)
 def filter_of(canonical: str) -> LimitFilter:
-    """The filter with this canonical text, as kept beside remembered sums.
+    """The filter with this canonical text, as stored with usage rows.
 
-    Of the time before matching was named there are texts without it: they mean the first rule.
+    A text without "matching" means version 1.
     """
     if not canonical:
         return EVERYTHING

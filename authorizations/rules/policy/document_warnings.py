@@ -1,4 +1,4 @@
-"""Policies that work, but hardly as meant: what to tell people before they publish."""
+"""Warnings about policies that are valid, but probably not as intended."""
 
 from collections.abc import Iterator
 
@@ -17,16 +17,16 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
-    """What may be a slip; paths are those of the policy's document."""
-    found = (_idle, _limited_after_all, _whole_or_nothing, _pointless, _of_rules, _dry_pumps)
+    """Probable mistakes; paths are those of the policy's document."""
+    found = (_grants_nothing, _limited_unlimited, _no_parts, _redundant, _of_rules, _pumps_declined)
     return tuple(problem for find in found for problem in find(controls))
 
 
-def _idle(controls: SpendingControls) -> Iterator[Problem]:
-    """What forbids nothing, and what only forbids or counts: that lets no card pay."""
+def _grants_nothing(controls: SpendingControls) -> Iterator[Problem]:
+    """Policies without rules, and policies that only forbid or count and so grant nothing."""
     is_bare = not controls.rules and not controls.spending_limits
     if is_bare and controls.unlimited:
-        yield Problem((), "This policy is unlimited and has no rule: it lets every purchase pass.")
+        yield Problem((), "This policy is unlimited and has no rule: it approves every purchase.")
     elif is_bare:
         yield Problem((), "This policy has no rule and no limit: it grants and forbids nothing.")
     elif not granted_currencies(controls):
@@ -38,47 +38,47 @@ def _idle(controls: SpendingControls) -> Iterator[Problem]:
 
 
 def _of_rules(controls: SpendingControls) -> Iterator[Problem]:
-    """What the rules themselves have to say."""
+    """The warnings of the rules themselves."""
     for rule in on_page(controls.rules):
         yield from rule.warnings(controls.rules, controls.spending_limits)
 
 
-def _limited_after_all(controls: SpendingControls) -> Iterator[Problem]:
-    """Unlimited beside a limit on every purchase."""
+def _limited_unlimited(controls: SpendingControls) -> Iterator[Problem]:
+    """Unlimited together with a limit on every purchase."""
     amounts = [limit for limit in controls.spending_limits if limit.amount is not None]
     on_all = {limit.currency: limit for limit in amounts if not limit.filter.text}
     if controls.unlimited and amounts and {limit.currency for limit in amounts} == {*on_all}:
         limit = next(iter(on_all.values()))
-        message = f"Unlimited has no effect beside the {_words(limit)}: remove one of them."
+        message = f"Unlimited has no effect with the {_words(limit)}: remove one of them."
         yield Problem(("unlimited",), message)
 
 
-def _whole_or_nothing(controls: SpendingControls) -> Iterator[Problem]:
-    """Currencies in which nobody can tell what part is useful, so that none is approved."""
+def _no_parts(controls: SpendingControls) -> Iterator[Problem]:
+    """Currencies without a smallest partial amount, in which no part is approved."""
     others = currencies_without_parts(controls)
     if others:
         named = " and ".join(code.upper() for code in others)
         message = (
-            f"Purchases in {named} are never approved in part: the smallest useful part is told in "
+            f"Purchases in {named} are never approved in part: the smallest partial amount is in "
             f"{controls.currency.upper()} only. Give these currencies a policy of their own, or "
-            "leave the smallest part out."
+            "leave the smallest partial amount out."
         )
         yield Problem(("smallest_partial_amount",), message)
 
 
-def _pointless(controls: SpendingControls) -> Iterator[Problem]:
-    """Limits that another limit makes needless: daily €500.00 within monthly €300.00."""
+def _redundant(controls: SpendingControls) -> Iterator[Problem]:
+    """Limits that a stricter limit makes redundant: daily €500.00 within monthly €300.00."""
     limits = controls.spending_limits
     for place, limit in enumerate(limits):
         for other_place, other in enumerate(limits):
             if place != other_place and _covers(other, limit):
                 key = "amount" if limit.amount is not None else "count"
-                yield Problem(("spending_limits", place, key), _pointless_words(limit, other))
+                yield Problem(("spending_limits", place, key), _redundant_words(limit, other))
                 break
 
 
 def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
-    """Whether `narrow` lasts no longer, concerns nothing more, and still allows as much."""
+    """Whether `wide` lasts as long, applies to the same purchases and allows no more."""
     same_kind = (wide.amount is None) == (narrow.amount is None)
     return (
         same_kind
@@ -99,8 +99,8 @@ def _lasts_as_long(wide: LimitControl, narrow: LimitControl) -> bool:
     return _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
 
 
-def _pointless_words(limit: LimitControl, other: LimitControl) -> str:
-    # Weeks cross the ends of months, so a week can take from two of them.
+def _redundant_words(limit: LimitControl, other: LimitControl) -> str:
+    # A week can be in two months and use the limits of both.
     crosses = limit.interval is Interval.WEEKLY and other.interval not in {
         Interval.WEEKLY,
         Interval.ALL_TIME,
@@ -110,13 +110,13 @@ def _pointless_words(limit: LimitControl, other: LimitControl) -> str:
 
 
 def _words(limit: LimitControl) -> str:
-    most = figure_words(limit.limit_value, limit.currency)
+    figure = figure_words(limit.limit_value, limit.currency)
     length = interval_words(limit.interval, limit.rolling_seconds)
-    return f"limit of {most} {length}{filter_words(limit.filter.text)}"
+    return f"limit of {figure} {length}{filter_words(limit.filter.text)}"
 
 
-def _dry_pumps(controls: SpendingControls) -> Iterator[Problem]:
-    """A hold that a limit never has room for: no pump can be approved."""
+def _pumps_declined(controls: SpendingControls) -> Iterator[Problem]:
+    """A fuel hold above a limit, so that every pump is declined."""
     for limit in controls.spending_limits:
         if not controls.fuel_hold or controls.partial_approval or limit.amount is None:
             continue

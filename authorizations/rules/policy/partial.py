@@ -1,12 +1,12 @@
-"""Where a policy approves a part of a purchase, and where it can't tell which part is useful."""
+"""Currencies in which a policy cannot approve a part of a purchase."""
 
 from authorizations.rules.decision.controls import SpendingControls
 
 
 def currencies_without_parts(controls: SpendingControls) -> list[str]:
-    """The currencies of its limits in which no part is approved, though the policy allows parts.
+    """The currencies of its limits in which no part is approved, although the policy allows parts.
 
-    The smallest useful part is an amount in the policy's own currency.
+    The smallest partial amount is in the policy's own currency only.
     """
     if not controls.partial_approval or not controls.smallest_partial_amount:
         return []

@@ -1,7 +1,7 @@
-"""A whole policy file: policies, the groups of cards they share, and what they are assigned to.
+"""Policy files: policies, card groups and assignments.
 
-Every key but `name` may be left out. A list that is left out says nothing about its subject; an
-empty one says that there is none.
+Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
+that there are none.
 """
 
 import json
@@ -12,7 +12,7 @@ from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import (
-    MOST_ENTRIES,
+    MAX_ENTRIES,
     Fields,
     InvalidPolicyError,
     Path,
@@ -24,14 +24,14 @@ from authorizations.rules.basics.parsing import flag, text
 from authorizations.rules.policy.document import NAME_LENGTH, normalize
 
 _KEYS = ("policies", "groups", "assignments")
-_MOST = 100_000
+_MAX_CARDS = 100_000
 _ID = re.compile(r"[!-~]{1,255}")
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
 
 
 @dataclass(frozen=True, slots=True)
 class ListedGroup:
-    """A group, and the ids of its cards; None where the file doesn't say which."""
+    """A group and the ids of its cards; None if the file does not list them."""
 
     path: Path
     name: str
@@ -40,7 +40,7 @@ class ListedGroup:
 
 @dataclass(frozen=True, slots=True)
 class ListedAssignment:
-    """A policy and what it applies to: `target` is an id, a group's name, or empty."""
+    """A policy and what it is assigned to: `target` is an id, a group's name, or empty."""
 
     path: Path
     policy: str
@@ -50,9 +50,9 @@ class ListedAssignment:
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """What could be read of a file; `assignments` is None where it has no such list.
+    """The valid parts of a file; `assignments` is None if the file has no such list.
 
-    `policies` are in their normal form; `names` are those of all, also of unreadable ones.
+    `policies` are in their normal form; `names` has those of invalid policies too.
     """
 
     policies: tuple[dict[str, Any], ...] = ()
@@ -66,51 +66,51 @@ class PolicyFile:
 
     @property
     def cards(self) -> list[str]:
-        """Every card named, in a group or an assignment."""
+        """Every card in a group or an assignment."""
         listed = [card for group in self.groups for card in group.cards or ()]
         return [*listed, *self.targets(ScopeKind.CARD)]
 
     def targets(self, kind: ScopeKind) -> list[str]:
-        """What policies are assigned to, of one kind."""
+        """The targets of assignments of one kind."""
         return [at.target for at in self.assignments or () if at.kind is kind]
 
 
 def read(written: str) -> tuple[PolicyFile, list[Problem]]:
-    """Read a file, as far as it can be, and note everything that is wrong."""
+    """Read a file as far as possible; return its valid parts and all problems."""
     try:
         data = json.loads(written, object_pairs_hook=_object, parse_constant=_no_number)
     except json.JSONDecodeError as wrong:
         place = f"line {wrong.lineno}, column {wrong.colno}"
         return PolicyFile(), [Problem((), f"This is not JSON: {place}: {wrong.msg}.")]
     except (ValueError, RecursionError) as wrong:
-        return PolicyFile(), [Problem((), f"This is not JSON as policy files have it: {wrong}.")]
+        return PolicyFile(), [Problem((), f"This is not JSON for a policy file: {wrong}.")]
     if not isinstance(data, dict):
         keys = ", ".join(f'"{key}"' for key in _KEYS)
         return PolicyFile(), [Problem((), f"A policy file is an object in braces with {keys}.")]
     fields = Fields(data, (), [])
     fields.refuse_others(_KEYS)
-    listed = list(fields.objects("policies", MOST_ENTRIES))
+    listed = list(fields.objects("policies", MAX_ENTRIES))
     names = frozenset(_refuse_twins(listed))
     policies = tuple(_policies(listed, fields.problems))
     groups = tuple(_groups(fields))
-    told = "assignments" in data and data["assignments"] is not None
     assignments = tuple(_assignments(fields))
-    file = PolicyFile(policies, names, groups, assignments if told else None)
+    has_assignments = data.get("assignments") is not None
+    file = PolicyFile(policies, names, groups, assignments if has_assignments else None)
     return file, fields.problems
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """A JSON object; the same key twice would silently lose the first."""
+    """A JSON object; a repeated key would silently lose the first value."""
     read = dict(pairs)
     if len(read) < len(pairs):
         keys = [key for key, _ in pairs]
         twice = next(key for key in keys if keys.count(key) > 1)
-        raise ValueError(f"the key {quoted(twice)} stands twice in one object")
+        raise ValueError(f"the key {quoted(twice)} is repeated in one object")
     return read
 
 
 def _no_number(constant: str) -> None:
-    raise ValueError(f"{constant} is no number")
+    raise ValueError(f"{constant} is not a number")
 
 
 def _policies(listed: Iterable[Fields], problems: list[Problem]) -> Iterator[dict[str, Any]]:
@@ -124,25 +124,25 @@ def _policies(listed: Iterable[Fields], problems: list[Problem]) -> Iterator[dic
 
 
 def _groups(fields: Fields) -> Iterator[ListedGroup]:
-    listed = list(fields.objects("groups", MOST_ENTRIES))
+    listed = list(fields.objects("groups", MAX_ENTRIES))
     _refuse_twins(listed)
     places: dict[str, Path] = {}
     for entry in listed:
         entry.refuse_others(("name", "cards"))
-        name = _needed(entry, "name", "Give the group a name.", text(NAME_LENGTH))
+        name = _required(entry, "name", "Give the group a name.", text(NAME_LENGTH))
         yield ListedGroup(entry.path, name, _cards(entry, places))
 
 
 def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
-    """The group's cards; `places` says where each card was listed before."""
+    """The group's cards; `places` has where each card was listed before."""
     given = group.data.get("cards")
     if given is None:
         return None
     if not isinstance(given, list):
         group.problem("cards", "Give the cards' ids as a list in square brackets: […].")
         return None
-    if len(given) > _MOST:
-        group.problem("cards", f"There are {len(given):,} cards: keep it to {_MOST:,}.")
+    if len(given) > _MAX_CARDS:
+        group.problem("cards", f"There are {len(given):,} cards: keep it to {_MAX_CARDS:,}.")
         return None
     cards = (_card(group, place, entry, places) for place, entry in enumerate(given))
     return tuple(card for card in cards if card)
@@ -164,10 +164,10 @@ def _card(group: Fields, place: int, given: object, places: dict[str, Path]) -> 
 
 def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
     places: dict[tuple[str, str, str], Path] = {}
-    for entry in fields.objects("assignments", _MOST):
+    for entry in fields.objects("assignments", _MAX_CARDS):
         entry.refuse_others(("policy", *_TARGETS))
         before = len(fields.problems)
-        policy = _needed(entry, "policy", "Name the policy.", text(NAME_LENGTH))
+        policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
         kind, target = _target(entry)
         listed = ListedAssignment(entry.path, policy, kind, target)
         twin = places.setdefault((policy, kind, target), entry.path)
@@ -180,7 +180,7 @@ def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
 
 
 def _target(entry: Fields) -> tuple[ScopeKind, str]:
-    """What the policy applies to, of which the file names exactly one."""
+    """What the policy is assigned to; an entry has exactly one target."""
     kinds = [kind for kind in _TARGETS if entry.data.get(kind) not in (None, "", False)]
     if len(kinds) != 1:
         which = 'one of "program": true, "group", "cardholder" and "card"'
@@ -195,9 +195,9 @@ def _target(entry: Fields) -> tuple[ScopeKind, str]:
     return kind, entry.value(kind, convert, "")
 
 
-def _needed(entry: Fields, key: str, wanted: str, convert: Callable[[object], str]) -> str:
+def _required(entry: Fields, key: str, problem: str, convert: Callable[[object], str]) -> str:
     if not entry.has(key):
-        entry.problem(key, wanted)
+        entry.problem(key, problem)
     return entry.value(key, convert, "")
 
 
@@ -208,7 +208,7 @@ def _id(given: object) -> str:
 
 
 def _refuse_twins(listed: Iterable[Fields]) -> dict[str, Path]:
-    """Note each name that stands twice; gives the place of each name."""
+    """Add a problem for each repeated name; return the place of each name."""
     places: dict[str, Path] = {}
     for entry in listed:
         name = entry.data.get("name")

@@ -1,4 +1,4 @@
-"""What a policy does, in plain sentences for the people who keep it."""
+"""What a policy does, in sentences for the people who edit it."""
 
 from collections.abc import Iterator, Sequence
 
@@ -16,17 +16,17 @@ from authorizations.rules.kinds import on_page
 from authorizations.rules.policy.partial import currencies_without_parts
 
 ONE_SENTENCE = 160
-"""Rules that take no more characters than this stand in one sentence."""
+"""Rules that take at most this many characters together are one sentence."""
 
-_WITHIN = 2  # so many limits within others are told in the same breath
+_MAX_WITHIN = 2  # limits with filters in the same phrase as those without
 
 
 def summary(controls: SpendingControls) -> list[str]:
-    """How much, then the rules: one sentence where they are short; then the settings."""
+    """The limits and rules, in one sentence if they are short, then the settings."""
     rules = [*_how_much(controls), *_rules(controls)]
     together = "; ".join(rules)
-    told = [together] if rules and len(together) <= ONE_SENTENCE else rules
-    return [*map(_sentence, told), *_granted(controls), *_settings(controls)]
+    phrases = [together] if rules and len(together) <= ONE_SENTENCE else rules
+    return [*map(_sentence, phrases), *_granted(controls), *_settings(controls)]
 
 
 def _sentence(words: str) -> str:
@@ -36,12 +36,12 @@ def _sentence(words: str) -> str:
 def limit_phrase(limit: LimitControl) -> str:
     """ "€50.00 a day on fast food restaurants", "5 purchases in 60 minutes"."""
     length = interval_words(limit.interval, limit.rolling_seconds)
-    figure = limit.count or 0 if limit.amount is None else limit.amount
-    return f"{figure_words(figure, limit.currency)} {length}{_concerning(limit)}"
+    figure = figure_words(limit.limit_value, limit.currency)
+    return f"{figure} {length}{filter_words(limit.filter.text)}"
 
 
 def _granted(controls: SpendingControls) -> Iterator[str]:
-    """What people may take for granted, and is not."""
+    """What the policy does not grant."""
     granting = [limit for limit in controls.spending_limits if limit.amount]
     if controls.unlimited:
         return
@@ -51,10 +51,6 @@ def _granted(controls: SpendingControls) -> Iterator[str]:
         yield "Grants no other purchase."
 
 
-def _concerning(limit: LimitControl) -> str:
-    return filter_words(limit.filter.text)
-
-
 def _how_much(controls: SpendingControls) -> Iterator[str]:
     limits = controls.spending_limits
     for currency in dict.fromkeys(limit.currency for limit in limits if limit.amount):
@@ -62,7 +58,7 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
     for limit in limits:
         if limit.amount == 0:
             whole = "" if limit.filter.text else f" in {limit.currency.upper()}"
-            yield f"no spending{_concerning(limit)}{whole}"
+            yield f"no spending{filter_words(limit.filter.text)}{whole}"
         if limit.amount is None:
             yield f"at most {limit_phrase(limit)}"
     if controls.unlimited:
@@ -71,10 +67,10 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
 
 
 def _up_to(limits: Sequence[LimitControl]) -> Iterator[str]:
-    """Amounts of one currency: "up to €500.00 a month, of it €50.00 a day on restaurants"."""
+    """Amount limits in one currency: "up to €500.00 a month, of it €50.00 a day on restaurants"."""
     wide = [limit_phrase(limit) for limit in limits if not limit.filter.text]
     narrow = [limit_phrase(limit) for limit in limits if limit.filter.text]
-    if not wide or len(narrow) > _WITHIN:
+    if not wide or len(narrow) > _MAX_WITHIN:
         yield from ([f"up to {all_of(wide)}"] if wide else [])
         yield from (f"up to {phrase}" for phrase in narrow)
     else:
@@ -92,17 +88,17 @@ def _settings(controls: SpendingControls) -> Iterator[str]:
         smallest = format_money(controls.smallest_partial_amount, controls.currency)
         others = " or ".join(code.upper() for code in currencies_without_parts(controls))
         never = f"; never in {others}" if others else ""
-        yield f"Where only a part fits, that part is approved, from {smallest} up{never}."
+        yield f"If only a part fits, that part is approved, from {smallest} up{never}."
     elif controls.partial_approval:
-        yield "Where only a part fits, that part is approved."
+        yield "If only a part fits, that part is approved."
     if not controls.refunds_restore:
-        yield "Refunds give no room back."
+        yield "Refunds do not free up the limit."
     if controls.fuel_hold:
         yield f"{fuel_hold_words(controls.fuel_hold, controls.currency)}."
     if controls.stand_in_amount and controls.stand_in_cap:
         amounts = (controls.stand_in_amount, controls.stand_in_cap)
         purchase, window = (format_money(amount, controls.currency) for amount in amounts)
         yield (
-            f"While the database is away: up to {purchase} a purchase and {window} in the window "
-            "of each limit, as far as the limit had it left."
+            f"Without the database: up to {purchase} per purchase and {window} per window of each "
+            "limit, but not more than the limit had remaining."
         )

@@ -1,4 +1,4 @@
-"""A purchase from its first request to its last transaction, as values.
+"""A purchase as values, from its first request to its last transaction.
 
-`events` and `reports` hold what Stripe sends, `books` what counts against limits.
+`events` and `reports` have what Stripe sends, `books` has what counts against limits.
 """

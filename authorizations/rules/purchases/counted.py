@@ -1,4 +1,4 @@
-"""What limits see of one purchase."""
+"""What one purchase counts for against limits."""
 
 from dataclasses import dataclass
 
@@ -7,9 +7,10 @@ from authorizations.rules.basics.filters import LimitFilter, Merchant
 
 @dataclass(frozen=True, slots=True)
 class CountedUsage:
-    """What limits see of a purchase: amount, the cash in it, refunds, and whether it is one.
+    """What a purchase counts for: amounts in the smallest unit of the card's currency.
 
-    `cash_count` is what limits on cash alone count it for.
+    `count` is 1 if count limits include the purchase, else 0. `cash` and `cash_count` are the same
+    for limits on cash only. A difference of two states has negative figures too.
     """
 
     amount: int = 0
@@ -31,11 +32,11 @@ class CountedUsage:
         return self != NOTHING
 
     def seen_by(self, concern: LimitFilter, merchant: Merchant) -> tuple[int, int, int]:
-        """Amount, refunds and count that a limit with this filter measures of the purchase."""
+        """Return amount, refunds and count as a limit with this filter measures them."""
         if not concern.concerns(merchant):
             return 0, 0, 0
         if concern.cash_only:
-            # Goods sent back restore no cash.
+            # A refund of goods does not restore cash.
             return self.cash, self.refunded if merchant.is_cash else 0, self.cash_count
         return self.amount, self.refunded, self.count
 
@@ -44,5 +45,5 @@ NOTHING = CountedUsage()
 
 
 def cash_part(amount: int, cashback: int, merchant: Merchant) -> int:
-    """How much of `amount` is cash: all of it, or at most the cash-back approved with it."""
+    """How much of `amount` is cash: all of it at a cash merchant, else the cashback in it."""
     return amount if merchant.is_cash else min(amount, cashback)

@@ -1,4 +1,4 @@
-"""What an event tells of a purchase: whose it is, where, and, in a request, what is asked.
+"""Purchases as Stripe's events describe them, and authorization requests.
 
 Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
 currencies are lower-case, countries upper-case. Names are Stripe's own wherever it has one.
@@ -14,7 +14,7 @@ from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapsh
 
 @dataclass(frozen=True, slots=True)
 class CardDetails:
-    """The card as it stands inside its own event; transactions only name it."""
+    """The card as an event describes it; transactions have only its id."""
 
     id: str
     status: str
@@ -28,13 +28,13 @@ class CardDetails:
 
     @property
     def is_only_named(self) -> bool:
-        """Whether the event tells no more of it than its id, and perhaps whose it is."""
+        """Whether the event has only the card's id, and perhaps its cardholder."""
         return not self.status
 
 
 @dataclass(frozen=True, slots=True)
 class Verification:
-    """Results of the network's checks: match, mismatch or not_provided (empty: not told)."""
+    """Results of the network's checks: match, mismatch or not_provided; empty if not reported."""
 
     cvc: str = ""
     expiry: str = ""
@@ -45,9 +45,9 @@ class Verification:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PurchaseEvent:
-    """What every event about a purchase tells: whose it is, when it began, in what, and where.
+    """What every event about a purchase has: the card, the currency, the merchant and times.
 
-    `created` is the authorization's, the same in every event of its life.
+    `created` is the authorization's, the same in all its events.
     """
 
     event_id: str
@@ -60,9 +60,9 @@ class PurchaseEvent:
 
 
 class Question(NamedTuple):
-    """What makes two requests the same: all that says who pays how much, where, and since when.
+    """What a request asks: who pays how much, where and since when. Equal for repeated requests.
 
-    Deliveries of one event may come in two API versions, which render the rest otherwise.
+    Two deliveries of an event can have two API versions, which render everything else differently.
     `created` is the authorization's.
     """
 
@@ -80,11 +80,11 @@ class Question(NamedTuple):
     network_id: str = ""
 
     def is_same(self, other: "Question") -> bool:
-        """Whether both ask the same; what one of them is not told of the merchant may be so."""
-        told = len(self) - len(_OF_THE_MERCHANT)
-        if self[:told] != other[:told]:
+        """Whether both ask the same; a merchant field missing in one of them matches any value."""
+        required = len(self) - len(_OF_THE_MERCHANT)
+        if self[:required] != other[:required]:
             return False
-        pairs = zip(self[told:], other[told:], strict=True)
+        pairs = zip(self[required:], other[required:], strict=True)
         return all(mine == theirs for mine, theirs in pairs if mine and theirs)
 
 
@@ -93,13 +93,13 @@ _OF_THE_MERCHANT = tuple(Question._field_defaults)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationRequest(PurchaseEvent):
-    """One question of Stripe's: may this card pay `amount` more?
+    """Stripe's request to approve `amount` more on a card.
 
-    `amount` is what is asked for now; what was approved earlier on the same authorization stands
-    in `snapshot`, and what was captured of it in `transactions`. `merchant` is where the purchase
-    began: limits keep that for its life. `named_merchant` is the one this request names, where it
-    is another: rules look at that. `unreadable` names fields that it has in a form that can't be
-    read, as unreadable.py calls them; here they are empty.
+    What was approved earlier on the same authorization is in `snapshot`, and what was captured of
+    it in `transactions`. `merchant` is the one the purchase began with: limits use it for the
+    whole authorization. `named_merchant` is the one this request names, if it is a different one:
+    rules use it. `unreadable` names the fields that arrived in an unreadable form, as
+    unreadable.py calls them; their values here are empty.
     """
 
     livemode: bool
@@ -121,15 +121,15 @@ class AuthorizationRequest(PurchaseEvent):
     unreadable: tuple[str, ...] = ()
 
     def begun_at(self, first: Merchant) -> "AuthorizationRequest":
-        """The request as part of a purchase that began there: with where it asks now beside it."""
+        """The request as part of a purchase that began at the merchant `first`."""
         if isinstance(first, UnknownMerchant):
             return replace(self, merchant=first, named_merchant=self.merchant)
-        named = self.merchant if self.merchant.names_another_than(first) else None
+        named = self.merchant if self.merchant.differs_from(first) else None
         return replace(self, merchant=self.merchant.begun_at(first), named_merchant=named)
 
     @property
     def merchants(self) -> tuple[Merchant, ...]:
-        """Where the purchase began, and the merchant this request names where it is another."""
+        """Where the purchase began, and the different merchant that this request names, if any."""
         if self.named_merchant is None:
             return (self.merchant,)
         return (self.merchant, self.named_merchant)
@@ -146,12 +146,12 @@ class AuthorizationRequest(PurchaseEvent):
 
     @property
     def cash_amount(self) -> int:
-        """The part of what is asked that is cash, at either of its merchants."""
+        """How much of the requested amount is cash, at either of its merchants."""
         return max(cash_part(self.amount, self.cashback_amount, at) for at in self.merchants)
 
     @property
     def question(self) -> Question:
-        """What is compared where an event comes again."""
+        """What is compared when an event is delivered again."""
         return Question(
             livemode=self.livemode,
             authorization_id=self.authorization_id,
@@ -169,7 +169,7 @@ class AuthorizationRequest(PurchaseEvent):
 
 
 class Placed(Protocol):
-    """What tells which limits concern a purchase; part of every Told."""
+    """What decides which limits apply to a purchase; part of every PurchaseEvent."""
 
     @property
     def currency(self) -> str: ...
@@ -178,7 +178,7 @@ class Placed(Protocol):
 
 
 class Asking(Placed, Protocol):
-    """What limits measure of a request; part of every AuthorizationRequest."""
+    """The part of a request that limits measure; part of every AuthorizationRequest."""
 
     @property
     def created(self) -> int: ...

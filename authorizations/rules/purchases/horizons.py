@@ -1,6 +1,7 @@
-"""How long a hold may wait for its capture before it is an alarm.
+"""How long a hold may wait for its capture before it is overdue.
 
-Networks let most holds lapse after a week, those of lodging, airlines and car rental after a month.
+Networks let most holds expire after a week, and those of lodging, airlines and car rental after a
+month.
 """
 
 USUAL_DAYS = 7
@@ -11,10 +12,10 @@ LONG_HOLDS = (
     *(("4511", "4511"), ("3000", "3350")),  # airlines
     *(("7512", "7513"), ("7519", "7519"), ("3351", "3441")),  # car rental
 )
-"""First and last MCC of each stretch whose holds may stand for LONG_DAYS."""
+"""First and last MCC of each range whose holds may last LONG_DAYS."""
 
 
 def horizon_days(category_code: str) -> int:
-    """After so many days a hold at a merchant with this MCC should have ended."""
+    """Days after which a hold at a merchant with this MCC is overdue."""
     is_long = any(first <= category_code <= last for first, last in LONG_HOLDS)
     return LONG_DAYS if is_long else USUAL_DAYS

@@ -1,4 +1,4 @@
-"""Whether what Stripe tells is new: so that reading its whole list writes only what was missed."""
+"""Whether a report from Stripe is new, so that reconciling writes only what was missed."""
 
 from collections.abc import Iterable
 from dataclasses import replace
@@ -8,34 +8,38 @@ from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapsh
 
 
 def is_news(
-    books: AuthorizationState,
+    state: AuthorizationState,
     snapshot: Snapshot | None,
     transactions: Iterable[TransactionSnapshot],
 ) -> bool:
-    """Whether the books would say more than before; being told the same again is no news.
+    """Whether the snapshot and transactions change the state; a repeated report does not.
 
-    So a release stands until Stripe tells something else than when the hold was released.
+    A hold released by an operator therefore stays released until Stripe reports something other
+    than what it reported when the hold was released.
     """
-    after = books
+    after = state
     for transaction in transactions:
         after = after.with_transaction(transaction)
     if snapshot:
         after = after.joined(snapshot)
-    return _whenever_told(after) != _whenever_told(books)
+    return _without_times(after) != _without_times(state)
 
 
-def _whenever_told(books: AuthorizationState) -> tuple[AuthorizationState, bool, int]:
-    """With what is over: the same end told later may end what was asked meanwhile."""
+def _without_times(state: AuthorizationState) -> tuple[AuthorizationState, bool, int]:
+    """The state without the times of its reports, and what those times decide.
+
+    The same end reported later can end requests made in between.
+    """
     same = replace(
-        books,
-        furthest=_without_time(books.furthest),
-        uncaptured=_without_time(books.uncaptured),
-        end=books.end and books.end._replace(at=0),
-        transactions=tuple(replace(transaction, at=0) for transaction in books.transactions),
+        state,
+        furthest=_without_time(state.furthest),
+        uncaptured=_without_time(state.uncaptured),
+        end=state.end and state.end._replace(at=0),
+        transactions=tuple(replace(transaction, at=0) for transaction in state.transactions),
     )
-    return same, books.is_over, sum(map(books.is_ended, books.answers))
+    return same, state.is_over, sum(map(state.is_ended, state.answers))
 
 
 def _without_time(snapshot: Snapshot | None) -> Snapshot | None:
-    # How many transactions a snapshot had only helps to sort it; they are compared themselves.
+    # The number of transactions only sorts snapshots; the transactions themselves are compared.
     return snapshot and replace(snapshot, at=0, transactions=0)

@@ -1,4 +1,4 @@
-"""What Stripe tells afterwards: how purchases, cards and cardholders stand now."""
+"""Later events from Stripe: the current state of purchases, cards, cardholders and disputes."""
 
 from dataclasses import dataclass, field
 from typing import TypeAlias
@@ -9,7 +9,7 @@ from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapsh
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AuthorizationReport(PurchaseEvent):
-    """An authorization as it stands, with the transactions it holds so far."""
+    """The current state of an authorization, with its transactions so far."""
 
     snapshot: Snapshot
     transactions: tuple[TransactionSnapshot, ...] = ()
@@ -18,9 +18,10 @@ class AuthorizationReport(PurchaseEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TransactionReport(PurchaseEvent):
-    """One transaction. `authorization_id` and `created` are its own: a force capture has no other.
+    """One transaction.
 
-    `linked` names the authorization Stripe books it under, if any.
+    `authorization_id` and `created` are the transaction's own, as a force capture has no
+    authorization. `linked` is the id of the authorization that Stripe links it to, if any.
     """
 
     transaction: TransactionSnapshot
@@ -29,7 +30,7 @@ class TransactionReport(PurchaseEvent):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardReport:
-    """A card as it stands."""
+    """The current state of a card."""
 
     event_id: str
     event_created: int
@@ -38,7 +39,7 @@ class CardReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardholderReport:
-    """A cardholder as they stand."""
+    """The current state of a cardholder."""
 
     event_id: str
     event_created: int
@@ -48,11 +49,11 @@ class CardholderReport:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DisputeReport:
-    """A dispute over a transaction as it stands: `amount` in the smallest unit of the card's
-    currency.
+    """The current state of a dispute about a transaction.
 
-    `funds` are what the event itself is about: "reinstated", "rescinded", or "" where it is not
-    about money that moved. A dispute does not say of itself whether its money is back.
+    `amount` is in the smallest unit of the card's currency. `funds` is "reinstated" or
+    "rescinded" for an event about moved money, else "": the dispute itself does not say whether
+    its money is back.
     """
 
     event_id: str

@@ -1,28 +1,29 @@
-"""What Stripe's events tell of an authorization's life: snapshots of it, and its transactions.
+"""What Stripe's events report of an authorization: snapshots of it, and its transactions.
 
-They come late, twice and out of order; `progress` says which of two is further along.
+Events arrive late, repeated and out of order. `progress` says which of two snapshots is further
+along.
 """
 
 from dataclasses import dataclass
 
 STATUS_ORDER = {"pending": 0, "expired": 1, "reversed": 2, "closed": 3}
-"""Of two snapshots alike in history and time the later status wins; an unknown one is furthest."""
+"""Of snapshots with equal history and time, the higher status wins; unknown ones are highest."""
 
 OVER = STATUS_ORDER.keys() - {"pending"}
-"""What is held then is given back; a status we don't know may still hold it."""
+"""Statuses in which the hold is released; an unknown status may still hold money."""
 
 KNOWN_TYPES = frozenset({"capture", "refund"})
-"""Of transactions."""
+"""The transaction types we know."""
 
 LAPSED = frozenset({"expired", "reversed"})
-"""Over without money: a capture can still come, and is then late."""
+"""Ended without a capture; one that arrives later is late."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class RequestHistoryEntry:
-    """One request of the authorization as Stripe settled it.
+    """One request of the authorization, with the outcome at Stripe.
 
-    `message` is Stripe's reason_message: what was wrong with an answer it could not read.
+    `message` is Stripe's reason_message: why it could not read our response.
     """
 
     amount: int
@@ -36,12 +37,11 @@ class RequestHistoryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Snapshot:
-    """An authorization as one event showed it; `at` is the event's `created`.
+    """An authorization as one event shows it; `at` is the event's `created`.
 
-    `merchant_amount` is what is held in `merchant_currency`, 0 where it is not told. `captured` is
-    the sum of the captures that the event itself lists, None where it lists none. `held` is what
-    its balance transactions hold, None where they don't tell. `cashback` is the cash-back told of
-    the authorization as a whole.
+    `merchant_amount` is the hold in `merchant_currency`, 0 if unknown. `captured` is the sum of
+    the captures listed in the event, None if it lists none. `held` is the hold according to the
+    balance transactions, None if there are none. `cashback` is that of the whole authorization.
     """
 
     at: int
@@ -57,9 +57,9 @@ class Snapshot:
 
     @property
     def progress(self) -> tuple[object, ...]:
-        """Sorts snapshots of one authorization by how far along its life they are.
+        """A sort key: how far along its life a snapshot shows the authorization.
 
-        Down to the last detail, so that of two different ones the same is always the furthest.
+        It includes every field, so that of two different snapshots the same one always wins.
         """
         rank = STATUS_ORDER.get(self.status, len(STATUS_ORDER))
         return (
@@ -89,16 +89,16 @@ class Snapshot:
 
     @property
     def approved_cashback(self) -> int:
-        """By its requests; where none of them tells any, by the authorization as a whole.
+        """The cashback of the approved requests, else that of the whole authorization.
 
-        Before an approval that may be what is asked for.
+        Before the first approval, the latter may be what is requested.
         """
         approved = [entry.cashback for entry in self.history if entry.approved]
         return sum(approved) or (self.cashback if approved else 0)
 
     @property
     def is_declined(self) -> bool:
-        """Whether nothing was ever approved: `amount` is then what Stripe rejected."""
+        """Whether no request was approved; `amount` is then what was declined."""
         return bool(self.history) and not any(entry.approved for entry in self.history)
 
     @property
@@ -108,9 +108,9 @@ class Snapshot:
 
 @dataclass(frozen=True, slots=True, order=True)
 class TransactionSnapshot:
-    """Money that moved: `amount` as Stripe signs it, negative for a capture.
+    """Money that moved; `amount` has Stripe's sign, negative for a capture.
 
-    `at` is the `created` of the event that told this version, `created` the transaction's own.
+    `at` is the `created` of the event with this version, `created` that of the transaction.
     """
 
     id: str
@@ -124,7 +124,7 @@ class TransactionSnapshot:
 
     @property
     def is_capture(self) -> bool:
-        """Also money out of a kind we don't know: Stripe's list of types is open."""
+        """Unknown types that take money count as captures: Stripe's list of types is open."""
         return self.type == "capture" or (self.is_of_unknown_type and self.amount < 0)
 
     @property

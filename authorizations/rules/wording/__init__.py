@@ -1,1 +1,1 @@
-"""Sentences for people: what a decision, a limit, a decline reason or a finding means."""
+"""Sentences for people about decisions, limits, decline reasons and findings."""

@@ -33,7 +33,7 @@ __all__ = [
 
 
 def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> str:
-    """The whole decision for staff; `request` is None where it could not be read."""
+    """The whole decision for staff; `request` is None if it could not be read."""
     check = deciding_check(decision.trace)
     if check and request:
         because = staff(check, request)
@@ -49,7 +49,7 @@ def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> 
 
 
 def source(check: Check) -> str:
-    """Whose rule it is: "Policy Travel (card)"; "Card" for rules about the card itself."""
+    """Where a rule comes from: "Policy Travel (card)", or "Card" for checks of the card itself."""
     if check.policy is None:
         return "Card"
     scope = f" ({check.scope.kind})" if check.scope else ""
@@ -62,12 +62,12 @@ def _outcome(decision: Verdict, request: AuthorizationRequest | None) -> str:
         return verb
     amount = amount_words(request.amount, decision.amount, request.currency)
     place = f" at {request.asked_at.name}" if request.asked_at.name else ""
-    began = f", a purchase begun at {request.merchant.name or 'a merchant that was not told'}"
+    began = f", a purchase begun at {request.merchant.name or 'an unknown merchant'}"
     return f"{verb} {amount}{place}{began if request.named_merchant else ''}"
 
 
 def amount_words(asked: int, approved: int, currency: str) -> str:
-    """ "€45.00"; "€20.00 of €45.00" of a part; "€1.00 (€100.00 held)" at a fuel pump."""
+    """ "€45.00"; "€20.00 of €45.00" if approved in part; "€1.00 (€100.00 held)" at a fuel pump."""
     words = format_money(asked, currency)
     if 0 < approved < asked:
         return f"{format_money(approved, currency)} of {words}"
@@ -78,17 +78,17 @@ def _all_passed(decision: Verdict) -> str:
     rules = len(decision.trace)
     if rules > 1:
         return f"All {rules} rules passed."
-    return "The one rule passed." if rules else "No rule stood against it."
+    return "The one rule passed." if rules else "No rule applied."
 
 
 def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None) -> str:
-    """What a cardholder may be told of a failed rule, with figures where they are their own.
+    """What a cardholder may know about a failed rule, with figures of their own usage only.
 
-    Never told: risk scores, thresholds of rolling and count limits (they guard against fraud),
-    what others in a group have used, names of policies.
+    It never has risk scores, thresholds of rolling and count limits (they protect against fraud),
+    what others in a group have used, or names of policies.
     """
     rule = why.rule if isinstance(why, Check) else why
-    # How much stand-in allows is nobody's business; what is not counted yet is not known.
+    # Cardholders don't learn what stand-in allows, and an uncounted limit has no figures.
     is_limit = rule not in {DeclineReason.STAND_IN, DeclineReason.LIMIT_NOT_COUNTED_YET}
     if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
         return _limit_for_cardholder(why.figures, why.scope.kind, request)
@@ -97,7 +97,7 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
 
 
 def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
-    """What a cardholder may be told where only a part was approved: the shop has said as much."""
+    """What a cardholder may know about a partial approval, which the shop shows anyway."""
     part, whole = (format_money(amount, request.currency) for amount in (approved, request.amount))
     if is_token_request(request):
         return f"Fuel for up to {part} was approved. Please pay for more another way."
@@ -105,7 +105,7 @@ def part_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
 
 
 def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
-    """What a cardholder may be told where a fuel pump holds more than it asked for; or nothing."""
+    """What a cardholder may know about a fuel pump's hold; "" without one."""
     if approved <= request.amount:
         return ""
     return f"{fuel_hold_words(approved, request.currency)}. Then only that amount counts."
@@ -119,7 +119,7 @@ def _limit_for_cardholder(
         return (
             f"This card can make no more purchases{concerning} for now. {_when(figures, request)}"
         )
-    asked, left = (
+    asked, available = (
         format_money(amount, figures.currency) for amount in (figures.asked, figures.available)
     )
     purchase, exactly = "This purchase", f"This purchase of {asked}"
@@ -129,17 +129,17 @@ def _limit_for_cardholder(
         return f"{purchase} is more than this card may spend for now. {_when(figures, request)}"
     if scope is ScopeKind.GROUP:
         return f"{purchase} is more than your group has left. {_when(figures, request)}"
-    most = limit_words(figures)
-    most = most[0].lower() + most[1:]
+    limit = limit_words(figures)
+    limit = limit[0].lower() + limit[1:]
     if figures.interval is Interval.PER_AUTHORIZATION:
-        return f"{exactly} is above the {most}. {_when(figures, request)}"
+        return f"{exactly} is above the {limit}. {_when(figures, request)}"
     if figures.available <= 0:
-        return f"The {most} is used up. {_when(figures, request)}"
-    return f"{exactly} is more than the {left} left of the {most}. {_when(figures, request)}"
+        return f"The {limit} is used up. {_when(figures, request)}"
+    return f"{exactly} is more than the {available} left of the {limit}. {_when(figures, request)}"
 
 
 def _when(figures: LimitFigures, request: AuthorizationRequest) -> str:
-    """When to try again: the end of a calendar window gives no threshold away."""
+    """When to try again. The end of a calendar window reveals no threshold."""
     if figures.interval is Interval.ROLLING:
         return "Please try again later."
     if figures.interval is Interval.PER_AUTHORIZATION:

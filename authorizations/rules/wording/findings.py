@@ -1,6 +1,7 @@
-"""What Stripe did differently from what we decided: a function of the books.
+"""Findings: where Stripe's outcome differs from our decision. A function of the state.
 
-So the same events give the same findings in any order, and what later events explain is gone.
+The same events therefore give the same findings in any order, and a finding disappears once a
+later event explains it.
 """
 
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from authorizations.rules.purchases.snapshots import RequestHistoryEntry
 
 
 class FindingKind(StrEnum):
-    """In the order of how much an operator can do about it."""
+    """Ordered by how much an operator can do about it."""
 
     NOT_RECORDED = "not_recorded"
     APPROVED_AGAINST_US = "approved_against_us"
@@ -32,7 +33,7 @@ class FindingKind(StrEnum):
 
 
 class FindingTexts(NamedTuple):
-    """`label` is for lists, `advice` says what it means and what to do."""
+    """`label` is for lists; `advice` says what the finding means and what to do."""
 
     label: str
     advice: str
@@ -41,7 +42,7 @@ class FindingTexts(NamedTuple):
 FINDING_TEXTS: dict[FindingKind, FindingTexts] = {
     FindingKind.NOT_RECORDED: FindingTexts(
         "Approved by a webhook that is not on record",
-        "Stripe says the webhook approved, but no decision is kept here. Check which other "
+        "Stripe says the webhook approved, but there is no decision here. Check which other "
         "endpoint answers, and whether a spool waits to be replayed.",
     ),
     FindingKind.APPROVED_AGAINST_US: FindingTexts(
@@ -100,11 +101,11 @@ TOLERANT = (
     *(("5812", "5814"), ("4121", "4121"), ("7011", "7011"), ("3351", "3441"), ("3501", "3999")),
     *(("7512", "7513"), ("7519", "7519"), ("5541", "5542")),
 )
-"""Restaurants, taxis, hotels, rentals and fuel: where more than was approved is usual."""
+"""Restaurants, taxis, hotels, rentals and fuel, which often capture more than was approved."""
 
 
 class FindingWords(NamedTuple):
-    """`subject` tells findings of one kind apart, `amount` is the money at stake."""
+    """`subject` distinguishes findings of one kind; `amount` is the amount concerned."""
 
     kind: FindingKind
     subject: str
@@ -114,26 +115,26 @@ class FindingWords(NamedTuple):
 
 
 def findings(
-    books: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
+    state: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
 ) -> Iterator[FindingWords]:
-    """What stands in the books of one authorization that should not.
+    """The findings of one authorization.
 
-    `tolerance_percent` is how much above the approval a merchant of TOLERANT kinds may capture.
+    `tolerance_percent` is how far above the approval a merchant in TOLERANT may capture.
     """
-    for request_index, entry in enumerate(books.history):
-        yield from _of_request(request_index, entry, books, currency)
-    yield from _captures(books, merchant, currency, tolerance_percent)
-    yield from _unknown(books, currency)
-    yield from _refunds(books, currency)
+    for request_index, entry in enumerate(state.history):
+        yield from _of_request(request_index, entry, state, currency)
+    yield from _captures(state, merchant, currency, tolerance_percent)
+    yield from _unknown(state, currency)
+    yield from _refunds(state, currency)
 
 
 def _of_request(
-    request_index: int, entry: RequestHistoryEntry, books: AuthorizationState, currency: str
+    request_index: int, entry: RequestHistoryEntry, state: AuthorizationState, currency: str
 ) -> Iterator[FindingWords]:
-    kind = _kind(entry, books.answers_to(request_index))
+    kind = _kind(entry, state.answers_to(request_index))
     if kind is None:
         return
-    answer = books.answer_to(request_index)
+    answer = state.answer_to(request_index)
     money = format_money(entry.amount, currency)
     stripe = f"Stripe {'approved' if entry.approved else 'declined'} {money}"
     ours = _answer_words(answer, currency)
@@ -153,9 +154,9 @@ def _kind(entry: RequestHistoryEntry, answers: tuple[OurResponse, ...]) -> Findi
     if not answers:
         if not entry.approved:
             return None  # Stripe's own decline, in the list of decisions
-        told_us = entry.reason == "webhook_approved"
-        return FindingKind.NOT_RECORDED if told_us else FindingKind.NEVER_ASKED
-    # Of several, nobody knows which one Stripe went by.
+        by_webhook = entry.reason == "webhook_approved"
+        return FindingKind.NOT_RECORDED if by_webhook else FindingKind.NEVER_ASKED
+    # We do not know which of several responses Stripe used.
     if any(answer.approved == entry.approved for answer in answers):
         return None
     return FindingKind.APPROVED_AGAINST_US if entry.approved else FindingKind.OVERRULED
@@ -179,44 +180,44 @@ def _done(entry: RequestHistoryEntry, answer: OurResponse | None, currency: str)
 
 
 def _captures(
-    books: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
+    state: AuthorizationState, merchant: Merchant, currency: str, tolerance_percent: int
 ) -> Iterator[FindingWords]:
-    if not books.captured:
+    if not state.captured:
         return
-    captured, approved = _comparable(books, currency)
+    captured, approved = _comparable(state, currency)
     tolerance = tolerance_percent if is_tolerant(merchant) else 0
-    counted = f"{format_money(books.captured, currency)} is counted."
+    counted = f"{format_money(state.captured, currency)} is counted."
     if captured > approved + approved * tolerance // 100:
         # In the card's currency, whichever the comparison was made in.
-        excess = (captured - approved) * books.captured // captured
-        was = f"was approved for {format_money(books.captured - excess, currency)}"
+        excess = (captured - approved) * state.captured // captured
+        was = f"was approved for {format_money(state.captured - excess, currency)}"
         told = (
-            f"{format_money(books.captured, currency)} was captured of a purchase that "
+            f"{format_money(state.captured, currency)} was captured of a purchase that "
             f"{was if approved else 'was never approved'}."
         )
         yield FindingWords(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, told, counted)
-    if books.lapsed:
-        told = f"{format_money(books.captured, currency)} was captured after the hold had ended."
-        yield FindingWords(FindingKind.CAPTURED_LATE, "", books.captured, told, counted)
+    if state.lapsed:
+        told = f"{format_money(state.captured, currency)} was captured after the hold had ended."
+        yield FindingWords(FindingKind.CAPTURED_LATE, "", state.captured, told, counted)
 
 
-def _comparable(books: AuthorizationState, currency: str) -> tuple[int, int]:
-    """Captured and approved; in the merchant's currency where it differs from the card's.
+def _comparable(state: AuthorizationState, currency: str) -> tuple[int, int]:
+    """Captured and approved amounts, in the merchant's currency if it differs from the card's.
 
-    There the rate may have moved in between, which nobody is to blame for.
+    In the card's currency, a changed exchange rate would look like a difference.
     """
-    most = max(
-        books.ceiling + books.unconfirmed, *(a.amount for a in books.answers if a.approved), 0
+    highest = max(
+        state.ceiling + state.unconfirmed, *(a.amount for a in state.answers if a.approved), 0
     )
-    approved = [entry for entry in books.history if entry.approved]
+    approved = [entry for entry in state.history if entry.approved]
     asked = sum(entry.merchant_amount for entry in approved)
-    abroad = books.furthest.merchant_currency if books.furthest else ""
-    captures = [t for t in books.transactions if t.is_capture]
+    abroad = state.furthest.merchant_currency if state.furthest else ""
+    captures = [t for t in state.transactions if t.is_capture]
     same = all(t.merchant_currency == abroad and t.merchant_amount for t in captures)
     if not asked or abroad in ("", currency) or not same:
-        return books.captured, most
+        return state.captured, highest
     settled = sum(entry.amount for entry in approved) or 1
-    raised = max(most, settled)  # Stripe may hold more than was asked for
+    raised = max(highest, settled)  # Stripe may hold more than was asked for
     return -sum(t.merchant_amount for t in captures), asked * raised // settled
 
 
@@ -225,31 +226,31 @@ def is_tolerant(merchant: Merchant) -> bool:
     return any(first <= merchant.category_code <= last for first, last in TOLERANT)
 
 
-def _unknown(books: AuthorizationState, currency: str) -> Iterator[FindingWords]:
-    for transaction in books.transactions:
+def _unknown(state: AuthorizationState, currency: str) -> Iterator[FindingWords]:
+    for transaction in state.transactions:
         if not transaction.is_of_unknown_type or not transaction.amount:
             continue
         amount = abs(transaction.amount)
         money = format_money(amount, currency)
         name = transaction.type.replace("_", " ")
-        moved, done = "brought back", "Nothing: it gives no room back."
+        moved, done = "brought back", "Nothing: it frees up no limit."
         if transaction.is_capture:
             moved, done = "took", f"{money} is counted as captured."
         told = f"A transaction of the unknown kind “{name}” {moved} {money}."
         yield FindingWords(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
 
 
-def _refunds(books: AuthorizationState, currency: str) -> Iterator[FindingWords]:
-    refunded = sum(t.refunded for t in books.transactions)
+def _refunds(state: AuthorizationState, currency: str) -> Iterator[FindingWords]:
+    refunded = sum(t.refunded for t in state.transactions)
     if refunded < 0:
         told = (
             f"A refund of {format_money(-refunded, currency)} that belongs to no purchase was "
             "taken back."
         )
-        done = "Nothing: the refund had given no room back."
+        done = "Nothing: the refund had freed up no limit."
         yield FindingWords(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
-    excess = refunded - books.captured
+    excess = refunded - state.captured
     if excess > 0:
         told = f"{format_money(excess, currency)} was refunded beyond what was captured here."
-        done = "Nothing: it gives no room back."
+        done = "Nothing: it frees up no limit."
         yield FindingWords(FindingKind.UNLINKED_REFUND, "", excess, told, done)

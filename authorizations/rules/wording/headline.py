@@ -1,4 +1,4 @@
-"""Why a decision came out so, in the few words of a headline; explain.py has the sentences."""
+"""Why a purchase was approved or declined, in a headline; explain.py has full sentences."""
 
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.words import code_words, figure_words
@@ -10,18 +10,18 @@ from authorizations.rules.wording.sentences import limit_words, rolling_words
 
 
 def because(decision: Verdict) -> str:
-    """ "monthly limit of €500.00 exceeded by €5.00", to stand behind a colon."""
+    """ "monthly limit of €500.00 exceeded by €5.00", to follow a colon."""
     check = deciding_check(decision.trace)
     if check and check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET and check.figures:
         return f"{_limit_name(check.figures)} not counted yet"
     if check and check.figures and check.rule is not DeclineReason.STAND_IN:
         return _limit(check.figures, is_partial=decision.is_partial)
     if decision.reason:
-        return _inside_sentence(label(decision.reason)) + (_told(check) if check else "")
+        return _inside_sentence(label(decision.reason)) + (_details(check) if check else "")
     rules = len(decision.trace)
     if rules > 1:
         return f"all {rules} policy rules passed"
-    return "the one policy rule passed" if rules else "no policy rule stood against it"
+    return "the one policy rule passed" if rules else "no policy rule applied"
 
 
 def _limit(figures: LimitFigures, *, is_partial: bool) -> str:
@@ -43,12 +43,12 @@ def _limit_name(figures: LimitFigures) -> str:
 
 
 def _inside_sentence(words: str) -> str:
-    """Abbreviations keep their capitals: "CVC required"."""
+    """Lower the first letter, but keep abbreviations: "CVC required"."""
     return words if words[1:2].isupper() else words[:1].lower() + words[1:]
 
 
-def _told(check: Check) -> str:
-    """What the purchase had. A merchant's name stands in the headline anyway."""
+def _details(check: Check) -> str:
+    """What the purchase had. A merchant's name is in the headline anyway."""
     if check.found is None:
         return ""
     kind = KINDS.get(check.rule)

@@ -1,4 +1,4 @@
-"""What is left of a limit, in the words in which a decline would explain it."""
+"""What is left of a limit, in the words that explain a decline."""
 
 from collections.abc import Iterable
 from enum import StrEnum
@@ -12,20 +12,20 @@ from authorizations.rules.basics.words import (
     moment_words,
 )
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.wording.sentences import room_again
+from authorizations.rules.wording.sentences import when_available
 
 
 class Level(StrEnum):
-    """How full a limit is, in the words people read."""
+    """How much of a limit is used, as pages show it."""
 
-    OPEN = "Room left"
+    OPEN = "Available"
     LOW = "Nearly used up"
     USED_UP = "Used up"
     OVER = "Over"
 
 
 def level(figures: LimitFigures) -> Level:
-    """Low from four fifths on."""
+    """A limit is low once four fifths of it are used."""
     if figures.available < 0:
         return Level.OVER
     if not figures.available:
@@ -34,7 +34,7 @@ def level(figures: LimitFigures) -> Level:
 
 
 def tightest(limits: Iterable[LimitFigures], currency: str) -> LimitFigures | None:
-    """Of the limits on every purchase in the currency, the one that leaves least room."""
+    """The limit on every purchase in the currency that has the least available."""
     every = [limit for limit in limits if not limit.filter]
     counts = (limit for limit in every if not limit.currency and limit.available <= 0)
     amounts = (limit for limit in every if limit.currency and limit.currency == currency)
@@ -42,7 +42,7 @@ def tightest(limits: Iterable[LimitFigures], currency: str) -> LimitFigures | No
 
 
 def percent_used(figures: LimitFigures) -> int:
-    """At most 100; a limit of nothing is used up."""
+    """The used share in percent, at most 100; a limit of 0 is used up."""
     if figures.available <= 0:
         return 100
     return max(0, figures.used) * 100 // figures.limit
@@ -55,26 +55,26 @@ def used_words(figures: LimitFigures) -> str:
     return f"{figures.used:,} made"
 
 
-def room_words(figures: LimitFigures) -> str:
-    """ "€180.00 left"; "€20.00 over" where the limit was lowered, or Stripe let more through."""
+def available_words(figures: LimitFigures) -> str:
+    """ "€180.00 left"; "€20.00 over" if the limit was lowered or Stripe approved more."""
     if not figures.available:
         return "nothing left"
     word = "left" if figures.available > 0 else "over"
-    room = abs(figures.available)
-    return f"{figure_words(room, figures.currency) if figures.currency else f'{room:,}'} {word}"
+    figure = abs(figures.available)
+    return f"{figure_words(figure, figures.currency) if figures.currency else f'{figure:,}'} {word}"
 
 
 def return_words(figures: LimitFigures, at: int) -> str:
-    """When there is room again, seen from the instant `at`."""
+    """When more becomes available, seen from the instant `at`."""
     if figures.interval is Interval.ROLLING and figures.available_at is None:
         return f"Each purchase counts for {duration_words(figures.rolling_seconds)}."
-    return room_again(figures, at)
+    return when_available(figures, at)
 
 
 def span_words(figures: LimitFigures) -> str:
-    """Which stretch of time a limit's figures are of: "1 Nov 2026 00:00 to 1 Dec …"."""
+    """The window that a limit's figures are for: "1 Nov 2026 00:00 to 1 Dec …"."""
     if figures.interval is Interval.ROLLING:
-        return f"The {duration_words(figures.rolling_seconds)} up to it, and all since."
+        return f"The {duration_words(figures.rolling_seconds)} up to it, and everything since."
     if figures.end >= FOREVER:
         return "All time."
     start = local_time(figures.time_zone, figures.start)

@@ -1,4 +1,4 @@
-"""One rule as it was applied, in a sentence or two with figures, for staff."""
+"""An evaluated rule in a sentence or two with figures, for staff."""
 
 from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
@@ -16,12 +16,12 @@ from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import stand_in_sentence
 
 _NOT_COUNTED = (
-    "what is used of it is not known yet. The many earlier purchases it concerns are being counted."
+    "its usage is not known yet. The many earlier purchases it applies to are being counted."
 )
 
 
 def staff(check: Check, request: AuthorizationRequest) -> str:
-    """What the rule found, what it wanted, and by how much the request passed or failed."""
+    """What the rule found, what it requires, and by how much the request passed or failed."""
     if check.rule is DeclineReason.STAND_IN:
         return stand_in_sentence(check)
     if check.rule is DeclineReason.LIMIT_NOT_COUNTED_YET and check.figures:
@@ -40,14 +40,14 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
 
 
 def limit_sentence(figures: LimitFigures, request: AuthorizationRequest) -> str:
-    """The arithmetic of a limit, and when it has room again."""
+    """The arithmetic of a limit, and when more becomes available."""
     sums = _amount_sums(figures, request) if figures.currency else _count_sums(figures)
-    again = room_again(figures, request.created)
+    again = when_available(figures, request.created)
     return f"{limit_words(figures)}: {sums}.{again and ' '}{again}"
 
 
 def is_at_pump(figures: LimitFigures, request: AuthorizationRequest) -> bool:
-    """Whether the limit was asked for what a fuel pump will hold, not for its token amount."""
+    """Whether the figures are for a fuel pump's hold, not for its token amount."""
     return figures.asked > request.amount
 
 
@@ -71,7 +71,7 @@ def rolling_words(figures: LimitFigures) -> str:
 
 
 def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
-    used, asked, total, room = (
+    used, asked, total, difference = (
         figure_words(figure, figures.currency)
         for figure in (
             figures.used,
@@ -80,7 +80,7 @@ def _amount_sums(figures: LimitFigures, request: AuthorizationRequest) -> str:
             abs(figures.exceeded_by),
         )
     )
-    verdict = f"{room} over" if figures.exceeded_by > 0 else f"{room} left after it"
+    verdict = f"{difference} {'over' if figures.exceeded_by > 0 else 'left after it'}"
     is_held = is_at_pump(figures, request)
     if figures.interval is Interval.PER_AUTHORIZATION and not figures.used:
         return f"{asked} {'held' if is_held else 'asked'}, {verdict}"
@@ -98,8 +98,8 @@ def _count_sums(figures: LimitFigures) -> str:
     return f"{figures.used:,} made + this one = {figures.used + figures.asked:,}, {verdict}"
 
 
-def room_again(figures: LimitFigures, at: int) -> str:
-    """When a limit has room again, seen from the instant `at`; or nothing."""
+def when_available(figures: LimitFigures, at: int) -> str:
+    """When more of a limit becomes available, seen from the instant `at`; "" if unknown."""
     if figures.interval is Interval.PER_AUTHORIZATION:
         return ""
     year = local_time(figures.time_zone, at).year
@@ -107,7 +107,7 @@ def room_again(figures: LimitFigures, at: int) -> str:
         if figures.available_at is None:
             return ""
         whole_minute = figures.available_at + -figures.available_at % 60  # never shown too early
-        what = "Next room" if figures.exceeded_by >= 0 else "Next part comes back"
+        what = "Available again" if figures.exceeded_by >= 0 else "More available"
         return f"{what} at {instant_words(whole_minute, figures.time_zone, year)}."
     if figures.end >= FOREVER:
         return "It never resets."
@@ -118,21 +118,21 @@ def _unreadable(fields: Json) -> str:
     words = [ASKED_FIELDS.get(field, field) for field in fields]
     them = "them" if len(words) > 1 else "it"
     return (
-        f"The {' and the '.join(words)} came in a form that can't be read, and the policy asks for "
+        f"The {' and the '.join(words)} arrived in an unreadable form, and the policy needs "
         f"{them}: declined to be safe."
     )
 
 
 def _not_granted(policies: Json) -> str:
-    """Of each policy why it does not grant the purchase."""
+    """Why each policy does not grant the purchase."""
     if policies is None:
         return (
             "No policy grants this purchase: none applies to the card. Assign one to the card, its "
             "cardholder, its group or the program."
         )
-    told = "; ".join(f"{it['policy']} {_why_not(it)}" for it in policies[:_NAMED])
+    reasons = "; ".join(f"{it['policy']} {_why_not(it)}" for it in policies[:_NAMED])
     more = f"; and {len(policies) - _NAMED} more" if len(policies) > _NAMED else ""
-    return f"No policy grants this purchase: {told}{more}."
+    return f"No policy grants this purchase: {reasons}{more}."
 
 
 def _why_not(policy: Json) -> str:
@@ -142,14 +142,14 @@ def _why_not(policy: Json) -> str:
 
 
 _NAMED = 4
-"""Maximum policies that a sentence names where none of them grants a purchase."""
+"""Maximum policies named in a sentence about a missing grant."""
 
 _WHY_NOT = {
     NotGranted.NO_AMOUNT_LIMIT: "has no amount limit",
     NotGranted.BEGUN_ELSEWHERE: "has amount limits on certain purchases only, and this one began "
     "earlier, at a merchant that this server does not know",
     NotGranted.CASH_ONLY: "has an amount limit on cash only",
-    NotGranted.ONE_OF_TWO_MERCHANTS: "has no amount limit that concerns both merchants of the "
-    "purchase",
+    NotGranted.ONE_OF_TWO_MERCHANTS: "has no amount limit that applies to both merchants of "
+    "the purchase",
     NotGranted.OTHER_PURCHASES: "has amount limits on other purchases only",
 }

@@ -1,7 +1,7 @@
 """Stripe's own reasons for declining a request, in plain words.
 
-Source: `request_history[].reason` of Stripe's issuing authorization. New ones will come: those
-are shown by their code.
+Source: `request_history[].reason` of Stripe's Issuing authorization. Unknown reasons are shown by
+their code.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ from authorizations.rules.decision.rule import ReasonTexts
 from authorizations.rules.purchases.events import Verification
 
 STRIPE = "stripe:"
-"""Stands before Stripe's reason where ours could stand as well."""
+"""The prefix of Stripe's reasons where ours can occur too."""
 
 _ASK = "Please contact your card administrator."
 _AGAIN = "This purchase could not be processed just now. Please try again in a few minutes."
@@ -50,7 +50,7 @@ STRIPE_TEXTS: dict[str, ReasonTexts] = {
     ),
     "cardholder_verification_required": ReasonTexts(
         "Stripe: cardholder verification required",
-        "Stripe declined: it still needs facts about the cardholder. Complete them at Stripe.",
+        "Stripe declined: it still needs details of the cardholder. Complete them at Stripe.",
         f"This card is not set up for purchases yet. {_ASK}",
     ),
     "insecure_authorization_method": ReasonTexts(
@@ -107,14 +107,14 @@ STRIPE_TEXTS: dict[str, ReasonTexts] = {
     ),
     "webhook_timeout": ReasonTexts(
         "Stripe: no answer in time",
-        "Stripe got no answer within its time, so the account's default declined it.",
+        "Our answer was late, so Stripe's fallback for your account declined.",
         _AGAIN,
     ),
 }
 
 
 def stripe_reason(reason: str) -> str:
-    """As a decision keeps it: "stripe:insufficient_funds", at most 255 characters."""
+    """As a decision stores it: "stripe:insufficient_funds", at most 255 characters."""
     return f"{STRIPE}{reason}"[:255]
 
 
@@ -126,7 +126,7 @@ _MISMATCHES = {
     "address_line1_check": ("first line of the address", "first line of the address"),
     "address_postal_code_check": ("postal code", "postal code"),
 }
-"""What did not match, for staff and for cardholders, by Stripe's name of the check."""
+"""What did not match, for staff and for cardholders, by Stripe's name for the check."""
 
 _THREE_D_SECURE = {
     "three_d_secure:failed": "3-D Secure authentication failed",
@@ -135,9 +135,9 @@ _THREE_D_SECURE = {
 
 
 def failed_checks(reason: str, found: Verification) -> tuple[str, ...]:
-    """The checks behind a decline with this reason of Stripe's, by Stripe's names for them.
+    """The failed checks behind a decline for this reason, by Stripe's names for them.
 
-    None for other reasons, whatever the checks said; and where no check tells, as with a PIN.
+    Empty for other reasons, and if no check explains the decline, as with a wrong PIN.
     """
     if reason != VERIFICATION_FAILED:
         return ()
@@ -177,9 +177,9 @@ def _named(what: Sequence[str]) -> str:
 
 
 def stripe_texts(kept: str, checks: Sequence[str] = ()) -> ReasonTexts | None:
-    """The words for a reason that `stripe_reason` made; None for a reason of ours.
+    """The texts for a reason from `stripe_reason`; None for a reason of ours.
 
-    `checks` are those that failed, as `failed_checks` names them.
+    `checks` are the failed checks, as `failed_checks` returns them.
     """
     if not kept.startswith(STRIPE):
         return None

@@ -7,7 +7,7 @@ from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import gained_words, lost_words
-from authorizations.rules.policy.differences import gone_and_come
+from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
@@ -102,8 +102,8 @@ def _difference(key: str, before: object, after: object) -> Iterator[str]:
     if not isinstance(before, list) or not isinstance(after, list):
         yield f"  {key}: {_written(before)} -> {_written(after)}"
         return
-    gone, come = gone_and_come(before, after)
-    yield f"  {key}:" + ("" if gone or come else " in another order")
+    gone, come = removed_and_added(before, after)
+    yield f"  {key}:" + ("" if gone or come else " in a different order")
     yield from (f"    - {_written(entry)}" for entry in gone)
     yield from (f"    + {_written(entry)}" for entry in come)
 

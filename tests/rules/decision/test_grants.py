@@ -176,7 +176,7 @@ def test_a_decline_says_of_each_policy_why_it_does_not_grant_the_purchase() -> N
     both = {"spending_limits": [DAILY | {"countries": ["FR"]}, DAILY | {"countries": ["MT"]}]}
     assert told(replace(BAKERY, named_merchant=ELSEWHERE), Two=both) == (
         "Declined €12.50 at Royal, a purchase begun at Boulangerie Lepic. No policy grants this "
-        "purchase: Two has no amount limit that concerns both merchants of the purchase."
+        "purchase: Two has no amount limit that applies to both merchants of the purchase."
     )
 
 

@@ -318,7 +318,7 @@ def test_the_trace_claims_nothing_of_limits_nobody_could_look_at() -> None:
     per_purchase, monthly = Interval.PER_AUTHORIZATION, Interval.MONTHLY
     assert intervals == [per_purchase, per_purchase, monthly, monthly]
     found = [check.found for check in trace if check.rule is R.STAND_IN]
-    assert found == [Measure.PURCHASE, Measure.CAP, Measure.LEFT]
+    assert found == [Measure.PURCHASE, Measure.CAP, Measure.REMAINING]
 
 
 @pytest.mark.parametrize("refusal", Refusal)
@@ -341,14 +341,14 @@ def test_every_cause_has_its_words() -> None:
             6_000,
             ALLOWED,
             NOTHING_USED,
-            "In stand-in €50.00 per purchase: €60.00 asked, €10.00 over.",
+            "In stand-in, €50.00 per purchase: €60.00 asked, €10.00 over.",
         ),
         (
             3_000,
             ALLOWED,
             WindowHeard(used=WindowUsage(), taken=18_000),
             (
-                "In stand-in €200.00 a month: €180.00 approved before + €30.00 = €210.00, "
+                "In stand-in, €200.00 a month: €180.00 approved before + €30.00 = €210.00, "
                 "€10.00 over."
             ),
         ),
@@ -357,7 +357,7 @@ def test_every_cause_has_its_words() -> None:
             ALLOWED,
             WindowHeard(used=WindowUsage(46_000), database=WindowUsage(2_000)),
             (
-                "In stand-in €40.00 a month had been left when the database was last heard of: "
+                "In stand-in, €40.00 a month had remained when the database was last read: "
                 "€20.00 approved before + €30.00 = €50.00, €10.00 over."
             ),
         ),
@@ -365,13 +365,13 @@ def test_every_cause_has_its_words() -> None:
             3_000,
             ALLOWED,
             WindowHeard(),
-            "In stand-in what had been spent a month was not known here.",
+            "In stand-in, what was already spent a month was not known on this server.",
         ),
         (
             100,
             {},
             NOTHING_USED,
-            "A limit concerns the purchase, and the policy allows nothing in stand-in.",
+            "A limit applies to the purchase, and the policy allows nothing in stand-in.",
         ),
     ],
 )

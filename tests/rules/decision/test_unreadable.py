@@ -132,7 +132,7 @@ def test_what_staff_and_cardholder_are_told() -> None:
     decision = decided(asked, policy)
     assert answer_sentence(decision, asked) == (
         "Declined €12.50 at Boulangerie Lepic. The merchant country and the network risk score "
-        "came in a form that can't be read, and the policy asks for them: declined to be safe. "
+        "arrived in an unreadable form, and the policy needs them: declined to be safe. "
         "Policy Strict (card)."
     )
     assert cardholder(decision.trace[0], asked) == (

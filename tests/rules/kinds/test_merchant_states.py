@@ -116,7 +116,7 @@ def test_staff_and_cardholder_are_told() -> None:
     )
     request = at("")
     assert _told(decided(request, applied(**{ALLOWED: ["CA"]})), request) == (
-        "The merchant's state was not told; allowed states: CA.",
+        "The merchant's state was not reported; allowed states: CA.",
         for_cardholder,
         "merchant state not allowed",
     )

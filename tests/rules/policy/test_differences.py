@@ -116,7 +116,7 @@ def test_a_long_list_is_whole_in_the_change_and_short_in_its_sentence() -> None:
         (
             [MONTHLY, {"count": 5, "interval": "daily"}],
             [{"count": 5, "interval": "daily"}, MONTHLY],
-            ["Limits: in another order"],
+            ["Limits: in a different order"],
         ),
         (
             [MONTHLY, MONTHLY | {"amount": 900}],

@@ -308,7 +308,7 @@ def test_a_filter_without_merchants_is_the_same_however_they_are_matched() -> No
 
 
 def test_a_rule_that_is_not_known_here_is_refused() -> None:
-    with pytest.raises(ValueError, match="rule 99"):
+    with pytest.raises(ValueError, match="version 99"):
         controls(normalize(policy()), matching=99)
 
 

@@ -173,7 +173,7 @@ REFUSED: list[tuple[object, str, str]] = [
         policy(blocked_merchants=["\N{ACUTE ACCENT}"]),
         "blocked_merchants[0]",
         (
-            '"\N{ACUTE ACCENT}" would match every merchant, as accents and blanks don\'t count: '
+            '"\N{ACUTE ACCENT}" would match every merchant, as accents and spaces are ignored: '
             "write a part of the name, or the merchant's network id."
         ),
     ),
@@ -181,7 +181,7 @@ REFUSED: list[tuple[object, str, str]] = [
         limit(merchants=["Uber", {"begins_with": "¨"}]),
         "spending_limits[0].merchants[1]",
         (
-            '"¨" would match every merchant, as accents and blanks don\'t count: write a part of '
+            '"¨" would match every merchant, as accents and spaces are ignored: write a part of '
             "the name, or the merchant's network id."
         ),
     ),
@@ -199,7 +199,7 @@ REFUSED: list[tuple[object, str, str]] = [
     (
         policy(blocked_merchants=[{"network_id": "É1"}]),
         "blocked_merchants[0]",
-        "Copy the network id from a purchase: it has plain letters and digits only.",
+        "Copy the network id from a purchase: it has only plain letters and digits.",
     ),
     (
         policy(blocked_merchants=[{"network_id": 1}]),
@@ -325,17 +325,17 @@ REFUSED: list[tuple[object, str, str]] = [
     (
         policy(stand_in_amount=5_000),
         "stand_in_cap",
-        "Give this as well, or neither: so much a purchase and so much a card go together.",
+        "Give both stand-in amounts or neither: one per purchase and one per window.",
     ),
     (
         policy(stand_in_cap=5_000),
         "stand_in_amount",
-        "Give this as well, or neither: so much a purchase and so much a card go together.",
+        "Give both stand-in amounts or neither: one per purchase and one per window.",
     ),
     (
         policy(stand_in_amount=5_001, stand_in_cap=5_000),
         "stand_in_cap",
-        "Make this at least as much as one purchase may take.",
+        "Make this at least the amount of a single purchase.",
     ),
     (policy(spending_limits={}), "spending_limits", NEEDS_LIST),
     (policy(spending_limits=[7]), "spending_limits[0]", NEEDS_OBJECT),
@@ -361,7 +361,7 @@ REFUSED: list[tuple[object, str, str]] = [
     (
         limit(amount=-1),
         "spending_limits[0].amount",
-        "An amount can't be negative: use 0 where nothing may be spent.",
+        "An amount can't be negative: use 0 if nothing may be spent.",
     ),
     (
         limit(amount=2**53),

@@ -165,7 +165,7 @@ def test_a_policy_that_forbids_nothing_is_pointed_out() -> None:
     nothing = [("", "This policy has no rule and no limit: it grants and forbids nothing.")]
     assert warned() == nothing
     assert warned(fuel_hold=15_000) == nothing
-    everything = "This policy is unlimited and has no rule: it lets every purchase pass."
+    everything = "This policy is unlimited and has no rule: it approves every purchase."
     assert warned(unlimited=True) == [("", everything)]
     assert warned(unlimited=True, max_network_risk_score=99) == []
 
@@ -194,7 +194,7 @@ def test_unlimited_beside_a_limit_on_everything_is_pointed_out() -> None:
     monthly = {"amount": 50000, "interval": "monthly"}
     on_taxis = {"amount": 5000, "interval": "daily", "categories": ["4121"]}
     in_dollars = {"amount": 5000, "interval": "daily", "currency": "usd", "countries": ["US"]}
-    vain = "Unlimited has no effect beside the limit of €500.00 a month: remove one of them."
+    vain = "Unlimited has no effect with the limit of €500.00 a month: remove one of them."
     assert warned(unlimited=True, spending_limits=[monthly]) == [("unlimited", vain)]
     assert warned(unlimited=True, spending_limits=[monthly, on_taxis]) == [("unlimited", vain)]
     assert warned(unlimited=True, spending_limits=[on_taxis]) == []
@@ -213,9 +213,9 @@ def test_a_smallest_part_that_leaves_a_currency_without_parts_is_pointed_out() -
         (
             "smallest_partial_amount",
             (
-                "Purchases in USD are never approved in part: the smallest useful part is told in "
-                "EUR only. Give these currencies a policy of their own, or leave the smallest part "
-                "out."
+                "Purchases in USD are never approved in part: the smallest partial amount is in "
+                "EUR only. Give these currencies a policy of their own, or leave the smallest "
+                "partial amount out."
             ),
         )
     ]
@@ -239,4 +239,4 @@ def test_what_renewals_do_not_bring_is_told_where_it_is_required(
     grant = {"spending_limits": [{"amount": 100, "interval": "daily"}]}
     found = warned(**(grant | {"required_verification": ["cvc"]} | keys))
     assert [path for path, _ in found] == ["required_verification"] * is_warned
-    assert all("Renewals of subscriptions" in message for _, message in found)
+    assert all("Subscription renewals" in message for _, message in found)

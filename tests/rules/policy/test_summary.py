@@ -31,7 +31,7 @@ def test_a_short_policy_reads_as_one_sentence() -> None:
             "Up to €500.00 a month, of it €50.00 a day on fast food restaurants; not on betting "
             f"and casino gambling; Monday to Friday, 8:00{DASH}20:00 Paris time."
         ),
-        "Refunds give no room back.",
+        "Refunds do not free up the limit.",
     ]
 
 
@@ -80,11 +80,11 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
         stand_in_cap=20_000,
     ) == [
         "Unlimited amounts.",
-        "Refunds give no room back.",
+        "Refunds do not free up the limit.",
         "At fuel pumps €150.00 is held until the real amount is known.",
         (
-            "While the database is away: up to €50.00 a purchase and €200.00 in the window of each "
-            "limit, as far as the limit had it left."
+            "Without the database: up to €50.00 per purchase and €200.00 per window of each limit, "
+            "but not more than the limit had remaining."
         ),
     ]
 
@@ -213,14 +213,14 @@ def test_a_schedule_names_its_days_and_hours(
 def test_partial_approval_is_told_with_its_smallest_amount() -> None:
     limits = [{"amount": 500, "interval": "daily"}]
     partial = summed_up(partial_approval=True, smallest_partial_amount=500, spending_limits=limits)
-    assert partial[1:] == ["Where only a part fits, that part is approved, from €5.00 up."]
+    assert partial[1:] == ["If only a part fits, that part is approved, from €5.00 up."]
     limits += [{"amount": 700, "interval": "daily", "currency": code} for code in ("jpy", "usd")]
     partial = summed_up(partial_approval=True, smallest_partial_amount=500, spending_limits=limits)
     assert partial[1:] == [
-        "Where only a part fits, that part is approved, from €5.00 up; never in JPY or USD."
+        "If only a part fits, that part is approved, from €5.00 up; never in JPY or USD."
     ]
     partial = summed_up(partial_approval=True, spending_limits=limits)
-    assert partial[1:] == ["Where only a part fits, that part is approved."]
+    assert partial[1:] == ["If only a part fits, that part is approved."]
 
 
 def test_a_limit_on_merchants_by_name_reads_as_one() -> None:

@@ -170,7 +170,7 @@ def test_an_approval_says_what_was_approved_where() -> None:
 def test_an_approval_by_a_policy_without_rules_says_so() -> None:
     decision = Verdict(approved=True, amount=4500)
     assert answer_sentence(decision, request(merchant=merchant(name=""))) == (
-        "Approved €45.00. No rule stood against it."
+        "Approved €45.00. No rule applied."
     )
 
 
@@ -231,8 +231,8 @@ def test_reasons_without_a_trace_have_their_sentence_even_without_a_request(
 def test_of_a_limit_that_is_not_counted_yet_no_figure_is_told() -> None:
     check = uncounted_check(monthly(used=0))
     assert staff(check, request()) == (
-        "Monthly limit of €500.00: what is used of it is not known yet. The many earlier purchases "
-        "it concerns are being counted."
+        "Monthly limit of €500.00: its usage is not known yet. The many earlier purchases it "
+        "applies to are being counted."
     )
     assert cardholder(check, request()) == (
         "This purchase could not be checked just now. Please try again in a few minutes."

@@ -175,7 +175,7 @@ def test_money_in_of_an_unknown_kind_gives_no_room_back_and_is_found() -> None:
     assert (books.amount, books.refunded) == (5_000, 0)
     [finding] = found(books)
     assert (finding.kind, finding.amount) == (Kind.UNKNOWN_TRANSACTION, 4_000)
-    assert "gives no room back" in finding.done
+    assert "frees up no limit" in finding.done
 
 
 def test_a_refund_of_nothing_known_that_is_taken_back_is_found() -> None:

@@ -95,7 +95,7 @@ def test_a_part_is_all_that_the_tightest_limit_leaves() -> None:
 
 def test_an_approval_says_how_many_rules_passed() -> None:
     passed = amount_check(monthly(used=0))
-    words = {0: "no policy rule stood against it", 1: "the one policy rule passed"}
+    words = {0: "no policy rule applied", 1: "the one policy rule passed"}
     words[2] = "all 2 policy rules passed"
     for rules, expected in words.items():
         decision = Verdict(approved=True, amount=4_500, trace=(passed,) * rules)

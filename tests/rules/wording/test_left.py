@@ -9,10 +9,10 @@ from authorizations.rules.basics.controls import Interval
 from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.left import (
     Level,
+    available_words,
     level,
     percent_used,
     return_words,
-    room_words,
     tightest,
     used_words,
 )
@@ -45,7 +45,7 @@ def figures(limit: int, used: int, currency: str = "eur", **more: Any) -> LimitF
 def test_used_and_left_are_said_in_words(
     found: LimitFigures, words: tuple[Level, int, str, str]
 ) -> None:
-    assert (level(found), percent_used(found), used_words(found), room_words(found)) == words
+    assert (level(found), percent_used(found), used_words(found), available_words(found)) == words
 
 
 ROLLING: dict[str, Any] = {"interval": Interval.ROLLING, "rolling_seconds": 3_600}
@@ -59,11 +59,11 @@ ROLLING: dict[str, Any] = {"interval": Interval.ROLLING, "rolling_seconds": 3_60
         (figures(1_000, 0, **ROLLING), "Each purchase counts for 60 minutes."),
         (
             figures(1_000, 900, available_at=NOON + 1, **ROLLING),
-            "Next part comes back at 18 Nov 12:01 UTC.",
+            "More available at 18 Nov 12:01 UTC.",
         ),
         (
             figures(1_000, 1_000, available_at=NOON + 60, **ROLLING),
-            "Next room at 18 Nov 12:01 UTC.",
+            "Available again at 18 Nov 12:01 UTC.",
         ),
     ],
 )

@@ -110,7 +110,7 @@ PARIS_RESET = "Resets on 1 Dec 00:00 Europe/Paris."
             hourly(),
             (
                 "At most 5 purchases in 60 minutes: 5 made + this one = 6, 1 over. "
-                "Next room at 24 Nov 11:31 Europe/Paris."
+                "Available again at 24 Nov 11:31 Europe/Paris."
             ),
         ),
         (
@@ -121,14 +121,14 @@ PARIS_RESET = "Resets on 1 Dec 00:00 Europe/Paris."
             hourly(limit=1, used=1, rolling_seconds=7 * 86_400, available_at=at(12, 1)),
             (
                 "At most 1 purchase in 7 days: 1 made + this one = 2, 1 over. "
-                "Next room at 1 Dec 01:00 Europe/Paris."
+                "Available again at 1 Dec 01:00 Europe/Paris."
             ),
         ),
         (
             hourly(currency="eur", limit=50000, used=48000, asked=4500, rolling_seconds=86_400),
             (
                 "At most €500.00 in 24 hours: €480.00 used + €45.00 = €525.00, €25.00 over. "
-                "Next room at 24 Nov 11:31 Europe/Paris."
+                "Available again at 24 Nov 11:31 Europe/Paris."
             ),
         ),
         (
@@ -231,7 +231,7 @@ RULES: list[tuple[DeclineReason, bool, Json, Json, str]] = [
         False,
         None,
         {"allowed": ["DE", "FR"]},
-        "The merchant's country was not told; allowed countries: DE, FR.",
+        "The merchant's country was not reported; allowed countries: DE, FR.",
     ),
     (
         DeclineReason.CATEGORY_NOT_ALLOWED,
@@ -310,7 +310,7 @@ RULES: list[tuple[DeclineReason, bool, Json, Json, str]] = [
         False,
         None,
         ["authenticated"],
-        "3-D Secure result: not told; the policy requires authenticated.",
+        "3-D Secure result: not reported; the policy requires authenticated.",
     ),
     (
         DeclineReason.NETWORK_RISK_TOO_HIGH,
@@ -331,7 +331,7 @@ RULES: list[tuple[DeclineReason, bool, Json, Json, str]] = [
         True,
         None,
         80,
-        "No network risk score was told; the highest allowed is 80.",
+        "No network risk score was reported; the highest allowed is 80.",
     ),
     (
         DeclineReason.OUTSIDE_SCHEDULE,

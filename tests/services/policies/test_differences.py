@@ -43,9 +43,9 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
         '    + {"amount": 60000, "interval": "monthly"}',
         '    + {"amount": 5000, "interval": "daily", "categories": ["eating_places_restaurants"]}',
         (
-            "  please check: required_verification: Renewals of subscriptions, and whatever else a "
-            "shop charges to a stored card by itself, are declined: they hardly ever bring a CVC, "
-            "a postal code or 3-D Secure."
+            "  please check: required_verification: Subscription renewals and other charges to "
+            "stored cards are declined: they hardly ever have a CVC, a postal code or 3-D "
+            "Secure."
         ),
         'Group "Field team"',
         "  + ic_3",
@@ -60,7 +60,7 @@ def test_comparing_writes_nothing_and_tells_the_difference_key_by_key() -> None:
         "  + card ic_3",
         "  + cardholder ich_3",
         "1 card could spend that could not before.",
-        "1 card cannot spend any more: everything it asks for is declined.",
+        "1 card can no longer spend: everything it asks for is declined.",
     ]
     assert everything() == before
 
@@ -76,4 +76,4 @@ def test_limits_in_another_order_are_said_to_be_only_that() -> None:
     load(WHOLE)
     edited = json.loads(json.dumps(WHOLE))
     edited["policies"][0]["spending_limits"].reverse()
-    assert "  spending_limits: in another order" in compare(json.dumps(edited)).lines()
+    assert "  spending_limits: in a different order" in compare(json.dumps(edited)).lines()

@@ -66,7 +66,7 @@ def test_all_errors_are_told_at_once_each_with_its_path() -> None:
         ),
         'policies[1].colour: There is no key "colour". Leave it out.',
         (
-            "policies[2].spending_limits[1].amount: An amount can't be negative: use 0 where "
+            "policies[2].spending_limits[1].amount: An amount can't be negative: use 0 if "
             "nothing may be spent."
         ),
         "groups[2].name: groups[0] has this name already: choose another.",
@@ -104,8 +104,8 @@ def test_all_errors_are_told_at_once_each_with_its_path() -> None:
         ("", "not JSON: line 1, column 1"),
         ("[]", "A policy file is an object in braces"),
         ('{"groups": 5}', "groups: Give a list in square brackets"),
-        ('{"policies": [{"name": "A", "name": "B"}]}', 'the key "name" stands twice'),
-        ('{"policies": [{"name": "A", "max_network_risk_score": NaN}]}', "NaN is no number"),
+        ('{"policies": [{"name": "A", "name": "B"}]}', 'the key "name" is repeated'),
+        ('{"policies": [{"name": "A", "max_network_risk_score": NaN}]}', "NaN is not a number"),
         ("[" * 100_000, "not JSON"),
         ('{"assignments": [{"policy": "\\ud800", "program": true}]}', "can't be seen"),
     ],

@@ -9,7 +9,13 @@ from django.db import connection
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, Decision, Usage
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.wording.left import Level, level, return_words, room_words, used_words
+from authorizations.rules.wording.left import (
+    Level,
+    available_words,
+    level,
+    return_words,
+    used_words,
+)
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
 from simulator.stripe.samples import MERCHANTS, Json
@@ -168,7 +174,7 @@ def test_a_rolling_limit_with_room_tells_when_the_next_part_comes_back() -> None
     Shopper(at=NOON + 600).asks(100)
     [found] = figures(at=NOON + 900)
     assert (found.used, found.available_at) == (2, NOON + 3_600)
-    assert return_words(found, NOON) == "Next part comes back at 18 Nov 13:00 UTC."
+    assert return_words(found, NOON) == "More available at 18 Nov 13:00 UTC."
     [later] = figures(at=NOON + 3_600)
     assert (later.used, later.available_at) == (1, NOON + 4_200)
     [empty] = figures(at=NOON + 4_200)
@@ -201,7 +207,7 @@ def test_a_limit_lowered_under_what_is_used_says_by_how_much_it_is_over() -> Non
     in_force(spending_limits=[limit | {"amount": 400}])
     [found] = figures(at=NOON + 900)
     assert (level(found), used_words(found)) == (Level.OVER, "€8.00 used")
-    assert room_words(found) == "€4.00 over"
+    assert available_words(found) == "€4.00 over"
     # The oldest purchase leaves first, but that is not enough.
     assert found.available_at == NOON + 4_200
     check_next_decision(Shopper(at=NOON + 900))

@@ -180,7 +180,7 @@ def test_a_grant_must_concern_both_merchants(host: Path) -> None:
     assert redecide("evt_more") == []
     assert contradictions() == []
     words = explained(Decision.objects.get(pk="evt_more"))
-    assert "Limits went by where the purchase began: Chez Ninon." in words.stand_in
+    assert "Limits used the merchant where the purchase began: Chez Ninon." in words.stand_in
 
 
 def test_what_stand_in_itself_approved_is_known_too() -> None:
