@@ -142,7 +142,9 @@ def test_what_goes_through_the_spool_keeps_its_digest() -> None:
         stopwatch=Stopwatch(),
         received_sha256=hashlib.sha256(body).hexdigest(),
     )
-    written = spool_record.encode(spool_record.spooled(delivery, "deadline_missed", b"{}", None))
+    written = spool_record.encode(
+        spool_record.spool_record(delivery, "deadline_missed", b"{}", None)
+    )
     assert CARD.encode() not in written
     again = rows.request(spool_record.decode(written).delivery(), "")
     assert again.body_sha256 == hashlib.sha256(body).hexdigest()

@@ -61,7 +61,7 @@ def test_damage_is_told_of_until_somebody_has_dealt_with_it(directory: Path) -> 
     path.write_bytes(path.read_bytes()[:-1] + b"?")
     printed, error = run()
     assert f"{path.name}, byte " in printed
-    assert "the checksum of a record is wrong. It lies in" in printed
+    assert "the checksum of a record is wrong. The file is now" in printed
     assert "1 brought into the books" in printed
     told = f"1 damaged or unreadable: see {directory / 'damaged'}, and read the note beside each."
     assert error.startswith(told)

@@ -20,7 +20,7 @@ from authorizations.rules.decision.values import Verdict
 from authorizations.services.host import spool_writer
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in import replay
-from authorizations.services.stand_in.spool_record import encode, spooled
+from authorizations.services.stand_in.spool_record import encode, spool_record
 from authorizations.wire import answer, events
 
 _replaying = threading.Lock()
@@ -46,12 +46,12 @@ def _stand_in(body: bytes) -> bytes:
     sent = answer.render(
         approved=True, amount=None, decision=delivery.decision_id, reason="approved"
     )
-    spool_writer.append(encode(spooled(delivery, "switched_on", sent, decision)))
+    spool_writer.append(encode(spool_record(delivery, "switched_on", sent, decision)))
     return sent
 
 
 def _replay() -> None:
     while True:
-        replay.some(0.05)
+        replay.run_for(0.05)
         connections.close_all()
         time.sleep(0.02)

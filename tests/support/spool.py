@@ -11,7 +11,12 @@ from django.conf import settings
 from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.services.host.spool_writer import Spool
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
-from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, Spooled, encode, spooled
+from authorizations.services.stand_in.spool_record import (
+    COMMIT_UNKNOWN,
+    SpoolRecord,
+    encode,
+    spool_record,
+)
 from authorizations.wire import answer, events, masking, signature
 from simulator.stripe import samples
 from simulator.stripe.samples import Json, Purchase
@@ -45,7 +50,7 @@ def answered(
     received_at: datetime = EARLIER,
     reason: DeclineReason = DeclineReason.AMOUNT_LIMIT_EXCEEDED,
     **facts: Any,
-) -> Spooled:
+) -> SpoolRecord:
     """The record of an answer: an approval of `amount`, or, for None, a decline."""
     delivery = delivery_of(event, received_at)
     is_partial = amount is not None and amount < _asked(delivery)
@@ -63,7 +68,7 @@ def answered(
         reason=decision.reason,
         stand_in="" if cause == COMMIT_UNKNOWN else cause,
     )
-    record = spooled(delivery, cause, sent, decision, **facts)
+    record = spool_record(delivery, cause, sent, decision, **facts)
     # Not the clock of the test: answered 40 ms after it came.
     return msgspec.structs.replace(record, answered_at=received_at + timedelta(milliseconds=40))
 
@@ -81,7 +86,7 @@ def asked(shopper: Shopper, purchase: Purchase | int, event_id: str = "") -> Jso
     return shopper.event(purchase, event_id)
 
 
-def leave(directory: Path, *records: Spooled) -> Path:
+def leave(directory: Path, *records: SpoolRecord) -> Path:
     """A file of a process that is gone; returns it."""
     spool = Spool(directory, timeout_s=60)
     for record in records:

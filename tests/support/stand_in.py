@@ -32,7 +32,7 @@ from authorizations.services.runtime import budget
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.stand_in import answers, switch
 from authorizations.services.stand_in.local_copy_refresh import new_copy
-from authorizations.services.stand_in.spool_record import Spooled, decode
+from authorizations.services.stand_in.spool_record import SpoolRecord, decode
 from authorizations.services.stand_in.usage_refresh import write_used
 from authorizations.wire import events
 from simulator.stripe import samples
@@ -101,7 +101,7 @@ def switched(*, on: bool, since: float) -> None:
     switch.look_again()
 
 
-def spooled(directory: Path) -> list[Spooled]:
+def spooled(directory: Path) -> list[SpoolRecord]:
     """All records of the spool, the oldest first."""
     found = []
     for file in sorted(directory.glob("*.spool")):

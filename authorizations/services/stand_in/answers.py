@@ -1,7 +1,7 @@
-"""Answers given without the database: decided by what was last known, kept in the spool.
+"""Answers requests without the database, from this host's copy, and spools the answers.
 
-Nothing here raises, and nothing is approved that is not on the disk: whatever breaks, the answer
-is a decline.
+Nothing here raises, and no approval is sent before it is on disk. If anything fails, the answer is
+a decline.
 """
 
 import logging
@@ -28,8 +28,8 @@ from authorizations.services.host import caps, local_copy, recent_answers, recen
 from authorizations.services.host.host_memory import Approval
 from authorizations.services.runtime import budget, decision_log, metrics
 from authorizations.services.runtime.delivery import Delivery
-from authorizations.services.stand_in.durable_answer import DurableAnswer, sent
-from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spooled
+from authorizations.services.stand_in.durable_answer import DurableAnswer, settle
+from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spool_record
 from authorizations.services.store import answers
 from authorizations.services.store.statements import drive
 from authorizations.wire import answer as wire
@@ -57,27 +57,25 @@ class StandInAnswer:
 def answer(request: AuthorizationRequest, delivery: Delivery, cause: StandInCause) -> bytes:
     """Decide an authorization request without the database; returns the body of the answer."""
 
-    def decided() -> DurableAnswer:
-        if again := _again(delivery, request.question, cause):
-            return again
-        found = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
-        if found.decision.approved:
-            recent_merchants.note(begun(request, found.context))
-        body = _render(delivery, found.decision, cause)
-        record = spooled(
+    def decide() -> DurableAnswer:
+        if earlier := _earlier(delivery, request.question, cause):
+            return earlier
+        made = stand_in(request, cause, delivery.seconds_left(budget.STAND_IN_MS))
+        if made.decision.approved:
+            recent_merchants.note(begun(request, made.context))
+        body = _render(delivery, made.decision, cause)
+        record = spool_record(
             delivery,
             cause,
             body,
-            found.decision,
-            applied=found.applied,
-            context=found.context,
+            made.decision,
+            applied=made.applied,
+            context=made.context,
         )
-        return DurableAnswer(body, record, money=found.decision.approved)
+        return DurableAnswer(body, record, money=made.decision.approved)
 
-    def declined() -> DurableAnswer:
-        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
-
-    return _told(sent(delivery, decided, declined), request, delivery)
+    fallback = _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
+    return _log(settle(delivery, decide, fallback), request, delivery)
 
 
 def refused(
@@ -87,28 +85,27 @@ def refused(
     cause: StandInCause = StandInCause.DATABASE_UNREACHABLE,
     request: AuthorizationRequest | None = None,
 ) -> bytes:
-    """Decline a request that no policy is asked for; returns the body of the answer."""
+    """Decline a request for `reason`, without asking a policy; returns the body of the answer.
 
-    def declined() -> DurableAnswer:
-        return _decline(delivery, cause, reason, problem)
-
-    def decided() -> DurableAnswer:
-        return _again(delivery, request.question if request else None, cause) or declined()
-
-    return _told(sent(delivery, decided, declined), None, delivery)
+    An event that this host has answered before gets that answer again.
+    """
+    question = request.question if request else None
+    decline = _decline(delivery, cause, reason, problem)
+    chosen = settle(delivery, lambda: _earlier(delivery, question, cause) or decline, decline)
+    return _log(chosen, None, delivery)
 
 
 def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
-    """Answer what was computed, and let the replay find out whether the database has it."""
+    """Send the answer that was computed; the replay finds out whether it was committed."""
     computed = unknown.computed
     outcome = computed.outcome
-    if outcome is None:  # the recorded answer once more
-        record = spooled(delivery, COMMIT_UNKNOWN, computed.body, None)
+    if outcome is None:  # a recorded answer, sent again
+        record = spool_record(delivery, COMMIT_UNKNOWN, computed.body, None)
         again = DurableAnswer(computed.body, record, is_repeat=True)
-        return _told(sent(delivery, lambda: again, lambda: again), None, delivery)
+        return _log(settle(delivery, lambda: again, again), None, delivery)
 
-    def kept() -> DurableAnswer:
-        record = spooled(
+    def decide() -> DurableAnswer:
+        record = spool_record(
             delivery,
             COMMIT_UNKNOWN,
             computed.body,
@@ -120,26 +117,22 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
         )
         return DurableAnswer(computed.body, record, money=outcome.decision.approved)
 
-    cause = StandInCause.DEADLINE_MISSED
-
-    def declined() -> DurableAnswer:
-        return _decline(delivery, cause, DeclineReason.INTERNAL_ERROR)
-
-    return _told(sent(delivery, kept, declined), outcome.request, delivery)
+    fallback = _decline(delivery, StandInCause.DEADLINE_MISSED, DeclineReason.INTERNAL_ERROR)
+    return _log(settle(delivery, decide, fallback), outcome.request, delivery)
 
 
 def stand_in(
     request: AuthorizationRequest, cause: StandInCause, seconds_left: float
 ) -> StandInAnswer:
-    """The decision, from this host's copy of cards and policies; caps are taken of."""
+    """Decide from this host's copy of cards and policies; an approval is taken from its caps."""
     name = _SETTINGS.get(cause)
     if name and not getattr(settings, name):
         return _refusal(request, Refusal.CAUSE_SWITCHED_OFF)
     try:
         card = local_copy.card(request.card.id, request.card.cardholder_id)
         is_too_old = local_copy.age_s() > settings.STAND_IN_MAX_AGE_S
-    except local_copy.NothingKnownError as nothing:
-        logger.error("Stand-in knows nothing: %s", nothing)
+    except local_copy.NothingKnownError as error:
+        logger.error("Stand-in declines, because it has no copy to decide from: %s", error)
         return _refusal(request, Refusal.NOTHING_KNOWN)
     if is_too_old or card is None:
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
@@ -156,20 +149,23 @@ def stand_in(
     return _capped(request, card, context, windows, within_s)
 
 
-def _again(
+def _earlier(
     delivery: Delivery, question: Question | None, cause: StandInCause
 ) -> DurableAnswer | None:
-    """What this host has answered to the event before, where it has."""
+    """The answer this host gave to the event before; None if it gave none.
+
+    An event id that was answered for a different question gets a decline.
+    """
     earlier = drive(answers.of_event(delivery.decision_id, is_on_record=False))
-    if not earlier and (decided := recent_answers.look_up(delivery.decision_id)):
-        earlier = [decided]
+    if not earlier and (recent := recent_answers.look_up(delivery.decision_id)):
+        earlier = [recent]
     if not earlier:
         return None
-    if answer := answers.to_question(earlier, question):
-        body = answer.text.encode()
-        return DurableAnswer(body, spooled(delivery, cause, body, None), is_repeat=True)
+    if again := answers.to_question(earlier, question):
+        body = again.text.encode()
+        return DurableAnswer(body, spool_record(delivery, cause, body, None), is_repeat=True)
     reason = DeclineReason.CONFLICTING_EVENT
-    problem = "Its event id was answered before, for another question."
+    problem = "A different question was answered under this event id before."
     return replace(_decline(delivery, cause, reason, problem), is_repeat=True)
 
 
@@ -177,7 +173,9 @@ def _refusal(
     request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
 ) -> StandInAnswer:
     context = StandInContext(refusal=refusal)
-    return StandInAnswer(decide_without_usage(request, context, applied), applied, context)
+    return StandInAnswer(
+        decide_without_usage(request, context, applied), applied, context
+    )
 
 
 def _capped(
@@ -187,7 +185,10 @@ def _capped(
     windows: Mapping[Window, LimitFilter],
     within_s: float,
 ) -> StandInAnswer:
-    """The decision where caps have a say; what it approves is taken of them."""
+    """Decide where caps apply; an approved amount is taken from them.
+
+    Waits at most `within_s` seconds for other processes of the host.
+    """
     question = caps.question_of(request)
     try:
         with caps.turn(question, windows, within_s=within_s) as turn:
@@ -206,8 +207,8 @@ def _capped(
                         change=change_by(counted, decision),
                     )
                 )
-    except caps.CapUnknownError as unknown:
-        logger.error("What stand-in may approve is not known: %s", unknown)
+    except caps.CapUnknownError as error:
+        logger.error("Stand-in declines, because it can't tell what a cap has left: %s", error)
         return _refusal(request, Refusal.CAP_UNKNOWN, card.applied)
     return StandInAnswer(decision, card.applied, context)
 
@@ -217,7 +218,7 @@ def _decline(
 ) -> DurableAnswer:
     decision = Verdict(approved=False, amount=0, reason=reason)
     body = _render(delivery, decision, cause)
-    return DurableAnswer(body, spooled(delivery, cause, body, decision, problem=problem))
+    return DurableAnswer(body, spool_record(delivery, cause, body, decision, problem=problem))
 
 
 def _render(delivery: Delivery, decision: Verdict, cause: StandInCause) -> bytes:
@@ -230,12 +231,12 @@ def _render(delivery: Delivery, decision: Verdict, cause: StandInCause) -> bytes
     )
 
 
-def _told(given: DurableAnswer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
-    """The body of an answer, once log and metrics know of it."""
-    record = given.record
+def _log(chosen: DurableAnswer, request: AuthorizationRequest | None, delivery: Delivery) -> bytes:
+    """Count and log an answer; returns its body."""
+    record = chosen.record
     metrics.stood_in(record.cause)
     if record.decision is None:
         decision_log.repeated("", delivery)
     else:
         decision_log.decided(record.decision, request, delivery, record.stand_in)
-    return given.body
+    return chosen.body

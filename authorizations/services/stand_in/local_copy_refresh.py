@@ -1,7 +1,7 @@
-"""Keeps the copy that stand-in rests on warm: one process of each host reads the database for all.
+"""Renews the local copy that stand-in decides from; one process of each host does it for all.
 
-Page by page and by key, each in a transaction of its own. What fails leaves the old copy, and
-its age, as they are.
+Tables are read by key in pages, each page in a transaction of its own. If reading fails, the old
+copy stays, and so does its age.
 """
 
 import functools
@@ -29,70 +29,67 @@ logger = logging.getLogger(__name__)
 PAGE = 2000
 PAGE_BUDGET_S = 5.0
 
-_SHARE = 20
-"""A reading is followed by a pause of so many times its length: at most a twentieth of one core."""
+_PAUSE_FACTOR = 20
+"""How many times longer than a read the pause after it is: at most a twentieth of one core."""
 
 _LOCK = "standing.lock"
 Row = Sequence[Any]
 
 
 @functools.cache
-def _thread(_pid: int, further: tuple[Callable[[], None], ...]) -> threading.Thread:
-    thread = threading.Thread(target=_keep_warm, args=(further,), name="standing-copy", daemon=True)
+def _started(_pid: int, further: tuple[Callable[[], None], ...]) -> threading.Thread:
+    thread = threading.Thread(target=_refresh, args=(further,), name="local-copy", daemon=True)
     thread.start()
     return thread
 
 
-def keep_warm(*further: Callable[[], None]) -> None:
-    """Renew the copy from now on, in the background; once for each process, however often asked.
+def keep_fresh(*further: Callable[[], None]) -> None:
+    """Renew the copy in the background from now on; further calls in a process do nothing.
 
     `further` parts are renewed after the policies.
     """
-    _thread(os.getpid(), further)
+    _started(os.getpid(), further)
 
 
-_has_begun = threading.Event()
+_first_is_done = threading.Event()
 
 
 def await_first(within_s: float) -> bool:
-    """Wait until this process has read its first copy, or left that to another of this host.
+    """Wait up to `within_s` seconds for this process's first renewal; returns whether it is done.
 
-    Meanwhile it has little time for purchases. Whether it has.
+    While it runs, the process has little time for purchases. A process that leaves renewing to
+    another one of the host is done at once.
     """
-    return _has_begun.wait(within_s)
+    return _first_is_done.wait(within_s)
 
 
-def _keep_warm(further: Sequence[Callable[[], None]]) -> None:
-    while True:
-        try:
-            # Whoever is first does it for the host until its end; then another takes over.
-            with host_files.alone(_LOCK, wait=False) as is_mine:
-                if is_mine:
-                    _renew_for_ever(further)
-        except Exception:
-            logger.exception("The copy for stand-in can't be kept in SPOOL_DIR; trying again.")
-        _has_begun.set()
-        time.sleep(settings.STAND_IN_REFRESH_S)
-
-
-def _renew_for_ever(further: Sequence[Callable[[], None]]) -> None:
+def _refresh(further: Sequence[Callable[[], None]]) -> None:
     parts = [CopyPart(renew) for renew in (renew_switch, renew_policies, *further, renew_cards)]
     while True:
-        for part in parts:
-            part.renew_when_due()
-        _has_begun.set()
+        try:
+            # The first process renews for the whole host; when it ends, another takes over.
+            with host_files.alone(_LOCK, wait=False) as is_mine:
+                while is_mine:
+                    for part in parts:
+                        part.renew_when_due()
+                    _first_is_done.set()
+                    time.sleep(settings.STAND_IN_REFRESH_S)
+        except Exception:
+            logger.exception("The copy for stand-in can't be kept in SPOOL_DIR; trying again.")
+        _first_is_done.set()
         time.sleep(settings.STAND_IN_REFRESH_S)
 
 
 @dataclass(slots=True)
 class CopyPart:
-    """A part of what is kept warm, and when it is to be read again."""
+    """A part of the copy and when to read it again, on the clock of time.monotonic()."""
 
     renew: Callable[[], None]
     due: float = 0.0
     failing: bool = False
 
     def renew_when_due(self) -> None:
+        """Read it again if it is due. A failure is logged once, until it succeeds."""
         began = time.monotonic()
         if began < self.due:
             return
@@ -105,24 +102,24 @@ class CopyPart:
         else:
             self.failing = False
         ended = time.monotonic()
-        self.due = ended + _SHARE * (ended - began)
+        self.due = ended + _PAUSE_FACTOR * (ended - began)
 
 
 def renew_switch() -> None:
-    """Follow whoever switched stand-in on or off at another host."""
+    """Follow a switch of stand-in that was made at another host."""
     with deadline(time.monotonic() + PAGE_BUDGET_S):
         switch.renew()
 
 
 def renew_policies() -> None:
-    """Read what is assigned to whom, in which version, and which cards are frozen.
+    """Read the assignments, the policy versions they name, and which cards are frozen.
 
     Raises django.db.Error, OSError and sqlite3.Error; then the old copy stays.
     """
     began = time.time()
     assignments = Assignment.objects.exclude(policy__current_version=None)
     assigned = list(pages(assignments, "scope", "policy__current_version_id"))
-    # After the assignments: versions never change, so each one they name is there.
+    # Read after the assignments: versions never change, so every one they name is found.
     wanted = PolicyVersion.objects.filter(pk__in={version for _, _, version in assigned})
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
         _insert(copy, "version", pages(wanted, "number", "content"))
@@ -131,7 +128,7 @@ def renew_policies() -> None:
 
 
 def renew_cards() -> None:
-    """Read to which chain, cardholder and group each card belongs. Raises as `renew_policies`."""
+    """Read each card's replacement chain, cardholder and group. Raises as `renew_policies`."""
     began = time.time()
     with new_copy(CARDS, CARDS_SCHEMA, began) as copy:
         columns = ("root_id", "cardholder_id", "root__group_id")
@@ -140,7 +137,7 @@ def renew_cards() -> None:
 
 
 def pages(rows: QuerySet[Any], *columns: str) -> Iterator[Row]:
-    """The key and these columns of all rows, in the order of the key."""
+    """The key and these columns of every row, ordered by key. Raises django.db.Error."""
     last = None
     while True:
         page = rows if last is None else rows.filter(pk__gt=last)
@@ -155,21 +152,21 @@ def pages(rows: QuerySet[Any], *columns: str) -> Iterator[Row]:
 def _insert(copy: sqlite3.Connection, table: str, rows: Iterable[Row]) -> None:
     rows = iter(rows)
     for first in rows:
-        places = ", ".join("?" for _ in first)
-        insert = f"INSERT OR IGNORE INTO {table} VALUES ({places})"  # noqa: S608 - names of ours
+        marks = ", ".join("?" for _ in first)
+        insert = f"INSERT OR IGNORE INTO {table} VALUES ({marks})"  # noqa: S608 - our own names
         copy.execute(insert, first)
         copy.executemany(insert, rows)
 
 
 @contextmanager
 def new_copy(name: str, schema: str, *read: float | str) -> Iterator[sqlite3.Connection]:
-    """A part of the copy to be filled, which replaces the old one.
+    """An empty part of the copy to fill; it replaces the old one when the block ends.
 
-    `read` is the row that tells of its reading, beginning with when that began.
+    `read` is the row of its table `read`; its first value is when reading began, in Unix seconds.
     """
-    place = host_files.directory() / name
-    with host_files.replacing(place) as path, closing(sqlite3.connect(path)) as copy:
-        # Nobody reads it before it is whole, and `replacing` sees it to the disk.
+    target = host_files.directory() / name
+    with host_files.replacing(target) as path, closing(sqlite3.connect(path)) as copy:
+        # No process reads it before it is complete, and `replacing` syncs it to disk.
         copy.executescript("PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF")
         copy.executescript(schema)
         marks = ", ".join("?" * len(read))

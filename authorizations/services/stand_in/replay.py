@@ -1,7 +1,7 @@
-"""Replay: what waits in the spool is brought into the books, in the order of answering.
+"""Replay: brings the answers in the spool into the books, in the order in which they were sent.
 
-A file is removed once all its records are committed. Stopped at any point it neither loses nor
-doubles: each record is written exactly once, however often it is read (late.py).
+A file is removed once all its records are committed. A replay can be stopped at any point: each
+record is written exactly once, however often it is read (replay_one.py).
 """
 
 import heapq
@@ -23,24 +23,24 @@ from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.host.spool_reader import DamagedError, Record
 from authorizations.services.stand_in import replay_one
 from authorizations.services.stand_in.replay_one import CannotReplayError, Replayed
-from authorizations.services.stand_in.spool_record import Spooled, UnreadableRecordError, decode
+from authorizations.services.stand_in.spool_record import SpoolRecord, UnreadableRecordError, decode
 from authorizations.wire import events
 from authz_project import owners
 
 logger = logging.getLogger(__name__)
 
-_PLACE = ".place"
+_OFFSET_SUFFIX = ".place"
 
 
 class AnotherReplayError(Exception):
-    """Another process of this host replays at this moment."""
+    """Another process of this host is replaying."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReplayStep:
-    """One record dealt with: what became of it, or the problem with it or with its file.
+    """One record dealt with: its outcome, or the problem with it or with its file.
 
-    `size_bytes` is how much of the spool it was.
+    `size_bytes` is its share of the spool.
     """
 
     size_bytes: int = 0
@@ -50,28 +50,33 @@ class ReplayStep:
 
 
 @dataclass(order=True, slots=True)
-class _Reading:
-    """A file and the next of its records; files are replayed side by side."""
+class _NextRecord:
+    """A file's next record; files are replayed side by side, ordered by these.
+
+    `offset` is where a later replay resumes in the file.
+    """
 
     answered_at: datetime
     path: Path
-    place: int = field(compare=False)
+    offset: int = field(compare=False)
     record: Record = field(compare=False)
-    spooled: Spooled = field(compare=False)
+    spooled: SpoolRecord = field(compare=False)
 
 
-def some(budget_s: float) -> int:
-    """Replay for so long, where there is something and the database answers.
+def run_for(budget_s: float) -> int:
+    """Replay what waits, for up to `budget_s` seconds; returns the number of records dealt with.
 
-    Returns how many records it dealt with. Never raises, and costs next to nothing where nothing
-    waits: to be called often, outside of transactions, by every process. Lets go of this
-    process's file first.
+    Never raises, and costs almost nothing if nothing waits: every process calls it often, outside
+    of transactions. Releases this process's own file first, so that it is replayed as well.
     """
     directory = Path(settings.SPOOL_DIR)
     done = 0
     try:
         if not spool_reader.waiting(directory):
-            _settle_lost()
+            try:
+                caps.settle_lost()
+            except (HostMemoryError, sqlite3.Error, OSError) as error:
+                logger.warning("Stand-in's unsettled approvals can't be read: %s", error)
             return 0
         until = time.monotonic() + budget_s
         if not connection.in_atomic_block:
@@ -81,7 +86,10 @@ def some(budget_s: float) -> int:
         with closing(steps(directory, with_growing=False)) as replayed:
             for step in replayed:
                 done += 1
-                _log(step)
+                if step.problem:
+                    logger.error("%s", step.problem)
+                elif step.note:
+                    logger.warning("%s", step.note)
                 if time.monotonic() >= until:
                     break
         if not spool_reader.waiting(directory):
@@ -93,112 +101,117 @@ def some(budget_s: float) -> int:
     return done
 
 
-def remember_waiting() -> None:
-    """What the host has answered, from what waits in its spool: a power cut may have cost it."""
+def restore_host_answers() -> None:
+    """Read the host's answers back from the spool, in case a power cut damaged their file."""
     directory = Path(settings.SPOOL_DIR)
     if host_answers.is_whole() or not directory.is_dir():
         return
     for path in spool_reader.waiting(directory):
-        place = 0
-        with suppress(OSError, DamagedError, UnreadableRecordError):  # the replay says so
-            while record := spool_reader.read(path, place):
-                answered, place = decode(record.payload), record.end
-                if answered.decision and answered.reason != DeclineReason.CONFLICTING_EVENT:
-                    host_answers.note(answered.delivery().decision_id, answered.as_sent())
+        offset = 0
+        with suppress(OSError, DamagedError, UnreadableRecordError):  # the replay reports these
+            while record := spool_reader.read(path, offset):
+                spooled, offset = decode(record.payload), record.end
+                if spooled.decision and spooled.reason != DeclineReason.CONFLICTING_EVENT:
+                    host_answers.note(spooled.delivery().decision_id, spooled.as_sent())
     host_answers.mark_whole()
 
 
-def _log(step: ReplayStep) -> None:
-    if step.problem:
-        logger.error("%s", step.problem)
-    elif step.note:
-        logger.warning("%s", step.note)
-
-
 def size_bytes(directory: Path) -> int:
-    """How much waits, apart from what was dealt with before."""
+    """The size of what waits, less what earlier replays have dealt with."""
     waiting = spool_reader.waiting(directory)
-    return sum(max(0, spool_reader.size_of(path) - _place_in(path)) for path in waiting)
+    return sum(max(0, spool_reader.size_of(path) - _offset_in(path)) for path in waiting)
 
 
 def steps(directory: Path, *, with_growing: bool) -> Generator[ReplayStep, None, None]:
-    """Replay all that waits, record by record; files of living processes only where asked for.
+    """Replay everything that waits, record by record.
 
-    Raises AnotherReplayError, and django.db.Error, CannotReplayError and OSError where it can't go
-    on now; what was dealt with until then stays so.
+    `with_growing`: also the files that living processes are writing. Raises AnotherReplayError, and
+    django.db.Error, CannotReplayError and OSError if it can't continue now; records dealt with
+    until then stay so.
     """
     if not directory.is_dir():
         return
     with spool_reader.replaying(directory) as is_alone:
         if not is_alone:
             raise AnotherReplayError("Another process of this host is replaying the spool.")
-        yield from _steps(directory, with_growing=with_growing)
+        queue: list[_NextRecord] = []
+        try:
+            for path in spool_reader.waiting(directory):
+                if with_growing or not spool_reader.is_growing(path):
+                    yield from _queue_next(queue, path, _offset_in(path))
+            while queue:
+                first = queue[0]
+                step = _replay(first)
+                first.offset = first.record.end
+                yield step
+                heapq.heappop(queue)
+                yield from _queue_next(queue, first.path, first.offset)
+        finally:
+            for waiting in queue:
+                _save_offset(waiting.path, waiting.offset)
 
 
-def _steps(directory: Path, *, with_growing: bool) -> Iterator[ReplayStep]:
-    readings: list[_Reading] = []
+def _queue_next(queue: list[_NextRecord], path: Path, offset: int) -> Iterator[ReplayStep]:
+    """Queue the next record of a file that can be decoded; without one, finish the file.
+
+    A finished file is removed, or moved to damaged/ if its rest can't be read.
+    """
+    begin = offset
     try:
-        for path in spool_reader.waiting(directory):
-            if with_growing or not spool_reader.is_growing(path):
-                yield from _read_on(readings, path, _place_in(path))
-        while readings:
-            reading = readings[0]
-            step = _replay(reading)
-            reading.place = reading.record.end
-            yield step
-            heapq.heappop(readings)
-            yield from _read_on(readings, reading.path, reading.place)
-    finally:
-        for reading in readings:
-            _note_place(reading.path, reading.place)
-
-
-def _read_on(readings: list[_Reading], path: Path, place: int) -> Iterator[ReplayStep]:
-    """Put the next record of a file among those to replay, or be done with the file."""
-    begin = place
-    try:
-        while record := spool_reader.read(path, place):
+        while record := spool_reader.read(path, offset):
             try:
                 spooled = decode(record.payload)
             except UnreadableRecordError as error:
                 yield _keep_aside(path, record, str(error))
-                place = record.end
+                offset = record.end
             else:
-                reading = _Reading(spooled.answered_at, path, begin, record, spooled)
-                heapq.heappush(readings, reading)
+                next_record = _NextRecord(spooled.answered_at, path, begin, record, spooled)
+                heapq.heappush(queue, next_record)
                 return
     except DamagedError as damage:
-        yield from _damaged(path, damage)
+        if not spool_reader.is_growing(path):
+            size = path.stat().st_size - damage.start
+            moved_to = spool_reader.set_aside(path, damage)
+            message = (
+                f"{path.name}, byte {damage.start:,}: {damage.sentence} The file is now "
+                f"{moved_to}, with a note beside it."
+            )
+            if damage.is_unfinished:
+                yield ReplayStep(size, note=f"{message} Its answer was never sent.")
+            else:
+                yield ReplayStep(size, problem=message)
+        elif not damage.is_unfinished:
+            yield ReplayStep(problem=f"{path}, byte {damage.start:,}: {damage.sentence}")
     else:
-        spool_reader.remove(path, place)
-    if path.exists():  # a living process goes on writing it
-        _note_place(path, place)
+        spool_reader.remove(path, offset)
+    if path.exists():  # a living process is still writing it
+        _save_offset(path, offset)
     else:
-        path.with_suffix(_PLACE).unlink(missing_ok=True)
+        path.with_suffix(_OFFSET_SUFFIX).unlink(missing_ok=True)
 
 
-def _replay(reading: _Reading) -> ReplayStep:
-    record = reading.record
+def _replay(next_record: _NextRecord) -> ReplayStep:
+    record = next_record.record
     size = record.end - record.start
     try:
-        replayed = replay_one.replay(reading.spooled)
-        _settle(reading.spooled)
+        replayed = replay_one.replay(next_record.spooled)
+        _settle(next_record.spooled)
         return ReplayStep(size, replayed)
     except (IntegrityError, DataError) as error:
         why = f"the database refuses it: {str(error).strip()}"
     except (Error, CannotReplayError):
-        raise  # the database is away or busy: later
+        raise  # the database is away or busy: a later replay tries again
     except Exception as error:
         logger.exception("A spooled answer could not be replayed.")
         why = f"{type(error).__name__}: {error}"
-    return _keep_aside(reading.path, record, why)
+    return _keep_aside(next_record.path, record, why)
 
 
-def _settle(spooled: Spooled) -> None:
-    """What the books have by now counts there, and nowhere else.
+def _settle(spooled: SpoolRecord) -> None:
+    """Stop counting a replayed approval in this host's memory: the books count it now.
 
-    Only the approval's own record says so: one that repeats it, or declines under its event id, may
-    lie in a file that is replayed before.
+    Only the approval's own record settles it. A record that repeats it, or a decline under its
+    event id, may be in a file that is replayed earlier.
     """
     if spooled.decision is None or not spooled.decision.approved:
         return
@@ -206,48 +219,27 @@ def _settle(spooled: Spooled) -> None:
         request = events.authorization_request(spooled.delivery().event)
         caps.replayed([caps.question_of(request)])
     except events.MalformedEventError:
-        pass  # nothing was taken for what nobody could read
+        pass  # no cap was charged for a request that can't be read
     except (HostMemoryError, sqlite3.Error, OSError) as error:
         logger.warning("A replayed answer counts twice for a minute: %s", error)
 
 
-def _settle_lost() -> None:
-    try:
-        caps.settle_lost()
-    except (HostMemoryError, sqlite3.Error, OSError) as error:
-        logger.warning("What stand-in has taken can't be looked through: %s", error)
-
-
 def _keep_aside(path: Path, record: Record, why: str) -> ReplayStep:
-    place = spool_reader.keep_aside(path, record, why)
-    problem = f"An answer could not be brought into the books, and lies in {place}: {why}"
+    kept_in = spool_reader.keep_aside(path, record, why)
+    problem = f"An answer could not be brought into the books and is kept in {kept_in}: {why}"
     return ReplayStep(record.end - record.start, problem=problem)
 
 
-def _damaged(path: Path, damage: DamagedError) -> Iterator[ReplayStep]:
-    if spool_reader.is_growing(path):
-        if not damage.is_unfinished:
-            yield ReplayStep(problem=f"{path}, byte {damage.start:,}: {damage.sentence}")
-        return
-    size = path.stat().st_size - damage.start
-    place = spool_reader.set_aside(path, damage)
-    told = f"byte {damage.start:,}: {damage.sentence} It lies in {place}, with a note beside it."
-    if damage.is_unfinished:
-        yield ReplayStep(size, note=f"{path.name}, {told} Its answer was never sent.")
-    else:
-        yield ReplayStep(size, problem=f"{path.name}, {told}")
-
-
-def _place_in(path: Path) -> int:
-    """Up to where a file was dealt with: saves reading it again, and may be out of date."""
+def _offset_in(path: Path) -> int:
+    """Where the last replay of a file ended. May be out of date: records are read again then."""
     with suppress(OSError, ValueError):
-        return int(path.with_suffix(_PLACE).read_text())
+        return int(path.with_suffix(_OFFSET_SUFFIX).read_text())
     return 0
 
 
-def _note_place(path: Path, place: int) -> None:
+def _save_offset(path: Path, offset: int) -> None:
     new = path.with_suffix(".new")
     with suppress(OSError):
-        new.write_text(str(place))
+        new.write_text(str(offset))
         owners.give(new, new.parent)
-        new.replace(path.with_suffix(_PLACE))
+        new.replace(path.with_suffix(_OFFSET_SUFFIX))

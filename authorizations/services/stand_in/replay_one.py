@@ -1,7 +1,7 @@
-"""One answer that was sent without the database, brought into the books: late, and exactly once.
+"""Brings one answer that was sent without the database into the books, exactly once.
 
-The same locks and the same joins as `authorize`, but nothing is decided: the answer is out. What
-limits have no room for is taken all the same, and flagged.
+It takes the locks and the steps that `authorize` takes, but decides nothing: the answer is sent.
+An amount that exceeds a limit is booked all the same, and flagged.
 """
 
 import logging
@@ -25,8 +25,8 @@ from authorizations.services.purchases.entries import (
 from authorizations.services.purchases.linking import TakenIn, take_in
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime.delivery import Delivery
-from authorizations.services.stand_in.decision_ids import Place, place_of
-from authorizations.services.stand_in.spool_record import Spooled
+from authorizations.services.stand_in.decision_ids import AssignedId, assign_id
+from authorizations.services.stand_in.spool_record import SpoolRecord
 from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import AlsoLocked, Retry
@@ -45,140 +45,150 @@ _CONTRADICTS = (
 
 
 class CannotReplayError(Exception):
-    """The rows it concerns kept changing: it can be tried again."""
+    """The rows it concerns kept changing. The replay can be tried again."""
 
 
 class Replayed(StrEnum):
-    """What became of a spooled answer."""
+    """The outcome of replaying an answer."""
 
     WRITTEN = "written"
     CORRECTED = "corrected"
-    """The record had another answer than the one that was sent."""
+    """The database had a different answer than the one that was sent."""
     KNOWN = "known"
-    """It was on record already, or came once more."""
+    """It was on record already, or repeats an answer that is."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Late:
-    """A spooled answer, read; `request` is None where it could not be."""
+class _SentAnswer:
+    """A spooled answer, decoded; `request` is None if the request can't be read."""
 
-    spooled: Spooled
+    record: SpoolRecord
     delivery: Delivery
     request: AuthorizationRequest | None
 
     @property
     def decision(self) -> Verdict:
-        """Of those that have one."""
-        assert self.spooled.decision  # noqa: S101 - see `replay`
-        return self.spooled.decision
+        """The decision, of an answer that has one."""
+        assert self.record.decision  # noqa: S101 - see `_replay`
+        return self.record.decision
 
     @property
-    def is_kept(self) -> bool:
-        """Whether this very delivery, answered like this, is in the database."""
-        kept = WebhookRequest.objects.filter(
+    def is_on_record(self) -> bool:
+        """Whether the database has this very delivery with this answer."""
+        same = WebhookRequest.objects.filter(
             event_id=self.delivery.event.id or "",
-            received_at=self.spooled.received_at,
+            received_at=self.record.received_at,
             body_sha256=self.delivery.body_sha256,
-            answer_body=self.spooled.answer,
+            answer_body=self.record.answer,
         )
-        return kept.exists()
+        return same.exists()
 
 
-def replay(spooled: Spooled) -> Replayed:
-    """Write what its answer would have left behind, with the original times.
+def replay(record: SpoolRecord) -> Replayed:
+    """Write the rows that the answer would have left in the database, with its original times.
 
-    Raises CannotReplayError and django.db.Error, NotAnEventError where its body is none; then
-    nothing was kept.
+    Raises CannotReplayError, django.db.Error, and NotAnEventError if the body is not an event; then
+    nothing is written.
     """
-    delivery = spooled.delivery()
-    late = _Late(spooled, delivery, _request(delivery))
+    delivery = record.delivery()
+    request = None
     try:
-        return carry_out(lambda also: _replay(late, also))
+        request = events.authorization_request(delivery.event)
+    except events.MalformedEventError:
+        pass
+    except Exception:  # the same failure made the answer an internal error
+        logger.exception("Event %s could not be read.", delivery.event.id)
+    sent = _SentAnswer(record, delivery, request)
+    try:
+        return carry_out(lambda also: _replay(sent, also))
     except KeepsChangingError:
         raise CannotReplayError("its card or authorization kept changing meanwhile.") from None
 
 
-def _request(delivery: Delivery) -> AuthorizationRequest | None:
-    try:
-        return events.authorization_request(delivery.event)
-    except events.MalformedEventError:
-        return None
-    except Exception:  # as then: what made the answer an internal error
-        logger.exception("Event %s could not be read.", delivery.event.id)
-        return None
-
-
-def _replay(late: _Late, also: AlsoLocked | None) -> Plan[Replayed | Retry]:
-    """What became of it, or what to lock first next time."""
-    decision, request = late.spooled.decision, late.request
-    held = known = None
+def _replay(sent: _SentAnswer, also: AlsoLocked | None) -> Plan[Replayed | Retry]:
+    """The outcome, or a Retry that says what the next attempt has to lock first."""
+    decision, request = sent.record.decision, sent.request
+    locked = existing = None
     if decision is not None and request is not None and decision.reason not in WITHOUT_BOOKS:
-        locked = yield from lock_scopes(request, also)
-        if isinstance(locked, Retry):
-            return locked
-        held = locked
-        known = yield from load_existing(request, held)
-        if known.purchase and known.purchase.is_of(request) and not known.purchase.is_within(held):
+        scopes = yield from lock_scopes(request, also)
+        if isinstance(scopes, Retry):
+            return scopes
+        locked = scopes
+        existing = yield from load_existing(request, locked)
+        purchase = existing.purchase
+        if purchase and purchase.is_of(request) and not purchase.is_within(locked):
             return Retry(also)
-    if (yield from call(lambda: late.is_kept)):
+    if (yield from call(lambda: sent.is_on_record)):
         return Replayed.KNOWN
-    place = (yield from place_of(late.spooled, late.delivery)) if decision else None
-    if place is None:
-        yield from repeats.keep(late.delivery, late.spooled.answer)
+    assigned = (yield from assign_id(sent.record, sent.delivery)) if decision else None
+    if assigned is None:
+        yield from repeats.keep(sent.delivery, sent.record.answer)
         return Replayed.KNOWN
-    if request and held and known and (not known.purchase or known.purchase.is_of(request)):
-        taken_in = yield from take_in(request, held, known)
+    if (
+        request
+        and locked
+        and existing
+        and (not existing.purchase or existing.purchase.is_of(request))
+    ):
+        taken_in = yield from take_in(request, locked, existing)
         if isinstance(taken_in, Retry):
             return taken_in
-        booking = booking_of(request, held, taken_in.known)
-        _take_steps(booking.steps, late, request, place, taken_in)
+        booking = booking_of(request, locked, taken_in.known)
+        _book(booking.steps, sent, request, assigned, taken_in)
         measured = yield from measured_after(booking)
-        row = _row(late, place, request)
+        row = _row(sent, assigned, request)
         written = rows_of(booking, measured, [row], timezone.now())
-        yield from writing.write(late.delivery, late.spooled.answer, written)
+        yield from writing.write(sent.delivery, sent.record.answer, written)
         yield from linking.keep(request, taken_in.transactions, booking.steps.last)
         yield from flag(booking, measured)
     else:
-        row = _row(late, place, request, _CONTRADICTS if known else "")
+        row = _row(sent, assigned, request, _CONTRADICTS if existing else "")
         written = writing.Rows(decisions=[row])
-        yield from writing.write(late.delivery, late.spooled.answer, written)
-    return Replayed.CORRECTED if place.supersedes else Replayed.WRITTEN
+        yield from writing.write(sent.delivery, sent.record.answer, written)
+    return Replayed.CORRECTED if assigned.supersedes else Replayed.WRITTEN
 
 
-def _take_steps(
-    steps: Steps, late: _Late, request: AuthorizationRequest, place: Place, taken_in: TakenIn
+def _book(
+    steps: Steps,
+    sent: _SentAnswer,
+    request: AuthorizationRequest,
+    assigned: AssignedId,
+    taken_in: TakenIn,
 ) -> None:
-    """Stripe's report, then the answer."""
+    """Take the steps of Stripe's report, then those of the answer."""
     steps.report(request.snapshot, taken_in.transactions, in_one=True)
-    # In the place of the one it supersedes; beside one that was sent as well.
-    answer = replace(answer_of(request, late.decision), event_id=place.supersedes or place.id)
-    after = steps.reported.with_response(answer)
-    if place.supersedes:
-        steps.to(LedgerCause.ANSWERED, after)
+    # Replaces the answer it supersedes, and stands beside one that was sent as well.
+    event_id = assigned.supersedes or assigned.id
+    answer = replace(answer_of(request, sent.decision), event_id=event_id)
+    answered = steps.reported.with_response(answer)
+    if assigned.supersedes:
+        steps.to(LedgerCause.ANSWERED, answered)
         return
     asked = steps.reported.requesting(request.request_index, answer.amount, answer.cashback)
     steps.to(LedgerCause.REASKED, asked)
-    steps.to(cause_of_answer(request, late.decision), after)
+    steps.to(cause_of_answer(request, sent.decision), answered)
 
 
 def _row(
-    late: _Late, place: Place, request: AuthorizationRequest | None, problem: str = ""
+    sent: _SentAnswer,
+    assigned: AssignedId,
+    request: AuthorizationRequest | None,
+    problem: str = "",
 ) -> DecisionRow:
-    spooled = late.spooled
-    asked = rows.question_columns(request) if request else rows.unread_columns(spooled.received_at)
+    record = sent.record
+    asked = rows.question_columns(request) if request else rows.unread_columns(record.received_at)
     return DecisionRow(
-        id=place.id,
-        decided_at=spooled.answered_at,
-        problem=(problem or spooled.problem or place.problem)[:500],
-        policies=spooled.policies,
-        context=spooled.context,
-        usage=spooled.usage,
-        # What it rested on was measured at another place in the ledger, or not at all.
-        position=0,
-        duration_us=spooled.duration_us,
-        answer=spooled.answer,
-        stand_in=spooled.stand_in,
-        supersedes=place.supersedes,
-        **rows.verdict_columns(late.decision),
+        id=assigned.id,
+        decided_at=record.answered_at,
+        problem=(problem or record.problem or assigned.problem)[:500],
+        policies=record.policies,
+        context=record.context,
+        usage=record.usage,
+        position=0,  # its usage was not measured at a position of the ledger
+        duration_us=record.duration_us,
+        answer=record.answer,
+        stand_in=record.stand_in,
+        supersedes=assigned.supersedes,
+        **rows.verdict_columns(sent.decision),
         **asked,
     )

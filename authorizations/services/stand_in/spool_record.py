@@ -1,7 +1,7 @@
-"""An answer that was sent and is not on record yet, as the spool keeps it.
+"""The spool's record of an answer that was sent and is not in the database yet.
 
-It holds all that the rows need which would have been written: the delivery as it came in, the
-answer to the byte, and what was decided on what. JSON, so that whoever must can read it by eye.
+It holds everything its rows need: the delivery as it arrived, the answer's exact bytes, and the
+decision with what it rested on. JSON, so that people can read it.
 """
 
 from collections.abc import Iterable, Mapping
@@ -21,21 +21,23 @@ from authorizations.services.store.rows import PolicyRow
 from authorizations.wire import events
 
 COMMIT_UNKNOWN = "commit_unknown"
-"""The cause of an answer of which nobody knows whether the database has it; others are those of
-stand-in."""
+"""The cause of an answer whose COMMIT may or may not have succeeded.
+
+Other causes are those of stand-in.
+"""
 
 VERSION = 1
 
 
 class UnreadableRecordError(Exception):
-    """A record that is whole but can't be read: another version of this program wrote it."""
+    """A whole record that can't be decoded: a different version of this program wrote it."""
 
 
-class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """One answer; `decision` is None where an earlier one was answered once more.
+class SpoolRecord(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """One answer; `decision` is None if it repeats an earlier answer.
 
-    `policies`, `context` and `usage` are what the decision rested on, as its row holds them;
-    `problem` is what could not be read. `timings` are microseconds since arrival.
+    `policies`, `context` and `usage` are what the decision rested on, as in its row; `problem`
+    is what could not be read. `timings` are in microseconds since arrival.
     """
 
     version: int
@@ -57,7 +59,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def stand_in(self) -> str:
-        """Why the database was not asked, "" where it was."""
+        """Why stand-in answered; "" if the database was asked."""
         return "" if self.cause == COMMIT_UNKNOWN else self.cause
 
     @property
@@ -67,26 +69,26 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     @property
     def amount(self) -> int:
-        """What it approves."""
+        """The approved amount; 0 for a decline."""
         return self.decision.amount if self.decision else 0
 
     @property
     def reason(self) -> str:
-        """Why it declines, "" where it does not."""
+        """Why it declines; "" for an approval."""
         return (self.decision.reason or "") if self.decision else ""
 
     def question(self) -> Question | None:
-        """What it was asked, None where that can't be read."""
+        """What the request asks; None if it can't be read."""
         return answers.question_in(self.body)
 
     def as_sent(self) -> HostAnswer:
-        """What a repeat of the event gets."""
+        """The answer that a repeat of the event gets."""
         return HostAnswer(
             self.answer, self.reason, self.question(), self.received_at, self.answered_at
         )
 
     def delivery(self) -> Delivery:
-        """The delivery as it came in. Raises NotAnEventError."""
+        """The delivery as it arrived. Raises NotAnEventError."""
         return Delivery(
             received_at=self.received_at,
             sender=self.sender,
@@ -99,7 +101,7 @@ class Spooled(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
         )
 
 
-def spooled(
+def spool_record(
     delivery: Delivery,
     cause: str,
     answer: bytes,
@@ -109,9 +111,9 @@ def spooled(
     context: object = None,
     usage: Mapping[Window, WindowUsage] | None = None,
     problem: str = "",
-) -> Spooled:
-    """The record of an answer about to be sent: `cause` is why it goes to the spool."""
-    return Spooled(
+) -> SpoolRecord:
+    """The record of an answer about to be sent; `cause` is why it goes to the spool."""
+    return SpoolRecord(
         version=VERSION,
         cause=cause,
         received_at=delivery.received_at,
@@ -131,21 +133,22 @@ def spooled(
     )
 
 
-_decode = msgspec.json.Decoder(Spooled).decode
+_decode = msgspec.json.Decoder(SpoolRecord).decode
 
 
-def encode(answered: Spooled) -> bytes:
-    return msgspec.json.encode(answered)
+def encode(record: SpoolRecord) -> bytes:
+    """A record as JSON."""
+    return msgspec.json.encode(record)
 
 
-def decode(payload: bytes) -> Spooled:
-    """The inverse of `encode`. Raises UnreadableError."""
+def decode(payload: bytes) -> SpoolRecord:
+    """The inverse of `encode`. Raises UnreadableRecordError."""
     try:
-        read = _decode(payload)
+        record = _decode(payload)
     except (msgspec.DecodeError, ValueError) as error:
         raise UnreadableRecordError(f"it can't be read: {error}.") from error
-    if read.version > VERSION:
+    if record.version > VERSION:
         raise UnreadableRecordError(
-            f"a newer version of this program wrote it (form {read.version})."
+            f"a newer version of this program wrote it (form {record.version})."
         )
-    return read
+    return record

@@ -1,7 +1,7 @@
 """Retries spool writes for declines already sent.
 
-They wait in memory, so a process that is killed meanwhile takes them along. No approval ever waits
-here: what costs money is not sent before it is kept.
+They wait in memory and are lost if the process is killed. No approval waits here: an approval is
+not sent before it is on disk.
 """
 
 import functools
@@ -15,25 +15,25 @@ from authorizations.services.host.spool_writer import Spool, SpoolFailedError
 
 logger = logging.getLogger(__name__)
 
-MOST = 2_000
-"""So many records of some 10 kB wait in a process; of more, the log is all there is."""
+MAX_WAITING = 2_000
+"""Maximum records that wait in a process, each about 10 kB. Further ones are only logged."""
 
-AGAIN_S = 1.0
-_PATIENCE_S = 10.0
+RETRY_AFTER_S = 1.0
+_WRITE_WITHIN_S = 10.0
 
 
-class KeptLater:
-    """What waits for one spool, the oldest first; a thread works while anything does."""
+class RetryQueue:
+    """Records that wait for one spool, oldest first; a thread writes them while there are any."""
 
-    def __init__(self, own: Spool) -> None:
-        self._spool = own
+    def __init__(self, spool: Spool) -> None:
+        self._spool = spool
         self._waiting: deque[bytes] = deque()
         self._busy = threading.Lock()
 
     def keep(self, payload: bytes) -> None:
-        """Put this into the spool, in the background, as soon and as often tried as it takes."""
-        if len(self._waiting) >= MOST:
-            logger.critical("Nothing keeps this answer but the log: %s", payload)
+        """Write a record in the background, trying until the disk accepts it."""
+        if len(self._waiting) >= MAX_WAITING:
+            logger.critical("This answer is kept in the log alone: %s", payload)
             return
         self._waiting.append(payload)
         if self._busy.acquire(blocking=False):
@@ -41,30 +41,28 @@ class KeptLater:
 
     def _start(self) -> None:
         try:
-            threading.Thread(target=self._follow, name="kept-later", daemon=True).start()
+            threading.Thread(target=self._write, name="spool-retry", daemon=True).start()
         except RuntimeError:  # no more threads; the next answer tries again
             self._busy.release()
 
-    def _follow(self) -> None:
+    def _write(self) -> None:
         try:
             while self._waiting:
                 try:
-                    self._spool.append(self._waiting[0], _PATIENCE_S)
+                    self._spool.append(self._waiting[0], _WRITE_WITHIN_S)
                 except SpoolFailedError:
-                    time.sleep(AGAIN_S)
+                    time.sleep(RETRY_AFTER_S)
                 else:
                     self._waiting.popleft()
         finally:
             self._busy.release()
-        if self._waiting and self._busy.acquire(blocking=False):  # put there in this very moment
+        if self._waiting and self._busy.acquire(blocking=False):  # added at this very moment
             self._start()
 
 
-@functools.cache
-def _waiting_for(own: Spool) -> KeptLater:
-    return KeptLater(own)
+_queue_of = functools.cache(RetryQueue)
 
 
 def keep(payload: bytes) -> None:
-    """As `KeptLater.keep`, for the spool of this process."""
-    _waiting_for(spool_writer.spool()).keep(payload)
+    """As `RetryQueue.keep`, for the spool of this process."""
+    _queue_of(spool_writer.spool()).keep(payload)

@@ -1,7 +1,7 @@
-"""Whether answers could be kept on this host's disk, looked at before one has to be.
+"""Checks that answers can be written to this host's disk, before stand-in has to write one.
 
-A thread of each server process looks; whoever asks hears what it found, without waiting for the
-disk.
+A thread of each server process checks; `problem` reports its latest finding without waiting for
+the disk.
 """
 
 import errno
@@ -19,15 +19,15 @@ logger = logging.getLogger(__name__)
 
 LOOK_EVERY_S = 10.0
 _SILENT_AFTER_S = 5.0
-_MOST_NAMED = 1_000
-"""So many files are looked at: after an outage there may be more."""
+_MAX_FILES = 1_000
+"""Maximum files to check; after an outage there may be more."""
 
 _found = ""
 _looking_since: float | None = None
 
 
 def problem() -> str:
-    """What was found last, in a sentence that says what to do; empty where all is well."""
+    """The latest finding, as a sentence that says what to do; empty if there is no problem."""
     since = _looking_since
     if since is not None and time.monotonic() - since > _SILENT_AFTER_S:
         return f"SPOOL_DIR, {settings.SPOOL_DIR}, does not answer: see what is wrong with its disk."
@@ -35,8 +35,8 @@ def problem() -> str:
 
 
 def look() -> None:
-    """Try the disk, and say so in the log when that comes to something else than before."""
-    global _found, _looking_since  # noqa: PLW0603 - what this process knows
+    """Check the disk, and log a finding that differs from the one before."""
+    global _found, _looking_since  # noqa: PLW0603 - the state of this process
     _looking_since = time.monotonic()
     before, _found = _found, unwritable(Path(settings.SPOOL_DIR))
     _looking_since = None
@@ -47,8 +47,9 @@ def look() -> None:
 
 
 def unwritable(directory: Path) -> str:
-    """Why this user can't keep answers there, in a sentence that says what to do; empty where they
-    can. Leaves nothing behind.
+    """Why this user can't write answers there, as a sentence that says what to do; empty if it can.
+
+    Leaves nothing behind.
     """
     if settings.DEPLOYED and not settings.SPOOL_DIR_IS_SET:
         return (
@@ -56,28 +57,37 @@ def unwritable(directory: Path) -> str:
             f"that survives a restart; {first_env.WITH_SETTINGS}."
         )
     me = owners.user_name(os.geteuid())
-    cure = f"`chown -R {me} {directory}` gives it to that user; or set another SPOOL_DIR."
+    obstacle = directory
+    reason = ""
     try:
-        culprit = _try(directory)
+        if (found := _obstacle(directory)) is None:
+            return ""
+        obstacle = found
     except PermissionError:
-        culprit = directory
-    except OSError as refused:
-        return _sentence(
-            directory,
-            refused.strerror or str(refused),
-            "Make room on its disk."
-            if refused.errno in (errno.ENOSPC, errno.EDQUOT)
-            else "Set it to a directory of this user's, on a disk that can be written.",
-        )
-    if culprit is None:
-        return ""
-    whose = _owner(culprit)
-    belongs = f" ({culprit} belongs to {whose})" if whose != me else ""
-    return _sentence(directory, f"Permission denied{belongs}", cure)
+        pass
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            remedy = "Make room on its disk."
+        else:
+            remedy = "Set it to a directory of this user's, on a disk that can be written."
+    if not reason:
+        try:
+            owner = owners.user_name(obstacle.stat().st_uid)
+        except OSError:
+            owner = me
+        reason = "Permission denied"
+        if owner != me:
+            reason += f" ({obstacle} belongs to {owner})"
+        remedy = f"`chown -R {me} {directory}` gives it to that user; or set another SPOOL_DIR."
+    return (
+        f"SPOOL_DIR, {directory}, can't be written by {me}: {reason}. While the database is away "
+        f"every purchase would be declined. {remedy}"
+    )
 
 
-def _try(directory: Path) -> Path | None:
-    """The file or directory that stands in the way; None where nothing does. Raises OSError."""
+def _obstacle(directory: Path) -> Path | None:
+    """The file or directory that is in the way; None if none is. Raises OSError."""
     if not directory.exists():
         above = next(path for path in directory.parents if path.exists())
         return None if above.is_dir() and os.access(above, os.W_OK | os.X_OK) else above
@@ -86,22 +96,7 @@ def _try(directory: Path) -> Path | None:
         probe.write_bytes(b"\0")
     finally:
         probe.unlink(missing_ok=True)
-    for _, path in zip(range(_MOST_NAMED), directory.iterdir(), strict=False):
+    for _, path in zip(range(_MAX_FILES), directory.iterdir(), strict=False):
         if not os.access(path, os.R_OK | os.W_OK) and path.exists():
             return path
     return None
-
-
-def _owner(path: Path) -> str:
-    try:
-        return owners.user_name(path.stat().st_uid)
-    except OSError:
-        return owners.user_name(os.geteuid())
-
-
-def _sentence(directory: Path, reason: str, cure: str) -> str:
-    me = owners.user_name(os.geteuid())
-    return (
-        f"SPOOL_DIR, {directory}, can't be written by {me}: {reason}. While the database is away "
-        f"every purchase would be declined. {cure}"
-    )

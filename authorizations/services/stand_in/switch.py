@@ -1,7 +1,7 @@
-"""Stand-in switched on and off by hand.
+"""Switches stand-in on and off by hand.
 
-The database has the history; a file of each host says how it is now, so that asking costs next to
-nothing, and works with the database away.
+The database has the history. Each host has the current state in a file, so that reading it costs
+almost nothing and works while the database is away.
 """
 
 import json
@@ -28,7 +28,7 @@ _FILE, _LOCK = "stand-in-switch.json", "stand-in-switch.lock"
 
 @dataclass(frozen=True, slots=True)
 class Switched:
-    """How it is, and since when, in Unix seconds."""
+    """The state of the switch, and since when, in Unix seconds."""
 
     on: bool = False
     since: float = 0.0
@@ -36,10 +36,10 @@ class Switched:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """What this process saw last; `looked` is of time.monotonic."""
+    """What this process read last; `read_at` is on the clock of time.monotonic()."""
 
     path: Path | None = None
-    looked: float = float("-inf")
+    read_at: float = float("-inf")
     switched: Switched = Switched()
 
 
@@ -47,23 +47,23 @@ _seen = _Seen()
 
 
 def is_on() -> bool:
-    """Whether everything is to be answered by stand-in; up to a second behind other processes."""
+    """Whether stand-in answers every request; up to a second behind other processes."""
     return state().on
 
 
 def state() -> Switched:
-    """How the switch is, as this host last knew it."""
+    """The state of the switch, as this host last read it."""
     global _seen  # noqa: PLW0603 - replaced whole, so threads never see half of it
     path, now = Path(settings.SPOOL_DIR) / _FILE, time.monotonic()
-    if _seen.path != path or now - _seen.looked >= LOOK_EVERY_S:
+    if _seen.path != path or now - _seen.read_at >= LOOK_EVERY_S:
         _seen = _Seen(path, now, _read(path))
     return _seen.switched
 
 
 def _read(path: Path) -> Switched:
     try:
-        kept = json.loads(path.read_bytes())
-        return Switched(kept["on"] is True, float(kept["since"]))
+        content = json.loads(path.read_bytes())
+        return Switched(content["on"] is True, float(content["since"]))
     except FileNotFoundError:
         return Switched()
     except (OSError, ValueError, TypeError, KeyError):
@@ -72,7 +72,7 @@ def _read(path: Path) -> Switched:
 
 
 def look_again() -> None:
-    """Ask the file at the next question, not what this process saw last."""
+    """Forget what this process read, so that the next question reads the file."""
     global _seen  # noqa: PLW0603 - as above
     _seen = _Seen()
 
@@ -83,19 +83,19 @@ def newest() -> StandInSwitch | None:
 
 
 def set_to(*, on: bool, by: User, reason: str) -> bool:
-    """Switch it, unless it is so already; whether it was switched.
+    """Switch it and return True; return False if it is in that state already.
 
-    This host follows at once, others with their next look at the database.
+    This host follows at once, other hosts when they next read the database.
     """
     with transaction.atomic():
-        # Two at once must not both think that they were first.
+        # Of two at the same time, only one switches.
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_ONE_AT_A_TIME])
         last = newest()
         if (last is not None and last.is_on) == on:
             return False
         StandInSwitch.objects.create(is_on=on, author=by, switched_at=timezone.now(), reason=reason)
-        # What fails here is caught up with by the next renewal in the background.
+        # If this fails, the next renewal in the background catches up.
         transaction.on_commit(renew, robust=True)
     return True
 
@@ -103,10 +103,10 @@ def set_to(*, on: bool, by: User, reason: str) -> bool:
 def renew() -> None:
     """Bring this host's file up to date with the database.
 
-    Raises django.db.Error, and OSError where the file can't be written.
+    Raises django.db.Error, and OSError if the file can't be written.
     """
     global _seen  # noqa: PLW0603 - as above
-    with host_files.alone(_LOCK, wait=True):  # or what was read first could be written last
+    with host_files.alone(_LOCK, wait=True):  # without it, an older state could be written last
         last = StandInSwitch.objects.order_by("-pk").first()
         switched = Switched(last.is_on, last.switched_at.timestamp()) if last else Switched()
         path = host_files.directory() / _FILE

@@ -1,14 +1,13 @@
-"""Keeps the copy of usage warm that stand-in rests on: of scopes whose policies have a cap.
+"""Renews the local copy of usage, for the scopes whose policies have a cap for stand-in.
 
-What the usage table remembers is read by its key, page by page; a window that nobody has asked
-about yet, and a rolling one, is added up for the copy alone. What fails leaves the old copy, and
-its age, as they are.
+Rows of the usage table are read by key in pages. Windows without a row, and rolling ones, are
+summed for the copy alone. If reading fails, the old copy stays, and so does its age.
 """
 
 import logging
 import sqlite3
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TypeAlias
 
@@ -28,42 +27,45 @@ from authorizations.services.stand_in.local_copy_refresh import PAGE_BUDGET_S, n
 from authorizations.services.store import window_sums
 from authorizations.services.store.statements import drive
 from authorizations.services.store.usage import asked_of, remembered_since
-from authorizations.services.store.window_sums import Asked
 
 logger = logging.getLogger(__name__)
 
 SCOPES_A_PAGE = 500
 SETTLING_S = 1.0
-"""So long a decision may still go by policies without a cap: it is then not noted in the memory."""
+"""How long a decision may still go by older policies without a cap, and so not be noted."""
 
 BEFORE_S = 120
-"""Rolling windows are added up from so much earlier on: purchases arrive after their `created`."""
+"""How much earlier rolling windows begin in the copy: purchases arrive after their `created`."""
 
 _Scopes: TypeAlias = dict[Scope, tuple[AppliedControls, ...]]
 
 
 def renew_usage() -> None:
-    """Read what is used up where a cap may have a say.
+    """Read the usage of every window that a cap may limit.
 
     Raises django.db.Error, OSError, sqlite3.Error and HostMemoryError; then the old copy stays.
     """
     capped = _capped_versions()
     if capped:
         time.sleep(SETTLING_S)
-    with host_memory.memory() as held:
-        for question in held.abandoned(by_stand_in=False):
-            held.settle(question)
-        moment = held.moment()
-    at = max(_now(), moment.latest)
+    with host_memory.memory() as memory:
+        for question in memory.abandoned(by_stand_in=False):
+            memory.settle(question)
+        moment = memory.moment()
+    with deadline(time.monotonic() + PAGE_BUDGET_S), connection.cursor() as cursor:
+        cursor.execute("SELECT ceil(extract(epoch FROM clock_timestamp()))::bigint")
+        [database_now] = cursor.fetchone()
+    # The latest of all clocks, so that a window which has begun is not taken for a new one.
+    at = max(int(time.time()) + 1, int(database_now), moment.latest)
     with new_copy(USAGE, USAGE_SCHEMA, at, moment.memory_id, moment.clock) as copy:
         for scopes in _scopes(capped):
             write_used(copy, _read(scopes, at))
-    with host_memory.memory() as held:
-        held.forget(moment.clock)
+    with host_memory.memory() as memory:
+        memory.forget(moment.clock)
 
 
 def write_used(copy: sqlite3.Connection, used: Mapping[Window, WindowUsage]) -> None:
-    """What local_copy.usage reads."""
+    """Write the rows that local_copy.usage reads."""
     copy.executemany(
         "INSERT OR IGNORE INTO used VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
         (
@@ -77,16 +79,8 @@ def write_used(copy: sqlite3.Connection, used: Mapping[Window, WindowUsage]) -> 
     )
 
 
-def _now() -> int:
-    """The later of this host's clock and the database's: a window that began is not a new one."""
-    with deadline(time.monotonic() + PAGE_BUDGET_S), connection.cursor() as cursor:
-        cursor.execute("SELECT ceil(extract(epoch FROM clock_timestamp()))::bigint")
-        [theirs] = cursor.fetchone()
-    return max(int(time.time()) + 1, int(theirs))
-
-
 def _capped_versions() -> dict[int, AppliedControls]:
-    """The versions in force that have a cap; as if each were the program's."""
+    """The versions in force that have a cap, each as if it were assigned to the program."""
     program = Scope(ScopeKind.PROGRAM, "")
     with deadline(time.monotonic() + PAGE_BUDGET_S):
         in_force = Policy.objects.exclude(current_version=None)
@@ -99,7 +93,7 @@ def _capped_versions() -> dict[int, AppliedControls]:
 
 
 def _scopes(capped: dict[int, AppliedControls]) -> Iterator[_Scopes]:
-    """The scopes that a cap is measured in, page by page, with the policies that measure them."""
+    """The scopes whose usage a cap measures, in pages, each scope with its policies."""
     if not capped:
         return
     of_scope: dict[Scope, list[AppliedControls]] = {}
@@ -125,31 +119,28 @@ def _scopes(capped: dict[int, AppliedControls]) -> Iterator[_Scopes]:
 
 
 def _read(scopes: _Scopes, at: int) -> dict[Window, WindowUsage]:
-    """What is used in the windows around now, and in those that purchases on their way are in."""
+    """The usage of each window that a purchase created around `at` falls into.
+
+    Windows with too many purchases to sum here are left out.
+    """
     applied = [policy for policies in scopes.values() for policy in policies]
     with deadline(time.monotonic() + PAGE_BUDGET_S):
-        remembered = remembered_since(at - BEFORE_S, map(scope_key, scopes))
-    found = {row.window: row.usage for row in remembered if not row.piece_seconds}
-    missing = [window for window in _windows(scopes, at) if window not in found]
-    return found | _added_up(asked_of(missing, applied, remembered))
-
-
-def _windows(scopes: _Scopes, at: int) -> Iterator[Window]:
-    for applied in scopes.values():
-        for window in windows_at(at, applied):
-            yield window._replace(start=window.start - BEFORE_S) if window.rolling else window
-
-
-def _added_up(asked: Sequence[Asked]) -> dict[Window, WindowUsage]:
-    """What counts in these windows, but for those of which that is too much to add up here."""
+        usage_rows = remembered_since(at - BEFORE_S, map(scope_key, scopes))
+    used = {row.window: row.usage for row in usage_rows if not row.piece_seconds}
+    missing = []
+    for policies in scopes.values():
+        for window in windows_at(at, policies):
+            start = window.start - BEFORE_S if window.rolling else window.start
+            if (needed := window._replace(start=start)) not in used:
+                missing.append(needed)
+    asked = asked_of(missing, applied, usage_rows)
     try:
         with deadline(time.monotonic() + PAGE_BUDGET_S):
-            reckoned = drive(window_sums.reckon(asked)) if asked else []
+            sums = drive(window_sums.reckon(asked)) if asked else []
     except DatabaseError as error:
         logger.warning("Some windows are left out of the copy of usage: %s", error)
-        return {}
-    return {
-        one.window: WindowUsage(*found.used)
-        for one, found in zip(asked, reckoned, strict=True)
-        if found.used is not None
-    }
+        return used
+    for one, found in zip(asked, sums, strict=True):
+        if found.used is not None:
+            used[one.window] = WindowUsage(*found.used)
+    return used

@@ -184,7 +184,7 @@ def _cause_of(error: Exception, delivery: Delivery) -> StandInCause:
 def _recovered() -> None:
     """Replay what was answered while the database was away."""
     try:
-        replay.some(_REPLAY_S)
+        replay.run_for(_REPLAY_S)
     finally:
         connection.close()
 

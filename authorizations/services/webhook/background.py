@@ -58,7 +58,7 @@ def _start(_pid: int) -> None:
     _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)
     caps.prepare()
     recent_ring.prepare()
-    local_copy_refresh.keep_warm(usage_refresh.renew_usage)
+    local_copy_refresh.keep_fresh(usage_refresh.renew_usage)
     if is_filled:
         local_copy_refresh.await_first(_COPIED_WITHIN_S)
         _warm()
@@ -122,9 +122,9 @@ def _keep(
 
 def _replay() -> None:
     """Replay answers of stand-in, also after single failures that did not open the breaker."""
-    replay.remember_waiting()
+    replay.restore_host_answers()
     if not breaker.is_open and _may_write_the_record():
-        replay.some(_REPLAY_FOR_S)
+        replay.run_for(_REPLAY_FOR_S)
 
 
 @cache

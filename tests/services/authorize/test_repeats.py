@@ -295,7 +295,7 @@ def test_two_hosts_approvals_of_two_questions_under_one_id_both_count() -> None:
     ]  # fmt: skip
     assert list(Authorization.objects.values_list("counted_amount", flat=True)) == [4_000, 4_000]
     second = Decision.objects.get(pk="evt_it/answered")
-    assert second.problem == "Another question was answered under this event id: evt_it."
+    assert second.problem == "A different question was answered under this event id: evt_it."
     for record in records:
         assert deliver(record.body).content.decode() == record.answer
     assert differences() == []
@@ -335,7 +335,7 @@ def test_after_a_power_cut_what_waits_in_the_spool_is_remembered(host: Path) -> 
     assert host_answers.look_up("evt_it") is None
     assert (host / f"{host_answers.FILE}.damaged").exists()
     assert not host_answers.is_whole()
-    replay.remember_waiting()
+    replay.restore_host_answers()
     assert host_answers.is_whole()
     assert deliver(event).content == sent
 
@@ -345,7 +345,7 @@ def test_answers_are_forgotten_a_week_after_nothing_waits_any_more(
 ) -> None:
     stood_in(delivery(asked(Shopper(), 4_000, "evt_it")), StandInCause.DATABASE_UNREACHABLE)
     as_another_process()
-    replay.some(60)
+    replay.run_for(60)
     assert host_answers.look_up("evt_it")
     monkeypatch.setattr(host_answers, "KEPT_S", -1.0)
     host_answers.forget_replayed()

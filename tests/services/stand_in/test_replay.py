@@ -27,11 +27,11 @@ from authorizations.services.stand_in import replay, replay_one
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.stand_in.spool_record import (
     COMMIT_UNKNOWN,
-    Spooled,
+    SpoolRecord,
     UnreadableRecordError,
     decode,
     encode,
-    spooled,
+    spool_record,
 )
 from authorizations.services.store import writing as rows_written
 from authorizations.services.store.rows import PolicyRow
@@ -266,12 +266,12 @@ def kept_delivery(event: samples.Json) -> tuple[Decision, WebhookRequest]:
     return row, row.webhook_request
 
 
-def unknown(row: Decision, request: WebhookRequest) -> Spooled:
+def unknown(row: Decision, request: WebhookRequest) -> SpoolRecord:
     """What the worker spooled whose COMMIT was never confirmed."""
     delivery = delivery_of(bytes(request.body), request.received_at)
     decided = answered(bytes(request.body), row.approved_amount or None, cause=COMMIT_UNKNOWN)
     return msgspec.structs.replace(
-        spooled(
+        spool_record(
             delivery,
             COMMIT_UNKNOWN,
             row.answer.encode(),
@@ -371,7 +371,7 @@ def test_of_two_deliveries_answered_otherwise_both_are_on_record_and_the_approva
     assert list(bodies)[1:] == [record.answer]
     beside = Decision.objects.get(pk="evt_it/answered")
     assert (beside.answer, beside.supersedes) == (record.answer, "")
-    assert beside.problem == "Another answer was sent to this event as well: evt_it."
+    assert beside.problem == "A different answer to this event was sent as well: evt_it."
     first = request.answer_body if seconds > 0 else record.answer
     assert deliver(event).content.decode() == first
     assert_exact()
@@ -412,7 +412,7 @@ def test_an_answer_repeated_from_the_record_is_kept_as_a_delivery_alone() -> Non
     event = asked(Shopper(), 4_000)
     row, request = kept_delivery(event)
     again = delivery_of(event, request.received_at + timedelta(seconds=1))
-    record = spooled(again, COMMIT_UNKNOWN, row.answer.encode(), None)
+    record = spool_record(again, COMMIT_UNKNOWN, row.answer.encode(), None)
     for _ in range(2):
         assert replay_one.replay(record) is Replayed.KNOWN
     assert (Decision.objects.count(), WebhookRequest.objects.count()) == (1, 2)
@@ -452,7 +452,7 @@ def test_a_database_that_fails_in_between_stops_it_and_loses_and_doubles_nothing
     with pytest.raises(OperationalError):
         all_of(directory)
     assert Decision.objects.count() == 2
-    assert replay.some(60) == 2
+    assert replay.run_for(60) == 2
     assert Decision.objects.count() == LedgerEntry.objects.count() == 4
     assert spool_reader.waiting(directory) == []
 
@@ -461,9 +461,9 @@ def test_some_stops_when_its_time_is_used_and_goes_on_where_it_was(directory: Pa
     in_force()
     leave(directory, *[answered(asked(Shopper(), 100), 100) for _ in range(3)])
     for done in (1, 2, 3):
-        assert replay.some(0) == 1
+        assert replay.run_for(0) == 1
         assert Decision.objects.count() == done
-    assert replay.some(0) == 0
+    assert replay.run_for(0) == 0
     assert [path.name for path in directory.iterdir()] == ["replay.lock"]
 
 
@@ -476,7 +476,7 @@ def test_some_lets_go_of_this_processes_own_file_and_leaves_those_of_others(
     own = spool_writer.spool()
     own._timeout_s = 60
     own.append(encode(answered(asked(Shopper(), 100, "evt_own"), 100)))
-    assert replay.some(60) == 1
+    assert replay.run_for(60) == 1
     assert list(Decision.objects.values_list("pk", flat=True)) == ["evt_own"]
     assert len(spool_reader.waiting(directory)) == 1
 
@@ -500,10 +500,10 @@ def test_only_one_replay_runs_on_a_host(directory: Path) -> None:
     leave(directory, answered(asked(Shopper(), 100), 100))
     with spool_reader.replaying(directory) as is_alone:
         assert is_alone
-        assert replay.some(60) == 0
+        assert replay.run_for(60) == 0
         with pytest.raises(replay.AnotherReplayError):
             all_of(directory)
-    assert replay.some(60) == 1
+    assert replay.run_for(60) == 1
 
 
 def test_of_a_damaged_file_what_stands_before_is_brought_in_and_the_rest_kept_aside(

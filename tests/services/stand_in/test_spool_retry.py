@@ -16,7 +16,7 @@ from tests.support.timeouts import PATIENCE_S
 @pytest.fixture
 def directory(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Path:
     settings.SPOOL_DIR = tmp_path / "spool"
-    monkeypatch.setattr(spool_retry, "AGAIN_S", 0.01)
+    monkeypatch.setattr(spool_retry, "RETRY_AFTER_S", 0.01)
     return tmp_path / "spool"
 
 
@@ -51,7 +51,7 @@ def wait_for(directory: Path, number: int) -> list[bytes]:
 
 def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> None:
     spool_writer.spool()._disk = breaking_disk(refusals=3)
-    later = spool_retry.KeptLater(spool_writer.spool())
+    later = spool_retry.RetryQueue(spool_writer.spool())
     later.keep(b"first")
     later.keep(b"second")
     assert wait_for(directory, 2) == [b"first", b"second"]
@@ -61,8 +61,8 @@ def test_what_the_disk_refuses_is_tried_until_it_takes_it(directory: Path) -> No
 def test_no_more_waits_than_memory_is_meant_for(
     directory: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    monkeypatch.setattr(spool_retry, "MOST", 0)
-    spool_retry.KeptLater(spool_writer.spool()).keep(b"one too many")
+    monkeypatch.setattr(spool_retry, "MAX_WAITING", 0)
+    spool_retry.RetryQueue(spool_writer.spool()).keep(b"one too many")
     assert "one too many" in caplog.text
     assert kept(Path(settings.SPOOL_DIR)) == []
 

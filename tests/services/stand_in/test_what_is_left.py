@@ -132,7 +132,7 @@ def read() -> None:
 
 def replay_all() -> None:
     spool_writer.spool().rotate()
-    replay.some(60)
+    replay.run_for(60)
 
 
 STEPS = st.lists(
@@ -276,12 +276,12 @@ def test_a_repeat_that_is_replayed_first_leaves_the_approval_to_its_own_record(
         monkeypatch.setattr(spool_writer, "spool", lambda process=process: process)
         sent = stood_in(delivery(event), StandInCause.DATABASE_UNREACHABLE)
         assert json.loads(sent)["approved"] is True
-    assert replay.some(60) == 1  # the other's file is still growing
+    assert replay.run_for(60) == 1  # the other's file is still growing
     more = delivery(desk.event(0, OF_CARD - 400 + 1))
     with pytest.raises(NotReplayedError):
         authorize(events.authorization_request(more.event), more)
     one.rotate()
-    replay.some(60)
+    replay.run_for(60)
     after = authorize(events.authorization_request(more.event), more)
     assert json.loads(after)["metadata"]["reason"] == "amount_limit_exceeded"
 
