@@ -64,7 +64,7 @@ def served_as(role: str) -> Iterator[None]:
 IN_THE_BACKGROUND: tuple[tuple[ModuleType, str], ...] = (
     (rehearsal, "load_versions"),
     (rehearsal, "rehearse"),
-    (replay, "some"),
+    (replay, "run_for"),
     (replay_one, "replay"),
     (intake, "apply_due"),
     (local_copy_refresh, "renew_switch"),

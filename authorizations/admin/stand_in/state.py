@@ -42,7 +42,7 @@ def state() -> SwitchState:
     try:
         age_s = round(local_copy.age_s())
         copy = f"This server's copy of cards and policies is {duration_words(age_s)} old."
-    except local_copy.NothingKnownError:
+    except local_copy.NoCopyError:
         copy = "This server has no copy of cards and policies: stand-in would decline everything."
     return SwitchState(
         on=newest is not None and newest.is_on,

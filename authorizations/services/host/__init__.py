@@ -1,7 +1,7 @@
-"""What a server process and its host keep by themselves.
+"""State that a server process and its host keep outside the database.
 
-Policy versions, the copy that stand-in decides from, caps, recent answers, the spool. Nothing
-here needs the database to answer, except where a version is read for the first time.
+Policy versions, the local copy that stand-in decides from, caps, recent answers, the spool. Only
+the first read of a policy version needs the database.
 """
 
 __all__ = [

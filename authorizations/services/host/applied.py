@@ -1,4 +1,4 @@
-"""Which controls apply to a card, from the assignments of its scopes."""
+"""The controls that apply to a card, from the assignments of its scopes."""
 
 from collections.abc import Sequence
 
@@ -14,8 +14,8 @@ def applied_controls(
 ) -> tuple[AppliedControls, ...]:
     """The controls in force, narrowest scope first; the program's measure the card's usage.
 
-    `policies` are the key of a scope and the id of the version assigned to it; `read` gets
-    versions that this process does not know yet. KeyError where one can't be got.
+    `policies` are pairs of a scope's key and the id of a version assigned to it. `read` loads the
+    versions that this process has not cached. Raises KeyError if it doesn't find one.
     """
     versions = controls_of((version_id for _, version_id in policies), read)
     applied = []

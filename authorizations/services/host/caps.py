@@ -1,8 +1,8 @@
-"""What stand-in may still approve in each window: what it has taken, for all processes of the host.
+"""Caps: how much stand-in may still approve in each window, shared by the processes of a host.
 
-A cap lasts as long as the window of the limit, so what stand-in approved is kept on this host's
-disk, and counts whether it is replayed or not. What was left of the limit is told by the copy of
-usage; host_memory.py has what this host has approved since that was read.
+A cap lasts as long as the window of its limit, so stand-in's approvals are stored on this host's
+disk and count whether they are replayed or not. The limit's usage comes from the local copy;
+host_memory.py has the approvals that this host has made since the copy was read.
 """
 
 import logging
@@ -45,28 +45,29 @@ _Heard = tuple[tuple[Window, WindowHeard], ...]
 
 
 class CapUnknownError(Exception):
-    """What was approved before could not be looked up, or what is approved now not kept."""
+    """Earlier approvals could not be read, or a new one could not be stored."""
 
 
 class NotReplayedError(Exception):
-    """Stand-in approved what the books do not have yet, and with it a limit has no room."""
+    """Together with stand-in's approvals that are not in the books yet, a limit is exceeded."""
 
 
 @dataclass(slots=True)
 class Turn:
-    """One purchase's turn at its windows: nobody else on the host takes of them meanwhile."""
+    """Exclusive use of a purchase's windows: no other purchase on the host takes from them."""
 
     heard: _Heard
     approval: Approval | None = None
 
     def take(self, approval: Approval) -> None:
+        """Take the approved amount from the windows, once the turn ends."""
         self.approval = approval
 
 
 def question_of(request: AuthorizationRequest) -> str:
-    """What is asked, the same for each repetition of an event.
+    """The key of a question: the same for every repeat of an event.
 
-    Under an event's id once more, but about something else, is another question.
+    A different question under the same event id has a different key.
     """
     asked = (
         request.event_id,
@@ -81,45 +82,51 @@ def question_of(request: AuthorizationRequest) -> str:
 def turn(
     question: str, windows: Mapping[Window, LimitFilter], *, within_s: float
 ) -> Iterator[Turn]:
-    """Hear of these windows and take of them; what was taken is on the disk when this ends.
+    """Read what stand-in may use of these windows; what is taken is on disk when the block ends.
 
     The same question gets the same turn again and takes nothing twice. Waits at most `within_s`
-    for others. Raises CapUnknownError.
+    seconds for other processes. Raises CapUnknownError.
     """
     try:
         with closing(_opened(host_files.database(FILE), within_s)) as caps:
             caps.execute("BEGIN IMMEDIATE")
-            mine = _earlier(caps, question)
-            if mine is not None:
-                yield mine
+            query = "SELECT heard FROM turn WHERE question = ?"
+            if earlier := caps.execute(query, [question]).fetchone():
+                yield Turn(_decode_heard(earlier[0]))
                 return
-            with _heard_of(caps, windows, within_s) as mine:
+            with _new_turn(caps, windows, within_s) as mine:
                 yield mine
             if mine.approval:
-                _keep(caps, mine.approval, mine.heard)
-    except (sqlite3.Error, OSError, HostMemoryError, local_copy.NothingKnownError) as error:
+                _store(caps, mine.approval, mine.heard)
+    except (sqlite3.Error, OSError, HostMemoryError, local_copy.NoCopyError) as error:
         raise CapUnknownError(str(error)) from error
 
 
 @contextmanager
-def _heard_of(
+def _new_turn(
     caps: sqlite3.Connection, windows: Mapping[Window, LimitFilter], within_s: float
 ) -> Iterator[Turn]:
-    """A turn of which what is taken is in the memory when this ends."""
+    """A turn whose approval is in the host's memory when the block ends."""
     copy = local_copy.usage(windows)
-    taken = {window: _taken(caps, window) for window in windows}
-    with memory(within_s) as held:
-        if not held.is_complete:
-            held.complete(_not_replayed(caps))
-        if not held.goes_with(copy.memory_id, copy.clock):
-            copy = local_copy.usage(windows)  # another one took its place just now
+    taken = {}
+    for window in windows:
+        [(taken[window],)] = caps.execute(
+            "SELECT coalesce(sum(amount), 0) FROM taken"
+            " WHERE scope = ? AND currency = ? AND created >= ? AND created < ?",
+            [scope_key(window.scope), window.currency, window.start, window.end],
+        ).fetchall()
+    with memory(within_s) as shared:
+        if not shared.is_complete:
+            shared.complete(_not_replayed(caps))
+        if not shared.goes_with(copy.memory_id, copy.clock):
+            copy = local_copy.usage(windows)  # it was replaced just now
         if copy.age_s > settings.STAND_IN_MAX_AGE_S:
-            raise CapUnknownError("The copy of usage is too old to rest on.")
-        if not held.goes_with(copy.memory_id, copy.clock):
-            raise CapUnknownError("What was approved since usage was read is not known.")
+            raise CapUnknownError("The copy of usage is too old.")
+        if not shared.goes_with(copy.memory_id, copy.clock):
+            raise CapUnknownError("The approvals since the copy of usage was read are not known.")
         heard = []
         for window, concern in windows.items():
-            database, pending = held.approved_since(copy.clock, window, concern)
+            database, pending = shared.approved_since(copy.clock, window, concern)
             used = copy.used.get(window)
             if used is None and window.start > copy.at:
                 used = NO_USAGE
@@ -127,29 +134,29 @@ def _heard_of(
         mine = Turn(tuple(heard))
         yield mine
         if mine.approval:
-            held.add(mine.approval, by_stand_in=True)
+            shared.add(mine.approval, by_stand_in=True)
 
 
 def prepare() -> None:
-    """Make files and memory before they are needed: the first answers have little time.
+    """Create files and memory before they are needed: the first answers have little time.
 
-    What fails is logged, and tried again by whoever needs it.
+    A failure is logged; their first use tries again.
     """
     try:
         with closing(_opened(host_files.database(FILE), budget.CAP_WAIT_MS / 1000)) as caps:
             approvals = _not_replayed(caps)
-        with memory() as held:
-            if not held.is_complete:
-                held.complete(approvals)
+        with memory() as shared:
+            if not shared.is_complete:
+                shared.complete(approvals)
     except (sqlite3.Error, OSError, HostMemoryError) as error:
-        logger.error("What stand-in may approve can't be kept here: %s", error)
+        logger.error("The caps of stand-in can't be stored on this host: %s", error)
 
 
 def note(approval: Approval, fits: Callable[[Memory], bool]) -> None:
-    """Note what is about to be approved by the database, before its transaction commits.
+    """Note an approval of the database before its transaction commits.
 
-    Where stand-in approved in one of its scopes what the books do not have yet, `fits` says whether
-    there is room for both. Raises NotReplayedError where there is not, and HostMemoryError; then
+    If stand-in has approvals in one of its scopes that are not in the books yet, `fits` says
+    whether the limits allow both. Raises NotReplayedError if they don't, and HostMemoryError; then
     nothing is noted, and nothing may be approved.
     """
     try:
@@ -157,84 +164,71 @@ def note(approval: Approval, fits: Callable[[Memory], bool]) -> None:
     except HostMemoryError as error:
         if not error.is_full:
             raise
-        logger.error("Nobody renews stand-in's copy of usage: what it needs is forgotten.")
-        with memory() as held:
-            held.forget(held.moment().clock)
+        logger.error(
+            "Stand-in's copy of usage is not being renewed, so its memory is full: approvals it "
+            "needs are forgotten."
+        )
+        with memory() as shared:
+            shared.forget(shared.moment().clock)
         _note(approval, fits)
 
 
 def _note(approval: Approval, fits: Callable[[Memory], bool]) -> None:
-    with memory() as held:
-        if not held.is_complete:
-            held.complete(_all_not_replayed())
-        if held.awaits_replay(approval.scopes) and not fits(held):
+    with memory() as shared:
+        if not shared.is_complete:
+            shared.complete(_all_not_replayed())
+        if shared.awaits_replay(approval.scopes) and not fits(shared):
             raise NotReplayedError(", ".join(approval.scopes))
-        held.add(approval, by_stand_in=False)
+        shared.add(approval, by_stand_in=False)
 
 
 def settle(question: str) -> None:
-    """What was noted is committed."""
-    with memory() as held:
-        held.settle(question)
+    """Mark a noted approval as committed."""
+    with memory() as shared:
+        shared.settle(question)
 
 
 def withdraw(question: str) -> None:
-    """What was noted is not approved after all."""
-    with memory() as held:
-        held.withdraw(question)
+    """Remove a noted approval that was not made after all."""
+    with memory() as shared:
+        shared.withdraw(question)
 
 
 def await_replay(question: str) -> None:
-    """What was noted was sent, and nobody knows whether it is committed; its replay will."""
-    with memory() as held:
-        held.await_replay(question)
+    """Mark a noted approval as sent, but not known to be committed: its replay finds out."""
+    with memory() as shared:
+        shared.await_replay(question)
 
 
-def replayed(questions: Iterable[str]) -> None:
-    """What stand-in approved is in the books: copies of usage read from now on have it.
+def settle_replayed(questions: Iterable[str]) -> None:
+    """Mark approvals of stand-in as replayed: copies of usage read from now on contain them.
 
-    Raises HostMemoryError, sqlite3.Error and OSError; then it counts beside them until
-    `settle_lost`.
+    Raises HostMemoryError, sqlite3.Error and OSError; then they count twice until `settle_lost`.
     """
-    with memory() as held:
-        if not held.is_complete:
-            held.complete(_all_not_replayed())
-        keys = [question for question in questions if held.settle(question)]
+    with memory() as shared:
+        if not shared.is_complete:
+            shared.complete(_all_not_replayed())
+        settled = [question for question in questions if shared.settle(question)]
     path = host_files.directory() / FILE
-    if keys and path.exists():
+    if settled and path.exists():
         with closing(_opened(path, budget.CAP_WAIT_MS / 1000, is_lasting=False)) as caps:
-            marked = [[question] for question in keys]
+            marked = [[question] for question in settled]
             caps.executemany("UPDATE turn SET is_replayed = 1 WHERE question = ?", marked)
 
 
 def settle_lost() -> None:
-    """Once nothing waits in the spool: what stand-in took for answers that no record tells of.
+    """Settle approvals that no spool record mentions; call it when nothing waits in the spool.
 
-    They were turned into declines, or their records lie where somebody must look at them.
+    Their answers became declines, or their records are in damaged/ and need attention.
     """
-    with memory() as held:
-        lost = held.abandoned(by_stand_in=True)
+    with memory() as shared:
+        lost = shared.abandoned(by_stand_in=True)
     if lost:
-        replayed(lost)
+        settle_replayed(lost)
 
 
-def _earlier(caps: sqlite3.Connection, question: str) -> Turn | None:
-    found = caps.execute("SELECT heard FROM turn WHERE question = ?", [question]).fetchone()
-    return Turn(_decode_heard(found[0])) if found else None
-
-
-def _taken(caps: sqlite3.Connection, window: Window) -> int:
-    """What stand-in has approved in the window, whatever was bought."""
-    [(amount,)] = caps.execute(
-        "SELECT coalesce(sum(amount), 0) FROM taken"
-        " WHERE scope = ? AND currency = ? AND created >= ? AND created < ?",
-        [scope_key(window.scope), window.currency, window.start, window.end],
-    ).fetchall()
-    return int(amount)
-
-
-def _keep(caps: sqlite3.Connection, approval: Approval, heard: _Heard) -> None:
-    """On the disk; what can't be kept is taken back from the memory."""
+def _store(caps: sqlite3.Connection, approval: Approval, heard: _Heard) -> None:
+    """Write an approval to disk; one that can't be written is withdrawn from the memory."""
     question = approval.question
     try:
         row = [question, codec.to_json(heard), codec.to_json(approval), False]
@@ -250,7 +244,7 @@ def _keep(caps: sqlite3.Connection, approval: Approval, heard: _Heard) -> None:
 
 
 def _all_not_replayed() -> list[Approval]:
-    """What stand-in approved before this memory began, from the disk; once after a start."""
+    """The approvals of stand-in from before this memory existed, read from disk."""
     path = host_files.directory() / FILE
     if not path.exists():
         return []
@@ -258,9 +252,9 @@ def _all_not_replayed() -> list[Approval]:
         with closing(_opened(path, budget.CAP_WAIT_MS / 1000)) as caps:
             return _not_replayed(caps)
     except sqlite3.OperationalError:
-        raise  # busy, or the disk: it may be read the next time, and must not be forgotten
+        raise  # busy, or the disk failed: the next attempt may read them
     except sqlite3.DatabaseError as damage:
-        logger.error("What stand-in approved before can't be read in %s: %s", path, damage)
+        logger.error("Stand-in's earlier approvals can't be read from %s: %s", path, damage)
         return []
 
 
@@ -273,27 +267,22 @@ _decode_heard = msgspec.json.Decoder(_Heard).decode
 _decode_approval = msgspec.json.Decoder(Approval).decode
 
 
-def _write_ahead(caps: sqlite3.Connection, until: float) -> None:
-    """For a new file SQLite says at once that it is busy, whatever its time-out."""
-    while True:
-        try:
-            caps.execute("PRAGMA journal_mode = WAL")
-        except sqlite3.OperationalError:
-            if monotonic() > until:
-                raise
-            sleep(0.001)
-        else:
-            return
-
-
 def _opened(path: Path, within_s: float, *, is_lasting: bool = True) -> sqlite3.Connection:
-    """With one write to the disk for each turn; none where what is kept may be lost."""
+    """A connection that syncs every commit to disk, unless `is_lasting` is false."""
+    until = monotonic() + within_s
     caps = sqlite3.connect(path, timeout=within_s, isolation_level=None)
     try:
-        _write_ahead(caps, monotonic() + within_s)
+        while True:
+            try:
+                caps.execute("PRAGMA journal_mode = WAL")
+                break
+            except sqlite3.OperationalError:  # "busy" comes at once for a new file
+                if monotonic() > until:
+                    raise
+                sleep(0.001)
         caps.execute(f"PRAGMA synchronous = {'FULL' if is_lasting else 'NORMAL'}")
         if caps.execute("PRAGMA schema_version").fetchone() == (0,):
-            # All of it or nothing: others go by its first table.
+            # In one transaction: other processes look only for its first table.
             caps.executescript(f"BEGIN IMMEDIATE; {_SCHEMA}; COMMIT")
     except sqlite3.Error:
         caps.close()

@@ -1,9 +1,8 @@
-"""What this host has answered without the database, by event: one file for all its processes.
+"""The answers this host has given without the database, by event id, in one file per host.
 
-Until such an answer is replayed, nothing else knows of it; and where the database goes away once
-more, it can't be asked. The spool holds the same answers and more; this is for looking one up in
-microseconds. So nothing waits for the disk here, and of a file that a power cut has damaged, what
-waits in the spool is written again.
+A repeat of an event has to get the same answer, also before it is replayed and while the database
+is away. The spool has the same answers; this file makes them quick to look up. So nothing waits
+for the disk here: if a power cut damages the file, it is filled again from the spool.
 """
 
 import logging
@@ -30,10 +29,12 @@ logger = logging.getLogger(__name__)
 
 FILE = "stand-in-answers.sqlite3"
 KEPT_S = 7 * 86_400.0
-"""Of what is replayed: an event that comes again comes within days."""
+"""How long a replayed answer is kept: repeats of an event arrive within days."""
 
 _WAIT_S = budget.HOST_ANSWERS_WAIT_MS / 1000
-_MOST_HERE = 4_096
+_MAX_OWN = 4_096
+"""Maximum answers remembered by a process itself."""
+
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS answer (
     decision TEXT PRIMARY KEY, text TEXT NOT NULL, reason TEXT NOT NULL, question TEXT,
@@ -49,9 +50,9 @@ SELECT text, reason, question, received_at, sent_at FROM answer WHERE decision =
 
 @dataclass(frozen=True, slots=True)
 class HostAnswer:
-    """An answer that was sent: `question` is None where it could not be read.
+    """An answer that was sent; `question` is None if the request could not be read.
 
-    `reason` is why it declines, "" for an approval; `received_at` is of the delivery it was for.
+    `reason` is why it declines, "" for an approval; `received_at` is when its delivery arrived.
     """
 
     text: str
@@ -61,7 +62,7 @@ class HostAnswer:
     sent_at: datetime
 
     def is_to(self, question: Question | None) -> bool:
-        """Whether it answers this question; a decline of what nobody could read answers all."""
+        """Whether it answers this question; a decline of an unreadable request answers any."""
         if self.question is None:
             return bool(self.reason)
         return question is not None and self.question.is_same(question)
@@ -70,52 +71,71 @@ class HostAnswer:
 _decode_question = msgspec.json.Decoder(Question).decode
 
 
-class _Opened:
-    """The one connection of a process, and the newest answers of its own.
+class _Store:
+    """A process's connection to the file, and the newest answers of its own.
 
-    Threads take turns; none waits long, so that a disk that hangs holds up no purchase.
+    Threads take turns and wait only briefly, so that a disk that hangs delays no purchase.
     """
 
     def __init__(self) -> None:
         self.turn = threading.Lock()
-        self.here: OrderedDict[tuple[Path, str], HostAnswer] = OrderedDict()
-        self.place: tuple[Path, int] | None = None
+        self.own: OrderedDict[tuple[Path, str], HostAnswer] = OrderedDict()
+        self.file: tuple[Path, int] | None = None
         self.connection: sqlite3.Connection | None = None
 
     def connected(self, path: Path) -> sqlite3.Connection:
-        """A new one where the file is new. Raises sqlite3.Error and OSError."""
-        if self.connection is None or self.place != _place(path):
-            if self.connection is not None:
-                self.connection.close()
+        """A connection to the file that is there now. Raises sqlite3.Error and OSError."""
+        if self.connection is not None and self.file == _identity(path):
+            return self.connection
+        if self.connection is not None:
+            self.connection.close()
             self.connection = None
-            self.connection = _connect(path)
-            self.place = _place(path)
-        return self.connection
+        host_files.database(path.name)
+        connection = sqlite3.connect(
+            path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
+        )
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.execute("PRAGMA synchronous = OFF")
+            connection.execute(_SCHEMA)
+        except sqlite3.Error:
+            connection.close()
+            raise
+        self.connection, self.file = connection, _identity(path)
+        return connection
 
 
-_opened = _Opened()
-_of_parents: list[_Opened] = []
+def _identity(path: Path) -> tuple[Path, int]:
+    """A file's path and inode; inode 0 if it doesn't exist."""
+    try:
+        return path, path.stat().st_ino
+    except FileNotFoundError:
+        return path, 0
+
+
+_store = _Store()
+_of_parents: list[_Store] = []
 
 
 def _forked() -> None:
-    """SQLite's connections must not be used, nor closed, in a child."""
-    global _opened  # noqa: PLW0603 - replaced whole
-    _of_parents.append(_opened)
-    _opened = _Opened()
+    """A child must neither use nor close SQLite connections of its parent."""
+    global _store  # noqa: PLW0603 - replaced whole
+    _of_parents.append(_store)
+    _store = _Store()
 
 
 os.register_at_fork(after_in_child=_forked)
 
 
 def look_up(decision_id: str) -> HostAnswer | None:
-    """The answer to this event that was sent first; None where none is known here.
+    """The answer to this event that was sent first; None if this host has sent none.
 
-    Where the file can't be read, that is logged, and nothing is known.
+    Returns None as well if the file can't be read; that is logged.
     """
     path = _path()
-    if answer := _opened.here.get((path, decision_id)):
+    if answer := _store.own.get((path, decision_id)):
         return answer
-    if not os.path.exists(path):  # noqa: PTH110 - for each decision, in half the time
+    if not os.path.exists(path):  # noqa: PTH110 - asked for every decision; takes half the time
         return None
     found = _run(path, _SELECT, [decision_id])
     if not found:
@@ -131,16 +151,16 @@ def look_up(decision_id: str) -> HostAnswer | None:
 
 
 def note_in_process(decision_id: str, answer: HostAnswer) -> None:
-    """Remember in this process that an answer is being sent; never waits for a disk."""
-    here, key = _opened.here, (_path(), decision_id)
-    here.setdefault(key, answer)
-    while len(here) > _MOST_HERE:
+    """Remember an answer in this process alone; never waits for a disk."""
+    own, key = _store.own, (_path(), decision_id)
+    own.setdefault(key, answer)
+    while len(own) > _MAX_OWN:
         with suppress(KeyError):  # another thread was quicker
-            here.popitem(last=False)
+            own.popitem(last=False)
 
 
 def note(decision_id: str, answer: HostAnswer) -> None:
-    """Remember it for all processes of the host; the first answer to an event stays."""
+    """Remember an answer for all processes of the host; the first one to an event stays."""
     note_in_process(decision_id, answer)
     question = msgspec.json.encode(answer.question).decode() if answer.question else None
     times = [answer.received_at.isoformat(), answer.sent_at.isoformat()]
@@ -149,22 +169,22 @@ def note(decision_id: str, answer: HostAnswer) -> None:
 
 
 def forget_replayed() -> None:
-    """Once nothing waits in the spool: what is older than a repeat can be."""
+    """Delete answers older than any repeat can be; call it when nothing waits in the spool."""
     if _path().exists():
         _run(_path(), "DELETE FROM answer WHERE kept_at < ?", [time.time() - KEPT_S])
 
 
 def is_whole() -> bool:
-    """Whether the file has been there since the host started: a power cut may cost its end."""
+    """Whether the file was written since the host booted: a power cut may truncate it."""
     try:
-        kept_at = _path().stat().st_mtime
+        written_at = _path().stat().st_mtime
     except FileNotFoundError:
         return False
-    return kept_at > time.time() - time.monotonic()
+    return written_at > time.time() - time.monotonic()
 
 
 def mark_whole() -> None:
-    """All that waits in the spool is remembered."""
+    """Mark the file as containing every answer in the spool."""
     with suppress(OSError):
         owners.touch(_path())
         os.utime(_path())
@@ -174,54 +194,23 @@ def _path() -> Path:
     return Path(settings.SPOOL_DIR) / FILE
 
 
-def _place(path: Path) -> tuple[Path, int]:
-    try:
-        return path, path.stat().st_ino
-    except FileNotFoundError:
-        return path, 0
-
-
 def _run(path: Path, statement: str, values: Sequence[object]) -> list[tuple[str, ...]]:
-    """The rows found; what fails is logged, finds nothing, and goes no further."""
-    opened = _opened
-    if not opened.turn.acquire(timeout=_WAIT_S):
-        logger.error("What this host has answered can't be looked up or kept: the disk hangs.")
+    """The rows found; none if the statement fails, which is logged and never raised."""
+    store = _store
+    if not store.turn.acquire(timeout=_WAIT_S):
+        logger.error("This host's answers can't be read or stored: the disk hangs.")
         return []
     try:
-        return opened.connected(path).execute(statement, values).fetchall()
+        return store.connected(path).execute(statement, values).fetchall()
     except (sqlite3.Error, OSError) as error:
-        logger.error("What this host has answered can't be looked up or kept: %s", error)
-        if _is_damage(error):
-            _put_aside(path)
+        logger.error("This host's answers can't be read or stored: %s", error)
+        is_busy = isinstance(error, sqlite3.OperationalError)
+        if isinstance(error, sqlite3.DatabaseError) and not is_busy:
+            # Damaged: the next answer creates a new file.
+            with suppress(OSError):
+                path.replace(path.with_name(f"{path.name}.damaged"))
+                for suffix in ("-wal", "-shm"):
+                    path.with_name(path.name + suffix).unlink(missing_ok=True)
         return []
     finally:
-        opened.turn.release()
-
-
-def _connect(path: Path) -> sqlite3.Connection:
-    host_files.database(path.name)
-    connection = sqlite3.connect(
-        path, timeout=_WAIT_S, isolation_level=None, check_same_thread=False
-    )
-    try:
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = OFF")
-        connection.execute(_SCHEMA)
-    except sqlite3.Error:
-        connection.close()
-        raise
-    return connection
-
-
-def _is_damage(error: Exception) -> bool:
-    return isinstance(error, sqlite3.DatabaseError) and not isinstance(
-        error, sqlite3.OperationalError
-    )
-
-
-def _put_aside(path: Path) -> None:
-    """The next answer makes a new file."""
-    with suppress(OSError):
-        path.replace(path.with_name(f"{path.name}.damaged"))
-        for belongs in ("-wal", "-shm"):
-            path.with_name(path.name + belongs).unlink(missing_ok=True)
+        store.turn.release()

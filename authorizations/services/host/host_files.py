@@ -13,14 +13,14 @@ from authz_project.file_locks import locked
 
 
 def directory() -> Path:
-    """Where they are; made where it is not there yet."""
-    place = Path(settings.SPOOL_DIR)
-    owners.make_folder(place)
-    return place
+    """The directory of these files; creates it if necessary."""
+    path = Path(settings.SPOOL_DIR)
+    owners.make_folder(path)
+    return path
 
 
 def database(name: str) -> Path:
-    """The path of an SQLite file there: SQLite makes those beside it belong to whom it belongs."""
+    """The path of an SQLite file there; SQLite gives the files beside it the same owner."""
     path = directory() / name
     owners.touch(path)
     return path
@@ -28,7 +28,10 @@ def database(name: str) -> Path:
 
 @contextmanager
 def alone(name: str, *, wait: bool) -> Iterator[bool]:
-    """Keep other processes of the host out meanwhile; False where one of them is in already."""
+    """Exclude other processes of the host from the block; yields False if one is in it.
+
+    `wait`: wait until none is.
+    """
     path = directory() / name
     owners.touch(path)
     with locked(path, wait=wait) as is_mine:
@@ -37,7 +40,7 @@ def alone(name: str, *, wait: bool) -> Iterator[bool]:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A new file to be written, which takes the place of `path` once it is on the disk."""
+    """A new file to write; it replaces `path` once it is on disk."""
     new = path.with_name(f"{path.name}.{os.getpid()}-{secrets.token_hex(4)}.new")
     try:
         yield new

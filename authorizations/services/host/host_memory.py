@@ -1,14 +1,14 @@
-"""What this host has approved since its copy of usage was read, in memory its processes share.
+"""The approvals this host has made since its copy of usage was read, in memory its processes share.
 
-Stand-in may approve no more than was left when the database was last read, less all that was
-approved since, by whichever process. So an approval that a cap may have a say on is noted before
-its transaction commits, and settled once it has; one of stand-in's is settled once it is replayed.
-A copy of usage holds all that was settled before its reading began, whatever the clocks say:
-`clock` counts what was settled.
+Stand-in may approve no more than the limits had left when the database was last read, less what
+any process of the host has approved since. So an approval that a cap may limit is noted before its
+transaction commits, and settled once it has committed; one of stand-in's is settled once it is
+replayed. A copy of usage contains everything that was settled before it was read. `clock` counts
+settlements, so that this doesn't depend on clocks of the day.
 
-The memory is an SQLite file on a file system without a disk, so no note waits for one. What ends
-with the host is noticed: the copy names the memory it goes with. What can't be noted is not
-approved by the usual way.
+The memory is an SQLite file in a file system without a disk, so writing it never waits for one. It
+ends with the host, which shows because the copy names the memory it belongs to. An approval that
+can't be noted is not made by the database; stand-in answers instead.
 """
 
 import hashlib
@@ -33,12 +33,13 @@ from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.runtime import budget
 from authz_project import owners
 
-MOUNTED = Path("/dev/shm")  # noqa: S108 - in it there is a directory of our own
+MOUNTED = Path("/dev/shm")  # noqa: S108 - our own directory is in it
 MAX_PAGES = 16_384
-"""Of 4 kB: beyond them what was settled is forgotten, and a copy that needs it is not used."""
+"""Maximum pages of 4 kB. If they are full, settled approvals are forgotten; a copy of usage that
+was read before is then not used."""
 
 ABANDONED_S = 60.0
-"""A note whose process ended before it could settle it counts so long."""
+"""How long an approval counts whose process ended before settling it."""
 
 since_boot = time.monotonic
 
@@ -68,15 +69,15 @@ WHERE scope = :scope AND created >= :start AND created < :end AND :currency IN (
 GROUP BY 1, 2, 3, 4, 5, 6
 """
 
-_OF_THE_MERCHANT = 5
-"""So many columns tell of it; they are null where it is not known."""
+_MERCHANT_COLUMNS = 5
+"""Number of columns that describe the merchant; they are null if it is not known."""
 
 _NEVER = 2**62
-"""No copy was read as late: what is settled is not asked about."""
+"""A clock later than that of any copy: excludes everything that is settled."""
 
 
 class HostMemoryError(Exception):
-    """The memory can't be read or written; `is_full` where that is for want of room."""
+    """The memory can't be read or written; `is_full` if it has no room left."""
 
     def __init__(self, error: Exception) -> None:
         super().__init__(f"{directory()}: {error}")
@@ -85,10 +86,11 @@ class HostMemoryError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Approval:
-    """An approval as limits see it: `change` is what it adds in each of `scopes`.
+    """An approval as limits see it; `change` is what it adds to the usage of each of `scopes`.
 
-    `question` names what was asked, the same for each repetition of an event. `merchant` is where
-    the purchase began; None where that is not known, and it counts wherever it may have been.
+    `question` is the key of the request, the same for every repeat of an event. `merchant` is the
+    one the purchase began with. If it is None, the merchant is not known, and the approval counts
+    for every limit that it may concern.
     """
 
     question: str
@@ -101,7 +103,10 @@ class Approval:
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What had been settled in which memory; `latest` is the newest `created` it had heard of."""
+    """A memory's id and clock at one moment.
+
+    `latest` is the newest `created` of its approvals, in Unix seconds.
+    """
 
     memory_id: str
     clock: int
@@ -109,30 +114,31 @@ class Moment:
 
 
 class Memory:
-    """The memory, held alone by this thread."""
+    """The memory, locked by this thread."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
 
     @property
     def is_complete(self) -> bool:
-        """Whether what stand-in approved before this memory began was put into it."""
+        """Whether it contains the approvals stand-in made before this memory existed."""
         [is_complete] = self._connection.execute("SELECT is_complete FROM memory").fetchone()
         return bool(is_complete)
 
     def complete(self, approvals: Iterable[Approval]) -> None:
-        """Put in what stand-in approved, and is not replayed yet."""
+        """Add stand-in's approvals that are not replayed yet."""
         for approval in approvals:
             self.add(approval, by_stand_in=True)
         self._connection.execute("UPDATE memory SET is_complete = 1")
 
     def add(self, approval: Approval, *, by_stand_in: bool) -> None:
+        """Note an approval, not settled yet, in each of its scopes."""
         at, change = approval.merchant, approval.change
-        place = (at.category, at.category_code, at.country, at.name, at.network_id) if at else ()
+        merchant = (at.category, at.category_code, at.country, at.name, at.network_id) if at else ()
         values = (
             *(approval.question, by_stand_in, since_boot(), 0),
             *(approval.created, approval.currency),
-            *(place or [None] * _OF_THE_MERCHANT),
+            *(merchant or [None] * _MERCHANT_COLUMNS),
             *(change.amount, change.cash, change.count, change.cash_count),
         )
         marks = ", ".join("?" * (1 + len(values)))
@@ -143,26 +149,29 @@ class Memory:
         self._connection.execute("UPDATE memory SET latest = max(latest, ?)", [approval.created])
 
     def awaits_replay(self, scopes: Iterable[str]) -> bool:
-        """Whether stand-in approved in one of these scopes what the books do not have yet."""
-        look = (
-            "SELECT 1 FROM approval INDEXED BY approval_awaits"  # else it goes through the scope
+        """Whether stand-in has approvals in one of these scopes that are not in the books yet."""
+        query = (
+            "SELECT 1 FROM approval INDEXED BY approval_awaits"  # else it scans the whole scope
             " WHERE scope = ? AND by_stand_in AND settled = 0 LIMIT 1"
         )
-        return any(self._connection.execute(look, [scope]).fetchone() for scope in scopes)
+        return any(self._connection.execute(query, [scope]).fetchone() for scope in scopes)
 
     def settle(self, question: str) -> bool:
-        """What was approved is in the database: copies read from now on have it.
+        """Mark an approval as being in the database: copies read from now on contain it.
 
-        False where nothing of the kind is noted.
+        Returns False if there is none to settle.
         """
+        [clock] = self._connection.execute(
+            "UPDATE memory SET clock = clock + 1 RETURNING clock"
+        ).fetchone()
         settled = self._connection.execute(
             "UPDATE approval SET settled = ? WHERE question = ? AND settled = 0",
-            [self._tick(), question],
+            [clock, question],
         )
         return settled.rowcount > 0
 
     def abandoned(self, *, by_stand_in: bool) -> list[str]:
-        """Questions nobody settles any more: the process ended meanwhile, or its record is lost."""
+        """Questions that will not be settled: their process ended, or their record is lost."""
         query = (
             "SELECT DISTINCT question FROM approval"
             " WHERE settled = 0 AND by_stand_in = ? AND noted_at < ?"
@@ -171,33 +180,40 @@ class Memory:
         return [question for (question,) in rows]
 
     def withdraw(self, question: str) -> None:
-        """It was not approved after all."""
+        """Remove an approval that was not made after all."""
         self._connection.execute("DELETE FROM approval WHERE question = ?", [question])
 
     def await_replay(self, question: str) -> None:
-        """It was sent, and nobody knows whether the database has it."""
+        """Mark an approval as sent, but not known to be committed."""
         self._connection.execute(
             "UPDATE approval SET by_stand_in = 1 WHERE question = ?", [question]
         )
 
     def moment(self) -> Moment:
+        """The current clock of this memory."""
         return Moment(*self._connection.execute("SELECT id, clock, latest FROM memory").fetchone())
 
     def goes_with(self, memory_id: str, clock: int) -> bool:
-        """Whether nothing is forgotten that a copy read at this moment does not have."""
+        """Whether a copy read at this clock and this memory together are complete.
+
+        They are not if approvals are forgotten that the copy doesn't contain.
+        """
         query = "SELECT id = ? AND forgotten <= ? FROM memory"
         [goes_with] = self._connection.execute(query, [memory_id, clock]).fetchone()
         return bool(goes_with)
 
     def forget(self, clock: int) -> None:
-        """What the newest copy has by now."""
+        """Delete approvals settled up to `clock`: the newest copy contains them."""
         self._connection.execute("DELETE FROM approval WHERE settled > 0 AND settled <= ?", [clock])
         self._connection.execute("UPDATE memory SET forgotten = max(forgotten, ?)", [clock])
 
     def approved_since(
         self, clock: int, window: Window, concern: LimitFilter
     ) -> tuple[WindowUsage, WindowUsage]:
-        """What this window measures of what is not in a copy read then: the database's, ours."""
+        """What a copy read at `clock` lacks in this window, as counted by its limit.
+
+        Returns two: the approvals of the database, and those of stand-in.
+        """
         rows = self._connection.execute(
             _SUMS,
             {
@@ -210,9 +226,9 @@ class Memory:
         )
         found = {0: NO_USAGE, 1: NO_USAGE}
         for by_stand_in, *row in rows:
-            place, figures = row[:_OF_THE_MERCHANT], row[_OF_THE_MERCHANT:]
-            at = UnknownMerchant() if place[0] is None else Merchant(*place)
-            amount, cash, count, cash_count = figures
+            merchant, sums = row[:_MERCHANT_COLUMNS], row[_MERCHANT_COLUMNS:]
+            at = UnknownMerchant() if merchant[0] is None else Merchant(*merchant)
+            amount, cash, count, cash_count = sums
             change = CountedUsage(amount, cash, 0, count, cash_count)
             amount, _, count = change.seen_by(concern, at)
             before = found[by_stand_in]
@@ -220,28 +236,22 @@ class Memory:
         return found[0], found[1]
 
     def awaiting_replay(self, window: Window, concern: LimitFilter) -> WindowUsage:
-        """What this window measures of what stand-in approved and the books do not have yet."""
+        """Stand-in's approvals in this window that are not in the books yet."""
         _, pending = self.approved_since(_NEVER, window, concern)
         return pending
-
-    def _tick(self) -> int:
-        [clock] = self._connection.execute(
-            "UPDATE memory SET clock = clock + 1 RETURNING clock"
-        ).fetchone()
-        return int(clock)
 
 
 _own = threading.local()
 _of_parents: list[sqlite3.Connection] = []
-"""SQLite's connections must not be closed in a child."""
+"""Kept because a child must not close SQLite connections of its parent."""
 
 
 @contextmanager
 def memory(wait_s: float | None = None) -> Iterator[Memory]:
-    """The memory, for this thread alone until the block ends; what is done in it holds together.
+    """The memory, locked by this thread until the block ends, in one transaction.
 
-    Raises HostMemoryError, also where others have it for longer than `wait_s`, usually
-    budget.HOST_MEMORY_WAIT_MS.
+    Waits up to `wait_s` seconds for other threads, by default budget.HOST_MEMORY_WAIT_MS. Raises
+    HostMemoryError.
     """
     wait_s = budget.HOST_MEMORY_WAIT_MS / 1000 if wait_s is None else wait_s
     try:
@@ -265,7 +275,7 @@ def memory(wait_s: float | None = None) -> Iterator[Memory]:
 
 
 def directory() -> Path:
-    """Where the memory of this spool's host is."""
+    """The directory of this host's memory."""
     return _directory_for(Path(settings.SPOOL_DIR))
 
 
@@ -273,34 +283,35 @@ def directory() -> Path:
 def _directory_for(spool: Path) -> Path:
     spool = spool.absolute()
     if not MOUNTED.is_dir():
-        return spool  # no better place on this system
+        return spool  # this system has no such file system
     name = hashlib.sha256(os.fsencode(spool)).hexdigest()[:16]
     return MOUNTED / f"desk-{name}"
 
 
-def make(place: Path) -> None:
-    """Make the memory's directory where it is missing; it belongs to whom the spool belongs."""
+def make(directory: Path) -> None:
+    """Create the memory's directory if it is missing, with the owner of the spool's."""
     with suppress(FileExistsError):
-        place.mkdir(mode=0o700, parents=True)
+        directory.mkdir(mode=0o700, parents=True)
         spool = Path(settings.SPOOL_DIR).absolute()
-        owners.give(place, next(path for path in (spool, *spool.parents) if path.exists()))
+        owners.give(directory, next(path for path in (spool, *spool.parents) if path.exists()))
 
 
 def _connected() -> sqlite3.Connection:
-    place = (os.getpid(), directory())
-    if getattr(_own, "place", None) != place:
+    process_and_directory = (os.getpid(), directory())
+    if getattr(_own, "opened_in", None) != process_and_directory:
         _forget_connection()
-        _own.connection, _own.place, _own.wait_s = _opened(place[1]), place, None
+        _own.connection = _opened(directory())
+        _own.opened_in, _own.wait_s = process_and_directory, None
     connection: sqlite3.Connection = _own.connection
     return connection
 
 
-def _opened(place: Path) -> sqlite3.Connection:
-    make(place)
-    found = place.lstat()
+def _opened(directory: Path) -> sqlite3.Connection:
+    make(directory)
+    found = directory.lstat()
     if not stat.S_ISDIR(found.st_mode) or os.geteuid() not in (found.st_uid, 0):
-        raise OSError("the directory belongs to somebody else; remove it.")
-    file = place / "approvals.sqlite3"
+        raise OSError("the directory belongs to another user; remove it.")
+    file = directory / "approvals.sqlite3"
     owners.touch(file)
     connection = sqlite3.connect(
         file,
@@ -323,13 +334,13 @@ def _opened(place: Path) -> sqlite3.Connection:
 
 
 def _forget_connection() -> None:
-    """The next use opens another: the file may be a new one."""
-    if place := getattr(_own, "place", None):
-        if place[0] == os.getpid():
+    """Close it, so that the next use opens the file again: it may be a new one."""
+    if opened_in := getattr(_own, "opened_in", None):
+        if opened_in[0] == os.getpid():
             _own.connection.close()
         else:
             _of_parents.append(_own.connection)
-    _own.place = None
+    _own.opened_in = None
 
 
 def _roll_back(connection: sqlite3.Connection) -> None:

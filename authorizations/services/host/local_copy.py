@@ -1,7 +1,7 @@
-"""What stand-in rests on: a copy of cards, assignments and policies, on this host's disk.
+"""The copy of cards, policies and usage on this host's disk, which stand-in decides from.
 
-One process of the host renews it (local_copy_refresh.py); all read it, file by file as they are
-replaced, so that it costs no memory and a process started during an outage has it too.
+One process of the host renews it (local_copy_refresh.py), file by file, and all read it. It takes
+no memory, and a process started during an outage has it too.
 """
 
 import sqlite3
@@ -9,7 +9,6 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
 
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.decision.controls import AppliedControls
@@ -17,10 +16,9 @@ from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
 from authorizations.services.host.applied import applied_controls
 
-POLICIES, CARDS, USAGE = (
-    *("standing-policies.sqlite3", "standing-cards.sqlite3"),
-    "standing-usage.sqlite3",
-)
+POLICIES = "standing-policies.sqlite3"
+CARDS = "standing-cards.sqlite3"
+USAGE = "standing-usage.sqlite3"
 
 POLICIES_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
@@ -47,13 +45,13 @@ CREATE TABLE used (
 """
 
 
-class NothingKnownError(Exception):
-    """There is no copy, or none that can be read."""
+class NoCopyError(Exception):
+    """There is no copy that can be read."""
 
 
 @dataclass(frozen=True, slots=True)
-class KnownCard:
-    """A card as it was last known, the policies that applied to it, and whose usage it adds to."""
+class CopiedCard:
+    """A card as last read, the policies that apply to it, and the scopes its usage counts in."""
 
     root_id: str
     frozen: bool
@@ -62,11 +60,11 @@ class KnownCard:
 
 
 @dataclass(frozen=True, slots=True)
-class KnownUsage:
-    """What was used in windows when the database was read last, at `at`, in Unix seconds.
+class CopiedUsage:
+    """The usage of windows when the database was last read, at `at` in Unix seconds.
 
-    `memory_id` and `clock` tell what this host has approved since. A window that is not in `used`
-    was not heard of.
+    `memory_id` and `clock` name the moment in the host's memory from which this host's own
+    approvals come on top. The usage of a window that is not in `used` is not known.
     """
 
     at: int
@@ -76,49 +74,65 @@ class KnownUsage:
 
     @property
     def age_s(self) -> float:
+        """Seconds since it was read."""
         return max(0.0, time.time() - self.at)
 
 
 def read_at() -> float:
     """When the older part of the copy was read from the database, in Unix seconds.
 
-    Raises NothingKnownError.
+    Raises NoCopyError.
     """
     with _opened(POLICIES) as policies, _opened(CARDS) as cards:
         return min(_read_at(policies), _read_at(cards))
 
 
 def age_s() -> float:
-    """How old the copy is. Raises NothingKnownError."""
+    """Seconds since the older part of the copy was read. Raises NoCopyError."""
     return max(0.0, time.time() - read_at())
 
 
-def card(card_id: str, cardholder_id: str) -> KnownCard | None:
-    """The card, where it is known; `cardholder_id` is the one its own request names.
+def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
+    """The card; None if the copy does not have it.
 
-    Raises NothingKnownError.
+    `cardholder_id` is the one that the request names; if empty, the copy's is used. Raises
+    NoCopyError.
     """
-    found = _found(card_id)
+    found = _links_of(card_id)
     if found is None:
         return None
-    root_id, known_holder, group_id = found
+    root_id, copied_holder, group_id = found
     root = Scope(ScopeKind.CARD, root_id)
     scopes = [root, Scope(ScopeKind.PROGRAM, "")]
-    if holder := cardholder_id or known_holder:
+    if holder := cardholder_id or copied_holder:
         scopes.append(Scope(ScopeKind.CARDHOLDER, holder))
     if group_id:
         scopes.append(Scope(ScopeKind.GROUP, group_id))
     with _opened(POLICIES) as policies:
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
-        applied = _applied(policies, scopes, root)
+        assigned = [
+            (key, version)
+            for key in map(scope_key, scopes)
+            for (version,) in policies.execute(
+                "SELECT version FROM assignment WHERE scope = ?", [key]
+            ).fetchall()
+        ]
+
+        def contents(version_ids: Iterable[int]) -> Iterator[tuple[int, int, str]]:
+            for version_id in version_ids:
+                yield from policies.execute(
+                    "SELECT id, number, content FROM version WHERE id = ?", [version_id]
+                )
+
+        applied = applied_controls(assigned, root, contents)
     measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
-    return KnownCard(root_id, frozen is not None, applied, measured)
+    return CopiedCard(root_id, frozen is not None, applied, measured)
 
 
-def usage(windows: Iterable[Window]) -> KnownUsage:
-    """What is known to be used in these windows. Raises NothingKnownError.
+def usage(windows: Iterable[Window]) -> CopiedUsage:
+    """The usage of these windows as last read. Raises NoCopyError.
 
-    Of a rolling window it is what counted since a little earlier, which is no less.
+    For a rolling window it may begin a little earlier, and is never too low.
     """
     with _opened(USAGE) as copy:
         [(at, memory_id, clock)] = copy.execute("SELECT at, memory, clock FROM read").fetchall()
@@ -126,10 +140,10 @@ def usage(windows: Iterable[Window]) -> KnownUsage:
         for window in windows:
             key = (scope_key(window.scope), window.filter_key, window.currency, window.rolling)
             found = copy.execute(_USED, (*key, window.start, window.rolling, window.end)).fetchone()
-            # That it began before the window is enough for a rolling one alone.
+            # A row that begins earlier serves a rolling window only.
             if found and (window.rolling or found[0] == window.start):
                 used[window] = WindowUsage(*found[1:])
-        return KnownUsage(at, memory_id, clock, used)
+        return CopiedUsage(at, memory_id, clock, used)
 
 
 _USED = """
@@ -141,43 +155,23 @@ ORDER BY start DESC LIMIT 1
 
 
 def scopes_of(card_id: str) -> list[str]:
-    """The keys of a card's scopes as last known; none where nothing is."""
+    """The keys of a card's scopes as last read; empty if the copy has no such card."""
     try:
-        found = _found(card_id)
-    except NothingKnownError:
+        found = _links_of(card_id)
+    except NoCopyError:
         return []
     kinds = (ScopeKind.CARD, ScopeKind.CARDHOLDER, ScopeKind.GROUP)
     pairs = zip(kinds, found or (), strict=False)
     return [scope_key(Scope(kind, id_)) for kind, id_ in pairs if id_]
 
 
-def _found(card_id: str) -> tuple[str, str, str] | None:
-    """Root, cardholder and group of a card."""
+def _links_of(card_id: str) -> tuple[str, str, str] | None:
+    """The root, cardholder and group of a card."""
     with _opened(CARDS) as cards:
         found: tuple[str, str, str] | None = cards.execute(
             "SELECT root, cardholder, card_group FROM card WHERE id = ?", [card_id]
         ).fetchone()
     return found
-
-
-def _applied(
-    policies: sqlite3.Connection, scopes: list[Scope], root: Scope
-) -> tuple[AppliedControls, ...]:
-    assigned = [
-        (key, version)
-        for key in map(scope_key, scopes)
-        for (version,) in policies.execute(
-            "SELECT version FROM assignment WHERE scope = ?", [key]
-        ).fetchall()
-    ]
-
-    def contents(version_ids: Iterable[int]) -> Iterator[tuple[int, int, str]]:
-        for version_id in version_ids:
-            yield from policies.execute(
-                "SELECT id, number, content FROM version WHERE id = ?", [version_id]
-            )
-
-    return applied_controls(assigned, root, contents)
 
 
 def _read_at(copy: sqlite3.Connection) -> float:
@@ -187,14 +181,11 @@ def _read_at(copy: sqlite3.Connection) -> float:
 
 @contextmanager
 def _opened(name: str) -> Iterator[sqlite3.Connection]:
-    """A file is never written again once it is in its place, so nothing has to be locked."""
+    """A part of the copy. Its file is replaced and never changed, so nothing has to be locked."""
     path = host_files.directory() / name
+    uri = f"{path.absolute().as_uri()}?mode=ro&immutable=1"
     try:
-        with closing(sqlite3.connect(f"{_uri(path)}?mode=ro&immutable=1", uri=True)) as opened:
+        with closing(sqlite3.connect(uri, uri=True)) as opened:
             yield opened
     except (sqlite3.Error, ValueError, KeyError) as damage:
-        raise NothingKnownError(f"{path} can't be read: {damage}") from damage
-
-
-def _uri(path: Path) -> str:
-    return path.absolute().as_uri()
+        raise NoCopyError(f"{path} can't be read: {damage}") from damage

@@ -1,7 +1,7 @@
-"""What this host's processes have answered by the database lately, for stand-in to give again.
+"""The newest answers that this host's processes got from the database, for stand-in to repeat.
 
-Stand-in can't ask the record. So each process remembers its newest answers for all of them
-(recent_ring.py).
+Stand-in can't read them from the database, so each process keeps its newest ones where all can
+read them (recent_ring.py).
 """
 
 import logging
@@ -16,8 +16,8 @@ from authorizations.services.host.recent_ring import Ring
 logger = logging.getLogger(__name__)
 
 
-class _KeptAnswer(msgspec.Struct, array_like=True, frozen=True):
-    """An answer as the ring holds it."""
+class _RingAnswer(msgspec.Struct, array_like=True, frozen=True):
+    """An answer as stored in the ring."""
 
     text: str
     reason: str
@@ -27,25 +27,24 @@ class _KeptAnswer(msgspec.Struct, array_like=True, frozen=True):
 
 
 _ring = Ring(".answers")
-_decode = msgspec.json.Decoder(_KeptAnswer).decode
+_decode = msgspec.json.Decoder(_RingAnswer).decode
 
 
 def note(decision_id: str, answer: HostAnswer) -> None:
-    """Remember it; where that fails it is logged, and the answer stands."""
-    kept = _KeptAnswer(
+    """Store an answer; a failure is logged and changes nothing else."""
+    stored = _RingAnswer(
         answer.text, answer.reason, answer.question, answer.received_at, answer.sent_at
     )
     try:
-        _ring.note(decision_id, msgspec.json.encode(kept))
+        _ring.note(decision_id, msgspec.json.encode(stored))
     except OSError as error:
-        logger.warning("What was answered can't be remembered for stand-in: %s", error)
+        logger.warning("An answer can't be remembered for stand-in: %s", error)
 
 
 def look_up(decision_id: str) -> HostAnswer | None:
-    """What one of the processes answered to this event; None where it is not known."""
-    found = [_answer(_decode(payload)) for payload in _ring.look_up(decision_id)]
-    return min(found, key=lambda answer: answer.sent_at, default=None)
-
-
-def _answer(kept: _KeptAnswer) -> HostAnswer:
-    return HostAnswer(kept.text, kept.reason, kept.question, kept.received_at, kept.sent_at)
+    """The first answer that a process gave to this event; None if none is stored."""
+    stored = [_decode(payload) for payload in _ring.look_up(decision_id)]
+    first = min(stored, key=lambda answer: answer.sent_at, default=None)
+    if first is None:
+        return None
+    return HostAnswer(first.text, first.reason, first.question, first.received_at, first.sent_at)

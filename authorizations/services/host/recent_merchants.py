@@ -1,8 +1,8 @@
-"""Where purchases began that this host has approved lately: stand-in judges increments by it.
+"""The merchants that recently approved purchases began with, for stand-in to decide increments.
 
-Limits keep the merchant that a purchase began with. An increment names only its own, and stand-in
-can't ask the books. So each process remembers that of its newest approvals for all of them
-(recent_ring.py), whether the database made them or stand-in; a restart of the machine forgets them.
+Limits go by the merchant that a purchase began with, but an increment names only its own, and
+stand-in can't read the books. So each process keeps the merchants of its newest approvals, of the
+database and of stand-in, where all can read them (recent_ring.py). They end with the host.
 """
 
 import logging
@@ -18,32 +18,32 @@ logger = logging.getLogger(__name__)
 _ring = Ring(".merchants")
 
 
-class _KeptMerchant(msgspec.Struct, array_like=True, frozen=True):
-    """Where a purchase began, by the request of this request_index."""
+class _RingMerchant(msgspec.Struct, array_like=True, frozen=True):
+    """The merchant a purchase began with, according to its request with this ordinal."""
 
-    request_index: int
+    ordinal: int
     merchant: Merchant
 
 
-_decode = msgspec.json.Decoder(_KeptMerchant).decode
+_decode = msgspec.json.Decoder(_RingMerchant).decode
 
 
 def note(approved: AuthorizationRequest) -> None:
-    """Remember where a purchase began of which a request is approved, as limits know it.
+    """Store the merchant of an approved request, which limits know its purchase by.
 
-    Where that fails it is logged, and its increments are judged as those of any other purchase.
+    A failure is logged; stand-in then treats the purchase's increments as of an unknown merchant.
     """
     if isinstance(approved.merchant, UnknownMerchant):
         return
-    kept = _KeptMerchant(approved.request_index, approved.merchant)
+    stored = _RingMerchant(approved.request_index, approved.merchant)
     try:
-        _ring.note(approved.authorization_id, msgspec.json.encode(kept))
+        _ring.note(approved.authorization_id, msgspec.json.encode(stored))
     except OSError as error:
-        logger.warning("Where a purchase began can't be remembered for stand-in: %s", error)
+        logger.warning("A purchase's merchant can't be remembered for stand-in: %s", error)
 
 
 def look_up(authorization_id: str) -> Merchant | None:
-    """Where the purchase began; None where that is not known here."""
-    found = [_decode(payload) for payload in _ring.look_up(authorization_id)]
-    first = min(found, key=lambda kept: kept.request_index, default=None)
+    """The merchant the purchase began with; None if it is not stored."""
+    stored = [_decode(payload) for payload in _ring.look_up(authorization_id)]
+    first = min(stored, key=lambda one: one.ordinal, default=None)
     return first.merchant if first else None

@@ -1,8 +1,7 @@
-"""The newest of what this host's processes have done, for all of them to look up.
+"""Ring buffers of recent records, one per process, which all processes of the host read.
 
-Each process writes records round and round into a file of its own, in memory that all of them read
-(host_memory.py): well under a millisecond, and nothing to wait for. What is older than the newest
-2,048 of a process is forgotten.
+Each process writes into a file of its own in the host's shared memory (host_memory.py), which
+takes well under a millisecond and waits for nothing. The newest 2,048 records of a process stay.
 """
 
 import hashlib
@@ -22,12 +21,12 @@ from authz_project import owners
 SLOTS = 2_048
 _KEY_BYTES, _SLOT_BYTES = 16, 1_024
 _KEYS_BYTES = SLOTS * _KEY_BYTES
-"""A file begins with the keys of its slots, so that little has to be read."""
+"""A file begins with the keys of all slots, so that a look-up reads little."""
 
 _HEAD = struct.Struct("!16sHI")
-"""Of a slot: its key, length and CRC-32 of what follows."""
+"""The head of a slot: its key, and the length and CRC-32 of the payload that follows."""
 
-_MOST_FILES = 64
+_MAX_FILES = 64
 
 
 logger = logging.getLogger(__name__)
@@ -36,7 +35,7 @@ _rings: "list[Ring]" = []
 
 
 def prepare() -> None:
-    """Make this process's file of each kind, so that no purchase waits for it."""
+    """Create this process's file of each ring, so that no purchase waits for it."""
     for ring in _rings:
         ring.prepare()
 
@@ -47,8 +46,8 @@ class _File:
     def __init__(self, suffix: str) -> None:
         directory = host_memory.directory()
         host_memory.make(directory)
-        for path in sorted(directory.glob(f"*{suffix}"), key=_age)[:-_MOST_FILES]:
-            path.unlink(missing_ok=True)  # of processes that are gone
+        for path in sorted(directory.glob(f"*{suffix}"), key=_modified_at)[:-_MAX_FILES]:
+            path.unlink(missing_ok=True)  # of processes that have ended
         flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC
         self.spool = settings.SPOOL_DIR
         self.fd = os.open(directory / f"{os.getpid()}{suffix}", flags, 0o600)
@@ -63,13 +62,13 @@ class _File:
 
     def write(self, record: bytes) -> None:
         with self.turn:
-            place, self.next = self.next, (self.next + 1) % SLOTS
-        os.pwrite(self.fd, record, _KEYS_BYTES + place * _SLOT_BYTES)
-        os.pwrite(self.fd, record[:_KEY_BYTES], place * _KEY_BYTES)
+            slot, self.next = self.next, (self.next + 1) % SLOTS
+        os.pwrite(self.fd, record, _KEYS_BYTES + slot * _SLOT_BYTES)
+        os.pwrite(self.fd, record[:_KEY_BYTES], slot * _KEY_BYTES)
 
 
 class Ring:
-    """Records of one kind, each under a key; `suffix` is that of their files."""
+    """Records of one kind, each with a key; `suffix` ends the names of their files."""
 
     def __init__(self, suffix: str) -> None:
         self._suffix = suffix
@@ -77,11 +76,11 @@ class Ring:
         _rings.append(self)
 
     def prepare(self) -> None:
-        """Make the file of this process before anything has to go into it."""
+        """Create this process's file before its first record."""
         try:
             self._own()
         except OSError as error:
-            logger.warning("What stand-in needs can't be remembered (%s): %s", self._suffix, error)
+            logger.warning("Recent %s can't be kept for stand-in: %s", self._suffix[1:], error)
 
     def _own(self) -> _File:
         if self._file is None or not self._file.is_mine:
@@ -89,39 +88,38 @@ class Ring:
         return self._file
 
     def note(self, key: str, payload: bytes) -> None:
-        """Remember it; what is too long for a slot is not. Raises OSError."""
+        """Store a record, unless it is too long for a slot. Raises OSError."""
         if _HEAD.size + len(payload) > _SLOT_BYTES:
             return
         self._own().write(_HEAD.pack(_hash(key), len(payload), zlib.crc32(payload)) + payload)
 
     def look_up(self, key: str) -> list[bytes]:
-        """What the processes remember under this key, in no order."""
+        """The payloads that all processes have stored under this key, in no order."""
         wanted, found = _hash(key), list[bytes]()
         for path in host_memory.directory().glob(f"*{self._suffix}"):
             with suppress(OSError), path.open("rb", buffering=0) as file:
                 keys = file.read(_KEYS_BYTES) or b""
-                places = range(0, len(keys), _KEY_BYTES) if wanted in keys else ()
-                for place in places:
-                    if keys[place : place + _KEY_BYTES] == wanted:
-                        file.seek(_KEYS_BYTES + place // _KEY_BYTES * _SLOT_BYTES)
-                        found += _payload_in(file.read(_SLOT_BYTES) or b"", wanted)
+                offsets = range(0, len(keys), _KEY_BYTES) if wanted in keys else ()
+                for offset in offsets:
+                    if keys[offset : offset + _KEY_BYTES] != wanted:
+                        continue
+                    file.seek(_KEYS_BYTES + offset // _KEY_BYTES * _SLOT_BYTES)
+                    slot = file.read(_SLOT_BYTES) or b""
+                    if len(slot) < _HEAD.size:
+                        continue
+                    written, length, checksum = _HEAD.unpack_from(slot)
+                    payload = slot[_HEAD.size :][:length]
+                    # Neither holds for a slot that is being overwritten at this moment.
+                    if written == wanted and zlib.crc32(payload) == checksum:
+                        found.append(payload)
         return found
-
-
-def _payload_in(slot: bytes, key: bytes) -> list[bytes]:
-    """Nothing where it is written anew at this moment."""
-    if len(slot) < _HEAD.size:
-        return []
-    written, length, checksum = _HEAD.unpack_from(slot)
-    payload = slot[_HEAD.size :][:length]
-    return [payload] if written == key and zlib.crc32(payload) == checksum else []
 
 
 def _hash(key: str) -> bytes:
     return hashlib.blake2b(key.encode(), digest_size=_KEY_BYTES).digest()
 
 
-def _age(path: Path) -> float:
+def _modified_at(path: Path) -> float:
     try:
         return path.stat().st_mtime
     except FileNotFoundError:

@@ -1,4 +1,4 @@
-"""Reading the spool: its files, the records in them, and what is damaged.
+"""Reads the spool: its files, the records in them, and what is damaged.
 
 Records before a damaged one are replayed; the file is then moved to `damaged/`, with a note that
 says what is wrong and what to do.
@@ -20,11 +20,11 @@ from authz_project.file_locks import locked
 LOCK = "replay.lock"
 ASIDE = "damaged"
 UNFINISHED = ".unfinished"
-"""Ends the name of what is kept aside, but was never answered."""
+"""Ends the name of a file in damaged/ whose last answer was never sent."""
 
 
 class Record(NamedTuple):
-    """One payload, and where in its file it begins and ends."""
+    """A payload, and the offsets in its file where the record begins and ends."""
 
     start: int
     end: int
@@ -32,10 +32,10 @@ class Record(NamedTuple):
 
 
 class DamagedError(Exception):
-    """What stands at byte `start` of a file is no whole record.
+    """A file has no whole record at byte `start`.
 
-    `is_unfinished` where all signs say that its writer was stopped in the middle, and so never
-    answered.
+    `is_unfinished`: by all signs its writer was stopped in the middle, and so never sent the
+    answer.
     """
 
     def __init__(self, start: int, sentence: str, *, is_unfinished: bool = False) -> None:
@@ -46,14 +46,14 @@ class DamagedError(Exception):
 
 
 def waiting(directory: Path) -> list[Path]:
-    """The files there are, the oldest first."""
+    """The files of the spool, oldest first."""
     return sorted(directory.glob(f"*{SUFFIX}"))
 
 
 def read(path: Path, start: int = 0) -> Record | None:
-    """The record at this place, None at the end of the file. Raises DamagedError, OSError.
+    """The record at this offset; None at the end of the file. Raises DamagedError and OSError.
 
-    The file is closed again: there may be more of them than can be open at once.
+    The file is opened for each record: there may be more files than can be open at once.
     """
     with path.open("rb") as file:
         file.seek(start)
@@ -68,7 +68,7 @@ def read(path: Path, start: int = 0) -> Record | None:
 
 
 def _header(data: bytes) -> tuple[int, int]:
-    """Length and checksum; both 0 where not even they are whole."""
+    """A record's length and checksum; both 0 if the header is incomplete."""
     if len(data) < HEADER.size:
         return 0, 0
     length, checksum = HEADER.unpack_from(data)
@@ -76,7 +76,7 @@ def _header(data: bytes) -> tuple[int, int]:
 
 
 def _damage(start: int, rest: bytes) -> DamagedError:
-    """What is wrong with the rest of a file, which does not begin with a whole record."""
+    """What is wrong with the rest of a file that does not begin with a whole record."""
     length, checksum = _header(rest)
     payload = rest[HEADER.size :]
     if len(rest) < HEADER.size or not any(rest):
@@ -85,16 +85,17 @@ def _damage(start: int, rest: bytes) -> DamagedError:
         return DamagedError(start, f"a record can't have {length:,} bytes.")
     if len(payload) >= length:
         return DamagedError(start, "the checksum of a record is wrong.")
-    # A length that was damaged looks like a record that goes on beyond the end of the file.
-    if zlib.crc32(payload) == checksum or _holds_a_record(rest):
+    # A record that seems to continue beyond the end of the file may also have a damaged length:
+    # then the payload fits its checksum, or further records follow.
+    if zlib.crc32(payload) == checksum or _contains_record(rest):
         return DamagedError(start, "the length of a record is wrong.")
     return DamagedError(start, "it ends within a record.", is_unfinished=True)
 
 
-def _holds_a_record(rest: bytes) -> bool:
-    for place in range(1, len(rest) - HEADER.size):
-        length, checksum = HEADER.unpack_from(rest, place)
-        begin = place + HEADER.size
+def _contains_record(rest: bytes) -> bool:
+    for offset in range(1, len(rest) - HEADER.size):
+        length, checksum = HEADER.unpack_from(rest, offset)
+        begin = offset + HEADER.size
         if 0 < length <= len(rest) - begin:
             payload = memoryview(rest)[begin : begin + length]
             if zlib.crc32(payload) == checksum:
@@ -104,20 +105,20 @@ def _holds_a_record(rest: bytes) -> bool:
 
 @contextmanager
 def replaying(directory: Path) -> Iterator[bool]:
-    """Be the one replay of this host; False where another is at it."""
+    """Be the only replay of this host; yields False if another process is replaying."""
     owners.touch(directory / LOCK)
     with locked(directory / LOCK) as is_alone:
         yield is_alone
 
 
 def is_growing(path: Path) -> bool:
-    """Whether a living process still writes it."""
+    """Whether a living process still writes to the file."""
     with locked(path) as is_held:
         return not is_held
 
 
 def remove(path: Path, size: int) -> bool:
-    """Remove a file all of whose records, `size` bytes, are in the database; False if it grew."""
+    """Remove a file whose records, `size` bytes, are all in the database; False if it has grown."""
     with locked(path) as is_held:
         if not is_held or path.stat().st_size > size:
             return False
@@ -126,38 +127,38 @@ def remove(path: Path, size: int) -> bool:
 
 
 def set_aside(path: Path, damage: DamagedError) -> Path:
-    """Move a damaged file out of the way, with a note; returns where it is now."""
+    """Move a damaged file to damaged/, with a note; returns its new path."""
     suffix = UNFINISHED if damage.is_unfinished else ""
-    place = _aside(path.parent) / (path.name + suffix)
+    target = _aside(path.parent) / (path.name + suffix)
     _write_note(
-        place,
+        target,
         f"Byte {damage.start:,}: {damage.sentence} The records before it are in the database.",
-        "The process was stopped before it had written the record to its end, so it never sent "
-        "that answer. This file can be deleted."
+        "The process was stopped while it was writing the record, so it never sent that answer. "
+        "This file can be deleted."
         if damage.is_unfinished
-        else "Answers from there on may be missing in the record: compare with Stripe "
-        "(`manage.py reconcile`). If you can put the file right, move it back into the spool's "
+        else "Answers from there on may be missing in the database: compare with Stripe "
+        "(`manage.py reconcile`). If you can repair the file, move it back into the spool's "
         "directory and run `manage.py replay_spool`.",
     )
-    path.rename(place)
-    return place
+    path.rename(target)
+    return target
 
 
 def keep_aside(path: Path, record: Record, why: str) -> Path:
-    """Copy a record that can't be replayed out of the way, as a file that could be replayed."""
-    place = _aside(path.parent) / f"{path.stem}-{record.start}{SUFFIX}"
+    """Copy a record that can't be replayed to damaged/, as a spool file with a note."""
+    target = _aside(path.parent) / f"{path.stem}-{record.start}{SUFFIX}"
     _write_note(
-        place,
+        target,
         f"An answer that was sent could not be brought into the books: {why}",
-        "Once the cause is put right, move this file back into the spool's directory and run "
+        "Once the cause is fixed, move this file back into the spool's directory and run "
         "`manage.py replay_spool`.",
     )
-    _write(place, HEADER.pack(len(record.payload), zlib.crc32(record.payload)) + record.payload)
-    return place
+    _write(target, HEADER.pack(len(record.payload), zlib.crc32(record.payload)) + record.payload)
+    return target
 
 
 def damaged(directory: Path) -> list[Path]:
-    """What lies aside and may have held answers."""
+    """The files in damaged/ that may contain answers."""
     return sorted((directory / ASIDE).glob(f"*{SUFFIX}"))
 
 
@@ -169,17 +170,17 @@ def _aside(directory: Path) -> Path:
     return aside
 
 
-def _write_note(place: Path, *sentences: str) -> None:
-    _write(place.with_name(place.name + ".txt"), "\n".join((*sentences, "")).encode())
+def _write_note(path: Path, *sentences: str) -> None:
+    _write(path.with_name(path.name + ".txt"), "\n".join((*sentences, "")).encode())
 
 
-def _write(place: Path, content: bytes) -> None:
-    with place.open("wb") as file:
-        owners.give(file.fileno(), place.parent)
+def _write(path: Path, content: bytes) -> None:
+    with path.open("wb") as file:
+        owners.give(file.fileno(), path.parent)
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-    _sync(place.parent)
+    _sync(path.parent)
 
 
 def _sync(directory: Path) -> None:
@@ -192,7 +193,7 @@ def _sync(directory: Path) -> None:
 
 @dataclass(frozen=True, slots=True)
 class SpoolState:
-    """What waits in a spool: `since_s` is when its oldest file was begun, in Unix seconds."""
+    """What waits in a spool; `since_s` is when its oldest file was created, in Unix seconds."""
 
     files: int
     size_bytes: int
@@ -201,21 +202,21 @@ class SpoolState:
 
 
 def state(directory: Path) -> SpoolState:
-    """For whoever watches over the host."""
+    """The spool's state, for health pages and metrics."""
     paths = waiting(directory)
-    begun = min(map(_begun, paths), default=None)
-    return SpoolState(len(paths), sum(map(size_of, paths)), begun, len(damaged(directory)))
+    since_s = min(map(_created_at, paths), default=None)
+    return SpoolState(len(paths), sum(map(size_of, paths)), since_s, len(damaged(directory)))
 
 
 def size_of(path: Path) -> int:
-    """0 where it has been removed meanwhile."""
+    """The size of a file in bytes; 0 if it has been removed meanwhile."""
     try:
         return path.stat().st_size
     except FileNotFoundError:
         return 0
 
 
-def _begun(path: Path) -> float:
-    """By its name; now where somebody gave it another one."""
-    begun = path.name.partition("-")[0]
-    return int(begun) / 1e9 if begun.isdecimal() else time.time()
+def _created_at(path: Path) -> float:
+    """The time in the file's name; now if the file was renamed."""
+    created = path.name.partition("-")[0]
+    return int(created) / 1e9 if created.isdecimal() else time.time()

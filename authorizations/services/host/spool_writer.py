@@ -1,9 +1,9 @@
-"""The spool: answers that could not be kept in the database, safe on this host's disk.
+"""The spool: answers that could not be written to the database, on this host's disk.
 
-Append-only files, one per process; the record is its length (4 bytes), the CRC-32 of its payload
-(4 bytes) and the payload. It is on the disk before `append` returns. A process holds its file with
-flock, so whoever reads the spool (spool_reader.py) knows which files can still grow. Files are
-never written again once let go of: after an error the next record begins a new one.
+Append-only files, one per process. A record is the length of its payload (4 bytes), the payload's
+CRC-32 (4 bytes) and the payload, and is on disk before `append` returns. A process locks its file
+with flock, so that readers (spool_reader.py) know which files can still grow. A closed file is
+never written again: after an error, the next record begins a new one.
 """
 
 import functools
@@ -30,28 +30,28 @@ HEADER = struct.Struct("!II")
 """Length and CRC-32 of the payload that follows."""
 
 LONGEST_BYTES = 16 * 2**20
-"""Of a payload. A body may have 256 kB; the rest is what its decision rested on."""
+"""Maximum length of a payload. A body has up to 256 kB; the rest is what its decision rested on."""
 
 SUFFIX = ".spool"
 
 ROTATE_BYTES = 4 * 2**20
 TIMEOUT_S = budget.SPOOL_WAIT_MS / 1000
-"""Unless whoever waits has more time, or less."""
+"""Default for how long `append` waits for the disk."""
 
 _ATTEMPTS = 3
 
 
 class SpoolFailedError(Exception):
-    """The record is not kept: the disk refused, or did not answer in time."""
+    """The record is not in the spool: the disk refused it, or did not answer in time."""
 
 
-# Where there is none (macOS), fsync does the same and more.
+# macOS has no fdatasync; fsync does the same and more.
 _sync: Callable[[int], None] = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """What the spool asks of the operating system."""
+    """The calls to the operating system that the spool makes."""
 
     open: Callable[..., int] = os.open
     write: Callable[[int, Any], int] = os.write
@@ -61,20 +61,27 @@ class Disk:
 
 @dataclass(slots=True)
 class _Job:
-    """One append, between the thread that waits for it and the thread that waits for the disk."""
+    """One append, shared by the thread that called `append` and the one that writes to disk.
+
+    Exactly one of them decides its outcome: the writer, that the record is kept, or the caller,
+    that it gives up.
+    """
 
     record: bytes
     error: Exception | None = None
     ended: threading.Event = field(default_factory=threading.Event)
-    _decided: threading.Lock = field(default_factory=threading.Lock)
+    _is_decided: bool = False
+    _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def decide(self) -> bool:
-        """Whoever is first may say what became of it: that it is kept, or was given up."""
-        return self._decided.acquire(blocking=False)
+        """True for the thread that calls this first, False for the other."""
+        with self._lock:
+            is_first, self._is_decided = not self._is_decided, True
+        return is_first
 
 
 class Spool:
-    """The files of this process in one directory. `appended` and `failed` count its records."""
+    """This process's files in one directory. `appended` and `failed` count its records."""
 
     def __init__(
         self,
@@ -97,89 +104,80 @@ class Spool:
         _spools.add(self)
 
     def append(self, payload: bytes, within_s: float | None = None) -> None:
-        """Keep a record; when this returns it is on the disk. Raises SpoolFailedError.
+        """Write a record; it is on disk when this returns. Raises SpoolFailedError.
 
-        A record that failed is taken back as far as the disk allows. Waits no longer than the
-        time-out, whatever the disk does: a thread of its own waits for that. While the disk still
-        owes an answer to somebody who gave up, nobody else waits for it at all.
+        A record that failed is removed from the file if the disk allows. Waits no longer than
+        `within_s`, whatever the disk does: a separate thread waits for the disk. After a caller
+        gave up and until the disk answers, further calls fail at once.
         """
+        within_s = self._timeout_s if within_s is None else within_s
         try:
-            self._append(payload, self._timeout_s if within_s is None else within_s)
+            if not 0 < len(payload) <= LONGEST_BYTES:
+                raise ValueError(f"invalid record length: {len(payload):,} bytes.")
+            until = time.monotonic() + within_s
+            turn = self._turn
+            if not turn.acquire(timeout=0 if self._hangs else max(0.0, within_s)):
+                raise TimeoutError("the disk is still busy with an earlier record.")
+            job = _Job(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
+            try:
+                threading.Thread(target=self._write, args=(job, turn), daemon=True).start()
+            except RuntimeError:  # no more threads
+                turn.release()
+                raise
+            if not job.ended.wait(max(0, until - time.monotonic())) and job.decide():
+                self._hangs = not job.ended.is_set()
+                raise TimeoutError("the disk did not answer in time.")
+            job.ended.wait()
+            if job.error:
+                raise job.error
         except Exception as error:
             self.failed += 1
             raise SpoolFailedError(
-                f"An answer could not be kept in {self.directory}: {error} See that the disk has "
-                "room and can be written to."
+                f"An answer could not be written to {self.directory}: {error} Check that the disk "
+                "has room and can be written to."
             ) from error
         self.appended += 1
 
     def rotate(self) -> None:
-        """Let go of the file at hand, so that it can be replayed and removed; never waits."""
+        """Close the current file, so that it can be replayed and removed; never waits."""
         if self._turn.acquire(blocking=False):
             try:
-                self._let_go()
+                self._close_file()
             finally:
                 self._turn.release()
 
-    def _append(self, payload: bytes, within_s: float) -> None:
-        if not 0 < len(payload) <= LONGEST_BYTES:
-            raise ValueError(f"A record of {len(payload):,} bytes is none.")
-        until = time.monotonic() + within_s
-        turn = self._turn
-        if not turn.acquire(timeout=0 if self._hangs else max(0.0, within_s)):
-            raise TimeoutError("the disk keeps an earlier record waiting.")
-        job = _Job(HEADER.pack(len(payload), zlib.crc32(payload)) + payload)
-        try:
-            threading.Thread(target=self._run, args=(job, turn), daemon=True).start()
-        except RuntimeError:  # no more threads
-            turn.release()
-            raise
-        if not job.ended.wait(max(0, until - time.monotonic())) and job.decide():
-            self._hangs = not job.ended.is_set()
-            raise TimeoutError("the disk did not answer in time.")
-        job.ended.wait()
-        if job.error:
-            raise job.error
-
-    def _run(self, job: _Job, turn: threading.Lock) -> None:
+    def _write(self, job: _Job, turn: threading.Lock) -> None:
+        """Write a record; runs in a thread of its own, which releases `turn` at the end."""
         start = self._size
         try:
             if self._fd is None:
                 self._fd = self._open()
-            self._write(self._fd, job.record)
+            rest = memoryview(job.record)
+            while rest:
+                written = self._disk.write(self._fd, rest)
+                if not written:
+                    raise OSError("nothing could be written.")
+                rest = rest[written:]
             self._disk.sync(self._fd)
-        except Exception as error:  # noqa: BLE001 - raised where it is waited for
+        except Exception as error:  # noqa: BLE001 - raised by the thread that waits
             job.error = error
         if job.error is None and job.decide():
             self._size += len(job.record)
         else:
-            self._take_back(start)
+            # The answer is not sent, so its record must go. If the disk refuses that too, the
+            # replay finds the record unfinished, or books a hold that Stripe's report releases.
+            if self._fd is not None:
+                with suppress(OSError):
+                    os.ftruncate(self._fd, start)
+            # After an error it is unknown how much of the file is on disk: don't use it again.
+            self._close_file()
         job.ended.set()
         self._hangs = False
         if self._size >= self._rotate_bytes:
-            self._let_go()
+            self._close_file()
         turn.release()
 
-    def _write(self, fd: int, record: bytes) -> None:
-        left = memoryview(record)
-        while left:
-            written = self._disk.write(fd, left)
-            if not written:
-                raise OSError("nothing could be written.")
-            left = left[written:]
-
-    def _take_back(self, start: int) -> None:
-        """What was not kept was not answered. The file is never written again, whatever it holds:
-        after an error nobody knows what of it has reached the disk.
-        """
-        if self._fd is not None:
-            # Where the disk refuses that too, the replay finds it unfinished, or books a hold that
-            # Stripe's own report releases.
-            with suppress(OSError):
-                os.ftruncate(self._fd, start)
-        self._let_go()
-
-    def _let_go(self) -> None:
+    def _close_file(self) -> None:
         fd, self._fd, self._size = self._fd, None, 0
         if fd is not None:
             os.close(fd)
@@ -189,9 +187,12 @@ class Spool:
             owners.make_folder(self.directory)
             self._sync_directory(self.directory.parent)
         for _ in range(_ATTEMPTS):
-            fd = self._create()
+            name = f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
+            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
+            fd = self._disk.open(self.directory / name, flags, 0o600)
+            owners.give(fd, self.directory)
             try:
-                # A replay that is quicker sees an empty file of nobody, and removes it.
+                # A replay may have removed the file: before it is locked, it looks abandoned.
                 if lock(fd, wait=False) and os.fstat(fd).st_nlink:
                     self._sync_directory(self.directory)
                     return fd
@@ -199,14 +200,7 @@ class Spool:
                 os.close(fd)
                 raise
             os.close(fd)
-        raise OSError("no file of its own could be opened.")
-
-    def _create(self) -> int:
-        name = f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(4)}{SUFFIX}"
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL
-        fd = self._disk.open(self.directory / name, flags, 0o600)
-        owners.give(fd, self.directory)
-        return fd
+        raise OSError("no new file could be locked.")
 
     def _sync_directory(self, directory: Path) -> None:
         fd = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
@@ -216,10 +210,10 @@ class Spool:
             os.close(fd)
 
     def forked(self) -> None:
-        """In a child: the file is the parent's, and so are the threads that had its turn."""
+        """Start afresh in a child process: the file and the writing thread are the parent's."""
         self._turn, self._hangs = threading.Lock(), False
         self.appended = self.failed = 0
-        self._let_go()
+        self._close_file()
 
 
 _spools: "weakref.WeakSet[Spool]" = weakref.WeakSet()
@@ -244,5 +238,5 @@ def spool() -> Spool:
 
 
 def append(payload: bytes, within_s: float | None = None) -> None:
-    """Keep a record in this process's spool. Raises SpoolFailedError; then it is not kept."""
+    """As `Spool.append`, in this process's spool."""
     spool().append(payload, within_s)

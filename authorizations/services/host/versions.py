@@ -14,19 +14,19 @@ from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.policy.document import controls
 
 CACHED = 4096
-"""Maximum versions kept by a process; the first read go first."""
+"""Maximum versions cached by a process; the oldest are dropped first."""
 
 _cache: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
-"""By version and by the rule that merchants are matched by."""
+"""Number and controls, by version id and matching rule for merchants."""
 _lock = Lock()
 
 
 Reader: TypeAlias = Callable[[Iterable[int]], Iterable[tuple[int, int, str]]]
-"""Id, number and content of the versions with these ids, as far as they are there."""
+"""Returns id, number and content of those versions with these ids that exist."""
 
 
 def from_database(version_ids: Iterable[int]) -> Iterable[tuple[int, int, str]]:
-    """The usual Reader."""
+    """The Reader that queries the database."""
     rows = PolicyVersion.objects.filter(pk__in=version_ids)
     return rows.values_list("pk", "number", "content")
 
@@ -36,22 +36,19 @@ def controls_of(
 ) -> dict[int, tuple[int, SpendingControls]]:
     """Number and controls of each version, by its id; unknown ids are left out.
 
-    ValueError for a `matching` that is unknown here.
+    `matching` is the version of the rule that merchants are matched by. Raises ValueError if this
+    program does not know it.
     """
     wanted = set(version_ids)
-    known = {id_: _cache[id_, matching] for id_ in wanted if (id_, matching) in _cache}
-    if missing := wanted - known.keys():
+    found = {id_: _cache[id_, matching] for id_ in wanted if (id_, matching) in _cache}
+    if missing := wanted - found.keys():
         loaded = {
             id_: (number, controls(json.loads(content), matching))
             for id_, number, content in read(missing)
         }
-        _keep(loaded, matching)
-        known |= loaded
-    return known
-
-
-def _keep(loaded: dict[int, tuple[int, SpendingControls]], matching: int) -> None:
-    with _lock:
-        _cache.update({(id_, matching): found for id_, found in loaded.items()})
-        while len(_cache) > CACHED:
-            _cache.pop(next(iter(_cache)))
+        with _lock:
+            _cache.update({(id_, matching): version for id_, version in loaded.items()})
+            while len(_cache) > CACHED:
+                _cache.pop(next(iter(_cache)))
+        found |= loaded
+    return found

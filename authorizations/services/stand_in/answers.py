@@ -131,7 +131,7 @@ def stand_in(
     try:
         card = local_copy.card(request.card.id, request.card.cardholder_id)
         is_too_old = local_copy.age_s() > settings.STAND_IN_MAX_AGE_S
-    except local_copy.NothingKnownError as error:
+    except local_copy.NoCopyError as error:
         logger.error("Stand-in declines, because it has no copy to decide from: %s", error)
         return _refusal(request, Refusal.NOTHING_KNOWN)
     if is_too_old or card is None:
@@ -180,7 +180,7 @@ def _refusal(
 
 def _capped(
     request: AuthorizationRequest,
-    card: local_copy.KnownCard,
+    card: local_copy.CopiedCard,
     context: StandInContext,
     windows: Mapping[Window, LimitFilter],
     within_s: float,

@@ -217,7 +217,7 @@ def _settle(spooled: SpoolRecord) -> None:
         return
     try:
         request = events.authorization_request(spooled.delivery().event)
-        caps.replayed([caps.question_of(request)])
+        caps.settle_replayed([caps.question_of(request)])
     except events.MalformedEventError:
         pass  # no cap was charged for a request that can't be read
     except (HostMemoryError, sqlite3.Error, OSError) as error:

@@ -141,7 +141,7 @@ class HostReadings(Collector):
     def collect(self) -> Iterable[Metric]:
         try:
             copy_age_s = local_copy.age_s()
-        except (local_copy.NothingKnownError, OSError):
+        except (local_copy.NoCopyError, OSError):
             copy_age_s = inf
         yield GaugeMetricFamily(
             "desk_standing_copy_age_seconds",

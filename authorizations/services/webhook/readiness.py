@@ -80,7 +80,7 @@ def readiness() -> Readiness:
     facts |= {"database": "does not answer", "cause": cause}
     try:
         age_s = local_copy.age_s()
-    except (local_copy.NothingKnownError, OSError):
+    except (local_copy.NoCopyError, OSError):
         return _no("unavailable", facts | {"copy": "none"})
     facts["copy_age_seconds"] = int(age_s)
     if age_s > settings.STAND_IN_MAX_AGE_S:

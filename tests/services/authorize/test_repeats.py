@@ -322,7 +322,7 @@ sys.stdout.write(host_answers.look_up("evt_it").text)
 
 
 def as_another_process() -> None:
-    host_answers._opened = host_answers._Opened()
+    host_answers._store = host_answers._Store()
 
 
 def test_after_a_power_cut_what_waits_in_the_spool_is_remembered(host: Path) -> None:

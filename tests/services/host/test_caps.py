@@ -128,7 +128,7 @@ def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
 def test_a_replayed_answer_counts_in_the_books_and_against_the_cap_but_not_twice() -> None:
     heard("a", 100)
     assert pending("b") == 100
-    caps.replayed(["a"])
+    caps.settle_replayed(["a"])
     assert pending("c") == 100  # the copy is older
     copied({DAY: WindowUsage(100)})
     assert heard("d") == WindowHeard(WindowUsage(100), taken=100)
@@ -141,7 +141,7 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
     heard("a", 100)
     with memory() as held:
         moment = held.moment()
-    caps.replayed(["a"])
+    caps.settle_replayed(["a"])
     with new_copy(USAGE, USAGE_SCHEMA, NOON, moment.memory_id, moment.clock) as copy:
         write_used(copy, {DAY: WindowUsage(100)})
     assert heard("b") == WindowHeard(WindowUsage(100), pending=WindowUsage(100, count=1), taken=100)
@@ -181,7 +181,7 @@ def test_the_database_approves_what_has_room_beside_what_stand_in_approved_and_n
     with pytest.raises(NotReplayedError):
         note(approval("b", 1))
     assert heard("c").database == NO_USAGE
-    caps.replayed(["a"])
+    caps.settle_replayed(["a"])
     note(approval("b", 1))
 
 
@@ -191,7 +191,7 @@ def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
     with pytest.raises(NotReplayedError):
         note(approval("b", 1))
     assert pending("c") == 30
-    caps.replayed(["a"])
+    caps.settle_replayed(["a"])
     copied({DAY: WindowUsage(30)})
     assert heard("d") == WindowHeard(WindowUsage(30))
 
@@ -263,7 +263,7 @@ def test_with_another_copy_than_the_one_the_memory_goes_with_nothing_is_known(ho
     heard("a", 100)
     shutil.rmtree(host_memory.directory())  # as when the host starts anew
     host_memory._forget_connection()
-    with pytest.raises(CapUnknownError, match="since usage was read"):
+    with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
         heard("b")
     with pytest.raises(NotReplayedError):  # what was not replayed is remembered by the disk
         note(approval("c", 1))
@@ -276,7 +276,7 @@ def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it(
     caps.settle("a")
     with memory() as held:
         held.forget(held.moment().clock)
-    with pytest.raises(CapUnknownError, match="since usage was read"):
+    with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
         heard("b")
 
 
@@ -286,7 +286,7 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
     for number in range(2_000):
         note(approval(f"q{number}", 1))
         caps.settle(f"q{number}")
-    with pytest.raises(CapUnknownError, match="since usage was read"):
+    with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
         heard("b")
     copied({DAY: WindowUsage(2_000)})
     assert heard("c") == WindowHeard(WindowUsage(2_000))

@@ -168,7 +168,7 @@ def test_the_age_is_that_of_the_older_part() -> None:
 
 def test_without_a_copy_nothing_is_known() -> None:
     for question in (local_copy.age_s, lambda: local_copy.card("ic_marie", "")):
-        with pytest.raises(local_copy.NothingKnownError):
+        with pytest.raises(local_copy.NoCopyError):
             question()
 
 
@@ -177,9 +177,9 @@ def test_without_a_copy_nothing_is_known() -> None:
 def test_of_a_damaged_copy_nothing_is_known(host: Path, name: str, content: bytes) -> None:
     knows({"name": "Kept"})
     (host / name).write_bytes(content)
-    with pytest.raises(local_copy.NothingKnownError):
+    with pytest.raises(local_copy.NoCopyError):
         local_copy.card("ic_marie", "")
-    with pytest.raises(local_copy.NothingKnownError):
+    with pytest.raises(local_copy.NoCopyError):
         local_copy.age_s()
 
 
@@ -190,7 +190,7 @@ def test_an_assignment_whose_version_is_missing_is_damage_not_a_card_without_it(
     with sqlite3.connect(host / local_copy.POLICIES) as copy:
         copy.execute("INSERT INTO assignment VALUES ('program:', 999999999)")
     copy.close()
-    with pytest.raises(local_copy.NothingKnownError):
+    with pytest.raises(local_copy.NoCopyError):
         local_copy.card("ic_marie", "")
 
 

@@ -64,7 +64,7 @@ def stand_in() -> Iterator[HealthCheck]:
     """How old stand-in's copy of cards and policies is, and whether stand-in answers now."""
     try:
         age_s = local_copy.age_s()
-    except (local_copy.NothingKnownError, OSError):
+    except (local_copy.NoCopyError, OSError):
         what = (
             "This host has no copy of cards and policies, so stand-in would decline everything. "
             "A server makes one within seconds: check that one runs here, with this SPOOL_DIR."
