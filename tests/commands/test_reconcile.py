@@ -218,7 +218,7 @@ class TestWhatCannotBeBroughtIn:
         lost = approved()
         stripe.lists(lost)
         refused = "Its card keeps changing."
-        with patch("authorizations.services.lifecycle.intake.settle") as settle:
+        with patch("authorizations.services.lifecycle.intake.apply_report") as settle:
             settle.side_effect = CannotApplyError(refused, is_final=False)
             assert "1 failed" in run()[1]
         assert UnappliedEvent.objects.get().error == refused

@@ -36,8 +36,8 @@ class LockedRequest:
     """
 
     request: AuthorizationRequest
-    held: LockedScopes
-    known: Existing
+    locked: LockedScopes
+    existing: Existing
     transactions: Sequence[TransactionSnapshot] = ()
 
 
@@ -55,44 +55,46 @@ def decide_purchases(purchases: Sequence[LockedRequest]) -> Plan[list[Outcome]]:
 
 
 def _decided(purchase: LockedRequest) -> Plan[Outcome]:
-    request, held, known = purchase.request, purchase.held, purchase.known
-    if known.purchase and not known.purchase.is_of(request):
-        return _contradicted(request, held, known)
-    steps = Steps(known.books, request.merchant)
+    request, locked, existing = purchase.request, purchase.locked, purchase.existing
+    if existing.purchase and not existing.purchase.is_of(request):
+        return _contradicted(request, locked, existing)
+    steps = Steps(existing.books, request.merchant)
     # A request is itself a report: what it tells is joined first.
     steps.report(request.snapshot, purchase.transactions, in_one=True)
     before, joined = steps.before, steps.reported
     # Of several answers to one request the largest approval counts: the same question under a
     # new event id takes only what goes beyond the answer given before.
-    reserving = fuel_hold(request, known.applied) or request.amount
+    reserving = fuel_hold(request, existing.applied) or request.amount
     asked = joined.requesting(request.request_index, reserving, request.cashback_amount)
     steps.to(LedgerCause.REASKED, asked)
     context = PurchaseContext(
-        held.frozen,
+        locked.frozen,
         steps.counted.amount,
         asked.cashback,
         bool(steps.counted.count),
         joined.approved_for(request.request_index),
     )
-    windows = windows_for(request, known.applied)
+    windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full
         windows = windows_at(
-            request.created, known.applied, lambda limit: limit_concerns(limit, request)
+            request.created, existing.applied, lambda limit: limit_concerns(limit, request)
         )
-    measured = yield from measure(request, windows, known.applied, known.remembered, steps.change)
-    decision, usage = yield from _decide(request, known.applied, context, measured)
+    measured = yield from measure(
+        request, windows, existing.applied, existing.remembered, steps.change
+    )
+    decision, usage = yield from _decide(request, existing.applied, context, measured)
     after = joined.with_response(answer_of(request, decision))
     taken = steps.to(cause_of_answer(request, decision), after)
     return Outcome(
         request=request,
-        held=held,
-        applied=known.applied,
+        locked=locked,
+        applied=existing.applied,
         context=context,
         usage=usage,
         decision=decision,
         steps=steps,
         remembered=measured.changed(taken),
-        position=known.position,
+        position=existing.position,
     )
 
 
@@ -104,10 +106,10 @@ def _decide(
 ) -> Plan[tuple[Verdict, dict[Window, WindowUsage]]]:
     usage = measured.usage
     decision = decide(request, context, applied, usage)
-    told = yield from with_available_at(measured, decision.trace, applied)
-    if told == usage:
+    complete = yield from with_available_at(measured, decision.trace, applied)
+    if complete == usage:
         return decision, usage
-    return decide(request, context, applied, told), told
+    return decide(request, context, applied, complete), complete
 
 
 def answer_of(request: AuthorizationRequest, decision: Verdict) -> OurResponse:
@@ -130,9 +132,11 @@ def cause_of_answer(request: AuthorizationRequest, decision: Verdict) -> LedgerC
     return LedgerCause.INCREMENT if request.request_index else LedgerCause.HOLD
 
 
-def _contradicted(request: AuthorizationRequest, held: LockedScopes, known: Existing) -> Outcome:
+def _contradicted(
+    request: AuthorizationRequest, locked: LockedScopes, existing: Existing
+) -> Outcome:
     """A decline that leaves the books alone: one authorization has one card and one currency."""
     decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
-    context = PurchaseContext(held.frozen)
-    return Outcome(request, held, known.applied, context, {}, decision, None, [], 0, problem)
+    context = PurchaseContext(locked.frozen)
+    return Outcome(request, locked, existing.applied, context, {}, decision, None, [], 0, problem)

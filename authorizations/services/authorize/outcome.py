@@ -22,7 +22,7 @@ class Outcome:
     """
 
     request: AuthorizationRequest
-    held: LockedScopes
+    locked: LockedScopes
     applied: tuple[AppliedControls, ...]
     context: PurchaseContext
     usage: dict[Window, WindowUsage]
@@ -35,7 +35,7 @@ class Outcome:
 
 def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
     """The body of the answer, and what a decision leaves behind."""
-    request, held, steps, now = outcome.request, outcome.held, outcome.steps, delivery.now
+    request, locked, steps, now = outcome.request, outcome.locked, outcome.steps, delivery.now
     answer_body = writing.render(outcome.decision, request.event_id)
     decision = DecisionRow(
         id=request.event_id,
@@ -52,7 +52,7 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
     )
     if steps is None:
         return answer_body, writing.Rows(decisions=[decision])
-    purchase = rows.authorization(request, held, steps.last)
+    purchase = rows.authorization(request, locked, steps.last)
     return answer_body, writing.Rows(
         decisions=[decision],
         purchases=[purchase],

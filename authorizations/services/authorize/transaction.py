@@ -89,9 +89,9 @@ def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
 def _rehearse(request: AuthorizationRequest, delivery: Delivery) -> Plan[bytes]:
     yield from lock_scopes(request)
     card = request.card
-    held = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
-    known = yield from load_existing(request, held)
-    [outcome] = yield from decide_purchases([LockedRequest(request, held, known)])
+    locked = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
+    existing = yield from load_existing(request, locked)
+    [outcome] = yield from decide_purchases([LockedRequest(request, locked, existing)])
     answer_body, written = rows_of(outcome, delivery)
     yield from writing.write_nothing(delivery, answer_body, written)
     return answer_body.encode()
@@ -112,27 +112,27 @@ def _authorize(
     request: AuthorizationRequest, delivery: Delivery, also: AlsoLocked | None
 ) -> Plan[Computed | Retry]:
     """The answer; where other scopes must be locked than are, what to lock first."""
-    held = yield from lock_scopes(request, also)
-    if isinstance(held, Retry):
-        return held
+    locked = yield from lock_scopes(request, also)
+    if isinstance(locked, Retry):
+        return locked
     delivery.stopwatch.mark("locked")
-    known = yield from load_existing(request, held)
+    existing = yield from load_existing(request, locked)
     delivery.stopwatch.mark("looked_up")
-    sent = yield from answers.of_event(request.event_id, is_on_record=known.is_decided)
+    sent = yield from answers.of_event(request.event_id, is_on_record=existing.is_decided)
     if sent:
         return Computed((yield from writing.recall(sent, request.question, delivery)))
-    taken_in = TakenIn(known)
-    if known.purchase is None or known.purchase.is_of(request):
-        if known.purchase and not known.purchase.is_within(held):
+    taken_in = TakenIn(existing)
+    if existing.purchase is None or existing.purchase.is_of(request):
+        if existing.purchase and not existing.purchase.is_within(locked):
             return Retry(also)
-        if known.purchase:
-            request = request.begun_at(known.purchase.merchant)
-        found = yield from take_in(request, held, known)
+        if existing.purchase:
+            request = request.begun_at(existing.purchase.merchant)
+        found = yield from take_in(request, locked, existing)
         if isinstance(found, Retry):
             return found
         taken_in = found
     [outcome] = yield from decide_purchases(
-        [LockedRequest(request, held, taken_in.known, taken_in.transactions)]
+        [LockedRequest(request, locked, taken_in.existing, taken_in.transactions)]
     )
     body = yield from _write(outcome, delivery, taken_in)
     return Computed(body, outcome)
@@ -145,7 +145,7 @@ def _write(outcome: Outcome, delivery: Delivery, taken_in: TakenIn) -> Plan[byte
     yield from writing.write(delivery, answer_body, written)
     writing.once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     if steps:
-        yield from linking.keep(request, taken_in.transactions, steps.last)
+        yield from linking.save(request, taken_in.transactions, steps.last)
         yield from _flag(outcome, steps)
     if taken_in.left:
         # Not before what was taken out there is counted here.
@@ -166,4 +166,4 @@ def _flag(outcome: Outcome, steps: Steps) -> Plan[None]:
         applied, usage = outcome.applied, outcome.usage
         yield from call(lambda: limit_findings.note(request, applied, usage, reported))
     if limit_findings.is_sinking(reported):
-        yield from call(lambda: limit_findings.look_again(request, outcome.held.scopes))
+        yield from call(lambda: limit_findings.look_again(request, outcome.locked.scopes))

@@ -19,9 +19,9 @@ _ring = Ring(".merchants")
 
 
 class _RingMerchant(msgspec.Struct, array_like=True, frozen=True):
-    """The merchant a purchase began with, according to its request with this ordinal."""
+    """The merchant a purchase began with, according to its request with this request_index."""
 
-    ordinal: int
+    request_index: int
     merchant: Merchant
 
 
@@ -45,5 +45,5 @@ def note(approved: AuthorizationRequest) -> None:
 def look_up(authorization_id: str) -> Merchant | None:
     """The merchant the purchase began with; None if it is not stored."""
     stored = [_decode(payload) for payload in _ring.look_up(authorization_id)]
-    first = min(stored, key=lambda one: one.ordinal, default=None)
+    first = min(stored, key=lambda one: one.request_index, default=None)
     return first.merchant if first else None

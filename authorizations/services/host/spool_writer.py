@@ -132,9 +132,10 @@ class Spool:
                 raise job.error
         except Exception as error:
             self.failed += 1
+            reason = str(error).rstrip(".")
             raise SpoolFailedError(
-                f"An answer could not be written to {self.directory}: {error} Check that the disk "
-                "has room and can be written to."
+                f"An answer could not be written to {self.directory}: {reason}. Check that the "
+                "disk has room and can be written to."
             ) from error
         self.appended += 1
 

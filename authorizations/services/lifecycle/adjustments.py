@@ -15,7 +15,7 @@ from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.money import MAX_AMOUNT, format_money
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.services.purchases.entries import booking_of, flag, rows_of
-from authorizations.services.purchases.linking import told_of
+from authorizations.services.purchases.linking import event_for
 from authorizations.services.runtime.actor import user_words
 from authorizations.services.store import writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
@@ -80,19 +80,19 @@ def _book(
 
     def attempt(also: AlsoLocked | None) -> Plan[Retry | None]:
         row = yield from call(lambda: Authorization.objects.get(pk=authorization_id))
-        told, now = told_of(row, event_id=""), timezone.now()
-        held = yield from lock_scopes(told, also)
-        if isinstance(held, Retry):
+        event, now = event_for(row, event_id=""), timezone.now()
+        locked = yield from lock_scopes(event, also)
+        if isinstance(locked, Retry):
             return Retry()  # whoever tells of the card puts it right
-        known = yield from load_existing(told, held)
-        if known.purchase is None or not known.purchase.is_within(held):
+        existing = yield from load_existing(event, locked)
+        if existing.purchase is None or not existing.purchase.is_within(locked):
             return Retry()
-        booking = booking_of(told, held, known)
-        booking.steps.to(cause, change(known.books, row), by_hand=True)
+        booking = booking_of(event, locked, existing)
+        booking.steps.to(cause, change(existing.books, row), by_hand=True)
         measured = yield from measure(
-            told, (), known.applied, known.remembered, booking.steps.change
+            event, (), existing.applied, existing.remembered, booking.steps.change
         )
-        entries = booking.steps.entries(told, now, author=user_words(by), reason=reason[:500])
+        entries = booking.steps.entries(event, now, author=user_words(by), reason=reason[:500])
         yield from writing.write_books(
             replace(rows_of(booking, measured, (), now), entries=entries)
         )

@@ -1,8 +1,8 @@
-"""What Stripe tells afterwards, brought into the books: one transaction, with its request row.
+"""Applies Stripe's later events to the books, each in one transaction with its request row.
 
-An authorization's books are a join, so events may come late, twice and in any order. A transaction
-belongs to the authorization Stripe names; until that one is heard of, it stands for itself, and
-then moves.
+The state of an authorization is a join, so events may come late, twice and in any order. A
+transaction belongs to the authorization that Stripe names; until that one is known, it is booked
+under its own id, and moves later.
 """
 
 from contextlib import ExitStack
@@ -28,18 +28,18 @@ from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import attempts, cards, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.lookup import Existing, LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.lookup import LockedScopes, load_existing, lock_scopes
 from authorizations.services.store.statements import Plan, call, drive
 from authz_project.deadline import ending_within
 
 AT_ONCE = 100
-"""So many new transactions are booked at once."""
+"""Maximum new transactions booked in one database transaction."""
 
 
 class CannotApplyError(Exception):
-    """The event contradicts what is known, or names too little; the text says what to do.
+    """The event contradicts what is recorded, or names too little; the text says what to do.
 
-    `is_final` where sending it again can't help.
+    `is_final`: sending the event again can't help.
     """
 
     def __init__(self, sentence: str, *, is_final: bool) -> None:
@@ -48,14 +48,15 @@ class CannotApplyError(Exception):
 
 
 class TakesLongerError(Exception):
-    """It lists more than is booked at once: to be settled in pieces, while nobody waits."""
+    """The event lists more than may be booked at once; apply it in pieces, in the background."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pieces:
-    """How much is booked at once of what lists many transactions: purchases of the card wait.
+    """How an event that lists many transactions is divided; purchases of its card wait for each.
 
-    `locked_s`: after that it is given up; None: never.
+    `size` is the maximum of transactions in a piece. `locked_s` is the maximum time in seconds that
+    a piece may hold its locks; None for no limit.
     """
 
     size: int = AT_ONCE
@@ -65,12 +66,13 @@ class Pieces:
 IN_PIECES = Pieces()
 
 
-def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> bytes:
-    """Apply a report and keep its delivery; returns the body of the answer.
+def apply_report(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> bytes:
+    """Apply a report and record its delivery; returns the body of the answer.
 
-    In pieces, each a transaction of its own; that it was told of is kept with the last one. Raises
-    CannotApplyError, TakesLongerError where no pieces are allowed, and django.db.Error when the
-    database fails; then nothing was kept, but pieces stay booked: any order gives the same.
+    Each piece is a transaction of its own, and the delivery is recorded with the last one. Raises
+    CannotApplyError, django.db.Error, and TakesLongerError if `pieces` is None and it needs more
+    than one. Then the delivery is not recorded, but pieces stay booked: applied again, in any
+    order, they give the same result.
     """
     match report:
         case CardReport():
@@ -84,33 +86,39 @@ def settle(report: Report, delivery: Delivery, pieces: Pieces | None = IN_PIECES
                 return drive(writing.save_receipt(delivery))
         case DisputeReport():
             with transaction.atomic():
-                disputes.keep(report)
+                disputes.save(report)
                 return drive(writing.save_receipt(delivery))
         case AuthorizationReport() | TransactionReport():
-            return _settle_purchase(report, delivery, pieces)
+            return _apply_to_purchase(report, delivery, pieces)
 
 
-def _settle_purchase(
+def _apply_to_purchase(
     report: AuthorizationReport | TransactionReport, delivery: Delivery, pieces: Pieces | None
 ) -> bytes:
     with ExitStack() as limits:
 
         def attempt(also: AlsoLocked | None) -> Plan[bytes | Retry]:
             limits.close()
-            told = yield from call(lambda: _placed(report))
-            held = yield from lock_scopes(told, also)
-            if isinstance(held, Retry):
-                return held
+            resolved = yield from call(lambda: _resolved(report))
+            locked = yield from lock_scopes(resolved, also)
+            if isinstance(locked, Retry):
+                return locked
             if pieces and pieces.locked_s:
                 limits.enter_context(ending_within(pieces.locked_s))
-            # Under the lock once more: what was seen before it may have changed.
-            if told != (yield from call(lambda: _placed(report))):
+            # It may have been linked elsewhere before the lock was taken.
+            if resolved != (yield from call(lambda: _resolved(report))):
                 return Retry(also)
-            return (yield from _settle_held(told, held, pieces, delivery))
+            return (yield from _apply_locked(resolved, locked, pieces, delivery))
 
-        def register(told: PurchaseEvent) -> None:
+        def register(event: PurchaseEvent) -> None:
             limits.close()
-            _register(told)
+            if not event.card.cardholder_id:
+                raise CannotApplyError(
+                    f"Card {event.card.id} is not known yet, and the event does not name its "
+                    "cardholder. It can be applied once a different event has named it.",
+                    is_final=False,
+                )
+            attempts.register(event)
 
         try:
             return carry_out(attempt, register=register)
@@ -121,97 +129,86 @@ def _settle_purchase(
             ) from None
 
 
-def _placed(
+def _resolved(
     report: AuthorizationReport | TransactionReport,
 ) -> AuthorizationReport | TransactionReport:
-    return linking.place(report) if isinstance(report, TransactionReport) else report
-
-
-def _register(told: PurchaseEvent) -> None:
-    if not told.card.cardholder_id:
-        raise CannotApplyError(
-            f"Card {told.card.id} is not known yet, and the event does not say whose it is. It "
-            "can be applied once another event has told of the card.",
-            is_final=False,
-        )
-    attempts.register(told)
+    return linking.resolve(report) if isinstance(report, TransactionReport) else report
 
 
 @dataclass(frozen=True, slots=True)
 class ReportPart:
-    """What of a report is booked in one transaction: `found` are all strays that belong to it."""
+    """The part of a report booked in one transaction; `found` are all strays of its purchase."""
 
     found: list[Stray]
     pieces: Pieces | None
 
     @property
     def size(self) -> int:
+        """Maximum transactions in it."""
         return self.pieces.size if self.pieces else AT_ONCE
 
     @property
     def strays(self) -> list[Stray]:
+        """The strays that this part moves."""
         return self.found[: self.size]
 
     @property
     def later(self) -> set[str]:
-        """Transactions that another part takes out of the rows they are booked under."""
+        """The ids of strays that a later part moves."""
         return {stray.id for stray in self.found[self.size :]}
 
 
-def _settle_held(
-    told: AuthorizationReport | TransactionReport,
-    held: LockedScopes,
+def _apply_locked(
+    report: AuthorizationReport | TransactionReport,
+    locked: LockedScopes,
     pieces: Pieces | None,
     delivery: Delivery,
 ) -> Plan[bytes | Retry]:
-    """The answer, once all of it is booked; else what the next attempt is to lock first."""
-    part = ReportPart((yield from call(lambda: linking.strays(told))), pieces)
-    if not all(held.cover(stray.under) for stray in part.strays):
-        return Retry(linking.with_strays(held, part.strays))
-    if isinstance(told, TransactionReport) and (yield from call(lambda: linking.is_outdated(told))):
+    """The answer, once everything is booked; else what the next attempt has to lock first."""
+    part = ReportPart((yield from call(lambda: linking.find_strays(report))), pieces)
+    if not all(locked.cover(stray.under) for stray in part.strays):
+        return Retry(linking.locks_for(part.strays, locked))
+    if isinstance(report, TransactionReport) and (
+        yield from call(lambda: linking.is_outdated(report))
+    ):
         return (yield from writing.save_receipt(delivery))
     if part.later and part.pieces is None:
         raise TakesLongerError
-    known = yield from load_existing(told, held)
-    if known.purchase and not known.purchase.is_within(held):
+    existing = yield from load_existing(report, locked)
+    if existing.purchase and not existing.purchase.is_within(locked):
         return Retry()
-    moved = yield from linking.take_out(part.strays, told)
+    moved = yield from linking.detach(part.strays, report)
     if part.strays:
-        # The sums, as they are without the strays.
-        known = yield from load_existing(told, held)
-    _check(told, known)
-    arriving = yield from call(lambda: linking.arriving(told, moved))
-    transactions = [t for t in arriving if t.id not in part.later]
-    news, renewed = news_of(known.books, transactions)
-    left = [stray.under for stray in part.strays]
-    booking = booking_of(told, held, known)
-    if part.later or len(news) > part.size:
-        if part.pieces is None:
-            raise TakesLongerError
-        # Transactions only: the authorization itself is told of once all of them are booked.
-        taken_in = [*renewed, *news[: part.size]]
-        booking.steps.report(None, taken_in)
-        yield from book_part(booking, delivery.now)
-        yield from linking.keep(told, taken_in, booking.steps.last)
-        yield from call(lambda: limit_findings.look_again_where(left, told))
-        return Retry(is_further=True)
-    snapshot = told.snapshot if isinstance(told, AuthorizationReport) else None
-    booking.steps.report(snapshot, transactions)
-    answer = yield from book(booking, delivery)
-    # Of a transaction that stands for itself the link alone may be new.
-    is_alone = isinstance(told, TransactionReport)
-    yield from linking.keep(
-        told, transactions if is_alone else [*news, *renewed], booking.steps.last
-    )
-    # Not before what was taken out there is counted here.
-    yield from call(lambda: limit_findings.look_again_where(left, told))
-    return answer
-
-
-def _check(told: AuthorizationReport | TransactionReport, known: Existing) -> None:
-    if known.purchase and not known.purchase.is_of(told):
+        # Read again, because the sums no longer contain the strays.
+        existing = yield from load_existing(report, locked)
+    if existing.purchase and not existing.purchase.is_of(report):
         raise CannotApplyError(
             "Card, currency or creation time differ from what this authorization began with. "
             "Look it up at Stripe; nothing was changed here.",
             is_final=True,
         )
+    listed = yield from call(lambda: linking.transactions_of(report, moved))
+    transactions = [t for t in listed if t.id not in part.later]
+    news, renewed = news_of(existing.books, transactions)
+    left = [stray.under for stray in part.strays]
+    booking = booking_of(report, locked, existing)
+    if part.later or len(news) > part.size:
+        if part.pieces is None:
+            raise TakesLongerError
+        # Transactions only: the snapshot is booked with the last part.
+        booked = [*renewed, *news[: part.size]]
+        booking.steps.report(None, booked)
+        yield from book_part(booking, delivery.now)
+        yield from linking.save(report, booked, booking.steps.last)
+        yield from call(lambda: limit_findings.look_again_where(left, report))
+        return Retry(is_further=True)
+    snapshot = report.snapshot if isinstance(report, AuthorizationReport) else None
+    booking.steps.report(snapshot, transactions)
+    answer = yield from book(booking, delivery)
+    # A transaction's own report may have nothing new but its link.
+    is_transaction = isinstance(report, TransactionReport)
+    changed = transactions if is_transaction else [*news, *renewed]
+    yield from linking.save(report, changed, booking.steps.last)
+    # Last, so that what was detached there is counted here.
+    yield from call(lambda: limit_findings.look_again_where(left, report))
+    return answer

@@ -24,7 +24,7 @@ from authorizations.services.lifecycle.apply import (
     CannotApplyError,
     Pieces,
     TakesLongerError,
-    settle,
+    apply_report,
 )
 from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
@@ -137,9 +137,9 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
             "here.",
             is_final=True,
         )
-    # Not in one transaction: settle must let go of its locks between attempts, and what is
+    # Not in one transaction: apply_report releases its locks between attempts, and what is
     # applied twice counts once.
-    return _done(delivery, settle(report, delivery, pieces))
+    return _done(delivery, apply_report(report, delivery, pieces))
 
 
 def _done(delivery: Delivery, body: bytes) -> bytes:

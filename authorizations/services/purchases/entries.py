@@ -36,9 +36,9 @@ WITHOUT_BOOKS = {
 class Booking:
     """A purchase under its lock, and the steps it goes through."""
 
-    told: PurchaseEvent
-    held: LockedScopes
-    known: Existing
+    event: PurchaseEvent
+    locked: LockedScopes
+    existing: Existing
     steps: Steps
 
 
@@ -62,25 +62,25 @@ def book_part(booking: Booking, now: datetime) -> Plan[None]:
 
 def flag(booking: Booking, measured: MeasuredUsage, *, by: User | None = None) -> Plan[None]:
     """Findings about what it changed; `by` is who booked it, where no event did."""
-    told, steps = booking.told, booking.steps
-    change, applied = steps.change, booking.known.applied
+    event, steps = booking.event, booking.steps
+    change, applied = steps.change, booking.existing.applied
     sinks = limit_findings.is_sinking(change)
 
     def refresh() -> None:
-        findings.refresh(told, steps.last, by=by)
-        limit_findings.note(told, applied, measured.usage, change)
-        limit_findings.look_again(told, booking.held.scopes, sinks=sinks, by=by)
+        findings.refresh(event, steps.last, by=by)
+        limit_findings.note(event, applied, measured.usage, change)
+        limit_findings.look_again(event, booking.locked.scopes, sinks=sinks, by=by)
 
     yield from call(refresh)
 
 
 def measured_after(booking: Booking) -> Plan[MeasuredUsage]:
     """Usage once the change is counted in; where more is taken, in the windows of every limit."""
-    told, applied, change = booking.told, booking.known.applied, booking.steps.change
+    event, applied, change = booking.event, booking.existing.applied, booking.steps.change
     windows: Sequence[Window] = ()
     if change.amount > 0 or change.count > 0:
-        windows = windows_at(told.created, applied, lambda limit: limit_concerns(limit, told))
-    return (yield from measure(told, windows, applied, booking.known.remembered, change))
+        windows = windows_at(event.created, applied, lambda limit: limit_concerns(limit, event))
+    return (yield from measure(event, windows, applied, booking.existing.remembered, change))
 
 
 def rows_of(
@@ -90,12 +90,12 @@ def rows_of(
     now: datetime,
 ) -> writing.Rows:
     """What it leaves behind, and these decisions."""
-    told, steps = booking.told, booking.steps
-    is_changed = booking.known.purchase is None or steps.last != steps.before
+    event, steps = booking.event, booking.steps
+    is_changed = booking.existing.purchase is None or steps.last != steps.before
     return writing.Rows(
         decisions=decisions,
-        purchases=[rows.authorization(told, booking.held, steps.last)] if is_changed else [],
-        entries=steps.entries(told, now),
+        purchases=[rows.authorization(event, booking.locked, steps.last)] if is_changed else [],
+        entries=steps.entries(event, now),
         usage=measured.changed(NOTHING),
     )
 
@@ -105,9 +105,9 @@ def _declined_by_stripe(booking: Booking) -> Plan[list[DecisionRow]]:
 
     One an event: each of Stripe's declines comes with an event of its own.
     """
-    told, books = booking.told, booking.steps.last
-    missing = yield from unlisted_declines(told.authorization_id, books)
-    return [decline(told, *missing[-1])] if missing else []
+    event, books = booking.event, booking.steps.last
+    missing = yield from unlisted_declines(event.authorization_id, books)
+    return [decline(event, *missing[-1])] if missing else []
 
 
 def unlisted_declines(
@@ -130,33 +130,33 @@ def _is_stripes_own(entry: RequestHistoryEntry) -> bool:
     return not entry.approved and entry.reason != "webhook_declined"
 
 
-def decline(told: PurchaseEvent, key: str, entry: RequestHistoryEntry) -> DecisionRow:
+def decline(event: PurchaseEvent, key: str, entry: RequestHistoryEntry) -> DecisionRow:
     """A decline of Stripe's own, as a decision; `told` is the event that tells of it."""
     checks: tuple[str, ...] = ()
-    if isinstance(told, AuthorizationReport):  # a transaction's event tells of no checks
-        checks = failed_checks(entry.reason, told.verification)
+    if isinstance(event, AuthorizationReport):  # a transaction's event tells of no checks
+        checks = failed_checks(entry.reason, event.verification)
     return DecisionRow(
         id=key,
         decided_by=DecidedBy.STRIPE.value,
-        event_created=rows.instant(told.event_created),
+        event_created=rows.instant(event.event_created),
         decided_at=rows.instant(entry.created),
-        authorization_id=told.authorization_id,
-        card_id=told.card.id,
-        cardholder_id=told.card.cardholder_id,
+        authorization_id=event.authorization_id,
+        card_id=event.card.id,
+        cardholder_id=event.card.cardholder_id,
         approved=False,
         reason=stripe_reason(entry.reason),
         problem=", ".join(checks),
         amount=entry.amount,
-        currency=told.currency,
+        currency=event.currency,
         request=None,
         answer="",
         duration_us=0,
-        **rows.merchant_columns(told.merchant),
+        **rows.merchant_columns(event.merchant),
     )
 
 
-def booking_of(told: PurchaseEvent, held: LockedScopes, known: Existing) -> Booking:
+def booking_of(event: PurchaseEvent, locked: LockedScopes, existing: Existing) -> Booking:
     """A purchase as it stands: at the merchant by which limits know it."""
-    if known.purchase is not None:
-        told = replace(told, merchant=told.merchant.begun_at(known.purchase.merchant))
-    return Booking(told, held, known, Steps(known.books, told.merchant))
+    if existing.purchase is not None:
+        event = replace(event, merchant=event.merchant.begun_at(existing.purchase.merchant))
+    return Booking(event, locked, existing, Steps(existing.books, event.merchant))

@@ -29,7 +29,7 @@ from authorizations.rules.wording import findings as rules
 from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.host.versions import controls_of
-from authorizations.services.purchases.linking import merchant_of, told_of
+from authorizations.services.purchases.linking import event_for, merchant_of
 from authorizations.services.store import findings, window_sums
 from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.statements import drive
@@ -62,7 +62,7 @@ class _Exceeded(NamedTuple):
 
 
 def note(
-    told: PurchaseEvent,
+    event: PurchaseEvent,
     applied: Iterable[AppliedControls],
     usage: Mapping[Window, WindowUsage],
     change: CountedUsage,
@@ -72,15 +72,15 @@ def note(
         return
     exceeded: list[_Exceeded] = []
     windows: list[FindingWindow] = []
-    now = max(int(time.time()), told.event_created, told.created)
+    now = max(int(time.time()), event.event_created, event.created)
     for policy in applied:
         for limit in policy.controls.spending_limits:
-            if limit.interval is Interval.PER_AUTHORIZATION or not limit_concerns(limit, told):
+            if limit.interval is Interval.PER_AUTHORIZATION or not limit_concerns(limit, event):
                 continue
-            window = limit_window(limit, policy, told.created)
+            window = limit_window(limit, policy, event.created)
             if window not in usage:  # a request for nothing measures nothing
                 continue
-            figures = unasked_figures(limit, policy, told.created, usage)
+            figures = unasked_figures(limit, policy, event.created, usage)
             if figures.exceeded_by <= 0:
                 continue
             name = f"{policy.controls.name} ({policy.scope.kind})"
@@ -98,23 +98,23 @@ def note(
             )
     if not exceeded:
         return
-    row = findings.say(told, _finding(exceeded))
-    known = {_what_limit(kept) for kept in row.windows.all()}
-    new = [kept for kept in windows if _what_limit(kept) not in known]
+    row = findings.say(event, _finding(exceeded))
+    existing = {_what_limit(kept) for kept in row.windows.all()}
+    new = [kept for kept in windows if _what_limit(kept) not in existing]
     for kept in new:
         kept.finding = row
     FindingWindow.objects.bulk_create(new)
 
 
 def look_again(
-    told: PurchaseEvent, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
+    event: PurchaseEvent, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
 ) -> None:
     """After a change of a purchase: which limits in its windows are exceeded no more.
 
     `scopes` are those of the purchase, locked, the card's first; `sinks` whether less is counted
     for it than before. `by` is who changed it, where no event did.
     """
-    found = _around(told, scopes)
+    found = _around(event, scopes)
     if not found:
         return
     # Another card's event may look at the same finding: after it, what it changed is seen.
@@ -126,19 +126,19 @@ def look_again(
         if exceeded is None:
             continue
         if not exceeded:
-            findings.change(row, FindingChange.What.GONE, told.event_id, by=by)
+            findings.change(row, FindingChange.What.GONE, event.event_id, by=by)
         elif sinks and (figures := _finding(exceeded)).told != row.told:
             amount = min(figures.amount, row.amount)
             figures = figures._replace(amount=amount)
-            findings.change(row, FindingChange.What.FIGURES, told.event_id, figures, by=by)
+            findings.change(row, FindingChange.What.FIGURES, event.event_id, figures, by=by)
 
 
-def look_again_where(left: Sequence[Authorization], told: PurchaseEvent) -> None:
+def look_again_where(left: Sequence[Authorization], event: PurchaseEvent) -> None:
     """The same where transactions were booked until the event `told` took them elsewhere."""
     keys = {key for row in left for key in scope_keys(row)}
     if left and _not_gone(keys, {row.root_id for row in left}).exists():
         for row in left:
-            look_again(told_of(row, told.event_id, told.event_created), scope_keys(row))
+            look_again(event_for(row, event.event_id, event.event_created), scope_keys(row))
 
 
 def is_sinking(change: CountedUsage) -> bool:
@@ -166,10 +166,10 @@ def _finding(exceeded: Sequence[_Exceeded]) -> rules.FindingWords:
     return rules.FindingWords(FindingKind.LIMIT_EXCEEDED, "", amount, sentences, _DONE)
 
 
-def _around(told: PurchaseEvent, scopes: Sequence[str]) -> list[int]:
+def _around(event: PurchaseEvent, scopes: Sequence[str]) -> list[int]:
     """Findings not gone whose windows the purchase is in."""
     windows = _not_gone(scopes, [scopes[0].partition(":")[2]]).filter(
-        window_end__gt=told.created, window_start__lte=told.created
+        window_end__gt=event.created, window_start__lte=event.created
     )
     return list(windows.values_list("finding", flat=True).distinct().order_by("finding"))
 

@@ -1,6 +1,7 @@
-"""Where a transaction is booked: under the authorization Stripe names, once that is known.
+"""Links transactions to the authorization that Stripe names.
 
-Until then it stands for itself, under its own id. Of two versions the newest says where it belongs.
+Until that authorization is known, a transaction is booked under its own id. The newest version of
+a transaction decides which authorization it is linked to.
 """
 
 from collections.abc import Iterable, Sequence
@@ -34,14 +35,14 @@ Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionRepor
 
 @dataclass(frozen=True, slots=True)
 class Stray:
-    """A transaction that belongs to this purchase, but is booked under another row."""
+    """A transaction of this purchase that is booked under a different row, `under`."""
 
     id: str
     under: Authorization
 
 
-def place(report: TransactionReport) -> TransactionReport:
-    """Under which purchase it belongs now: the one it is linked to, or itself."""
+def resolve(report: TransactionReport) -> TransactionReport:
+    """The report with the authorization it is linked to, if that is known; else unchanged."""
     row = Authorization.objects.filter(pk=report.linked, currency=report.currency).first()
     if row is None:
         return report
@@ -51,7 +52,7 @@ def place(report: TransactionReport) -> TransactionReport:
 
 
 def is_outdated(report: TransactionReport) -> bool:
-    """Whether a newer version of the transaction is known, or one that links it elsewhere."""
+    """Whether a newer version of the transaction is on record."""
     row = Transaction.objects.filter(pk=report.transaction.id).first()
     return row is not None and _version(row) > (report.transaction.at, report.linked or "")
 
@@ -60,13 +61,13 @@ def _version(row: Transaction) -> tuple[int, str]:
     return row.told_at, row.linked
 
 
-def strays(told: Event) -> list[Stray]:
-    """What is booked elsewhere and belongs under this purchase."""
-    here = told.authorization_id
-    if isinstance(told, TransactionReport):
-        found = Transaction.objects.filter(pk=told.transaction.id)
+def find_strays(event: Event) -> list[Stray]:
+    """The transactions of the event's purchase that are booked under a different row."""
+    here = event.authorization_id
+    if isinstance(event, TransactionReport):
+        found = Transaction.objects.filter(pk=event.transaction.id)
     else:
-        embedded = list(_welcome(told))
+        embedded = list(_accepted(event))
         linked = Q(linked=here) & ~Q(linked="") & ~Q(booked_under=F("linked"))
         found = Transaction.objects.filter(linked | Q(pk__in=embedded)).order_by("pk")
     elsewhere = {row.pk: row.booked_under for row in found if row.booked_under != here}
@@ -75,84 +76,87 @@ def strays(told: Event) -> list[Stray]:
 
 
 def _with_cards() -> QuerySet[Authorization]:
-    """Purchases with their cards, which tell the root."""
+    """Purchases with their cards, which have the root."""
     return Authorization.objects.prefetch_related("card")
 
 
-def _welcome(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
-    """Which of an authorization's transactions no newer version links to another one."""
-    known = Transaction.objects.in_bulk([t.id for t in report.transactions])
+def _accepted(report: AuthorizationRequest | AuthorizationReport) -> set[str]:
+    """Ids of the listed transactions that no newer version links to a different purchase."""
+    existing = Transaction.objects.in_bulk([t.id for t in report.transactions])
     return {
         t.id
         for t in report.transactions
-        if t.id not in known or _version(known[t.id]) <= (t.at, report.authorization_id)
+        if t.id not in existing or _version(existing[t.id]) <= (t.at, report.authorization_id)
     }
 
 
-def arriving(told: Event, moved: Sequence[TransactionSnapshot]) -> list[TransactionSnapshot]:
-    """All transactions that the purchase takes in with this event, in the order of time."""
-    if isinstance(told, TransactionReport):
-        return [told.transaction]
-    welcome = _welcome(told)
-    found = [*moved, *(t for t in told.transactions if t.id in welcome)]
-    return sorted(found, key=lambda t: (t.created, t.id, t.at))
+def transactions_of(
+    event: Event, moved: Sequence[TransactionSnapshot]
+) -> list[TransactionSnapshot]:
+    """The transactions an event brings to its purchase, with the `moved` ones, by time."""
+    if isinstance(event, TransactionReport):
+        return [event.transaction]
+    accepted = _accepted(event)
+    transactions = [*moved, *(t for t in event.transactions if t.id in accepted)]
+    return sorted(transactions, key=lambda t: (t.created, t.id, t.at))
 
 
-def with_strays(held: LockedScopes, found: Iterable[Stray]) -> AlsoLocked:
-    """What to lock where strays turned out to be booked in other scopes than are locked.
+def locks_for(strays: Iterable[Stray], locked: LockedScopes) -> AlsoLocked:
+    """What to lock in order to move these strays, which are booked in further scopes.
 
-    With the purchase's own scopes, so that all are locked in the one order.
+    Contains the purchase's own scopes, so that all are locked in the one order.
     """
-    under = [stray.under for stray in found]
-    groups = {held.group_id, *(row.group_id for row in under)}
+    under = [stray.under for stray in strays]
+    groups = {locked.group_id, *(row.group_id for row in under)}
     return AlsoLocked(
-        cards=[held.root_id, *(row.card_id for row in under)],
-        cardholders=[held.cardholder_id, *(row.cardholder_id for row in under)],
+        cards=[locked.root_id, *(row.card_id for row in under)],
+        cardholders=[locked.cardholder_id, *(row.cardholder_id for row in under)],
         groups=[group for group in groups if group is not None],
     )
 
 
 @dataclass(frozen=True, slots=True)
 class TakenIn:
-    """What is known of a purchase once its strays are out of the rows they were booked under.
+    """A purchase after its strays were detached from the rows they were booked under.
 
-    `transactions` are all that it takes in with this event, in the order of time; `left` are the
-    rows that strays were taken out of.
+    `transactions` are all that the event brings to it, in the order of time; `left` are the rows
+    from which strays were detached.
     """
 
-    known: Existing
+    existing: Existing
     transactions: Sequence[TransactionSnapshot] = ()
     left: Sequence[Authorization] = ()
 
 
 def take_in(
-    request: AuthorizationRequest, held: LockedScopes, known: Existing
+    request: AuthorizationRequest, locked: LockedScopes, existing: Existing
 ) -> Plan[TakenIn | Retry]:
-    """What a request lists itself or what waits for it; else what to lock first next time.
+    """Collect the transactions that a request lists or that are booked elsewhere for it.
 
-    An ordinary request has neither, and costs nothing here.
+    Returns a Retry if more has to be locked first. Costs nothing for an ordinary request, which
+    has no transactions.
     """
-    if not known.has_strays and not request.transactions:
-        return TakenIn(known)
-    found = yield from call(lambda: strays(request))
-    if not all(held.cover(stray.under) for stray in found):
-        return Retry(with_strays(held, found))
-    moved = yield from take_out(found, request)
-    if found:
-        # The sums, as they are without the strays.
-        known = yield from load_existing(request, held)
-    transactions = yield from call(lambda: arriving(request, moved))
-    return TakenIn(known, transactions, [stray.under for stray in found])
+    if not existing.has_strays and not request.transactions:
+        return TakenIn(existing)
+    strays = yield from call(lambda: find_strays(request))
+    if not all(locked.cover(stray.under) for stray in strays):
+        return Retry(locks_for(strays, locked))
+    moved = yield from detach(strays, request)
+    if strays:
+        # Read again, because the sums no longer contain the strays.
+        existing = yield from load_existing(request, locked)
+    transactions = yield from call(lambda: transactions_of(request, moved))
+    return TakenIn(existing, transactions, [stray.under for stray in strays])
 
 
-def take_out(found: Iterable[Stray], told: PurchaseEvent) -> Plan[list[TransactionSnapshot]]:
-    """Take them out of the rows they are booked under; returns them as they were booked.
+def detach(strays: Iterable[Stray], event: PurchaseEvent) -> Plan[list[TransactionSnapshot]]:
+    """Remove strays from the rows they are booked under; returns them as they were booked.
 
-    All of them are read and written at once. The sums remembered around those rows change with
-    them: a busy scope must not have to count its past again.
+    All are read and written at once. Stored usage of those rows is changed with them, so that a
+    busy scope does not have to be summed again.
     """
     ids_under: dict[str, set[str]] = {}
-    for stray in found:
+    for stray in strays:
         ids_under.setdefault(stray.under.pk, set()).add(stray.id)
     if not ids_under:
         return []
@@ -163,19 +167,19 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> Plan[list[Transacti
     usage, taken, now = around, list[TransactionSnapshot](), timezone.now()
     purchases, entries, left = [], [], []
     for id_, row in under.items():
-        its = told_of(row, told.event_id, told.event_created)
+        its = event_for(row, event.event_id, event.event_created)
         before = codec.value(AuthorizationState, row.books)
         steps = Steps(before, its.merchant)
         after = before.without_transactions(ids_under[id_])
         taken += [t for t in before.transactions if t.id in ids_under[id_]]
-        held = LockedScopes(
+        locked = LockedScopes(
             row.root_id, frozen=False, cardholder_id=row.cardholder_id, group_id=row.group_id
         )
-        purchases.append(rows.authorization(its, held, after))
+        purchases.append(rows.authorization(its, locked, after))
         left.append((its, after))
         if change := steps.to(LedgerCause.MOVED, after):
             usage = [
-                one.with_change(change, its) if one.scope in held.scopes else one for one in usage
+                one.with_change(change, its) if one.scope in locked.scopes else one for one in usage
             ]
         entries += steps.entries(its, now)
     changed = [new for new, old in zip(usage, around, strict=True) if new != old]
@@ -186,8 +190,8 @@ def take_out(found: Iterable[Stray], told: PurchaseEvent) -> Plan[list[Transacti
     return taken
 
 
-def told_of(row: Authorization, event_id: str, event_created: int = 0) -> PurchaseEvent:
-    """The row's own identity, with the event that changes it."""
+def event_for(row: Authorization, event_id: str, event_created: int = 0) -> PurchaseEvent:
+    """The event that changes a row, with the row's card, currency and merchant."""
     card = CardDetails(row.card_id, "", "", "", row.cardholder_id, "")
     return PurchaseEvent(
         event_id=event_id,
@@ -201,7 +205,7 @@ def told_of(row: Authorization, event_id: str, event_created: int = 0) -> Purcha
 
 
 def merchant_of(row: Authorization) -> Merchant:
-    """The merchant by which limits know a purchase."""
+    """The merchant that limits know a purchase by."""
     return Merchant(
         category=row.category,
         category_code=row.category_code,
@@ -211,16 +215,16 @@ def merchant_of(row: Authorization) -> Merchant:
     )
 
 
-def keep(
-    told: Event, transactions: Sequence[TransactionSnapshot], books: AuthorizationState
+def save(
+    event: Event, transactions: Sequence[TransactionSnapshot], books: AuthorizationState
 ) -> Plan[None]:
-    """Write the rows of these transactions as they are booked now."""
+    """Write the rows of these transactions as they are booked now, with their links."""
     if not transactions:
         return
     ids = {transaction.id for transaction in transactions}
-    linked = told.authorization_id
-    if isinstance(told, TransactionReport):
-        linked = told.linked or ""
+    linked = event.authorization_id
+    if isinstance(event, TransactionReport):
+        linked = event.linked or ""
     booked = [found for found in books.transactions if found.id in ids]
-    found = [rows.transaction(told, one, linked) for one in booked]
+    found = [rows.transaction(event, one, linked) for one in booked]
     yield from statements.ask(statements.KEEP, transactions=codec.to_json(found))

@@ -25,7 +25,7 @@ from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
-from authorizations.services.purchases.linking import told_of
+from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import uncounted
 from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.statements import drive
@@ -94,7 +94,7 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     The scopes are those of the purchase's first decision. Limits per authorization have no window
     and are omitted.
     """
-    purchase = told_of(row, event_id="")
+    purchase = event_for(row, event_id="")
     scopes = [scope_of(key) for key in ("program:", *scope_keys(row))]
     found = []
     for policy in _remaining(scopes, row.root_id, purchase.created):

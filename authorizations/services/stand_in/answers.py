@@ -173,9 +173,7 @@ def _refusal(
     request: AuthorizationRequest, refusal: Refusal, applied: tuple[AppliedControls, ...] = ()
 ) -> StandInAnswer:
     context = StandInContext(refusal=refusal)
-    return StandInAnswer(
-        decide_without_usage(request, context, applied), applied, context
-    )
+    return StandInAnswer(decide_without_usage(request, context, applied), applied, context)
 
 
 def _capped(

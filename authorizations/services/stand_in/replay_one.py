@@ -133,13 +133,13 @@ def _replay(sent: _SentAnswer, also: AlsoLocked | None) -> Plan[Replayed | Retry
         taken_in = yield from take_in(request, locked, existing)
         if isinstance(taken_in, Retry):
             return taken_in
-        booking = booking_of(request, locked, taken_in.known)
+        booking = booking_of(request, locked, taken_in.existing)
         _book(booking.steps, sent, request, assigned, taken_in)
         measured = yield from measured_after(booking)
         row = _row(sent, assigned, request)
         written = rows_of(booking, measured, [row], timezone.now())
         yield from writing.write(sent.delivery, sent.record.answer, written)
-        yield from linking.keep(request, taken_in.transactions, booking.steps.last)
+        yield from linking.save(request, taken_in.transactions, booking.steps.last)
         yield from flag(booking, measured)
     else:
         row = _row(sent, assigned, request, _CONTRADICTS if existing else "")

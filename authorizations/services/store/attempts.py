@@ -25,9 +25,9 @@ class KeepsChangingError(Exception):
     """The rows it concerns kept changing while they were being locked: it can be tried again."""
 
 
-def register(told: PurchaseEvent) -> None:
+def register(event: PurchaseEvent) -> None:
     """Put right what an event needs of its card."""
-    cards.register(told.card, told.event_id, told.event_created)
+    cards.register(event.card, event.event_id, event.event_created)
 
 
 def carry_out(

@@ -16,17 +16,17 @@ from authorizations.services.store.locks import LockedCard
 _ATTEMPTS = 3
 
 
-def is_news(told: PurchaseEvent, row: LockedCard) -> bool:
+def is_news(event: PurchaseEvent, row: LockedCard) -> bool:
     """Whether the event tells something newer of its card or cardholder than the locked rows."""
-    if told.card.is_only_named or told.event_created < row.details_at:
+    if event.card.is_only_named or event.event_created < row.details_at:
         return False
-    return _has_other_details(told.card, row) or _has_another_name(told.card, row)
+    return _has_other_details(event.card, row) or _has_another_name(event.card, row)
 
 
-def refresh(told: PurchaseEvent, row: LockedCard) -> None:
+def refresh(event: PurchaseEvent, row: LockedCard) -> None:
     """Bring the locked rows up to date with it."""
-    card, at = told.card, told.event_created
-    with acting(event=told.event_id):
+    card, at = event.card, event.event_created
+    with acting(event=event.event_id):
         if _has_other_details(card, row):
             Card.objects.filter(pk=card.id).update(**_details(card, at))
         if _has_another_name(card, row):
@@ -34,8 +34,8 @@ def refresh(told: PurchaseEvent, row: LockedCard) -> None:
 
 
 def _has_other_details(card: CardValue, row: LockedCard) -> bool:
-    told = (card.last4, card.brand, card.type, card.currency, card.status)
-    return told != (row.last4, row.brand, row.type, row.currency, row.status)
+    details = (card.last4, card.brand, card.type, card.currency, card.status)
+    return details != (row.last4, row.brand, row.type, row.currency, row.status)
 
 
 def _has_another_name(card: CardValue, row: LockedCard) -> bool:
@@ -45,17 +45,17 @@ def _has_another_name(card: CardValue, row: LockedCard) -> bool:
 
 def rename(cardholder_id: str, name: str, at: int) -> None:
     """Give the cardholder the name an event created `at` tells, unless a newer one told another."""
-    known = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
-    known.exclude(name=name).update(name=name, details_at=at)
+    existing = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
+    existing.exclude(name=name).update(name=name, details_at=at)
 
 
 def tell(card: CardValue, event_id: str, at: int) -> None:
     """Bring a known card up to date with an event about it, created `at`; within a transaction."""
     locks.hold(cards=[card.id], cardholders=[card.cardholder_id])
     details = _details(card, at)
-    known = Card.objects.filter(pk=card.id, details_at__lte=at)
+    existing = Card.objects.filter(pk=card.id, details_at__lte=at)
     with acting(event=event_id):
-        known.exclude(
+        existing.exclude(
             **{key: value for key, value in details.items() if key != "details_at"}
         ).update(**details)
         if card.cardholder_name:
@@ -122,11 +122,11 @@ def _register(card: CardValue, at: int) -> None:
 
 def _move_to_cardholder(card: CardValue, at: int) -> None:
     """What only names a card tells of a cardholder just where none is known."""
-    known = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
+    existing = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
     if card.is_only_named:
-        known.filter(cardholder=None).update(cardholder=card.cardholder_id)
+        existing.filter(cardholder=None).update(cardholder=card.cardholder_id)
     else:
-        known.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
+        existing.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
 
 
 @transaction.atomic
@@ -155,8 +155,8 @@ def _join_chain(card: CardValue, at: int) -> bool:
         Card.objects.bulk_create([row], ignore_conflicts=True)
         return Card.objects.filter(pk=card.id, root=root_id).exists()
     if card.replacement_for:
-        known = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
-        known.update(replacement_for=card.replacement_for)
+        existing = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
+        existing.update(replacement_for=card.replacement_for)
     roots = {*chains.values()}
     if any(chains.get(each, each) != each for each in roots):
         joined_usage.forget([*roots])

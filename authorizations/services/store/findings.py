@@ -18,78 +18,78 @@ _OF_BOOKS = [kind for kind in FindingKind if kind is not FindingKind.LIMIT_EXCEE
 """These follow from the books alone; of limits see limit_findings.py."""
 
 
-def refresh(told: PurchaseEvent, books: AuthorizationState, *, by: User | None = None) -> None:
+def refresh(event: PurchaseEvent, books: AuthorizationState, *, by: User | None = None) -> None:
     """Bring the findings of an authorization in line with its books, under its lock.
 
     `by` is who changed them, where no event did.
     """
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
-    found = rules.findings(books, told.merchant, told.currency, tolerance)
+    found = rules.findings(books, event.merchant, event.currency, tolerance)
     wanted = {(finding.kind.value, finding.subject): finding for finding in found}
-    rows = Finding.objects.filter(authorization=told.authorization_id, kind__in=_OF_BOOKS)
+    rows = Finding.objects.filter(authorization=event.authorization_id, kind__in=_OF_BOOKS)
     kept = {(row.kind, row.subject): row for row in rows}
     for key, finding in wanted.items():
-        _say(told, finding, kept.get(key), by)
+        _say(event, finding, kept.get(key), by)
     for key, row in kept.items():
         if key not in wanted and row.state != Finding.State.GONE:
-            change(row, What.GONE, told.event_id, by=by)
+            change(row, What.GONE, event.event_id, by=by)
 
 
 def refresh_from(
-    told: PurchaseEvent, before: AuthorizationState, books: AuthorizationState
+    event: PurchaseEvent, before: AuthorizationState, books: AuthorizationState
 ) -> None:
     """The same where it was in line before: what says nothing new costs nothing."""
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     said, says = (
-        list(rules.findings(state, told.merchant, told.currency, tolerance))
+        list(rules.findings(state, event.merchant, event.currency, tolerance))
         for state in (before, books)
     )
     if said != says:
-        refresh(told, books)
+        refresh(event, books)
 
 
 def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:
     """The same for many: those without findings, before and after, cost nothing."""
-    ids = [told.authorization_id for told, _ in left]
+    ids = [event.authorization_id for event, _ in left]
     kept = set(
         Finding.objects.filter(authorization__in=ids).values_list("authorization_id", flat=True)
     )
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
-    for told, books in left:
-        found = rules.findings(books, told.merchant, told.currency, tolerance)
-        if told.authorization_id in kept or any(found):
-            refresh(told, books)
+    for event, books in left:
+        found = rules.findings(books, event.merchant, event.currency, tolerance)
+        if event.authorization_id in kept or any(found):
+            refresh(event, books)
 
 
-def say(told: PurchaseEvent, finding: rules.FindingWords) -> Finding:
+def say(event: PurchaseEvent, finding: rules.FindingWords) -> Finding:
     """Note what is so now: new, with other figures, or back; the row of it."""
     row = Finding.objects.filter(
-        authorization=told.authorization_id, kind=finding.kind, subject=finding.subject
+        authorization=event.authorization_id, kind=finding.kind, subject=finding.subject
     ).first()
-    return _say(told, finding, row)
+    return _say(event, finding, row)
 
 
 def _say(
-    told: PurchaseEvent, finding: rules.FindingWords, row: Finding | None, by: User | None = None
+    event: PurchaseEvent, finding: rules.FindingWords, row: Finding | None, by: User | None = None
 ) -> Finding:
     if row is None:
         row = Finding.objects.create(
             kind=finding.kind,
             subject=finding.subject,
-            authorization_id=told.authorization_id,
-            card_id=told.card.id,
-            currency=told.currency,
+            authorization_id=event.authorization_id,
+            card_id=event.card.id,
+            currency=event.currency,
             amount=finding.amount,
             told=finding.told,
             done=finding.done,
-            event_id=told.event_id,
+            event_id=event.event_id,
         )
-        change(row, What.FOUND, told.event_id, by=by)
+        change(row, What.FOUND, event.event_id, by=by)
     elif row.state == Finding.State.GONE:
-        change(row, What.BACK, told.event_id, finding, Finding.State.OPEN, by=by)
+        change(row, What.BACK, event.event_id, finding, Finding.State.OPEN, by=by)
     elif (row.amount, row.told, row.done) != (finding.amount, finding.told, finding.done):
         # What was seen was seen with other figures.
-        change(row, What.FIGURES, told.event_id, finding, Finding.State.OPEN, by=by)
+        change(row, What.FIGURES, event.event_id, finding, Finding.State.OPEN, by=by)
     return row
 
 

@@ -34,7 +34,7 @@ def is_timeout(error: BaseException) -> bool:
     return _timeout(error) is not None
 
 
-def patience(told: PurchaseEvent) -> str | None:
+def patience(event: PurchaseEvent) -> str | None:
     """How long the rows of an event are waited for, as PostgreSQL reads it; None: as ever.
 
     Before the deadline it ends by itself, so that the lock's time-out is told from the database's.
@@ -43,11 +43,11 @@ def patience(told: PurchaseEvent) -> str | None:
     if left_s is None:
         return None
     left_ms = int(left_s * 1000) - budget.AFTER_LOCK_MS
-    most_ms = budget.BRIEF_LOCK_WAIT_MS if _is_remembered(told) else budget.LOCK_TIMEOUT_MS
+    most_ms = budget.BRIEF_LOCK_WAIT_MS if _is_remembered(event) else budget.LOCK_TIMEOUT_MS
     return f"{max(1, min(left_ms, most_ms))}ms"
 
 
-def note(error: OperationalError, told: PurchaseEvent) -> None:
+def note(error: OperationalError, event: PurchaseEvent) -> None:
     """Remember the row that was not to be had, where that is what the error says."""
     timeout = _timeout(error)
     if timeout is None:
@@ -56,7 +56,7 @@ def note(error: OperationalError, told: PurchaseEvent) -> None:
         (kind for table, kind in _KINDS.items() if f'"{table}"' in (timeout.diag.context or "")), ""
     )
     # Which one of several cards it was, the root or the card itself, nobody says.
-    keys = [key for key in _keys(told) if key.startswith(f"{kind}:")] or _own_keys(told)
+    keys = [key for key in _keys(event) if key.startswith(f"{kind}:")] or _own_keys(event)
     with _lock:
         now = monotonic()
         for key in [key for key, until in _until.items() if until <= now]:
@@ -72,23 +72,23 @@ def forget(keys: list[str]) -> None:
                 _until.pop(key, None)
 
 
-def _is_remembered(told: PurchaseEvent) -> bool:
+def _is_remembered(event: PurchaseEvent) -> bool:
     if not _until:
         return False
     now = monotonic()
-    return any(_until.get(key, now) > now for key in _keys(told))
+    return any(_until.get(key, now) > now for key in _keys(event))
 
 
-def _own_keys(told: PurchaseEvent) -> list[str]:
-    return [f"card:{told.card.id}"]
+def _own_keys(event: PurchaseEvent) -> list[str]:
+    return [f"card:{event.card.id}"]
 
 
-def _keys(told: PurchaseEvent) -> list[str]:
+def _keys(event: PurchaseEvent) -> list[str]:
     """The rows that an event needs, as far as its own word and this host's copy tell."""
-    keys = _own_keys(told)
-    if told.card.cardholder_id:
-        keys.append(f"cardholder:{told.card.cardholder_id}")
-    return [*keys, *local_copy.scopes_of(told.card.id)]
+    keys = _own_keys(event)
+    if event.card.cardholder_id:
+        keys.append(f"cardholder:{event.card.cardholder_id}")
+    return [*keys, *local_copy.scopes_of(event.card.id)]
 
 
 def _timeout(error: BaseException) -> psycopg.errors.LockNotAvailable | None:

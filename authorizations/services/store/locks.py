@@ -47,10 +47,10 @@ class LockedCard(NamedTuple):
     scope_group_id: int | None
     root_root_id: str
 
-    def is_settled(self, told: PurchaseEvent) -> bool:
+    def is_settled(self, event: PurchaseEvent) -> bool:
         """Whether what is locked is what the event is about."""
-        card = told.card
-        is_late = told.event_created < self.details_at or card.is_only_named
+        card = event.card
+        is_late = event.event_created < self.details_at or card.is_only_named
         return (
             self.root_root_id == self.root_id
             and self.card_root_id == self.root_id

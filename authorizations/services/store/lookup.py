@@ -69,17 +69,17 @@ class Purchase(msgspec.Struct, frozen=True):
     books: AuthorizationState
     merchant: Merchant
 
-    def is_of(self, told: PurchaseEvent) -> bool:
+    def is_of(self, event: PurchaseEvent) -> bool:
         """Whether an event can be about this purchase: these never change in its life."""
         return (self.card_id, self.currency, self.created) == (
-            told.card.id,
-            told.currency,
-            told.created,
+            event.card.id,
+            event.currency,
+            event.created,
         )
 
-    def is_within(self, held: LockedScopes) -> bool:
+    def is_within(self, locked: LockedScopes) -> bool:
         """Whether the scopes locked are this purchase's: they could not be seen before."""
-        return (self.cardholder_id, self.group_id) == (held.cardholder_id, held.group_id)
+        return (self.cardholder_id, self.group_id) == (locked.cardholder_id, locked.group_id)
 
 
 _NOTHING_YET = AuthorizationState()
@@ -110,7 +110,7 @@ _decode_usage = msgspec.json.Decoder(list[Remembered]).decode
 _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 
 
-def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[LockedScopes | Retry]:
+def lock_scopes(event: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[LockedScopes | Retry]:
     """Lock root card, card, cardholder and group of a purchase, and before them `also`.
 
     Where one of its own is not there yet, or is not the one the event names, `cards.register` has
@@ -125,27 +125,27 @@ def lock_scopes(told: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[Loc
     try:
         found = yield from statements.ask(
             statements.LOCK,
-            card=told.card.id,
-            authorization=told.authorization_id,
-            patience=locked_rows.patience(told),
+            card=event.card.id,
+            authorization=event.authorization_id,
+            patience=locked_rows.patience(event),
         )
     except OperationalError as error:
-        locked_rows.note(error, told)
+        locked_rows.note(error, event)
         raise
     row = LockedCard(*found[0]) if found else None
-    if row is None or not row.is_settled(told):
-        return Retry(also, unsettled=told)
-    if cards.is_news(told, row):
-        yield from statements.call(partial(cards.refresh, told, row))
-    held = LockedScopes(
+    if row is None or not row.is_settled(event):
+        return Retry(also, unsettled=event)
+    if cards.is_news(event, row):
+        yield from statements.call(partial(cards.refresh, event, row))
+    locked = LockedScopes(
         root_id=row.root_id,
         frozen=row.frozen,
         cardholder_id=row.cardholder_id or "",
         group_id=row.group_id,
         also=others,
     )
-    locked_rows.forget([*held.scopes, f"card:{told.card.id}"])
-    return held
+    locked_rows.forget([*locked.scopes, f"card:{event.card.id}"])
+    return locked
 
 
 def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
@@ -155,23 +155,23 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
     return frozenset(map(scope_key, scopes))
 
 
-def load_existing(told: PurchaseEvent, held: LockedScopes) -> Plan[Existing]:
+def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
     """What is known of event and authorization, what is remembered around its time, and the
     policies in force.
     """
     found = yield from statements.ask(
         statements.LOOK_UP,
-        event=told.event_id,
-        authorization=told.authorization_id,
-        scopes=held.scopes,
-        created=told.created,
+        event=event.event_id,
+        authorization=event.authorization_id,
+        scopes=locked.scopes,
+        created=event.created,
     )
     [(is_decided, purchase, usage, policies, has_strays, position)] = found
     return Existing(
         is_decided=is_decided,
         purchase=_decode_purchase(purchase) if purchase else None,
         remembered=_decode_usage(usage),
-        applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, held.root_id)),
+        applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, locked.root_id)),
         has_strays=has_strays,
         position=position,
     )

@@ -262,18 +262,18 @@ class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def authorization(
-    told: PurchaseEvent, held: LockedScopes, books: AuthorizationState
+    event: PurchaseEvent, locked: LockedScopes, books: AuthorizationState
 ) -> AuthorizationRow:
     return AuthorizationRow(
-        id=told.authorization_id,
-        card_id=told.card.id,
-        cardholder_id=held.cardholder_id,
-        group_id=held.group_id,
-        created=instant(told.created),
-        currency=told.currency,
-        network_id=told.merchant.network_id,
-        **merchant_columns(told.merchant),
-        **state_columns(books, told.merchant),
+        id=event.authorization_id,
+        card_id=event.card.id,
+        cardholder_id=locked.cardholder_id,
+        group_id=locked.group_id,
+        created=instant(event.created),
+        currency=event.currency,
+        network_id=event.merchant.network_id,
+        **merchant_columns(event.merchant),
+        **state_columns(books, event.merchant),
     )
 
 
@@ -295,7 +295,7 @@ class LedgerEntryRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def entry(
-    told: PurchaseEvent,
+    event: PurchaseEvent,
     cause: LedgerCause,
     change: CountedUsage,
     now: datetime,
@@ -305,15 +305,15 @@ def entry(
 ) -> LedgerEntryRow:
     """`author` and `reason` are of what is booked by hand; then the event's id is empty."""
     return LedgerEntryRow(
-        authorization_id=told.authorization_id,
-        event_id=told.event_id,
+        authorization_id=event.authorization_id,
+        event_id=event.event_id,
         cause=cause.value,
         amount=change.amount,
         cash_amount=change.cash,
         refunded_amount=change.refunded,
         count=change.count,
         cash_count=change.cash_count,
-        currency=told.currency,
+        currency=event.currency,
         entered_at=now,
         author=author,
         reason=reason,
@@ -337,20 +337,20 @@ class TransactionRow(msgspec.Struct, frozen=True, kw_only=True):
     told_at: int
 
 
-def transaction(told: PurchaseEvent, found: TransactionSnapshot, linked: str) -> TransactionRow:
+def transaction(event: PurchaseEvent, found: TransactionSnapshot, linked: str) -> TransactionRow:
     """`linked` is the authorization that Stripe names, "" where it names none."""
     return TransactionRow(
         id=found.id,
         type=found.type[:50],
         amount=found.amount,
-        currency=told.currency,
+        currency=event.currency,
         merchant_amount=found.merchant_amount,
         merchant_currency=found.merchant_currency,
-        merchant_name=told.merchant.name,
+        merchant_name=event.merchant.name,
         created=instant(found.created),
-        card_id=told.card.id,
+        card_id=event.card.id,
         linked=linked,
-        booked_under=told.authorization_id,
+        booked_under=event.authorization_id,
         told_at=found.at,
     )
 

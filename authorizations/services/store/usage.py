@@ -88,13 +88,13 @@ class Remembered:
     def usage(self) -> WindowUsage:
         return WindowUsage(self.amount, self.refunded_amount, self.count)
 
-    def with_change(self, change: CountedUsage, told: PurchaseEvent) -> "Remembered":
+    def with_change(self, change: CountedUsage, event: PurchaseEvent) -> "Remembered":
         """With a purchase's change counted in, where the purchase concerns this window."""
-        if self.currency not in ("", told.currency):
+        if self.currency not in ("", event.currency):
             return self
-        if not self.window_start <= told.created < self.window_end:
+        if not self.window_start <= event.created < self.window_end:
             return self
-        amount, refunded, count = change.seen_by(filter_of(self.filter), told.merchant)
+        amount, refunded, count = change.seen_by(filter_of(self.filter), event.merchant)
         return replace(
             self,
             # Without a currency there is nothing to add amounts in.
@@ -133,19 +133,19 @@ class MeasuredUsage:
     database has, as it has them.
     """
 
-    told: PurchaseEvent
+    event: PurchaseEvent
     usage: dict[Window, WindowUsage]
     rows: list[Remembered]
     stored: dict[UsageKey, Remembered]
 
     def changed(self, taken: CountedUsage) -> list[Remembered]:
         """The rows to write once this much more is taken: new ones, and those it changes."""
-        rows = [row.with_change(taken, self.told) for row in self.rows]
+        rows = [row.with_change(taken, self.event) for row in self.rows]
         return [row for row in rows if row != self.stored.get(row.key)]
 
 
 def measure(
-    told: PurchaseEvent,
+    event: PurchaseEvent,
     windows: Sequence[Window],
     applied: Sequence[AppliedControls],
     remembered: Sequence[Remembered],
@@ -157,9 +157,9 @@ def measure(
     up now is asked to be counted in the background, and is NOT_COUNTED.
     """
     stored = {row.key: row for row in remembered}
-    known = {row.window: row for row in remembered if not row.piece_seconds}
-    missing = [window for window in windows if window not in known]
-    besides = [window for window in _besides(told, windows, applied) if window not in known]
+    existing = {row.window: row for row in remembered if not row.piece_seconds}
+    missing = [window for window in windows if window not in existing]
+    besides = [window for window in _besides(event, windows, applied) if window not in existing]
     pieces: list[Remembered] = []
     asked = asked_of([*missing, *besides], applied, remembered)
     reckoned = (yield from window_sums.reckon(asked)) if asked else []
@@ -167,15 +167,15 @@ def measure(
         if found.used is None:
             yield from uncounted.ask(one)
         elif one.window in windows or found.purchases > window_sums.QUIET:
-            known[one.window] = _row(one, one.window.start, one.window.end, found.used)
+            existing[one.window] = _row(one, one.window.start, one.window.end, found.used)
             pieces += [_row(one, *piece, is_piece=True) for piece in found.pieces]
-    known = {window: row.with_change(reported, told) for window, row in known.items()}
+    existing = {window: row.with_change(reported, event) for window, row in existing.items()}
     rows = {row.key: row for row in [*stored.values(), *pieces] if row.piece_seconds}
-    rows = {key: row.with_change(reported, told) for key, row in rows.items()}
+    rows = {key: row.with_change(reported, event) for key, row in rows.items()}
     return MeasuredUsage(
-        told=told,
-        usage={w: known[w].usage if w in known else NOT_COUNTED for w in windows},
-        rows=[*rows.values(), *(row for window, row in known.items() if not window.rolling)],
+        event=event,
+        usage={w: existing[w].usage if w in existing else NOT_COUNTED for w in windows},
+        rows=[*rows.values(), *(row for window, row in existing.items() if not window.rolling)],
         stored=stored,
     )
 
@@ -184,16 +184,16 @@ _KEEP_UP_EVERY = 32
 
 
 def _besides(
-    told: PurchaseEvent, windows: Sequence[Window], applied: Sequence[AppliedControls]
+    event: PurchaseEvent, windows: Sequence[Window], applied: Sequence[AppliedControls]
 ) -> list[Window]:
     """One purchase in 32 also looks at the limits that do not concern it.
 
     Or a limit on one merchant could first be asked about after thousands of purchases elsewhere,
     which then have to be counted before that one can be decided.
     """
-    if crc32(told.authorization_id.encode(errors="replace")) % _KEEP_UP_EVERY:
+    if crc32(event.authorization_id.encode(errors="replace")) % _KEEP_UP_EVERY:
         return []
-    return [window for window in windows_at(told.created, applied) if window not in windows]
+    return [window for window in windows_at(event.created, applied) if window not in windows]
 
 
 def asked_of(
@@ -301,15 +301,15 @@ def with_available_at(
             bounds = (figures.start, figures.end)
             window = Window(policy.measured, *bounds, key, figures.currency, rolling=True)
             full.append((window, figures, policy))
-    told = dict(measured.usage)
+    usage = dict(measured.usage)
     rooms = (yield from when_available(full, measured.stored.values())) if full else []
     for (window, figures, _), at in zip(full, rooms, strict=True):
         if at is not None:
             room = (figures.limit, at)
-            told[window] = replace(
-                told[window], next_available=(*told[window].next_available, room)
+            usage[window] = replace(
+                usage[window], next_available=(*usage[window].next_available, room)
             )
-    return told
+    return usage
 
 
 def when_available(

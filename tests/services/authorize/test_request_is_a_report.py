@@ -22,7 +22,7 @@ from authorizations.models import (
     Usage,
 )
 from authorizations.services.authorize.transaction import authorize
-from authorizations.services.purchases.linking import Stray, with_strays
+from authorizations.services.purchases.linking import Stray, locks_for
 from authorizations.services.runtime import prepared
 from authorizations.services.stand_in import replay_one
 from authorizations.services.store import locks, statements
@@ -377,7 +377,7 @@ def test_strays_are_locked_with_the_purchase_in_the_one_order() -> None:
     def takes_in() -> None:
         assert has_first.wait(30)
         with transaction.atomic():
-            locks.hold(**asdict(with_strays(held, [stray])))
+            locks.hold(**asdict(locks_for([stray], held)))
             done.append("request")
 
     threads = [threading.Thread(target=_alone, args=[work]) for work in (goes_on, takes_in)]

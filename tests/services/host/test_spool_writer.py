@@ -126,7 +126,7 @@ def test_after_an_error_the_record_is_not_there_and_the_next_begins_a_new_file(
     before = [] if opens else [b"before"]
     for record in before:
         spool.append(record)
-    with pytest.raises(SpoolFailedError, match="See that the disk has room"):
+    with pytest.raises(SpoolFailedError, match="Check that the disk has room"):
         spool.append(b"lost")
     spool.append(b"after")
     assert kept(tmp_path) == [*before, b"after"]
@@ -202,7 +202,7 @@ def test_a_disk_that_hangs_fails_the_record_and_takes_it_back_when_it_is_back(
     with pytest.raises(SpoolFailedError, match="did not answer in time"):
         spool.append(b"given up")
     assert hangs.wait(PATIENCE_S)
-    with pytest.raises(SpoolFailedError, match="earlier record waiting"):
+    with pytest.raises(SpoolFailedError, match="busy with an earlier record"):
         spool.append(b"not even begun", within_s=PATIENCE_S)  # nobody else waits for it
     goes_on.set()
     again = spool_in(tmp_path)
