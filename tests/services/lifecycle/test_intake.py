@@ -296,7 +296,7 @@ def test_where_not_even_keeping_works_stripe_is_told_to_send_again(
     def refuse(*_: object, **__: object) -> None:
         raise OperationalError("gone")
 
-    monkeypatch.setattr(intake, "settle", refuse)
+    monkeypatch.setattr(intake, "apply_report", refuse)
     monkeypatch.setattr(WebhookRequest.objects, "create", refuse)
     answer = deliver(force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE))
     assert (answer.status_code, answer.json()["error"]["code"]) == (503, "try_again")
@@ -308,7 +308,7 @@ def test_where_the_time_is_used_up_it_is_kept_for_the_background(
     def wait_in_vain(*_: object) -> None:
         raise OperationalError from DeadlineExceededError()
 
-    monkeypatch.setattr(intake, "settle", wait_in_vain)
+    monkeypatch.setattr(intake, "apply_report", wait_in_vain)
     event = force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE)
     answer = deliver(event)
     assert (answer.status_code, answer.json()) == (200, {"received": True})
