@@ -118,7 +118,7 @@ def test_in_a_spreadsheet_no_name_is_a_formula_or_breaks_its_line(auditor: Clien
 def test_of_what_was_masked_the_page_says_so(auditor: Client) -> None:
     sold_by(CARD, 1)
     said = pages.text(auditor.get(pages.change_url(WebhookRequest.objects.earliest("pk"))))
-    assert "card numbers in it are masked since" in said
+    assert "card numbers in the body were masked afterwards" in said
     assert "matches the body" in said
     assert "4242424242424242" not in said
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import Weekday
 from authorizations.rules.basics.fields import Fields, InvalidPolicyError, Problem, path_text
 from authorizations.rules.basics.filters import MATCHING, refuse_unknown
@@ -74,7 +75,8 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
     if not fields.has("name"):
         fields.problem("name", "Give the policy a name.")
     normal = {
-        "name": fields.value("name", text(NAME_LENGTH), ""),
+        # A name may quote a card number: masked, as typed texts are everywhere.
+        "name": mask_text(fields.value("name", text(NAME_LENGTH), "")),
         "currency": (policy_currency := fields.value("currency", currency, None)),
         "unlimited": fields.value("unlimited", flag, default=False),
         "time_zone": fields.value("time_zone", time_zone, "UTC"),

@@ -95,9 +95,9 @@ def test_its_page_shows_the_body_and_where_it_is_kept(auditor: Client, body: byt
     page = auditor.get(pages.change_url(again))
     assert "evt_again" in page.content.decode()
     assert pages.change_url(first) in page.content.decode()
-    assert "1 more with this very body" in pages.text(page)
+    assert "1 more delivery of this body was counted, not stored" in pages.text(page)
     assert "All deliveries of this event" in pages.text(page)
-    assert "Kept with the delivery that brought it first" in pages.text(page)
+    assert "Stored with the first delivery" in pages.text(page)
 
 
 def test_of_a_later_event_too_and_nothing_is_done_again(body: bytes) -> None:
