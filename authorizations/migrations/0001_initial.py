@@ -1224,7 +1224,7 @@ class Migration(migrations.Migration):
                 ("subject", models.CharField(blank=True, max_length=255)),
                 ("amount", models.BigIntegerField()),
                 ("currency", models.CharField(max_length=3)),
-                ("told", models.TextField(verbose_name="what happened")),
+                ("description", models.TextField(verbose_name="what happened")),
                 ("done", models.TextField(verbose_name="what was done")),
                 ("event_id", models.CharField(blank=True, max_length=255)),
                 (
@@ -1693,7 +1693,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("amount", models.BigIntegerField()),
-                ("told", models.TextField(verbose_name="what happened")),
+                ("description", models.TextField(verbose_name="what happened")),
                 ("done", models.TextField(verbose_name="what was done")),
                 (
                     "author",

@@ -72,7 +72,7 @@ CREATE FUNCTION authorizations_copy_change() RETURNS trigger LANGUAGE plpgsql
     SECURITY DEFINER SET search_path FROM CURRENT AS $$
 BEGIN
     UPDATE authorizations_finding SET
-        state = NEW.state, amount = NEW.amount, told = NEW.told, done = NEW.done,
+        state = NEW.state, amount = NEW.amount, description = NEW.description, done = NEW.done,
         event_id = coalesce(nullif(NEW.event_id, ''), event_id)
     WHERE id = NEW.finding_id;
     RETURN NULL;

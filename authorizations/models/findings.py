@@ -20,8 +20,8 @@ class Finding(models.Model):
     """A difference: what happened, the amount at stake, and what was done about it.
 
     Open until an operator marks it as handled, or it no longer exists. Each change is a
-    FindingChange; `state`, `amount`, `told`, `done` and `event_id` are those of the newest one,
-    which the database copies here for lists.
+    FindingChange; `state`, `amount`, `description`, `done` and `event_id` are those of the newest
+    change, which the database copies here for lists.
     """
 
     State = FindingState
@@ -43,7 +43,7 @@ class Finding(models.Model):
     found_at = models.DateTimeField(db_default=Now())
     state = models.CharField(max_length=10, choices=FindingState, default=FindingState.OPEN)
     amount = models.BigIntegerField()
-    told = models.TextField("what happened")
+    description = models.TextField("what happened")
     done = models.TextField("what was done")
     event_id = models.CharField(max_length=255, blank=True)
 
@@ -86,7 +86,7 @@ class FindingChange(models.Model):
     note = TypedCharField(max_length=500, blank=True)
     state = models.CharField(max_length=10, choices=FindingState)
     amount = models.BigIntegerField()
-    told = models.TextField("what happened")
+    description = models.TextField("what happened")
     done = models.TextField("what was done")
 
     class Meta:

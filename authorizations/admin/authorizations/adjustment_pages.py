@@ -68,11 +68,11 @@ class AdjustForm(AdjustmentForm):
 
 def release_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Asks for a reason, then releases what is held."""
-    books = readable(lambda: codec.value(AuthorizationState, row.books))
-    if books is None:
+    state = readable(lambda: codec.value(AuthorizationState, row.books))
+    if state is None:
         return _unreadable(request, row)
     form = AdjustmentForm(request.POST if request.method == "POST" else None)
-    held = format_money(books.held, row.currency)
+    held = format_money(state.held, row.currency)
 
     def book() -> str:
         release(row.pk, by=staff(request), reason=form.cleaned_data["reason"])
@@ -83,13 +83,13 @@ def release_page(request: HttpRequest, row: Authorization) -> HttpResponse:
 
 def adjust_page(request: HttpRequest, row: Authorization) -> HttpResponse:
     """Asks for an amount and a reason, then books the adjustment."""
-    books = readable(lambda: codec.value(AuthorizationState, row.books))
-    if books is None:
+    state = readable(lambda: codec.value(AuthorizationState, row.books))
+    if state is None:
         return _unreadable(request, row)
     sent = request.POST if request.method == "POST" else None
     dispute = won_dispute(row, request.GET.get("dispute", ""))
     initial = adjustment_initial(row, dispute) if dispute else {}
-    form = AdjustForm(row, sent, initial={"seen": books.adjusted, **initial})
+    form = AdjustForm(row, sent, initial={"seen": state.adjusted, **initial})
 
     def book() -> str:
         change, seen = form.change, form.cleaned_data["seen"]

@@ -22,7 +22,7 @@ from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.wording.findings import FindingKind
-from authorizations.rules.wording.left import span_words
+from authorizations.rules.wording.remaining import span_words
 from authorizations.services.queries import remaining
 from authorizations.services.runtime import codec
 
@@ -32,8 +32,8 @@ MAX_FINDINGS = 20
 
 def authorization_page(row: Authorization) -> dict[str, Any]:
     """The template's context. Unreadable books are named on the page, never raised."""
-    books = readable(lambda: codec.value(AuthorizationState, row.books))
-    events, is_cut = life_events(row, books, decisions_of(row))
+    state = readable(lambda: codec.value(AuthorizationState, row.books))
+    events, is_cut = life_events(row, state, decisions_of(row))
 
     group = parent(row, "group")
     who = {
@@ -52,13 +52,13 @@ def authorization_page(row: Authorization) -> dict[str, Any]:
     findings = Finding.objects.filter(authorization=row.pk, state=Finding.State.OPEN)
     findings = findings.order_by(Case(*ranks, output_field=IntegerField()), "pk")
 
-    transaction_ids = [transaction.id for transaction in books.transactions] if books else []
+    transaction_ids = [transaction.id for transaction in state.transactions] if state else []
     return {
         "state": state_of(row),
         "is_lone": is_lone(row),
         "figures": [
             ("counts against limits", format_money(row.counted_amount, row.currency)),
-            ("held", format_money(books.held, row.currency) if books else "Can't be read"),
+            ("held", format_money(state.held, row.currency) if state else "Can't be read"),
             ("captured", format_money(row.captured_amount, row.currency)),
             ("refunded", format_money(row.refunded_amount, row.currency)),
         ],
@@ -68,9 +68,9 @@ def authorization_page(row: Authorization) -> dict[str, Any]:
         "steps": life(row, events),
         "is_cut": is_cut,
         "transactions": transaction_lines(transaction_ids),
-        "disputes": disputes_of(row, transaction_ids) if books else [],
+        "disputes": disputes_of(row, transaction_ids) if state else [],
         "bars": _limit_bars(row),
-        "stripe": _last_report(books, row.currency) if books else None,
+        "stripe": _last_report(state, row.currency) if state else None,
         "books": pretty(row.books),
     }
 
@@ -113,19 +113,19 @@ def _limit_bars(row: Authorization) -> list[PolicyBars]:
     )
 
 
-def _last_report(books: AuthorizationState, currency: str) -> Facts:
+def _last_report(state: AuthorizationState, currency: str) -> Facts:
     """What Stripe reported last, and what the desk approved since."""
     ours = {
-        "Captured": money_if_any(books.captured, currency),
-        "Approved by us, not yet reported": money_if_any(books.unconfirmed, currency),
-        "Adjusted by hand": signed(books.adjusted, currency) if books.adjusted else "",
+        "Captured": money_if_any(state.captured, currency),
+        "Approved by us, not yet reported": money_if_any(state.unconfirmed, currency),
+        "Adjusted by hand": signed(state.adjusted, currency) if state.adjusted else "",
     }
-    if books.furthest is None:
+    if state.furthest is None:
         return [("Status", "Nothing reported yet"), *nonempty(ours)]
     reported = {
-        "Status": code_words(books.status).capitalize(),
-        "Amount at Stripe": format_money(books.furthest.amount, currency),
-        "Requests so far": str(len(books.furthest.history)),
-        "Transactions": str(books.furthest.transactions),
+        "Status": code_words(state.status).capitalize(),
+        "Amount at Stripe": format_money(state.furthest.amount, currency),
+        "Requests so far": str(len(state.furthest.history)),
+        "Transactions": str(state.furthest.transactions),
     }
     return nonempty(reported | ours)

@@ -57,7 +57,7 @@ class LifeEvent:
 
 
 def life_events(
-    row: Authorization, books: AuthorizationState | None, decisions: Iterable[Decision]
+    row: Authorization, state: AuthorizationState | None, decisions: Iterable[Decision]
 ) -> tuple[list[LifeEvent], bool]:
     """The events of a purchase, oldest first, and whether older ones are left out.
 
@@ -72,7 +72,7 @@ def life_events(
             of_stripe[decision.webhook_request_id] = decision
 
     entries = list(row.ledger.all()[: MAX_ROWS + 1])
-    deliveries = _deliveries(row, books, {*of_desk, *(e.event_id for e in entries if e.event_id)})
+    deliveries = _deliveries(row, state, {*of_desk, *(e.event_id for e in entries if e.event_id)})
 
     found: dict[str, LifeEvent] = defaultdict(LifeEvent)
     for delivery in reversed(deliveries[:MAX_ROWS]):
@@ -94,10 +94,10 @@ def life_events(
 
 
 def _deliveries(
-    row: Authorization, books: AuthorizationState | None, event_ids: set[str]
+    row: Authorization, state: AuthorizationState | None, event_ids: set[str]
 ) -> list[WebhookRequest]:
     """Deliveries about the authorization or its transactions, or of these events; newest first."""
-    about = [row.pk, *(t.id for t in (books.transactions if books else ()))]
+    about = [row.pk, *(t.id for t in (state.transactions if state else ()))]
     rows = WebhookRequest.objects.filter(Q(about__in=about) | Q(event_id__in=event_ids))
     shown = rows.only("received_at", "event_id", "event_type", "body", "repeats", "answer_status")
     return list(shown.order_by("-pk")[: MAX_ROWS + 1])

@@ -24,7 +24,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
-from authorizations.rules.wording.left import available_words, return_words, tightest
+from authorizations.rules.wording.remaining import available_words, return_words, tightest
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.queries import remaining
 

@@ -87,10 +87,10 @@ def _purchase_facts(row: Finding) -> Facts:
     purchase = parent(row, "authorization")
     # The decision on the request the finding is about, or else on the first request.
     decision: Decision | None = None
-    books = readable(lambda: codec.value(AuthorizationState, purchase.books)) if purchase else None
-    if books is not None:
+    state = readable(lambda: codec.value(AuthorizationState, purchase.books)) if purchase else None
+    if state is not None:
         about = _OF_REQUEST.fullmatch(row.subject)
-        response = books.answer_to(int(about[1]) if about else 0)
+        response = state.answer_to(int(about[1]) if about else 0)
         if response:
             decision = Decision.objects.filter(pk=response.event_id).only("decided_at").first()
     event = _first_delivery(row.event_id)
@@ -129,7 +129,8 @@ def _change_lines(row: Finding) -> list[FindingLine]:
             amount=format_money(change.amount, row.currency),
             by=author or (link(event, "Stripe's message") if event else change.event_id),
             # The current sentence is at the top of the page.
-            words=change.note or (change.told if change.told != row.told else ""),
+            words=change.note
+            or (change.description if change.description != row.description else ""),
         )
         lines.append(line)
     return lines

@@ -91,7 +91,7 @@ class FindingAdmin(ExportableAdmin[Finding]):
 
     @display(description="What happened")
     def told_shown(self, row: Finding) -> str:
-        return row.told
+        return row.description
 
     @display(description="Card")
     def card_shown(self, row: Finding) -> str:

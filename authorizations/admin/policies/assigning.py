@@ -97,8 +97,13 @@ class AssignForm(forms.Form):
                 cards = by_digits.get(word, [])
                 if len(cards) == 1:
                     found["ic"] += cards
+                elif cards:
+                    wrong.append(
+                        f"Line {line}: {len(cards):,} cards end in {word}: paste the id of the "
+                        "right one."
+                    )
                 else:
-                    wrong.append(f"Line {line}: {_not_one(word, len(cards))}")
+                    wrong.append(f"Line {line}: no card here ends in {word}.")
             elif kind in there and word in there[kind]:
                 found[kind].append(word)
             elif kind in there:
@@ -204,9 +209,3 @@ def _cards_by_digits(digits: list[str]) -> dict[str, list[str]]:
     for last4, root in rows.values_list("last4", "root"):
         found.setdefault(last4, set()).add(root)
     return {last4: sorted(roots) for last4, roots in found.items()}
-
-
-def _not_one(digits: str, number: int) -> str:
-    if not number:
-        return f"no card here ends in {digits}."
-    return f"{number:,} cards end in {digits}: paste the id of the right one."

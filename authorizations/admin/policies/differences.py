@@ -1,7 +1,5 @@
 """The page with the differences between any two versions of a policy."""
 
-from typing import Any
-
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.template.response import TemplateResponse
@@ -28,7 +26,10 @@ def differences_page(
         "title": "Differences between versions",
         "opts": admin.opts,
         "original": policy,
-        "options": [(version.number, _option(version)) for version in versions],
+        "options": [
+            (it.number, f"Version {it.number}, {exact_time(it.created_at)}, {author(it)}")
+            for it in versions
+        ],
         "before": before,
         "after": after,
         "changes": version_changes(before, after) if before and after else (),
@@ -43,7 +44,3 @@ def _chosen(
     last = by_number.get(request.GET.get("to", ""), versions[0] if versions else None)
     one_before = next((it for it in versions if last and it.number < last.number), last)
     return by_number.get(request.GET.get("from", ""), one_before), last
-
-
-def _option(version: PolicyVersion) -> Any:
-    return f"Version {version.number}, {exact_time(version.created_at)}, {author(version)}"

@@ -63,7 +63,10 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
         found = differences(json.loads(row.content_before), json.loads(row.content))
         lines: list[Any] = [*found[:MAX_CHANGES]]
         if len(found) > MAX_CHANGES:
-            lines.append(_differences_link(row, f"and {len(found) - MAX_CHANGES} more"))
+            before = PolicyVersion(number=row.number - 1)  # versions are numbered without gaps
+            url = differences_url(row.policy_id, before, row)
+            more = f"and {len(found) - MAX_CHANGES} more"
+            lines.append(format_html('<a href="{}" class="text-link">{}</a>', url, more))
         return format_html_join("", "<p>{}</p>", [(line,) for line in lines])
 
 
@@ -82,7 +85,12 @@ class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
         before = row.policy.versions.filter(number__lt=row.number).order_by("-number").first()
         return {
             "is_in_force": row.policy.current_version_id == row.pk,
-            "facts": _facts(row),
+            "facts": [
+                ("Policy", link(row.policy)),
+                ("In force from", exact_time(row.created_at)),
+                ("By", author(row)),
+                ("Reason", row.reason or "Not given"),
+            ],
             "sentences": summary(controls(json.loads(row.content))),
             "before": before,
             "changes": version_changes(before, row),
@@ -96,15 +104,6 @@ class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
     @display(description="Author")
     def by(self, row: PolicyVersion) -> str:
         return author(row)
-
-
-def _facts(row: PolicyVersion) -> list[tuple[str, str]]:
-    return [
-        ("Policy", link(row.policy)),
-        ("In force from", exact_time(row.created_at)),
-        ("By", author(row)),
-        ("Reason", row.reason or "Not given"),
-    ]
 
 
 def author(version: PolicyVersion) -> str:
@@ -121,10 +120,3 @@ def version_changes(before: PolicyVersion | None, after: PolicyVersion) -> Seque
 def differences_url(policy_id: int, before: PolicyVersion, after: PolicyVersion) -> str:
     url = reverse("admin:authorizations_policy_differences", args=[policy_id])
     return f"{url}?from={before.number}&to={after.number}"
-
-
-def _differences_link(row: PolicyVersion, text: str) -> SafeString:
-    """A link to the differences from the version with the previous number."""
-    before = PolicyVersion(number=row.number - 1)
-    url = differences_url(row.policy_id, before, row)
-    return format_html('<a href="{}" class="text-link">{}</a>', url, text)

@@ -8,7 +8,7 @@ from django.urls import reverse
 from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.wording.left import (
+from authorizations.rules.wording.remaining import (
     Level,
     available_words,
     level,

@@ -1,6 +1,6 @@
 """Warnings about policies that are valid, but probably not as intended."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.fields import Problem
@@ -18,8 +18,15 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """Probable mistakes; paths are those of the policy's document."""
-    found = (_grants_nothing, _limited_unlimited, _no_parts, _redundant, _of_rules, _pumps_declined)
-    return tuple(problem for find in found for problem in find(controls))
+    limits = controls.spending_limits
+    return (
+        *_grants_nothing(controls),
+        *_limited_unlimited(controls),
+        *_no_parts(controls),
+        *_redundant(limits),
+        *(it for rule in on_page(controls.rules) for it in rule.warnings(controls.rules, limits)),
+        *_pumps_declined(controls),
+    )
 
 
 def _grants_nothing(controls: SpendingControls) -> Iterator[Problem]:
@@ -35,12 +42,6 @@ def _grants_nothing(controls: SpendingControls) -> Iterator[Problem]:
             "This policy grants no purchase, as it has no amount limit and is not unlimited: its "
             "cards need another policy that grants what they may pay.",
         )
-
-
-def _of_rules(controls: SpendingControls) -> Iterator[Problem]:
-    """The warnings of the rules themselves."""
-    for rule in on_page(controls.rules):
-        yield from rule.warnings(controls.rules, controls.spending_limits)
 
 
 def _limited_unlimited(controls: SpendingControls) -> Iterator[Problem]:
@@ -66,9 +67,8 @@ def _no_parts(controls: SpendingControls) -> Iterator[Problem]:
         yield Problem(("smallest_partial_amount",), message)
 
 
-def _redundant(controls: SpendingControls) -> Iterator[Problem]:
+def _redundant(limits: Sequence[LimitControl]) -> Iterator[Problem]:
     """Limits that a stricter limit makes redundant: daily €500.00 within monthly €300.00."""
-    limits = controls.spending_limits
     for place, limit in enumerate(limits):
         for other_place, other in enumerate(limits):
             if place != other_place and _covers(other, limit):

@@ -23,7 +23,8 @@ _MAX_WITHIN = 2  # limits with filters in the same phrase as those without
 
 def summary(controls: SpendingControls) -> list[str]:
     """The limits and rules, in one sentence if they are short, then the settings."""
-    rules = [*_how_much(controls), *_rules(controls)]
+    phrases_of_rules = (rule.in_summary(controls.rules) for rule in on_page(controls.rules))
+    rules = [*_how_much(controls), *filter(None, phrases_of_rules)]
     together = "; ".join(rules)
     phrases = [together] if rules and len(together) <= ONE_SENTENCE else rules
     return [*map(_sentence, phrases), *_granted(controls), *_settings(controls)]
@@ -76,11 +77,6 @@ def _up_to(limits: Sequence[LimitControl]) -> Iterator[str]:
     else:
         within = f", of it {all_of(narrow)}" if narrow else ""
         yield f"up to {all_of(wide)}{within}"
-
-
-def _rules(controls: SpendingControls) -> Iterator[str]:
-    phrases = (rule.in_summary(controls.rules) for rule in on_page(controls.rules))
-    return filter(None, phrases)
 
 
 def _settings(controls: SpendingControls) -> Iterator[str]:

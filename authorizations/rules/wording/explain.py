@@ -40,8 +40,10 @@ def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> 
         because += f" {source(check)}." if check.policy else ""
     elif decision.reason:
         because = TEXTS[decision.reason].staff
+    elif len(decision.trace) > 1:
+        because = f"All {len(decision.trace)} rules passed."
     else:
-        because = _all_passed(decision)
+        because = "The one rule passed." if decision.trace else "No rule applied."
     reserving = check.figures.asked if check and check.figures else decision.amount
     if request and reserving > request.amount:
         because += f" {fuel_hold_words(reserving, request.currency)}."
@@ -72,13 +74,6 @@ def amount_words(asked: int, approved: int, currency: str) -> str:
     if 0 < approved < asked:
         return f"{format_money(approved, currency)} of {words}"
     return f"{words} ({format_money(approved, currency)} held)" if approved > asked else words
-
-
-def _all_passed(decision: Verdict) -> str:
-    rules = len(decision.trace)
-    if rules > 1:
-        return f"All {rules} rules passed."
-    return "The one rule passed." if rules else "No rule applied."
 
 
 def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None) -> str:

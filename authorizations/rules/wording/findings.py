@@ -110,7 +110,7 @@ class FindingWords(NamedTuple):
     kind: FindingKind
     subject: str
     amount: int
-    told: str
+    description: str
     done: str
 
 
@@ -140,9 +140,9 @@ def _of_request(
     ours = _answer_words(answer, currency)
     reason = f" ({code_words(entry.reason)})" if entry.reason else ""
     message = f" Stripe's message: {entry.message}" if entry.message else ""
-    told = f"{stripe}{reason}; {ours}.{message}"
+    description = f"{stripe}{reason}; {ours}.{message}"
     yield FindingWords(
-        kind, f"request {request_index}", entry.amount, told, _done(entry, answer, currency)
+        kind, f"request {request_index}", entry.amount, description, _done(entry, answer, currency)
     )
 
 
@@ -191,14 +191,16 @@ def _captures(
         # In the card's currency, whichever the comparison was made in.
         excess = (captured - approved) * state.captured // captured
         was = f"was approved for {format_money(state.captured - excess, currency)}"
-        told = (
+        description = (
             f"{format_money(state.captured, currency)} was captured of a purchase that "
             f"{was if approved else 'was never approved'}."
         )
-        yield FindingWords(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, told, counted)
+        yield FindingWords(FindingKind.CAPTURED_ABOVE_APPROVAL, "", excess, description, counted)
     if state.lapsed:
-        told = f"{format_money(state.captured, currency)} was captured after the hold had ended."
-        yield FindingWords(FindingKind.CAPTURED_LATE, "", state.captured, told, counted)
+        description = (
+            f"{format_money(state.captured, currency)} was captured after the hold had ended."
+        )
+        yield FindingWords(FindingKind.CAPTURED_LATE, "", state.captured, description, counted)
 
 
 def _comparable(state: AuthorizationState, currency: str) -> tuple[int, int]:
@@ -236,21 +238,25 @@ def _unknown(state: AuthorizationState, currency: str) -> Iterator[FindingWords]
         moved, done = "brought back", "Nothing: it frees up no limit."
         if transaction.is_capture:
             moved, done = "took", f"{money} is counted as captured."
-        told = f"A transaction of the unknown kind “{name}” {moved} {money}."
-        yield FindingWords(FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, told, done)
+        description = f"A transaction of the unknown kind “{name}” {moved} {money}."
+        yield FindingWords(
+            FindingKind.UNKNOWN_TRANSACTION, transaction.id, amount, description, done
+        )
 
 
 def _refunds(state: AuthorizationState, currency: str) -> Iterator[FindingWords]:
     refunded = sum(t.refunded for t in state.transactions)
     if refunded < 0:
-        told = (
+        description = (
             f"A refund of {format_money(-refunded, currency)} that belongs to no purchase was "
             "taken back."
         )
         done = "Nothing: the refund had freed up no limit."
-        yield FindingWords(FindingKind.REFUND_REVERSED, "", -refunded, told, done)
+        yield FindingWords(FindingKind.REFUND_REVERSED, "", -refunded, description, done)
     excess = refunded - state.captured
     if excess > 0:
-        told = f"{format_money(excess, currency)} was refunded beyond what was captured here."
+        description = (
+            f"{format_money(excess, currency)} was refunded beyond what was captured here."
+        )
         done = "Nothing: it frees up no limit."
-        yield FindingWords(FindingKind.UNLINKED_REFUND, "", excess, told, done)
+        yield FindingWords(FindingKind.UNLINKED_REFUND, "", excess, description, done)

@@ -130,18 +130,19 @@ def _not_granted(policies: Json) -> str:
             "No policy grants this purchase: none applies to the card. Assign one to the card, its "
             "cardholder, its group or the program."
         )
-    reasons = "; ".join(f"{it['policy']} {_why_not(it)}" for it in policies[:_NAMED])
-    more = f"; and {len(policies) - _NAMED} more" if len(policies) > _NAMED else ""
-    return f"No policy grants this purchase: {reasons}{more}."
+    reasons = []
+    for policy in policies[:_MAX_NAMED]:
+        if policy["why"] == NotGranted.OTHER_CURRENCIES:
+            why = f"has amount limits in {', '.join(policy['currencies']).upper()} only"
+        else:
+            why = _WHY_NOT[NotGranted(policy["why"])]
+        reasons.append(f"{policy['policy']} {why}")
+    if len(policies) > _MAX_NAMED:
+        reasons.append(f"and {len(policies) - _MAX_NAMED} more")
+    return f"No policy grants this purchase: {'; '.join(reasons)}."
 
 
-def _why_not(policy: Json) -> str:
-    if policy["why"] == NotGranted.OTHER_CURRENCIES:
-        return f"has amount limits in {', '.join(policy['currencies']).upper()} only"
-    return _WHY_NOT[NotGranted(policy["why"])]
-
-
-_NAMED = 4
+_MAX_NAMED = 4
 """Maximum policies named in a sentence about a missing grant."""
 
 _WHY_NOT = {

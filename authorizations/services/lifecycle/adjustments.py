@@ -32,10 +32,10 @@ class CannotAdjustError(ValueError):
 def release(authorization_id: str, *, by: User, reason: str) -> None:
     """Give back what is held and not captured. Raises CannotAdjustError."""
 
-    def released(books: AuthorizationState, _: Authorization) -> AuthorizationState:
-        if not books.held:
+    def released(state: AuthorizationState, _: Authorization) -> AuthorizationState:
+        if not state.held:
             raise CannotAdjustError("Nothing is held any more, so there is nothing to release.")
-        return books.released()
+        return state.released()
 
     _book(authorization_id, LedgerCause.RELEASE, released, by, reason)
 
@@ -49,20 +49,20 @@ def adjust(
     same click sent twice books once. Raises CannotAdjustError.
     """
 
-    def adjusted(books: AuthorizationState, row: Authorization) -> AuthorizationState:
-        if seen not in (None, books.adjusted):
+    def adjusted(state: AuthorizationState, row: Authorization) -> AuthorizationState:
+        if seen not in (None, state.adjusted):
             raise CannotAdjustError(
                 "It was adjusted meanwhile, perhaps by your own first click. See what it counts "
                 "for now, and adjust again only if that is still wrong."
             )
         if not 0 < abs(amount) <= MAX_AMOUNT:
             raise CannotAdjustError("Give an amount other than zero.")
-        if books.amount - books.refunded + amount < 0:
-            left = format_money(books.amount - books.refunded, row.currency)
+        if state.amount - state.refunded + amount < 0:
+            left = format_money(state.amount - state.refunded, row.currency)
             raise CannotAdjustError(
                 f"The purchase counts for {left}: no more than that can be given back."
             )
-        return books.adjusted_by(amount)
+        return state.adjusted_by(amount)
 
     _book(authorization_id, LedgerCause.ADJUSTMENT, adjusted, by, reason)
 

@@ -15,19 +15,19 @@ def is_news(report: Report | None) -> bool:
     """Whether applying it would change the books, or list one more of Stripe's own declines."""
     match report:
         case AuthorizationReport():
-            books = _books(report.authorization_id)
-            if books is None:
+            state = _books(report.authorization_id)
+            if state is None:
                 return True
             transactions = linking.transactions_of(report, moved=())
-            return news.is_news(books, report.snapshot, transactions) or bool(
-                drive(unlisted_declines(report.authorization_id, books))
+            return news.is_news(state, report.snapshot, transactions) or bool(
+                drive(unlisted_declines(report.authorization_id, state))
             )
         case TransactionReport():
             if linking.is_outdated(report):
                 return False
             resolved = linking.resolve(report)
-            books = _books(resolved.authorization_id)
-            if books is None or news.is_news(books, None, [report.transaction]):
+            state = _books(resolved.authorization_id)
+            if state is None or news.is_news(state, None, [report.transaction]):
                 return True
             same_link = TransactionRow.objects.filter(
                 pk=report.transaction.id,

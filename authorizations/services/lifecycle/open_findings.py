@@ -73,7 +73,7 @@ def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
                 author=by,
                 note=note,
                 amount=row.amount,
-                told=row.told,
+                description=row.description,
                 done=row.done,
             )
             for row in rows

@@ -105,19 +105,19 @@ def _declined_by_stripe(booking: Booking) -> Plan[list[DecisionRow]]:
 
     One an event: each of Stripe's declines comes with an event of its own.
     """
-    event, books = booking.event, booking.steps.last
-    missing = yield from unlisted_declines(event.authorization_id, books)
+    event, state = booking.event, booking.steps.last
+    missing = yield from unlisted_declines(event.authorization_id, state)
     return [decline(event, *missing[-1])] if missing else []
 
 
 def unlisted_declines(
-    authorization_id: str, books: AuthorizationState
+    authorization_id: str, state: AuthorizationState
 ) -> Plan[list[tuple[str, RequestHistoryEntry]]]:
     """Stripe's own declines that no decision tells of yet, each with that decision's id."""
     found = {
         f"{authorization_id}/{request_index}": entry
-        for request_index, entry in enumerate(books.history)
-        if _is_stripes_own(entry) and books.answer_to(request_index) is None
+        for request_index, entry in enumerate(state.history)
+        if _is_stripes_own(entry) and state.answer_to(request_index) is None
     }
     if not found:
         return []

@@ -127,14 +127,14 @@ def look_again(
             continue
         if not exceeded:
             findings.change(row, FindingChange.What.GONE, event.event_id, by=by)
-        elif sinks and (figures := _finding(exceeded)).told != row.told:
+        elif sinks and (figures := _finding(exceeded)).description != row.description:
             amount = min(figures.amount, row.amount)
             figures = figures._replace(amount=amount)
             findings.change(row, FindingChange.What.FIGURES, event.event_id, figures, by=by)
 
 
 def look_again_where(left: Sequence[Authorization], event: PurchaseEvent) -> None:
-    """The same where transactions were booked until the event `told` took them elsewhere."""
+    """The same where transactions were booked until `event` took them elsewhere."""
     keys = {key for row in left for key in scope_keys(row)}
     if left and _not_gone(keys, {row.root_id for row in left}).exists():
         for row in left:

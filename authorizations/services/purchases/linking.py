@@ -216,7 +216,7 @@ def merchant_of(row: Authorization) -> Merchant:
 
 
 def save(
-    event: Event, transactions: Sequence[TransactionSnapshot], books: AuthorizationState
+    event: Event, transactions: Sequence[TransactionSnapshot], state: AuthorizationState
 ) -> Plan[None]:
     """Write the rows of these transactions as they are booked now, with their links."""
     if not transactions:
@@ -225,6 +225,6 @@ def save(
     linked = event.authorization_id
     if isinstance(event, TransactionReport):
         linked = event.linked or ""
-    booked = [found for found in books.transactions if found.id in ids]
+    booked = [found for found in state.transactions if found.id in ids]
     found = [rows.transaction(event, one, linked) for one in booked]
     yield from statements.ask(statements.KEEP, transactions=codec.to_json(found))

@@ -88,20 +88,20 @@ def steps_of(
 ) -> Iterator[tuple[LedgerCause, AuthorizationState]]:
     """Money first: so a closing snapshot only gives back what was not captured."""
     news, renewed = news_of(before, transactions)
-    books = before.with_transactions(renewed) if renewed else before
+    state = before.with_transactions(renewed) if renewed else before
     for transaction in news:
-        books = books.with_transaction(transaction)
-        yield _CAUSES.get(transaction.type, LedgerCause.CAPTURE), books
+        state = state.with_transaction(transaction)
+        yield _CAUSES.get(transaction.type, LedgerCause.CAPTURE), state
     if snapshot:
-        joined = books.joined(snapshot)
-        yield cause_of(books, joined), joined
+        joined = state.joined(snapshot)
+        yield cause_of(state, joined), joined
 
 
 def news_of(
-    books: AuthorizationState, transactions: Sequence[TransactionSnapshot]
+    state: AuthorizationState, transactions: Sequence[TransactionSnapshot]
 ) -> tuple[list[TransactionSnapshot], list[TransactionSnapshot]]:
     """Of these transactions what tells something new, and newer versions that say the same."""
-    newest = {t.id: t for t in books.transactions}
+    newest = {t.id: t for t in state.transactions}
     news: list[TransactionSnapshot] = []
     renewed: list[TransactionSnapshot] = []
     for transaction in transactions:

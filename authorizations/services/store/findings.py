@@ -18,13 +18,13 @@ _OF_BOOKS = [kind for kind in FindingKind if kind is not FindingKind.LIMIT_EXCEE
 """These follow from the books alone; of limits see limit_findings.py."""
 
 
-def refresh(event: PurchaseEvent, books: AuthorizationState, *, by: User | None = None) -> None:
+def refresh(event: PurchaseEvent, state: AuthorizationState, *, by: User | None = None) -> None:
     """Bring the findings of an authorization in line with its books, under its lock.
 
     `by` is who changed them, where no event did.
     """
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
-    found = rules.findings(books, event.merchant, event.currency, tolerance)
+    found = rules.findings(state, event.merchant, event.currency, tolerance)
     wanted = {(finding.kind.value, finding.subject): finding for finding in found}
     rows = Finding.objects.filter(authorization=event.authorization_id, kind__in=_OF_BOOKS)
     kept = {(row.kind, row.subject): row for row in rows}
@@ -36,16 +36,16 @@ def refresh(event: PurchaseEvent, books: AuthorizationState, *, by: User | None 
 
 
 def refresh_from(
-    event: PurchaseEvent, before: AuthorizationState, books: AuthorizationState
+    event: PurchaseEvent, before: AuthorizationState, state: AuthorizationState
 ) -> None:
     """The same where it was in line before: what says nothing new costs nothing."""
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     said, says = (
-        list(rules.findings(state, event.merchant, event.currency, tolerance))
-        for state in (before, books)
+        list(rules.findings(it, event.merchant, event.currency, tolerance))
+        for it in (before, state)
     )
     if said != says:
-        refresh(event, books)
+        refresh(event, state)
 
 
 def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:
@@ -55,10 +55,10 @@ def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> Non
         Finding.objects.filter(authorization__in=ids).values_list("authorization_id", flat=True)
     )
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
-    for event, books in left:
-        found = rules.findings(books, event.merchant, event.currency, tolerance)
+    for event, state in left:
+        found = rules.findings(state, event.merchant, event.currency, tolerance)
         if event.authorization_id in kept or any(found):
-            refresh(event, books)
+            refresh(event, state)
 
 
 def say(event: PurchaseEvent, finding: rules.FindingWords) -> Finding:
@@ -80,14 +80,18 @@ def _say(
             card_id=event.card.id,
             currency=event.currency,
             amount=finding.amount,
-            told=finding.told,
+            description=finding.description,
             done=finding.done,
             event_id=event.event_id,
         )
         change(row, What.FOUND, event.event_id, by=by)
     elif row.state == Finding.State.GONE:
         change(row, What.BACK, event.event_id, finding, Finding.State.OPEN, by=by)
-    elif (row.amount, row.told, row.done) != (finding.amount, finding.told, finding.done):
+    elif (row.amount, row.description, row.done) != (
+        finding.amount,
+        finding.description,
+        finding.done,
+    ):
         # What was seen was seen with other figures.
         change(row, What.FIGURES, event.event_id, finding, Finding.State.OPEN, by=by)
     return row
@@ -113,6 +117,6 @@ def change(
         event_id=event_id,
         author=by,
         amount=now.amount,
-        told=now.told,
+        description=now.description,
         done=now.done,
     )

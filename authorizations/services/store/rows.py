@@ -221,13 +221,13 @@ class StateColumns(TypedDict):
     cash_count: int
 
 
-def state_columns(books: AuthorizationState, at: Merchant) -> StateColumns:
-    counted = books.counted(at)
+def state_columns(state: AuthorizationState, at: Merchant) -> StateColumns:
+    counted = state.counted(at)
     return {
-        "status": books.status[:50],
-        "books": books,
-        "captured_amount": books.captured,
-        "is_held": books.held > 0,
+        "status": state.status[:50],
+        "books": state,
+        "captured_amount": state.captured,
+        "is_held": state.held > 0,
         "counted_amount": counted.amount,
         "counted_cash": counted.cash,
         "refunded_amount": counted.refunded,
@@ -262,7 +262,7 @@ class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def authorization(
-    event: PurchaseEvent, locked: LockedScopes, books: AuthorizationState
+    event: PurchaseEvent, locked: LockedScopes, state: AuthorizationState
 ) -> AuthorizationRow:
     return AuthorizationRow(
         id=event.authorization_id,
@@ -273,7 +273,7 @@ def authorization(
         currency=event.currency,
         network_id=event.merchant.network_id,
         **merchant_columns(event.merchant),
-        **state_columns(books, event.merchant),
+        **state_columns(state, event.merchant),
     )
 
 

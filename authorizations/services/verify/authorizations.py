@@ -141,11 +141,11 @@ def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Differenc
         if parent is not None:
             yield Difference(where, name, parent, EXISTING)
     try:
-        books = _decode_books(books_text)
+        state = _decode_books(books_text)
     except msgspec.ValidationError as problem:
         yield Difference(where, "books", problem, "readable")
         return
-    expected: Mapping[str, Any] = rows.state_columns(books, merchant_of(*merchant))
+    expected: Mapping[str, Any] = rows.state_columns(state, merchant_of(*merchant))
     in_books = _counted_of(expected)
     if counted != in_books:
         yield _counted_difference(where, counted, in_books, "its books")
@@ -153,7 +153,7 @@ def _differences(id_: str, books_text: str, *columns: Any) -> Iterator[Differenc
         if value != expected[name]:
             yield Difference(where, name, value, f"{expected[name]} after its books")
     rows_by_id = {row[0]: row for row in _decode_transactions(transactions or "[]")}
-    for one in books.transactions:
+    for one in state.transactions:
         row = rows_by_id.pop(one.id, None)
         after: _Transaction = (
             *(one.id, one.at, one.type[:50], one.amount, one.created),

@@ -74,23 +74,23 @@ def _all() -> Iterator[list[str]]:
 def _differences(life: Life) -> Iterator[Difference]:
     recorded = codec.value(AuthorizationState, life.row.books)
     steps = [step for request in life.requests if (step := _applied_event(request, life))]
-    books = AuthorizationState()
+    state = AuthorizationState()
     expected: dict[str, _Changes] = defaultdict(Counter)
     by_hand = [entry for entry in life.entries if entry.cause in _BY_HAND]
     for request, event in steps:
         while by_hand and _is_before(by_hand[0], request, life):
             entry = by_hand.pop(0)
             is_release = entry.cause == LedgerCause.RELEASE
-            books = books.released() if is_release else books.adjusted_by(entry.amount)
+            state = state.released() if is_release else state.adjusted_by(entry.amount)
         if isinstance(event, AuthorizationRequest):
             decision = life.decisions[request.pk]
-            changes, books = _decided(books, event, decision, life)
+            changes, state = _decided(state, event, decision, life)
             expected[event.event_id] += changes
         elif isinstance(event, TransactionReport):
-            books = books.with_transaction(event.transaction)
+            state = state.with_transaction(event.transaction)
         elif isinstance(event, AuthorizationReport):
-            *_, (_, books) = steps_of(books, event.snapshot, event.transactions)
-    yield from _books_differences(life, recorded, books)
+            *_, (_, state) = steps_of(state, event.snapshot, event.transactions)
+    yield from _books_differences(life, recorded, state)
     if life.is_in_order:
         yield from _entry_differences(life, expected)
     for row in life.transactions:

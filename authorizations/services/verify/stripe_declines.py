@@ -35,11 +35,11 @@ def decline_differences(
     if not isinstance(report, AuthorizationReport) or report.authorization_id != purchase_id:
         yield Difference(row.pk, "event that reported it", reported_by.pk, f"about {purchase_id}")
         return
-    books = codec.value(AuthorizationState, purchase.books)
+    state = codec.value(AuthorizationState, purchase.books)
     report_there = replace(report, merchant=merchant_of(purchase))
     possible = [
         asdict(entries.decline(report_there, row.pk, history[int(index)]))
-        for history in (report.snapshot.history, books.history)
+        for history in (report.snapshot.history, state.history)
         if int(index) < len(history)
     ]
     if not possible:

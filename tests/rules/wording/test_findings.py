@@ -86,7 +86,7 @@ def test_of_two_answers_to_one_request_stripe_may_have_gone_by_either(approved: 
 def test_a_finding_says_what_happened_and_what_was_done() -> None:
     books = settled(approved=False, reason="webhook_error", message="Missing Stripe-Version.")
     [finding] = found(books.with_response(ours(approved=True)))
-    assert finding.told == (
+    assert finding.description == (
         "Stripe declined €50.00 (webhook error); we had approved €50.00. "
         "Stripe's message: Missing Stripe-Version."
     )
@@ -132,7 +132,7 @@ def test_what_is_captured_above_the_approval_is_found_beyond_what_is_usual_there
 def test_a_capture_nobody_approved_is_at_stake_in_whole() -> None:
     [finding] = found(captured(AuthorizationState(), 700))
     assert (finding.kind, finding.amount) == (Kind.CAPTURED_ABOVE_APPROVAL, 700)
-    assert "was never approved" in finding.told
+    assert "was never approved" in finding.description
 
 
 @pytest.mark.parametrize("status", ["expired", "reversed"])
@@ -158,7 +158,7 @@ def test_money_out_of_an_unknown_kind_is_captured_and_found() -> None:
     assert (books.captured, books.amount) == (4_000, 5_000)
     [finding] = found(books)
     assert (finding.kind, finding.amount) == (Kind.UNKNOWN_TRANSACTION, 4_000)
-    assert "“cash withdrawal” took €40.00" in finding.told
+    assert "“cash withdrawal” took €40.00" in finding.description
     assert finding.done == "€40.00 is counted as captured."
 
 
@@ -183,7 +183,7 @@ def test_a_refund_of_nothing_known_that_is_taken_back_is_found() -> None:
     assert taken_back.amount == 0
     [finding] = found(taken_back)
     assert (finding.kind, finding.amount) == (Kind.REFUND_REVERSED, 4_000)
-    assert "A refund of €40.00 that belongs to no purchase was taken back." in finding.told
+    assert "A refund of €40.00 that belongs to no purchase was taken back." in finding.description
     assert "undo the adjustment" in FINDING_TEXTS[finding.kind].advice
 
 

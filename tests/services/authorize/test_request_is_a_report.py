@@ -257,7 +257,7 @@ def left_behind(events: Iterable[Json]) -> dict[str, Any]:
             "transactions": set(Transaction.objects.values_list()),
             "findings": set(
                 Finding.objects.filter(state=Finding.State.OPEN).values_list(
-                    "authorization", "kind", "subject", "amount", "told"
+                    "authorization", "kind", "subject", "amount", "description"
                 )
             ),
             "ledger": {

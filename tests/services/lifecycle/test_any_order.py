@@ -140,7 +140,9 @@ def purchases() -> dict[str, Any]:
 
 def findings() -> set[tuple[Any, ...]]:
     rows = Finding.objects.filter(state=Finding.State.OPEN).exclude(kind="limit_exceeded")
-    return set(rows.values_list("authorization", "kind", "subject", "amount", "told", "done"))
+    return set(
+        rows.values_list("authorization", "kind", "subject", "amount", "description", "done")
+    )
 
 
 def moved() -> set[tuple[Any, ...]]:

@@ -324,7 +324,7 @@ def test_our_approval_did_not_count_and_gives_its_room_back(reason: str, kind: s
     assert bought.lines == [("hold", 5_000), ("not_approved", -5_000)]
     assert (bought.counts, left()) == ((0, 0, 0), 10_000)
     assert bought.findings == [(kind, 5_000)]
-    assert "No Stripe-Version header." in Finding.objects.get().told
+    assert "No Stripe-Version header." in Finding.objects.get().description
 
 
 def test_our_decline_did_not_count_and_stripe_s_approval_takes_room() -> None:
@@ -491,7 +491,7 @@ def test_a_late_answer_of_ours_is_recorded_and_takes_nothing() -> None:
     assert deliver(asked).json()["approved"] is True
     assert (bought.lines, bought.counts) == ([], (0, 0, 0))
     assert bought.findings == [("answered_too_late", 5_000)]
-    assert "we had approved €50.00" in Finding.objects.get().told
+    assert "we had approved €50.00" in Finding.objects.get().description
 
 
 def test_a_finding_that_later_events_explain_is_settled_by_itself() -> None:

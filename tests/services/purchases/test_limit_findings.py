@@ -47,7 +47,9 @@ def test_it_is_gone_once_another_purchase_of_the_day_gives_its_room_back() -> No
     bought = Told(8_000)
     bought.buys()
     row = forced(4_000)
-    assert row.told == "Policy Travel (program): Daily limit of €100.00 is exceeded by €20.00."
+    assert (
+        row.description == "Policy Travel (program): Daily limit of €100.00 is exceeded by €20.00."
+    )
     assert EXCEEDED in findings_of(row.authorization_id)
     void = bought.life.reverse(at=bought.tick())
     bought.hears(void)
@@ -73,7 +75,10 @@ def test_a_smaller_excess_is_told_as_such_and_what_was_seen_stays_seen() -> None
         ("gone", 1_500, "gone"),
     ]
     figures = FindingChange.objects.get(finding=row, what="figures")
-    assert figures.told == "Policy Travel (program): Daily limit of €100.00 is exceeded by €15.00."
+    assert (
+        figures.description
+        == "Policy Travel (program): Daily limit of €100.00 is exceeded by €15.00."
+    )
 
 
 @pytest.mark.parametrize("restore", [True, False])
@@ -165,7 +170,7 @@ def test_a_count_that_was_exceeded_is_gone_when_a_purchase_turns_out_to_be_none(
     bought = Told(100)
     bought.asks()
     row = forced(4_000)
-    assert (row.amount, row.told.endswith("is exceeded by 1.")) == (0, True)
+    assert (row.amount, row.description.endswith("is exceeded by 1.")) == (0, True)
     bought.stripe("suspected_fraud", approved=False)
     assert last(row).what == "gone"
 

@@ -9,7 +9,7 @@ from django.db import connection
 from authorizations.models import Authorization, Card, CardGroup, Cardholder, Decision, Usage
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.wording.left import (
+from authorizations.rules.wording.remaining import (
     Level,
     available_words,
     level,

@@ -128,7 +128,10 @@ def test_where_the_limit_has_no_room_it_is_taken_all_the_same_and_flagged() -> N
     assert counts_of(authorization_id) == (5_000, 0, 1)
     finding = Finding.objects.get()
     assert (finding.kind, finding.amount) == ("limit_exceeded", 3_000)
-    assert "Policy Travel (program): Daily limit of €100.00 is exceeded by €30.00." in finding.told
+    assert (
+        "Policy Travel (program): Daily limit of €100.00 is exceeded by €30.00."
+        in finding.description
+    )
     assert shopper.reason(1) == "amount_limit_exceeded"
     assert_exact()
 

@@ -240,7 +240,7 @@ def test_what_another_host_approved_since_is_the_one_slack_and_becomes_a_finding
     assert _sum(desk.approved, [0]) == 900
     replay_all()
     found = Finding.objects.get(kind="limit_exceeded")
-    assert "limit of €7.00 is exceeded by €2.00" in found.told
+    assert "limit of €7.00 is exceeded by €2.00" in found.description
 
 
 def test_hosts_that_share_what_was_left_do_not_go_over(

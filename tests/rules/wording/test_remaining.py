@@ -7,7 +7,7 @@ import pytest
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.decision.values import LimitFigures
-from authorizations.rules.wording.left import (
+from authorizations.rules.wording.remaining import (
     Level,
     available_words,
     level,
