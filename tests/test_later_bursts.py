@@ -80,7 +80,7 @@ def test_a_burst_that_finds_no_turn_is_kept_and_applied_once_it_can_be(
         kept = UnappliedEvent.objects.filter(applied_at=None, retry_at__isnull=False)
         assert kept.count() == PARTS
         assert kept.filter(error=intake.TOO_MANY).exists()
-        assert not intake.needs_somebody(timezone.now()).exists()
+        assert not intake.needing_attention(timezone.now()).exists()
     assert all(answer["approved"] for answer in answers)
     assert not any("stand_in" in answer["metadata"] for answer in answers)
     wait_until(all_applied)

@@ -16,7 +16,7 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Authorization
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.purchases.horizons import LONG_DAYS, USUAL_DAYS, horizon_days
-from authorizations.services.lifecycle.stale_holds import held_amount, oldest_past
+from authorizations.services.lifecycle.stale_holds import held_amount, oldest_overdue
 
 MAX_LINES = 100
 """Maximum holds on the page."""
@@ -36,7 +36,7 @@ class HoldLine(NamedTuple):
 
 def holds_page(request: HttpRequest) -> HttpResponse:
     now = timezone.now()
-    rows = list(oldest_past(now).prefetch_related("card")[: MAX_LINES + 1])
+    rows = list(oldest_overdue(now).prefetch_related("card")[: MAX_LINES + 1])
     context = {
         **admin.site.each_context(request),
         "title": "Overdue holds",

@@ -11,7 +11,7 @@ from authorizations.admin.shared.explained import readable
 from authorizations.models import Card, Transaction
 from authorizations.rules.basics.clocks import midnight
 from authorizations.rules.basics.money import format_money
-from authorizations.services.lifecycle.stale_holds import MOST, held_of, of_card
+from authorizations.services.lifecycle.stale_holds import MAX_HOLDS, held_by_currency, of_card
 
 _TYPES = {
     Transaction.Type.CAPTURE: "captured this month",
@@ -30,8 +30,8 @@ class Figure(NamedTuple):
 def activity(card: Card) -> list[Figure]:
     """Figures of the card and the cards it replaced. The month is that of the reader's zone."""
     holds = list(of_card(card))
-    held = readable(lambda: held_of(holds)) or {}
-    what = "held" if len(holds) < MOST else f"held by the newest {MOST} holds"
+    held = readable(lambda: held_by_currency(holds)) or {}
+    what = "held" if len(holds) < MAX_HOLDS else f"held by the newest {MAX_HOLDS} holds"
     url = _list_url("authorization", held="now", chain=card.pk)
     figures = [Figure(_money(card, held), what, url)]
 

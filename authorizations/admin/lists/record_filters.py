@@ -16,7 +16,7 @@ from authorizations.admin.lists.filters import (
 from authorizations.admin.shared.choices import categories, countries, currencies
 from authorizations.admin.shared.links import UNKNOWN
 from authorizations.models import Authorization, Export, LedgerCause, ProofRun
-from authorizations.services.lifecycle.stale_holds import past_their_time
+from authorizations.services.lifecycle.stale_holds import overdue
 from authorizations.wire.signature import SignatureCause
 
 _TYPES = [
@@ -84,7 +84,7 @@ class AuthorizationFilters(RecordFilters):
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
-        held = {"past": past_their_time(timezone.now()), "now": Q(is_held=True), "": Q()}
+        held = {"past": overdue(timezone.now()), "now": Q(is_held=True), "": Q()}
         return (
             (Q(card__in=self._chain) if found["chain"] else Q())
             & held[found["held"]]

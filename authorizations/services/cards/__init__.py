@@ -1,3 +1,3 @@
-"""Cards and cardholders: which policies let them pay, and what people write of them."""
+"""Cards and cardholders: which policies let them spend, and rows written by hand."""
 
 __all__ = ["by_hand", "grants"]

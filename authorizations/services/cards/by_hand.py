@@ -1,4 +1,4 @@
-"""Cards and cardholders as people write them in the admin: what Stripe tells counts more."""
+"""Cards and cardholders that people add or rename in the admin. What Stripe reports prevails."""
 
 from django.db import transaction
 
@@ -7,7 +7,7 @@ from authorizations.services.store import locks
 
 
 def add_unless_known(row: Card | Cardholder) -> None:
-    """Keep what somebody wrote by hand, unless an event was quicker."""
+    """Insert a row, unless an event has added it meanwhile."""
     if isinstance(row, Card):
         row.root_id = row.pk
         Card.objects.bulk_create([row], ignore_conflicts=True)
@@ -17,6 +17,6 @@ def add_unless_known(row: Card | Cardholder) -> None:
 
 @transaction.atomic
 def rename(row: Cardholder) -> None:
-    """Give a cardholder the name in `row`, unless an event has told of one."""
+    """Give a cardholder the name in `row`, unless an event has given one."""
     locks.hold(cardholders=[row.pk])
     Cardholder.objects.filter(pk=row.pk, details_at=0).update(name=row.name)

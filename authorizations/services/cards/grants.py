@@ -1,8 +1,8 @@
-"""Which cards may spend at all, and what a change of policies, assignments or groups does to that.
+"""Grants: which cards may spend at all, and how a change of policies or groups affects that.
 
-A card has a grant where a policy in force that applies to it grants something in its currency, and
-none of them declines its currency, as one with amount limits in others only does.
-Cards are counted by the database, however many there are, and never one by one.
+A card has a grant if a policy in force that applies to it grants something in its currency, and no
+policy declines that currency. A policy whose amount limits are all in other currencies declines it.
+The database counts cards in one statement, never one by one.
 """
 
 import json
@@ -24,14 +24,17 @@ Currencies: TypeAlias = frozenset[str]
 
 
 class Grants(NamedTuple):
-    """What policies do together: the currencies that one of them grants something in, and those
-    that none of them declines; None: they decline none.
+    """The effect of several policies together.
+
+    `granted` are the currencies in which one of them grants something, `left` those that none of
+    them declines; None if they decline none.
     """
 
     granted: Currencies = frozenset()
     left: Currencies | None = None
 
     def and_also(self, other: "Grants") -> "Grants":
+        """The effect of both together."""
         lefts = [left for left in (self.left, other.left) if left is not None]
         left = frozenset.intersection(*lefts) if lefts else None
         return Grants(self.granted | other.granted, left)
@@ -41,12 +44,12 @@ NONE = Grants()
 
 
 def grants_of(controls: SpendingControls) -> Grants:
-    """What one version does."""
+    """The effect of one version."""
     return Grants(granted_currencies(controls), limited_currencies(controls) or None)
 
 
 class GrantDifference(NamedTuple):
-    """How many cards may spend that could not before, and how many can't any more."""
+    """Numbers of cards that gain and lose the ability to spend."""
 
     gained: int = 0
     lost: int = 0
@@ -57,10 +60,10 @@ NO_DIFFERENCE = GrantDifference()
 
 @dataclass(frozen=True, slots=True)
 class Rearrangement:
-    """What changes at scopes, and which cards change their group.
+    """Changes at scopes, and root cards that change their group.
 
-    `scopes` has what all policies together do at a scope, before and after; `moved` the keys
-    of a root card's group before and after; `newcomers` are cards that nobody has heard of yet.
+    `scopes` has the effect of all policies at a scope, before and after; `moved` the keys of a root
+    card's group before and after; `newcomers` are ids of cards without a row yet.
     """
 
     scopes: Mapping[str, tuple[Grants, Grants]] = field(default_factory=dict)
@@ -69,18 +72,18 @@ class Rearrangement:
 
 
 def in_force() -> dict[int, Grants]:
-    """What each policy in force does, by its id; those that grant or decline a currency."""
+    """The effect of each policy in force, by its id, if it grants or declines a currency."""
     return _in_force(Policy.objects.values_list("pk", "current_version"))
 
 
 def all_is_declined() -> bool:
-    """Whether no assigned policy grants anything, as on an empty desk."""
+    """Whether no assigned policy grants anything, as in a new installation."""
     granting = [policy for policy, grants in in_force().items() if grants.granted]
     return not Assignment.objects.filter(policy__in=granting).exists()
 
 
 def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
-    """Of these policies and the ids of their current versions."""
+    """As `in_force`, for pairs of a policy's id and its current version's."""
     versions = {policy: version for policy, version in current if version is not None}
     controls = controls_of(versions.values())
     found = {
@@ -92,18 +95,17 @@ def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
 
 
 def without_grant() -> Q:
-    """Which cards can pay for nothing, as no policy grants it, or as one declines their currency;
-    canceled ones left out.
+    """The cards that can't spend: no policy grants it, or one declines their currency.
 
-    Of a card whose currency is not known yet any grant counts.
+    Canceled cards are left out. For a card whose currency is not known yet any grant counts.
     """
     everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
     rows = list(Policy.objects.values_list("pk", "current_version", everybody))
     found = _in_force(row[:2] for row in rows)
     for_all = {policy for policy, _, is_for_all in rows if is_for_all}
     parts = [_not_granted(found, for_all), *_declined(found, for_all)]
-    # A set for each, put together by the database. Conditions joined by OR it would ask card by
-    # card, looking through a whole set each time once that is too large for its memory.
+    # A UNION of sets. With OR, PostgreSQL checks the conditions card by card, and scans a whole set
+    # each time if that does not fit into its memory.
     first, *others = (Card.objects.filter(part).order_by().values("pk") for part in parts)
     return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others) if others else first)
 
@@ -116,7 +118,7 @@ def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
         return Q(pk__in=[])
     currencies = ["", *granted_to_all] if granted_to_all else []
     granting = Assignment.objects.filter(_grants_the_card(granted))
-    # Each by itself, so that the database can hash it: one after the other for all cards.
+    # Separate conditions, so that PostgreSQL can use a hash join for each.
     return (
         ~Q(currency__in=currencies)
         & Q(~Exists(granting.filter(card=OuterRef("root"))))
@@ -126,7 +128,7 @@ def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
 
 
 def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Iterator[Q]:
-    """Cards under a policy that declines their currency; none where no granted one is declined."""
+    """Cards under a policy that declines their currency, for each set of declined currencies."""
     granted = frozenset[str]().union(*(grants.granted for grants in found.values()))
     by_left = defaultdict[Currencies, list[int]](list)
     for policy, grants in found.items():
@@ -141,7 +143,10 @@ def _declined(found: Mapping[int, Grants], for_all: set[int]) -> Iterator[Q]:
 
 
 def cards_under(policies: Iterable[int]) -> Iterator[Q]:
-    """Cards to which one of these policies is assigned, but not as to every card; by each way."""
+    """Cards to which one of these policies is assigned, other than through the program.
+
+    One condition each for cards, cardholders and groups.
+    """
     assigned = Assignment.objects.filter(policy__in=policies)
     yield Q(root__in=assigned.exclude(card=None).values("card"))
     yield Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
@@ -161,12 +166,12 @@ def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
 
 
 def of_policy(policy: Policy) -> Grants:
-    """What a policy does as it stands in the database; nothing where it is not there yet."""
+    """The effect of a policy as it is in the database; NONE if it is not there yet."""
     return in_force().get(policy.pk, NONE)
 
 
 def policy_changed(policy: Policy, before: Grants) -> GrantDifference:
-    """What a new version of a policy did where it is assigned, `before` being `of_policy` then."""
+    """How a new version of a policy changes grants; `before` is the effect of the old one."""
     after = of_policy(policy)
     if before == after:
         return NO_DIFFERENCE
@@ -177,7 +182,7 @@ def policy_changed(policy: Policy, before: Grants) -> GrantDifference:
 def scopes_changed(
     policy: Policy, *, come: Iterable[str] = (), gone: Iterable[str] = ()
 ) -> GrantDifference:
-    """What it does that a policy comes to some scopes, and goes from others: their keys."""
+    """How assigning a policy to some scopes, and unassigning it from others, changes grants."""
     own = of_policy(policy)
     if own == NONE:
         return NO_DIFFERENCE
@@ -186,7 +191,7 @@ def scopes_changed(
 
 
 def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> GrantDifference:
-    """`own` is what the policy does at each scope, before and after; the others stay."""
+    """As `difference`; `own` is the policy's effect at each scope, before and after."""
     others = grants_at(own, but=[policy.pk])
     return difference(
         Rearrangement(
@@ -199,7 +204,7 @@ def _at_scopes_of(policy: Policy, own: Mapping[str, tuple[Grants, Grants]]) -> G
 
 
 def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> GrantDifference:
-    """What it does that root cards move from one group to another, or into or out of one."""
+    """How moving root cards changes grants; `moved` has the group's id before and after."""
 
     def key(group: int | None) -> str | None:
         return None if group is None else f"group:{group}"
@@ -209,10 +214,10 @@ def cards_moved(moved: Mapping[str, tuple[int | None, int | None]]) -> GrantDiff
 
 
 def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Grants]:
-    """What the policies assigned to each of these scopes do there now, but for some policies."""
+    """The effect of all policies assigned to each of these scopes, except the policies `but`."""
     grants = in_force()
     found = dict.fromkeys(scopes, NONE)
-    with connection.cursor() as cursor:  # as one parameter each: there may be a hundred thousand
+    with connection.cursor() as cursor:  # arrays, because there may be a hundred thousand
         cursor.execute(
             "SELECT scope, policy_id FROM authorizations_assignment "
             "WHERE scope = ANY(%s::text[]) AND policy_id <> ALL(%s::bigint[])",
@@ -225,7 +230,7 @@ def grants_at(scopes: Iterable[str], *, but: Iterable[int] = ()) -> dict[str, Gr
 
 _DIFFERENCE = """
 WITH at_scope AS MATERIALIZED (
-    -- The scopes at which something changes, and all that is granted there before and after.
+    -- The scopes at which something changes, with everything granted there before and after.
     SELECT * FROM jsonb_to_recordset(%(at_scope)s::jsonb)
         AS at_scope(scope text, granted text[], "left" text[], before boolean, after boolean)
 ), moved AS MATERIALIZED (
@@ -283,7 +288,7 @@ FROM (
             applies.id,
             applies.before AND standing.before AS before,
             applies.after AND standing.after AS after,
-            -- Of a card whose currency is not known yet any grant counts.
+            -- For a card whose currency is not known yet any grant counts.
             CASE applies.currency WHEN '' THEN cardinality(standing.granted) > 0
                 ELSE standing.granted && ARRAY[%(unlimited)s, applies.currency::text] END AS grants,
             applies.currency <> '' AND standing."left" IS NOT NULL
@@ -296,11 +301,11 @@ FROM (
 _OF_CANDIDATES = _DIFFERENCE.format(concerned="JOIN candidate USING (id)")
 _OF_ALL = _DIFFERENCE.format(concerned="")
 _BY_HASHES = ("enable_nestloop", "enable_mergejoin")
-"""Off where every card is concerned: each table is read once, whatever is known of its size."""
+"""Turned off if every card is concerned, so that each table is read once."""
 
 
 def difference(change: Rearrangement) -> GrantDifference:
-    """How many cards a rearrangement lets spend that could not, and how many it leaves without."""
+    """The numbers of cards that gain and lose a grant by a rearrangement."""
     if not change.scopes and not change.moved and not change.newcomers:
         return NO_DIFFERENCE
     ids = defaultdict[str, list[str]](list)
@@ -309,9 +314,15 @@ def difference(change: Rearrangement) -> GrantDifference:
         ids[kind].append(id_)
     policies = [{"id": policy, **_columns(grants)} for policy, grants in in_force().items()]
     moved = [
-        {"card": card, "before": before, "after": after}
-        for card, (before, after) in change.moved.items()
+        {"card": card, "before": group_before, "after": group_after}
+        for card, (group_before, group_after) in change.moved.items()
     ]
+    at_scope = []
+    for scope, (before, after) in change.scopes.items():
+        at_scope += [
+            {"scope": scope, **_columns(before), "before": True, "after": False},
+            {"scope": scope, **_columns(after), "before": False, "after": True},
+        ]
     of_all = "program" in ids
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute("SET LOCAL work_mem = '64MB'")  # sorting on disk takes far longer
@@ -320,7 +331,7 @@ def difference(change: Rearrangement) -> GrantDifference:
         cursor.execute(
             _OF_ALL if of_all else _OF_CANDIDATES,
             {
-                "at_scope": json.dumps([*_at_scopes(change.scopes)]),
+                "at_scope": json.dumps(at_scope),
                 "moved": json.dumps(moved),
                 "cards": [*ids["card"], *change.moved],
                 "cardholders": ids["cardholder"],
@@ -330,16 +341,10 @@ def difference(change: Rearrangement) -> GrantDifference:
                 "unlimited": UNLIMITED,
             },
         )
-        found = GrantDifference(*cursor.fetchone())
+        counted = GrantDifference(*cursor.fetchone())
         for setting in _BY_HASHES if of_all else ():
             cursor.execute(f"SET LOCAL {setting} TO DEFAULT")
-    return found
-
-
-def _at_scopes(scopes: Mapping[str, tuple[Grants, Grants]]) -> Iterator[dict[str, object]]:
-    for scope, (before, after) in scopes.items():
-        yield {"scope": scope, **_columns(before), "before": True, "after": False}
-        yield {"scope": scope, **_columns(after), "before": False, "after": True}
+    return counted
 
 
 def _columns(grants: Grants) -> dict[str, object]:

@@ -1,7 +1,7 @@
-"""What operators book by hand: a hold released whose end never came, room given or taken.
+"""Adjustments by operators: releasing a hold, and changing what a purchase counts for.
 
-An entry of its own in the ledger, with author and reason. What Stripe tells later supersedes a
-release; room given or taken stays.
+Each is a ledger entry of its own, with author and reason. A later event of Stripe's supersedes a
+release; an adjusted amount stays.
 """
 
 from collections.abc import Callable
@@ -26,11 +26,11 @@ from authorizations.services.store.usage import measure
 
 
 class CannotAdjustError(ValueError):
-    """The sentence says what to do instead."""
+    """The adjustment is not possible; the text says what to do instead."""
 
 
 def release(authorization_id: str, *, by: User, reason: str) -> None:
-    """Give back what is held and not captured. Raises CannotAdjustError."""
+    """Release the amount held and not captured. Raises CannotAdjustError."""
 
     def released(state: AuthorizationState, _: Authorization) -> AuthorizationState:
         if not state.held:
@@ -43,10 +43,10 @@ def release(authorization_id: str, *, by: User, reason: str) -> None:
 def adjust(
     authorization_id: str, amount: int, *, by: User, reason: str, seen: int | None = None
 ) -> None:
-    """Count `amount` more for the purchase; below zero: give so much room back.
+    """Count `amount` more for the purchase, or less if it is negative.
 
-    In the smallest unit of its currency. `seen` is what stood adjusted when `by` looked: so the
-    same click sent twice books once. Raises CannotAdjustError.
+    `amount` is in the smallest unit of its currency. `seen` is the adjusted amount that `by` saw,
+    so that a click sent twice books once. Raises CannotAdjustError.
     """
 
     def adjusted(state: AuthorizationState, row: Authorization) -> AuthorizationState:
@@ -74,7 +74,7 @@ def _book(
     by: User,
     reason: str,
 ) -> None:
-    reason = mask_text(reason.strip())  # it goes past the model into the row
+    reason = mask_text(reason.strip())  # the row is written without the model's own masking
     if not reason:
         raise CannotAdjustError("Say why: the reason stays with the entry.")
 
@@ -83,7 +83,7 @@ def _book(
         event, now = event_for(row, event_id=""), timezone.now()
         locked = yield from lock_scopes(event, also)
         if isinstance(locked, Retry):
-            return Retry()  # whoever tells of the card puts it right
+            return Retry()  # an event that names the card corrects it
         existing = yield from load_existing(event, locked)
         if existing.purchase is None or not existing.purchase.is_within(locked):
             return Retry()

@@ -9,8 +9,8 @@ from django.db.models import CharField, QuerySet, Value
 
 from authorizations.models import Card, Finding
 from authorizations.services.cards.grants import without_grant
-from authorizations.services.lifecycle.intake import needs_somebody
-from authorizations.services.lifecycle.stale_holds import oldest_past
+from authorizations.services.lifecycle.intake import needing_attention
+from authorizations.services.lifecycle.stale_holds import oldest_overdue
 
 FINDINGS, HOLDS, EVENTS = "findings", "holds", "events"
 
@@ -18,7 +18,7 @@ _PATIENCE_MS = 1_000
 
 
 def cards_without_grant(at_most: int) -> int | None:
-    """How many they are, up to `at_most`; None where finding out would keep a page waiting."""
+    """The number of cards without a grant, up to `at_most`; None if counting takes too long."""
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
@@ -30,17 +30,14 @@ def cards_without_grant(at_most: int) -> int | None:
 
 
 def waiting(now: datetime, at_most: int) -> Counter[str]:
-    """Open findings, overdue holds, and messages not processed; each up to `at_most`."""
+    """The numbers of open findings, overdue holds and unapplied events, each up to `at_most`."""
+    items: dict[str, QuerySet[Any]] = {
+        FINDINGS: Finding.objects.filter(state=Finding.State.OPEN),
+        HOLDS: oldest_overdue(now),
+        EVENTS: needing_attention(now),
+    }
     findings, *others = (
         rows.order_by().annotate(what=Value(what, CharField())).values_list("what")[:at_most]
-        for what, rows in _all(now).items()
+        for what, rows in items.items()
     )
     return Counter(what for [what] in findings.union(*others, all=True))
-
-
-def _all(now: datetime) -> dict[str, QuerySet[Any]]:
-    return {
-        FINDINGS: Finding.objects.filter(state=Finding.State.OPEN),
-        HOLDS: oldest_past(now),
-        EVENTS: needs_somebody(now),
-    }

@@ -1,8 +1,8 @@
-"""The way of every event that asks nothing: applied to the books, or kept with the reason why not.
+"""Receives events that are not authorization requests: applies them, or keeps them for later.
 
-Nothing that was delivered is lost: what can't be applied waits as an UnappliedEvent, and is
-applied when Stripe sends it again, or by `apply_again`. What takes too long, or comes with too many
-others at once, is applied in the background, by `apply_due`.
+No delivery is lost. An event that can't be applied is kept as an UnappliedEvent, and is applied
+when Stripe sends it again, or by `apply_again`. One that takes too long, or arrives with too many
+others, is applied in the background by `apply_due`.
 """
 
 import logging
@@ -38,19 +38,19 @@ logger = logging.getLogger(__name__)
 
 TOO_LONG = "It took too long while Stripe waited: it is applied in the background."
 TOO_MANY = "Too many came at once: it is applied in the background."
-"""Why an event is kept for the background."""
+"""Reasons why an event is kept for the background."""
 
 _APPLIED_WITHIN_S = 20.0
 _CLAIMED_FOR = timedelta(seconds=30)
 _SOON = timedelta(minutes=1)
 _SELDOM = timedelta(hours=1)
 _FIRST_TRY = 2
-"""Its delivery is an event's first attempt; this one is the first in the background."""
+"""The number of the first attempt in the background; the delivery itself was attempt 1."""
 
 
 @dataclass(frozen=True, slots=True)
 class Answered:
-    """Status and body for Stripe; `problem` says why the event could not be applied."""
+    """Status and body for Stripe; `problem` says why the event was not applied."""
 
     status: int
     body: bytes
@@ -58,64 +58,62 @@ class Answered:
 
 
 def receive(delivery: Delivery, pieces: Pieces | None = IN_PIECES) -> Answered:
-    """Apply an event and keep its delivery, or keep it with what stands against it.
+    """Apply an event and record its delivery, or keep it with the reason why it was not applied.
 
-    Without `pieces`, while somebody waits, one that would take long is kept for the background.
-    Raises django.db.Error where not even that can be kept, or the time for it is used up.
+    Without `pieces`, an event that would take long is kept for the background. Raises
+    django.db.Error if the event can't be kept, or no time is left for it.
     """
-    delivery, is_applied = _looked_up(delivery)
+    delivery, is_applied = _with_first(delivery)
     if is_applied:
-        return _keep_repeat(delivery)
+        return _record_repeat(delivery)
     try:
-        return Answered(200, _applied(delivery, pieces))
+        return Answered(200, _apply(delivery, pieces))
     except events.MalformedEventError as malformed:
-        return _keep(delivery, f"A part could not be read: {malformed.problem}.", is_final=True)
-    except CannotApplyError as problem:
-        return _keep(delivery, str(problem), is_final=problem.is_final)
+        problem, is_final = f"A part could not be read: {malformed.problem}.", True
+    except CannotApplyError as error:
+        problem, is_final = str(error), error.is_final
     except TakesLongerError:
         return keep_for_later(delivery, TOO_LONG)
     except DatabaseError as error:
         if has_passed(error) or (pieces is None and took_too_long(error)):
             raise
         logger.exception("Event %s could not be applied.", delivery.event.id)
-        return _keep(delivery, f"The database refused: {_first_line(error)}", is_final=False)
-
-
-def keep_for_later(delivery: Delivery, why: str) -> Answered:
-    """Keep an event that is applied in the background. Raises django.db.Error."""
-    delivery, is_applied = _looked_up(delivery)
-    if is_applied:
-        return _keep_repeat(delivery)
-    answered = Answered(200, answer.received(), why)
+        problem, is_final = f"The database refused: {_first_line(error)}", False
+    answered = Answered(200, answer.received(), problem)
+    if not is_final:  # Stripe sends it again only if that can help
+        body = answer.error("not_applied", "Kept, but not applied yet: please send it again.")
+        answered = Answered(503, body, problem)
     with transaction.atomic():
-        _note(delivery, _kept(delivery, answered), why, retry_at=delivery.now)
+        _note(delivery, answered)
     return answered
 
 
-def _looked_up(delivery: Delivery) -> tuple[Delivery, bool]:
-    """With the delivery that brought the same body first; and whether its event is applied."""
+def keep_for_later(delivery: Delivery, why: str) -> Answered:
+    """Keep an event to be applied in the background. Raises django.db.Error."""
+    delivery, is_applied = _with_first(delivery)
+    if is_applied:
+        return _record_repeat(delivery)
+    answered = Answered(200, answer.received(), why)
+    with transaction.atomic():
+        _note(delivery, answered, retry_at=delivery.now)
+    return answered
+
+
+def _with_first(delivery: Delivery) -> tuple[Delivery, bool]:
+    """Add the id of the first delivery with the same body; and whether its event is applied."""
     first_id, is_applied = repeats.first_of(delivery)
     return replace(delivery, repeats_id=first_id or delivery.repeats_id), is_applied
 
 
 @transaction.atomic
-def _keep_repeat(delivery: Delivery) -> Answered:
-    """Keep that an event came again which has been applied: nothing follows from it."""
+def _record_repeat(delivery: Delivery) -> Answered:
+    """Record that an applied event was delivered again; nothing else changes."""
     answered = Answered(200, answer.received())
     drive(repeats.keep(delivery, answered.body.decode()))
     return answered
 
 
-def _kept(delivery: Delivery, answered: Answered) -> int:
-    """The request row that stands for a delivery which is looked up and not applied."""
-    text = answered.body.decode()
-    if delivery.repeats_id:
-        return drive(repeats.keep(delivery, text, answered.status))
-    row = rows.request(delivery, text, answered.status)
-    return WebhookRequest.objects.create(body=delivery.body_to_keep, **asdict(row)).pk
-
-
-def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
+def _apply(delivery: Delivery, pieces: Pieces | None) -> bytes:
     event = delivery.event
     if event.is_thin:
         raise CannotApplyError(f"{events.THIN}.", is_final=True)
@@ -133,8 +131,8 @@ def _applied(delivery: Delivery, pieces: Pieces | None) -> bytes:
     if is_of_other_mode:
         mode = "live" if event.livemode else "test"
         raise CannotApplyError(
-            f"A {mode} event came to a desk that takes only others. Check which webhook points "
-            "here.",
+            f"This is a {mode} event, and the desk is set up for the other mode. Check which "
+            "webhook endpoint points here.",
             is_final=True,
         )
     # Not in one transaction: apply_report releases its locks between attempts, and what is
@@ -152,20 +150,14 @@ def _first_line(error: Exception) -> str:
     return str(error).strip().partition("\n")[0]
 
 
-def _keep(delivery: Delivery, problem: str, *, is_final: bool) -> Answered:
-    """Stripe is told to send it again only where that can help."""
-    answered = Answered(200, answer.received(), problem)
-    if not is_final:
-        body = answer.error("not_applied", "Kept, but not applied yet: please send it again.")
-        answered = Answered(503, body, problem)
-    with transaction.atomic():
-        _note(delivery, _kept(delivery, answered), problem)
-    return answered
-
-
-def _note(
-    delivery: Delivery, request_id: int, problem: str, retry_at: datetime | None = None
-) -> None:
+def _note(delivery: Delivery, answered: Answered, retry_at: datetime | None = None) -> None:
+    """Record a delivery and its event as not applied; `retry_at` is when to try it again."""
+    text, problem = answered.body.decode(), answered.problem
+    if delivery.repeats_id:
+        request_id = drive(repeats.keep(delivery, text, answered.status))
+    else:
+        columns = asdict(rows.request(delivery, text, answered.status))
+        request_id = WebhookRequest.objects.create(body=delivery.body_to_keep, **columns).pk
     row, is_new = UnappliedEvent.objects.select_for_update(no_key=True).get_or_create(
         pk=delivery.decision_id,
         defaults={
@@ -177,7 +169,7 @@ def _note(
         },
     )
     if not is_new and (row.applied_at is None or retry_at):
-        row.applied_at = None  # as another endpoint renders it, there may be more in it
+        row.applied_at = None  # a different endpoint's rendering may contain more
         row.webhook_request_id, row.error, row.failed_at = request_id, problem, delivery.now
         row.attempts += 1
         row.retry_at = retry_at
@@ -185,36 +177,36 @@ def _note(
 
 
 def ask_again(waiting: QuerySet[UnappliedEvent]) -> int:
-    """Have events applied once more in the background, the oldest first; returns how many wait."""
+    """Queue events to be applied again in the background, oldest first; returns how many."""
     return waiting.filter(applied_at=None).update(retry_at=timezone.now())
 
 
 def apply_again(waiting: UnappliedEvent) -> str:
-    """Try once more, as a delivery of its own; returns what stands against it, "" if nothing."""
-    return receive(_again(waiting)).problem
+    """Try again, as a new delivery; returns the problem, or "" if it was applied."""
+    return receive(_delivery_of(waiting)).problem
 
 
-def _again(waiting: UnappliedEvent) -> Delivery:
-    kept = waiting.webhook_request
-    body = kept.kept_body
+def _delivery_of(waiting: UnappliedEvent) -> Delivery:
+    request = waiting.webhook_request
+    body = request.kept_body
     return Delivery(
         received_at=timezone.now(),
         sender="applied again",
         headers={},
         body=body,
-        signing_key=kept.signing_key,
+        signing_key=request.signing_key,
         event=events.read(body),
         stopwatch=Stopwatch(),
-        received_sha256=kept.body_sha256 if kept.masked_sha256 else "",
-        repeats_id=kept.repeats_id or kept.pk,
+        received_sha256=request.body_sha256 if request.masked_sha256 else "",
+        repeats_id=request.repeats_id or request.pk,
     )
 
 
 def apply_due(budget_s: float) -> int:
-    """Apply what was kept for the background, for so long; how many it tried.
+    """Apply events kept for the background, for up to `budget_s` seconds; returns the number tried.
 
-    Costs one small statement where there is nothing. To be called often, outside of transactions,
-    by every process: each event is tried by one of them at a time.
+    Costs one small statement if none is due. Every process calls it often, outside of
+    transactions; only one of them tries an event at a time.
     """
     until, tried = monotonic() + budget_s, 0
     while monotonic() < until and (waiting := _claim()):
@@ -224,36 +216,37 @@ def apply_due(budget_s: float) -> int:
 
 
 def _claim() -> UnappliedEvent | None:
-    """The oldest that is due, left alone by others for a while: a process that is stopped meanwhile
-    leaves it to the next one.
+    """The oldest event that is due. Other processes leave it alone for _CLAIMED_FOR.
+
+    If this process is stopped meanwhile, another one takes the event over after that.
     """
     with transaction.atomic():
         due = UnappliedEvent.objects.filter(applied_at=None, retry_at__lte=timezone.now())
         row = due.order_by("failed_at", "pk").select_for_update(skip_locked=True, no_key=True)
-        found = row.first()
-        if found:
-            found.retry_at = timezone.now() + _CLAIMED_FOR
-            found.attempts += 1
-            found.save(update_fields=["retry_at", "attempts"])
-    return found
+        claimed = row.first()
+        if claimed:
+            claimed.retry_at = timezone.now() + _CLAIMED_FOR
+            claimed.attempts += 1
+            claimed.save(update_fields=["retry_at", "attempts"])
+    return claimed
 
 
 def _apply_claimed(waiting: UnappliedEvent) -> None:
-    # The longer it took before, the less at once.
+    # With each failed attempt the pieces get smaller.
     pieces = Pieces(max(1, AT_ONCE >> (waiting.attempts - 2)), budget.BACKGROUND_LOCK_MS / 1000)
     retry_at, problem = None, ""
     try:
         with deadline(monotonic() + _APPLIED_WITHIN_S):
-            _applied(_again(waiting), pieces)
+            _apply(_delivery_of(waiting), pieces)
     except events.MalformedEventError as malformed:
         problem = f"A part could not be read: {malformed.problem}."
     except CannotApplyError as cannot:
         problem = str(cannot)
-        was_told_it_is_kept = waiting.webhook_request.answer_status == 200
-        if not cannot.is_final and was_told_it_is_kept:  # else Stripe sends it again
-            retry_at = _later(waiting, at_most=_SELDOM)
+        was_answered_ok = waiting.webhook_request.answer_status == 200
+        if not cannot.is_final and was_answered_ok:  # otherwise Stripe sends it again
+            retry_at = _next_try(waiting, at_most=_SELDOM)
     except (OperationalError, InterfaceError) as error:  # too long again, or the database is away
-        retry_at = _later(waiting, at_most=_SOON)
+        retry_at = _next_try(waiting, at_most=_SOON)
         problem = f"It is tried again in the background: {_first_line(error)}"
     except DatabaseError as error:
         problem = f"The database refused: {_first_line(error)}"
@@ -263,16 +256,16 @@ def _apply_claimed(waiting: UnappliedEvent) -> None:
         rows.update(retry_at=retry_at, error=problem)
 
 
-def _later(waiting: UnappliedEvent, at_most: timedelta) -> datetime:
-    """Ever more seldom, the more often it was tried."""
+def _next_try(waiting: UnappliedEvent, at_most: timedelta) -> datetime:
+    """When to try again: the delay doubles with each attempt."""
     exponent = min(waiting.attempts, 12)
     return timezone.now() + min(timedelta(seconds=2**exponent), at_most)
 
 
-def needs_somebody(now: datetime) -> QuerySet[UnappliedEvent]:
-    """Events that nobody applies by themselves, or that the background is long in applying.
+def needing_attention(now: datetime) -> QuerySet[UnappliedEvent]:
+    """Events that are not applied automatically, or that the background takes long to apply.
 
-    What only waits for its turn in a long queue is left out while the queue moves on.
+    Leaves out events that only wait in a long queue, as long as the queue advances.
     """
     applied = UnappliedEvent.objects.filter(applied_at__gt=now - _SOON, retry_at__isnull=False)
     in_turn = Q(Exists(applied), attempts__lte=_FIRST_TRY)
@@ -281,16 +274,16 @@ def needs_somebody(now: datetime) -> QuerySet[UnappliedEvent]:
 
 
 def all_waiting() -> Iterator[UnappliedEvent]:
-    """Events that are not applied yet, the oldest first, fetched one by one: bodies are long."""
+    """Events not applied yet, oldest first; fetched one by one, because bodies are long."""
     waiting = UnappliedEvent.objects.filter(applied_at=None)
     for key in list(waiting.order_by("failed_at", "pk").values_list("pk", flat=True)):
         yield from waiting.filter(pk=key).select_related("webhook_request")
 
 
 def apply_all() -> Iterator[tuple[UnappliedEvent, str]]:
-    """Try each, and what is left once more while that helps: one may wait for another.
+    """Try each event, and repeat while that helps, because one may depend on another.
 
-    With each try comes what stands against it, "" where it was applied.
+    Yields each attempt's event with its problem, or with "" if it was applied.
     """
     is_any_applied = is_any_left = True
     while is_any_applied and is_any_left:

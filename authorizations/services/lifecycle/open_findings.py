@@ -1,4 +1,4 @@
-"""Findings nobody has seen yet, counted by the index that holds only them, and noted as seen."""
+"""Open findings: counts and lists them, through the index of open ones, and acknowledges them."""
 
 from collections import defaultdict
 from collections.abc import Iterable
@@ -18,7 +18,7 @@ _OPEN = Finding.State.OPEN
 
 @dataclass(frozen=True, slots=True)
 class OpenKind:
-    """How many of a kind are open; `sums` are the money at stake by currency."""
+    """The open findings of one kind; `sums` are the amounts at stake by currency."""
 
     kind: FindingKind
     count: int
@@ -26,7 +26,7 @@ class OpenKind:
 
 
 def open_by_kind() -> list[OpenKind]:
-    """In the order of how much an operator can do about it."""
+    """The kinds with open findings, in the order of FindingKind: the most actionable first."""
     rows = (
         Finding.objects.filter(state=_OPEN)
         .order_by("kind", "currency")
@@ -42,26 +42,26 @@ def open_by_kind() -> list[OpenKind]:
 
 
 def count_open(at_most: int) -> int:
-    """How many are open, counted no further than that."""
+    """The number of open findings, counted up to `at_most`."""
     keys = Finding.objects.filter(state=_OPEN).order_by().values_list("pk", flat=True)
     return len(keys[:at_most])
 
 
 def open_of(kind: str, up_to: int, at_most: int) -> list[int]:
-    """The oldest of this kind, none newer than the key `up_to`."""
+    """Keys of the oldest open findings of this kind, up to the key `up_to`."""
     rows = Finding.objects.filter(state=_OPEN, kind=kind, pk__lte=up_to)
     return list(rows.order_by("pk").values_list("pk", flat=True)[:at_most])
 
 
 def newest_open_of(kind: str) -> int:
-    """The key up to which somebody who looks now has seen them; 0 where there is none."""
+    """The key of the newest open finding of this kind; 0 if there is none."""
     rows = Finding.objects.filter(state=_OPEN, kind=kind)
     return rows.order_by("-pk").values_list("pk", flat=True).first() or 0
 
 
 @transaction.atomic
 def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
-    """Note open findings as seen; how many those were."""
+    """Acknowledge open findings; returns how many were open."""
     with acting(user=by, reason=note):
         chosen = Finding.objects.filter(pk__in=list(finding_ids), state=_OPEN)
         rows = list(chosen.select_for_update(no_key=True).order_by("pk"))
@@ -82,5 +82,5 @@ def see(finding_ids: Iterable[int], *, by: User, note: str = "") -> int:
 
 
 def at_stake(rows: Iterable[tuple[str, int]]) -> list[str]:
-    """Sums by currency in words."""
+    """Sums by currency, formatted."""
     return [format_money(amount, currency) for currency, amount in rows]

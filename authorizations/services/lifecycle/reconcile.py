@@ -1,7 +1,7 @@
-"""Reading Stripe's own lists, and bringing into the books what the webhook never delivered.
+"""Reconciles with Stripe: reads its lists, and books what the webhook never delivered.
 
-Each object that tells something new is settled as a delivery of its own. What is known already
-leaves no row. An interrupted reading goes on where its last whole page ended.
+An object with news is applied as a delivery of its own; one without leaves no row. An interrupted
+reading resumes after its last complete page.
 """
 
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ from typing import NamedTuple
 from django.utils import timezone
 
 from authorizations.models import Reconciliation, UnappliedEvent
-from authorizations.rules.purchases.reports import AuthorizationReport, Report
+from authorizations.rules.purchases.reports import AuthorizationReport
 from authorizations.services.lifecycle import intake
 from authorizations.services.lifecycle.news_of_reports import is_news
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
@@ -25,7 +25,7 @@ _Listing = Reconciliation.Listing
 
 
 class ReconcileOutcome(NamedTuple):
-    """What became of one object; `problem` is a sentence where it could not be applied."""
+    """The outcome of one object; `problem` is a sentence if it could not be applied."""
 
     found: ListedObject
     is_changed: bool = False
@@ -33,16 +33,16 @@ class ReconcileOutcome(NamedTuple):
 
 
 def begun(since: datetime) -> Reconciliation:
-    """The reading since then that was interrupted, else a new one."""
+    """The interrupted reading of objects created `since` then, or a new one."""
     interrupted = Reconciliation.objects.filter(since=since, finished_at=None).first()
     return interrupted or Reconciliation.objects.create(since=since, started_at=timezone.now())
 
 
 def read(reading: Reconciliation, api: Api) -> Iterator[list[ReconcileOutcome]]:
-    """Read to the end, page by page; `reading` says how far it is.
+    """Read to the end, page by page; `reading` stores the progress.
 
-    Raises CannotReadError, and django.db.Error where what was read can't be kept. After either it
-    can be read on.
+    Raises CannotReadError, and django.db.Error if the database fails. After either, the reading can
+    be resumed.
     """
     is_resumed = bool(reading.reached)
     while reading.finished_at is None:
@@ -51,7 +51,7 @@ def read(reading: Reconciliation, api: Api) -> Iterator[list[ReconcileOutcome]]:
         except UnknownPlaceError:
             if not is_resumed:
                 raise
-            reading.reached = ""  # gone at Stripe, or another account's: from the top
+            reading.reached = ""  # deleted at Stripe, or of a different account: start again
         is_resumed = False
 
 
@@ -60,11 +60,11 @@ def _read_page(reading: Reconciliation, api: Api) -> list[ReconcileOutcome]:
     page = api.page(reading.listing, since=since, after=reading.reached)
     outcomes = []
     for found in page.found:
-        outcomes.append(outcome := _bring_in(found, page.headers))
-        if outcome.is_changed:  # read again it is no news, so it must be counted now
+        outcomes.append(outcome := _apply(found, page.headers))
+        if outcome.is_changed:  # saved at once: it is no news when it is read again
             reading.changed += 1
             reading.save(update_fields=["changed"])
-    _replace_waiting(outcomes)
+    _drop_superseded(outcomes)
     reading.read += len(outcomes)
     reading.failed += sum(bool(outcome.problem) for outcome in outcomes)
     if page.has_more:
@@ -77,8 +77,8 @@ def _read_page(reading: Reconciliation, api: Api) -> list[ReconcileOutcome]:
     return outcomes
 
 
-def _bring_in(found: ListedObject, headers: dict[str, str]) -> ReconcileOutcome:
-    """Settle it until nothing is missing: one delivery lists one of Stripe's own declines."""
+def _apply(found: ListedObject, headers: dict[str, str]) -> ReconcileOutcome:
+    """Deliver it until it has no news: one delivery lists only one of Stripe's own declines."""
     event = events.read(found.body)
     try:
         report = reports.report(event)
@@ -86,18 +86,17 @@ def _bring_in(found: ListedObject, headers: dict[str, str]) -> ReconcileOutcome:
         return ReconcileOutcome(
             found, problem=intake.receive(_delivery(found, headers, event)).problem
         )
+    max_deliveries = 1
+    if isinstance(report, AuthorizationReport):
+        max_deliveries += len(report.snapshot.history)
     is_changed = False
-    for _ in range(_most_deliveries(report)):
+    for _ in range(max_deliveries):
         if not is_news(report):
             break
         if problem := intake.receive(_delivery(found, headers, event)).problem:
             return ReconcileOutcome(found, is_changed, problem)
         is_changed = True
     return ReconcileOutcome(found, is_changed)
-
-
-def _most_deliveries(report: Report | None) -> int:
-    return len(report.snapshot.history) + 1 if isinstance(report, AuthorizationReport) else 1
 
 
 def _delivery(found: ListedObject, headers: dict[str, str], event: events.Event) -> Delivery:
@@ -112,8 +111,8 @@ def _delivery(found: ListedObject, headers: dict[str, str], event: events.Event)
     )
 
 
-def _replace_waiting(outcomes: list[ReconcileOutcome]) -> None:
-    """Of an object that could not be applied before, only what was read of it last may wait."""
+def _drop_superseded(outcomes: list[ReconcileOutcome]) -> None:
+    """Of each object that is not applied, keep only the version that was read last."""
     waiting = UnappliedEvent.objects.filter(applied_at=None, event_type__startswith=READ)
     by_object: dict[str, list[str]] = {}
     for key in waiting.values_list("pk", flat=True):

@@ -1,4 +1,4 @@
-"""What is held and not captured: it ends by an event that can get lost."""
+"""Holds that were not captured. The event that ends one can get lost; then it is overdue."""
 
 from collections import Counter
 from collections.abc import Iterable
@@ -13,33 +13,33 @@ from authorizations.rules.purchases.horizons import LONG_DAYS, LONG_HOLDS, USUAL
 from authorizations.services.runtime import codec
 
 RECENT = timedelta(days=60)
-"""What a card holds is looked for so far back: whatever is older is an alarm."""
+"""How far back the holds of a card are listed: older ones are overdue."""
 
-MOST = 500
-"""So many holds of a card are added up."""
+MAX_HOLDS = 500
+"""Maximum holds of a card that are summed."""
 
 
-def past_their_time(now: datetime) -> Q:
-    """Holds older than their horizon; an index on what is held finds them."""
+def overdue(now: datetime) -> Q:
+    """Holds older than their expiry; the index of open holds finds them."""
     usual, long = (now - timedelta(days=days) for days in (USUAL_DAYS, LONG_DAYS))
-    kinds = Q()
-    for stretch in LONG_HOLDS:
-        kinds |= Q(category_code__range=stretch)
-    return Q(is_held=True, created__lt=usual) & (Q(created__lt=long) | ~kinds)
+    has_long_holds = Q()
+    for codes in LONG_HOLDS:
+        has_long_holds |= Q(category_code__range=codes)
+    return Q(is_held=True, created__lt=usual) & (Q(created__lt=long) | ~has_long_holds)
 
 
-def oldest_past(now: datetime) -> QuerySet[Authorization]:
-    """Those past their time, the oldest first."""
-    return Authorization.objects.filter(past_their_time(now)).order_by("created", "pk")
+def oldest_overdue(now: datetime) -> QuerySet[Authorization]:
+    """Overdue holds, oldest first."""
+    return Authorization.objects.filter(overdue(now)).order_by("created", "pk")
 
 
 def held_amount(row: Authorization) -> int:
-    """What is held of a purchase and not captured. Raises ValueError for unreadable books."""
+    """The amount held and not captured. Raises ValueError if the state can't be read."""
     return codec.value(AuthorizationState, row.books).held
 
 
-def held_of(rows: Iterable[Authorization]) -> dict[str, int]:
-    """By currency, the largest first."""
+def held_by_currency(rows: Iterable[Authorization]) -> dict[str, int]:
+    """Held amounts by currency, largest first."""
     sums: Counter[str] = Counter()
     for row in rows:
         sums[row.currency] += held_amount(row)
@@ -47,8 +47,8 @@ def held_of(rows: Iterable[Authorization]) -> dict[str, int]:
 
 
 def of_card(card: Card) -> QuerySet[Authorization]:
-    """What the card, with those it replaced, holds of late."""
+    """Recent holds of a card's replacement chain, at most MAX_HOLDS."""
     since = timezone.now() - RECENT
     chain = Card.objects.filter(root=card.root_id)
     held = Authorization.objects.filter(card__in=chain, created__gte=since, is_held=True)
-    return held.only("currency", "books")[:MOST]
+    return held.only("currency", "books")[:MAX_HOLDS]

@@ -1,11 +1,10 @@
-"""Approvals that Stripe never told anything of: the sign of a missing second endpoint.
+"""Approvals about which Stripe sent no event: the sign of a missing second webhook endpoint.
 
-Of every approval Stripe tells how it ended within seconds, at an ordinary webhook endpoint that is
-registered apart from the one that asks. Where that is missing, all looks well here and no hold ever
-ends. Looked at in the background; whoever asks is told what was found last.
+Stripe reports the outcome of every approval within seconds, to an ordinary webhook endpoint that is
+registered apart from the one for authorization requests. Without it everything seems fine here, but
+no hold ever ends. A background thread checks; `latest` returns its latest result.
 """
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -18,8 +17,8 @@ EVERY_S = 60.0
 PATIENCE = timedelta(minutes=10)
 DAY = timedelta(days=1)
 
-MOST = 1_000
-"""So many decisions are looked at, spread evenly over the day where it has more."""
+MAX_DECISIONS = 1_000
+"""Maximum decisions to check; if the day has more, they are spread evenly over it."""
 
 _AT_ONCE = 50
 _TIMEOUT_MS = 500
@@ -29,12 +28,12 @@ SELECT id, received_at FROM authorizations_webhookrequest WHERE id >= %s ORDER B
 """
 _ENDS = "SELECT coalesce(min(id), 1), coalesce(max(id), 0) FROM authorizations_webhookrequest"
 
-# What was read in the API (api.…) was not sent by Stripe: it hides nothing.
+# Objects read in the API (api.…) don't count: Stripe did not send them.
 _LOOK = """
 SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
-    SELECT FROM authorizations_webhookrequest AS told
-    WHERE told.about = asked.authorization_id AND told.about <> ''
-    AND told.event_type NOT LIKE 'api.%%'
+    SELECT FROM authorizations_webhookrequest AS reported
+    WHERE reported.about = asked.authorization_id AND reported.about <> ''
+    AND reported.event_type NOT LIKE 'api.%%'
 ))
 FROM unnest(%s::bigint[]) AS place CROSS JOIN LATERAL (
     SELECT authorization_id, approved, decided_by FROM authorizations_decision
@@ -47,14 +46,14 @@ WHERE asked.approved AND asked.decided_by = 'desk' AND asked.authorization_id IS
 
 @dataclass(frozen=True, slots=True)
 class Heard:
-    """Of so many approvals of the last day, older than ten minutes, nothing was heard of some."""
+    """Approvals of the last day older than ten minutes, and those without any later event."""
 
     approvals: int
     unheard: int
 
     @property
     def is_alarming(self) -> bool:
-        """More than one, and a tenth: a lost event is no alarm, nor is an hour's outage."""
+        """At least two, and a tenth of all: one lost event or an hour's outage is no alarm."""
         return self.unheard > 1 and self.unheard * 10 >= self.approvals
 
 
@@ -62,38 +61,32 @@ _latest: Heard | None = None
 
 
 def latest() -> Heard | None:
-    """What this process found last; None until it has looked."""
+    """This process's latest result; None before its first check."""
     return _latest
 
 
 def renew() -> None:
-    """Look again. Raises django.db.Error."""
+    """Check again. Raises django.db.Error."""
     global _latest  # noqa: PLW0603 - one for the process
     _latest = look(timezone.now())
 
 
 def look(now: datetime) -> Heard:
-    """Raises django.db.Error."""
+    """Check the day before `now`. Raises django.db.Error."""
+    [ends] = _fetch(_ENDS, [])
+    first, end = _id_at(now - DAY, *ends), _id_at(now - PATIENCE, *ends)
+    width = max(1, -(-(end - first) // MAX_DECISIONS))  # ids of requests per decision to check
+    starts = range(first, end, width)
     approvals = unheard = 0
-    for places, width in _places(now):
-        [counted] = _fetch(_LOOK, [places, width])
+    for at in range(0, len(starts), _AT_ONCE):
+        [counted] = _fetch(_LOOK, [list(starts[at : at + _AT_ONCE]), width])
         approvals += counted[0]
         unheard += counted[1]
     return Heard(approvals, unheard)
 
 
-def _places(now: datetime) -> Iterator[tuple[list[int], int]]:
-    """Numbers of requests, some at a time, and how many numbers each stands for."""
-    [ends] = _fetch(_ENDS, [])
-    first, end = _number_at(now - DAY, *ends), _number_at(now - PATIENCE, *ends)
-    width = max(1, -(-(end - first) // MOST))
-    places = range(first, end, width)
-    for start in range(0, len(places), _AT_ONCE):
-        yield list(places[start : start + _AT_ONCE]), width
-
-
-def _number_at(at: datetime, low: int, last: int) -> int:
-    """The number of the first request of this time or later, as far as numbers follow time."""
+def _id_at(at: datetime, low: int, last: int) -> int:
+    """The id of the first request received at this time or later, as far as ids follow time."""
     high = last + 1
     while low < high:
         middle = (low + high) // 2
@@ -106,7 +99,7 @@ def _number_at(at: datetime, low: int, last: int) -> int:
 
 
 def _fetch(statement: str, parameters: list[Any]) -> list[tuple[Any, ...]]:
-    """In a short transaction of its own, so that it keeps nothing of the database from its work."""
+    """Run it in a short transaction of its own, so that it delays nothing else."""
     with transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
         cursor.execute(statement, parameters)

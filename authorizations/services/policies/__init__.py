@@ -1,6 +1,6 @@
-"""Everything that changes what decides.
+"""Changes to what decides purchases.
 
-Publishing, policy files, assignments, groups, freezing, and counting a new limit ahead.
+Publishing, policy files, assignments, groups, freezing, and counting for a new limit ahead.
 """
 
 __all__ = ["assignments", "counting_ahead", "files", "freeze", "groups", "publish"]

@@ -1,7 +1,7 @@
-"""Assigning a policy to many at once, and taking it away from many.
+"""Assigns a policy to many targets at once, and unassigns it.
 
-Cards are locked before the assignments are written, no more than locks.CHUNK at once: purchases on
-them wait. What a change does to cards is counted before anything is written.
+Cards are locked before the assignments are written, at most locks.CHUNK at once, because purchases
+on them wait. The cards that gain or lose a grant are counted before anything is written.
 """
 
 from collections.abc import Iterable, Iterator
@@ -21,7 +21,7 @@ from authorizations.services.store import locks
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What a policy is to be assigned to; cards of a chain stand for its first one."""
+    """What to assign a policy to; a card stands for the root of its replacement chain."""
 
     program: bool = False
     groups: tuple[int, ...] = ()
@@ -31,10 +31,10 @@ class Targets:
 
 @dataclass(frozen=True, slots=True)
 class Assigned:
-    """What assigning a policy did.
+    """The effect of assigning a policy.
 
-    `scopes` are the keys of where it is new, `there` says at how many others it was assigned
-    already; `begun` is what has to be counted before purchases there are approved.
+    `scopes` are the keys of the scopes where it is new, `there` is the number of others where it
+    was assigned already; `begun` is what must be counted before purchases there are approved.
     """
 
     scopes: tuple[str, ...]
@@ -45,18 +45,18 @@ class Assigned:
 
 @transaction.atomic
 def assign(policy: Policy, targets: Targets) -> Assigned:
-    """Assign a policy to all of these.
+    """Assign a policy to all of these targets.
 
-    The first cards get it with all else, the others once that is committed; broken off, the rest
-    stays without it, and may be assigned again. Raises Policy.DoesNotExist.
+    The first locks.CHUNK cards get it in this transaction, the others after its commit. If that is
+    interrupted, the rest stays without it and can be assigned again. Raises Policy.DoesNotExist.
     """
-    policy = _held(policy)
+    policy = _locked(policy)
     chains = Card.objects.filter(pk__in=targets.cards).order_by("root")
     roots = list(chains.values_list("root", flat=True).distinct())
     wanted = dict(_rows(policy, targets, roots)).keys()
     there = policy.assignments.filter(scope__in=wanted).values_list("scope", flat=True)
     new = tuple(sorted(wanted - {*there}))
-    # Before cards are locked: among many, both take their time.
+    # Before cards are locked: with many cards, both take a while.
     difference = grants.scopes_changed(policy, come=new)
     begun = counting_ahead.begin_at(policy, new)
     first, *others = [*locks.in_chunks(roots)] or [[]]
@@ -73,44 +73,44 @@ def assign(policy: Policy, targets: Targets) -> Assigned:
 
 @transaction.atomic
 def unassign(policy: Policy, assignments: QuerySet[Assignment]) -> GrantDifference:
-    """Take a policy away from these of its assignments; what that does to cards.
+    """Delete these assignments of a policy; returns the cards that gain or lose a grant.
 
-    No card is locked: what is decided meanwhile rests on what was read before.
+    No card is locked: purchases decided meanwhile use the policies they read before.
     """
-    policy = _held(policy)
+    policy = _locked(policy)
     rows = assignments.filter(policy=policy)
     difference = grants.scopes_changed(policy, gone=list(rows.values_list("scope", flat=True)))
     rows.delete()
     return difference
 
 
-def _held(policy: Policy) -> Policy:
-    """As it is under the lock: what it grants stays the same to the end of the transaction."""
+def _locked(policy: Policy) -> Policy:
+    """The policy, locked, so that what it grants stays the same until the transaction ends."""
     return Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)
 
 
 def _rows(
     policy: Policy, targets: Targets, roots: Iterable[str]
 ) -> Iterator[tuple[str, Assignment]]:
-    """An assignment for each, by the key of its scope; cards are named by their roots."""
+    """An assignment for each target, with the key of its scope; cards are given by their roots."""
+
+    def key(kind: ScopeKind, target: object) -> str:
+        return scope_key(Scope(kind, str(target)))
+
     if targets.program:
-        yield _key(ScopeKind.PROGRAM, ""), Assignment(policy=policy, program=True)
+        yield key(ScopeKind.PROGRAM, ""), Assignment(policy=policy, program=True)
     for group in targets.groups:
-        yield _key(ScopeKind.GROUP, group), Assignment(policy=policy, group_id=group)
+        yield key(ScopeKind.GROUP, group), Assignment(policy=policy, group_id=group)
     for holder in targets.cardholders:
-        yield _key(ScopeKind.CARDHOLDER, holder), Assignment(policy=policy, cardholder_id=holder)
+        yield key(ScopeKind.CARDHOLDER, holder), Assignment(policy=policy, cardholder_id=holder)
     for root in roots:
-        yield _key(ScopeKind.CARD, root), Assignment(policy=policy, card_id=root)
-
-
-def _key(kind: ScopeKind, target: object) -> str:
-    return scope_key(Scope(kind, str(target)))
+        yield key(ScopeKind.CARD, root), Assignment(policy=policy, card_id=root)
 
 
 def _write(policy: Policy, targets: Targets, cards: Iterable[str]) -> None:
-    """Cards by their roots as they are under the lock: one may have turned out to replace another.
+    """Lock the cards, and write the assignments that don't exist yet.
 
-    Some assignments may be there already.
+    Roots are read again under the lock: a card may have become the replacement of another.
     """
     roots = set(locks.hold(cards=cards).values())
     rows = dict(_rows(policy, targets, sorted(roots))).values()

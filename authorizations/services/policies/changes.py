@@ -1,4 +1,4 @@
-"""What a policy file would change, and how to say it."""
+"""What a policy file would change, as values and as readable lines."""
 
 import json
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A document to put in force; `before` is what is in force, None where it is new."""
+    """A document to put in force; `before` is the one in force, None for a new policy."""
 
     normal: dict[str, Any]
     before: dict[str, Any] | None
@@ -24,6 +24,7 @@ class PolicyChange:
         return str(self.normal["name"])
 
     def lines(self) -> Iterator[str]:
+        """The change in readable lines, with warnings about the new document."""
         yield f'Policy "{self.name}"{"" if self.before else ": new"}'
         before = self.before or completed({"name": self.name})
         for key, value in self.normal.items():
@@ -35,7 +36,7 @@ class PolicyChange:
 
 @dataclass(frozen=True, slots=True)
 class GroupChange:
-    """Cards that join or leave a group; `joining` names the group each comes from, or nothing."""
+    """Cards that join or leave a group; `joining` has each card's present group, or ""."""
 
     name: str
     is_new: bool
@@ -43,6 +44,7 @@ class GroupChange:
     leaving: tuple[str, ...]
 
     def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
         yield f'Group "{self.name}"{": new" if self.is_new else ""}'
         for card, group in sorted(self.joining.items()):
             yield f"  + {card}" + (f', from "{group}"' if group else "")
@@ -51,7 +53,7 @@ class GroupChange:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Target:
-    """That a policy applies to something: an id, a group's name, or nothing for the program."""
+    """An assignment: `target` is an id, a group's name, or "" for the program."""
 
     policy: str
     kind: ScopeKind
@@ -64,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The whole difference between a file and what is there; all empty: none."""
+    """The whole difference between a file and the database; false if there is none."""
 
     policies: tuple[PolicyChange, ...]
     groups: tuple[GroupChange, ...]
@@ -78,7 +80,7 @@ class Changes:
         return any(getattr(self, name) for name in self.__slots__ if name != "grants")
 
     def lines(self) -> Iterator[str]:
-        """In readable lines: what is new, what becomes what."""
+        """All changes in readable lines."""
         for policy in self.policies:
             yield from policy.lines()
         for group in self.groups:
@@ -98,18 +100,18 @@ class Changes:
 
 
 def _difference(key: str, before: object, after: object) -> Iterator[str]:
-    """A key's old and new value; of lists only the entries that come and go."""
+    """A key's old and new value; of lists only the entries that are removed and added."""
     if not isinstance(before, list) or not isinstance(after, list):
-        yield f"  {key}: {_written(before)} -> {_written(after)}"
+        yield f"  {key}: {_as_json(before)} -> {_as_json(after)}"
         return
-    gone, come = removed_and_added(before, after)
-    yield f"  {key}:" + ("" if gone or come else " in a different order")
-    yield from (f"    - {_written(entry)}" for entry in gone)
-    yield from (f"    + {_written(entry)}" for entry in come)
+    removed, added = removed_and_added(before, after)
+    yield f"  {key}:" + ("" if removed or added else " in a different order")
+    yield from (f"    - {_as_json(entry)}" for entry in removed)
+    yield from (f"    + {_as_json(entry)}" for entry in added)
 
 
-def _written(value: object) -> str:
-    """As it stands in a file, without the keys that say nothing."""
+def _as_json(value: object) -> str:
+    """A value as written in a file, without empty keys."""
     if isinstance(value, dict):
         value = {key: part for key, part in value.items() if part not in (None, [], False)}
     return json.dumps(value, ensure_ascii=False)

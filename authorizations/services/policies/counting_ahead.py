@@ -1,4 +1,4 @@
-"""Counting begins when a limit comes into force, not only when a purchase first asks about it."""
+"""Starts counting for a limit when it comes into force, not when a purchase first needs it."""
 
 import logging
 from collections.abc import Iterable, Sequence
@@ -21,8 +21,8 @@ from authorizations.services.store.usage import asked_of, remembered_around
 
 logger = logging.getLogger(__name__)
 
-_MOST_SCOPES = 200
-"""Beyond so many busy scopes the others begin with their first purchase."""
+_MAX_SCOPES = 200
+"""Maximum busy scopes to start with; counting for others starts with their first purchase."""
 
 _BUSY = {
     kind: f"""
@@ -39,7 +39,7 @@ SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
 
 @dataclass(frozen=True, slots=True)
 class Begun:
-    """Windows that are counted from now on."""
+    """What is being counted: windows, their purchases, and the estimated time in seconds."""
 
     windows: int = 0
     purchases: int = 0
@@ -50,23 +50,23 @@ NOTHING_BEGUN = Begun()
 
 
 def begin(policy: Policy) -> Begun:
-    """Have all counted that the limits of a policy need where it is assigned; in a transaction."""
+    """Start counting for a policy's limits wherever it is assigned. Runs within a transaction."""
     return _begin(_assigned(Q(policy=policy.pk)))
 
 
 def begin_at(policy: Policy, scopes: Iterable[str]) -> Begun:
-    """Have all counted that a policy needs at some scopes, assigned there or not yet: their keys.
+    """Start counting for a policy at the scopes with these keys, whether assigned there or not.
 
-    In a transaction.
+    Runs within a transaction.
     """
     version = policy.current_version_id
     return _begin([(scope, version) for scope in scopes]) if version else NOTHING_BEGUN
 
 
 def begin_at_group(group_id: int) -> Begun:
-    """Have all counted that the limits on a group's budget need; in a transaction.
+    """Start counting for the limits on a group's budget. Runs within a transaction.
 
-    What is being counted there already is part of it: cards that join wait for that as well.
+    The result includes what is being counted there already: cards that join wait for that as well.
     """
     _begin(_assigned(Q(group=group_id)))
     scope = scope_key(Scope(ScopeKind.GROUP, str(group_id)))
@@ -74,8 +74,8 @@ def begin_at_group(group_id: int) -> Begun:
 
 
 def progress(policy: Policy) -> Progress | None:
-    """How far all that is being counted for a policy's limits is, in one."""
-    notes = list(UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES])
+    """The total progress of counting for a policy's limits; None if nothing is being counted."""
+    notes = list(UncountedWindow.objects.order_by("pk")[:_MAX_SCOPES])
     if not notes:
         return None
     at_notes = policy.assignments.filter(scope__in=["program:", *{note.scope for note in notes}])
@@ -95,8 +95,8 @@ def progress(policy: Policy) -> Progress | None:
 
 
 def progress_of_all() -> Progress | None:
-    """How far all is that is being counted, in one."""
-    notes = UncountedWindow.objects.order_by("pk")[:_MOST_SCOPES]
+    """The total progress of all counting; None if nothing is being counted."""
+    notes = UncountedWindow.objects.order_by("pk")[:_MAX_SCOPES]
     return _together([uncounted.progress_of(note) for note in notes])
 
 
@@ -105,7 +105,7 @@ def _together(found: Sequence[Progress]) -> Progress | None:
 
 
 def _assigned(wanted: Q) -> list[tuple[str, int]]:
-    """The keys of scopes, and the version in force there."""
+    """The keys of scopes with these assignments, and the version in force there."""
     rows = Assignment.objects.filter(wanted, policy__current_version__isnull=False)
     return list(rows.values_list("scope", "policy__current_version_id"))
 
@@ -118,7 +118,7 @@ def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:
             UncountedWindow.objects.bulk_create(notes, ignore_conflicts=True)
             cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
     except OperationalError as error:
-        logger.warning("Counting begins with the first purchases instead: %s", error)
+        logger.warning("Counting starts with the first purchases instead: %s", error)
         return NOTHING_BEGUN
     return _begun(notes)
 
@@ -129,7 +129,7 @@ def _begun(notes: Iterable[UncountedWindow]) -> Begun:
 
 
 def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:
-    """The controls at each busy scope that they measure; the program's measure every card."""
+    """The controls that measure each busy scope; the program's measure every busy card."""
     found: list[AppliedControls] = []
     for kind in ScopeKind:
         versions = {
@@ -151,7 +151,7 @@ def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:
 
 
 def _busy(kind: ScopeKind, ids: list[str] | None) -> list[str]:
-    """Which of these, or of all cards, have more purchases than can be added up at once."""
+    """Ids of the scopes, of these or of all cards, with too many purchases to sum at once."""
     cast = "bigint[]" if kind is ScopeKind.GROUP else "text[]"
     wanted = f"unnest(%s::{cast}) AS wanted(id)"
     if ids is None:
@@ -159,27 +159,27 @@ def _busy(kind: ScopeKind, ids: list[str] | None) -> list[str]:
     with connection.cursor() as cursor:
         cursor.execute(
             _BUSY[kind].format(wanted=wanted),
-            [*([] if ids is None else [ids]), window_sums.AT_ONCE, _MOST_SCOPES],
+            [*([] if ids is None else [ids]), window_sums.AT_ONCE, _MAX_SCOPES],
         )
         return [str(key) for (key,) in cursor.fetchall()]
 
 
 def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:
-    """Of each window around now that is not remembered, and too much to add up at once."""
+    """Notes of the current windows without stored usage that are too large to sum at once."""
     at = int(time())
     notes: dict[object, UncountedWindow] = {}
     for policy in applied:
         windows = windows_at(at, [policy])
-        remembered = drive(remembered_around([at], {scope_key(policy.measured)}))
-        known = {row.window for row in remembered if not row.piece_seconds}
-        missing = [window for window in windows if window not in known]
-        asked = asked_of(missing, [policy], remembered)
+        usage_rows = drive(remembered_around([at], {scope_key(policy.measured)}))
+        existing = {row.window for row in usage_rows if not row.piece_seconds}
+        missing = [window for window in windows if window not in existing]
+        asked = asked_of(missing, [policy], usage_rows)
         for one, found in zip(asked, drive(window_sums.reckon(asked)), strict=True):
             if found.used is None:
                 note = uncounted.note_of(one)
                 notes[note.pk] = note
-    there = set(UncountedWindow.objects.values_list("pk", flat=True))
-    new = [note for key, note in notes.items() if key not in there]
+    noted = set(UncountedWindow.objects.values_list("pk", flat=True))
+    new = [note for key, note in notes.items() if key not in noted]
     for note in new:
         note.purchases = counting.how_many(note)
     return new

@@ -1,6 +1,6 @@
-"""Freezing: from the next request on the card is declined, whatever its policies say.
+"""Freezes cards: a frozen card's requests are declined, whatever its policies say.
 
-It belongs to the single card: a card that replaces a frozen one is not frozen.
+Freezing concerns the single card: one that replaces a frozen card is not frozen.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -16,17 +16,17 @@ from authorizations.services.store import locks
 
 
 def freeze(card_ids: Iterable[str], *, by: User, reason: str) -> int:
-    """Freeze the cards that are not frozen yet; how many those were."""
+    """Freeze the cards that are not frozen yet; returns how many were frozen now."""
     return _set(card_ids, by=by, frozen=True, reason=reason)
 
 
 def unfreeze(
     card_ids: Iterable[str], *, by: User, reason: str, seen: Mapping[str, str] | None = None
 ) -> int:
-    """Unfreeze the cards that are frozen; how many those were.
+    """Unfreeze the cards that are frozen; returns how many were unfrozen now.
 
-    `seen` is why each was frozen when `by` looked: one that is frozen for another reason by now
-    stays so.
+    `seen` is the reason for each freeze that `by` saw. A card frozen for a different reason by now
+    stays frozen.
     """
     return _set(card_ids, by=by, frozen=False, reason=reason, seen=seen or {})
 
@@ -51,11 +51,11 @@ def _set(
 def _set_chunk(
     card_ids: Sequence[str], seen: Mapping[str, str], *, by: User, frozen: bool, reason: str
 ) -> int:
-    """What is as wanted already stays as it is, with its reason: so a second click does nothing."""
+    """Change the cards that differ; others keep their reason, so a second click does nothing."""
     locks.hold(cards=card_ids)
-    there = Card.objects.filter(pk__in=card_ids, frozen=not frozen)
+    others = Card.objects.filter(pk__in=card_ids, frozen=not frozen)
     concerned = [
-        card for card in there if seen.get(card.pk, card.frozen_reason) == card.frozen_reason
+        card for card in others if seen.get(card.pk, card.frozen_reason) == card.frozen_reason
     ]
     cards = Card.objects.filter(pk__in=[card.pk for card in concerned])
     cards.update(frozen=frozen, frozen_reason=reason if frozen else "")

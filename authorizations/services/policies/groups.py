@@ -1,7 +1,8 @@
-"""Card groups: who shares a budget. The cards are locked before the group is written.
+"""Card groups, whose cards share a budget.
 
-The admin's natural order, the group first and then its cards, deadlocks with decisions. Of many
-cards no more than locks.CHUNK are locked at once: purchases on them wait.
+The cards are locked before the group is written: the admin's usual order, the group first, would
+deadlock with decisions. At most locks.CHUNK cards are locked at once, because purchases on them
+wait.
 """
 
 from collections.abc import Iterable
@@ -18,10 +19,11 @@ from authorizations.services.store import locks
 
 @dataclass(frozen=True, slots=True)
 class Moved:
-    """What a change of a group does to cards.
+    """The effect of a group change on cards.
 
-    `from_groups` had one of the cards before; `without_grant` are cards that lose every grant;
-    `begun` is what has to be counted before purchases on cards that join are approved.
+    `from_groups` are the names of groups that lose a card; `without_grant` is the number of cards
+    that lose every grant; `begun` is what must be counted before purchases on cards that join are
+    approved.
     """
 
     from_groups: tuple[str, ...]
@@ -31,10 +33,10 @@ class Moved:
 
 @transaction.atomic
 def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
-    """Save the group with exactly these cards; cards of a chain stand for its first card.
+    """Save the group with exactly these cards; a card stands for its replacement chain.
 
-    The first cards move with the group itself, the others once that is committed. Cards that join
-    the group while this runs stay in it.
+    The first locks.CHUNK cards move in this transaction, the others after its commit. Cards that
+    join the group meanwhile stay in it.
     """
     roots = Card.objects.filter(pk__in=list(card_ids)).values_list("root_id", flat=True)
     wanted = set(roots)
@@ -65,7 +67,7 @@ def save(group: CardGroup, card_ids: Iterable[str]) -> Moved:
 
 @transaction.atomic
 def move(card_id: str, group: CardGroup | None) -> Moved:
-    """Put one card into another group, or into none."""
+    """Move a card into a group, or out of its group if `group` is None."""
     roots = locks.hold(cards=[card_id], groups=[group.pk] if group else [])
     after = group.pk if group else None
     root = Card.objects.select_related("group").get(pk=roots[card_id])
@@ -78,10 +80,10 @@ def move(card_id: str, group: CardGroup | None) -> Moved:
 
 
 def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
-    """Put cards into another group, or into none; with `out_of` only those that are in that one.
+    """Move cards into a group, or into none; with `out_of` only those in that group.
 
-    locks.CHUNK at a time, each time a transaction of its own. Interrupted, the rest stays where it
-    was.
+    Moves locks.CHUNK at a time, each in a transaction of its own. If it is interrupted, the rest
+    stays where it is.
     """
     for chunk in locks.in_chunks(card_ids):
         with transaction.atomic():
@@ -89,7 +91,7 @@ def move_all(card_ids: Iterable[str], group_id: int | None, *, out_of: int | Non
 
 
 def _move(card_ids: Iterable[str], group_id: int | None, *, out_of: int | None = None) -> None:
-    """By their roots, read under the lock: a card may have turned out to replace another."""
+    """Move the roots of these cards, read under the lock: a card may replace another by now."""
     cards = Card.objects.filter(pk__in=set(locks.hold(cards=card_ids).values()))
     if out_of is not None:
         cards = cards.filter(group=out_of)

@@ -1,4 +1,4 @@
-"""What a policy file means for what is there: read, compared, nothing written."""
+"""Reads a policy file and compares it with the database; writes nothing."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,15 +13,15 @@ from authorizations.services.cards import grants
 from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
 
 
-class Strangers(NamedTuple):
-    """Ids in a file that were never seen."""
+class UnseenIds(NamedTuple):
+    """Ids in a file without a row in the database."""
 
     cards: tuple[str, ...]
     cardholders: tuple[str, ...]
 
 
 def checked(written: str) -> PolicyFile:
-    """The file that a text is. Raises InvalidPolicyError with everything that is wrong."""
+    """Parse and check a policy file. Raises InvalidPolicyError with every problem."""
     file, problems = read(written)
     problems += [*_unknown_names(file), *_split_chains(file)]
     if problems:
@@ -30,22 +30,26 @@ def checked(written: str) -> PolicyFile:
 
 
 def _unknown_names(file: PolicyFile) -> Iterator[Problem]:
-    """Assignments of what is neither in the file nor in the database."""
-    policies = {*file.names, *Policy.objects.values_list("name", flat=True)}
-    groups = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
+    """Assignments whose policy or group is neither in the file nor in the database."""
+    names = {
+        "policy": {*file.names, *Policy.objects.values_list("name", flat=True)},
+        "group": {*file.group_names, *CardGroup.objects.values_list("name", flat=True)},
+    }
     for listed in file.assignments or ():
-        if listed.policy not in policies:
-            yield Problem((*listed.path, "policy"), _unknown("policy", listed.policy))
-        if listed.kind is ScopeKind.GROUP and listed.target not in groups:
-            yield Problem((*listed.path, "group"), _unknown("group", listed.target))
-
-
-def _unknown(kind: str, name: str) -> str:
-    return f"There is no {kind} {quoted(name)}, here or in the database: add it to the file."
+        named = {"policy": listed.policy}
+        if listed.kind is ScopeKind.GROUP:
+            named["group"] = listed.target
+        for kind, name in named.items():
+            if name not in names[kind]:
+                yield Problem(
+                    (*listed.path, kind),
+                    f"There is no {kind} {quoted(name)}, here or in the database: add it to the "
+                    "file.",
+                )
 
 
 def _split_chains(file: PolicyFile) -> Iterator[Problem]:
-    """Cards in different groups of which one replaces the other."""
+    """Groups with cards of one replacement chain whose other cards are in a different group."""
     roots = _roots(file)
     owners: dict[str, ListedGroup] = {}
     for group in file.groups:
@@ -58,27 +62,28 @@ def _split_chains(file: PolicyFile) -> Iterator[Problem]:
 
 
 def _roots(file: PolicyFile) -> dict[str, str]:
-    """The first card of the chain of every card in the file: itself where nobody knows it."""
+    """The root of every card in the file; a card without a row is its own root."""
     cards = set(file.cards)
-    known = Card.objects.filter(pk__in=cards).values_list("pk", "root_id")
-    return {card: card for card in cards} | dict(known)
+    existing = Card.objects.filter(pk__in=cards).values_list("pk", "root_id")
+    return {card: card for card in cards} | dict(existing)
 
 
-def strangers(file: PolicyFile) -> Strangers:
-    """Cards and cardholders the file names that nobody has seen yet."""
+def unseen(file: PolicyFile) -> UnseenIds:
+    """The cards and cardholders in the file that have no row in the database."""
     cards, cardholders = set(file.cards), set(file.targets(ScopeKind.CARDHOLDER))
     cards -= set(Card.objects.filter(pk__in=cards).values_list("pk", flat=True))
     cardholders -= set(Cardholder.objects.filter(pk__in=cardholders).values_list("pk", flat=True))
-    return Strangers(tuple(sorted(cards)), tuple(sorted(cardholders)))
+    return UnseenIds(tuple(sorted(cards)), tuple(sorted(cardholders)))
 
 
-def changes(file: PolicyFile, unseen: Strangers) -> Changes:
-    """The difference between a checked file and what is there."""
+def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
+    """The difference between a checked file and the database."""
     roots = _roots(file)
-    wanted = {
-        Target(listed.policy, listed.kind, _target_id(listed.kind, listed.target, roots))
-        for listed in file.assignments or ()
-    }
+    wanted = set[Target]()
+    for listed in file.assignments or ():
+        is_card = listed.kind is ScopeKind.CARD
+        target = roots[listed.target] if is_card else listed.target
+        wanted.add(Target(listed.policy, listed.kind, target))
     there = set(targets())
     others = {target for target in there - wanted if target.policy in file.names}
     found = Changes(
@@ -93,7 +98,7 @@ def changes(file: PolicyFile, unseen: Strangers) -> Changes:
 
 
 def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:
-    """What changes would do to who may spend."""
+    """The changes as far as they concern which cards may spend."""
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     ids = dict(Policy.objects.values_list("name", "pk"))
     in_force = grants.in_force()
@@ -103,7 +108,7 @@ def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement
     }
 
     def key(target: Target) -> str:
-        # A group that is to be made has no id yet: its name, as no id can be.
+        # A new group has no id yet; this key is no id.
         is_group = target.kind is ScopeKind.GROUP
         id_ = groups.get(target.target, f"={target.target}") if is_group else target.target
         return f"{target.kind}:{id_}"
@@ -137,12 +142,8 @@ def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement
     return grants.Rearrangement(scopes, moved, changes.new_cards)
 
 
-def _target_id(kind: ScopeKind, target: str, roots: dict[str, str]) -> str:
-    return roots[target] if kind is ScopeKind.CARD else target
-
-
 def targets() -> Iterator[Target]:
-    """Every assignment there is."""
+    """Every assignment in the database."""
     columns = ("policy__name", "cardholder_id", "card_id", "group__name")
     for policy, cardholder, card, group in Assignment.objects.values_list(*columns):
         if card:

@@ -1,4 +1,4 @@
-"""Publishing: what a document says decides from the next request on."""
+"""Publishes policies: a document decides from the next request on."""
 
 import hashlib
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ from authorizations.services.runtime.actor import acting
 
 @dataclass(frozen=True, slots=True)
 class Published:
-    """The version in force, whether this publishing made it, and what is counted for it."""
+    """The version in force, whether it is new, and what is being counted for it."""
 
     version: PolicyVersion
     is_new: bool
@@ -31,15 +31,15 @@ def publish(
     *,
     policy: Policy | None = None,
 ) -> Published:
-    """Put a document in force as the next version of a policy; saying the same it makes none.
+    """Put a document in force as the next version of a policy; an unchanged one makes no version.
 
-    `policy` gets the document's name; without one it is the policy of that name, made if there is
-    none. No card is locked: a purchase that has read its policies under its lock keeps them, and
-    commits within 700 ms; one that still waits for its lock is decided by the new version. Raises
-    InvalidPolicyError where the document can't work; then nothing changes.
+    `policy` gets the document's name; by default it is the policy of that name, which is created if
+    necessary. No card is locked: a purchase that has read its policies under its lock keeps them,
+    and commits within 700 ms; one that still waits for its lock is decided by the new version.
+    Raises InvalidPolicyError if the document is not valid; then nothing changes.
     """
     normal = normalize(document)
-    with acting(user=author):  # also where a command publishes in somebody's name
+    with acting(user=author):  # a command publishes on behalf of a user
         if policy is None:
             policy, _ = Policy.objects.get_or_create(name=normal["name"])
         policy = Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)

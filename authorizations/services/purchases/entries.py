@@ -1,4 +1,4 @@
-"""Writing what a report of Stripe's changes in one purchase: entries, usage, findings, declines."""
+"""Writes the changes of one purchase: ledger entries, usage, findings and Stripe's own declines."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -29,12 +29,12 @@ WITHOUT_BOOKS = {
     DeclineReason.WRONG_MODE,
     DeclineReason.CONFLICTING_EVENT,
 }
-"""Declines that leave card and purchase alone."""
+"""Declines that change neither card nor purchase."""
 
 
 @dataclass(frozen=True, slots=True)
 class Booking:
-    """A purchase under its lock, and the steps it goes through."""
+    """A locked purchase, and the steps that change it."""
 
     event: PurchaseEvent
     locked: LockedScopes
@@ -43,7 +43,7 @@ class Booking:
 
 
 def book(booking: Booking, delivery: Delivery) -> Plan[bytes]:
-    """Write all of it, with the delivery; returns the body of the answer."""
+    """Write all changes with the delivery; returns the body of the answer."""
     measured = yield from measured_after(booking)
     declines = yield from _declined_by_stripe(booking)
     written = rows_of(booking, measured, declines, delivery.now)
@@ -53,7 +53,7 @@ def book(booking: Booking, delivery: Delivery) -> Plan[bytes]:
 
 
 def book_part(booking: Booking, now: datetime) -> Plan[None]:
-    """Write it without a delivery: that of its last part tells of all."""
+    """Write a part of an event's changes; the delivery is recorded with the last part."""
     measured = yield from measured_after(booking)
     declines = yield from _declined_by_stripe(booking)
     yield from writing.write_part(rows_of(booking, measured, declines, now))
@@ -61,7 +61,7 @@ def book_part(booking: Booking, now: datetime) -> Plan[None]:
 
 
 def flag(booking: Booking, measured: MeasuredUsage, *, by: User | None = None) -> Plan[None]:
-    """Findings about what it changed; `by` is who booked it, where no event did."""
+    """Update the findings after the change; `by` is the user who booked it, if no event did."""
     event, steps = booking.event, booking.steps
     change, applied = steps.change, booking.existing.applied
     sinks = limit_findings.is_sinking(change)
@@ -75,7 +75,7 @@ def flag(booking: Booking, measured: MeasuredUsage, *, by: User | None = None) -
 
 
 def measured_after(booking: Booking) -> Plan[MeasuredUsage]:
-    """Usage once the change is counted in; where more is taken, in the windows of every limit."""
+    """The usage including the change; if more is taken, in the windows of every limit."""
     event, applied, change = booking.event, booking.existing.applied, booking.steps.change
     windows: Sequence[Window] = ()
     if change.amount > 0 or change.count > 0:
@@ -89,7 +89,7 @@ def rows_of(
     decisions: Sequence[DecisionRow],
     now: datetime,
 ) -> writing.Rows:
-    """What it leaves behind, and these decisions."""
+    """The rows to write for the change, with these decisions."""
     event, steps = booking.event, booking.steps
     is_changed = booking.existing.purchase is None or steps.last != steps.before
     return writing.Rows(
@@ -101,9 +101,9 @@ def rows_of(
 
 
 def _declined_by_stripe(booking: Booking) -> Plan[list[DecisionRow]]:
-    """The newest decline that never reached us, unless it is listed already.
+    """The newest decline of Stripe's own that is not recorded yet.
 
-    One an event: each of Stripe's declines comes with an event of its own.
+    One for each event, because each of Stripe's declines comes with an event of its own.
     """
     event, state = booking.event, booking.steps.last
     missing = yield from unlisted_declines(event.authorization_id, state)
@@ -113,7 +113,7 @@ def _declined_by_stripe(booking: Booking) -> Plan[list[DecisionRow]]:
 def unlisted_declines(
     authorization_id: str, state: AuthorizationState
 ) -> Plan[list[tuple[str, RequestHistoryEntry]]]:
-    """Stripe's own declines that no decision tells of yet, each with that decision's id."""
+    """Stripe's own declines without a decision row yet, each with the id for that row."""
     found = {
         f"{authorization_id}/{request_index}": entry
         for request_index, entry in enumerate(state.history)
@@ -131,7 +131,7 @@ def _is_stripes_own(entry: RequestHistoryEntry) -> bool:
 
 
 def decline(event: PurchaseEvent, key: str, entry: RequestHistoryEntry) -> DecisionRow:
-    """A decline of Stripe's own, as a decision; `told` is the event that tells of it."""
+    """A decline of Stripe's own, as a decision; `event` reported it."""
     checks: tuple[str, ...] = ()
     if isinstance(event, AuthorizationReport):  # a transaction's event tells of no checks
         checks = failed_checks(entry.reason, event.verification)
@@ -156,7 +156,7 @@ def decline(event: PurchaseEvent, key: str, entry: RequestHistoryEntry) -> Decis
 
 
 def booking_of(event: PurchaseEvent, locked: LockedScopes, existing: Existing) -> Booking:
-    """A purchase as it stands: at the merchant by which limits know it."""
+    """A booking of the purchase as it is, with the merchant that limits know it by."""
     if existing.purchase is not None:
         event = replace(event, merchant=event.merchant.begun_at(existing.purchase.merchant))
     return Booking(event, locked, existing, Steps(existing.books, event.merchant))

@@ -1,9 +1,9 @@
-"""Limits that were exceeded by what can't be refused: noted, and looked at again.
+"""Findings about limits that were exceeded by changes that could not be declined.
 
-A finding keeps the windows in which a limit was exceeded, and the version whose limit it was. Each
-later event on a purchase in one of them looks again, a decision only where its request tells that
-less counts: once no limit is exceeded any more, or the purchase counts nothing, the finding is
-gone. A policy edited since changes nothing in that, and neither does the end of a window.
+A finding has the windows in which a limit was exceeded, and the policy version of the limit. Each
+later event on a purchase in one of these windows checks the finding again; a decision does so only
+if its request reports that less counts. The finding is gone once no limit is exceeded any more, or
+the purchase counts nothing. A later edit of the policy or the end of a window doesn't change it.
 """
 
 import time
@@ -39,7 +39,7 @@ _DONE = "It is counted: the limits decline until they have room again."
 
 
 class _Exceeded(NamedTuple):
-    """A limit that is exceeded; `name` is that of its policy, `own` the purchase's part in it."""
+    """An exceeded limit; `name` is its policy's, `own` is the purchase's part of the usage."""
 
     name: str
     figures: LimitFigures
@@ -67,7 +67,7 @@ def note(
     usage: Mapping[Window, WindowUsage],
     change: CountedUsage,
 ) -> None:
-    """A finding where a change that could not be refused goes over limits now in force."""
+    """Record a finding if a change that could not be declined exceeds limits now in force."""
     if change.amount <= 0 and change.count <= 0:
         return
     exceeded: list[_Exceeded] = []
@@ -91,7 +91,7 @@ def note(
                     scope=scope_key(policy.scope),
                     measured=scope_key(policy.measured),
                     window_start=window.start,
-                    # A rolling window has no end: what comes later is another purchase's affair.
+                    # A rolling window has no end; later purchases don't concern this finding.
                     window_end=now + 1 if window.rolling else window.end,
                     figures=figures._asdict(),
                 )
@@ -109,15 +109,15 @@ def note(
 def look_again(
     event: PurchaseEvent, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
 ) -> None:
-    """After a change of a purchase: which limits in its windows are exceeded no more.
+    """Check the findings in a purchase's windows again after the purchase changed.
 
-    `scopes` are those of the purchase, locked, the card's first; `sinks` whether less is counted
-    for it than before. `by` is who changed it, where no event did.
+    `scopes` are the keys of its locked scopes, the card's first. `sinks`: it counts for less than
+    before. `by` is the user who changed it, if no event did.
     """
     found = _around(event, scopes)
     if not found:
         return
-    # Another card's event may look at the same finding: after it, what it changed is seen.
+    # An event of a different card may check the same finding at the same time.
     rows = Finding.objects.select_for_update(no_key=True).filter(pk__in=found).order_by("pk")
     for row in rows:
         if row.state == Finding.State.GONE:
@@ -134,7 +134,7 @@ def look_again(
 
 
 def look_again_where(left: Sequence[Authorization], event: PurchaseEvent) -> None:
-    """The same where transactions were booked until `event` took them elsewhere."""
+    """As `look_again`, for the purchases that transactions were moved from by `event`."""
     keys = {key for row in left for key in scope_keys(row)}
     if left and _not_gone(keys, {row.root_id for row in left}).exists():
         for row in left:
@@ -142,13 +142,13 @@ def look_again_where(left: Sequence[Authorization], event: PurchaseEvent) -> Non
 
 
 def is_sinking(change: CountedUsage) -> bool:
-    """Whether some limit sees less than before."""
+    """Whether some limit counts less than before."""
     parts = (change.amount, change.cash, -change.refunded, change.count, change.cash_count)
     return min(parts) < 0
 
 
 def figures_of(window: FindingWindow) -> LimitFigures:
-    """The limit's arithmetic as it was found."""
+    """The figures of the limit when it was exceeded."""
     found: dict[str, Any] = window.figures
     return LimitFigures(**found | {"interval": Interval(found["interval"])})
 
@@ -167,7 +167,7 @@ def _finding(exceeded: Sequence[_Exceeded]) -> rules.FindingWords:
 
 
 def _around(event: PurchaseEvent, scopes: Sequence[str]) -> list[int]:
-    """Findings not gone whose windows the purchase is in."""
+    """Ids of the findings, except gone ones, whose windows contain the purchase."""
     windows = _not_gone(scopes, [scopes[0].partition(":")[2]]).filter(
         window_end__gt=event.created, window_start__lte=event.created
     )
@@ -175,7 +175,7 @@ def _around(event: PurchaseEvent, scopes: Sequence[str]) -> list[int]:
 
 
 def _not_gone(scopes: Iterable[str], root_ids: Iterable[str]) -> QuerySet[FindingWindow]:
-    """The windows of these scopes in which a limit is exceeded; of replaced cards as well."""
+    """The findings' windows in these scopes and of replaced cards, except those of gone ones."""
     chain = Card.objects.filter(root__in=list(root_ids)).annotate(key=Concat(Value("card:"), "pk"))
     windows = FindingWindow.objects.filter(
         Q(measured__in=list(scopes)) | Q(measured__in=chain.values("key"))
@@ -184,7 +184,7 @@ def _not_gone(scopes: Iterable[str], root_ids: Iterable[str]) -> QuerySet[Findin
 
 
 def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
-    """The limits that are, of those that were; None where that can't be said in time."""
+    """The limits of a finding that are still exceeded; None if that takes too long to find out."""
     purchase = Authorization.objects.get(pk=row.authorization_id)
     counted = CountedUsage(
         purchase.counted_amount,
@@ -214,7 +214,7 @@ def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
 
 
 def _used(kept: FindingWindow, figures: LimitFigures) -> tuple[int, int, int] | None:
-    """Amount, refunds and count in the window; None in one that is still being counted."""
+    """Amount, refunds and count in the window; None if it is still being counted."""
     measured, concern = scope_of(kept.measured), filter_of(figures.filter)
     if measured.kind is ScopeKind.CARD:  # it may have been replaced since
         measured = Scope(ScopeKind.CARD, Card.objects.get(pk=measured.id).root_id)

@@ -18,10 +18,10 @@ _CAUSES = {"refund": LedgerCause.REFUND}
 
 
 class Steps:
-    """A purchase from the state it is in, step by step, each with its cause.
+    """The steps of a purchase from its present state, each with its cause.
 
     Each state is counted once, by the merchant that limits know the purchase by. `reported` is the
-    state with what the event reports, before anything is decided.
+    state after the event's report, before anything is decided.
     """
 
     def __init__(self, before: AuthorizationState, merchant: Merchant) -> None:
@@ -33,15 +33,15 @@ class Steps:
 
     @property
     def change(self) -> CountedUsage:
-        """What all steps changed of what is counted."""
+        """The change of the counted usage by all steps."""
         return self.counted - self.counted_before
 
     def to(
         self, cause: LedgerCause, state: AuthorizationState, *, by_hand: bool = False
     ) -> CountedUsage:
-        """Go on to this state; returns what that changed of what is counted.
+        """Add a step to this state; returns its change of the counted usage.
 
-        What is booked `by_hand` is an entry even where nothing counts differently.
+        A step `by_hand` makes an entry even if nothing counts differently.
         """
         counted = state.counted(self._merchant)
         change = counted - self.counted
@@ -57,10 +57,9 @@ class Steps:
         *,
         in_one: bool = False,
     ) -> None:
-        """Take in what an event reports.
+        """Add the steps of an event's report.
 
-        `in_one`: of steps in a row with the same cause only the last is one; a request may list a
-        thousand captures.
+        `in_one`: join successive steps with the same cause; a request may list a thousand captures.
         """
         waiting: tuple[LedgerCause, AuthorizationState] | None = None
         for step in steps_of(self.last, snapshot, transactions):
@@ -74,7 +73,7 @@ class Steps:
     def entries(
         self, event: PurchaseEvent, now: datetime, *, author: str = "", reason: str = ""
     ) -> list[LedgerEntryRow]:
-        """Each change as a row of the ledger, in order."""
+        """The changes as ledger entries, in order."""
         return [
             rows.entry(event, cause, change, now, author=author, reason=reason)
             for cause, change in self.changes
@@ -86,7 +85,9 @@ def steps_of(
     snapshot: Snapshot | None,
     transactions: Sequence[TransactionSnapshot],
 ) -> Iterator[tuple[LedgerCause, AuthorizationState]]:
-    """Money first: so a closing snapshot only gives back what was not captured."""
+    """The states after each of these. Transactions come first, so that a snapshot that closes the
+    authorization only releases what was not captured.
+    """
     news, renewed = news_of(before, transactions)
     state = before.with_transactions(renewed) if renewed else before
     for transaction in news:
@@ -100,7 +101,7 @@ def steps_of(
 def news_of(
     state: AuthorizationState, transactions: Sequence[TransactionSnapshot]
 ) -> tuple[list[TransactionSnapshot], list[TransactionSnapshot]]:
-    """Of these transactions what tells something new, and newer versions that say the same."""
+    """The transactions with changes, and those that are newer versions without changes."""
     newest = {t.id: t for t in state.transactions}
     news: list[TransactionSnapshot] = []
     renewed: list[TransactionSnapshot] = []

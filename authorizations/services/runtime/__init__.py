@@ -1,7 +1,7 @@
-"""Ground for everything else.
+"""What all other services rest on.
 
-The time budget and deadlines, the connection pool, the circuit breaker, metrics and log lines, who
-is acting, a delivery on its way, values as JSON.
+The time budget and deadlines, the connection pool, the circuit breaker, metrics and log lines, the
+acting user, deliveries, values as JSON.
 """
 
 __all__ = [

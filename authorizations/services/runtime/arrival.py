@@ -1,4 +1,4 @@
-"""How long a request waited for a worker, as a proxy of ours tells."""
+"""How long a request waited for a worker, according to a trusted proxy."""
 
 import re
 from collections.abc import Mapping
@@ -7,24 +7,24 @@ from typing import Any
 
 from django.conf import settings
 
-_TOLD = re.compile(r"(?:t=)?(\d{10}\.\d{3})")
+_TIMESTAMP = re.compile(r"(?:t=)?(\d{10}\.\d{3})")
 """Seconds with milliseconds, as nginx writes `$msec`."""
 
 
 def waited_ms(environ: Mapping[str, Any], now: float) -> float:
-    """From X-Request-Start, where it comes from a trusted proxy; else 0.
+    """Milliseconds since X-Request-Start, if a trusted proxy sent it; else 0.
 
-    `now` is Unix time in seconds by this host's clock. One in the future, of a host whose clock
-    differs, tells nothing.
+    `now` is Unix time in seconds by this host's clock. A time in the future, of a host whose clock
+    differs, counts as 0.
     """
-    told = _TOLD.fullmatch(environ.get("HTTP_X_REQUEST_START", ""))
-    if told is None or not is_trusted(environ.get("REMOTE_ADDR", "")):
+    started = _TIMESTAMP.fullmatch(environ.get("HTTP_X_REQUEST_START", ""))
+    if started is None or not is_trusted(environ.get("REMOTE_ADDR", "")):
         return 0.0
-    return max(0.0, (now - float(told[1])) * 1000)
+    return max(0.0, (now - float(started[1])) * 1000)
 
 
 def is_trusted(address: str) -> bool:
-    """Whether headers that tell of the way a request came are believed from this peer."""
+    """Whether the forwarding headers of this peer are trusted."""
     try:
         peer = ip_address(address)
     except ValueError:

@@ -1,6 +1,6 @@
-"""Stops asking a database that answers no probe, and finds out in the background when it does.
+"""A circuit breaker: stops asking a database that does not answer, and probes it until it does.
 
-One for each process. While it is open every request is answered by stand-in at once.
+Each process has one. While it is open, stand-in answers every request at once.
 """
 
 import logging
@@ -15,7 +15,7 @@ from authorizations.services.runtime import metrics
 logger = logging.getLogger(__name__)
 
 MISSES, WITHIN_S = 3, 5.0
-"""So many misses within so long have the database probed at once; it opens where that fails."""
+"""This many misses within this time cause a probe; if the probe fails, the breaker opens."""
 
 GOOD_PROBES = 2
 PROBE_EVERY_S = 0.25
@@ -23,9 +23,10 @@ PROBE_EVERY_S = 0.25
 
 @dataclass(slots=True)
 class Breaker:
-    """`probe` asks the database and raises where it does not answer.
+    """`probe` queries the database, and raises if it does not answer.
 
-    `recovered` is called, in the background, each time it closes.
+    `recovered` is called in a background thread each time the breaker closes. `opened` counts how
+    often it opened.
     """
 
     probe: Callable[[], None]
@@ -39,7 +40,7 @@ class Breaker:
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def miss(self) -> None:
-        """The database did not answer a request in time."""
+        """Note that the database did not answer a request in time."""
         with self._lock:
             now = self.clock()
             self._misses.append(now)
@@ -50,7 +51,7 @@ class Breaker:
         threading.Thread(target=self._look, name="breaker", daemon=True).start()
 
     def _look(self) -> None:
-        """Open where the probe fails too: three requests may have failed for their own reasons."""
+        """Probe the database, and open if that fails too: requests may fail for other reasons."""
         is_good = self._is_good()
         with self._lock:
             self._misses.clear()
@@ -63,9 +64,6 @@ class Breaker:
             logger.warning("Requests missed their time, but the database answers.")
             return
         logger.error("The database does not answer: stand-in decides until it does.")
-        self._watch()
-
-    def _watch(self) -> None:
         good = 0
         while good < GOOD_PROBES:
             self.pause(PROBE_EVERY_S)
@@ -75,17 +73,14 @@ class Breaker:
             metrics.breaker(is_open=False)
             self._misses.clear()
         logger.warning("The database answers again.")
-        self._recover()
+        try:
+            self.recovered()
+        except Exception:
+            logger.exception("The work after the recovery failed; it is tried again.")
 
     def _is_good(self) -> bool:
         try:
             self.probe()
-        except Exception:  # noqa: BLE001 - whatever it is, it is no answer
+        except Exception:  # noqa: BLE001 - any error means that it does not answer
             return False
         return True
-
-    def _recover(self) -> None:
-        try:
-            self.recovered()
-        except Exception:
-            logger.exception("What was to be done after the recovery failed; it is tried again.")

@@ -1,99 +1,99 @@
-"""The seconds an answer is made of, and that they fit together.
+"""The time budget of an answer, and a check that its parts fit together.
 
-Stripe waits two seconds. A request may wait for a worker as long as enough is left to ask the
-database; all work on the database ends DECISION_BUDGET_MS after the request reached the proxy, and
-stand-in has the rest.
+Stripe waits two seconds. A request may wait for a worker as long as enough time is left to ask the
+database. All database work ends DECISION_BUDGET_MS after the request reached the proxy; stand-in
+has the rest.
 """
 
 from django.conf import settings
 
 STRIPE_MS = 2_000
-"""What Stripe waits for an answer, the network's way there and back included."""
+"""How long Stripe waits for an answer, including the network's time."""
 
 NETWORK_MS = 300
-"""Of that, the way there and back."""
+"""The network's part of that, there and back."""
 
 ANSWER_MS = 900
-"""From the arrival at a worker every signed request is answered within this."""
+"""Maximum time from a signed request's arrival at a worker to its answer."""
 
 DECISION_MS = 700
-"""DECISION_BUDGET_MS where nobody says otherwise."""
+"""Default of DECISION_BUDGET_MS."""
 
 SENDING_MS = 20
 STAND_IN_MS = ANSWER_MS - SENDING_MS
-"""When stand-in has settled what to answer, from the arrival at the proxy."""
+"""When stand-in has chosen its answer, counted from the arrival at the proxy."""
 
 LEAST_FOR_STAND_IN_MS = 300
-"""What stand-in has at least, however long a request waited for a worker."""
+"""Minimum time for stand-in, however long a request waited for a worker."""
 
 LEAST_FOR_DATABASE_MS = 200
-"""With less of it left the database is not asked: `overloaded`."""
+"""With less of the decision's budget left, the database is not asked: `overloaded`."""
 
 LEAST_FOR_RETRY_MS = 300
-"""With less left a decision is not tried again on another connection."""
+"""With less left, a decision is not tried again on a new connection."""
 
 # --- In stand-in
 
 CAP_WAIT_MS = 100
-"""How long stand-in waits for other processes' turns at a cap."""
+"""How long stand-in waits for other processes at a cap."""
 
 HOST_ANSWERS_WAIT_MS = 10
-"""How long a look at what the host has answered waits for others, in the process and beyond."""
+"""How long a look-up of the host's answers waits for other threads and processes."""
 
 HOST_MEMORY_WAIT_MS = 100
-"""How long a note for other processes waits for theirs, each of which takes microseconds."""
+"""How long an access to the host's memory waits for others, each of which takes microseconds."""
 
 SPOOL_WAIT_MS = 150
-"""How long a record may take to the disk where nobody says otherwise."""
+"""Default for how long writing a record to the spool may take."""
 
 LEAST_FOR_DISK_MS = 50
-"""What a record of stand-in's has at least, so that a late one is not refused unseen."""
+"""Minimum time for writing a record of stand-in's, so that a late one still has a chance."""
 
 SETTLING_MS = 20
-"""What is kept of stand-in's time to say what was sent, once the disk has answered."""
+"""Reserved for stand-in to choose what to send, once the disk has answered."""
 
 # --- At the database
 
 AFTER_LOCK_MS = 100
-"""What is kept of the database's share for the work under the lock: a row that stays locked times
-out before the deadline does, which says nothing about the database.
+"""Reserved for the work under the lock. So a lock times out before the deadline passes, which does
+not count as a failure of the database.
 """
 
 BRIEF_LOCK_WAIT_MS = 50
-"""How long a row is waited for whose lock timed out a moment ago."""
+"""How long to wait for a row whose lock has just timed out."""
 
 POOL_WAIT_MS = 100
-"""How long a request waits for a connection: there is one for each thread."""
+"""How long a request waits for a connection; there is one for each thread."""
 
 PROBE_MS = 500
-"""How long the database may take to tell the breaker that it is there."""
+"""How long the database may take to answer the breaker's probe."""
 
 LOCK_TIMEOUT_MS, STATEMENT_TIMEOUT_MS, IDLE_TIMEOUT_MS = 600, 650, 1_000
-"""PostgreSQL's own, for what a process leaves behind when it is stopped. The last one ends a
-transaction in which nothing is asked any more.
+"""PostgreSQL's own time-outs, for what a process leaves behind when it is stopped. The last is
+idle_in_transaction_session_timeout.
 """
 
 CLIENT_CHECK_MS = 250
-"""How often PostgreSQL looks whether the process that asked is still there."""
+"""How often PostgreSQL checks that the client of a statement is still connected."""
 
-# --- What else locks a card while purchases wait for it
+# --- Other work that locks a card while purchases wait for it
 
 BACKGROUND_LOCK_MS = 250
-"""Applying an event in the background: so long at a time."""
+"""Maximum time for one piece of an event that is applied in the background."""
 
 COUNTING_AIM_MS, COUNTING_LIMIT_MS = 40, 100
-"""Counting what a new limit needs: meant to take, and ended after."""
+"""Counting for a new limit: the aimed-at time of a piece, and its maximum."""
 
 COUNTING_AHEAD_MS = 500
-"""Looking what a limit needs that is about to be published."""
+"""Maximum time to find out what must be counted for a limit that is being published."""
 
-# --- Events that ask nothing: Stripe does not wait, but a thread is busy that purchases need
+# --- Events that are no requests: Stripe does not wait, but they occupy threads purchases need
 
 REPORT_MS = 700
-"""How long one may take to be applied."""
+"""Maximum time to apply one."""
 
 REPORT_KEPT_MS = 500
-"""What it has beyond that, or instead, to be kept for the background."""
+"""Maximum time to keep one for the background, after that or instead."""
 
 REPORT_TURN_MS, KEEPING_TURN_MS = 20, 500
 """How long one waits for its turn to be applied, and then for its turn to be kept."""
@@ -109,7 +109,7 @@ _FITS = (
     LOCK_TIMEOUT_MS + AFTER_LOCK_MS <= DECISION_MS,
     LOCK_TIMEOUT_MS < STATEMENT_TIMEOUT_MS < DECISION_MS < IDLE_TIMEOUT_MS,
     CLIENT_CHECK_MS < STATEMENT_TIMEOUT_MS,
-    # Whoever waits for what else locks a card gets the lock, and is not answered by stand-in.
+    # A request that waits for other work on its card gets the lock in time.
     COUNTING_AIM_MS < COUNTING_LIMIT_MS <= BACKGROUND_LOCK_MS < COUNTING_AHEAD_MS < LOCK_TIMEOUT_MS,
     REPORT_TURN_MS + max(REPORT_MS, KEEPING_TURN_MS) + REPORT_KEPT_MS + NETWORK_MS < STRIPE_MS,
 )

@@ -1,4 +1,4 @@
-"""Frozen values to JSON and back, exactly: what is written is what is decided again."""
+"""Converts frozen values to JSON and back without loss, so that decisions can be made again."""
 
 from typing import Any, TypeVar
 
@@ -9,7 +9,7 @@ from authorizations.rules.decision.values import Check, LimitFigures
 T = TypeVar("T")
 
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
-"""What reading a row can raise that another version of the program, or nobody, has written."""
+"""What reading a row can raise if it is damaged, or another version of the program wrote it."""
 
 _CHECK_DEFAULTS = Check._field_defaults
 _FIGURES_DEFAULTS = LimitFigures._field_defaults
@@ -26,25 +26,32 @@ def plain(value: Any) -> Any:
 
 
 def value(kind: type[T], data: Any) -> T:
-    """The value that `plain` made `data` from; msgspec.ValidationError where it is none."""
+    """The inverse of `plain`. Raises msgspec.ValidationError."""
     return msgspec.convert(data, kind)
 
 
 def plain_trace(trace: tuple[Check, ...]) -> list[dict[str, Any]]:
-    """A trace with named fields, without those that have nothing to say."""
-    return [_plain_check(check) for check in trace]
+    """A trace as dicts, without fields that have their default."""
+    rows = []
+    for check in trace:
+        row = _set_fields(check, _CHECK_DEFAULTS)
+        if check.figures:
+            row["figures"] = _set_fields(check.figures, _FIGURES_DEFAULTS)
+        rows.append(row)
+    return rows
 
 
 def trace(data: list[dict[str, Any]]) -> tuple[Check, ...]:
-    """What `plain_trace` was made from."""
-    return tuple(_check(dict(row)) for row in data)
-
-
-def _plain_check(check: Check) -> dict[str, Any]:
-    row = _set_fields(check, _CHECK_DEFAULTS)
-    if check.figures:
-        row["figures"] = _set_fields(check.figures, _FIGURES_DEFAULTS)
-    return row
+    """The inverse of `plain_trace`. Raises one of DAMAGED."""
+    checks = []
+    for columns in data:
+        row = dict(columns)
+        figures = row.pop("figures", None)
+        check = _typed(Check, row)
+        if figures:
+            check = check._replace(figures=_typed(LimitFigures, figures))
+        checks.append(check)
+    return tuple(checks)
 
 
 def _set_fields(value: Check | LimitFigures, defaults: dict[str, Any]) -> dict[str, Any]:
@@ -52,12 +59,6 @@ def _set_fields(value: Check | LimitFigures, defaults: dict[str, Any]) -> dict[s
     return {
         name: field for name, field in fields if name not in defaults or field != defaults[name]
     }
-
-
-def _check(row: dict[str, Any]) -> Check:
-    figures = row.pop("figures", None)
-    check = _typed(Check, row)
-    return check._replace(figures=_typed(LimitFigures, figures)) if figures else check
 
 
 def _typed(kind: type[T], row: dict[str, Any]) -> T:

@@ -1,4 +1,4 @@
-"""All database work for one answer ends at one instant, whichever connection it is done on."""
+"""Ends all database work for one answer at one instant, whichever connection it is done on."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,10 +18,10 @@ _TOOK_TOO_LONG = (
 
 @contextmanager
 def deadline(at: float) -> Iterator[None]:
-    """What this thread asks of the database ends at `at`, an instant of time.monotonic.
+    """End this thread's database work at `at`, on the clock of time.monotonic().
 
-    Raises django.db.OperationalError where no connection is to be had, or when the time is used
-    up. The connection goes back to the pool.
+    Raises django.db.OperationalError if no connection is available, or when the time is used up.
+    The connection is returned to the pool.
     """
     try:
         with ending(at):
@@ -40,20 +40,18 @@ def _give_back() -> None:
 
 
 def took_too_long(error: BaseException) -> bool:
-    """Whether an error says no more than that something took too long, or was in another's way."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, _TOOK_TOO_LONG):
-            return True
-        seen = seen.__cause__ or seen.__context__
-    return False
+    """Whether an error, or one it was raised from, is a time-out or a deadlock."""
+    return _is_from(error, _TOOK_TOO_LONG)
 
 
 def has_passed(error: BaseException) -> bool:
-    """Whether an error of the database, or one it was raised from, is that the time was used up."""
-    seen: BaseException | None = error
-    while seen is not None:
-        if isinstance(seen, DeadlineExceededError):
+    """Whether an error, or one it was raised from, is that the deadline has passed."""
+    return _is_from(error, (DeadlineExceededError,))
+
+
+def _is_from(error: BaseException | None, kinds: tuple[type[BaseException], ...]) -> bool:
+    while error is not None:
+        if isinstance(error, kinds):
             return True
-        seen = seen.__cause__ or seen.__context__
+        error = error.__cause__ or error.__context__
     return False

@@ -1,4 +1,4 @@
-"""Each decision once in the log and in the metrics, when the answer stands."""
+"""Logs and counts each decision once, when its answer is final."""
 
 import logging
 from collections.abc import Iterator
@@ -7,14 +7,14 @@ from contextlib import contextmanager
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.runtime import metrics
-from authorizations.services.runtime.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery
 
 logger = logging.getLogger(__name__)
 
 
 @contextmanager
 def silence() -> Iterator[None]:
-    """No line for what is decided meanwhile: for demo data, of which there would be many."""
+    """Log no decisions in the block; for demo data, which has many."""
     before = logger.level
     logger.setLevel(logging.WARNING)
     try:
@@ -25,11 +25,11 @@ def silence() -> Iterator[None]:
 
 @contextmanager
 def _harmless() -> Iterator[None]:
-    """The answer stands by now: nothing here may change it."""
+    """Log any error instead of raising it: the answer is final, and must still be sent."""
     try:
         yield
     except Exception:
-        logger.exception("A decision could not be counted or told.")
+        logger.exception("A decision could not be counted or logged.")
 
 
 @_harmless()
@@ -39,14 +39,27 @@ def decided(
     delivery: Delivery,
     stand_in: str = "",
 ) -> None:
-    """`stand_in` is the cause of a stand-in; `request` is None where it could not be read."""
-    outcome, reason = _outcome(decision), decision.reason or "approved"
-    elapsed_us = delivery.stopwatch.elapsed_us
+    """Log and count a decision.
+
+    `stand_in` is the cause if stand-in made it; `request` is None if it could not be read.
+    """
+    outcome, reason = "declined", decision.reason or "approved"
+    if decision.approved:
+        outcome = "partly_approved" if decision.is_partial else "approved"
+    elapsed_us, marks = delivery.stopwatch.elapsed_us, delivery.stopwatch.marks
     metrics.decided(outcome, reason, elapsed_us / 1e6)
-    _count_wait(delivery.stopwatch)
-    unreadable = request.unreadable if request else ()
-    for field in unreadable:
-        metrics.unreadable(field)
+    if "locked" in marks and "verified" in marks:
+        metrics.waited_for_lock((marks["locked"] - marks["verified"]) / 1e6)
+    asked: dict[str, str | int] = {}
+    if request:
+        for field in request.unreadable:
+            metrics.unreadable(field)
+        asked = {
+            "amount": request.amount,
+            "currency": request.currency,
+            "card": request.card.id,
+            "authorization": request.authorization_id,
+        }
     logger.info(
         "Decision %s: %s, %s.",
         delivery.decision_id,
@@ -60,14 +73,17 @@ def decided(
             "approved_amount": decision.amount,
             "stand_in": stand_in,
             "duration_ms": elapsed_us / 1000,
-            **_question(request),
+            **asked,
         },
     )
 
 
 @_harmless()
 def repeated(reason: str, delivery: Delivery) -> None:
-    """A request that was decided before; `reason` is that of the answer, "" for an approval."""
+    """Log and count a request that was decided before.
+
+    `reason` is that of the recorded answer, "" for an approval.
+    """
     metrics.repeated()
     logger.info(
         "Decision %s: repeated.",
@@ -80,26 +96,3 @@ def repeated(reason: str, delivery: Delivery) -> None:
             "duration_ms": delivery.stopwatch.elapsed_us / 1000,
         },
     )
-
-
-def _outcome(decision: Verdict) -> str:
-    if not decision.approved:
-        return "declined"
-    return "partly_approved" if decision.is_partial else "approved"
-
-
-def _question(request: AuthorizationRequest | None) -> dict[str, str | int]:
-    if request is None:
-        return {}
-    return {
-        "amount": request.amount,
-        "currency": request.currency,
-        "card": request.card.id,
-        "authorization": request.authorization_id,
-    }
-
-
-def _count_wait(stopwatch: Stopwatch) -> None:
-    marks = stopwatch.marks
-    if "locked" in marks and "verified" in marks:
-        metrics.waited_for_lock((marks["locked"] - marks["verified"]) / 1e6)

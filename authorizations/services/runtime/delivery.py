@@ -1,4 +1,4 @@
-"""One signed delivery on its way: what arrived, and how long each step took."""
+"""A signed delivery: what arrived, and how long each step took."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -8,7 +8,7 @@ from time import perf_counter_ns
 from authorizations.wire.events import Event
 
 PEER = "Remote-Addr"
-"""Among the headers that are kept: which of our proxies a request came through."""
+"""Among the stored headers, the address of the proxy that a request came through."""
 
 
 @dataclass(slots=True)
@@ -23,18 +23,18 @@ class Stopwatch:
         return (perf_counter_ns() - self.started_ns) // 1000
 
     def mark(self, step: str) -> int:
-        """Note that a step is done, and say how long it has been since arrival."""
+        """Note the end of a step; returns the microseconds since arrival."""
         self.marks[step] = elapsed = self.elapsed_us
         return elapsed
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """What came in through the door, its signature checked, or what we read in Stripe's API.
+    """An event that was delivered with a valid signature, or an object read in Stripe's API.
 
-    `received_sha256` is of the body as it came, where card numbers were masked in `body`;
-    `repeats_id` names the delivery that brought this very body first, and keeps it;
-    `waited_ms` is how long a trusted proxy says that it waited for a worker.
+    `received_sha256` is the hash of the body as received, if card numbers are masked in `body`.
+    `repeats_id` is the request that delivered this very body first and stores it. `waited_ms` is
+    how long it waited for a worker, according to a trusted proxy.
     """
 
     received_at: datetime
@@ -49,35 +49,37 @@ class Delivery:
     repeats_id: int | None = None
 
     def share_of(self, budget_ms: int, at_least_ms: int) -> int:
-        """What of a budget is left for the worker: Stripe waits from before it got there on."""
+        """A budget in milliseconds less the wait for a worker, but at least `at_least_ms`."""
         return max(at_least_ms, int(budget_ms - self.waited_ms))
 
     def seconds_left(self, budget_ms: int) -> float:
-        """How much of so many milliseconds from its arrival is left."""
+        """Seconds left of a budget in milliseconds that began with the arrival."""
         return (budget_ms - self.stopwatch.elapsed_us / 1000) / 1000
 
     @property
     def now(self) -> datetime:
-        """The clock on the wall is read on arrival, and never again on the way."""
+        """The current time: the time of arrival plus what the stopwatch measured since."""
         return self.received_at + timedelta(microseconds=self.stopwatch.elapsed_us)
 
     @property
     def body_sha256(self) -> str:
-        """Of what was received."""
+        """The hash of the body as received."""
         return self.received_sha256 or self.kept_sha256
 
     @property
     def kept_sha256(self) -> str:
+        """The hash of the body as stored."""
         return hashlib.sha256(self.body).hexdigest()
 
     @property
     def decision_id(self) -> str:
-        """Under which it is decided: the event's id, or, where that is unreadable, the body's own:
-        the same again is the same.
+        """The id of its decision: the event's id, or one made of the body if that is unreadable.
+
+        A repeat has the same id.
         """
         return self.event.id or f"request_{self.body_sha256[:32]}"
 
     @property
     def body_to_keep(self) -> bytes:
-        """Nothing where another delivery keeps it."""
+        """The body to store; empty if an earlier delivery stores it."""
         return b"" if self.repeats_id else self.body

@@ -1,6 +1,6 @@
-"""What is counted for whoever watches over the desk, by the names that /metrics shows.
+"""Prometheus metrics, by the names that /metrics shows.
 
-Plain functions to call where something happens; none of them asks the database or waits.
+The functions are called where something happens; none of them queries the database or waits.
 """
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
@@ -15,7 +15,7 @@ _UP_TO_S = (
     *(0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.3, 0.5),
     *(bound / 1000 for bound in _BOUNDS_MS),
 )
-"""Up to half a second, and up to each bound of the budget."""
+"""Buckets up to half a second, and one up to each bound of the budget."""
 
 _decisions = Counter(
     "desk_decisions",
@@ -85,46 +85,51 @@ _dated_ahead = Counter(
 
 
 def decided(outcome: str, reason: str, seconds: float) -> None:
-    """One decision: `outcome` is approved, partly_approved or declined."""
+    """Count a decision; `outcome` is approved, partly_approved or declined."""
     _decisions.labels(outcome, reason).inc()
     _seconds.observe(seconds)
 
 
 def unreadable(field: str) -> None:
-    """A field of a request that could not be read."""
+    """Count a field of a request that could not be read."""
     _unreadable.labels(field).inc()
 
 
 def waited_for_lock(seconds: float) -> None:
+    """Observe how long a request waited for a connection and its card's lock."""
     _lock_wait.observe(seconds)
 
 
 def repeated() -> None:
+    """Count a request that got the recorded answer."""
     _repeats.inc()
 
 
 def stood_in(cause: str) -> None:
+    """Count an answer that went to the spool."""
     _stand_ins.labels(cause).inc()
 
 
 def breaker(*, is_open: bool) -> None:
-    """This process's breaker opened, or closed."""
+    """Set whether this process's breaker is open."""
     _breaker.set(int(is_open))
 
 
 def spool_failed() -> None:
+    """Count an answer that could not be written to the spool."""
     _spool_failures.inc()
 
 
 def of_other_mode() -> None:
-    """An event of a connected account came, of the mode that this desk does not serve."""
+    """Count an event of a connected account in the mode that this desk does not serve."""
     _of_other_mode.inc()
 
 
 def dated_ahead() -> None:
-    """A signature was accepted that is dated a good while ahead of this host's clock."""
+    """Count an accepted signature that is dated well ahead of this host's clock."""
     _dated_ahead.inc()
 
 
 def rejected(cause: str) -> None:
+    """Count a rejected request."""
     _rejected.labels(cause).inc()

@@ -1,9 +1,9 @@
-"""One set of figures for all server processes of a host: each counts into files of its own.
+"""Shares metrics between the server processes of a host: each counts into files of its own.
 
-The files are prometheus_client's; /metrics adds them up, whichever process is asked. What a
-process has counted is kept when it ends, in one file for all that ended: a sum that shrinks would
-look like a restart, and a file for each would pile up. docs/adr/0031-metrics-files.md says why the
-library's own way of keeping them does not serve.
+The files are prometheus_client's; /metrics adds them up, whichever process serves it. The counts of
+processes that ended are kept in one file for all of them: a sum that shrinks would look like a
+restart, and one file for each would pile up. docs/adr/0031-metrics-files.md says why the library's
+own mode for several processes is not used.
 """
 
 import logging
@@ -28,14 +28,14 @@ _PATIENCE_S = 0.5
 
 
 def share(directory: Path) -> None:
-    """Let this process count into `directory`, which is made. Before the first metric is.
+    """Count this process's metrics into `directory`; must be called before the first is created.
 
-    Where that is impossible nothing is raised: the desk decides all the same.
+    Creates the directory. A failure is logged and not raised: the desk decides without metrics.
     """
     try:
         directory.mkdir(mode=0o750, parents=True, exist_ok=True)
         with _alone(directory):
-            # An earlier process may have had our number.
+            # An earlier process may have had our process id.
             _fold(directory, ended={os.getpid()})
         for kind in _KINDS:
             _make_room(directory / f"{kind}_{os.getpid()}.db")
@@ -51,16 +51,16 @@ def share(directory: Path) -> None:
 
 
 class Shared(Collector):
-    """The sums over all processes that count into `directory`, those that ended included."""
+    """The sums over all processes that count into `directory`, including those that ended."""
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
 
     def collect(self) -> Iterable[Metric]:
-        """Raises TimeoutError where another process reads and does not come to an end."""
+        """The summed metrics. Raises TimeoutError if another process takes too long to read."""
         with _alone(self._directory):
             _fold(self._directory)
-            # One that is just being made is empty.
+            # A file that is just being created is empty.
             files = [str(file) for file in self._directory.glob("*.db") if file.stat().st_size]
             return list(MultiProcessCollector.merge(files))
 
@@ -80,28 +80,25 @@ def _alone(directory: Path) -> Iterator[None]:
 
 
 def _fold(directory: Path, ended: frozenset[int] | set[int] = frozenset()) -> None:
-    """Add what processes that ended have counted to what others before them have."""
+    """Move the counts of processes that ended into the files for all that ended."""
     for path in directory.glob("*.db"):
         kind, _, number = path.stem.rpartition("_")
         if not number.isdigit() or (int(number) not in ended and _is_alive(int(number))):
             continue
         if not kind.startswith("gauge"):
-            _add(path, directory / f"{kind}_ended.db")
+            sums = directory / f"{kind}_ended.db"
+            _make_room(sums)
+            total = MmapedDict(str(sums))
+            try:
+                for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
+                    total.write_value(key, total.read_value(key)[0] + value, 0.0)
+            finally:
+                total.close()
         path.unlink()
 
 
-def _add(path: Path, sums: Path) -> None:
-    _make_room(sums)
-    total = MmapedDict(str(sums))
-    try:
-        for key, value, _, _ in MmapedDict.read_all_values_from_file(str(path)):
-            total.write_value(key, total.read_value(key)[0] + value, 0.0)
-    finally:
-        total.close()
-
-
 def _make_room(path: Path) -> None:
-    """A page that can't be written when the disk is full would end the process on the spot."""
+    """Write the file to its full size: a mapped page the disk has no room for ends the process."""
     size = path.stat().st_size if path.exists() else 0
     with path.open("ab") as file:
         file.write(bytes(max(0, _ROOM_BYTES - size)))
@@ -112,6 +109,6 @@ def _is_alive(number: int) -> bool:
         os.kill(number, 0)
     except ProcessLookupError:
         return False
-    except PermissionError:  # somebody else's
+    except PermissionError:  # it belongs to another user
         pass
     return True

@@ -1,4 +1,4 @@
-"""The connections of a server process: filled at the start, healed in the background."""
+"""The connection pool of a server process: filled at the start, replaced if it gets stuck."""
 
 import logging
 from time import monotonic, sleep
@@ -21,19 +21,19 @@ _POLL_S = 0.01
 
 
 def fill(timeout_s: float = 2.0) -> bool:
-    """Open the pool and wait until it is full; whether it is. Without a pool nothing is done.
+    """Open the pool and wait until it is full; returns whether it is.
 
-    A server starts as well while the database is away, and says so: stand-in answers until it is
-    there.
+    Without a pool it does nothing and returns True. A server also starts while the database is
+    away, with a warning; stand-in answers until it is back.
     """
     pool = _pool()
     if pool is None:
         return True
     try:
         knock()
-    except DatabaseError as problem:
-        told = database_errors.sentence(problem, connection.settings_dict)
-        _seldom.warn("fill", "%s Until then stand-in answers.", told)
+    except DatabaseError as error:
+        problem = database_errors.sentence(error, connection.settings_dict)
+        _seldom.warn("fill", "%s Until then stand-in answers.", problem)
         timeout_s = 0.0
     return _open(pool, timeout_s)
 
@@ -41,7 +41,7 @@ def fill(timeout_s: float = 2.0) -> bool:
 def _open(pool: ConnectionPool, timeout_s: float) -> bool:
     pool.timeout = budget.POOL_WAIT_MS / 1000
     until = monotonic() + timeout_s
-    pool.open()  # not with its own waiting: it closes a pool that is not full in time, for good
+    pool.open()  # its own `wait` would close a pool that is not full in time, for good
     while pool.get_stats()["pool_available"] < pool.min_size:
         if monotonic() > until:
             return False
@@ -50,9 +50,9 @@ def _open(pool: ConnectionPool, timeout_s: float) -> bool:
 
 
 def knock() -> None:
-    """Make one connection past the pool, which says at once what is wrong, and end it.
+    """Open and close one connection outside the pool, which shows at once what is wrong.
 
-    Raises django.db.DatabaseError. Not while Stripe waits.
+    Raises django.db.DatabaseError. Must not be called while Stripe waits.
     """
     parameters = connection.get_connection_params() | {"connect_timeout": _KNOCK_S}
     with connection.wrap_database_errors:
@@ -60,9 +60,9 @@ def knock() -> None:
 
 
 class Probe:
-    """Asks the database through the pool; a pool that stays stuck is replaced by a new one.
+    """Queries the database through the pool, and replaces a pool that stays stuck.
 
-    A pool whose server went away waits ever longer between its attempts.
+    A pool whose server went away waits longer and longer between its attempts.
     """
 
     def __init__(self) -> None:
@@ -81,10 +81,10 @@ class Probe:
 
 
 def replace() -> None:
-    """Throw the pool away, and fill a new one."""
+    """Discard the pool, and fill a new one."""
     pool = _pool()
     if pool is not None:
-        # Django's own, by alias; it makes another when next asked.
+        # Django's pools, by alias; the next access creates a new one.
         connection._connection_pools.pop(connection.alias, None)  # type: ignore[attr-defined]  # noqa: SLF001
         pool.close(timeout=0)
         _open(_pool() or pool, timeout_s=0.5)

@@ -1,4 +1,4 @@
-"""Statements that PostgreSQL keeps prepared on each connection."""
+"""Runs statements that PostgreSQL keeps prepared on each connection."""
 
 from typing import Any
 
@@ -12,11 +12,11 @@ from authz_project import pooler
 def run(statement: str, **parameters: Any) -> Cursor[Any]:
     """Run a named statement on this thread's connection, prepared at its first use.
 
-    Past Django's cursor, which can't ask for a prepared statement. Raises django.db.Error; an
-    OperationalError where a pooler has mixed up sessions: a new transaction runs unprepared.
+    Doesn't use Django's cursor, which can't prepare a statement. Raises django.db.Error, and
+    SessionLostError if a pooler mixed up sessions; the next transaction then runs unprepared.
     """
     connection.ensure_connection()
-    actor.tell_at_start()
+    actor.set_at_start()
     with connection.wrap_database_errors:
         try:
             cursor: Cursor[Any] = connection.connection.execute(

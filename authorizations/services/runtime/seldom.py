@@ -1,4 +1,4 @@
-"""Warnings that come no oftener than somebody needs to read them, however often they are due."""
+"""Rate-limits warnings."""
 
 import logging
 import threading
@@ -10,9 +10,9 @@ EVERY_S = 10.0
 
 
 class Seldom:
-    """Writes one line of a kind in EVERY_S seconds; the next one says how many it left out.
+    """Logs at most one line of a kind every EVERY_S seconds; the next says how many were left out.
 
-    The kinds are few, and are never what somebody else made up: each is remembered.
+    Kinds are kept in memory, so they must be few, and never come from a request.
     """
 
     def __init__(self, logger: logging.Logger, clock: Callable[[], float] = monotonic) -> None:
@@ -23,7 +23,7 @@ class Seldom:
         self._left_out: Counter[str] = Counter()
 
     def warn(self, kind: str, message: str, *values: object) -> None:
-        """As logger.warning, where a line of this kind is due."""
+        """As logger.warning, if a line of this kind is due."""
         now = self._clock()
         with self._lock:
             if now < self._due.get(kind, now):

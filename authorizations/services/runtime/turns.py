@@ -1,4 +1,4 @@
-"""Work that one process at a time does, of all that share a database, such as `migrate`."""
+"""Lets one process at a time do some work, of all that share a database, such as `migrate`."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -6,10 +6,10 @@ from contextlib import contextmanager, suppress
 
 from django.db import Error, connections
 
-_AGAIN_AFTER_S = 0.5
+_RETRY_AFTER_S = 0.5
 
-# However long the work takes: not every PostgreSQL has all of these.
-_WITHOUT_END = """
+# The work may take any time. Not every PostgreSQL has all of these settings.
+_NO_TIMEOUTS = """
 SELECT set_config(name, '0', true) FROM pg_settings
 WHERE name IN ('idle_in_transaction_session_timeout', 'transaction_timeout')
 """
@@ -18,29 +18,29 @@ _TRY = "SELECT pg_try_advisory_xact_lock(hashtextextended(%s, 0))"
 
 @contextmanager
 def turn(work: str, waits: Callable[[], object], using: str = "default") -> Iterator[None]:
-    """Waits until nobody else is at the work; `waits` is called where that takes a while.
+    """Wait until no other process does the work; calls `waits` once if that takes a while.
 
-    The advisory lock is that of a transaction, on a connection of its own: a session's would stay
-    behind with a pooler. It is asked for again and again, as a statement that waits would hold a
-    snapshot, for which CREATE INDEX CONCURRENTLY would wait in turn.
+    Takes an advisory lock of a transaction, on a connection of its own: a session's lock would stay
+    behind a pooler. It polls, because a waiting statement would hold a snapshot, for which CREATE
+    INDEX CONCURRENTLY would wait in turn.
     """
-    keeper = connections[using].copy()
+    session = connections[using].copy()
     try:
-        keeper.set_autocommit(False)
-        is_told = False
+        session.set_autocommit(False)
+        has_called = False
         while True:
-            with keeper.cursor() as cursor:
-                cursor.execute(_WITHOUT_END)
+            with session.cursor() as cursor:
+                cursor.execute(_NO_TIMEOUTS)
                 cursor.execute(_TRY, [f"authorizations:{work}"])
                 if cursor.fetchone()[0]:
                     break
-            keeper.rollback()
-            if not is_told:
+            session.rollback()
+            if not has_called:
                 waits()
-                is_told = True
-            time.sleep(_AGAIN_AFTER_S)
+                has_called = True
+            time.sleep(_RETRY_AFTER_S)
         yield
     finally:
         with suppress(Error):  # its connection may be gone
-            keeper.rollback()
-        keeper.close()
+            session.rollback()
+        session.close()

@@ -1,6 +1,6 @@
-"""Reads and writes PostgreSQL: statements, locks, rows, usage and its counting.
+"""Reads and writes PostgreSQL: statements, locks, rows, and usage with its background counting.
 
-Only code that holds a lock changes what is counted; see `statements` for their order.
+What is counted only changes under the locks of its scopes; `statements` has their order.
 """
 
 __all__ = [

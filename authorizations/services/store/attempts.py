@@ -1,9 +1,9 @@
-"""The one loop of whatever changes a purchase: begin, run, commit; at most four times.
+"""Runs a change of a purchase in a transaction, with retries.
 
-An attempt locks the purchase first. Where it can't be locked as it is, because its card is new or
-has changed, or because other rows have to be locked before it, the attempt says so, having written
-nothing but what the event tells of the card: that is committed, what is missing is put right, and
-the next attempt begins. Every other exit rolls back.
+An attempt locks the purchase first. If that is not possible, because its card is new or has
+changed, or because other rows must be locked before it, the attempt returns a Retry, having written
+only the event's card details. Those are committed, what is missing is registered, and the next
+attempt begins. Any other failure rolls back.
 """
 
 from collections.abc import Callable
@@ -22,11 +22,11 @@ ATTEMPTS = 4
 
 
 class KeepsChangingError(Exception):
-    """The rows it concerns kept changing while they were being locked: it can be tried again."""
+    """The rows kept changing while they were being locked. The change can be tried again."""
 
 
 def register(event: PurchaseEvent) -> None:
-    """Put right what an event needs of its card."""
+    """Create or correct the card that an event needs."""
     cards.register(event.card, event.event_id, event.event_created)
 
 
@@ -36,12 +36,12 @@ def carry_out(
     register: Callable[[PurchaseEvent], None] = register,
     lost: Callable[[T], Exception] | None = None,
 ) -> T:
-    """What the plan of an attempt returns, once that is committed; it gets what to lock first.
+    """Run attempts until one commits, at most ATTEMPTS times; returns what its plan returned.
 
-    `register` puts a card right between two attempts. `lost` makes the error of an attempt whose
-    COMMIT was sent and whose reply is lost: it may or may not be in the database. Without it that
-    raises django.db.Error, like every failure of the database. Raises IntegrityError where that
-    came each time, and KeepsChangingError.
+    `attempt` gets the rows to lock first. `register` corrects a card between two attempts. `lost`
+    makes the error to raise if a COMMIT was sent and its reply lost, so that the result may or may
+    not be in the database; by default that raises django.db.Error, as every failure of the database
+    does. Raises IntegrityError if the last attempt did, and KeepsChangingError.
     """
     refused: IntegrityError | None = None
     also: AlsoLocked | None = None
@@ -57,7 +57,7 @@ def carry_out(
                 raise lost(found) from error
             if not isinstance(error, IntegrityError):
                 raise
-            refused = error  # the same was written meanwhile, and is found now; or refused for good
+            refused = error  # the same row was written meanwhile: the next attempt finds it
             continue
         if not isinstance(found, Retry):
             return found

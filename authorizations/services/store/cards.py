@@ -1,4 +1,4 @@
-"""Cards and cardholders as the events tell them: the newest event wins, whatever comes last."""
+"""Cards and cardholders as events report them; the newest event wins, in any order of arrival."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -17,14 +17,14 @@ _ATTEMPTS = 3
 
 
 def is_news(event: PurchaseEvent, row: LockedCard) -> bool:
-    """Whether the event tells something newer of its card or cardholder than the locked rows."""
+    """Whether the event has newer details of its card or cardholder than the locked rows."""
     if event.card.is_only_named or event.event_created < row.details_at:
         return False
     return _has_other_details(event.card, row) or _has_another_name(event.card, row)
 
 
 def refresh(event: PurchaseEvent, row: LockedCard) -> None:
-    """Bring the locked rows up to date with it."""
+    """Bring the locked rows up to date with the event."""
     card, at = event.card, event.event_created
     with acting(event=event.event_id):
         if _has_other_details(card, row):
@@ -44,18 +44,18 @@ def _has_another_name(card: CardValue, row: LockedCard) -> bool:
 
 
 def rename(cardholder_id: str, name: str, at: int) -> None:
-    """Give the cardholder the name an event created `at` tells, unless a newer one told another."""
-    existing = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
-    existing.exclude(name=name).update(name=name, details_at=at)
+    """Give the cardholder the name in an event created `at`, unless a newer event has set it."""
+    rows = Cardholder.objects.filter(pk=cardholder_id, details_at__lte=at)
+    rows.exclude(name=name).update(name=name, details_at=at)
 
 
 def tell(card: CardValue, event_id: str, at: int) -> None:
-    """Bring a known card up to date with an event about it, created `at`; within a transaction."""
+    """Update an existing card from an event about it, created `at`. Runs within a transaction."""
     locks.hold(cards=[card.id], cardholders=[card.cardholder_id])
     details = _details(card, at)
-    existing = Card.objects.filter(pk=card.id, details_at__lte=at)
+    rows = Card.objects.filter(pk=card.id, details_at__lte=at)
     with acting(event=event_id):
-        existing.exclude(
+        rows.exclude(
             **{key: value for key, value in details.items() if key != "details_at"}
         ).update(**details)
         if card.cardholder_name:
@@ -63,7 +63,7 @@ def tell(card: CardValue, event_id: str, at: int) -> None:
 
 
 def tell_cardholder(report: CardholderReport) -> None:
-    """Keep a cardholder's name, of one not heard of before as well; within a transaction."""
+    """Update or create a cardholder from an event about it. Runs within a transaction."""
     at = report.event_created
     with acting(event=report.event_id):
         holder = Cardholder(id=report.id, name=report.name, details_at=at)
@@ -85,55 +85,44 @@ def _details(card: CardValue, at: int) -> dict[str, str | int]:
 
 
 def register(card: CardValue, event_id: str, at: int) -> None:
-    """Make sure card and cardholder are there and the card hangs on the right chain.
+    """Make sure that card and cardholder exist, and that the card is in the right chain.
 
-    `at` is when the event that tells of them was created.
+    `at` is when the event that names them was created. New rows are committed one by one, before
+    anything is locked, so that simultaneous first uses of a card neither deadlock nor see a row
+    that is rolled back. A card that replaces another is added under the lock of their root.
     """
     with acting(event=event_id):
-        _register(card, at)
-
-
-def _register(card: CardValue, at: int) -> None:
-    """Each row that may be new commits by itself, before anything is locked: so first uses of one
-    card at the same moment can neither deadlock nor see a row that is taken back. A card that
-    replaces another is added under the lock of their root.
-    """
-    told_at = at if card.cardholder_name else 0
-    holder = Cardholder(id=card.cardholder_id, name=card.cardholder_name, details_at=told_at)
-    first = Card(
-        id=card.id, root_id=card.id, cardholder_id=card.cardholder_id, **_details(card, at)
-    )
-    if card.replacement_for:
-        # A replaced card never heard of before gets a row to stand on.
+        named_at = at if card.cardholder_name else 0
+        holder = Cardholder(id=card.cardholder_id, name=card.cardholder_name, details_at=named_at)
         first = Card(
-            id=card.replacement_for,
-            root_id=card.replacement_for,
-            cardholder_id=card.cardholder_id,
-            status=Card.Status.CANCELED,
+            id=card.id, root_id=card.id, cardholder_id=card.cardholder_id, **_details(card, at)
         )
-    Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
-    Card.objects.bulk_create([first], ignore_conflicts=True)
-    for _ in range(_ATTEMPTS):
-        with suppress(IntegrityError):  # somebody hangs these cards elsewhere without our locks
-            if _join_chain(card, at):
-                break
-    _move_to_cardholder(card, at)
-
-
-def _move_to_cardholder(card: CardValue, at: int) -> None:
-    """What only names a card tells of a cardholder just where none is known."""
-    existing = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
-    if card.is_only_named:
-        existing.filter(cardholder=None).update(cardholder=card.cardholder_id)
-    else:
-        existing.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
+        if card.replacement_for:
+            # An unknown replaced card gets a row that the chain can begin with.
+            first = Card(
+                id=card.replacement_for,
+                root_id=card.replacement_for,
+                cardholder_id=card.cardholder_id,
+                status=Card.Status.CANCELED,
+            )
+        Cardholder.objects.bulk_create([holder], ignore_conflicts=True)
+        Card.objects.bulk_create([first], ignore_conflicts=True)
+        for _ in range(_ATTEMPTS):
+            with suppress(IntegrityError):  # these cards were moved elsewhere without our locks
+                if _join_chain(card, at):
+                    break
+        rows = Card.objects.filter(pk=card.id).exclude(cardholder=card.cardholder_id)
+        if card.is_only_named:  # a cardholder is only set where none is known
+            rows.filter(cardholder=None).update(cardholder=card.cardholder_id)
+        else:
+            rows.filter(details_at__lte=at).update(cardholder=card.cardholder_id, details_at=at)
 
 
 @transaction.atomic
 def _join_chain(card: CardValue, at: int) -> bool:
-    """Hang a card on the chain of the one it replaces, with all that replace it.
+    """Put a card, with all that replace it, into the chain of the card it replaces.
 
-    A chain that is broken, a root under another root, is put right. False where the chains changed
+    Repairs a broken chain, whose root has a root of its own. Returns False if the chains changed
     before they were locked.
     """
     named = [card.id, card.replacement_for or card.id]
@@ -155,8 +144,8 @@ def _join_chain(card: CardValue, at: int) -> bool:
         Card.objects.bulk_create([row], ignore_conflicts=True)
         return Card.objects.filter(pk=card.id, root=root_id).exists()
     if card.replacement_for:
-        existing = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
-        existing.update(replacement_for=card.replacement_for)
+        rows = Card.objects.filter(pk=card.id).exclude(replacement_for=card.replacement_for)
+        rows.update(replacement_for=card.replacement_for)
     roots = {*chains.values()}
     if any(chains.get(each, each) != each for each in roots):
         joined_usage.forget([*roots])
@@ -166,7 +155,7 @@ def _join_chain(card: CardValue, at: int) -> bool:
 
 
 def _chains(named: Iterable[str]) -> dict[str, str]:
-    """The root of each of these cards, and of each root: itself, unless a chain is broken."""
+    """The root of each of these cards and of each root: itself, unless a chain is broken."""
     chains: dict[str, str] = {}
     wanted = set(named)
     while wanted:
@@ -177,22 +166,22 @@ def _chains(named: Iterable[str]) -> dict[str, str]:
 
 
 def _root_in(chains: Mapping[str, str], card_id: str) -> str:
-    """The card that a card's roots lead to in the end."""
-    passed = {card_id}
-    while (root_id := chains.get(card_id, card_id)) not in passed:
-        passed.add(card_id := root_id)
+    """The last card when following a card's roots."""
+    visited = {card_id}
+    while (root_id := chains.get(card_id, card_id)) not in visited:
+        visited.add(card_id := root_id)
     return card_id
 
 
 def _move_chain(old_root_id: str, root_id: str, at: int) -> None:
-    """Hang all cards of a root under another one, both locked.
+    """Move all cards of a root to a different root. Both must be locked.
 
-    Its group and assignments move along; so does what is remembered of what they used up. Their
-    purchases stay as they are: they are found by their cards.
+    The group, assignments and stored usage move along. Purchases stay unchanged: they are found by
+    their cards.
     """
     joined_usage.join(old_root_id, root_id, at)
     with connection.cursor() as cursor:
-        # As part of WITH, so that it counts as writing and the history hears who does it.
+        # Within WITH, so that it is recognized as a write and the history gets the actor.
         cursor.execute(
             "WITH moved AS MATERIALIZED (SELECT authorizations_move_chain(%s, %s)) "
             "SELECT count(*) FROM moved",

@@ -1,13 +1,12 @@
-"""Busy scopes are counted in the background: a piece at a time, each in a transaction of its own.
+"""Counts busy scopes in the background, piece by piece, each in a transaction of its own.
 
-Lock the scope, add up the purchases of some days, hours or minutes, keep them as pieces, commit.
-Whatever changes a purchase meanwhile changes the pieces that are there, and finds no piece where
-none is yet: so nothing is lost and nothing counts twice, wherever counting stands. A lock is held
-for less than 100 ms at a time, and not at all for as long again. Any process may go on where
-another stopped.
+Each step locks the scope, sums the purchases of some days, hours or minutes, stores the sums as
+pieces, and commits. A purchase that changes meanwhile also changes the pieces that exist, so that
+nothing is lost or counted twice. The lock is held for less than 100 ms at a time, followed by a
+pause of the same length. Any process can continue where another stopped.
 
-No minute is counted in parts. One that alone takes longer than 100 ms (20,000 purchases and more,
-330 a second on one card, cardholder or group) holds its lock for as long as it takes.
+A minute is never divided. If one alone takes longer than 100 ms (20,000 purchases, 330 a second on
+one card, cardholder or group), the lock is held for as long as that takes.
 """
 
 import logging
@@ -43,7 +42,7 @@ WHERE {of} AND created >= to_timestamp(%(start)s) AND created < to_timestamp(%(e
 _HOW_MANY = {kind: f"SELECT count(*){_IN_SPAN.format(of=of)}" for kind, of in _OF.items()}
 
 _IN_TURN = {kind: f"SELECT created{_IN_SPAN.format(of=of)}" for kind, of in _OF.items()}
-# Card by card, each in the order of its index: or the whole chain would be sorted.
+# Card by card, each in the order of its index. Otherwise the whole chain would be sorted.
 _IN_TURN[ScopeKind.CARD] = f"""
 SELECT created FROM authorizations_card AS card CROSS JOIN LATERAL (
     SELECT created{_IN_SPAN.format(of="card_id = card.id")}
@@ -61,17 +60,18 @@ ORDER BY created OFFSET %(beyond)s LIMIT 1"""  # noqa: S608 - all of it is writt
 
 @dataclass(slots=True)
 class Pace:
-    """How many purchases are added up at a time: as many as take 40 ms."""
+    """The number of purchases to sum at a time, adapted so that a step takes 40 ms."""
 
     purchases: int = 1_000
 
     def took(self, seconds: float, counted: int) -> None:
-        """Learn from a piece that had so many purchases; one that had none teaches nothing."""
+        """Adapt to the time that a step with this many purchases took."""
         if counted:
             wanted = int(counted * budget.COUNTING_AIM_MS / 1000 / max(seconds, 0.001))
             self.purchases = max(_FEWEST, min(wanted, 2 * self.purchases, _MOST))
 
     def was_too_much(self) -> None:
+        """Reduce the number after a step that was cancelled."""
         self.purchases = max(_FEWEST, self.purchases // 4)
 
 
@@ -79,10 +79,10 @@ _pace = Pace()
 
 
 def some(budget_s: float, pace: Pace = _pace) -> int:
-    """Count for so long, but one piece at least; returns how many pieces of work it did.
+    """Count for up to `budget_s` seconds, at least one step; returns the number of steps.
 
-    To be called often, outside of transactions, by every process. Never raises for what a busy
-    database does: then it is tried again next time.
+    Every process calls it often, outside of transactions. If a busy database cancels a step, the
+    next call tries again.
     """
     until = time.monotonic() + budget_s
     done = 0
@@ -94,12 +94,12 @@ def some(budget_s: float, pace: Pace = _pace) -> int:
                 break
     except OperationalError as error:
         pace.was_too_much()
-        logger.info("Counting goes on later: %s", error)
+        logger.info("Counting continues later: %s", error)
     return done
 
 
 def _in_turn() -> Iterator[UncountedWindow]:
-    """The oldest note of each scope, again and again: those of one scope come one after another."""
+    """Cycle through the oldest note of each scope, until there are none."""
     while True:
         notes: dict[str, UncountedWindow] = {}
         for note in UncountedWindow.objects.order_by("asked_at", "pk"):
@@ -110,7 +110,7 @@ def _in_turn() -> Iterator[UncountedWindow]:
 
 
 def _counted(note: UncountedWindow, pace: Pace) -> bool:
-    """One piece of work; False where another process is at this scope."""
+    """Do one step; returns False if another process is counting this scope."""
     if not note.purchases:
         UncountedWindow.objects.filter(pk=note.pk).update(purchases=how_many(note))
     with transaction.atomic(), connection.cursor() as cursor:
@@ -125,7 +125,7 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
             groups=[int(key)] if kind is ScopeKind.GROUP else [],
         )
         began = time.monotonic()
-        if pace.purchases > _FEWEST:  # or nothing might ever be done
+        if pace.purchases > _FEWEST:  # the smallest step has no limit, so that it can succeed
             cursor.execute(f"SET LOCAL statement_timeout = {budget.COUNTING_LIMIT_MS}")
         current = UncountedWindow.objects.filter(pk=note.pk).first()
         counted = _count(current, pace.purchases) if current is not None else 0
@@ -137,7 +137,7 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
 
 
 def how_many(note: UncountedWindow) -> int:
-    """About how many purchases there are, so that people can be told how long it takes."""
+    """The approximate number of purchases in the window, for estimating how long it takes."""
     kind, key = _scope_of(note)
     with connection.cursor() as cursor:
         cursor.execute(
@@ -147,7 +147,7 @@ def how_many(note: UncountedWindow) -> int:
 
 
 def _count(note: UncountedWindow, most: int) -> int:
-    """Go on with about so many purchases, and say how many; with the last the window is counted."""
+    """Count up to `most` further purchases; returns how many. The last step stores the window."""
     asked = Asked(_window_of(note), filter_of(note.filter), has_pieces=True)
     start, end = note.counted_to, note.window_end // MINUTE_S * MINUTE_S
     counted = 0
@@ -173,9 +173,9 @@ def _count(note: UncountedWindow, most: int) -> int:
 
 
 def _finish(note: UncountedWindow, asked: Asked) -> None:
-    """Remember the window itself, from its pieces."""
+    """Store the window itself, summed from its pieces."""
     [found] = drive(window_sums.reckon([asked]))
-    if found.used is None:  # pieces were forgotten meanwhile
+    if found.used is None:  # pieces were deleted meanwhile
         note.counted, note.counted_to = 0, uncounted.first_minute(note.window_start)
         note.save(update_fields=["counted", "counted_to"])
         return
@@ -185,9 +185,9 @@ def _finish(note: UncountedWindow, asked: Asked) -> None:
 
 
 def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
-    """Up to which whole day, or else hour, or else minute, there are no more purchases than that.
+    """The last start of a day, hour or minute up to which there are at most `most` purchases.
 
-    A minute at least, however many purchases it has.
+    At least one minute after `start`, however many purchases that minute has.
     """
     kind, key = _scope_of(note)
     with connection.cursor() as cursor:
@@ -200,9 +200,9 @@ def _stop(note: UncountedWindow, start: int, end: int, most: int) -> int:
 
 
 def _begun_before(asked: Asked, start: int, end: int) -> list[UsagePiece]:
-    """An hour or a day of which the first part was counted before, from its pieces.
+    """The piece of an hour or day whose first part was counted in an earlier step.
 
-    Only longer windows need fewer rows with it: none where its pieces were forgotten meanwhile.
+    It only makes summing longer windows faster, so there is none if its parts were deleted.
     """
     window = asked.window._replace(start=start, end=end, rolling=False)
     [found] = drive(window_sums.reckon([asked._replace(window=window)]))
@@ -210,7 +210,7 @@ def _begun_before(asked: Asked, start: int, end: int) -> list[UsagePiece]:
 
 
 def _keep(note: UncountedWindow, pieces: Iterable[UsagePiece]) -> None:
-    """Those that are there already are right."""
+    """Store these pieces, except those that exist already, which are correct."""
     rows = [_row(note, piece, seconds=piece.end - piece.start) for piece in pieces]
     UsageRow.objects.bulk_create(rows, ignore_conflicts=True)
 

@@ -1,4 +1,4 @@
-"""What a decision's row holds, as the values it was made of."""
+"""Reads a decision's row back into the values it was made of."""
 
 import json
 from typing import Any
@@ -13,7 +13,7 @@ from authorizations.services.store.rows import PolicyRow
 
 
 class UnreadableRowError(Exception):
-    """A part of the row that a decision needs is gone or damaged."""
+    """A part of the row that the decision rested on is missing or damaged."""
 
     def __init__(self, what: str, kept: object, found: object = "readable") -> None:
         super().__init__(what)
@@ -23,7 +23,7 @@ class UnreadableRowError(Exception):
 
 
 def value_of(kind: Any, data: Any, what: str) -> Any:
-    """A part of the row, already parsed, as a value of this kind. Raises UnreadableError."""
+    """Convert parsed JSON of a row to a value of this kind. Raises UnreadableRowError."""
     try:
         return codec.value(kind, data)
     except msgspec.ValidationError as problem:
@@ -31,7 +31,7 @@ def value_of(kind: Any, data: Any, what: str) -> Any:
 
 
 def applied_of(data: Any) -> tuple[AppliedControls, ...]:
-    """The policies in force then, from their versions. Raises UnreadableError."""
+    """The policies the decision was made by, from their versions. Raises UnreadableRowError."""
     policies: list[PolicyRow] = value_of(list[PolicyRow], data, "policies")
     versions: dict[tuple[int, int], tuple[int, SpendingControls]] = {}
     for matching in {policy.matching for policy in policies}:

@@ -1,4 +1,4 @@
-"""Differences between Stripe and us, kept open until somebody has seen them."""
+"""Findings: discrepancies between Stripe and the desk, open until they are acknowledged."""
 
 from collections.abc import Sequence
 
@@ -15,13 +15,13 @@ from authorizations.rules.wording.findings import FindingKind
 What = FindingChange.What
 
 _OF_BOOKS = [kind for kind in FindingKind if kind is not FindingKind.LIMIT_EXCEEDED]
-"""These follow from the books alone; of limits see limit_findings.py."""
+"""The kinds that follow from the state alone; limit_findings.py has those of limits."""
 
 
 def refresh(event: PurchaseEvent, state: AuthorizationState, *, by: User | None = None) -> None:
-    """Bring the findings of an authorization in line with its books, under its lock.
+    """Bring the findings of an authorization in line with its state, under its lock.
 
-    `by` is who changed them, where no event did.
+    `by` is the user who changed the state, if no event did.
     """
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     found = rules.findings(state, event.merchant, event.currency, tolerance)
@@ -38,7 +38,7 @@ def refresh(event: PurchaseEvent, state: AuthorizationState, *, by: User | None 
 def refresh_from(
     event: PurchaseEvent, before: AuthorizationState, state: AuthorizationState
 ) -> None:
-    """The same where it was in line before: what says nothing new costs nothing."""
+    """As `refresh`, if findings are in line with the state `before`; costs nothing without news."""
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     said, says = (
         list(rules.findings(it, event.merchant, event.currency, tolerance))
@@ -49,7 +49,7 @@ def refresh_from(
 
 
 def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:
-    """The same for many: those without findings, before and after, cost nothing."""
+    """As `refresh`, for several; those without findings before and after cost nothing."""
     ids = [event.authorization_id for event, _ in left]
     kept = set(
         Finding.objects.filter(authorization__in=ids).values_list("authorization_id", flat=True)
@@ -62,7 +62,7 @@ def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> Non
 
 
 def say(event: PurchaseEvent, finding: rules.FindingWords) -> Finding:
-    """Note what is so now: new, with other figures, or back; the row of it."""
+    """Record a finding as new, changed or reopened; returns its row."""
     row = Finding.objects.filter(
         authorization=event.authorization_id, kind=finding.kind, subject=finding.subject
     ).first()
@@ -92,7 +92,7 @@ def _say(
         finding.description,
         finding.done,
     ):
-        # What was seen was seen with other figures.
+        # Open again: it was acknowledged with different figures.
         change(row, What.FIGURES, event.event_id, finding, Finding.State.OPEN, by=by)
     return row
 
@@ -106,7 +106,7 @@ def change(
     *,
     by: User | None = None,
 ) -> None:
-    """Add what became of a finding; the database lets it stand so from now on."""
+    """Add a change of a finding; a trigger brings the finding's row in line with it."""
     if what is What.GONE:
         state = FindingState.GONE
     now = figures or row

@@ -1,9 +1,8 @@
-"""What is remembered of two cards that turn out to be one chain: one sum of both, not none.
+"""Joins the stored usage of two cards that turn out to belong to one chain.
 
-Under the lock of both roots, before their cards come together. What both remember is added, however
-busy they are. Where only one remembers a sum, what the other spent in that time is added up from
-its pieces and purchases, as far as that is quick: a limit's window for which it is too much is
-counted in the background, any other sum is forgotten.
+Runs under the lock of both roots, before their cards are joined. Sums that both have are added. If
+only one has a sum, the other's usage in that time is summed from its pieces and purchases, if that
+is quick. Otherwise a limit's window is counted in the background, and any other sum is deleted.
 """
 
 from bisect import bisect_left
@@ -35,17 +34,17 @@ from authorizations.services.store.window_sums import (
 )
 from authorizations.services.store.window_totals import NOTHING_USED, Used, minus, plus, total
 
-_MOST_ROWS = 2_000
-"""So many sums of each side are taken along beside running windows, the newest.
+_MAX_ROWS = 2_000
+"""Maximum sums of each side to keep besides current windows; the newest stay.
 
-A day is in the middle of windows of up to 400 days, an hour mostly at the edge of one: so of hours
-those go first.
+A day is needed in the middle of windows of up to 400 days, an hour mostly at the edge of one, so
+hours are deleted first.
 """
 
 _LAST_OF_USE = F("window_end") + 400 * F("piece_seconds")
 
 _TIMES_AT_ONCE = 10
-"""So many times AT_ONCE purchases of each side are gone through: 20 ms, or 100 by merchant."""
+"""How many times AT_ONCE purchases of each side may be read: 20 ms, or 100 ms by merchant."""
 
 _DELETE = """
 DELETE FROM authorizations_usage AS usage
@@ -65,11 +64,11 @@ _Notes: TypeAlias = dict[tuple[Any, ...], UncountedWindow]
 """By their key without the scope."""
 
 _What: TypeAlias = tuple[str, str]
-"""Key of a filter and currency: what a sum measures of each purchase."""
+"""The key of a filter, and the currency: what a sum counts of each purchase."""
 
 
 class _Side(NamedTuple):
-    """What is remembered of one of the roots: of pieces older than `forgotten_to`, none."""
+    """The stored usage of one root; pieces older than `forgotten_to` were deleted."""
 
     scope: Scope
     rows: _Rows
@@ -79,9 +78,9 @@ class _Side(NamedTuple):
 
 
 def join(old_root_id: str, root_id: str, at: int) -> None:
-    """Bring together what is remembered of two roots whose cards are still apart.
+    """Join the stored usage of two roots whose cards are not joined yet.
 
-    `at` is when the event that tells of it was created: windows that end later are running.
+    `at` is when the event that names both was created; windows that end later are current.
     """
     old, new = _side(old_root_id, at), _side(root_id, at)
     joined = {
@@ -98,7 +97,7 @@ def join(old_root_id: str, root_id: str, at: int) -> None:
 
 
 def forget(root_ids: Sequence[str]) -> None:
-    """Where cards hung under a root that was none: nobody knows what their sums are of."""
+    """Delete the usage of these roots, because cards were in a broken chain under them."""
     scopes = [scope_key(Scope(ScopeKind.CARD, root_id)) for root_id in root_ids]
     for model in (UsageRow, UncountedWindow):
         model.objects.filter(scope__in=scopes).delete()
@@ -110,7 +109,7 @@ def _side(root_id: str, at: int) -> _Side:
     kept = UsageRow.objects.filter(scope=key).exclude(piece_seconds=0, window_end__gt=at)
     kept = kept.annotate(of_use=_LAST_OF_USE)
     forgotten_to = 0
-    if oldest := kept.order_by("-of_use").values_list("of_use", flat=True)[_MOST_ROWS:].first():
+    if oldest := kept.order_by("-of_use").values_list("of_use", flat=True)[_MAX_ROWS:].first():
         forgotten_to = oldest
         kept.filter(of_use__lte=oldest).delete()
     rows = remembered_since(0, [key])
@@ -139,9 +138,9 @@ def _sum(row: Remembered, more: Used, scope: Scope) -> Remembered:
 
 
 def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[UsageKey, Used]:
-    """What the other side spent in the time of rows that it does not remember itself.
+    """The other side's usage in the time of rows that it has not stored itself.
 
-    Without those for which that is too much to add up.
+    Rows for which that is too much to sum are left out.
     """
     alike: dict[_What, _Rows] = defaultdict(dict)
     for key, row in alone.items():
@@ -154,9 +153,9 @@ def _spent_besides(alone: _Rows, other: _Side, at: int) -> dict[UsageKey, Used]:
 
 
 def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[UsageKey, Used]:
-    """The same of rows with one filter and currency.
+    """As `_spent_besides`, for rows with one filter and currency.
 
-    From the other side's own pieces and from at most so many of its purchases, the newest.
+    Sums the other side's pieces and at most `most` of its purchases, the newest.
     """
     one = next(iter(rows.values()))
     its = other.pieces.get(_what(one), ())
@@ -165,7 +164,7 @@ def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[UsageKey, U
         key: list(gaps(row.window_start, row.window_end, covers[key])) for key, row in rows.items()
     }
     spans = _merged(span for its_gaps in uncovered.values() for span in its_gaps)
-    # Each part of so many seconds is then wholly within a row, or wholly without.
+    # So that each part is either completely within a row or completely outside of it.
     grain = gcd(*chain.from_iterable(chain.from_iterable(uncovered.values()))) or 1
     asked = Asked(one.window._replace(scope=other.scope), filter_of(one.filter))
     parts, since = _newest(asked, spans, grain, at, most)
@@ -185,7 +184,7 @@ def _spent_in(rows: _Rows, other: _Side, at: int, most: int) -> dict[UsageKey, U
 
 
 def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[UsagePiece]:
-    """The longest pieces within the time of a row; `pieces` by their start, longer ones first."""
+    """The longest pieces within the time of a row; `pieces` are sorted, longer ones first."""
     found: list[UsagePiece] = []
     begin, end = row.window_start, row.window_end
     first = bisect_left(pieces, begin, key=lambda piece: piece.window_start)
@@ -200,7 +199,7 @@ def _cover(row: Remembered, pieces: Sequence[Remembered]) -> list[UsagePiece]:
 
 
 def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """The same time, the earliest first, none of it twice."""
+    """The union of these spans, earliest first."""
     found: list[tuple[int, int]] = []
     for start, end in sorted(spans):
         if found and start <= found[-1][1]:
@@ -213,9 +212,9 @@ def _merged(spans: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 def _newest(
     asked: Asked, spans: Sequence[tuple[int, int]], grain: int, at: int, most: int
 ) -> tuple[list[WindowPart], int]:
-    """What purchases in these spans come to, and since when that is all of them.
+    """The sums of these spans, and the time since when they are complete.
 
-    Further and further back, as long as there are no more than so many.
+    Reads further and further back, as long as there are at most `most` purchases.
     """
     if not spans:
         return [], 0
@@ -239,7 +238,7 @@ def _newest(
 
 
 def _keep_notes(old: _Side, new: _Side, joined: _Rows, at: int) -> None:
-    """What was being counted goes on for both; what is not remembered any more begins."""
+    """Continue counting for both sides, and start it for sums that are lost."""
     lost = [row for side in (old, new) for key, row in side.rows.items() if key not in joined]
     known = {(row.window_start, row.window_end, *_what(row)) for row in joined.values()}
     notes: _Notes = {}
@@ -278,7 +277,7 @@ def _note_key(note: UncountedWindow) -> tuple[Any, ...]:
 
 
 def _joined_note(notes: Sequence[UncountedWindow], scope: Scope) -> UncountedWindow:
-    """Of one window; up to where the purchases of each are in pieces."""
+    """The note of one window for both sides, counted up to where both are."""
     names = ("window_start", "window_end", "filter_key", "currency", "rolling", "filter")
     return UncountedWindow(
         scope=scope_key(scope),
@@ -290,7 +289,7 @@ def _joined_note(notes: Sequence[UncountedWindow], scope: Scope) -> UncountedWin
 
 
 def _is_quiet(side: _Side, note: UncountedWindow, first: int) -> bool:
-    """Whether little of what a side spent before `counted_to` is in no piece."""
+    """Whether few purchases of a side before `counted_to` are outside of pieces."""
     if note.counted_to <= first:
         return True
     what = (note.filter_key, note.currency)
@@ -301,7 +300,7 @@ def _is_quiet(side: _Side, note: UncountedWindow, first: int) -> bool:
 
 
 def _keep_rows(old: _Side, new: _Side, joined: _Rows) -> None:
-    """The joined sums under the new root; all others go."""
+    """Write the joined sums under the new root, and delete all others."""
     gone = [row.key for key, row in new.rows.items() if key not in joined]
     gone += [row.key for key, row in old.rows.items() if key not in joined or key in new.rows]
     if gone:

@@ -1,4 +1,4 @@
-"""Why what is counted changed: the words of the ledger for a step from one state to the next."""
+"""The cause that the ledger gives for a step from one state of an authorization to the next."""
 
 from authorizations.models import LedgerCause
 from authorizations.rules.purchases.books import AuthorizationState
@@ -12,7 +12,7 @@ _ENDS = {
 
 
 def cause_of(before: AuthorizationState, after: AuthorizationState) -> LedgerCause:
-    """What a snapshot told that made the difference."""
+    """The cause of a change that a snapshot of Stripe's made."""
     settled = after.history[len(before.history) :]
     if after.amount > before.amount:
         new = any(entry.approved and entry.amount for entry in settled)

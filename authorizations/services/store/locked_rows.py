@@ -1,8 +1,8 @@
-"""Rows whose lock timed out a moment ago: whoever needs one of them waits only briefly for it.
+"""Remembers rows whose lock has just timed out, so that requests wait only briefly for them.
 
-One row that stays locked is the affair of those who need it. But a process has few threads, and
-many purchases of one card, or of one group, could have them all waiting for it. So each process
-remembers such a row for a second, or until somebody got it.
+A process has few threads, and many purchases of one card or group could occupy all of them by
+waiting for one locked row. So each process remembers such a row for a second, or until it gets the
+lock.
 """
 
 import threading
@@ -25,19 +25,19 @@ _KINDS = {
 }
 
 _until: dict[str, float] = {}
-"""By the key of a scope, "card:ic_1"; in seconds of time.monotonic."""
+"""By the key of a scope, such as "card:ic_1"; on the clock of time.monotonic()."""
 _lock = threading.Lock()
 
 
 def is_timeout(error: BaseException) -> bool:
-    """Whether an error of the database, or one it was raised from, is that a lock timed out."""
+    """Whether an error, or one it was raised from, is that a lock timed out."""
     return _timeout(error) is not None
 
 
 def patience(event: PurchaseEvent) -> str | None:
-    """How long the rows of an event are waited for, as PostgreSQL reads it; None: as ever.
+    """The lock_timeout for the rows of an event; None to leave it unchanged.
 
-    Before the deadline it ends by itself, so that the lock's time-out is told from the database's.
+    It ends before the deadline, so that a locked row is distinguished from a slow database.
     """
     left_s = seconds_left()
     if left_s is None:
@@ -48,14 +48,14 @@ def patience(event: PurchaseEvent) -> str | None:
 
 
 def note(error: OperationalError, event: PurchaseEvent) -> None:
-    """Remember the row that was not to be had, where that is what the error says."""
+    """Remember the locked row, if the error is a lock's time-out."""
     timeout = _timeout(error)
     if timeout is None:
         return
     kind = next(
         (kind for table, kind in _KINDS.items() if f'"{table}"' in (timeout.diag.context or "")), ""
     )
-    # Which one of several cards it was, the root or the card itself, nobody says.
+    # The error names the table only, not whether it was the root or the card itself.
     keys = [key for key in _keys(event) if key.startswith(f"{kind}:")] or _own_keys(event)
     with _lock:
         now = monotonic()
@@ -65,7 +65,7 @@ def note(error: OperationalError, event: PurchaseEvent) -> None:
 
 
 def forget(keys: list[str]) -> None:
-    """These rows were locked just now."""
+    """Forget rows that were locked just now."""
     if _until:
         with _lock:
             for key in keys:
@@ -84,7 +84,7 @@ def _own_keys(event: PurchaseEvent) -> list[str]:
 
 
 def _keys(event: PurchaseEvent) -> list[str]:
-    """The rows that an event needs, as far as its own word and this host's copy tell."""
+    """The keys of the rows that an event needs, as far as the event and this host's copy say."""
     keys = _own_keys(event)
     if event.card.cardholder_id:
         keys.append(f"cardholder:{event.card.cardholder_id}")

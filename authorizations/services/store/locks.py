@@ -1,6 +1,7 @@
-"""Locks cards, cardholders and groups in the one order of statements.LOCK_ROWS, for everybody.
+"""Locks cards, cardholders and groups, always in the one order of statements.LOCK_ROWS.
 
-Before the first write of a transaction. Cards are locked together with the roots of their chains.
+Locking comes before the first write of a transaction. Cards are locked together with the roots of
+their chains.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -18,17 +19,17 @@ from authorizations.services.store.statements import Plan, drive
 T = TypeVar("T")
 
 CHUNK = 100
-"""Whoever changes more cards than these locks so many at once: purchases on them wait."""
+"""Maximum cards to lock at once, because purchases on them wait."""
 
 _ATTEMPTS = 5
 
 
 class ChainsKeepChangingError(OperationalError):
-    """The roots of the cards changed each time while they were being locked; try again."""
+    """The roots of the cards kept changing while they were being locked; try again."""
 
 
 class LockedCard(NamedTuple):
-    """The row LOCK returns, column by column."""
+    """The row that statements.LOCK returns."""
 
     root_id: str
     card_root_id: str
@@ -48,7 +49,7 @@ class LockedCard(NamedTuple):
     root_root_id: str
 
     def is_settled(self, event: PurchaseEvent) -> bool:
-        """Whether what is locked is what the event is about."""
+        """Whether the locked rows are those that the event concerns."""
         card = event.card
         is_late = event.event_created < self.details_at or card.is_only_named
         return (
@@ -63,7 +64,7 @@ class LockedCard(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class AlsoLocked:
-    """Rows to lock with a purchase's own, which are among them, in the one order."""
+    """Rows to lock for a purchase, its own among them, in the one order."""
 
     cards: Sequence[str] = ()
     cardholders: Sequence[str] = ()
@@ -72,10 +73,10 @@ class AlsoLocked:
 
 @dataclass(frozen=True, slots=True)
 class Retry:
-    """Another attempt is needed: a purchase could not be locked as it is.
+    """The purchase could not be locked as it is; another attempt is needed.
 
-    `also` is locked before it. `unsettled` is the event of a purchase whose card is not there yet,
-    or is not the one it names. `is_further`: a part is done, and attempts are counted anew.
+    The next attempt locks `also` first. `unsettled` is an event whose card does not exist yet or
+    differs. `is_further`: a part is done, so the number of attempts starts again.
     """
 
     also: AlsoLocked | None = None
@@ -86,9 +87,9 @@ class Retry:
 def lock_rows(rows: AlsoLocked) -> Plan[dict[str, str] | None]:
     """Lock these rows; `cards` may be any cards of a chain.
 
-    Returns the root of each known card, as it is under the lock. None where a root that was read
-    before was hung under another one while its lock was waited for: the locks have to be given
-    back, as others may have to come first.
+    Returns the root of each known card, as it is under the lock; None if a root changed while its
+    lock was waited for. Then the transaction must be rolled back, because other rows may have to be
+    locked first.
     """
     found = yield from statements.ask(
         statements.LOCK_ROWS,
@@ -125,7 +126,7 @@ def hold(
 
 
 def in_chunks(ids: Iterable[T]) -> Iterator[list[T]]:
-    """So many at a time as may be locked at once."""
+    """Split into lists of at most CHUNK."""
     remaining = iter(ids)
     while chunk := list(islice(remaining, CHUNK)):
         yield chunk

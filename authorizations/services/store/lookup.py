@@ -22,9 +22,9 @@ from authorizations.services.store.usage import Remembered
 
 @dataclass(frozen=True, slots=True)
 class LockedScopes:
-    """The rows a purchase shares with others, locked until the transaction ends.
+    """The scopes of a purchase, locked until the transaction ends.
 
-    `also` are the keys of other scopes that are.
+    `also` are the keys of further scopes that are locked.
     """
 
     root_id: str
@@ -35,16 +35,16 @@ class LockedScopes:
 
     @property
     def scopes(self) -> list[str]:
-        """Whose usage this purchase adds to."""
+        """The keys of the scopes that this purchase counts in."""
         return _scope_keys(self.root_id, self.cardholder_id, self.group_id)
 
     def cover(self, row: Authorization) -> bool:
-        """Whether all scopes of another purchase are locked as well."""
+        """Whether all scopes of a different purchase are locked as well."""
         return self.also.union(self.scopes).issuperset(scope_keys(row))
 
 
 def scope_keys(row: Authorization) -> list[str]:
-    """The scopes whose usage a purchase that is known already adds to."""
+    """The keys of the scopes that an existing purchase counts in."""
     return _scope_keys(row.root_id, row.cardholder_id, row.group_id)
 
 
@@ -56,9 +56,9 @@ def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[
 
 
 class Purchase(msgspec.Struct, frozen=True):
-    """An authorization as an earlier event left it; `created` in Unix seconds.
+    """An authorization as it is in the database; `created` in Unix seconds.
 
-    Its merchant is the one it began with: limits find it by that.
+    Its merchant is the one it began with, which limits know it by.
     """
 
     card_id: str
@@ -70,7 +70,7 @@ class Purchase(msgspec.Struct, frozen=True):
     merchant: Merchant
 
     def is_of(self, event: PurchaseEvent) -> bool:
-        """Whether an event can be about this purchase: these never change in its life."""
+        """Whether an event can concern this purchase: card, currency and creation never change."""
         return (self.card_id, self.currency, self.created) == (
             event.card.id,
             event.currency,
@@ -78,7 +78,7 @@ class Purchase(msgspec.Struct, frozen=True):
         )
 
     def is_within(self, locked: LockedScopes) -> bool:
-        """Whether the scopes locked are this purchase's: they could not be seen before."""
+        """Whether the locked scopes are this purchase's, which are only known under the lock."""
         return (self.cardholder_id, self.group_id) == (locked.cardholder_id, locked.group_id)
 
 
@@ -87,10 +87,10 @@ _NOTHING_YET = AuthorizationState()
 
 @dataclass(frozen=True, slots=True)
 class Existing:
-    """What earlier requests left behind, and the policies in force under the lock.
+    """What is recorded about a purchase, and the policies in force, read under the lock.
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
-    to this authorization are booked elsewhere.
+    to this authorization are booked under a different row. `position` is the ledger's last number.
     """
 
     is_decided: bool
@@ -113,8 +113,8 @@ _decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
 def lock_scopes(event: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[LockedScopes | Retry]:
     """Lock root card, card, cardholder and group of a purchase, and before them `also`.
 
-    Where one of its own is not there yet, or is not the one the event names, `cards.register` has
-    to put that right before another attempt locks them.
+    Returns a Retry if one of its own rows is missing or differs from the event: the caller
+    registers the card (cards.register) and tries again.
     """
     others = frozenset[str]()
     if also is not None:
@@ -156,7 +156,7 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
 
 
 def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
-    """What is known of event and authorization, what is remembered around its time, and the
+    """Load what is recorded of event and authorization, the stored usage around its time, and the
     policies in force.
     """
     found = yield from statements.ask(

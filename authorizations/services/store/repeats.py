@@ -1,9 +1,9 @@
-"""Deliveries whose very body came before: what is kept of them, and how many there may be.
+"""Repeated deliveries of the same body: what is stored of them, with a limit on their number.
 
-A repeat is a row that refers to the delivery that brought the body first, and keeps no body of its
-own. Beyond sixty a minute of one body there is only a count, and for the rest of that minute the
-answer comes from this process's memory: whoever sends one captured request again and again costs
-neither rows nor a card's lock.
+A repeat is a row that refers to the first delivery of the body, and has no body of its own. Beyond
+sixty a minute of one body they are only counted, and for the rest of that minute the answer comes
+from this process's memory. So an attacker who replays a captured request causes neither rows nor
+locks.
 """
 
 import threading
@@ -32,7 +32,7 @@ ON CONFLICT (request_id, minute) DO UPDATE SET
 
 
 class SentBefore(NamedTuple):
-    """What a body was answered with."""
+    """The answer that a body got."""
 
     body: bytes
     status: int
@@ -40,7 +40,7 @@ class SentBefore(NamedTuple):
 
 @dataclass(slots=True)
 class _Beyond:
-    """A body that came more than sixty times in `minute`; `count` of them are not written yet."""
+    """A body delivered more than sixty times in `minute`; `count` of them are not written yet."""
 
     request_id: int
     minute: datetime
@@ -53,8 +53,8 @@ _beyond: OrderedDict[str, _Beyond] = OrderedDict()
 
 
 def first_of(delivery: Delivery) -> tuple[int | None, bool]:
-    """The delivery of this event that brought this very body first, None where this one does; and
-    whether the event has been applied. Raises django.db.Error.
+    """The id of the event's first delivery with this body, None if this is the first; and whether
+    the event has been applied. Raises django.db.Error.
     """
     if delivery.event.is_read or not delivery.event.id:
         return None, False
@@ -64,10 +64,10 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
 
 
 def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:
-    """Write that a body came again, within a transaction; returns the request that stands for it.
+    """Record a repeat, within a transaction; returns the id of the request row it is recorded in.
 
-    Where `delivery` names none that keeps the body, the database looks for one of the same event;
-    where there is none the body is kept. Raises django.db.Error.
+    If `delivery` does not name the first delivery of its body, the database looks for one with the
+    same event; if there is none, the body is stored. Raises django.db.Error.
     """
     row = rows.request(delivery, answer_body, status)
     [(request_id, is_kept)] = yield from statements.ask(
@@ -88,9 +88,9 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:
 
 
 def answer_at_once(body_sha256: str, received_at: datetime) -> SentBefore | None:
-    """What a body was answered with that came more than sixty times in this minute; it is counted.
+    """The answer to a body that came more than sixty times in this minute, which is counted.
 
-    None for every other body, which is nearly all of them.
+    Returns None for any other body.
     """
     if not _beyond:
         return None
@@ -103,17 +103,17 @@ def answer_at_once(body_sha256: str, received_at: datetime) -> SentBefore | None
 
 
 def write() -> None:
-    """Write what was counted since the last time. Raises django.db.Error; then it stays counted."""
+    """Write the counts since the last call. Raises django.db.Error; then they are kept."""
     with _lock:
         counted = [(beyond, beyond.count) for beyond in _beyond.values() if beyond.count]
     for beyond, count in counted:
-        facts: dict[str, Any] = {
+        row: dict[str, Any] = {
             "request": beyond.request_id,
             "minute": beyond.minute,
             "count": count,
         }
         with connection.cursor() as cursor:
-            cursor.execute(_COUNT, facts)
+            cursor.execute(_COUNT, row)
         with _lock:
             beyond.count -= count
 

@@ -47,7 +47,7 @@ class RequestRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def request(delivery: Delivery, answer_body: str, answer_status: int = 200) -> RequestRow:
-    """The row of a delivery; of what was read in Stripe's API nobody waits for an answer."""
+    """The row of a delivery; an object that was read in Stripe's API has no answer."""
     event = delivery.event
     if event.is_read:
         answer_body, answer_status = "", 200
@@ -72,9 +72,9 @@ def request(delivery: Delivery, answer_body: str, answer_status: int = 200) -> R
 
 
 class PolicyRow(msgspec.Struct, frozen=True):
-    """A policy as the row of a decision names it.
+    """A policy as a decision's row names it.
 
-    `matching` is the rule that merchants were matched by; rows from before it say nothing.
+    `matching` is the version of the rule that merchants were matched by.
     """
 
     version: int
@@ -95,7 +95,7 @@ def policy(applied: AppliedControls) -> PolicyRow:
 
 
 class MerchantColumns(TypedDict):
-    """The merchant of a decision or an authorization, but for its network id."""
+    """The merchant of a decision or an authorization, except its network id."""
 
     category: str
     category_code: str
@@ -113,7 +113,7 @@ def merchant_columns(found: Merchant) -> MerchantColumns:
 
 
 class QuestionColumns(MerchantColumns):
-    """What a decision was asked; nothing but when, where that can't be read."""
+    """The request that was decided; only `event_created` is set if it could not be read."""
 
     event_created: datetime
     authorization_id: str | None
@@ -237,7 +237,7 @@ def state_columns(state: AuthorizationState, at: Merchant) -> StateColumns:
 
 
 class AuthorizationRow(msgspec.Struct, frozen=True, kw_only=True):
-    """An authorization; of one that is known already only its StateColumns are written."""
+    """An authorization; of an existing one only the StateColumns are written."""
 
     id: str
     card_id: str
@@ -278,7 +278,7 @@ def authorization(
 
 
 class LedgerEntryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of what an authorization counts for: by an event, or by hand."""
+    """One change of what an authorization counts for, by an event or by hand."""
 
     authorization_id: str
     event_id: str
@@ -303,7 +303,7 @@ def entry(
     author: str = "",
     reason: str = "",
 ) -> LedgerEntryRow:
-    """`author` and `reason` are of what is booked by hand; then the event's id is empty."""
+    """A ledger entry; `author` and `reason` are set if it is booked by hand, without an event."""
     return LedgerEntryRow(
         authorization_id=event.authorization_id,
         event_id=event.event_id,
@@ -338,7 +338,7 @@ class TransactionRow(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def transaction(event: PurchaseEvent, found: TransactionSnapshot, linked: str) -> TransactionRow:
-    """`linked` is the authorization that Stripe names, "" where it names none."""
+    """A transaction's row; `linked` is the authorization that Stripe names, or ""."""
     return TransactionRow(
         id=found.id,
         type=found.type[:50],

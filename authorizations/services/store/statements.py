@@ -1,16 +1,15 @@
 """The named statements of the decision path, in the order they run.
 
     LOCK     card, cardholder and group (LOCK_ROWS: any of them, before the first write)
-    LOOK_UP  what is known of event and authorization, the usage already remembered and the policy
-             versions in force
-    SUM      usage not remembered yet, and rolling windows (only where a limit needs them)
-    ANSWERS  of an event that was decided before (only then)
-    WRITE    everything, at once
-    KEEP     transactions (only where there are any)
+    LOOK_UP  the recorded event and authorization, stored usage and the policy versions in force
+    SUM      usage that is not stored, and rolling windows (only if a limit needs them)
+    ANSWERS  the answers to an event that was decided before (only then)
+    WRITE    all rows at once
+    KEEP     transactions (only if there are any)
 
-Only locking first and reading afterwards is right: in READ COMMITTED each statement sees what was
-committed when it began, so whatever else the statement that waits for the lock reads is out of date
-once the lock is held: a sum, or a policy published meanwhile. LOCK returns locked rows alone.
+Rows must be locked first and read by a later statement: in READ COMMITTED a statement sees what was
+committed when it began, so anything else that a waiting LOCK read, such as a sum or a policy, would
+be out of date once it has the lock. LOCK returns locked rows alone.
 """
 
 from collections.abc import Callable, Generator, Mapping, Sequence
@@ -21,12 +20,12 @@ from authorizations.services.runtime import prepared
 T = TypeVar("T")
 
 _LOCKED = "ORDER BY id FOR NO KEY UPDATE"
-"""In the order of their ids, so that nobody waits in a circle; not FOR UPDATE, so that rows that
-only refer to them need not wait."""
+"""Ordered by id, so that there is no deadlock. FOR NO KEY UPDATE doesn't block rows that refer to
+the locked ones."""
 
 LOCK = f"""
 WITH patience AS MATERIALIZED (
-    -- How long each row is waited for, and whatever else this transaction waits for.
+    -- For each row, and for everything else that this transaction waits for.
     SELECT set_config(
         'lock_timeout', coalesce(%(patience)s::text, current_setting('lock_timeout')), TRUE
     ) AS is_set
@@ -70,7 +69,7 @@ CROSS JOIN card
 LEFT JOIN cardholder ON TRUE
 LEFT JOIN card_group ON TRUE
 """  # noqa: S608 - all of it is written here
-"""Of one purchase: the root of its card, the card, its cardholder, its group, in this order."""
+"""Locks the rows of one purchase: its card's root, the card, its cardholder, its group."""
 
 LOCK_ROWS = f"""
 WITH asked AS MATERIALIZED (
@@ -96,19 +95,18 @@ SELECT card.id, asked.root_id, card.root_id
 FROM (SELECT count(*) FROM card_group) AS all_locked
 LEFT JOIN (card JOIN asked USING (id)) ON TRUE
 """  # noqa: S608 - all of it is written here
-"""Of any rows, in the same order: the roots of cards, the cards, cardholders, groups.
+"""Locks any rows in the same order: the roots of cards, the cards, cardholders, groups.
 
-Returns each card with the root it had before the lock and the one it has under it; one row of nulls
-where there is no card. Apart from LOCK, as one statement for both would take twice as long for one
-purchase.
+Returns each card with its root before and under the lock, or one row of nulls if there is no card.
+Separate from LOCK, because one statement for both takes twice as long for one purchase.
 """
 
 
 def around(at: str) -> str:
-    """The rows of the usage table that a purchase at an instant may change, in SQL, and a few more.
+    """SQL for the rows of the usage table that a purchase at a time may change, and a few more.
 
-    Those are limits' windows and the minute, the hour and the day around. Of hours and days the one
-    before is read too: a busy scope shows by it, where nothing around is remembered yet.
+    These are windows of limits and the minute, hour and day around `at`. The hour and day before
+    are read as well: they show that a scope is busy if nothing is stored around `at` yet.
     """
     return f"""
         FROM (VALUES
@@ -167,7 +165,7 @@ SELECT DISTINCT
 FROM unnest(%(times)s::bigint[]) AS at
 CROSS JOIN LATERAL (SELECT authorizations_usage.* {around("at")}) AS usage
 """  # noqa: S608 - all of it is written here
-"""What is remembered around some instants, each looked up by itself: not all between them."""
+"""The stored usage around several times, each looked up by itself, not the range between them."""
 
 ANSWERS = """
 WITH RECURSIVE answer AS (
@@ -195,17 +193,17 @@ LEFT JOIN LATERAL (
 ) AS request ON TRUE
 ORDER BY number
 """
-"""The decisions on one event, with the deliveries they answered: see answers.next_id."""
+"""The decisions on an event, with the deliveries they answered; answers.next_id has their ids."""
 
 
 def of_chain(root: str) -> str:
-    """The condition that a purchase was made with a card of the chain of `root`, in SQL."""
+    """SQL condition: the purchase was made with a card of the chain of `root`."""
     chain = f"SELECT id FROM authorizations_card WHERE root_id = {root}"  # noqa: S608
     return f"card_id = ANY(ARRAY({chain}))"
 
 
 def within(start: str, end: str) -> str:
-    """The purchases of the scope `needed.kind`, `needed.id` that began in [start, end), in SQL."""
+    """SQL for the purchases of the scope `needed.kind`, `needed.id` created in [start, end)."""
     span = f"created >= to_timestamp({start}) AND created < to_timestamp({end})"
     return f"""(
         SELECT * FROM authorizations_authorization
@@ -220,7 +218,7 @@ def within(start: str, end: str) -> str:
 
 
 WITHIN = within("needed.start", 'needed."end"')
-"""The purchases of the scope `needed.kind`, `needed.id` that began in [start, end)."""
+"""As `within`, for the columns of `needed`."""
 
 _SPENT = f"""
         FROM unnest(needed.spans) AS span
@@ -242,7 +240,7 @@ _SEEN = """
         counted_amount, counted_cash, refunded_amount, count, cash_count
 """
 
-# Without the merchant the index alone has all of it.
+# Without the merchant, an index-only scan is enough.
 SUM = f"""
 SELECT needed.place, summed.*
 FROM jsonb_to_recordset(%(ranges)s::jsonb) AS needed(
@@ -270,14 +268,14 @@ CROSS JOIN LATERAL (
 ) AS summed
 ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here
-"""What purchases in spans of time come to, by `grain` seconds and, where asked, by merchant.
+"""Sums of the purchases in spans of time, by `grain` seconds and, if asked, by merchant.
 
-Goes through at most `most` of them (null: all); the last column is how many those were.
+Reads at most `most` purchases (null: all); the last column is the number read.
 """
 
 
 def _remembered(seconds: int, start: str, end: str) -> str:
-    """Pieces of this length in [start, end): looked up span by span, never all rows joined."""
+    """SQL for the pieces of this length in [start, end), looked up span by span."""
     return f"""(
         SELECT window_start, window_end, amount, refunded_amount, count FROM authorizations_usage
         WHERE scope = needed.scope AND piece_seconds = {seconds}
@@ -288,7 +286,7 @@ def _remembered(seconds: int, start: str, end: str) -> str:
 
 
 def _gaps(pieces: str) -> str:
-    """What these pieces leave uncovered of each window."""
+    """SQL for the spans of each window that these pieces don't cover."""
     return f"""(
         SELECT place, unnest(int8multirange(int8range(start, "end")) - coalesce(
             (
@@ -329,7 +327,7 @@ JOIN needed USING (place)
 CROSS JOIN LATERAL {_remembered(60, "lower(span)", "upper(span)")} AS usage
 ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here
-"""The remembered days in windows, the hours between these, and the minutes between all of them."""
+"""The stored days in windows, the hours between these, and the minutes between all of them."""
 
 _ENTRIES_AND_USAGE = """entry AS (
     INSERT INTO authorizations_ledgerentry (
@@ -345,12 +343,12 @@ _ENTRIES_AND_USAGE = """entry AS (
 INSERT INTO authorizations_usage
 SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
 ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currency) DO UPDATE SET
-    -- The scope is locked: nobody else has added to what was read.
+    -- The scope is locked, so what was read has not changed.
     amount = excluded.amount,
     refunded_amount = excluded.refunded_amount,
     count = excluded.count
 """
-"""What changes with every decision, every later event and everything that an operator books."""
+"""Part of WRITE and WRITE_BOOKS: the ledger entries and usage of any change."""
 
 WRITE = f"""
 WITH request AS (
@@ -439,7 +437,7 @@ WITH first AS MATERIALIZED (
 )
 SELECT coalesce((SELECT id FROM kept), first.id), EXISTS (SELECT FROM kept) FROM first
 """  # noqa: S608 - all of it is written here
-"""A delivery whose event came before: a row that refers to the body kept first, or only a count."""
+"""Records a repeated delivery: a row that refers to the first one's body, or only a count."""
 
 WRITE_BOOKS = f"""
 WITH changed AS (
@@ -460,7 +458,7 @@ WITH changed AS (
     FROM changed WHERE purchase.id = changed.id
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
-"""The same for purchases that are there, where no request caused it: needs no right to add one."""
+"""As WRITE, for existing purchases, without a request. Needs no right to insert purchases."""
 
 
 KEEP = """
@@ -479,54 +477,54 @@ ON CONFLICT (id) DO UPDATE SET
     booked_under = excluded.booked_under,
     told_at = excluded.told_at
 """
-"""Transactions as they are booked now; an event may list a thousand."""
+"""Writes transactions as they are booked now; an event may list a thousand."""
 
 
 class Statement(NamedTuple):
-    """A named statement with its parameters; its answer are the rows it returns."""
+    """A named statement with its parameters; answered with the rows it returns."""
 
     text: str
     parameters: Mapping[str, Any]
 
 
 class Call(NamedTuple):
-    """Something that Django's ORM reads or writes; its answer is what it returns."""
+    """A function that uses Django's ORM; answered with what it returns."""
 
     work: Callable[[], Any]
 
 
 Plan: TypeAlias = Generator[Sequence[Statement | Call], list[Any], T]
-"""What is asked of the database, some at a time, and what follows from the answers.
+"""A generator that yields what it asks of the database, and returns the result of it all.
 
-A plan yields what it asks and is sent an answer for each; it holds no connection. An error of the
-database is raised where it asked.
+It yields a list of statements and calls, and is sent a list of answers. It holds no connection. A
+database error is raised at the `yield`.
 """
 
 
 def ask(text: str, **parameters: Any) -> Plan[list[tuple[Any, ...]]]:
-    """Ask one statement; returns its rows."""
+    """Run one statement; returns its rows."""
     [rows] = yield [Statement(text, parameters)]
     return cast("list[tuple[Any, ...]]", rows)
 
 
 def call(work: Callable[[], T]) -> Plan[T]:
-    """Ask for something by the ORM."""
-    [found] = yield [Call(work)]
-    return cast("T", found)
+    """Call a function that uses the ORM; returns its result."""
+    [result] = yield [Call(work)]
+    return cast("T", result)
 
 
 def drive(plan: Plan[T]) -> T:
-    """Carry out a plan on this thread's connection, one statement after the other.
+    """Run a plan on this thread's connection, one statement after the other.
 
-    Returns what the plan returns. Raises django.db.Error as prepared.run does, and what the plan
-    raises.
+    Returns what the plan returns. Raises django.db.Error as prepared.run does, and whatever the
+    plan raises.
     """
     try:
         asked = next(plan)
         while True:
             try:
                 answers = [_answer(one) for one in asked]
-            except Exception as error:  # noqa: BLE001 - it is the plan's, which may know of it
+            except Exception as error:  # noqa: BLE001 - the plan may handle it
                 asked = plan.throw(error)
             else:
                 asked = plan.send(answers)

@@ -1,4 +1,4 @@
-"""Windows of busy scopes that nobody can add up while a purchase waits: noted, to be counted."""
+"""Notes of windows too large to sum while a purchase waits, to be counted in the background."""
 
 from collections.abc import Iterable
 from typing import NamedTuple
@@ -12,11 +12,11 @@ from authorizations.services.store.statements import Plan
 from authorizations.services.store.window_sums import DAY_S, MINUTE_S, Asked
 
 _USUAL_A_SECOND = 10_000
-"""Purchases that are counted in a second, as long as nothing else is known: on a busy machine."""
+"""Purchases counted per second on a busy machine; used until a rate is measured."""
 
 
 class Progress(NamedTuple):
-    """How far a window is counted; `purchases` is about how many there are, 0 where unknown."""
+    """How far a window is counted; `purchases` is their approximate number, 0 if unknown."""
 
     counted: int
     purchases: int
@@ -24,7 +24,7 @@ class Progress(NamedTuple):
 
 
 def ask(asked: Asked) -> Plan[None]:
-    """Have a window counted in the background, unless it is noted already; within a transaction."""
+    """Note a window for the background, unless it is noted. Runs within a transaction."""
     row = note_of(asked)
     yield from statements.call(
         lambda: UncountedWindow.objects.bulk_create([row], ignore_conflicts=True)
@@ -32,7 +32,7 @@ def ask(asked: Asked) -> Plan[None]:
 
 
 def note_of(asked: Asked) -> UncountedWindow:
-    """A rolling window moves on with every second: it is noted from the start of its first day."""
+    """The note of a window. A rolling one, which moves every second, begins with its first day."""
     window = asked.window
     start = window.start // DAY_S * DAY_S if window.rolling else window.start
     return UncountedWindow(
@@ -48,19 +48,19 @@ def note_of(asked: Asked) -> UncountedWindow:
 
 
 def first_minute(start: int) -> int:
-    """Where counting begins in a window: what is before its first whole minute is in no piece."""
+    """The first whole minute of a window, where counting begins."""
     return -(-start // MINUTE_S) * MINUTE_S
 
 
 def progress(windows: Iterable[Window]) -> dict[Window, Progress]:
-    """How far those of these windows are that are being counted."""
+    """The progress of those of these windows that are being counted."""
     windows = list(windows)
     noted = list(UncountedWindow.objects.filter(scope__in={_scope_key(one) for one in windows}))
     return {window: progress_of(row) for window in windows for row in noted if is_of(row, window)}
 
 
 def progress_of(row: UncountedWindow) -> Progress:
-    """From how quickly it went so far: what else the database has to do shows in that."""
+    """The progress of a note; the remaining time follows from the rate so far."""
     since = (timezone.now() - row.asked_at).total_seconds()
     rate = row.counted / since if row.counted and since > 0 else _USUAL_A_SECOND
     left = max(0, row.purchases - row.counted)
@@ -68,12 +68,12 @@ def progress_of(row: UncountedWindow) -> Progress:
 
 
 def seconds_for(purchases: int, a_second: float = _USUAL_A_SECOND) -> int:
-    """About how long it takes to count so many."""
+    """The approximate time in seconds to count this many purchases."""
     return 1 + int(purchases / max(a_second, 1))
 
 
 def is_of(row: UncountedWindow, window: Window) -> bool:
-    """Whether the window waits for what the row notes: rolling ones for all that lies in it."""
+    """Whether the window is waiting for this note."""
     names = (row.scope, row.filter_key, row.currency, row.rolling)
     if names != (_scope_key(window), window.filter_key, window.currency, window.rolling):
         return False

@@ -1,7 +1,7 @@
-"""What limits have used up: remembered sums, and what window_sums adds up where there is none.
+"""The usage of limits' windows: stored sums, and what window_sums adds up where there is none.
 
 A decision runs all of it under the lock of the scopes it reads and writes. The only rows written
-here are those that have a window counted in the background.
+here are the notes of windows to be counted in the background.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -33,7 +33,7 @@ from authorizations.services.store.window_sums import Asked, Leaving
 
 
 class UsageKey(NamedTuple):
-    """What names a row of the usage table."""
+    """The key of a row of the usage table."""
 
     scope: str
     piece_seconds: int
@@ -47,8 +47,8 @@ class UsageKey(NamedTuple):
 class Remembered:
     """A row of the usage table; `filter` is the canonical text behind `filter_key`.
 
-    `piece_seconds` is 0 where it is the window of a limit, else it is a minute, an hour or a day of
-    others.
+    `piece_seconds` is 0 for the window of a limit; otherwise the row is a piece, a minute, hour or
+    day that windows are summed from.
     """
 
     scope: str
@@ -89,7 +89,7 @@ class Remembered:
         return WindowUsage(self.amount, self.refunded_amount, self.count)
 
     def with_change(self, change: CountedUsage, event: PurchaseEvent) -> "Remembered":
-        """With a purchase's change counted in, where the purchase concerns this window."""
+        """The row with a purchase's change added, if the purchase concerns it."""
         if self.currency not in ("", event.currency):
             return self
         if not self.window_start <= event.created < self.window_end:
@@ -97,7 +97,7 @@ class Remembered:
         amount, refunded, count = change.seen_by(filter_of(self.filter), event.merchant)
         return replace(
             self,
-            # Without a currency there is nothing to add amounts in.
+            # A row without a currency has counts alone.
             amount=self.amount + (amount if self.currency else 0),
             refunded_amount=self.refunded_amount + (refunded if self.currency else 0),
             count=self.count + count,
@@ -110,27 +110,26 @@ _COLUMNS = tuple(field.name for field in fields(Remembered))
 
 
 def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> Plan[list[Remembered]]:
-    """The remembered windows and pieces of these scopes around each of these instants.
+    """The stored windows and pieces of these scopes around each of these times, in Unix seconds.
 
-    And the hours and days just before, by which it shows that there are pieces at all.
+    Also returns the hours and days just before, which show whether there are pieces at all.
     """
     rows = yield from statements.ask(statements.AROUND, times=list(set(times)), scopes=list(scopes))
     return [Remembered(*row) for row in rows]
 
 
 def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:
-    """The remembered windows and pieces of these scopes that end after the instant `at`."""
+    """The stored windows and pieces of these scopes that end after `at`, in Unix seconds."""
     rows = UsageRow.objects.filter(scope__in=list(scopes), window_end__gt=at)
     return [Remembered(*row) for row in rows.values_list(*_COLUMNS)]
 
 
 @dataclass(frozen=True, slots=True)
 class MeasuredUsage:
-    """Usage around a purchase, just before it is decided.
+    """The usage around a purchase, just before it is decided.
 
-    `rows` are all remembered windows and pieces that the purchase may change, as they stand with
-    what was just reported, and all that are worth remembering from now on; `stored` are those the
-    database has, as it has them.
+    `rows` are the windows and pieces that the purchase may change, including what was just
+    reported, and new ones worth storing; `stored` are those in the database, as they are there.
     """
 
     event: PurchaseEvent
@@ -139,7 +138,7 @@ class MeasuredUsage:
     stored: dict[UsageKey, Remembered]
 
     def changed(self, taken: CountedUsage) -> list[Remembered]:
-        """The rows to write once this much more is taken: new ones, and those it changes."""
+        """The rows to write if the purchase takes this much more: new and changed ones."""
         rows = [row.with_change(taken, self.event) for row in self.rows]
         return [row for row in rows if row != self.stored.get(row.key)]
 
@@ -151,10 +150,10 @@ def measure(
     remembered: Sequence[Remembered],
     reported: CountedUsage,
 ) -> Plan[MeasuredUsage]:
-    """The usage in these windows; what was never asked before is added up and remembered.
+    """The usage of these windows; windows without a stored sum are summed.
 
-    `reported` is what the event just told, and is not in the database yet. What is too much to add
-    up now is asked to be counted in the background, and is NOT_COUNTED.
+    `reported` is the event's own change, which is not in the database yet. A window that is too
+    large to sum now is noted for the background, and is NOT_COUNTED.
     """
     stored = {row.key: row for row in remembered}
     existing = {row.window: row for row in remembered if not row.piece_seconds}
@@ -186,10 +185,10 @@ _KEEP_UP_EVERY = 32
 def _besides(
     event: PurchaseEvent, windows: Sequence[Window], applied: Sequence[AppliedControls]
 ) -> list[Window]:
-    """One purchase in 32 also looks at the limits that do not concern it.
+    """Windows of limits that do not concern the purchase, for one purchase in 32.
 
-    Or a limit on one merchant could first be asked about after thousands of purchases elsewhere,
-    which then have to be counted before that one can be decided.
+    Otherwise a limit on one merchant might first be needed after thousands of purchases elsewhere,
+    which would have to be counted before that one is decided.
     """
     if crc32(event.authorization_id.encode(errors="replace")) % _KEEP_UP_EVERY:
         return []
@@ -201,7 +200,7 @@ def asked_of(
     applied: Iterable[AppliedControls],
     remembered: Iterable[Remembered],
 ) -> list[Asked]:
-    """These windows to be added up; `applied` tells the filters behind their keys."""
+    """The windows as window_sums takes them; `applied` has the filters behind their keys."""
     limits = (limit for policy in applied for limit in policy.controls.spending_limits)
     filters = {limit.filter.key: limit.filter for limit in limits}
     in_pieces = {
@@ -237,7 +236,7 @@ def _row(
 
 @dataclass(frozen=True, slots=True)
 class Spent:
-    """What purchases at one merchant came to; `created` is 0 where times were not asked for."""
+    """The total of purchases at one merchant; `created` is 0 if they were not summed by time."""
 
     created: int
     merchant: Merchant
@@ -245,7 +244,7 @@ class Spent:
 
 
 def needed(windows: Sequence[Window], *, by_time: bool) -> str:
-    """The windows as the statements take them that sum: JSON, each with its place."""
+    """Windows as JSON for the statements that sum them, each with its index as `place`."""
     return codec.to_json(
         [
             {
@@ -264,7 +263,7 @@ def needed(windows: Sequence[Window], *, by_time: bool) -> str:
 
 
 def spent_by_place(rows: Iterable[tuple[Any, ...]]) -> Iterator[tuple[int, list[Spent]]]:
-    """What such a statement found, window by window."""
+    """The rows of such a statement, by the windows' `place`."""
     for place, group in groupby(rows, key=lambda row: row[0]):
         yield (
             place,

@@ -1,11 +1,11 @@
-"""What counts in a window that is not remembered, added up from pieces and from purchases.
+"""Sums windows that have no stored sum, from pieces and from purchases.
 
-A piece is a minute, an hour or a day in UTC whose sum is remembered as a row of its own: whatever
-changes a purchase changes it as well, like the windows of limits. What no piece covers is added up
-from the purchases themselves, but while somebody waits never from more than AT_ONCE of them: a
-window with more is counted in the background (counting.py), which leaves pieces. Rolling windows
-have no sum that lasts, so they leave pieces as they grow. Everything here runs under the lock of
-the scopes it reads; nothing here writes.
+A piece is a minute, an hour or a day in UTC whose sum is stored as a row of its own. A change of a
+purchase also changes its pieces, like the windows of limits. Time that no piece covers is summed
+from the purchases themselves, but while a request waits from at most AT_ONCE of them: a window with
+more is counted in the background (counting.py), which stores pieces. Rolling windows have no
+lasting sum, so pieces are stored as they grow. Everything here runs under the lock of the scopes it
+reads, and writes nothing.
 """
 
 from collections import Counter, defaultdict
@@ -25,18 +25,17 @@ from authorizations.services.store.window_totals import NOTHING_USED, Used, plus
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
 
 AT_ONCE = 2_000
-"""Purchases that are added up while somebody waits: 2 ms, or 10 where a filter asks for merchants.
+"""Maximum purchases to sum while a request waits: 2 ms, or 10 ms with a filter on merchants.
 
-What began in the first and last minute of a window is added up however many there are, as no piece
-can stand for a part of a minute.
+Purchases in the first and last minute of a window are always summed, because no piece can represent
+a part of a minute.
 """
 
 QUIET = 200
-"""Where a rolling window has more purchases between its pieces than this, they become pieces.
+"""If a rolling window has more purchases than this between its pieces, they become pieces.
 
-Of a day with more the hours are remembered too, of an hour with half of AT_ONCE the minutes: when
-such a day or hour has left a window in part, what is still in it can be added up. Then it becomes
-shorter pieces as well, where that is worth it.
+Of a day with more, the hours are stored too, and of an hour with half of AT_ONCE the minutes, so
+that such a day or hour can still be summed when only a part of it is left in a window.
 """
 
 _EVERY_ONE = None
@@ -44,7 +43,7 @@ _NO_GRAIN = 2**62
 
 
 class Asked(NamedTuple):
-    """A window to be added up; `has_pieces` says whether there are any around the purchase."""
+    """A window to sum; `has_pieces` says whether there are any around the purchase."""
 
     window: Window
     concern: LimitFilter
@@ -52,7 +51,7 @@ class Asked(NamedTuple):
 
 
 class UsagePiece(NamedTuple):
-    """A minute, an hour or a day [start, end), and what counts in it."""
+    """A minute, an hour or a day [start, end), and its sum."""
 
     start: int
     end: int
@@ -61,9 +60,9 @@ class UsagePiece(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Reckoned:
-    """What a window comes to; `used` is None where there is too much to add up.
+    """The sum of a window; `used` is None if it has too many purchases to sum.
 
-    `purchases` is how many were gone through, `pieces` are those that are worth remembering.
+    `purchases` is the number of purchases read; `pieces` are those worth storing.
     """
 
     used: Used | None
@@ -72,7 +71,7 @@ class Reckoned:
 
 
 class _Range(NamedTuple):
-    """Spans of a window's time, to be added up by `grain` seconds from at most `most` purchases."""
+    """Spans of a window to sum by `grain` seconds, from at most `most` purchases."""
 
     asked: Asked
     spans: Sequence[tuple[int, int]]
@@ -81,7 +80,7 @@ class _Range(NamedTuple):
 
 
 class WindowPart(NamedTuple):
-    """What purchases since `since` come to, as the window's filter sees them."""
+    """The sum of purchases from `since` on, as the window's filter counts them."""
 
     since: int
     used: Used
@@ -89,12 +88,12 @@ class WindowPart(NamedTuple):
 
 
 def reckon(asked: Sequence[Asked]) -> Plan[list[Reckoned]]:
-    """Add these windows up, each from at most AT_ONCE purchases outside of pieces."""
+    """Sum these windows, each from at most AT_ONCE purchases outside of pieces."""
     return _reckon(asked, AT_ONCE)
 
 
 def reckon_all(asked: Sequence[Asked]) -> Plan[list[Reckoned]]:
-    """Add these windows up, however long it takes: for where no purchase waits, nothing is kept."""
+    """Sum these windows however long it takes; for use outside of a request."""
     return _reckon(asked, None)
 
 
@@ -123,7 +122,7 @@ def _is_more(purchases: int, most: int | None) -> bool:
 
 
 def _with_pieces(asked: Sequence[Asked], most: int | None) -> Plan[list[Reckoned]]:
-    """Pieces, what lies between them, and the parts of minutes at both ends."""
+    """Sum pieces, the purchases between them, and the parts of minutes at both ends."""
     pieces = yield from remembered_pieces([(one.window, DAY_S) for one in asked])
     ranges, between = [], []
     for one, there in zip(asked, pieces, strict=True):
@@ -152,7 +151,7 @@ def _with_pieces(asked: Sequence[Asked], most: int | None) -> Plan[list[Reckoned
         if place in by_minute:
             over = max(piece[0] for piece in (*there, *by_minute[place]))
             start = one.window.start
-            # Half of it, or what is left at both ends would be enough to start all over again.
+            # Half of QUIET. Otherwise the rest at both ends would soon exceed it again.
             new = list(new_pieces(start, over, there, by_minute[place], few=QUIET // 2))
         reckoned.append(Reckoned(used, counts[place], new))
     return reckoned
@@ -168,7 +167,7 @@ def _edges(window: Window) -> tuple[list[tuple[int, int]], int, int]:
 
 
 def gaps(start: int, end: int, pieces: Iterable[UsagePiece]) -> Iterator[tuple[int, int]]:
-    """What pieces, the earliest first, leave uncovered of [start, end)."""
+    """The spans of [start, end) that these pieces, earliest first, don't cover."""
     for piece in pieces:
         if start < piece.start:
             yield start, piece.start
@@ -218,7 +217,7 @@ def _long(pieces: Iterable[UsagePiece], seconds: int) -> Iterator[UsagePiece]:
 def _made_of(
     pieces: Iterable[UsagePiece], seconds: int, start: int, end: int
 ) -> Iterator[UsagePiece]:
-    """The longer pieces within [start, end) that these make up."""
+    """The longer pieces within [start, end) that these add up to."""
     sums: dict[int, Used] = defaultdict(lambda: NOTHING_USED)
     for piece in pieces:
         at = _floor(piece.start, seconds)
@@ -229,9 +228,10 @@ def _made_of(
 
 
 def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> Plan[list[list[UsagePiece]]]:
-    """For each window its remembered days, the hours between them, and the minutes between both.
+    """The stored days of each window, the hours between them, and the minutes between both.
 
-    The earliest first. With each window goes how long its pieces may be: DAY_S, HOUR_S or MINUTE_S.
+    Earliest first. Each window comes with the maximum length of its pieces: DAY_S, HOUR_S or
+    MINUTE_S.
     """
     if not wanted:
         return []
@@ -256,7 +256,7 @@ def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> Plan[list[list[Us
 
 
 class Leaving(NamedTuple):
-    """A rolling window of which the first `over` is to leave; `restore`: refunds count as gone."""
+    """A rolling window whose first `over` must leave; `restore`: refunds restore the limit."""
 
     asked: Asked
     over: int
@@ -271,7 +271,7 @@ _SHORTER = {DAY_S: HOUR_S, HOUR_S: MINUTE_S, MINUTE_S: 0}
 
 
 class _Search(NamedTuple):
-    """A stretch of a rolling window in which what leaves last is looked for."""
+    """A part of a rolling window to search for the purchase that leaves last."""
 
     place: int
     leaving: Leaving
@@ -280,10 +280,10 @@ class _Search(NamedTuple):
 
 
 def last_to_leave(wanted: Sequence[Leaving]) -> Plan[list[int | None]]:
-    """When the purchase was made that, with all before it, makes up what is to leave.
+    """The time of the purchase that, with all before it, adds up to what must leave.
 
-    None where the whole window is less. A piece in which that happens is looked into: a day by its
-    hours, an hour by its minutes, a minute by its purchases.
+    None if the whole window is less. The piece that contains it is searched: a day by its hours, an
+    hour by its minutes, a minute by its purchases.
     """
     found: list[int | None] = [None] * len(wanted)
     searches = [
@@ -305,7 +305,7 @@ def last_to_leave(wanted: Sequence[Leaving]) -> Plan[list[int | None]]:
 
 
 def _by_time(searches: Sequence[_Search]) -> Plan[list[list[UsagePiece]]]:
-    """What was spent in each, the earliest first: pieces, and purchases second by second."""
+    """The pieces of each, and its purchases second by second, earliest first."""
     in_pieces = [(search.within, search.longest) for search in searches if search.longest]
     pieces = iter((yield from remembered_pieces(in_pieces)))
     there = [next(pieces) if search.longest else [] for search in searches]
@@ -326,7 +326,7 @@ def _by_time(searches: Sequence[_Search]) -> Plan[list[list[UsagePiece]]]:
 
 
 def _last(leaving: Leaving, parts: Iterable[UsagePiece]) -> tuple[UsagePiece | None, int]:
-    """The part in which enough has left, and how much of it was still to leave before it."""
+    """The part in which enough has left, and how much still had to leave before it."""
     over = leaving.over
     for part in parts:
         amount, refunded, count = part.used
@@ -339,7 +339,7 @@ def _last(leaving: Leaving, parts: Iterable[UsagePiece]) -> tuple[UsagePiece | N
 
 
 def minutes(asked: Asked, start: int, end: int) -> Plan[list[WindowPart]]:
-    """What the purchases of each minute in [start, end) come to, however many there are."""
+    """The sums of each minute in [start, end), however many purchases there are."""
     [parts] = yield from _added_up([_Range(asked, [(start, end)], MINUTE_S, _EVERY_ONE)])
     return parts
 
@@ -347,16 +347,16 @@ def minutes(asked: Asked, start: int, end: int) -> Plan[list[WindowPart]]:
 def parts(
     asked: Asked, spans: Sequence[tuple[int, int]], grain: int, most: int
 ) -> Plan[list[WindowPart]]:
-    """What purchases in these spans come to by `grain` seconds, from at most one more than `most`.
+    """The sums of these spans by `grain` seconds, from at most one purchase more than `most`.
 
-    The spans are of the window's scope, whatever its own bounds are.
+    The spans need not be within the window.
     """
     [found] = yield from _added_up([_Range(asked, spans, grain, most)])
     return found
 
 
 def _added_up(ranges: Sequence[_Range]) -> Plan[list[list[WindowPart]]]:
-    """What the purchases in each range come to, by its grain, the earliest first."""
+    """The sums of each range by its grain, earliest first."""
     found: list[list[WindowPart]] = [[] for _ in ranges]
     wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
     if not wanted:
@@ -377,7 +377,7 @@ def _json(place: int, one: _Range) -> dict[str, Any]:
         "currency": window.currency,
         "by_merchant": bool(window.filter_key),
         "grain": one.grain,
-        # One more tells that there are more.
+        # One more than allowed shows that there are too many.
         "most": None if one.most is None else one.most + 1,
     }
 
@@ -390,7 +390,7 @@ def _part(since: int, asked: Asked, lines: Iterable[tuple[Any, ...]]) -> WindowP
             category=category, category_code=code, country=country, name=name, network_id=network_id
         )
         amount, refunded, count = CountedUsage(*figures).seen_by(concern, merchant)
-        # Without a currency there is nothing to add amounts in.
+        # A window without a currency has counts alone.
         used = plus(used, (amount, refunded, count) if window.currency else (0, 0, count))
         purchases += number
     return WindowPart(since, used, purchases)

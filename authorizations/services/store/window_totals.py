@@ -1,4 +1,4 @@
-"""What counts in a limit window, as a plain tuple: millions of these pass through the proofs."""
+"""The usage of a limit window as a plain tuple, because verification handles millions of them."""
 
 from collections.abc import Iterable
 from typing import TypeAlias

@@ -1,4 +1,4 @@
-"""What is written: a delivery, what was decided, and what changed, in one statement."""
+"""Writes a delivery, its decision and all changes in one statement."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ from authorizations.wire import answer
 
 @dataclass(frozen=True, slots=True)
 class Rows:
-    """What is written beside the webhook request."""
+    """The rows to write besides the webhook request."""
 
     decisions: Sequence[DecisionRow] = ()
     purchases: Sequence[AuthorizationRow] = ()
@@ -36,9 +36,9 @@ def save_refusal(
     problem: str,
     request: AuthorizationRequest | None = None,
 ) -> bytes:
-    """Keep a decline that no policy was asked for; card and books are left alone.
+    """Record a decline made without asking a policy; returns the body of the answer.
 
-    Raises django.db.Error when the database fails; then nothing was kept.
+    Card and books stay unchanged. Raises django.db.Error; then nothing is recorded.
     """
     decision = Verdict(approved=False, amount=0, reason=reason)
     question = request.question if request else None
@@ -80,14 +80,14 @@ def recall(
 
 
 def save_receipt(delivery: Delivery, written: Rows = NO_ROWS) -> Plan[bytes]:
-    """Keep an event that asks nothing, and what it changed; returns the body of the answer."""
+    """Record an event that is not a request, and its changes; returns the body of the answer."""
     text = answer.received().decode()
     yield from write(delivery, text, written)
     return text.encode()
 
 
 def once_kept(log: Callable[[], None]) -> None:
-    """Told when the transaction has committed, or there would be two lines where it is repeated."""
+    """Call `log` after the commit, so that a retried transaction is logged once."""
     transaction.on_commit(log)
 
 
@@ -102,32 +102,32 @@ def render(decision: Verdict, decision_id: str) -> str:
 
 
 def write(delivery: Delivery, answer_body: str, written: Rows = NO_ROWS) -> Plan[None]:
-    """Write rows, and with them the delivery that caused them."""
+    """Write rows together with the delivery that caused them."""
     yield from statements.ask(
         statements.WRITE, **_of_delivery(delivery, answer_body), **_parameters(written)
     )
 
 
 def write_part(written: Rows) -> Plan[None]:
-    """Write what an event changed before all of it is written; the purchase may be a new one."""
+    """Write a part of an event's changes, without its delivery; the purchase may be new."""
     yield from statements.ask(statements.WRITE, body=b"", requests="[]", **_parameters(written))
 
 
 def write_books(written: Rows) -> Plan[None]:
-    """Write what changed of purchases that are there, where no delivery caused it."""
+    """Write changes of existing purchases that no delivery caused."""
     parameters = _parameters(written)
     del parameters["decisions"]
     yield from statements.ask(statements.WRITE_BOOKS, **parameters)
 
 
 def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[None]:
-    """Does what `write` does, but writes no row.
+    """Run the statement of `write` without writing a row.
 
-    So no number of a sequence is used up: one that is missing looks like a row that was deleted.
+    No number of a sequence is used: a missing number would look like a deleted row.
     """
-    all_of_it = _of_delivery(delivery, answer_body) | _parameters(written)
+    parameters = _of_delivery(delivery, answer_body) | _parameters(written)
     nothing = _parameters(NO_ROWS) | {"body": b"", "requests": "[]"}
-    yield from statements.ask(statements.WRITE, **all_of_it | nothing)
+    yield from statements.ask(statements.WRITE, **parameters | nothing)
 
 
 def _of_delivery(delivery: Delivery, answer_body: str) -> dict[str, object]:

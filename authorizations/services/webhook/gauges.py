@@ -105,8 +105,8 @@ def _count_work() -> Work | None:
             cursor.execute(f"SET LOCAL statement_timeout = {_TIMEOUT_MS}")
             return Work(
                 open_findings.count_open(MOST),
-                intake.needs_somebody(timezone.now())[:MOST].count(),
-                stale_holds.oldest_past(timezone.now())[:MOST].count(),
+                intake.needing_attention(timezone.now())[:MOST].count(),
+                stale_holds.oldest_overdue(timezone.now())[:MOST].count(),
                 UncountedWindow.objects.all()[:MOST].count(),
             )
     except DatabaseError:

@@ -266,10 +266,11 @@ def test_what_contradicts_the_books_is_not_tried_for_ever(late: tuple[Told, Json
 @pytest.mark.usefixtures("late")
 def test_nobody_is_asked_to_look_after_what_the_background_applies() -> None:
     now = UnappliedEvent.objects.get().failed_at
-    assert not intake.needs_somebody(now).exists()
-    assert intake.needs_somebody(now + timedelta(minutes=2)).exists()  # it should be done by then
+    assert not intake.needing_attention(now).exists()
+    # It should be done by then.
+    assert intake.needing_attention(now + timedelta(minutes=2)).exists()
     UnappliedEvent.objects.update(retry_at=None)
-    assert intake.needs_somebody(now).exists()
+    assert intake.needing_attention(now).exists()
 
 
 @pytest.mark.parametrize(
@@ -284,14 +285,14 @@ def test_a_long_queue_is_no_alarm_while_it_moves_on(
     if applied_s_ago is not None:
         waiting("evt_0", now, applied_at=now - timedelta(seconds=applied_s_ago))
     waiting("evt_1", now, attempts=attempts)
-    assert intake.needs_somebody(now).exists() == is_alarm
+    assert intake.needing_attention(now).exists() == is_alarm
 
 
 def test_what_was_applied_at_the_door_does_not_make_the_queue_move_on() -> None:
     now = timezone.now()
     waiting("evt_0", now, applied_at=now, retry_at=None)
     waiting("evt_1", now)
-    assert intake.needs_somebody(now).get().pk == "evt_1"
+    assert intake.needing_attention(now).get().pk == "evt_1"
 
 
 def waiting(event_id: str, now: datetime, **facts: Any) -> UnappliedEvent:

@@ -176,7 +176,7 @@ def test_one_that_waited_since_before_is_done_with_when_it_is_applied_again(sett
     [waiting] = UnappliedEvent.objects.all()
     settings.STRIPE_LIVEMODE = True
     assert intake.apply_again(waiting) == ""
-    assert not intake.needs_somebody(timezone.now()).exists()
+    assert not intake.needing_attention(timezone.now()).exists()
 
 
 # --- thin events

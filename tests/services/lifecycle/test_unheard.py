@@ -87,7 +87,7 @@ def test_one_lost_event_is_no_alarm_a_tenth_of_them_is(
 def test_of_a_busy_day_a_sample_spread_over_it_is_looked_at(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(unheard, "MOST", 10)
+    monkeypatch.setattr(unheard, "MAX_DECISIONS", 10)
     for minutes in range(80, 20, -2):
         asks(minutes, then="created" if minutes > 50 else "nothing")
     with CaptureQueriesContext(

@@ -266,7 +266,7 @@ def test_whatever_each_remembers_every_sum_is_right_after_the_join(
     there; and often more than can be added up at once.
     """
     monkeypatch.setattr(joined_usage, "_TIMES_AT_ONCE", 1 + seed)
-    monkeypatch.setattr(joined_usage, "_MOST_ROWS", 2_000 if seed else 8)
+    monkeypatch.setattr(joined_usage, "_MAX_ROWS", 2_000 if seed else 8)
     chance = Random(seed)
     bought: list[Told] = []
 
