@@ -241,7 +241,7 @@ def test_one_process_applies_it_and_after_a_restart_the_next(
 
     bought, _ = late
     with monkeypatch.context() as patched:
-        patched.setattr(intake, "_applied", killed)
+        patched.setattr(intake, "_apply", killed)
         with pytest.raises(KeyboardInterrupt):
             intake.apply_due(60)
     UnappliedEvent.objects.update(retry_at=timezone.now() + timedelta(hours=1))

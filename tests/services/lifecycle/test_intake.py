@@ -148,7 +148,7 @@ def test_an_event_of_the_other_mode_is_kept_and_not_applied(settings: Any) -> No
     settings.STRIPE_LIVEMODE = True
     event = force_capture(card_of(Shopper()), amount=5, at=NOON, chance=CHANCE)
     assert deliver(event).status_code == 200
-    assert "A test event came" in UnappliedEvent.objects.get().error
+    assert "This is a test event" in UnappliedEvent.objects.get().error
     assert not Authorization.objects.exists()
 
 
