@@ -19,12 +19,14 @@ from django.test import Client
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 from pytest_django import Settings
+from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.models import Authorization
 from authorizations.services.runtime import metrics_files
 from authorizations.services.runtime.breaker import MISSES, Breaker
 from authorizations.services.webhook import answering, gauges, scrape
 from simulator.stripe import samples
+from tests.conftest import empty_the_database
 from tests.support import server
 from tests.support.builders import signed
 from tests.support.desk import Shopper, deliver, in_force
@@ -57,11 +59,25 @@ def wait_until(is_so: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
-@pytest.fixture
-def desk(tmp_path: Path) -> Iterator[server.Server]:
-    with server.running(tmp_path / "log", METRICS_DIR=str(tmp_path / "metrics")) as running:
-        wait_until(lambda: len(list((tmp_path / "metrics").glob("counter_[0-9]*.db"))) == 2)
+@pytest.fixture(scope="module")
+def desk(
+    django_db_setup: None,
+    django_db_blocker: DjangoDbBlocker,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[server.Server]:
+    """Counts on from one test to the next; a proxy of this machine tells it who asks."""
+    own = tmp_path_factory.mktemp("desk")
+    variables = {"METRICS_DIR": str(own / "metrics"), "TRUSTED_PROXIES": "127.0.0.1"}
+    with django_db_blocker.unblock(), server.running(own / "log", **variables) as running:
+        wait_until(lambda: len(list((own / "metrics").glob("counter_[0-9]*.db"))) == 2)
+        wait_until(lambda: all_are_ready(running))
         yield running
+    with django_db_blocker.unblock():
+        empty_the_database()  # it wrote what it had refused after the test that was about that
+
+
+def all_are_ready(desk: server.Server) -> bool:
+    return desk.log.count("Ready for purchases after ") == desk.log.count("Booting worker")
 
 
 def purchase(amount: int = 100) -> tuple[bytes, dict[str, str]]:
@@ -69,42 +85,49 @@ def purchase(amount: int = 100) -> tuple[bytes, dict[str, str]]:
     return signed(samples.to_bytes(shopper.event(shopper.purchase(amount))))
 
 
-def lines(desk: server.Server) -> list[dict[str, Any]]:
+def lines(log: str) -> list[dict[str, Any]]:
     """What the application logged; gunicorn's master, which has not loaded it, writes text."""
-    return [json.loads(line) for line in desk.log.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in log.splitlines() if line.startswith("{")]
 
 
 def test_a_scrape_adds_up_over_the_workers_also_those_that_ended(desk: server.Server) -> None:
     in_force(spending_limits=[{"amount": 500, "interval": "per_authorization"}])
+    earlier = scraped(desk)
+
+    def more(*sample: Any) -> float:
+        now = scraped(desk)
+        return now[sample] - earlier.get(sample, 0)
+
     for amount in [100, 600] * 6:
         assert desk.ask("/webhook", *purchase(amount))[0] == 200
     desk.ask("/webhook", b"{}", {})
+    assert more("desk_decisions_total", ("approved", "approved")) == 6
+    assert more("desk_decisions_total", ("declined", "amount_limit_exceeded")) == 6
+    assert more("desk_decision_seconds_count", ()) == 12
+    assert more("desk_lock_wait_seconds_count", ()) == 12
+    assert more("desk_rejected_requests_total", ("missing",)) == 1
     before = scraped(desk)
-    assert before["desk_decisions_total", ("approved", "approved")] == 6
-    assert before["desk_decisions_total", ("declined", "amount_limit_exceeded")] == 6
-    assert before["desk_decision_seconds_count", ()] == 12
-    assert before["desk_lock_wait_seconds_count", ()] == 12
-    assert before["desk_rejected_requests_total", ("missing",)] == 1
     assert before["desk_breaker_open", ()] == 0
     assert before["desk_database_up", ()] == 1
 
-    first = desk.workers()
+    first, booted = desk.workers(), desk.log.count("Booting worker")
     for worker in first:
         os.kill(worker, signal.SIGKILL)
     wait_until(lambda: len(desk.workers() - first) == 2)
-    wait_until(lambda: desk.log.count("Booting worker") == 4)
+    wait_until(lambda: desk.log.count("Booting worker") == booted + 2)
     assert desk.ask("/webhook", *purchase())[0] == 200
-    after = scraped(desk)
-    assert after["desk_decisions_total", ("approved", "approved")] == 7
-    assert after["desk_decision_seconds_count", ()] == 13
+    assert more("desk_decisions_total", ("approved", "approved")) == 7
+    assert more("desk_decision_seconds_count", ()) == 13
 
 
 def test_each_decision_is_one_line_of_json_and_a_repeat_says_so(desk: server.Server) -> None:
     in_force()
     questions = [purchase(250) for _ in range(5)]
+    earlier = len(desk.log)
     for question in [*questions, questions[0]]:
         desk.ask("/webhook", *question)
-    told = [line for line in lines(desk) if line["logger"].endswith("decision_log")]
+    text = desk.log[earlier:]
+    told = [line for line in lines(text) if line["logger"].endswith("decision_log")]
     assert Counter(line["outcome"] for line in told) == {"approved": 5, "repeated": 1}
     first, again = told[0], told[-1]
     event = json.loads(questions[0][0])
@@ -114,7 +137,6 @@ def test_each_decision_is_one_line_of_json_and_a_repeat_says_so(desk: server.Ser
     assert (first["reason"], first["stand_in"], first["level"]) == ("approved", "", "INFO")
     assert first["duration_ms"] > 0
     assert again["decision"] == first["decision"]
-    text = desk.log
     assert "v1=" not in text
     assert "whsec_" not in text
 
@@ -154,7 +176,7 @@ def test_other_networks_can_be_allowed_instead(settings: Settings) -> None:
 
 def test_probes_that_ask_by_address_and_without_https_are_answered(desk: server.Server) -> None:
     """As Kubernetes and balancers do; it runs with production's settings."""
-    wait_until(lambda: desk.log.count("Ready for purchases after ") == 2)
+    wait_until(lambda: all_are_ready(desk))
     for path in ("/healthz", "/readyz", "/healthz/", "/readyz/"):
         for host in ("10.0.0.5:8000", "localhost", "[::1]", "any_name.internal"):
             status, content = desk.ask(path, headers={"Host": host})
@@ -162,13 +184,12 @@ def test_probes_that_ask_by_address_and_without_https_are_answered(desk: server.
 
 
 def test_the_real_server_tells_the_networks_apart_and_takes_any_name_without_https(
-    tmp_path: Path,
+    desk: server.Server,
 ) -> None:
     """It runs with production's settings: all else is led to HTTPS, or refused for its name."""
-    with server.running(tmp_path / "log", TRUSTED_PROXIES="127.0.0.1") as desk:
-        assert desk.ask("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}) == (404, b"")
-        assert desk.ask("/metrics", headers={"X-Forwarded-For": "10.0.0.9"})[0] == 200
-        assert desk.ask("/metrics", headers={"Host": "10.0.0.5:8000"})[0] == 200
+    assert desk.ask("/metrics", headers={"X-Forwarded-For": "203.0.113.9"}) == (404, b"")
+    assert desk.ask("/metrics", headers={"X-Forwarded-For": "10.0.0.9"})[0] == 200
+    assert desk.ask("/metrics", headers={"Host": "10.0.0.5:8000"})[0] == 200
 
 
 def ours(response: Any) -> Figures:
