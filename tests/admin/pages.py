@@ -2,6 +2,7 @@
 
 import html
 import re
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Any
 from unittest.mock import patch
@@ -28,9 +29,14 @@ def add_url(model: type[Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
 
 
+def nothing_rendered() -> AbstractContextManager[object]:
+    """Answers have their `context_data`, but not the page made of that."""
+    return patch.object(SimpleTemplateResponse, "rendered_content", "")
+
+
 def unrendered(client: Client, url: str, query: Sent) -> Any:
     """The answer to opening a page, with its `context_data`, but without the page made of that."""
-    with patch.object(SimpleTemplateResponse, "rendered_content", ""):
+    with nothing_rendered():
         return client.get(url, query)
 
 

@@ -33,10 +33,14 @@ ACTED_ON = {
 """Holds are released, findings marked as handled, events applied again."""
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _rows(one_transaction: None) -> None:
+    make_rows()
+
+
 @pytest.fixture
 def visit(staff: Callable[[str], User]) -> Visit:
     """A client of each role, with one row of everything to look at."""
-    make_rows()
     return lambda role: client_of(role, staff)
 
 
@@ -243,8 +247,9 @@ def _taken_back() -> Iterator[None]:
 
 
 def _send(client: Client, attempts: list[Attempt]) -> list[tuple[str, str]]:
-    """Each address, and what it answered, read to its end."""
-    return [(url, answer(client.post(url, sent))) for url, sent in attempts]
+    """Each address, and what it answered, read to its end; no page is made of it."""
+    with pages.nothing_rendered():
+        return [(url, answer(client.post(url, sent))) for url, sent in attempts]
 
 
 def _attempts(superuser: Client) -> Iterator[Attempt]:
