@@ -233,8 +233,11 @@ def test_without_the_database_its_gauges_are_left_out_and_the_counters_stay(
 
 
 @pytest.mark.usefixtures("_no_memory")
-def test_a_table_that_is_locked_is_waited_for_half_a_second_only(client: Client) -> None:
+def test_a_table_that_is_locked_is_waited_for_half_a_second_only(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Held by somebody who lets go when the scrape is over: without a time-out it never is."""
+    monkeypatch.setattr(gauges, "_TIMEOUT_MS", 500)
     other = connection.copy()
     try:
         with other.cursor() as cursor:
