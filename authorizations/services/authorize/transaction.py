@@ -154,13 +154,16 @@ def _write(outcome: Outcome, delivery: Delivery, taken_in: TakenIn) -> Plan[byte
 
 
 def _flag(outcome: Outcome, steps: Steps) -> Plan[None]:
-    """Findings about what the request reported, and about an answer that comes too late."""
+    """Bring findings in line with what the request reported and with the answer to it.
+
+    Until Stripe has told of a purchase there is nothing to find.
+    """
     request, before, joined = outcome.request, steps.before, steps.reported
-    has_news = joined.history != before.history or joined.transactions != before.transactions
     if joined.is_confirmed_by_stripe(request.request_index):
         yield from call(lambda: findings.refresh(request, steps.last))
-    elif has_news:
-        yield from call(lambda: findings.refresh_from(request, before, joined))
+    elif joined.history or joined.transactions:
+        # The answer may settle one: more is captured than was approved before it.
+        yield from call(lambda: findings.refresh_from(request, before, steps.last))
     reported = joined.counted(request.merchant) - before.counted(request.merchant)
     if any(change.amount > 0 for cause, change in steps.changes if cause not in _BY_DECISION):
         applied, usage = outcome.applied, outcome.usage

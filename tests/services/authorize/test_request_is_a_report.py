@@ -206,6 +206,21 @@ def test_a_transaction_linked_elsewhere_meanwhile_stays_there() -> None:
     assert_exact()
 
 
+@pytest.mark.django_db
+def test_a_capture_above_what_was_approved_is_settled_by_the_approval_of_more() -> None:
+    """11.70 captured of 9.00 approved: not with the 3.00 approved since."""
+    in_force(spending_limits=[DAILY])
+    bought = Told(900)
+    bought.life.answered(approved=True, at=bought.tick())
+    bought.life.capture(1_170, at=bought.tick(), close=False)
+    assert reason(bought.life.ask(200, at=bought.tick())) == "approved"
+    assert ("captured_above_approval", 70) in bought.findings
+    bought.life.answered(approved=True, at=bought.tick())
+    assert reason(bought.life.ask(100, at=bought.tick())) == "approved"
+    assert "captured_above_approval" not in dict(bought.findings)
+    assert_exact()
+
+
 # --- no other than a later event
 
 
