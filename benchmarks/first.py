@@ -8,7 +8,6 @@ cards were used before, so that only the start makes a difference.
 import http.client
 import os
 import statistics
-import tempfile
 import time
 from pathlib import Path
 
@@ -17,8 +16,10 @@ from rich.progress import track
 from rich.table import Table
 
 from benchmarks import traffic
-from benchmarks.__main__ import prepare_desk
-from benchmarks.servers import GUNICORN, PORT, SECRET, Server, environment, running
+from benchmarks.database import Database
+from benchmarks.figures import prepare
+from benchmarks.scratch import scratch_directory
+from benchmarks.servers import GUNICORN, PORT, SECRET, Server, running
 
 STARTS = int(os.environ.get("BENCH_STARTS") or 15)
 LAST = 110
@@ -29,13 +30,11 @@ HUNDREDTHS = range(91, LAST)
 
 def main() -> None:
     console = Console()
-    with tempfile.TemporaryDirectory(prefix="desk-bench-") as directory:
-        Path(directory).chmod(0o755)  # where the database's own user can reach it
-        base = environment(Path(directory) / "postgres")
-        prepare_desk(base, Path(directory))
-        requests = Path(directory) / "requests"
+    with scratch_directory() as directory, Database(directory) as database:
+        prepare(database, directory)
+        requests = directory / "requests"
         begun = [
-            _one_start(base, requests, turn)
+            _one_start(database, requests, turn)
             for turn in track(range(STARTS + 1), "Starting", console=console)
         ][1:]  # in the first one the cards are new
     table = Table("purchase", "median ms", "slowest ms")
@@ -50,12 +49,13 @@ def _figures(times_ms: list[float]) -> tuple[str, str]:
     return f"{statistics.median(times_ms):.1f}", f"{max(times_ms):.1f}"
 
 
-def _one_start(base: dict[str, str], requests: Path, turn: int) -> list[float]:
+def _one_start(database: Database, requests: Path, turn: int) -> list[float]:
     """The milliseconds that each purchase took after one start."""
-    traffic.write(requests, SECRET, LAST + traffic.CARDS, seed=turn)
+    bodies = traffic.requests(traffic.SPREAD, LAST + traffic.SPREAD.count, seed=turn)
+    traffic.write(requests, SECRET, bodies)
     lines = requests.read_text().splitlines()
     asked = list(zip(lines[::2], lines[1::2], strict=True))
-    with running(SERVER, base):
+    with running(SERVER, database.environment):
         client = http.client.HTTPConnection("127.0.0.1", PORT, timeout=10)
         _wait_until_ready(client)
         times = [_milliseconds(client, *it) for it in asked[:LAST]]

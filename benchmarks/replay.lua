@@ -52,7 +52,7 @@ function done(summary, latency, requests)
         dry = dry + thread:get("dry")
     end
     print(string.format(
-        "RESULT %f %f %f %d %d", summary.requests / (summary.duration / 1e6),
+        "RESULT %d %f %f %f %d %d", summary.requests, summary.requests / (summary.duration / 1e6),
         latency:percentile(50) / 1000, latency:percentile(99) / 1000,
         refused + summary.errors.connect + summary.errors.read + summary.errors.timeout, dry
     ))

@@ -4,6 +4,8 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.servers import ROOT, environment
@@ -16,8 +18,16 @@ def run_inside(module: str, kept_in: str) -> int:
     """
     if kept := os.environ.get(kept_in):
         return _run(module, Path(kept))
+    with scratch_directory() as directory:
+        return _run(module, directory)
+
+
+@contextmanager
+def scratch_directory() -> Iterator[Path]:
+    """A directory that the database's own user can reach, thrown away afterwards."""
     with tempfile.TemporaryDirectory(prefix="desk-bench-") as directory:
-        return _run(module, Path(directory))
+        Path(directory).chmod(0o755)
+        yield Path(directory)
 
 
 def _run(module: str, directory: Path) -> int:

@@ -31,16 +31,13 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-QUICKSTART = {"FLASK_APP": "benchmarks.quickstart"}
-SERVERS = (
-    Server("authorization desk, gunicorn", [*GUNICORN, "authz_project.wsgi:application"]),
-    Server(
-        "quickstart, flask run",
-        [sys.executable, "-m", "flask", "run", "--port", str(PORT)],
-        QUICKSTART,
-    ),
-    Server("quickstart, gunicorn", [*GUNICORN, "benchmarks.quickstart:app"]),
+DESK = Server("the desk", [*GUNICORN, "authz_project.wsgi:application"])
+FLASK = Server(
+    "quickstart, flask run",
+    [sys.executable, "-m", "flask", "run", "--port", str(PORT)],
+    {"FLASK_APP": "benchmarks.quickstart"},
 )
+FLASK_GUNICORN = Server("quickstart, gunicorn", [*GUNICORN, "benchmarks.quickstart:app"])
 
 
 def environment(data: Path) -> dict[str, str]:
@@ -57,18 +54,18 @@ def environment(data: Path) -> dict[str, str]:
 
 
 @contextmanager
-def running(server: Server, base: dict[str, str]) -> Iterator[None]:
-    """Start the server and wait until it answers; stop it afterwards."""
+def running(server: Server, base: dict[str, str], root: Path = ROOT) -> Iterator[int]:
+    """The server of the checkout in `root`, answering; its process id. Stopped afterwards."""
     process = subprocess.Popen(
         server.command,
-        cwd=ROOT,
+        cwd=root,
         env=base | server.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )
     try:
         _wait_until_up()
-        yield
+        yield process.pid
     finally:
         process.terminate()
         process.wait(timeout=30)
