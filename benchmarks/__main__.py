@@ -18,7 +18,7 @@ from benchmarks.scratch import scratch_directory
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS") or 4)
 SECONDS = float(os.environ.get("BENCH_SECONDS") or 6)
-BEFORE = os.environ.get("BENCH_BEFORE") or "7bc2504"
+BEFORE = os.environ.get("BENCH_BEFORE") or "c87a27d"
 """The commit whose whole life of a purchase is the measure."""
 
 
