@@ -59,10 +59,13 @@ class Life:
 def lives_of(ids: Sequence[str]) -> list[Life]:
     """Load these purchases with their rows, as of one moment."""
     is_first = not connection.in_atomic_block
+    connection.ensure_connection()
     with transaction.atomic():
         if is_first:
-            with connection.cursor() as cursor:
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+            # By the session itself, as nothing may come before it: with a cursor of Django's the
+            # setting that attributes changes would. Nothing is changed here.
+            with connection.wrap_database_errors:
+                connection.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         lives = {row.pk: Life(row) for row in Authorization.objects.filter(pk__in=ids)}
         for entry in LedgerEntry.objects.filter(authorization_id__in=lives).order_by("pk"):
             lives[entry.authorization_id].entries.append(entry)
