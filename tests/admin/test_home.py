@@ -325,9 +325,13 @@ def test_test_requests_of_connected_accounts_are_no_work_at_a_live_desk(
         deliver(event | {"account": f"acct_{number}"})
     assert not [it for it in page(operator).context["attention"] if "mode" in it.more]
     Shopper().asks(100)  # of this very account: some webhook points to the wrong desk
-    [item] = [it for it in page(operator).context["attention"] if "mode" in it.more]
+    shown = page(operator).context
+    [item] = [it for it in shown["attention"] if "mode" in it.more]
     assert item.what == "1 purchase declined"
     assert asked(item.url)["reason"] == "wrong_mode"
+    [rate] = [card.figure for card in shown["cards"] if card.title == "Decline rate"]
+    assert rate.startswith("20")
+    assert [bar.figure for bar in shown["rankings"][0].bars] == ["1"]
 
 
 def test_what_one_may_not_see_needs_none_of_ones_attention(

@@ -14,6 +14,7 @@ from authorizations.admin.shared.links import UNKNOWN
 from authorizations.admin.shared.outcomes import label_of
 from authorizations.rules.basics.money import exponent, format_money
 from authorizations.rules.basics.words import category_label, country_words
+from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import Outcomes, PeriodColumn
 from authorizations.services.digest.periods import Length
 
@@ -77,7 +78,8 @@ def rankings(shown: Shown) -> Iterator[Ranking]:
 
     unknown = Named(UNKNOWN, "")
     figures, currency = shown.figures, shown.currency.upper()
-    reasons = ranking(figures.reasons, reason, "{:,}".format, _MAX_BARS)
+    ours = [pair for pair in figures.reasons if pair[0] != DeclineReason.WRONG_MODE]
+    reasons = ranking(ours, reason, "{:,}".format, _MAX_BARS)
     yield Ranking("Reasons for declining", "declined", reasons, "Nothing was declined.")
     if not currency:
         return

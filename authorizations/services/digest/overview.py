@@ -55,7 +55,8 @@ class PeriodColumn:
 class Overview:
     """The figures of a period; `before` are those of the period before it.
 
-    `total` and `before` are over all currencies, so they have no amounts. `reasons` are sorted by
+    `total` and `before` are over all currencies, so they have no amounts. Requests of the other
+    mode, test or live, are only among the `reasons`. `reasons` are sorted by
     number of declines, `categories` and `countries`, for each currency, by approved amount. `times`
     are the 50th, 95th and 99th percentile of the time to decide, in microseconds. If not
     `is_complete`, decisions that are not digested yet are missing.

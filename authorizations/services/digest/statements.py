@@ -56,6 +56,7 @@ ON CONFLICT (number) DO UPDATE SET
     latest = greatest(kept.latest, excluded.latest)
 """
 
+# A request of the other mode is no purchase of this one: it counts as a reason only.
 TALLIES = """
 INSERT INTO authorizations_tally AS kept (
     dimension, quarter, value, currency, approved, decisions, amount, approved_amount
@@ -72,6 +73,7 @@ CROSS JOIN LATERAL (
         ('country', '15 minutes', merchant_country), ('countries', '1 day', merchant_country)
 ) AS counted (dimension, length, value)
 WHERE webhook_request_id > %(above)s AND webhook_request_id <= %(up_to)s
+    AND (reason <> 'wrong_mode' OR dimension IN ('reason', 'reasons'))
 GROUP BY 1, 2, 3, 4, 5
 ON CONFLICT (dimension, quarter, value, currency, approved) DO UPDATE SET
     decisions = kept.decisions + excluded.decisions,

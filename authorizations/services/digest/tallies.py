@@ -74,7 +74,11 @@ WITH tail AS MATERIALIZED (
         VALUES ('all', place, ''), ('reason', 1, reason), ('category', 1, category),
             ('country', 1, merchant_country)
     ) AS part(dimension, place, value)
-    WHERE dimension = 'all' OR within AND approved = (dimension <> 'reason')
+    WHERE CASE dimension
+        WHEN 'all' THEN reason <> 'wrong_mode'
+        WHEN 'reason' THEN within AND NOT approved
+        ELSE within AND approved
+    END
     UNION ALL
     SELECT 'time', bucket, '', '', TRUE, 1, 0, 0 FROM tail WHERE within AND decided_by = 'desk'
 )
@@ -117,7 +121,8 @@ class _Span:
 def tallied(period: Period, last: int) -> list[Tallied]:
     """The sums of a period; `last` is the id of the newest decision's request.
 
-    REASON covers declines only, CATEGORY and COUNTRY approvals only, ALL both.
+    REASON covers declines only, CATEGORY and COUNTRY approvals only, ALL both. Requests of the other
+    mode, test or live, are in REASON only.
     """
     spans: list[_Span] = []
     for place, (start, end) in enumerate(pairwise((period.before, *period.edges))):

@@ -112,6 +112,27 @@ def test_what_could_not_be_read_is_declined_without_money(book: Book) -> None:
     assert found.reasons == [("malformed_request", 2)]
 
 
+def test_requests_of_the_other_mode_are_in_no_rate_and_no_sum(book: Book, settings: Any) -> None:
+    yesterday = NOON - timedelta(days=1)
+    for at in (yesterday, NOON):
+        book.decide(at, 1_000)
+        book.decide(at, 500, merchant=CASINO)
+    settings.STRIPE_LIVEMODE = True
+    for at in (yesterday, NOON, NOON):
+        event = Shopper().event(Shopper().purchase(700))
+        deliver(event | {"account": "acct_1"})
+        book.keep(Decision.objects.get(pk=event["id"]), at)
+    assert book.made[-1].reason == "wrong_mode"
+    found = book.overview(Length.TODAY, NOON)
+    both = Outcomes(approved=1, declined=1)
+    assert (found.total, found.before) == (both, both)
+    assert found.total.decline_rate == 0.5
+    assert sum(column.total.declined for column in found.columns) == 1
+    assert found.by_currency["eur"].declined_amount == 500
+    assert found.reasons == [("wrong_mode", 2), ("category_not_allowed", 1)]
+    assert book.overview(Length.WEEK, NOON).total == Outcomes(approved=2, declined=2)
+
+
 def test_the_largest_come_first(book: Book) -> None:
     berlin, tokyo = _merchant("Berlin"), _merchant("Tokyo")
     for amount, merchant in ((700, berlin), (300, BAKERY), (500, BAKERY), (100, tokyo)):
