@@ -115,8 +115,8 @@ class Tally(models.Model):
     """The numbers and amounts of decisions in a quarter of an hour, by one dimension.
 
     A quarter, because the days of every time zone begin on one. Each decision counts once in every
-    dimension, so the sums of all dimensions are equal, except that a request of the other mode (test
-    or live) counts under its reason only: it is no purchase of this mode.
+    dimension, so the sums of all dimensions are equal, except that a request of the other mode,
+    test or live, counts under its reason only: it is no purchase of this mode.
 
     The dimensions in the plural have the same sums for whole days of UTC, under their first
     quarter, because the quarters of a month are nearly as many rows as decisions.

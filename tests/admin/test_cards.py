@@ -5,8 +5,11 @@ from typing import Any
 import pytest
 from django.contrib.admin.models import LogEntry
 from django.contrib.auth.models import User
+from django.db import connection
 from django.test import Client
 
+from authorizations.admin.cards import lists
+from authorizations.admin.cards.pages import CardAdmin
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.services.cards.by_hand import add_unless_known
 from authorizations.services.policies.freeze import freeze
@@ -291,6 +294,53 @@ def test_no_card_cardholder_or_group_is_deleted_by_anybody(login: Any, card: Car
         url = pages.change_url(row).replace("change", "delete")
         assert client.post(url, {"post": "yes"}).status_code == 403
     assert User.objects.count() == 1
+
+
+class TestWithoutAGrant:
+    """The list of all cards that can't spend, which may be any number among millions."""
+
+    URL = f"{pages.list_url(Card)}?grant=without"
+
+    def test_every_card_is_on_one_page_however_many_there_are(
+        self, operator: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(lists, "MAX_SELECTED", 5)
+        monkeypatch.setattr(CardAdmin, "list_per_page", 2)
+        in_force("Some", to={"card": Card.objects.create(pk="ic_granted")})
+        cards = [Card.objects.create(pk=f"ic_{number}").pk for number in range(9)]
+        found = [operator.get(f"{self.URL}&p={page}").context["cl"] for page in range(1, 7)]
+        shown = [[row.pk for row in page.result_list] for page in found]
+        assert shown == [cards[:-3:-1], cards[6:4:-1], cards[4:2:-1], cards[2:0:-1], ["ic_0"], []]
+        assert [page.result_count for page in found] == [2, 2, 2, 2, 1, 0]
+        Card.objects.filter(pk__in=cards[5:]).update(status=Card.Status.CANCELED)
+        found = [operator.get(f"{self.URL}&p={page}").context["cl"] for page in (1, 2, 3)]
+        assert [page.result_count for page in found] == [5, 5, 1]
+
+    def test_other_filters_and_a_search_narrow_it(self, operator: Client) -> None:
+        for number, holder in enumerate(("Ada", "Grace", "Ada")):
+            who = Cardholder.objects.create(pk=f"ich_{number}", name=holder)
+            Card.objects.create(pk=f"ic_{number}", cardholder=who, frozen=number == 2)
+        for narrowed, cards in (("q=ada", ["ic_2", "ic_0"]), ("q=ada&state=frozen", ["ic_2"])):
+            shown = operator.get(f"{self.URL}&{narrowed}").context["cl"]
+            assert [row.pk for row in shown.result_list] == cards
+
+    def test_if_finding_them_takes_too_long_the_page_says_so(
+        self, operator: Client, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A table that is locked stands for one that takes long to read."""
+        monkeypatch.setattr(lists, "PATIENCE_MS", 200)
+        Card.objects.create(pk="ic_1")
+        other = connection.copy()
+        try:
+            with other.cursor() as cursor:
+                cursor.execute("BEGIN; LOCK TABLE authorizations_assignment")
+                shown = operator.get(self.URL)
+        finally:
+            other.close()
+        assert list(shown.context["cl"].result_list) == []
+        [said] = messages(shown)
+        assert said.startswith("Finding the cards without a grant took longer than five seconds")
+        assert [row.pk for row in operator.get(self.URL).context["cl"].result_list] == ["ic_1"]
 
 
 @pytest.mark.usefixtures("card")

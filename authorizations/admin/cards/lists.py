@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
@@ -11,7 +11,7 @@ from authorizations.admin.cards.state import state_badges
 from authorizations.admin.shared.links import link
 from authorizations.admin.shared.types import display
 from authorizations.models import Card
-from authorizations.services.cards.grants import without_grant
+from authorizations.services.cards.grants import ids_without_grant
 
 if TYPE_CHECKING:
     from django.contrib.admin.views.main import ChangeList
@@ -20,6 +20,14 @@ else:
 
 MAX_SELECTED = 1_000
 """Maximum cards that can be selected with one click; results are counted up to this number."""
+
+PATIENCE_MS = 5_000
+"""Time for finding the cards without a grant."""
+
+_TOOK_TOO_LONG = (
+    "Finding the cards without a grant took longer than five seconds, so none are shown. Search "
+    "for a name as well, or try again when the database is less busy."
+)
 
 
 class CardColumns:
@@ -52,12 +60,37 @@ class CardChangeList(ChangeList):
             any(value not in ("", [""]) for value in given),
         )
 
+    def get_queryset(
+        self, request: HttpRequest, exclude_parameters: list[str | None] | None = None
+    ) -> QuerySet[Card]:
+        """The cards that match; of those without a grant at most those of the page and after it.
+
+        `begin` is the place in the list of the first of them.
+        """
+        cards: QuerySet[Card] = super().get_queryset(request, exclude_parameters)
+        self.begin = 0
+        if not any(isinstance(spec, GrantFilter) and spec.value() for spec in self.filter_specs):
+            return cards
+        page_end = self.page_num * self.list_per_page
+        if page_end > MAX_SELECTED:
+            self.begin = page_end - self.list_per_page
+        end = self.begin + MAX_SELECTED + 1
+        # A search leads to few cards, and these are quicker to look at one by one.
+        found = ids_without_grant(
+            cards, self.begin, end, timeout_ms=PATIENCE_MS, among_all=not self.query
+        )
+        if found is None:
+            messages.error(request, _TOOK_TOO_LONG)
+        return cards.filter(pk__in=found or ())
+
     def get_results(self, request: HttpRequest) -> None:
         super().get_results(request)
+        if self.begin:
+            self.result_list = self.queryset[: self.list_per_page]
         on_page = count = len(self.result_list)
         if on_page == self.list_per_page:
             count = self.queryset[: MAX_SELECTED + 1].count()
-        self.result_count = count if count <= MAX_SELECTED else on_page
+        self.result_count = count if self.begin + count <= MAX_SELECTED else on_page
 
 
 class OwnValuesFilter(admin.SimpleListFilter):
@@ -79,9 +112,7 @@ class GrantFilter(OwnValuesFilter):
         return [(WITHOUT, "Without a grant")]
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Card]) -> QuerySet[Card]:
-        if self.value() != WITHOUT:
-            return queryset
-        return queryset.filter(without_grant())
+        return queryset  # CardChangeList applies it, last
 
 
 class StateFilter(OwnValuesFilter):

@@ -8,17 +8,19 @@ The database counts cards in one statement, never one by one.
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import NamedTuple, TypeAlias
 
-from django.db import connection, transaction
-from django.db.models import Exists, OuterRef, Q, Value
+from django.db import OperationalError, connection, transaction
+from django.db.models import Exists, OuterRef, Q, QuerySet, Value
 from django.db.models.lookups import Exact
 
 from authorizations.models import Assignment, Card, Policy
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.services.host.versions import controls_of
+from authorizations.services.runtime.deadline import took_too_long
 
 Currencies: TypeAlias = frozenset[str]
 
@@ -99,15 +101,37 @@ def without_grant() -> Q:
 
     Canceled cards are left out. For a card whose currency is not known yet any grant counts.
     """
-    everybody = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
-    rows = list(Policy.objects.values_list("pk", "current_version", everybody))
+    for_everyone = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
+    rows = list(Policy.objects.values_list("pk", "current_version", for_everyone))
     found = _in_force(row[:2] for row in rows)
     for_all = {policy for policy, _, is_for_all in rows if is_for_all}
-    parts = [_not_granted(found, for_all), *_declined(found, for_all)]
+    not_granted, declined = _not_granted(found, for_all), list(_declined(found, for_all))
+    if not declined:
+        return ~Q(status=Card.Status.CANCELED) & not_granted
     # A UNION of sets. With OR, PostgreSQL checks the conditions card by card, and scans a whole set
     # each time if that does not fit into its memory.
-    first, *others = (Card.objects.filter(part).order_by().values("pk") for part in parts)
-    return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others) if others else first)
+    first, *others = (
+        Card.objects.filter(part).order_by().values("pk") for part in (not_granted, *declined)
+    )
+    return ~Q(status=Card.Status.CANCELED) & Q(pk__in=first.union(*others))
+
+
+def ids_without_grant(
+    cards: QuerySet[Card], begin: int, end: int, *, timeout_ms: int, among_all: bool = True
+) -> list[str] | None:
+    """The ids of the cards without a grant among `cards`, from place `begin` up to `end`.
+
+    None if finding them takes longer than `timeout_ms`. `among_all` says that `cards` may be most
+    of the cards there are.
+    """
+    try:
+        with transaction.atomic(), _settings(of_all=among_all, timeout_ms=timeout_ms):
+            found = cards.filter(without_grant()).values_list("pk", flat=True)
+            return list(found[begin:end])
+    except OperationalError as error:
+        if took_too_long(error):
+            return None
+        raise
 
 
 def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
@@ -117,7 +141,15 @@ def _not_granted(found: Mapping[int, Grants], for_all: set[int]) -> Q:
     if UNLIMITED in granted_to_all:
         return Q(pk__in=[])
     currencies = ["", *granted_to_all] if granted_to_all else []
-    granting = Assignment.objects.filter(_grants_the_card(granted))
+    by_currency = defaultdict[str, list[int]](list)
+    for policy, codes in granted.items():
+        for code in codes:
+            by_currency[code].append(policy)
+    grants_the_card = Q(policy__in=by_currency.pop(UNLIMITED, []))
+    for code, policies in (("", [*granted]), *by_currency.items()):
+        of_code = Q(Exact(OuterRef("currency"), Value(code)))
+        grants_the_card |= Q(policy__in=policies) & of_code
+    granting = Assignment.objects.filter(grants_the_card)
     # Separate conditions, so that PostgreSQL can use a hash join for each.
     return (
         ~Q(currency__in=currencies)
@@ -151,18 +183,6 @@ def cards_under(policies: Iterable[int]) -> Iterator[Q]:
     yield Q(root__in=assigned.exclude(card=None).values("card"))
     yield Q(cardholder__in=assigned.exclude(cardholder=None).values("cardholder"))
     yield Q(root__group__in=assigned.exclude(group=None).values("group"))
-
-
-def _grants_the_card(granted: Mapping[int, Currencies]) -> Q:
-    """Whether the policy of an assignment grants something in the currency of the outer card."""
-    by_currency = defaultdict[str, list[int]](list)
-    for policy, currencies in granted.items():
-        for code in currencies:
-            by_currency[code].append(policy)
-    grants = Q(policy__in=by_currency.pop(UNLIMITED, []))
-    for code, policies in (("", [*granted]), *by_currency.items()):
-        grants |= Q(policy__in=policies) & Q(Exact(OuterRef("currency"), Value(code)))
-    return grants
 
 
 def of_policy(policy: Policy) -> Grants:
@@ -300,8 +320,6 @@ FROM (
 """
 _OF_CANDIDATES = _DIFFERENCE.format(concerned="JOIN candidate USING (id)")
 _OF_ALL = _DIFFERENCE.format(concerned="")
-_BY_HASHES = ("enable_nestloop", "enable_mergejoin")
-"""Turned off if every card is concerned, so that each table is read once."""
 
 
 def difference(change: Rearrangement) -> GrantDifference:
@@ -324,10 +342,7 @@ def difference(change: Rearrangement) -> GrantDifference:
             {"scope": scope, **_columns(after), "before": False, "after": True},
         ]
     of_all = "program" in ids
-    with transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute("SET LOCAL work_mem = '64MB'")  # sorting on disk takes far longer
-        for setting in _BY_HASHES if of_all else ():
-            cursor.execute(f"SET LOCAL {setting} = off")
+    with transaction.atomic(), _settings(of_all=of_all), connection.cursor() as cursor:
         cursor.execute(
             _OF_ALL if of_all else _OF_CANDIDATES,
             {
@@ -341,10 +356,21 @@ def difference(change: Rearrangement) -> GrantDifference:
                 "unlimited": UNLIMITED,
             },
         )
-        counted = GrantDifference(*cursor.fetchone())
-        for setting in _BY_HASHES if of_all else ():
-            cursor.execute(f"SET LOCAL {setting} TO DEFAULT")
-    return counted
+        return GrantDifference(*cursor.fetchone())
+
+
+@contextmanager
+def _settings(*, of_all: bool, timeout_ms: int | None = None) -> Iterator[None]:
+    """Settings for a statement about many cards, or `of_all`; used inside a transaction."""
+    settings = {"work_mem": "64MB"}  # sorting on disk takes far longer
+    if of_all:  # each table is read once
+        settings |= {"enable_nestloop": "off", "enable_mergejoin": "off"}
+    if timeout_ms is not None:
+        settings["statement_timeout"] = str(timeout_ms)
+    with connection.cursor() as cursor:
+        cursor.execute("; ".join(f"SET LOCAL {name} = '{it}'" for name, it in settings.items()))
+        yield
+        cursor.execute("; ".join(f"SET LOCAL {name} TO DEFAULT" for name in settings))
 
 
 def _columns(grants: Grants) -> dict[str, object]:

@@ -121,8 +121,8 @@ class _Span:
 def tallied(period: Period, last: int) -> list[Tallied]:
     """The sums of a period; `last` is the id of the newest decision's request.
 
-    REASON covers declines only, CATEGORY and COUNTRY approvals only, ALL both. Requests of the other
-    mode, test or live, are in REASON only.
+    REASON covers declines only, CATEGORY and COUNTRY approvals only, ALL both. Requests of the
+    other mode, test or live, are in REASON only.
     """
     spans: list[_Span] = []
     for place, (start, end) in enumerate(pairwise((period.before, *period.edges))):

@@ -4,11 +4,10 @@ from collections import Counter
 from datetime import datetime
 from typing import Any
 
-from django.db import OperationalError, connection, transaction
 from django.db.models import CharField, QuerySet, Value
 
 from authorizations.models import Card, Finding
-from authorizations.services.cards.grants import without_grant
+from authorizations.services.cards.grants import ids_without_grant
 from authorizations.services.lifecycle.intake import needing_attention
 from authorizations.services.lifecycle.stale_holds import oldest_overdue
 
@@ -19,14 +18,9 @@ _PATIENCE_MS = 1_000
 
 def cards_without_grant(at_most: int) -> int | None:
     """The number of cards without a grant, up to `at_most`; None if counting takes too long."""
-    try:
-        with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute(f"SET LOCAL statement_timeout = {_PATIENCE_MS}")
-            found = Card.objects.filter(without_grant()).order_by()[:at_most].count()
-            cursor.execute("SET LOCAL statement_timeout TO DEFAULT")
-            return found
-    except OperationalError:
-        return None
+    cards = Card.objects.order_by()
+    found = ids_without_grant(cards, 0, at_most, timeout_ms=_PATIENCE_MS)
+    return None if found is None else len(found)
 
 
 def waiting(now: datetime, at_most: int) -> Counter[str]:
