@@ -1,9 +1,12 @@
 """What all pages share: the sidebar, empty lists, names, and times in the reader's zone."""
 
+import re
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.apps import apps
 from django.conf import settings
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
@@ -15,7 +18,7 @@ from django.utils.formats import date_format, localize_input
 
 from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.admin.site import empty
-from authorizations.models import Card, Policy, RejectedRequest
+from authorizations.models import Card, Decision, Policy, RejectedRequest
 from authorizations.web import demo_logins
 from authorizations.web.middleware import COOKIES
 from tests.admin import pages
@@ -282,3 +285,33 @@ def test_a_page_that_fails_tells_a_missing_database_from_a_fault_of_ours(
     response = client.get(pages.list_url(Policy))
     assert response.status_code == status
     assert f"<h1>{title}</h1>" in response.content.decode()
+
+
+# --- What is unfold's ---------------------------------------------------------------------
+
+
+def test_what_replaces_a_template_of_unfold_or_django_still_has_one_to_replace() -> None:
+    """A version of unfold that names a template otherwise would show its own instead."""
+    ours = Path(settings.BASE_DIR) / "templates"
+    replacing = [
+        path.relative_to(ours)
+        for path in (*ours.glob("unfold/**/*.html"), *ours.glob("admin/*.html"))
+    ]
+    assert len(replacing) > 10
+    theirs = [Path(app.path) / "templates" for app in apps.get_app_configs() if app.path]
+    assert [it for it in replacing if not any((root / it).is_file() for root in theirs)] == []
+
+
+@pytest.mark.parametrize(
+    ("listed", "query"), [(Decision, "outcome=approved"), (Card, "state=active")]
+)
+def test_a_search_keeps_the_filters_of_the_list(
+    login: Login, listed: type[Model], query: str
+) -> None:
+    shown = words(login("Auditors").get(f"{pages.list_url(listed)}?{query}&q=ada"))
+    [form] = re.findall(r'<form id="changelist-search".*?</form>', shown)
+    name, value = query.split("=")
+    assert re.findall(r'<input type="hidden"[^>]*>', form) == [
+        f'<input type="hidden" name="{name}" value="{value}">'
+    ]
+    assert 'name="q" value="ada"' in form
