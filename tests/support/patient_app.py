@@ -9,6 +9,11 @@ budget.STAND_IN_MS = budget.LOCK_TIMEOUT_MS = 60_000
 budget.CAP_WAIT_MS = budget.HOST_ANSWERS_WAIT_MS = budget.SPOOL_WAIT_MS = 60_000
 # What finds no time to be applied is kept; where the database stands still, the tests wait so long.
 budget.REPORT_KEPT_MS = budget.KEEPING_TURN_MS = 10_000
+# An event that is not kept for want of a connection is answered 503, as is every event while the
+# breaker is open. Without a database everything waits so long for one, so it is not a minute.
+budget.POOL_WAIT_MS, budget.PROBE_MS = 2_000, 10_000
+# In the background each attempt that takes too long doubles the wait for the next one.
+budget.BACKGROUND_LOCK_MS = budget.BRIEF_LOCK_WAIT_MS = 10_000
 
 from authz_project.wsgi import application  # noqa: E402 - sets up Django
 
