@@ -264,14 +264,22 @@ def test_nul_and_lone_surrogates_in_a_name_do_not_decide_a_purchase(door: Door) 
 
 
 def test_rejected_requests_are_kept_up_to_sixty_a_minute_and_counted_beyond(door: Door) -> None:
+    false = {"Stripe-Signature": sign(b"", "whsec_of_nobody", int(time.time()))}
     for _ in range(65):
-        door.knock(b"x" * 2000)
+        door.knock(b"x" * 2000, false)
     rejections.write()
     minutes = RejectedMinute.objects.values_list("count", flat=True)
     assert sum(minutes) == 65
     kept = RejectedRequest.objects.count()
     assert kept == sum(min(count, 60) for count in minutes)
     assert len(bytes(RejectedRequest.objects.all()[0].body_start)) == 1024
+
+
+def test_of_a_request_without_a_signature_no_body_is_kept(door: Door) -> None:
+    door.knock(b"x" * 2000)
+    rejections.write()
+    row = RejectedRequest.objects.get()
+    assert (row.cause, row.body_sha256, bytes(row.body_start)) == ("missing", "", b"")
 
 
 def test_the_process_and_the_database_can_be_asked_how_they_are(door: Door) -> None:

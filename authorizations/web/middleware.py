@@ -7,10 +7,8 @@ from collections.abc import Callable
 from functools import cache
 from zoneinfo import ZoneInfo, available_timezones
 
-from django.conf import settings
 from django.http import (
     HttpRequest,
-    HttpResponse,
     HttpResponseBadRequest,
     HttpResponseBase,
     HttpResponseNotAllowed,
@@ -20,16 +18,11 @@ from django.utils import timezone
 from django.utils.encoding import escape_uri_path
 
 from authorizations.services.runtime.actor import acting
+from authorizations.web import door
 from authorizations.web.browsers import is_of_admin
-from authorizations.wire import answer
 
 COOKIES = ("__Host-desk_time_zone", "desk_time_zone")
 """The cookie's name over HTTPS, and in development."""
-
-NOTHING_HERE = (
-    "This address accepts no POST: Stripe's events are sent to /webhook. Set that path in the "
-    "address of the endpoint, at Stripe or in `stripe listen --forward-to`."
-)
 
 
 class NothingElseIsSent:
@@ -54,8 +47,7 @@ class NothingElseIsSent:
         is_stripes = "Stripe-Signature" in request.headers
         if name in ("webhook", "webhook_php") or (is_page and not is_stripes):
             return self.get_response(request)
-        body = answer.error("not_found", NOTHING_HERE)
-        return HttpResponse(body, status=404, headers=answer.headers(settings.STRIPE_VERSION, body))
+        return door.error(404, "not_found", door.NOTHING_HERE)
 
 
 class NoNul:

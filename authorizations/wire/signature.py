@@ -99,9 +99,7 @@ def verify(body: bytes, header: str | None, secrets: Sequence[str], now: int) ->
 
     Source: https://docs.stripe.com/webhooks/signature
     """
-    if not header:
-        raise SignatureError(SignatureCause.MISSING)
-    timestamp = _read_timestamp(header)
+    timestamp = read_timestamp(header)
     # The clock is checked before the signature, so that it is named as the cause. `now` is rounded
     # down: a difference of exactly 300 is a little more than 300 seconds, and the library, which
     # uses fractions of a second, rejects it too.
@@ -131,8 +129,13 @@ def fingerprint(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()[:8]
 
 
-def _read_timestamp(header: str) -> int:
-    """The timestamp of a well-formed header with v1 signatures. Raises SignatureError."""
+def read_timestamp(header: str | None) -> int:
+    """The timestamp of a well-formed header with v1 signatures, in Unix seconds.
+
+    Needs no body, so a request without such a header need not be read. Raises SignatureError.
+    """
+    if not header:
+        raise SignatureError(SignatureCause.MISSING)
     if len(header) > MAX_HEADER_CHARS or not _HEADER.fullmatch(header):
         raise SignatureError(SignatureCause.MALFORMED)
     values: dict[str, list[str]] = {"t": [], "v1": []}

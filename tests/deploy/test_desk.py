@@ -14,7 +14,7 @@ from threading import Event, Thread
 
 import pytest
 
-from authorizations.views import MAX_BODY_BYTES
+from authorizations.web.door import MAX_BODY_BYTES
 from authorizations.wire.signature import sign
 from simulator.stripe import samples
 from tests.deploy import serving

@@ -20,7 +20,7 @@ from typing import Any
 import pytest
 
 from authorizations.services.runtime.arrival import waited_ms
-from authorizations.views import MAX_BODY_BYTES
+from authorizations.web.door import MAX_BODY_BYTES
 from authorizations.wire.signature import SignatureCause, SignatureError, verify
 from tests.deploy import serving
 from tests.deploy.conftest import RELEASED

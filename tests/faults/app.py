@@ -61,9 +61,9 @@ for _name in ("write", "fsync", "fdatasync"):
 time.time = _shifted_time
 
 from authz_project.wsgi import application  # noqa: E402, I001 - sets up Django
-from authorizations import views  # noqa: E402
+from authorizations.web import door  # noqa: E402
 
-views.datetime = _ShiftedDatetime  # type: ignore[attr-defined,assignment]
+door.datetime = _ShiftedDatetime  # type: ignore[attr-defined,assignment]
 (_DIRECTORY / f"{READY}{os.getpid()}").touch()
 
 __all__ = ["application"]

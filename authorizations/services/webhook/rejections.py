@@ -45,7 +45,10 @@ RETURNING count
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """A rejected request; card numbers in `body_start` are not masked yet."""
+    """A rejected request; card numbers in `body_start` are not masked yet.
+
+    Both are empty if the body was not read, as that of a request without a signature.
+    """
 
     received_at: datetime
     cause: str
@@ -79,7 +82,7 @@ class RejectionCounter:
                 minute = max(self._counts)
             self._counts[minute] += 1
             if self._kept < KEPT_A_MINUTE and len(self._waiting) < MAX_WAITING:
-                sha256 = hashlib.sha256(body).hexdigest()
+                sha256 = hashlib.sha256(body).hexdigest() if body else ""
                 start = body[:_MASKED_BYTES]
                 self._waiting.append(Rejection(now, cause, sender, sha256, start))
                 self._kept += 1
