@@ -46,6 +46,7 @@ def configuration(*, json_lines: bool) -> dict[str, Any]:
             "psycopg.pool": {"level": "ERROR"},
             "axes": {"level": "WARNING"},  # otherwise five lines for each log-in
             "gunicorn.error": {"handlers": [], "propagate": True},
+            "uvicorn.error": {"level": "ERROR"},  # otherwise a line for each request that is none
             "stripe": {"level": "WARNING"},  # otherwise two lines for each page that is read
         },
     }

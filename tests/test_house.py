@@ -43,7 +43,7 @@ def test_the_first_page_of_a_wing_names_what_others_use_of_it_and_no_more() -> N
 
 def test_a_server_loads_nothing_of_the_simulator_but_that_it_is_installed(tmp_path: Path) -> None:
     loads = (
-        "import sys, authz_project.wsgi, authorizations.admin\n"
+        "import sys, authz_project.wsgi, authz_project.asgi, authorizations.admin\n"
         "print(*sorted(name for name in sys.modules if name.split('.')[0] == 'simulator'))"
     )
     environment = os.environ | {

@@ -14,7 +14,8 @@ budget.REPORT_KEPT_MS = budget.KEEPING_TURN_MS = 10_000
 budget.POOL_WAIT_MS, budget.PROBE_MS = 2_000, 10_000
 # In the background each attempt that takes too long doubles the wait for the next one.
 budget.BACKGROUND_LOCK_MS = budget.BRIEF_LOCK_WAIT_MS = 10_000
+budget.BODY_MS = 60_000
 
-from authz_project.wsgi import application  # noqa: E402 - sets up Django
+from authz_project.asgi import application  # noqa: E402 - sets up Django
 
 __all__ = ["application"]

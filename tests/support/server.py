@@ -1,4 +1,4 @@
-"""The real server, as docs/going-live.md starts it, on the tests' database and secrets.
+"""The webhook's real server, on the tests' database and secrets.
 
 Patient with a busy machine (patient_app.py).
 """
@@ -20,15 +20,12 @@ from tests.support import database
 
 WORKERS = 2
 PATIENCE_S = 120
-GUNICORN = (
-    *(sys.executable, "-m", "gunicorn", "--worker-class", "gthread"),
-    *("--workers", str(WORKERS), "--threads", "4", "--no-control-socket"),
-    *("--forwarder-headers", ""),
-)
+ALL_ANSWER = f"All {WORKERS} processes answer."
+"""What the server logs once they do."""
 
 
 class Server:
-    """A gunicorn that answers on `port`; `log` is all that it printed."""
+    """A server that answers on `port`; `log` is all that it printed."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", port: int, log: Path) -> None:
         self.process = process
@@ -63,16 +60,23 @@ class Server:
 def running(
     log: Path, application: str = "tests.support.patient_app", **variables: str
 ) -> Iterator[Server]:
-    """The server, answering with all its workers; stopped again afterwards."""
+    """The server, answering with all its workers; stopped again afterwards.
+
+    It is what `manage.py serve` becomes, with the module of a different application.
+    """
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
         # The socket is ours and handed over, so nobody else can take the port meanwhile.
         with log.open("wb") as output:
             process = subprocess.Popen(
-                [*GUNICORN, application, "--bind", f"fd://{listening.fileno()}"],
+                [
+                    *(sys.executable, "-m", "authz_project.serving.supervisor", "--json"),
+                    *("--fd", str(listening.fileno()), "--processes", str(WORKERS)),
+                    *("--application", f"{application}:application"),
+                ],
                 cwd=settings.BASE_DIR,
-                env=_environment() | variables,
+                env=environment() | variables,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 pass_fds=[listening.fileno()],
@@ -86,7 +90,7 @@ def running(
             process.wait(timeout=60)
 
 
-def _environment() -> dict[str, str]:
+def environment() -> dict[str, str]:
     return os.environ | {
         "DJANGO_SETTINGS_MODULE": "authz_project.settings",
         "DATABASE_URL": database.url(),
@@ -96,11 +100,10 @@ def _environment() -> dict[str, str]:
 
 
 def _wait_until_up(server: Server) -> None:
-    """Each worker says that it booted before it has loaded us, and then answers."""
     until = time.monotonic() + PATIENCE_S
-    while server.log.count("Booting worker") < WORKERS or not _answers(server):
+    while ALL_ANSWER not in server.log or not _answers(server):
         if server.process.poll() is not None or time.monotonic() > until:
-            raise RuntimeError(f"gunicorn did not come up:\n{server.log}")
+            raise RuntimeError(f"The server did not come up:\n{server.log}")
         time.sleep(0.05)
 
 

@@ -13,6 +13,9 @@ STRIPE_MS = 2_000
 NETWORK_MS = 300
 """The network's part of that, there and back."""
 
+BODY_MS = 2_000
+"""How long a request's body may take to arrive; only then does the time of the answer begin."""
+
 ANSWER_MS = 900
 """Maximum time from a signed request's arrival at a worker to its answer."""
 

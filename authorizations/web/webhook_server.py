@@ -1,0 +1,139 @@
+"""The ASGI application of the webhook's instance: it answers Stripe and whoever watches over it.
+
+Django's own ASGI handler takes a millisecond of processor time for a request, and cancels a view
+whose client has left. This calls the views past it, as wsgi.py goes past the WSGI handler. On the
+event loop it does only what cannot wait: the door's checks, the signature, parsing. What asks the
+database or a disk runs in threads, which a client that leaves does not interrupt.
+"""
+
+import asyncio
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from io import BytesIO
+from typing import Any, TypeAlias
+
+from django.core.handlers.asgi import ASGIRequest
+from django.db import connections
+from django.http import HttpRequest, HttpResponse
+
+from authorizations.services.runtime import budget
+from authorizations.services.runtime.delivery import Delivery, Stopwatch
+from authorizations.web import door
+
+Scope: TypeAlias = dict[str, Any]
+Receive: TypeAlias = Callable[[], Any]
+Send: TypeAlias = Callable[[dict[str, Any]], Any]
+View: TypeAlias = Callable[[HttpRequest], HttpResponse]
+
+THREADS = 4
+"""As many as the pool keeps connections open (settings.py), so that no purchase waits for one."""
+
+WATCHING_THREADS = 2
+MOST_WATCHING = 16
+"""Maximum requests for readiness and metrics that wait or are answered at once."""
+
+_OF_BODIES = {"CONTENT_LENGTH", "HTTP_TRANSFER_ENCODING"}
+WEBHOOKS = ("/webhook", "/webhook.php")
+_NOTHING_HERE = (
+    "This server answers Stripe alone, at /webhook. The admin is on a server of its own."
+)
+
+
+class WebhookServer:
+    """An ASGI application; `healthz` answers at once, `watching` may wait for the database."""
+
+    def __init__(self, healthz: View, watching: Mapping[str, View]) -> None:
+        self._healthz = healthz
+        self._watching = watching
+        self._now_watching = 0
+        self._deciding_threads = ThreadPoolExecutor(THREADS, "deciding")
+        self._watching_threads = ThreadPoolExecutor(WATCHING_THREADS, "watching")
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        # No view reads the query string, which need not be UTF-8.
+        request = ASGIRequest({**scope, "query_string": b""}, BytesIO())
+        response = await self._respond(request, receive)
+        headers = [(name.encode(), value.encode("latin-1")) for name, value in response.items()]
+        await send(
+            {"type": "http.response.start", "status": response.status_code, "headers": headers}
+        )
+        await send({"type": "http.response.body", "body": response.content})
+
+    async def _respond(self, request: HttpRequest, receive: Receive) -> HttpResponse:
+        path = request.path_info.removesuffix("/")
+        if path in WEBHOOKS:
+            return await self._webhook(request, receive)
+        if request.method == "POST":
+            return door.error(404, "not_found", door.NOTHING_HERE)
+        if path == "/healthz":
+            return _with_length(self._healthz(request))
+        if view := self._watching.get(path):
+            return await self._watch(view, request)
+        return door.error(404, "not_found", _NOTHING_HERE)
+
+    async def _webhook(self, request: HttpRequest, receive: Receive) -> HttpResponse:
+        """What views.webhook does, without waiting on the event loop."""
+        if refused := door.refusal(request):
+            # A body of any length may follow, but one that is only not signed is not long.
+            if refused.status_code != 400 and request.META.keys() & _OF_BODIES:
+                refused.headers["Connection"] = "close"
+            return refused
+        try:
+            async with asyncio.timeout(budget.BODY_MS / 1000):
+                body = await _body(receive)
+        except TimeoutError:
+            late = door.refuse(408, "body_too_slow", "The body took too long; send it again.")
+            late.headers["Connection"] = "close"
+            return late
+        taken = door.delivery(request, body)
+        return taken if isinstance(taken, HttpResponse) else await self._answer(taken)
+
+    async def _answer(self, taken: Delivery) -> HttpResponse:
+        """The response to a delivery, decided and recorded in a thread."""
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._deciding_threads, _answered, taken)
+
+    async def _watch(self, view: View, request: HttpRequest) -> HttpResponse:
+        if self._now_watching >= MOST_WATCHING:
+            return door.error(503, "try_again", "Too many such requests are being answered.")
+        self._now_watching += 1
+        try:
+            loop = asyncio.get_running_loop()
+            response = await loop.run_in_executor(self._watching_threads, _viewed, view, request)
+            return _with_length(response)
+        finally:
+            self._now_watching -= 1
+
+
+async def _body(receive: Receive) -> bytes:
+    """The body, as far as it came before the client left; the door has limited its length."""
+    body, is_open = b"", True
+    while is_open:
+        message = await receive()
+        body += message.get("body", b"")
+        is_open = message.get("more_body", False)
+    return body
+
+
+def _answered(taken: Delivery) -> HttpResponse:
+    # The wait for this thread counts as any other wait for the desk.
+    waited_ms = taken.waited_ms + taken.stopwatch.elapsed_us / 1000
+    now = replace(taken, received_at=taken.now, waited_ms=waited_ms, stopwatch=Stopwatch())
+    now.stopwatch.mark("verified")
+    try:
+        return door.answered(now)
+    finally:
+        connections.close_all()  # back to the pool
+
+
+def _viewed(view: View, request: HttpRequest) -> HttpResponse:
+    try:
+        return view(request)
+    finally:
+        connections.close_all()
+
+
+def _with_length(response: HttpResponse) -> HttpResponse:
+    response.headers["Content-Length"] = str(len(response.content))
+    return response
