@@ -15,7 +15,15 @@ from benchmarks.loads import Load, Measuring
 from benchmarks.processes import memory_mb
 from benchmarks.readers import reading
 from benchmarks.scratch import scratch_directory
-from benchmarks.servers import DESK, FLASK, FLASK_GUNICORN, ROOT, Server, running
+from benchmarks.servers import (
+    DESK,
+    DESK_GUNICORN,
+    FLASK,
+    FLASK_GUNICORN,
+    ROOT,
+    Server,
+    running,
+)
 
 _LIFE = ("request", "created", "transaction", "update")
 
@@ -50,7 +58,7 @@ class Bench:
     def serving(self, server: Server, database: Database | None = None) -> Iterator[Measuring]:
         """The server, warm."""
         base = database or self.database
-        keeps = base if server is DESK else None
+        keeps = base if server in (DESK, DESK_GUNICORN) else None
         with running(server, base.environment, base.root) as pid:
             measuring = Measuring(pid, self.directory, keeps)
             measuring.closed(traffic.SPREAD, 8, 2, seed=time.time_ns())
@@ -80,11 +88,12 @@ def rates(bench: Bench) -> Iterator[Figure]:
         *((DESK, traffic.SPREAD, connections) for connections in many),
         *((DESK, hot, 16) for hot in (traffic.HOT_CARD, traffic.HOT_HOLDER, traffic.GROUPED)),
         (FLASK, traffic.SPREAD, 8),
+        *((DESK_GUNICORN, traffic.SPREAD, connections) for connections in many),
         *((FLASK_GUNICORN, traffic.SPREAD, connections) for connections in many),
     ]
     found: dict[tuple[str, str, int], list[Load]] = {}
     for turn in range(bench.rounds):
-        for server in (DESK, FLASK, FLASK_GUNICORN):
+        for server in (DESK, DESK_GUNICORN, FLASK, FLASK_GUNICORN):
             with bench.serving(server) as measuring:
                 for _, cards, connections in (cell for cell in cells if cell[0] is server):
                     if turn == 0 and server is DESK:  # so that each card is known
@@ -95,6 +104,10 @@ def rates(bench: Bench) -> Iterator[Figure]:
     def rate(server: Server, connections: int, cards: traffic.Cards = traffic.SPREAD) -> float:
         loads = found[server.name, cards.name, connections]
         return statistics.median(load.rate for load in loads)
+
+    def p99_ms(server: Server, connections: int) -> float:
+        loads = found[server.name, traffic.SPREAD.name, connections]
+        return statistics.median(load.p99_ms for load in loads)
 
     def cpu_ms(server: Server, connections: int) -> float:
         loads = found[server.name, traffic.SPREAD.name, connections]
@@ -110,6 +123,13 @@ def rates(bench: Bench) -> Iterator[Figure]:
         note = f"{ours:,.0f} against {theirs:,.0f} a second"
         what = f"decisions a second, {connections} connections"
         yield Figure(what, other.name, ours / theirs, aim, note=note)
+    for connections in many:
+        ours, theirs = rate(DESK, connections), rate(DESK_GUNICORN, connections)
+        ours_ms, theirs_ms = p99_ms(DESK, connections), p99_ms(DESK_GUNICORN, connections)
+        note = f"{ours:,.0f} against {theirs:,.0f} a second, "
+        note += f"p99 {ours_ms:.1f} against {theirs_ms:.1f} ms"
+        what = f"decisions a second, {connections} connections"
+        yield Figure(what, DESK_GUNICORN.name, ours / theirs, 1.0, note=note)
     for connections, aim in ((8, 0.7), (64, 0.45)):
         ours, theirs = cpu_ms(DESK, connections), cpu_ms(FLASK_GUNICORN, connections)
         note = f"{ours:.2f} against {theirs:.2f} ms"
@@ -178,8 +198,9 @@ def whole_lives(bench: Bench) -> Iterator[Figure]:
         prepare(before, bench.directory)
         totals: dict[int, list[dict[str, float]]] = {}
         for _ in range(bench.rounds):
-            for database in (bench.database, before):
-                with bench.serving(DESK, database) as measuring:
+            # An earlier commit has no `manage.py serve`.
+            for server, database in ((DESK, bench.database), (DESK_GUNICORN, before)):
+                with bench.serving(server, database) as measuring:
                     totals.setdefault(id(database), []).append(_life_ms(measuring))
     ours, theirs = (
         {part: statistics.median(of[part] for of in rounds) for part in _LIFE}

@@ -31,7 +31,11 @@ class Server:
     environment: dict[str, str] = field(default_factory=dict)
 
 
-DESK = Server("the desk", [*GUNICORN, "authz_project.wsgi:application"])
+DESK = Server(
+    "the desk",
+    [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{PORT}", "--processes", "2"],
+)
+DESK_GUNICORN = Server("the desk, gunicorn", [*GUNICORN, "authz_project.wsgi:application"])
 FLASK = Server(
     "quickstart, flask run",
     [sys.executable, "-m", "flask", "run", "--port", str(PORT)],
