@@ -4,7 +4,6 @@ from typing import Any, NamedTuple
 
 _STEPS = {
     "verified": "Signature checked",
-    "locked": "Card locked",
     "looked_up": "Amounts used looked up",
     "decided": "Decided",
 }

@@ -94,7 +94,6 @@ def _decided(purchase: LockedRequest) -> Plan[Outcome]:
         decision=decision,
         steps=steps,
         remembered=measured.changed(taken),
-        position=existing.position,
     )
 
 
@@ -139,4 +138,4 @@ def _contradicted(
     decision = Verdict(approved=False, amount=0, reason=DeclineReason.CONFLICTING_EVENT)
     problem = "Card, currency or creation time differ from what this authorization began with."
     context = PurchaseContext(locked.frozen)
-    return Outcome(request, locked, existing.applied, context, {}, decision, None, [], 0, problem)
+    return Outcome(request, locked, existing.applied, context, {}, decision, None, [], problem)

@@ -18,7 +18,7 @@ class Outcome:
     """A decision with all it rested on and all it changes.
 
     `steps` are those of the authorization, None where it must not be touched; `remembered` are the
-    usage rows that changed or are new. `position` is where in the ledger it stands.
+    usage rows that changed or are new.
     """
 
     request: AuthorizationRequest
@@ -29,7 +29,6 @@ class Outcome:
     decision: Verdict
     steps: Steps | None
     remembered: list[Remembered]
-    position: int
     problem: str = ""
 
 
@@ -44,7 +43,7 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
         policies=[rows.policy(policy) for policy in outcome.applied],
         context=outcome.context,
         usage=list(outcome.usage.items()),
-        position=outcome.position,
+        position=int(outcome.steps is not None),
         answer=answer_body,
         duration_us=delivery.stopwatch.mark("decided"),
         **rows.verdict_columns(outcome.decision),

@@ -1,7 +1,8 @@
-"""The answer to one authorization request: one transaction, three statements, one decision.
+"""The answer to one authorization request: one transaction, two round trips, one decision.
 
-LOCK card, cardholder and group; LOOK_UP what is known and what is used up; decide; WRITE all of
-it. Nothing slow happens in between, and nothing is read before the lock is held. What is asked of
+Lock card, cardholder and group and look up what is known and what is used up, in one round trip;
+decide; WRITE all of it. Nothing slow happens in between, and nothing is read before the lock is
+held. What is asked of
 the database is a plan, what is made of it decision.py, and what is written outcome.py.
 """
 
@@ -23,8 +24,8 @@ from authorizations.services.runtime import decision_log
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import answers, findings, writing
 from authorizations.services.store.attempts import carry_out
-from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.lookup import LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.locks import Retry
+from authorizations.services.store.lookup import LockedScopes, load_existing, lock
 from authorizations.services.store.statements import Plan, call, drive
 
 _BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
@@ -58,10 +59,10 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     """
     noted = None
 
-    def attempt(also: AlsoLocked | None) -> Plan[Computed | Retry]:
+    def attempt(before: Retry) -> Plan[Computed | Retry]:
         nonlocal noted
         noted = None
-        computed = yield from _authorize(request, delivery, also)
+        computed = yield from _authorize(request, delivery, before)
         if isinstance(computed, Computed):
             noted = approvals.note(computed.outcome)
         return computed
@@ -87,7 +88,7 @@ def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
 
 
 def _rehearse(request: AuthorizationRequest, delivery: Delivery) -> Plan[bytes]:
-    yield from lock_scopes(request)
+    yield from lock(request, Retry())
     card = request.card
     locked = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
     existing = yield from load_existing(request, locked)
@@ -109,28 +110,25 @@ def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed
 
 
 def _authorize(
-    request: AuthorizationRequest, delivery: Delivery, also: AlsoLocked | None
+    request: AuthorizationRequest, delivery: Delivery, before: Retry
 ) -> Plan[Computed | Retry]:
     """The answer; where other scopes must be locked than are, what to lock first."""
-    locked = yield from lock_scopes(request, also)
-    if isinstance(locked, Retry):
-        return locked
-    delivery.stopwatch.mark("locked")
-    existing = yield from load_existing(request, locked)
+    found = yield from lock(request, before)
+    if isinstance(found, Retry):
+        return found
     delivery.stopwatch.mark("looked_up")
+    locked, existing = found.locked, found.existing
     sent = yield from answers.of_event(request.event_id, is_on_record=existing.is_decided)
     if sent:
         return Computed((yield from writing.recall(sent, request.question, delivery)))
     taken_in = TakenIn(existing)
     if existing.purchase is None or existing.purchase.is_of(request):
-        if existing.purchase and not existing.purchase.is_within(locked):
-            return Retry(also)
         if existing.purchase:
             request = request.begun_at(existing.purchase.merchant)
-        found = yield from take_in(request, locked, existing)
-        if isinstance(found, Retry):
-            return found
-        taken_in = found
+        taken = yield from take_in(request, locked, existing)
+        if isinstance(taken, Retry):
+            return taken
+        taken_in = taken
     [outcome] = yield from decide_purchases(
         [LockedRequest(request, locked, taken_in.existing, taken_in.transactions)]
     )

@@ -42,13 +42,23 @@ def controls_of(
     wanted = set(version_ids)
     found = {id_: _cache[id_, matching] for id_ in wanted if (id_, matching) in _cache}
     if missing := wanted - found.keys():
-        loaded = {
-            id_: (number, controls(json.loads(content), matching))
-            for id_, number, content in read(missing)
-        }
-        with _lock:
-            _cache.update({(id_, matching): version for id_, version in loaded.items()})
-            while len(_cache) > CACHED:
-                _cache.pop(next(iter(_cache)))
-        found |= loaded
+        found |= _keep(read(missing), matching)
     return found
+
+
+def uncached(version_ids: Iterable[int]) -> list[int]:
+    """Those of these versions that this process has to read."""
+    return [id_ for id_ in set(version_ids) if (id_, MATCHING) not in _cache]
+
+
+def _keep(
+    read: Iterable[tuple[int, int, str]], matching: int
+) -> dict[int, tuple[int, SpendingControls]]:
+    loaded = {
+        id_: (number, controls(json.loads(content), matching)) for id_, number, content in read
+    }
+    with _lock:
+        _cache.update({(id_, matching): version for id_, version in loaded.items()})
+        while len(_cache) > CACHED:
+            _cache.pop(next(iter(_cache)))
+    return loaded

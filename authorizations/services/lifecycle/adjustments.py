@@ -19,8 +19,8 @@ from authorizations.services.purchases.linking import event_for
 from authorizations.services.runtime.actor import user_words
 from authorizations.services.store import writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
-from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.lookup import load_existing, lock_scopes
+from authorizations.services.store.locks import Retry
+from authorizations.services.store.lookup import lock
 from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.usage import measure
 
@@ -78,16 +78,14 @@ def _book(
     if not reason:
         raise CannotAdjustError("Say why: the reason stays with the entry.")
 
-    def attempt(also: AlsoLocked | None) -> Plan[Retry | None]:
+    def attempt(before: Retry) -> Plan[Retry | None]:
         row = yield from call(lambda: Authorization.objects.get(pk=authorization_id))
         event, now = event_for(row, event_id=""), timezone.now()
-        locked = yield from lock_scopes(event, also)
-        if isinstance(locked, Retry):
-            return Retry()  # an event that names the card corrects it
-        existing = yield from load_existing(event, locked)
-        if existing.purchase is None or not existing.purchase.is_within(locked):
-            return Retry()
-        booking = booking_of(event, locked, existing)
+        found = yield from lock(event, before)
+        if isinstance(found, Retry):
+            return replace(found, unsettled=None)  # an event that names the card corrects it
+        existing = found.existing
+        booking = booking_of(event, found.locked, existing)
         booking.steps.to(cause, change(existing.books, row), by_hand=True)
         measured = yield from measure(
             event, (), existing.applied, existing.remembered, booking.steps.change

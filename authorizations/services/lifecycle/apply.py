@@ -27,8 +27,8 @@ from authorizations.services.purchases.steps import news_of
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import attempts, cards, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
-from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.lookup import LockedScopes, load_existing, lock_scopes
+from authorizations.services.store.locks import Retry
+from authorizations.services.store.lookup import Found, load_existing, lock
 from authorizations.services.store.statements import Plan, call, drive
 from authz_project.deadline import ending_within
 
@@ -97,18 +97,18 @@ def _apply_to_purchase(
 ) -> bytes:
     with ExitStack() as limits:
 
-        def attempt(also: AlsoLocked | None) -> Plan[bytes | Retry]:
+        def attempt(before: Retry) -> Plan[bytes | Retry]:
             limits.close()
             resolved = yield from call(lambda: _resolved(report))
-            locked = yield from lock_scopes(resolved, also)
-            if isinstance(locked, Retry):
-                return locked
+            found = yield from lock(resolved, before)
+            if isinstance(found, Retry):
+                return found
             if pieces and pieces.locked_s:
                 limits.enter_context(ending_within(pieces.locked_s))
             # It may have been linked elsewhere before the lock was taken.
             if resolved != (yield from call(lambda: _resolved(report))):
-                return Retry(also)
-            return (yield from _apply_locked(resolved, locked, pieces, delivery))
+                return Retry(before.also)
+            return (yield from _apply_locked(resolved, found, pieces, delivery))
 
         def register(event: PurchaseEvent) -> None:
             limits.close()
@@ -160,11 +160,12 @@ class ReportPart:
 
 def _apply_locked(
     report: AuthorizationReport | TransactionReport,
-    locked: LockedScopes,
+    found: Found,
     pieces: Pieces | None,
     delivery: Delivery,
 ) -> Plan[bytes | Retry]:
     """The answer, once everything is booked; else what the next attempt has to lock first."""
+    locked, existing = found.locked, found.existing
     part = ReportPart((yield from call(lambda: linking.find_strays(report))), pieces)
     if not all(locked.cover(stray.under) for stray in part.strays):
         return Retry(linking.locks_for(part.strays, locked))
@@ -174,9 +175,6 @@ def _apply_locked(
         return (yield from writing.save_receipt(delivery))
     if part.later and part.pieces is None:
         raise TakesLongerError
-    existing = yield from load_existing(report, locked)
-    if existing.purchase and not existing.purchase.is_within(locked):
-        return Retry()
     moved = yield from linking.detach(part.strays, report)
     if part.strays:
         # Read again, because the sums no longer contain the strays.

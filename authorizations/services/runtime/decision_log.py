@@ -48,8 +48,8 @@ def decided(
         outcome = "partly_approved" if decision.is_partial else "approved"
     elapsed_us, marks = delivery.stopwatch.elapsed_us, delivery.stopwatch.marks
     metrics.decided(outcome, reason, elapsed_us / 1e6)
-    if "locked" in marks and "verified" in marks:
-        metrics.waited_for_lock((marks["locked"] - marks["verified"]) / 1e6)
+    if "looked_up" in marks and "verified" in marks:
+        metrics.waited_for_lock((marks["looked_up"] - marks["verified"]) / 1e6)
     asked: dict[str, str | int] = {}
     if request:
         for field in request.unreadable:

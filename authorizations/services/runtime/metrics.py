@@ -43,7 +43,7 @@ _seconds = Histogram(
 )
 _lock_wait = Histogram(
     "desk_lock_wait_seconds",
-    "Of that, waiting for a connection and for the card's lock.",
+    "Of that, waiting for a connection and the card's lock, and reading what is recorded.",
     buckets=_UP_TO_S,
     registry=REGISTRY,
 )
@@ -96,7 +96,7 @@ def unreadable(field: str) -> None:
 
 
 def waited_for_lock(seconds: float) -> None:
-    """Observe how long a request waited for a connection and its card's lock."""
+    """Observe how long a request waited until its card was locked and its record was read."""
     _lock_wait.observe(seconds)
 
 

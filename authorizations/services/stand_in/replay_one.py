@@ -29,8 +29,8 @@ from authorizations.services.stand_in.decision_ids import AssignedId, assign_id
 from authorizations.services.stand_in.spool_record import SpoolRecord
 from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
-from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.lookup import load_existing, lock_scopes
+from authorizations.services.store.locks import Retry
+from authorizations.services.store.lookup import lock
 from authorizations.services.store.rows import DecisionRow
 from authorizations.services.store.statements import Plan, call
 from authorizations.wire import events
@@ -100,24 +100,20 @@ def replay(record: SpoolRecord) -> Replayed:
         logger.exception("Event %s could not be read.", delivery.event.id)
     sent = _SentAnswer(record, delivery, request)
     try:
-        return carry_out(lambda also: _replay(sent, also))
+        return carry_out(lambda before: _replay(sent, before))
     except KeepsChangingError:
         raise CannotReplayError("its card or authorization kept changing meanwhile.") from None
 
 
-def _replay(sent: _SentAnswer, also: AlsoLocked | None) -> Plan[Replayed | Retry]:
+def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
     """The outcome, or a Retry that says what the next attempt has to lock first."""
     decision, request = sent.record.decision, sent.request
     locked = existing = None
     if decision is not None and request is not None and decision.reason not in WITHOUT_BOOKS:
-        scopes = yield from lock_scopes(request, also)
-        if isinstance(scopes, Retry):
-            return scopes
-        locked = scopes
-        existing = yield from load_existing(request, locked)
-        purchase = existing.purchase
-        if purchase and purchase.is_of(request) and not purchase.is_within(locked):
-            return Retry(also)
+        found = yield from lock(request, before)
+        if isinstance(found, Retry):
+            return found
+        locked, existing = found.locked, found.existing
     if (yield from call(lambda: sent.is_on_record)):
         return Replayed.KNOWN
     assigned = (yield from assign_id(sent.record, sent.delivery)) if decision else None

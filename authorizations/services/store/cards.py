@@ -16,20 +16,22 @@ from authorizations.services.store.locks import LockedCard
 _ATTEMPTS = 3
 
 
-def is_news(event: PurchaseEvent, row: LockedCard) -> bool:
+def is_news(event: PurchaseEvent, row: LockedCard, cardholder_name: str) -> bool:
     """Whether the event has newer details of its card or cardholder than the locked rows."""
     if event.card.is_only_named or event.event_created < row.details_at:
         return False
-    return _has_other_details(event.card, row) or _has_another_name(event.card, row)
+    return _has_other_details(event.card, row) or (
+        _has_another_name(event.card, row, cardholder_name)
+    )
 
 
-def refresh(event: PurchaseEvent, row: LockedCard) -> None:
+def refresh(event: PurchaseEvent, row: LockedCard, cardholder_name: str) -> None:
     """Bring the locked rows up to date with the event."""
     card, at = event.card, event.event_created
     with acting(event=event.event_id):
         if _has_other_details(card, row):
             Card.objects.filter(pk=card.id).update(**_details(card, at))
-        if _has_another_name(card, row):
+        if _has_another_name(card, row, cardholder_name):
             rename(card.cardholder_id, card.cardholder_name, at)
 
 
@@ -38,9 +40,8 @@ def _has_other_details(card: CardValue, row: LockedCard) -> bool:
     return details != (row.last4, row.brand, row.type, row.currency, row.status)
 
 
-def _has_another_name(card: CardValue, row: LockedCard) -> bool:
-    is_its_own = row.cardholder_id == card.cardholder_id
-    return is_its_own and row.cardholder_name != card.cardholder_name
+def _has_another_name(card: CardValue, row: LockedCard, cardholder_name: str) -> bool:
+    return row.cardholder_id == card.cardholder_id and cardholder_name != card.cardholder_name
 
 
 def rename(cardholder_id: str, name: str, at: int) -> None:

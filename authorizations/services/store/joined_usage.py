@@ -20,7 +20,7 @@ from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
-from authorizations.services.runtime import codec, prepared
+from authorizations.services.runtime import codec
 from authorizations.services.store import statements, uncounted, window_sums
 from authorizations.services.store.statements import drive
 from authorizations.services.store.usage import Remembered, UsageKey, remembered_since
@@ -304,11 +304,15 @@ def _keep_rows(old: _Side, new: _Side, joined: _Rows) -> None:
     gone = [row.key for key, row in new.rows.items() if key not in joined]
     gone += [row.key for key, row in old.rows.items() if key not in joined or key in new.rows]
     if gone:
-        prepared.run(_DELETE, keys=codec.to_json([key._asdict() for key in gone]))
+        keys = codec.to_json([key._asdict() for key in gone])
+        drive(statements.ask(_DELETE, keys=keys))
     UsageRow.objects.filter(scope=scope_key(old.scope)).update(scope=scope_key(new.scope))
     before = old.rows | new.rows
     changed = [row for key, row in joined.items() if _used(row) != _used(before[key])]
     if changed:
-        prepared.run(
-            statements.WRITE_BOOKS, purchases="[]", entries="[]", usage=codec.to_json(changed)
+        usage = codec.to_json(changed)
+        drive(
+            statements.ask(
+                statements.WRITE_BOOKS, numbers=0, purchases="[]", entries="[]", usage=usage
+            )
         )

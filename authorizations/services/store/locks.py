@@ -1,4 +1,4 @@
-"""Locks cards, cardholders and groups, always in the one order of statements.LOCK_ROWS.
+"""Locks cards, cardholders and groups, always in one order: roots, cards, cardholders, groups.
 
 Locking comes before the first write of a transaction. Cards are locked together with the roots of
 their chains.
@@ -29,12 +29,12 @@ class ChainsKeepChangingError(OperationalError):
 
 
 class LockedCard(NamedTuple):
-    """The row that statements.LOCK returns."""
+    """The row that statements.LOCK_CARDS returns."""
 
+    id: str
     root_id: str
-    card_root_id: str
     replacement_for: str
-    card_cardholder_id: str | None
+    cardholder_id: str | None
     frozen: bool
     details_at: int
     last4: str
@@ -42,24 +42,23 @@ class LockedCard(NamedTuple):
     type: str
     currency: str
     status: str
-    cardholder_id: str | None
-    cardholder_name: str | None
     group_id: int | None
-    scope_group_id: int | None
-    root_root_id: str
 
-    def is_settled(self, event: PurchaseEvent) -> bool:
-        """Whether the locked rows are those that the event concerns."""
+    def is_as_in(self, event: PurchaseEvent) -> bool:
+        """Whether the card's chain and cardholder are those that the event names."""
         card = event.card
         is_late = event.event_created < self.details_at or card.is_only_named
-        return (
-            self.root_root_id == self.root_id
-            and self.card_root_id == self.root_id
-            and (self.replacement_for == card.replacement_for or not card.replacement_for)
-            and (self.card_cardholder_id == card.cardholder_id or is_late)
-            and self.cardholder_id is not None
-            and self.group_id == self.scope_group_id
+        return (self.replacement_for == card.replacement_for or not card.replacement_for) and (
+            self.cardholder_id == card.cardholder_id or is_late
         )
+
+
+class ExpectedScopes(NamedTuple):
+    """Where a purchase is expected to count, before the rows that say so are locked."""
+
+    root_id: str
+    cardholder_id: str
+    group_id: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,11 +74,13 @@ class AlsoLocked:
 class Retry:
     """The purchase could not be locked as it is; another attempt is needed.
 
-    The next attempt locks `also` first. `unsettled` is an event whose card does not exist yet or
-    differs. `is_further`: a part is done, so the number of attempts starts again.
+    The next attempt locks `also` first, and the scopes that were found to be the purchase's.
+    `unsettled` is an event whose card does not exist yet or differs. `is_further`: a part is done,
+    so the number of attempts starts again.
     """
 
     also: AlsoLocked | None = None
+    scopes: ExpectedScopes | None = None
     unsettled: PurchaseEvent | None = None
     is_further: bool = False
 

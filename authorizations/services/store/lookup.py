@@ -1,8 +1,14 @@
-"""Locks the card, cardholder and group of an event, then loads what is already recorded."""
+"""Locks the cards, cardholders and groups of purchases, and loads what is recorded of them.
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+Both in one round trip: which rows a purchase needs is known from its event and from when its card
+was seen last, and confirmed by the rows once they are locked. Where they say otherwise, the
+transaction must not lock more, which would be out of order; another one begins with what they said.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
+from typing import Any
 
 import msgspec
 from django.db import OperationalError
@@ -14,10 +20,12 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.versions import uncached
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, statements
-from authorizations.services.store.locks import AlsoLocked, LockedCard, Retry
+from authorizations.services.store.locks import AlsoLocked, ExpectedScopes, LockedCard, Retry
 from authorizations.services.store.statements import Plan
-from authorizations.services.store.usage import Remembered
+from authorizations.services.store.usage import Remembered, UsageKey
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +63,8 @@ def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[
     return [scope_key(scope) for scope in kinds]
 
 
-class Purchase(msgspec.Struct, frozen=True):
+@dataclass(frozen=True, slots=True)
+class Purchase:
     """An authorization as it is in the database; `created` in Unix seconds.
 
     Its merchant is the one it began with, which limits know it by.
@@ -77,10 +86,6 @@ class Purchase(msgspec.Struct, frozen=True):
             event.created,
         )
 
-    def is_within(self, locked: LockedScopes) -> bool:
-        """Whether the locked scopes are this purchase's, which are only known under the lock."""
-        return (self.cardholder_id, self.group_id) == (locked.cardholder_id, locked.group_id)
-
 
 _NOTHING_YET = AuthorizationState()
 
@@ -90,7 +95,7 @@ class Existing:
     """What is recorded about a purchase, and the policies in force, read under the lock.
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
-    to this authorization are booked under a different row. `position` is the ledger's last number.
+    to this authorization are booked under a different row.
     """
 
     is_decided: bool
@@ -98,54 +103,153 @@ class Existing:
     remembered: list[Remembered]
     applied: tuple[AppliedControls, ...]
     has_strays: bool
-    position: int
 
     @property
     def books(self) -> AuthorizationState:
         return self.purchase.books if self.purchase else _NOTHING_YET
 
 
-_decode_purchase = msgspec.json.Decoder(Purchase).decode
-_decode_usage = msgspec.json.Decoder(list[Remembered]).decode
-_decode_policies = msgspec.json.Decoder(list[tuple[str, int]]).decode
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A purchase under its lock. `news`: its event has newer details of the card than this row."""
+
+    locked: LockedScopes
+    existing: Existing
+    news: tuple[LockedCard, str] | None = None
 
 
-def lock_scopes(event: PurchaseEvent, also: AlsoLocked | None = None) -> Plan[LockedScopes | Retry]:
-    """Lock root card, card, cardholder and group of a purchase, and before them `also`.
+_decode_books = msgspec.json.Decoder(AuthorizationState).decode
 
-    Returns a Retry if one of its own rows is missing or differs from the event: the caller
-    registers the card (cards.register) and tries again.
+_PROGRAM = "program:"
+_MERCHANT = ("category", "category_code", "country", "name", "network_id")
+_MAX_SEEN = 100_000
+_seen: dict[str, ExpectedScopes] = {}
+"""The scopes of cards as this process last saw them; one that has changed costs an attempt."""
+
+
+def lock(event: PurchaseEvent, retry: Retry) -> Plan[Found | Retry]:
+    """Lock root, card, cardholder and group of a purchase, and load what is recorded.
+
+    Before them `retry.also` is locked. Returns a Retry if other rows must be locked, or if one is
+    missing or differs from the event; then the caller registers the card (cards.register) and tries
+    again. Newer details of the card are written.
     """
     others = frozenset[str]()
-    if also is not None:
-        roots = yield from locks.lock_rows(also)
+    if retry.also is not None:
+        roots = yield from locks.lock_rows(retry.also)
         if roots is None:
-            return Retry(also)
-        others = _scopes_of(also, roots)
+            return Retry(retry.also)
+        others = _scopes_of(retry.also, roots)
     try:
-        found = yield from statements.ask(
-            statements.LOCK,
-            card=event.card.id,
-            authorization=event.authorization_id,
-            patience=locked_rows.patience(event),
+        [found] = yield from lock_all(
+            [event], [retry.scopes or expected(event)], patience=locked_rows.patience(event)
         )
     except OperationalError as error:
         locked_rows.note(error, event)
         raise
-    row = LockedCard(*found[0]) if found else None
-    if row is None or not row.is_settled(event):
-        return Retry(also, unsettled=event)
-    if cards.is_news(event, row):
-        yield from statements.call(partial(cards.refresh, event, row))
-    locked = LockedScopes(
-        root_id=row.root_id,
-        frozen=row.frozen,
-        cardholder_id=row.cardholder_id or "",
-        group_id=row.group_id,
-        also=others,
+    if isinstance(found, Retry):
+        return replace(found, also=retry.also)
+    if found.news:
+        yield from statements.call(partial(cards.refresh, event, *found.news))
+    locked_rows.forget([*found.locked.scopes, f"card:{event.card.id}"])
+    return replace(found, locked=replace(found.locked, also=others))
+
+
+def expected(event: PurchaseEvent) -> ExpectedScopes:
+    """The scopes in which a purchase probably counts; its locked rows confirm or correct them."""
+    card = event.card
+    seen = _seen.get(card.id)
+    if seen is None:
+        return ExpectedScopes(card.replacement_for or card.id, card.cardholder_id, None)
+    if card.is_only_named:
+        return seen
+    return seen._replace(cardholder_id=card.cardholder_id)
+
+
+def lock_all(
+    events: Sequence[PurchaseEvent],
+    scopes: Sequence[ExpectedScopes],
+    *,
+    patience: str | None = None,
+    first: Sequence[Statement] = (),
+) -> Plan[list[Found | Retry]]:
+    """Lock several purchases by these scopes and load what is recorded, in one round trip.
+
+    `patience` is the lock_timeout; None leaves it unchanged. `first` are statements to run before.
+    A purchase whose locked rows don't confirm its scopes gets a Retry, with the right ones as far
+    as these rows say.
+    """
+    roots = {one.root_id for one in scopes}
+    others = {event.card.id for event in events} - roots
+    groups = {one.group_id for one in scopes if one.group_id is not None}
+    lock_cards, lock_others = (
+        Statement(statements.LOCK_CARDS, {"ids": sorted(ids)}) for ids in (roots, others)
     )
-    locked_rows.forget([*locked.scopes, f"card:{event.card.id}"])
-    return locked
+    holders = sorted({one.cardholder_id for one in scopes})
+    locking = [
+        Statement(statements.SETTINGS, {"patience": patience}),
+        lock_cards,
+        *([lock_others] if others else []),
+        Statement(statements.LOCK_CARDHOLDERS, {"ids": holders}),
+        *([Statement(statements.LOCK_GROUPS, {"ids": sorted(groups)})] if groups else []),
+    ]
+    keys = [_scope_keys(one.root_id, one.cardholder_id, one.group_id) for one in scopes]
+    answers = yield [*first, *locking, *_look_up(events, keys)]
+    answers = answers[len(first) + 1 :]
+    locked_cards = {row[0]: LockedCard(*row) for row in answers.pop(0)}
+    if others:
+        locked_cards |= {row[0]: LockedCard(*row) for row in answers.pop(0)}
+    locked_holders = dict(answers.pop(0))
+    locked_groups = {id_ for (id_,) in answers.pop(0)} if groups else set()
+    looked_up = yield from _looked_up(answers)
+    found: list[Found | Retry] = []
+    for event, one in zip(events, scopes, strict=True):
+        purchase = looked_up.purchases.get(event.authorization_id)
+        card, right = _scopes_by(event, one, locked_cards, purchase)
+        if right is not None and right != one:
+            found.append(Retry(scopes=right))
+            continue
+        is_there = one.cardholder_id in locked_holders and (
+            one.group_id is None or one.group_id in locked_groups
+        )
+        if card is None or right is None or not is_there:
+            _seen.pop(event.card.id, None)
+            found.append(Retry(unsettled=event))
+            continue
+        locked = LockedScopes(one.root_id, card.frozen, one.cardholder_id, one.group_id)
+        name = locked_holders[one.cardholder_id] if one.cardholder_id == card.cardholder_id else ""
+        news = (card, name) if cards.is_news(event, card, name) else None
+        found.append(Found(locked, looked_up.of(event, locked), news))
+    return found
+
+
+def _scopes_by(
+    event: PurchaseEvent,
+    expected: ExpectedScopes,
+    locked: Mapping[str, LockedCard],
+    purchase: Purchase | None,
+) -> tuple[LockedCard | None, ExpectedScopes | None]:
+    """The card's locked row, and the scopes of a purchase as far as the locked rows say.
+
+    None for either if the card must be registered first.
+    """
+    card = locked.get(event.card.id)
+    if card is None or not card.is_as_in(event):
+        return None, None
+    if card.root_id != expected.root_id:
+        return card, expected._replace(root_id=card.root_id)
+    root = locked.get(expected.root_id)
+    if root is None or root.root_id != root.id:
+        return card, None
+    usual = ExpectedScopes(root.id, card.cardholder_id or "", root.group_id)
+    if _seen.get(card.id) != usual:
+        if len(_seen) >= _MAX_SEEN:
+            _seen.clear()
+        _seen[card.id] = usual
+    if purchase is None:
+        return card, usual
+    # A purchase keeps the cardholder and group of its first decision.
+    return card, ExpectedScopes(root.id, purchase.cardholder_id, purchase.group_id)
 
 
 def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
@@ -156,22 +260,85 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
 
 
 def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
-    """Load what is recorded of event and authorization, the stored usage around its time, and the
-    policies in force.
-    """
-    found = yield from statements.ask(
-        statements.LOOK_UP,
-        event=event.event_id,
-        authorization=event.authorization_id,
-        scopes=locked.scopes,
-        created=event.created,
+    """Load again what is recorded of a purchase whose scopes are locked."""
+    answers = yield _look_up([event], [locked.scopes])
+    looked_up = yield from _looked_up(answers)
+    return looked_up.of(event, locked)
+
+
+def _look_up(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[Statement]:
+    """The statements that load what is recorded; `keys` are those of each event's scopes."""
+    around = {
+        (key, event.created): None
+        for event, of_it in zip(events, keys, strict=True)
+        for key in of_it
+    }
+    authorizations = [event.authorization_id for event in events]
+    return [
+        Statement(statements.DECIDED, {"events": [event.event_id for event in events]}),
+        Statement(statements.PURCHASES, {"authorizations": authorizations}),
+        Statement(
+            statements.USAGE,
+            {"scopes": [key for key, _ in around], "times": [at for _, at in around]},
+        ),
+        Statement(statements.POLICIES, {"scopes": list(dict.fromkeys(key for key, _ in around))}),
+        Statement(statements.STRAYS, {"authorizations": authorizations}),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class _LookedUp:
+    """What is recorded of several purchases: usage by scope, policies as (scope, version)."""
+
+    decided: set[str]
+    purchases: dict[str, Purchase]
+    usage: dict[str, dict[UsageKey, Remembered]]
+    policies: list[tuple[str, int]]
+    with_strays: set[str]
+    versions: list[tuple[int, int, str]]
+
+    def of(self, event: PurchaseEvent, locked: LockedScopes) -> Existing:
+        keys = [_PROGRAM, *locked.scopes]
+        return Existing(
+            is_decided=event.event_id in self.decided,
+            purchase=self.purchases.get(event.authorization_id),
+            remembered=[row for key in keys for row in self.usage.get(key, {}).values()],
+            applied=applied_controls(
+                [policy for policy in self.policies if policy[0] in keys],
+                Scope(ScopeKind.CARD, locked.root_id),
+                read=lambda ids: [row for row in self.versions if row[0] in ids],
+            ),
+            has_strays=event.authorization_id in self.with_strays,
+        )
+
+
+def _looked_up(answers: Sequence[list[tuple[Any, ...]]]) -> Plan[_LookedUp]:
+    decided, purchases, usage, policies, strays = answers
+    remembered: dict[str, dict[UsageKey, Remembered]] = {}
+    for row in usage:
+        one = Remembered(*row)
+        remembered.setdefault(one.scope, {})[one.key] = one
+    versions: list[tuple[int, int, str]] = []
+    if unread := uncached(version for _, version in policies):
+        versions = yield from statements.ask(statements.VERSIONS, ids=unread)
+    return _LookedUp(
+        decided={id_ for (id_,) in decided},
+        purchases={row[0]: _purchase(row) for row in purchases},
+        usage=remembered,
+        policies=policies,
+        with_strays={id_ for (id_,) in strays},
+        versions=versions,
     )
-    [(is_decided, purchase, usage, policies, has_strays, position)] = found
-    return Existing(
-        is_decided=is_decided,
-        purchase=_decode_purchase(purchase) if purchase else None,
-        remembered=_decode_usage(usage),
-        applied=applied_controls(_decode_policies(policies), Scope(ScopeKind.CARD, locked.root_id)),
-        has_strays=has_strays,
-        position=position,
+
+
+def _purchase(row: tuple[Any, ...]) -> Purchase:
+    _, card_id, cardholder_id, group_id, currency, created, books, *merchant = row
+    return Purchase(
+        card_id,
+        cardholder_id,
+        group_id,
+        currency,
+        created,
+        _decode_books(books),
+        Merchant(**dict(zip(_MERCHANT, merchant, strict=True))),
     )

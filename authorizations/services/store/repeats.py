@@ -14,8 +14,9 @@ from typing import Any, NamedTuple
 
 from django.db import connection, transaction
 
-from authorizations.services.runtime import codec, prepared
+from authorizations.services.runtime import codec, pipeline
 from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import rows, statements
 from authorizations.services.store.statements import Plan
 
@@ -59,8 +60,9 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
     if delivery.event.is_read or not delivery.event.id:
         return None, False
     sha256 = delivery.body_sha256
-    found = prepared.run(statements.FIRST, event=delivery.event.id, sha256=sha256).fetchone()
-    return (found[0], found[1]) if found else (None, False)
+    parameters = {"event": delivery.event.id, "sha256": sha256}
+    [found] = pipeline.run([Statement(statements.FIRST, parameters)])
+    return (found[0][0], found[0][1]) if found else (None, False)
 
 
 def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:

@@ -171,7 +171,8 @@ def verdict_columns(decision: Verdict) -> VerdictColumns:
 
 
 class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
-    """A decision; WRITE adds the number of the webhook request that asked for it.
+    """A decision. `webhook_request_id` is the place of its request among those written with it;
+    `position` is the place of its number among those drawn, 0 if it has none.
 
     `context` and `usage` are values, or what codec.plain makes of them.
     """
@@ -205,6 +206,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     answer: str
     duration_us: int
     position: int = 0
+    webhook_request_id: int = 1
 
 
 class StateColumns(TypedDict):
@@ -278,8 +280,12 @@ def authorization(
 
 
 class LedgerEntryRow(msgspec.Struct, frozen=True, kw_only=True):
-    """One change of what an authorization counts for, by an event or by hand."""
+    """One change of what an authorization counts for, by an event or by hand.
 
+    `id` is the place of its number among those drawn.
+    """
+
+    id: int = 0
     authorization_id: str
     event_id: str
     cause: str

@@ -1,75 +1,32 @@
 """The named statements of the decision path, in the order they run.
 
-    LOCK     card, cardholder and group (LOCK_ROWS: any of them, before the first write)
-    LOOK_UP  the recorded event and authorization, stored usage and the policy versions in force
+    LOCK_…   cards, cardholders and groups (LOCK_ROWS: any of them, before the first write)
+    DECIDED, PURCHASES, USAGE, POLICIES, STRAYS
+             what is recorded, stored usage and the policy versions in force
     SUM      usage that is not stored, and rolling windows (only if a limit needs them)
     ANSWERS  the answers to an event that was decided before (only then)
-    WRITE    all rows at once
+    WRITE    all rows at once (writing.py)
     KEEP     transactions (only if there are any)
 
 Rows must be locked first and read by a later statement: in READ COMMITTED a statement sees what was
-committed when it began, so anything else that a waiting LOCK read, such as a sum or a policy, would
-be out of date once it has the lock. LOCK returns locked rows alone.
+committed when it began, so anything else that a waiting lock read, such as a sum or a policy, would
+be out of date once it has the lock. Each LOCK_ returns locked rows alone.
 """
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar, cast
 
-from authorizations.services.runtime import prepared
+from django.db.models import Model
+
+from authorizations.models import Decision, WebhookRequest
+from authorizations.services.runtime import pipeline
+from authorizations.services.runtime.pipeline import Statement
 
 T = TypeVar("T")
 
 _LOCKED = "ORDER BY id FOR NO KEY UPDATE"
 """Ordered by id, so that there is no deadlock. FOR NO KEY UPDATE doesn't block rows that refer to
 the locked ones."""
-
-LOCK = f"""
-WITH patience AS MATERIALIZED (
-    -- For each row, and for everything else that this transaction waits for.
-    SELECT set_config(
-        'lock_timeout', coalesce(%(patience)s::text, current_setting('lock_timeout')), TRUE
-    ) AS is_set
-), root AS MATERIALIZED (
-    SELECT id, root_id, group_id FROM authorizations_card
-    WHERE (SELECT is_set FROM patience) <> ''
-        AND id = (SELECT root_id FROM authorizations_card WHERE id = %(card)s)
-    {_LOCKED}
-), card AS MATERIALIZED (
-    SELECT * FROM authorizations_card
-    WHERE id = %(card)s AND EXISTS (SELECT FROM root)
-    {_LOCKED}
-), purchase AS MATERIALIZED (
-    -- A purchase keeps the cardholder and group of its first decision.
-    SELECT cardholder_id, group_id FROM authorizations_authorization
-    WHERE id = %(authorization)s
-), scope AS MATERIALIZED (
-    SELECT cardholder_id, group_id FROM purchase
-    UNION ALL
-    SELECT card.cardholder_id, root.group_id FROM card, root
-    WHERE NOT EXISTS (SELECT FROM purchase)
-), cardholder AS MATERIALIZED (
-    SELECT id, name FROM authorizations_cardholder
-    WHERE id = (SELECT cardholder_id FROM scope) AND EXISTS (SELECT FROM card)
-    {_LOCKED}
-), card_group AS MATERIALIZED (
-    SELECT id FROM authorizations_cardgroup
-    WHERE id = (SELECT group_id FROM scope) AND EXISTS (SELECT FROM cardholder)
-    {_LOCKED}
-)
-SELECT
-    root.id AS root_id, card.root_id AS card_root_id, card.replacement_for,
-    card.cardholder_id AS card_cardholder_id, card.frozen, card.details_at,
-    card.last4, card.brand, card.type, card.currency, card.status,
-    cardholder.id AS cardholder_id, cardholder.name AS cardholder_name,
-    card_group.id AS group_id,
-    (SELECT group_id FROM scope) AS scope_group_id,
-    root.root_id AS root_root_id
-FROM root
-CROSS JOIN card
-LEFT JOIN cardholder ON TRUE
-LEFT JOIN card_group ON TRUE
-"""  # noqa: S608 - all of it is written here
-"""Locks the rows of one purchase: its card's root, the card, its cardholder, its group."""
 
 LOCK_ROWS = f"""
 WITH asked AS MATERIALIZED (
@@ -98,74 +55,99 @@ LEFT JOIN (card JOIN asked USING (id)) ON TRUE
 """Locks any rows in the same order: the roots of cards, the cards, cardholders, groups.
 
 Returns each card with its root before and under the lock, or one row of nulls if there is no card.
-Separate from LOCK, because one statement for both takes twice as long for one purchase.
 """
 
 
-def around(at: str) -> str:
-    """SQL for the rows of the usage table that a purchase at a time may change, and a few more.
-
-    These are windows of limits and the minute, hour and day around `at`. The hour and day before
-    are read as well: they show that a scope is busy if nothing is stored around `at` yet.
-    """
-    return f"""
-        FROM (VALUES
-            (0, 0, 253402300800), (60, 0, 60), (3600, 3600, 3600), (86400, 86400, 86400)
-        ) AS length(seconds, earlier, later)
-        JOIN authorizations_usage ON piece_seconds = seconds
-        WHERE scope = ANY(%(scopes)s::text[])
-            AND window_end > {at} - earlier AND window_end <= {at} + later AND window_start <= {at}
-    """
-
-
-LOOK_UP = f"""
+LOCK_CARDS = f"""
 SELECT
-    EXISTS (SELECT FROM authorizations_decision WHERE id = %(event)s) AS is_decided,
-    (
-        SELECT json_build_object(
-            'card_id', card_id, 'cardholder_id', cardholder_id, 'group_id', group_id,
-            'currency', currency, 'created', extract(epoch FROM created)::bigint, 'books', books,
-            'merchant', json_build_object(
-                'category', category, 'category_code', category_code,
-                'country', merchant_country, 'name', merchant_name, 'network_id', network_id
-            )
-        )
-        FROM authorizations_authorization WHERE id = %(authorization)s
-    )::text AS purchase,
-    (
-        SELECT coalesce(json_agg(json_build_object(
-            'scope', scope, 'window_start', window_start, 'window_end', window_end,
-            'filter_key', filter_key, 'filter', filter, 'currency', currency,
-            'amount', amount, 'refunded_amount', refunded_amount, 'count', count,
-            'piece_seconds', piece_seconds
-        )), '[]')
-        {around("%(created)s::bigint")}
-    )::text AS usage,
-    (
-        SELECT coalesce(
-            json_agg(json_build_array(assignment.scope, policy.current_version_id)), '[]'
-        )
-        FROM authorizations_assignment assignment
-        JOIN authorizations_policy policy ON policy.id = assignment.policy_id
-        WHERE policy.current_version_id IS NOT NULL
-            AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
-    )::text AS policies,
-    EXISTS (
-        SELECT FROM authorizations_transaction
-        WHERE linked = %(authorization)s AND linked <> '' AND booked_under <> linked
-    ) AS has_strays,
-    -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
-    nextval('authorizations_ledgerentry_id_seq') AS position
+    id, root_id, replacement_for, cardholder_id, frozen, details_at, last4, brand, type, currency,
+    status, group_id
+FROM authorizations_card WHERE id = ANY(%(ids)s::text[]) {_LOCKED}
 """  # noqa: S608 - all of it is written here
 
-AROUND = f"""
-SELECT DISTINCT
-    scope, window_start, window_end, filter_key, filter, currency, amount, refunded_amount, count,
-    piece_seconds
-FROM unnest(%(times)s::bigint[]) AS at
-CROSS JOIN LATERAL (SELECT authorizations_usage.* {around("at")}) AS usage
+LOCK_CARDHOLDERS = f"""
+SELECT id, name FROM authorizations_cardholder WHERE id = ANY(%(ids)s::text[]) {_LOCKED}
 """  # noqa: S608 - all of it is written here
-"""The stored usage around several times, each looked up by itself, not the range between them."""
+
+LOCK_GROUPS = f"""
+SELECT id FROM authorizations_cardgroup WHERE id = ANY(%(ids)s::bigint[]) {_LOCKED}
+"""  # noqa: S608 - all of it is written here
+
+SETTINGS = """
+SELECT
+    set_config('enable_seqscan', 'off', TRUE),
+    set_config('plan_cache_mode', 'force_generic_plan', TRUE),
+    set_config('jit', 'off', TRUE),
+    set_config(
+        'lock_timeout', coalesce(%(patience)s::text, current_setting('lock_timeout')), TRUE
+    )
+"""
+"""Settings of one transaction: how long it waits for each lock, and plans that use the indexes.
+
+PostgreSQL plans by what it has counted in the tables, and has counted nothing in new ones: it would
+read them whole, until autovacuum comes. Without a scan to choose there is one good plan for all
+parameters; jit would be compiled for it where no index serves.
+"""
+
+DECIDED = """
+SELECT id FROM authorizations_decision WHERE id = ANY(%(events)s::text[])
+"""
+
+PURCHASES = """
+SELECT
+    id, card_id, cardholder_id, group_id, currency, extract(epoch FROM created)::bigint,
+    books::text, category, category_code, merchant_country, merchant_name, network_id
+FROM authorizations_authorization WHERE id = ANY(%(authorizations)s::text[])
+"""
+
+USAGE = """
+SELECT
+    usage.scope, window_start, window_end, filter_key, filter, currency, amount, refunded_amount,
+    count, piece_seconds
+FROM unnest(%(scopes)s::text[], %(times)s::bigint[]) AS needed(scope, at)
+CROSS JOIN (VALUES
+    (0, 0, 253402300800), (60, 0, 60), (3600, 3600, 3600), (86400, 86400, 86400)
+) AS length(seconds, earlier, later)
+CROSS JOIN LATERAL (
+    SELECT * FROM authorizations_usage
+    WHERE scope = needed.scope AND piece_seconds = seconds
+        AND window_end > at - earlier AND window_end <= at + later AND window_start <= at
+) AS usage
+"""
+"""The stored usage of scopes, each around a time, that a purchase at that time may change.
+
+These are windows of limits and the minute, hour and day around the time. The hour and day before
+are read as well: they show that a scope is busy if nothing is stored around the time yet.
+"""
+
+POLICIES = """
+SELECT assignment.scope, policy.current_version_id
+FROM authorizations_assignment assignment
+JOIN authorizations_policy policy ON policy.id = assignment.policy_id
+WHERE policy.current_version_id IS NOT NULL
+    AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
+"""
+
+STRAYS = """
+SELECT DISTINCT linked FROM authorizations_transaction
+WHERE linked = ANY(%(authorizations)s::text[]) AND linked <> '' AND booked_under <> linked
+"""
+
+VERSIONS = """
+SELECT id, number, content FROM authorizations_policyversion WHERE id = ANY(%(ids)s::bigint[])
+"""
+
+NOTE_UNCOUNTED = """
+INSERT INTO authorizations_uncountedwindow (
+    scope, window_start, window_end, filter_key, currency, rolling, filter, counted_to, counted,
+    purchases
+)
+VALUES (
+    %(scope)s, %(window_start)s, %(window_end)s, %(filter_key)s, %(currency)s, %(rolling)s,
+    %(filter)s, %(counted_to)s, 0, 0
+)
+ON CONFLICT DO NOTHING
+"""
 
 ANSWERS = """
 WITH RECURSIVE answer AS (
@@ -329,19 +311,31 @@ ORDER BY 1, 2
 """  # noqa: S608 - all of it is written here
 """The stored days in windows, the hours between these, and the minutes between all of them."""
 
+_NUMBERS = """
+number AS MATERIALIZED (
+    -- Under the lock: entries of these scopes written before have lower numbers, later ones higher.
+    SELECT place, nextval(pg_get_serial_sequence('authorizations_ledgerentry', 'id')) AS drawn
+    FROM generate_series(1, %(numbers)s::int) AS place
+)
+"""
+"""Part of WRITE and WRITE_BOOKS: as many numbers of the ledger as rows are given one, in order.
+
+An entry's id and a decision's position are written as their place among them.
+"""
+
 _ENTRIES_AND_USAGE = """entry AS (
     INSERT INTO authorizations_ledgerentry (
-        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
+        id, authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
         cash_count, currency, entered_at, author, reason
     )
     SELECT
-        authorization_id, event_id, cause, amount, cash_amount, refunded_amount, count,
-        cash_count, currency, entered_at, author, reason
-    FROM jsonb_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::jsonb)
-    WITH ORDINALITY ORDER BY ordinality
+        number.drawn, authorization_id, event_id, cause, amount, cash_amount, refunded_amount,
+        count, cash_count, currency, entered_at, author, reason
+    FROM json_populate_recordset(NULL::authorizations_ledgerentry, %(entries)s::json) AS written
+    JOIN number ON number.place = written.id
 )
 INSERT INTO authorizations_usage
-SELECT * FROM jsonb_populate_recordset(NULL::authorizations_usage, %(usage)s::jsonb)
+SELECT * FROM json_populate_recordset(NULL::authorizations_usage, %(usage)s::json)
 ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currency) DO UPDATE SET
     -- The scope is locked, so what was read has not changed.
     amount = excluded.amount,
@@ -350,27 +344,41 @@ ON CONFLICT (scope, piece_seconds, window_end, window_start, filter_key, currenc
 """
 """Part of WRITE and WRITE_BOOKS: the ledger entries and usage of any change."""
 
+
+def _columns(model: type[Model], *, but: dict[str, str]) -> tuple[str, str]:
+    """The columns of a table, and what is selected for them; `but` has those not taken as written.
+
+    Columns that `but` names with "" are left to the database.
+    """
+    names = [field.column for field in model._meta.concrete_fields if field.column]  # noqa: SLF001
+    names = [name for name in names if but.get(name, name)]
+    return ", ".join(names), ", ".join(but.get(name, f"written.{name}") for name in names)
+
+
+_REQUEST, _FROM_REQUEST = _columns(WebhookRequest, but={"id": "", "body": "written.unnest"})
+_DECISION, _FROM_DECISION = _columns(
+    Decision,
+    but={"webhook_request_id": "request.id", "position": "coalesce(number.drawn, 0)"},
+)
+
 WRITE = f"""
-WITH request AS (
-    INSERT INTO authorizations_webhookrequest (
-        received_at, sender, headers, body, body_sha256, masked_sha256, signing_key, event_id,
-        event_type, about, api_version, account, livemode, repeats_id, answer_status, answer_body,
-        timings
-    )
-    SELECT
-        received_at, sender, headers, %(body)s, body_sha256, masked_sha256, signing_key, event_id,
-        event_type, about, api_version, account, livemode, repeats_id, answer_status, answer_body,
-        timings
-    FROM jsonb_populate_recordset(NULL::authorizations_webhookrequest, %(requests)s::jsonb)
+WITH {_NUMBERS}, inserted AS (
+    INSERT INTO authorizations_webhookrequest ({_REQUEST})
+    SELECT {_FROM_REQUEST}
+    FROM ROWS FROM (
+        json_populate_recordset(NULL::authorizations_webhookrequest, %(requests)s::json),
+        unnest(%(bodies)s::bytea[])
+    ) WITH ORDINALITY AS written
+    ORDER BY written.ordinality
     RETURNING id
+), request AS (
+    SELECT id, row_number() OVER (ORDER BY id) AS place FROM inserted
 ), decision AS (
-    INSERT INTO authorizations_decision
-    SELECT decided.*
-    FROM request, json_populate_recordset(
-        NULL::authorizations_decision, %(decisions)s::json
-    ) AS written, jsonb_populate_record(
-        written, jsonb_build_object('webhook_request_id', request.id)
-    ) AS decided
+    INSERT INTO authorizations_decision ({_DECISION})
+    SELECT {_FROM_DECISION}
+    FROM json_populate_recordset(NULL::authorizations_decision, %(decisions)s::json) AS written
+    JOIN request ON request.place = written.webhook_request_id
+    LEFT JOIN number ON number.place = written.position
 ), purchase AS (
     INSERT INTO authorizations_authorization
     SELECT * FROM json_populate_recordset(
@@ -388,6 +396,10 @@ WITH request AS (
         cash_count = excluded.cash_count
 ), {_ENTRIES_AND_USAGE}
 """  # noqa: S608 - all of it is written here
+"""Writes deliveries, each with its decision, and all that they change.
+
+A decision is written with the place of its request among the requests.
+"""
 
 _FIRST = """
 SELECT id FROM authorizations_webhookrequest
@@ -440,7 +452,7 @@ SELECT coalesce((SELECT id FROM kept), first.id), EXISTS (SELECT FROM kept) FROM
 """Records a repeated delivery: a row that refers to the first one's body, or only a count."""
 
 WRITE_BOOKS = f"""
-WITH changed AS (
+WITH {_NUMBERS}, changed AS (
     SELECT * FROM json_populate_recordset(
         NULL::authorizations_authorization, %(purchases)s::json
     )
@@ -480,13 +492,6 @@ ON CONFLICT (id) DO UPDATE SET
 """Writes transactions as they are booked now; an event may list a thousand."""
 
 
-class Statement(NamedTuple):
-    """A named statement with its parameters; answered with the rows it returns."""
-
-    text: str
-    parameters: Mapping[str, Any]
-
-
 class Call(NamedTuple):
     """A function that uses Django's ORM; answered with what it returns."""
 
@@ -514,16 +519,16 @@ def call(work: Callable[[], T]) -> Plan[T]:
 
 
 def drive(plan: Plan[T]) -> T:
-    """Run a plan on this thread's connection, one statement after the other.
+    """Run a plan on this thread's connection; the statements of one list in one round trip.
 
-    Returns what the plan returns. Raises django.db.Error as prepared.run does, and whatever the
+    Returns what the plan returns. Raises django.db.Error as pipeline.run does, and whatever the
     plan raises.
     """
     try:
         asked = next(plan)
         while True:
             try:
-                answers = [_answer(one) for one in asked]
+                answers = _answers(asked)
             except Exception as error:  # noqa: BLE001 - the plan may handle it
                 asked = plan.throw(error)
             else:
@@ -534,8 +539,8 @@ def drive(plan: Plan[T]) -> T:
         plan.close()
 
 
-def _answer(asked: Statement | Call) -> Any:
-    if isinstance(asked, Call):
-        return asked.work()
-    cursor = prepared.run(asked.text, **asked.parameters)
-    return cursor.fetchall() if cursor.description else []
+def _answers(asked: Sequence[Statement | Call]) -> list[Any]:
+    statements = [one for one in asked if isinstance(one, Statement)]
+    if len(statements) == len(asked):
+        return pipeline.run(statements)
+    return [one.work() if isinstance(one, Call) else pipeline.run([one])[0] for one in asked]

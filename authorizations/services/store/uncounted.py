@@ -26,8 +26,16 @@ class Progress(NamedTuple):
 def ask(asked: Asked) -> Plan[None]:
     """Note a window for the background, unless it is noted. Runs within a transaction."""
     row = note_of(asked)
-    yield from statements.call(
-        lambda: UncountedWindow.objects.bulk_create([row], ignore_conflicts=True)
+    yield from statements.ask(
+        statements.NOTE_UNCOUNTED,
+        scope=row.scope,
+        window_start=row.window_start,
+        window_end=row.window_end,
+        filter_key=row.filter_key,
+        currency=row.currency,
+        rolling=row.rolling,
+        filter=row.filter,
+        counted_to=row.counted_to,
     )
 
 

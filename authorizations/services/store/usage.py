@@ -114,8 +114,13 @@ def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> Plan[list[
 
     Also returns the hours and days just before, which show whether there are pieces at all.
     """
-    rows = yield from statements.ask(statements.AROUND, times=list(set(times)), scopes=list(scopes))
-    return [Remembered(*row) for row in rows]
+    pairs = list(product(set(scopes), set(times)))
+    rows = yield from statements.ask(
+        statements.USAGE,
+        scopes=[scope for scope, _ in pairs],
+        times=[at for _, at in pairs],
+    )
+    return list({row: Remembered(*row) for row in rows}.values())
 
 
 def remembered_since(at: int, scopes: Iterable[str]) -> list[Remembered]:

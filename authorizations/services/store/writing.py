@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 from django.db import IntegrityError, transaction
+from msgspec import structs
 
 from authorizations.rules.decision.values import DeclineReason, Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest, Question
 from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec, decision_log
 from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import answers, repeats, rows, statements
 from authorizations.services.store.rows import AuthorizationRow, DecisionRow, LedgerEntryRow
 from authorizations.services.store.statements import Plan, drive
-from authorizations.services.store.usage import Remembered
+from authorizations.services.store.usage import Remembered, UsageKey
 from authorizations.wire import answer
 
 
@@ -28,6 +31,14 @@ class Rows:
 
 
 NO_ROWS = Rows()
+
+
+class Written(NamedTuple):
+    """A delivery with its answer and the rows it causes."""
+
+    delivery: Delivery
+    answer_body: str
+    rows: Rows = NO_ROWS
 
 
 def save_refusal(
@@ -103,19 +114,30 @@ def render(decision: Verdict, decision_id: str) -> str:
 
 def write(delivery: Delivery, answer_body: str, written: Rows = NO_ROWS) -> Plan[None]:
     """Write rows together with the delivery that caused them."""
-    yield from statements.ask(
-        statements.WRITE, **_of_delivery(delivery, answer_body), **_parameters(written)
+    yield [write_all([Written(delivery, answer_body, written)])]
+
+
+def write_all(written: Sequence[Written]) -> Statement:
+    """The statement that writes several deliveries with their rows, in this order."""
+    requests = [rows.request(one.delivery, one.answer_body) for one in written]
+    return Statement(
+        statements.WRITE,
+        {
+            "bodies": [one.delivery.body_to_keep for one in written],
+            "requests": codec.to_json(requests),
+            **_parameters([one.rows for one in written]),
+        },
     )
 
 
 def write_part(written: Rows) -> Plan[None]:
     """Write a part of an event's changes, without its delivery; the purchase may be new."""
-    yield from statements.ask(statements.WRITE, body=b"", requests="[]", **_parameters(written))
+    yield from statements.ask(statements.WRITE, **_NO_DELIVERIES, **_parameters([written]))
 
 
 def write_books(written: Rows) -> Plan[None]:
     """Write changes of existing purchases that no delivery caused."""
-    parameters = _parameters(written)
+    parameters = _parameters([written])
     del parameters["decisions"]
     yield from statements.ask(statements.WRITE_BOOKS, **parameters)
 
@@ -125,20 +147,32 @@ def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[N
 
     No number of a sequence is used: a missing number would look like a deleted row.
     """
-    parameters = _of_delivery(delivery, answer_body) | _parameters(written)
-    nothing = _parameters(NO_ROWS) | {"body": b"", "requests": "[]"}
-    yield from statements.ask(statements.WRITE, **parameters | nothing)
+    made = write_all([Written(delivery, answer_body, written)]).parameters
+    nothing = _NO_DELIVERIES | _parameters([NO_ROWS])
+    yield from statements.ask(statements.WRITE, **{**made, **nothing})
 
 
-def _of_delivery(delivery: Delivery, answer_body: str) -> dict[str, object]:
-    row = codec.to_json([rows.request(delivery, answer_body)])
-    return {"body": delivery.body_to_keep, "requests": row}
+_NO_DELIVERIES: dict[str, Any] = {"bodies": list[bytes](), "requests": "[]"}
 
 
-def _parameters(written: Rows) -> dict[str, str]:
+def _parameters(parts: Sequence[Rows]) -> dict[str, Any]:
+    """The rows of several deliveries, each with the places of its numbers and of its request."""
+    decisions: list[DecisionRow] = []
+    entries: list[LedgerEntryRow] = []
+    usage: dict[UsageKey, Remembered] = {}
+    numbers = 0
+    for place, part in enumerate(parts, start=1):
+        for decision in part.decisions:
+            numbers += bool(decision.position)
+            position = numbers if decision.position else 0
+            decisions.append(structs.replace(decision, position=position, webhook_request_id=place))
+        for numbers, entry in enumerate(part.entries, start=numbers + 1):  # noqa: B020
+            entries.append(structs.replace(entry, id=numbers))
+        usage |= {row.key: row for row in part.usage}  # the last has what those before it used
     return {
-        "decisions": codec.to_json(written.decisions),
-        "purchases": codec.to_json(written.purchases),
-        "entries": codec.to_json(written.entries),
-        "usage": codec.to_json(written.usage),
+        "numbers": numbers,
+        "decisions": codec.to_json(decisions),
+        "purchases": codec.to_json([row for part in parts for row in part.purchases]),
+        "entries": codec.to_json(entries),
+        "usage": codec.to_json(list(usage.values())),
     }

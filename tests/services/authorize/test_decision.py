@@ -42,7 +42,6 @@ def locked(amount: int, used: int | None, **facts: Any) -> LockedRequest:
         remembered=remembered,
         applied=(DAILY,),
         has_strays=False,
-        position=7,
     )
     return LockedRequest(request, held, known)
 

@@ -455,5 +455,5 @@ def test_the_statements_of_a_decision_are_prepared_once_and_used_again() -> None
         prepared = {text.strip()[:20] for (text,) in cursor.fetchall()}
     assert {
         text.strip()[:20]
-        for text in (statements.LOCK, statements.LOOK_UP, statements.SUM, statements.WRITE)
+        for text in (statements.LOCK_CARDS, statements.USAGE, statements.SUM, statements.WRITE)
     } <= prepared

@@ -354,7 +354,7 @@ def unknown(asked: Delivery, *, approved: bool = True) -> CommitUnknownError:
     request = events.authorization_request(asked.event)
     decision = Verdict(approved=approved, amount=request.amount if approved else 0)
     held = LockedScopes("ic_marie", False, "ich_marie", None)
-    outcome = Outcome(request, held, (), PurchaseContext(), {}, decision, None, [], 7)
+    outcome = Outcome(request, held, (), PurchaseContext(), {}, decision, None, [])
     return CommitUnknownError(Computed(b'{"approved":true}', outcome))
 
 

@@ -15,8 +15,9 @@ from django.test import Client
 
 import manage
 from authorizations.models import Card, CardGroup, Cardholder, HistoryEntry
-from authorizations.services.runtime import prepared
+from authorizations.services.runtime import pipeline
 from authorizations.services.runtime.actor import acting
+from authorizations.services.runtime.pipeline import Statement
 from authz_project import databases
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force
@@ -128,7 +129,7 @@ def test_a_transaction_that_begins_past_djangos_cursors_is_told_as_well() -> Non
     with acting(command="simulate"):
         for name in ("first", "second"):
             with transaction.atomic():
-                prepared.run("SELECT 1")
+                pipeline.run([Statement("SELECT 1")])
                 group(name)
     assert {told(name)[0] for name in ("first", "second")} == {Source.COMMAND}
 

@@ -27,13 +27,13 @@ class LostError(Exception):
 
 def attempts(
     *outcomes: str | Retry | Exception,
-) -> tuple[Callable[[AlsoLocked | None], Plan[str | Retry]], list[AlsoLocked | None]]:
+) -> tuple[Callable[[Retry], Plan[str | Retry]], list[AlsoLocked | None]]:
     """Attempts with these outcomes in turn, each of which writes a group; and what each got."""
     remaining = iter(outcomes)
     asked: list[AlsoLocked | None] = []
 
-    def attempt(also: AlsoLocked | None) -> Plan[str | Retry]:
-        asked.append(also)
+    def attempt(before: Retry) -> Plan[str | Retry]:
+        asked.append(before.also)
         outcome = next(remaining)
         yield from call(lambda: CardGroup.objects.create(name=f"Attempt {len(asked)}"))
         if isinstance(outcome, Exception):

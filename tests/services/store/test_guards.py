@@ -384,13 +384,16 @@ def scanned(node: dict[str, Any]) -> Iterator[str]:
 
 SCOPES = [("card", "ic_7"), ("cardholder", "ich_7"), ("group", "100007")]
 PARAMETERS: dict[str, dict[str, Any]] = {
-    "LOCK": {"card": "ic_7", "authorization": "iauth_many_7", "patience": None},
-    "LOOK_UP": {
-        "event": "evt_many_7",
-        "authorization": "iauth_many_7",
-        "scopes": ["card:ic_7", "cardholder:ich_7", "group:100007"],
-        "created": NOON,
-    },
+    "SETTINGS": {"patience": None},
+    "LOCK_CARDS": {"ids": ["ic_7", "ic_8"]},
+    "LOCK_CARDHOLDERS": {"ids": ["ich_7"]},
+    "LOCK_GROUPS": {"ids": [100007]},
+    "DECIDED": {"events": ["evt_many_7"]},
+    "PURCHASES": {"authorizations": ["iauth_many_7"]},
+    "USAGE": {"scopes": ["card:ic_7", "cardholder:ich_7"], "times": [NOON, NOON]},
+    "POLICIES": {"scopes": ["card:ic_7", "cardholder:ich_7", "group:100007"]},
+    "STRAYS": {"authorizations": ["iauth_many_7"]},
+    "VERSIONS": {"ids": [100007]},
     "SUM": {
         "ranges": json.dumps(
             [
@@ -416,8 +419,8 @@ PARAMETERS: dict[str, dict[str, Any]] = {
         "now": "2026-11-18T12:00:00Z", "most": 60,
     },
     "WRITE": {
-        "body": b"{}", "requests": "[]", "decisions": "[]", "purchases": "[]", "entries": "[]",
-        "usage": "[]",
+        "bodies": [b"{}"], "requests": "[]", "decisions": "[]", "purchases": "[]", "entries": "[]",
+        "usage": "[]", "numbers": 0,
     },
 }  # fmt: skip
 
@@ -463,7 +466,7 @@ def sent() -> Iterator[list[str]]:
 
 
 def named(statement: str) -> str:
-    """LOCK, LOOK_UP, SUM, PIECES, ANSWERS or WRITE; other statements as they are."""
+    """The name of one of ours; other statements as they are."""
     for name in PARAMETERS:
         beginning = getattr(sql, name).split("%(", 1)[0]
         if statement.startswith(beginning):
@@ -472,7 +475,7 @@ def named(statement: str) -> str:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_when_needed(
+def test_a_decision_locks_looks_up_and_writes_in_one_transaction_and_sums_only_when_needed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(usage, "_KEEP_UP_EVERY", 2**32)  # not by the luck of an id
@@ -483,24 +486,26 @@ def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_
     shopper.asks(0)  # now card, cardholder and policy version are known
     first = shopper.purchase(100)
     tomorrow = replace(shopper, at=NOON + 86_400)
-    declined = ["LOCK", "LOOK_UP", "WRITE"]
+    locking = ["SETTINGS", "LOCK_CARDS", "LOCK_CARDHOLDERS"]
+    looked_up = [*locking, "DECIDED", "PURCHASES", "USAGE", "POLICIES", "STRAYS"]
+    declined = [*looked_up, "WRITE"]
     story: list[tuple[str, Callable[[], object], list[str]]] = [
-        ("nothing to pay", lambda: shopper.asks(0), ["LOCK", "LOOK_UP", "WRITE"]),
-        ("new windows", lambda: shopper.asks(first, "evt_a"), ["LOCK", "LOOK_UP", "SUM", "WRITE"]),
-        ("known windows", lambda: shopper.asks(100), ["LOCK", "LOOK_UP", "WRITE"]),
+        ("nothing to pay", lambda: shopper.asks(0), [*looked_up, "WRITE"]),
+        ("new windows", lambda: shopper.asks(first, "evt_a"), [*looked_up, "SUM", "WRITE"]),
+        ("known windows", lambda: shopper.asks(100), [*looked_up, "WRITE"]),
         (
             "an increment",
             lambda: shopper.asks(first.increment(50, approved=100, at=NOON)),
-            ["LOCK", "LOOK_UP", "WRITE"],
+            [*looked_up, "WRITE"],
         ),
         (
             "the same event",
             lambda: shopper.asks(first, "evt_a"),
-            ["LOCK", "LOOK_UP", "ANSWERS", "WRITE_REPEAT"],
+            [*looked_up, "ANSWERS", "WRITE_REPEAT"],
         ),
         ("too much", lambda: shopper.asks(99_999), declined),
-        ("a new day", lambda: tomorrow.asks(100), ["LOCK", "LOOK_UP", "SUM", "WRITE"]),
-        ("the day before", lambda: shopper.asks(100), ["LOCK", "LOOK_UP", "WRITE"]),
+        ("a new day", lambda: tomorrow.asks(100), [*looked_up, "SUM", "WRITE"]),
+        ("the day before", lambda: shopper.asks(100), [*looked_up, "WRITE"]),
     ]
     for what, ask, expected in story:
         with sent() as statements:
@@ -511,7 +516,7 @@ def test_a_decision_is_lock_look_up_and_write_in_one_transaction_and_a_sum_only_
     for amount, sums in ((100, 1), (100, 1), (800, 2)):  # once more to say when there is room
         with sent() as statements:
             shopper.asks(amount)
-        assert statements == ["BEGIN", "LOCK", "LOOK_UP", *["SUM"] * sums, "WRITE", "COMMIT"]
+        assert statements == ["BEGIN", *looked_up, *["SUM"] * sums, "WRITE", "COMMIT"]
 
 
 # --- locks

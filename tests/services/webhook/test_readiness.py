@@ -232,12 +232,12 @@ def test_each_connection_of_a_pool_has_its_plans(monkeypatch: pytest.MonkeyPatch
     monkeypatch.setattr(type(connection), "pool", Pool(), raising=False)
     in_force()
     rehearsal.rehearse(10.0)
-    assert list(planned.values()) == [3] * 4  # LOCK, LOOK_UP, WRITE
+    assert list(planned.values()) == [10] * 4  # BEGIN, and all of an ordinary decision
 
 
 def test_what_fails_in_one_of_the_threads_is_raised_where_it_was_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(statements, "LOOK_UP", "SELECT nothing_like_it")
+    monkeypatch.setattr(statements, "USAGE", "SELECT nothing_like_it")
     with pytest.raises(Exception, match="nothing_like_it"):
         rehearsal.rehearse(10.0)
