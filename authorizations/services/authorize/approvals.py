@@ -22,14 +22,11 @@ def note(outcome: Outcome | None) -> str | None:
 
     Raises as caps.note does.
     """
-    if outcome is None or not outcome.decision.approved:
+    if outcome is None or not is_capped(outcome):
         return None
     capped = (policy for policy in outcome.applied if policy.controls.stand_in_cap)
     scopes = tuple({scope_key(policy.measured): None for policy in capped})
-    change = _increase(outcome)
-    if not scopes or not change:
-        return None
-    request = outcome.request
+    request, change = outcome.request, _increase(outcome)
     question = caps.question_of(request)
     caps.note(
         Approval(
@@ -43,6 +40,15 @@ def note(outcome: Outcome | None) -> str | None:
         lambda held: _fits_beside(outcome, held),
     )
     return question
+
+
+def is_capped(outcome: Outcome) -> bool:
+    """Whether a cap may have a say on it: an approval that takes something, under such a policy."""
+    return (
+        outcome.decision.approved
+        and any(policy.controls.stand_in_cap for policy in outcome.applied)
+        and bool(_increase(outcome))
+    )
 
 
 def _fits_beside(outcome: Outcome, held: Memory) -> bool:

@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import connection
 
 from authorizations.models import Policy
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import transaction
 from authorizations.services.host import versions
 from authorizations.services.runtime.deadline import deadline
@@ -80,6 +81,13 @@ def rehearse(within_s: float) -> None:
 
 
 def _once() -> None:
+    drive(answers.of_event(_NOBODY, is_on_record=False))  # what this host has answered without it
+    given = transaction.rehearse(*of_nobody())
+    answer.headers(settings.STRIPE_VERSION, given)
+
+
+def of_nobody() -> tuple[AuthorizationRequest, Delivery]:
+    """The request of a card that does not exist, with its delivery, as if it had just come."""
     at = int(time())
     body = json.dumps(_event(at)).encode()
     secret = next(iter(settings.STRIPE_WEBHOOK_SECRETS), _NOBODY)
@@ -94,9 +102,7 @@ def _once() -> None:
         event=event,
         stopwatch=Stopwatch(),
     )
-    drive(answers.of_event(_NOBODY, is_on_record=False))  # what this host has answered without it
-    given = transaction.rehearse(events.authorization_request(event), delivery)
-    answer.headers(settings.STRIPE_VERSION, given)
+    return events.authorization_request(event), delivery
 
 
 def _event(at: int) -> dict[str, object]:

@@ -6,7 +6,8 @@ held. What is asked of
 the database is a plan, what is made of it decision.py, and what is written outcome.py.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 from django.db import transaction
 
@@ -14,12 +15,11 @@ from authorizations.models import LedgerCause
 from authorizations.models.ledger import AFTER_DECIDING
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
-from authorizations.services.authorize.decision import LockedRequest, decide_purchases
+from authorizations.services.authorize.decision import LockedRequest, decide_purchase
 from authorizations.services.authorize.outcome import Outcome, rows_of
 from authorizations.services.host import host_answers, recent_answers, recent_merchants
 from authorizations.services.purchases import limit_findings, linking
 from authorizations.services.purchases.linking import TakenIn, take_in
-from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import decision_log
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import answers, findings, writing
@@ -31,12 +31,15 @@ from authorizations.services.store.statements import Plan, call, drive
 _BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
 
 
-@dataclass(frozen=True, slots=True)
-class Computed:
-    """An answer, and the decision behind it; None where a recorded one was looked up."""
+class Computed(NamedTuple):
+    """An answer, and the decision behind it; None where a recorded one was looked up.
+
+    `noted` names an approval that stand-in's caps know of.
+    """
 
     body: bytes
     outcome: Outcome | None = None
+    noted: str | None = None
 
 
 class CommitUnknownError(Exception):
@@ -57,23 +60,20 @@ def authorize(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     KeepsChangingError when the card could not be locked, and as approvals.note does; then nothing
     was kept. Raises CommitUnknownError when nobody can tell.
     """
-    noted = None
 
     def attempt(before: Retry) -> Plan[Computed | Retry]:
-        nonlocal noted
-        noted = None
         computed = yield from _authorize(request, delivery, before)
         if isinstance(computed, Computed):
-            noted = approvals.note(computed.outcome)
+            return computed._replace(noted=approvals.note(computed.outcome))
         return computed
 
     try:
         found = carry_out(attempt, lost=CommitUnknownError)
-    except CommitUnknownError:
-        approvals.await_replay(noted)
+    except CommitUnknownError as unknown:
+        approvals.await_replay(unknown.computed.noted)
         raise
-    approvals.settle(noted)
-    _remember(request, delivery, found)
+    approvals.settle(found.noted)
+    remember(request, delivery, found)
     return found.body
 
 
@@ -84,22 +84,23 @@ def rehearse(request: AuthorizationRequest, delivery: Delivery) -> bytes:
     what it has prepared. Raises django.db.Error.
     """
     with transaction.atomic():
-        return drive(_rehearse(request, delivery))
+        return drive(rehearsing(request, delivery))
 
 
-def _rehearse(request: AuthorizationRequest, delivery: Delivery) -> Plan[bytes]:
+def rehearsing(request: AuthorizationRequest, delivery: Delivery) -> Plan[bytes]:
+    """The plan of `rehearse`, which needs no transaction: it neither locks nor writes a row."""
     yield from lock(request, Retry())
     card = request.card
     locked = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
     existing = yield from load_existing(request, locked)
-    [outcome] = yield from decide_purchases([LockedRequest(request, locked, existing)])
+    outcome = yield from decide_purchase(LockedRequest(request, locked, existing))
     answer_body, written = rows_of(outcome, delivery)
     yield from writing.write_nothing(delivery, answer_body, written)
     return answer_body.encode()
 
 
-def _remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
-    """For stand-in, which can't ask the record whether the event comes again."""
+def remember(request: AuthorizationRequest, delivery: Delivery, found: Computed) -> None:
+    """Note an answer for stand-in, which can't ask the record whether the event comes again."""
     if found.outcome:
         if found.outcome.decision.approved:
             recent_merchants.note(found.outcome.request)
@@ -129,8 +130,8 @@ def _authorize(
         if isinstance(taken, Retry):
             return taken
         taken_in = taken
-    [outcome] = yield from decide_purchases(
-        [LockedRequest(request, locked, taken_in.existing, taken_in.transactions)]
+    outcome = yield from decide_purchase(
+        LockedRequest(request, locked, taken_in.existing, taken_in.transactions)
     )
     body = yield from _write(outcome, delivery, taken_in)
     return Computed(body, outcome)
@@ -144,27 +145,33 @@ def _write(outcome: Outcome, delivery: Delivery, taken_in: TakenIn) -> Plan[byte
     writing.once_kept(lambda: decision_log.decided(outcome.decision, request, delivery))
     if steps:
         yield from linking.save(request, taken_in.transactions, steps.last)
-        yield from _flag(outcome, steps)
+        for work in flags(outcome):
+            yield from call(work)
     if taken_in.left:
         # Not before what was taken out there is counted here.
         yield from call(lambda: limit_findings.look_again_where(taken_in.left, request))
     return answer_body.encode()
 
 
-def _flag(outcome: Outcome, steps: Steps) -> Plan[None]:
-    """Bring findings in line with what the request reported and with the answer to it.
+def flags(outcome: Outcome) -> list[Callable[[], None]]:
+    """What brings findings in line with what the request reported and with the answer to it.
 
-    Until Stripe has told of a purchase there is nothing to find.
+    Nothing for most: until Stripe has reported a purchase there is nothing to find.
     """
-    request, before, joined = outcome.request, steps.before, steps.reported
-    if joined.is_confirmed_by_stripe(request.request_index):
-        yield from call(lambda: findings.refresh(request, steps.last))
-    elif joined.history or joined.transactions:
+    request, steps = outcome.request, outcome.steps
+    if steps is None:
+        return []
+    works: list[Callable[[], None]] = []
+    before, joined = steps.before, steps.reported
+    if joined.is_confirmed_by_stripe(request.request_index) or (
         # The answer may settle one: more is captured than was approved before it.
-        yield from call(lambda: findings.refresh_from(request, before, steps.last))
+        (joined.history or joined.transactions) and findings.differ(request, before, steps.last)
+    ):
+        works.append(lambda: findings.refresh(request, steps.last))
     reported = joined.counted(request.merchant) - before.counted(request.merchant)
     if any(change.amount > 0 for cause, change in steps.changes if cause not in _BY_DECISION):
         applied, usage = outcome.applied, outcome.usage
-        yield from call(lambda: limit_findings.note(request, applied, usage, reported))
+        works.append(lambda: limit_findings.note(request, applied, usage, reported))
     if limit_findings.is_sinking(reported):
-        yield from call(lambda: limit_findings.look_again(request, outcome.locked.scopes))
+        works.append(lambda: limit_findings.look_again(request, outcome.locked.scopes))
+    return works

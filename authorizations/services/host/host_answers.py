@@ -11,7 +11,7 @@ import sqlite3
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -148,6 +148,16 @@ def look_up(decision_id: str) -> HostAnswer | None:
         datetime.fromisoformat(received_at),
         datetime.fromisoformat(sent_at),
     )
+
+
+def answered(decision_ids: Iterable[str]) -> set[str]:
+    """Those of these events that this host has answered; reads the file as `look_up` does."""
+    return {id_ for id_ in decision_ids if look_up(id_)}
+
+
+def is_any() -> bool:
+    """Whether this host has given any answer, as far as is known without reading the file."""
+    return bool(_store.own) or os.path.exists(_path())  # noqa: PTH110 - as above
 
 
 def note_in_process(decision_id: str, answer: HostAnswer) -> None:

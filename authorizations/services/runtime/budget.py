@@ -32,6 +32,9 @@ LEAST_FOR_STAND_IN_MS = 300
 LEAST_FOR_DATABASE_MS = 200
 """With less of the decision's budget left, the database is not asked: `overloaded`."""
 
+LEAST_FOR_GROUP_MS = 100
+"""With less left, a request is not decided with others, whose time it would shorten."""
+
 LEAST_FOR_RETRY_MS = 300
 """With less left, a decision is not tried again on a new connection."""
 
@@ -106,7 +109,8 @@ _FITS = (
     DECISION_MS + SPOOL_WAIT_MS + SENDING_MS <= ANSWER_MS,
     SPOOL_WAIT_MS + CAP_WAIT_MS + SENDING_MS + 2 * HOST_ANSWERS_WAIT_MS <= LEAST_FOR_STAND_IN_MS,
     SETTLING_MS + LEAST_FOR_DISK_MS <= LEAST_FOR_STAND_IN_MS,
-    LEAST_FOR_DATABASE_MS <= LEAST_FOR_RETRY_MS < DECISION_MS,
+    LEAST_FOR_GROUP_MS <= LEAST_FOR_DATABASE_MS <= LEAST_FOR_RETRY_MS < DECISION_MS,
+    BRIEF_LOCK_WAIT_MS < LEAST_FOR_GROUP_MS,
     POOL_WAIT_MS < LEAST_FOR_DATABASE_MS,
     BRIEF_LOCK_WAIT_MS + AFTER_LOCK_MS <= LEAST_FOR_DATABASE_MS,
     LOCK_TIMEOUT_MS + AFTER_LOCK_MS <= DECISION_MS,

@@ -14,6 +14,7 @@ __all__ = [
     "locked_rows",
     "locks",
     "lookup",
+    "pipes",
     "repeats",
     "rows",
     "statements",

@@ -35,17 +35,14 @@ def refresh(event: PurchaseEvent, state: AuthorizationState, *, by: User | None 
             change(row, What.GONE, event.event_id, by=by)
 
 
-def refresh_from(
-    event: PurchaseEvent, before: AuthorizationState, state: AuthorizationState
-) -> None:
-    """As `refresh`, if findings are in line with the state `before`; costs nothing without news."""
+def differ(event: PurchaseEvent, before: AuthorizationState, state: AuthorizationState) -> bool:
+    """Whether the findings of two states differ."""
     tolerance = settings.CAPTURE_TOLERANCE_PERCENT
     said, says = (
         list(rules.findings(it, event.merchant, event.currency, tolerance))
         for it in (before, state)
     )
-    if said != says:
-        refresh(event, state)
+    return said != says
 
 
 def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:

@@ -493,9 +493,13 @@ ON CONFLICT (id) DO UPDATE SET
 
 
 class Call(NamedTuple):
-    """A function that uses Django's ORM; answered with what it returns."""
+    """A function that uses Django's ORM or may wait; answered with what it returns.
+
+    `within_s` is how long an event loop waits for it, if not to the end of the plan's time.
+    """
 
     work: Callable[[], Any]
+    within_s: float | None = None
 
 
 Plan: TypeAlias = Generator[Sequence[Statement | Call], list[Any], T]
@@ -512,9 +516,9 @@ def ask(text: str, **parameters: Any) -> Plan[list[tuple[Any, ...]]]:
     return cast("list[tuple[Any, ...]]", rows)
 
 
-def call(work: Callable[[], T]) -> Plan[T]:
-    """Call a function that uses the ORM; returns its result."""
-    [result] = yield [Call(work)]
+def call(work: Callable[[], T], within_s: float | None = None) -> Plan[T]:
+    """Call a function that uses the ORM or may wait; returns its result."""
+    [result] = yield [Call(work, within_s)]
     return cast("T", result)
 
 

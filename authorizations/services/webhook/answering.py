@@ -64,7 +64,7 @@ def answer(delivery: Delivery) -> bytes:
             modes = ("live", "test") if request.livemode else ("test", "live")
             problem = f"A {modes[0]} event came to a desk that only takes {modes[1]} events."
             return _refused(delivery, DeclineReason.WRONG_MODE, problem, request)
-        cause = _cause_at_once(delivery)
+        cause = cause_at_once(delivery)
         if cause is None:
             try:
                 return _in_time(delivery, lambda: authorize(request, delivery))
@@ -127,7 +127,7 @@ def _refused(
     request: AuthorizationRequest | None = None,
 ) -> bytes:
     """Decline without asking any policy."""
-    cause = _cause_at_once(delivery)
+    cause = cause_at_once(delivery)
     if cause is None:
         try:
             return _in_time(
@@ -138,13 +138,20 @@ def _refused(
     return answers.refused(delivery, reason, problem, cause, request)
 
 
-def _cause_at_once(delivery: Delivery) -> StandInCause | None:
+def cause_at_once(delivery: Delivery) -> StandInCause | None:
     """Why the database is not asked at all; None if it is."""
     if switch.is_on():
         return StandInCause.SWITCHED_ON
-    if settings.DECISION_BUDGET_MS - delivery.waited_ms < budget.least_for_database_ms():
+    waited_ms = delivery.waited_ms + delivery.stopwatch.elapsed_us / 1000
+    if settings.DECISION_BUDGET_MS - waited_ms < budget.least_for_database_ms():
         return StandInCause.OVERLOADED
     return StandInCause.DATABASE_UNREACHABLE if breaker.is_open else None
+
+
+def database_ends(delivery: Delivery) -> float:
+    """When the time for database work ends, on the clock of time.monotonic()."""
+    share_ms = delivery.share_of(settings.DECISION_BUDGET_MS, budget.least_for_database_ms())
+    return monotonic() + delivery.seconds_left(share_ms)
 
 
 def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
@@ -153,8 +160,7 @@ def _in_time(delivery: Delivery, decide: Callable[[], bytes]) -> bytes:
     Tries again if the connection is dead: after a restart of the database, all connections in the
     pool are, which takes no time to find out.
     """
-    share_ms = delivery.share_of(settings.DECISION_BUDGET_MS, budget.least_for_database_ms())
-    ends = monotonic() + delivery.seconds_left(share_ms)
+    ends = database_ends(delivery)
     while True:
         try:
             with deadline(ends):

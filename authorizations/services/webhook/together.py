@@ -1,0 +1,210 @@
+"""Answers requests on an event loop: those that wait at the same time are decided together.
+
+A request that finds a pipe free is decided at once, a group of one. Meanwhile others wait, and are
+taken together by the next pipe that becomes free: no delay is added for it. What leaves a group is
+decided in a thread, on a connection that groups never use, by the same services as under any other
+server. Nothing here waits for a disk or another process on the loop's thread.
+"""
+
+import asyncio
+import logging
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from time import monotonic
+from typing import NamedTuple, TypeVar
+
+import psycopg
+from django.conf import settings
+from django.db import connections
+
+from authorizations.rules.decision.stand_in import StandInCause
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.authorize import approvals, rehearsal, transaction
+from authorizations.services.authorize.group import CommitsUnknownError, Member, decide_together
+from authorizations.services.authorize.transaction import CommitUnknownError, Computed
+from authorizations.services.lifecycle.intake import Answered
+from authorizations.services.runtime import budget, decision_log
+from authorizations.services.runtime.deadline import has_passed
+from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.stand_in import answers
+from authorizations.services.store.pipes import Pipe
+from authorizations.services.webhook import answering
+from authorizations.wire import events
+
+logger = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+PIPES = 2
+"""Groups decided at once by a process: while PostgreSQL works for one, Python works for another."""
+
+MOST = 32
+"""Maximum requests decided together, so that the first of them does not wait for many."""
+
+ALONE_THREADS, LATER_THREADS, STAND_IN_THREADS, ASIDE_THREADS = 4, 3, 32, 4
+
+_APART_S = 1.0
+_MAX_APART = 10_000
+_REHEARSED_WITHIN_S = 5.0
+
+
+class _Waiting(NamedTuple):
+    """A request that waits for a pipe until its time for the database ends.
+
+    The answer is None if it has to be decided by itself.
+    """
+
+    member: Member
+    ends: float
+    answer: "asyncio.Future[Computed | None]"
+
+
+class Desk:
+    """Answers deliveries on the running event loop, which it belongs to."""
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._alone = ThreadPoolExecutor(ALONE_THREADS, "alone")
+        self._later = ThreadPoolExecutor(LATER_THREADS, "later")
+        self._stand_in = ThreadPoolExecutor(STAND_IN_THREADS, "stand-in-answers")
+        self._aside = ThreadPoolExecutor(ASIDE_THREADS, "aside")
+        self._waiting: deque[_Waiting] = deque()
+        self._is_due = False
+        self._apart: dict[str, float] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._pipes = [Pipe(self._aside, _rehearse, self._start) for _ in range(PIPES)]
+
+    async def close(self) -> None:
+        """End the connections. What is being decided gets no answer."""
+        for pipe in self._pipes:
+            await pipe.close()
+
+    async def take(self, delivery: Delivery) -> Answered:
+        """Apply a later event; returns the status and body of the response."""
+        return await self._in_thread(self._later, lambda: answering.take(delivery))
+
+    async def answer(self, delivery: Delivery) -> bytes:
+        """The body of the answer to an authorization request, after it is recorded or spooled."""
+        request = self._grouped(delivery)
+        if request is None:
+            return await self._in_thread(self._alone, lambda: answering.answer(delivery))
+        try:
+            computed = await self._join(Member(request, delivery))
+        except CommitUnknownError as unknown:
+            lost = unknown
+            return await self._in_thread(
+                self._stand_in, lambda: answers.commit_unknown(lost, delivery)
+            )
+        except psycopg.OperationalError:
+            cause = StandInCause.DEADLINE_MISSED
+            return await self._in_thread(
+                self._stand_in, lambda: answers.answer(request, delivery, cause)
+            )
+        if computed is None:
+            return await self._in_thread(self._alone, lambda: answering.answer(delivery))
+        return computed.body
+
+    async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
+        def closing() -> T:
+            try:
+                return work()
+            finally:
+                connections.close_all()  # back to the pool
+
+        return await self._loop.run_in_executor(threads, closing)
+
+    def _grouped(self, delivery: Delivery) -> AuthorizationRequest | None:
+        """The request, if it can be decided in a group."""
+        try:
+            request = events.authorization_request(delivery.event)
+        except Exception:  # noqa: BLE001 - answered in a thread, which says what is wrong with it
+            return None
+        is_of_other_mode = settings.STRIPE_LIVEMODE not in (None, request.livemode)
+        if is_of_other_mode or answering.cause_at_once(delivery):
+            return None
+        if self._apart and self._apart.get(request.card.id, 0.0) > monotonic():
+            return None
+        return request if any(pipe.is_open for pipe in self._pipes) else None
+
+    def _join(self, member: Member) -> "asyncio.Future[Computed | None]":
+        waiting = _Waiting(
+            member, answering.database_ends(member.delivery), self._loop.create_future()
+        )
+        self._waiting.append(waiting)
+        if not self._is_due:  # once for all that this turn of the loop reads
+            self._is_due = True
+            self._loop.call_soon(self._start)
+        return waiting.answer
+
+    def _start(self) -> None:
+        """Give what waits to the pipes that are free."""
+        self._is_due = False
+        for pipe in self._pipes:
+            if pipe.is_free and (group := self._taken()):
+                pipe.take()
+                task = self._loop.create_task(self._decide(pipe, group))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def _taken(self) -> list[_Waiting]:
+        group: list[_Waiting] = []
+        now = monotonic()
+        while self._waiting and len(group) < MOST:
+            waiting = self._waiting.popleft()
+            if waiting.ends - now < budget.LEAST_FOR_GROUP_MS / 1000:
+                waiting.answer.set_result(None)
+            else:
+                group.append(waiting)
+        return group
+
+    async def _decide(self, pipe: Pipe, group: Sequence[_Waiting]) -> None:
+        """Decide a group and answer each of it; never raises."""
+        until = min(waiting.ends for waiting in group)
+        computed: Sequence[Computed | None] = [None] * len(group)
+        try:
+            plan = decide_together([waiting.member for waiting in group])
+            computed = await pipe.drive(plan, until)
+        except CommitsUnknownError as unknown:
+            answering.breaker.miss()
+            for waiting, one in zip(group, unknown.computed, strict=True):
+                if one is not None:
+                    self._aside.submit(approvals.await_replay, one.noted)
+                    waiting.answer.set_exception(CommitUnknownError(one))
+        except psycopg.Error as error:
+            if has_passed(error):
+                answering.breaker.miss()
+                logger.warning("%d requests: the database was too late.", len(group))
+                for waiting in group:
+                    waiting.answer.set_exception(error)
+            elif isinstance(error, psycopg.errors.LockNotAvailable):
+                self._keep_apart(group)
+        except Exception:
+            logger.exception("A group could not be decided; each of it is decided by itself.")
+        for waiting, one in zip(group, computed, strict=True):
+            if not waiting.answer.done():
+                waiting.answer.set_result(one)
+        if any(computed):  # after the answers are sent
+            self._loop.call_soon(self._note, group, computed)
+
+    def _keep_apart(self, group: Sequence[_Waiting]) -> None:
+        """One of their rows is locked by someone else: for a while each waits for it by itself."""
+        until = monotonic() + _APART_S
+        if len(self._apart) > _MAX_APART:
+            self._apart.clear()
+        self._apart.update((waiting.member.request.card.id, until) for waiting in group)
+
+    def _note(self, group: Sequence[_Waiting], computed: Sequence[Computed | None]) -> None:
+        """Note answers that are in the books and sent, for stand-in, the log and metrics."""
+        for waiting, one in zip(group, computed, strict=True):
+            if one is not None and one.outcome is not None:
+                request, delivery = waiting.member
+                if one.noted is not None:
+                    self._aside.submit(approvals.settle, one.noted)
+                transaction.remember(request, delivery, one)
+                decision_log.decided(one.outcome.decision, one.outcome.request, delivery)
+
+
+async def _rehearse(pipe: Pipe) -> None:
+    plan = transaction.rehearsing(*rehearsal.of_nobody())
+    await pipe.drive(plan, monotonic() + _REHEARSED_WITHIN_S)
