@@ -17,14 +17,8 @@ REQUEST = Way(
         Step(
             "authorize",
             "PostgreSQL",
-            "LOCK card, cardholder, group",
-            "services.store.statements.LOCK",
-        ),
-        Step(
-            "authorize",
-            "PostgreSQL",
-            "LOOK_UP purchase, usage, policies",
-            "services.store.statements.LOOK_UP",
+            "lock card, cardholder, group; look up",
+            "services.store.lookup",
         ),
         Step("authorize", "rules", "decide", "rules.decision.decide.decide"),
         Step("authorize", "wire", "the answer, which is kept as well", "wire.answer.render"),
@@ -52,10 +46,9 @@ LATER_EVENT = Way(
         Step(
             "lifecycle",
             "PostgreSQL",
-            "LOCK card, cardholder, group",
+            "lock card, cardholder, group; look up",
             "services.store.lookup",
         ),
-        Step("lifecycle", "PostgreSQL", "LOOK_UP the purchase", "services.store.lookup"),
         Step("lifecycle", "purchases", "link transactions to it", "services.purchases.linking"),
         Step("lifecycle", "purchases", "join the books", "services.purchases.steps"),
         Step("lifecycle", "purchases", "entries, usage, findings", "services.purchases.entries"),
