@@ -53,11 +53,15 @@ def counted(
     spool_dir: Path,
     *,
     answers_may_be_missing: bool,
+    with_proofs: bool,
 ) -> Counted:
-    """`answers_may_be_missing` where whoever would have answered was killed."""
+    """`answers_may_be_missing` where whoever would have answered was killed; `with_proofs` of the
+    whole record, so also of what came before.
+    """
     from django.db import connection
 
     from authorizations.services.host import spool_reader
+    from tests.support.verification import contradictions, differences
 
     connection.close()  # the fault may have broken it
     row = Counted(name, len(log), sum(sent.is_answered for sent in log))
@@ -68,6 +72,9 @@ def counted(
     row.lost += [f"{sent.event_id} at {sent.began:.3f}: {sent.body}" for sent in missing(answered)]
     row.lost += [f"{path} was set aside" for path in spool_reader.damaged(spool_dir)]
     _doubled(row, log)
+    if with_proofs:
+        row.doubled += differences()
+        row.doubled += contradictions()
     _overspent(row, log)
     return row
 
@@ -100,7 +107,6 @@ def missing(log: list[Sent]) -> list[Sent]:
 def _doubled(row: Counted, log: list[Sent]) -> None:
     from authorizations.models import Authorization, Decision, LedgerEntry
     from authorizations.services.store import answers
-    from tests.support.verification import contradictions, differences
 
     ids = {sent.authorization_id for sent in log}
     decisions = Decision.objects.filter(authorization_id__in=ids, supersedes="")
@@ -116,8 +122,6 @@ def _doubled(row: Counted, log: list[Sent]) -> None:
         found = counts.get(authorization_id, 0)
         if found not in amounts:
             row.doubled.append(f"{authorization_id} counts {found}, answered {sorted(amounts)}")
-    row.doubled += differences()
-    row.doubled += contradictions()
 
 
 def _answers(log: list[Sent]) -> dict[str, set[int]]:
