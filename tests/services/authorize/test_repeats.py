@@ -15,6 +15,7 @@ from django.db import connection
 from authorizations.models import Authorization, Card, Decision, WebhookRequest
 from authorizations.rules.decision.stand_in import StandInCause
 from authorizations.services.host import host_answers, recent_answers, recent_ring
+from authorizations.services.runtime import budget
 from authorizations.services.stand_in import replay, replay_one
 from authorizations.services.stand_in.replay_one import Replayed
 from authorizations.services.verify.redecide import redecide
@@ -44,20 +45,16 @@ def replayed(directory: Path) -> list[Replayed | None]:
 
 @contextmanager
 def locked(card_id: str) -> Iterator[None]:
-    """Somebody else has the card, and purchases wait for it only 50 ms: in this database alone."""
+    """Somebody else has the card, and purchases wait for it only 50 ms."""
     other: Any = connection.copy()
-    role = f"ALTER ROLE CURRENT_USER IN DATABASE {connection.settings_dict['NAME']}"
-    execute(f"{role} SET lock_timeout = '50ms'")
-    connection.close()
     try:
         other.set_autocommit(False)
-        with other.cursor() as cursor:
+        with other.cursor() as cursor, pytest.MonkeyPatch.context() as patch:
             cursor.execute("SELECT FROM authorizations_card WHERE id = %s FOR UPDATE", [card_id])
-        yield
+            patch.setattr(budget, "LOCK_TIMEOUT_MS", 50)
+            yield
     finally:
         other.close()
-        execute(f"{role} RESET lock_timeout")
-        connection.close()
 
 
 def execute(statement: str) -> None:

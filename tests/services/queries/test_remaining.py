@@ -285,7 +285,10 @@ class TestBesideDecisions:
         other.execute("SELECT FROM authorizations_card FOR UPDATE")
         assert [found.used for found in figures()] == [300]
 
-    def test_what_takes_too_long_to_add_up_is_left_out(self, other: Any) -> None:
+    def test_what_takes_too_long_to_add_up_is_left_out(
+        self, other: Any, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(remaining, "_TIMEOUT_MS", 200)
         Usage.objects.all().delete()
         other.execute("LOCK TABLE authorizations_authorization")
         [limit] = left()[0].limits
