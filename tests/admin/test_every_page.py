@@ -76,11 +76,12 @@ REPORT = """document.addEventListener('securitypolicyviolation', (event) =>
 
 @dataclass
 class Walk:
-    """How many pages were opened, what was wrong, each with the names of its pages, and which
-    kinds of text have been measured.
+    """How many pages were opened, what was wrong, each with the names of its pages, which kinds of
+    text have been measured, and who has looked at which addresses.
     """
 
     pages: int = 0
+    looked_at: set[tuple[str, bool, str]] = field(default_factory=set)
     statuses: dict[str, int] = field(default_factory=dict)
     errors: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     refused: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
@@ -167,11 +168,17 @@ def _look(walk: Walk, page: Page, tree: CDPSession, shown: Shown) -> None:
     assert answer
     if answer.status != shown.status:
         walk.statuses[shown.name] = answer.status
+    there = (shown.who, shown.require_mfa, page.url)  # where it led, before anything is done
     if shown.act:
         shown.act(page)
         page.wait_for_load_state("networkidle")
     page.evaluate(SETTLED)
     page.remove_listener("console", note)  # what follows is done by this test, not by the page
+    if not shown.act:
+        if there in walk.looked_at:  # as where the history of a row stands on the row's own page
+            page.remove_listener("pageerror", note_error)
+            return
+        walk.looked_at.add(there)
     page.evaluate(AXE)
     for flaw in [*walk.by_axe(page, RULES), *page.evaluate(KEYBOARD), *_nameless(tree)]:
         walk.flaws[flaw].append(shown.name)
