@@ -77,7 +77,7 @@ def run() -> int:
         log = directory / "webhook.log"
         (directory / "nginx").mkdir()
         with (
-            serving.gunicorn("webhook", ports.webhook, environment, log, workers=2),
+            serving.instance_of("webhook", ports.webhook, environment, log, workers=2),
             serving.nginx(directory / "nginx", ports),
         ):
             for number in range(CARDS):  # imports, plans, and the cards themselves

@@ -1,7 +1,7 @@
 """`make bench-first`: how long the first purchases take after a start, beside the hundredth.
 
-Once a server with one worker is ready, purchases are sent one after the other on one connection;
-then it is started again. (A second worker would still be loading and take processor time.) The
+Once a server with one process is ready, purchases are sent one after the other on one connection;
+then it is started again. (A second one would still be loading and take processor time.) The
 cards were used before, so that only the start makes a difference.
 """
 
@@ -19,11 +19,11 @@ from benchmarks import traffic
 from benchmarks.database import Database
 from benchmarks.figures import prepare
 from benchmarks.scratch import scratch_directory
-from benchmarks.servers import GUNICORN, PORT, SECRET, Server, running
+from benchmarks.servers import DESK, PORT, SECRET, Server, running
 
 STARTS = int(os.environ.get("BENCH_STARTS") or 15)
 LAST = 110
-SERVER = Server("one worker", [*GUNICORN, "--workers", "1", "authz_project.wsgi:application"])
+SERVER = Server("one process", [*DESK.command[:-1], "1"])
 HUNDREDTHS = range(91, LAST)
 """Their median stands for the hundredth's time: a single one may coincide with a checkpoint."""
 

@@ -1,6 +1,6 @@
 """`make bench-strangers`: purchases through nginx during a flood of false signatures.
 
-Uses the nginx, gunicorn and limits of deploy/, all on one machine. Stripe sends from 127.0.0.1, the
+Uses the nginx, server and limits of deploy/, all on one machine. Stripe sends from 127.0.0.1, the
 strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS set duration and number.
 """
 

@@ -42,9 +42,9 @@ LOADING_S = 60.0
 GRACE_S = 30.0
 """Maximum time for a process to finish what it has begun; less than systemd's TimeoutStopSec."""
 
-LONG_S = 10.0
+SOON_S = 10.0
 PAUSE_S = 1.0
-"""Before a process is replaced that ended before it had answered for long; doubled each time."""
+"""Before a process is replaced that ended soon; doubled each time that one never answered."""
 
 MOST_PAUSE_S = 30.0
 _TICK_S = 0.2
@@ -227,13 +227,14 @@ class Supervisor:
             return
         logger.error("Process %d ended unasked: %s.", process.pid, _how(process.popen.returncode))
         now = time.monotonic()
-        if process.is_ready and now - process.started_at > LONG_S:
+        if process.is_ready:
             self._failures = 0
+            if now - process.started_at < SOON_S:
+                self._start_at = now + PAUSE_S
             return
-        # It may be the next one's fate, too.
-        pause_s = min(MOST_PAUSE_S, PAUSE_S * 2**self._failures)
+        # The next one will hardly answer, either.
+        self._start_at = now + min(MOST_PAUSE_S, PAUSE_S * 2**self._failures)
         self._failures += 1
-        self._start_at = now + pause_s
         if not self._has_answered:
             self._stop(1)
         elif self._is_reloading and process.generation == self._generation:

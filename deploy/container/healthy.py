@@ -2,7 +2,7 @@
 
     python deploy/container/healthy.py
 
-ADDRESS is where the server listens, as for gunicorn.
+ADDRESS is where the server listens, as for deploy/start.
 """
 
 import http.client

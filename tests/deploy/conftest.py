@@ -117,8 +117,8 @@ def desk(environment: dict[str, str], tmp_path_factory: pytest.TempPathFactory) 
     logs = tmp_path_factory.mktemp("logs")
     log = logs / "webhook.log"
     with ExitStack() as stack:
-        webhook = serving.gunicorn("webhook", ports.webhook, environment, log)
-        admin = serving.gunicorn("admin", ports.admin, environment, logs / "admin.log")
+        webhook = serving.instance_of("webhook", ports.webhook, environment, log)
+        admin = serving.instance_of("admin", ports.admin, environment, logs / "admin.log")
         process_id = stack.enter_context(webhook)
         stack.enter_context(admin)
         stack.enter_context(serving.nginx(tmp_path_factory.mktemp("nginx"), ports))

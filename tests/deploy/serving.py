@@ -1,9 +1,8 @@
-"""The files of deploy/, started: nginx, and gunicorn's two instances."""
+"""The files of deploy/, started: nginx, and the two instances."""
 
 import socket
 import ssl
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -100,12 +99,12 @@ def nginx(directory: Path, ports: Ports) -> Iterator[None]:
 
 
 @contextmanager
-def gunicorn(
-    instance: str, port: int, environment: dict[str, str], log: Path, workers: int = 1
+def instance_of(
+    name: str, port: int, environment: dict[str, str], log: Path, workers: int = 1
 ) -> Iterator[int]:
-    """One instance from deploy/gunicorn.conf.py; its process id."""
-    told = {"INSTANCE": instance, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": f"{workers}"}
-    command = [sys.executable, "-m", "gunicorn", "--config", str(DEPLOY / "gunicorn.conf.py")]
+    """One instance, as deploy/start starts it; its process id."""
+    told = {"INSTANCE": name, "ADDRESS": f"127.0.0.1:{port}", "WEB_CONCURRENCY": f"{workers}"}
+    command = [str(DEPLOY / "start")]
     with log.open("wb") as file, started(command, port, environment | told, file) as process_id:
         yield process_id
 
@@ -142,6 +141,8 @@ def _wait_for(port: int, process: "subprocess.Popen[bytes]") -> None:
 
 @dataclass(frozen=True)
 class Answer:
+    """`headers` have names such as Stripe-Version, whatever letters they came in."""
+
     status: int
     headers: dict[str, str]
     body: bytes
@@ -170,7 +171,8 @@ def ask(
         method = "GET" if body is None else "POST"
         connection.request(method, path, body, {"Host": HOST, **(headers or {})})
         answer = connection.getresponse()
-        return Answer(answer.status, dict(answer.getheaders()), answer.read())
+        headers = {name.title(): value for name, value in answer.getheaders()}
+        return Answer(answer.status, headers, answer.read())
     except HTTPException as problem:
         raise AssertionError(f"{path} was not answered: {problem!r}") from problem
     finally:

@@ -201,6 +201,6 @@ def test_without_knowing_which_instance_it_is_none_starts(
     port = serving.free_ports().admin
     with (
         pytest.raises(AssertionError, match="ended with 1"),
-        serving.gunicorn("both", port, environment, tmp_path / "log"),
+        serving.instance_of("both", port, environment, tmp_path / "log"),
     ):
         pass

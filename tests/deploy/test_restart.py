@@ -1,14 +1,13 @@
 """What happens to purchases while one process takes over from another, on a socket that is held.
 
 systemd holds it in earnest (`make prove TRIALS="systemd upgrade"`); here the test does, and hands
-it to gunicorn as systemd does. It counts what happened, not how long it took.
+it to the server as systemd does. It counts what happened, not how long it took.
 """
 
 import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -26,8 +25,7 @@ from tests.deploy.test_desk import decided, purchase
 pytestmark = pytest.mark.slow
 
 AT_ONCE = 8
-GUNICORN = f"{sys.executable} -m gunicorn --config {DEPLOY / 'gunicorn.conf.py'}"
-HANDED = f"exec 3<&$HELD; export LISTEN_FDS=1 LISTEN_PID=$$; exec {GUNICORN}"
+HANDED = f"exec 3<&$HELD; export LISTEN_FDS=1 LISTEN_PID=$$; exec {DEPLOY / 'start'}"
 """As sd_listen_fds(3) has it: the third file is the socket, for the process of that number."""
 
 

@@ -60,7 +60,7 @@ for _name in ("write", "fsync", "fdatasync"):
     setattr(os, _name, _breakable(getattr(os, _name)))
 time.time = _shifted_time
 
-from authz_project.wsgi import application  # noqa: E402, I001 - sets up Django
+from authz_project.asgi import application  # noqa: E402, I001 - sets up Django
 from authorizations.web import door  # noqa: E402
 
 door.datetime = _ShiftedDatetime  # type: ignore[attr-defined,assignment]

@@ -203,7 +203,7 @@ def reloaded(stage: Stage) -> None:
 
 
 def workers_replaced(stage: Stage) -> None:
-    """One by one, each in good order: SIGTERM to a worker, and gunicorn starts another."""
+    """One by one, each in good order: SIGTERM to a worker, and the supervisor starts another."""
     for pid in stage.world.workers():
         send(pid, signal.SIGTERM)
         wait_until(partial(_are_all_new, stage.world, pid))

@@ -116,16 +116,15 @@ class Clients:
 
 @contextmanager
 def server(spool_dir: Path, database_url: str) -> Iterator[int]:
-    """A gunicorn that answers, on a port; killed with all its processes in the end."""
+    """A server that answers, on a port; killed with all its processes in the end."""
     with socket.socket() as listening:
         listening.bind(("127.0.0.1", 0))
         listening.listen(64)
         process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "gunicorn", "tests.faults.spooling_app"),
-                *("--bind", f"fd://{listening.fileno()}", "--worker-class", "gthread"),
-                *("--workers", "2", "--threads", "4", "--no-control-socket"),
-                *("--log-level", "critical"),
+                *(sys.executable, "-m", "authz_project.serving.supervisor"),
+                *("--fd", str(listening.fileno()), "--processes", "2"),
+                *("--application", "tests.faults.spooling_app:application"),
             ],
             cwd=ROOT,
             env=os.environ

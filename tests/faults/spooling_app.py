@@ -4,12 +4,13 @@ As a server does it while the database can't be reached: every purchase is appro
 spooled and then sent; and each process replays what waits.
 """
 
+import asyncio
 import threading
 import time
 from datetime import UTC, datetime
 from typing import Any
 
-from authz_project.wsgi import application as desk  # it sets Django up
+from authz_project.asgi import application as desk  # it sets Django up
 
 # isort: split
 
@@ -26,15 +27,23 @@ from authorizations.wire import answer, events
 _replaying = threading.Lock()
 
 
-def application(environ: dict[str, Any], start_response: Any) -> Any:
+async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
     if _replaying.acquire(blocking=False):  # in this process, once
         spool_writer.spool()._timeout_s = 60  # the machine may be busy
         threading.Thread(target=_replay, daemon=True).start()
-    if "HTTP_X_STAND_IN" not in environ:
-        return desk(environ, start_response)
-    body = _stand_in(environ["wsgi.input"].read(int(environ["CONTENT_LENGTH"])))
-    start_response("200 OK", list(answer.headers(settings.STRIPE_VERSION, body).items()))
-    return [body]
+    if not any(name == b"x-stand-in" for name, _ in scope["headers"]):
+        await desk(scope, receive, send)
+        return
+    body, is_open = b"", True
+    while is_open:
+        message = await receive()
+        body += message.get("body", b"")
+        is_open = message.get("more_body", False)
+    body = await asyncio.to_thread(_stand_in, body)
+    named = answer.headers(settings.STRIPE_VERSION, body)
+    headers = [(name.encode(), value.encode()) for name, value in named.items()]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
 
 
 def _stand_in(body: bytes) -> bytes:

@@ -3,6 +3,7 @@
 import os
 import secrets
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
@@ -25,7 +26,7 @@ WORKERS = 2
 
 
 class World:
-    """One desk on gunicorn, with everything under it; `directory` is empty, and open to all.
+    """One desk, with everything under it; `directory` is empty, and open to all.
 
     `is_pooled`: it reaches the wire to its database through PgBouncer.
     """
@@ -57,9 +58,6 @@ class World:
             "STAND_IN_REFRESH_S": "1",
             "DJANGO_SETTINGS_MODULE": "authz_project.settings",
             "FAULTS_DIR": str(self._flags),
-            "INSTANCE": "webhook",
-            "ADDRESS": f"127.0.0.1:{self.port}",
-            "WEB_CONCURRENCY": str(WORKERS),
         }
 
     def _set_up(self) -> None:
@@ -73,16 +71,21 @@ class World:
         )
 
     def _started(self) -> "subprocess.Popen[bytes]":
-        with (self.directory / "desk.log").open("ab") as log:
+        with (
+            (self.directory / "desk.log").open("ab") as log,
+            socket.create_server(("127.0.0.1", self.port), backlog=1024) as listening,
+        ):
             process = subprocess.Popen(
                 [
-                    *(sys.executable, "-m", "gunicorn", "tests.faults.app"),
-                    *("--config", "deploy/gunicorn.conf.py"),
+                    *(sys.executable, "-m", "authz_project.serving.supervisor", "--json"),
+                    *("--fd", str(listening.fileno()), "--processes", str(WORKERS)),
+                    *("--application", "tests.faults.app:application"),
                 ],
                 cwd=ROOT,
                 env=self._environment(),
                 stdout=log,
                 stderr=log,
+                pass_fds=[listening.fileno()],
                 start_new_session=True,
             )
         wait_until(self._is_up)

@@ -47,14 +47,14 @@ def test_a_process_that_is_killed_is_replaced(running: Supervised) -> None:
     wait_until(lambda: running.processes() - {killed, other})
     [new] = running.processes() - {killed, other}
     wait_until(lambda: running.ask() == new)
-    assert f"Process {killed} ended unasked: by signal 9." in running.log
+    wait_until(lambda: f"Process {killed} ended unasked: by signal 9." in running.log)
 
 
 def test_a_process_that_stands_still_is_replaced(running: Supervised) -> None:
     stopped, other = running.processes()
     os.kill(stopped, signal.SIGSTOP)
     wait_until(lambda: stopped not in running.processes())
-    assert f"Process {stopped} is silent: it is killed." in running.log
+    wait_until(lambda: f"Process {stopped} is silent: it is killed." in running.log)
     wait_until(lambda: len({running.ask() for _ in range(4)} | {other}) == 2)
 
 
