@@ -20,6 +20,9 @@ from tests.support.server import Server
 
 REJECTED = {*SignatureCause, "not_an_event"}
 SECRET = re.compile(r"Traceback|SELECT |INSERT |UPDATE |whsec_|" + "|".join(SECRETS))
+ON_THE_LOOP = "waits on the event loop"
+"""What patient_app.py logs of a call for which everybody else would have to wait."""
+
 FROM_OUTSIDE = re.compile(r"v1=[0-9a-f]{9}|4242424242424242")
 """What the log may not repeat, nor an answer of ours; gunicorn's tell the sender its own words."""
 
@@ -92,6 +95,7 @@ def watched(server: Server) -> Iterator[None]:
         assert json.loads(line)["time"], "not a line of the log"
         assert not SECRET.search(line)
         assert not FROM_OUTSIDE.search(line)
+        assert ON_THE_LOOP not in line
 
 
 def harmless(answers: list[Answer]) -> None:

@@ -49,7 +49,10 @@ def _tried(desk: Desk) -> int:
     _new_version(desk, "/opt/desk-2")
     broken = desk.tree / "opt" / "desk-3"
     desk.copy_version("/opt/desk-3")
-    (broken / "authz_project" / "wsgi.py").write_text("raise RuntimeError('This one is broken.')\n")
+    for application in ("asgi.py", "wsgi.py"):
+        (broken / "authz_project" / application).write_text(
+            "raise RuntimeError('This one is broken.')\n"
+        )
     [command] = commands(NEW_VERSION)
     machine = desk.machine
     everything: list[Bought] = []

@@ -3,6 +3,7 @@
 import fcntl
 import json
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -177,6 +178,21 @@ def test_a_row_that_stays_locked_holds_up_only_its_own_purchases(desk: Server) -
                 assert time.monotonic() - began < 1
                 time.sleep(0.05)
         assert waiting.result() != []
+
+
+def test_a_reload_loses_no_purchase_and_leaves_none_to_stand_in(desk: Server) -> None:
+    old = desk.workers()
+    answers: list[Answer] = []
+    with ThreadPoolExecutor(4) as threads:
+        desk.process.send_signal(signal.SIGHUP)
+        while old & desk.workers():
+            found = threads.map(lambda _: exchange(desk.port, whole()), range(8))
+            answers += [answer for [answer] in found]
+    assert len(desk.workers()) == 2
+    assert outcomes(answers).split() == ["approved"] * len(answers)
+    assert not any(b"stand_in" in answer.body for answer in answers)
+    decisions = {json.loads(answer.body)["metadata"]["decision"] for answer in answers}
+    assert Decision.objects.filter(pk__in=decisions).count() == len(answers)
 
 
 def test_an_answer_comes_in_one_piece(desk: Server) -> None:

@@ -2,7 +2,35 @@
 minute, as in the tests' own process (patience.py).
 """
 
+import asyncio
+import logging
+import os
+import sqlite3
+import time
+from collections.abc import Callable
+from typing import Any
+
 from authorizations.services.runtime import budget
+from authz_project.deadline import DeadlineConnection
+
+
+def off_the_loop(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    """As `call`, with a line of the log where everybody else would have to wait for it."""
+
+    def called(*args: Any, **kwargs: Any) -> Any:
+        if asyncio._get_running_loop() is not None:
+            logging.getLogger(__name__).critical("%s waits on the event loop", name)
+        return call(*args, **kwargs)
+
+    return called
+
+
+# Before the program is imported: it takes some of them by name.
+for owner, name in (
+    *((os, "fsync"), (os, "fdatasync"), (time, "sleep"), (sqlite3, "connect")),
+    (DeadlineConnection, "wait"),
+):
+    setattr(owner, name, off_the_loop(name, getattr(owner, name)))
 
 # Before the program is imported: it takes some of them by value.
 budget.STAND_IN_MS = budget.LOCK_TIMEOUT_MS = 60_000
