@@ -1,4 +1,4 @@
-"""Measures purchases at a steady rate through nginx during a flood of false requests."""
+"""Measures purchases at a steady rate during a flood of false requests, with nginx and without."""
 
 import json
 import os
@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
-from http.client import HTTPException, HTTPSConnection
+from http.client import HTTPConnection, HTTPException, HTTPSConnection
 from pathlib import Path
 from random import Random
 from threading import local
@@ -46,6 +46,7 @@ class Run:
     """The results of the purchases at one rate; `approved` has the amounts by card."""
 
     rate: int
+    is_bare: bool = False
     usual: int = 0
     stood_in: int = 0
     failed: int = 0
@@ -83,7 +84,11 @@ def run() -> int:
             for number in range(CARDS):  # imports, plans, and the cards themselves
                 _buy(ports.https, number, 1, Run(0))
             time.sleep(settings.STAND_IN_REFRESH_S + 2)  # the copies are read
-            runs = [_besieged(ports.https, rate, seconds, connections) for rate in RATES]
+            runs = [
+                _besieged(port, Run(rate, is_bare), seconds, connections)
+                for port, is_bare in ((ports.https, False), (ports.webhook, True))
+                for rate in RATES
+            ]
             _wait_for_replay(directory / "spool")
     exceeded = _exceeded()
     _print(console, runs, exceeded, connections)
@@ -107,16 +112,21 @@ def _put_in_force() -> None:
     Assignment.objects.get_or_create(policy=policy, program=True)
 
 
-def _besieged(port: int, rate: int, seconds: int, connections: int) -> Run:
-    found = Run(rate)
+def _besieged(port: int, found: Run, seconds: int, connections: int) -> Run:
+    rate = found.rate
     flood = subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.flood", str(port), str(seconds + 2), str(connections)],
+        [
+            *(sys.executable, "-m", "benchmarks.flood", str(port), str(seconds + 2)),
+            *(str(connections), "plain" if found.is_bare else "tls"),
+        ],
         cwd=ROOT,
         stdout=subprocess.PIPE,
     )
     time.sleep(1)  # all of them are connected
     chance = Random(rate)
-    with ThreadPoolExecutor(AT_ONCE, initializer=_connect, initargs=(port,)) as threads:
+    with ThreadPoolExecutor(
+        AT_ONCE, initializer=_connect, initargs=(port, found.is_bare)
+    ) as threads:
         list(threads.map(time.sleep, [0.2] * AT_ONCE))  # each has its connection
         began = time.monotonic()
         for place in range(rate * seconds):
@@ -147,7 +157,7 @@ def _buy(port: int, number: int, amount: int, found: Run) -> None:
     }
     began = time.monotonic()
     try:
-        status, answer = _posted(port, body, headers)
+        status, answer = _posted(port, body, headers, found.is_bare)
     except (OSError, HTTPException):
         found.failed += 1
         found.latencies_ms.append((time.monotonic() - began) * 1_000)
@@ -165,16 +175,25 @@ def _buy(port: int, number: int, amount: int, found: Run) -> None:
         found.approved[card_id] += amount
 
 
-def _connect(port: int) -> None:
-    _own.connection = HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=_trusting)
+def _connect(port: int, is_bare: bool) -> None:  # noqa: FBT001 - for ThreadPoolExecutor
+    _own.connection = (
+        HTTPConnection("127.0.0.1", port, timeout=PATIENCE_S)
+        if is_bare
+        else HTTPSConnection("127.0.0.1", port, timeout=PATIENCE_S, context=_trusting)
+    )
     _own.connection.request("GET", "/healthz", headers={"Host": HOST})
     _own.connection.getresponse().read()
 
 
-def _posted(port: int, body: bytes, headers: dict[str, str]) -> tuple[int, bytes]:
+def _posted(
+    port: int,
+    body: bytes,
+    headers: dict[str, str],
+    is_bare: bool,  # noqa: FBT001
+) -> tuple[int, bytes]:
     """Send on the connection that this thread keeps open, as Stripe does."""
     if getattr(_own, "connection", None) is None:
-        _connect(port)
+        _connect(port, is_bare)
     try:
         _own.connection.request("POST", "/webhook", body, headers)
         response = _own.connection.getresponse()
@@ -206,12 +225,13 @@ def _exceeded() -> int:
 
 def _print(console: Console, runs: list[Run], exceeded: int, connections: int) -> None:
     table = Table(
-        *("rate", "asked", "usual", "stood in", "failed", "late", "p50", "p99", "slowest"),
+        *("", "rate", "asked", "usual", "stood in", "failed", "late", "p50", "p99", "slowest"),
         *("429", "400"),
     )
     for found in runs:
         asked = len(found.latencies_ms)
         table.add_row(
+            "bare" if found.is_bare else "nginx",
             str(found.rate),
             str(asked),
             f"{found.usual / asked:.2%}",

@@ -1,6 +1,6 @@
 """Floods a server: many connections send purchases with false signatures as fast as they can.
 
-    python -m benchmarks.flood PORT SECONDS CONNECTIONS
+    python -m benchmarks.flood PORT SECONDS CONNECTIONS tls|plain
 
 Prints the number of responses by status, as JSON.
 """
@@ -17,7 +17,9 @@ COME_FROM = "127.0.0.2"
 BODY = b'{"id": "evt_false", "type": "issuing_authorization.request"}' + b" " * 4_000
 
 
-async def _knock(port: int, context: ssl.SSLContext, until: float, seen: Counter[str]) -> None:
+async def _knock(
+    port: int, context: ssl.SSLContext | None, until: float, seen: Counter[str]
+) -> None:
     while time.monotonic() < until:
         try:
             reader, writer = await asyncio.open_connection(
@@ -51,16 +53,17 @@ async def _status(reader: asyncio.StreamReader) -> str:
     return head.split()[1]
 
 
-async def _flood(port: int, seconds: float, connections: int) -> Counter[str]:
+async def _flood(port: int, seconds: float, connections: int, *, tls: bool) -> Counter[str]:
     seen: Counter[str] = Counter()
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    context = ssl.create_default_context() if tls else None
+    if context:
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
     until = time.monotonic() + seconds
     await asyncio.gather(*(_knock(port, context, until, seen) for _ in range(connections)))
     return seen
 
 
 if __name__ == "__main__":
-    port, seconds, connections = sys.argv[1:]
-    found = asyncio.run(_flood(int(port), float(seconds), int(connections)))
+    port, seconds, connections, kind = sys.argv[1:]
+    found = asyncio.run(_flood(int(port), float(seconds), int(connections), tls=kind == "tls"))
     sys.stdout.write(json.dumps(found))

@@ -1,4 +1,4 @@
-"""`make bench-strangers`: purchases through nginx during a flood of false signatures.
+"""`make bench-strangers`: purchases during a flood of false signatures, through nginx and without.
 
 Uses the nginx, server and limits of deploy/, all on one machine. Stripe sends from 127.0.0.1, the
 strangers from 127.0.0.2. STRANGERS_SECONDS and STRANGERS_CONNECTIONS set duration and number.
