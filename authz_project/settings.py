@@ -96,7 +96,7 @@ INSTALLED_APPS = [
     "django.contrib.postgres",
 ]
 
-# For the pages; the webhook bypasses all of it: see wsgi.py.
+# For the pages; the webhook bypasses all of it: see wsgi.py and asgi.py.
 MIDDLEWARE = [
     "authorizations.web.middleware.NothingElseIsSent",  # before middleware that redirects
     "django.middleware.security.SecurityMiddleware",

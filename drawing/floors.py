@@ -15,7 +15,7 @@ WORDS = {
     "views": "the webhook, readiness",
     "admin": "pages for staff",
     "management": "commands",
-    "web": "browsers: log-in, sessions",
+    "web": "the door, log-in, sessions",
     "webhook": "answers Stripe; duties beside",
     "stand_in": "answers without database",
     "authorize": "decides one request",

@@ -1,1 +1,1 @@
-"""How people's browsers reach the desk: middleware, sessions, second factor, the demo's log-ins."""
+"""How requests reach the desk: the door of the webhook; middleware, sessions, log-ins of people."""

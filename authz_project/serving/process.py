@@ -24,8 +24,9 @@ ALIVE_EVERY_S = 1.0
 KEEP_ALIVE_S = 75
 """nginx keeps connections open and must be the one to close them (deploy/nginx/desk.conf)."""
 
-MAX_CONNECTIONS = 1_024
-"""Connections of this process; a request on a further one gets status 503."""
+MAX_CONNECTIONS = 800
+"""Connections of this process; a request on a further one gets status 503. With files and the
+database's connections it has less than 1,024, the usual limit of a shell."""
 
 GRACE_S = 20
 """Maximum time to finish what was begun."""

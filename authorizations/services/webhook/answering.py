@@ -38,7 +38,7 @@ _later_turns = threading.BoundedSemaphore(2)
 _keeping_turns = threading.BoundedSemaphore(1)
 """Maximum later events kept for the background at once, which takes some milliseconds each.
 
-Of the four threads of a process (deploy/gunicorn.conf.py), the fourth is thus free for purchases,
+Of the four threads of a process (web/webhook_server.py), the fourth is thus free for purchases,
 except while a further event waits for its turn to be kept.
 """
 
