@@ -598,7 +598,7 @@ class Migration(migrations.Migration):
                 ("created", models.DateTimeField()),
                 ("linked", models.CharField(blank=True, max_length=255)),
                 ("booked_under", models.CharField(blank=True, max_length=255)),
-                ("told_at", models.BigIntegerField()),
+                ("reported_at", models.BigIntegerField()),
             ],
             options={
                 "ordering": ("-created", "id"),
@@ -642,8 +642,8 @@ class Migration(migrations.Migration):
                         max_length=10,
                     ),
                 ),
-                ("told_at", models.BigIntegerField()),
-                ("funds_told_at", models.BigIntegerField(default=0)),
+                ("reported_at", models.BigIntegerField()),
+                ("funds_reported_at", models.BigIntegerField(default=0)),
                 (
                     "transaction",
                     models.ForeignKey(

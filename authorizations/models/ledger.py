@@ -232,7 +232,7 @@ class Transaction(models.Model):
     linked = models.CharField(max_length=255, blank=True)
     booked_under = models.CharField(max_length=255, blank=True)
     # When the event with this version was created, in Unix seconds.
-    told_at = models.BigIntegerField()
+    reported_at = models.BigIntegerField()
 
     class Meta:
         ordering = ("-created", "id")
@@ -289,8 +289,8 @@ class Dispute(models.Model):
     funds = models.CharField(max_length=10, choices=Funds, blank=True)
     # When the events with this version, and with the state of the funds, were created, in Unix
     # seconds.
-    told_at = models.BigIntegerField()
-    funds_told_at = models.BigIntegerField(default=0)
+    reported_at = models.BigIntegerField()
+    funds_reported_at = models.BigIntegerField(default=0)
 
     class Meta:
         ordering = ("created", "id")

@@ -65,7 +65,7 @@ class Measure(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class WindowHeard:
+class HostWindow:
     """What this host knows of a window; amounts in the smallest unit of the window's currency.
 
     `used` is the usage when the local copy was read, None if the copy lacks the window. `database`
@@ -91,7 +91,7 @@ class StandInContext:
     card_frozen: bool = False
     hosts: int = 1
     refusal: Refusal | None = None
-    heard: tuple[tuple[Window, WindowHeard], ...] = ()
+    windows: tuple[tuple[Window, HostWindow], ...] = ()
     began_at: Merchant | None = None
 
 
@@ -128,7 +128,7 @@ def decide_without_usage(
     return replace(unused.decision, trace=trace)
 
 
-def windows_to_hear(
+def windows_needed(
     request: AuthorizationRequest,
     context: StandInContext,
     applied: tuple[AppliedControls, ...],
@@ -236,7 +236,7 @@ class _Unused(NamedTuple):
     ) -> Iterator[Check]:
         """Checks per policy: the purchase, each window's cap and what it had remaining."""
         at, hosts = self.request.created, context.hosts
-        heard = dict(context.heard)
+        windows = dict(context.windows)
         for policy, limits in self.uncertain(applied):
             of_purchase = self.per_purchase(policy)
             yield from of_purchase
@@ -247,7 +247,7 @@ class _Unused(NamedTuple):
                 window = cap_window(limit, policy, at)
                 if window not in seen:
                     seen.add(window)
-                    found = heard.get(window, WindowHeard())
+                    found = windows.get(window, HostWindow())
                     cap = _nothing(limit, policy, window)._replace(
                         limit=(policy.controls.stand_in_cap or 0) // hosts,
                         used=found.taken + found.database.amount,
@@ -257,7 +257,7 @@ class _Unused(NamedTuple):
                     )
                     yield _check(policy, cap, Measure.CAP)
                 window = limit_window(limit, policy, at)
-                found = heard.get(window, WindowHeard())
+                found = windows.get(window, HostWindow())
                 if found.used is None:
                     unknown = _nothing(limit, policy, window)._replace(asked=asked)
                     yield _check(policy, unknown, Measure.UNKNOWN)

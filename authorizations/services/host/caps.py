@@ -18,7 +18,7 @@ from django.conf import settings
 
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.basics.filters import LimitFilter
-from authorizations.rules.decision.stand_in import WindowHeard
+from authorizations.rules.decision.stand_in import HostWindow
 from authorizations.rules.decision.values import NO_USAGE, Window
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.host import host_files, local_copy
@@ -41,7 +41,7 @@ CREATE TABLE IF NOT EXISTS taken (
 ) WITHOUT ROWID
 """
 
-_Heard = tuple[tuple[Window, WindowHeard], ...]
+_Windows = tuple[tuple[Window, HostWindow], ...]
 
 
 class CapUnknownError(Exception):
@@ -56,7 +56,7 @@ class NotReplayedError(Exception):
 class Turn:
     """Exclusive use of a purchase's windows: no other purchase on the host takes from them."""
 
-    heard: _Heard
+    windows: _Windows
     approval: Approval | None = None
 
     def take(self, approval: Approval) -> None:
@@ -92,12 +92,12 @@ def turn(
             caps.execute("BEGIN IMMEDIATE")
             query = "SELECT heard FROM turn WHERE question = ?"
             if earlier := caps.execute(query, [question]).fetchone():
-                yield Turn(_decode_heard(earlier[0]))
+                yield Turn(_decode_windows(earlier[0]))
                 return
             with _new_turn(caps, windows, within_s) as mine:
                 yield mine
             if mine.approval:
-                _store(caps, mine.approval, mine.heard)
+                _store(caps, mine.approval, mine.windows)
     except (sqlite3.Error, OSError, HostMemoryError, local_copy.NoCopyError) as error:
         raise CapUnknownError(str(error)) from error
 
@@ -124,14 +124,14 @@ def _new_turn(
             raise CapUnknownError("The copy of usage is too old.")
         if not shared.goes_with(copy.memory_id, copy.clock):
             raise CapUnknownError("The approvals since the copy of usage was read are not known.")
-        heard = []
+        found = []
         for window, concern in windows.items():
             database, pending = shared.approved_since(copy.clock, window, concern)
             used = copy.used.get(window)
             if used is None and window.start > copy.at:
                 used = NO_USAGE
-            heard.append((window, WindowHeard(used, database, pending, taken[window])))
-        mine = Turn(tuple(heard))
+            found.append((window, HostWindow(used, database, pending, taken[window])))
+        mine = Turn(tuple(found))
         yield mine
         if mine.approval:
             shared.add(mine.approval, by_stand_in=True)
@@ -227,11 +227,11 @@ def settle_lost() -> None:
         settle_replayed(lost)
 
 
-def _store(caps: sqlite3.Connection, approval: Approval, heard: _Heard) -> None:
+def _store(caps: sqlite3.Connection, approval: Approval, windows: _Windows) -> None:
     """Write an approval to disk; one that can't be written is withdrawn from the memory."""
     question = approval.question
     try:
-        row = [question, codec.to_json(heard), codec.to_json(approval), False]
+        row = [question, codec.to_json(windows), codec.to_json(approval), False]
         caps.execute("INSERT INTO turn VALUES (?, ?, ?, ?)", row)
         key = (approval.currency, approval.created, question, approval.change.amount)
         caps.executemany(
@@ -263,7 +263,7 @@ def _not_replayed(caps: sqlite3.Connection) -> list[Approval]:
     return [_decode_approval(approval) for (approval,) in rows.fetchall()]
 
 
-_decode_heard = msgspec.json.Decoder(_Heard).decode
+_decode_windows = msgspec.json.Decoder(_Windows).decode
 _decode_approval = msgspec.json.Decoder(Approval).decode
 
 

@@ -14,7 +14,15 @@ from authorizations.services.store.rows import instant
 _PROGRESS = {"unsubmitted": 0, "submitted": 1}
 """Any other status, also one that Stripe adds later, ends a dispute."""
 
-_VERSION = ("transaction_id", "amount", "currency", "status", "reason", "loss_reason", "told_at")
+_VERSION = (
+    "transaction_id",
+    "amount",
+    "currency",
+    "status",
+    "reason",
+    "loss_reason",
+    "reported_at",
+)
 
 
 def save(report: DisputeReport) -> None:
@@ -27,9 +35,11 @@ def save(report: DisputeReport) -> None:
         "status": report.status,
         "reason": report.reason,
         "loss_reason": report.loss_reason,
-        "told_at": report.event_created,
+        "reported_at": report.event_created,
     }
-    funds = {"funds": report.funds, "funds_told_at": report.event_created} if report.funds else {}
+    funds = (
+        {"funds": report.funds, "funds_reported_at": report.event_created} if report.funds else {}
+    )
     row, is_new = Dispute.objects.select_for_update(no_key=True).get_or_create(
         pk=report.id, defaults=reported | funds
     )
@@ -38,8 +48,8 @@ def save(report: DisputeReport) -> None:
     if _newness(reported) > _newness({name: getattr(row, name) for name in _VERSION}):
         for name, value in reported.items():
             setattr(row, name, value)
-    if funds and (report.event_created, report.funds) > (row.funds_told_at, row.funds):
-        row.funds, row.funds_told_at = report.funds, report.event_created
+    if funds and (report.event_created, report.funds) > (row.funds_reported_at, row.funds):
+        row.funds, row.funds_reported_at = report.funds, report.event_created
     row.save()
 
 
@@ -49,7 +59,7 @@ def _newness(version: dict[str, Any]) -> tuple[Any, ...]:
     Between equals any may win, but always the same one.
     """
     progress = _PROGRESS.get(version["status"], len(_PROGRESS))
-    return (version["told_at"], progress, *(version[name] for name in _VERSION))
+    return (version["reported_at"], progress, *(version[name] for name in _VERSION))
 
 
 def disputes_over(transaction_ids: Sequence[str]) -> list[Dispute]:

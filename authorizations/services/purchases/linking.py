@@ -58,7 +58,7 @@ def is_outdated(report: TransactionReport) -> bool:
 
 
 def _version(row: Transaction) -> tuple[int, str]:
-    return row.told_at, row.linked
+    return row.reported_at, row.linked
 
 
 def find_strays(event: Event) -> list[Stray]:

@@ -12,10 +12,10 @@ from datetime import datetime, timedelta
 from authorizations.models import DecidedBy, Decision, Policy, PolicyVersion
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.stand_in import (
+    HostWindow,
     StandInContext,
-    WindowHeard,
     decide_without_usage,
-    windows_to_hear,
+    windows_needed,
 )
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -107,11 +107,11 @@ def _is_approved(
     except (UnreadableRowError, *DAMAGED):
         return False
     context = StandInContext(began_at=request.merchant if request.request_index else None)
-    windows = windows_to_hear(request, context, tuple(applied))
-    heard = tuple(
-        (window, WindowHeard(used=usage.get(window), taken=used[window])) for window in windows
+    windows = windows_needed(request, context, tuple(applied))
+    known = tuple(
+        (window, HostWindow(used=usage.get(window), taken=used[window])) for window in windows
     )
-    decision = decide_without_usage(request, replace(context, heard=heard), tuple(applied))
+    decision = decide_without_usage(request, replace(context, windows=known), tuple(applied))
     if decision.approved:
         for window in windows:
             used[window] += decision.amount

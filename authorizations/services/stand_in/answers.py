@@ -19,7 +19,7 @@ from authorizations.rules.decision.stand_in import (
     begun,
     change_by,
     decide_without_usage,
-    windows_to_hear,
+    windows_needed,
 )
 from authorizations.rules.decision.values import DeclineReason, Verdict, Window
 from authorizations.rules.purchases.events import AuthorizationRequest, Question
@@ -139,7 +139,7 @@ def stand_in(
         return _refusal(request, refusal)
     began_at = recent_merchants.look_up(request.authorization_id) if request.request_index else None
     context = StandInContext(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
-    windows = windows_to_hear(request, context, card.applied)
+    windows = windows_needed(request, context, card.applied)
     if not windows:
         decision = decide_without_usage(request, context, card.applied)
         return StandInAnswer(decision, card.applied, context)
@@ -190,7 +190,7 @@ def _capped(
     question = caps.question_of(request)
     try:
         with caps.turn(question, windows, within_s=within_s) as turn:
-            context = replace(context, heard=turn.heard)
+            context = replace(context, windows=turn.windows)
             decision = decide_without_usage(request, context, card.applied)
             if decision.approved:
                 counted = begun(request, context)

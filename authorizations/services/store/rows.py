@@ -340,7 +340,7 @@ class TransactionRow(msgspec.Struct, frozen=True, kw_only=True):
     card_id: str
     linked: str
     booked_under: str
-    told_at: int
+    reported_at: int
 
 
 def transaction(event: PurchaseEvent, found: TransactionSnapshot, linked: str) -> TransactionRow:
@@ -357,7 +357,7 @@ def transaction(event: PurchaseEvent, found: TransactionSnapshot, linked: str) -
         card_id=event.card.id,
         linked=linked,
         booked_under=event.authorization_id,
-        told_at=found.at,
+        reported_at=found.at,
     )
 
 

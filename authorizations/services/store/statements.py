@@ -487,7 +487,7 @@ ON CONFLICT (id) DO UPDATE SET
     card_id = excluded.card_id,
     linked = excluded.linked,
     booked_under = excluded.booked_under,
-    told_at = excluded.told_at
+    reported_at = excluded.reported_at
 """
 """Writes transactions as they are booked now; an event may list a thousand."""
 

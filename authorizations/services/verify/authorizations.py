@@ -40,7 +40,7 @@ SELECT
     purchase.currency,
     (
         SELECT json_agg(json_build_array(
-            id, told_at, type, amount, extract(epoch FROM created)::bigint,
+            id, reported_at, type, amount, extract(epoch FROM created)::bigint,
             merchant_amount, merchant_currency, currency
         ))
         FROM authorizations_transaction WHERE booked_under = purchase.id

@@ -230,7 +230,7 @@ def _transaction_differences(
             reported += [(it, event.currency) for it in event.transactions]
     reported = [(it, currency) for it, currency in reported if it.id == row.pk]
     newest = max((it.at for it, _ in reported), default=None)
-    columns = ("told_at", "type", "amount", "created", "merchant_amount", "merchant_currency")
+    columns = ("reported_at", "type", "amount", "created", "merchant_amount", "merchant_currency")
     kept = tuple(getattr(row, name) for name in columns)
     found = [
         (

@@ -11,13 +11,13 @@ from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.stand_in import (
+    HostWindow,
     Measure,
     Refusal,
     StandInCause,
     StandInContext,
-    WindowHeard,
     decide_without_usage,
-    windows_to_hear,
+    windows_needed,
 )
 from authorizations.rules.decision.values import (
     DeclineReason,
@@ -39,19 +39,19 @@ R = DeclineReason
 MONTHLY = {"amount": 50_000, "interval": "monthly"}
 ALLOWED = {"stand_in_amount": 5_000, "stand_in_cap": 20_000}
 ORDINARY = StandInContext()
-NOTHING_USED = WindowHeard(used=WindowUsage())
+NOTHING_USED = HostWindow(used=WindowUsage())
 
 
 def stood_in(
     request: AuthorizationRequest,
     *policies: AppliedControls,
     context: StandInContext = ORDINARY,
-    heard: WindowHeard | None = NOTHING_USED,
+    known: HostWindow | None = NOTHING_USED,
 ) -> Verdict:
-    """Decided with the same heard of every window; None: with nothing heard."""
-    windows = windows_to_hear(request, context, policies) if heard else {}
-    all_heard = tuple((window, heard) for window in windows if heard)
-    return decide_without_usage(request, replace(context, heard=all_heard), policies)
+    """Decided with the same known of every window; None: with nothing known."""
+    windows = windows_needed(request, context, policies) if known else {}
+    each = tuple((window, known) for window in windows if known)
+    return decide_without_usage(request, replace(context, windows=each), policies)
 
 
 def asking(amount: int, **more: Any) -> AuthorizationRequest:
@@ -199,46 +199,46 @@ def test_an_allowance_is_so_much_a_purchase_and_so_much_in_the_window(
     request = asking(amount, **(held(before) if before else {}))
     context = StandInContext(hosts=hosts)
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
-    heard = WindowHeard(used=WindowUsage(), taken=taken)
-    decision = stood_in(request, policy, context=context, heard=heard)
+    known = HostWindow(used=WindowUsage(), taken=taken)
+    decision = stood_in(request, policy, context=context, known=known)
     assert decision.approved is is_approved
     assert decision.amount == (amount if is_approved else 0)
     assert decision.reason == (None if is_approved else R.STAND_IN)
 
 
 @pytest.mark.parametrize(
-    ("heard", "hosts", "is_approved"),
+    ("known", "hosts", "is_approved"),
     [
         # Limit 500.00 a month, cap 200.00, asked 50.00.
-        (WindowHeard(used=WindowUsage(45_000)), 1, True),
-        (WindowHeard(used=WindowUsage(45_001)), 1, False),
-        (WindowHeard(used=WindowUsage(45_001, refunded=1)), 1, True),
-        # 100.00 left when last heard of; this host approved 50.00 since, with the database.
-        (WindowHeard(used=WindowUsage(40_000), database=WindowUsage(5_000)), 1, True),
-        (WindowHeard(used=WindowUsage(40_000), database=WindowUsage(5_001)), 1, False),
+        (HostWindow(used=WindowUsage(45_000)), 1, True),
+        (HostWindow(used=WindowUsage(45_001)), 1, False),
+        (HostWindow(used=WindowUsage(45_001, refunded=1)), 1, True),
+        # 100.00 left when the copy was read; this host approved 50.00 since, with the database.
+        (HostWindow(used=WindowUsage(40_000), database=WindowUsage(5_000)), 1, True),
+        (HostWindow(used=WindowUsage(40_000), database=WindowUsage(5_001)), 1, False),
         # ... or by stand-in.
-        (WindowHeard(used=WindowUsage(40_000), pending=WindowUsage(5_000), taken=5_000), 1, True),
-        (WindowHeard(used=WindowUsage(40_000), pending=WindowUsage(5_001), taken=5_001), 1, False),
-        # Replayed: it is in what was heard of, and counts once; the cap still knows of it.
-        (WindowHeard(used=WindowUsage(45_000), taken=5_000), 1, True),
-        (WindowHeard(used=WindowUsage(45_000), taken=15_001), 1, False),
+        (HostWindow(used=WindowUsage(40_000), pending=WindowUsage(5_000), taken=5_000), 1, True),
+        (HostWindow(used=WindowUsage(40_000), pending=WindowUsage(5_001), taken=5_001), 1, False),
+        # Replayed: it is in the copy, and counts once; the cap still knows of it.
+        (HostWindow(used=WindowUsage(45_000), taken=5_000), 1, True),
+        (HostWindow(used=WindowUsage(45_000), taken=15_001), 1, False),
         # Of 100.00 left each of two hosts may approve 50.00.
-        (WindowHeard(used=WindowUsage(40_000)), 2, True),
-        (WindowHeard(used=WindowUsage(40_001)), 2, False),
+        (HostWindow(used=WindowUsage(40_000)), 2, True),
+        (HostWindow(used=WindowUsage(40_001)), 2, False),
         # The cap is of all that was approved since, however.
-        (WindowHeard(used=WindowUsage(), database=WindowUsage(15_001)), 1, False),
+        (HostWindow(used=WindowUsage(), database=WindowUsage(15_001)), 1, False),
         # A limit lowered under what is used has nothing left.
-        (WindowHeard(used=WindowUsage(60_000)), 1, False),
-        (WindowHeard(used=None), 1, False),
+        (HostWindow(used=WindowUsage(60_000)), 1, False),
+        (HostWindow(used=None), 1, False),
         (None, 1, False),
     ],
 )
-def test_never_more_than_was_left_when_last_heard_of_less_what_this_host_approved_since(
-    heard: WindowHeard | None, hosts: int, *, is_approved: bool
+def test_never_more_than_was_left_when_the_copy_was_read_less_what_this_host_approved_since(
+    known: HostWindow | None, hosts: int, *, is_approved: bool
 ) -> None:
     policy = applied(spending_limits=[MONTHLY], **ALLOWED)
     context = StandInContext(hosts=hosts)
-    decision = stood_in(asking(5_000), policy, context=context, heard=heard)
+    decision = stood_in(asking(5_000), policy, context=context, known=known)
     assert decision.approved is is_approved
 
 
@@ -249,8 +249,8 @@ def test_of_a_limit_on_their_number_purchases_are_what_is_left(
     used: int, since: int, *, is_approved: bool
 ) -> None:
     policy = applied(spending_limits=[{"count": 5, "interval": "daily"}], **ALLOWED)
-    heard = WindowHeard(used=WindowUsage(count=used), pending=WindowUsage(count=since))
-    assert stood_in(asking(100), policy, heard=heard).approved is is_approved
+    known = HostWindow(used=WindowUsage(count=used), pending=WindowUsage(count=since))
+    assert stood_in(asking(100), policy, known=known).approved is is_approved
 
 
 def test_of_several_policies_each_must_allow_it_and_the_smallest_amount_wins() -> None:
@@ -297,12 +297,12 @@ def test_at_a_fuel_pump_the_allowance_must_have_room_for_the_whole_hold() -> Non
 def test_the_cap_is_looked_up_only_where_it_decides(
     amount: int, keys: dict[str, Any], *, is_needed: bool
 ) -> None:
-    assert bool(windows_to_hear(asking(amount), ORDINARY, (applied(**keys),))) is is_needed
+    assert bool(windows_needed(asking(amount), ORDINARY, (applied(**keys),))) is is_needed
 
 
 def test_a_cap_is_measured_over_all_that_is_bought_and_a_limit_over_what_it_concerns() -> None:
     limits = [MONTHLY | {"categories": ["bakeries"]}, {"count": 5, "interval": "daily"}]
-    windows = windows_to_hear(asking(100), ORDINARY, (applied(spending_limits=limits, **ALLOWED),))
+    windows = windows_needed(asking(100), ORDINARY, (applied(spending_limits=limits, **ALLOWED),))
     seen = [(bool(window.filter_key), window.currency) for window in windows]
     assert seen == [(True, "eur"), (False, "eur"), (False, ""), (False, "eur")]
     assert len({(window.start, window.end) for window in windows}) == 2
@@ -335,7 +335,7 @@ def test_every_cause_has_its_words() -> None:
 
 
 @pytest.mark.parametrize(
-    ("amount", "keys", "heard", "sentence"),
+    ("amount", "keys", "known", "sentence"),
     [
         (
             6_000,
@@ -346,7 +346,7 @@ def test_every_cause_has_its_words() -> None:
         (
             3_000,
             ALLOWED,
-            WindowHeard(used=WindowUsage(), taken=18_000),
+            HostWindow(used=WindowUsage(), taken=18_000),
             (
                 "In stand-in, €200.00 a month: €180.00 approved before + €30.00 = €210.00, "
                 "€10.00 over."
@@ -355,7 +355,7 @@ def test_every_cause_has_its_words() -> None:
         (
             3_000,
             ALLOWED,
-            WindowHeard(used=WindowUsage(46_000), database=WindowUsage(2_000)),
+            HostWindow(used=WindowUsage(46_000), database=WindowUsage(2_000)),
             (
                 "In stand-in, €40.00 a month had remained when the database was last read: "
                 "€20.00 approved before + €30.00 = €50.00, €10.00 over."
@@ -364,7 +364,7 @@ def test_every_cause_has_its_words() -> None:
         (
             3_000,
             ALLOWED,
-            WindowHeard(),
+            HostWindow(),
             "In stand-in, what was already spent a month was not known on this server.",
         ),
         (
@@ -376,10 +376,10 @@ def test_every_cause_has_its_words() -> None:
     ],
 )
 def test_staff_read_what_stood_against_it_and_cardholders_no_threshold(
-    amount: int, keys: dict[str, Any], heard: WindowHeard, sentence: str
+    amount: int, keys: dict[str, Any], known: HostWindow, sentence: str
 ) -> None:
     policy = applied(spending_limits=[MONTHLY], **keys)
-    decision = stood_in(asking(amount), policy, heard=heard)
+    decision = stood_in(asking(amount), policy, known=known)
     [failed] = [check for check in decision.trace if not check.passed]
     assert staff(failed, asking(amount)) == sentence
     assert because(decision) == "not allowed in stand-in"
@@ -423,22 +423,22 @@ USED = st.builds(WindowUsage, AMOUNTS, st.just(0), st.integers(0, 2))
     policies=POLICIES,
     amount=AMOUNTS,
     before=st.integers(0, 200),
-    heard=st.builds(WindowHeard, USED, USED, USED, AMOUNTS),
+    known=st.builds(HostWindow, USED, USED, USED, AMOUNTS),
     hosts=st.integers(1, 3),
 )
 @THOROUGHLY
 def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
-    policies: list[AppliedControls], amount: int, before: int, heard: WindowHeard, hosts: int
+    policies: list[AppliedControls], amount: int, before: int, known: HostWindow, hosts: int
 ) -> None:
     request = asking(amount, is_amount_controllable=True, **(held(before) if before else {}))
     context = StandInContext(hosts=hosts)
-    decision = stood_in(request, *policies, context=context, heard=heard)
+    decision = stood_in(request, *policies, context=context, known=known)
     if not decision.approved:
         assert decision.reason is not None
         return
     assert decision.amount == amount
-    assert heard.used
-    parts = (heard.used, heard.database, heard.pending)
+    assert known.used
+    parts = (known.used, known.database, known.pending)
     in_all = WindowUsage(sum(it.amount for it in parts), 0, sum(it.count for it in parts))
     purchase_context = PurchaseContext(counted=before, is_counted=bool(before))
     usage = dict.fromkeys(windows_for(request, policies), in_all)
@@ -450,7 +450,7 @@ def test_stand_in_approves_only_what_fits_its_allowance_and_what_was_left(
         if _needs_usage(policy, replace(request, amount=amount), before):
             assert before + amount <= (policy.controls.stand_in_amount or 0)
             share = (policy.controls.stand_in_cap or 0) // hosts
-            assert heard.taken + heard.database.amount + amount <= share
+            assert known.taken + known.database.amount + amount <= share
 
 
 def _needs_usage(policy: AppliedControls, request: AuthorizationRequest, before: int) -> bool:

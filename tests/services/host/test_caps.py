@@ -13,7 +13,7 @@ from django.test import override_settings
 
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import EVERYTHING, CategorySet, LimitFilter, Merchant
-from authorizations.rules.decision.stand_in import WindowHeard
+from authorizations.rules.decision.stand_in import HostWindow
 from authorizations.rules.decision.values import NO_USAGE, Window, WindowUsage
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.host import caps, host_files, host_memory
@@ -55,14 +55,14 @@ def approval(question: str, amount: int, created: int = NOON) -> Approval:
     return Approval(question, scopes, created, "eur", BAKERY, CountedUsage(amount, 0, 0, 1))
 
 
-def heard(
+def known(
     question: str, amount: int = 0, window: Window = DAY, concern: LimitFilter = EVERYTHING
-) -> WindowHeard:
-    """What is heard of a window in a turn that takes this amount."""
+) -> HostWindow:
+    """What is known of a window in a turn that takes this amount."""
     with caps.turn(question, {window: concern}, within_s=5) as turn:
         if amount:
             turn.take(approval(question, amount))
-        return dict(turn.heard)[window]
+        return dict(turn.windows)[window]
 
 
 def note(of: Approval, *, fits: bool = False) -> None:
@@ -71,11 +71,11 @@ def note(of: Approval, *, fits: bool = False) -> None:
 
 
 def taken(question: str, amount: int = 0, window: Window = DAY) -> int:
-    return heard(question, amount, window).taken
+    return known(question, amount, window).taken
 
 
 def pending(question: str) -> int:
-    return heard(question).pending.amount
+    return known(question).pending.amount
 
 
 @pytest.fixture(autouse=True)
@@ -95,8 +95,8 @@ def test_what_was_taken_adds_up_in_every_window_the_purchase_counts_in() -> None
 
 
 def test_the_same_question_gets_the_same_turn_and_takes_nothing_twice() -> None:
-    heard("a", 100)
-    heard("b", 50)
+    known("a", 100)
+    known("b", 50)
     assert [taken("b", 50), taken("b", 50), taken("c")] == [100, 100, 150]
 
 
@@ -108,7 +108,7 @@ def test_a_turn_that_fails_takes_nothing() -> None:
 
     with pytest.raises(ValueError, match="decided"):
         fail()
-    assert heard("b") == WindowHeard(NO_USAGE)
+    assert known("b") == HostWindow(NO_USAGE)
 
 
 def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
@@ -120,31 +120,31 @@ def test_what_cannot_be_kept_on_the_disk_is_taken_back_from_the_memory(
     with monkeypatch.context() as broken:
         broken.setattr(caps.codec, "to_json", fail)  # type: ignore[attr-defined]
         with pytest.raises(CapUnknownError, match="disk"):
-            heard("a", 100)
-    assert heard("b") == WindowHeard(NO_USAGE)
+            known("a", 100)
+    assert known("b") == HostWindow(NO_USAGE)
     note(approval("c", 1))
 
 
 def test_a_replayed_answer_counts_in_the_books_and_against_the_cap_but_not_twice() -> None:
-    heard("a", 100)
+    known("a", 100)
     assert pending("b") == 100
     caps.settle_replayed(["a"])
     assert pending("c") == 100  # the copy is older
     copied({DAY: WindowUsage(100)})
-    assert heard("d") == WindowHeard(WindowUsage(100), taken=100)
+    assert known("d") == HostWindow(WindowUsage(100), taken=100)
     assert taken("a", 100) == 0  # the same turn as before
-    assert heard("e") == WindowHeard(WindowUsage(100), taken=100)
+    assert known("e") == HostWindow(WindowUsage(100), taken=100)
 
 
 def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
     """Too much for once, never too little."""
-    heard("a", 100)
+    known("a", 100)
     with memory() as held:
         moment = held.moment()
     caps.settle_replayed(["a"])
     with new_copy(USAGE, USAGE_SCHEMA, NOON, moment.memory_id, moment.clock) as copy:
         write_used(copy, {DAY: WindowUsage(100)})
-    assert heard("b") == WindowHeard(WindowUsage(100), pending=WindowUsage(100, count=1), taken=100)
+    assert known("b") == HostWindow(WindowUsage(100), pending=WindowUsage(100, count=1), taken=100)
 
 
 # --- what the database approved
@@ -152,35 +152,35 @@ def test_an_answer_replayed_while_the_copy_is_read_counts_beside_it() -> None:
 
 def test_what_the_database_approved_since_the_copy_counts_until_the_next_one_has_it() -> None:
     note(approval("a", 30))
-    assert heard("b").database == WindowUsage(30, count=1)  # perhaps it will be committed
+    assert known("b").database == WindowUsage(30, count=1)  # perhaps it will be committed
     caps.settle("a")
-    assert heard("c").database == WindowUsage(30, count=1)
+    assert known("c").database == WindowUsage(30, count=1)
     copied({DAY: WindowUsage(30)})
-    assert heard("d") == WindowHeard(WindowUsage(30))
+    assert known("d") == HostWindow(WindowUsage(30))
 
 
 def test_what_is_committed_while_the_copy_is_read_counts_beside_it() -> None:
     note(approval("a", 30))
     copied({DAY: NO_USAGE})
     caps.settle("a")
-    assert heard("b").database.amount == 30
+    assert known("b").database.amount == 30
     copied({DAY: WindowUsage(30)})
-    assert heard("c").database.amount == 0
+    assert known("c").database.amount == 0
 
 
 def test_what_was_rolled_back_counts_nothing() -> None:
     note(approval("a", 30))
     caps.withdraw("a")
-    assert heard("b") == WindowHeard(NO_USAGE)
+    assert known("b") == HostWindow(NO_USAGE)
 
 
 def test_the_database_approves_what_has_room_beside_what_stand_in_approved_and_no_more() -> None:
-    heard("a", 100)
+    known("a", 100)
     note(approval("beside", 2), fits=True)
     caps.withdraw("beside")
     with pytest.raises(NotReplayedError):
         note(approval("b", 1))
-    assert heard("c").database == NO_USAGE
+    assert known("c").database == NO_USAGE
     caps.settle_replayed(["a"])
     note(approval("b", 1))
 
@@ -193,7 +193,7 @@ def test_a_lost_reply_to_commit_awaits_its_replay() -> None:
     assert pending("c") == 30
     caps.settle_replayed(["a"])
     copied({DAY: WindowUsage(30)})
-    assert heard("d") == WindowHeard(WindowUsage(30))
+    assert known("d") == HostWindow(WindowUsage(30))
 
 
 def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
@@ -201,7 +201,7 @@ def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
     bakeries = LimitFilter(CategorySet.of(["bakeries"]), key="k1", text="{}")
     hotels = LimitFilter(CategorySet.of(["7011"]), key="k2", text="{}")
     found = [
-        heard("b", window=DAY._replace(filter_key=concern.key), concern=concern).database
+        known("b", window=DAY._replace(filter_key=concern.key), concern=concern).database
         for concern in (bakeries, hotels)
     ]
     assert found == [WindowUsage(30, count=1), NO_USAGE]
@@ -221,7 +221,7 @@ def test_only_what_a_limit_concerns_is_approved_in_its_window() -> None:
 def test_a_window_that_is_not_in_the_copy_is_only_known_where_it_began_afterwards(
     window: Window, used: WindowUsage | None
 ) -> None:
-    assert heard("a", window=window).used == used
+    assert known("a", window=window).used == used
 
 
 def test_of_a_rolling_window_all_since_a_little_earlier_counts() -> None:
@@ -232,13 +232,13 @@ def test_of_a_rolling_window_all_since_a_little_earlier_counts() -> None:
     copied(
         {rolling(NOON - 120, 3_600): WindowUsage(70), rolling(NOON - 120, 86_400): WindowUsage(500)}
     )
-    assert heard("a", window=rolling(NOON, 3_600)).used == WindowUsage(70)
-    assert heard("b", window=rolling(NOON, 86_400)).used == WindowUsage(500)
-    assert heard("c", window=rolling(NOON - 119, 86_400)).used == WindowUsage(500)
-    assert heard("d", window=rolling(NOON - 121, 86_400)).used is None
+    assert known("a", window=rolling(NOON, 3_600)).used == WindowUsage(70)
+    assert known("b", window=rolling(NOON, 86_400)).used == WindowUsage(500)
+    assert known("c", window=rolling(NOON - 119, 86_400)).used == WindowUsage(500)
+    assert known("d", window=rolling(NOON - 121, 86_400)).used is None
     # What is as long as an outage began after the copy was read.
-    assert heard("e", window=rolling(NOON + 3_600, 3_600)).used == WindowUsage(70)
-    assert heard("f", window=rolling(NOON + 3_601, 3_600)).used == WindowUsage(70)
+    assert known("e", window=rolling(NOON + 3_600, 3_600)).used == WindowUsage(70)
+    assert known("f", window=rolling(NOON + 3_601, 3_600)).used == WindowUsage(70)
 
 
 # --- clocks, starts and damage
@@ -248,27 +248,27 @@ def test_of_a_rolling_window_all_since_a_little_earlier_counts() -> None:
 def test_a_clock_that_is_set_gives_no_new_caps_and_no_more_room(
     monkeypatch: pytest.MonkeyPatch, step_s: float
 ) -> None:
-    heard("a", 100)
+    known("a", 100)
     note(replace(approval("b", 30), scopes=("card:ic_2",)))
     monkeypatch.setattr(time, "time", lambda: NOON + 5.0 + step_s)
-    found = heard("c", 100)
+    found = known("c", 100)
     assert (found.taken, found.pending.amount) == (100, 100)
     copied({DAY: NO_USAGE}, at=int(NOON + step_s))
-    assert heard("d").taken == 200
-    assert heard("d").pending.amount == 200
-    assert heard("e", window=OF_ANOTHER_CARD).database.amount == 30
+    assert known("d").taken == 200
+    assert known("d").pending.amount == 200
+    assert known("e", window=OF_ANOTHER_CARD).database.amount == 30
 
 
 def test_with_another_copy_than_the_one_the_memory_goes_with_nothing_is_known(host: Path) -> None:
-    heard("a", 100)
+    known("a", 100)
     shutil.rmtree(host_memory.directory())  # as when the host starts anew
     host_memory._forget_connection()
     with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
-        heard("b")
+        known("b")
     with pytest.raises(NotReplayedError):  # what was not replayed is remembered by the disk
         note(approval("c", 1))
     copied({DAY: NO_USAGE})
-    assert heard("d") == WindowHeard(NO_USAGE, pending=WindowUsage(100, count=1), taken=100)
+    assert known("d") == HostWindow(NO_USAGE, pending=WindowUsage(100, count=1), taken=100)
 
 
 def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it() -> None:
@@ -277,7 +277,7 @@ def test_what_is_forgotten_for_want_of_room_is_missed_by_the_copy_that_needs_it(
     with memory() as held:
         held.forget(held.moment().clock)
     with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
-        heard("b")
+        known("b")
 
 
 def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -287,9 +287,9 @@ def test_a_memory_that_is_full_forgets_what_is_settled(monkeypatch: pytest.Monke
         note(approval(f"q{number}", 1))
         caps.settle(f"q{number}")
     with pytest.raises(CapUnknownError, match="since the copy of usage was read"):
-        heard("b")
+        known("b")
     copied({DAY: WindowUsage(2_000)})
-    assert heard("c") == WindowHeard(WindowUsage(2_000))
+    assert known("c") == HostWindow(WindowUsage(2_000))
 
 
 def test_what_no_process_settles_any_more_counts_for_a_minute(
@@ -306,33 +306,33 @@ def test_what_no_process_settles_any_more_counts_for_a_minute(
 def test_what_no_record_tells_of_is_let_go_of_once_the_spool_is_empty(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    heard("a", 100)
+    known("a", 100)
     caps.settle_lost()
     assert pending("b") == 100
     later = time.monotonic() + 61
     monkeypatch.setattr(host_memory, "since_boot", lambda: later)
     caps.settle_lost()
     copied({DAY: NO_USAGE})
-    assert heard("c") == WindowHeard(NO_USAGE, taken=100)
+    assert known("c") == HostWindow(NO_USAGE, taken=100)
     note(approval("d", 1))
 
 
 def test_without_a_copy_of_usage_no_cap_is_known(host: Path) -> None:
     (host / USAGE).unlink()
     with pytest.raises(CapUnknownError):
-        heard("a", 100)
+        known("a", 100)
 
 
 def test_a_copy_that_is_too_old_is_not_rested_on(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: NOON + 3_600.0)
-    heard("a")
+    known("a")
     monkeypatch.setattr(time, "time", lambda: NOON + 3_601.0)
     with pytest.raises(CapUnknownError, match="too old"):
-        heard("b")
+        known("b")
 
 
 def test_who_cannot_get_a_turn_in_time_does_not_know_the_cap(host: Path) -> None:
-    heard("a", 100)
+    known("a", 100)
     other = sqlite3.connect(host / caps.FILE, isolation_level=None)
     other.execute("BEGIN IMMEDIATE")
     with (
@@ -347,7 +347,7 @@ def test_who_cannot_get_a_turn_in_time_does_not_know_the_cap(host: Path) -> None
 def test_of_a_damaged_file_no_cap_is_known() -> None:
     (host_files.directory() / caps.FILE).write_bytes(b"not a database at all" * 100)
     with pytest.raises(CapUnknownError):
-        heard("a", 100)
+        known("a", 100)
 
 
 # --- several processes
@@ -358,7 +358,7 @@ def _approve_many(directory: Path, number: int) -> None:
         for place in range(20):
             question = f"{number} {place}"
             with caps.turn(question, {DAY: EVERYTHING}, within_s=30) as turn:
-                [(_, found)] = turn.heard
+                [(_, found)] = turn.windows
                 spent = found.database.amount + found.pending.amount
                 if spent < 50:
                     turn.take(approval(question, 1))
@@ -374,5 +374,5 @@ def test_processes_of_one_host_share_what_is_left(host: Path) -> None:
     for worker in workers:
         worker.join()
     assert [worker.exitcode for worker in workers] == [0] * 4
-    found = heard("last")
+    found = known("last")
     assert (found.database.amount, found.pending.amount, found.taken) == (10, 40, 40)

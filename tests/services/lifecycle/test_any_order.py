@@ -146,7 +146,7 @@ def findings() -> set[tuple[Any, ...]]:
 
 
 def moved() -> set[tuple[Any, ...]]:
-    columns = ("id", "type", "amount", "linked", "booked_under", "card_id", "told_at")
+    columns = ("id", "type", "amount", "linked", "booked_under", "card_id", "reported_at")
     return set(Transaction.objects.values_list(*columns))
 
 

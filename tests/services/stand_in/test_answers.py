@@ -79,9 +79,9 @@ def test_an_approval_says_stand_in_and_is_kept_with_all_it_rests_on(host: Path) 
     assert (kept.decision.approved, kept.decision.amount) == (True, 1_250)
     assert [policy.scope for policy in kept.policies] == ["program:"]
     assert (kept.context["card_frozen"], kept.context["hosts"]) == (False, 1)
-    [(window, heard)] = kept.context["heard"]
+    [(window, known)] = kept.context["windows"]
     assert window[0] == ["card", "ic_marie"]
-    assert (heard["used"]["amount"], heard["taken"]) == (0, 0)
+    assert (known["used"]["amount"], known["taken"]) == (0, 0)
 
 
 def test_a_decline_is_kept_with_its_own_reason(host: Path) -> None:

@@ -361,7 +361,7 @@ INSERT INTO authorizations_authorization
     FROM (SELECT * FROM authorizations_authorization LIMIT 1) one, generate_series(1, 5000) n;
 INSERT INTO authorizations_transaction (
     id, type, amount, currency, merchant_amount, merchant_currency, merchant_name, created, card_id,
-    linked, booked_under, told_at
+    linked, booked_under, reported_at
 ) SELECT 'ipi_' || n, 'capture', -1, 'eur', 0, '', '', now(), 'ic_' || n, 'iauth_many_' || n,
     'iauth_many_' || n, 0 FROM generate_series(1, 4000) n;
 INSERT INTO authorizations_usage

@@ -199,7 +199,7 @@ def captured() -> Transaction:
         ("merchant_amount", -1),
         ("merchant_currency", "usd"),
         ("created", datetime(2026, 1, 1, tzinfo=UTC)),
-        ("told_at", 5),
+        ("reported_at", 5),
     ],
 )
 def test_a_transaction_that_its_books_tell_otherwise_is_named(
