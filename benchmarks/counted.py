@@ -2,7 +2,7 @@
 
 Once with purchases spread over a month, once with as many within two hours. Decisions are made in
 this process, within the same time as behind the door; counting runs beside them as in every server,
-and how long it held the lock of a card is told.
+and how long it held the lock of a card is printed.
 """
 
 import json

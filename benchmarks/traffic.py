@@ -62,14 +62,14 @@ def lives(cards: Cards, count: int, seed: int) -> list[list[str]]:
     chance = Random(seed)
     now = int(time.time())
     made = cards.made(now)
-    told = []
+    lives = []
     for _ in range(count):
         life = Life(_purchase(chance, now), chance.choice(made), chance=chance)
         asked = life.ask(at=now)
         created = life.answered(approved=True, at=now)
         captured, closed = life.capture(at=now)
-        told.append([json.dumps(event) for event in (asked, created, captured, closed)])
-    return told
+        lives.append([json.dumps(event) for event in (asked, created, captured, closed)])
+    return lives
 
 
 def _purchase(chance: Random, now: int) -> samples.Purchase:

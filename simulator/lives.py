@@ -15,7 +15,7 @@ from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import to_bytes
 
 DECLINED = "declined"
-"""The ending of a life whose request was declined, whatever ending was drawn."""
+"""The ending of a life whose request was declined, with any ending drawn."""
 
 
 class Step(NamedTuple):

@@ -16,7 +16,7 @@ import authorizations.models.policies
 import authorizations.rules.basics.controls
 import authorizations.rules.decision.values
 
-# rules.folding in SQL, for searches. What becomes ASCII does so whatever the locale.
+# rules.folding in SQL, for searches. What becomes ASCII does so in every locale.
 LETTERS = "ÐØðøĐđĦħıĸŁłŊŋŦŧƀƁƂƃƇƈƉƊƋƌƑƒƓƗƘƙƚƝƞƤƥƫƬƭƮƲƳƴƵƶǤǥȠȡȤȥȴȵȶȺȻȼȽȾȿɀɃɆɇɈɉɊɋɌɍɎɏ"
 IN_ASCII = "dododdhhikllnnttbbbbccddddffgikklnnppttttvyyzzggndzzlntaccltszbeejjqqrryy"
 FOLDED = rf"""
@@ -284,7 +284,7 @@ class Migration(migrations.Migration):
                     "about",
                     models.CharField(
                         blank=True,
-                        help_text="The authorization, or lone transaction, that a later event tells of.",
+                        help_text="The authorization, or lone transaction, that a later event is about.",
                         max_length=255,
                     ),
                 ),
@@ -440,7 +440,10 @@ class Migration(migrations.Migration):
                 ("differences", models.BigIntegerField()),
                 (
                     "unchecked",
-                    models.BigIntegerField(default=0, help_text="What nobody can tell any more."),
+                    models.BigIntegerField(
+                        default=0,
+                        help_text="Places whose evidence is gone, so that they can't be checked.",
+                    ),
                 ),
                 ("checked", models.JSONField(default=dict)),
                 ("missing", models.JSONField(default=dict)),
@@ -865,7 +868,7 @@ class Migration(migrations.Migration):
                     "status",
                     models.CharField(
                         blank=True,
-                        help_text="Stripe's, as it was told furthest along its life.",
+                        help_text="Stripe's, as of the furthest snapshot.",
                         max_length=50,
                     ),
                 ),

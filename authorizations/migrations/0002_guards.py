@@ -22,7 +22,7 @@ APPEND_ONLY = (
 )
 
 # What runs with the owner's rights finds tables in this schema alone, which each function remembers:
-# nobody's temporary table is taken for one of them.
+# no temporary table is taken for one of them.
 THIS_SCHEMA_ALONE = (
     "SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)"
 )
@@ -119,7 +119,7 @@ LAYOUT = {
 }
 
 # A root is its own root, also against a neighbour who has not committed yet: each side of a foreign
-# key waits for the other. Whoever hangs a card under a root holds that row's key, and a root that is
+# key waits for the other. A transaction that hangs a card under a root holds that row's key, and a root that is
 # hung under another one loses its key.
 ROOTS = """
 ALTER TABLE authorizations_card ADD CONSTRAINT card_root_is_its_own_root
@@ -169,7 +169,7 @@ $$
 """
 
 
-# Where processes tell each other of wrong codes; as `manage.py createcachetable` makes it.
+# Where processes share the wrong codes; as `manage.py createcachetable` makes it.
 SHARED_CACHE = """
 CREATE TABLE authorizations_shared_cache (
     cache_key varchar(255) PRIMARY KEY, value text NOT NULL, expires timestamptz NOT NULL

@@ -16,7 +16,7 @@ EDITED = (
     "cardholder",
 )
 
-# Nobody adds or removes these, but operators work on them.
+# These are never added or removed by hand, but operators work on them.
 CHANGED = (
     "change_authorization",
     "change_finding",

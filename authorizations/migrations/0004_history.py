@@ -28,7 +28,7 @@ RECORDED = {
 
 # Its arguments: what kind of row it is, the columns whose change is no news, and for each column
 # that names a row the kind of that row and the column; first the one a change is listed under.
-# It runs with the owner's rights: nobody else writes the history, or must be able to read all that
+# It runs with the owner's rights: no other role writes the history, or has to be able to read all that
 # an entry names.
 RECORD = f"""
 CREATE FUNCTION authorizations_record_change() RETURNS trigger LANGUAGE plpgsql

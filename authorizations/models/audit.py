@@ -39,7 +39,7 @@ class WebhookRequest(models.Model):
     about = models.CharField(
         max_length=255,
         blank=True,
-        help_text="The authorization, or lone transaction, that a later event tells of.",
+        help_text="The authorization, or lone transaction, that a later event is about.",
     )
     api_version = models.TextField(blank=True)
     account = models.CharField(max_length=255, blank=True)

@@ -1,8 +1,8 @@
 """The change history: who made what of policies, cards and people.
 
-Written by triggers only (migration 0004), whoever makes the change and however. An entry says what
-the row was and became, which rows it names, and who did it: what `services.runtime.actor` told the
-transaction, or else the database role alone.
+Written by triggers only (migration 0004), for changes of every kind and author. An entry says what
+the row was and became, which rows it names, and who did it: what `services.runtime.actor` has set
+for the transaction, or else the database role alone.
 """
 
 from typing import NamedTuple
@@ -82,7 +82,7 @@ _VERBS = {"insert": "added", "update": "changed", "delete": "removed"}
 
 
 class HistoryEntry(models.Model):
-    """One row as it was and as it became, whoever changed it: a page, a command, plain SQL.
+    """One row as it was and as it became, changed by a page, a command or plain SQL.
 
     `names` holds what the change is about: "policy:3" or "card:ic_1", each with its name at that
     time, so a history outlives what it is about. `subject` is the one it is listed under. `work`

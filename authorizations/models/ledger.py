@@ -55,7 +55,7 @@ class Authorization(models.Model):
     merchant_name = models.CharField(max_length=500, blank=True)
     network_id = models.CharField(max_length=500, blank=True)
     status = models.CharField(
-        max_length=50, blank=True, help_text="Stripe's, as it was told furthest along its life."
+        max_length=50, blank=True, help_text="Stripe's, as of the furthest snapshot."
     )
     books = WrittenJSONField()
     captured_amount = models.BigIntegerField(default=0)

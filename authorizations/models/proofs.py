@@ -31,7 +31,9 @@ class ProofRun(models.Model):
     run_by = models.CharField(max_length=255, help_text="System user and host.")
     result = models.CharField(max_length=10, choices=Result)
     differences = models.BigIntegerField()
-    unchecked = models.BigIntegerField(default=0, help_text="What nobody can tell any more.")
+    unchecked = models.BigIntegerField(
+        default=0, help_text="Places whose evidence is gone, so that they can't be checked."
+    )
     checked = models.JSONField(default=dict)
     missing = models.JSONField(default=dict)
     first_differences = models.JSONField(default=list)

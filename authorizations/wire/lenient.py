@@ -1,9 +1,9 @@
 """Reads what the strict, fast decoder refuses; slower, and fails only on required fields.
 
 A purchase must not be declined for an unreadable field that no rule uses, and a signed request
-must be recognized as one whatever else it contains. So the same shapes are filled again, field by
-field. A field without a default is required. One with the default UNSET may be missing or null, but
-must be readable if it is there. Any other default replaces a missing or unreadable value.
+must be recognized as one with anything else it contains. So the same shapes are filled again, field
+by field. A field without a default is required. One with the default UNSET may be missing or null,
+but must be readable if it is there. Any other default replaces a missing or unreadable value.
 """
 
 import json

@@ -53,7 +53,7 @@ class Life:
     authorization's id. `account` is the connected account's id on Connect. With `balances`, its
     events list the balance transactions by which Stripe holds and releases money. `events` has all
     emitted events, in order, `kept` is Stripe's authorization as it is now, and `open` the amount
-    that the merchant may still capture, whatever the authorization's amount says.
+    that the merchant may still capture; the authorization's amount does not matter.
     """
 
     def __init__(

@@ -43,7 +43,7 @@ class Purchase:
 
     `approved_amount` and `history` are of the same authorization's earlier requests; `method` is
     Stripe's authorization_method. `merchant_amount` defaults to `amount` in what the merchant
-    charges in; `cvc`, `postal_code` and `three_d_secure` ("" is none) to what is usual for the
+    charges in; `cvc`, `postal_code` and `three_d_secure` (empty for none) to what is usual for the
     method.
     """
 

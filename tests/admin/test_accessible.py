@@ -82,5 +82,5 @@ def test_a_page_sent_back_begins_at_what_is_wrong_and_leads_to_it(
 def test_lists_to_choose_from_are_called_as_their_labels(visit: Visit, policy: Policy) -> None:
     page = visit("Operations", addresses.change_url(policy))
     expect(page.get_by_role("combobox", name="Time zone UTC")).to_be_visible()
-    page.get_by_text("Add another Limit").click()
+    page.get_by_text("Add another limit").click()
     expect(page.get_by_role("searchbox", name="Categories", exact=True)).to_have_count(3)

@@ -72,7 +72,7 @@ class TestWhatIsLeft:
         limits({"amount": 4_000, "interval": "monthly"})
         text = page(operator)
         assert "Over €90.00 used, €50.00 over" in text
-        assert "None is the largest purchase that can pass now Test: Monthly limit" in text
+        assert "No purchase can pass now. Test: Monthly limit" in text
 
     def test_a_limit_per_purchase_has_nothing_to_use_up(self, operator: Client) -> None:
         limits({"amount": 10_000, "interval": "per_authorization"})
@@ -135,7 +135,7 @@ class TestWhatIsLeft:
         for part in (spent // 2, spent - spent // 2):
             shopper().asks(part)
         most = min(5_000, 7_000 - spent)
-        assert f"€{most / 100:.2f} is the largest purchase that can pass now" in page(operator)
+        assert f"€{most / 100:.2f} is the largest purchase that can pass now." in page(operator)
         assert shopper().reason(most + 1) == "amount_limit_exceeded"
         assert shopper().reason(most) == "approved"
 

@@ -60,7 +60,7 @@ def test_a_limit_is_added_with_categories_by_name_and_by_range(
     visit: Visit, policy: Policy
 ) -> None:
     page = visit("Operations", pages.change_url(policy))
-    page.get_by_text("Add another Limit").click()
+    page.get_by_text("Add another limit").click()
     page.fill("[name=spending_limits-1-count]", "3")
     length = page.locator("[name=spending_limits-1-rolling_length]")
     expect(length).to_be_hidden()

@@ -129,7 +129,7 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
         ),
         ({"fuel_hold": "a tank"}, "fuel_hold", "Write the amount in figures, such as €1,250.00."),
         ({"fuel_hold": "0"}, "fuel_hold", "Give a whole number from 1 to"),
-        ({"stand_in_amount": "50"}, "stand_in_cap", "Give both stand-in amounts or neither"),
+        ({"stand_in_amount": "50"}, "stand_in_cap", "Give both emergency limits or neither"),
     ],
 )
 def test_what_cannot_work_is_refused_with_a_sentence_at_the_field(

@@ -139,7 +139,7 @@ def test_many_limits_are_a_list_to_read_and_open_with_the_keyboard(visit: Visit)
     expect(page.get_by_role("button", name="2 purchases a day in FR")).to_be_visible()
     page.get_by_role("button", name="€500.00 a month").press("Enter")
     expect(amount).to_be_visible()
-    page.get_by_text("Add another Limit").click()
+    page.get_by_text("Add another limit").click()
     expect(page.locator("[name=spending_limits-4-amount]")).to_be_visible()
 
 

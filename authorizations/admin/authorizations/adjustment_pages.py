@@ -139,7 +139,7 @@ def _unreadable(request: HttpRequest, row: Authorization) -> HttpResponse:
     sentence = (
         "This purchase's books can't be read: a different version of this program wrote them."
     )
-    messages.error(request, f"{sentence} Nothing was booked. Tell your administrator.")
+    messages.error(request, f"{sentence} Nothing was booked. Report it to your administrator.")
     return HttpResponseRedirect(_url(row))
 
 

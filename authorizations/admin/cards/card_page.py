@@ -43,7 +43,7 @@ class LatestDecline:
 
 @dataclass
 class LargestPurchase:
-    """The largest purchase that can pass now, and the limit that sets it."""
+    """The largest purchase that can pass now, empty if none can; and the limit that sets it."""
 
     amount: str
     because: str
@@ -81,7 +81,7 @@ class CardPage:
             less = "Limits on certain purchases and other rules may allow less."
             return LargestPurchase(figure_words(found.available, found.currency), f"{name}. {less}")
         return LargestPurchase(
-            "None", f"{name}, {available_words(found)}. {return_words(found, self.at)}"
+            "", f"{name}, {available_words(found)}. {return_words(found, self.at)}"
         )
 
     @property

@@ -140,7 +140,7 @@ class CardAdmin(CardColumns, NeverDeleted, WithHistory, AsksFirst, ModelAdmin[Ca
         return self._freeze_selected(request, queryset, frozen=False, action="unfreeze_selected")
 
     def get_actions_detail(self, request: HttpRequest, object_id: str) -> Any:
-        """Freeze or Unfreeze, whichever would change the card."""
+        """Freeze or Unfreeze: the one that would change the card."""
         is_frozen = Card.objects.filter(pk=unquote(object_id), frozen=True).exists()
         wanted = "unfreeze" if is_frozen else "freeze"
         actions = super().get_actions_detail(request, object_id)  # type: ignore[misc]

@@ -25,7 +25,9 @@ TIMEOUT_MS = 3_000
 """Database time one check may take, in milliseconds."""
 
 SAME = "Checked just now: the record gives the same answer and the same trace."
-DIFFERENT = "Checked just now: the record gives a different result. Tell your administrator."
+DIFFERENT = (
+    "Checked just now: the record gives a different result. Report it to your administrator."
+)
 UNREADABLE_RECORD = "The record could not be checked: part of it can't be read."
 NO_ANSWER = "The database did not answer in time. Nothing was changed; please try again."
 

@@ -97,7 +97,7 @@ def _with_related_rows(rows: Sequence[Decision]) -> list[_Decision]:
 
 
 def money_of(name: str, prefix: str = "") -> Callable[[Any], Decimal | None]:
-    """Reads an amount in units of the row's currency, such as 12.50; None if there is none."""
+    """Reads an amount in units of the row's currency, such as 12.50; None without one."""
     amount_of, currency_of = attrgetter(f"{prefix}{name}"), attrgetter(f"{prefix}currency")
 
     def money(row: Any) -> Decimal | None:

@@ -10,7 +10,7 @@ What = FindingChange.What
 
 
 def _newest(row: Finding, what: str, name: str) -> Any:
-    """A value of the newest change of the kind `what`; None if there is none."""
+    """A value of the newest change of the kind `what`; None without one."""
     found = [change for change in row.changes.all() if change.what == what]
     return _plain(found[-1])[name] if found else None
 

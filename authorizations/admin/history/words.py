@@ -47,7 +47,7 @@ def how(entry: HistoryEntry) -> str:
 
 
 def reason(entry: HistoryEntry) -> str:
-    """The reason given for the change; empty if there is none."""
+    """The reason given for the change; empty without one."""
     return str((entry.facts or {}).get("reason", ""))
 
 

@@ -117,6 +117,15 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             return INLINES
         return self.inlines if self.has_change_permission(request, obj) else (VersionInline,)
 
+    def get_inline_formsets(self, *args: Any, **kwargs: Any) -> Any:
+        """Name the entry on the button that adds one as in a sentence, not as a title."""
+        found = super().get_inline_formsets(*args, **kwargs)
+        for inline in found:
+            data = json.loads(inline.inline_formset_data())
+            data["options"]["addText"] = f"Add another {inline.opts.verbose_name}"
+            inline.inline_formset_data = json.dumps(data)
+        return found
+
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Decisions refer to its versions for ever; unassigned, it applies to no purchase."""
         return False

@@ -109,7 +109,7 @@ def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, i
         if fields.has(other) and not fields.has(key):
             fields.problem(
                 key,
-                "Give both stand-in amounts or neither: one per purchase and one per window.",
+                "Give both emergency limits or neither: one per purchase and one per window.",
             )
     if amount and cap and amount > cap:
         fields.problem(keys[1], "Make this at least the amount of a single purchase.")

@@ -1,7 +1,7 @@
 """Purchases as Stripe's events describe them, and authorization requests.
 
 Amounts are integers in the smallest unit of their currency, instants are whole Unix seconds,
-currencies are lower-case, countries upper-case. Names are Stripe's own wherever it has one.
+currencies are lower-case, countries upper-case. Names are Stripe's own where it has one.
 """
 
 from dataclasses import dataclass, replace

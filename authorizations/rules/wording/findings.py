@@ -188,7 +188,7 @@ def _captures(
     tolerance = tolerance_percent if is_tolerant(merchant) else 0
     counted = f"{format_money(state.captured, currency)} is counted."
     if captured > approved + approved * tolerance // 100:
-        # In the card's currency, whichever the comparison was made in.
+        # In the card's currency, even if the comparison was made in the merchant's.
         excess = (captured - approved) * state.captured // captured
         was = f"was approved for {format_money(state.captured - excess, currency)}"
         description = (

@@ -54,7 +54,7 @@ def open_of(kind: str, up_to: int, at_most: int) -> list[int]:
 
 
 def newest_open_of(kind: str) -> int:
-    """The key of the newest open finding of this kind; 0 if there is none."""
+    """The key of the newest open finding of this kind; 0 without one."""
     rows = Finding.objects.filter(state=_OPEN, kind=kind)
     return rows.order_by("-pk").values_list("pk", flat=True).first() or 0
 

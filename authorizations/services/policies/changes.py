@@ -66,7 +66,7 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Changes:
-    """The whole difference between a file and the database; false if there is none."""
+    """The whole difference between a file and the database; false if they agree."""
 
     policies: tuple[PolicyChange, ...]
     groups: tuple[GroupChange, ...]

@@ -50,7 +50,7 @@ NOTHING_BEGUN = Begun()
 
 
 def begin(policy: Policy) -> Begun:
-    """Start counting for a policy's limits wherever it is assigned. Runs within a transaction."""
+    """Start counting for a policy's limits at each of its scopes. Runs within a transaction."""
     return _begin(_assigned(Q(policy=policy.pk)))
 
 

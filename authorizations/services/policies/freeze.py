@@ -1,4 +1,4 @@
-"""Freezes cards: a frozen card's requests are declined, whatever its policies say.
+"""Freezes cards: a frozen card's requests are declined, even those that policies allow.
 
 Freezing concerns the single card: one that replaces a frozen card is not frozen.
 """

@@ -189,7 +189,7 @@ class SearchConditions:
 def _search(term: str) -> SearchConditions:
     """Search by the id of a decision, an authorization or a card.
 
-    If there is none: by a card's last four digits, or part of a cardholder's or merchant's name.
+    Without such a row: by a card's last four digits, or part of a cardholder's or merchant's name.
     """
     numbers = Decision.objects.filter(pk=term).values_list("webhook_request_id", flat=True)
     if exact := list(numbers) or requests_of_authorization(term):

@@ -1,6 +1,6 @@
 """Exports a list as a file, some hundred rows at a time, and records that it did.
 
-No transaction is open while the file is sent, however slowly it is read: an open snapshot would
+No transaction is open while the file is sent, even to a slow reader: an open snapshot would
 slow down cards that pay often.
 """
 

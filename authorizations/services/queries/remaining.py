@@ -187,7 +187,7 @@ def _usage(
     usage |= {window: NO_USAGE for window in windows if window in counting}
     missing = [window for window in windows if window not in usage]
     asked = asked_of(missing, applied, remembered)
-    # Nothing is locked, so however much there is may be summed up, within the timeout.
+    # Nothing is locked, so any number of purchases may be summed up, within the timeout.
     for window, found in zip(missing, drive(reckon_all(asked)), strict=True):
         usage[window] = UsageValue(*found.used) if found.used else NO_USAGE
     return {window: usage[window] for window in windows}

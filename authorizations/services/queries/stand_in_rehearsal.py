@@ -38,7 +38,7 @@ class Rehearsal:
     """The number of `approvals`, and how many of them stand-in would have `approved`.
 
     `is_cut`: the hour had more decisions than are read. `policies` is the number of policies in
-    force with limits that have a window; `with_amounts` of them have stand-in amounts.
+    force with limits that have a window; `with_amounts` of them have emergency limits.
     """
 
     approvals: int

@@ -44,7 +44,7 @@ FULL JOIN (
 WHERE kept.facts IS DISTINCT FROM made.facts
 """
 
-# Whole rows as text, whatever columns the table has.
+# Whole rows as text, with all columns that the table has.
 _DIFFERENT = """
 SELECT kept::text, made::text
 FROM (TABLE {real} EXCEPT TABLE {again}) AS kept

@@ -1,4 +1,4 @@
-"""The change history against itself and against the rows whose changes it tells.
+"""The change history against itself and against the rows whose changes it records.
 
 What a row was before a change is what the change before it left; the first one made it, and the
 last one left it as it is now.
@@ -23,7 +23,7 @@ _BEFORE_ANY_HISTORY = {Kind.ROLE, Kind.ROLE_PERMISSION}
 """Made by a migration, before there were triggers."""
 
 _ADDED = {"password"}
-"""What the trigger adds to a row for whoever reads the history."""
+"""What the trigger adds to a row for readers of the history."""
 
 _CHAINED = """
 SELECT
@@ -116,7 +116,7 @@ def verify_history(ids: Ids) -> Iterator[Checked]:
 
 
 def verify_untold() -> Iterator[Checked]:
-    """Whether there is a row that no change ever told of."""
+    """Whether there is a row that no change ever recorded."""
     for tracked in TRACKED:
         if tracked.kind not in _BEFORE_ANY_HISTORY:
             yield from _untold(tracked.model, tracked.kind)
@@ -167,7 +167,7 @@ def _json(found: Any) -> Any:
 
 
 def _by_whom(change: _Change) -> Iterator[Difference]:
-    """The columns that lists filter by, against the facts that the writer told."""
+    """The columns that lists filter by, against the facts that the writer gave."""
     facts = change.facts or {}
     if change.user_id != facts.get("user"):
         yield Difference(change.where, "user", change.user_id, facts.get("user"))

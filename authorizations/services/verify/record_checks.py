@@ -114,7 +114,7 @@ def _signature_differences(row: WebhookRequest) -> Iterator[Difference]:
 
 
 def is_signature_checked(row: WebhookRequest) -> bool:
-    """Whether its signature can be verified, or there is none.
+    """Whether its signature can be verified, or it has none.
 
     The secret must still be configured, and nothing in the body masked.
     """

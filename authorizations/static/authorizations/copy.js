@@ -29,7 +29,7 @@
     }
   };
 
-  const tell = (button, word, sentence) => {
+  const show = (button, word, sentence) => {
     const label = button.querySelector("[data-copy-word]");
     label.textContent = word;
     status.textContent = "";
@@ -51,9 +51,9 @@
     const source = document.getElementById(button.dataset.copy);
     const copied = await copy(source.textContent.trim());
     button.focus();
-    if (copied) return tell(button, "Copied", "Copied");
+    if (copied) return show(button, "Copied", "Copied");
     select(source);
-    tell(button, "Press Ctrl+C", "The browser did not allow copying. The text is selected: press Ctrl+C.");
+    show(button, "Press Ctrl+C", "The browser did not allow copying. The text is selected: press Ctrl+C.");
   });
 
   document.addEventListener("DOMContentLoaded", () => {

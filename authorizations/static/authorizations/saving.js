@@ -18,7 +18,7 @@
     }
   };
 
-  const tell = (sentence) => {
+  const show = (sentence) => {
     form.querySelector(".desk-not-sent")?.remove();
     const panel = document.createElement("section");
     panel.className = "desk-panel desk-panel--declined desk-not-sent mb-6";
@@ -52,7 +52,7 @@
     state = "asking";
     const sentence = await obstacle();
     state = sentence ? "editing" : "cleared";
-    if (sentence) return tell(sentence);
+    if (sentence) return show(sentence);
     renewToken();
     form.requestSubmit(event.submitter);
   });

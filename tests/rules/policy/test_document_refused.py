@@ -325,12 +325,12 @@ REFUSED: list[tuple[object, str, str]] = [
     (
         policy(stand_in_amount=5_000),
         "stand_in_cap",
-        "Give both stand-in amounts or neither: one per purchase and one per window.",
+        "Give both emergency limits or neither: one per purchase and one per window.",
     ),
     (
         policy(stand_in_cap=5_000),
         "stand_in_amount",
-        "Give both stand-in amounts or neither: one per purchase and one per window.",
+        "Give both emergency limits or neither: one per purchase and one per window.",
     ),
     (
         policy(stand_in_amount=5_001, stand_in_cap=5_000),
