@@ -1,7 +1,7 @@
 """`make shape`: figures about the code's readability, to be compared between commits.
 
-Private functions used once, lengths of functions and files, how often certain words occur, and the
-numbers of files and functions that an approved purchase enters.
+Private functions called once, lengths of functions and files, how often certain words occur, and
+the numbers of files and functions that an approved purchase enters.
 """
 
 import sys

@@ -70,28 +70,37 @@ def run() -> int:
 
 
 def _lengths(files: list[Path]) -> Iterator[tuple[str, str]]:
-    private: list[int] = []
-    long_functions = functions = 0
+    long_functions = functions = once = not_called = 0
     for path in files:
         tree = ast.parse(path.read_text("utf-8"))
-        used = Counter(
-            node.id if isinstance(node, ast.Name) else node.attr
-            for node in ast.walk(tree)
-            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load)
-        )
+        used, called = Counter[str](), Counter[str]()
+        for node in ast.walk(tree):
+            if isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Load):
+                used[_name(node)] += 1
+            if isinstance(node, ast.Call) and isinstance(node.func, ast.Name | ast.Attribute):
+                called[_name(node.func)] += 1
         for node in ast.walk(tree):
             if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
                 functions += 1
                 long_functions += (node.end_lineno or 0) - node.lineno + 1 > LONGEST_FUNCTION
                 if node.name.startswith("_") and not node.name.startswith("__"):
-                    private.append(used[node.name])
-    once = sum(uses == 1 for uses in private)
+                    if used[node.name] != 1:
+                        continue
+                    # What is decorated (cached, a transaction) or handed over has to be a function.
+                    is_helper = called[node.name] == 1 and not node.decorator_list
+                    once += is_helper
+                    not_called += not is_helper
     yield "functions", f"{functions:,}"
-    yield "private functions used once", f"{once:,} ({once / functions:.0%} of all functions)"
+    yield "private functions called once", f"{once:,} ({once / functions:.0%} of all functions)"
+    yield "private functions decorated or handed over, once", f"{not_called:,}"
     yield f"functions of more than {LONGEST_FUNCTION} lines", f"{long_functions}"
     lengths = [len(path.read_text("utf-8").splitlines()) for path in files]
     yield "files", f"{len(files):,}"
     yield f"files of more than {LONGEST_FILE} lines", f"{sum(it > LONGEST_FILE for it in lengths)}"
+
+
+def _name(node: ast.Name | ast.Attribute) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr
 
 
 def _words(files: list[Path]) -> Iterator[tuple[str, str]]:

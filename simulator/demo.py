@@ -23,7 +23,7 @@ from authorizations.wire.events import AUTHORIZATION_REQUEST
 from simulator.cast import CAST, FIRST
 from simulator.days import in_order_of_time
 from simulator.inside import take_in
-from simulator.lives import Steps, life
+from simulator.lives import life
 from simulator.mix import USUAL
 from simulator.scene import Clock
 
@@ -59,7 +59,12 @@ def load() -> Loaded:
         )
         changes = import_policies(written, reason="Demo data", allow_new_spending=True)
         decisions = _live(timezone.now())
-        _finish_cards(admin)
+        # What purchases do not set: a frozen card, and the state of replaced ones.
+        freeze([_FROZEN], by=admin, reason=_FROZEN_REASON)
+        for member in CAST:
+            Card.objects.filter(pk=member.replacement_for).update(
+                status=Card.Status.CANCELED, cardholder=member.cardholder_id
+            )
     with connection.cursor() as cursor:
         cursor.execute("ANALYZE")  # otherwise plans are made for empty tables
     return Loaded(len(changes.policies), Card.objects.count(), decisions)
@@ -89,7 +94,11 @@ def _live(now: datetime) -> int:
     # The oldest purchase gets no further events, so that there is an overdue hold.
     oldest = Clock(int((today - timedelta(days=_DAYS)).timestamp()))
     lives.append(life(chance, {"forgotten": 1}, [FIRST], oldest))
-    lives.extend(_just_now(now))
+    # The latest purchases, without the first card, whose limits are for the tour.
+    others = [member for member in CAST if member is not FIRST]
+    for minutes in _MINUTES_AGO:
+        at = int((now - timedelta(minutes=minutes)).timestamp())
+        lives.append(life(Random(f"{_SEED}/{at}"), {"capture": 1}, others, Clock(at)))  # noqa: S311
     events = in_order_of_time(lives, until=int(now.timestamp()))
     reply: bytes | None = None
     while True:
@@ -108,20 +117,3 @@ def _instants(today: datetime, chance: Random) -> Iterator[int]:
         hour, minute = chance.choice(_OPEN_HOURS), chance.randrange(60)
         at = day.replace(hour=hour, minute=minute, second=chance.randrange(60))
         yield int(at.timestamp())
-
-
-def _just_now(now: datetime) -> Iterator[Steps]:
-    """The latest purchases, without the first card, whose limits are for the tour."""
-    others = [member for member in CAST if member is not FIRST]
-    for minutes in _MINUTES_AGO:
-        at = int((now - timedelta(minutes=minutes)).timestamp())
-        yield life(Random(f"{_SEED}/{at}"), {"capture": 1}, others, Clock(at))  # noqa: S311
-
-
-def _finish_cards(admin: User) -> None:
-    """Set what purchases do not: a frozen card, and the state of replaced ones."""
-    freeze([_FROZEN], by=admin, reason=_FROZEN_REASON)
-    for member in CAST:
-        Card.objects.filter(pk=member.replacement_for).update(
-            status=Card.Status.CANCELED, cardholder=member.cardholder_id
-        )

@@ -88,7 +88,17 @@ class Tally:
     def print(self, console: Console) -> None:
         if not self.elapsed_ms:
             return
-        console.print(self._table())
+        table = Table()
+        table.add_column("Answer")
+        table.add_column("Requests", justify="right")
+        table.add_column("Share", justify="right")
+        every = self.outcomes.total()
+        order = sorted(self.outcomes.items(), key=lambda item: (not item[0][0], -item[1]))
+        for (approved, outcome), count in order:
+            style = "green" if approved else "red"
+            answer = outcome if approved else f"Declined: {outcome}"
+            table.add_row(answer, f"{count:,}", f"{count / every:.0%}", style=style)
+        console.print(table)
         numbers = (f"{n:,} {kind}{'' if n == 1 else 's'}" for kind, n in self.kinds.items())
         console.print(f"{', '.join(numbers)}.")
         if self.differing:
@@ -105,19 +115,6 @@ class Tally:
             f"Half of the answers within {_share(quickest, 0.5):.1f} ms, "
             f"99 % within {_share(quickest, 0.99):.1f} ms, the slowest {quickest[-1]:.1f} ms."
         )
-
-    def _table(self) -> Table:
-        table = Table()
-        table.add_column("Answer")
-        table.add_column("Requests", justify="right")
-        table.add_column("Share", justify="right")
-        every = self.outcomes.total()
-        order = sorted(self.outcomes.items(), key=lambda item: (not item[0][0], -item[1]))
-        for (approved, outcome), count in order:
-            style = "green" if approved else "red"
-            answer = outcome if approved else f"Declined: {outcome}"
-            table.add_row(answer, f"{count:,}", f"{count / every:.0%}", style=style)
-        return table
 
 
 def _share(ordered: list[float], share: float) -> float:

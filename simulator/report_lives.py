@@ -35,17 +35,6 @@ class LivesTally:
     def print(self, console: Console) -> None:
         if not self.sent:
             return
-        console.print(self._table())
-        console.print(
-            f"{self.sent:,} events sent, {self.repeats:,} of them for the second time; "
-            f"{self.refused:,} refused (not answered 200)."
-        )
-        if self.refusal:
-            console.print(f"[red]The first refusal: {escape(self.refusal)}[/red]")
-        if self.differing:
-            console.print(f"[red]{self.differing:,} answered differently the second time.[/red]")
-
-    def _table(self) -> Table:
         table = Table()
         table.add_column("Ending")
         table.add_column("Lives", justify="right")
@@ -54,4 +43,12 @@ class LivesTally:
             if count := self.endings[name]:
                 share = count / self.endings.total()
                 table.add_row(words, f"{count:,}", f"{share:.0%}")
-        return table
+        console.print(table)
+        console.print(
+            f"{self.sent:,} events sent, {self.repeats:,} of them for the second time; "
+            f"{self.refused:,} refused (not answered 200)."
+        )
+        if self.refusal:
+            console.print(f"[red]The first refusal: {escape(self.refusal)}[/red]")
+        if self.differing:
+            console.print(f"[red]{self.differing:,} answered differently the second time.[/red]")

@@ -132,7 +132,8 @@ class Life:
         For example to 0 for a while or, at a fuel pump, from the estimate to the real amount
         (finalize_amount). The status stays.
         """
-        self._hold(amount)
+        self.open = max(0, self.open + amount - self.amount)
+        self._show(amount)
         return self._emit("issuing_authorization.updated", at)
 
     def expire(self, *, at: int) -> Json:
@@ -188,22 +189,14 @@ class Life:
             self.kept |= {"approved": True, "status": "pending"}
             self.open += entry["amount"]
             self._show(entry["amount"] + (self.amount if was_approved else 0))
-            self._add_details(entry["amount_details"])
+            more, details = entry["amount_details"], self.kept["amount_details"]
+            self.kept["amount_details"] = {
+                name: kept if more[name] is None else (kept or 0) + more[name]
+                for name, kept in details.items()
+            }
         elif not was_approved:
             self.kept |= {"status": "closed", "amount_details": entry["amount_details"]}
             self._show(entry["amount"])
-
-    def _add_details(self, more: Json) -> None:
-        details = self.kept["amount_details"]
-        self.kept["amount_details"] = {
-            name: details[name] if more[name] is None else (details[name] or 0) + more[name]
-            for name in details
-        }
-
-    def _hold(self, amount: int) -> None:
-        """Raise or lower the held amount."""
-        self.open = max(0, self.open + amount - self.amount)
-        self._show(amount)
 
     def _show(self, amount: int) -> None:
         self.kept |= {"amount": amount, "merchant_amount": self._charged(amount)}

@@ -28,17 +28,16 @@ class SampleMerchant(NamedTuple):
         return self.url is not None
 
 
-def _read() -> tuple[SampleMerchant, ...]:
-    text = files(__package__).joinpath("sample_merchants.csv").read_text("utf-8")
-    return tuple(_merchant(row) for row in csv.DictReader(text.splitlines()))
+_TEXT = files(__package__).joinpath("sample_merchants.csv").read_text("utf-8")
 
-
-def _merchant(row: dict[str, str]) -> SampleMerchant:
-    optional = {name: row[name] or None for name in ("postal_code", "state", "url")}
-    return SampleMerchant(**(row | optional | {"usual": int(row["usual"])}))  # type: ignore[arg-type]
-
-
-MERCHANTS = _read()
+MERCHANTS = tuple(
+    SampleMerchant(
+        **row
+        | {name: row[name] or None for name in ("postal_code", "state", "url")}
+        | {"usual": int(row["usual"])}
+    )
+    for row in csv.DictReader(_TEXT.splitlines())
+)
 """All invented, also where an MCC of 3000-3999 stands for one airline, hotel or car rental.
 
 The first is a bakery in Paris.

@@ -76,18 +76,16 @@ class Purchase:
 
         `approved` is what the request before was answered at `at` with, 0 for a decline.
         """
+        reason = "webhook_approved" if approved else "webhook_declined"
+        answered = replace(self, amount=approved or self.amount)
+        entry = history_entry(answered, approved=approved > 0, at=at, reason=reason)
         return replace(
             self,
             amount=amount,
             merchant_amount=None,
             approved_amount=self.approved_amount + approved,
-            history=(*self.history, self._answered(approved, at)),
+            history=(*self.history, entry),
         )
-
-    def _answered(self, approved: int, at: int) -> Json:
-        reason = "webhook_approved" if approved else "webhook_declined"
-        heard = replace(self, amount=approved or self.amount)
-        return history_entry(heard, approved=approved > 0, at=at, reason=reason)
 
 
 def event(

@@ -67,13 +67,21 @@ def life(row: Authorization, events: Iterable[LifeEvent]) -> list[LifeStep]:
         at_stripe = ""
         if event.created is not None and abs(event.at.timestamp() - event.created) > CLOCK_GAP_S:
             at_stripe = exact_time(datetime.fromtimestamp(event.created, UTC))
+        first = "Read from Stripe's API" if event.is_read else "Stripe's message"
+        names = [first, *("Repeated delivery" for _ in event.deliveries[1:])]
+        links = [
+            LifeLink(name, _url("webhookrequest", delivery.pk))
+            for name, delivery in zip(names, event.deliveries, strict=False)
+        ]
+        if decision := event.decision or event.stripes_decision:
+            links.insert(0, LifeLink("Decision", _url("decision", decision.pk)))
         step = LifeStep(
             words=words,
             when=exact_time(event.at),
             at_stripe=at_stripe,
             changes=[_change(entry) for entry in event.entries],
             counts_for=format_money(counted, row.currency),
-            links=_links(event),
+            links=links,
         )
         steps.append(step)
     return steps
@@ -89,19 +97,6 @@ def _change(entry: LedgerEntry) -> StateChange:
         amount=", ".join(amounts),
         url=_url("ledgerentry", entry.pk),
     )
-
-
-def _links(event: LifeEvent) -> list[LifeLink]:
-    links = []
-    if decision := event.decision or event.stripes_decision:
-        links.append(LifeLink("Decision", _url("decision", decision.pk)))
-    first = "Read from Stripe's API" if event.is_read else "Stripe's message"
-    names = [first, *("Repeated delivery" for _ in event.deliveries[1:])]
-    links += [
-        LifeLink(name, _url("webhookrequest", delivery.pk))
-        for name, delivery in zip(names, event.deliveries, strict=False)
-    ]
-    return links
 
 
 def _url(model: str, key: str | int) -> str:

@@ -72,7 +72,14 @@ def life_events(
             of_stripe[decision.webhook_request_id] = decision
 
     entries = list(row.ledger.all()[: MAX_ROWS + 1])
-    deliveries = _deliveries(row, state, {*of_desk, *(e.event_id for e in entries if e.event_id)})
+    # About the authorization or its transactions, or of its decisions and entries; newest first.
+    about = [row.pk, *(t.id for t in (state.transactions if state else ()))]
+    event_ids = {*of_desk, *(e.event_id for e in entries if e.event_id)}
+    requests = WebhookRequest.objects.filter(Q(about__in=about) | Q(event_id__in=event_ids))
+    shown = requests.only(
+        "received_at", "event_id", "event_type", "body", "repeats", "answer_status"
+    )
+    deliveries = list(shown.order_by("-pk")[: MAX_ROWS + 1])
 
     found: dict[str, LifeEvent] = defaultdict(LifeEvent)
     for delivery in reversed(deliveries[:MAX_ROWS]):
@@ -91,16 +98,6 @@ def life_events(
 
     is_cut = len(entries) > MAX_ROWS or len(deliveries) > MAX_ROWS
     return sorted(found.values(), key=lambda event: event.at), is_cut
-
-
-def _deliveries(
-    row: Authorization, state: AuthorizationState | None, event_ids: set[str]
-) -> list[WebhookRequest]:
-    """Deliveries about the authorization or its transactions, or of these events; newest first."""
-    about = [row.pk, *(t.id for t in (state.transactions if state else ()))]
-    rows = WebhookRequest.objects.filter(Q(about__in=about) | Q(event_id__in=event_ids))
-    shown = rows.only("received_at", "event_id", "event_type", "body", "repeats", "answer_status")
-    return list(shown.order_by("-pk")[: MAX_ROWS + 1])
 
 
 def _read_report(event: LifeEvent) -> None:

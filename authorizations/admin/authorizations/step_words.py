@@ -5,7 +5,7 @@ from typing import NamedTuple
 from authorizations.admin.authorizations.disputes import status_words
 from authorizations.admin.authorizations.life_events import LifeEvent
 from authorizations.admin.shared.outcomes import amount_words, outcome, reason_words
-from authorizations.models import LedgerCause, LedgerEntry
+from authorizations.models import LedgerCause
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import code_words
 from authorizations.rules.purchases.reports import (
@@ -74,7 +74,11 @@ def step_words(event: LifeEvent, before: StepWords | None, currency: str) -> Ste
         missed = "Read from Stripe's API, as the webhook had missed it." if event.is_read else ""
         return reported._replace(more=f"{reported.more} {missed}".strip())
     if event.entries:
-        return _entry_words(event.entries[0])._replace(furthest=furthest)
+        entry = event.entries[0]
+        more, icon, tone = "Its event is missing from the record.", "sync", "neutral"
+        if entry.cause in {LedgerCause.RELEASE, LedgerCause.ADJUSTMENT}:
+            more, icon, tone = f"{entry.author}: {entry.reason}", "person_edit", "partial"
+        return StepWords(entry.get_cause_display(), "", more, icon, tone, furthest)
     return StepWords("Event that could not be read", "", "", "error", "declined", furthest)
 
 
@@ -166,12 +170,3 @@ def _hold_words(snapshot: Snapshot, before: Snapshot | None, currency: str) -> S
     if before and snapshot.transactions > before.transactions:
         return StepWords("Transaction added to the authorization", icon="link")
     return StepWords("Updated at Stripe", more="No counted amount changed.", icon="edit_note")
-
-
-def _entry_words(entry: LedgerEntry) -> StepWords:
-    """An adjustment by an operator, or an entry whose event is missing from the record."""
-    if entry.cause in {LedgerCause.RELEASE, LedgerCause.ADJUSTMENT}:
-        more = f"{entry.author}: {entry.reason}"
-        return StepWords(entry.get_cause_display(), "", more, "person_edit", "partial")
-    more = "Its event is missing from the record."
-    return StepWords(entry.get_cause_display(), more=more, icon="sync")

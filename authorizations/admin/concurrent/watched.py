@@ -146,7 +146,9 @@ class Watched(Base):
     ) -> Any:
         if request.method != "POST":
             return super().changeform_view(request, object_id, form_url, extra_context)
-        request.META[SENT] = _fingerprint(request)  # before a merge changes the data
+        # The hash of what the page sent, its mark included, before a merge changes the data.
+        sent = sorted((name, values) for name, values in request.POST.lists() if name != TOKEN)
+        request.META[SENT] = hashlib.sha256(json.dumps(sent).encode()).hexdigest()
         with transaction.atomic():
             self.lock(request, object_id)
             again = self._saved_already(request, object_id)
@@ -209,7 +211,10 @@ class Watched(Base):
         self, request: HttpRequest, object_id: str | None
     ) -> HttpResponseBase | None:
         """The answer to a second click, which sends what was saved last; None for other pages."""
-        entries = self._entries_by(request) if object_id is None else self._entries_of(object_id)
+        if object_id is None:
+            entries = self._entries().filter(user=staff(request), action_flag=ADDITION)
+        else:
+            entries = self._entries_of(object_id)
         last = entries.first()
         if last is None or last.user_id != staff(request).pk:
             return None
@@ -223,18 +228,9 @@ class Watched(Base):
     def _entries_of(self, object_id: str) -> QuerySet[LogEntry]:
         return self._entries().filter(object_id=unquote(object_id))
 
-    def _entries_by(self, request: HttpRequest) -> QuerySet[LogEntry]:
-        return self._entries().filter(user=staff(request), action_flag=ADDITION)
-
     def _entries(self) -> QuerySet[LogEntry]:
         kind = get_content_type_for_model(self.model)
         return LogEntry.objects.filter(content_type=kind).order_by("-pk").select_related("user")
-
-
-def _fingerprint(request: HttpRequest) -> str:
-    """The hash of what a page sent, which includes its mark."""
-    sent = sorted((name, values) for name, values in request.POST.lists() if name != TOKEN)
-    return hashlib.sha256(json.dumps(sent).encode()).hexdigest()
 
 
 def person(user: User) -> str:

@@ -45,7 +45,12 @@ def rule_groups(row: Decision, rules: list[AppliedRule]) -> list[RuleGroup]:
     entries = [(e["version"], scope_of(e["scope"]), scope_of(e["measured"])) for e in row.policies]
     versions = PolicyVersion.objects.select_related("policy").in_bulk([e[0] for e in entries])
     rows = _rows_of_scopes(row, {applies for _, applies, _ in entries})
-    groups = [_card_group(row, rules)]
+    # Of the card's own rules the trace holds only those that failed; the others passed.
+    own = [rule for rule in rules if rule.check.version_id is None]
+    in_trace = {rule.check.rule for rule in own}
+    passed = [rule for rule in _PASSED if rule.check.rule not in in_trace]
+    granted = [_GRANTED] if row.approved else []
+    groups = [RuleGroup("The card", [*own, *passed, *granted])]
     for version_id, applies, measured in entries:
         version = versions.get(version_id)
         groups.append(
@@ -81,14 +86,6 @@ _GRANTED = AppliedRule(
     "A policy grants this purchase: it has an amount limit that applies, or is unlimited.",
     decided=False,
 )
-
-
-def _card_group(row: Decision, rules: list[AppliedRule]) -> RuleGroup:
-    """The card's own rules. The trace holds only those that failed; the others passed."""
-    own = [rule for rule in rules if rule.check.version_id is None]
-    in_trace = {rule.check.rule for rule in own}
-    passed = [rule for rule in _PASSED if rule.check.rule not in in_trace]
-    return RuleGroup("The card", [*own, *passed, *([_GRANTED] if row.approved else [])])
 
 
 def _rows_of_scopes(row: Decision, scopes: set[Scope]) -> dict[Scope, Model]:

@@ -2,7 +2,6 @@
 
 import json
 import re
-from collections.abc import Iterator
 from typing import Any
 
 from django import forms
@@ -79,7 +78,11 @@ class AssignForm(forms.Form):
 
     def clean_pasted(self) -> dict[str, list[str]]:
         """Ids of cards and cardholders; error messages have the number of their line."""
-        words = list(_words(self.cleaned_data["pasted"]))
+        words = [
+            (number, word)
+            for number, line in enumerate(self.cleaned_data["pasted"].splitlines(), start=1)
+            for word in _WORD.findall(line)
+        ]
         if len(words) > MAX_PASTED:
             raise forms.ValidationError(
                 f"These are {len(words):,}: paste up to {MAX_PASTED:,} at a time."
@@ -185,13 +188,6 @@ def _add_messages(
 
 def _keys(chosen: dict[str, Any], name: str) -> tuple[Any, ...]:
     return tuple(row.pk for row in chosen.get(name, ()))
-
-
-def _words(pasted: str) -> Iterator[tuple[int, str]]:
-    """The pasted words, each with the number of its line."""
-    for number, line in enumerate(pasted.splitlines(), start=1):
-        for word in _WORD.findall(line):
-            yield number, word
 
 
 def _is_digits(word: str) -> bool:

@@ -67,7 +67,13 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
     """Show how many cards removing these assignments affects, then remove them."""
     policy = policy_of(request, object_id, MAY_REMOVE)
     back = list_url(policy)
-    chosen = _chosen(request, policy)
+    # The ticked assignments, or all that the list found, up to the newest it showed.
+    newest = request.POST.get("all", "")
+    if _KEY.fullmatch(newest):
+        chosen = _found(policy, request.POST.get("q", "")).filter(pk__lte=int(newest))
+    else:
+        keys = [int(key) for key in request.POST.getlist("key") if _KEY.fullmatch(key)]
+        chosen = Assignment.objects.filter(policy=policy, pk__in=keys)
     scopes = list(chosen.values_list("scope", flat=True))
     if not scopes:
         messages.info(request, "Nothing to remove: choose assignments that are still in the list.")
@@ -131,15 +137,6 @@ def _found(policy: Policy, term: str) -> QuerySet[Assignment]:
         | Q(card__last4=term)
         | Q(card__cardholder__folded_name__contains_folded=term)
     )
-
-
-def _chosen(request: HttpRequest, policy: Policy) -> QuerySet[Assignment]:
-    """The ticked assignments, or all that the list found, up to the newest it showed."""
-    newest = request.POST.get("all", "")
-    if _KEY.fullmatch(newest):
-        return _found(policy, request.POST.get("q", "")).filter(pk__lte=int(newest))
-    keys = [int(key) for key in request.POST.getlist("key") if _KEY.fullmatch(key)]
-    return Assignment.objects.filter(policy=policy, pk__in=keys)
 
 
 def _page(found: QuerySet[Assignment], request: HttpRequest) -> Page:

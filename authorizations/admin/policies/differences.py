@@ -7,7 +7,7 @@ from django.template.response import TemplateResponse
 from authorizations.admin.policies.versions import author, version_changes
 from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import ModelAdmin
-from authorizations.models import Policy, PolicyVersion
+from authorizations.models import Policy
 
 
 def differences_page(
@@ -20,7 +20,10 @@ def differences_page(
     if policy is None:
         raise Http404
     versions = list(policy.versions.select_related("author").order_by("-number"))
-    before, after = _chosen(request, versions)
+    by_number = {str(version.number): version for version in versions}
+    after = by_number.get(request.GET.get("to", ""), versions[0] if versions else None)
+    one_before = next((it for it in versions if after and it.number < after.number), after)
+    before = by_number.get(request.GET.get("from", ""), one_before)
     context = {
         **admin.admin_site.each_context(request),
         "title": "Differences between versions",
@@ -35,12 +38,3 @@ def differences_page(
         "changes": version_changes(before, after) if before and after else (),
     }
     return TemplateResponse(request, "admin/authorizations/policy_differences.html", context)
-
-
-def _chosen(
-    request: HttpRequest, versions: list[PolicyVersion]
-) -> tuple[PolicyVersion | None, PolicyVersion | None]:
-    by_number = {str(version.number): version for version in versions}
-    last = by_number.get(request.GET.get("to", ""), versions[0] if versions else None)
-    one_before = next((it for it in versions if last and it.number < last.number), last)
-    return by_number.get(request.GET.get("from", ""), one_before), last

@@ -20,25 +20,19 @@ def add_messages(request: HttpRequest, before: PolicyVersion | None, published: 
     """Add the messages; `before` is the version that was in force."""
     version = published.version
     changes = [*map(str, version_changes(before, version))]
-    messages.success(request, _success(changes, before, published))
-    value = controls(json.loads(version.content))
-    for problem in warnings(value):
-        messages.warning(request, problem.message)
-    if sentence := cards_without_limit(version.policy_id, value):
-        messages.warning(request, sentence)
-
-
-def _success(changes: list[str], before: PolicyVersion | None, published: Published) -> str:
-    """ "Monthly limit: €500.00 → €1,250.00. Version 3 is in force from the next purchase on."."""
-    version = published.version
     if published.is_new:
         force = f"Version {version.number} is in force from the next purchase on."
     else:
         force = f"Nothing changed in the rules: version {version.number} stays in force."
     text = " ".join([*(f"{change}." for change in changes[:MAX_CHANGES]), force])
-    if len(changes) <= MAX_CHANGES or before is None:
-        return text
-    url, more = differences_url(version.policy_id, before, version), len(changes) - MAX_CHANGES
-    return format_html(
-        '{} <a href="{}" class="underline">See {} more changes.</a>', text, url, more
-    )
+    if before and len(changes) > MAX_CHANGES:
+        url, more = differences_url(version.policy_id, before, version), len(changes) - MAX_CHANGES
+        text = format_html(
+            '{} <a href="{}" class="underline">See {} more changes.</a>', text, url, more
+        )
+    messages.success(request, text)
+    value = controls(json.loads(version.content))
+    for problem in warnings(value):
+        messages.warning(request, problem.message)
+    if sentence := cards_without_limit(version.policy_id, value):
+        messages.warning(request, sentence)

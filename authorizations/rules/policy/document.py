@@ -64,25 +64,23 @@ def normalize(document: object) -> dict[str, Any]:
         raise InvalidPolicyError([Problem((), "A policy is an object in braces: {…}.")])
     fields = Fields(document, (), [])
     fields.refuse_others(_KEYS)
-    normal = _normal_policy(fields)
-    if fields.problems:
-        raise InvalidPolicyError(fields.problems)
-    return {key: normal[key] for key in _KEYS}
-
-
-def _normal_policy(fields: Fields) -> dict[str, Any]:
-    weekday = one_of("weekday", Weekday)
     if not fields.has("name"):
         fields.problem("name", "Give the policy a name.")
+    smallest = "smallest_partial_amount"
+    if fields.has(smallest) and not fields.data.get("partial_approval"):
+        fields.problem(smallest, 'Only with "partial_approval": true; set that, or leave this out.')
     normal = {
         # A name may quote a card number: masked, as typed texts are everywhere.
         "name": mask_text(fields.value("name", text(NAME_LENGTH), "")),
         "currency": (policy_currency := fields.value("currency", currency, None)),
         "unlimited": fields.value("unlimited", flag, default=False),
         "time_zone": fields.value("time_zone", time_zone, "UTC"),
-        "week_starts": fields.value("week_starts", weekday, Weekday.SUNDAY.value),
+        "week_starts": fields.value(
+            "week_starts", one_of("weekday", Weekday), Weekday.SUNDAY.value
+        ),
         **{setting.key: setting.read(fields, setting.key) for setting in SETTINGS},
-        **_normal_partial(fields, policy_currency),
+        "partial_approval": fields.value("partial_approval", flag, default=False),
+        smallest: _money(fields, smallest, policy_currency),
         "refunds_restore": fields.value("refunds_restore", flag, default=True),
         "fuel_hold": _money(fields, "fuel_hold", policy_currency),
         **_normal_stand_in(fields, policy_currency),
@@ -90,15 +88,9 @@ def _normal_policy(fields: Fields) -> dict[str, Any]:
     }
     for kind in RULES:
         kind.refuse(fields, normal)
-    return normal
-
-
-def _normal_partial(fields: Fields, policy_currency: str | None) -> dict[str, Any]:
-    partial = fields.value("partial_approval", flag, default=False)
-    key = "smallest_partial_amount"
-    if fields.has(key) and not fields.data.get("partial_approval"):
-        fields.problem(key, 'Only with "partial_approval": true; set that, or leave this out.')
-    return {"partial_approval": partial, key: _money(fields, key, policy_currency)}
+    if fields.problems:
+        raise InvalidPolicyError(fields.problems)
+    return {key: normal[key] for key in _KEYS}
 
 
 def _normal_stand_in(fields: Fields, policy_currency: str | None) -> dict[str, int | None]:

@@ -41,7 +41,20 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
     has_currency = policy.has("currency")
     for fields in policy.objects("spending_limits", MAX_LIMITS):
         before = len(policy.problems)
-        limit = _normal_limit(fields, policy_currency, has_currency=has_currency)
+        fields.refuse_others(_KEYS)
+        if not fields.has("interval"):
+            fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
+        interval = fields.value("interval", one_of("interval", Interval), "")
+        # With the keys that apply: a currency only with an amount, and so on.
+        limit = {
+            **_measure(fields, interval, policy_currency, has_currency=has_currency),
+            "interval": interval,
+            **_rolling_window(fields, interval),
+            "categories": fields.words("categories", category),
+            "countries": fields.words("countries", country),
+            "merchants": merchants(fields, "merchants"),
+            "cash_only": fields.value("cash_only", flag, default=False),
+        }
         if limit in limits and len(policy.problems) == before:
             twin = path_text(("spending_limits", limits.index(limit)))
             policy.problems.append(Problem(fields.path, f"This is {twin} again: keep one of them."))
@@ -49,31 +62,13 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
     return limits
 
 
-def _normal_limit(
-    fields: Fields, policy_currency: str | None, *, has_currency: bool
-) -> dict[str, Any]:
-    """A limit with the keys that apply: `currency` only with an amount, and so on.
-
-    `has_currency` is whether the policy has a currency, valid or not.
-    """
-    fields.refuse_others(_KEYS)
-    if not fields.has("interval"):
-        fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
-    interval = fields.value("interval", one_of("interval", Interval), "")
-    limit = _measure(fields, interval, policy_currency, has_currency=has_currency)
-    limit["interval"] = interval
-    limit |= _rolling_window(fields, interval)
-    limit["categories"] = fields.words("categories", category)
-    limit["countries"] = fields.words("countries", country)
-    limit["merchants"] = merchants(fields, "merchants")
-    limit["cash_only"] = fields.value("cash_only", flag, default=False)
-    return limit
-
-
 def _measure(
     fields: Fields, interval: str, policy_currency: str | None, *, has_currency: bool
 ) -> dict[str, Any]:
-    """What the limit measures: an amount in a currency, or a count of purchases."""
+    """What the limit measures: an amount in a currency, or a count of purchases.
+
+    `has_currency` is whether the policy has a currency, valid or not.
+    """
     if fields.has("amount") == fields.has("count"):
         both = "A limit has an amount or a count, not both: make two limits."
         neither = "Give the limit an amount or a count."

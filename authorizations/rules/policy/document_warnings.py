@@ -71,42 +71,39 @@ def _redundant(limits: Sequence[LimitControl]) -> Iterator[Problem]:
     """Limits that a stricter limit makes redundant: daily €500.00 within monthly €300.00."""
     for place, limit in enumerate(limits):
         for other_place, other in enumerate(limits):
-            if place != other_place and _covers(other, limit):
-                key = "amount" if limit.amount is not None else "count"
-                yield Problem(("spending_limits", place, key), _redundant_words(limit, other))
-                break
+            if place == other_place or not _covers(other, limit):
+                continue
+            # A week can be in two months and use the limits of both.
+            crosses = limit.interval is Interval.WEEKLY and other.interval not in {
+                Interval.WEEKLY,
+                Interval.ALL_TIME,
+            }
+            message = (
+                f"This {_words(limit)} is not below the {_words(other)}, so it "
+                f"{'hardly ever' if crosses else 'never'} stops a purchase."
+            )
+            key = "amount" if limit.amount is not None else "count"
+            yield Problem(("spending_limits", place, key), message)
+            break
 
 
 def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
     """Whether `wide` lasts as long, applies to the same purchases and allows no more."""
-    same_kind = (wide.amount is None) == (narrow.amount is None)
+    if wide.interval is narrow.interval is Interval.ROLLING:
+        lasts_as_long = wide.rolling_seconds >= narrow.rolling_seconds
+    elif wide.interval is Interval.ROLLING:
+        lasts_as_long = narrow.interval is Interval.PER_AUTHORIZATION
+    elif narrow.interval is Interval.ROLLING:
+        lasts_as_long = wide.interval is Interval.ALL_TIME
+    else:
+        lasts_as_long = _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
     return (
-        same_kind
+        lasts_as_long
+        and (wide.amount is None) == (narrow.amount is None)
         and wide.currency == narrow.currency
         and wide.filter.text in {"", narrow.filter.text}
-        and _lasts_as_long(wide, narrow)
         and wide.limit_value <= narrow.limit_value
     )
-
-
-def _lasts_as_long(wide: LimitControl, narrow: LimitControl) -> bool:
-    if wide.interval is narrow.interval is Interval.ROLLING:
-        return wide.rolling_seconds >= narrow.rolling_seconds
-    if wide.interval is Interval.ROLLING:
-        return narrow.interval is Interval.PER_AUTHORIZATION
-    if narrow.interval is Interval.ROLLING:
-        return wide.interval is Interval.ALL_TIME
-    return _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
-
-
-def _redundant_words(limit: LimitControl, other: LimitControl) -> str:
-    # A week can be in two months and use the limits of both.
-    crosses = limit.interval is Interval.WEEKLY and other.interval not in {
-        Interval.WEEKLY,
-        Interval.ALL_TIME,
-    }
-    often = "hardly ever" if crosses else "never"
-    return f"This {_words(limit)} is not below the {_words(other)}, so it {often} stops a purchase."
 
 
 def _words(limit: LimitControl) -> str:

@@ -91,11 +91,19 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
     fields.refuse_others(_KEYS)
     listed = list(fields.objects("policies", MAX_ENTRIES))
     names = frozenset(_refuse_twins(listed))
-    policies = tuple(_policies(listed, fields.problems))
+    policies = []
+    for entry in listed:
+        try:
+            policies.append(normalize(entry.data))
+        except InvalidPolicyError as invalid:
+            fields.problems.extend(
+                Problem((*entry.path, *problem.path), problem.message)
+                for problem in invalid.problems
+            )
     groups = tuple(_groups(fields))
     assignments = tuple(_assignments(fields))
     has_assignments = data.get("assignments") is not None
-    file = PolicyFile(policies, names, groups, assignments if has_assignments else None)
+    file = PolicyFile(tuple(policies), names, groups, assignments if has_assignments else None)
     return file, fields.problems
 
 
@@ -111,16 +119,6 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _no_number(constant: str) -> None:
     raise ValueError(f"{constant} is not a number")
-
-
-def _policies(listed: Iterable[Fields], problems: list[Problem]) -> Iterator[dict[str, Any]]:
-    for entry in listed:
-        try:
-            yield normalize(entry.data)
-        except InvalidPolicyError as wrong:
-            found = ((*entry.path, *problem.path) for problem in wrong.problems)
-            messages = (problem.message for problem in wrong.problems)
-            problems.extend(map(Problem, found, messages))
 
 
 def _groups(fields: Fields) -> Iterator[ListedGroup]:
@@ -144,22 +142,21 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
     if len(given) > _MAX_CARDS:
         group.problem("cards", f"There are {len(given):,} cards: keep it to {_MAX_CARDS:,}.")
         return None
-    cards = (_card(group, place, entry, places) for place, entry in enumerate(given))
-    return tuple(card for card in cards if card)
-
-
-def _card(group: Fields, place: int, given: object, places: dict[str, Path]) -> str:
-    path = (*group.path, "cards", place)
-    try:
-        card = _id(given)
+    cards = []
+    for place, entry in enumerate(given):
+        path = (*group.path, "cards", place)
+        try:
+            card = _id(entry)
+        except ValueError as wrong:
+            group.problems.append(Problem(path, str(wrong)))
+            continue
         if card in places:
-            twin = path_text(places[card])
-            raise ValueError(f"This is {twin} again: a card is in one group, once.")
-    except ValueError as wrong:
-        group.problems.append(Problem(path, str(wrong)))
-        return ""
-    places[card] = path
-    return card
+            again = f"This is {path_text(places[card])} again: a card is in one group, once."
+            group.problems.append(Problem(path, again))
+            continue
+        places[card] = path
+        cards.append(card)
+    return tuple(cards)
 
 
 def _assignments(fields: Fields) -> Iterator[ListedAssignment]:

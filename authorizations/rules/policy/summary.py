@@ -1,6 +1,6 @@
 """What a policy does, in sentences for the people who edit it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.money import format_money
@@ -27,11 +27,13 @@ def summary(controls: SpendingControls) -> list[str]:
     rules = [*_how_much(controls), *filter(None, phrases_of_rules)]
     together = "; ".join(rules)
     phrases = [together] if rules and len(together) <= ONE_SENTENCE else rules
-    return [*map(_sentence, phrases), *_granted(controls), *_settings(controls)]
-
-
-def _sentence(words: str) -> str:
-    return f"{words[0].upper()}{words[1:]}."
+    sentences = [f"{words[0].upper()}{words[1:]}." for words in phrases]
+    granting = [limit for limit in controls.spending_limits if limit.amount]
+    if not granting and not controls.unlimited:
+        sentences.append("Grants no purchase: cards need another policy that does.")
+    elif all(limit.filter.text for limit in granting) and not controls.unlimited:
+        sentences.append("Grants no other purchase.")
+    return [*sentences, *_settings(controls)]
 
 
 def limit_phrase(limit: LimitControl) -> str:
@@ -41,21 +43,19 @@ def limit_phrase(limit: LimitControl) -> str:
     return f"{figure} {length}{filter_words(limit.filter.text)}"
 
 
-def _granted(controls: SpendingControls) -> Iterator[str]:
-    """What the policy does not grant."""
-    granting = [limit for limit in controls.spending_limits if limit.amount]
-    if controls.unlimited:
-        return
-    if not granting:
-        yield "Grants no purchase: cards need another policy that does."
-    elif all(limit.filter.text for limit in granting):
-        yield "Grants no other purchase."
-
-
 def _how_much(controls: SpendingControls) -> Iterator[str]:
     limits = controls.spending_limits
     for currency in dict.fromkeys(limit.currency for limit in limits if limit.amount):
-        yield from _up_to([it for it in limits if it.amount and it.currency == currency])
+        # In one currency: "up to €500.00 a month, of it €50.00 a day on restaurants".
+        ours = [limit for limit in limits if limit.amount and limit.currency == currency]
+        wide = [limit_phrase(limit) for limit in ours if not limit.filter.text]
+        narrow = [limit_phrase(limit) for limit in ours if limit.filter.text]
+        if not wide or len(narrow) > _MAX_WITHIN:
+            yield from ([f"up to {all_of(wide)}"] if wide else [])
+            yield from (f"up to {phrase}" for phrase in narrow)
+        else:
+            within = f", of it {all_of(narrow)}" if narrow else ""
+            yield f"up to {all_of(wide)}{within}"
     for limit in limits:
         if limit.amount == 0:
             whole = "" if limit.filter.text else f" in {limit.currency.upper()}"
@@ -65,18 +65,6 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
     if controls.unlimited:
         amounts = any(limit.amount is not None for limit in limits)
         yield "otherwise unlimited amounts" if amounts else "unlimited amounts"
-
-
-def _up_to(limits: Sequence[LimitControl]) -> Iterator[str]:
-    """Amount limits in one currency: "up to €500.00 a month, of it €50.00 a day on restaurants"."""
-    wide = [limit_phrase(limit) for limit in limits if not limit.filter.text]
-    narrow = [limit_phrase(limit) for limit in limits if limit.filter.text]
-    if not wide or len(narrow) > _MAX_WITHIN:
-        yield from ([f"up to {all_of(wide)}"] if wide else [])
-        yield from (f"up to {phrase}" for phrase in narrow)
-    else:
-        within = f", of it {all_of(narrow)}" if narrow else ""
-        yield f"up to {all_of(wide)}{within}"
 
 
 def _settings(controls: SpendingControls) -> Iterator[str]:

@@ -47,7 +47,13 @@ def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> 
     reserving = check.figures.asked if check and check.figures else decision.amount
     if request and reserving > request.amount:
         because += f" {fuel_hold_words(reserving, request.currency)}."
-    return f"{_outcome(decision, request)}. {because}"
+    outcome = "Approved" if decision.approved else "Declined"
+    if request:
+        amount = amount_words(request.amount, decision.amount, request.currency)
+        place = f" at {request.asked_at.name}" if request.asked_at.name else ""
+        began = f", a purchase begun at {request.merchant.name or 'an unknown merchant'}"
+        outcome += f" {amount}{place}{began if request.named_merchant else ''}"
+    return f"{outcome}. {because}"
 
 
 def source(check: Check) -> str:
@@ -56,16 +62,6 @@ def source(check: Check) -> str:
         return "Card"
     scope = f" ({check.scope.kind})" if check.scope else ""
     return f"Policy {check.policy}{scope}"
-
-
-def _outcome(decision: Verdict, request: AuthorizationRequest | None) -> str:
-    verb = "Approved" if decision.approved else "Declined"
-    if request is None:
-        return verb
-    amount = amount_words(request.amount, decision.amount, request.currency)
-    place = f" at {request.asked_at.name}" if request.asked_at.name else ""
-    began = f", a purchase begun at {request.merchant.name or 'an unknown merchant'}"
-    return f"{verb} {amount}{place}{began if request.named_merchant else ''}"
 
 
 def amount_words(asked: int, approved: int, currency: str) -> str:

@@ -135,15 +135,23 @@ def _of_request(
     if kind is None:
         return
     answer = state.answer_to(request_index)
-    money = format_money(entry.amount, currency)
+    reserved = answer.amount if answer and answer.approved else 0
+    money, held = format_money(entry.amount, currency), format_money(reserved, currency)
+
     stripe = f"Stripe {'approved' if entry.approved else 'declined'} {money}"
-    ours = _answer_words(answer, currency)
     reason = f" ({code_words(entry.reason)})" if entry.reason else ""
+    ours = "no decision of ours is on record"
+    if answer:
+        ours = f"we had approved {held}" if answer.approved else "we had declined"
     message = f" Stripe's message: {entry.message}" if entry.message else ""
+
+    done = "Nothing had to be changed: the outcome is the same."
+    if entry.approved and not reserved:
+        done = f"{money} is counted, as Stripe approved it."
+    elif reserved and not entry.approved:
+        done = f"The {held} held for it is released."
     description = f"{stripe}{reason}; {ours}.{message}"
-    yield FindingWords(
-        kind, f"request {request_index}", entry.amount, description, _done(entry, answer, currency)
-    )
+    yield FindingWords(kind, f"request {request_index}", entry.amount, description, done)
 
 
 def _kind(entry: RequestHistoryEntry, answers: tuple[OurResponse, ...]) -> FindingKind | None:
@@ -160,23 +168,6 @@ def _kind(entry: RequestHistoryEntry, answers: tuple[OurResponse, ...]) -> Findi
     if any(answer.approved == entry.approved for answer in answers):
         return None
     return FindingKind.APPROVED_AGAINST_US if entry.approved else FindingKind.OVERRULED
-
-
-def _answer_words(answer: OurResponse | None, currency: str) -> str:
-    if answer is None:
-        return "no decision of ours is on record"
-    if not answer.approved:
-        return "we had declined"
-    return f"we had approved {format_money(answer.amount, currency)}"
-
-
-def _done(entry: RequestHistoryEntry, answer: OurResponse | None, currency: str) -> str:
-    reserved = answer.amount if answer and answer.approved else 0
-    if entry.approved and not reserved:
-        return f"{format_money(entry.amount, currency)} is counted, as Stripe approved it."
-    if reserved and not entry.approved:
-        return f"The {format_money(reserved, currency)} held for it is released."
-    return "Nothing had to be changed: the outcome is the same."
 
 
 def _captures(

@@ -1,6 +1,5 @@
 """Finding changes in the history: newest first, page by page, by what they are about."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from django.contrib.postgres.search import SearchQuery
@@ -51,15 +50,11 @@ def searched(term: str) -> Q:
     """A whole id, or the beginnings of words: of names as they were then, and of who did it."""
     term = term.replace("\0", "")  # which PostgreSQL refuses
     by_id = Q(names__has_any_keys=[f"{kind}:{term}" for kind in KINDS])
-    lexemes = [f"'{word}':*" for word in _words(term)]
+    lexemes = [f"'{word}':*" for word in folded(term).translate(_PARTED).split()]
     if not lexemes or is_id(term):
         return by_id
     query = SearchQuery(" & ".join(lexemes), config="simple", search_type="raw")
     return by_id | Q(words=query)
-
-
-def _words(term: str) -> Iterator[str]:
-    return filter(None, folded(term).translate(_PARTED).split())
 
 
 def newest_first(rows: QuerySet[HistoryEntry]) -> ByTime:

@@ -6,7 +6,6 @@ changes meanwhile causes no difference.
 """
 
 from collections.abc import Iterator
-from typing import Any
 
 from authorizations.services.verify.checking import EXISTING, Checked, Difference, pieces
 
@@ -30,19 +29,19 @@ ORDER BY card.id
 def verify_cards() -> Iterator[Checked]:
     """Check every card."""
     for piece in pieces(_CARDS, "", _SIZE):
-        found = [difference for row in piece for difference in _differences(row)]
+        found = []
+        for id_, root_id, root_of_root, replaced_id, root_of_replaced, is_assigned in piece:
+            where = f"card {id_}"
+            if root_of_root is None:
+                found.append(Difference(where, "root", root_id, EXISTING))
+            elif root_of_root != root_id:
+                what = f"{root_of_root}, the root of {root_id}"
+                found.append(Difference(where, "root", root_id, what))
+            if replaced_id and root_of_replaced != root_id:
+                root = root_of_replaced or "known"
+                what = f"{root}, the root of {replaced_id}, which it replaces"
+                found.append(Difference(where, "root", root_id, what))
+            if is_assigned:
+                what = f"to its root {root_id}"
+                found.append(Difference(where, "policy assignment", "to this card", what))
         yield Checked(CARDS, len(piece), found)
-
-
-def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:
-    id_, root_id, root_of_root, replaced_id, root_of_replaced, is_assigned = row
-    where = f"card {id_}"
-    if root_of_root is None:
-        yield Difference(where, "root", root_id, EXISTING)
-    elif root_of_root != root_id:
-        yield Difference(where, "root", root_id, f"{root_of_root}, the root of {root_id}")
-    if replaced_id and root_of_replaced != root_id:
-        what = f"{root_of_replaced or 'known'}, the root of {replaced_id}, which it replaces"
-        yield Difference(where, "root", root_id, what)
-    if is_assigned:
-        yield Difference(where, "policy assignment", "to this card", f"to its root {root_id}")

@@ -76,23 +76,19 @@ def verify_digest() -> Iterator[list[Difference]]:
             while done < goal:
                 up_to = min(done + update.PIECE, goal)
                 update.add(statements.SUMS, done, up_to)
-                yield _row_differences(done, up_to)
+                with connection.cursor() as cursor:
+                    cursor.execute(_LISTED, {"above": done, "up_to": up_to})
+                    rows = cursor.fetchall()
+                yield [
+                    Difference(f"decision of request {number}", "its row in the list", kept, made)
+                    for number, kept, made in rows
+                ]
                 done = up_to
         yield _sum_differences(done)
     finally:
         with connection.cursor() as cursor:
             for model in _SUMMED:
                 cursor.execute(f"DROP TABLE pg_temp.{model._meta.db_table}")  # noqa: SLF001
-
-
-def _row_differences(above: int, up_to: int) -> list[Difference]:
-    """Decisions that are missing from the list or differ there, and rows of no decision."""
-    with connection.cursor() as cursor:
-        cursor.execute(_LISTED, {"above": above, "up_to": up_to})
-        return [
-            Difference(f"decision of request {number}", "its row in the list", kept, made)
-            for number, kept, made in cursor.fetchall()
-        ]
 
 
 def _sum_differences(done: int) -> list[Difference]:

@@ -147,8 +147,9 @@ def _differences(change: _Change) -> Iterator[Difference]:
         for name, kept, found in _unlike(change.before, change.earlier_after):
             what = f"{found} after change {change.earlier_id}"
             yield Difference(change.where, f"before.{name}", kept, what)
-    if change.is_last and list(_unlike(*_now(change))):
-        yield from _as_it_is(change)
+    if change.is_last:
+        for name, kept, found in _unlike(*_now(change)):
+            yield Difference(change.where, f"after.{name}", kept, f"{found}, as the row is")
 
 
 def _read(row: Sequence[Any]) -> _Change:
@@ -175,12 +176,6 @@ def _by_whom(change: _Change) -> Iterator[Difference]:
     source = next((source for fact, source in sources if fact in facts), "database")
     if change.source != source:
         yield Difference(change.where, "source", change.source, source)
-
-
-def _as_it_is(change: _Change) -> Iterator[Difference]:
-    after, now = _now(change)
-    for name, kept, found in _unlike(after, now):
-        yield Difference(change.where, f"after.{name}", kept, f"{found}, as the row is")
 
 
 def _now(change: _Change) -> tuple[Mapping[str, Any] | None, Mapping[str, Any] | None]:

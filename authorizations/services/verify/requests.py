@@ -40,44 +40,41 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
     arrivals = Arrivals()
     rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats")
     for piece in row_pieces(rows, _SIZE, ids.above):
-        yield from _check(piece, arrivals)
+        found: list[Difference] = []
+        by_pk = {row.pk: row for row in piece}
+        decisions = list(Decision.objects.filter(webhook_request_id__in=by_pk).order_by("pk"))
+        ours: dict[int, list[Decision]] = defaultdict(list)
+        for decision in decisions:
+            if decision.decided_by == DecidedBy.DESK:
+                ours[decision.webhook_request_id].append(decision)
+        named = {row.authorization_id for row in decisions} - {None}
+        purchases = Authorization.objects.in_bulk(named)
+        repeated = [row for row in piece if wants_decision(row.event_type) and not ours[row.pk]]
+        recorded = _recorded_for(repeated)
+        for row in piece:
+            found += request_differences(row)
+            for decision in ours[row.pk]:
+                purchase = purchases.get(decision.authorization_id or "")
+                found += decision_differences(decision, row, purchase)
+                if decision.approved and not purchase:
+                    name = decision.authorization_id
+                    found.append(Difference(decision.pk, "authorization", name, EXISTING))
+            if len(ours[row.pk]) > 1:
+                names = ", ".join(decision.pk for decision in ours[row.pk])
+                found.append(Difference(f"request {row.pk}", "decisions", names, "one"))
+            found += arrivals.next(row, ours[row.pk])
+        for row in repeated:
+            found += repeat_differences(row, recorded[row.pk])
+        for decision in decisions:
+            if decision.decided_by == DecidedBy.STRIPE:
+                purchase = purchases.get(decision.authorization_id or "")
+                asked = by_pk[decision.webhook_request_id]
+                found += decline_differences(decision, asked, purchase)
+        yield Checked(REQUESTS, len(piece), found)
+        yield Checked(DECISIONS, len(decisions))
+        checked = sum(map(is_signature_checked, piece))
+        yield Checked(SIGNATURES, checked, unchecked=len(piece) - checked)
     yield Checked(REQUESTS, 0, arrivals.rest())
-
-
-def _check(piece: Sequence[WebhookRequest], arrivals: Arrivals) -> Iterator[Checked]:
-    found: list[Difference] = []
-    by_pk = {row.pk: row for row in piece}
-    decisions = list(Decision.objects.filter(webhook_request_id__in=by_pk).order_by("pk"))
-    ours: dict[int, list[Decision]] = defaultdict(list)
-    for decision in decisions:
-        if decision.decided_by == DecidedBy.DESK:
-            ours[decision.webhook_request_id].append(decision)
-    purchases = Authorization.objects.in_bulk({row.authorization_id for row in decisions} - {None})
-    repeated = [row for row in piece if wants_decision(row.event_type) and not ours[row.pk]]
-    recorded = _recorded_for(repeated)
-    for row in piece:
-        found += request_differences(row)
-        for decision in ours[row.pk]:
-            purchase = purchases.get(decision.authorization_id or "")
-            found += decision_differences(decision, row, purchase)
-            if decision.approved and not purchase:
-                found.append(
-                    Difference(decision.pk, "authorization", decision.authorization_id, EXISTING)
-                )
-        if len(ours[row.pk]) > 1:
-            names = ", ".join(decision.pk for decision in ours[row.pk])
-            found.append(Difference(f"request {row.pk}", "decisions", names, "one"))
-        found += arrivals.next(row, ours[row.pk])
-    for row in repeated:
-        found += repeat_differences(row, recorded[row.pk])
-    for decision in decisions:
-        if decision.decided_by == DecidedBy.STRIPE:
-            purchase = purchases.get(decision.authorization_id or "")
-            found += decline_differences(decision, by_pk[decision.webhook_request_id], purchase)
-    yield Checked(REQUESTS, len(piece), found)
-    yield Checked(DECISIONS, len(decisions))
-    checked = sum(map(is_signature_checked, piece))
-    yield Checked(SIGNATURES, checked, unchecked=len(piece) - checked)
 
 
 def _recorded_for(repeated: Sequence[WebhookRequest]) -> dict[int, list[Decision]]:
