@@ -17,7 +17,7 @@ from authorizations.services.stand_in import spool_record
 from authorizations.services.store import rows
 from authorizations.services.webhook import rejections
 from authorizations.wire import events, masking
-from authorizations.wire.api import _as_event
+from authorizations.wire.api import as_event
 from simulator.stripe import samples
 from simulator.stripe.samples import Json
 from tests.support.desk import NOON, Shopper, deliver, in_force
@@ -171,6 +171,6 @@ def test_of_the_signature_that_was_sent_only_the_beginning_is_kept() -> None:
 
 def test_an_event_read_in_stripe_s_api_is_masked() -> None:
     raw = json.dumps({"id": "iauth_1", "created": NOON, "livemode": False, "note": CARD}).encode()
-    found = _as_event("api.issuing_authorization", raw, NOON, "2026-10-28.endive")
+    found = as_event("api.issuing_authorization", raw, NOON, "2026-10-28.endive")
     assert CARD.encode() not in found.body
     assert MASKED.encode() in found.body

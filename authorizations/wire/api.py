@@ -103,7 +103,7 @@ class Api:
             raise CannotReadError(_UNREADABLE) from None
         version = headers.get("Stripe-Version", "")
         found = [
-            _as_event(_TYPES[listing], raw, at, version) for raw in _listed_objects(answer.body)
+            as_event(_TYPES[listing], raw, at, version) for raw in _listed_objects(answer.body)
         ]
         if has_more and not (found and found[-1].id):
             raise CannotReadError(_UNREADABLE)
@@ -182,7 +182,7 @@ def _next(text: str, position: int) -> int:
     return between.end() if between else position
 
 
-def _as_event(type_: str, raw: bytes, at: int, version: str) -> ListedObject:
+def as_event(type_: str, raw: bytes, at: int, version: str) -> ListedObject:
     """An object as an event, which is read, stored and applied like any other.
 
     Its id begins with read_, and its time is `at`, when the API was read.

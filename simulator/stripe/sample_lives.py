@@ -70,7 +70,7 @@ class Life:
         self.open = 0
         self._balances = Random(f"balances of {purchase.authorization_id}") if balances else None  # noqa: S311
         self.purchase = self._asked = purchase
-        self._chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
+        self.chance = chance or Random(purchase.authorization_id)  # noqa: S311 - nothing secret
         self._account = account
         self._api_version = api_version
         self.kept = authorization(purchase, card) | {"pending_request": None}
@@ -214,13 +214,13 @@ class Life:
             amount=amount,
             merchant_amount=charged,
             at=at,
-            chance=self._chance,
+            chance=self.chance,
             amount_details=details,
         )
         self.kept["transactions"] = [*self.kept["transactions"], found]
         emitted = transaction_created(
             deepcopy(found),
-            chance=self._chance,
+            chance=self.chance,
             account=self._account,
             api_version=self._api_version,
         )
@@ -239,7 +239,7 @@ class Life:
         emitted = event(
             type,
             found,
-            event_id=identifier("evt", self._chance),
+            event_id=identifier("evt", self.chance),
             created=at,
             previous=changed if type.endswith(".updated") else None,
             account=self._account,

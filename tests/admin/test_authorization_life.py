@@ -181,7 +181,7 @@ def test_a_capture_without_an_authorization_says_so(auditor: Client) -> None:
     in_force()
     played(approved())  # so that the card is known
     story = approved()
-    event = force_capture(card(), amount=2_500, at=CREATED, chance=story._chance)
+    event = force_capture(card(), amount=2_500, at=CREATED, chance=story.chance)
     deliver(event)
     alone = Authorization.objects.get(pk__startswith="ipi_")
     page = shown(auditor, alone)

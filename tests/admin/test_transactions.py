@@ -44,7 +44,7 @@ def listed(client: Client, **query: str) -> list[str]:
 
 
 def test_the_list_is_narrowed_and_searched(auditor: Client, story: Life) -> None:
-    lone = force_capture(card(), amount=700, at=now(), chance=story._chance)
+    lone = force_capture(card(), amount=700, at=now(), chance=story.chance)
     played(lone)
     assert listed(auditor) == ["capture", "capture", "refund"]
     purchase = Authorization.objects.get(pk=story.kept["id"])
@@ -68,7 +68,7 @@ def test_a_transaction_leads_to_its_purchase(auditor: Client, story: Life) -> No
 
 
 def test_one_that_stands_alone_says_so(auditor: Client, story: Life) -> None:
-    played(unlinked_refund(card(), amount=700, at=now(), chance=story._chance))
+    played(unlinked_refund(card(), amount=700, at=now(), chance=story.chance))
     row = Transaction.objects.get(amount=700)
     assert "It belongs to no known authorization." in pages.text(auditor.get(pages.change_url(row)))
     alone = Authorization.objects.get(pk=row.pk)

@@ -21,7 +21,7 @@ def story(db: None) -> Life:
     """A capture came before anything was known of its card."""
     in_force()
     story = approved()
-    capture = force_capture(card(), amount=2_500, at=CREATED, chance=story._chance)
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=story.chance)
     capture["data"]["object"]["cardholder"] = None
     assert deliver(capture).status_code == 503
     return story

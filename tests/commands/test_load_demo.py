@@ -55,7 +55,7 @@ def test_when_something_fails_nothing_is_left_behind(monkeypatch: pytest.MonkeyP
     def fail(*_: object, **__: object) -> None:
         raise RuntimeError
 
-    monkeypatch.setattr("simulator.demo._finish_cards", fail)
+    monkeypatch.setattr("simulator.demo.freeze", fail)  # the last thing that it does
     with pytest.raises(RuntimeError):
         load_demo()
     assert not User.objects.exists()

@@ -114,7 +114,7 @@ def test_of_a_later_event_too_and_nothing_is_done_again(body: bytes) -> None:
 
 
 def test_what_can_not_be_applied_is_tried_again_and_kept_once() -> None:
-    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved()._chance)
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved().chance)
     capture["data"]["object"]["cardholder"] = None
     sent = samples.to_bytes(capture)
     assert [deliver(sent).status_code for _ in range(2)] == [503, 503]
@@ -132,7 +132,7 @@ def test_what_can_not_be_applied_is_tried_again_and_kept_once() -> None:
 
 
 def test_an_applied_event_that_is_kept_for_later_in_another_rendering_is_applied_again() -> None:
-    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved()._chance)
+    capture = force_capture(card(), amount=2_500, at=CREATED, chance=approved().chance)
     capture["data"]["object"]["cardholder"] = None
     assert deliver(capture).status_code == 503
     in_force(spending_limits=[{"amount": 10_000, "interval": "daily"}])
