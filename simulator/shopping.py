@@ -38,15 +38,24 @@ def purchase(
     usual = converted(merchant.usual, merchant.currency, member.currency)
     varies = merchant.mcc != FUEL_PUMP  # a pump always requests the same amount first
     amount = max(1, round(usual * chance.triangular(0.3, 2.5, 0.9))) if varies else usual
+    # Drawn in this order, which a seed's purchases depend on.
+    authorization_id = identifier("iauth", chance)
+    risk_score = min(99, 1 + int(chance.expovariate(1 / 18)))
+    manner = _manner(merchant, chance)
+    cashback = converted(_CASHBACK, "eur", member.currency)
+    wants_cash = merchant.mcc == _GROCERIES and chance.random() < 0.1 and cashback < amount
+    atm_fee = converted(_ATM_FEE, "eur", member.currency) if merchant.mcc == CASH_MACHINE else None
     return Purchase(
-        authorization_id=identifier("iauth", chance),
+        authorization_id=authorization_id,
         created=at,
         amount=amount,
         currency=member.currency,
         merchant=merchant,
-        risk_score=min(99, 1 + int(chance.expovariate(1 / 18))),
-        **_manner(merchant, chance),
-        **_extras(merchant, amount, member.currency, chance),
+        risk_score=risk_score,
+        is_amount_controllable=merchant.mcc == FUEL_PUMP or chance.random() < 0.1,
+        atm_fee=atm_fee,
+        cashback=cashback if wants_cash else None,
+        **manner,
     )
 
 
@@ -73,13 +82,3 @@ def _manner(merchant: SampleMerchant, chance: Random) -> dict[str, Any]:
     wallets = ("apple_pay", "google_pay", None)
     wallet = chance.choices(wallets, (30, 20, 50))[0] if method == "contactless" else None
     return {"method": method, "wallet": wallet}
-
-
-def _extras(merchant: SampleMerchant, amount: int, currency: str, chance: Random) -> dict[str, Any]:
-    cashback = converted(_CASHBACK, "eur", currency)
-    wants_cash = merchant.mcc == _GROCERIES and chance.random() < 0.1 and cashback < amount
-    return {
-        "is_amount_controllable": merchant.mcc == FUEL_PUMP or chance.random() < 0.1,
-        "atm_fee": converted(_ATM_FEE, "eur", currency) if merchant.mcc == CASH_MACHINE else None,
-        "cashback": cashback if wants_cash else None,
-    }

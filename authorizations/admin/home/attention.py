@@ -47,15 +47,46 @@ class Item(NamedTuple):
     url: str
 
 
-def attention(user: Staff | AnonymousUser, shown: Shown) -> list[Item]:
+def attention(user: Staff | AnonymousUser, shown: Shown) -> Iterator[Item]:
     """The items that the user may see. The user may see decisions."""
-    return [
-        *waiting_items(user),
-        *_unheard_approvals(),
-        *_declines(shown),
-        *_rejected_requests(user, shown),
-        *_unassigned_policies(user),
-    ]
+    yield from waiting_items(user)
+
+    reported = unheard.latest()
+    if reported and reported.is_alarming:
+        url = f"{reverse('admin:authorizations_decision_changelist')}?outcome={APPROVED}"
+        why = (
+            "Of the last day's, older than ten minutes. Register a second, ordinary webhook "
+            "endpoint at Stripe and add its secret to STRIPE_WEBHOOK_SECRET: without it, no void, "
+            "capture or refund arrives."
+        )
+        what = f"Nothing reported about {reported.unheard:,} of {reported.approvals:,} approvals"
+        yield Item(what, why, url)
+
+    declines = dict(shown.figures.reasons)
+    if declines.get(DeclineReason.WRONG_MODE):
+        declines[DeclineReason.WRONG_MODE] = wrongly_sent(shown.period, at_most=_MAX_COUNTED + 1)
+    for reason, why in _DECLINED.items():
+        if count := declines.get(reason, 0):
+            what = f"{counted(count, 'purchase')} declined"
+            yield Item(what, why, shown.decisions(reason=reason))
+
+    if user.has_perm("authorizations.view_rejectedrequest"):
+        start, end = shown.period.start, shown.period.end
+        minutes = RejectedMinute.objects.filter(minute__gte=start, minute__lt=end)
+        if count := minutes.aggregate(sum=Sum("count"))["sum"]:
+            url = reverse("admin:authorizations_rejectedrequest_changelist")
+            why = "Not signed with this desk's secret. Check it if Stripe sent them."
+            yield Item(f"{counted(count, 'message')} refused", why, url)
+
+    if user.has_perm("authorizations.view_policy"):
+        found = list(Policy.objects.filter(assignments=None).only("name")[: _MAX_NAMED + 1])
+        names = ", ".join(policy.name for policy in found[:_MAX_NAMED])
+        more = " and others" if len(found) > _MAX_NAMED else ""
+        url = reverse("admin:authorizations_policy_changelist")
+        if len(found) == 1:
+            url = reverse("admin:authorizations_policy_change", args=[found[0].pk])
+        if found:
+            yield Item(f"{names}{more}", "Not assigned to any card, so without effect.", url)
 
 
 def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
@@ -96,56 +127,6 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
             f"{they} can't pay. The page of a card says which."
         )
         yield Item(f"{_capped(cards, 'card')} without a grant", why, without_grant_url())
-
-
-def _unheard_approvals() -> Iterator[Item]:
-    """Approvals about which Stripe reported nothing afterwards."""
-    found = unheard.latest()
-    if found and found.is_alarming:
-        url = f"{reverse('admin:authorizations_decision_changelist')}?outcome={APPROVED}"
-        why = (
-            "Of the last day's, older than ten minutes. Register a second, ordinary webhook "
-            "endpoint at Stripe and add its secret to STRIPE_WEBHOOK_SECRET: without it, no void, "
-            "capture or refund arrives."
-        )
-        what = f"Nothing reported about {found.unheard:,} of {found.approvals:,} approvals"
-        yield Item(what, why, url)
-
-
-def _declines(shown: Shown) -> Iterator[Item]:
-    counts = dict(shown.figures.reasons)
-    if counts.get(DeclineReason.WRONG_MODE):
-        counts[DeclineReason.WRONG_MODE] = wrongly_sent(shown.period, at_most=_MAX_COUNTED + 1)
-    for reason, why in _DECLINED.items():
-        if count := counts.get(reason, 0):
-            yield Item(
-                f"{counted(count, 'purchase')} declined", why, shown.decisions(reason=reason)
-            )
-
-
-def _rejected_requests(user: Staff | AnonymousUser, shown: Shown) -> Iterator[Item]:
-    if not user.has_perm("authorizations.view_rejectedrequest"):
-        return
-    period = shown.period
-    minutes = RejectedMinute.objects.filter(minute__gte=period.start, minute__lt=period.end)
-    if count := minutes.aggregate(sum=Sum("count"))["sum"]:
-        url = reverse("admin:authorizations_rejectedrequest_changelist")
-        why = "Not signed with this desk's webhook secret. Check the secret if Stripe sent them."
-        yield Item(f"{counted(count, 'message')} refused", why, url)
-
-
-def _unassigned_policies(user: Staff | AnonymousUser) -> Iterator[Item]:
-    if not user.has_perm("authorizations.view_policy"):
-        return
-    found = list(Policy.objects.filter(assignments=None).only("name")[: _MAX_NAMED + 1])
-    if not found:
-        return
-    names = ", ".join(policy.name for policy in found[:_MAX_NAMED])
-    more = " and others" if len(found) > _MAX_NAMED else ""
-    url = reverse("admin:authorizations_policy_changelist")
-    if len(found) == 1:
-        url = reverse("admin:authorizations_policy_change", args=[found[0].pk])
-    yield Item(f"{names}{more}", "Not assigned to any card, so without effect.", url)
 
 
 def _capped(count: int, noun: str) -> str:

@@ -48,7 +48,7 @@ def home(request: HttpRequest, context: Context) -> Context:
         "cards": list(cards(shown)),
         "charts": list(charts(shown)),
         "rankings": list(rankings(shown)),
-        "attention": attention(request.user, shown),
+        "attention": list(attention(request.user, shown)),
     }
 
 

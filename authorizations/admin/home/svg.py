@@ -95,9 +95,21 @@ def chart(name: str, title: str, stacks: Sequence[Stack], words: Words, unit: in
     # Multiples of the unit have only zeros behind the point.
     lines = [(percent(1 - line / top), words(line).partition(".")[0]) for line in steps]
     width = 1 / len(stacks)
-    columns = [
-        _column(stack, place * width, width, top, words) for place, stack in enumerate(stacks)
-    ]
+    columns = []
+    for place, stack in enumerate(stacks):
+        left = place * width
+        bar = left + width * _GAP / 2, width * (1 - _GAP)
+        approved, declined = _height(stack.approved, top), _height(stack.declined, top)
+        column = ChartColumn(
+            stack,
+            words(stack.approved),
+            words(stack.declined),
+            percent(left + width / 2),
+            _area(left, width, 0, 1),
+            _area(*bar, 1 - approved, approved),
+            _area(*bar, 1 - approved - declined, declined),
+        )
+        columns.append(column)
     return Chart(name, title, columns, lines)
 
 
@@ -148,20 +160,6 @@ def share_words(part: int, whole: int) -> str:
 
 def percent(share: float) -> str:
     return f"{100 * share:.2f}%"
-
-
-def _column(stack: Stack, left: float, width: float, top: int, words: Words) -> ChartColumn:
-    approved, declined = _height(stack.approved, top), _height(stack.declined, top)
-    bar = left + width * _GAP / 2, width * (1 - _GAP)
-    return ChartColumn(
-        stack,
-        words(stack.approved),
-        words(stack.declined),
-        percent(left + width / 2),
-        _area(left, width, 0, 1),
-        _area(*bar, 1 - approved, approved),
-        _area(*bar, 1 - approved - declined, declined),
-    )
 
 
 def _height(figure: int, top: int) -> float:

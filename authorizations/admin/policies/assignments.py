@@ -42,7 +42,12 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
     policy = policy_of(request, object_id, MAY_SEE)
     term = request.GET.get("q", "").strip(" \N{BULLET}*")
     found = _found(policy, term)
-    shown = _page(found, request)
+    place = {name: request.GET.get(name, "") for name in ("before", "after")}
+    rows = ByKey(with_targets(found))
+    try:
+        shown = listing.page(rows, size=MAX_ROWS, **place)
+    except WrongKeyError:  # the newest page
+        shown = listing.page(rows, size=MAX_ROWS)
     counted = found.aggregate(newest=Max("pk"), number=Count("pk"))
     context = {
         **admin.site.each_context(request),
@@ -137,16 +142,6 @@ def _found(policy: Policy, term: str) -> QuerySet[Assignment]:
         | Q(card__last4=term)
         | Q(card__cardholder__folded_name__contains_folded=term)
     )
-
-
-def _page(found: QuerySet[Assignment], request: HttpRequest) -> Page:
-    """The page in the address; the newest one if the address is invalid."""
-    place = {name: request.GET.get(name, "") for name in ("before", "after")}
-    rows = ByKey(with_targets(found))
-    try:
-        return listing.page(rows, size=MAX_ROWS, **place)
-    except WrongKeyError:
-        return listing.page(rows, size=MAX_ROWS)
 
 
 def _links(shown: Page, term: str) -> dict[str, Any]:

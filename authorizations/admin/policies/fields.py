@@ -56,17 +56,16 @@ def _lines_of_rules(section: Section) -> tuple[dict[str, forms.Field], ...]:
     for setting in SETTINGS:
         if setting.section != section or setting.field is FieldKind.HOURS:
             continue
-        if lines and len(lines[-1]) == 1 and _share_a_line(lines[-1][0], setting):
+        before = lines[-1][0] if lines and len(lines[-1]) == 1 else None
+        if (
+            before
+            and FieldKind.MERCHANTS not in (before.field, setting.field)
+            and _two_sided(before.key) == _two_sided(setting.key)
+        ):
             lines[-1].append(setting)
         else:
             lines.append([setting])
     return tuple({setting.key: _field_of(setting) for setting in line} for line in lines)
-
-
-def _share_a_line(one: Setting, other: Setting) -> bool:
-    return FieldKind.MERCHANTS not in (one.field, other.field) and (
-        _two_sided(one.key) == _two_sided(other.key)
-    )
 
 
 def _two_sided(key: str) -> str:

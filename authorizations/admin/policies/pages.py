@@ -186,7 +186,17 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         self, request: HttpRequest, context: Any, *args: Any, **options: Any
     ) -> HttpResponse:
         if policy := options.get("obj"):
-            context |= _in_force(policy)
+            # The top of the page: the version in force, not what is being edited.
+            version = policy.current_version
+            progress = counting_ahead.progress(policy)
+            context |= {
+                "sentences": _sentences(policy),
+                "counting": counting_words(*progress) if progress else "",
+                "assigned": assigned_sentence(policy),
+                "version": version,
+                "since": exact_time(version.created_at) if version else "",
+                "author": author(version) if version and version.author else "",
+            }
         return super().render_change_form(request, context, *args, **options)
 
     @display(description="Version", empty_value="None in force")
@@ -218,17 +228,3 @@ def _sentences(policy: Policy) -> list[str]:
     if version is None:
         return ["No version yet: saving creates the first one."]
     return summary(controls(json.loads(version.content)))
-
-
-def _in_force(policy: Policy) -> dict[str, Any]:
-    """The top of the page: the version in force, not what is being edited."""
-    version = policy.current_version
-    progress = counting_ahead.progress(policy)
-    return {
-        "sentences": _sentences(policy),
-        "counting": counting_words(*progress) if progress else "",
-        "assigned": assigned_sentence(policy),
-        "version": version,
-        "since": exact_time(version.created_at) if version else "",
-        "author": author(version) if version and version.author else "",
-    }

@@ -40,9 +40,14 @@ def merchant(given: object) -> MerchantEntry:
     if manner not in _FORMS:
         hint = nearest(str(manner), {form: form for form in _FORMS})
         raise ValueError(f"There is no key {quoted(manner)}.{hint} {_HOW}")
-    if manner == Manner.NETWORK_ID:
-        return {manner: _network_id(written)}
-    return {manner: _name(written)}
+    if manner != Manner.NETWORK_ID:
+        return {manner: _name(written)}
+    network_id = _text(written)
+    if not _NETWORK_ID.fullmatch(network_id):
+        raise ValueError(
+            "Copy the network id from a purchase: it has only plain letters and digits."
+        )
+    return {manner: network_id}
 
 
 def _name(written: object) -> str:
@@ -53,12 +58,3 @@ def _name(written: object) -> str:
             "write a part of the name, or the merchant's network id."
         )
     return name
-
-
-def _network_id(written: object) -> str:
-    network_id = _text(written)
-    if not _NETWORK_ID.fullmatch(network_id):
-        raise ValueError(
-            "Copy the network id from a purchase: it has only plain letters and digits."
-        )
-    return network_id

@@ -77,7 +77,11 @@ def parse_money(text: str, currency: str) -> int:
     Raises ValueError with one sentence for the person who typed it.
     """
     known = _currency(currency)
-    figures = _without_unit(text, known)
+    figures = text.strip()
+    for unit in (known.symbol, known.code.upper(), known.code):  # in front or behind
+        if unit and unit in figures:
+            figures = figures.removeprefix(unit).removesuffix(unit).strip()
+            break
     if figures.startswith(("-", _MINUS)):
         raise ValueError("Amounts can't be negative: write it without the minus.")
     match = _FIGURES.fullmatch(figures)
@@ -96,16 +100,6 @@ def _currency(code: str) -> Currency:
     """An unknown currency has its code as its name, and two decimals."""
     lower = code.lower()
     return known_currencies().get(lower) or Currency(lower, 2, "", code.upper())
-
-
-def _without_unit(text: str, known: Currency) -> str:
-    """`text` without the symbol or code of the currency, in front or behind."""
-    figures = text.strip()
-    for unit in (known.symbol, known.code.upper(), known.code):
-        if unit and unit in figures:
-            figures = figures.removeprefix(unit).removesuffix(unit).strip()
-            break
-    return figures
 
 
 def _unreadable(figures: str, known: Currency) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from authorizations.models.ledger import AFTER_DECIDING, LedgerCause
 from authorizations.services.verify.checking import EXISTING, Checked, Difference, pieces
@@ -57,21 +57,21 @@ class _Entry(NamedTuple):
 def verify_entries(ids: Ids) -> Iterator[Checked]:
     """Check every entry of these ids, except its amounts: see `replayed_lives`."""
     for rows in pieces(_ENTRIES, ids.above, ids.up_to, _SIZE):
-        yield Checked(ENTRIES, len(rows), [it for row in rows for it in _differences(row)])
-
-
-def _differences(row: tuple[Any, ...]) -> Iterator[Difference]:
-    entry = _Entry(*row)
-    where = f"ledger entry {entry.id}"
-    if not entry.event_id:
-        return  # entered by hand: the database requires author and reason
-    if not entry.is_received:
-        yield Difference(where, "event", entry.event_id, "among the requests")
-    if entry.cause not in _BY_DECISION:
-        return
-    if entry.decided_about is None:
-        yield Difference(where, "decision", entry.event_id, EXISTING)
-    elif entry.decided_about != entry.purchase_id:
-        yield Difference(where, "authorization", entry.purchase_id, entry.decided_about)
-    elif entry.position and entry.entered_at != entry.decided_at:
-        yield Difference(where, "entered_at", entry.entered_at, entry.decided_at)
+        found = []
+        for entry in map(_Entry._make, rows):
+            where = f"ledger entry {entry.id}"
+            if not entry.event_id:
+                continue  # entered by hand: the database requires author and reason
+            if not entry.is_received:
+                found.append(Difference(where, "event", entry.event_id, "among the requests"))
+            if entry.cause not in _BY_DECISION:
+                continue
+            kept, decided = entry.purchase_id, entry.decided_about
+            if decided is None:
+                found.append(Difference(where, "decision", entry.event_id, EXISTING))
+            elif decided != kept:
+                found.append(Difference(where, "authorization", kept, decided))
+            elif entry.position and entry.entered_at != entry.decided_at:
+                at = entry.decided_at
+                found.append(Difference(where, "entered_at", entry.entered_at, at))
+        yield Checked(ENTRIES, len(rows), found)

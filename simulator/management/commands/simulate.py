@@ -101,7 +101,16 @@ class Command(BaseCommand):
             raise CommandError("--count and --rate must be above 0.")
         seed = options["seed"] or secrets.token_hex(8)
         wish = Wish(**{name: options[name] for name in _WISHES})
-        _check_lives(options, alone=wish.is_open and count == 1)
+        if options["lives"] is None:
+            for name in ("mix", "out_of_order", "duplicates"):
+                if options[name]:
+                    raise CommandError(f"--{name.replace('_', '-')} goes with --lives.")
+        elif options["lives"] < 1:
+            raise CommandError("--lives must be above 0.")
+        elif not wish.is_open or count != 1:
+            raise CommandError(
+                "--lives draws its own purchases: omit --count and the options that describe one."
+            )
         if options["lives"]:
             _play_lives(console, seed, options)
             return
@@ -114,20 +123,6 @@ class Command(BaseCommand):
                 _send_one(console, door, street, options["begin"])
             else:
                 _send_many(console, door, street, options)
-
-
-def _check_lives(options: dict[str, Any], *, alone: bool) -> None:
-    lives = options["lives"]
-    if lives is None:
-        for name in ("mix", "out_of_order", "duplicates"):
-            if options[name]:
-                raise CommandError(f"--{name.replace('_', '-')} goes with --lives.")
-    elif lives < 1:
-        raise CommandError("--lives must be above 0.")
-    elif not alone:
-        raise CommandError(
-            "--lives draws its own purchases: omit --count and the options that describe one."
-        )
 
 
 def _exactly(wish: Wish) -> Maker:
