@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import pytest
+from django.contrib.admin.utils import quote
 from django.contrib.auth.models import User
 from django.db import connection
 from django.test import Client
@@ -70,7 +71,7 @@ def test_in_reasons_for_freezing(operator: Client, purchase: Authorization) -> N
 def test_in_reasons_for_what_is_booked_by_hand(
     operator: Client, purchase: Authorization, action: str, typed: dict[str, str]
 ) -> None:
-    url = reverse(f"admin:authorizations_authorization_{action}", args=[purchase.pk])
+    url = reverse(f"admin:authorizations_authorization_{action}", args=[quote(purchase.pk)])
     sent = operator.get(url).context["form"].initial | typed | {"reason": TYPED}
     operator.post(url, sent)
     entry = purchase.ledger.first()
