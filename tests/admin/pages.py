@@ -2,10 +2,11 @@
 
 import html
 import re
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
 from typing import Any
-from unittest.mock import patch
 
 from django.contrib.admin.utils import quote
 from django.db.models import Model
@@ -29,12 +30,24 @@ def add_url(model: type[Model]) -> str:
     return reverse(f"admin:{model._meta.app_label}_{model._meta.model_name}_add")
 
 
-def nothing_rendered() -> AbstractContextManager[object]:
-    """Answers have their `context_data`, but not the page made of that."""
-    return patch.object(SimpleTemplateResponse, "rendered_content", "")
+_is_rendered: ContextVar[bool] = ContextVar("is_rendered", default=True)
+_rendered = vars(SimpleTemplateResponse)["rendered_content"].fget
+SimpleTemplateResponse.rendered_content = property(  # type: ignore[method-assign, assignment]
+    lambda response: _rendered(response) if _is_rendered.get() else ""
+)
 
 
-def unrendered(client: Client, url: str, query: Sent) -> Any:
+@contextmanager
+def nothing_rendered() -> Iterator[None]:
+    """Answers of this thread have their `context_data`, but not the page made of that."""
+    token = _is_rendered.set(False)
+    try:
+        yield
+    finally:
+        _is_rendered.reset(token)
+
+
+def unrendered(client: Client, url: str, query: Sent | None = None) -> Any:
     """The answer to opening a page, with its `context_data`, but without the page made of that."""
     with nothing_rendered():
         return client.get(url, query)
@@ -42,12 +55,12 @@ def unrendered(client: Client, url: str, query: Sent) -> Any:
 
 def as_shown(client: Client, url: str) -> Sent:
     """What a browser would send if nothing were changed on the page."""
-    return as_sent(client.get(url))
+    return as_sent(unrendered(client, url))
 
 
 def as_sent(response: Any) -> Sent:
     """What a browser would send of a page that it was answered."""
-    context = response.context
+    context = response.context_data
     sent = _values(context["adminform"].form)
     for inline in context["inline_admin_formsets"]:
         sent |= _values(inline.formset.management_form)
