@@ -44,6 +44,11 @@ def raw(received: bytes) -> bytes:
     return card_numbers.mask(received) if card_numbers.may_hold_one(received) else received
 
 
+def may_hold_any(line: str) -> bool:
+    """Whether a line needs a search; never False if `text` would change a part of it."""
+    return card_numbers.may_hold_one(line.encode()) or bool(_SIGNATURE.search(line))
+
+
 def text(found: str) -> str:
     """A header or log line with card numbers masked, and signatures cut to 8 digits."""
     shown = _SIGNATURE.sub(r"\1", found)

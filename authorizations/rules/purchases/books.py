@@ -9,7 +9,7 @@ from bisect import insort
 from collections.abc import Container, Iterable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.purchases.counted import CountedUsage, cash_part
@@ -79,6 +79,13 @@ class AuthorizationState:
     released_at: Snapshot | None = None
     adjusted: int = 0
 
+    def _with(self, **changes: Any) -> "AuthorizationState":
+        """A changed copy: as dataclasses.replace, which takes three times as long."""
+        copy = object.__new__(AuthorizationState)
+        vars(copy).update(vars(self), **changes)
+        vars(copy).pop("totals", None)
+        return copy
+
     # --- what is received
 
     def joined(self, snapshot: Snapshot) -> "AuthorizationState":
@@ -91,8 +98,7 @@ class AuthorizationState:
         # A declined authorization holds nothing that could end.
         if snapshot.is_over and not snapshot.is_declined:
             end = max(End(snapshot.at, snapshot.status), end or NO_END)
-        return replace(
-            self,
+        return self._with(
             furthest=furthest,
             uncaptured=None if furthest.captured is None else uncaptured,
             end=end,
@@ -122,7 +128,7 @@ class AuthorizationState:
             cashback=max([0, *(a.cashback - cashback for a in before)]),
         )
         others = (a for a in self.answers if a.request_index != request_index)
-        return replace(self, answers=_in_order(*others, beyond))
+        return self._with(answers=_in_order(*others, beyond))
 
     def with_response(self, response: OurResponse) -> "AuthorizationState":
         """Add a response of ours; a corrected one replaces that of the same event.
@@ -132,14 +138,14 @@ class AuthorizationState:
         """
         key = (response.request_index, response.event_id)
         others = (a for a in self.answers if (a.request_index, a.event_id) != key)
-        return replace(self, answers=_in_order(*others, response))
+        return self._with(answers=_in_order(*others, response))
 
     def with_transaction(self, transaction: TransactionSnapshot) -> "AuthorizationState":
         """Add a version of a transaction; the newest version of each transaction counts."""
         newest = max([transaction, *(t for t in self.transactions if t.id == transaction.id)])
         kept = [t for t in self.transactions if t.id != transaction.id]
         insort(kept, newest)  # they are sorted: an authorization can have a thousand
-        return replace(self, transactions=tuple(kept))
+        return self._with(transactions=tuple(kept))
 
     def with_transactions(
         self, transactions: Iterable[TransactionSnapshot]
@@ -148,23 +154,23 @@ class AuthorizationState:
         newest = {t.id: t for t in self.transactions}
         for transaction in transactions:
             newest[transaction.id] = max(transaction, newest.get(transaction.id, transaction))
-        return replace(self, transactions=tuple(sorted(newest.values())))
+        return self._with(transactions=tuple(sorted(newest.values())))
 
     def without_transactions(self, ids: Container[str]) -> "AuthorizationState":
         """Remove transactions that turned out to belong to a different authorization."""
         kept = tuple(t for t in self.transactions if t.id not in ids)
-        return replace(self, transactions=kept)
+        return self._with(transactions=kept)
 
     # --- what operators adjust
 
     def released(self) -> "AuthorizationState":
         """Release everything that is held and not captured."""
         answers = tuple(replace(a, released=True) for a in self.answers)
-        return replace(self, answers=answers, released_at=self.furthest)
+        return self._with(answers=answers, released_at=self.furthest)
 
     def adjusted_by(self, amount: int) -> "AuthorizationState":
         """Count `amount` more, or less if it is negative."""
-        return replace(self, adjusted=self.adjusted + amount)
+        return self._with(adjusted=self.adjusted + amount)
 
     # --- what follows from it
 
@@ -261,6 +267,48 @@ class AuthorizationState:
         The cache is not part of the value: it is neither compared nor stored, and a changed copy
         computes its own.
         """
+        return self._totals_of_answers if self._is_unreported else self._all_totals
+
+    @property
+    def _is_unreported(self) -> bool:
+        """Whether there is nothing but our answers, as before Stripe's first report."""
+        furthest = self.furthest
+        return not (
+            self.transactions
+            or self.end
+            or self.highest
+            or self.uncaptured
+            or self.released_at
+            or self.adjusted
+        ) and (
+            furthest is None
+            or not (
+                furthest.history
+                or furthest.amount
+                or furthest.held
+                or furthest.cashback
+                or furthest.captured is not None
+                or furthest.is_over
+            )
+        )
+
+    @property
+    def _totals_of_answers(self) -> "StateTotals":
+        """The figures of an unreported authorization: as `_all_totals`, in less time."""
+        reserving = [a for a in self.answers if a.is_reserving]
+        unconfirmed = _largest_each((a.request_index, a.amount) for a in reserving)
+        return StateTotals(
+            captured=0,
+            unconfirmed=unconfirmed,
+            refunded=0,
+            held=unconfirmed,
+            amount=unconfirmed,
+            cashback=_largest_each((a.request_index, a.cashback) for a in reserving),
+            is_counted=any(a.approved and a.amount for a in self.answers),
+        )
+
+    @property
+    def _all_totals(self) -> "StateTotals":
         captured = max(0, sum([t.captured for t in self.transactions]))
         reserving = self._reserving
         unconfirmed = _largest_each((a.request_index, a.amount) for a in reserving)

@@ -1,5 +1,6 @@
 """Converts frozen values to JSON and back without loss, so that decisions can be made again."""
 
+from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
@@ -11,8 +12,13 @@ T = TypeVar("T")
 DAMAGED = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 """What reading a row can raise if it is damaged, or another version of the program wrote it."""
 
-_CHECK_DEFAULTS = Check._field_defaults
-_FIGURES_DEFAULTS = LimitFigures._field_defaults
+_ALWAYS = object()
+"""Stands for the default of a field that has none."""
+
+_CHECK_FIELDS, _FIGURES_FIELDS = (
+    [(name, kind._field_defaults.get(name, _ALWAYS)) for name in kind._fields]
+    for kind in (Check, LimitFigures)
+)
 
 
 def to_json(value: Any) -> str:
@@ -34,9 +40,9 @@ def plain_trace(trace: tuple[Check, ...]) -> list[dict[str, Any]]:
     """A trace as dicts, without fields that have their default."""
     rows = []
     for check in trace:
-        row = _set_fields(check, _CHECK_DEFAULTS)
+        row = _set_fields(check, _CHECK_FIELDS)
         if check.figures:
-            row["figures"] = _set_fields(check.figures, _FIGURES_DEFAULTS)
+            row["figures"] = _set_fields(check.figures, _FIGURES_FIELDS)
         rows.append(row)
     return rows
 
@@ -54,10 +60,11 @@ def trace(data: list[dict[str, Any]]) -> tuple[Check, ...]:
     return tuple(checks)
 
 
-def _set_fields(value: Check | LimitFigures, defaults: dict[str, Any]) -> dict[str, Any]:
-    fields = value._asdict().items()
+def _set_fields(value: Check | LimitFigures, named: Sequence[tuple[str, object]]) -> dict[str, Any]:
     return {
-        name: field for name, field in fields if name not in defaults or field != defaults[name]
+        name: field
+        for (name, default), field in zip(named, value, strict=True)
+        if field is not default and field != default
     }
 
 

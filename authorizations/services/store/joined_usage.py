@@ -8,12 +8,12 @@ is quick. Otherwise a limit's window is counted in the background, and any other
 from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from itertools import accumulate, chain
 from math import gcd
 from typing import Any, NamedTuple, TypeAlias
 
 from django.db.models import F
+from msgspec import structs
 
 from authorizations.models import UncountedWindow
 from authorizations.models import Usage as UsageRow
@@ -132,7 +132,7 @@ def _used(row: Remembered) -> Used:
 
 def _sum(row: Remembered, more: Used, scope: Scope) -> Remembered:
     amount, refunded, count = plus(_used(row), more)
-    return replace(
+    return structs.replace(
         row, scope=scope_key(scope), amount=amount, refunded_amount=refunded, count=count
     )
 

@@ -5,10 +5,13 @@ here are the notes of windows to be counted in the background.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import groupby, product
 from typing import Any, NamedTuple
 from zlib import crc32
+
+import msgspec
+from msgspec import structs
 
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_key
@@ -43,8 +46,7 @@ class UsageKey(NamedTuple):
     currency: str
 
 
-@dataclass(frozen=True, slots=True)
-class Remembered:
+class Remembered(msgspec.Struct, frozen=True):
     """A row of the usage table; `filter` is the canonical text behind `filter_key`.
 
     `piece_seconds` is 0 for the window of a limit; otherwise the row is a piece, a minute, hour or
@@ -95,7 +97,7 @@ class Remembered:
         if not self.window_start <= event.created < self.window_end:
             return self
         amount, refunded, count = change.seen_by(filter_of(self.filter), event.merchant)
-        return replace(
+        return structs.replace(
             self,
             # A row without a currency has counts alone.
             amount=self.amount + (amount if self.currency else 0),
@@ -106,7 +108,7 @@ class Remembered:
 
 _LIMITS = {DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.COUNT_LIMIT_EXCEEDED}
 
-_COLUMNS = tuple(field.name for field in fields(Remembered))
+_COLUMNS = Remembered.__struct_fields__
 
 
 def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> Plan[list[Remembered]]:
