@@ -2,14 +2,14 @@
 
 Django's own ASGI handler takes a millisecond of processor time for a request, and cancels a view
 whose client has left. This calls the views past it, as wsgi.py goes past the WSGI handler. On the
-event loop it does only what cannot wait: the door's checks, the signature, parsing. What asks the
-database or a disk runs in threads, which a client that leaves does not interrupt.
+event loop it does only what cannot wait: the door's checks, the signature, parsing; and deciding,
+which drives its connections from the loop (services/webhook/together.py). What asks a disk or uses
+the ORM runs in threads. A client that leaves interrupts none of it.
 """
 
 import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from io import BytesIO
 from typing import Any, TypeAlias
 
@@ -18,16 +18,18 @@ from django.db import connections
 from django.http import HttpRequest, HttpResponse
 
 from authorizations.services.runtime import budget
-from authorizations.services.runtime.delivery import Delivery, Stopwatch
+from authorizations.services.runtime.delivery import Delivery
+from authorizations.services.webhook import together
 from authorizations.web import door
+from authorizations.wire import events
 
 Scope: TypeAlias = dict[str, Any]
 Receive: TypeAlias = Callable[[], Any]
 Send: TypeAlias = Callable[[dict[str, Any]], Any]
 View: TypeAlias = Callable[[HttpRequest], HttpResponse]
 
-THREADS = 4
-"""As many as the pool keeps connections open (settings.py), so that no purchase waits for one."""
+READY_WITHIN_S = 5.0
+"""Maximum time to wait for connections at the start; without them stand-in answers."""
 
 WATCHING_THREADS = 2
 MOST_WATCHING = 16
@@ -47,10 +49,13 @@ class WebhookServer:
         self._healthz = healthz
         self._watching = watching
         self._now_watching = 0
-        self._deciding_threads = ThreadPoolExecutor(THREADS, "deciding")
+        self._desk: together.Desk | None = None
         self._watching_threads = ThreadPoolExecutor(WATCHING_THREADS, "watching")
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+            return
         # No view reads the query string, which need not be UTF-8.
         request = ASGIRequest({**scope, "query_string": b""}, BytesIO())
         response = await self._respond(request, receive)
@@ -90,9 +95,22 @@ class WebhookServer:
         return taken if isinstance(taken, HttpResponse) else await self._answer(taken)
 
     async def _answer(self, taken: Delivery) -> HttpResponse:
-        """The response to a delivery, decided and recorded in a thread."""
-        loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._deciding_threads, _answered, taken)
+        """The response to a delivery, decided and recorded."""
+        desk = self._desk = self._desk or together.Desk()
+        if events.wants_decision(taken.event.type):
+            return door.respond(await desk.answer(taken))
+        done = await desk.take(taken)
+        return door.respond(done.body, done.status)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        """Connect before the first request comes, and end the connections after the last."""
+        await receive()
+        self._desk = self._desk or together.Desk()
+        await self._desk.ready(READY_WITHIN_S)
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._desk.close()
+        await send({"type": "lifespan.shutdown.complete"})
 
     async def _watch(self, view: View, request: HttpRequest) -> HttpResponse:
         if self._now_watching >= MOST_WATCHING:
@@ -114,17 +132,6 @@ async def _body(receive: Receive) -> bytes:
         body += message.get("body", b"")
         is_open = message.get("more_body", False)
     return body
-
-
-def _answered(taken: Delivery) -> HttpResponse:
-    # The wait for this thread counts as any other wait for the desk.
-    waited_ms = taken.waited_ms + taken.stopwatch.elapsed_us / 1000
-    now = replace(taken, received_at=taken.now, waited_ms=waited_ms, stopwatch=Stopwatch())
-    now.stopwatch.mark("verified")
-    try:
-        return door.answered(now)
-    finally:
-        connections.close_all()  # back to the pool
 
 
 def _viewed(view: View, request: HttpRequest) -> HttpResponse:

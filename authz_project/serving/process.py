@@ -113,7 +113,7 @@ def main() -> None:
         loop="uvloop",
         http=Protocol,
         ws="none",
-        lifespan="off",
+        lifespan="on",
         interface="asgi3",
         log_config=None,
         access_log=False,  # nginx writes one

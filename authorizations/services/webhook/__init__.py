@@ -7,6 +7,7 @@ readiness, health, metrics, clock, rejected requests.
 
 __all__ = [
     "answering",
+    "together",
     "background",
     "clock",
     "database_roles",

@@ -47,6 +47,7 @@ ALONE_THREADS, LATER_THREADS, STAND_IN_THREADS, ASIDE_THREADS = 4, 3, 32, 4
 _APART_S = 1.0
 _MAX_APART = 10_000
 _REHEARSED_WITHIN_S = 5.0
+_POLL_S = 0.01
 
 
 class _Waiting(NamedTuple):
@@ -74,6 +75,15 @@ class Desk:
         self._apart: dict[str, float] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipes = [Pipe(self._aside, _rehearse, self._start) for _ in range(PIPES)]
+
+    async def ready(self, within_s: float) -> bool:
+        """Wait until it can decide; returns whether it can in this time."""
+        until = monotonic() + within_s
+        while not any(pipe.is_open for pipe in self._pipes):
+            if monotonic() > until:
+                return False
+            await asyncio.sleep(_POLL_S)
+        return True
 
     async def close(self) -> None:
         """End the connections. What is being decided gets no answer."""
