@@ -267,7 +267,7 @@ class AuthorizationState:
         The cache is not part of the value: it is neither compared nor stored, and a changed copy
         computes its own.
         """
-        return self._totals_of_answers if self._is_unreported else self._all_totals
+        return self._totals_of_answers if self._is_unreported else self.all_totals
 
     @property
     def _is_unreported(self) -> bool:
@@ -294,7 +294,7 @@ class AuthorizationState:
 
     @property
     def _totals_of_answers(self) -> "StateTotals":
-        """The figures of an unreported authorization: as `_all_totals`, in less time."""
+        """The figures of an unreported authorization: as `all_totals`, in less time."""
         reserving = [a for a in self.answers if a.is_reserving]
         unconfirmed = _largest_each((a.request_index, a.amount) for a in reserving)
         return StateTotals(
@@ -308,7 +308,8 @@ class AuthorizationState:
         )
 
     @property
-    def _all_totals(self) -> "StateTotals":
+    def all_totals(self) -> "StateTotals":
+        """The figures of any authorization; `totals` are the same, kept and sooner had."""
         captured = max(0, sum([t.captured for t in self.transactions]))
         reserving = self._reserving
         unconfirmed = _largest_each((a.request_index, a.amount) for a in reserving)

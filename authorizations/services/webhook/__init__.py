@@ -7,7 +7,6 @@ readiness, health, metrics, clock, rejected requests.
 
 __all__ = [
     "answering",
-    "together",
     "background",
     "clock",
     "database_roles",
@@ -15,4 +14,5 @@ __all__ = [
     "readiness",
     "rejections",
     "scrape",
+    "together",
 ]

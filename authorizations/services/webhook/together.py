@@ -36,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PIPES = 2
+PIPES = 1
 """Groups decided at once by a process: while PostgreSQL works for one, Python works for another."""
 
 MOST = 32

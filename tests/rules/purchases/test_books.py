@@ -126,6 +126,45 @@ def test_any_order_and_repetition_of_all_that_arrives_ends_in_the_same_books(
     assert after(data.draw(st.permutations(steps + again))) == after(steps)
 
 
+nothing_reported = st.builds(
+    Snapshot,
+    at=few,
+    status=statuses,
+    amount=st.integers(0, 1),
+    held=st.none() | st.integers(0, 1),
+    cashback=st.integers(0, 1),
+)
+any_answers = answers | st.builds(
+    OurResponse,
+    event_id=st.just("evt_4"),
+    request_index=few,
+    at=few,
+    approved=st.booleans(),
+    amount=few,
+    asked=few,
+    cashback=few,
+    released=st.booleans(),
+)
+
+
+@THOROUGHLY
+@given(
+    st.lists(nothing_reported | snapshots, max_size=1),
+    st.lists(any_answers, max_size=3),
+    st.lists(transactions, max_size=1),
+    st.sampled_from([0, 0, 0, 2]),
+)
+def test_what_only_answers_make_is_added_up_in_short_to_the_same(
+    heard: list[Snapshot],
+    given: list[OurResponse],
+    money: list[TransactionSnapshot],
+    adjusted: int,
+) -> None:
+    books = after([*heard, *given, *money]).adjusted_by(adjusted)
+    assert books.totals == books.all_totals
+    assert books.released().totals == books.released().all_totals
+
+
 @THOROUGHLY
 @given(
     st.lists(snapshots, max_size=3),
