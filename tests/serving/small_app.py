@@ -17,6 +17,11 @@ SLOW_S = 0.5
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        for said in ("startup", "shutdown"):
+            await receive()
+            await send({"type": f"lifespan.{said}.complete"})
+        return
     if scope["path"] == "/slow":
         await asyncio.sleep(SLOW_S)
     if scope["path"] == "/hang":
