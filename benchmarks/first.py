@@ -23,7 +23,7 @@ from benchmarks.servers import DESK, PORT, SECRET, Server, running
 
 STARTS = int(os.environ.get("BENCH_STARTS") or 15)
 LAST = 110
-SERVER = Server("one process", [*DESK.command[:-1], "1"])
+SERVER = Server("one process", [*DESK.command[:-1], "1"], notifies=True)
 HUNDREDTHS = range(91, LAST)
 """Their median stands for the hundredth's time: a single one may coincide with a checkpoint."""
 

@@ -2,6 +2,7 @@
 
 import os
 import secrets
+import socket
 import subprocess
 import sys
 import time
@@ -24,22 +25,27 @@ GUNICORN = [
 
 @dataclass(frozen=True)
 class Server:
-    """A server: its name in the table, and how to start it."""
+    """A server: its name in the table, and how to start it.
+
+    `notifies`: as systemd does, one waits until it says that its first answers will be quick.
+    """
 
     name: str
     command: list[str]
+    notifies: bool = False
     environment: dict[str, str] = field(default_factory=dict)
 
 
 DESK = Server(
     "the desk",
     [sys.executable, "manage.py", "serve", "--bind", f"127.0.0.1:{PORT}", "--processes", "2"],
+    notifies=True,
 )
 DESK_GUNICORN = Server("the desk, gunicorn", [*GUNICORN, "authz_project.wsgi:application"])
 FLASK = Server(
     "quickstart, flask run",
     [sys.executable, "-m", "flask", "run", "--port", str(PORT)],
-    {"FLASK_APP": "benchmarks.quickstart"},
+    environment={"FLASK_APP": "benchmarks.quickstart"},
 )
 FLASK_GUNICORN = Server("quickstart, gunicorn", [*GUNICORN, "benchmarks.quickstart:app"])
 
@@ -60,19 +66,25 @@ def environment(data: Path) -> dict[str, str]:
 @contextmanager
 def running(server: Server, base: dict[str, str], root: Path = ROOT) -> Iterator[int]:
     """The server of the checkout in `root`, answering; its process id. Stopped afterwards."""
-    process = subprocess.Popen(
-        server.command,
-        cwd=root,
-        env=base | server.environment,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        _wait_until_up()
-        yield process.pid
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
+    address = f"desk-bench-{secrets.token_hex(8)}"
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notified:
+        notified.bind(f"\0{address}")
+        notified.settimeout(60)
+        process = subprocess.Popen(
+            server.command,
+            cwd=root,
+            env=base | server.environment | {"NOTIFY_SOCKET": f"@{address}"},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            if server.notifies and notified.recv(64) != b"READY=1":
+                raise RuntimeError(f"{server.name} did not start.")
+            _wait_until_up()
+            yield process.pid
+        finally:
+            process.terminate()
+            process.wait(timeout=30)
 
 
 def _wait_until_up() -> None:
