@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 import psycopg
+from django.db import Error
 
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals
@@ -21,13 +22,17 @@ from authorizations.services.host.caps import NotReplayedError
 from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.delivery import Delivery
-from authorizations.services.runtime.pipeline import BEGIN, COMMIT
+from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
+from authorizations.services.store import locked_rows
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import Found, expected, lock_all
 from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.writing import Written, write_all
+from authz_project.pooler import SessionLostError
 
 logger = logging.getLogger(__name__)
+
+_ANSWERED_WITHIN_S = 0.05
 
 
 class Member(NamedTuple):
@@ -35,6 +40,17 @@ class Member(NamedTuple):
 
     request: AuthorizationRequest
     delivery: Delivery
+
+
+class Decided(NamedTuple):
+    """What became of a group: the answers, None for members that left.
+
+    `locked_out` are those that left because someone else has locked a row that they need; or
+    their card may be new.
+    """
+
+    computed: list[Computed | None]
+    locked_out: list[Member] = []
 
 
 class CommitsUnknownError(Exception):
@@ -48,20 +64,20 @@ class CommitsUnknownError(Exception):
         self.computed = computed
 
 
-def decide_together(members: Sequence[Member]) -> Plan[list[Computed | None]]:
-    """Decide, keep everything, and return the answers; None for members that leave.
+def decide_together(members: Sequence[Member]) -> Plan[Decided]:
+    """Decide, keep everything, and return the answers.
 
     Without an answer the transaction may still be open, with nothing written. Raises psycopg.Error;
     then nothing is kept. Raises CommitsUnknownError.
     """
     requests = [member.request for member in members]
     answered = yield from _answered_here(requests)
-    found = yield from lock_all(
-        requests,
-        [expected(request) for request in requests],
-        patience=f"{budget.BRIEF_LOCK_WAIT_MS}ms",
-        first=[BEGIN],
-    )
+    found, is_any_locked = yield from _locked(requests)
+    locked_out = [
+        member
+        for member, one in zip(members, found, strict=True)
+        if is_any_locked and isinstance(one, Retry)
+    ]
     locked: dict[int, LockedRequest] = {}
     named: set[str] = set()
     for place, (member, one) in enumerate(zip(members, found, strict=True)):
@@ -78,7 +94,7 @@ def decide_together(members: Sequence[Member]) -> Plan[list[Computed | None]]:
     outcomes = {place: outcome for place, outcome in zip(locked, decided, strict=True) if outcome}
     noted = yield from _noted(list(outcomes.values()))
     if noted is None or not outcomes:
-        return [None for _ in members]
+        return Decided([None for _ in members], locked_out)
     written: list[Written] = []
     computed: list[Computed | None] = [None for _ in members]
     for (place, outcome), note in zip(outcomes.items(), noted, strict=True):
@@ -89,23 +105,42 @@ def decide_together(members: Sequence[Member]) -> Plan[list[Computed | None]]:
     try:
         yield [write_all(written), COMMIT]
     except psycopg.Error as error:
-        if error.sqlstate is None:  # not PostgreSQL's own: the connection is lost
+        # One that is not PostgreSQL's own: the connection is lost.
+        if error.sqlstate is None and not isinstance(error, SessionLostError):
             raise CommitsUnknownError(computed) from error
         raise
-    return computed
+    return Decided(computed, locked_out)
+
+
+def _locked(requests: Sequence[AuthorizationRequest]) -> Plan[tuple[list[Found | Retry], bool]]:
+    """The requests under their locks, and whether someone else has some of these rows locked.
+
+    These rows are waited for briefly; then they are left out, and with them those who need them.
+    """
+    scopes = [expected(request) for request in requests]
+    patience = f"{budget.BRIEF_LOCK_WAIT_MS}ms"
+    try:
+        found = yield from lock_all(requests, scopes, patience=patience, first=[BEGIN])
+    except (Error, psycopg.Error) as error:
+        if not locked_rows.is_timeout(error):
+            raise
+    else:
+        return found, False
+    again = [ROLLBACK, BEGIN]
+    found = yield from lock_all(requests, scopes, patience=patience, first=again, skips_locked=True)
+    return found, True
 
 
 def _answered_here(requests: Sequence[AuthorizationRequest]) -> Plan[set[str]]:
-    """The events that this host has answered without the database; none if a disk hangs."""
+    """The events that this host has answered without the database, or may have if a disk hangs."""
     if not host_answers.is_any():
         return set()
     ids = [request.event_id for request in requests]
-    within_s = budget.HOST_ANSWERS_WAIT_MS / 1000
     try:
-        return (yield from call(lambda: host_answers.answered(ids), within_s))
+        return (yield from call(lambda: host_answers.answered(ids), _ANSWERED_WITHIN_S))
     except psycopg.OperationalError:
-        logger.error("This host's answers can't be read: the disk hangs.")
-        return set()
+        logger.error("This host's answers can't be read in time: each request looks for its own.")
+        return set(ids)
 
 
 def _is_plain(request: AuthorizationRequest, found: Found) -> bool:

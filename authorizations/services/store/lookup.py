@@ -172,26 +172,30 @@ def lock_all(
     *,
     patience: str | None = None,
     first: Sequence[Statement] = (),
+    skips_locked: bool = False,
 ) -> Plan[list[Found | Retry]]:
     """Lock several purchases by these scopes and load what is recorded, in one round trip.
 
     `patience` is the lock_timeout; None leaves it unchanged. `first` are statements to run before.
     A purchase whose locked rows don't confirm its scopes gets a Retry, with the right ones as far
-    as these rows say.
+    as these rows say. With `skips_locked` nothing is waited for, and rows that someone else has
+    locked are taken as missing.
     """
+    lock_texts = [statements.LOCK_CARDS, statements.LOCK_CARDHOLDERS, statements.LOCK_GROUPS]
+    if skips_locked:
+        lock_texts = [statements.skipping_locked(text) for text in lock_texts]
+    of_cards, of_cardholders, of_groups = lock_texts
     roots = {one.root_id for one in scopes}
     others = {event.card.id for event in events} - roots
     groups = {one.group_id for one in scopes if one.group_id is not None}
-    lock_cards, lock_others = (
-        Statement(statements.LOCK_CARDS, {"ids": sorted(ids)}) for ids in (roots, others)
-    )
+    lock_cards, lock_others = (Statement(of_cards, {"ids": sorted(ids)}) for ids in (roots, others))
     holders = sorted({one.cardholder_id for one in scopes})
     locking = [
         Statement(statements.SETTINGS, {"patience": patience}),
         lock_cards,
         *([lock_others] if others else []),
-        Statement(statements.LOCK_CARDHOLDERS, {"ids": holders}),
-        *([Statement(statements.LOCK_GROUPS, {"ids": sorted(groups)})] if groups else []),
+        Statement(of_cardholders, {"ids": holders}),
+        *([Statement(of_groups, {"ids": sorted(groups)})] if groups else []),
     ]
     keys = [_scope_keys(one.root_id, one.cardholder_id, one.group_id) for one in scopes]
     answers = yield [*first, *locking, *_look_up(events, keys)]

@@ -34,20 +34,20 @@ class Pipe:
     """One connection, for one plan at a time.
 
     `threads` run what must not run on the loop. `rehearse` is called with each new connection,
-    before it is used, and `freed` whenever the pipe can take a plan.
+    before it is used, and `changed` whenever the pipe can take a plan, or has lost its connection.
     """
 
     def __init__(
         self,
         threads: Executor,
         rehearse: Callable[["Pipe"], Awaitable[object]],
-        freed: Callable[[], None],
+        changed: Callable[[], None],
     ) -> None:
         self.is_free = False
         self._loop = asyncio.get_running_loop()
         self._threads = threads
         self._rehearse = rehearse
-        self._freed = freed
+        self._changed = changed
         self._opened: psycopg.Connection[Any] | None = None
         self._descriptor = -1
         self._ready: asyncio.Future[None] | None = None
@@ -176,7 +176,7 @@ class Pipe:
                 self._lose()
         if self.is_open:
             self.is_free = True
-            self._freed()
+            self._changed()
 
     def _lose(self, *, reconnect: bool = True) -> None:
         """End the connection, whose state is unknown, and begin another."""
@@ -187,6 +187,7 @@ class Pipe:
             opened.pgconn.finish()
             if self._ready is not None and not self._ready.done():
                 self._ready.set_exception(psycopg.OperationalError("The connection is lost."))
+            self._loop.call_soon(self._changed)
         if reconnect and self._connecting.done():
             self._connecting = self._loop.create_task(self._connect())
 
@@ -208,7 +209,7 @@ class Pipe:
     def _begin(self) -> None:
         if self.is_open:
             self.is_free = True
-            self._freed()
+            self._changed()
 
 
 def _late() -> DeadlineExceededError:

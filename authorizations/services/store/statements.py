@@ -73,6 +73,12 @@ LOCK_GROUPS = f"""
 SELECT id FROM authorizations_cardgroup WHERE id = ANY(%(ids)s::bigint[]) {_LOCKED}
 """  # noqa: S608 - all of it is written here
 
+
+def skipping_locked(lock: str) -> str:
+    """One of LOCK_CARDS, LOCK_CARDHOLDERS and LOCK_GROUPS, without rows that others have locked."""
+    return f"{lock}SKIP LOCKED"
+
+
 SETTINGS = """
 SELECT
     set_config('enable_seqscan', 'off', TRUE),

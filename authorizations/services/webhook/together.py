@@ -28,6 +28,7 @@ from authorizations.services.runtime import budget, decision_log
 from authorizations.services.runtime.deadline import has_passed
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in import answers
+from authorizations.services.store import locked_rows
 from authorizations.services.store.pipes import Pipe
 from authorizations.services.webhook import answering
 from authorizations.wire import events
@@ -44,6 +45,9 @@ MOST = 32
 
 ALONE_THREADS, LATER_THREADS, STAND_IN_THREADS, ASIDE_THREADS = 4, 3, 32, 4
 
+PATIENT_THREADS = 2
+"""Maximum threads that wait long for locked rows at once; the others then wait briefly."""
+
 _APART_S = 1.0
 _MAX_APART = 10_000
 _REHEARSED_WITHIN_S = 5.0
@@ -51,14 +55,16 @@ _POLL_S = 0.01
 
 
 class _Waiting(NamedTuple):
-    """A request that waits for a pipe until its time for the database ends.
+    """A request that waits for a pipe, and whose time for the database `ends`.
 
-    The answer is None if it has to be decided by itself.
+    The answer is None if it has to be decided by itself; the alarm gives it this one when too
+    little time is left for a group. It is done as well if the client has left.
     """
 
     member: Member
     ends: float
     answer: "asyncio.Future[Computed | None]"
+    alarm: asyncio.TimerHandle
 
 
 class Desk:
@@ -73,6 +79,7 @@ class Desk:
         self._waiting: deque[_Waiting] = deque()
         self._is_due = False
         self._apart: dict[str, float] = {}
+        self._patient = 0
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipes = [Pipe(self._aside, _rehearse, self._start) for _ in range(PIPES)]
 
@@ -86,9 +93,11 @@ class Desk:
         return True
 
     async def close(self) -> None:
-        """End the connections. What is being decided gets no answer."""
+        """End connections and threads. What is being decided gets no answer."""
         for pipe in self._pipes:
             await pipe.close()
+        for threads in (self._alone, self._later, self._stand_in, self._aside):
+            threads.shutdown(wait=False)
 
     async def take(self, delivery: Delivery) -> Answered:
         """Apply a later event; returns the status and body of the response."""
@@ -96,9 +105,9 @@ class Desk:
 
     async def answer(self, delivery: Delivery) -> bytes:
         """The body of the answer to an authorization request, after it is recorded or spooled."""
-        request = self._grouped(delivery)
-        if request is None:
-            return await self._in_thread(self._alone, lambda: answering.answer(delivery))
+        request = self._readable(delivery)
+        if request is None or not self._is_for_groups(request, delivery):
+            return await self._by_itself(delivery, request)
         try:
             computed = await self._join(Member(request, delivery))
         except CommitUnknownError as unknown:
@@ -111,9 +120,22 @@ class Desk:
             return await self._in_thread(
                 self._stand_in, lambda: answers.answer(request, delivery, cause)
             )
-        if computed is None:
+        return computed.body if computed else await self._by_itself(delivery, request)
+
+    async def _by_itself(self, delivery: Delivery, request: AuthorizationRequest | None) -> bytes:
+        """Decide in a thread; few threads at once may wait long for rows that are locked."""
+        if answering.cause_at_once(delivery):
+            return await self._in_thread(self._stand_in, lambda: answering.answer(delivery))
+        is_patient = False
+        if request and self._is_apart(request):
+            is_patient = self._patient < PATIENT_THREADS
+            if not is_patient:
+                locked_rows.remember([f"card:{request.card.id}"])
+        self._patient += is_patient
+        try:
             return await self._in_thread(self._alone, lambda: answering.answer(delivery))
-        return computed.body
+        finally:
+            self._patient -= is_patient
 
     async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         def closing() -> T:
@@ -124,31 +146,37 @@ class Desk:
 
         return await self._loop.run_in_executor(threads, closing)
 
-    def _grouped(self, delivery: Delivery) -> AuthorizationRequest | None:
-        """The request, if it can be decided in a group."""
+    def _readable(self, delivery: Delivery) -> AuthorizationRequest | None:
         try:
-            request = events.authorization_request(delivery.event)
+            return events.authorization_request(delivery.event)
         except Exception:  # noqa: BLE001 - answered in a thread, which says what is wrong with it
             return None
-        is_of_other_mode = settings.STRIPE_LIVEMODE not in (None, request.livemode)
-        if is_of_other_mode or answering.cause_at_once(delivery):
-            return None
-        if self._apart and self._apart.get(request.card.id, 0.0) > monotonic():
-            return None
-        return request if any(pipe.is_open for pipe in self._pipes) else None
+
+    def _is_for_groups(self, request: AuthorizationRequest, delivery: Delivery) -> bool:
+        """Whether a request can be decided in a group now."""
+        return (
+            settings.STRIPE_LIVEMODE in (None, request.livemode)
+            and not answering.cause_at_once(delivery)
+            and not self._is_apart(request)
+            and any(pipe.is_open for pipe in self._pipes)
+        )
+
+    def _is_apart(self, request: AuthorizationRequest) -> bool:
+        return bool(self._apart) and self._apart.get(request.card.id, 0.0) > monotonic()
 
     def _join(self, member: Member) -> "asyncio.Future[Computed | None]":
-        waiting = _Waiting(
-            member, answering.database_ends(member.delivery), self._loop.create_future()
-        )
-        self._waiting.append(waiting)
+        answer: asyncio.Future[Computed | None] = self._loop.create_future()
+        ends = answering.database_ends(member.delivery)
+        waits_s = ends - monotonic() - budget.LEAST_FOR_GROUP_MS / 1000
+        alarm = self._loop.call_later(max(0.0, waits_s), _answer, answer, None)
+        self._waiting.append(_Waiting(member, ends, answer, alarm))
         if not self._is_due:  # once for all that this turn of the loop reads
             self._is_due = True
             self._loop.call_soon(self._start)
-        return waiting.answer
+        return answer
 
     def _start(self) -> None:
-        """Give what waits to the pipes that are free."""
+        """Give what waits to the pipes that are free. Nothing waits for a pipe that is lost."""
         self._is_due = False
         for pipe in self._pipes:
             if pipe.is_free and (group := self._taken()):
@@ -156,15 +184,16 @@ class Desk:
                 task = self._loop.create_task(self._decide(pipe, group))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+        if self._waiting and not any(pipe.is_open for pipe in self._pipes):
+            while self._waiting:
+                _answer(self._waiting.popleft().answer, None)
 
     def _taken(self) -> list[_Waiting]:
         group: list[_Waiting] = []
-        now = monotonic()
         while self._waiting and len(group) < MOST:
             waiting = self._waiting.popleft()
-            if waiting.ends - now < budget.LEAST_FOR_GROUP_MS / 1000:
-                waiting.answer.set_result(None)
-            else:
+            waiting.alarm.cancel()
+            if not waiting.answer.done():
                 group.append(waiting)
         return group
 
@@ -174,35 +203,34 @@ class Desk:
         computed: Sequence[Computed | None] = [None] * len(group)
         try:
             plan = decide_together([waiting.member for waiting in group])
-            computed = await pipe.drive(plan, until)
+            computed, locked_out = await pipe.drive(plan, until)
+            if locked_out:
+                self._keep_apart(locked_out)
         except CommitsUnknownError as unknown:
             answering.breaker.miss()
             for waiting, one in zip(group, unknown.computed, strict=True):
                 if one is not None:
                     self._aside.submit(approvals.await_replay, one.noted)
-                    waiting.answer.set_exception(CommitUnknownError(one))
+                    _fail(waiting.answer, CommitUnknownError(one))
         except psycopg.Error as error:
             if has_passed(error):
                 answering.breaker.miss()
                 logger.warning("%d requests: the database was too late.", len(group))
                 for waiting in group:
-                    waiting.answer.set_exception(error)
-            elif isinstance(error, psycopg.errors.LockNotAvailable):
-                self._keep_apart(group)
+                    _fail(waiting.answer, error)
         except Exception:
             logger.exception("A group could not be decided; each of it is decided by itself.")
         for waiting, one in zip(group, computed, strict=True):
-            if not waiting.answer.done():
-                waiting.answer.set_result(one)
+            _answer(waiting.answer, one)
         if any(computed):  # after the answers are sent
             self._loop.call_soon(self._note, group, computed)
 
-    def _keep_apart(self, group: Sequence[_Waiting]) -> None:
-        """One of their rows is locked by someone else: for a while each waits for it by itself."""
+    def _keep_apart(self, members: Sequence[Member]) -> None:
+        """Someone else has locked a row of theirs: for a while each waits for it by itself."""
         until = monotonic() + _APART_S
         if len(self._apart) > _MAX_APART:
             self._apart.clear()
-        self._apart.update((waiting.member.request.card.id, until) for waiting in group)
+        self._apart.update((member.request.card.id, until) for member in members)
 
     def _note(self, group: Sequence[_Waiting], computed: Sequence[Computed | None]) -> None:
         """Note answers that are in the books and sent, for stand-in, the log and metrics."""
@@ -213,6 +241,16 @@ class Desk:
                     self._aside.submit(approvals.settle, one.noted)
                 transaction.remember(request, delivery, one)
                 decision_log.decided(one.outcome.decision, one.outcome.request, delivery)
+
+
+def _answer(answer: "asyncio.Future[Computed | None]", computed: Computed | None) -> None:
+    if not answer.done():
+        answer.set_result(computed)
+
+
+def _fail(answer: "asyncio.Future[Computed | None]", error: Exception) -> None:
+    if not answer.done():
+        answer.set_exception(error)
 
 
 async def _rehearse(pipe: Pipe) -> None:

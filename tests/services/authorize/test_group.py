@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from datetime import datetime
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -38,7 +39,7 @@ from simulator.stripe.samples import MERCHANTS, Json
 from tests.support.database_roles import served_as
 from tests.support.desk import NOON, Shopper, deliver, in_force
 from tests.support.lifecycle import life_of
-from tests.support.spool import delivery_of
+from tests.support.spool import EARLIER, delivery_of
 from tests.support.verification import differences, redecided
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -48,8 +49,8 @@ T = TypeVar("T")
 HOUR, DAY = 3_600, 86_400
 
 
-def member(event: Json) -> Member:
-    delivery = delivery_of(event)
+def member(event: Json, received_at: datetime = EARLIER) -> Member:
+    delivery = delivery_of(event, received_at)
     return Member(events.authorization_request(delivery.event), delivery)
 
 
@@ -298,8 +299,8 @@ def test_numbers_of_the_ledger_prove_the_order_within_a_group_and_none_is_missin
     lost = [shopper.event(shopper.purchase(amount)) for amount in (0, 1)]
     began = timezone.now()
     with served_as("webhook"):
-        drive(decide_together(list(map(member, asked))))
-        drive(decide_together(list(map(member, lost))))
+        for batch in (asked, lost):
+            drive(decide_together([member(event, timezone.now()) for event in batch]))
     decisions = Decision.objects.filter(pk__in=[event["id"] for event in asked + lost])
     found = list(decisions.order_by("webhook_request_id").values_list("approved", "position"))
     assert [approved for approved, _ in found] == [
