@@ -4,11 +4,8 @@ Serves a purchase of Stripe's as well as one that is only tried, and a preview.
 """
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-
-import psycopg
-from django.db import Error
 
 from authorizations.models import LedgerCause
 from authorizations.rules.decision.controls import AppliedControls
@@ -26,13 +23,12 @@ from authorizations.rules.purchases.books import OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.authorize.outcome import Outcome
+from authorizations.services.purchases.in_turn import Turn, in_turn
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.statements import Plan
 from authorizations.services.store.usage import (
     MeasuredUsage,
-    Remembered,
-    UsageKey,
     measure,
     with_available_at,
 )
@@ -52,57 +48,24 @@ class LockedRequest:
     existing: Existing
     transactions: Sequence[TransactionSnapshot] = ()
 
-    def after(self, taken: Mapping[UsageKey, Remembered]) -> "LockedRequest":
-        """The request with these rows of usage, which are not written yet."""
-        remembered = {row.key: row for row in self.existing.remembered}
-        remembered |= taken
-        existing = replace(self.existing, remembered=list(remembered.values()))
-        return replace(self, existing=existing)
-
 
 def decide_in_turn(
     purchases: Sequence[LockedRequest], leaves: Callable[[Outcome], bool]
 ) -> Plan[list[Outcome | None]]:
     """Decide several one after the other, each with what those before it take.
 
-    None for one that must be decided in a transaction of its own: one that fails or that `leaves`,
-    and one that needs sums of a scope in which one before it counts, whose row is not written yet.
-    It takes nothing from those after it.
+    None for one that must be decided in a transaction of its own: in_turn says which, beside those
+    that `leaves`.
     """
-    outcomes: list[Outcome | None] = []
-    taken: dict[str, dict[UsageKey, Remembered]] = {}
-    for purchase in purchases:
-        scopes = purchase.locked.scopes
-        before = {key: row for scope in scopes for key, row in taken.get(scope, {}).items()}
-        plan = decide_purchase(purchase.after(before) if before else purchase)
-        outcome = None
-        try:
-            is_first = taken.keys().isdisjoint(scopes)
-            outcome = (yield from plan) if is_first else _without_asking(plan)
-        except (Error, psycopg.Error):
-            raise
-        except Exception:
-            logger.exception("Event %s is decided by itself.", purchase.request.event_id)
-        if outcome and leaves(outcome):
-            outcome = None
-        if outcome:
-            for scope in scopes:
-                taken.setdefault(scope, {})
-            for row in outcome.remembered:
-                taken[row.scope][row.key] = row
-        outcomes.append(outcome)
-    return outcomes
 
+    def turn(purchase: LockedRequest) -> Turn[Outcome]:
+        def work(existing: Existing) -> Plan[Outcome | None]:
+            outcome = yield from decide_purchase(replace(purchase, existing=existing))
+            return None if leaves(outcome) else outcome
 
-def _without_asking(plan: Plan[Outcome]) -> Outcome | None:
-    """What a plan returns; None if it asks for something."""
-    try:
-        next(plan)
-    except StopIteration as done:
-        outcome: Outcome = done.value
-        return outcome
-    plan.close()
-    return None
+        return Turn(purchase.locked, purchase.existing, work)
+
+    return (yield from in_turn(list(map(turn, purchases)), lambda outcome: outcome.remembered))
 
 
 def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:

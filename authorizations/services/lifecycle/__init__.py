@@ -8,6 +8,7 @@ __all__ = [
     "adjustments",
     "attention",
     "disputes",
+    "group",
     "intake",
     "open_findings",
     "reconcile",

@@ -4,4 +4,4 @@ Ledger entries from one state to the next, transactions linked to their authoriz
 were exceeded.
 """
 
-__all__ = ["entries", "limit_findings", "linking", "steps"]
+__all__ = ["entries", "in_turn", "limit_findings", "linking", "steps"]

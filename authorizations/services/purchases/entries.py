@@ -114,16 +114,23 @@ def unlisted_declines(
     authorization_id: str, state: AuthorizationState
 ) -> Plan[list[tuple[str, RequestHistoryEntry]]]:
     """Stripe's own declines without a decision row yet, each with the id for that row."""
-    found = {
-        f"{authorization_id}/{request_index}": entry
-        for request_index, entry in enumerate(state.history)
-        if _is_stripes_own(entry) and state.answer_to(request_index) is None
-    }
+    found = declines_by_stripe(authorization_id, state)
     if not found:
         return []
     decisions = Decision.objects.filter(pk__in=found).values_list("pk", flat=True)
     listed = yield from call(lambda: set(decisions))
     return [(key, entry) for key, entry in found.items() if key not in listed]
+
+
+def declines_by_stripe(
+    authorization_id: str, state: AuthorizationState
+) -> dict[str, RequestHistoryEntry]:
+    """Stripe's own declines, by the id of the row that each has or is due."""
+    return {
+        f"{authorization_id}/{request_index}": entry
+        for request_index, entry in enumerate(state.history)
+        if _is_stripes_own(entry) and state.answer_to(request_index) is None
+    }
 
 
 def _is_stripes_own(entry: RequestHistoryEntry) -> bool:

@@ -61,6 +61,16 @@ class _Exceeded(NamedTuple):
         return f"Policy {self.name}: {limit_words(figures)} is exceeded by {over}."
 
 
+def exceeds(
+    event: PurchaseEvent,
+    applied: Iterable[AppliedControls],
+    usage: Mapping[Window, WindowUsage],
+    change: CountedUsage,
+) -> bool:
+    """Whether `note` would record a finding."""
+    return bool(_exceeded_by(event, applied, usage, change))
+
+
 def note(
     event: PurchaseEvent,
     applied: Iterable[AppliedControls],
@@ -68,10 +78,27 @@ def note(
     change: CountedUsage,
 ) -> None:
     """Record a finding if a change that could not be declined exceeds limits now in force."""
-    if change.amount <= 0 and change.count <= 0:
+    found = _exceeded_by(event, applied, usage, change)
+    if not found:
         return
-    exceeded: list[_Exceeded] = []
-    windows: list[FindingWindow] = []
+    row = findings.say(event, _finding([exceeded for exceeded, _ in found]))
+    existing = {_what_limit(kept) for kept in row.windows.all()}
+    new = [kept for _, kept in found if _what_limit(kept) not in existing]
+    for kept in new:
+        kept.finding = row
+    FindingWindow.objects.bulk_create(new)
+
+
+def _exceeded_by(
+    event: PurchaseEvent,
+    applied: Iterable[AppliedControls],
+    usage: Mapping[Window, WindowUsage],
+    change: CountedUsage,
+) -> list[tuple[_Exceeded, FindingWindow]]:
+    """The limits that a change exceeds, each with its window."""
+    if change.amount <= 0 and change.count <= 0:
+        return []
+    found: list[tuple[_Exceeded, FindingWindow]] = []
     now = max(int(time.time()), event.event_created, event.created)
     for policy in applied:
         for limit in policy.controls.spending_limits:
@@ -84,26 +111,17 @@ def note(
             if figures.exceeded_by <= 0:
                 continue
             name = f"{policy.controls.name} ({policy.scope.kind})"
-            exceeded.append(_Exceeded(name, figures, max(change.amount, 0)))
-            windows.append(
-                FindingWindow(
-                    version_id=policy.version_id,
-                    scope=scope_key(policy.scope),
-                    measured=scope_key(policy.measured),
-                    window_start=window.start,
-                    # A rolling window has no end; later purchases don't concern this finding.
-                    window_end=now + 1 if window.rolling else window.end,
-                    figures=figures._asdict(),
-                )
+            kept = FindingWindow(
+                version_id=policy.version_id,
+                scope=scope_key(policy.scope),
+                measured=scope_key(policy.measured),
+                window_start=window.start,
+                # A rolling window has no end; later purchases don't concern this finding.
+                window_end=now + 1 if window.rolling else window.end,
+                figures=figures._asdict(),
             )
-    if not exceeded:
-        return
-    row = findings.say(event, _finding(exceeded))
-    existing = {_what_limit(kept) for kept in row.windows.all()}
-    new = [kept for kept in windows if _what_limit(kept) not in existing]
-    for kept in new:
-        kept.finding = row
-    FindingWindow.objects.bulk_create(new)
+            found.append((_Exceeded(name, figures, max(change.amount, 0)), kept))
+    return found
 
 
 def look_again(

@@ -19,6 +19,7 @@ from authorizations.rules.purchases.reports import AuthorizationReport, Transact
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
+from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import findings, rows, statements, writing
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import (
@@ -219,12 +220,20 @@ def save(
     event: Event, transactions: Sequence[TransactionSnapshot], state: AuthorizationState
 ) -> Plan[None]:
     """Write the rows of these transactions as they are booked now, with their links."""
+    if found := saving(event, transactions, state):
+        yield found
+
+
+def saving(
+    event: Event, transactions: Sequence[TransactionSnapshot], state: AuthorizationState
+) -> list[Statement]:
+    """The statements of `save`; none without transactions."""
     if not transactions:
-        return
+        return []
     ids = {transaction.id for transaction in transactions}
     linked = event.authorization_id
     if isinstance(event, TransactionReport):
         linked = event.linked or ""
     booked = [found for found in state.transactions if found.id in ids]
     found = [rows.transaction(event, one, linked) for one in booked]
-    yield from statements.ask(statements.KEEP, transactions=codec.to_json(found))
+    return [Statement(statements.KEEP, {"transactions": codec.to_json(found)})]

@@ -1,6 +1,7 @@
 """Findings: discrepancies between Stripe and the desk, open until they are acknowledged."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import TypeAlias
 
 from django.conf import settings
 from django.contrib.auth.models import User
@@ -43,6 +44,29 @@ def differ(event: PurchaseEvent, before: AuthorizationState, state: Authorizatio
         for it in (before, state)
     )
     return said != says
+
+
+KeptFinding: TypeAlias = tuple[str, str, str, str, int, str, str]
+"""A row of statements.FINDINGS."""
+
+
+def are_as_kept(
+    event: PurchaseEvent, state: AuthorizationState, kept: Iterable[KeptFinding]
+) -> bool:
+    """Whether `refresh` would change nothing, given the rows that are there."""
+    tolerance = settings.CAPTURE_TOLERANCE_PERCENT
+    wanted = {
+        (finding.kind.value, finding.subject): (finding.amount, finding.description, finding.done)
+        for finding in rules.findings(state, event.merchant, event.currency, tolerance)
+    }
+    there = {
+        (kind, subject): figures
+        for authorization_id, kind, subject, state_, *figures in kept
+        if authorization_id == event.authorization_id
+        and kind in _OF_BOOKS
+        and state_ != Finding.State.GONE
+    }
+    return wanted == {key: tuple(figures) for key, figures in there.items()}
 
 
 def refresh_all(left: Sequence[tuple[PurchaseEvent, AuthorizationState]]) -> None:

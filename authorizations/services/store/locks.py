@@ -12,6 +12,7 @@ from typing import NamedTuple, TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import statements
 from authorizations.services.store.statements import Plan, drive
@@ -59,6 +60,17 @@ class ExpectedScopes(NamedTuple):
     root_id: str
     cardholder_id: str
     group_id: int | None
+
+    @property
+    def keys(self) -> list[str]:
+        """The keys of these scopes, the card's first."""
+        kinds = [
+            Scope(ScopeKind.CARD, self.root_id),
+            Scope(ScopeKind.CARDHOLDER, self.cardholder_id),
+        ]
+        if self.group_id is not None:
+            kinds.append(Scope(ScopeKind.GROUP, str(self.group_id)))
+        return [scope_key(scope) for scope in kinds]
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,7 +6,7 @@ transaction must not lock more, which would be out of order; another one begins 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -44,7 +44,7 @@ class LockedScopes:
     @property
     def scopes(self) -> list[str]:
         """The keys of the scopes that this purchase counts in."""
-        return _scope_keys(self.root_id, self.cardholder_id, self.group_id)
+        return ExpectedScopes(self.root_id, self.cardholder_id, self.group_id).keys
 
     def cover(self, row: Authorization) -> bool:
         """Whether all scopes of a different purchase are locked as well."""
@@ -53,14 +53,7 @@ class LockedScopes:
 
 def scope_keys(row: Authorization) -> list[str]:
     """The keys of the scopes that an existing purchase counts in."""
-    return _scope_keys(row.root_id, row.cardholder_id, row.group_id)
-
-
-def _scope_keys(root_id: str, cardholder_id: str, group_id: int | None) -> list[str]:
-    kinds = [Scope(ScopeKind.CARD, root_id), Scope(ScopeKind.CARDHOLDER, cardholder_id)]
-    if group_id is not None:
-        kinds.append(Scope(ScopeKind.GROUP, str(group_id)))
-    return [scope_key(scope) for scope in kinds]
+    return ExpectedScopes(row.root_id, row.cardholder_id, row.group_id).keys
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,6 +159,21 @@ def expected(event: PurchaseEvent) -> ExpectedScopes:
     return seen._replace(cardholder_id=card.cardholder_id)
 
 
+@dataclass(frozen=True, slots=True)
+class Further:
+    """What else is read with the locks, and the rows of each once it is read.
+
+    `of_linked`: usage is that around the authorizations that events name, which tell no time.
+    """
+
+    statements: Sequence[Statement] = ()
+    of_linked: bool = False
+    answers: list[list[tuple[Any, ...]]] = field(default_factory=list)
+
+
+_NOTHING_FURTHER = Further()
+
+
 def lock_all(
     events: Sequence[PurchaseEvent],
     scopes: Sequence[ExpectedScopes],
@@ -173,13 +181,14 @@ def lock_all(
     patience: str | None = None,
     first: Sequence[Statement] = (),
     skips_locked: bool = False,
+    further: Further = _NOTHING_FURTHER,
 ) -> Plan[list[Found | Retry]]:
     """Lock several purchases by these scopes and load what is recorded, in one round trip.
 
-    `patience` is the lock_timeout; None leaves it unchanged. `first` are statements to run before.
-    A purchase whose locked rows don't confirm its scopes gets a Retry, with the right ones as far
-    as these rows say. With `skips_locked` nothing is waited for, and rows that someone else has
-    locked are taken as missing.
+    `patience` is the lock_timeout; None leaves it unchanged. `first` are statements to run before,
+    and `further` what else is read. A purchase whose locked rows don't confirm its scopes gets a
+    Retry, with the right ones as far as these rows say. With `skips_locked` nothing is waited for,
+    and rows that someone else has locked are taken as missing.
     """
     lock_texts = [statements.LOCK_CARDS, statements.LOCK_CARDHOLDERS, statements.LOCK_GROUPS]
     if skips_locked:
@@ -197,9 +206,12 @@ def lock_all(
         Statement(of_cardholders, {"ids": holders}),
         *([Statement(of_groups, {"ids": sorted(groups)})] if groups else []),
     ]
-    keys = [_scope_keys(one.root_id, one.cardholder_id, one.group_id) for one in scopes]
-    answers = yield [*first, *locking, *_look_up(events, keys)]
+    keys = [one.keys for one in scopes]
+    looking_up = _look_up(events, keys, of_linked=further.of_linked)
+    answers = yield [*first, *locking, *looking_up, *further.statements]
     answers = answers[len(first) + 1 :]
+    further.answers[:] = answers[len(answers) - len(further.statements) :]
+    del answers[len(answers) - len(further.statements) :]
     locked_cards = {row[0]: LockedCard(*row) for row in answers.pop(0)}
     if others:
         locked_cards |= {row[0]: LockedCard(*row) for row in answers.pop(0)}
@@ -270,7 +282,9 @@ def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
     return looked_up.of(event, locked)
 
 
-def _look_up(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[Statement]:
+def _look_up(
+    events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]], *, of_linked: bool = False
+) -> list[Statement]:
     """The statements that load what is recorded; `keys` are those of each event's scopes."""
     around = {
         (key, event.created): None
@@ -278,13 +292,22 @@ def _look_up(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> 
         for key in of_it
     }
     authorizations = [event.authorization_id for event in events]
+    usage = Statement(
+        statements.USAGE,
+        {"scopes": [key for key, _ in around], "times": [at for _, at in around]},
+    )
+    if of_linked:
+        pairs = [
+            (key, event.authorization_id)
+            for event, of_it in zip(events, keys, strict=True)
+            for key in of_it
+        ]
+        scopes, linked = [key for key, _ in pairs], [id_ for _, id_ in pairs]
+        usage = Statement(statements.USAGE_OF_LINKED, {"scopes": scopes, "authorizations": linked})
     return [
         Statement(statements.DECIDED, {"events": [event.event_id for event in events]}),
         Statement(statements.PURCHASES, {"authorizations": authorizations}),
-        Statement(
-            statements.USAGE,
-            {"scopes": [key for key, _ in around], "times": [at for _, at in around]},
-        ),
+        usage,
         Statement(statements.POLICIES, {"scopes": list(dict.fromkeys(key for key, _ in around))}),
         Statement(statements.STRAYS, {"authorizations": authorizations}),
     ]

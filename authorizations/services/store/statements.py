@@ -106,25 +106,41 @@ SELECT
 FROM authorizations_authorization WHERE id = ANY(%(authorizations)s::text[])
 """
 
-USAGE = """
+
+def _usage(at: str, purchase: str = "") -> str:
+    """SQL for the stored usage of scopes, each around a time, that a purchase then may change.
+
+    These are windows of limits and the minute, hour and day around the time. The hour and day
+    before are read as well: they show that a scope is busy if nothing is stored around the time
+    yet.
+    """
+    return f"""
 SELECT
-    usage.scope, window_start, window_end, filter_key, filter, currency, amount, refunded_amount,
-    count, piece_seconds
-FROM unnest(%(scopes)s::text[], %(times)s::bigint[]) AS needed(scope, at)
+    usage.scope, window_start, window_end, filter_key, filter, usage.currency, amount,
+    usage.refunded_amount, usage.count, piece_seconds
+FROM {purchase or "unnest(%(scopes)s::text[], %(times)s::bigint[]) AS needed(scope, at)"}
 CROSS JOIN (VALUES
     (0, 0, 253402300800), (60, 0, 60), (3600, 3600, 3600), (86400, 86400, 86400)
 ) AS length(seconds, earlier, later)
 CROSS JOIN LATERAL (
     SELECT * FROM authorizations_usage
     WHERE scope = needed.scope AND piece_seconds = seconds
-        AND window_end > at - earlier AND window_end <= at + later AND window_start <= at
+        AND window_end > {at} - earlier AND window_end <= {at} + later AND window_start <= {at}
 ) AS usage
-"""
-"""The stored usage of scopes, each around a time, that a purchase at that time may change.
+"""  # noqa: S608 - all of it is written here
 
-These are windows of limits and the minute, hour and day around the time. The hour and day before
-are read as well: they show that a scope is busy if nothing is stored around the time yet.
-"""
+
+USAGE = _usage("at")
+
+USAGE_OF_LINKED = _usage(
+    "at",
+    """(
+    SELECT scope, extract(epoch FROM created)::bigint AS at
+    FROM unnest(%(scopes)s::text[], %(authorizations)s::text[]) AS named(scope, authorization_id)
+    JOIN authorizations_authorization ON id = authorization_id
+) AS needed""",
+)
+"""As USAGE, around the times at which authorizations were created that only their ids tell."""
 
 POLICIES = """
 SELECT assignment.scope, policy.current_version_id
@@ -138,6 +154,31 @@ STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction
 WHERE linked = ANY(%(authorizations)s::text[]) AND linked <> '' AND booked_under <> linked
 """
+
+DELIVERED = """
+SELECT DISTINCT event_id FROM authorizations_webhookrequest
+WHERE event_id = ANY(%(events)s::text[])
+"""
+
+TRANSACTIONS = """
+SELECT id, reported_at, linked, booked_under FROM authorizations_transaction
+WHERE id = ANY(%(ids)s::text[])
+"""
+
+FINDINGS = """
+SELECT authorization_id, kind, subject, state, amount, description, done
+FROM authorizations_finding WHERE authorization_id = ANY(%(authorizations)s::text[])
+"""
+
+EXCEEDED = """
+SELECT DISTINCT measured
+FROM authorizations_findingwindow AS exceeded
+JOIN authorizations_finding AS finding ON finding.id = exceeded.finding_id
+WHERE finding.state <> 'gone' AND measured = ANY(%(scopes)s::text[] || ARRAY(
+    SELECT 'card:' || id FROM authorizations_card WHERE root_id = ANY(%(roots)s::text[])
+))
+"""
+"""The scopes in which a finding says that a limit is exceeded, those of replaced cards too."""
 
 VERSIONS = """
 SELECT id, number, content FROM authorizations_policyversion WHERE id = ANY(%(ids)s::bigint[])

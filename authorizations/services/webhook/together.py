@@ -1,9 +1,10 @@
-"""Answers requests on an event loop: those that wait at the same time are decided together.
+"""Answers Stripe on an event loop: what waits at the same time is decided or applied together.
 
 A request that finds a pipe free is decided at once, a group of one. Meanwhile others wait, and are
-taken together by the next pipe that becomes free: no delay is added for it. What leaves a group is
-decided in a thread, on a connection that groups never use, by the same services as under any other
-server. Nothing here waits for a disk or another process on the loop's thread.
+taken together by the next pipe that becomes free: no delay is added for it. Later events go the
+same way, behind all requests. What leaves a group is decided or applied in a thread, on a
+connection that groups never use, by the same services as under any other server. Nothing here waits
+for a disk or another process on the loop's thread.
 """
 
 import asyncio
@@ -23,6 +24,7 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize import approvals, rehearsal, transaction
 from authorizations.services.authorize.group import CommitsUnknownError, Member, decide_together
 from authorizations.services.authorize.transaction import CommitUnknownError, Computed
+from authorizations.services.lifecycle import group as later
 from authorizations.services.lifecycle.intake import Answered
 from authorizations.services.runtime import budget, decision_log
 from authorizations.services.runtime.deadline import has_passed
@@ -42,6 +44,12 @@ PIPES = 1
 
 MOST = 32
 """Maximum requests decided together, so that the first of them does not wait for many."""
+
+MOST_LATER = 16
+"""Maximum later events applied together: requests that come meanwhile wait for it."""
+
+MOST_LATER_WAITING = 256
+"""Further later events are applied one by one, or kept for the background."""
 
 ALONE_THREADS, LATER_THREADS, STAND_IN_THREADS, ASIDE_THREADS = 4, 3, 32, 4
 
@@ -67,6 +75,14 @@ class _Waiting(NamedTuple):
     alarm: asyncio.TimerHandle
 
 
+class _Reported(NamedTuple):
+    """A later event that waits for a pipe; the answer is None if it has to be applied by itself."""
+
+    report: later.PurchaseReport
+    delivery: Delivery
+    answer: "asyncio.Future[Answered | None]"
+
+
 class Desk:
     """Answers deliveries on the running event loop, which it belongs to."""
 
@@ -77,6 +93,7 @@ class Desk:
         self._stand_in = ThreadPoolExecutor(STAND_IN_THREADS, "stand-in-answers")
         self._aside = ThreadPoolExecutor(ASIDE_THREADS, "aside")
         self._waiting: deque[_Waiting] = deque()
+        self._reports: deque[_Reported] = deque()
         self._is_due = False
         self._apart: dict[str, float] = {}
         self._patient = 0
@@ -101,6 +118,13 @@ class Desk:
 
     async def take(self, delivery: Delivery) -> Answered:
         """Apply a later event; returns the status and body of the response."""
+        report = later.groupable(delivery)
+        if report is not None and self._has_pipe() and len(self._reports) < MOST_LATER_WAITING:
+            reported = _Reported(report, delivery, self._loop.create_future())
+            self._reports.append(reported)
+            self._start_soon()
+            if answered := await reported.answer:
+                return answered
         return await self._in_thread(self._later, lambda: answering.take(delivery))
 
     async def answer(self, delivery: Delivery) -> bytes:
@@ -158,11 +182,14 @@ class Desk:
             settings.STRIPE_LIVEMODE in (None, request.livemode)
             and not answering.cause_at_once(delivery)
             and not self._is_apart(request)
-            and any(pipe.is_open for pipe in self._pipes)
+            and self._has_pipe()
         )
 
     def _is_apart(self, request: AuthorizationRequest) -> bool:
         return bool(self._apart) and self._apart.get(request.card.id, 0.0) > monotonic()
+
+    def _has_pipe(self) -> bool:
+        return any(pipe.is_open for pipe in self._pipes)
 
     def _join(self, member: Member) -> "asyncio.Future[Computed | None]":
         answer: asyncio.Future[Computed | None] = self._loop.create_future()
@@ -170,23 +197,35 @@ class Desk:
         waits_s = ends - monotonic() - budget.LEAST_FOR_GROUP_MS / 1000
         alarm = self._loop.call_later(max(0.0, waits_s), _answer, answer, None)
         self._waiting.append(_Waiting(member, ends, answer, alarm))
+        self._start_soon()
+        return answer
+
+    def _start_soon(self) -> None:
         if not self._is_due:  # once for all that this turn of the loop reads
             self._is_due = True
             self._loop.call_soon(self._start)
-        return answer
 
     def _start(self) -> None:
         """Give what waits to the pipes that are free. Nothing waits for a pipe that is lost."""
         self._is_due = False
         for pipe in self._pipes:
-            if pipe.is_free and (group := self._taken()):
-                pipe.take()
-                task = self._loop.create_task(self._decide(pipe, group))
-                self._tasks.add(task)
-                task.add_done_callback(self._tasks.discard)
-        if self._waiting and not any(pipe.is_open for pipe in self._pipes):
+            if not pipe.is_free:
+                continue
+            if group := self._taken():
+                work = self._decide(pipe, group)
+            elif reports := self._taken_reports():
+                work = self._apply(pipe, reports)
+            else:
+                return
+            pipe.take()
+            task = self._loop.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        if not self._has_pipe():
             while self._waiting:
                 _answer(self._waiting.popleft().answer, None)
+            while self._reports:
+                _answer(self._reports.popleft().answer, None)
 
     def _taken(self) -> list[_Waiting]:
         group: list[_Waiting] = []
@@ -196,6 +235,34 @@ class Desk:
             if not waiting.answer.done():
                 group.append(waiting)
         return group
+
+    def _taken_reports(self) -> list[_Reported]:
+        """The next of different authorizations; a second one of the same waits."""
+        group: list[_Reported] = []
+        named: set[str] = set()
+        waiting: list[_Reported] = []
+        while self._reports and len(group) < MOST_LATER:
+            reported = self._reports.popleft()
+            if reported.answer.done():  # the client has left
+                continue
+            authorization_id = later.authorization_of(reported.report)
+            (waiting if authorization_id in named else group).append(reported)
+            named.add(authorization_id)
+        self._reports.extendleft(reversed(waiting))
+        return group
+
+    async def _apply(self, pipe: Pipe, group: Sequence[_Reported]) -> None:
+        """Apply a group of later events; what fails is applied one by one. Never raises."""
+        answered: Sequence[Answered | None] = [None] * len(group)
+        try:
+            plan = later.apply_together([(one.report, one.delivery) for one in group])
+            answered = await pipe.drive(plan, monotonic() + budget.REPORT_MS / 1000)
+        except psycopg.Error as error:
+            logger.warning("%d later events are applied one by one: %s", len(group), error)
+        except Exception:
+            logger.exception("A group of later events failed; each is applied by itself.")
+        for reported, one in zip(group, answered, strict=True):
+            _answer(reported.answer, one)
 
     async def _decide(self, pipe: Pipe, group: Sequence[_Waiting]) -> None:
         """Decide a group and answer each of it; never raises."""
@@ -243,9 +310,9 @@ class Desk:
                 decision_log.decided(one.outcome.decision, one.outcome.request, delivery)
 
 
-def _answer(answer: "asyncio.Future[Computed | None]", computed: Computed | None) -> None:
+def _answer(answer: "asyncio.Future[T]", found: T) -> None:
     if not answer.done():
-        answer.set_result(computed)
+        answer.set_result(found)
 
 
 def _fail(answer: "asyncio.Future[Computed | None]", error: Exception) -> None:
