@@ -20,7 +20,7 @@ from authorizations.wire import events, masking
 from authorizations.wire.api import as_event
 from simulator.stripe import samples
 from simulator.stripe.samples import Json
-from tests.support.desk import NOON, Shopper, deliver, in_force
+from tests.support.desk import NOON, Shopper, deliver, deliver_forged, in_force
 from tests.support.lifecycle import Told
 from tests.support.verification import redecided
 
@@ -154,7 +154,7 @@ def test_what_goes_through_the_spool_keeps_its_digest() -> None:
 @pytest.mark.parametrize("before", [0, 1010, 1016, 1020])
 def test_of_a_rejected_request_no_card_number_is_kept_even_where_it_is_cut_off(before: int) -> None:
     body = b"x" * before + CARD.encode() + b"y" * 100
-    Client().post("/webhook", body, content_type="application/json")
+    deliver_forged(body)
     rejections.write()
     row = RejectedRequest.objects.get()
     assert bytes(row.body_start) == (b"x" * before + MASKED.encode() + b"y" * 100)[:1024]
