@@ -7,7 +7,6 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.db import connection
-from django.test import Client
 from django.utils import timezone
 
 from authorizations.models import Decision, RejectedRequest, UnappliedEvent, WebhookRequest
