@@ -23,7 +23,7 @@ from authorizations.rules.purchases.books import OurResponse
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.authorize.outcome import Outcome
-from authorizations.services.purchases.in_turn import Turn, in_turn
+from authorizations.services.purchases.in_turn import PurchaseInTurn, in_turn
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.statements import Plan
@@ -58,12 +58,12 @@ def decide_in_turn(
     that `leaves`.
     """
 
-    def turn(purchase: LockedRequest) -> Turn[Outcome]:
+    def turn(purchase: LockedRequest) -> PurchaseInTurn[Outcome]:
         def work(existing: Existing) -> Plan[Outcome | None]:
             outcome = yield from decide_purchase(replace(purchase, existing=existing))
             return None if leaves(outcome) else outcome
 
-        return Turn(purchase.locked, purchase.existing, work)
+        return PurchaseInTurn(purchase.locked, purchase.existing, work)
 
     return (yield from in_turn(list(map(turn, purchases)), lambda outcome: outcome.remembered))
 

@@ -25,7 +25,7 @@ from authorizations.services.purchases.entries import (
     measured_after,
     rows_of,
 )
-from authorizations.services.purchases.in_turn import Turn, in_turn
+from authorizations.services.purchases.in_turn import PurchaseInTurn, in_turn
 from authorizations.services.purchases.steps import news_of
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.delivery import Delivery
@@ -116,7 +116,7 @@ def apply_together(
         exceeded={scope for (scope,) in exceeded},
         is_exceeded_elsewhere=any(scope not in keys for (scope,) in exceeded),
     )
-    turns: dict[int, Turn[_Booked]] = {}
+    turns: dict[int, PurchaseInTurn[_Booked]] = {}
     for place, ((report, _), one) in enumerate(zip(members, found, strict=True)):
         if isinstance(one, Retry) or not context.is_plain(report, one):
             continue
@@ -185,7 +185,7 @@ class _Context:
         return True
 
 
-def _turn(report: PurchaseReport, found: Found, context: _Context) -> Turn[_Booked]:
+def _turn(report: PurchaseReport, found: Found, context: _Context) -> PurchaseInTurn[_Booked]:
     def work(existing: Existing) -> Plan[_Booked | None]:
         purchase = existing.purchase
         assert purchase is not None  # noqa: S101 - else it would not be plain
@@ -208,7 +208,7 @@ def _turn(report: PurchaseReport, found: Found, context: _Context) -> Turn[_Book
         changed = transactions if is_transaction else [*news, *renewed]
         return _Booked(event, booking, measured, changed)
 
-    return Turn(found.locked, found.existing, work)
+    return PurchaseInTurn(found.locked, found.existing, work)
 
 
 def _changed(booked: _Booked) -> Sequence[Remembered]:

@@ -21,7 +21,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
-class Turn(Generic[T]):
+class PurchaseInTurn(Generic[T]):
     """A locked purchase and what is recorded of it; `work` makes a result of what is recorded.
 
     `work` returns None for a purchase that must be worked on by itself.
@@ -33,7 +33,7 @@ class Turn(Generic[T]):
 
 
 def in_turn(
-    turns: Sequence[Turn[T]], changed: Callable[[T], Sequence[Remembered]]
+    turns: Sequence[PurchaseInTurn[T]], changed: Callable[[T], Sequence[Remembered]]
 ) -> Plan[list[T | None]]:
     """The results of all, in order; `changed` are the rows of usage that one would write.
 
