@@ -24,6 +24,9 @@ from tests.support.database_roles import PASSWORD, names, served_as
 from tests.support.spool import delivery_of
 from tests.support.timeouts import PATIENCE_S
 
+ELSEWHERE: dict[str, object] = {}
+"""Where pipes connect, if not to PostgreSQL itself."""
+
 
 class Answer(NamedTuple):
     """What was answered, and after how many seconds."""
@@ -141,5 +144,5 @@ def decided_under_its_role() -> Iterator[None]:
 def opened_under_its_role() -> "psycopg.Connection[Any]":
     """As pipes open one; it logs in as the role that decides."""
     login = {"user": names()["webhook"], "password": PASSWORD}
-    found = connection.get_connection_params() | login | {"autocommit": True}
+    found = connection.get_connection_params() | ELSEWHERE | login | {"autocommit": True}
     return DeadlineConnection.connect(**found)

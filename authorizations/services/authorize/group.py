@@ -160,7 +160,8 @@ def _is_plain(request: AuthorizationRequest, found: Found) -> bool:
 
 
 def _noted(outcomes: Sequence[Outcome]) -> Plan[list[str | None] | None]:
-    """What names each approval that a cap may have a say on; None if one of them has no room."""
+    """What names each approval that a cap may have a say on; None if one has no room, or none can
+    be noted in time."""
 
     def note_all() -> list[str | None] | None:
         try:
@@ -170,4 +171,8 @@ def _noted(outcomes: Sequence[Outcome]) -> Plan[list[str | None] | None]:
 
     if not any(approvals.is_capped(outcome) for outcome in outcomes):
         return [None for _ in outcomes]
-    return (yield from call(note_all))
+    try:
+        return (yield from call(note_all, budget.HOST_MEMORY_WAIT_MS / 1000))
+    except psycopg.OperationalError:
+        logger.error("This host's memory can't be written in time: each request tries by itself.")
+        return None

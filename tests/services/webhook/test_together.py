@@ -17,6 +17,7 @@ from django.db import transaction
 
 from authorizations.models import Authorization, Decision, WebhookRequest
 from authorizations.services.authorize.group import decide_together
+from authorizations.services.host import caps, host_answers, spool_writer
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT
@@ -27,6 +28,7 @@ from authorizations.services.webhook import together as groups
 from simulator.stripe.samples import Json
 from tests.support import together
 from tests.support.desk import Shopper, in_force, publish_amount
+from tests.support.spool import answered as spooled_answer
 from tests.support.stand_in import on_this_host
 from tests.support.timeouts import PATIENCE_S
 from tests.support.together import Answer, RunningDesk
@@ -346,3 +348,86 @@ def test_a_policy_published_between_two_groups_binds_the_next(desk: RunningDesk)
     assert set(desk.reasons(*questions(10))) == {"amount_limit_exceeded"}
     publish_amount(policy, 100)
     assert set(desk.reasons(*questions(10))) == {"approved"}
+
+
+# --- disks hang
+
+
+class Disk:
+    """A disk that hangs from the first call on until it `goes_on`."""
+
+    def __init__(self) -> None:
+        self.is_called, self._may_go_on = threading.Event(), threading.Event()
+
+    def hanging(self, usual: Callable[..., T]) -> Callable[..., T]:
+        def call(*arguments: Any, **named: Any) -> T:
+            self.is_called.set()
+            assert self._may_go_on.wait(PATIENCE_S)
+            return usual(*arguments, **named)
+
+        return call
+
+    def goes_on(self) -> None:
+        self._may_go_on.set()
+
+
+@pytest.fixture
+def disk() -> Iterator[Disk]:
+    made = Disk()
+    yield made
+    made.goes_on()
+
+
+def test_purchases_go_on_while_this_hosts_answers_hang(
+    desk: RunningDesk, misses: list[float], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(host_answers, "_WAIT_S", budget.HOST_ANSWERS_WAIT_MS / 1000)
+    host_answers.note("evt_before", spooled_answer(questions()[0], None).as_sent())
+    host_answers._store.own.clear()
+    connected = host_answers._Store.connected
+    monkeypatch.setattr(host_answers._Store, "connected", disk.hanging(connected))
+    asked = questions()
+    answers = desk.asks(*asked)
+    assert disk.is_called.is_set()
+    assert {answer.reason for answer in answers} == {"approved"}
+    disk.goes_on()
+    assert misses == []
+    assert_kept_once(asked, answers)
+
+
+def test_purchases_go_on_while_this_hosts_memory_hangs(
+    desk: RunningDesk, misses: list[float], disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those that a cap may have a say on wait for it, in threads; purchases of nothing don't."""
+    monkeypatch.setattr(budget, "HOST_MEMORY_WAIT_MS", 100)
+    monkeypatch.setattr(caps, "note", disk.hanging(caps.note))
+    asked = questions()[:4:2]
+    waiting = desk.begin(*asked)
+    assert disk.is_called.wait(PATIENCE_S)
+    for _ in range(3):
+        assert desk.reasons(*questions(0)[4:]) == ["approved"] * 4
+    assert not any(future.done() for future in waiting)
+    disk.goes_on()
+    answers = [future.result(PATIENCE_S) for future in waiting]
+    assert {answer.reason for answer in answers} == {"approved"}
+    assert misses == []
+    assert_kept_once(asked, answers)
+
+
+def test_purchases_go_on_while_the_spool_hangs(
+    desk: RunningDesk, disk: Disk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(budget, "LOCK_TIMEOUT_MS", 100)
+    slow = spool_writer.Disk(sync=disk.hanging(os.fdatasync))
+    monkeypatch.setattr(spool_writer.spool(), "_disk", slow)
+    asked, others = questions(), questions()
+    with transaction.atomic():
+        locks.hold(cards=["ic_0", "ic_2", "ic_4"])
+        waiting = desk.begin(*asked[:6:2])
+        assert disk.is_called.wait(PATIENCE_S)
+        assert set(desk.reasons(*others[1::2], others[6])) == {"approved"}
+        assert not any(future.done() for future in waiting)
+        disk.goes_on()
+        answers = [future.result(PATIENCE_S) for future in waiting]
+    assert {answer.reason for answer in answers} == {"row_locked"}
+    assert_kept_once(asked[:6:2], answers)
