@@ -23,10 +23,10 @@ from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
-from authorizations.services.store import locked_rows
+from authorizations.services.store import locked_rows, statements
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import Found, expected, lock_all
-from authorizations.services.store.statements import Plan, call
+from authorizations.services.store.statements import Plan, ask, call
 from authorizations.services.store.writing import Written, write_all
 from authz_project.pooler import SessionLostError
 
@@ -45,8 +45,7 @@ class Member(NamedTuple):
 class Decided(NamedTuple):
     """What became of a group: the answers, None for members that left.
 
-    `locked_out` are those that left because someone else has locked a row that they need; or
-    their card may be new.
+    `locked_out` are those that left because someone else has locked a row that they need.
     """
 
     computed: list[Computed | None]
@@ -72,12 +71,8 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
     """
     requests = [member.request for member in members]
     answered = yield from _answered_here(requests)
-    found, is_any_locked = yield from _locked(requests)
-    locked_out = [
-        member
-        for member, one in zip(members, found, strict=True)
-        if is_any_locked and isinstance(one, Retry)
-    ]
+    found, locked_cards = yield from _locked(requests)
+    locked_out = [member for member in members if member.request.card.id in locked_cards]
     locked: dict[int, LockedRequest] = {}
     named: set[str] = set()
     for place, (member, one) in enumerate(zip(members, found, strict=True)):
@@ -112,10 +107,10 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
     return Decided(computed, locked_out)
 
 
-def _locked(requests: Sequence[AuthorizationRequest]) -> Plan[tuple[list[Found | Retry], bool]]:
-    """The requests under their locks, and whether someone else has some of these rows locked.
+def _locked(requests: Sequence[AuthorizationRequest]) -> Plan[tuple[list[Found | Retry], set[str]]]:
+    """The requests under their locks, and the cards of which someone else has locked a row.
 
-    These rows are waited for briefly; then they are left out, and with them those who need them.
+    Such a row is waited for briefly; then it is left out, and with it those who need it.
     """
     scopes = [expected(request) for request in requests]
     patience = f"{budget.BRIEF_LOCK_WAIT_MS}ms"
@@ -125,10 +120,12 @@ def _locked(requests: Sequence[AuthorizationRequest]) -> Plan[tuple[list[Found |
         if not locked_rows.is_timeout(error):
             raise
     else:
-        return found, False
+        return found, set()
     again = [ROLLBACK, BEGIN]
     found = yield from lock_all(requests, scopes, patience=patience, first=again, skips_locked=True)
-    return found, True
+    missing = [one.unsettled.card.id for one in found if isinstance(one, Retry) and one.unsettled]
+    locked = yield from ask(statements.KNOWN_CARDS, ids=missing)
+    return found, {id_ for (id_,) in locked}
 
 
 def _answered_here(requests: Sequence[AuthorizationRequest]) -> Plan[set[str]]:

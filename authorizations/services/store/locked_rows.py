@@ -57,11 +57,6 @@ def note(error: OperationalError, event: PurchaseEvent) -> None:
     )
     # The error names the table only, not whether it was the root or the card itself.
     keys = [key for key in _keys(event) if key.startswith(f"{kind}:")] or _own_keys(event)
-    remember(keys)
-
-
-def remember(keys: list[str]) -> None:
-    """Remember rows as locked by someone else, by the keys of their scopes."""
     with _lock:
         now = monotonic()
         for key in [key for key, until in _until.items() if until <= now]:

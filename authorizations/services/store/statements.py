@@ -73,6 +73,11 @@ LOCK_GROUPS = f"""
 SELECT id FROM authorizations_cardgroup WHERE id = ANY(%(ids)s::bigint[]) {_LOCKED}
 """  # noqa: S608 - all of it is written here
 
+KNOWN_CARDS = """
+SELECT id FROM authorizations_card WHERE id = ANY(%(ids)s::text[])
+"""
+"""Which of these cards have a row, locked or not."""
+
 
 def skipping_locked(lock: str) -> str:
     """One of LOCK_CARDS, LOCK_CARDHOLDERS and LOCK_GROUPS, without rows that others have locked."""

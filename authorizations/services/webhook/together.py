@@ -30,7 +30,6 @@ from authorizations.services.runtime import budget, decision_log
 from authorizations.services.runtime.deadline import has_passed
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in import answers
-from authorizations.services.store import locked_rows
 from authorizations.services.store.pipes import Pipe
 from authorizations.services.webhook import answering
 from authorizations.wire import events
@@ -53,8 +52,8 @@ MOST_LATER_WAITING = 256
 
 ALONE_THREADS, LATER_THREADS, STAND_IN_THREADS, ASIDE_THREADS = 4, 3, 32, 4
 
-PATIENT_THREADS = 2
-"""Maximum threads that wait long for locked rows at once; the others then wait briefly."""
+LOCK_THREADS = 2
+"""Maximum threads that wait for rows that someone else has locked, so that some are left."""
 
 _APART_S = 1.0
 _MAX_APART = 10_000
@@ -96,7 +95,7 @@ class Desk:
         self._reports: deque[_Reported] = deque()
         self._is_due = False
         self._apart: dict[str, float] = {}
-        self._patient = 0
+        self._lock_turns = asyncio.Semaphore(LOCK_THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
         self._pipes = [Pipe(self._aside, _rehearse, self._start) for _ in range(PIPES)]
 
@@ -147,19 +146,24 @@ class Desk:
         return computed.body if computed else await self._by_itself(delivery, request)
 
     async def _by_itself(self, delivery: Delivery, request: AuthorizationRequest | None) -> bytes:
-        """Decide in a thread; few threads at once may wait long for rows that are locked."""
+        """Decide in a thread; few at once may wait in one for rows that someone else has locked."""
         if answering.cause_at_once(delivery):
             return await self._in_thread(self._stand_in, lambda: answering.answer(delivery))
-        is_patient = False
-        if request and self._is_apart(request):
-            is_patient = self._patient < PATIENT_THREADS
-            if not is_patient:
-                locked_rows.remember([f"card:{request.card.id}"])
-        self._patient += is_patient
+        if request is None or not self._is_apart(request):
+            return await self._in_thread(self._alone, lambda: answering.answer(delivery))
+        least_s = budget.least_for_database_ms() / 1000
+        try:
+            async with asyncio.timeout(answering.database_ends(delivery) - monotonic() - least_s):
+                await self._lock_turns.acquire()
+        except TimeoutError:
+            cause = StandInCause.ROW_LOCKED
+            return await self._in_thread(
+                self._stand_in, lambda: answers.answer(request, delivery, cause)
+            )
         try:
             return await self._in_thread(self._alone, lambda: answering.answer(delivery))
         finally:
-            self._patient -= is_patient
+            self._lock_turns.release()
 
     async def _in_thread(self, threads: ThreadPoolExecutor, work: Callable[[], T]) -> T:
         def closing() -> T:

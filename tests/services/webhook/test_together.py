@@ -296,7 +296,10 @@ def test_those_whose_card_is_locked_by_someone_else_hold_up_nobody_else(
     assert_kept_once(asked, answers)
 
 
-def test_sixteen_locked_cards_hold_up_nobody_else(desk: RunningDesk, misses: list[float]) -> None:
+def test_sixteen_locked_cards_hold_up_nobody_else(
+    desk: RunningDesk, misses: list[float], settings: Any
+) -> None:
+    settings.DECISION_BUDGET_MS = 5_000
     locked = [Shopper(card_id=f"ic_{n}", cardholder_id=f"ich_{n}") for n in range(100, 116)]
     for shopper in locked:
         shopper.asks(1)
