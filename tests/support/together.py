@@ -142,7 +142,10 @@ def decided_under_its_role() -> Iterator[None]:
 
 
 def opened_under_its_role() -> "psycopg.Connection[Any]":
-    """As pipes open one; it logs in as the role that decides."""
+    """As pipes open one; it logs in as the role that decides, and is patient with this machine."""
     login = {"user": names()["webhook"], "password": PASSWORD}
     found = connection.get_connection_params() | ELSEWHERE | login | {"autocommit": True}
-    return DeadlineConnection.connect(**found)
+    opened = DeadlineConnection.connect(**found)
+    for name in ("statement_timeout", "idle_in_transaction_session_timeout"):
+        opened.execute(f"SET {name} = '{PATIENCE_S}s'".encode())
+    return opened
