@@ -8,6 +8,7 @@ process finishes what it has begun and ends as well.
 """
 
 import asyncio
+import gc
 import importlib
 import signal
 import socket
@@ -108,6 +109,8 @@ def main() -> None:
         application = getattr(importlib.import_module(module), name)
     except ImproperlyConfigured as problem:
         sys.exit(str(problem))
+    gc.collect()
+    gc.freeze()  # what is loaded stays, and need not be looked through again and again
     config = Config(
         application,
         loop="uvloop",

@@ -84,6 +84,7 @@ class AuthorizationState:
         copy = object.__new__(AuthorizationState)
         vars(copy).update(vars(self), **changes)
         vars(copy).pop("totals", None)
+        vars(copy).pop("_counted", None)
         return copy
 
     # --- what is received
@@ -257,8 +258,12 @@ class AuthorizationState:
         return self.totals.held
 
     def counted(self, merchant: Merchant) -> CountedUsage:
-        """What limits count for a purchase at this merchant."""
-        return self.totals.counted(merchant)
+        """What limits count for a purchase at this merchant; computed once, as `totals` are."""
+        known: tuple[Merchant, CountedUsage] | None = vars(self).get("_counted")
+        if known is None or known[0] is not merchant:
+            known = merchant, self.totals.counted(merchant)
+            vars(self)["_counted"] = known
+        return known[1]
 
     @cached_property
     def totals(self) -> "StateTotals":

@@ -38,12 +38,13 @@ class Switched:
 class _Seen:
     """What this process read last; `read_at` is on the clock of time.monotonic()."""
 
-    path: Path | None = None
+    directory: str = ""
     read_at: float = float("-inf")
     switched: Switched = Switched()
 
 
 _seen = _Seen()
+_is_kept_fresh = False
 
 
 def is_on() -> bool:
@@ -54,10 +55,25 @@ def is_on() -> bool:
 def state() -> Switched:
     """The state of the switch, as this host last read it."""
     global _seen  # noqa: PLW0603 - replaced whole, so threads never see half of it
-    path, now = Path(settings.SPOOL_DIR) / _FILE, time.monotonic()
-    if _seen.path != path or now - _seen.read_at >= LOOK_EVERY_S:
-        _seen = _Seen(path, now, _read(path))
+    directory, now = str(settings.SPOOL_DIR), time.monotonic()
+    is_old = now - _seen.read_at >= LOOK_EVERY_S and not _is_kept_fresh
+    if _seen.directory != directory or is_old:
+        _seen = _Seen(directory, now, _read(_path()))
     return _seen.switched
+
+
+def keep_fresh() -> None:
+    """Read the state again; from now on that happens only here, and the caller repeats it.
+
+    So a disk that hangs holds up this thread alone.
+    """
+    global _seen, _is_kept_fresh  # noqa: PLW0603 - as above
+    _is_kept_fresh = True
+    _seen = _Seen(str(settings.SPOOL_DIR), time.monotonic(), _read(_path()))
+
+
+def _path() -> Path:
+    return Path(settings.SPOOL_DIR) / _FILE
 
 
 def _read(path: Path) -> Switched:
@@ -68,13 +84,16 @@ def _read(path: Path) -> Switched:
         return Switched()
     except (OSError, ValueError, TypeError, KeyError):
         logger.exception("Whether stand-in is switched on can't be read: %s", path)
-        return _seen.switched if _seen.path == path else Switched()
+        return _seen.switched if _seen.directory == str(settings.SPOOL_DIR) else Switched()
 
 
 def look_again() -> None:
     """Forget what this process read, so that the next question reads the file."""
     global _seen  # noqa: PLW0603 - as above
     _seen = _Seen()
+
+
+_is_kept_fresh = False
 
 
 def newest() -> StandInSwitch | None:
@@ -113,4 +132,4 @@ def renew() -> None:
         if _read(path) != switched:
             with host_files.replacing(path) as new:
                 new.write_text(json.dumps({"on": switched.on, "since": switched.since}))
-        _seen = _Seen(Path(settings.SPOOL_DIR) / _FILE, time.monotonic(), switched)
+        _seen = _Seen(str(settings.SPOOL_DIR), time.monotonic(), switched)

@@ -19,7 +19,13 @@ from authorizations.services.host import caps, recent_ring
 from authorizations.services.lifecycle import intake, unheard
 from authorizations.services.runtime import pool, tables
 from authorizations.services.runtime.seldom import Seldom
-from authorizations.services.stand_in import local_copy_refresh, replay, spool_watch, usage_refresh
+from authorizations.services.stand_in import (
+    local_copy_refresh,
+    replay,
+    spool_watch,
+    switch,
+    usage_refresh,
+)
 from authorizations.services.store import counting, repeats
 from authorizations.services.webhook import readiness, rejections
 from authorizations.services.webhook.answering import breaker
@@ -54,6 +60,8 @@ def _start(_pid: int) -> None:
     if is_filled:
         tables.refuse_an_earlier_form()
     connection.close()
+    switch.keep_fresh()
+    _keep("switch", switch.keep_fresh, switch.LOOK_EVERY_S, without_database=True)
     spool_watch.look()
     _keep("spool", spool_watch.look, spool_watch.LOOK_EVERY_S, without_database=True)
     caps.prepare()

@@ -247,11 +247,14 @@ def test_totals_that_were_added_up_are_no_part_of_a_state() -> None:
     state = NOTHING_YET.with_response(approval(500))
     fresh = NOTHING_YET.with_response(approval(500))
     assert state.totals is state.totals
+    assert state.counted(SHOP) is state.counted(SHOP)
+    assert state.counted(SHOP).cash == 0
+    assert state.counted(CASH_MACHINE).cash == 500
     assert (state, hash(state), repr(state)) == (fresh, hash(fresh), repr(fresh))
     assert codec.to_json(state) == codec.to_json(fresh)
     assert codec.value(AuthorizationState, codec.plain(state)) == state
     assert pickle.loads(pickle.dumps(state)) == state  # noqa: S301 - written here
-    assert state.adjusted_by(100).amount == 600
+    assert state.adjusted_by(100).amount == state.adjusted_by(100).counted(SHOP).amount == 600
 
 
 def decline(request_index: int) -> OurResponse:
