@@ -23,8 +23,8 @@ from authorizations.services.host.host_memory import HostMemoryError
 from authorizations.services.runtime import budget
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
-from authorizations.services.store import locked_rows, statements
-from authorizations.services.store.locks import Retry
+from authorizations.services.store import cards, locked_rows, statements
+from authorizations.services.store.locks import ExpectedScopes, Retry
 from authorizations.services.store.lookup import Found, expected, lock_all
 from authorizations.services.store.statements import Plan, ask, call
 from authorizations.services.store.writing import Written, write_all
@@ -40,16 +40,21 @@ class Member(NamedTuple):
 
     request: AuthorizationRequest
     delivery: Delivery
+    scopes: ExpectedScopes | None = None
+    """What the rows said that were locked for it before, in vain."""
 
 
 class Decided(NamedTuple):
     """What became of a group: the answers, None for members that left.
 
-    `locked_out` are those that left because someone else has locked a row that they need.
+    Those `again`, by their place, can be decided in the next group: their rows are others than
+    expected, or their cards were new and are there now. `locked_out` are those that left because
+    someone else has locked a row that they need.
     """
 
     computed: list[Computed | None]
     locked_out: list[Member] = []
+    again: dict[int, Member] = {}
 
 
 class CommitsUnknownError(Exception):
@@ -71,8 +76,18 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
     """
     requests = [member.request for member in members]
     answered = yield from _answered_here(requests)
-    found, locked_cards = yield from _locked(requests)
+    found, locked_cards = yield from _locked(members)
     locked_out = [member for member in members if member.request.card.id in locked_cards]
+    again = {
+        place: members[place]._replace(scopes=one.scopes)
+        for place, one in enumerate(found)
+        if isinstance(one, Retry) and one.scopes
+    }
+    unknown = {
+        place: members[place]
+        for place, one in enumerate(found)
+        if isinstance(one, Retry) and one.is_unknown
+    }
     locked: dict[int, LockedRequest] = {}
     named: set[str] = set()
     for place, (member, one) in enumerate(zip(members, found, strict=True)):
@@ -89,7 +104,10 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
     outcomes = {place: outcome for place, outcome in zip(locked, decided, strict=True) if outcome}
     noted = yield from _noted(list(outcomes.values()))
     if noted is None or not outcomes:
-        return Decided([None for _ in members], locked_out)
+        if unknown:
+            yield [ROLLBACK]
+            again |= yield from _created(unknown)
+        return Decided([None for _ in members], locked_out, again)
     written: list[Written] = []
     computed: list[Computed | None] = [None for _ in members]
     for (place, outcome), note in zip(outcomes.items(), noted, strict=True):
@@ -104,15 +122,30 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
         if error.sqlstate is None and not isinstance(error, SessionLostError):
             raise CommitsUnknownError(computed) from error
         raise
-    return Decided(computed, locked_out)
+    again |= yield from _created(unknown)
+    return Decided(computed, locked_out, again)
 
 
-def _locked(requests: Sequence[AuthorizationRequest]) -> Plan[tuple[list[Found | Retry], set[str]]]:
-    """The requests under their locks, and the cards of which someone else has locked a row.
+def _created(unknown: dict[int, Member]) -> Plan[dict[int, Member]]:
+    """Those of these members whose cards were missing and are there now.
+
+    In a transaction of its own, after the group's. Where it fails, each creates its own.
+    """
+    try:
+        yield from cards.create([member.request for member in unknown.values()])
+    except psycopg.Error as error:
+        logger.warning("New cards could not be added together: %s", error)
+        return {}
+    return unknown
+
+
+def _locked(members: Sequence[Member]) -> Plan[tuple[list[Found | Retry], set[str]]]:
+    """The members under their locks, and the cards of which someone else has locked a row.
 
     Such a row is waited for briefly; then it is left out, and with it those who need it.
     """
-    scopes = [expected(request) for request in requests]
+    requests = [member.request for member in members]
+    scopes = [member.scopes or expected(member.request) for member in members]
     patience = f"{budget.BRIEF_LOCK_WAIT_MS}ms"
     try:
         found = yield from lock_all(requests, scopes, patience=patience, first=[BEGIN])

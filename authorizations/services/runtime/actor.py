@@ -48,12 +48,7 @@ def acting(*, user: "Who" = None, **facts: str) -> Iterator[None]:
     `facts` say how: `url` of a page, `command` and `os_user`, Stripe's `event`, `reason`. A nested
     block adds to the facts of the outer one. Raises django.db.Error.
     """
-    outer = _current.get()
-    merged = outer.facts if outer else {}
-    merged = merged | {name: mask_text(fact) for name, fact in facts.items()}
-    if user is not None and user.is_authenticated:
-        merged |= {"user": user.pk, "name": user_words(user)}
-    token = _current.set(_Work(outer.id if outer else str(uuid4()), merged))
+    token = _current.set(_with(facts, user))
     try:
         _set_if(TransactionStatus.INTRANS)
         yield
@@ -61,6 +56,28 @@ def acting(*, user: "Who" = None, **facts: str) -> Iterator[None]:
         _current.reset(token)
         # In a failed transaction the rollback restores the outer one.
         _set_if(TransactionStatus.INTRANS)
+
+
+def _with(facts: dict[str, str], user: "Who" = None) -> _Work:
+    """What this thread does now, with further facts."""
+    outer = _current.get()
+    merged = outer.facts if outer else {}
+    merged = merged | {name: mask_text(fact) for name, fact in facts.items()}
+    if user is not None and user.is_authenticated:
+        merged |= {"user": user.pk, "name": user_words(user)}
+    return _Work(outer.id if outer else str(uuid4()), merged)
+
+
+def _text(work: _Work) -> str:
+    return json.dumps({"id": work.id, "facts": work.facts})
+
+
+def setting(**facts: str) -> str:
+    """The setting desk.work of a transaction in which this thread acts, with further facts.
+
+    For statements that set it themselves: `SELECT set_config('desk.work', …, true)`.
+    """
+    return _text(_with(facts))
 
 
 def user_words(user: "User") -> str:
@@ -104,7 +121,7 @@ def _set_if(status: TransactionStatus) -> None:
     """Set the actor if this thread's transaction is in this state."""
     if _status() is status:
         work = _current.get()
-        value = json.dumps({"id": work.id, "facts": work.facts}) if work else ""
+        value = _text(work) if work else ""
         with connection.wrap_database_errors:
             connection.connection.execute(_SET, [value], prepare=False)
 

@@ -9,7 +9,7 @@ begins. Any other failure rolls back.
 from collections.abc import Callable
 from typing import TypeVar
 
-from django.db import Error, IntegrityError, transaction
+from django.db import Error, IntegrityError, connection, transaction
 
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import cards
@@ -27,6 +27,8 @@ class KeepsChangingError(Exception):
 
 def register(event: PurchaseEvent) -> None:
     """Create or correct the card that an event needs."""
+    if not connection.in_atomic_block:
+        drive(cards.create([event]))
     cards.register(event.card, event.event_id, event.event_created)
 
 

@@ -9,9 +9,12 @@ from authorizations.models import Card, Cardholder
 from authorizations.rules.purchases.events import CardDetails as CardValue
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.rules.purchases.reports import CardholderReport
+from authorizations.services.runtime import actor
 from authorizations.services.runtime.actor import acting
-from authorizations.services.store import joined_usage, locks
+from authorizations.services.runtime.pipeline import BEGIN, COMMIT, Statement
+from authorizations.services.store import joined_usage, locks, statements
 from authorizations.services.store.locks import LockedCard
+from authorizations.services.store.statements import Plan
 
 _ATTEMPTS = 3
 
@@ -83,6 +86,36 @@ def _details(card: CardValue, at: int) -> dict[str, str | int]:
         "status": card.status,
         "details_at": at,
     }
+
+
+def create(events: Iterable[PurchaseEvent]) -> Plan[None]:
+    """Insert the cards of these events and their cardholders where they are missing.
+
+    In one short transaction that locks nothing else: in that of a group, two processes would wait
+    for each other's new rows. Cards that replace others are left out. The order is one for all.
+    """
+    plain = [event for event in events if _is_plain(event.card)]
+    plain.sort(key=lambda event: (event.card.cardholder_id, event.card.id))
+    if plain:
+        yield [BEGIN, *(one for event in plain for one in _creating(event)), COMMIT]
+
+
+def _is_plain(card: CardValue) -> bool:
+    return bool(card.cardholder_id) and not card.replacement_for and not card.is_only_named
+
+
+def _creating(event: PurchaseEvent) -> list[Statement]:
+    card, at = event.card, event.event_created
+    columns = _details(card, at) | {
+        "id": card.id,
+        "cardholder_id": card.cardholder_id,
+        "cardholder_name": card.cardholder_name,
+        "named_at": at if card.cardholder_name else 0,
+    }
+    return [
+        Statement(statements.SET_ACTOR, {"work": actor.setting(event=event.event_id)}),
+        Statement(statements.CREATE_CARD, columns),
+    ]
 
 
 def register(card: CardValue, event_id: str, at: int) -> None:

@@ -87,13 +87,14 @@ class Retry:
     """The purchase could not be locked as it is; another attempt is needed.
 
     The next attempt locks `also` first, and the scopes that were found to be the purchase's.
-    `unsettled` is an event whose card does not exist yet or differs. `is_further`: a part is done,
-    so the number of attempts starts again.
+    `unsettled` is an event whose card does not exist yet (`is_unknown`) or differs. `is_further`: a
+    part is done, so the number of attempts starts again.
     """
 
     also: AlsoLocked | None = None
     scopes: ExpectedScopes | None = None
     unsettled: PurchaseEvent | None = None
+    is_unknown: bool = False
     is_further: bool = False
 
 

@@ -230,7 +230,8 @@ def lock_all(
         )
         if card is None or right is None or not is_there:
             _seen.pop(event.card.id, None)
-            found.append(Retry(unsettled=event))
+            is_unknown = event.card.id not in locked_cards and not skips_locked
+            found.append(Retry(unsettled=event, is_unknown=is_unknown))
             continue
         locked = LockedScopes(one.root_id, card.frozen, one.cardholder_id, one.group_id)
         name = locked_holders[one.cardholder_id] if one.cardholder_id == card.cardholder_id else ""

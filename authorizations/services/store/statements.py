@@ -100,6 +100,28 @@ read them whole, until autovacuum comes. Without a scan to choose there is one g
 parameters; jit would be compiled for it where no index serves.
 """
 
+SET_ACTOR = "SELECT set_config('desk.work', %(work)s, TRUE)"
+"""Says who changes what the history covers, until the transaction ends: see runtime.actor."""
+
+CREATE_CARD = """
+WITH holder AS (
+    INSERT INTO authorizations_cardholder (id, name, details_at, first_seen)
+    VALUES (%(cardholder_id)s, %(cardholder_name)s, %(named_at)s, now())
+    ON CONFLICT DO NOTHING
+)
+INSERT INTO authorizations_card (
+    id, cardholder_id, root_id, replacement_for, last4, brand, type, currency, status, frozen,
+    frozen_reason, details_at, first_seen
+)
+VALUES (
+    %(id)s, %(cardholder_id)s, %(id)s, '', %(last4)s, %(brand)s, %(type)s, %(currency)s,
+    %(status)s, FALSE, '', %(details_at)s, now()
+)
+ON CONFLICT DO NOTHING
+RETURNING id
+"""
+"""A card that replaces none, and its cardholder, unless they are there; returns a new card's id."""
+
 DECIDED = """
 SELECT id FROM authorizations_decision WHERE id = ANY(%(events)s::text[])
 """

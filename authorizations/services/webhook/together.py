@@ -72,6 +72,7 @@ class _Waiting(NamedTuple):
     ends: float
     answer: "asyncio.Future[Computed | None]"
     alarm: asyncio.TimerHandle
+    is_again: bool = False
 
 
 class _Reported(NamedTuple):
@@ -198,11 +199,19 @@ class Desk:
     def _join(self, member: Member) -> "asyncio.Future[Computed | None]":
         answer: asyncio.Future[Computed | None] = self._loop.create_future()
         ends = answering.database_ends(member.delivery)
-        waits_s = ends - monotonic() - budget.LEAST_FOR_GROUP_MS / 1000
-        alarm = self._loop.call_later(max(0.0, waits_s), _answer, answer, None)
-        self._waiting.append(_Waiting(member, ends, answer, alarm))
+        self._waiting.append(_Waiting(member, ends, answer, self._alarm(ends, answer)))
         self._start_soon()
         return answer
+
+    def _alarm(self, ends: float, answer: "asyncio.Future[Computed | None]") -> asyncio.TimerHandle:
+        waits_s = ends - monotonic() - budget.LEAST_FOR_GROUP_MS / 1000
+        return self._loop.call_later(max(0.0, waits_s), _answer, answer, None)
+
+    def _wait_again(self, waiting: _Waiting, member: Member) -> None:
+        """Take it into the next group, before all others."""
+        alarm = self._alarm(waiting.ends, waiting.answer)
+        self._waiting.appendleft(waiting._replace(member=member, alarm=alarm, is_again=True))
+        self._start_soon()
 
     def _start_soon(self) -> None:
         if not self._is_due:  # once for all that this turn of the loop reads
@@ -272,11 +281,14 @@ class Desk:
         """Decide a group and answer each of it; never raises."""
         until = min(waiting.ends for waiting in group)
         computed: Sequence[Computed | None] = [None] * len(group)
+        again: dict[int, Member] = {}
         try:
             plan = decide_together([waiting.member for waiting in group])
-            computed, locked_out = await pipe.drive(plan, until)
-            if locked_out:
-                self._keep_apart(locked_out)
+            decided = await pipe.drive(plan, until)
+            computed = decided.computed
+            if decided.locked_out:
+                self._keep_apart(decided.locked_out)
+            again = decided.again
         except CommitsUnknownError as unknown:
             answering.breaker.miss()
             for waiting, one in zip(group, unknown.computed, strict=True):
@@ -291,8 +303,11 @@ class Desk:
                     _fail(waiting.answer, error)
         except Exception:
             logger.exception("A group could not be decided; each of it is decided by itself.")
-        for waiting, one in zip(group, computed, strict=True):
-            _answer(waiting.answer, one)
+        for place, (waiting, one) in enumerate(zip(group, computed, strict=True)):
+            if place in again and not waiting.is_again and not waiting.answer.done():
+                self._wait_again(waiting, again[place])
+            else:
+                _answer(waiting.answer, one)
         if any(computed):  # after the answers are sent
             self._loop.call_soon(self._note, group, computed)
 
@@ -307,7 +322,7 @@ class Desk:
         """Note answers that are in the books and sent, for stand-in, the log and metrics."""
         for waiting, one in zip(group, computed, strict=True):
             if one is not None and one.outcome is not None:
-                request, delivery = waiting.member
+                request, delivery, _ = waiting.member
                 if one.noted is not None:
                     self._aside.submit(approvals.settle, one.noted)
                 transaction.remember(request, delivery, one)

@@ -254,11 +254,11 @@ def decided_together(batch: Sequence[Json]) -> Left:
     """As a group; what leaves it by itself afterwards."""
     members = [member(asked) for asked in batch]
     with served_as("webhook"):
-        computed, _ = drive(within_a_transaction(decide_together(members)))
+        computed, *_ = drive(within_a_transaction(decide_together(members)))
         answers = [one.body if one else b"" for one in computed]
         left = [place for place, one in enumerate(computed) if one is None]
         for place in left:
-            answers[place] = authorize(*member(batch[place]))
+            answers[place] = authorize(*member(batch[place])[:2])
     assert differences() == []
     assert redecided() == []
     order = [place for place, one in enumerate(computed) if one] + left
@@ -270,7 +270,7 @@ def decided_one_by_one(batch: Sequence[Json], order: Sequence[int]) -> Left:
     answers = [b""] * len(batch)
     with served_as("webhook"):
         for place in order:
-            answers[place] = authorize(*member(batch[place]))
+            answers[place] = authorize(*member(batch[place])[:2])
     return Left(answers, kept(), list(order))
 
 
