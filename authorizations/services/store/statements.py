@@ -108,15 +108,16 @@ WITH holder AS (
     INSERT INTO authorizations_cardholder (id, name, details_at, first_seen)
     VALUES (%(cardholder_id)s, %(cardholder_name)s, %(named_at)s, now())
     ON CONFLICT DO NOTHING
+    RETURNING id
 )
 INSERT INTO authorizations_card (
     id, cardholder_id, root_id, replacement_for, last4, brand, type, currency, status, frozen,
     frozen_reason, details_at, first_seen
 )
-VALUES (
+SELECT
     %(id)s, %(cardholder_id)s, %(id)s, '', %(last4)s, %(brand)s, %(type)s, %(currency)s,
     %(status)s, FALSE, '', %(details_at)s, now()
-)
+FROM (SELECT count(*) FROM holder) AS first  -- in the order of all locks
 ON CONFLICT DO NOTHING
 RETURNING id
 """
