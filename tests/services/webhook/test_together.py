@@ -186,6 +186,13 @@ def test_a_group_whose_backend_stands_still_is_given_up_in_time_and_kept_once(
     assert all(answer.told["approved"] for answer in answers)
     [missed] = misses
     assert missed - began < IN_TIME_S  # what follows is stand-in's part
+    for backend in backends if not goes_on else ():
+        until_gone(backend)
+    committed = Decision.objects.filter(pk__in=[question["id"] for question in asked])
+    if goes_on and when is commits:
+        until(lambda: committed.count() == 8)
+    else:
+        assert not committed.exists()
     hurried.until_open()
     assert_kept_once(asked, answers)
 
