@@ -154,6 +154,7 @@ CROSS JOIN LATERAL (
     SELECT * FROM authorizations_usage
     WHERE scope = needed.scope AND piece_seconds = seconds
         AND window_end > {at} - earlier AND window_end <= {at} + later AND window_start <= {at}
+    OFFSET 0  -- each looked up by the whole key, where past windows come first and are not read
 ) AS usage
 """  # noqa: S608 - all of it is written here
 
