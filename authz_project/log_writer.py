@@ -85,7 +85,13 @@ def _left_out(count: int) -> logging.LogRecord:
 
 
 def take_over() -> LogWriter:
-    """Replace the root logger's handler of stderr by a LogWriter with the same format."""
+    """Replace the root logger's handler of stderr by a LogWriter with the same format.
+
+    What no line shows is not looked up for it: its source, thread and process. See "Optimization"
+    in the documentation of logging.
+    """
+    logging._srcfile = None  # noqa: SLF001
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     root = logging.getLogger()
     writer = LogWriter(sys.stderr.fileno())
     for handler in list(root.handlers):

@@ -206,9 +206,12 @@ def _text(value: str) -> bytes:
 
 def _list(values: Sequence[str | int]) -> bytes:
     """An array in PostgreSQL's text form."""
-    return _text(
-        "{" + ",".join(str(it) if isinstance(it, int) else _quoted(it) for it in values) + "}"
-    )
+    if not values or isinstance(values[0], int):
+        return ("{" + ",".join(map(str, values)) + "}").encode()
+    quoted = '","'.join(values)  # type: ignore[arg-type]
+    if "\\" in quoted or quoted.count('"') != 2 * len(values) - 2:
+        quoted = '","'.join(_escaped(value) for value in values)  # type: ignore[arg-type]
+    return _text('{"' + quoted + '"}')
 
 
 _BYTEA = 17
@@ -221,8 +224,8 @@ def _byte_strings(values: Sequence[bytes]) -> bytes:
     return head + b"".join(struct.pack("!i", len(value)) + value for value in values)
 
 
-def _quoted(value: str) -> str:
-    return '"' + value.replace("\\", "\\\\").replace('"', '\\"') + '"'
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"')
 
 
 _ENCODE: dict[type, Callable[[Any], bytes]] = {
