@@ -163,9 +163,10 @@ def _locked(members: Sequence[Member]) -> Plan[tuple[list[Found | Retry], set[st
 
 def _answered_here(requests: Sequence[AuthorizationRequest]) -> Plan[set[str]]:
     """The events that this host has answered without the database, or may have if a disk hangs."""
-    if not host_answers.is_any():
-        return set()
     ids = [request.event_id for request in requests]
+    known = host_answers.known(ids)
+    if known is not None:
+        return known
     try:
         return (yield from call(lambda: host_answers.answered(ids), _ANSWERED_WITHIN_S))
     except psycopg.OperationalError:

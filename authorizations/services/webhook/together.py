@@ -38,7 +38,7 @@ logger = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-PIPES = 1
+PIPES = 2
 """Groups decided at once by a process: while PostgreSQL works for one, Python works for another."""
 
 MOST = 32
