@@ -22,7 +22,7 @@ REQUEST = Way(
         ),
         Step("authorize", "rules", "decide", "rules.decision.decide.decide"),
         Step("authorize", "wire", "the answer, which is kept as well", "wire.answer.render"),
-        Step("authorize", "PostgreSQL", "WRITE all rows", "services.store.statements.WRITE"),
+        Step("authorize", "PostgreSQL", "WRITE all rows", "services.store.write_statements.WRITE"),
         Step("authorize", "PostgreSQL", "COMMIT"),
         "After it",
         Step("authorize", "authorize", "log line and metrics", "services.runtime.decision_log"),
@@ -52,7 +52,7 @@ LATER_EVENT = Way(
         Step("lifecycle", "purchases", "link transactions to it", "services.purchases.linking"),
         Step("lifecycle", "purchases", "join the books", "services.purchases.steps"),
         Step("lifecycle", "purchases", "entries, usage, findings", "services.purchases.entries"),
-        Step("purchases", "PostgreSQL", "WRITE all rows", "services.store.statements.WRITE"),
+        Step("purchases", "PostgreSQL", "WRITE all rows", "services.store.write_statements.WRITE"),
         Step("lifecycle", "PostgreSQL", "COMMIT"),
         Step("views", "Stripe", "200", is_back=True),
         "Where it can't be applied now",
@@ -107,7 +107,10 @@ OUTAGE = Way(
         Step("stand_in", "PostgreSQL", "the same locks", "services.store.lookup"),
         Step("stand_in", "purchases", "book what was answered", "services.stand_in.replay_one"),
         Step(
-            "stand_in", "PostgreSQL", "WRITE, once by event id", "services.store.statements.WRITE"
+            "stand_in",
+            "PostgreSQL",
+            "WRITE, once by event id",
+            "services.store.write_statements.WRITE",
         ),
     ),
 )

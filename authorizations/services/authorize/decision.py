@@ -26,7 +26,7 @@ from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.purchases.in_turn import PurchaseInTurn, in_turn
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.store.lookup import Existing, LockedScopes
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import (
     MeasuredUsage,
     measure,

@@ -26,7 +26,7 @@ from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
 from authorizations.services.store import cards, locked_rows, statements
 from authorizations.services.store.locks import ExpectedScopes, Retry
 from authorizations.services.store.lookup import Found, expected, lock_all
-from authorizations.services.store.statements import Plan, ask, call
+from authorizations.services.store.plans import Plan, ask, call
 from authorizations.services.store.writing import Written, write_all
 from authz_project.pooler import SessionLostError
 

@@ -22,7 +22,7 @@ from authorizations.services.host import versions
 from authorizations.services.runtime.deadline import deadline
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import answers
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.wire import answer, events, masking, signature
 
 logger = logging.getLogger(__name__)

@@ -26,7 +26,7 @@ from authorizations.services.store import answers, findings, writing
 from authorizations.services.store.attempts import carry_out
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import LockedScopes, load_existing, lock
-from authorizations.services.store.statements import Plan, call, drive
+from authorizations.services.store.plans import Plan, call, drive
 
 _BY_DECISION = {LedgerCause.REASKED, *AFTER_DECIDING}
 

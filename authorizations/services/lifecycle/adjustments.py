@@ -21,7 +21,7 @@ from authorizations.services.store import writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import lock
-from authorizations.services.store.statements import Plan, call
+from authorizations.services.store.plans import Plan, call
 from authorizations.services.store.usage import measure
 
 

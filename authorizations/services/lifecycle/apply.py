@@ -29,7 +29,7 @@ from authorizations.services.store import attempts, cards, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import Found, load_existing, lock
-from authorizations.services.store.statements import Plan, call, drive
+from authorizations.services.store.plans import Plan, call, drive
 from authz_project.deadline import ending_within
 
 AT_ONCE = 100

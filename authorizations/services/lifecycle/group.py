@@ -33,7 +33,7 @@ from authorizations.services.runtime.pipeline import BEGIN, COMMIT, Row, Stateme
 from authorizations.services.store import findings, statements
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import Existing, Found, Further, expected, lock_all
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import MeasuredUsage, Remembered
 from authorizations.services.store.writing import Written, write_all
 from authorizations.wire import answer, events, reports

@@ -30,7 +30,7 @@ from authorizations.services.runtime import budget, metrics
 from authorizations.services.runtime.deadline import deadline, has_passed, took_too_long
 from authorizations.services.runtime.delivery import Delivery, Stopwatch
 from authorizations.services.store import repeats, rows
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.services.store.writing import save_receipt
 from authorizations.wire import answer, events, reports
 

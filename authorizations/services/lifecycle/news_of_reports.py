@@ -8,7 +8,7 @@ from authorizations.rules.purchases.reports import AuthorizationReport, Report, 
 from authorizations.services.purchases import linking
 from authorizations.services.purchases.entries import unlisted_declines
 from authorizations.services.runtime import codec
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 
 
 def is_news(report: Report | None) -> bool:

@@ -14,8 +14,13 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.runtime import budget
-from authorizations.services.store import counting, statements, uncounted, window_sums
-from authorizations.services.store.statements import drive
+from authorizations.services.store import (
+    counting,
+    sum_statements,
+    uncounted,
+    window_sums,
+)
+from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import asked_of, remembered_around
 
@@ -30,7 +35,7 @@ SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
     SELECT FROM authorizations_authorization WHERE {of} OFFSET %s LIMIT 1
 ) LIMIT %s"""  # noqa: S608 - names of this file
     for kind, of in {
-        ScopeKind.CARD: statements.of_chain("wanted.id"),
+        ScopeKind.CARD: sum_statements.of_chain("wanted.id"),
         ScopeKind.CARDHOLDER: "cardholder_id = wanted.id",
         ScopeKind.GROUP: "group_id = wanted.id",
     }.items()

@@ -20,8 +20,8 @@ from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import findings, rows, writing
 from authorizations.services.store.lookup import Existing, LockedScopes
+from authorizations.services.store.plans import Plan, call
 from authorizations.services.store.rows import DecisionRow
-from authorizations.services.store.statements import Plan, call
 from authorizations.services.store.usage import MeasuredUsage, measure
 
 WITHOUT_BOOKS = {

@@ -12,7 +12,7 @@ import psycopg
 from django.db import Error
 
 from authorizations.services.store.lookup import Existing, LockedScopes
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import Remembered, UsageKey
 
 logger = logging.getLogger(__name__)

@@ -32,7 +32,7 @@ from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import event_for, merchant_of
 from authorizations.services.store import findings, window_sums
 from authorizations.services.store.lookup import scope_keys
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.services.store.window_sums import Asked
 
 _DONE = "It is counted: the limits decline until they have room again."

@@ -20,7 +20,7 @@ from authorizations.rules.purchases.snapshots import TransactionSnapshot
 from authorizations.services.purchases.steps import Steps
 from authorizations.services.runtime import codec
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import findings, rows, statements, writing
+from authorizations.services.store import findings, rows, write_statements, writing
 from authorizations.services.store.locks import AlsoLocked, Retry
 from authorizations.services.store.lookup import (
     Existing,
@@ -28,7 +28,7 @@ from authorizations.services.store.lookup import (
     load_existing,
     scope_keys,
 )
-from authorizations.services.store.statements import Plan, call
+from authorizations.services.store.plans import Plan, call
 from authorizations.services.store.usage import remembered_around
 
 Event: TypeAlias = AuthorizationRequest | AuthorizationReport | TransactionReport
@@ -236,4 +236,4 @@ def saving(
         linked = event.linked or ""
     booked = [found for found in state.transactions if found.id in ids]
     found = [rows.transaction(event, one, linked) for one in booked]
-    return [Statement(statements.KEEP, {"transactions": codec.to_json(found)})]
+    return [Statement(write_statements.KEEP, {"transactions": codec.to_json(found)})]

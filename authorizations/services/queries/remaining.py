@@ -28,7 +28,7 @@ from authorizations.services.host.applied import applied_controls
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import uncounted
 from authorizations.services.store.lookup import scope_keys
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import (
     Remembered,

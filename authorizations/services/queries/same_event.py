@@ -2,7 +2,7 @@
 
 from authorizations.services.store import answers
 from authorizations.services.store.answers import PriorDecision
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 
 
 def decisions_on_event_of(decision_id: str) -> list[PriorDecision]:

@@ -31,7 +31,7 @@ from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.durable_answer import DurableAnswer, settle
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spool_record
 from authorizations.services.store import answers
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.wire import answer as wire
 
 logger = logging.getLogger(__name__)

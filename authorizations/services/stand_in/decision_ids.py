@@ -9,7 +9,7 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.spool_record import SpoolRecord
 from authorizations.services.store import answers
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 
 
 @dataclass(frozen=True, slots=True)

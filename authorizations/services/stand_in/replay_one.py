@@ -31,8 +31,8 @@ from authorizations.services.store import repeats, rows, writing
 from authorizations.services.store.attempts import KeepsChangingError, carry_out
 from authorizations.services.store.locks import Retry
 from authorizations.services.store.lookup import lock
+from authorizations.services.store.plans import Plan, call
 from authorizations.services.store.rows import DecisionRow
-from authorizations.services.store.statements import Plan, call
 from authorizations.wire import events
 
 logger = logging.getLogger(__name__)

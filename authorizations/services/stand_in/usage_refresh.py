@@ -25,7 +25,7 @@ from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime.deadline import deadline
 from authorizations.services.stand_in.local_copy_refresh import PAGE_BUDGET_S, new_copy, pages
 from authorizations.services.store import window_sums
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.services.store.usage import asked_of, remembered_since
 
 logger = logging.getLogger(__name__)

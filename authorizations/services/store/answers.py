@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from authorizations.rules.purchases.events import Question
 from authorizations.services.host import host_answers
 from authorizations.services.host.host_answers import HostAnswer
-from authorizations.services.store import statements
-from authorizations.services.store.statements import Plan
+from authorizations.services.store import plans, statements
+from authorizations.services.store.plans import Plan
 from authorizations.wire import events, masking
 
 logger = logging.getLogger(__name__)
@@ -55,7 +55,7 @@ def to_question(answers: Iterable[HostAnswer], question: Question | None) -> Hos
 
 def on_record(decision_id: str) -> Plan[list[PriorDecision]]:
     """The recorded decisions on an event, in the order they were written."""
-    rows = yield from statements.ask(statements.ANSWERS, event=decision_id)
+    rows = yield from plans.ask(statements.ANSWERS, event=decision_id)
     decisions = []
     for id_, supersedes, text, reason, amount, decided_at, received_at, sha256, body in rows:
         decisions.append(

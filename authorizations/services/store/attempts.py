@@ -14,7 +14,7 @@ from django.db import Error, IntegrityError, connection, transaction
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import cards
 from authorizations.services.store.locks import Retry
-from authorizations.services.store.statements import Plan, drive
+from authorizations.services.store.plans import Plan, drive
 
 T = TypeVar("T")
 

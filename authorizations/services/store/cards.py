@@ -14,7 +14,7 @@ from authorizations.services.runtime.actor import acting
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, Statement
 from authorizations.services.store import joined_usage, locks, statements
 from authorizations.services.store.locks import LockedCard
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 
 _ATTEMPTS = 3
 

@@ -22,8 +22,8 @@ from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import budget
-from authorizations.services.store import locks, statements, uncounted, window_sums
-from authorizations.services.store.statements import drive
+from authorizations.services.store import locks, sum_statements, uncounted, window_sums
+from authorizations.services.store.plans import drive
 from authorizations.services.store.window_sums import DAY_S, HOUR_S, MINUTE_S, Asked, UsagePiece
 
 logger = logging.getLogger(__name__)
@@ -31,7 +31,7 @@ logger = logging.getLogger(__name__)
 _FEWEST, _MOST = 500, 10_000
 
 _OF = {
-    ScopeKind.CARD: statements.of_chain("%(id)s"),
+    ScopeKind.CARD: sum_statements.of_chain("%(id)s"),
     ScopeKind.CARDHOLDER: "cardholder_id = %(id)s",
     ScopeKind.GROUP: "group_id = %(id)s::bigint",
 }

@@ -21,8 +21,13 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.decision.values import Window
 from authorizations.rules.policy.document import filter_of
 from authorizations.services.runtime import codec
-from authorizations.services.store import statements, uncounted, window_sums
-from authorizations.services.store.statements import drive
+from authorizations.services.store import (
+    plans,
+    uncounted,
+    window_sums,
+    write_statements,
+)
+from authorizations.services.store.plans import drive
 from authorizations.services.store.usage import Remembered, UsageKey, remembered_since
 from authorizations.services.store.window_sums import (
     DAY_S,
@@ -305,14 +310,14 @@ def _keep_rows(old: _Side, new: _Side, joined: _Rows) -> None:
     gone += [row.key for key, row in old.rows.items() if key not in joined or key in new.rows]
     if gone:
         keys = codec.to_json([key._asdict() for key in gone])
-        drive(statements.ask(_DELETE, keys=keys))
+        drive(plans.ask(_DELETE, keys=keys))
     UsageRow.objects.filter(scope=scope_key(old.scope)).update(scope=scope_key(new.scope))
     before = old.rows | new.rows
     changed = [row for key, row in joined.items() if _used(row) != _used(before[key])]
     if changed:
         usage = codec.to_json(changed)
         drive(
-            statements.ask(
-                statements.WRITE_BOOKS, numbers=0, purchases="[]", entries="[]", usage=usage
+            plans.ask(
+                write_statements.WRITE_BOOKS, numbers=0, purchases="[]", entries="[]", usage=usage
             )
         )

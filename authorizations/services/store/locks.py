@@ -14,8 +14,8 @@ from django.db.transaction import TransactionManagementError
 
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.purchases.events import PurchaseEvent
-from authorizations.services.store import statements
-from authorizations.services.store.statements import Plan, drive
+from authorizations.services.store import plans, statements
+from authorizations.services.store.plans import Plan, drive
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ def lock_rows(rows: AlsoLocked) -> Plan[dict[str, str] | None]:
     lock was waited for. Then the transaction must be rolled back, because other rows may have to be
     locked first.
     """
-    found = yield from statements.ask(
+    found = yield from plans.ask(
         statements.LOCK_ROWS,
         cards=list(rows.cards),
         cardholders=list(rows.cardholders),

@@ -22,9 +22,9 @@ from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import cards, locked_rows, locks, statements
+from authorizations.services.store import cards, locked_rows, locks, plans, statements
 from authorizations.services.store.locks import AlsoLocked, ExpectedScopes, LockedCard, Retry
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.usage import Remembered, UsageKey
 
 
@@ -143,7 +143,7 @@ def lock(event: PurchaseEvent, retry: Retry) -> Plan[Found | Retry]:
     if isinstance(found, Retry):
         return replace(found, also=retry.also)
     if found.news:
-        yield from statements.call(partial(cards.refresh, event, *found.news))
+        yield from plans.call(partial(cards.refresh, event, *found.news))
     locked_rows.forget([*found.locked.scopes, f"card:{event.card.id}"])
     return replace(found, locked=replace(found.locked, also=others))
 
@@ -348,7 +348,7 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]]) -> Plan[_LookedUp]:
         remembered.setdefault(one.scope, {})[one.key] = one
     versions: list[tuple[int, int, str]] = []
     if unread := uncached(version for _, version in policies):
-        versions = yield from statements.ask(statements.VERSIONS, ids=unread)
+        versions = yield from plans.ask(statements.VERSIONS, ids=unread)
     return _LookedUp(
         decided={id_ for (id_,) in decided},
         purchases={row[0]: _purchase(row) for row in purchases},

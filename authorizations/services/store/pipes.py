@@ -18,7 +18,7 @@ from psycopg.waiting import Ready, Wait
 
 from authorizations.services.runtime.pipeline import ROLLBACK, Row, Statement, exchange
 from authorizations.services.runtime.seldom import Seldom
-from authorizations.services.store.statements import Call, Plan
+from authorizations.services.store.plans import Call, Plan
 from authz_project.deadline import DeadlineConnection, DeadlineExceededError
 
 logger = logging.getLogger(__name__)

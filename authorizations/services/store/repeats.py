@@ -17,8 +17,8 @@ from django.db import connection, transaction
 from authorizations.services.runtime import codec, pipeline
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import rows, statements
-from authorizations.services.store.statements import Plan
+from authorizations.services.store import plans, rows, write_statements
+from authorizations.services.store.plans import Plan
 
 KEPT_A_MINUTE = 60
 _MOST_HERE = 1_024
@@ -61,7 +61,7 @@ def first_of(delivery: Delivery) -> tuple[int | None, bool]:
         return None, False
     sha256 = delivery.body_sha256
     parameters = {"event": delivery.event.id, "sha256": sha256}
-    [found] = pipeline.run([Statement(statements.FIRST, parameters)])
+    [found] = pipeline.run([Statement(write_statements.FIRST, parameters)])
     return (found[0][0], found[0][1]) if found else (None, False)
 
 
@@ -72,8 +72,8 @@ def keep(delivery: Delivery, answer_body: str, status: int = 200) -> Plan[int]:
     same event; if there is none, the body is stored. Raises django.db.Error.
     """
     row = rows.request(delivery, answer_body, status)
-    [(request_id, is_kept)] = yield from statements.ask(
-        statements.WRITE_REPEAT,
+    [(request_id, is_kept)] = yield from plans.ask(
+        write_statements.WRITE_REPEAT,
         body=delivery.body,
         request=codec.to_json(row),
         first=delivery.repeats_id,

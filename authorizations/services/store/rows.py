@@ -1,4 +1,4 @@
-"""Typed rows of the tables that a purchase is kept in; statements.WRITE takes them as JSON.
+"""Typed rows of the tables that a purchase is kept in; write_statements.WRITE takes them as JSON.
 
 Each has the columns of its table, but for the number that the database draws and a body that
 travels as bytes: a test compares them. What several cases of a row have in common is a TypedDict,

@@ -7,8 +7,8 @@ from django.utils import timezone
 
 from authorizations.models import UncountedWindow
 from authorizations.rules.decision.values import Window
-from authorizations.services.store import statements
-from authorizations.services.store.statements import Plan
+from authorizations.services.store import plans, statements
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.window_sums import DAY_S, MINUTE_S, Asked
 
 _USUAL_A_SECOND = 10_000
@@ -26,7 +26,7 @@ class Progress(NamedTuple):
 def ask(asked: Asked) -> Plan[None]:
     """Note a window for the background, unless it is noted. Runs within a transaction."""
     row = note_of(asked)
-    yield from statements.ask(
+    yield from plans.ask(
         statements.NOTE_UNCOUNTED,
         scope=row.scope,
         window_start=row.window_start,

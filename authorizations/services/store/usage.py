@@ -30,8 +30,8 @@ from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.runtime import codec
-from authorizations.services.store import statements, uncounted, window_sums
-from authorizations.services.store.statements import Plan
+from authorizations.services.store import plans, statements, uncounted, window_sums
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.window_sums import Asked, Leaving
 
 
@@ -117,7 +117,7 @@ def remembered_around(times: Iterable[int], scopes: Iterable[str]) -> Plan[list[
     Also returns the hours and days just before, which show whether there are pieces at all.
     """
     pairs = list(product(set(scopes), set(times)))
-    rows = yield from statements.ask(
+    rows = yield from plans.ask(
         statements.USAGE,
         scopes=[scope for scope, _ in pairs],
         times=[at for _, at in pairs],

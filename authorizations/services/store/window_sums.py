@@ -18,8 +18,8 @@ from authorizations.rules.basics.filters import LimitFilter, Merchant
 from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.services.runtime import codec
-from authorizations.services.store import statements
-from authorizations.services.store.statements import Plan
+from authorizations.services.store import plans, sum_statements
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.window_totals import NOTHING_USED, Used, plus, total
 
 MINUTE_S, HOUR_S, DAY_S = 60, 3_600, 86_400
@@ -248,7 +248,7 @@ def remembered_pieces(wanted: Sequence[tuple[Window, int]]) -> Plan[list[list[Us
         }
         for place, (window, longest) in enumerate(wanted)
     ]
-    rows = yield from statements.ask(statements.PIECES, windows=codec.to_json(windows))
+    rows = yield from plans.ask(sum_statements.PIECES, windows=codec.to_json(windows))
     found: list[list[UsagePiece]] = [[] for _ in wanted]
     for place, start, end, *used in rows:
         found[place].append(UsagePiece(start, end, (used[0], used[1], used[2])))
@@ -361,7 +361,7 @@ def _added_up(ranges: Sequence[_Range]) -> Plan[list[list[WindowPart]]]:
     wanted = [_json(place, one) for place, one in enumerate(ranges) if one.spans]
     if not wanted:
         return found
-    rows = yield from statements.ask(statements.SUM, ranges=codec.to_json(wanted))
+    rows = yield from plans.ask(sum_statements.SUM, ranges=codec.to_json(wanted))
     for (place, since), lines in groupby(rows, key=lambda row: (row[0], row[1])):
         found[place].append(_part(since, ranges[place].asked, lines))
     return found

@@ -13,9 +13,15 @@ from authorizations.services.host.host_answers import HostAnswer
 from authorizations.services.runtime import codec, decision_log
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import answers, repeats, rows, statements
+from authorizations.services.store import (
+    answers,
+    plans,
+    repeats,
+    rows,
+    write_statements,
+)
+from authorizations.services.store.plans import Plan, drive
 from authorizations.services.store.rows import AuthorizationRow, DecisionRow, LedgerEntryRow
-from authorizations.services.store.statements import Plan, drive
 from authorizations.services.store.usage import Remembered, UsageKey
 from authorizations.wire import answer
 
@@ -121,7 +127,7 @@ def write_all(written: Sequence[Written]) -> Statement:
     """The statement that writes several deliveries with their rows, in this order."""
     requests = [rows.request(one.delivery, one.answer_body) for one in written]
     return Statement(
-        statements.WRITE,
+        write_statements.WRITE,
         {
             "bodies": [one.delivery.body_to_keep for one in written],
             "requests": codec.to_json(requests),
@@ -132,14 +138,14 @@ def write_all(written: Sequence[Written]) -> Statement:
 
 def write_part(written: Rows) -> Plan[None]:
     """Write a part of an event's changes, without its delivery; the purchase may be new."""
-    yield from statements.ask(statements.WRITE, **_NO_DELIVERIES, **_parameters([written]))
+    yield from plans.ask(write_statements.WRITE, **_NO_DELIVERIES, **_parameters([written]))
 
 
 def write_books(written: Rows) -> Plan[None]:
     """Write changes of existing purchases that no delivery caused."""
     parameters = _parameters([written])
     del parameters["decisions"]
-    yield from statements.ask(statements.WRITE_BOOKS, **parameters)
+    yield from plans.ask(write_statements.WRITE_BOOKS, **parameters)
 
 
 def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[None]:
@@ -149,7 +155,7 @@ def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[N
     """
     made = write_all([Written(delivery, answer_body, written)]).parameters
     nothing = _NO_DELIVERIES | _parameters([NO_ROWS])
-    yield from statements.ask(statements.WRITE, **{**made, **nothing})
+    yield from plans.ask(write_statements.WRITE, **{**made, **nothing})
 
 
 _NO_DELIVERIES: dict[str, Any] = {"bodies": list[bytes](), "requests": "[]"}

@@ -12,7 +12,7 @@ from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
-from authorizations.services.store import statements
+from authorizations.services.store import sum_statements
 from authorizations.services.store.window_totals import NOTHING_USED, plus
 from authorizations.services.verify.checking import Checked, Difference, fetch
 from authorizations.services.verify.ranges import WHOLE, Range
@@ -31,7 +31,7 @@ _SUMMED = f"""
         sum(purchase.counted_amount)::bigint, sum(purchase.counted_cash)::bigint,
         sum(purchase.refunded_amount)::bigint, sum(purchase.count)::bigint,
         sum(purchase.cash_count)::bigint
-    FROM {statements.WITHIN} AS purchase
+    FROM {sum_statements.WITHIN} AS purchase
     WHERE needed.currency IN ('', purchase.currency)
 """
 

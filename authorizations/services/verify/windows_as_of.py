@@ -30,7 +30,7 @@ from typing import TypeAlias
 from authorizations.rules.basics.clocks import FOREVER
 from authorizations.rules.basics.filters import LimitFilter
 from authorizations.rules.decision.values import Window
-from authorizations.services.store import statements
+from authorizations.services.store import sum_statements
 from authorizations.services.store.usage import needed, spent_by_place
 from authorizations.services.store.window_totals import NOTHING_USED
 from authorizations.services.verify.checking import fetch
@@ -47,7 +47,7 @@ _MAX_WAITING = 64
 
 _SEEN_SLOTS = 2**22
 
-# As statements.SUM, which sums up what purchases count for now; this one takes the ledger's
+# As sum_statements.SUM, which sums up what purchases count for now; this one takes the ledger's
 # entries below a position.
 _SUM = f"""
 SELECT needed.place, summed.*
@@ -66,7 +66,7 @@ CROSS JOIN LATERAL (
         sum(entry.amount)::bigint, sum(entry.cash_amount)::bigint,
         sum(entry.refunded_amount)::bigint, sum(entry.count)::bigint,
         sum(entry.cash_count)::bigint
-    FROM {statements.WITHIN} AS purchase
+    FROM {sum_statements.WITHIN} AS purchase
     JOIN authorizations_ledgerentry AS entry
         ON entry.authorization_id = purchase.id AND entry.id < %(before)s
     WHERE needed.currency IN ('', purchase.currency)

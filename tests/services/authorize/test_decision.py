@@ -13,7 +13,7 @@ from authorizations.services.authorize.decision import (
 )
 from authorizations.services.authorize.outcome import Outcome
 from authorizations.services.runtime.pipeline import Statement
-from authorizations.services.store import statements
+from authorizations.services.store import sum_statements
 from authorizations.services.store.lookup import Existing, LockedScopes
 from authorizations.services.store.usage import Remembered
 from tests.rules.deciding import applied
@@ -114,7 +114,7 @@ def test_what_is_not_remembered_is_asked_for_and_decided_by_the_answer() -> None
     plan = decide_purchase(locked(4_000, used=None))
     [asked] = next(plan)
     assert isinstance(asked, Statement)
-    assert asked.text == statements.SUM
+    assert asked.text == sum_statements.SUM
     with pytest.raises(StopIteration) as done:
         plan.send([[(0, 0, "", "", "", "", "", 6_001, 0, 0, 1, 0, 1)]])
     outcome = done.value.value

@@ -30,7 +30,7 @@ from authorizations.services.authorize.group import Member, decide_together
 from authorizations.services.authorize.transaction import authorize
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT
 from authorizations.services.store import lookup
-from authorizations.services.store.statements import Plan, drive
+from authorizations.services.store.plans import Plan, drive
 from authorizations.services.verify.missing_numbers import missing_numbers
 from authorizations.services.verify.ranges import Range
 from authorizations.wire import events

@@ -26,7 +26,7 @@ from authorizations.services.purchases.linking import Stray, locks_for
 from authorizations.services.runtime import pipeline
 from authorizations.services.runtime.pipeline import Row, Statement
 from authorizations.services.stand_in import replay_one
-from authorizations.services.store import locks, statements
+from authorizations.services.store import locks, statements, write_statements
 from authorizations.services.store.lookup import LockedScopes
 from authorizations.wire import events
 from simulator.stripe.sample_lives import Life
@@ -337,7 +337,7 @@ def test_an_ordinary_request_asks_the_database_no_more_than_before() -> None:
         statements.POLICIES,
         statements.STRAYS,
     ]
-    assert ran == [[*locking, *reading], [statements.WRITE]]
+    assert ran == [[*locking, *reading], [write_statements.WRITE]]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -428,6 +428,6 @@ def _alone(work: Callable[[], None]) -> None:
 
 
 def test_keeping_a_transaction_writes_every_column() -> None:
-    _, _, updated = statements.KEEP.partition("DO UPDATE SET")
+    _, _, updated = write_statements.KEEP.partition("DO UPDATE SET")
     columns = {line.split("=")[0].strip() for line in updated.strip().splitlines()}
     assert columns | {"id"} == {field.column for field in Transaction._meta.concrete_fields}

@@ -19,7 +19,7 @@ from authorizations.models import (
 )
 from authorizations.rules.purchases import books
 from authorizations.rules.purchases.books import StateTotals
-from authorizations.services.store import statements
+from authorizations.services.store import statements, sum_statements, write_statements
 from tests.support.desk import NOON, Shopper, deliver, in_force, publish_amount
 from tests.support.verification import differences, redecided
 
@@ -455,5 +455,10 @@ def test_the_statements_of_a_decision_are_prepared_once_and_used_again() -> None
         prepared = {text.strip()[:20] for (text,) in cursor.fetchall()}
     assert {
         text.strip()[:20]
-        for text in (statements.LOCK_CARDS, statements.USAGE, statements.SUM, statements.WRITE)
+        for text in (
+            statements.LOCK_CARDS,
+            statements.USAGE,
+            sum_statements.SUM,
+            write_statements.WRITE,
+        )
     } <= prepared

@@ -19,7 +19,7 @@ from authorizations.models import (
 from authorizations.services.lifecycle import group, intake
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import ROLLBACK
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from simulator.stripe.sample_lives import Life
 from simulator.stripe.samples import Json, Purchase
 from tests.support.desk import NOON, Shopper, deliver, in_force

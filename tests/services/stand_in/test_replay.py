@@ -34,8 +34,8 @@ from authorizations.services.stand_in.spool_record import (
     spool_record,
 )
 from authorizations.services.store import writing as rows_written
+from authorizations.services.store.plans import Plan
 from authorizations.services.store.rows import PolicyRow
-from authorizations.services.store.statements import Plan
 from authorizations.services.verify.redecide import redecide
 from authorizations.wire.signature import fingerprint
 from simulator.stripe import samples

@@ -13,7 +13,7 @@ from authorizations.services.store.attempts import (
     carry_out,
 )
 from authorizations.services.store.locks import AlsoLocked, Retry
-from authorizations.services.store.statements import Plan, call
+from authorizations.services.store.plans import Plan, call
 from tests.support.builders import authorization_request
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -15,7 +15,7 @@ from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
-from authorizations.services.store.statements import Plan, drive
+from authorizations.services.store.plans import Plan, drive
 from authorizations.services.store.window_sums import Asked, Leaving, WindowPart
 from authorizations.services.verify.usage_rows import verify_remembered
 from tests.support.desk import NOON, Shopper, in_force

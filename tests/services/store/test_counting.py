@@ -23,7 +23,7 @@ from authorizations.rules.basics.filters import EVERYTHING
 from authorizations.rules.decision.values import Window
 from authorizations.services.store import counting, usage, window_sums
 from authorizations.services.store.counting import Pace
-from authorizations.services.store.statements import drive
+from authorizations.services.store.plans import drive
 from authorizations.services.store.window_sums import Asked
 from simulator.stripe.samples import MERCHANTS
 from tests.services.authorize.test_races import at_once

@@ -20,7 +20,7 @@ from authorizations.services.authorize.group import Member, decide_together
 from authorizations.services.host import versions
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK, Statement
 from authorizations.services.store.pipes import Pipe
-from authorizations.services.store.statements import Call, Plan, ask, drive
+from authorizations.services.store.plans import Call, Plan, ask, drive
 from authorizations.wire import events
 from authz_project import pooler
 from authz_project.deadline import DeadlineExceededError

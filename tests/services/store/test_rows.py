@@ -12,7 +12,7 @@ from authorizations.models import (
     Usage,
     WebhookRequest,
 )
-from authorizations.services.store import rows, statements
+from authorizations.services.store import rows, write_statements
 from authorizations.services.store.usage import Remembered
 
 
@@ -44,7 +44,7 @@ def test_a_usage_row_has_exactly_the_columns_of_its_table() -> None:
 
 
 @pytest.mark.parametrize("row", [rows.RequestRow, rows.LedgerEntryRow, rows.DecisionRow])
-@pytest.mark.parametrize("statement", [statements.WRITE])
+@pytest.mark.parametrize("statement", [write_statements.WRITE])
 def test_a_statement_that_names_the_columns_names_all(
     row: type[msgspec.Struct], statement: str
 ) -> None:
@@ -53,6 +53,6 @@ def test_a_statement_that_names_the_columns_names_all(
 
 def test_what_changes_in_the_life_of_an_authorization_is_what_is_updated() -> None:
     changing = [f"{name} = excluded.{name}" for name in rows.StateColumns.__annotations__]
-    assert [clause for clause in changing if clause not in statements.WRITE] == []
+    assert [clause for clause in changing if clause not in write_statements.WRITE] == []
     changing = [f"{name} = changed.{name}" for name in rows.StateColumns.__annotations__]
-    assert [clause for clause in changing if clause not in statements.WRITE_BOOKS] == []
+    assert [clause for clause in changing if clause not in write_statements.WRITE_BOOKS] == []

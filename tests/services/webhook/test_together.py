@@ -23,7 +23,7 @@ from authorizations.services.runtime.breaker import Breaker
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT
 from authorizations.services.stand_in import local_copy_refresh, replay, usage_refresh
 from authorizations.services.store import locked_rows, locks, pipes
-from authorizations.services.store.statements import Plan
+from authorizations.services.store.plans import Plan
 from authorizations.services.webhook import together as groups
 from simulator.stripe.samples import Json
 from tests.support import together
