@@ -103,13 +103,16 @@ class WebhookServer:
         return door.respond(done.body, done.status)
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Connect before the first request comes, and end the connections after the last."""
+        """Connect before the first request comes.
+
+        At the end nothing is closed: until the process is gone, a connection that it was given may
+        still bring a request.
+        """
         await receive()
         self._desk = self._desk or together.Desk()
         await self._desk.ready(READY_WITHIN_S)
         await send({"type": "lifespan.startup.complete"})
         await receive()
-        await self._desk.close()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _watch(self, view: View, request: HttpRequest) -> HttpResponse:

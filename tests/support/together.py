@@ -84,7 +84,7 @@ class RunningDesk:
 
     def backends(self) -> list[int]:
         """The server's process of each pipe."""
-        return [pipe._opened.pgconn.backend_pid for pipe in self.desk._pipes if pipe._opened]
+        return [pipe.connection.pgconn.backend_pid for pipe in self.desk._pipes if pipe.connection]
 
     def is_busy(self, pipe: int) -> bool:
         return not self.desk._pipes[pipe].is_free

@@ -50,12 +50,14 @@ class LockedRequest:
 
 
 def decide_in_turn(
-    purchases: Sequence[LockedRequest], leaves: Callable[[Outcome], bool]
+    purchases: Sequence[LockedRequest],
+    leaves: Callable[[Outcome], bool],
+    asked: set[int] | None = None,
 ) -> Plan[list[Outcome | None]]:
     """Decide several one after the other, each with what those before it take.
 
-    None for one that must be decided in a transaction of its own: in_turn says which, beside those
-    that `leaves`.
+    None for one that must be decided in a transaction of its own: in_turn says which, and what
+    `asked` is for, beside those that `leaves`.
     """
 
     def turn(purchase: LockedRequest) -> PurchaseInTurn[Outcome]:
@@ -65,7 +67,8 @@ def decide_in_turn(
 
         return PurchaseInTurn(purchase.locked, purchase.existing, work)
 
-    return (yield from in_turn(list(map(turn, purchases)), lambda outcome: outcome.remembered))
+    turns = list(map(turn, purchases))
+    return (yield from in_turn(turns, lambda outcome: outcome.remembered, asked))
 
 
 def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:

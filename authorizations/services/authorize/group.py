@@ -25,7 +25,7 @@ from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
 from authorizations.services.store import cards, locked_rows, statements
 from authorizations.services.store.locks import ExpectedScopes, Retry
-from authorizations.services.store.lookup import Found, expected, lock_all
+from authorizations.services.store.lookup import Found, expected, is_seen, lock_all
 from authorizations.services.store.plans import Plan, ask, call
 from authorizations.services.store.writing import Written, write_all
 from authz_project.pooler import SessionLostError
@@ -48,7 +48,8 @@ class Decided(NamedTuple):
     """What became of a group: the answers, None for members that left.
 
     Those `again`, by their place, can be decided in the next group: their rows are others than
-    expected, or their cards were new and are there now. `locked_out` are those that left because
+    expected, or their cards were new and are there now, or they need sums with what those before
+    them took. `locked_out` are those that left because
     someone else has locked a row that they need.
     """
 
@@ -100,7 +101,12 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
             if one.existing.purchase:
                 request = request.begun_at(one.existing.purchase.merchant)
             locked[place] = LockedRequest(request, one.locked, one.existing)
-    decided = yield from decide_in_turn(list(locked.values()), lambda outcome: bool(flags(outcome)))
+    asked: set[int] = set()
+    decided = yield from decide_in_turn(
+        list(locked.values()), lambda outcome: bool(flags(outcome)), asked
+    )
+    places = list(locked)
+    again |= {places[turn]: members[places[turn]] for turn in asked}
     outcomes = {place: outcome for place, outcome in zip(locked, decided, strict=True) if outcome}
     noted = yield from _noted(list(outcomes.values()))
     if noted is None or not outcomes:
@@ -147,8 +153,10 @@ def _locked(members: Sequence[Member]) -> Plan[tuple[list[Found | Retry], set[st
     requests = [member.request for member in members]
     scopes = [member.scopes or expected(member.request) for member in members]
     patience = f"{budget.BRIEF_LOCK_WAIT_MS}ms"
+    # A card that this process has not seen is perhaps new: then it is there when it is locked.
+    first = [*cards.creation(one for one in requests if not is_seen(one)), BEGIN]
     try:
-        found = yield from lock_all(requests, scopes, patience=patience, first=[BEGIN])
+        found = yield from lock_all(requests, scopes, patience=patience, first=first)
     except (Error, psycopg.Error) as error:
         if not locked_rows.is_timeout(error):
             raise

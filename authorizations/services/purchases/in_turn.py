@@ -33,24 +33,32 @@ class PurchaseInTurn(Generic[T]):
 
 
 def in_turn(
-    turns: Sequence[PurchaseInTurn[T]], changed: Callable[[T], Sequence[Remembered]]
+    turns: Sequence[PurchaseInTurn[T]],
+    changed: Callable[[T], Sequence[Remembered]],
+    asked: set[int] | None = None,
 ) -> Plan[list[T | None]]:
     """The results of all, in order; `changed` are the rows of usage that one would write.
 
     None for one that must be worked on in a transaction of its own, and takes nothing from those
-    after it: whose work says so, fails, calls a function, or asks for sums of a scope in which one
-    before it counts, whose row is not written yet.
+    after it: whose work says so, fails, or asks for sums of a scope in which one before it counts,
+    whose row is not written yet. The places of these last are added to `asked`: once those before
+    them are written, they may be worked on in turn again.
     """
     results: list[T | None] = []
     taken: dict[str, dict[UsageKey, Remembered]] = {}
-    for turn in turns:
+    for place, turn in enumerate(turns):
         scopes = turn.locked.scopes
         before = {key: row for scope in scopes for key, row in taken.get(scope, {}).items()}
         plan = turn.work(_after(turn.existing, before))
         result: T | None = None
         try:
             is_first = taken.keys().isdisjoint(scopes)
-            result = (yield from plan) if is_first else _without_asking(plan)
+            if is_first:
+                result = yield from plan
+            else:
+                result, has_asked = _without_asking(plan)
+                if has_asked and asked is not None:
+                    asked.add(place)
         except (Error, psycopg.Error):
             raise
         except Exception:
@@ -72,12 +80,12 @@ def _after(existing: Existing, taken: dict[UsageKey, Remembered]) -> Existing:
     return replace(existing, remembered=list(remembered.values()))
 
 
-def _without_asking(plan: Plan[T | None]) -> T | None:
-    """What a plan returns; None if it asks for something."""
+def _without_asking(plan: Plan[T | None]) -> tuple[T | None, bool]:
+    """What a plan returns, or None if it asks for something, and whether it does."""
     try:
         next(plan)
     except StopIteration as done:
         result: T | None = done.value
-        return result
+        return result, False
     plan.close()
-    return None
+    return None, True

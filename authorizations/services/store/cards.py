@@ -94,10 +94,16 @@ def create(events: Iterable[PurchaseEvent]) -> Plan[None]:
     In one short transaction that locks nothing else: in that of a group, two processes would wait
     for each other's new rows. Cards that replace others are left out. The order is one for all.
     """
+    if creating := creation(events):
+        yield creating
+
+
+def creation(events: Iterable[PurchaseEvent]) -> list[Statement]:
+    """The statements of `create`; none if all of these cards replace others."""
     plain = [event for event in events if _is_plain(event.card)]
     plain.sort(key=lambda event: (event.card.cardholder_id, event.card.id))
-    if plain:
-        yield [BEGIN, *(one for event in plain for one in _creating(event)), COMMIT]
+    statements_ = [one for event in plain for one in _creating(event)]
+    return [BEGIN, *statements_, COMMIT] if plain else []
 
 
 def _is_plain(card: CardValue) -> bool:

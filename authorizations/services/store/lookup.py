@@ -148,6 +148,11 @@ def lock(event: PurchaseEvent, retry: Retry) -> Plan[Found | Retry]:
     return replace(found, locked=replace(found.locked, also=others))
 
 
+def is_seen(event: PurchaseEvent) -> bool:
+    """Whether this process has seen the event's card."""
+    return event.card.id in _seen
+
+
 def expected(event: PurchaseEvent) -> ExpectedScopes:
     """The scopes in which a purchase probably counts; its locked rows confirm or correct them."""
     card = event.card

@@ -30,6 +30,7 @@ from authorizations.services.runtime import budget, decision_log
 from authorizations.services.runtime.deadline import has_passed
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in import answers
+from authorizations.services.store.lookup import expected
 from authorizations.services.store.pipes import Pipe
 from authorizations.services.webhook import answering
 from authorizations.wire import events
@@ -43,6 +44,9 @@ PIPES = 2
 
 MOST = 32
 """Maximum requests decided together, so that the first of them does not wait for many."""
+
+MOST_GROUPS = 8
+"""Maximum groups that a request is taken into; then it is decided by itself."""
 
 MOST_LATER = 16
 """Maximum later events applied together: requests that come meanwhile wait for it."""
@@ -72,7 +76,8 @@ class _Waiting(NamedTuple):
     ends: float
     answer: "asyncio.Future[Computed | None]"
     alarm: asyncio.TimerHandle
-    is_again: bool = False
+    groups: int = 0
+    """How many groups it was in already."""
 
 
 class _Reported(NamedTuple):
@@ -98,6 +103,7 @@ class Desk:
         self._apart: dict[str, float] = {}
         self._lock_turns = asyncio.Semaphore(LOCK_THREADS)
         self._tasks: set[asyncio.Task[None]] = set()
+        self._held: dict[Pipe, set[str]] = {}
         self._pipes = [Pipe(self._aside, _rehearse, self._start) for _ in range(PIPES)]
 
     async def ready(self, within_s: float) -> bool:
@@ -210,7 +216,9 @@ class Desk:
     def _wait_again(self, waiting: _Waiting, member: Member) -> None:
         """Take it into the next group, before all others."""
         alarm = self._alarm(waiting.ends, waiting.answer)
-        self._waiting.appendleft(waiting._replace(member=member, alarm=alarm, is_again=True))
+        self._waiting.appendleft(
+            waiting._replace(member=member, alarm=alarm, groups=waiting.groups + 1)
+        )
         self._start_soon()
 
     def _start_soon(self) -> None:
@@ -224,12 +232,13 @@ class Desk:
         for pipe in self._pipes:
             if not pipe.is_free:
                 continue
-            if group := self._taken():
+            self._held.pop(pipe, None)
+            if group := self._taken(pipe):
                 work = self._decide(pipe, group)
             elif reports := self._taken_reports():
                 work = self._apply(pipe, reports)
             else:
-                return
+                continue
             pipe.take()
             task = self._loop.create_task(work)
             self._tasks.add(task)
@@ -240,13 +249,33 @@ class Desk:
             while self._reports:
                 _answer(self._reports.popleft().answer, None)
 
-    def _taken(self) -> list[_Waiting]:
+    def _taken(self, pipe: Pipe) -> list[_Waiting]:
+        """The next requests; one whose scopes another pipe has locked waits for that one's group.
+
+        It would wait for the locks anyway, and so more of them are decided together.
+        """
         group: list[_Waiting] = []
+        locked: set[str] = set()
+        for other, keys in self._held.items():
+            if other.is_open and not other.is_free:
+                locked |= keys
+        held: set[str] = set()
+        behind: list[_Waiting] = []
         while self._waiting and len(group) < MOST:
             waiting = self._waiting.popleft()
+            if waiting.answer.done():
+                waiting.alarm.cancel()
+                continue
+            member = waiting.member
+            needed = (member.scopes or expected(member.request)).keys
+            if not locked.isdisjoint(needed):
+                behind.append(waiting)
+                continue
             waiting.alarm.cancel()
-            if not waiting.answer.done():
-                group.append(waiting)
+            held.update(needed)
+            group.append(waiting)
+        self._waiting.extendleft(reversed(behind))
+        self._held[pipe] = held
         return group
 
     def _taken_reports(self) -> list[_Reported]:
@@ -304,7 +333,7 @@ class Desk:
         except Exception:
             logger.exception("A group could not be decided; each of it is decided by itself.")
         for place, (waiting, one) in enumerate(zip(group, computed, strict=True)):
-            if place in again and not waiting.is_again and not waiting.answer.done():
+            if place in again and waiting.groups < MOST_GROUPS and not waiting.answer.done():
                 self._wait_again(waiting, again[place])
             else:
                 _answer(waiting.answer, one)

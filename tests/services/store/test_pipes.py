@@ -168,8 +168,8 @@ def register(asked: list[Json]) -> None:
 
 
 def assert_idle(pipe: Pipe) -> None:
-    assert pipe._opened
-    assert pipe._opened.pgconn.transaction_status == TransactionStatus.IDLE
+    assert pipe.connection
+    assert pipe.connection.pgconn.transaction_status == TransactionStatus.IDLE
     assert pipe.is_free
 
 
@@ -299,6 +299,31 @@ def test_a_connection_that_ends_while_nobody_uses_it_is_replaced(
     desk.until_open()
     [(another,)] = on_pipe(ask(BACKEND))
     assert another != backend
+
+
+def test_a_plan_whose_connection_was_replaced_meanwhile_writes_nothing_over_the_new_one(
+    desk: RunningDesk, pipe: Pipe, on_pipe: Driver
+) -> None:
+    """Its locks ended with its connection: over the new one it would write without any."""
+
+    def plan() -> Plan[Any]:
+        _, [(backend,)] = yield [BEGIN, Statement(BACKEND)]
+        yield [Call(lambda: replaced(backend))]
+        return (yield [NEW, COMMIT])
+
+    def replaced(backend: int) -> None:
+        os.kill(backend, signal.SIGTERM)
+        for _ in range(int(PATIENCE_S / 0.01)):
+            if pipe.is_free:  # it takes other plans again
+                return
+            time.sleep(0.01)
+        raise AssertionError("It was not connected again.")
+
+    with pytest.raises(psycopg.OperationalError):
+        on_pipe(plan())
+    assert not is_kept()
+    assert_idle(pipe)
+    assert on_pipe(ask("SELECT 1")) == [(1,)]
 
 
 def test_behind_a_pooler_a_pipe_goes_on_where_statements_were_prepared_elsewhere(

@@ -204,7 +204,8 @@ def test_what_waits_for_pipes_that_stand_still_is_answered_and_kept_once(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """A group of one in each pipe is given up, and no connection can be had."""
-    asked = questions()
+    all_of_them = questions()
+    asked = [*all_of_them[::2], *all_of_them[1::2]]  # the first ones have nothing in common
 
     def refused() -> None:
         raise OSError("No connection can be had.")
@@ -225,6 +226,28 @@ def test_what_waits_for_pipes_that_stand_still_is_answered_and_kept_once(
         assert hurried.reasons(*questions(1)) == ["approved"] * 8
     hurried.until_open()
     assert_kept_once(asked, answers)
+
+
+# --- what another group has locked
+
+
+def test_requests_of_scopes_that_another_group_has_locked_wait_and_are_decided_together(
+    desk: RunningDesk,
+) -> None:
+    """Others are decided meanwhile, by another pipe."""
+    first, *behind = [SHOPPERS[0].event(SHOPPERS[0].purchase(10)) for _ in range(4)]
+    other = SHOPPERS[7].event(SHOPPERS[7].purchase(10))
+    groups_before = Decision.objects.count()
+    with transaction.atomic():
+        locks.hold(cards=[SHOPPERS[0].card_id])
+        begun = desk.begin(first)
+        until(partial(desk.is_busy, 0))
+        begun += desk.begin(*behind)
+        if groups.PIPES > 1:
+            assert desk.reasons(other) == ["approved"]
+    assert [future.result(PATIENCE_S).reason for future in begun] == ["approved"] * 4
+    assert Decision.objects.count() == groups_before + 4 + (groups.PIPES > 1)
+    assert differences() == []
 
 
 # --- a connection ends, a client leaves
