@@ -13,6 +13,7 @@ import importlib
 import signal
 import socket
 import sys
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ImproperlyConfigured
@@ -29,6 +30,9 @@ MAX_CONNECTIONS = 800
 """Connections of this process; a request on a further one gets status 503. With files and the
 database's connections it has less than 1,024, the usual limit of a shell."""
 
+LAST_CONNECTIONS_S = 1.0
+"""Maximum time to wait until the supervisor gives this process no more connections."""
+
 GRACE_S = 20
 """Maximum time to finish what was begun."""
 
@@ -40,6 +44,7 @@ class ProcessServer(Server):
         super().__init__(config)
         self._channel = channel
         self._opening: set[asyncio.Task[Any]] = set()
+        self._has_all = asyncio.Event()
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
         """Begin to take connections, and say so."""
@@ -49,7 +54,15 @@ class ProcessServer(Server):
         self._say_alive()
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:  # noqa: ARG002
-        """Finish what was begun, on connections that are still in the channel as well."""
+        """Take what is still in the channel, and finish all that was begun.
+
+        The supervisor hears first that this process ends: it gives it no more, and says so.
+        """
+        with suppress(OSError):
+            self._channel.shutdown(socket.SHUT_WR)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(LAST_CONNECTIONS_S):
+                await self._has_all.wait()
         await super().shutdown(sockets=[])
         asyncio.get_running_loop().remove_reader(self._channel.fileno())
 
@@ -73,8 +86,9 @@ class ProcessServer(Server):
                 return
             except OSError:
                 mark, files = b"", []
-            if not mark:  # the supervisor has ended
+            if not mark:  # the supervisor gives it no more, or has ended
                 loop.remove_reader(self._channel.fileno())
+                self._has_all.set()
                 self.should_exit = True
                 return
             for file in files:

@@ -199,6 +199,8 @@ class Supervisor:
         if not heard:  # it ends; _tick notices
             self._selector.unregister(process.channel)
             process.stop_by = process.stop_by or time.monotonic() + GRACE_S
+            with suppress(OSError):
+                process.channel.shutdown(socket.SHUT_WR)  # it has got all that it gets
             return
         process.heard_at = time.monotonic()
         if not process.is_ready:
