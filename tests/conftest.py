@@ -18,6 +18,7 @@ from pytest_django.plugin import DjangoDbBlocker
 
 from authorizations.management import proving
 from authorizations.services.host import host_memory
+from authorizations.services.store import lookup
 from authorizations.services.webhook import answering, background, rejections
 from tests.support import database, database_roles, timeouts
 from tests.support.database import STAFF_ROLES
@@ -75,6 +76,12 @@ def breaker_stays_closed() -> None:
 def nothing_was_rejected_before() -> None:
     """What one test has knocked with is not written in another."""
     rejections._counter = rejections.RejectionCounter()
+
+
+@pytest.fixture(autouse=True)
+def no_card_was_seen_before() -> None:
+    """Where a card counted in another test is expected of none here."""
+    lookup._seen.clear()
 
 
 _PIECE = 20

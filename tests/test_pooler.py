@@ -21,7 +21,7 @@ from simulator.stripe import samples
 from simulator.stripe.samples import Json
 from tests.services.authorize import test_races as races
 from tests.support import database, desk, pgbouncer, server
-from tests.support.pooled_app import BLIND
+from tests.support.pgbouncer import BLIND
 
 pytestmark = pytest.mark.slow
 

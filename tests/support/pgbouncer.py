@@ -18,6 +18,9 @@ import psycopg
 
 from tests.support.missing_programs import needed
 
+BLIND = "POOLED_APP_IS_BLIND"
+"""With this variable set the server of pooled_app.py does not look whether there is a pooler."""
+
 PATIENCE_S = 60.0
 
 

@@ -5,10 +5,9 @@ pooler is in between.
 import os
 
 from authz_project import pooler
-
-BLIND = "POOLED_APP_IS_BLIND"
+from tests.support.pgbouncer import BLIND
 
 if os.environ.get(BLIND):
     pooler.look = lambda opened: None  # noqa: ARG005
 
-from tests.support.patient_app import application  # noqa: E402, F401
+from tests.support.patient_app import application  # noqa: F401

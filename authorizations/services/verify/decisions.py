@@ -4,13 +4,15 @@ A decision draws a number from the ledger's own sequence under the lock of card,
 group (`Decision.position`): entries of these scopes with lower numbers were there before it. So
 the ledger is read once, in order, beside the decisions.
 
-Decisions are read in the order they were written. Two decisions of different scopes may have drawn
-their numbers in the other order. Then the only entries of a decision's scopes that are read too
-early are its own. Its figures hold none of these, except what its event itself reported.
+Decisions are read in the order of their requests' numbers. Sessions that write at the same time may
+have drawn the ledger's in another order. Then some entries are read before a decision that were
+written with it or after it: they have higher numbers, and are taken off again. A decision's figures
+hold none of them, except what its event itself reported.
 """
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice
+from itertools import islice, takewhile
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -31,12 +33,15 @@ from authorizations.services.verify.decision_stream import (
     window_words,
 )
 from authorizations.services.verify.ledger_stream import Entry, LedgerStream
-from authorizations.services.verify.running_sums import used_words
+from authorizations.services.verify.running_sums import LedgerChange, used_words
 from authorizations.services.verify.windows_as_of import ScopeUsage, Sum, WindowsAsOf
 
 DECISIONS, ENTRIES = "decisions", "ledger entries"
 
 _STRIDE = 10_000
+_MAX_DISORDER = 10_000
+"""Entries that may be read before a decision with a lower number; some hundreds are."""
+
 _ROUND = 100
 """Decisions checked in one round: few enough to stay in the processor's cache."""
 
@@ -65,16 +70,13 @@ class _LedgerCheck:
         self._end = span.end
         self._ledger = LedgerStream(span.begin)
         self._windows = WindowsAsOf(span.begin)
-        # Entries by event, of this piece of decisions and the one before: some are read before
-        # the decision that wrote them.
-        self._recent: dict[str, list[Entry]] = {}
-        self._older: dict[str, list[Entry]] = {}
+        # The entries read last: some before the decision that wrote them, or one before that.
+        self._recent: deque[Entry] = deque(maxlen=_MAX_DISORDER)
         self._entries = 0
         self._strays: list[Difference] = []
 
     def decisions(self, rows: Sequence[Row]) -> Checked:
         """Check some decisions, given in the order they were written."""
-        self._recent, self._older = {}, self._recent
         differences: list[Difference] = []
         unchecked = 0
         for start in range(0, len(rows), _ROUND):
@@ -118,27 +120,34 @@ class _LedgerCheck:
                     self._strays.append(entry.difference)
             if entry.change:
                 self._windows.add(entry.change, entry.scopes)
-                self._recent.setdefault(entry.event_id, []).append(entry)
+                self._recent.append(entry)
 
     def _mismatches(
         self, decision: RecordedDecision, sums: Iterable[tuple[ScopeUsage, Sum]]
     ) -> Iterator[_Mismatch]:
         """The windows whose usage the decision states wrongly."""
         row = decision.row
-        read_early = (*self._recent.get(row.id, ()), *self._older.get(row.id, ()))
-        # What an earlier answer to the same event took was there before this decision.
-        own = [entry.change for entry in read_early if entry.change and entry.id > row.position]
+        # Decisions come in the order of their requests' numbers, and sessions that write at the
+        # same time draw their numbers in any order.
+        early = list(takewhile(lambda entry: entry.id > row.position, reversed(self._recent)))
         windows = zip(decision.usage, decision.queries, sums, strict=True)
         for (window, recorded), (_, concern, _), (scope, running) in windows:
+            key = (str(window.scope.kind), window.scope.id)
             scope.settle()
             used = running.used(window.start)
-            for change in own:
-                used = minus(used, change.seen_in(window.currency, concern))
+            for entry in early:
+                if entry.change and key in entry.scopes and _is_within(window, entry.change):
+                    used = minus(used, entry.change.seen_in(window.currency, concern))
             for change in decision.reported:
                 used = plus(used, change.seen_in(window.currency, concern))
             stated = (recorded.amount, recorded.refunded, recorded.count)
             if used != stated and recorded.is_complete:
                 yield _Mismatch(window, stated, used)
+
+
+def _is_within(window: Window, change: LedgerChange) -> bool:
+    """Whether a purchase's change counts in a window; a rolling one has no end."""
+    return window.start <= change.created and (window.rolling or change.created < window.end)
 
 
 def _differences(

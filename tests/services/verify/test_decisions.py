@@ -248,3 +248,21 @@ def test_where_every_figure_is_wrong_nothing_piles_up(monkeypatch: pytest.Monkey
             alive.append(len(gc.get_objects()))
     assert wrong >= 60
     assert alive[-1] - alive[len(alive) // 2] < 500
+
+
+def test_a_session_that_drew_its_numbers_later_and_came_first_makes_no_difference() -> None:
+    """As when a group's numbers are drawn between another decision's request and its position.
+
+    Then all of the group's entries are read before its first decision.
+    """
+    shopper = Shopper(card_id="ic_3", cardholder_id="ich_3")
+    shopper.asks(700)
+    shopper.asks(800)
+    Shopper(card_id="ic_4", cardholder_id="ich_4").asks(900)
+    of_group = list(Decision.objects.filter(card="ic_3").order_by("webhook_request_id"))
+    other = decision(card="ic_4")
+    assert other.position > max(row.position for row in of_group)
+    numbers = sorted(row.webhook_request_id for row in (*of_group, other))
+    for row, number in zip((other, *of_group), numbers, strict=True):
+        damage(row, webhook_request_id=number)
+    assert [it for it in differences() if "usage of" in it] == []
