@@ -28,6 +28,9 @@ _replaying = threading.Lock()
 
 
 async def application(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    if scope["type"] == "lifespan":
+        await desk(scope, receive, send)
+        return
     if _replaying.acquire(blocking=False):  # in this process, once
         spool_writer.spool()._timeout_s = 60  # the machine may be busy
         threading.Thread(target=_replay, daemon=True).start()

@@ -90,7 +90,7 @@ def disturbed(plan: Plan[T], step: int, *, is_after: bool) -> Plan[T]:
             if step == 0 and not is_after:
                 raise InjectedError
             answers = yield asked
-            if step == 0 and COMMIT not in asked:
+            if step == 0 and asked[-1] is not COMMIT:
                 raise InjectedError
             step -= 1
             asked = plan.send(answers)
