@@ -1,8 +1,8 @@
 """Finds numbers of the record's sequences that no row has.
 
-A missing number is no difference by itself: a transaction that is rolled back leaves its number
-unused, and a lookup of a purchase under its lock draws one from the ledger's sequence, which a
-decision keeps as its position. But a row that was deleted leaves its number missing as well.
+A missing number is no difference by itself: a transaction that is rolled back leaves its numbers
+unused. Of the ledger's, each decision keeps one as its position. A row that was deleted leaves its
+number missing as well.
 """
 
 import heapq
