@@ -114,13 +114,7 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
             yield [ROLLBACK]
             again |= yield from _created(unknown)
         return Decided([None for _ in members], locked_out, again)
-    written: list[Written] = []
-    computed: list[Computed | None] = [None for _ in members]
-    for (place, outcome), note in zip(outcomes.items(), noted, strict=True):
-        delivery = members[place].delivery
-        answer_body, rows = rows_of(outcome, delivery)
-        written.append(Written(delivery, answer_body, rows))
-        computed[place] = Computed(answer_body.encode(), outcome, note)
+    written, computed = _answered(members, outcomes, noted)
     try:
         yield [write_all(written), COMMIT]
     except psycopg.Error as error:
@@ -130,6 +124,23 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
         raise
     again |= yield from _created(unknown)
     return Decided(computed, locked_out, again)
+
+
+def _answered(
+    members: Sequence[Member], outcomes: dict[int, Outcome], noted: Sequence[str | None]
+) -> tuple[list[Written], list[Computed | None]]:
+    """What is written for these outcomes, and the answer of each member; None without an outcome.
+
+    `outcomes` are by the place of their member, `noted` in the same order.
+    """
+    written: list[Written] = []
+    computed: list[Computed | None] = [None for _ in members]
+    for (place, outcome), note in zip(outcomes.items(), noted, strict=True):
+        delivery = members[place].delivery
+        answer_body, rows = rows_of(outcome, delivery)
+        written.append(Written(delivery, answer_body, rows))
+        computed[place] = Computed(answer_body.encode(), outcome, note)
+    return written, computed
 
 
 def _created(unknown: dict[int, Member]) -> Plan[dict[int, Member]]:

@@ -108,14 +108,7 @@ def apply_together(
         first=[BEGIN],
         further=further,
     )
-    delivered, transactions, kept, exceeded = further.answers
-    context = _Context(
-        delivered={id_ for (id_,) in delivered},
-        transactions={row[0]: row for row in transactions},
-        findings=kept,
-        exceeded={scope for (scope,) in exceeded},
-        is_exceeded_elsewhere=any(scope not in keys for (scope,) in exceeded),
-    )
+    context = _context(keys, *further.answers)
     turns: dict[int, PurchaseInTurn[_Booked]] = {}
     for place, ((report, _), one) in enumerate(zip(members, found, strict=True)):
         if isinstance(one, Retry) or not context.is_plain(report, one):
@@ -183,6 +176,23 @@ class _Context:
                 if booked_under != here or (at, linked) > (transaction.at, here):
                     return False
         return True
+
+
+def _context(
+    keys: Sequence[str],
+    delivered: Sequence[Row],
+    transactions: Sequence[Row],
+    findings: list[Row],
+    exceeded: Sequence[Row],
+) -> _Context:
+    """From the rows of these statements; `keys` are the scopes of all members."""
+    return _Context(
+        delivered={id_ for (id_,) in delivered},
+        transactions={row[0]: row for row in transactions},
+        findings=findings,
+        exceeded={scope for (scope,) in exceeded},
+        is_exceeded_elsewhere=any(scope not in keys for (scope,) in exceeded),
+    )
 
 
 def _turn(report: PurchaseReport, found: Found, context: _Context) -> PurchaseInTurn[_Booked]:

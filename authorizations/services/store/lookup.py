@@ -8,7 +8,7 @@ transaction must not lock more, which would be out of order; another one begins 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import partial
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 from django.db import OperationalError
@@ -222,27 +222,40 @@ def lock_all(
         locked_cards |= {row[0]: LockedCard(*row) for row in answers.pop(0)}
     locked_holders = dict(answers.pop(0))
     locked_groups = {id_ for (id_,) in answers.pop(0)} if groups else set()
+    rows = _LockedRows(locked_cards, locked_holders, locked_groups, are_all=not skips_locked)
     looked_up = yield from _looked_up(answers)
-    found: list[Found | Retry] = []
-    for event, one in zip(events, scopes, strict=True):
-        purchase = looked_up.purchases.get(event.authorization_id)
-        card, right = _scopes_by(event, one, locked_cards, purchase)
-        if right is not None and right != one:
-            found.append(Retry(scopes=right))
-            continue
-        is_there = one.cardholder_id in locked_holders and (
-            one.group_id is None or one.group_id in locked_groups
-        )
-        if card is None or right is None or not is_there:
-            _seen.pop(event.card.id, None)
-            is_unknown = event.card.id not in locked_cards and not skips_locked
-            found.append(Retry(unsettled=event, is_unknown=is_unknown))
-            continue
-        locked = LockedScopes(one.root_id, card.frozen, one.cardholder_id, one.group_id)
-        name = locked_holders[one.cardholder_id] if one.cardholder_id == card.cardholder_id else ""
-        news = (card, name) if cards.is_news(event, card, name) else None
-        found.append(Found(locked, looked_up.of(event, locked), news))
-    return found
+    return [
+        _confirmed(event, one, rows, looked_up) for event, one in zip(events, scopes, strict=True)
+    ]
+
+
+class _LockedRows(NamedTuple):
+    """Locked rows by id, of cardholders the names; if they `are_all`, a missing one is new."""
+
+    cards: Mapping[str, LockedCard]
+    cardholders: Mapping[str, str]
+    groups: set[int]
+    are_all: bool
+
+
+def _confirmed(
+    event: PurchaseEvent, expected: ExpectedScopes, rows: _LockedRows, looked_up: "_LookedUp"
+) -> Found | Retry:
+    """A purchase whose locked rows are those that were expected; else what to do instead."""
+    purchase = looked_up.purchases.get(event.authorization_id)
+    card, right = _scopes_by(event, expected, rows.cards, purchase)
+    if right is not None and right != expected:
+        return Retry(scopes=right)
+    _, holder_id, group_id = expected
+    is_there = holder_id in rows.cardholders and (group_id is None or group_id in rows.groups)
+    if card is None or right is None or not is_there:
+        _seen.pop(event.card.id, None)
+        is_unknown = rows.are_all and event.card.id not in rows.cards
+        return Retry(unsettled=event, is_unknown=is_unknown)
+    locked = LockedScopes(expected.root_id, card.frozen, holder_id, group_id)
+    name = rows.cardholders[holder_id] if holder_id == card.cardholder_id else ""
+    news = (card, name) if cards.is_news(event, card, name) else None
+    return Found(locked, looked_up.of(event, locked), news)
 
 
 def _scopes_by(
