@@ -245,7 +245,7 @@ def test_request_and_answer_are_shown_as_they_travelled(shown: Any) -> None:
     for words in ('"approved": true', "matches the body", "(in use)", "2022-08-01"):
         assert words in pages.text(page)
     steps = [step.name for step in page.context["delivery"].timeline.steps]
-    assert steps == ["Signature checked", "Amounts used looked up", "Decided"]
+    assert steps == ["Signature checked", "Card locked, amounts used looked up", "Decided"]
 
 
 def test_a_body_that_was_changed_and_a_key_no_longer_in_use_are_told(

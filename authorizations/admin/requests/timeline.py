@@ -4,7 +4,7 @@ from typing import Any, NamedTuple
 
 _STEPS = {
     "verified": "Signature checked",
-    "looked_up": "Amounts used looked up",
+    "looked_up": "Card locked, amounts used looked up",
     "decided": "Decided",
 }
 
