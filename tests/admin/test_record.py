@@ -54,7 +54,7 @@ def test_a_decision_explains_itself_with_figures(auditor: Client, declined: Deci
     assert "Declined €15.00 at" in html
     assert "Version 1</a>" in html
     assert "Amount requested" in html
-    assert "Amounts used looked up" in html
+    assert "Card locked, amounts used looked up" in html
 
 
 def test_what_may_be_told_to_the_cardholder_names_no_policy(
