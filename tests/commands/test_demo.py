@@ -16,6 +16,7 @@ from django.test import override_settings
 from django.utils import timezone
 
 from authorizations.models import (
+    Assignment,
     Authorization,
     Card,
     Decision,
@@ -25,7 +26,6 @@ from authorizations.models import (
 )
 from authorizations.rules.policy.document import controls, warnings
 from authorizations.rules.purchases.horizons import USUAL_DAYS
-from simulator.cast import named
 from simulator.exact import Wish, order
 from simulator.stripe.samples import MERCHANTS
 from tests.support.desk import Shopper
@@ -91,18 +91,21 @@ def test_what_stripe_s_cli_triggers_is_approved(currency: str) -> None:
 
 
 def test_renewals_of_subscriptions_are_approved() -> None:
-    """They bring no CVC and no 3-D Secure."""
+    """They bring no CVC and no 3-D Secure. On a card that used none of the policy's limits: how
+    much of her month Grace has used depends on the day.
+    """
     [shop] = [shop for shop in MERCHANTS if shop.name == "Tasklark"]
     renewal = {"cvc": "not_provided", "postal_code": "not_provided", "three_d_secure": ""}
-    grace = named("3434")
-    shopper = Shopper(
-        card_id=grace.card_id,
-        cardholder_id=grace.cardholder_id,
-        card={"currency": "usd"},
-        at=int(time()),
-    )
+    shopper = Shopper(card_id="ic_renewed", card={"currency": "usd"}, at=int(time()))
     told = {"currency": "usd", "method": "online", "merchant": shop} | renewal
+    assert shopper.reason(1, **told) == "approved"
+    subscriptions = Policy.objects.get(name="Subscriptions")
+    Assignment.objects.create(policy=subscriptions, card_id="ic_renewed")
     assert shopper.reason(1_200, **told) == "approved"
+    renewed = Decision.objects.get(
+        authorization__card="ic_renewed", authorization__counted_amount=1_200
+    )
+    assert subscriptions.name in str(renewed.trace)
 
 
 def test_a_frozen_card_says_why_and_a_replaced_one_keeps_its_group() -> None:

@@ -18,7 +18,8 @@ from simulator.stripe.samples import Json, Purchase
 NOON = 1_795_003_200
 """18 November 2026, 12:00 UTC, a Wednesday."""
 
-_numbers = itertools.count(1)
+_numbers = (f"{number:08}" for number in itertools.count(1))
+"""Of one length: ids that follow each other sort in that order."""
 
 
 def in_force(name: str = "Test", **document: Any) -> Policy:
