@@ -18,9 +18,10 @@ backlog = 64
 # A client that is slow to read its answer blocks one thread, not a worker.
 worker_class = "gthread"
 workers = int(os.environ.get("WEB_CONCURRENCY", "2"))
-# An export occupies a thread, and one of the pool's 16 connections, until its reader has all of it.
-# Some connections remain for the background.
-threads = 12
+# An export occupies a thread until its reader has all of it, and a heavy page occupies one while it
+# waits for its turn; neither holds one of the pool's 16 connections meanwhile. Heavy pages have 12
+# threads at most (authorizations/web/heavy_reads.py), so that some remain for light ones.
+threads = 16
 # gunicorn trusts nginx, which is on the same machine, but no header may set a path.
 forwarder_headers = ""
 # Each worker opens a pool of database connections of its own.
