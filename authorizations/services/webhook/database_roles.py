@@ -126,12 +126,13 @@ WEBHOOK_SETTINGS = {
     "client_connection_check_interval": f"{budget.CLIENT_CHECK_MS}ms",
     **EVERYBODYS_SETTINGS,
 }
-# A page or a command may take longer, but must not block purchases.
+# A page or a command may take longer, but must not block purchases, nor use several processors.
 ADMIN_SETTINGS = {
     "lock_timeout": "5s",
     "statement_timeout": "60s",
     "idle_in_transaction_session_timeout": "30s",
     "client_connection_check_interval": "1s",
+    "max_parallel_workers_per_gather": "0",
     **EVERYBODYS_SETTINGS,
 }
 
