@@ -5,6 +5,7 @@ variables of the environment override it, and a blank value counts as not set. A
 raises ImproperlyConfigured here; authorizations/checks.py refuses missing ones outside development.
 """
 
+import os
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -115,6 +116,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "authorizations.web.second_factor.SecondFactor",
     "axes.middleware.AxesMiddleware",
+    "authorizations.web.heavy_reads.HeavyReadsTakeTurns",  # last: nobody else's request waits
 ]
 
 ROOT_URLCONF = "authz_project.urls"
@@ -180,6 +182,11 @@ DATABASES["default"]["OPTIONS"] = {
 }
 if not databases.pooled:
     del DATABASES["default"]["OPTIONS"]["pool"]
+# How many searches, filtered lists, exports and other heavy pages this host reads at once. By
+# default purchases have one processor for themselves.
+HEAVY_READS = int(
+    matching("HEAVY_READS", str(max((os.cpu_count() or 1) - 1, 1)), r"[1-9]\d{0,2}", "1")
+)
 # Shared by all processes: the numbers of wrong codes, and the codes that were used.
 CACHES = {
     "default": {

@@ -83,15 +83,9 @@ def reading(database: Database, searches: int) -> Iterator[None]:
     ).stdout
     token = secrets.token_hex(16)
     readers = _Readers(f"{logged_in}; __Host-csrftoken={token}", token)
-    command = [
-        *(sys.executable, "-m", "gunicorn", "--bind", f"127.0.0.1:{_PORT}", "--workers", "2"),
-        *("--threads", "12", "--worker-class", "gthread", "--log-level", "error"),
-        *("--no-control-socket", "authz_project.wsgi:application"),
-    ]
     process = subprocess.Popen(
-        command,
-        cwd=ROOT,
-        env=database.environment,
+        [ROOT / "deploy" / "start"],
+        env=database.environment | {"INSTANCE": "admin", "ADDRESS": f"127.0.0.1:{_PORT}"},
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
     )

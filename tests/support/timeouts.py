@@ -11,10 +11,11 @@ from authorizations.admin.decisions import pages, record_check
 from authorizations.services.digest import overview, update
 from authorizations.services.host import host_answers
 from authorizations.services.lifecycle import intake
-from authorizations.services.queries import by_time, remaining
+from authorizations.services.queries import by_time, exports, remaining
 from authorizations.services.runtime import budget, metrics_files, tables
 from authorizations.services.stand_in import local_copy_refresh, usage_refresh
 from authorizations.services.webhook import gauges, readiness, rejections
+from authorizations.web import heavy_reads
 
 PATIENCE_S = 60.0
 
@@ -32,6 +33,8 @@ _SECONDS = {
     rejections: ("WRITE_BUDGET_S",),
     local_copy_refresh: ("PAGE_BUDGET_S",),
     usage_refresh: ("PAGE_BUDGET_S",),
+    heavy_reads: ("WAIT_S",),
+    exports: ("WAIT_S",),
 }
 _MILLISECONDS = {
     record_check: ("TIMEOUT_MS",),

@@ -1,7 +1,8 @@
 """Exports a list as a file, some hundred rows at a time, and records that it did.
 
-No transaction is open while the file is sent, even to a slow reader: an open snapshot would
-slow down cards that pay often.
+Each part is a heavy read of its own, which waits for its turn. While a part is sent, even to a slow
+reader, others have theirs, and no connection is in use and no transaction open: an open snapshot
+would slow down cards that pay often.
 """
 
 import logging
@@ -13,9 +14,13 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from authorizations.models import Export, ExportEnd
+from authorizations.services.host import heavy_reads
 from authorizations.services.queries.export_formats import Columns, Csv, Format, JsonLines
 
 logger = logging.getLogger(__name__)
+
+WAIT_S = 50.0
+"""How long a part waits for its turn: less than the proxy waits for the next bytes."""
 
 FORMATS: dict[str, Format] = {Export.Format.CSV: Csv(), Export.Format.JSON_LINES: JsonLines()}
 
@@ -37,7 +42,8 @@ class Outgoing:
         self._rows += self._rows_in_part
         self._rows_in_part = 0
         try:
-            return next(self._parts)
+            with heavy_reads.turn(WAIT_S):
+                return next(self._parts)
         except StopIteration:
             self._end(complete=True)
             raise
