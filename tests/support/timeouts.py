@@ -14,6 +14,7 @@ from authorizations.services.lifecycle import intake
 from authorizations.services.queries import by_time, exports, remaining
 from authorizations.services.runtime import budget, metrics_files, tables
 from authorizations.services.stand_in import local_copy_refresh, usage_refresh
+from authorizations.services.store import pipes
 from authorizations.services.webhook import gauges, readiness, rejections
 from authorizations.web import heavy_reads
 
@@ -33,6 +34,7 @@ _SECONDS = {
     rejections: ("WRITE_BUDGET_S",),
     local_copy_refresh: ("PAGE_BUDGET_S",),
     usage_refresh: ("PAGE_BUDGET_S",),
+    pipes: ("_ROLLED_BACK_WITHIN_S",),
     heavy_reads: ("WAIT_S",),
     exports: ("WAIT_S",),
 }
