@@ -116,7 +116,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "authorizations.web.second_factor.SecondFactor",
     "axes.middleware.AxesMiddleware",
-    "authorizations.web.heavy_reads.HeavyReadsTakeTurns",  # last: nobody else's request waits
+    "authorizations.web.heavy_reads.HeavyReadsTakeTurns",  # last: just before the page is made
 ]
 
 ROOT_URLCONF = "authz_project.urls"

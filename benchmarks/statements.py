@@ -23,14 +23,22 @@ from benchmarks.database import Database
 from benchmarks.scratch import scratch_directory
 
 if TYPE_CHECKING:
-    from authorizations.services.authorize.group import Member
+    from authorizations.services.authorize.group import Decided, Member
+    from authorizations.services.store.plans import Plan
 
 SIZES = (1, 2, 4, 8, 16)
 WARM, REPEATS = 1_500, 150
 
 
 def main() -> None:
-    table = Table("decisions in a group", "reads", "WRITE", "together", "Python", title="µs each")
+    table = Table(
+        "decisions in a group",
+        "reads",
+        "WRITE",
+        "together",
+        "Python",
+        title="Processor time in µs for each decision",
+    )
     with scratch_directory() as directory, Database(directory) as database:
         figures.prepare(database, directory)
         os.environ.update(database.environment | {"SPOOL_DIR": str(directory / "spool")})
@@ -91,17 +99,23 @@ def _members(bodies: Sequence[bytes]) -> "list[Member]":
 def _decided(bodies: Sequence[bytes]) -> "tuple[list[Member], list[tuple[list[Any], list[Any]]]]":
     """Decide a group; what was asked, round trip by round trip, with the answers."""
     from authorizations.services.authorize.group import decide_together
+    from authorizations.services.store.plans import drive
 
-    members = _members(bodies)
-    plan, trips = decide_together(members), list[tuple[list[Any], list[Any]]]()
-    try:
-        asked = list(next(plan))
+    members, trips = _members(bodies), list[tuple[list[Any], list[Any]]]()
+
+    def noted(plan: "Plan[Decided]") -> "Plan[Decided]":
+        asked = next(plan)
         while True:
-            answers = _answers(asked)
-            trips.append((asked, answers))
-            asked = list(plan.send(answers))
-    except StopIteration:
-        return members, trips
+            answers = yield asked
+            trips.append((list(asked), answers))
+            try:
+                asked = plan.send(answers)
+            except StopIteration as done:
+                decided: Decided = done.value
+                return decided
+
+    drive(noted(decide_together(members)))
+    return members, trips
 
 
 def _write_of(bodies: Sequence[bytes]) -> Any:
@@ -109,29 +123,22 @@ def _write_of(bodies: Sequence[bytes]) -> Any:
     from authorizations.services.authorize.group import decide_together
     from authorizations.services.runtime import pipeline
     from authorizations.services.store import write_statements
+    from authorizations.services.store.plans import drive
 
-    plan = decide_together(_members(bodies))
-    asked = list(next(plan))
-    while getattr(asked[0], "text", "") is not write_statements.WRITE:
-        asked = list(plan.send(_answers(asked)))
-    plan.close()
+    def up_to_write(plan: "Plan[Decided]") -> "Plan[Any]":
+        asked = next(plan)
+        while getattr(asked[0], "text", "") is not write_statements.WRITE:
+            asked = plan.send((yield asked))
+        plan.close()
+        return asked[0]
+
+    write = drive(up_to_write(decide_together(_members(bodies))))
     pipeline.run([pipeline.ROLLBACK])
-    return asked[0]
-
-
-def _answers(asked: Sequence[Any]) -> list[Any]:
-    from authorizations.services.runtime import pipeline
-
-    if all(isinstance(one, pipeline.Statement) for one in asked):
-        return list(pipeline.run(asked))
-    return [
-        pipeline.run([one])[0] if isinstance(one, pipeline.Statement) else one.work()
-        for one in asked
-    ]
+    return write
 
 
 def _python_us(members: "list[Member]", answers: list[Any]) -> float:
-    """From PostgreSQL's answers to the statement that writes, and that statement's end."""
+    """From PostgreSQL's answers to the statement that writes."""
     from authorizations.services.authorize.group import decide_together
 
     def decide() -> None:

@@ -66,8 +66,8 @@ class Field(NamedTuple):
 class HeavyReadsTakeTurns:
     """Lets heavy pages wait for each other; a page whose turn does not come is a 503 in words.
 
-    Has to be the last middleware: whoever may not see a page does not wait for it, and the wait is
-    the last thing before the page is made.
+    Has to be the last middleware: a user who may not see a page does not wait for it, and the wait
+    is the last thing before the page is made.
     """
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase]) -> None:

@@ -49,8 +49,8 @@ class Decided(NamedTuple):
 
     Those `again`, by their place, can be decided in the next group: their rows are others than
     expected, or their cards were new and are there now, or they need sums with what those before
-    them took. `locked_out` are those that left because
-    someone else has locked a row that they need.
+    them took. `locked_out` are those that left because someone else has locked a row that they
+    need.
     """
 
     computed: list[Computed | None]

@@ -1,8 +1,8 @@
 """Heavy reads of this host take turns, so that purchases always find a processor free.
 
 At most settings.HEAVY_READS run at once, in all processes of the host together. A turn is a lock on
-a file in SPOOL_DIR: the kernel gives it back when its process ends, however it does, and whoever
-waits for one needs no database connection. An advisory lock of PostgreSQL would need one, and a
+a file in SPOOL_DIR: the kernel gives it back when its process ends, however it does, and waiting
+for it needs no database connection. An advisory lock of PostgreSQL would need one, and a
 transaction that stays open.
 
 Within a process it is first come, first served, and only the first in line asks for the files. It
@@ -68,7 +68,7 @@ def turn(wait_s: float) -> Iterator[None]:
     """Have a turn until the block ends. Waits up to `wait_s` seconds, then raises BusyError.
 
     This thread's connection goes back to the pool before the wait, and after the turn. Where the
-    files can't be used, which the health page reports, nobody has to wait.
+    files can't be used, which the health page reports, no read waits.
     """
     _give_back_connection()
     with ExitStack() as held:
@@ -87,7 +87,7 @@ def _take(held: ExitStack, until: float) -> None:
     with _line.first(until) as had_to_wait:
         if had_to_wait:
             sleep(2 * _POLL_S)  # this process had the last turn: others ask every _POLL_S seconds
-        # Whoever is next keeps that place until a turn is free.
+        # The next in line keeps that place until a turn is free.
         with _one_of(["heavy_reads.next"], until):
             held.enter_context(_one_of(turns, until))
 

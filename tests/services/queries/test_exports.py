@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from operator import itemgetter
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,6 +16,8 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 
 from authorizations.models import Export
+from authorizations.services.host import heavy_reads
+from authorizations.services.queries import exports
 from authorizations.services.queries.export_formats import Columns, Csv, JsonLines, cell, text_cell
 from authorizations.services.queries.exports import Outgoing, start
 
@@ -161,3 +164,19 @@ def test_what_was_exported_cannot_be_taken_back() -> None:
     list(outgoing([ROWS]))
     with pytest.raises(DatabaseError, match="append-only"):
         Export.objects.update(filter="Nothing")
+
+
+@pytest.mark.django_db
+def test_an_export_whose_next_part_gets_no_turn_in_time_is_not_complete(
+    monkeypatch: pytest.MonkeyPatch, settings: Any, tmp_path: Path
+) -> None:
+    settings.SPOOL_DIR, settings.HEAVY_READS = tmp_path, 1
+    monkeypatch.setattr(exports, "WAIT_S", 0.05)
+    going = outgoing([ROWS[:2], ROWS[2:]])
+    next(going)
+    next(going)
+    with heavy_reads.turn(0), pytest.raises(heavy_reads.BusyError):
+        next(going)
+    going.close()
+    end = Export.objects.get().end
+    assert (end.rows, end.complete) == (2, False)
