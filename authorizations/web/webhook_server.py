@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from io import BytesIO
+from time import monotonic
 from typing import Any, TypeAlias
 
 from django.core.handlers.asgi import ASGIRequest
@@ -30,6 +31,13 @@ View: TypeAlias = Callable[[HttpRequest], HttpResponse]
 
 READY_WITHIN_S = 5.0
 """Maximum time to wait for connections at the start; without them stand-in answers."""
+
+REFUSED_AT_ONCE = 50
+"""Maximum requests a second that a process refuses at once, for a false signature or their form."""
+
+REFUSED_AFTER_S = 0.5
+"""Further ones wait this long for their answer, which costs nothing: a flood on 256 connections is
+then 512 requests a second, and purchases find a free loop."""
 
 WATCHING_THREADS = 2
 MOST_WATCHING = 16
@@ -51,6 +59,7 @@ class WebhookServer:
         self._now_watching = 0
         self._desk: together.Desk | None = None
         self._watching_threads = ThreadPoolExecutor(WATCHING_THREADS, "watching")
+        self._refused_in, self._refused = 0, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -59,6 +68,8 @@ class WebhookServer:
         # No view reads the query string, which need not be UTF-8.
         request = ASGIRequest({**scope, "query_string": b""}, BytesIO())
         response = await self._respond(request, receive)
+        if 400 <= response.status_code < 500:
+            await self._hold_back()
         headers = [(name.encode(), value.encode("latin-1")) for name, value in response.items()]
         await send(
             {"type": "http.response.start", "status": response.status_code, "headers": headers}
@@ -93,6 +104,15 @@ class WebhookServer:
             return late
         taken = door.delivery(request, body)
         return taken if isinstance(taken, HttpResponse) else await self._answer(taken)
+
+    async def _hold_back(self) -> None:
+        """Wait with a refusal if there are too many of them in this second."""
+        now = int(monotonic())
+        if now != self._refused_in:
+            self._refused_in, self._refused = now, 0
+        self._refused += 1
+        if self._refused > REFUSED_AT_ONCE:
+            await asyncio.sleep(REFUSED_AFTER_S)
 
     async def _answer(self, taken: Delivery) -> HttpResponse:
         """The response to a delivery, decided and recorded."""
