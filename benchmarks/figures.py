@@ -6,7 +6,7 @@ import subprocess
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from benchmarks import decide, traffic
@@ -20,10 +20,12 @@ from benchmarks.servers import (
     DESK_GUNICORN,
     FLASK,
     FLASK_GUNICORN,
+    PORT,
     ROOT,
     Server,
     running,
 )
+from tests.deploy import serving
 
 _LIFE = ("request", "created", "transaction", "update")
 
@@ -143,6 +145,33 @@ def rates(bench: Bench) -> Iterator[Figure]:
         ours, spread = rate(DESK, 16, cards), rate(DESK, 16)
         note = f"{ours:,.0f} against {spread:,.0f} a second"
         yield Figure(f"{name}, 16 connections", "each its own", ours / spread, 0.8, note=note)
+
+
+def behind_nginx(bench: Bench) -> Iterator[Figure]:
+    """Durable decisions a second as deployed: behind nginx, over TLS."""
+    connections = 8
+    rates: dict[str, list[float]] = {DESK.name: [], FLASK_GUNICORN.name: []}
+    p99s: dict[str, list[float]] = {DESK.name: [], FLASK_GUNICORN.name: []}
+    directory = bench.directory / "nginx"
+    directory.mkdir()
+    ports = replace(serving.free_ports(), webhook=PORT)
+    with serving.nginx(directory, ports):
+        for _ in range(bench.rounds):
+            for server in (DESK, FLASK_GUNICORN):
+                with bench.serving(server) as bare:
+                    measuring = replace(
+                        bare, address=f"https://127.0.0.1:{ports.https}", host=serving.HOST
+                    )
+                    seed = time.time_ns()
+                    load = measuring.closed(traffic.SPREAD, connections, bench.seconds, seed)
+                    rates[server.name].append(load.rate)
+                    p99s[server.name].append(load.p99_ms)
+    ours, theirs = (statistics.median(of) for of in rates.values())
+    ours_ms, theirs_ms = (statistics.median(of) for of in p99s.values())
+    note = f"{ours:,.0f} against {theirs:,.0f} a second, "
+    note += f"p99 {ours_ms:.1f} against {theirs_ms:.1f} ms"
+    what = f"decisions a second behind nginx, {connections} connections"
+    yield Figure(what, f"{FLASK_GUNICORN.name}, behind nginx", ours / theirs, 1.2, note=note)
 
 
 def due_times(bench: Bench) -> Iterator[Figure]:
@@ -322,6 +351,7 @@ def core(bench: Bench) -> Iterator[Figure]:
 FIGURES: dict[str, Callable[[Bench], Iterator[Figure]]] = {
     "core": core,
     "rates": rates,
+    "nginx": behind_nginx,
     "due-times": due_times,
     "lives": whole_lives,
     "later-events": beside_later_events,

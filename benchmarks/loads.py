@@ -41,11 +41,16 @@ class Load:
 
 @dataclass(frozen=True)
 class Measuring:
-    """A server that runs as `pid`, and the database it decides with; the quickstart has none."""
+    """A server that runs as `pid`, and the database it decides with; the quickstart has none.
+
+    `closed` loads go to `address`, and name `host`.
+    """
 
     pid: int
     directory: Path
     database: Database | None = None
+    address: str = f"http://127.0.0.1:{PORT}"
+    host: str = f"127.0.0.1:{PORT}"
 
     def closed(self, cards: traffic.Cards, connections: int, seconds: float, seed: int) -> Load:
         """As much as so many connections get answered, each sending when it has its answer."""
@@ -56,7 +61,7 @@ class Measuring:
         path = self.directory / "requests"
         traffic.write(path, SECRET, bodies)
         before = self._counted()
-        answers, rate, p50_ms, p99_ms = _wrk(path, connections, seconds)
+        answers, rate, p50_ms, p99_ms = self._wrk(path, connections, seconds)
         after = self._counted()
         self._check(before, after, answers, spare=connections)
         web, base = (later - sooner for sooner, later in zip(before[2:], after[2:], strict=True))
@@ -96,6 +101,21 @@ class Measuring:
             database_ms=base * 1000 / count,
         ), times
 
+    def _wrk(self, path: Path, connections: int, seconds: float) -> tuple[int, float, float, float]:
+        command = [
+            *("wrk", f"-t{_THREADS}", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "2s"),
+            *("-s", str(ROOT / "benchmarks" / "replay.lua"), self.address),
+            *("--", str(path), str(_THREADS), self.host),
+        ]
+        output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+        [line] = [line for line in output.splitlines() if line.startswith("RESULT")]
+        answers, rate, p50_ms, p99_ms, failed, repeated = line.split()[1:]
+        if int(failed):
+            raise InvalidRunError(f"{failed} of {answers} requests failed.")
+        if int(repeated):
+            raise InvalidRunError(f"{repeated} requests were sent twice: more have to be prepared.")
+        return int(answers), float(rate), float(p50_ms), float(p99_ms)
+
     def _counted(self) -> tuple[int, int, float, float]:
         base = self.database
         decided = base.decided() if base else (0, 0)
@@ -123,22 +143,6 @@ class Measuring:
 
 def p99(values: list[float]) -> float:
     return sorted(values)[min(len(values) - 1, int(len(values) * 0.99))]
-
-
-def _wrk(path: Path, connections: int, seconds: float) -> tuple[int, float, float, float]:
-    command = [
-        *("wrk", f"-t{_THREADS}", f"-c{connections}", f"-d{seconds:g}s", "--timeout", "2s"),
-        *("-s", str(ROOT / "benchmarks" / "replay.lua"), f"http://127.0.0.1:{PORT}"),
-        *("--", str(path), str(_THREADS)),
-    ]
-    output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    [line] = [line for line in output.splitlines() if line.startswith("RESULT")]
-    answers, rate, p50_ms, p99_ms, failed, repeated = line.split()[1:]
-    if int(failed):
-        raise InvalidRunError(f"{failed} of {answers} requests failed.")
-    if int(repeated):
-        raise InvalidRunError(f"{repeated} requests were sent twice: more have to be prepared.")
-    return int(answers), float(rate), float(p50_ms), float(p99_ms)
 
 
 def require_wrk() -> None:

@@ -7,7 +7,7 @@ function setup(thread)
 end
 
 function init(args)
-    local path, threads = args[1], tonumber(args[2])
+    local path, threads, host = args[1], tonumber(args[2]), args[3]
     requests, place, refused, dry = {}, 0, 0, 0
     local line = 0
     for signature in io.lines(path) do
@@ -16,7 +16,8 @@ function init(args)
             pending = signature
         elseif math.floor(line / 2) % threads == number then
             requests[#requests + 1] = wrk.format("POST", "/webhook", {
-                ["Stripe-Signature"] = pending, ["Content-Type"] = "application/json"
+                ["Stripe-Signature"] = pending, ["Content-Type"] = "application/json",
+                ["Host"] = host
             }, signature)
         end
         line = line + 1
