@@ -1066,6 +1066,11 @@ class Migration(migrations.Migration):
                             ("currency_not_allowed", "Currency not allowed"),
                             ("merchant_country_not_allowed", "Merchant country not allowed"),
                             ("merchant_state_not_allowed", "Merchant state not allowed"),
+                            ("merchant_city_not_allowed", "Merchant city not allowed"),
+                            (
+                                "merchant_postal_code_not_allowed",
+                                "Merchant postal code not allowed",
+                            ),
                             ("category_not_allowed", "Merchant category not allowed"),
                             ("merchant_not_allowed", "Merchant not allowed"),
                             ("card_presence_not_allowed", "Online or in person not allowed"),

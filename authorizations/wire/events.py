@@ -12,7 +12,7 @@ import msgspec
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.kinds import ASKED_FIELDS
-from authorizations.rules.purchases.events import AuthorizationRequest, Verification
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.wire import lenient, shapes
 from authorizations.wire.convert import (
     REFUSED,
@@ -169,12 +169,15 @@ def authorization_request(event: Event) -> AuthorizationRequest:
     )
 
 
-_MERCHANT = tuple(
-    field.name
+_RENAMED = {"postal_code": "merchant_postal_code"}
+"""The fields of a merchant whose name is also that of a check of the cardholder."""
+
+_MERCHANT = {
+    field.name: name
     for field in fields(Merchant)
-    if field.name in ASKED_FIELDS and field.name not in Verification.__slots__
-)
-"""What rules can ask of a merchant; `postal_code` is the name of a check."""
+    if (name := _RENAMED.get(field.name, field.name)) in ASKED_FIELDS
+}
+"""What rules can ask of a merchant, by its field in merchant_data."""
 
 _CHECKS = {
     "cvc_check": "cvc",
@@ -183,8 +186,8 @@ _CHECKS = {
     "three_d_secure.result": "three_d_secure",
 }
 _RULED: dict[str, tuple[str, ...]] = {
-    "merchant_data": _MERCHANT,
-    **{f"merchant_data.{name}": (name,) for name in _MERCHANT},
+    "merchant_data": tuple(_MERCHANT.values()),
+    **{f"merchant_data.{field}": (name,) for field, name in _MERCHANT.items()},
     "verification_data": ("cvc", "postal_code", "three_d_secure"),
     **{f"verification_data.{field}": (name,) for field, name in _CHECKS.items()},
     "pending_request.network_risk_score": ("network_risk_score",),

@@ -171,6 +171,10 @@ def test_any_part_of_the_merchant_may_be_null(field: str) -> None:
     assert getattr(merchant, field, "") in {"", "5462"}
 
 
+MERCHANT = (
+    *("category", "category_code", "city", "country", "merchant_postal_code"),
+    *("name", "network_id", "state"),
+)
 RULED = [
     ("pending_request.network_risk_score", ("network_risk_score",)),
     ("merchant_data.category", ("category",)),
@@ -179,7 +183,9 @@ RULED = [
     ("merchant_data.name", ("name",)),
     ("merchant_data.network_id", ("network_id",)),
     ("merchant_data.state", ("state",)),
-    ("merchant_data", ("category", "category_code", "country", "name", "network_id", "state")),
+    ("merchant_data.city", ("city",)),
+    ("merchant_data.postal_code", ("merchant_postal_code",)),
+    ("merchant_data", MERCHANT),
     ("authorization_method", ("authorization_method", "card_presence")),
     ("card_presence", ("card_presence",)),
     ("wallet", ("wallet",)),
@@ -248,5 +254,5 @@ def test_a_new_value_in_the_usual_form_and_an_empty_one_are_read(path: str, valu
 
 
 def test_an_odd_form_that_no_rule_looks_at_is_told_of_by_nobody() -> None:
-    assert asked(changed("data.object.merchant_data.city", 75018)).unreadable == ()
+    assert asked(changed("data.object.merchant_data.terminal_id", 75018)).unreadable == ()
     assert asked(changed("data.object.pending_request.merchant_amount", "9")).unreadable == ()

@@ -40,6 +40,8 @@ class DeclineReason(StrEnum):
     CURRENCY_NOT_ALLOWED = "currency_not_allowed"
     MERCHANT_COUNTRY_NOT_ALLOWED = "merchant_country_not_allowed"
     MERCHANT_STATE_NOT_ALLOWED = "merchant_state_not_allowed"
+    MERCHANT_CITY_NOT_ALLOWED = "merchant_city_not_allowed"
+    MERCHANT_POSTAL_CODE_NOT_ALLOWED = "merchant_postal_code_not_allowed"
     CATEGORY_NOT_ALLOWED = "category_not_allowed"
     MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
     CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"

@@ -13,7 +13,9 @@ from authorizations.rules.kinds.card_presences import CardPresences
 from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
+from authorizations.rules.kinds.merchant_cities import MerchantCities
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchant_postal_codes import MerchantPostalCodes
 from authorizations.rules.kinds.merchant_states import MerchantStates
 from authorizations.rules.kinds.merchants import Merchants
 from authorizations.rules.kinds.network_risk import NetworkRisk
@@ -28,7 +30,8 @@ from authorizations.rules.kinds.wallets import Wallets
 RULES: tuple[type[Rule], ...] = (
     *(UsableFrom, UsableUntil),
     Currencies,
-    *(MerchantCountries, MerchantStates, Categories, Merchants),
+    *(MerchantCountries, MerchantStates, MerchantCities, MerchantPostalCodes),
+    *(Categories, Merchants),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
@@ -37,7 +40,8 @@ RULES: tuple[type[Rule], ...] = (
 
 ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
-    *(Categories, MerchantCountries, MerchantStates, Merchants),
+    *(Categories, MerchantCountries, MerchantStates),
+    *(MerchantCities, MerchantPostalCodes, Merchants),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil),

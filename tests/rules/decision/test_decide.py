@@ -71,6 +71,16 @@ OF_POLICIES = [
         {"blocked_merchant_states": ["CA"]},
     ),
     Rule(
+        DeclineReason.MERCHANT_CITY_NOT_ALLOWED,
+        {"blocked_merchant_cities": ["Paris"]},
+        {"allowed_merchant_cities": ["Paris"]},
+    ),
+    Rule(
+        DeclineReason.MERCHANT_POSTAL_CODE_NOT_ALLOWED,
+        {"allowed_merchant_postal_codes": ["75001"]},
+        {"allowed_merchant_postal_codes": ["750*"]},
+    ),
+    Rule(
         DeclineReason.CATEGORY_NOT_ALLOWED,
         {"blocked_categories": ["bakeries"]},
         {"blocked_categories": ["airlines_air_carriers"]},

@@ -28,6 +28,8 @@ ASKING: dict[str, dict[str, Any]] = {
     "category_code": {"allowed_categories": ["bakeries"]},
     "country": {"blocked_merchant_countries": ["RU"]},
     "state": {"blocked_merchant_states": ["NY"]},
+    "city": {"blocked_merchant_cities": ["NICE"]},
+    "merchant_postal_code": {"blocked_merchant_postal_codes": ["06*"]},
     "name": {"blocked_merchants": ["ACME"]},
     "network_id": {"allowed_merchants": ["498750001042"]},
     "card_presence": {"blocked_card_presences": ["not_present"]},

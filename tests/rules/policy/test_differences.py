@@ -173,6 +173,8 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "allowed_wallets": ["apple_pay"],
         "blocked_merchants": ["x"],
         "blocked_merchant_states": ["NY"],
+        "blocked_merchant_cities": ["PARIS"],
+        "blocked_merchant_postal_codes": ["75*"],
         "blocked_card_presences": ["present"],
         "blocked_authorization_methods": ["swipe"],
     }

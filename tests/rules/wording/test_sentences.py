@@ -366,6 +366,8 @@ STRICT = {
     "allowed_categories": ["fast_food_restaurants", "3000-3299"],
     "blocked_merchant_countries": ["RU"],
     "allowed_merchant_states": ["CA"],
+    "blocked_merchant_cities": ["PARIS"],
+    "blocked_merchant_postal_codes": ["75*"],
     "allowed_merchants": ["Uber"],
     "allowed_card_presences": ["present"],
     "blocked_authorization_methods": ["keyed_in"],
