@@ -99,11 +99,6 @@ def test_a_wrong_amount_is_refused_at_its_field_and_nothing_typed_is_lost(
     [
         ({"name": ""}, "name", "Give the policy a name."),
         (
-            {"allowed_categories": ["5812"], "blocked_categories": ["7995"]},
-            "blocked_categories",
-            "Give allowed or blocked categories, not both.",
-        ),
-        (
             {"blocked_categories": ["casinoz"]},
             "blocked_categories",
             'There is no category "casinoz".',

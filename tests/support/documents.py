@@ -27,6 +27,7 @@ TRAVEL: Document = {
     "allowed_authorization_methods": [],
     "blocked_authorization_methods": [],
     "allowed_wallets": [],
+    "blocked_wallets": [],
     "required_verification": ["cvc"],
     "max_network_risk_score": None,
     "schedule": [{"days": ["mon", "tue"], "from": "08:00", "to": "20:00"}],

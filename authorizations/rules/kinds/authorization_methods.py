@@ -38,7 +38,7 @@ class AuthorizationMethods(WordsRule):
     preposition = "by"
 
     @classmethod
-    def word_of(cls, request: AuthorizationRequest) -> str:
+    def subject(cls, request: AuthorizationRequest) -> str:
         return request.authorization_method
 
     @classmethod

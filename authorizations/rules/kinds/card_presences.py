@@ -1,5 +1,6 @@
 """Whether a card may pay in person or remotely."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from authorizations.rules.basics.parsing import one_of
@@ -42,16 +43,17 @@ class CardPresences(WordsRule):
     missing = "Whether the card was present was not reported"
 
     @classmethod
-    def word_of(cls, request: AuthorizationRequest) -> str:
+    def subject(cls, request: AuthorizationRequest) -> str:
         return request.card_presence or ""
 
     @classmethod
     def for_cardholder(cls, request: AuthorizationRequest) -> str:
-        return _FOR_CARDHOLDER.get(cls.word_of(request), cls.texts.cardholder)
+        return _FOR_CARDHOLDER.get(cls.subject(request), cls.texts.cardholder)
 
     @classmethod
     def in_headline(cls, check: Check) -> str:
         return code_words(check.found)
 
-    def summary_words(self) -> list[str]:
-        return [words for presence, words in _SUMMARY.items() if presence in self.words]
+    @classmethod
+    def summary_words(cls, entries: Sequence[str]) -> list[str]:
+        return [words for presence, words in _SUMMARY.items() if presence in entries]

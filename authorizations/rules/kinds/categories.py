@@ -2,24 +2,21 @@
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Self
 
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
 from authorizations.rules.basics.parsing import category
 from authorizations.rules.basics.words import category_label, category_title, category_words
-from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Ruling, Section
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
 from authorizations.rules.decision.values import Check, DeclineReason, Json
-from authorizations.rules.kinds.lists import ListRule, limit_of, pair, words_of
+from authorizations.rules.kinds.lists import Listing, ListRule, pair, words_of
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Categories(ListRule):
     """Stripe's names, MCCs and ranges of MCCs; a trace has the request's [MCC, name]."""
-
-    categories: CategorySet
 
     reason = DeclineReason.CATEGORY_NOT_ALLOWED
     texts = ReasonTexts(
@@ -43,19 +40,22 @@ class Categories(ListRule):
     preposition = "on"
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Self:
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
         categories = CategorySet.of([*written])
-        entries = categories.words
-        return cls(allows, entries, limit_of(entries, allows=allows), categories)
+        return Listing.of(categories.words, categories, allows=allows)
 
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        merchant = request.asked_at
-        found = [merchant.category_code, merchant.category]
-        return Ruling(self.lets(merchant), found if any(found) else None, self.limit)
+    @classmethod
+    def subject(cls, request: AuthorizationRequest) -> Merchant:
+        return request.asked_at
 
-    def lets(self, merchant: Merchant) -> bool:
-        """Whether purchases at such a merchant pass."""
-        return self.categories.holds(merchant) is self.allows
+    @classmethod
+    def holds(cls, members: CategorySet, subject: Merchant) -> bool:
+        return members.holds(subject)
+
+    @classmethod
+    def found(cls, subject: Merchant) -> Json:
+        found = [subject.category_code, subject.category]
+        return found if any(found) else None
 
     @classmethod
     def entry_words(cls, entry: str) -> str:
@@ -72,11 +72,13 @@ class Categories(ListRule):
         code, name = check.found
         return ", ".join(filter(None, (category_label(name), code and category_words(code))))
 
-    def summary_words(self) -> list[str]:
-        return [*map(category_label, self.entries)]
+    @classmethod
+    def summary_words(cls, entries: Sequence[str]) -> list[str]:
+        return [*map(category_label, entries)]
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Limits on categories that the policy does not allow anyway."""
+        """Categories on both lists, and limits on those that the policy does not allow anyway."""
+        yield from ListRule.warnings(self, beside, limits)
         for place, limit in enumerate(limits):
             categories = limit.filter.categories
             if categories and not any(map(self.lets, _merchants(categories))):

@@ -1,15 +1,16 @@
-"""The base classes of rules that are an allowed list or a blocked list.
+"""The base classes of rules that are an allowed list, a blocked list, or both.
 
 A missing value, such as an unknown country, is never on a list: an allowed list declines it, and a
-blocked list lets it pass.
+blocked list lets it pass. Of both lists the blocked one wins.
 """
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Self
 
-from authorizations.rules.basics.fields import Fields
+from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.fields import Fields, Problem
 from authorizations.rules.basics.words import code_words, listed
 from authorizations.rules.decision.rule import FieldKind, Rule, Ruling, Section, Setting
 from authorizations.rules.decision.values import Check, Json
@@ -19,19 +20,39 @@ SHOWN = 8
 """Maximum entries of a list in a trace; the policy version has the whole list."""
 
 ALLOWED, BLOCKED = "allowed", "blocked"
+_WINS = "Declined even if the other list allows them."
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A list of allowed entries if `allows`, else of blocked ones.
+
+    `members` is what the rule looks the purchase up in. `limit` is the list for the trace: its
+    first entries, and the count if there are more.
+    """
+
+    allows: bool
+    entries: tuple[Any, ...] = field(hash=False)
+    members: Any
+    limit: Json = field(hash=False)
+
+    @classmethod
+    def of(cls, entries: Sequence[Any], members: object, *, allows: bool) -> Self:
+        limit: dict[str, Any] = {ALLOWED if allows else BLOCKED: [*entries[:SHOWN]]}
+        if len(entries) > SHOWN:
+            limit["count"] = len(entries)
+        return cls(allows, tuple(entries), members, limit)
 
 
 @dataclass(frozen=True, slots=True)
 class ListRule(Rule):
-    """A list of allowed entries if `allows`, else of blocked ones; `limit` is for the trace.
+    """An allowed list, a blocked one, or both, the blocked one first; a trace has the deciding one.
 
     `noun` is the word for what a request has, `plural` that for the listed entries. `missing` says
     that a request has no value. `preposition` precedes the list in a policy's summary.
     """
 
-    allows: bool
-    entries: tuple[Any, ...] = field(hash=False)
-    limit: Json = field(hash=False)
+    lists: tuple[Listing, ...]
 
     noun: ClassVar[str]
     plural: ClassVar[str]
@@ -40,22 +61,43 @@ class ListRule(Rule):
 
     @classmethod
     def of(cls, normal: Mapping[str, Any], matching: int) -> Self | None:
-        for setting in cls.settings:
-            if written := normal[setting.key]:
-                return cls.listing(written, matching, allows=setting.key.startswith(ALLOWED))
-        return None
+        lists = tuple(
+            cls.listing(normal[setting.key], matching, allows=setting.key.startswith(ALLOWED))
+            for setting in reversed(cls.settings)
+            if normal[setting.key]
+        )
+        return cls(lists) if lists else None
 
     @classmethod
     @abstractmethod
-    def listing(cls, written: Sequence[Any], matching: int, *, allows: bool) -> Self:
-        """The rule with the entries of a normal document."""
+    def listing(cls, written: Sequence[Any], matching: int, *, allows: bool) -> Listing:
+        """One of the lists of a normal document."""
 
     @classmethod
-    def refuse(cls, fields: Fields, normal: Mapping[str, Any]) -> None:
-        given = [setting.key for setting in cls.settings if fields.data.get(setting.key)]
-        if len(given) > 1:
-            what = given[1].removeprefix(f"{BLOCKED}_").replace("_", " ")
-            fields.problem(given[1], f"Give allowed or blocked {what}, not both.")
+    @abstractmethod
+    def subject(cls, request: AuthorizationRequest) -> Any:
+        """What of the request is looked up in the lists."""
+
+    @classmethod
+    def holds(cls, members: Any, subject: Any) -> bool:
+        """Whether the subject is on the list with these members."""
+        return subject in members
+
+    @classmethod
+    def found(cls, subject: Any) -> Json:
+        """The subject for the trace; None if the request does not have it."""
+        return subject or None
+
+    def check(self, request: AuthorizationRequest) -> Ruling:
+        subject = self.subject(request)
+        for listing in self.lists:
+            if self.holds(listing.members, subject) is not listing.allows:
+                return Ruling(passed=False, found=self.found(subject), limit=listing.limit)
+        return Ruling(passed=True, found=self.found(subject), limit=self.lists[-1].limit)
+
+    def lets(self, subject: Any) -> bool:
+        """Whether requests with this subject pass."""
+        return all(self.holds(it.members, subject) is it.allows for it in self.lists)
 
     @classmethod
     def for_staff(cls, check: Check, request: AuthorizationRequest) -> str:
@@ -72,7 +114,7 @@ class ListRule(Rule):
 
     @classmethod
     def entry_words(cls, entry: Any) -> str:
-        """An entry of the list, in words for staff."""
+        """An entry of a list, in words for staff."""
         return code_words(entry)
 
     @classmethod
@@ -81,43 +123,34 @@ class ListRule(Rule):
         return f'"{code_words(found)}"'
 
     def in_summary(self, beside: Sequence[Rule]) -> str:
-        start = f"{'only' if self.allows else 'not'} {self.preposition}".strip()
-        return f"{start} {listed(self.summary_words())}"
+        phrases = []
+        for listing in reversed(self.lists):
+            start = f"{'only' if listing.allows else 'not'} {self.preposition}".strip()
+            phrases.append(f"{start} {listed(self.summary_words(listing.entries))}")
+        return ", and ".join(phrases)
 
-    def summary_words(self) -> list[str]:
+    @classmethod
+    def summary_words(cls, entries: Sequence[Any]) -> list[str]:
         """The entries in words, in the order of a policy's summary."""
-        return sorted(map(code_words, self.entries))
+        return sorted(map(code_words, entries))
+
+    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
+        """Entries that are on both lists."""
+        blocked, allowed = self.lists[0].entries, self.lists[-1].entries
+        both = [entry for entry in allowed if entry in blocked] if len(self.lists) > 1 else []
+        if both:
+            setting = self.settings[-1]
+            words = listed([setting.words(entry) for entry in both])
+            yield Problem((setting.key,), f"Allowed and blocked, so blocked: {words}.")
 
 
 @dataclass(frozen=True, slots=True)
 class WordsRule(ListRule):
-    """A list of plain words; a request has at most one of them."""
-
-    words: frozenset[str]
+    """Lists of plain words; a request has at most one of them."""
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Self:
-        entries = tuple(sorted(written))
-        return cls(allows, entries, limit_of(entries, allows=allows), frozenset(entries))
-
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        found = self.word_of(request)
-        return Ruling((found in self.words) is self.allows, found or None, self.limit)
-
-    def lets(self, word: str) -> bool:
-        """Whether a request with this word passes."""
-        return (word in self.words) is self.allows
-
-    @classmethod
-    @abstractmethod
-    def word_of(cls, request: AuthorizationRequest) -> str:
-        """The word that the request has; "" if none."""
-
-
-def limit_of(entries: Sequence[Any], *, allows: bool) -> Json:
-    """The part of a list for a trace: its first entries, and the count if there are more."""
-    kept = {ALLOWED if allows else BLOCKED: [*entries[:SHOWN]]}
-    return kept | ({"count": len(entries)} if len(entries) > SHOWN else {})
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
+        return Listing.of(sorted(written), frozenset(written), allows=allows)
 
 
 def words_of(convert: Callable[[object], str]) -> Callable[[Fields, str], list[Any]]:
@@ -141,6 +174,6 @@ def pair(
     offered = tuple(choices)
     allowed, blocked = (
         Setting(f"{side}_{what}", section, label, kind, read, words, text, nouns, offered)
-        for side, label, text in zip((ALLOWED, BLOCKED), labels, (help, ""), strict=True)
+        for side, label, text in zip((ALLOWED, BLOCKED), labels, (help, _WINS), strict=True)
     )
     return allowed, blocked

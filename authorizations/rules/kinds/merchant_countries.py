@@ -38,7 +38,7 @@ class MerchantCountries(WordsRule):
     preposition = "in"
 
     @classmethod
-    def word_of(cls, request: AuthorizationRequest) -> str:
+    def subject(cls, request: AuthorizationRequest) -> str:
         return request.asked_at.country
 
     @classmethod
@@ -53,17 +53,19 @@ class MerchantCountries(WordsRule):
     def for_cardholder(cls, request: AuthorizationRequest) -> str:
         if not request.asked_at.country:
             return cls.texts.cardholder
-        return f"This card cannot be used with merchants in {country_words(cls.word_of(request))}."
+        return f"This card cannot be used with merchants in {country_words(cls.subject(request))}."
 
     @classmethod
     def in_headline(cls, check: Check) -> str:
         return country_words(check.found)
 
-    def summary_words(self) -> list[str]:
-        return sorted(map(country_words, self.entries))
+    @classmethod
+    def summary_words(cls, entries: Sequence[str]) -> list[str]:
+        return sorted(map(country_words, entries))
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Limits on countries that the policy does not allow anyway."""
+        """Countries on both lists, and limits on those that the policy does not allow anyway."""
+        yield from WordsRule.warnings(self, beside, limits)
         for place, limit in enumerate(limits):
             countries = limit.filter.countries
             if countries and not any(map(self.lets, countries)):

@@ -2,13 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import NamedTuple
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.rules.kinds.lists import limit_of, pair, words_of
+from authorizations.rules.kinds.lists import Listing, pair, words_of
 from authorizations.rules.kinds.places import PlaceRule, place
 
 _REST = "*"
@@ -30,11 +30,16 @@ def _entry(given: object) -> str:
 _place = place("postal code", "94107", lambda code: _compared(code.removesuffix(_REST)))
 
 
+class PostalCodes(NamedTuple):
+    """The codes of a list, as they are compared."""
+
+    whole: frozenset[str]
+    beginnings: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class MerchantPostalCodes(PlaceRule):
     """Postal codes as in Stripe's merchant_data.postal_code, whole or by how they begin."""
-
-    beginnings: tuple[str, ...]
 
     reason = DeclineReason.MERCHANT_POSTAL_CODE_NOT_ALLOWED
     texts = ReasonTexts(
@@ -59,15 +64,16 @@ class MerchantPostalCodes(PlaceRule):
     preposition = "in the postal codes"
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Self:
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
         whole = frozenset(_compared(code) for code in written if not code.endswith(_REST))
         parts = [code.removesuffix(_REST) for code in written if code.endswith(_REST)]
-        limit = limit_of(written, allows=allows)
-        return cls(allows, tuple(written), limit, whole, tuple(map(_compared, parts)))
+        codes = PostalCodes(whole, tuple(map(_compared, parts)))
+        return Listing.of(written, codes, allows=allows)
 
-    def holds(self, reported: str) -> bool:
-        code = _compared(reported)
-        return code in self.places or code.startswith(self.beginnings)
+    @classmethod
+    def holds(cls, members: PostalCodes, subject: str) -> bool:
+        code = _compared(subject)
+        return code in members.whole or code.startswith(members.beginnings)
 
     @classmethod
     def place_of(cls, merchant: Merchant) -> str:

@@ -2,22 +2,19 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
 
-from authorizations.rules.basics.filters import MerchantEntry, MerchantSet, merchant_words
+from authorizations.rules.basics.filters import Merchant, MerchantEntry, MerchantSet, merchant_words
 from authorizations.rules.basics.merchant_entries import merchants
 from authorizations.rules.basics.words import merchant_place
-from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Ruling, Section
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import DeclineReason, Json
-from authorizations.rules.kinds.lists import ListRule, limit_of, pair
+from authorizations.rules.kinds.lists import Listing, ListRule, pair
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Merchants(ListRule):
     """Network ids and names, as in the document; a trace has the request's merchant name."""
-
-    listed: MerchantSet
 
     reason = DeclineReason.MERCHANT_NOT_ALLOWED
     texts = ReasonTexts(
@@ -42,15 +39,20 @@ class Merchants(ListRule):
     preposition = "at"
 
     @classmethod
-    def listing(cls, written: Sequence[MerchantEntry], matching: int, *, allows: bool) -> Self:
-        entries = tuple(written)
-        limit = limit_of(entries, allows=allows)
-        return cls(allows, entries, limit, MerchantSet.of(entries, matching))
+    def listing(cls, written: Sequence[MerchantEntry], matching: int, *, allows: bool) -> Listing:
+        return Listing.of(written, MerchantSet.of(written, matching), allows=allows)
 
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        merchant = request.asked_at
-        passed = self.listed.holds(merchant) is self.allows
-        return Ruling(passed, merchant.name or None, self.limit)
+    @classmethod
+    def subject(cls, request: AuthorizationRequest) -> Merchant:
+        return request.asked_at
+
+    @classmethod
+    def holds(cls, members: MerchantSet, subject: Merchant) -> bool:
+        return members.holds(subject)
+
+    @classmethod
+    def found(cls, subject: Merchant) -> Json:
+        return subject.name or None
 
     @classmethod
     def entry_words(cls, entry: MerchantEntry) -> str:
@@ -60,5 +62,6 @@ class Merchants(ListRule):
     def found_words(cls, found: Json) -> str:
         return str(found)
 
-    def summary_words(self) -> list[str]:
-        return [merchant_place(merchant_words(entry)) for entry in self.entries]
+    @classmethod
+    def summary_words(cls, entries: Sequence[MerchantEntry]) -> list[str]:
+        return [merchant_place(merchant_words(entry)) for entry in entries]

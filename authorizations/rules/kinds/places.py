@@ -3,16 +3,15 @@
 from abc import abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any
 
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.fields import quoted
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.parsing import text
-from authorizations.rules.decision.rule import Ruling
 from authorizations.rules.decision.values import Check, Json
-from authorizations.rules.kinds.lists import ListRule, limit_of
+from authorizations.rules.kinds.lists import Listing, ListRule
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _text = text(100)
@@ -41,20 +40,17 @@ def place(
 class PlaceRule(ListRule):
     """Free texts of Stripe's merchant_data, compared as merchant names are."""
 
-    places: frozenset[str]
+    @classmethod
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
+        return Listing.of(written, frozenset(map(folded, written)), allows=allows)
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Self:
-        limit = limit_of(written, allows=allows)
-        return cls(allows, tuple(written), limit, frozenset(map(folded, written)))
+    def subject(cls, request: AuthorizationRequest) -> str:
+        return cls.place_of(request.asked_at).strip()
 
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        reported = self.place_of(request.asked_at).strip()
-        return Ruling(self.holds(reported) is self.allows, reported or None, self.limit)
-
-    def holds(self, reported: str) -> bool:
-        """Whether the place is on the list."""
-        return folded(reported) in self.places
+    @classmethod
+    def holds(cls, members: Any, subject: str) -> bool:
+        return folded(subject) in members
 
     @classmethod
     @abstractmethod
@@ -73,5 +69,6 @@ class PlaceRule(ListRule):
     def in_headline(cls, check: Check) -> str:
         return str(check.found)
 
-    def summary_words(self) -> list[str]:
-        return [*self.entries]
+    @classmethod
+    def summary_words(cls, entries: Sequence[str]) -> list[str]:
+        return [*entries]

@@ -57,7 +57,6 @@ def test_the_document_has_each_state_once_in_capitals() -> None:
 @pytest.mark.parametrize(
     ("keys", "problem"),
     [
-        ({ALLOWED: ["CA"], BLOCKED: ["NY"]}, f"{BLOCKED}: Give allowed or blocked merchant states"),
         ({ALLOWED: [7]}, f'{ALLOWED}[0]: Write this as text in "quotes".'),
         ({ALLOWED: ["CA", ""]}, f"{ALLOWED}[1]: Write something, or leave it out."),
         (

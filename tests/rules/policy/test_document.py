@@ -26,6 +26,7 @@ from authorizations.rules.kinds.card_presences import CardPresences
 from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
+from authorizations.rules.kinds.lists import ListRule
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
 from authorizations.rules.kinds.merchants import Merchants
 from authorizations.rules.kinds.network_risk import NetworkRisk
@@ -46,6 +47,11 @@ from tests.support.documents import TRAVEL, Document, limit, policy
 def normal_limit(**keys: Any) -> Document:
     found: Document = normalize(limit(**keys))["spending_limits"][0]
     return found
+
+
+def only(kind: type[ListRule], entries: list[str], *, allows: bool) -> ListRule:
+    """The rule with one list."""
+    return kind((kind.listing(entries, MATCHING, allows=allows),))
 
 
 def at(year: int, month: int, day: int, hour: int = 0) -> int:
@@ -90,6 +96,7 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "stand_in_amount": None,
         "stand_in_cap": None,
         "allowed_wallets": [],
+        "blocked_wallets": [],
         "spending_limits": [],
     }
 
@@ -189,8 +196,8 @@ def test_the_formats_example_becomes_the_value_it_describes() -> None:
         week_starts=Weekday.MONDAY,
         rules=(
             Currencies(["eur"]),
-            MerchantCountries.listing(["DE", "FR"], MATCHING, allows=True),
-            Categories.listing(["betting_casino_gambling", "3000-3299"], MATCHING, allows=False),
+            only(MerchantCountries, ["DE", "FR"], allows=True),
+            only(Categories, ["betting_casino_gambling", "3000-3299"], allows=False),
             CvcRequired(),
             Schedule(
                 (OpenHours(frozenset({0, 1}), 8 * 60, 20 * 60),),
@@ -231,12 +238,12 @@ def test_every_rule_reaches_the_value() -> None:
         currency="eur",
         rules=(
             Currencies(["usd"]),
-            MerchantCountries.listing(["RU"], MATCHING, allows=False),
-            Categories.listing(["5812"], MATCHING, allows=True),
-            Merchants.listing(["Casino"], MATCHING, allows=False),
-            CardPresences.listing(["present"], MATCHING, allows=True),
-            AuthorizationMethods.listing(["swipe"], MATCHING, allows=False),
-            Wallets.listing(["apple_pay"], MATCHING, allows=True),
+            only(MerchantCountries, ["RU"], allows=False),
+            only(Categories, ["5812"], allows=True),
+            only(Merchants, ["Casino"], allows=False),
+            only(CardPresences, ["present"], allows=True),
+            only(AuthorizationMethods, ["swipe"], allows=False),
+            only(Wallets, ["apple_pay"], allows=True),
             NetworkRisk(80),
         ),
         unlimited=True,

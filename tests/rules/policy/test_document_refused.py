@@ -124,31 +124,6 @@ REFUSED: list[tuple[object, str, str]] = [
         "There are 1,001 entries: keep it to 1,000.",
     ),
     (
-        policy(allowed_categories=["5812"], blocked_categories=["7995"]),
-        "blocked_categories",
-        "Give allowed or blocked categories, not both.",
-    ),
-    (
-        policy(allowed_merchant_countries=["FR"], blocked_merchant_countries=["RU"]),
-        "blocked_merchant_countries",
-        "Give allowed or blocked merchant countries, not both.",
-    ),
-    (
-        policy(allowed_merchants=["Uber"], blocked_merchants=["Lyft"]),
-        "blocked_merchants",
-        "Give allowed or blocked merchants, not both.",
-    ),
-    (
-        policy(allowed_card_presences=["present"], blocked_card_presences=["not_present"]),
-        "blocked_card_presences",
-        "Give allowed or blocked card presences, not both.",
-    ),
-    (
-        policy(allowed_authorization_methods=["chip"], blocked_authorization_methods=["swipe"]),
-        "blocked_authorization_methods",
-        "Give allowed or blocked authorization methods, not both.",
-    ),
-    (
         policy(allowed_merchant_countries=["Germany"]),
         "allowed_merchant_countries[0]",
         'There is no country "Germany". Did you mean "DE"?',

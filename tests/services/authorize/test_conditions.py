@@ -1,0 +1,60 @@
+"""Lists side by side, from Stripe's event to the record."""
+
+import json
+from hashlib import sha256
+from typing import Any
+
+import pytest
+
+from authorizations.models import Decision, PolicyVersion
+from authorizations.rules.policy.document import canonical_json
+from authorizations.services.verify.redecide import redecide
+from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
+from tests.support.damage import damage
+from tests.support.desk import Shopper, in_force
+from tests.support.policy_files import load
+from tests.support.verification import contradictions
+
+pytestmark = pytest.mark.django_db
+
+SHOP = MERCHANTS[0]
+NEWER = ("blocked_wallets",)
+"""Keys that earlier versions of a policy lack."""
+
+
+def answered(event_id: str, shop: SampleMerchant = SHOP) -> str:
+    Shopper().asks(1_000, event_id=event_id, merchant=shop)
+    row = Decision.objects.get(pk=event_id)
+    assert redecide(event_id) == []
+    return row.reason or "approved"
+
+
+def test_of_both_lists_blocked_wins_and_the_row_has_the_list_that_decided() -> None:
+    in_force(allowed_merchants=["Uber"], blocked_merchants=["Uber Eats"])
+    answers = [
+        answered(f"evt_{place}", SHOP._replace(name=name))
+        for place, name in enumerate(("UBER TRIP", "UBER EATS", "KIOSK"))
+    ]
+    assert answers == ["approved", "merchant_not_allowed", "merchant_not_allowed"]
+    limits = [
+        check["limit"]
+        for row in Decision.objects.order_by("pk")
+        for check in row.trace
+        if check["rule"] == "merchant_not_allowed"
+    ]
+    assert limits == [{"allowed": ["Uber"]}, {"blocked": ["Uber Eats"]}, {"allowed": ["Uber"]}]
+    assert contradictions() == []
+
+
+def test_a_version_of_an_earlier_form_decides_again_alike_and_its_file_makes_no_new_one() -> None:
+    said: dict[str, Any] = {"currency": "eur", "unlimited": True, "blocked_merchants": ["Uber"]}
+    policy = in_force("Old", **said)
+    version = PolicyVersion.objects.get(policy=policy)
+    earlier = {key: it for key, it in json.loads(version.content).items() if key not in NEWER}
+    content = canonical_json(earlier)
+    damage(version, content=content.decode(), sha256=sha256(content).hexdigest())
+    assert answered("evt_declined", SHOP._replace(name="UBER")) == "merchant_not_allowed"
+    assert answered("evt_approved") == "approved"
+    load({"policies": [{"name": "Old"} | said]})
+    assert PolicyVersion.objects.filter(policy=policy).count() == 1
+    assert contradictions() == []
