@@ -22,6 +22,7 @@ TRAVEL: Document = {
     "blocked_merchant_postal_codes": [],
     "allowed_merchants": [],
     "blocked_merchants": [],
+    "required_merchant_data": [],
     "allowed_card_presences": [],
     "blocked_card_presences": [],
     "allowed_authorization_methods": [],

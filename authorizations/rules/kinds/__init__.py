@@ -15,6 +15,7 @@ from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
 from authorizations.rules.kinds.merchant_cities import MerchantCities
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchant_data import CategoryRequired, MerchantCountryRequired
 from authorizations.rules.kinds.merchant_postal_codes import MerchantPostalCodes
 from authorizations.rules.kinds.merchant_states import MerchantStates
 from authorizations.rules.kinds.merchants import Merchants
@@ -30,8 +31,9 @@ from authorizations.rules.kinds.wallets import Wallets
 RULES: tuple[type[Rule], ...] = (
     *(UsableFrom, UsableUntil),
     Currencies,
-    *(MerchantCountries, MerchantStates, MerchantCities, MerchantPostalCodes),
-    *(Categories, Merchants),
+    *(MerchantCountryRequired, MerchantCountries),
+    *(MerchantStates, MerchantCities, MerchantPostalCodes),
+    *(CategoryRequired, Categories, Merchants),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
@@ -42,6 +44,7 @@ ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
     *(Categories, MerchantCountries, MerchantStates),
     *(MerchantCities, MerchantPostalCodes, Merchants),
+    *(CategoryRequired, MerchantCountryRequired),
     *(CardPresences, AuthorizationMethods, Wallets),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil),

@@ -25,8 +25,15 @@ from tests.support.builders import authorization_request, card, merchant
 # --- precedence
 
 MANNERS = Verification(cvc="mismatch", postal_code="mismatch", three_d_secure="failed")
-DUBIOUS = authorization_request(verification=MANNERS, network_risk_score=99)
-"""A bakery in Paris on a Tuesday evening, by chip; no check of the network came out well."""
+DUBIOUS = authorization_request(
+    merchant=merchant(category="", category_code="", country=""),
+    verification=MANNERS,
+    network_risk_score=99,
+)
+"""A shop in Paris on a Tuesday evening, by chip, that does not say what it is and in which country.
+
+No check of the network came out well.
+"""
 
 
 class Rule(NamedTuple):
@@ -61,6 +68,11 @@ OF_POLICIES = [
         {"spending_limits": [{"amount": 5_000, "interval": "daily", "countries": ["DE"]}]},
     ),
     Rule(
+        DeclineReason.MERCHANT_COUNTRY_REQUIRED,
+        {"required_merchant_data": ["country"]},
+        {"required_merchant_data": ["country"]},
+    ),
+    Rule(
         DeclineReason.MERCHANT_COUNTRY_NOT_ALLOWED,
         {"allowed_merchant_countries": ["DE"]},
         {"allowed_merchant_countries": ["FR"]},
@@ -81,8 +93,13 @@ OF_POLICIES = [
         {"allowed_merchant_postal_codes": ["750*"]},
     ),
     Rule(
+        DeclineReason.CATEGORY_REQUIRED,
+        {"required_merchant_data": ["category"]},
+        {"required_merchant_data": ["category"]},
+    ),
+    Rule(
         DeclineReason.CATEGORY_NOT_ALLOWED,
-        {"blocked_categories": ["bakeries"]},
+        {"allowed_categories": ["airlines_air_carriers"]},
         {"blocked_categories": ["airlines_air_carriers"]},
     ),
     Rule(
@@ -144,6 +161,7 @@ OF_POLICIES = [
 
 WELL_VERIFIED = replace(
     DUBIOUS,
+    merchant=merchant(),
     wallet="apple_pay",
     verification=Verification(cvc="match", postal_code="match", three_d_secure="authenticated"),
 )

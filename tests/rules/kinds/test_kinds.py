@@ -31,6 +31,7 @@ EVERY: dict[str, Any] = {
     "blocked_merchant_cities": ["PARIS"],
     "allowed_merchant_postal_codes": ["75*", "94107"],
     "allowed_merchants": ["Lepic", {"network_id": "12"}],
+    "required_merchant_data": ["category", "country"],
     "blocked_card_presences": ["not_present"],
     "allowed_authorization_methods": ["chip"],
     "allowed_wallets": ["apple_pay"],

@@ -175,6 +175,7 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "blocked_merchant_states": ["NY"],
         "blocked_merchant_cities": ["PARIS"],
         "blocked_merchant_postal_codes": ["75*"],
+        "required_merchant_data": ["country"],
         "blocked_card_presences": ["present"],
         "blocked_authorization_methods": ["swipe"],
     }

@@ -80,6 +80,7 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "blocked_merchant_postal_codes": [],
         "allowed_merchants": [],
         "blocked_merchants": [],
+        "required_merchant_data": [],
         "allowed_card_presences": [],
         "blocked_card_presences": [],
         "allowed_authorization_methods": [],

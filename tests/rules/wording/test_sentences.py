@@ -368,6 +368,7 @@ STRICT = {
     "allowed_merchant_states": ["CA"],
     "blocked_merchant_cities": ["PARIS"],
     "blocked_merchant_postal_codes": ["75*"],
+    "required_merchant_data": ["category", "country"],
     "allowed_merchants": ["Uber"],
     "allowed_card_presences": ["present"],
     "blocked_authorization_methods": ["keyed_in"],
@@ -414,8 +415,10 @@ def test_every_rule_that_decide_can_fail_has_a_sentence_of_its_own() -> None:
     policies = (applied(CARD, 1, STRICT), applied(GROUP, 2, IN_DOLLARS), applied(GROUP, 3, LATE))
     usage: dict[Any, WindowUsage] = defaultdict(WindowUsage)
     odd = replace(asked, unreadable=("country",))
+    silent = replace(asked, merchant=merchant(country="", category="", category_code=""))
     traces = [
-        decide(it, PurchaseContext(card_frozen=True), policies, usage).trace for it in (asked, odd)
+        decide(it, PurchaseContext(card_frozen=True), policies, usage).trace
+        for it in (asked, odd, silent)
     ]
     trace = [check for each in traces for check in each]
     assert {check.rule for check in trace if not check.passed} == {
