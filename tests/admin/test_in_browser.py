@@ -79,6 +79,25 @@ def test_a_limit_is_added_with_categories_by_name_and_by_range(
     assert set(limit["categories"]) == {"fast_food_restaurants", "3000-3299"}
 
 
+def test_a_limit_shows_when_its_month_or_year_begins(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    month = page.locator(f"[name={FIRST_LIMIT}-month_starts]")
+    year = page.locator(f"[name={FIRST_LIMIT}-year_starts_month]")
+    page.select_option(f"[name={FIRST_LIMIT}-interval]", "daily")
+    expect(month).to_be_hidden()
+    expect(year).to_be_hidden()
+    page.select_option(f"[name={FIRST_LIMIT}-interval]", "quarterly")
+    expect(month).to_be_hidden()
+    expect(year).to_be_visible()
+    page.select_option(f"[name={FIRST_LIMIT}-interval]", "monthly")
+    expect(year).to_be_hidden()
+    month.fill("16")
+    save(page)
+    expect(page.get_by_text("Version 2 is in force")).to_be_visible()
+    expect(page.get_by_text("Up to €500.00 a month (from the 16th).")).to_be_visible()
+    assert says(policy)["spending_limits"][0]["month_starts"] == 16
+
+
 def test_a_policy_is_assigned_to_a_card_found_by_its_last_four_digits(
     visit: Visit, policy: Policy
 ) -> None:

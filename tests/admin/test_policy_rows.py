@@ -37,6 +37,22 @@ def policy() -> Policy:
         ),
         ({"count": "5", "interval": "rolling"}, "interval", "A rolling limit needs one of"),
         (
+            {"amount": "5", "interval": "monthly", "month_starts": "29"},
+            "month_starts",
+            "Give a whole number from 1 to 28.",
+        ),
+        (
+            {"amount": "5", "interval": "yearly", "year_starts_month": "02"}
+            | {"year_starts_day": "29"},
+            "year_starts_day",
+            "Few years have a 29 February",
+        ),
+        (
+            {"amount": "5", "interval": "quarterly", "year_starts_day": "99"},
+            "year_starts_day",
+            "There is no such day",
+        ),
+        (
             {"amount": "5", "interval": "daily", "categories": ["nowhere"]},
             "categories",
             'There is no category "nowhere".',
@@ -52,6 +68,36 @@ def test_a_limit_that_cannot_work_is_refused_in_its_own_row(
     found = errors(response)
     assert list(found) == [f"{LIMITS}-1-{field}"]
     assert sentence in found[f"{LIMITS}-1-{field}"][0]
+
+
+@pytest.mark.parametrize(
+    ("row", "kept"),
+    [
+        ({"interval": "monthly", "month_starts": "16"}, {"month_starts": 16}),
+        (
+            {"interval": "yearly", "year_starts_month": "04", "year_starts_day": "6"},
+            {"year_starts": "04-06"},
+        ),
+        ({"interval": "quarterly", "year_starts_month": "10"}, {"year_starts": "10-01"}),
+        ({"interval": "yearly", "year_starts_day": "15"}, {"year_starts": "01-15"}),
+        # What a limit of another length does not use is dropped: its fields are hidden.
+        (
+            {"interval": "weekly", "month_starts": "16"}
+            | {"year_starts_month": "04", "year_starts_day": "6"},
+            {},
+        ),
+    ],
+)
+def test_the_day_on_which_a_limits_month_or_year_begins_is_kept_and_shown_again(
+    operator: Client, policy: Policy, row: Sent, kept: dict[str, object]
+) -> None:
+    url = pages.change_url(policy)
+    operator.post(url, added(as_shown(operator, url), LIMITS, amount="5", **row))
+    [_, limit] = says(policy)["spending_limits"]
+    found = {key: limit[key] for key in ("month_starts", "year_starts") if key in limit}
+    assert found == kept
+    operator.post(url, as_shown(operator, url))
+    assert policy.versions.count() == 2
 
 
 def test_hours_that_end_before_they_begin_are_refused_in_their_row(

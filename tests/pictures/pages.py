@@ -100,6 +100,7 @@ def _states() -> Iterator[Shown]:
     yield Shown("differences", reverse("admin:authorizations_policy_differences", args=[policy.pk]))
     yield Shown("policy_operator", _change(policy), "operator")
     yield Shown("policy_auditor", _change(policy), "auditor")
+    yield Shown("policy_limits", _change(policy), "operator", _add_limits_of_every_interval)
     yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)
     if other := Policy.objects.exclude(pk=policy.pk).first():
         yield Shown("policy_merged", _change(other), "operator", _save_after_somebody_else)
@@ -169,6 +170,13 @@ def _type_a_wrong_amount(page: Page) -> None:
     page.get_by_label("Smallest partial amount").fill("12.345")
     with page.expect_navigation():
         page.get_by_role("button", name="Save", exact=True).click()
+
+
+def _add_limits_of_every_interval(page: Page) -> None:
+    """Each shows the fields of its interval."""
+    for interval in ("monthly", "yearly", "rolling"):
+        page.get_by_text("Add another limit").click()
+        page.locator("select[name$='-interval']:visible").last.select_option(interval)
 
 
 def _make_unlimited(page: Page) -> None:

@@ -19,6 +19,9 @@ ROWS = ("spending_limits", "schedule")
 UNITS = ("minutes", "hours", "days")
 """Keys of a limit that its form shows as a length and a unit."""
 
+_SHOWN_AT = {**dict.fromkeys(UNITS, "rolling_length"), "year_starts": "year_starts_day"}
+"""Fields of a limit's form for keys that have none of the same name."""
+
 _EDITED = "edited"
 
 
@@ -98,6 +101,6 @@ def show_problem(form: forms.BaseForm, problem: Problem, skip: int = 0) -> None:
     """Add a problem to its field, once; `skip` is the length of the path of the form itself."""
     name = str(problem.path[skip]) if len(problem.path) > skip else None
     if name not in form.fields:
-        name = "rolling_length" if name in UNITS else None
+        name = _SHOWN_AT.get(name or "")
     if name not in form.errors:
         form.add_error(name, problem.message)

@@ -30,6 +30,7 @@ from authorizations.models import Policy, PolicyVersion
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.kinds.schedule import hours_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
+from authorizations.rules.policy.document_limits import LAST_MONTH_START
 from authorizations.rules.policy.summary import limit_phrase
 
 PERIODS = {
@@ -179,6 +180,17 @@ class LimitForm(RowForm):
         label="Minutes, hours or days",
         required=False,
     )
+    month_starts = number(
+        label="Month starts on day",
+        help_text=f"From 1 to {LAST_MONTH_START}, such as the day of a statement. Empty: the 1st.",
+    )
+    year_starts_month = one_of_few(
+        [("", "January"), *choices.months()[1:]],
+        label="Year starts in",
+        required=False,
+        help_text="For a fiscal year. Quarters follow it.",
+    )
+    year_starts_day = number(label="On day", help_text="Empty: the 1st.")
     categories = choices.choose_categories(options_of="blocked_categories", placeholder=ANY)
     countries = WordsField(
         choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
@@ -192,13 +204,18 @@ class LimitForm(RowForm):
         super().clean()
         data = self.cleaned_data
         read_money(self, "amount", data.get("currency") or edited(self.policy)["currency"] or "")
-        if data.get("interval") != Interval.ROLLING:
+        interval = data.get("interval")
+        if interval != Interval.ROLLING:
             data |= {"rolling_length": None, "rolling_unit": ""}
+        if interval != Interval.MONTHLY:
+            data["month_starts"] = None
+        if interval not in (Interval.QUARTERLY, Interval.YEARLY):
+            data |= {"year_starts_month": "", "year_starts_day": None}
 
     @property
     def document(self) -> dict[str, Any]:
         keys = (
-            *("amount", "count", "currency", "interval"),
+            *("amount", "count", "currency", "interval", "month_starts"),
             *("categories", "countries", "merchants", "cash_only"),
         )
         data = self.cleaned_data
@@ -206,6 +223,9 @@ class LimitForm(RowForm):
         given = {key: data[key] for key in keys if data.get(key) not in ("", [], None)}
         if unit := data.get("rolling_unit"):
             given[unit] = data.get("rolling_length")
+        month, day = data.get("year_starts_month"), data.get("year_starts_day")
+        if month or day is not None:
+            given["year_starts"] = f"{month or '01'}-{1 if day is None else day:02}"
         return given
 
 
@@ -219,9 +239,12 @@ class LimitFormSet(RowFormSet):
     def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
         fields = LimitForm.base_fields
         unit = next((unit for unit in UNITS if entry.get(unit)), "")
+        month, _, day = entry.get("year_starts", "").partition("-")
         return shown(fields, entry, entry.get("currency") or currency) | {
             "rolling_length": entry.get(unit),
             "rolling_unit": unit,
+            "year_starts_month": month,
+            "year_starts_day": int(day) if day else None,
         }
 
 
@@ -277,6 +300,8 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
         ("amount", "count"),
         ("interval", "currency"),
         ("rolling_length", "rolling_unit"),
+        "month_starts",
+        ("year_starts_month", "year_starts_day"),
         ("categories", "countries"),
         "merchants",
         "cash_only",

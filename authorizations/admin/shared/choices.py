@@ -18,6 +18,10 @@ from authorizations.rules.basics.words import WEEKDAYS, category_title
 from authorizations.rules.kinds.schedule import DAYS
 
 Choices = list[tuple[str, str]]
+_MONTHS = (
+    *("January", "February", "March", "April", "May", "June"),
+    *("July", "August", "September", "October", "November", "December"),
+)
 SELECTED = SafeString(" selected")
 
 
@@ -144,6 +148,10 @@ def currencies() -> Choices:
 @cache
 def time_zones() -> Choices:
     return [(zone, zone) for zone in sorted(available_timezones() - {"localtime", "Factory"})]
+
+
+def months() -> Choices:
+    return [(f"{number:02}", name) for number, name in enumerate(_MONTHS, start=1)]
 
 
 def days() -> Choices:

@@ -6,7 +6,7 @@ currencies are lower-case, countries upper-case. Empty and None mean that nothin
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter
 
@@ -20,6 +20,15 @@ class Interval(StrEnum):
     YEARLY = "yearly"
     ALL_TIME = "all_time"
     ROLLING = "rolling"
+
+
+MONTHS = {Interval.MONTHLY: 1, Interval.QUARTERLY: 3, Interval.YEARLY: 12}
+"""The intervals that last a number of months."""
+
+DayOfYear: TypeAlias = tuple[int, int]
+"""A month and a day of it; never 29 February, which few years have."""
+
+JANUARY_1: DayOfYear = (1, 1)
 
 
 class Weekday(StrEnum):
@@ -63,7 +72,12 @@ def scope_of(key: str) -> Scope:
 
 @dataclass(frozen=True, slots=True)
 class LimitControl:
-    """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`."""
+    """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`.
+
+    `begins` is the day on which its year, and with it a quarter, begins; of monthly limits only
+    the day of the month matters. A quarter that would begin on a day that its month lacks begins
+    on the month's last day.
+    """
 
     interval: Interval
     amount: int | None = None
@@ -71,6 +85,7 @@ class LimitControl:
     currency: str = ""
     rolling_seconds: int = 0
     filter: LimitFilter = EVERYTHING
+    begins: DayOfYear = JANUARY_1
 
     @property
     def limit_value(self) -> int:

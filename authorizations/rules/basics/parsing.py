@@ -20,10 +20,12 @@ from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 _ASCII_DIGITS = "0123456789"
 _CATEGORY_RANGE = re.compile(r"([0-9]{4})\s*[-\N{EN DASH}]\s*([0-9]{4})")
 _CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+_DAY_OF_YEAR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
 _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_COMMON_YEAR = 2001  # without a 29 February
 _YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
 _NO_ZONES = {"localtime", "Factory"}  # the setting of this machine, and a placeholder
 
@@ -152,6 +154,20 @@ def clock(given: object) -> str:
         if minute < 60 and hour * 60 + minute <= 24 * 60:
             return f"{hour:02}:{minute:02}"
     raise ValueError('Write the time as "08:00", from "00:00" to "24:00".')
+
+
+def day_of_year(given: object) -> str:
+    """A day that every year has, as "04-06": the month first."""
+    match = _DAY_OF_YEAR.fullmatch(_string(given))
+    if not match:
+        raise ValueError('Write the month and the day, such as "04-06" for 6 April.')
+    month, day = int(match[1]), int(match[2])
+    if (month, day) == (2, 29):
+        raise ValueError("Few years have a 29 February: choose 28 February or 1 March.")
+    try:
+        return date(_COMMON_YEAR, month, day).isoformat()[-5:]
+    except (ValueError, OverflowError):
+        raise ValueError("There is no such day: choose one that every year has.") from None
 
 
 def moment(given: object) -> str:

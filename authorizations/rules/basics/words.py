@@ -10,7 +10,7 @@ from datetime import date, datetime
 from functools import cache
 
 from authorizations.rules.basics.clocks import local_time
-from authorizations.rules.basics.controls import Interval
+from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import Manner, known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
@@ -63,11 +63,30 @@ def _capital(words: str) -> str:
     return f"{words[0].upper()}{words[1:]}"
 
 
-def interval_words(interval: Interval, rolling_seconds: int = 0) -> str:
-    """The interval of a limit: "a month", "per purchase", "in 60 minutes"."""
+def interval_words(
+    interval: Interval, rolling_seconds: int = 0, begins: DayOfYear = JANUARY_1
+) -> str:
+    """The interval of a limit: "a month (from the 16th)", "per purchase", "in 60 minutes"."""
     if interval is Interval.ROLLING:
         return f"in {duration_words(rolling_seconds)}"
-    return _INTERVALS[interval]
+    return f"{_INTERVALS[interval]}{beginning_words(interval, begins)}"
+
+
+def beginning_words(interval: Interval, begins: DayOfYear) -> str:
+    """When a limit's months or years begin, to follow its interval: " (from the 16th)".
+
+    "" where they begin as the calendar's do.
+    """
+    if begins == JANUARY_1:
+        return ""
+    month, day = begins
+    if interval is not Interval.MONTHLY:
+        return f" (from {day} {_MONTHS[month - 1]})"
+    ending = "th" if day in _TEENS else _ENDINGS.get(day % 10, "th")
+    return f" (from the {day}{ending})"
+
+
+_ENDINGS, _TEENS = {1: "st", 2: "nd", 3: "rd"}, range(11, 14)
 
 
 def duration_words(seconds: int) -> str:

@@ -151,4 +151,5 @@ def _figures(
         filter=limit.filter.text,
         cash_only=limit.filter.cash_only,
         available_at=usage.available_at(limit.limit_value) if usage else None,
+        begins=limit.begins,
     )

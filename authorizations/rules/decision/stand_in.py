@@ -284,6 +284,7 @@ def _nothing(limit: LimitControl, policy: AppliedControls, window: Window) -> Li
         rolling_seconds=limit.rolling_seconds,
         filter=limit.filter.text,
         cash_only=limit.filter.cash_only,
+        begins=limit.begins,
     )
 
 

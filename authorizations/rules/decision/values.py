@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from authorizations.rules.basics.controls import Interval, Scope
+from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, Scope
 
 Json: TypeAlias = Any
 """A JSON value: null, a boolean, a number, a string, a list or an object."""
@@ -121,7 +121,8 @@ class LimitFigures(NamedTuple):
 
     `start` and `end` bound the window (both 0 for per_authorization). `filter` is the canonical
     text of the limit's filter, empty for a limit on every purchase. `available_at` is when the
-    purchase will fit a full rolling window, None if that was not computed.
+    purchase will fit a full rolling window, None if that was not computed. `begins` is that of the
+    limit.
     """
 
     interval: Interval
@@ -136,6 +137,7 @@ class LimitFigures(NamedTuple):
     filter: str = ""
     cash_only: bool = False
     available_at: int | None = None
+    begins: DayOfYear = JANUARY_1
 
     @property
     def available(self) -> int:

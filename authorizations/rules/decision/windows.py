@@ -4,12 +4,21 @@ Windows are half-open [start, end) in Unix seconds and begin at midnight in the 
 a day on which the clocks change has 23 or 25 hours.
 """
 
+from calendar import monthrange
 from collections.abc import Callable, Iterable
 from datetime import date, timedelta
 from functools import lru_cache
+from typing import NamedTuple
 
 from authorizations.rules.basics.clocks import FOREVER, local_time, midnight, zone
-from authorizations.rules.basics.controls import Interval, LimitControl, Weekday
+from authorizations.rules.basics.controls import (
+    JANUARY_1,
+    MONTHS,
+    DayOfYear,
+    Interval,
+    LimitControl,
+    Weekday,
+)
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Window
 from authorizations.rules.purchases.events import AuthorizationRequest, Placed
@@ -72,29 +81,39 @@ def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tu
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
-    period = (limit.interval, controls.time_zone, controls.week_starts)
+    period = Period(limit.interval, controls.time_zone, controls.week_starts, limit.begins)
     # Usually the current window is still that of the previous call.
     latest = _latest.get(period)
     if latest is None or not latest[0] <= at < latest[1]:
-        latest = _latest[period] = bounds(*period, at)
+        latest = _latest[period] = bounds(period, at)
     return latest
 
 
-_latest: dict[tuple[Interval, str, Weekday], tuple[int, int]] = {}
+class Period(NamedTuple):
+    """What calendar windows depend on; `begins` is that of a limit."""
+
+    interval: Interval
+    time_zone: str
+    week_starts: Weekday = Weekday.SUNDAY
+    begins: DayOfYear = JANUARY_1
 
 
-def bounds(interval: Interval, time_zone: str, week_starts: Weekday, at: int) -> tuple[int, int]:
+_latest: dict[Period, tuple[int, int]] = {}
+
+
+def bounds(period: Period, at: int) -> tuple[int, int]:
     """Start and end of the calendar window that contains `at`."""
+    interval, time_zone, week_starts, begins = period
     if interval is Interval.ALL_TIME:
         return 0, FOREVER
     day = local_time(time_zone, at).date()
     if day >= _LAST_DAY:
         return _midnight(time_zone, _LAST_DAY), FOREVER
-    first, following = _period(interval, week_starts, day)
+    first, following = _days(interval, week_starts, begins, day)
     start, end = _midnight(time_zone, first), _midnight(time_zone, following)
     while at >= end:
         # If clocks go back across midnight, yesterday's date is shown again after today began.
-        first, following = _period(interval, week_starts, following)
+        first, following = _days(interval, week_starts, begins, following)
         start, end = end, _midnight(time_zone, following)
     return start, end
 
@@ -105,23 +124,28 @@ def _midnight(time_zone: str, day: date) -> int:
 
 
 @lru_cache(maxsize=4096)
-def _period(interval: Interval, week_starts: Weekday, day: date) -> tuple[date, date]:
+def _days(
+    interval: Interval, week_starts: Weekday, begins: DayOfYear, day: date
+) -> tuple[date, date]:
     """The first day of the period that contains `day`, and the first day of the next one."""
-    match interval:
-        case Interval.DAILY:
-            return day, day + timedelta(days=1)
-        case Interval.WEEKLY:
-            first = day - timedelta(days=(day.weekday() - _WEEKDAYS.index(week_starts)) % 7)
-            return first, min(first + timedelta(days=7), _LAST_DAY)
-        case Interval.MONTHLY:
-            return _months(day.replace(day=1), 1)
-        case Interval.QUARTERLY:
-            return _months(date(day.year, (day.month - 1) // 3 * 3 + 1, 1), 3)
-        case Interval.YEARLY:
-            return date(day.year, 1, 1), date(day.year + 1, 1, 1)
-    raise ValueError(f"{interval} has no calendar period")
+    if interval is Interval.DAILY:
+        return day, day + timedelta(days=1)
+    if interval is Interval.WEEKLY:
+        first = day - timedelta(days=(day.weekday() - _WEEKDAYS.index(week_starts)) % 7)
+        return first, min(first + timedelta(days=7), _LAST_DAY)
+    if interval not in MONTHS:
+        raise ValueError(f"{interval} has no calendar period")
+    months, (month, day_of_month) = MONTHS[interval], begins
+    # The latest month, counted from the year 0, in which a period can begin up to this one.
+    latest = day.year * 12 + day.month - 1
+    latest -= (latest - (month - 1)) % months
+    if _in_month(latest, day_of_month) > day:
+        latest -= months
+    following = _in_month(latest + months, day_of_month)
+    return _in_month(latest, day_of_month), min(following, _LAST_DAY)
 
 
-def _months(first: date, months: int) -> tuple[date, date]:
-    years, month = divmod(first.month - 1 + months, 12)
-    return first, date(first.year + years, month + 1, 1)
+def _in_month(months: int, day: int) -> date:
+    """A day of the month that is so many months after the year 0; its last day if it is shorter."""
+    year, month = divmod(months, 12)
+    return date(year, month + 1, min(day, monthrange(year, month + 1)[1]))

@@ -6,7 +6,13 @@ from typing import Any, TypeVar
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.basics.words import duration_words, figure_words, filter_words, listed
+from authorizations.rules.basics.words import (
+    beginning_words,
+    duration_words,
+    figure_words,
+    filter_words,
+    listed,
+)
 from authorizations.rules.decision.rule import Section, Setting
 from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.policy.document import completed, controls
@@ -140,7 +146,7 @@ def _pairs(
 
 
 def _length(limit: LimitControl) -> tuple[object, ...]:
-    return limit.interval, limit.rolling_seconds
+    return limit.interval, limit.rolling_seconds, limit.begins
 
 
 def _all_but_figure(limit: LimitControl) -> tuple[object, ...]:
@@ -167,6 +173,7 @@ def limit_name(limit: LimitControl) -> str:
         name = "Limit per purchase"
     else:
         name = f"{limit.interval.value.replace('_', '-').capitalize()} limit"
+        name += beginning_words(limit.interval, limit.begins)
     return f"{name}{filter_words(limit.filter.text)}"
 
 

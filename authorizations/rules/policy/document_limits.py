@@ -2,10 +2,11 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 from functools import lru_cache
 from typing import Any
 
-from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, LimitControl
 from authorizations.rules.basics.fields import Fields, Problem, path_text
 from authorizations.rules.basics.filters import (
     EVERYTHING,
@@ -20,6 +21,7 @@ from authorizations.rules.basics.parsing import (
     category,
     country,
     currency,
+    day_of_year,
     flag,
     one_of,
     whole_number,
@@ -27,11 +29,15 @@ from authorizations.rules.basics.parsing import (
 
 MAX_LIMITS = 50
 MAX_COUNT = 1_000_000
+LAST_MONTH_START = 28  # the last day that every month has
 MAX_DAYS = 400  # a rolling window is summed for every decision, so a longer one costs more
 
 _UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
+_YEAR_STARTS = "01-01"
+_OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
+_BEGINNINGS = ("month_starts", "year_starts")
 _FILTERS = ("categories", "countries", "merchants", "cash_only")
-_KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_FILTERS)
+_KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_BEGINNINGS, *_FILTERS)
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
@@ -50,6 +56,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             **_measure(fields, interval, policy_currency, has_currency=has_currency),
             "interval": interval,
             **_rolling_window(fields, interval),
+            **_beginning(fields, interval),
             "categories": fields.words("categories", category),
             "countries": fields.words("countries", country),
             "merchants": merchants(fields, "merchants"),
@@ -108,6 +115,33 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
     )
 
 
+def _beginning(fields: Fields, interval: str) -> dict[str, Any]:
+    """The day on which months or years begin, unless it is their first one."""
+    month_starts, year_starts = _BEGINNINGS
+    if interval and interval != Interval.MONTHLY and fields.has(month_starts):
+        only = 'Only for "interval": "monthly"; quarters and years begin on "year_starts".'
+        fields.problem(month_starts, only)
+    if interval and interval not in _OF_YEARS and fields.has(year_starts):
+        only = 'Only for "interval": "quarterly" or "yearly"; months begin on "month_starts".'
+        fields.problem(year_starts, only)
+    wrong = "Give the day of the month as a whole number from 1 to 28."
+    day = fields.value(month_starts, whole_number(1, LAST_MONTH_START, wrong), 1)
+    year = fields.value(year_starts, day_of_year, _YEAR_STARTS)
+    return ({month_starts: day} if day != 1 else {}) | (
+        {year_starts: year} if year != _YEAR_STARTS else {}
+    )
+
+
+def beginning(limit: Mapping[str, Any]) -> DayOfYear:
+    """The day on which the months, quarters or years of a normal limit begin."""
+    if day := limit.get("month_starts"):
+        return 1, day
+    if written := limit.get("year_starts"):
+        month, _, day = written.partition("-")
+        return int(month), int(day)
+    return JANUARY_1
+
+
 def in_order(limit: dict[str, Any]) -> dict[str, Any]:
     """A normal limit with its keys in reading order; canonical JSON sorts them alphabetically."""
     return dict(sorted(limit.items(), key=lambda item: _PLACES.get(item[0], len(_PLACES))))
@@ -128,6 +162,7 @@ def limit_value(
         currency=(limit["currency"] or policy_currency) if money else "",
         rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
         filter=filter_of(json_text(concerned) if concerned else ""),
+        begins=beginning(limit),
     )
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.controls import MONTHS, Interval, LimitControl
 from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.words import figure_words, filter_words, interval_words
@@ -73,14 +73,9 @@ def _redundant(limits: Sequence[LimitControl]) -> Iterator[Problem]:
         for other_place, other in enumerate(limits):
             if place == other_place or not _covers(other, limit):
                 continue
-            # A week can be in two months and use the limits of both.
-            crosses = limit.interval is Interval.WEEKLY and other.interval not in {
-                Interval.WEEKLY,
-                Interval.ALL_TIME,
-            }
             message = (
                 f"This {_words(limit)} is not below the {_words(other)}, so it "
-                f"{'hardly ever' if crosses else 'never'} stops a purchase."
+                f"{'hardly ever' if _crosses(limit, other) else 'never'} stops a purchase."
             )
             key = "amount" if limit.amount is not None else "count"
             yield Problem(("spending_limits", place, key), message)
@@ -95,8 +90,10 @@ def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
         lasts_as_long = narrow.interval is Interval.PER_AUTHORIZATION
     elif narrow.interval is Interval.ROLLING:
         lasts_as_long = wide.interval is Interval.ALL_TIME
+    elif wide.interval is narrow.interval:
+        lasts_as_long = not _crosses(narrow, wide)
     else:
-        lasts_as_long = _LENGTHS[wide.interval] >= _LENGTHS[narrow.interval]
+        lasts_as_long = _LENGTHS[wide.interval] > _LENGTHS[narrow.interval]
     return (
         lasts_as_long
         and (wide.amount is None) == (narrow.amount is None)
@@ -106,9 +103,19 @@ def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
     )
 
 
+def _crosses(narrow: LimitControl, wide: LimitControl) -> bool:
+    """Whether a window of `narrow` can be in two of `wide`, and use the limits of both."""
+    if narrow.interval is Interval.WEEKLY:
+        return wide.interval not in {Interval.WEEKLY, Interval.ALL_TIME}
+    if narrow.interval not in MONTHS or wide.interval not in MONTHS:
+        return False
+    (month, day), (wide_month, wide_day) = narrow.begins, wide.begins
+    return day != wide_day or (month - wide_month) % MONTHS[narrow.interval] != 0
+
+
 def _words(limit: LimitControl) -> str:
     figure = figure_words(limit.limit_value, limit.currency)
-    length = interval_words(limit.interval, limit.rolling_seconds)
+    length = interval_words(limit.interval, limit.rolling_seconds, limit.begins)
     return f"limit of {figure} {length}{filter_words(limit.filter.text)}"
 
 

@@ -37,8 +37,8 @@ def summary(controls: SpendingControls) -> list[str]:
 
 
 def limit_phrase(limit: LimitControl) -> str:
-    """ "€50.00 a day on fast food restaurants", "5 purchases in 60 minutes"."""
-    length = interval_words(limit.interval, limit.rolling_seconds)
+    """ "€50.00 a month (from the 16th) on bakeries", "5 purchases in 60 minutes"."""
+    length = interval_words(limit.interval, limit.rolling_seconds, limit.begins)
     figure = figure_words(limit.limit_value, limit.currency)
     return f"{figure} {length}{filter_words(limit.filter.text)}"
 

@@ -3,6 +3,7 @@
 from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
 from authorizations.rules.basics.words import (
+    beginning_words,
     duration_words,
     figure_words,
     filter_words,
@@ -52,11 +53,13 @@ def is_at_pump(figures: LimitFigures, request: AuthorizationRequest) -> bool:
 
 
 def limit_words(figures: LimitFigures) -> str:
-    """ "Monthly limit of €500.00 on fast food restaurants"; "At most 5 purchases in 60 minutes"."""
+    """ "Monthly limit of €500.00 (from the 16th)"; "At most 5 purchases in 60 minutes"."""
     if figures.interval is Interval.ROLLING:
         return f"At most {rolling_words(figures)}"
     most = figure_words(figures.limit, figures.currency)
-    concerning = filter_words(figures.filter)
+    concerning = (
+        f"{beginning_words(figures.interval, figures.begins)}{filter_words(figures.filter)}"
+    )
     if figures.interval is Interval.PER_AUTHORIZATION:
         return f"Limit of {most} per purchase{concerning}"
     name = figures.interval.value.replace("_", "-").capitalize()

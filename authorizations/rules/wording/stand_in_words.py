@@ -79,7 +79,7 @@ def stand_in_sentence(check: Check) -> str:
         if check.policy is None:
             return REFUSALS[Refusal(check.found or "")]
         return "A limit applies to the purchase, and the policy allows nothing in stand-in."
-    length = interval_words(figures.interval, figures.rolling_seconds)
+    length = interval_words(figures.interval, figures.rolling_seconds, figures.begins)
     concern = filter_words(figures.filter)
     if check.found == Measure.UNKNOWN:
         what = "spent" if figures.currency else "counted"

@@ -16,7 +16,14 @@ from django.db.models.functions import Concat
 
 from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
 from authorizations.models import Usage as UsageRow
-from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.basics.controls import (
+    JANUARY_1,
+    Interval,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.limits import unasked_figures
@@ -168,7 +175,8 @@ def is_sinking(change: CountedUsage) -> bool:
 def figures_of(window: FindingWindow) -> LimitFigures:
     """The figures of the limit when it was exceeded."""
     found: dict[str, Any] = window.figures
-    return LimitFigures(**found | {"interval": Interval(found["interval"])})
+    month, day = found.get("begins", JANUARY_1)
+    return LimitFigures(**found | {"interval": Interval(found["interval"]), "begins": (month, day)})
 
 
 def _what_limit(window: FindingWindow) -> tuple[object, ...]:

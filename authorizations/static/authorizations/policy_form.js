@@ -20,9 +20,17 @@
 
   const intervals = (root) => root.querySelectorAll("select[name$='-interval']");
 
-  const showLength = (interval) => {
-    const length = interval.closest("fieldset").querySelector(".field-rolling_length");
-    length.closest(".form-row").hidden = interval.value !== "rolling";
+  const INTERVALS_OF = {
+    rolling_length: ["rolling"],
+    month_starts: ["monthly"],
+    year_starts_month: ["quarterly", "yearly"],
+  };
+
+  const showFieldsOf = (interval) => {
+    for (const [field, shown] of Object.entries(INTERVALS_OF)) {
+      const line = interval.closest("fieldset").querySelector(`.field-${field}`);
+      line.closest(".form-row").hidden = !shown.includes(interval.value);
+    }
   };
 
   const fold = (limit, open) => {
@@ -53,17 +61,17 @@
   };
 
   document.addEventListener("DOMContentLoaded", () => {
-    intervals(document).forEach(showLength);
+    intervals(document).forEach(showFieldsOf);
     foldLimits();
   });
 
   document.addEventListener("change", (event) => {
-    if (event.target.matches("select[name$='-interval']")) showLength(event.target);
+    if (event.target.matches("select[name$='-interval']")) showFieldsOf(event.target);
   });
 
   document.addEventListener("formset:added", (event) => {
     $(event.target).find(".unfold-admin-autocomplete").djangoCustomSelect2();
-    intervals(event.target).forEach(showLength);
+    intervals(event.target).forEach(showFieldsOf);
     if (event.target.closest("#spending_limits-data")) makeFoldable(event.target, true);
   });
 })();

@@ -114,6 +114,21 @@ def test_a_long_list_is_whole_in_the_change_and_short_in_its_sentence() -> None:
         ),
         ([MONTHLY], [], ["Limit removed: €500.00 a month"]),
         (
+            [MONTHLY],
+            [MONTHLY | {"month_starts": 21}],
+            ["Limit: €500.00 a month -> €500.00 a month (from the 21st)"],
+        ),
+        (
+            [MONTHLY | {"month_starts": 13}],
+            [MONTHLY | {"month_starts": 13, "amount": 60_000}],
+            ["Monthly limit (from the 13th): €500.00 -> €600.00"],
+        ),
+        (
+            [MONTHLY | {"interval": "yearly", "year_starts": "04-06"}],
+            [MONTHLY | {"interval": "yearly", "year_starts": "10-01"}],
+            ["Limit: €500.00 a year (from 6 Apr) -> €500.00 a year (from 1 Oct)"],
+        ),
+        (
             [MONTHLY, {"count": 5, "interval": "daily"}],
             [{"count": 5, "interval": "daily"}, MONTHLY],
             ["Limits: in a different order"],

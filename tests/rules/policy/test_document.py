@@ -173,6 +173,43 @@ def test_a_rolling_window_is_told_in_its_largest_whole_unit(
     assert {unit: found[unit] for unit in ("days", "hours", "minutes") if unit in found} == normal
 
 
+@pytest.mark.parametrize(
+    ("written", "normal"),
+    [
+        ({"interval": "monthly", "month_starts": 16}, {"month_starts": 16}),
+        ({"interval": "monthly", "month_starts": 1}, {}),
+        ({"interval": "monthly", "month_starts": None}, {}),
+        ({"interval": "yearly", "year_starts": " 4-6 "}, {"year_starts": "04-06"}),
+        ({"interval": "quarterly", "year_starts": "12-31"}, {"year_starts": "12-31"}),
+        ({"interval": "yearly", "year_starts": "01-01"}, {}),
+        ({"interval": "daily", "year_starts": ""}, {}),
+    ],
+)
+def test_the_beginning_of_months_and_years_is_kept_unless_it_is_the_calendars(
+    written: Document, normal: Document
+) -> None:
+    without = normal_limit(interval=written["interval"])
+    assert normal_limit(**written) == without | normal
+    # A version from before these keys, read again and imported again, stays the same version.
+    assert not {"month_starts", "year_starts"} & without.keys()
+
+
+@pytest.mark.parametrize(
+    ("written", "begins"),
+    [
+        ({"interval": "monthly"}, (1, 1)),
+        ({"interval": "monthly", "month_starts": 28}, (1, 28)),
+        ({"interval": "yearly", "year_starts": "04-06"}, (4, 6)),
+        ({"interval": "quarterly", "year_starts": "12-31"}, (12, 31)),
+    ],
+)
+def test_a_limit_begins_on_the_day_that_its_document_names(
+    written: Document, begins: tuple[int, int]
+) -> None:
+    [found] = controls(normalize(limit(**written))).spending_limits
+    assert found.begins == begins
+
+
 def test_a_limit_never_repeats_the_currency_of_its_policy() -> None:
     assert normal_limit(currency="EUR")["currency"] is None
     assert normal_limit(currency="usd")["currency"] == "usd"
@@ -362,6 +399,13 @@ measures = st.one_of(
 )
 lengths = st.one_of(
     st.fixed_dictionaries({"interval": st.sampled_from(["daily", "weekly", "all_time"])}),
+    st.fixed_dictionaries(
+        {"interval": st.just("monthly")}, optional={"month_starts": st.integers(1, 28)}
+    ),
+    st.fixed_dictionaries(
+        {"interval": st.sampled_from(["quarterly", "yearly"])},
+        optional={"year_starts": st.sampled_from(["01-01", "4-6", "12-31"])},
+    ),
     st.fixed_dictionaries({"interval": st.just("rolling"), "minutes": st.integers(1, 6000)}),
     st.fixed_dictionaries({"interval": st.just("rolling"), "days": st.integers(1, 400)}),
 )

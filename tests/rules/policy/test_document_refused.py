@@ -22,6 +22,8 @@ NEEDS_MOMENT = (
 NEEDS_AMOUNT = "Give the amount as a whole number in the smallest unit, such as 50000 for €500.00."
 NEEDS_SCORE = "Give the highest score as a whole number from 1 to 99."
 ROLLING_ONLY = 'Only for "interval": "rolling"; leave it out.'
+MONTHLY_ONLY = 'Only for "interval": "monthly"; quarters and years begin on "year_starts".'
+YEARLY_ONLY = 'Only for "interval": "quarterly" or "yearly"; months begin on "month_starts".'
 ONE_LENGTH = "A rolling limit needs one of minutes, hours and days."
 INVISIBLE = "Leave out line breaks and other characters that can't be seen."
 
@@ -409,6 +411,42 @@ REFUSED: list[tuple[object, str, str]] = [
         "Give the number of hours as a whole number, such as 2.",
     ),
     (limit(hours=2), "spending_limits[0].hours", ROLLING_ONLY),
+    (limit(month_starts=2), "spending_limits[0].month_starts", MONTHLY_ONLY),
+    (
+        limit(interval="quarterly", month_starts=2),
+        "spending_limits[0].month_starts",
+        MONTHLY_ONLY,
+    ),
+    (
+        limit(interval="monthly", month_starts=29),
+        "spending_limits[0].month_starts",
+        "Give a whole number from 1 to 28.",
+    ),
+    (
+        limit(interval="monthly", month_starts="16th"),
+        "spending_limits[0].month_starts",
+        "Give the day of the month as a whole number from 1 to 28.",
+    ),
+    (limit(interval="monthly", year_starts="04-06"), "spending_limits[0].year_starts", YEARLY_ONLY),
+    (
+        limit(interval="yearly", year_starts="6 April"),
+        "spending_limits[0].year_starts",
+        'Write the month and the day, such as "04-06" for 6 April.',
+    ),
+    (limit(interval="yearly", year_starts=4), "spending_limits[0].year_starts", NEEDS_TEXT),
+    (
+        limit(interval="yearly", year_starts="02-29"),
+        "spending_limits[0].year_starts",
+        "Few years have a 29 February: choose 28 February or 1 March.",
+    ),
+    *(
+        (
+            limit(interval="quarterly", year_starts=day),
+            "spending_limits[0].year_starts",
+            "There is no such day: choose one that every year has.",
+        )
+        for day in ("04-31", "13-01", "00-01", "1-99999999")
+    ),
     (limit(cash_only="yes"), "spending_limits[0].cash_only", NEEDS_FLAG),
     (
         limit(countries=["FRA"]),

@@ -48,8 +48,57 @@ def test_weeks_reach_over_the_ends_of_months_so_they_can_still_matter() -> None:
 
 
 @pytest.mark.parametrize(
+    ("narrow", "wide", "how_often"),
+    [
+        (
+            {"interval": "monthly", "month_starts": 16},
+            {"interval": "yearly", "year_starts": "04-16"},
+            "never",
+        ),
+        (
+            {"interval": "monthly", "month_starts": 16},
+            {"interval": "yearly", "year_starts": "04-06"},
+            "hardly ever",
+        ),
+        ({"interval": "monthly", "month_starts": 16}, {"interval": "quarterly"}, "hardly ever"),
+        (
+            {"interval": "quarterly", "year_starts": "01-06"},
+            {"interval": "yearly", "year_starts": "04-06"},
+            "never",
+        ),
+        (
+            {"interval": "quarterly", "year_starts": "02-06"},
+            {"interval": "yearly", "year_starts": "04-06"},
+            "hardly ever",
+        ),
+        (
+            {"interval": "quarterly", "year_starts": "07-06"},
+            {"interval": "quarterly", "year_starts": "04-06"},
+            "never",
+        ),
+        ({"interval": "monthly", "month_starts": 16}, {"interval": "all_time"}, "never"),
+    ],
+)
+def test_months_and_quarters_reach_over_the_ends_of_years_that_begin_on_another_day(
+    narrow: Document, wide: Document, how_often: str
+) -> None:
+    limits = [{"amount": 50_000} | narrow, {"amount": 30_000} | wide]
+    [(path, message)] = warned(spending_limits=limits)
+    assert path == "spending_limits[0].amount"
+    assert message.endswith(f"so it {how_often} stops a purchase.")
+
+
+@pytest.mark.parametrize(
     ("first", "second"),
     [
+        (
+            {"amount": 500, "interval": "monthly"},
+            {"amount": 300, "interval": "monthly", "month_starts": 16},
+        ),
+        (
+            {"amount": 500, "interval": "yearly", "year_starts": "04-06"},
+            {"amount": 300, "interval": "yearly"},
+        ),
         ({"amount": 100, "interval": "daily"}, {"amount": 300, "interval": "monthly"}),
         (
             {"amount": 500, "interval": "daily", "currency": "usd"},

@@ -97,6 +97,22 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
         ({"amount": 700, "interval": "weekly", "currency": "jpy"}, "Up to ¥700 a week."),
         ({"count": 1, "interval": "quarterly"}, "At most 1 purchase a quarter."),
         ({"count": 1000, "interval": "yearly"}, "At most 1,000 purchases a year."),
+        (
+            {"amount": 500, "interval": "monthly", "month_starts": 16},
+            "Up to €5.00 a month (from the 16th).",
+        ),
+        (
+            {"count": 9, "interval": "monthly", "month_starts": 2, "countries": ["fr"]},
+            "At most 9 purchases a month (from the 2nd) in FR.",
+        ),
+        (
+            {"amount": 500, "interval": "yearly", "year_starts": "04-06"},
+            "Up to €5.00 a year (from 6 Apr).",
+        ),
+        (
+            {"amount": 500, "interval": "quarterly", "year_starts": "12-31"},
+            "Up to €5.00 a quarter (from 31 Dec).",
+        ),
         ({"amount": 500, "interval": "rolling", "days": 1}, "Up to €5.00 in 24 hours."),
         ({"amount": 500, "interval": "rolling", "minutes": 1}, "Up to €5.00 in 1 minute."),
         (

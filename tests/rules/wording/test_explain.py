@@ -62,6 +62,13 @@ def test_a_check_names_the_policy_and_scope_it_comes_from() -> None:
             "The monthly limit of €500.00 is used up. It resets on 1 Dec 00:00 Europe/Paris.",
         ),
         (
+            amount_check(monthly(used=51000, begins=(1, 16))),
+            (
+                "The monthly limit of €500.00 (from the 16th) is used up. "
+                "It resets on 1 Dec 00:00 Europe/Paris."
+            ),
+        ),
+        (
             amount_check(monthly(interval=Interval.ALL_TIME, end=FOREVER)),
             (
                 "This purchase of €45.00 is more than the €20.00 left of the all-time limit of "

@@ -107,6 +107,20 @@ PARIS_RESET = "Resets on 1 Dec 00:00 Europe/Paris."
             ),
         ),
         (
+            monthly(begins=(1, 16), end=at(12, 15, 23), filter='{"countries":["FR"]}'),
+            (
+                "Monthly limit of €500.00 (from the 16th) in FR: €480.00 used + €45.00 = €525.00, "
+                "€25.00 over. Resets on 16 Dec 00:00 Europe/Paris."
+            ),
+        ),
+        (
+            monthly(interval=Interval.YEARLY, begins=(4, 6), end=at(12, 15, 23)),
+            (
+                "Yearly limit of €500.00 (from 6 Apr): €480.00 used + €45.00 = €525.00, "
+                "€25.00 over. Resets on 16 Dec 00:00 Europe/Paris."
+            ),
+        ),
+        (
             hourly(),
             (
                 "At most 5 purchases in 60 minutes: 5 made + this one = 6, 1 over. "

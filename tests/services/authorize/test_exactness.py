@@ -59,6 +59,7 @@ POLICIES: dict[str, list[Json]] = {
     ],
     "group": [
         {"amount": 2_500, "interval": "daily", "countries": ["FR"]},
+        {"amount": 6_000, "interval": "monthly", "month_starts": 19},
         {"count": 5, "interval": "rolling", "hours": 3},
         DOLLARS,
     ],
@@ -66,6 +67,8 @@ POLICIES: dict[str, list[Json]] = {
 ADDED_LATER: list[Json] = [
     {"amount": 5_000, "interval": "weekly"},
     {"count": 12, "interval": "quarterly"},
+    {"count": 9, "interval": "quarterly", "year_starts": "05-19"},
+    {"amount": 6_500, "interval": "yearly", "year_starts": "11-18"},
     {"amount": 600, "interval": "yearly", "merchants": ["cajero", "distributeur"]},
     DOLLARS,
 ]
@@ -146,21 +149,24 @@ class Limit:
     def is_in_window(self, created: datetime, around: datetime) -> bool:
         if self.words["interval"] == "rolling":
             return created > around - timedelta(hours=self.words["hours"])
-        return period(self.words["interval"], created) == period(self.words["interval"], around)
+        return period(self.words, created) == period(self.words, around)
 
 
-def period(interval: str, at: datetime) -> object:
+def period(limit: Json, at: datetime) -> object:
     """A name for the day, the week (from Sunday) and so on that a moment is in."""
     day = at.astimezone(UTC).date()
+    year_starts, months = limit.get("year_starts", "01-01"), day.year * 12 + day.month
+    first = limit.get("month_starts", int(year_starts[3:]))
+    months -= int(year_starts[:2]) + (day.day < first)  # whole months since the year 0 began
     periods: dict[str, object] = {
         "per_authorization": None,
         "daily": day,
         "weekly": day - timedelta(days=day.isoweekday() % 7),
-        "monthly": (day.year, day.month),
-        "quarterly": (day.year, (day.month + 2) // 3),
-        "yearly": day.year,
+        "monthly": months,
+        "quarterly": months // 3,
+        "yearly": months // 12,
     }
-    return periods[interval]
+    return periods[limit["interval"]]
 
 
 # --- what must hold after every answer

@@ -6,9 +6,17 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import User
 
-from authorizations.models import Assignment, Card, CardGroup, Finding, FindingChange
+from authorizations.models import (
+    Assignment,
+    Card,
+    CardGroup,
+    Finding,
+    FindingChange,
+    FindingWindow,
+)
 from authorizations.services.lifecycle import adjustments
 from authorizations.services.lifecycle.open_findings import see
+from authorizations.services.purchases.limit_findings import figures_of
 from simulator.stripe.sample_lives import force_capture
 from tests.support.desk import NOON, Shopper, deliver, in_force, publish_amount
 from tests.support.lifecycle import Told, card_of, findings_of
@@ -223,4 +231,17 @@ def test_a_capture_that_finds_its_purchase_leaves_no_finding_where_it_waited() -
     assert EXCEEDED in findings_of(bought.id)
     other.voids()
     assert EXCEEDED not in findings_of(bought.id)
+    assert differences() == []
+
+
+def test_a_month_of_its_own_is_named_and_rows_from_before_there_were_any_are_read() -> None:
+    in_force("Travel", spending_limits=[LIMIT | {"interval": "monthly", "month_starts": 16}])
+    row = forced(12_000)
+    assert row.description == (
+        "Policy Travel (program): Monthly limit of €100.00 (from the 16th) is exceeded by €20.00."
+    )
+    window = row.windows.get()
+    assert figures_of(window).begins == (1, 16)
+    older = {key: value for key, value in window.figures.items() if key != "begins"}
+    assert figures_of(FindingWindow(figures=older)).begins == (1, 1)
     assert differences() == []

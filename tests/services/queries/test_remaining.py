@@ -59,6 +59,9 @@ POLICIES: dict[str, Json] = {
             {"amount": 9_000, "interval": "monthly", "categories": ["5462"]},
             {"amount": 3_000, "interval": "rolling", "days": 2, "merchants": ["boulangerie"]},
             {"amount": 500_000, "interval": "quarterly"},
+            {"amount": 9_000, "interval": "monthly", "month_starts": 19},
+            {"count": 40, "interval": "quarterly", "year_starts": "11-18"},
+            {"amount": 90_000, "interval": "yearly", "year_starts": "11-18"},
         ],
     },
 }
