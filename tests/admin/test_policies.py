@@ -167,6 +167,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
         blocked_categories=["betting_casino_gambling", "3000 - 3299"],
         allowed_merchant_countries=["FR", "DE"],
         allowed_merchants=["is", "Quick Curry", "network_id", " 42 ", "contains", ""],
+        blocked_merchants=pages.merchants("Curry Express"),
+        exempt_merchants=pages.merchants("SNCF", manner="begins_with"),
         required_verification=["cvc"],
         partial_approval="on",
         smallest_partial_amount="5",
@@ -183,6 +185,8 @@ def test_lists_rows_and_hours_of_a_new_policy_are_kept_in_their_normal_form(
     said = policy.document
     assert said["blocked_categories"] == ["3000-3299", "betting_casino_gambling"]
     assert said["allowed_merchants"] == [{"network_id": "42"}, {"is": "Quick Curry"}]
+    assert said["blocked_merchants"] == ["Curry Express"]
+    assert said["exempt_merchants"] == [{"begins_with": "SNCF"}]
     assert (said["smallest_partial_amount"], said["fuel_hold"]) == (500, 15_000)
     assert (said["stand_in_amount"], said["stand_in_cap"]) == (5_000, 20_000)
     assert policy.current_version
@@ -199,10 +203,13 @@ def test_as_long_a_list_as_a_policy_may_have_can_be_saved(operator: Client, poli
 def test_what_a_policy_says_of_merchants_is_sent_as_it_was_shown(operator: Client) -> None:
     entries = [{"network_id": "42"}, {"is": "Uber"}, {"begins_with": "A"}, {"contains": "B"}, "C"]
     limit = {"amount": 100, "interval": "daily", "merchants": entries}
-    policy = in_force("Shops", blocked_merchants=entries, spending_limits=[limit])
+    policy = in_force(
+        "Shops", blocked_merchants=entries, exempt_merchants=["C"], spending_limits=[limit]
+    )
     assert "version 1 stays in force" in messages(save(operator, policy))[0]
     said = says(policy)
     assert said["blocked_merchants"] == said["spending_limits"][0]["merchants"] == entries
+    assert said["exempt_merchants"] == ["C"]
 
 
 @pytest.mark.parametrize(

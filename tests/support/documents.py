@@ -23,6 +23,7 @@ TRAVEL: Document = {
     "allowed_merchants": [],
     "blocked_merchants": [],
     "required_merchant_data": [],
+    "exempt_merchants": [],
     "allowed_card_presences": [],
     "blocked_card_presences": [],
     "allowed_authorization_methods": [],

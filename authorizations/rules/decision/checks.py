@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.decision.exemption import EXEMPT
 from authorizations.rules.decision.grants import is_granted, why_not_granted
 from authorizations.rules.decision.values import Check, DeclineReason, PurchaseContext
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -23,8 +24,16 @@ def card_checks(
 
 
 def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Iterator[Check]:
-    """A check for each rule that the policy sets, in order of precedence."""
+    """A check for each rule that the policy sets, in order of precedence.
+
+    A check of a rule that only an exempt merchant passes has the entry beside its limit.
+    """
     version, name, scope = policy.version_id, policy.controls.name, policy.scope
+    exemption, exempt = policy.controls.exemption, None
     for rule in policy.controls.rules:
         passed, found, limit = rule.check(request)
+        if not passed and exemption and rule.spares_exempt:
+            exempt = exempt or exemption.entry_for(request)
+            if exempt:
+                passed, limit = True, {**(limit or {}), EXEMPT: exempt}
         yield Check(rule.reason, passed, version, name, scope, found, limit)

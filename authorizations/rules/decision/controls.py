@@ -4,6 +4,7 @@ from dataclasses import dataclass
 
 from authorizations.rules.basics.controls import LimitControl, Scope, Weekday
 from authorizations.rules.basics.filters import MATCHING
+from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
 
 
@@ -21,6 +22,7 @@ class SpendingControls:
     time_zone: str = "UTC"
     week_starts: Weekday = Weekday.SUNDAY
     rules: tuple[Rule, ...] = ()
+    exemption: Exemption | None = None
     partial_approval: bool = False
     smallest_partial_amount: int | None = None
     refunds_restore: bool = True

@@ -91,6 +91,8 @@ class Rule(ABC):
 
     `asks` has the fields of a request that the rule reads, by the names that
     AuthorizationRequest.unreadable uses, each with its words. Several kinds can read one setting.
+    A rule that `spares_exempt` merchants gives way at them (exemption.py); its limit in a trace is
+    an object or None.
     """
 
     __slots__ = ()
@@ -99,6 +101,7 @@ class Rule(ABC):
     texts: ClassVar[ReasonTexts]
     settings: ClassVar[tuple[Setting, ...]] = ()
     asks: ClassVar[Mapping[str, str]] = {}
+    spares_exempt: ClassVar[bool] = False
 
     @classmethod
     @abstractmethod

@@ -6,13 +6,14 @@ The policy's document, its page, checks and texts all loop over these tuples.
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from authorizations.rules.decision.rule import Rule, Setting
+from authorizations.rules.decision.rule import Rule, Section, Setting
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.kinds.authorization_methods import AuthorizationMethods
 from authorizations.rules.kinds.card_presences import CardPresences
 from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
 from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
+from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
 from authorizations.rules.kinds.merchant_cities import MerchantCities
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
 from authorizations.rules.kinds.merchant_data import CategoryRequired, MerchantCountryRequired
@@ -52,7 +53,10 @@ ON_PAGE: tuple[type[Rule], ...] = (
 """The same kinds in the order of the policy's page and summary."""
 
 SETTINGS: tuple[Setting, ...] = tuple(
-    dict.fromkeys(setting for kind in ON_PAGE for setting in kind.settings)
+    sorted(
+        dict.fromkeys((*(it for kind in ON_PAGE for it in kind.settings), EXEMPT_MERCHANTS)),
+        key=lambda setting: [*Section].index(setting.section),
+    )
 )
 """The document keys that rules read, without duplicates, in the order of the policy's page."""
 

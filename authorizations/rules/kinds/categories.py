@@ -35,6 +35,7 @@ class Categories(ListRule):
         help="By name, or type a code such as 5812 or a range such as 3000-3299.",
     )
     asks = {"category": "merchant category", "category_code": "merchant category code"}
+    spares_exempt = True
     noun, plural = "Merchant category", "categories"
     missing = "The merchant's category was not reported"
     preposition = "on"

@@ -95,6 +95,10 @@ class ListRule(Rule):
                 return Ruling(passed=False, found=self.found(subject), limit=listing.limit)
         return Ruling(passed=True, found=self.found(subject), limit=self.lists[-1].limit)
 
+    def entries(self, *, allows: bool) -> tuple[Any, ...]:
+        """The allowed entries, or the blocked ones; none without such a list."""
+        return next((it.entries for it in self.lists if it.allows is allows), ())
+
     def lets(self, subject: Any) -> bool:
         """Whether requests with this subject pass."""
         return all(self.holds(it.members, subject) is it.allows for it in self.lists)
@@ -136,9 +140,8 @@ class ListRule(Rule):
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
         """Entries that are on both lists."""
-        blocked, allowed = self.lists[0].entries, self.lists[-1].entries
-        both = [entry for entry in allowed if entry in blocked] if len(self.lists) > 1 else []
-        if both:
+        blocked = self.entries(allows=False)
+        if both := [entry for entry in self.entries(allows=True) if entry in blocked]:
             setting = self.settings[-1]
             words = listed([setting.words(entry) for entry in both])
             yield Problem((setting.key,), f"Allowed and blocked, so blocked: {words}.")

@@ -33,6 +33,7 @@ class MerchantCountries(WordsRule):
         nouns=("Country", "Countries"),
     )
     asks = {"country": "merchant country"}
+    spares_exempt = True
     noun, plural = "Merchant country", "countries"
     missing = "The merchant's country was not reported"
     preposition = "in"

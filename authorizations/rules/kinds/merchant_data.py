@@ -39,6 +39,7 @@ class _Reported(Rule):
     """A fact that must be reported, whatever it is; `listed` are the rules that judge it."""
 
     settings = (_SETTING,)
+    spares_exempt = True
 
     fact: ClassVar[str]
     listed: ClassVar[type[Categories | MerchantCountries]]

@@ -34,6 +34,7 @@ class Merchants(ListRule):
         "spaces make no difference.",
     )
     asks = {"name": "merchant name", "network_id": "merchant's network id"}
+    spares_exempt = True
     noun, plural = "Merchant", "merchants"
     missing = "The merchant's name was not reported"
     preposition = "at"

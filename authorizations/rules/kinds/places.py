@@ -40,6 +40,8 @@ def place(
 class PlaceRule(ListRule):
     """Free texts of Stripe's merchant_data, compared as merchant names are."""
 
+    spares_exempt = True
+
     @classmethod
     def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
         return Listing.of(written, frozenset(map(folded, written)), allows=allows)

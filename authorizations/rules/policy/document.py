@@ -23,7 +23,9 @@ from authorizations.rules.basics.parsing import (
     whole_number,
 )
 from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.kinds import RULES, SETTINGS, rules_of
+from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
 from authorizations.rules.policy.document_limits import (
     filter_of,
     in_order,
@@ -148,6 +150,7 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
         time_zone=normal["time_zone"],
         week_starts=Weekday(normal["week_starts"]),
         rules=rules_of(normal, matching),
+        exemption=Exemption.of(normal[EXEMPT_MERCHANTS.key], matching),
         partial_approval=normal["partial_approval"],
         smallest_partial_amount=normal["smallest_partial_amount"],
         refunds_restore=normal["refunds_restore"],

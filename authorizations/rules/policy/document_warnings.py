@@ -4,12 +4,15 @@ from collections.abc import Iterator, Sequence
 
 from authorizations.rules.basics.controls import MONTHS, Interval, LimitControl
 from authorizations.rules.basics.fields import Problem
-from authorizations.rules.basics.filters import Merchant
-from authorizations.rules.basics.words import figure_words, filter_words, interval_words
+from authorizations.rules.basics.filters import Merchant, merchant_words
+from authorizations.rules.basics.words import figure_words, filter_words, interval_words, listed
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.fuel import PUMP
 from authorizations.rules.decision.grants import granted_currencies
+from authorizations.rules.decision.rule import rule_of
 from authorizations.rules.kinds import on_page
+from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
+from authorizations.rules.kinds.merchants import Merchants
 from authorizations.rules.policy.partial import currencies_without_parts
 
 _PUMP = Merchant(category="automated_fuel_dispensers", category_code=PUMP)
@@ -19,12 +22,15 @@ _LENGTHS = {interval: place for place, interval in enumerate(Interval)}
 def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
     """Probable mistakes; paths are those of the policy's document."""
     limits = controls.spending_limits
+    # At exempt merchants a limit has an effect that the rules say it can't have.
+    beside = () if controls.exemption else limits
     return (
         *_grants_nothing(controls),
         *_limited_unlimited(controls),
         *_no_parts(controls),
         *_redundant(limits),
-        *(it for rule in on_page(controls.rules) for it in rule.warnings(controls.rules, limits)),
+        *(it for rule in on_page(controls.rules) for it in rule.warnings(controls.rules, beside)),
+        *_exempt(controls),
         *_pumps_declined(controls),
     )
 
@@ -117,6 +123,20 @@ def _words(limit: LimitControl) -> str:
     figure = figure_words(limit.limit_value, limit.currency)
     length = interval_words(limit.interval, limit.rolling_seconds, limit.begins)
     return f"limit of {figure} {length}{filter_words(limit.filter.text)}"
+
+
+def _exempt(controls: SpendingControls) -> Iterator[Problem]:
+    """Exempt merchants that nothing forbids, and blocked merchants that are exempt."""
+    if not controls.exemption:
+        return
+    key = EXEMPT_MERCHANTS.key
+    if not any(rule.spares_exempt for rule in controls.rules):
+        message = "This has no effect: the policy has no list of categories, places or merchants."
+        yield Problem((key,), message)
+    listed_merchants = rule_of(Merchants, controls.rules)
+    blocked = listed_merchants.entries(allows=False) if listed_merchants else ()
+    if both := [merchant_words(it) for it in controls.exemption.entries if it in blocked]:
+        yield Problem((key,), f"Blocked and exempt, so allowed: {listed(both)}.")
 
 
 def _pumps_declined(controls: SpendingControls) -> Iterator[Problem]:

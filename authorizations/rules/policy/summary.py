@@ -10,6 +10,8 @@ from authorizations.rules.basics.words import (
     filter_words,
     fuel_hold_words,
     interval_words,
+    listed,
+    merchant_place,
 )
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.kinds import on_page
@@ -24,7 +26,7 @@ _MAX_WITHIN = 2  # limits with filters in the same phrase as those without
 def summary(controls: SpendingControls) -> list[str]:
     """The limits and rules, in one sentence if they are short, then the settings."""
     phrases_of_rules = (rule.in_summary(controls.rules) for rule in on_page(controls.rules))
-    rules = [*_how_much(controls), *filter(None, phrases_of_rules)]
+    rules = [*_how_much(controls), *filter(None, phrases_of_rules), *_exempt(controls)]
     together = "; ".join(rules)
     phrases = [together] if rules and len(together) <= ONE_SENTENCE else rules
     sentences = [f"{words[0].upper()}{words[1:]}." for words in phrases]
@@ -65,6 +67,12 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
     if controls.unlimited:
         amounts = any(limit.amount is not None for limit in limits)
         yield "otherwise unlimited amounts" if amounts else "unlimited amounts"
+
+
+def _exempt(controls: SpendingControls) -> Iterator[str]:
+    if controls.exemption:
+        places = [merchant_place(words) for words in controls.exemption.merchants.words]
+        yield f"as far as category, place and merchant go, always at {listed(places)}"
 
 
 def _settings(controls: SpendingControls) -> Iterator[str]:

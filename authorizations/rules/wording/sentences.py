@@ -2,6 +2,7 @@
 
 from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval
+from authorizations.rules.basics.filters import merchant_words
 from authorizations.rules.basics.words import (
     beginning_words,
     duration_words,
@@ -9,6 +10,7 @@ from authorizations.rules.basics.words import (
     filter_words,
     instant_words,
 )
+from authorizations.rules.decision.exemption import exempt_by
 from authorizations.rules.decision.grants import NotGranted
 from authorizations.rules.decision.values import Check, DeclineReason, Json, LimitFigures
 from authorizations.rules.kinds import ASKED_FIELDS, KINDS
@@ -30,6 +32,9 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
     if check.figures:
         return limit_sentence(check.figures, request)
     if kind := KINDS.get(check.rule):
+        if exempt := exempt_by(check):
+            missed = kind.for_staff(check._replace(passed=False), request)
+            return f"{missed} The merchant is exempt: {merchant_words(exempt)}."
         return kind.for_staff(check, request)
     if check.rule is DeclineReason.CARD_NOT_ACTIVE:
         return f"The card is {check.found or request.card.status}; only active cards may pay."

@@ -32,6 +32,7 @@ EVERY: dict[str, Any] = {
     "allowed_merchant_postal_codes": ["75*", "94107"],
     "allowed_merchants": ["Lepic", {"network_id": "12"}],
     "required_merchant_data": ["category", "country"],
+    "exempt_merchants": [{"network_id": "99"}],
     "blocked_card_presences": ["not_present"],
     "allowed_authorization_methods": ["chip"],
     "allowed_wallets": ["apple_pay"],

@@ -1,4 +1,4 @@
-"""Lists side by side, from Stripe's event to the record."""
+"""Lists side by side and exempt merchants, from Stripe's event to the record."""
 
 import json
 from hashlib import sha256
@@ -11,14 +11,15 @@ from authorizations.rules.policy.document import canonical_json
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
 from tests.support.damage import damage
-from tests.support.desk import Shopper, in_force
+from tests.support.desk import Shopper, in_force, republish
 from tests.support.policy_files import load
 from tests.support.verification import contradictions
 
 pytestmark = pytest.mark.django_db
 
 SHOP = MERCHANTS[0]
-NEWER = ("blocked_wallets",)
+EXEMPT = {"begins_with": "SNCF"}
+NEWER = ("blocked_wallets", "exempt_merchants")
 """Keys that earlier versions of a policy lack."""
 
 
@@ -43,6 +44,40 @@ def test_of_both_lists_blocked_wins_and_the_row_has_the_list_that_decided() -> N
         if check["rule"] == "merchant_not_allowed"
     ]
     assert limits == [{"allowed": ["Uber"]}, {"blocked": ["Uber Eats"]}, {"allowed": ["Uber"]}]
+    assert contradictions() == []
+
+
+def test_at_an_exempt_merchant_the_rules_on_place_and_merchant_give_way_and_limits_hold() -> None:
+    in_force(
+        blocked_merchant_countries=["FR"],
+        allowed_merchants=["Uber"],
+        exempt_merchants=[{"begins_with": "SNCF"}],
+        spending_limits=[{"amount": 1_500, "interval": "daily"}],
+    )
+    train, kiosk = (SHOP._replace(name=name, country="FR") for name in ("SNCF CONNECT", "KIOSK"))
+    assert answered("evt_0", kiosk) == "merchant_country_not_allowed"
+    assert answered("evt_1", train) == "approved"
+    assert answered("evt_2", train) == "amount_limit_exceeded"
+    limits = {
+        check["rule"]: (check["passed"], check["limit"])
+        for check in Decision.objects.get(pk="evt_1").trace
+        if "limit" in check
+    }
+    assert limits == {
+        "currency_not_allowed": (True, ["eur"]),
+        "merchant_country_not_allowed": (True, {"blocked": ["FR"], "exempt": EXEMPT}),
+        "merchant_not_allowed": (True, {"allowed": ["Uber"], "exempt": EXEMPT}),
+    }
+    assert contradictions() == []
+
+
+def test_an_exemption_that_is_taken_away_leaves_earlier_decisions_as_they_were() -> None:
+    policy = in_force(blocked_merchant_countries=["FR"], exempt_merchants=[EXEMPT])
+    train = SHOP._replace(name="SNCF CONNECT", country="FR")
+    assert answered("evt_before", train) == "approved"
+    republish(policy, exempt_merchants=[])
+    assert answered("evt_after", train) == "merchant_country_not_allowed"
+    assert redecide("evt_before") == []
     assert contradictions() == []
 
 
