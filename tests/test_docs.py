@@ -16,6 +16,7 @@ from authorizations.rules.policy.document import normalize
 from authorizations.rules.wording.reasons import TEXTS
 from drawing import pictures, ways
 from drawing.sequences import Step, Way
+from tests.wire.stripes_schema import request_schema
 
 DOCS = settings.BASE_DIR / "docs"
 
@@ -35,6 +36,28 @@ def test_every_key_of_a_policy_is_documented() -> None:
     text = (DOCS / "policies.md").read_text()
     keys = normalize({"name": "Any"}).keys()
     assert [key for key in keys if key not in text and not key.startswith("blocked_")] == []
+
+
+def test_every_field_of_a_request_is_documented_once() -> None:
+    text = (DOCS / "policies.md").read_text().partition("## What a request tells")[2]
+    rows = re.findall(r"^\| (`.+?) \| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    named = [name for fields, _ in rows for name in re.findall(r"`([\w.]+)`", fields)]
+    shapes = request_schema().schema["$defs"]
+    parts = {
+        "": "issuing.authorization",
+        "pending_request.": "issuing.authorization.pending_request",
+        "merchant_data.": "issuing.authorization.merchant_data",
+        "verification_data.": "issuing.authorization.verification_data",
+        "card.": "issuing.card",
+        "card.cardholder.": "issuing.cardholder",
+    }
+    fields = [prefix + field for prefix, of in parts.items() for field in shapes[of]["properties"]]
+    told_in_parts = {prefix.removesuffix(".") for prefix in parts} - {"card", "card.cardholder"}
+    assert sorted(named) == sorted({*fields} - told_in_parts)
+    keys = {*normalize({"name": "Any"}), "categories", "countries", "merchants", "cash_only"}
+    for _, how in rows:
+        is_asked = not how.startswith(("no rule", "without any policy", "[assign]"))
+        assert not is_asked or keys & {*re.findall(r"`(\w+)`", how)}, how
 
 
 def test_every_column_of_the_exported_files_is_documented() -> None:

@@ -94,8 +94,7 @@ def lower(value: str | None) -> str:
 
 
 def card(found: shapes.CardShape) -> CardDetails:
-    holder, replaced = found.cardholder, found.replacement_for
-    replaced_id = replaced.id if isinstance(replaced, shapes.Expandable) else replaced or None
+    holder = found.cardholder
     return CardDetails(
         id=found.id,
         status=word(found.status),
@@ -105,8 +104,14 @@ def card(found: shapes.CardShape) -> CardDetails:
         cardholder_name="" if isinstance(holder, str) else name(holder.name),
         brand=word(found.brand),
         type=word(found.type),
-        replacement_for=replaced_id,
+        replacement_for=id_of(found.replacement_for),
+        created=found.created,
     )
+
+
+def id_of(found: shapes.Expandable | str | msgspec.UnsetType | None) -> str | None:
+    """The id of an object that Stripe sends whole or as its id alone; None if there is none."""
+    return found.id if isinstance(found, shapes.Expandable) else found or None
 
 
 def merchant(found: shapes.MerchantData | None) -> Merchant:

@@ -18,6 +18,7 @@ from authorizations.wire.convert import (
     REFUSED,
     MalformedEventError,
     card,
+    id_of,
     lower,
     merchant,
     needed,
@@ -156,7 +157,9 @@ def authorization_request(event: Event) -> AuthorizationRequest:
         authorization_method=text(found.authorization_method),
         card_presence=_card_presence(found),
         wallet=text(found.wallet) or None,
+        token=id_of(found.token),
         verification=verification(found.verification_data),
+        verified_by_fraud_challenge=found.verified_by_fraud_challenge,
         unreadable=tuple(
             sorted(
                 {
@@ -190,7 +193,11 @@ _RULED: dict[str, tuple[str, ...]] = {
     **{f"merchant_data.{field}": (name,) for field, name in _MERCHANT.items()},
     "verification_data": ("cvc", "postal_code", "three_d_secure"),
     **{f"verification_data.{field}": (name,) for field, name in _CHECKS.items()},
+    "pending_request.merchant_currency": ("merchant_currency",),
     "pending_request.network_risk_score": ("network_risk_score",),
+    "verified_by_fraud_challenge": ("verified_by_fraud_challenge",),
+    "card.created": ("card_created",),
+    "token": ("token",),
     # Card presence may follow from the method: see _card_presence.
     "authorization_method": ("authorization_method", "card_presence"),
     "card_presence": ("card_presence",),

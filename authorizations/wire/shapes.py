@@ -62,6 +62,7 @@ class CardShape(Struct, frozen=True, gc=False):
     currency: CurrencyCode | None = None
     brand: str | None = None
     type: str | None = None
+    created: Instant | None = None
 
 
 class AmountDetails(Struct, frozen=True, gc=False):
@@ -153,7 +154,9 @@ class RequestedAuthorization(AuthorizationShape, frozen=True, gc=False, kw_only=
     pending_request: PendingRequest
     authorization_method: Word | None = None
     card_presence: Word | None = None
+    token: Id | Expandable | None = None
     verification_data: VerificationData | None = None
+    verified_by_fraud_challenge: bool | None = None
     wallet: Word | None = None
 
 

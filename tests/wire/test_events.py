@@ -46,6 +46,7 @@ class TestAWholeRequest:
             replacement_for="ic_root",
             livemode=True,
         )
+        event["data"]["object"] |= {"token": "intok_1", "verified_by_fraud_challenge": True}
         assert asked(event) == AuthorizationRequest(
             event_id="evt_1",
             event_created=CREATED + 1,
@@ -62,6 +63,7 @@ class TestAWholeRequest:
                 brand="Visa",
                 type="virtual",
                 replacement_for="ic_root",
+                created=CREATED - 500,
             ),
             amount=5500,
             currency="eur",
@@ -86,6 +88,8 @@ class TestAWholeRequest:
             authorization_method="contactless",
             card_presence="present",
             wallet="apple_pay",
+            token="intok_1",
+            verified_by_fraud_challenge=True,
             verification=Verification(
                 cvc="match",
                 expiry="match",
@@ -94,6 +98,10 @@ class TestAWholeRequest:
                 three_d_secure="attempt_acknowledged",
             ),
         )
+
+    def test_a_token_may_come_whole(self) -> None:
+        token = {"id": "intok_1", "object": "issuing.token", "status": "active"}
+        assert asked(changed("data.object.token", token)).token == "intok_1"
 
     def test_an_increment_brings_what_was_approved_before(self) -> None:
         first = samples.Purchase(

@@ -177,6 +177,9 @@ MERCHANT = (
 )
 RULED = [
     ("pending_request.network_risk_score", ("network_risk_score",)),
+    ("pending_request.merchant_currency", ("merchant_currency",)),
+    ("card.created", ("card_created",)),
+    ("token", ("token",)),
     ("merchant_data.category", ("category",)),
     ("merchant_data.category_code", ("category_code",)),
     ("merchant_data.country", ("country",)),
@@ -207,6 +210,17 @@ def test_what_rules_look_at_and_cannot_be_read_is_told_from_what_is_not_told(
     assert {asked(changed(f"data.object.{path}", it)).unreadable for it in not_told} == {()}
 
 
+@pytest.mark.parametrize("odd", ["true", 1, 0, "", ["?"], {}])
+def test_a_fraud_challenge_is_told_of_by_true_and_false_alone(odd: object) -> None:
+    request = asked(changed("data.object.verified_by_fraud_challenge", odd))
+    assert request.verified_by_fraud_challenge is None
+    assert request.unreadable == ("verified_by_fraud_challenge",)
+    for readable in (True, False, None):
+        request = asked(changed("data.object.verified_by_fraud_challenge", readable))
+        assert request.verified_by_fraud_challenge is readable
+        assert request.unreadable == ()
+
+
 ODD = [
     *(("pending_request.network_risk_score", it) for it in ("99", 100, 0, -1, 99.5, 99.0, "")),
     *(("merchant_data.category_code", it) for it in (7995, "7995 ", "799", "07995", "７９９５")),
@@ -215,6 +229,9 @@ ODD = [
     *(("authorization_method", it) for it in ("Swipe", "key entry", 1)),
     *(("card_presence", it) for it in ("Present", True)),
     *(("wallet", it) for it in ("Apple Pay", {"type": "apple_pay"})),
+    *(("card.created", it) for it in ("1700000000", 1.7e9, -1, "")),
+    *(("token", it) for it in ({}, {"id": 7}, "", ["intok_1"])),
+    *(("pending_request.merchant_currency", it) for it in (978, ["eur"])),
     *(("verification_data.cvc_check", it) for it in ("MATCH", "match\n", True)),
     *(("verification_data.three_d_secure", it) for it in ({"result": 1}, "authenticated")),
 ]
@@ -228,6 +245,7 @@ def test_an_odd_form_is_never_taken_for_a_value(path: str, value: object) -> Non
     assert dict(RULED)[path][0] in request.unreadable
 
 
+NUMBERS = {"pending_request.network_risk_score", "card.created"}
 NEW_VALUES = [
     ("merchant_data.category", "space_travel"),
     ("merchant_data.category_code", "9999"),
@@ -236,7 +254,7 @@ NEW_VALUES = [
     ("card_presence", "somewhere_else"),
     ("wallet", "grandma_pay"),
     ("verification_data.cvc_check", "not_checked"),
-    *((path, "") for path, _ in RULED if path.count(".") and path != RULED[0][0]),
+    *((path, "") for path, _ in RULED if path.count(".") and path not in NUMBERS),
 ]
 
 

@@ -81,6 +81,10 @@ def _field_of(setting: Setting) -> forms.Field:
     of: dict[str, Any] = {"help_text": setting.help}
     if setting.field is FieldKind.WHOLE_NUMBER:
         return number(**of)
+    if setting.field is FieldKind.YES_NO:
+        return switch(**of)
+    if setting.field is FieldKind.ONE_CHOICE:
+        return one_of_few([("", ANY), *setting.choices], required=False, **of)
     if setting.field is FieldKind.MOMENT:
         return line(40, **of)
     is_allowed = setting.key.startswith("allowed_")

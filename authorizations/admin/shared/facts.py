@@ -1,9 +1,16 @@
 """The details of a request in plain words, as name and value pairs."""
 
 from authorizations.models import Authorization, Decision
+from authorizations.rules.basics.clocks import local_time
 from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import format_money
-from authorizations.rules.basics.words import category_words, code_words, country_words, listed
+from authorizations.rules.basics.words import (
+    category_words,
+    code_words,
+    country_words,
+    day_words,
+    listed,
+)
 from authorizations.rules.kinds import ASKED_FIELDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 
@@ -49,16 +56,20 @@ def facts(request: AuthorizationRequest) -> Facts:
         "Method": _code(request.authorization_method),
         "Card presence": _code(request.card_presence),
         "Wallet": _code(request.wallet),
+        "Network token": request.token or "",
         "CVC": _code(checks.cvc),
         "Expiry date": _code(checks.expiry),
         "Address": _code(checks.address_line1),
         "Postal code": _code(checks.postal_code),
         "3-D Secure": _code(checks.three_d_secure),
         "Network risk score": "" if score is None else str(score),
+        "Fraud challenge": "Confirmed" if request.verified_by_fraud_challenge else "",
         "Not readable": listed([ASKED_FIELDS.get(name, name) for name in request.unreadable]),
     }
+    created = request.card.created
     card = {
         "Card at Stripe": _code(request.card.status),
+        "Card created": day_words(local_time("UTC", created)) if created is not None else "",
         "Replaces": request.card.replacement_for or "",
         "Mode": "Live" if request.livemode else "Test",
         "Account": request.account or "",

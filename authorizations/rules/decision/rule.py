@@ -12,6 +12,7 @@ from typing import Any, ClassVar, NamedTuple, Self, TypeVar
 
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.fields import Fields, Problem
+from authorizations.rules.basics.parsing import flag
 from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.purchases.events import AuthorizationRequest
 
@@ -42,6 +43,9 @@ class FieldKind(StrEnum):
     CHOICES = "choices"
     """Some of the setting's `choices`."""
 
+    ONE_CHOICE = "one_choice"
+    """One of the setting's `choices`, or none."""
+
     FREE_WORDS = "free_words"
     """Words that people type."""
 
@@ -50,6 +54,9 @@ class FieldKind(StrEnum):
     MERCHANTS = "merchants"
     HOURS = "hours"
     WHOLE_NUMBER = "whole_number"
+    YES_NO = "yes_no"
+    """A switch; its value is False if nothing is set."""
+
     MOMENT = "moment"
     """A date, or a date and time with an offset from UTC, as text."""
 
@@ -59,9 +66,9 @@ class Setting:
     """A key of a policy's document that rules read.
 
     `read` returns the normal form of the document's value: a list, or a single value that is None
-    if nothing is set. It adds any problems to the fields it is given. `words` describes an entry
-    of the list, or the value. `nouns` are the singular and plural for an entry, empty if the label
-    is enough.
+    (False for a switch) if nothing is set. It adds any problems to the fields it is given. `words`
+    describes an entry of the list, or the value. `nouns` are the singular and plural for an entry,
+    empty if the label is enough.
     """
 
     key: str
@@ -73,6 +80,19 @@ class Setting:
     help: str = ""
     nouns: tuple[str, str] | tuple[()] = ()
     choices: tuple[tuple[str, str], ...] = ()
+
+
+def switch(key: str, section: Section, label: str, *, help: str) -> Setting:  # noqa: A002
+    """A setting that is on or off."""
+
+    def read(fields: Fields, key: str) -> bool:
+        return fields.value(key, flag, default=False)
+
+    return Setting(key, section, label, FieldKind.YES_NO, read, _yes_or_no, help=help)
+
+
+def _yes_or_no(is_on: bool) -> str:  # noqa: FBT001
+    return "yes" if is_on else "no"
 
 
 class Ruling(NamedTuple):

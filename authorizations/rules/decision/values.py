@@ -37,7 +37,9 @@ class DeclineReason(StrEnum):
     NO_POLICY = "no_policy"
     NOT_YET_USABLE = "not_yet_usable"
     NO_LONGER_USABLE = "no_longer_usable"
+    CARD_TOO_NEW = "card_too_new"
     CURRENCY_NOT_ALLOWED = "currency_not_allowed"
+    MERCHANT_CURRENCY_NOT_ALLOWED = "merchant_currency_not_allowed"
     MERCHANT_COUNTRY_REQUIRED = "merchant_country_required"
     MERCHANT_COUNTRY_NOT_ALLOWED = "merchant_country_not_allowed"
     MERCHANT_STATE_NOT_ALLOWED = "merchant_state_not_allowed"
@@ -49,6 +51,7 @@ class DeclineReason(StrEnum):
     CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"
     AUTHORIZATION_METHOD_NOT_ALLOWED = "authorization_method_not_allowed"
     WALLET_NOT_ALLOWED = "wallet_not_allowed"
+    NETWORK_TOKEN_MISMATCH = "network_token_mismatch"  # noqa: S105
     CVC_REQUIRED = "cvc_required"
     POSTAL_CODE_REQUIRED = "postal_code_required"
     THREE_D_SECURE_REQUIRED = "three_d_secure_required"

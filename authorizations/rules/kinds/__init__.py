@@ -9,6 +9,7 @@ from typing import Any
 from authorizations.rules.decision.rule import Rule, Section, Setting
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.kinds.authorization_methods import AuthorizationMethods
+from authorizations.rules.kinds.card_age import CardAge
 from authorizations.rules.kinds.card_presences import CardPresences
 from authorizations.rules.kinds.categories import Categories
 from authorizations.rules.kinds.currency import Currencies
@@ -16,11 +17,13 @@ from authorizations.rules.kinds.dates import UsableFrom, UsableUntil
 from authorizations.rules.kinds.exempt_merchants import EXEMPT_MERCHANTS
 from authorizations.rules.kinds.merchant_cities import MerchantCities
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
+from authorizations.rules.kinds.merchant_currency import CardCurrencyOnly
 from authorizations.rules.kinds.merchant_data import CategoryRequired, MerchantCountryRequired
 from authorizations.rules.kinds.merchant_postal_codes import MerchantPostalCodes
 from authorizations.rules.kinds.merchant_states import MerchantStates
 from authorizations.rules.kinds.merchants import Merchants
 from authorizations.rules.kinds.network_risk import NetworkRisk
+from authorizations.rules.kinds.network_tokens import NetworkTokens
 from authorizations.rules.kinds.schedule import Schedule
 from authorizations.rules.kinds.verification import (
     CvcRequired,
@@ -30,12 +33,12 @@ from authorizations.rules.kinds.verification import (
 from authorizations.rules.kinds.wallets import Wallets
 
 RULES: tuple[type[Rule], ...] = (
-    *(UsableFrom, UsableUntil),
-    Currencies,
+    *(UsableFrom, UsableUntil, CardAge),
+    *(Currencies, CardCurrencyOnly),
     *(MerchantCountryRequired, MerchantCountries),
     *(MerchantStates, MerchantCities, MerchantPostalCodes),
     *(CategoryRequired, Categories, Merchants),
-    *(CardPresences, AuthorizationMethods, Wallets),
+    *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
 )
@@ -45,10 +48,10 @@ ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
     *(Categories, MerchantCountries, MerchantStates),
     *(MerchantCities, MerchantPostalCodes, Merchants),
-    *(CategoryRequired, MerchantCountryRequired),
-    *(CardPresences, AuthorizationMethods, Wallets),
+    *(CategoryRequired, MerchantCountryRequired, CardCurrencyOnly),
+    *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
-    *(Schedule, UsableFrom, UsableUntil),
+    *(Schedule, UsableFrom, UsableUntil, CardAge),
 )
 """The same kinds in the order of the policy's page and summary."""
 

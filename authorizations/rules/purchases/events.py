@@ -14,7 +14,10 @@ from authorizations.rules.purchases.snapshots import Snapshot, TransactionSnapsh
 
 @dataclass(frozen=True, slots=True)
 class CardDetails:
-    """The card as an event describes it; transactions have only its id."""
+    """The card as an event describes it; transactions have only its id.
+
+    `created` is None if it is not reported, and in requests recorded before it was read.
+    """
 
     id: str
     status: str
@@ -25,6 +28,7 @@ class CardDetails:
     brand: str = ""
     type: str = ""
     replacement_for: str | None = None
+    created: int | None = None
 
     @property
     def is_only_named(self) -> bool:
@@ -98,8 +102,11 @@ class AuthorizationRequest(PurchaseEvent):
     What was approved earlier on the same authorization is in `snapshot`, and what was captured of
     it in `transactions`. `merchant` is the one the purchase began with: limits use it for the
     whole authorization. `named_merchant` is the one this request names, if it is a different one:
-    rules use it. `unreadable` names the fields that arrived in an unreadable form, as
-    unreadable.py calls them; their values here are empty.
+    rules use it. `token` is the id of the network token that stands for the card's number.
+    `verified_by_fraud_challenge` says whether the cardholder confirmed a similar purchase at this
+    merchant before. Requests that were recorded before these two were read have None. `unreadable`
+    names the fields that arrived in an unreadable form, as unreadable.py calls them; their values
+    here are empty.
     """
 
     livemode: bool
@@ -116,7 +123,9 @@ class AuthorizationRequest(PurchaseEvent):
     authorization_method: str = ""
     card_presence: str | None = None
     wallet: str | None = None
+    token: str | None = None
     verification: Verification = Verification()
+    verified_by_fraud_challenge: bool | None = None
     named_merchant: Merchant | None = None
     unreadable: tuple[str, ...] = ()
 

@@ -127,6 +127,7 @@ def _event(at: int) -> dict[str, object]:
                     "status": "active",
                     "last4": "0000",
                     "currency": "eur",
+                    "created": at,
                     "cardholder": {"id": _NOBODY, "name": _NOBODY},
                 },
                 "merchant_data": {
@@ -136,7 +137,7 @@ def _event(at: int) -> dict[str, object]:
                     "name": _NOBODY,
                     "network_id": _NOBODY,
                 },
-                "pending_request": {"amount": 1, "currency": "eur"},
+                "pending_request": {"amount": 1, "currency": "eur", "merchant_currency": "eur"},
                 "request_history": [],
                 "transactions": [],
                 "verification_data": {"cvc_check": "match", "expiry_check": "match"},

@@ -10,6 +10,7 @@ import hmac
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -198,9 +199,9 @@ def _request_differences(
             yield Difference(row.pk, "request", None, "the request in its body")
         return
     # The merchant may be that of this body, or the one the purchase began with: see `store.lookup`.
-    readings = [asked]
+    readings = [_as_read_then(asked, row.request)]
     if purchase is not None and purchase.pk == asked.authorization_id:
-        readings.append(asked.begun_at(merchant_of(purchase)))
+        readings.append(readings[0].begun_at(merchant_of(purchase)))
     by_reading = [
         list(_changed_parts(row.request, json.loads(codec.to_json(it)), "request"))
         for it in readings
@@ -212,6 +213,25 @@ def _request_differences(
         allowed = {it[name] for it in columns} if name in _FACTS else {value}
         if name != "request" and getattr(row, name) not in allowed:
             yield Difference(row.pk, name, getattr(row, name), value)
+
+
+_JUDGED_SINCE = {
+    "city",
+    "merchant_postal_code",
+    "merchant_currency",
+    "verified_by_fraud_challenge",
+    "card_created",
+    "token",
+}
+"""The fields whose form is judged since `verified_by_fraud_challenge` is part of a request."""
+
+
+def _as_read_then(asked: AuthorizationRequest, recorded: Mapping[str, Any]) -> AuthorizationRequest:
+    """The request as it was read when the row was written: rules asked for fewer fields once."""
+    if "verified_by_fraud_challenge" in recorded:
+        return asked
+    judged = tuple(name for name in asked.unreadable if name not in _JUDGED_SINCE)
+    return replace(asked, unreadable=judged)
 
 
 def _changed_parts(kept: Any, found: Any, path: str) -> Iterator[tuple[str, Any, Any]]:

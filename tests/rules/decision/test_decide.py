@@ -20,7 +20,7 @@ from authorizations.rules.decision.values import (
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, Verification
 from tests.rules.deciding import THOROUGHLY, applied, decided
-from tests.support.builders import authorization_request, card, merchant
+from tests.support.builders import CREATED, authorization_request, card, merchant
 
 # --- precedence
 
@@ -63,9 +63,19 @@ OF_POLICIES = [
         {"usable_until": "2023-11-14"},
     ),
     Rule(
+        DeclineReason.CARD_TOO_NEW,
+        {"minimum_card_age_days": 2},
+        {"minimum_card_age_days": 1},
+    ),
+    Rule(
         DeclineReason.CURRENCY_NOT_ALLOWED,
         {"spending_limits": [{"amount": 5_000, "interval": "daily", "currency": "usd"}]},
         {"spending_limits": [{"amount": 5_000, "interval": "daily", "countries": ["DE"]}]},
+    ),
+    Rule(
+        DeclineReason.MERCHANT_CURRENCY_NOT_ALLOWED,
+        {"card_currency_only": True},
+        {"card_currency_only": True},
     ),
     Rule(
         DeclineReason.MERCHANT_COUNTRY_REQUIRED,
@@ -123,6 +133,11 @@ OF_POLICIES = [
         {"allowed_wallets": ["apple_pay"]},
     ),
     Rule(
+        DeclineReason.NETWORK_TOKEN_MISMATCH,
+        {"network_token": "required"},
+        {"network_token": "forbidden"},
+    ),
+    Rule(
         DeclineReason.CVC_REQUIRED,
         {"required_verification": ["cvc"]},
         {"required_verification": ["cvc"]},
@@ -162,6 +177,8 @@ OF_POLICIES = [
 WELL_VERIFIED = replace(
     DUBIOUS,
     merchant=merchant(),
+    merchant_currency="eur",
+    card=card(created=CREATED - 86_400),
     wallet="apple_pay",
     verification=Verification(cvc="match", postal_code="match", three_d_secure="authenticated"),
 )

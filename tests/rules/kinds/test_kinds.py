@@ -18,8 +18,8 @@ from authorizations.rules.wording.explain import cardholder, staff
 from authorizations.services.runtime import codec
 from authorizations.wire.events import authorization_request, read
 from tests.rules.deciding import applied, decided
+from tests.support.builders import CREATED, card, changed
 from tests.support.builders import authorization_request as a_request
-from tests.support.builders import changed
 
 EVERY: dict[str, Any] = {
     "time_zone": "Europe/Paris",
@@ -33,6 +33,9 @@ EVERY: dict[str, Any] = {
     "allowed_merchants": ["Lepic", {"network_id": "12"}],
     "required_merchant_data": ["category", "country"],
     "exempt_merchants": [{"network_id": "99"}],
+    "card_currency_only": True,
+    "network_token": "required",
+    "minimum_card_age_days": 30,
     "blocked_card_presences": ["not_present"],
     "allowed_authorization_methods": ["chip"],
     "allowed_wallets": ["apple_pay"],
@@ -72,7 +75,8 @@ def test_every_key_stands_once_and_has_a_label() -> None:
 
 def test_where_words_are_chosen_they_are_named() -> None:
     for setting in SETTINGS:
-        assert bool(setting.choices) == (setting.field is FieldKind.CHOICES), setting.key
+        is_chosen = setting.field in (FieldKind.CHOICES, FieldKind.ONE_CHOICE)
+        assert bool(setting.choices) == is_chosen, setting.key
 
 
 def test_a_document_can_set_a_rule_of_every_kind() -> None:
@@ -102,7 +106,14 @@ def test_a_risk_score_alone() -> None:
 
 NOT_TOLD = a_request(merchant=Merchant(), verification=Verification())
 ODD = a_request(
-    card_presence="present", network_risk_score=99, authorization_method="swipe", wallet="x_pay"
+    card_presence="present",
+    network_risk_score=99,
+    verified_by_fraud_challenge=True,
+    authorization_method="swipe",
+    wallet="x_pay",
+    token="intok_1",
+    merchant_currency="gbp",
+    card=card(created=CREATED),
 )
 
 
@@ -140,8 +151,8 @@ def test_no_rule_writes_a_phrase_into_the_trace() -> None:
 def test_every_field_that_rules_ask_for_is_one_of_the_request() -> None:
     kinds = (AuthorizationRequest, Merchant, Verification)
     named = {field.name for kind in kinds for field in fields(kind)}
-    # The name "postal_code" is that of the network's check of the cardholder.
-    assert {*ASKED_FIELDS} <= named | {"merchant_postal_code"}
+    # "postal_code" is the network's check of the cardholder, "created" the authorization's.
+    assert {*ASKED_FIELDS} <= named | {"merchant_postal_code", "card_created"}
 
 
 @pytest.mark.parametrize("field", [field.name for field in fields(Merchant)])

@@ -191,6 +191,10 @@ def test_every_key_of_a_policy_is_compared() -> None:
         "blocked_merchant_cities": ["PARIS"],
         "blocked_merchant_postal_codes": ["75*"],
         "required_merchant_data": ["country"],
+        "card_currency_only": True,
+        "network_token": "required",
+        "network_risk_despite_challenge": True,
+        "minimum_card_age_days": 30,
         "blocked_card_presences": ["present"],
         "blocked_authorization_methods": ["swipe"],
     }
