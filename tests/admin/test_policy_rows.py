@@ -57,6 +57,17 @@ def policy() -> Policy:
             "categories",
             'There is no category "nowhere".',
         ),
+        (
+            {"amount": "5", "interval": "daily", "except_countries": ["XX"]},
+            "except_countries",
+            'There is no country "XX".',
+        ),
+        (
+            {"amount": "5", "interval": "daily"}
+            | {"except_merchants": pages.merchants("Uber", manner="network_id")},
+            "except_merchants",
+            "has no digits, unlike a network id",
+        ),
         ({"amount": "500.00", "interval": "monthly"}, "__all__", "This is a duplicate"),
     ],
 )
@@ -96,6 +107,24 @@ def test_the_day_on_which_a_limits_month_or_year_begins_is_kept_and_shown_again(
     [_, limit] = says(policy)["spending_limits"]
     found = {key: limit[key] for key in ("month_starts", "year_starts") if key in limit}
     assert found == kept
+    operator.post(url, as_shown(operator, url))
+    assert policy.versions.count() == 2
+
+
+def test_what_a_limit_leaves_out_is_kept_and_shown_again(operator: Client, policy: Policy) -> None:
+    url = pages.change_url(policy)
+    left_out = {
+        "except_categories": ["7995", "bakeries"],
+        "except_countries": ["US"],
+        "except_merchants": pages.merchants("Uber", manner="is"),
+    }
+    sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily", **left_out)
+    operator.post(url, sent)
+    [first, second] = says(policy)["spending_limits"]
+    assert not left_out.keys() & first.keys()
+    assert {key: second[key] for key in left_out} == left_out | {
+        "except_merchants": [{"is": "Uber"}]
+    }
     operator.post(url, as_shown(operator, url))
     assert policy.versions.count() == 2
 

@@ -14,6 +14,7 @@ from django.http import HttpRequest
 from authorizations.admin.policies.fields import (
     ANY,
     HOW_MUCH,
+    NONE,
     WHEN,
     line,
     number,
@@ -196,6 +197,19 @@ class LimitForm(RowForm):
         choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
     )
     merchants = MerchantsField(placeholder=ANY)
+    except_categories = choices.choose_categories(
+        label="Except categories",
+        options_of="blocked_categories",
+        placeholder=NONE,
+        help_text="The limit does not apply to these, even if they are named above.",
+    )
+    except_countries = WordsField(
+        choices.countries(),
+        label="Except countries",
+        options_of="blocked_merchant_countries",
+        placeholder=NONE,
+    )
+    except_merchants = MerchantsField(label="Except merchants", placeholder=NONE)
     cash_only = switch(
         label="Cash only", help_text="Counts cash withdrawals and the cash part of purchases."
     )
@@ -217,6 +231,7 @@ class LimitForm(RowForm):
         keys = (
             *("amount", "count", "currency", "interval", "month_starts"),
             *("categories", "countries", "merchants", "cash_only"),
+            *("except_categories", "except_countries", "except_merchants"),
         )
         data = self.cleaned_data
         # Without empty values; a limit of 0 is not empty.
@@ -304,6 +319,8 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
         ("year_starts_month", "year_starts_day"),
         ("categories", "countries"),
         "merchants",
+        ("except_categories", "except_countries"),
+        "except_merchants",
         "cash_only",
     )
     verbose_name = "limit"

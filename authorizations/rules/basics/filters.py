@@ -4,7 +4,7 @@ Rules, limits and sums over past purchases all match merchants here.
 """
 
 import csv
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
@@ -137,6 +137,16 @@ class CategorySet:
             or any(first <= code <= last for first, last in self.ranges)
         )
 
+    def examples(self) -> Iterator[Merchant]:
+        """One merchant for each name and each code."""
+        for name in self.names:
+            yield Merchant(category=name, category_code=known_categories()[name].code)
+        codes = set(self.codes)
+        for first, last in self.ranges:
+            codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
+        for code in codes:
+            yield Merchant(category_code=code)
+
     @classmethod
     def of(cls, words: tuple[str, ...] | list[str]) -> "CategorySet":
         """Build from validated words: names, "5812", "3000-3299".
@@ -214,6 +224,22 @@ class MerchantSet:
             or any(part in name for part in self.parts)
         )
 
+    def covers(self, other: "MerchantSet") -> bool:
+        """Whether each merchant that `other` holds is held here too."""
+
+        def contains(text: str) -> bool:
+            return any(part in text for part in self.parts)
+
+        def begins(text: str) -> bool:
+            return text.startswith(self.beginnings) or contains(text)
+
+        return (
+            other.network_ids <= self.network_ids
+            and all(name in self.names or begins(name) for name in other.names)
+            and all(map(begins, other.beginnings))
+            and all(map(contains, other.parts))
+        )
+
     @classmethod
     def of(cls, entries: Iterable[MerchantEntry], matching: int = MATCHING) -> "MerchantSet":
         """Build from validated entries. Raises ValueError for an unknown `matching`."""
@@ -244,14 +270,19 @@ NO_MERCHANTS = MerchantSet()
 class LimitFilter:
     """The purchases that a limit applies to: all of them if nothing is set.
 
-    `key` identifies the filter in the usage table, and `text` is its canonical JSON; both are
-    empty for the filter that matches every purchase. If `cash_only`, only cash is measured.
+    A purchase must be on each of the first three lists that is set, and on none of the `except_`
+    lists. What is not reported is on no list. `key` identifies the filter in the usage table, and
+    `text` is its canonical JSON; both are empty for the filter that matches every purchase. If
+    `cash_only`, only cash is measured.
     """
 
     categories: CategorySet = NO_CATEGORIES
     countries: frozenset[str] = frozenset()
     merchants: MerchantSet = NO_MERCHANTS
     cash_only: bool = False
+    except_categories: CategorySet = NO_CATEGORIES
+    except_countries: frozenset[str] = frozenset()
+    except_merchants: MerchantSet = NO_MERCHANTS
     key: str = ""
     text: str = ""
 
@@ -262,9 +293,26 @@ class LimitFilter:
                 (not self.categories or self.categories.holds(merchant))
                 and (not self.countries or merchant.country in self.countries)
                 and (not self.merchants or self.merchants.holds(merchant))
+                and not (self.except_categories and self.except_categories.holds(merchant))
+                and merchant.country not in self.except_countries
+                and not (self.except_merchants and self.except_merchants.holds(merchant))
             )
             or isinstance(merchant, UnknownMerchant)
         )
+
+    @property
+    def all_left_out(self) -> str:
+        """Which of "categories", "countries" and "merchants" are all left out again; "" if none.
+
+        The filter then applies to no purchase.
+        """
+        if self.categories and all(map(self.except_categories.holds, self.categories.examples())):
+            return "categories"
+        if self.countries and self.countries <= self.except_countries:
+            return "countries"
+        if self.merchants and self.except_merchants.covers(self.merchants):
+            return "merchants"
+        return ""
 
 
 EVERYTHING = LimitFilter()

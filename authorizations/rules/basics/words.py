@@ -5,9 +5,10 @@ Month and day names are ours, not strftime's: those follow the locale of the ser
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
 from functools import cache
+from typing import Any
 
 from authorizations.rules.basics.clocks import local_time
 from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval
@@ -236,18 +237,25 @@ def merchant_place(words: str) -> str:
 
 
 def filter_words(canonical: str) -> str:
-    """A limit's filter, to follow the limit: " on bakeries in DE, FR"; "" for no filter."""
+    """A limit's filter, to follow the limit: " on bakeries except in DE"; "" for no filter."""
     if not canonical:
         return ""
     concerned = json.loads(canonical)
-    parts = (
-        " in cash" if concerned.get("cash_only") else "",
-        _part("on", [category_label(word) for word in concerned.get("categories", [])]),
-        _part("at", [merchant_place(merchant_words(it)) for it in concerned.get("merchants", [])]),
-        _part("in", concerned.get("countries", [])),
+    parts = ["in cash"] if concerned.get("cash_only") else []
+    parts += _places(concerned)
+    if left_out := _places(concerned, "except_"):
+        parts.append(f"except {' or '.join(left_out)}")
+    return "".join(f" {part}" for part in parts)
+
+
+def _places(concerned: Mapping[str, Any], prefix: str = "") -> list[str]:
+    """A filter's lists in words: "on bakeries", "in DE, FR"."""
+    categories, merchants, countries = (
+        concerned.get(f"{prefix}{what}", []) for what in ("categories", "merchants", "countries")
     )
-    return "".join(parts)
-
-
-def _part(preposition: str, words: Sequence[str]) -> str:
-    return f" {preposition} {listed(words)}" if words else ""
+    parts = (
+        ("on", [category_label(word) for word in categories]),
+        ("at", [merchant_place(merchant_words(entry)) for entry in merchants]),
+        ("in", countries),
+    )
+    return [f"{preposition} {listed(words)}" for preposition, words in parts if words]

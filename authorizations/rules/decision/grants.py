@@ -22,12 +22,18 @@ UNLIMITED = "*"
 def granted_currencies(controls: SpendingControls) -> frozenset[str]:
     """The currencies in which this policy alone lets a card spend anything.
 
-    A limit of 0 grants nothing. A policy with amount limits, even an unlimited policy, declines
-    every currency without one.
+    A limit of 0, or one that leaves out all it names, grants nothing. A policy with amount limits,
+    even an unlimited policy, declines every currency without one.
     """
     if controls.unlimited:
         return limited_currencies(controls) or frozenset({UNLIMITED})
-    return frozenset(limit.currency for limit in controls.spending_limits if limit.amount)
+    return frozenset(limit.currency for limit in granting_limits(controls))
+
+
+def granting_limits(controls: SpendingControls) -> list[LimitControl]:
+    """The amount limits that grant some purchase."""
+    limits = controls.spending_limits
+    return [limit for limit in limits if limit.amount and not limit.filter.all_left_out]
 
 
 def limited_currencies(controls: SpendingControls) -> frozenset[str]:

@@ -28,11 +28,11 @@ def unreadable_fields(request: AuthorizationRequest, controls: SpendingControls)
 
 
 def _asked_by_limit(limit: LimitControl) -> Iterator[str]:
-    if limit.filter.categories:
+    if limit.filter.categories or limit.filter.except_categories:
         yield from _CATEGORIES
-    if limit.filter.countries:
+    if limit.filter.countries or limit.filter.except_countries:
         yield "country"
-    if limit.filter.merchants:
+    if limit.filter.merchants or limit.filter.except_merchants:
         yield from _MERCHANTS
     if limit.filter.cash_only:
         yield "category_code"

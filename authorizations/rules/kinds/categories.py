@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.basics.fields import Problem
-from authorizations.rules.basics.filters import CategorySet, Merchant, known_categories
+from authorizations.rules.basics.filters import NO_CATEGORIES, CategorySet, Merchant
 from authorizations.rules.basics.parsing import category
 from authorizations.rules.basics.words import category_label, category_title, category_words
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
@@ -80,19 +80,16 @@ class Categories(ListRule):
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
         """Categories on both lists, and limits on those that the policy does not allow anyway."""
         yield from ListRule.warnings(self, beside, limits)
+        allowed = next((it.members for it in self.lists if it.allows), NO_CATEGORIES)
         for place, limit in enumerate(limits):
-            categories = limit.filter.categories
-            if categories and not any(map(self.lets, _merchants(categories))):
-                message = "This limit has no effect: the policy allows none of its categories."
-                yield Problem(("spending_limits", place, "categories"), message)
-
-
-def _merchants(categories: CategorySet) -> Iterator[Merchant]:
-    """One merchant for each name and each code."""
-    for name in categories.names:
-        yield Merchant(category=name, category_code=known_categories()[name].code)
-    codes = set(categories.codes)
-    for first, last in categories.ranges:
-        codes.update(f"{code:04}" for code in range(int(first), int(last) + 1))
-    for code in codes:
-        yield Merchant(category_code=code)
+            concern, left_out = limit.filter, limit.filter.except_categories
+            categories = concern.categories or (left_out and allowed)
+            if not categories or concern.all_left_out:
+                continue
+            if any(self.lets(it) and not left_out.holds(it) for it in categories.examples()):
+                continue
+            key, message = "categories", "the policy allows none of its categories."
+            if not concern.categories:
+                key = "except_categories"
+                message = "it leaves out all categories that the policy allows."
+            yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")

@@ -67,8 +67,16 @@ class MerchantCountries(WordsRule):
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
         """Countries on both lists, and limits on those that the policy does not allow anyway."""
         yield from WordsRule.warnings(self, beside, limits)
+        allowed: frozenset[str] = next((it.members for it in self.lists if it.allows), frozenset())
         for place, limit in enumerate(limits):
-            countries = limit.filter.countries
-            if countries and not any(map(self.lets, countries)):
-                message = "This limit has no effect: the policy allows none of its countries."
-                yield Problem(("spending_limits", place, "countries"), message)
+            concern, left_out = limit.filter, limit.filter.except_countries
+            countries = concern.countries or (left_out and allowed)
+            if not countries or concern.all_left_out:
+                continue
+            if any(self.lets(it) and it not in left_out for it in countries):
+                continue
+            key, message = "countries", "the policy allows none of its countries."
+            if not concern.countries:
+                key = "except_countries"
+                message = "it leaves out all countries that the policy allows."
+            yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")

@@ -36,7 +36,8 @@ _UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _YEAR_STARTS = "01-01"
 _OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
 _BEGINNINGS = ("month_starts", "year_starts")
-_FILTERS = ("categories", "countries", "merchants", "cash_only")
+_EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
+_FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
 _KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_BEGINNINGS, *_FILTERS)
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
@@ -60,6 +61,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             "categories": fields.words("categories", category),
             "countries": fields.words("countries", country),
             "merchants": merchants(fields, "merchants"),
+            **_exceptions(fields),
             "cash_only": fields.value("cash_only", flag, default=False),
         }
         if limit in limits and len(policy.problems) == before:
@@ -132,6 +134,17 @@ def _beginning(fields: Fields, interval: str) -> dict[str, Any]:
     )
 
 
+def _exceptions(fields: Fields) -> dict[str, Any]:
+    """The lists of what the limit leaves out, if any."""
+    categories, countries, of_merchants = _EXCEPTIONS
+    found = {
+        categories: fields.words(categories, category),
+        countries: fields.words(countries, country),
+        of_merchants: merchants(fields, of_merchants),
+    }
+    return {key: entries for key, entries in found.items() if entries}
+
+
 def beginning(limit: Mapping[str, Any]) -> DayOfYear:
     """The day on which the months, quarters or years of a normal limit begin."""
     if day := limit.get("month_starts"):
@@ -152,8 +165,8 @@ def limit_value(
 ) -> LimitControl:
     """The value of a limit, with the policy's currency if it has none of its own."""
     money = limit.get("amount") is not None
-    concerned = {key: limit[key] for key in _FILTERS if limit[key]}
-    if "merchants" in concerned and matching > 1:
+    concerned = {key: limit[key] for key in _FILTERS if limit.get(key)}
+    if not {"merchants", "except_merchants"}.isdisjoint(concerned) and matching > 1:
         concerned["matching"] = matching  # so that each version has a filter key of its own
     return LimitControl(
         interval=Interval(limit["interval"]),
@@ -180,11 +193,15 @@ def filter_of(canonical: str) -> LimitFilter:
     if not canonical:
         return EVERYTHING
     concerned = json.loads(canonical)
+    matching = concerned.get("matching", 1)
     return LimitFilter(
         categories=CategorySet.of(concerned.get("categories", [])),
         countries=frozenset(concerned.get("countries", [])),
-        merchants=MerchantSet.of(concerned.get("merchants", []), concerned.get("matching", 1)),
+        merchants=MerchantSet.of(concerned.get("merchants", []), matching),
         cash_only=concerned.get("cash_only", False),
+        except_categories=CategorySet.of(concerned.get("except_categories", [])),
+        except_countries=frozenset(concerned.get("except_countries", [])),
+        except_merchants=MerchantSet.of(concerned.get("except_merchants", []), matching),
         key=hashlib.sha256(canonical.encode()).hexdigest()[:32],
         text=canonical,
     )

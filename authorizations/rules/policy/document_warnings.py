@@ -28,6 +28,7 @@ def warnings(controls: SpendingControls) -> tuple[Problem, ...]:
         *_grants_nothing(controls),
         *_limited_unlimited(controls),
         *_no_parts(controls),
+        *_all_left_out(limits),
         *_redundant(limits),
         *(it for rule in on_page(controls.rules) for it in rule.warnings(controls.rules, beside)),
         *_exempt(controls),
@@ -71,6 +72,14 @@ def _no_parts(controls: SpendingControls) -> Iterator[Problem]:
             "leave the smallest partial amount out."
         )
         yield Problem(("smallest_partial_amount",), message)
+
+
+def _all_left_out(limits: Sequence[LimitControl]) -> Iterator[Problem]:
+    """Limits that leave out everything they name."""
+    for place, limit in enumerate(limits):
+        if what := limit.filter.all_left_out:
+            message = f"This limit has no effect: it leaves out all of its {what}."
+            yield Problem(("spending_limits", place, f"except_{what}"), message)
 
 
 def _redundant(limits: Sequence[LimitControl]) -> Iterator[Problem]:

@@ -14,6 +14,7 @@ from authorizations.rules.basics.words import (
     merchant_place,
 )
 from authorizations.rules.decision.controls import SpendingControls
+from authorizations.rules.decision.grants import granting_limits
 from authorizations.rules.kinds import on_page
 from authorizations.rules.policy.partial import currencies_without_parts
 
@@ -30,7 +31,7 @@ def summary(controls: SpendingControls) -> list[str]:
     together = "; ".join(rules)
     phrases = [together] if rules and len(together) <= ONE_SENTENCE else rules
     sentences = [f"{words[0].upper()}{words[1:]}." for words in phrases]
-    granting = [limit for limit in controls.spending_limits if limit.amount]
+    granting = granting_limits(controls)
     if not granting and not controls.unlimited:
         sentences.append("Grants no purchase: cards need another policy that does.")
     elif all(limit.filter.text for limit in granting) and not controls.unlimited:

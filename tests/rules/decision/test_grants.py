@@ -67,6 +67,10 @@ def test_what_only_forbids_or_counts_opens_nothing(keys: dict[str, Any]) -> None
         ({"countries": ["FR", "DE"]}, True),
         ({"countries": ["DE"]}, False),
         ({"countries": ["FR"], "categories": ["7995"]}, False),
+        ({"except_categories": ["7995"]}, True),
+        ({"except_categories": ["bakeries"]}, False),
+        ({"except_countries": ["DE"], "except_merchants": ["ACME"]}, True),
+        ({"except_countries": ["DE"], "except_merchants": ["lepic"]}, False),
     ],
 )
 def test_a_limit_grants_the_purchases_that_it_concerns(
@@ -121,6 +125,9 @@ ELSEWHERE = merchant(
         ({"categories": ["bakeries", "7995"]}, True),
         ({"categories": ["bakeries"]}, False),
         ({"countries": ["MT"]}, False),
+        ({"except_countries": ["US"]}, True),
+        ({"except_countries": ["MT"]}, False),
+        ({"except_categories": ["bakeries"]}, False),
     ],
 )
 def test_an_increment_at_another_merchant_needs_one_grant_for_both(
@@ -206,6 +213,11 @@ def test_the_cardholder_hears_no_policys_name() -> None:
         (
             {"spending_limits": [DAILY, DAILY | {"currency": "usd", "countries": ["US"]}]},
             {"eur", "usd"},
+        ),
+        ({"spending_limits": [DAILY | {"except_countries": ["US"]}]}, {"eur"}),
+        (
+            {"spending_limits": [DAILY | {"countries": ["US"], "except_countries": ["US"]}]},
+            set(),
         ),
         ({"unlimited": True}, {"*"}),
         # It declines every currency in which it has no amount limit.

@@ -130,6 +130,14 @@ def test_refunds_give_room_back_where_the_policy_lets_them(restore: bool, used: 
         ({"merchants": ["casino"]}, False),
         ({"categories": ["bakeries"], "countries": ["FR"], "merchants": ["lepic"]}, True),
         ({"categories": ["bakeries"], "countries": ["FR"], "merchants": ["casino"]}, False),
+        ({"except_categories": ["bakeries"]}, False),
+        ({"except_categories": ["5400-5499"], "countries": ["FR"]}, False),
+        ({"except_categories": ["airlines_air_carriers"]}, True),
+        ({"except_countries": ["DE"], "categories": ["bakeries"]}, True),
+        ({"except_countries": ["FR"]}, False),
+        ({"except_merchants": ["casino"]}, True),
+        ({"except_merchants": ["casino", "lepic"]}, False),
+        ({"categories": ["bakeries"], "except_categories": ["5462"]}, False),
     ],
 )
 def test_a_limit_has_a_say_where_every_filter_of_it_is_met(

@@ -80,6 +80,26 @@ def test_so_does_one_that_only_a_limits_filter_asks_for(
     assert decided(authorization_request(), policy).approved
 
 
+LEFT_OUT: dict[str, dict[str, Any]] = {
+    "category": {"except_categories": ["7995"]},
+    "category_code": {"except_categories": ["7995"]},
+    "country": {"except_countries": ["RU"]},
+    "name": {"except_merchants": ["ACME"]},
+    "network_id": {"except_merchants": ["1234567890"]},
+}
+
+
+@pytest.mark.parametrize("field", LEFT_OUT)
+@pytest.mark.parametrize("measure", [{"amount": 9_999}, {"count": 1}])
+def test_so_does_one_that_only_tells_what_a_limit_leaves_out(
+    field: str, measure: dict[str, Any]
+) -> None:
+    limit = measure | {"interval": "daily"} | LEFT_OUT[field]
+    policy = applied(spending_limits=[limit, DAILY])
+    assert decided(having(field), policy).reason is R.FIELD_UNREADABLE
+    assert decided(authorization_request(), policy).approved
+
+
 @pytest.mark.parametrize("field", ASKING)
 def test_what_no_policy_asks_for_may_have_any_form(field: str) -> None:
     everything_else = {

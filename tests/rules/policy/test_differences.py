@@ -109,6 +109,11 @@ def test_a_long_list_is_whole_in_the_change_and_short_in_its_sentence() -> None:
         ),
         (
             [MONTHLY],
+            [MONTHLY | {"except_countries": ["US"]}],
+            ["Limit: €500.00 a month -> €500.00 a month except in US"],
+        ),
+        (
+            [MONTHLY],
             [MONTHLY, {"amount": 0, "interval": "daily", "cash_only": True}],
             ["Limit added: €0.00 a day in cash"],
         ),

@@ -215,6 +215,16 @@ def test_a_limit_begins_on_the_day_that_its_document_names(
     assert found.begins == begins
 
 
+def test_what_a_limit_leaves_out_is_kept_if_there_is_any() -> None:
+    nothing: Document = {"except_categories": [], "except_countries": None, "except_merchants": []}
+    assert normal_limit(**nothing) == normal_limit()
+    written = {"except_countries": ["fr", "DE", "FR"], "except_merchants": [" Uber ", "Uber"]}
+    assert normal_limit(**written) == normal_limit() | {
+        "except_countries": ["DE", "FR"],
+        "except_merchants": ["Uber"],
+    }
+
+
 def test_a_limit_never_repeats_the_currency_of_its_policy() -> None:
     assert normal_limit(currency="EUR")["currency"] is None
     assert normal_limit(currency="usd")["currency"] == "usd"
@@ -421,6 +431,9 @@ filters = st.fixed_dictionaries(
         "countries": countries,
         "merchants": merchants,
         "cash_only": flags,
+        "except_categories": categories,
+        "except_countries": countries,
+        "except_merchants": merchants,
     },
 )
 limits = st.lists(

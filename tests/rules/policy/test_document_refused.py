@@ -411,6 +411,17 @@ REFUSED: list[tuple[object, str, str]] = [
         "Give the number of hours as a whole number, such as 2.",
     ),
     (limit(hours=2), "spending_limits[0].hours", ROLLING_ONLY),
+    (
+        limit(except_categories=["bakeries", "bakery"]),
+        "spending_limits[0].except_categories[1]",
+        'There is no category "bakery". Did you mean "bakeries"?',
+    ),
+    (limit(except_countries="FR"), "spending_limits[0].except_countries", NEEDS_LIST),
+    (
+        limit(except_merchants=[{"is": "Uber", "network_id": "1"}]),
+        "spending_limits[0].except_merchants[0]",
+        HOW_TO_NAME,
+    ),
     (limit(month_starts=2), "spending_limits[0].month_starts", MONTHLY_ONLY),
     (
         limit(interval="quarterly", month_starts=2),

@@ -165,6 +165,65 @@ def test_a_limit_on_categories_that_are_all_blocked_is_pointed_out() -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("keys", "what"),
+    [
+        (
+            {"categories": ["5812", "3000-3010"], "except_categories": ["5812", "3000-3299"]},
+            "categories",
+        ),
+        ({"countries": ["FR"], "except_countries": ["DE", "FR"]}, "countries"),
+        (
+            {"merchants": [{"is": "Casino Royal"}], "except_merchants": [{"contains": "casino"}]},
+            "merchants",
+        ),
+        ({"categories": ["5812", "5462"], "except_categories": ["5812"]}, None),
+        ({"countries": ["FR"], "except_countries": ["DE"]}, None),
+        ({"merchants": ["casino"], "except_merchants": [{"is": "Casino Royal"}]}, None),
+        ({"except_categories": ["5812"]}, None),
+    ],
+)
+def test_a_limit_that_leaves_out_all_it_names_is_pointed_out(
+    keys: Document, what: str | None
+) -> None:
+    limits = [{"amount": 1, "interval": "daily"} | keys, {"count": 5, "interval": "daily"} | keys]
+    assert warned(unlimited=True, spending_limits=limits) == [
+        (
+            f"spending_limits[{place}].except_{what}",
+            f"This limit has no effect: it leaves out all of its {what}.",
+        )
+        for place in (0, 1)
+        if what
+    ]
+
+
+def test_a_limit_that_leaves_out_all_that_the_policy_allows_is_pointed_out() -> None:
+    found = warned(
+        allowed_categories=["5812", "bakeries"],
+        allowed_merchant_countries=["FR"],
+        spending_limits=[
+            {"amount": 1, "interval": "daily", "except_categories": ["5812", "5462"]},
+            {"amount": 2, "interval": "daily", "except_countries": ["FR", "DE"]},
+            {"amount": 3, "interval": "daily", "categories": ["5812", "7995"]}
+            | {"except_categories": ["5812"]},
+            {"amount": 4, "interval": "daily", "except_categories": ["5812"]},
+            {"amount": 5, "interval": "daily", "except_countries": ["DE"]},
+        ],
+    )
+    start = "This limit has no effect:"
+    assert found == [
+        (
+            "spending_limits[0].except_categories",
+            f"{start} it leaves out all categories that the policy allows.",
+        ),
+        ("spending_limits[2].categories", f"{start} the policy allows none of its categories."),
+        (
+            "spending_limits[1].except_countries",
+            f"{start} it leaves out all countries that the policy allows.",
+        ),
+    ]
+
+
 def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
     found = warned(
         allowed_categories=["5812"],
@@ -190,6 +249,8 @@ def test_a_limit_on_places_outside_the_allowed_ones_is_pointed_out() -> None:
         ({"amount": 14_999, "interval": "daily", "currency": "usd"}, {}, False),
         ({"amount": 14_999, "interval": "daily", "categories": ["5541"]}, {}, False),
         ({"amount": 14_999, "interval": "daily", "cash_only": True}, {}, False),
+        ({"amount": 14_999, "interval": "daily", "except_categories": ["5542"]}, {}, False),
+        ({"amount": 14_999, "interval": "daily", "except_categories": ["5541"]}, {}, True),
         ({"count": 3, "interval": "daily"}, {"unlimited": True}, False),
     ],
 )

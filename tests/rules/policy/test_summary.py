@@ -71,6 +71,19 @@ def test_limits_on_some_purchases_alone_say_that_they_grant_no_others() -> None:
     ]
 
 
+def test_a_limit_that_leaves_something_out_grants_no_more_and_one_that_leaves_all_out_nothing() -> (
+    None
+):
+    taxis = {"amount": 5_000, "interval": "daily", "categories": ["4121"]}
+    assert summed_up(spending_limits=[taxis | {"except_countries": ["FR"]}]) == [
+        "Up to €50.00 a day on taxicabs and limousines except in FR.",
+        "Grants no other purchase.",
+    ]
+    assert summed_up(spending_limits=[taxis | {"except_categories": ["4121"]}])[1:] == [
+        NOTHING_GRANTED
+    ]
+
+
 def test_settings_do_not_hide_that_everything_passes() -> None:
     assert summed_up(
         unlimited=True,
@@ -97,6 +110,22 @@ def test_settings_do_not_hide_that_everything_passes() -> None:
         ({"amount": 700, "interval": "weekly", "currency": "jpy"}, "Up to ¥700 a week."),
         ({"count": 1, "interval": "quarterly"}, "At most 1 purchase a quarter."),
         ({"count": 1000, "interval": "yearly"}, "At most 1,000 purchases a year."),
+        (
+            {"amount": 500, "interval": "daily", "except_categories": ["5814", "7995"]},
+            "Up to €5.00 a day except on fast food restaurants, betting and casino gambling.",
+        ),
+        (
+            {"count": 5, "interval": "daily", "categories": ["5814"]}
+            | {"except_countries": ["us", "de"], "except_merchants": [{"is": "Uber"}]},
+            (
+                "At most 5 purchases a day on fast food restaurants except at merchants whose name "
+                "is “Uber” or in DE, US."
+            ),
+        ),
+        (
+            {"amount": 0, "interval": "all_time", "except_categories": ["5814"]},
+            "No spending except on fast food restaurants.",
+        ),
         (
             {"amount": 500, "interval": "monthly", "month_starts": 16},
             "Up to €5.00 a month (from the 16th).",

@@ -23,7 +23,7 @@ from authorizations.models import (
     UncountedWindow,
     Usage,
 )
-from authorizations.rules.basics.filters import LimitFilter, Merchant, MerchantSet
+from authorizations.rules.basics.filters import CategorySet, LimitFilter, Merchant, MerchantSet
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage, cash_part
@@ -60,6 +60,8 @@ POLICIES: dict[str, list[Json]] = {
     "group": [
         {"amount": 2_500, "interval": "daily", "countries": ["FR"]},
         {"amount": 6_000, "interval": "monthly", "month_starts": 19},
+        {"amount": 2_200, "interval": "daily", "except_countries": ["DE"]},
+        {"count": 6, "interval": "rolling", "hours": 4, "except_merchants": ["lepic"]},
         {"count": 5, "interval": "rolling", "hours": 3},
         DOLLARS,
     ],
@@ -70,6 +72,12 @@ ADDED_LATER: list[Json] = [
     {"count": 9, "interval": "quarterly", "year_starts": "05-19"},
     {"amount": 6_500, "interval": "yearly", "year_starts": "11-18"},
     {"amount": 600, "interval": "yearly", "merchants": ["cajero", "distributeur"]},
+    {
+        "amount": 4_000,
+        "interval": "yearly",
+        "except_categories": ["6011"],
+        "countries": ["FR", "DE"],
+    },
     DOLLARS,
 ]
 
@@ -112,6 +120,9 @@ class Limit:
         return LimitFilter(
             countries=frozenset(self.words.get("countries", ())),
             merchants=MerchantSet.of(self.words.get("merchants", ())),
+            except_categories=CategorySet.of(self.words.get("except_categories", [])),
+            except_countries=frozenset(self.words.get("except_countries", ())),
+            except_merchants=MerchantSet.of(self.words.get("except_merchants", ())),
             cash_only=self.words.get("cash_only", False),
         )
 

@@ -60,6 +60,8 @@ POLICIES: dict[str, Json] = {
             {"amount": 3_000, "interval": "rolling", "days": 2, "merchants": ["boulangerie"]},
             {"amount": 500_000, "interval": "quarterly"},
             {"amount": 9_000, "interval": "monthly", "month_starts": 19},
+            {"amount": 7_000, "interval": "weekly", "except_countries": ["DE"]},
+            {"count": 20, "interval": "rolling", "days": 9, "except_merchants": ["boulangerie"]},
             {"count": 40, "interval": "quarterly", "year_starts": "11-18"},
             {"amount": 90_000, "interval": "yearly", "year_starts": "11-18"},
         ],

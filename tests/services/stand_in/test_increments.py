@@ -34,6 +34,12 @@ LIMIT = {"amount": 10_000, "interval": "all_time"}
 ON_ALL, ON_CASH = LIMIT, LIMIT | {"cash_only": True}
 ON_RESTAURANTS, ON_CASINOS = LIMIT | {"categories": ["5812"]}, LIMIT | {"categories": ["7995"]}
 IN_FRANCE, AT_NINON = LIMIT | {"countries": ["FR"]}, LIMIT | {"merchants": ["Ninon"]}
+NOT_ON_CASINOS, NOT_ABROAD = (
+    LIMIT | {"except_categories": ["7995"]},
+    LIMIT | {"except_countries": ["MT"]},
+)
+NOT_AT_NINON = LIMIT | {"except_merchants": ["Ninon"]}
+LEAVING_OUT = [NOT_ON_CASINOS, NOT_ABROAD, NOT_AT_NINON]
 AT_PUMPS = LIMIT | {"categories": ["5542"]}
 ALLOWED: dict[str, Any] = {"stand_in_amount": 8_000, "stand_in_cap": 30_000}
 
@@ -94,7 +100,9 @@ def replay(host: Path) -> None:
 # --- where it began is not known here
 
 
-@pytest.mark.parametrize("limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, AT_PUMPS])
+@pytest.mark.parametrize(
+    "limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, AT_PUMPS, *LEAVING_OUT]
+)
 def test_a_limit_that_asks_for_the_merchant_binds_whoever_asks_now(limit: dict[str, Any]) -> None:
     """Its policy allows nothing in stand-in, so nothing that the limit may concern is approved."""
     purchase = begun(is_known=False, unlimited=True, spending_limits=[limit])
@@ -108,7 +116,9 @@ def test_on_cash_alone_it_binds_as_well() -> None:
     assert reason(increment(purchase)) == "stand_in"
 
 
-@pytest.mark.parametrize("limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, ON_CASH])
+@pytest.mark.parametrize(
+    "limit", [ON_RESTAURANTS, ON_CASINOS, IN_FRANCE, AT_NINON, ON_CASH, *LEAVING_OUT]
+)
 def test_a_limit_that_asks_for_the_merchant_grants_nothing(limit: dict[str, Any]) -> None:
     purchase = begun(is_known=False, spending_limits=[limit], **ALLOWED)
     assert reason(increment(purchase, 1)) == "no_policy"
