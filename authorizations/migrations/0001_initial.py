@@ -1077,6 +1077,7 @@ class Migration(migrations.Migration):
                             ("category_required", "Merchant category not reported"),
                             ("category_not_allowed", "Merchant category not allowed"),
                             ("merchant_not_allowed", "Merchant not allowed"),
+                            ("no_condition_met", "No condition met"),
                             ("card_presence_not_allowed", "Online or in person not allowed"),
                             (
                                 "authorization_method_not_allowed",

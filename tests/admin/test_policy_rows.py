@@ -10,7 +10,7 @@ from tests.support.desk import in_force, says
 
 pytestmark = pytest.mark.django_db
 
-LIMITS, HOURS = "spending_limits", "schedule"
+LIMITS, CONDITIONS, HOURS = "spending_limits", "any_of", "schedule"
 
 
 @pytest.fixture
@@ -141,6 +141,59 @@ def test_hours_that_end_before_they_begin_are_refused_in_their_row(
     assert "Say on which days" in found[f"{HOURS}-0-days"][0]
 
 
+def test_conditions_are_added_changed_and_taken_out(operator: Client) -> None:
+    fuel = {"categories": ["5542"], "countries": ["FR"]}
+    policy = in_force("Fuel", any_of=[fuel, {"countries": ["DE"]}])
+    url = pages.change_url(policy)
+    response = operator.get(url)
+    assert "At least one of (empty: no condition)" in pages.text(response)
+    assert "On automated fuel dispensers in FR" in pages.text(response)
+    sent = added(as_shown(operator, url), CONDITIONS, merchants=pages.merchants("Total"))
+    sent |= {f"{CONDITIONS}-0-countries": ["FR", "BE"], f"{CONDITIONS}-1-DELETE": "on"}
+    response = operator.post(url, sent, follow=True)
+    assert says(policy)["any_of"] == [
+        {"categories": ["5542"], "countries": ["BE", "FR"]},
+        {"merchants": ["Total"]},
+    ]
+    told = pages.messages(response)[0]
+    assert "Conditions added to \N{LEFT DOUBLE QUOTATION MARK}At least one of" in told
+    assert "on automated fuel dispensers in BE, FR, at Total" in told
+    assert (
+        "version 2 stays in force"
+        in pages.messages(operator.post(url, as_shown(operator, url), follow=True))[0]
+    )
+
+
+@pytest.mark.parametrize(
+    ("row", "field", "sentence"),
+    [
+        ({"countries": ["UK"]}, "countries", 'There is no country "UK".'),
+        ({"categories": ["nowhere"]}, "categories", 'There is no category "nowhere".'),
+        ({"merchants": ["is", "\N{ACUTE ACCENT}"]}, "merchants", "would match every merchant"),
+        ({"merchants": ["network_id", "Total"]}, "merchants", "has no digits"),
+    ],
+)
+def test_a_condition_that_can_not_be_is_refused_in_its_own_row(
+    operator: Client, policy: Policy, row: Sent, field: str, sentence: str
+) -> None:
+    url = pages.change_url(policy)
+    found = errors(operator.post(url, added(as_shown(operator, url), CONDITIONS, **row)))
+    assert list(found) == [f"{CONDITIONS}-0-{field}"]
+    assert sentence in found[f"{CONDITIONS}-0-{field}"][0]
+
+
+def test_a_condition_that_was_emptied_is_refused_in_its_row(operator: Client) -> None:
+    policy = in_force("Fuel", any_of=[{"countries": ["FR"]}])
+    url = pages.change_url(policy)
+    found = errors(operator.post(url, as_shown(operator, url) | {f"{CONDITIONS}-0-countries": []}))
+    assert found == {
+        f"{CONDITIONS}-0-categories": [
+            "Say what a purchase must have: categories, countries or merchants."
+        ]
+    }
+    assert says(policy)["any_of"] == [{"countries": ["FR"]}]
+
+
 def test_a_limit_without_currency_anywhere_says_so_at_the_limit(operator: Client) -> None:
     url = pages.add_url(Policy)
     sent = added(as_shown(operator, url), LIMITS, amount="5", interval="daily")
@@ -153,7 +206,7 @@ def test_rows_of_a_page_that_tells_nothing_of_itself_are_all_kept(
 ) -> None:
     """As a program sends it, which never saw the page."""
     row = {"amount": "500.00", "interval": "monthly"}
-    shown = (LIMITS, HOURS, "versions")
+    shown = (LIMITS, CONDITIONS, HOURS, "versions")
     sent: Sent = {f"{key}-{name}_FORMS": 0 for key in shown for name in ("TOTAL", "INITIAL")}
     sent |= {"name": "Travel", "currency": "eur", "week_starts": "monday"}
     sent = added(sent, LIMITS, **row)

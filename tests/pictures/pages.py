@@ -99,6 +99,8 @@ def _states() -> Iterator[Shown]:
     policy = Policy.objects.get(name="Everyday")
     yield Shown("differences", reverse("admin:authorizations_policy_differences", args=[policy.pk]))
     yield Shown("policy_operator", _change(policy), "operator")
+    drivers = Policy.objects.get(name="Drivers")
+    yield Shown("policy_conditions", _change(drivers), "operator")
     yield Shown("policy_auditor", _change(policy), "auditor")
     yield Shown("policy_limits", _change(policy), "operator", _add_limits_of_every_interval)
     yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)

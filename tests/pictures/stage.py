@@ -9,6 +9,7 @@ from django.test.utils import setup_test_environment
 from django.urls import reverse
 
 from authorizations.models import Decision, Finding, Policy
+from authorizations.services.policies.publish import publish
 from authorizations.services.webhook import rejections
 from tests.admin import pages
 from tests.pictures.lives import play_lives
@@ -18,6 +19,7 @@ from tests.support.desk import Shopper, deliver
 def set_the_stage() -> None:
     setup_test_environment()  # pages hand out their context
     _raise_a_limit(_logged_in("operator"))
+    _ask_for_conditions()
     _export(_logged_in("auditor"))
     Client().post("/webhook", b"{}", content_type="application/json")
     rejections.write()
@@ -64,6 +66,23 @@ def _raise_a_limit(client: Client) -> None:
     changed = {"spending_limits-1-amount": "€300.00", "reason": "Team lunch on Friday"}
     response = client.post(url, pages.as_shown(client, url) | changed)
     assert response.status_code == 302, pages.errors(response)
+
+
+def _ask_for_conditions() -> None:
+    """With lists side by side, conditions and exempt merchants."""
+    document = {
+        "name": "Drivers",
+        "currency": "eur",
+        "allowed_merchant_countries": ["FR", "BE", "DE"],
+        "blocked_merchants": [{"contains": "casino"}],
+        "any_of": [
+            {"categories": ["automated_fuel_dispensers", "service_stations"]},
+            {"merchants": [{"contains": "total energies"}], "countries": ["FR", "BE"]},
+        ],
+        "exempt_merchants": [{"network_id": "1234567890"}, {"begins_with": "SNCF"}],
+        "spending_limits": [{"amount": 50_000, "interval": "monthly"}],
+    }
+    publish(document, author=None)
 
 
 def _export(client: Client) -> None:

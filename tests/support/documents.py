@@ -24,6 +24,7 @@ TRAVEL: Document = {
     "blocked_merchants": [],
     "required_merchant_data": [],
     "card_currency_only": False,
+    "any_of": [],
     "exempt_merchants": [],
     "allowed_card_presences": [],
     "blocked_card_presences": [],

@@ -1,7 +1,7 @@
 """The fields of the policy page by section: one for each key of a policy's document.
 
-The fields of rules come from the rules' settings. Limits and the schedule have their own forms,
-and the name is that of the row.
+The fields of rules come from the rules' settings. Limits, conditions and hours have their own
+forms, and the name is that of the row.
 """
 
 from typing import Any
@@ -50,11 +50,11 @@ def one_of_few(words: choices.Choices, **options: Any) -> forms.ChoiceField:
 def _lines_of_rules(section: Section) -> tuple[dict[str, forms.Field], ...]:
     """The lines of a section's rules: both sides of a list, or two other settings, in each.
 
-    A list of merchants has a line of its own, and the schedule has its own forms.
+    A list of merchants has a line of its own; conditions and the schedule have their own forms.
     """
     lines: list[list[Setting]] = []
     for setting in SETTINGS:
-        if setting.section != section or setting.field is FieldKind.HOURS:
+        if setting.section != section or setting.field in _ROWS:
             continue
         before = lines[-1][0] if lines and len(lines[-1]) == 1 else None
         if (
@@ -74,6 +74,7 @@ def _two_sided(key: str) -> str:
     return what if {f"allowed_{what}", f"blocked_{what}"} <= _KEYS else ""
 
 
+_ROWS = (FieldKind.CONDITIONS, FieldKind.HOURS)
 _KEYS = {setting.key for setting in SETTINGS}
 
 

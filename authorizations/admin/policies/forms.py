@@ -13,7 +13,7 @@ from authorizations.models import Policy
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, normalize
 
-ROWS = ("spending_limits", "schedule")
+ROWS = ("spending_limits", "any_of", "schedule")
 """Lists in a policy's document whose entries have their own forms."""
 
 UNITS = ("minutes", "hours", "days")
@@ -26,7 +26,7 @@ _EDITED = "edited"
 
 
 class _PolicyForm(ModelForm[Policy]):
-    """The policy's document without limits and schedule; the fields are FIELDS."""
+    """The policy's document without the lists of ROWS; the fields are FIELDS."""
 
     reason = forms.CharField(
         required=False,
@@ -80,7 +80,7 @@ PolicyForm = type("PolicyForm", (_PolicyForm,), dict(FIELDS))
 
 
 def edited(policy: Policy) -> dict[str, Any]:
-    """A policy's document without limits and schedule: as sent by its page, or as in force."""
+    """A policy's document without the lists of ROWS: as sent by its page, or as in force."""
     found: dict[str, Any] = getattr(policy, _EDITED, None) or policy.document
     return {key: value for key, value in found.items() if key not in ROWS}
 

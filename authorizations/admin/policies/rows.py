@@ -1,4 +1,4 @@
-"""The rows of the policy page, its limits and hours: forms for the entries of a document's lists.
+"""The rows of the policy page: forms for the entries of lists, its limits, conditions and hours.
 
 To Django's admin, and to unfold's templates and script, they are inlines like those for database
 rows. They are validated as a whole list, together with the rest of the policy.
@@ -16,6 +16,7 @@ from authorizations.admin.policies.fields import (
     HOW_MUCH,
     NONE,
     WHEN,
+    WHERE,
     line,
     number,
     one_of_few,
@@ -29,6 +30,7 @@ from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.shared.types import BaseFormSet, ModelForm, StackedInline, TabularInline
 from authorizations.models import Policy, PolicyVersion
 from authorizations.rules.basics.controls import Interval
+from authorizations.rules.basics.words import condition_words
 from authorizations.rules.kinds.schedule import hours_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls, normalize
 from authorizations.rules.policy.document_limits import LAST_MONTH_START
@@ -263,6 +265,38 @@ class LimitFormSet(RowFormSet):
         }
 
 
+class ConditionForm(RowForm):
+    """A condition: its lists, of each of which a purchase must have something."""
+
+    categories = choices.choose_categories(options_of="blocked_categories", placeholder=ANY)
+    countries = WordsField(
+        choices.countries(), options_of="blocked_merchant_countries", placeholder=ANY
+    )
+    merchants = MerchantsField(placeholder=ANY)
+
+    @property
+    def document(self) -> dict[str, Any]:
+        keys = ("categories", "countries", "merchants")
+        return {key: self.cleaned_data[key] for key in keys if self.cleaned_data.get(key)}
+
+
+class ConditionFormSet(RowFormSet):
+    key = "any_of"
+
+    @staticmethod
+    def titles_of(document: Mapping[str, Any]) -> list[str]:
+        words = map(condition_words, document["any_of"])
+        return [f"{it[0].upper()}{it[1:]}" for it in words]
+
+    def shown(self, entry: Mapping[str, Any], currency: str | None) -> dict[str, Any]:
+        return shown(ConditionForm.base_fields, entry, currency)
+
+    def show(self, rows: Sequence[RowForm], problem: Problem) -> None:
+        """A row of which a field was refused is not called empty as well."""
+        if len(problem.path) != 3 or not rows[int(problem.path[1])].errors:
+            super().show(rows, problem)
+
+
 class HoursForm(RowForm):
     """Days and the allowed hours of those days."""
 
@@ -328,6 +362,14 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
     below = HOW_MUCH
 
 
+class ConditionInline(RowInline, StackedInline[PolicyVersion, Policy]):
+    entries = (ConditionForm, ConditionFormSet)
+    fields = (("categories", "countries"), "merchants")
+    verbose_name = "condition"
+    verbose_name_plural = "At least one of (empty: no condition)"
+    below = WHERE
+
+
 class HoursInline(RowInline, TabularInline[PolicyVersion, Policy]):
     entries = (HoursForm, HoursFormSet)
     fields = ("days", "start", "end")
@@ -337,4 +379,4 @@ class HoursInline(RowInline, TabularInline[PolicyVersion, Policy]):
     below = WHEN
 
 
-INLINES: tuple[Any, ...] = (LimitInline, HoursInline)
+INLINES: tuple[Any, ...] = (LimitInline, ConditionInline, HoursInline)

@@ -268,7 +268,7 @@ NO_MERCHANTS = MerchantSet()
 
 @dataclass(frozen=True, slots=True)
 class LimitFilter:
-    """The purchases that a limit applies to: all of them if nothing is set.
+    """The purchases that a limit applies to, or that meet a condition: all if nothing is set.
 
     A purchase must be on each of the first three lists that is set, and on none of the `except_`
     lists. What is not reported is on no list. `key` identifies the filter in the usage table, and
@@ -313,6 +313,17 @@ class LimitFilter:
         if self.merchants and self.except_merchants.covers(self.merchants):
             return "merchants"
         return ""
+
+    def asked_fields(self) -> Iterator[str]:
+        """The fields of a request that it reads, as unreadable.py calls them."""
+        if self.categories or self.except_categories:
+            yield from ("category", "category_code")
+        if self.countries or self.except_countries:
+            yield "country"
+        if self.merchants or self.except_merchants:
+            yield from ("name", "network_id")
+        if self.cash_only:
+            yield "category_code"
 
 
 EVERYTHING = LimitFilter()

@@ -248,8 +248,13 @@ def filter_words(canonical: str) -> str:
     return "".join(f" {part}" for part in parts)
 
 
+def condition_words(condition: Mapping[str, Any]) -> str:
+    """A condition of a policy: "on bakeries at Uber in DE, FR"."""
+    return " ".join(_places(condition))
+
+
 def _places(concerned: Mapping[str, Any], prefix: str = "") -> list[str]:
-    """A filter's lists in words: "on bakeries", "in DE, FR"."""
+    """The lists of a filter or a condition in words: "on bakeries", "in DE, FR"."""
     categories, merchants, countries = (
         concerned.get(f"{prefix}{what}", []) for what in ("categories", "merchants", "countries")
     )

@@ -53,6 +53,7 @@ class FieldKind(StrEnum):
     CATEGORIES = "categories"
     MERCHANTS = "merchants"
     HOURS = "hours"
+    CONDITIONS = "conditions"
     WHOLE_NUMBER = "whole_number"
     YES_NO = "yes_no"
     """A switch; its value is False if nothing is set."""
@@ -130,6 +131,10 @@ class Rule(ABC):
 
         `matching` is how merchants are matched: see filters.MATCHING.
         """
+
+    def asked_fields(self) -> Iterable[str]:
+        """The fields that this rule reads, all that its kind `asks` or some of them."""
+        return self.asks
 
     @classmethod
     def refuse(cls, fields: Fields, normal: Mapping[str, Any]) -> None:

@@ -48,6 +48,7 @@ class DeclineReason(StrEnum):
     CATEGORY_REQUIRED = "category_required"
     CATEGORY_NOT_ALLOWED = "category_not_allowed"
     MERCHANT_NOT_ALLOWED = "merchant_not_allowed"
+    NO_CONDITION_MET = "no_condition_met"
     CARD_PRESENCE_NOT_ALLOWED = "card_presence_not_allowed"
     AUTHORIZATION_METHOD_NOT_ALLOWED = "authorization_method_not_allowed"
     WALLET_NOT_ALLOWED = "wallet_not_allowed"

@@ -8,6 +8,7 @@ from typing import Any
 
 from authorizations.rules.decision.rule import Rule, Section, Setting
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.kinds.any_of import AnyOf
 from authorizations.rules.kinds.authorization_methods import AuthorizationMethods
 from authorizations.rules.kinds.card_age import CardAge
 from authorizations.rules.kinds.card_presences import CardPresences
@@ -37,7 +38,7 @@ RULES: tuple[type[Rule], ...] = (
     *(Currencies, CardCurrencyOnly),
     *(MerchantCountryRequired, MerchantCountries),
     *(MerchantStates, MerchantCities, MerchantPostalCodes),
-    *(CategoryRequired, Categories, Merchants),
+    *(CategoryRequired, Categories, Merchants, AnyOf),
     *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     Schedule,
@@ -48,7 +49,7 @@ ON_PAGE: tuple[type[Rule], ...] = (
     Currencies,
     *(Categories, MerchantCountries, MerchantStates),
     *(MerchantCities, MerchantPostalCodes, Merchants),
-    *(CategoryRequired, MerchantCountryRequired, CardCurrencyOnly),
+    *(CategoryRequired, MerchantCountryRequired, CardCurrencyOnly, AnyOf),
     *(CardPresences, AuthorizationMethods, Wallets, NetworkTokens),
     *(CvcRequired, PostalCodeRequired, ThreeDSecureRequired, NetworkRisk),
     *(Schedule, UsableFrom, UsableUntil, CardAge),

@@ -118,6 +118,11 @@ OF_POLICIES = [
         {"blocked_merchants": ["casino"]},
     ),
     Rule(
+        DeclineReason.NO_CONDITION_MET,
+        {"any_of": [{"merchants": ["casino"]}, {"countries": ["DE"]}]},
+        {"any_of": [{"merchants": ["casino"]}, {"countries": ["FR"]}]},
+    ),
+    Rule(
         DeclineReason.CARD_PRESENCE_NOT_ALLOWED,
         {"blocked_card_presences": ["present"]},
         {"blocked_card_presences": ["not_present"]},

@@ -45,6 +45,7 @@ GIVES_WAY: dict[str, dict[str, Any]] = {
     "category_not_allowed": {"allowed_categories": ["betting_casino_gambling"]},
     "merchant_country_required": {"required_merchant_data": ["country"]},
     "category_required": {"required_merchant_data": ["category"]},
+    "no_condition_met": {"any_of": [{"countries": ["DE"]}, {"merchants": ["Uber"]}]},
     "merchant_not_allowed": {"allowed_merchants": ["Uber"], "blocked_merchants": ["SNCF CONNECT"]},
 }
 """Rules at which an exempt merchant passes, and a document that declines it otherwise."""

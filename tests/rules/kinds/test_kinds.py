@@ -32,6 +32,7 @@ EVERY: dict[str, Any] = {
     "allowed_merchant_postal_codes": ["75*", "94107"],
     "allowed_merchants": ["Lepic", {"network_id": "12"}],
     "required_merchant_data": ["category", "country"],
+    "any_of": [{"categories": ["bakeries"], "countries": ["DE"]}, {"merchants": ["Uber"]}],
     "exempt_merchants": [{"network_id": "99"}],
     "card_currency_only": True,
     "network_token": "required",
@@ -144,7 +145,8 @@ def test_no_rule_writes_a_phrase_into_the_trace() -> None:
     for asked in (a_request(), NOT_TOLD, ODD):
         for check in decided(asked, applied(**EVERY)).trace:
             said = _phrases([check.found, check.limit])
-            name = asked.asked_at.name if check.rule == "merchant_not_allowed" else ""
+            names = {"merchant_not_allowed", "no_condition_met"}
+            name = asked.asked_at.name if check.rule in names else ""
             assert said == ([name] if name else [])
 
 

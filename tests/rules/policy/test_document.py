@@ -82,6 +82,7 @@ def test_a_name_is_enough_and_every_other_key_gets_its_default() -> None:
         "blocked_merchants": [],
         "required_merchant_data": [],
         "card_currency_only": False,
+        "any_of": [],
         "exempt_merchants": [],
         "allowed_card_presences": [],
         "blocked_card_presences": [],
@@ -448,6 +449,9 @@ entries = st.fixed_dictionaries(
         "to": st.sampled_from(["12:00", "23:59", "24:00"]),
     }
 )
+conditions = st.fixed_dictionaries(
+    {}, optional={"categories": categories, "countries": countries, "merchants": merchants}
+).filter(lambda condition: any(condition.values()))
 documents = st.fixed_dictionaries(
     {"name": texts, "currency": st.sampled_from(["eur", "JPY"])},
     optional={
@@ -457,6 +461,7 @@ documents = st.fixed_dictionaries(
         "allowed_merchant_countries": countries,
         "blocked_merchants": merchants,
         "exempt_merchants": merchants,
+        "any_of": st.lists(conditions, max_size=4),
         "required_verification": st.lists(st.sampled_from(["cvc", "postal_code"])),
         "max_network_risk_score": st.one_of(st.none(), st.integers(1, 99)),
         "schedule": st.lists(entries, max_size=4),

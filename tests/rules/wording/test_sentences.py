@@ -275,6 +275,13 @@ RULES: list[tuple[DeclineReason, bool, Json, Json, str]] = [
         "Merchant ACME_1, INC is not among the allowed merchants (Uber, Lyft).",
     ),
     (
+        DeclineReason.NO_CONDITION_MET,
+        False,
+        {"categories": ["5994", ""], "countries": "FR"},
+        {"any_of": [{"categories": ["bakeries"]}, {"countries": ["DE"], "merchants": ["Uber"]}]},
+        "The purchase on MCC 5994 in FR meets none of: on bakeries; at Uber in DE.",
+    ),
+    (
         DeclineReason.CARD_PRESENCE_NOT_ALLOWED,
         False,
         "not_present",
@@ -387,6 +394,7 @@ STRICT = {
     "network_token": "required",
     "minimum_card_age_days": 30,
     "allowed_merchants": ["Uber"],
+    "any_of": [{"countries": ["DE"]}, {"merchants": ["Uber"]}],
     "allowed_card_presences": ["present"],
     "blocked_authorization_methods": ["keyed_in"],
     "required_verification": ["cvc", "postal_code", "three_d_secure"],

@@ -1,4 +1,4 @@
-"""Lists side by side and exempt merchants, from Stripe's event to the record."""
+"""Lists side by side, exempt merchants and conditions, from Stripe's event to the record."""
 
 import json
 from hashlib import sha256
@@ -11,7 +11,7 @@ from authorizations.rules.policy.document import canonical_json
 from authorizations.services.verify.redecide import redecide
 from simulator.stripe.sample_merchants import MERCHANTS, SampleMerchant
 from tests.support.damage import damage
-from tests.support.desk import Shopper, in_force, republish
+from tests.support.desk import Shopper, deliver, in_force, republish
 from tests.support.policy_files import load
 from tests.support.verification import contradictions
 
@@ -19,7 +19,7 @@ pytestmark = pytest.mark.django_db
 
 SHOP = MERCHANTS[0]
 EXEMPT = {"begins_with": "SNCF"}
-NEWER = ("blocked_wallets", "exempt_merchants")
+NEWER = ("blocked_wallets", "exempt_merchants", "any_of")
 """Keys that earlier versions of a policy lack."""
 
 
@@ -69,6 +69,36 @@ def test_at_an_exempt_merchant_the_rules_on_place_and_merchant_give_way_and_limi
         "merchant_not_allowed": (True, {"allowed": ["Uber"], "exempt": EXEMPT}),
     }
     assert contradictions() == []
+
+
+def test_a_purchase_meets_one_of_the_conditions_or_is_declined() -> None:
+    conditions = [{"countries": ["FR"], "merchants": ["Total"]}, {"categories": ["5994"]}]
+    in_force(any_of=conditions, exempt_merchants=[EXEMPT])
+    french, german = (SHOP._replace(name="TOTAL 12", country=code) for code in ("FR", "DE"))
+    assert answered("evt_0", french) == "approved"
+    assert answered("evt_1", german) == "no_condition_met"
+    assert answered("evt_2", german._replace(name="SNCF CONNECT")) == "approved"
+    checks = {
+        row.pk: next(check for check in row.trace if check["rule"] == "no_condition_met")
+        for row in Decision.objects.all()
+    }
+    assert checks["evt_0"]["limit"] == {"met": conditions[0]}
+    missed = {"any_of": conditions[::-1]}
+    assert checks["evt_1"]["limit"] == missed
+    assert checks["evt_2"]["limit"] == missed | {"exempt": EXEMPT}
+    assert contradictions() == []
+
+
+def test_an_odd_field_that_only_another_policys_condition_asks_for_declines() -> None:
+    in_force("Fuel", any_of=[{"categories": ["5542"]}, {"countries": ["DE"]}])
+    event = Shopper().event(Shopper().purchase(1_000), "evt_odd")
+    event["data"]["object"]["merchant_data"]["name"] = ["odd"]
+    assert deliver(event).json()["metadata"]["reason"] == "no_condition_met"
+    in_force("Total", any_of=[{"merchants": ["Total"]}])
+    event = Shopper().event(Shopper().purchase(1_000), "evt_odder")
+    event["data"]["object"]["merchant_data"]["name"] = ["odd"]
+    assert deliver(event).json()["metadata"]["reason"] == "field_unreadable"
+    assert [redecide(event_id) for event_id in ("evt_odd", "evt_odder")] == [[], []]
 
 
 def test_an_exemption_that_is_taken_away_leaves_earlier_decisions_as_they_were() -> None:
