@@ -35,7 +35,7 @@ _SETTING = Setting(
 
 
 @dataclass(frozen=True, slots=True)
-class _Reported(Rule):
+class _RequiredFact(Rule):
     """A fact that must be reported, whatever it is; `listed` are the rules that judge it."""
 
     settings = (_SETTING,)
@@ -55,7 +55,7 @@ class _Reported(Rule):
         return f"{cls.listed.noun} {cls.listed.found_words(check.found)} was reported."
 
     def in_summary(self, beside: Sequence[Rule]) -> str:
-        required = [rule for rule in beside if isinstance(rule, _Reported)]
+        required = [rule for rule in beside if isinstance(rule, _RequiredFact)]
         if required[0] != self:
             return ""
         facts = all_of([f"its {rule.fact}" for rule in required[::-1]])
@@ -63,7 +63,7 @@ class _Reported(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class MerchantCountryRequired(_Reported):
+class MerchantCountryRequired(_RequiredFact):
     """The merchant's country."""
 
     reason = DeclineReason.MERCHANT_COUNTRY_REQUIRED
@@ -81,7 +81,7 @@ class MerchantCountryRequired(_Reported):
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryRequired(_Reported):
+class CategoryRequired(_RequiredFact):
     """The merchant's category, by name or by code."""
 
     reason = DeclineReason.CATEGORY_REQUIRED
