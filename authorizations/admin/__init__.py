@@ -22,5 +22,6 @@ for _pages in (
     "site.login",
     "site.people",
     "stand_in.pages",
+    "stops.pages",
 ):
     import_module(f"{__name__}.{_pages}")

@@ -16,6 +16,8 @@ APPEND_ONLY = (
     "authorizations_exportend",
     "authorizations_proofrun",
     "authorizations_standinswitch",
+    "authorizations_instruction",
+    "authorizations_lifting",
     "authorizations_historyentry",
     "authorizations_findingchange",
     "authorizations_findingwindow",

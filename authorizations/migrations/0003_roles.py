@@ -22,6 +22,8 @@ CHANGED = (
     "change_finding",
     "change_unappliedevent",
     "switch_standin",
+    "add_instruction",
+    "add_lifting",
 )
 
 

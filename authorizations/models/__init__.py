@@ -26,6 +26,7 @@ from authorizations.models.findings import (
     UnappliedEvent,
 )
 from authorizations.models.history import HistoryEntry
+from authorizations.models.instructions import Instruction, Lifting
 from authorizations.models.ledger import (
     Authorization,
     Dispute,
@@ -61,8 +62,10 @@ __all__ = [
     "FindingChange",
     "FindingWindow",
     "HistoryEntry",
+    "Instruction",
     "LedgerCause",
     "LedgerEntry",
+    "Lifting",
     "ListedDecision",
     "MerchantName",
     "Policy",

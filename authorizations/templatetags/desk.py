@@ -15,6 +15,7 @@ from django.utils.timezone import localtime
 from authorizations.admin.site.empty import Empty, empty_state
 from authorizations.admin.site.navigation import list_name, row_name
 from authorizations.admin.stand_in.state import banner
+from authorizations.admin.stops import state as stops
 from authorizations.web.demo_logins import LOGINS
 
 register = template.Library()
@@ -72,6 +73,14 @@ def stand_in_banner(context: Any) -> SafeString | str:
     shown = banner(context.request)
     template = "admin/authorizations/stand_in_banner.html"
     return render_to_string(template, {"banner": shown}) if shown else ""
+
+
+@register.simple_tag(takes_context=True)
+def stops_banner(context: Any) -> SafeString | str:
+    """Above every page while the program is frozen or something is blocked for a time."""
+    sentences = stops.banner(context.request)
+    template = "admin/authorizations/stops_banner.html"
+    return render_to_string(template, {"sentences": sentences}) if sentences else ""
 
 
 class Mistake(NamedTuple):

@@ -13,6 +13,7 @@ from authorizations.models import (
     CardGroup,
     Export,
     ExportEnd,
+    Instruction,
     ProgramDefaults,
     ProofRun,
     StandInSwitch,
@@ -40,6 +41,14 @@ def make_rows() -> None:
     ExportEnd.objects.create(export=export, ended_at=now, rows=1, complete=True)
     Proof(ProofRun.Command.REDECIDE).save("somebody on a host")
     StandInSwitch.objects.create(is_on=False, author=author, switched_at=now, reason="Over")
+    Instruction.objects.create(
+        kind="freeze",
+        scope="cardholder:ich_nobody",
+        starts_at=now,
+        author=author,
+        author_name=author.username,
+        reason="Lost",
+    )
 
 
 def _play_a_life() -> None:

@@ -47,15 +47,16 @@ def knows(
     *policies: dict[str, Any],
     cards: tuple[tuple[str, str, str, str], ...] = (("ic_marie", "ic_marie", "ich_marie", ""),),
     frozen: tuple[str, ...] = (),
+    blocked: tuple[str, ...] = (),
     age_s: float = 0.0,
     used: WindowUsage | None = NO_USAGE,
     around: int = CREATED,
 ) -> None:
     """Write this host's copy; each policy has the keys of the policy file, and `scope`.
 
-    They are unlimited, unless they say otherwise. `cards` are id, root, cardholder and group;
-    `age_s` is how long ago all that was read. `used` is what counted by then in each window around
-    an instant; None: none was read.
+    They are unlimited, unless they say otherwise. `cards` are id, root, cardholder and group,
+    `blocked` countries; `age_s` is how long ago all that was read. `used` is what counted by then
+    in each window around an instant; None: none was read.
     """
     began = time.time() - age_s
     with host_memory.memory() as held:
@@ -65,6 +66,12 @@ def knows(
         copy.executemany("INSERT INTO card VALUES (?, ?, ?, ?)", cards)
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
         copy.executemany("INSERT INTO frozen VALUES (?)", [[card] for card in frozen])
+        for number, country in enumerate(blocked, start=1):
+            terms = {"country": country}
+            row = {"id": number, "scope": "program:", "terms": terms, "until": None}
+            row |= {"author": "ada", "reason": "sanctions"}
+            stop = (number, "program:", 0, None, json.dumps(row))
+            copy.execute("INSERT INTO stop VALUES (?, ?, ?, ?, ?)", stop)
         for keys in policies:
             scope, version = keys.pop("scope", "program:"), next(_versions)
             normal = normalize(policy(unlimited=True) | keys)

@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.utils.safestring import SafeString
 
@@ -9,6 +10,7 @@ from authorizations.admin.cards.card_page import MAX_CHANGES
 from authorizations.admin.cards.latest_decisions import decisions_table, latest_of_cards
 from authorizations.admin.history.of_object import Story, history_of
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
+from authorizations.admin.stops.state import sentence, stopped_at
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.services.queries import remaining
@@ -16,12 +18,17 @@ from authorizations.services.queries import remaining
 
 @dataclass(frozen=True, slots=True)
 class BudgetPage:
-    """`none` is shown if no policy is assigned; `decisions` are those of all the cards."""
+    """`none` is shown if no policy is assigned; `decisions` are those of all the cards.
+
+    `stopped` says what is frozen or blocked here, `freezing` is the query of the freezing page.
+    """
 
     title: str
     bars: list[PolicyBars]
     none: str
     changes: list[Story]
+    stopped: list[str]
+    freezing: str
     decisions: SafeString | None = None
 
 
@@ -33,6 +40,8 @@ def budget_of_cardholder(cardholder: Cardholder) -> BudgetPage:
         bars=policy_bars(remaining.of_cardholder(cardholder, now), now, through=through),
         none="No policy is assigned to this cardholder. Each card's page shows its policies.",
         changes=history_of(cardholder, MAX_CHANGES),
+        stopped=_stopped_at(f"cardholder:{cardholder.pk}"),
+        freezing=urlencode({"cardholder": cardholder.pk}),
         decisions=decisions_table(
             latest_of_cards(Card.objects.filter(cardholder=cardholder)), with_card=True
         ),
@@ -47,4 +56,10 @@ def budget_of_group(group: CardGroup) -> BudgetPage:
         bars=policy_bars(remaining.of_group(group, now), now, through=through),
         none="No policy is assigned to this group yet. Assign one on the page of the policy.",
         changes=history_of(group, MAX_CHANGES),
+        stopped=_stopped_at(f"group:{group.pk}"),
+        freezing=urlencode({"group": group.pk}),
     )
+
+
+def _stopped_at(key: str) -> list[str]:
+    return [sentence(row) for row in stopped_at("program:", key)]

@@ -21,7 +21,8 @@ from authorizations.admin.shared.explained import explained
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.shared.links import UNKNOWN, card_words, link
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import Card
+from authorizations.admin.stops.state import of_card, sentence
+from authorizations.models import Card, Instruction
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.remaining import available_words, return_words, tightest
@@ -66,7 +67,16 @@ class CardPage:
 
     @cached_property
     def obstacles(self) -> list[Obstacle]:
-        return list(obstacles(self.card, self.policies, self.at))
+        return list(obstacles(self.card, self.policies, self.at, self.stopped))
+
+    @cached_property
+    def stopped(self) -> list[Instruction]:
+        return of_card(self.card)
+
+    @property
+    def blocked(self) -> list[str]:
+        """Sentences about what is blocked for this card."""
+        return [sentence(row) for row in self.stopped if row.kind == Instruction.Kind.BLOCK]
 
     @property
     def largest_purchase(self) -> LargestPurchase | None:

@@ -11,7 +11,8 @@ from django.utils.safestring import SafeString
 from authorizations.admin.shared.links import UNKNOWN
 from authorizations.admin.shared.tables import badge
 from authorizations.admin.shared.times import exact_time
-from authorizations.models import Card
+from authorizations.admin.stops.state import sentence
+from authorizations.models import Card, Instruction
 from authorizations.rules.basics.words import code_words, instant_words
 from authorizations.rules.decision.grants import UNLIMITED, granted_currencies, limited_currencies
 from authorizations.rules.decision.rule import rule_of
@@ -44,14 +45,21 @@ def state_badges(card: Card) -> SafeString:
     return format_html_join(" ", "{}", [(badge(*state),) for state in states])
 
 
-def obstacles(card: Card, policies: Iterable[PolicyLeft], at: int) -> Iterator[Obstacle]:
+def obstacles(
+    card: Card, policies: Iterable[PolicyLeft], at: int, stopped: Iterable[Instruction]
+) -> Iterator[Obstacle]:
     """The reasons why every purchase at `at`, in Unix seconds, is declined; most important first.
+
+    `stopped` is what operators have frozen or blocked for the card.
 
     In the order in which a decision would name them.
     """
     policies = list(policies)
     if card.frozen:
         yield Obstacle(f"The card is frozen: {card.frozen_reason}", _who_froze(card))
+    for row in stopped:
+        if row.kind == Instruction.Kind.FREEZE:
+            yield Obstacle(sentence(row), "Lift it on the page “In force now”.")
     if card.status != Card.Status.ACTIVE:
         yield Obstacle(
             f"The card is {code_words(card.status)} at Stripe.", _STATUS_ADVICE.get(card.status, "")

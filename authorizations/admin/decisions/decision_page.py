@@ -1,6 +1,7 @@
 """The page of a decision: everything its template shows."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 from django.utils.html import format_html
 
@@ -15,7 +16,9 @@ from authorizations.admin.shared.outcomes import outcome
 from authorizations.admin.shared.surroundings import of_authorization, of_card, other_deliveries
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import DecidedBy, Decision
+from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.queries import same_event
 from authorizations.services.verify.redecide import WITHOUT_RULES
 
@@ -61,10 +64,19 @@ def decision_page(row: Decision) -> dict[str, Any]:
         ],
         "delivery": delivery(received) if received else None,
         "answer": body(row.answer.encode()),
+        "block_query": _block_query(words.request),
         "of_card": of_card(row),
         "of_authorization": of_authorization(row),
         **other_deliveries(row.pk, row.webhook_request_id, row.answer),
     }
+
+
+def _block_query(request: AuthorizationRequest | None) -> str:
+    """The query of the page that blocks this merchant; empty if it has neither id nor name."""
+    asked_at = request.asked_at if request else Merchant()
+    if asked_at.network_id:
+        return urlencode({"network_id": asked_at.network_id})
+    return urlencode({"name": asked_at.name}) if asked_at.name else ""
 
 
 def _page_of_stripes_decline(row: Decision) -> dict[str, Any]:

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from authorizations.admin.cards.grants import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
+from authorizations.admin.stops.state import in_force
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
@@ -104,6 +105,13 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         url = f"{reverse('admin:authorizations_unappliedevent_changelist')}?state=waiting"
         why = "Their content is missing from the books. See what the problem is."
         yield Item(f"{_capped(count, 'message')} not processed", why, url)
+
+    if user.has_perm("authorizations.view_instruction"):
+        kinds = [row.kind for row in in_force().only("kind")[: _MAX_COUNTED + 1]]
+        url = reverse("admin:authorizations_instruction_changelist")
+        for kind in sorted(set(kinds)):
+            what = _capped(kinds.count(kind), kind)
+            yield Item(f"{what} in force", "Lift what is settled.", f"{url}?kind={kind}")
 
     behind_s = clock.seconds_behind(timezone.now())
     if behind_s and user.has_perm("authorizations.view_webhookrequest"):

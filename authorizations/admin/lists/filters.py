@@ -139,12 +139,12 @@ def day_field(label: str) -> forms.DateField:
     )
 
 
-def choice_field(label: str, choices: Choices) -> forms.ChoiceField:
-    """A choice from a short list."""
+def choice_field(label: str, choices: Choices, unchosen: str = "All") -> forms.ChoiceField:
+    """A choice from a short list; `unchosen` says what the list has without one."""
     unknown = "“%(value)s” is not a choice. Choose one from the list."
     return forms.ChoiceField(
         label=label,
-        choices=[("", "All"), *choices],
+        choices=[("", unchosen), *choices],
         widget=UnfoldAdminSelectWidget(),
         error_messages={"invalid_choice": unknown},
     )

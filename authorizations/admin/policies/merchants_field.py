@@ -8,16 +8,8 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from unfold.widgets import INPUT_CLASSES, SELECT_CLASSES
 
+from authorizations.admin.shared.choices import MANNERS
 from authorizations.rules.basics.filters import Manner, MerchantEntry
-
-MANNERS = {
-    Manner.NETWORK_ID: "Network id",
-    Manner.IS: "Name is",
-    Manner.BEGINS_WITH: "Name begins with",
-    Manner.CONTAINS: "Name contains",
-    Manner.ID_OR_CONTAINS: "Id or part of the name",
-}
-"""The network id comes first, as it has no other spellings."""
 
 _INPUT, _SELECT = " ".join(INPUT_CLASSES), " ".join(SELECT_CLASSES)
 _WORDS = {manner.value: words for manner, words in MANNERS.items()}

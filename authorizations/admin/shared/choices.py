@@ -12,7 +12,7 @@ from django.utils.safestring import SafeString
 from unfold.widgets import UnfoldAdminSelect2MultipleWidget, UnfoldAdminSelect2Widget
 
 from authorizations.rules.basics.countries import known_countries
-from authorizations.rules.basics.filters import known_categories
+from authorizations.rules.basics.filters import Manner, known_categories
 from authorizations.rules.basics.money import known_currencies
 from authorizations.rules.basics.words import WEEKDAYS, category_title
 from authorizations.rules.kinds.schedule import DAYS
@@ -23,6 +23,15 @@ _MONTHS = (
     *("July", "August", "September", "October", "November", "December"),
 )
 SELECTED = SafeString(" selected")
+
+MANNERS = {
+    Manner.NETWORK_ID: "Network id",
+    Manner.IS: "Name is",
+    Manner.BEGINS_WITH: "Name begins with",
+    Manner.CONTAINS: "Name contains",
+    Manner.ID_OR_CONTAINS: "Id or part of the name",
+}
+"""The network id comes first, as it has no other spellings."""
 
 
 class Options:

@@ -114,6 +114,11 @@ _LISTS = {
         "Each time stand-in is switched on or off, who did it and why is recorded here.",
         "offline_bolt",
     ),
+    "instruction": Empty(
+        "Nothing is frozen or blocked",
+        "What operators freeze or block is listed here until it ends or is lifted.",
+        "front_hand",
+    ),
     "historyentry": Empty(
         "No change yet",
         "Each change of policies, limits, cards, groups and users appears here, with its author.",

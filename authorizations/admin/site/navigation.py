@@ -24,6 +24,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
     "Cards": (
         ("Cards", "credit_card", "authorizations.card"),
         ("Cardholders", "person", "authorizations.cardholder"),
+        ("In force now", "front_hand", "authorizations.instruction"),
     ),
     "Decisions": (
         ("Decisions", "rule", "authorizations.decision"),
@@ -57,6 +58,7 @@ _ROW_NAMES = {
     "auth.group": "role",
     _FINDINGS: "mismatch",
     "authorizations.webhookrequest": "message from Stripe",
+    "authorizations.instruction": "freeze or block",
     "authorizations.rejectedrequest": "refused message",
 }
 _TITLES = {item[2]: item[0] for items in _SIDEBAR.values() for item in items}

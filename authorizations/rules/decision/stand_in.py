@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
+from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.limits import asked_of
@@ -85,7 +86,7 @@ class StandInContext:
 
     `hosts` is the number of hosts that share each cap and what each window has remaining.
     `began_at` is the merchant where the purchase of an increment began, None if this host does not
-    know it.
+    know it. `stops` are what operators have stopped, as far as the copy knows.
     """
 
     card_frozen: bool = False
@@ -93,6 +94,7 @@ class StandInContext:
     refusal: Refusal | None = None
     windows: tuple[tuple[Window, HostWindow], ...] = ()
     began_at: Merchant | None = None
+    stops: tuple[Stop, ...] = ()
 
 
 def begun(request: AuthorizationRequest, context: StandInContext) -> AuthorizationRequest:
@@ -306,7 +308,11 @@ def _purchase_context(request: AuthorizationRequest, context: StandInContext) ->
     state = AuthorizationState().joined(request.snapshot)
     counted = state.counted(request.merchant)
     return PurchaseContext(
-        context.card_frozen, counted.amount, state.cashback, is_counted=bool(counted.count)
+        context.card_frozen,
+        counted.amount,
+        state.cashback,
+        is_counted=bool(counted.count),
+        stops=context.stops,
     )
 
 

@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
 from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, Scope
+from authorizations.rules.basics.stops import Stop
 
 Json: TypeAlias = Any
 """A JSON value: null, a boolean, a number, a string, a list or an object."""
@@ -33,6 +34,7 @@ class DeclineReason(StrEnum):
     STAND_IN = "stand_in"
     CARD_FROZEN = "card_frozen"
     CARD_NOT_ACTIVE = "card_not_active"
+    BLOCKED = "blocked"
     FIELD_UNREADABLE = "field_unreadable"
     NO_POLICY = "no_policy"
     NOT_YET_USABLE = "not_yet_usable"
@@ -110,7 +112,8 @@ class PurchaseContext:
     the cashback among its approvals, and whether count limits already include it.
     `approved_before` is the largest approval of this same request under a different event id.
     That approval counts until Stripe reports the outcome, so `counted` includes only what it has
-    beyond the amount requested now.
+    beyond the amount requested now. `stops` are what operators have stopped in the card's present
+    scopes.
     """
 
     card_frozen: bool = False
@@ -118,6 +121,7 @@ class PurchaseContext:
     cashback: int = 0
     is_counted: bool = False
     approved_before: int = 0
+    stops: tuple[Stop, ...] = ()
 
 
 class LimitFigures(NamedTuple):

@@ -81,7 +81,7 @@ def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tu
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
-    period = Period(limit.interval, controls.time_zone, controls.week_starts, limit.begins)
+    period = CalendarPeriod(limit.interval, controls.time_zone, controls.week_starts, limit.begins)
     # Usually the current window is still that of the previous call.
     latest = _latest.get(period)
     if latest is None or not latest[0] <= at < latest[1]:
@@ -89,7 +89,7 @@ def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tu
     return latest
 
 
-class Period(NamedTuple):
+class CalendarPeriod(NamedTuple):
     """What calendar windows depend on; `begins` is that of a limit."""
 
     interval: Interval
@@ -98,10 +98,10 @@ class Period(NamedTuple):
     begins: DayOfYear = JANUARY_1
 
 
-_latest: dict[Period, tuple[int, int]] = {}
+_latest: dict[CalendarPeriod, tuple[int, int]] = {}
 
 
-def bounds(period: Period, at: int) -> tuple[int, int]:
+def bounds(period: CalendarPeriod, at: int) -> tuple[int, int]:
     """Start and end of the calendar window that contains `at`."""
     interval, time_zone, week_starts, begins = period
     if interval is Interval.ALL_TIME:

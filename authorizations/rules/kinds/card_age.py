@@ -45,12 +45,11 @@ class CardAge(Rule):
         Setting(
             _KEY,
             Section.WHEN,
-            "Minimum card age",
+            "Minimum age of the card, in days",
             FieldKind.WHOLE_NUMBER,
             lambda fields, key: fields.value(key, _days, None),
             _days_words,
-            help="In days since it was created at Stripe, such as 30. A card that replaces another "
-            "begins anew.",
+            help="Since it was created at Stripe. A card that replaces another begins anew.",
         ),
     )
     asks = {"card_created": "date of the card"}

@@ -10,7 +10,7 @@ from authorizations.rules.basics.parsing import category
 from authorizations.rules.basics.words import category_label, category_title, category_words
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
 from authorizations.rules.decision.values import Check, DeclineReason, Json
-from authorizations.rules.kinds.lists import Listing, ListRule, pair, words_of
+from authorizations.rules.kinds.lists import ListRule, ListSide, pair, words_of
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
@@ -41,9 +41,9 @@ class Categories(ListRule):
     preposition = "on"
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
         categories = CategorySet.of([*written])
-        return Listing.of(categories.words, categories, allows=allows)
+        return ListSide.of(categories.words, categories, allows=allows)
 
     @classmethod
     def subject(cls, request: AuthorizationRequest) -> Merchant:

@@ -24,7 +24,7 @@ _WINS = "Declined even if the other list allows them."
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
+class ListSide:
     """A list of allowed entries if `allows`, else of blocked ones.
 
     `members` is what the rule looks the purchase up in. `limit` is the list for the trace: its
@@ -52,7 +52,7 @@ class ListRule(Rule):
     that a request has no value. `preposition` precedes the list in a policy's summary.
     """
 
-    lists: tuple[Listing, ...]
+    lists: tuple[ListSide, ...]
 
     noun: ClassVar[str]
     plural: ClassVar[str]
@@ -70,7 +70,7 @@ class ListRule(Rule):
 
     @classmethod
     @abstractmethod
-    def listing(cls, written: Sequence[Any], matching: int, *, allows: bool) -> Listing:
+    def listing(cls, written: Sequence[Any], matching: int, *, allows: bool) -> ListSide:
         """One of the lists of a normal document."""
 
     @classmethod
@@ -152,8 +152,8 @@ class WordsRule(ListRule):
     """Lists of plain words; a request has at most one of them."""
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
-        return Listing.of(sorted(written), frozenset(written), allows=allows)
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
+        return ListSide.of(sorted(written), frozenset(written), allows=allows)
 
 
 def words_of(convert: Callable[[object], str]) -> Callable[[Fields, str], list[Any]]:

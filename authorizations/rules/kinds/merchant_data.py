@@ -35,7 +35,7 @@ _SETTING = Setting(
 
 
 @dataclass(frozen=True, slots=True)
-class _RequiredFact(Rule):
+class _FactRequired(Rule):
     """A fact that must be reported, whatever it is; `listed` are the rules that judge it."""
 
     settings = (_SETTING,)
@@ -55,7 +55,7 @@ class _RequiredFact(Rule):
         return f"{cls.listed.noun} {cls.listed.found_words(check.found)} was reported."
 
     def in_summary(self, beside: Sequence[Rule]) -> str:
-        required = [rule for rule in beside if isinstance(rule, _RequiredFact)]
+        required = [rule for rule in beside if isinstance(rule, _FactRequired)]
         if required[0] != self:
             return ""
         facts = all_of([f"its {rule.fact}" for rule in required[::-1]])
@@ -63,7 +63,7 @@ class _RequiredFact(Rule):
 
 
 @dataclass(frozen=True, slots=True)
-class MerchantCountryRequired(_RequiredFact):
+class MerchantCountryRequired(_FactRequired):
     """The merchant's country."""
 
     reason = DeclineReason.MERCHANT_COUNTRY_REQUIRED
@@ -81,7 +81,7 @@ class MerchantCountryRequired(_RequiredFact):
 
 
 @dataclass(frozen=True, slots=True)
-class CategoryRequired(_RequiredFact):
+class CategoryRequired(_FactRequired):
     """The merchant's category, by name or by code."""
 
     reason = DeclineReason.CATEGORY_REQUIRED

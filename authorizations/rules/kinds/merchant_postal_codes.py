@@ -8,7 +8,7 @@ from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import DeclineReason
-from authorizations.rules.kinds.lists import Listing, pair, words_of
+from authorizations.rules.kinds.lists import ListSide, pair, words_of
 from authorizations.rules.kinds.places import PlaceRule, place
 
 _REST = "*"
@@ -64,11 +64,11 @@ class MerchantPostalCodes(PlaceRule):
     preposition = "in the postal codes"
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
         whole = frozenset(_compared(code) for code in written if not code.endswith(_REST))
         parts = [code.removesuffix(_REST) for code in written if code.endswith(_REST)]
         codes = PostalCodes(whole, tuple(map(_compared, parts)))
-        return Listing.of(written, codes, allows=allows)
+        return ListSide.of(written, codes, allows=allows)
 
     @classmethod
     def holds(cls, members: PostalCodes, subject: str) -> bool:

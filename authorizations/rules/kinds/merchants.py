@@ -8,7 +8,7 @@ from authorizations.rules.basics.merchant_entries import merchants
 from authorizations.rules.basics.words import merchant_place
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import DeclineReason, Json
-from authorizations.rules.kinds.lists import Listing, ListRule, pair
+from authorizations.rules.kinds.lists import ListRule, ListSide, pair
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 
@@ -40,8 +40,8 @@ class Merchants(ListRule):
     preposition = "at"
 
     @classmethod
-    def listing(cls, written: Sequence[MerchantEntry], matching: int, *, allows: bool) -> Listing:
-        return Listing.of(written, MerchantSet.of(written, matching), allows=allows)
+    def listing(cls, written: Sequence[MerchantEntry], matching: int, *, allows: bool) -> ListSide:
+        return ListSide.of(written, MerchantSet.of(written, matching), allows=allows)
 
     @classmethod
     def subject(cls, request: AuthorizationRequest) -> Merchant:

@@ -11,7 +11,7 @@ from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.folding import folded
 from authorizations.rules.basics.parsing import text
 from authorizations.rules.decision.values import Check, Json
-from authorizations.rules.kinds.lists import Listing, ListRule
+from authorizations.rules.kinds.lists import ListRule, ListSide
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _text = text(100)
@@ -43,8 +43,8 @@ class PlaceRule(ListRule):
     spares_exempt = True
 
     @classmethod
-    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> Listing:
-        return Listing.of(written, frozenset(map(folded, written)), allows=allows)
+    def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
+        return ListSide.of(written, frozenset(map(folded, written)), allows=allows)
 
     @classmethod
     def subject(cls, request: AuthorizationRequest) -> str:

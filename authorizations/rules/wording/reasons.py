@@ -49,6 +49,11 @@ _TEXTS_WITHOUT_RULE: dict[DeclineReason, ReasonTexts] = {
         "This card is not active. If it is new, please activate it first; otherwise contact your "
         "card administrator.",
     ),
+    DeclineReason.BLOCKED: ReasonTexts(
+        "Blocked",
+        "An operator has blocked this merchant, category or country.",
+        f"This card cannot be used for this purchase. {ASK}",
+    ),
     DeclineReason.FIELD_UNREADABLE: ReasonTexts(
         "Field unreadable",
         "A field that a policy needs arrived in an unreadable form, so the purchase was declined "

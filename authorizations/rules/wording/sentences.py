@@ -17,6 +17,7 @@ from authorizations.rules.kinds import ASKED_FIELDS, KINDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import stand_in_sentence
+from authorizations.rules.wording.stop_words import stop_sentence
 
 _NOT_COUNTED = (
     "its usage is not known yet. The many earlier purchases it applies to are being counted."
@@ -39,7 +40,9 @@ def staff(check: Check, request: AuthorizationRequest) -> str:
     if check.rule is DeclineReason.CARD_NOT_ACTIVE:
         return f"The card is {check.found or request.card.status}; only active cards may pay."
     if check.rule is DeclineReason.FIELD_UNREADABLE:
-        return _unreadable(check.found)
+        return _unreadable(check.found, "a block" if check.limit else "the policy")
+    if check.limit and check.rule in {DeclineReason.CARD_FROZEN, DeclineReason.BLOCKED}:
+        return stop_sentence(check)
     if check.rule is DeclineReason.NO_POLICY:
         return _not_granted(check.found)
     return TEXTS[check.rule].staff
@@ -122,11 +125,11 @@ def when_available(figures: LimitFigures, at: int) -> str:
     return f"Resets on {instant_words(figures.end, figures.time_zone, year)}."
 
 
-def _unreadable(fields: Json) -> str:
+def _unreadable(fields: Json, needing: str) -> str:
     words = [ASKED_FIELDS.get(field, field) for field in fields]
     them = "them" if len(words) > 1 else "it"
     return (
-        f"The {' and the '.join(words)} arrived in an unreadable form, and the policy needs "
+        f"The {' and the '.join(words)} arrived in an unreadable form, and {needing} needs "
         f"{them}: declined to be safe."
     )
 

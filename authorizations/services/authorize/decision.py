@@ -91,6 +91,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         asked.cashback,
         bool(steps.counted.count),
         joined.approved_for(request.request_index),
+        existing.stops,
     )
     windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full

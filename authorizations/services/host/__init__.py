@@ -17,5 +17,6 @@ __all__ = [
     "recent_ring",
     "spool_reader",
     "spool_writer",
+    "stops",
     "versions",
 ]

@@ -11,10 +11,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
 from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.stops import stops_of
 
 POLICIES = "standing-policies.sqlite3"
 CARDS = "standing-cards.sqlite3"
@@ -26,7 +28,11 @@ CREATE TABLE version (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, content T
 CREATE TABLE assignment (
     scope TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (scope, version)
 ) WITHOUT ROWID;
-CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID
+CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE stop (
+    id INTEGER PRIMARY KEY, scope TEXT NOT NULL, begins REAL NOT NULL, ends REAL, row TEXT NOT NULL
+);
+CREATE INDEX stop_of_scope ON stop (scope)
 """
 CARDS_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
@@ -51,12 +57,16 @@ class NoCopyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class CopiedCard:
-    """A card as last read, the policies that apply to it, and the scopes its usage counts in."""
+    """A card as last read, the policies that apply to it, and the scopes its usage counts in.
+
+    `stops` are the freezes and blocks that hold now, by this host's clock.
+    """
 
     root_id: str
     frozen: bool
     applied: tuple[AppliedControls, ...]
     scopes: tuple[str, ...] = ()
+    stops: tuple[Stop, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,8 +135,18 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
                 )
 
         applied = applied_controls(assigned, root, contents)
+        now = time.time()
+        stopped = [
+            row
+            for key in {*map(scope_key, scopes), scope_key(Scope(ScopeKind.CARD, card_id))}
+            for (row,) in policies.execute(_STOPS, (key, now, now)).fetchall()
+        ]
+        stops = stops_of(stopped, card_id)
     measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
-    return CopiedCard(root_id, frozen is not None, applied, measured)
+    return CopiedCard(root_id, frozen is not None, applied, measured, stops)
+
+
+_STOPS = "SELECT row FROM stop WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)"
 
 
 def usage(windows: Iterable[Window]) -> CopiedUsage:

@@ -3,4 +3,4 @@
 Publishing, policy files, assignments, groups, freezing, and counting for a new limit ahead.
 """
 
-__all__ = ["assignments", "counting_ahead", "files", "freeze", "groups", "publish"]
+__all__ = ["assignments", "counting_ahead", "files", "freeze", "groups", "publish", "stops"]

@@ -138,7 +138,9 @@ def stand_in(
         refusal = Refusal.COPY_TOO_OLD if is_too_old else Refusal.UNKNOWN_CARD
         return _refusal(request, refusal)
     began_at = recent_merchants.look_up(request.authorization_id) if request.request_index else None
-    context = StandInContext(card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at)
+    context = StandInContext(
+        card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at, stops=card.stops
+    )
     windows = windows_needed(request, context, card.applied)
     if not windows:
         decision = decide_without_usage(request, context, card.applied)

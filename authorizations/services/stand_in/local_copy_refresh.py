@@ -5,6 +5,7 @@ copy stays, and so does its age.
 """
 
 import functools
+import json
 import logging
 import os
 import sqlite3
@@ -17,8 +18,9 @@ from typing import Any
 
 from django.conf import settings
 from django.db.models import QuerySet
+from django.utils import timezone
 
-from authorizations.models import Assignment, Card, PolicyVersion
+from authorizations.models import Assignment, Card, Instruction, PolicyVersion
 from authorizations.services.host import host_files
 from authorizations.services.host.local_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
 from authorizations.services.runtime.deadline import deadline
@@ -112,7 +114,7 @@ def renew_switch() -> None:
 
 
 def renew_policies() -> None:
-    """Read the assignments, the policy versions they name, and which cards are frozen.
+    """Read the assignments, the policy versions they name, and what is frozen or blocked.
 
     Raises django.db.Error, OSError and sqlite3.Error; then the old copy stays.
     """
@@ -125,6 +127,24 @@ def renew_policies() -> None:
         _insert(copy, "version", pages(wanted, "number", "content"))
         _insert(copy, "assignment", [row[1:] for row in assigned])
         _insert(copy, "frozen", pages(Card.objects.filter(frozen=True)))
+        _insert(copy, "stop", _stops())
+
+
+def _stops() -> Iterator[Row]:
+    """The freezes and blocks that hold or begin later, as the copy keeps them."""
+    open_ = Instruction.objects.filter(lifting=None).exclude(ends_at__lte=timezone.now())
+    columns = ("scope", "starts_at", "ends_at", "terms", "author_name", "reason")
+    for id_, scope, starts_at, ends_at, terms, author, reason in pages(open_, *columns):
+        ends = ends_at and ends_at.timestamp()
+        row = {
+            "id": id_,
+            "scope": scope,
+            "terms": terms,
+            "until": ends and int(ends),
+            "author": author,
+            "reason": reason,
+        }
+        yield id_, scope, starts_at.timestamp(), ends, json.dumps(row)
 
 
 def renew_cards() -> None:

@@ -16,10 +16,12 @@ from django.db import OperationalError
 from authorizations.models import Authorization
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.stops import stops_of
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, plans, statements
@@ -88,7 +90,8 @@ class Existing:
     """What is recorded about a purchase, and the policies in force, read under the lock.
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
-    to this authorization are booked under a different row.
+    to this authorization are booked under a different row. `stops` hold in the scopes that the card
+    has now, which may be others than those of the purchase.
     """
 
     is_decided: bool
@@ -96,6 +99,7 @@ class Existing:
     remembered: list[Remembered]
     applied: tuple[AppliedControls, ...]
     has_strays: bool
+    stops: tuple[Stop, ...] = ()
 
     @property
     def books(self) -> AuthorizationState:
@@ -212,7 +216,8 @@ def lock_all(
         *([Statement(of_groups, {"ids": sorted(groups)})] if groups else []),
     ]
     keys = [one.keys for one in scopes]
-    looking_up = _look_up(events, keys, of_linked=further.of_linked)
+    asked = _asked_keys(events, keys)
+    looking_up = _look_up(events, keys, asked, of_linked=further.of_linked)
     answers = yield [*first, *locking, *looking_up, *further.statements]
     answers = answers[len(first) + 1 :]
     further.answers[:] = answers[len(answers) - len(further.statements) :]
@@ -223,7 +228,7 @@ def lock_all(
     locked_holders = dict(answers.pop(0))
     locked_groups = {id_ for (id_,) in answers.pop(0)} if groups else set()
     rows = _LockedRows(locked_cards, locked_holders, locked_groups, are_all=not skips_locked)
-    looked_up = yield from _looked_up(answers)
+    looked_up = yield from _looked_up(answers, asked)
     return [
         _confirmed(event, one, rows, looked_up) for event, one in zip(events, scopes, strict=True)
     ]
@@ -252,6 +257,8 @@ def _confirmed(
         _seen.pop(event.card.id, None)
         is_unknown = rows.are_all and event.card.id not in rows.cards
         return Retry(unsettled=event, is_unknown=is_unknown)
+    if not looked_up.keys.issuperset(_present(event)):
+        return Retry(scopes=expected)  # its scopes have changed since this process saw the card
     locked = LockedScopes(expected.root_id, card.frozen, holder_id, group_id)
     name = rows.cardholders[holder_id] if holder_id == card.cardholder_id else ""
     news = (card, name) if cards.is_news(event, card, name) else None
@@ -296,15 +303,23 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
 
 def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
     """Load again what is recorded of a purchase whose scopes are locked."""
-    answers = yield _look_up([event], [locked.scopes])
-    looked_up = yield from _looked_up(answers)
+    asked = _asked_keys([event], [locked.scopes])
+    answers = yield _look_up([event], [locked.scopes], asked)
+    looked_up = yield from _looked_up(answers, asked)
     return looked_up.of(event, locked)
 
 
 def _look_up(
-    events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]], *, of_linked: bool = False
+    events: Sequence[PurchaseEvent],
+    keys: Sequence[Sequence[str]],
+    asked: Sequence[str],
+    *,
+    of_linked: bool = False,
 ) -> list[Statement]:
-    """The statements that load what is recorded; `keys` are those of each event's scopes."""
+    """The statements that load what is recorded.
+
+    `keys` are those of each event's scopes; policies and stops are read for the `asked` ones.
+    """
     around = {
         (key, event.created): None
         for event, of_it in zip(events, keys, strict=True)
@@ -327,19 +342,35 @@ def _look_up(
         Statement(statements.DECIDED, {"events": [event.event_id for event in events]}),
         Statement(statements.PURCHASES, {"authorizations": authorizations}),
         usage,
-        Statement(statements.POLICIES, {"scopes": list(dict.fromkeys(key for key, _ in around))}),
+        Statement(statements.POLICIES, {"scopes": list(asked)}),
         Statement(statements.STRAYS, {"authorizations": authorizations}),
     ]
 
 
+def _asked_keys(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[str]:
+    """The keys of all scopes in which these purchases count, or their cards are now."""
+    wanted = [key for of_it in keys for key in of_it]
+    return list(dict.fromkeys([*wanted, *(key for it in events for key in _present(it))]))
+
+
+def _present(event: PurchaseEvent) -> list[str]:
+    """The keys of a card's own scopes, as far as this process knows."""
+    return [*expected(event).keys, scope_key(Scope(ScopeKind.CARD, event.card.id))]
+
+
 @dataclass(frozen=True, slots=True)
 class _LookedUp:
-    """What is recorded of several purchases: usage by scope, policies as (scope, version)."""
+    """What is recorded of several purchases: usage by scope, policies as (scope, version).
+
+    `stops` are pairs of a scope and a row as JSON; both are known of the scopes in `keys`.
+    """
 
     decided: set[str]
     purchases: dict[str, Purchase]
     usage: dict[str, dict[UsageKey, Remembered]]
     policies: list[tuple[str, int]]
+    stops: list[tuple[str, str]]
+    keys: frozenset[str]
     with_strays: set[str]
     versions: list[tuple[int, int, str]]
 
@@ -355,11 +386,17 @@ class _LookedUp:
                 read=lambda ids: [row for row in self.versions if row[0] in ids],
             ),
             has_strays=event.authorization_id in self.with_strays,
+            stops=self._stops_of(event) if self.stops else (),
         )
 
+    def _stops_of(self, event: PurchaseEvent) -> tuple[Stop, ...]:
+        present = {_PROGRAM, *_present(event)}
+        return stops_of((row for scope, row in self.stops if scope in present), event.card.id)
 
-def _looked_up(answers: Sequence[list[tuple[Any, ...]]]) -> Plan[_LookedUp]:
-    decided, purchases, usage, policies, strays = answers
+
+def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:
+    decided, purchases, usage, in_force, strays = answers
+    policies = [(scope, version) for scope, version, stop in in_force if stop is None]
     remembered: dict[str, dict[UsageKey, Remembered]] = {}
     for row in usage:
         one = Remembered(*row)
@@ -372,6 +409,8 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]]) -> Plan[_LookedUp]:
         purchases={row[0]: _purchase(row) for row in purchases},
         usage=remembered,
         policies=policies,
+        stops=[(scope, stop) for scope, _, stop in in_force if stop is not None],
+        keys=frozenset(asked),
         with_strays={id_ for (id_,) in strays},
         versions=versions,
     )

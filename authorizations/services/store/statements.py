@@ -2,7 +2,7 @@
 
     LOCK_…   cards, cardholders and groups (LOCK_ROWS: any of them, before the first write)
     DECIDED, PURCHASES, USAGE, POLICIES, STRAYS
-             what is recorded, stored usage and the policy versions in force
+             what is recorded, stored usage, and the policy versions, freezes and blocks in force
     ANSWERS  the answers to an event that was decided before (only then)
 
 Those that add up are in sum_statements.py, those that write in write_statements.py.
@@ -160,12 +160,26 @@ USAGE_OF_LINKED = _usage(
 """As USAGE, around the times at which authorizations were created that only their ids tell."""
 
 POLICIES = """
-SELECT assignment.scope, policy.current_version_id
+SELECT assignment.scope, policy.current_version_id, NULL
 FROM authorizations_assignment assignment
 JOIN authorizations_policy policy ON policy.id = assignment.policy_id
 WHERE policy.current_version_id IS NOT NULL
     AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
+UNION ALL
+SELECT scope, id, json_build_object(
+    'id', id, 'scope', scope, 'terms', terms, 'until', floor(extract(epoch FROM ends_at))::bigint,
+    'author', author_name, 'reason', reason
+)::text
+FROM authorizations_instruction AS instruction
+WHERE scope = ANY('program:'::text || %(scopes)s::text[])
+    -- By the clock of this statement, which begins when all rows are locked.
+    AND starts_at <= statement_timestamp()
+    AND (ends_at IS NULL OR statement_timestamp() < ends_at)
+    AND NOT EXISTS (
+        SELECT FROM authorizations_lifting WHERE instruction_id = instruction.id
+    )
 """
+"""The policies assigned to scopes, with the version in force; and freezes and blocks there."""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

@@ -69,6 +69,8 @@ TABLES: dict[str, Rights] = {
     "authorizations_repeatedminute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_policyversion": Rights(webhook=_READ, admin=_ADD),
     "authorizations_standinswitch": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_instruction": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_lifting": Rights(webhook=_READ, admin=_ADD),
     "authorizations_export": Rights(admin=_ADD),
     "authorizations_exportend": Rights(admin=_ADD),
     "authorizations_proofrun": Rights(admin=_READ, record=_ADD),

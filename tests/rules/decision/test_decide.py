@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
+from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
 from authorizations.rules.decision.values import (
@@ -44,9 +45,12 @@ class Rule(NamedTuple):
     passing: dict[str, Any]
 
 
+LEPIC = Stop(1, Scope(ScopeKind.PROGRAM, ""), merchant={"begins_with": "boulangerie"})
+
 OF_CARDS = {
     DeclineReason.CARD_FROZEN: (card(), PurchaseContext(card_frozen=True), True),
     DeclineReason.CARD_NOT_ACTIVE: (card(status="inactive"), PurchaseContext(), True),
+    DeclineReason.BLOCKED: (card(), PurchaseContext(stops=(LEPIC,)), True),
     DeclineReason.NO_POLICY: (card(), PurchaseContext(), False),
 }
 """The card, how it stands, and whether a policy applies."""
@@ -190,8 +194,8 @@ WELL_VERIFIED = replace(
 """DUBIOUS where the passing side of every rule passes."""
 
 FAILURES = [
-    *(DeclineReason.CARD_FROZEN, DeclineReason.CARD_NOT_ACTIVE, DeclineReason.FIELD_UNREADABLE),
-    DeclineReason.NO_POLICY,
+    *(DeclineReason.CARD_FROZEN, DeclineReason.CARD_NOT_ACTIVE, DeclineReason.BLOCKED),
+    *(DeclineReason.FIELD_UNREADABLE, DeclineReason.NO_POLICY),
     *(rule.reason for rule in OF_POLICIES),
 ]
 
@@ -209,7 +213,11 @@ def failing(*reasons: DeclineReason) -> Verdict:
     of_card: CardDetails = next(
         (of_card for of_card, _, _ in is_about_card.values() if of_card.status != "active"), card()
     )
-    context = PurchaseContext(card_frozen=any(s.card_frozen for _, s, _ in is_about_card.values()))
+    standing = [context for _, context, _ in is_about_card.values()]
+    context = PurchaseContext(
+        card_frozen=any(it.card_frozen for it in standing),
+        stops=tuple(stop for it in standing for stop in it.stops),
+    )
     policies = [applied(**rule.failing) for rule in OF_POLICIES if rule.reason in reasons]
     asked = DUBIOUS
     if DeclineReason.FIELD_UNREADABLE in reasons:

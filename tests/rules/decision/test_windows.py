@@ -18,7 +18,7 @@ from authorizations.rules.basics.controls import (
     LimitControl,
     Weekday,
 )
-from authorizations.rules.decision.windows import Period, bounds, limit_bounds
+from authorizations.rules.decision.windows import CalendarPeriod, bounds, limit_bounds
 from authorizations.rules.policy.document import controls, normalize
 from tests.rules.deciding import THOROUGHLY, instant
 from tests.support.documents import policy
@@ -54,11 +54,13 @@ days_of_year = st.dates(date(2001, 1, 1), date(2001, 12, 31)).map(lambda it: (it
 beginnings = st.just(JANUARY_1) | days_of_year
 
 
-def period(interval: Interval, zone: str, week_starts: Weekday, begins: DayOfYear) -> Period:
+def period(
+    interval: Interval, zone: str, week_starts: Weekday, begins: DayOfYear
+) -> CalendarPeriod:
     """A period as limits have it: months begin on no day after the 28th."""
     month, day = begins
     last = 28 if interval is Interval.MONTHLY else 31
-    return Period(interval, zone, week_starts, (month, min(day, last)))
+    return CalendarPeriod(interval, zone, week_starts, (month, min(day, last)))
 
 
 @st.composite
@@ -152,7 +154,7 @@ def test_every_instant_is_in_one_window_and_windows_touch_without_gap_or_overlap
         assert bounds(of, start - 1)[1] == start
 
 
-def begins_on(day: date, of: Period) -> bool:
+def begins_on(day: date, of: CalendarPeriod) -> bool:
     """Whether a window of the period begins with this day."""
     month, number = of.begins
     match of.interval:
@@ -209,7 +211,7 @@ def test_a_window_begins_with_its_first_day_and_has_as_many_days_as_the_calendar
 @example(transition("Pacific/Apia", "2011-12-29 23:59"))
 def test_a_day_lasts_until_its_clock_first_shows_a_later_date(moment: tuple[str, int]) -> None:
     name, at = moment
-    start, end = bounds(Period(Interval.DAILY, name, Weekday.SUNDAY), at)
+    start, end = bounds(CalendarPeriod(Interval.DAILY, name, Weekday.SUNDAY), at)
     shown = local_time(name, start).date()
     # Every zone's midnights are whole quarters of an hour apart.
     quarters = range(start, start + 3 * DAY, 900)
@@ -243,7 +245,9 @@ def test_a_day_lasts_until_its_clock_first_shows_a_later_date(moment: tuple[str,
     ],
 )
 def test_a_day_has_so_many_hours(zone: str, day: str, hours: float) -> None:
-    start, end = bounds(Period(Interval.DAILY, zone, Weekday.SUNDAY), instant(f"{day} 12:00", zone))
+    start, end = bounds(
+        CalendarPeriod(Interval.DAILY, zone, Weekday.SUNDAY), instant(f"{day} 12:00", zone)
+    )
     assert (end - start) / 3600 == hours
     assert local_time(zone, start).date().isoformat() == day
 
@@ -277,7 +281,9 @@ def test_in_paris_a_window_is_in_utc(
     interval: str, week_starts: str, at: str, start: str, end: str
 ) -> None:
     seconds = instant(at, "Europe/Paris")
-    found = bounds(Period(Interval(interval), "Europe/Paris", Weekday(week_starts)), seconds)
+    found = bounds(
+        CalendarPeriod(Interval(interval), "Europe/Paris", Weekday(week_starts)), seconds
+    )
     told = [f"{datetime.fromtimestamp(t, UTC):%Y-%m-%d %H:%M}" for t in found]
     assert told == [start, end]
 
@@ -287,7 +293,7 @@ def test_months_quarters_and_years_without_a_beginning_of_their_own_are_the_cale
     at: int, interval: Interval, zone: str
 ) -> None:
     months = MONTHS[interval]
-    start, end = bounds(Period(interval, zone), at)
+    start, end = bounds(CalendarPeriod(interval, zone), at)
     day = local_time(zone, at).date()
     first = datetime(day.year, (day.month - 1) // months * months + 1, 1, tzinfo=ZoneInfo(zone))
     assert start == int(first.timestamp())
@@ -376,7 +382,7 @@ def test_months_and_years_begin_on_the_day_that_their_limit_names(
 
 def test_one_window_holds_all_time() -> None:
     for at in (0, instant("2026-11-18"), FOREVER - 1):
-        assert bounds(Period(Interval.ALL_TIME, "UTC", Weekday.SUNDAY), at) == (0, FOREVER)
+        assert bounds(CalendarPeriod(Interval.ALL_TIME, "UTC", Weekday.SUNDAY), at) == (0, FOREVER)
 
 
 # --- the ends of time

@@ -92,7 +92,7 @@ def test_the_policys_words() -> None:
     before, after = normalize(TRAVEL | {KEY: 1}), normalize(TRAVEL | {KEY: 30})
     assert "Only cards that are at least 30 days old." in summary(controls(after))
     [edit] = differences(before, after)
-    assert str(edit) == ("Minimum card age: 1 day \N{RIGHTWARDS ARROW} 30 days")
+    assert str(edit) == ("Minimum age of the card, in days: 1 day \N{RIGHTWARDS ARROW} 30 days")
 
 
 @pytest.mark.parametrize(

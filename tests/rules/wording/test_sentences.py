@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from authorizations.rules.basics.clocks import FOREVER
-from authorizations.rules.basics.controls import Interval, Scope
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind
+from authorizations.rules.basics.stops import Stop
 from authorizations.rules.basics.words import duration_words
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
@@ -441,10 +442,9 @@ def test_every_rule_that_decide_can_fail_has_a_sentence_of_its_own() -> None:
     usage: dict[Any, WindowUsage] = defaultdict(WindowUsage)
     odd = replace(asked, unreadable=("country",))
     silent = replace(asked, merchant=merchant(country="", category="", category_code=""))
-    traces = [
-        decide(it, PurchaseContext(card_frozen=True), policies, usage).trace
-        for it in (asked, odd, silent)
-    ]
+    blocked = Stop(1, Scope(ScopeKind.PROGRAM, ""), category=asked.merchant.category)
+    stopped = PurchaseContext(card_frozen=True, stops=(blocked,))
+    traces = [decide(it, stopped, policies, usage).trace for it in (asked, odd, silent)]
     trace = [check for each in traces for check in each]
     assert {check.rule for check in trace if not check.passed} == {
         reason

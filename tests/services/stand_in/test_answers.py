@@ -93,6 +93,13 @@ def test_a_decline_is_kept_with_its_own_reason(host: Path) -> None:
     assert kept.context["card_frozen"] is True
 
 
+def test_what_is_blocked_stays_blocked_whatever_the_caps_have_left(host: Path) -> None:
+    knows(LIMITED, blocked=("FR",))
+    assert reason() == "blocked"
+    [stop] = spooled(host)[-1].context["stops"]
+    assert (stop["country"], stop["reason"]) == ("FR", "sanctions")
+
+
 def test_the_cap_is_used_up_by_one_purchase_after_the_other_and_by_each_event_once() -> None:
     knows(LIMITED)
     amounts = [5_000, 5_000, 2_001, 2_000, 1]

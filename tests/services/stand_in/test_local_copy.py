@@ -4,14 +4,18 @@ import itertools
 import sqlite3
 import time
 from collections.abc import Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import OperationalError, connection
+from django.utils import timezone
 
 from authorizations.models import Card, CardGroup, Cardholder
-from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.host import host_files, local_copy, versions
+from authorizations.services.policies import stops
 from authorizations.services.stand_in import local_copy_refresh
 from tests.support.desk import in_force
 from tests.support.stand_in import knows, on_this_host
@@ -251,3 +255,35 @@ def test_a_file_is_replaced_whole_or_not_at_all(host: Path, *, is_whole: bool) -
         pass
     assert path.read_text() == ("new" if is_whole else "old")
     assert [entry.name for entry in host.iterdir()] == ["some"]
+
+
+@transactional
+def test_freezes_and_blocks_of_each_scope_are_known_until_they_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    operator = User.objects.create(username="operator")
+    group = CardGroup.objects.create(name="Field team")
+    card("ic_1", group=group)
+    card("ic_2")
+    soon = timezone.now() + timedelta(minutes=10)
+    in_group, program = Scope(ScopeKind.GROUP, str(group.pk)), Scope(ScopeKind.PROGRAM, "")
+    of_group = stops.freeze(in_group, by=operator, reason="audit", until=soon)
+    blocked = stops.block(program, {"country": "NL"}, by=operator, reason="sanctions")
+    other = stops.freeze(Scope(ScopeKind.CARD, "ic_2"), by=operator, reason="lost")
+    lifted = stops.freeze(program, by=operator, reason="mistake")
+    stops.lift(lifted, by=operator, reason="was one")
+    renew()
+
+    def known(card_id: str) -> list[int]:
+        found = local_copy.card(card_id, "ich_1")
+        assert found
+        return [stop.id for stop in found.stops]
+
+    assert known("ic_1") == [of_group.pk, blocked.pk]
+    assert known("ic_2") == [blocked.pk, other.pk]
+    monkeypatch.setattr(time, "time", soon.timestamp)
+    assert known("ic_1") == [blocked.pk]
+    found = local_copy.card("ic_1", "ich_1")
+    assert found
+    [stop] = found.stops
+    assert (stop.country, stop.author, stop.reason) == ("NL", "operator", "sanctions")

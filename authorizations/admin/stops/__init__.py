@@ -1,0 +1,1 @@
+"""Freezes and blocks: what is in force now, and the pages that change it."""

@@ -1,0 +1,124 @@
+"""The list of what is in force: freezes and blocks, and those that have ended."""
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path, reverse
+from django.utils import timezone
+from django.utils.html import format_html
+
+from authorizations.admin.lists.filters import RecordFilters, choice_field
+from authorizations.admin.lists.record_admin import RecordAdmin
+from authorizations.admin.shared.links import DASH
+from authorizations.admin.shared.types import display
+from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
+from authorizations.admin.stops.words import by_words, state_badge, what_words, where_link
+from authorizations.models import Instruction
+from authorizations.services.queries.by_key import ByKey
+from authorizations.services.queries.listing import Listing
+
+MAY_STOP, MAY_LIFT = "authorizations.add_instruction", "authorizations.add_lifting"
+
+
+class InstructionFilters(RecordFilters):
+    """Without a state, what is in force."""
+
+    field_order = ("state", "kind", "from", "to")
+    state = choice_field("State", [("ended", "Ended or lifted"), ("all", "All")], "In force")
+    kind = choice_field("Kind", list(Instruction.Kind.choices))
+
+    @property
+    def condition(self) -> Q:
+        found = self.cleaned_data
+        over = Q(lifting__isnull=False) | Q(ends_at__lte=timezone.now())
+        condition = {"": ~over, "ended": over, "all": Q()}[found["state"]]
+        if found["kind"]:
+            condition &= Q(kind=found["kind"])
+        if self.since:
+            condition &= Q(starts_at__gte=self.since)
+        return condition & (Q(starts_at__lt=self.until) if self.until else Q())
+
+
+@admin.register(Instruction)
+class InstructionAdmin(RecordAdmin[Instruction]):
+    list_display = ("what", "where", "state", "ends", "by", "reason", "starts_at", "lift")
+    list_before_template = "admin/authorizations/stops_above.html"
+    ordered_by = "starts_at"
+    filters = InstructionFilters
+    fieldsets = (
+        (
+            None,
+            {
+                "fields": (
+                    *("what", "where", "state", "starts_at", "ends", "by", "reason"),
+                    *("lifted", "lift"),
+                )
+            },
+        ),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Instruction]:
+        return super().get_queryset(request).select_related("lifting__author")
+
+    def get_urls(self) -> list[URLPattern]:
+        def page(name: str, address: str, view: Callable[..., HttpResponse], right: str) -> Any:
+            def allowed(request: HttpRequest, **ids: Any) -> HttpResponse:
+                if not request.user.has_perm(right):
+                    raise PermissionDenied
+                return view(request, **ids)
+
+            name = f"authorizations_instruction_{name}"
+            return path(address, self.admin_site.admin_view(allowed), name=name)
+
+        return [
+            page("freeze", "freeze/", freeze_page, MAY_STOP),
+            page("block", "block/", block_page, MAY_STOP),
+            page("lift", "<int:object_id>/lift/", lift_page, MAY_LIFT),
+            *super().get_urls(),
+        ]
+
+    def listing(self, rows: QuerySet[Instruction], filters: RecordFilters, term: str) -> Listing:
+        return ByKey(rows.filter(filters.condition))
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        extra = {"may_stop": request.user.has_perm(MAY_STOP)}
+        return super().changelist_view(request, {**(extra_context or {}), **extra})
+
+    @display(description="What")
+    def what(self, row: Instruction) -> str:
+        return what_words(row)
+
+    @display(description="For")
+    def where(self, row: Instruction) -> str:
+        return where_link(row)
+
+    @display(description="State")
+    def state(self, row: Instruction) -> str:
+        return state_badge(row, timezone.now())
+
+    @display(description="Until", empty_value="Until lifted")
+    def ends(self, row: Instruction) -> Any:
+        return row.ends_at
+
+    @display(description="By")
+    def by(self, row: Instruction) -> str:
+        return by_words(row)
+
+    @display(description="Lifted")
+    def lifted(self, row: Instruction) -> str:
+        if not hasattr(row, "lifting"):
+            return DASH
+        ended = row.lifting
+        author = ended.author.get_username() if ended.author else "a command"
+        return f"By {author}: {ended.reason}"
+
+    @display(description="Undo")
+    def lift(self, row: Instruction) -> str:
+        if hasattr(row, "lifting") or (row.ends_at and row.ends_at <= timezone.now()):
+            return DASH
+        url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
+        return format_html('<a href="{}" class="text-link">Lift</a>', url)

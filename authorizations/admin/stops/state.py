@@ -1,0 +1,56 @@
+"""What is in force at this moment: for the banner on every page, and for Home."""
+
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils import timezone
+
+from authorizations.admin.shared.times import exact_time
+from authorizations.models import Card, Instruction
+from authorizations.rules.basics.controls import scope_of
+from authorizations.rules.wording.stop_words import FROZEN, WHERE, blocked_words
+
+_MAX_NAMED = 3
+"""Maximum freezes and blocks named in the banner."""
+
+
+def in_force() -> QuerySet[Instruction]:
+    """The freezes and blocks that hold now."""
+    open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
+    return Instruction.objects.filter(open_, lifting=None)
+
+
+def stopped_at(*keys: str) -> list[Instruction]:
+    """What holds in one of these scopes; freezes first, then the newest."""
+    return list(in_force().filter(scope__in=keys).order_by("-kind", "-pk"))
+
+
+def of_card(card: Card) -> list[Instruction]:
+    """What holds for this card: in its own scopes as they are now, and for every card."""
+    keys = ["program:", f"card:{card.pk}"]
+    if card.cardholder_id:
+        keys.append(f"cardholder:{card.cardholder_id}")
+    if group := card.root.group_id:
+        keys.append(f"group:{group}")
+    return stopped_at(*keys)
+
+
+def banner(request: HttpRequest) -> list[str]:
+    """Sentences for users who may see them; none unless the program is frozen, or a block ends."""
+    if not request.user.has_perm("authorizations.view_instruction"):
+        return []
+    frozen = Q(kind=Instruction.Kind.FREEZE, scope="program:")
+    ending = Q(kind=Instruction.Kind.BLOCK, ends_at__gt=timezone.now())
+    found = list(in_force().filter(frozen | ending).order_by("kind", "-pk")[: _MAX_NAMED + 1])
+    sentences = [sentence(row) for row in found[:_MAX_NAMED]]
+    return [*sentences, "And more."] if len(found) > _MAX_NAMED else sentences
+
+
+def sentence(row: Instruction) -> str:
+    """ "All cards of the program are frozen until 30 Nov 2026, 18:00:00 UTC (ada: audit)." """
+    until = f" until {exact_time(row.ends_at)}" if row.ends_at else ""
+    author = f"{row.author_name}: " if row.author_name else ""
+    said = f"{until} ({author}{row.reason})."
+    kind = scope_of(row.scope).kind
+    if row.kind == Instruction.Kind.FREEZE:
+        return f"{FROZEN[kind]}{said}"
+    return f"{blocked_words(row.terms)} is blocked {WHERE[kind]}{said}"

@@ -1,0 +1,245 @@
+"""The pages on which something is frozen or blocked, and on which that is lifted."""
+
+from datetime import datetime
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.widgets import AutocompleteSelect
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.widgets import (
+    UnfoldAdminRadioSelectWidget,
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextInputWidget,
+)
+
+from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
+from authorizations.admin.shared.links import staff
+from authorizations.admin.stops.words import what_words, where_link
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.filters import Manner
+from authorizations.rules.basics.merchant_entries import merchant
+from authorizations.services.policies import stops
+from authorizations.services.policies.stops import StopError
+
+_WHY = "Give a reason: others will ask why."
+
+
+def _chosen(model: type[Any], name: str, label: str) -> Any:
+    return forms.ModelChoiceField(
+        model._default_manager.all(),
+        required=False,
+        label=label,
+        widget=AutocompleteSelect(
+            Assignment._meta.get_field(name), admin.site, attrs={"data-width": "100%"}
+        ),
+    )
+
+
+class _StopForm(forms.Form):
+    """What freezes and blocks have in common; `scope` is where it is to hold."""
+
+    until = forms.DateTimeField(
+        required=False,
+        label="Until",
+        help_text="Ends by itself at this time. Leave it empty for good.",
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        error_messages={"invalid": "Choose a day and a time, such as 2026-11-30 18:00."},
+    )
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(),
+        error_messages={"required": _WHY},
+    )
+    scope: Scope
+    _FIELDS = {
+        "group": ScopeKind.GROUP,
+        "cardholder": ScopeKind.CARDHOLDER,
+        "card": ScopeKind.CARD,
+    }
+
+    def clean_until(self) -> datetime | None:
+        until: datetime | None = self.cleaned_data["until"]
+        if until and until <= timezone.now():
+            raise forms.ValidationError("This time is past: choose a later one, or none.")
+        return until
+
+    def clean(self) -> None:
+        super().clean()
+        named = [name for name in self._FIELDS if self.cleaned_data.get(name)]
+        kind = self.cleaned_data.get("where")
+        if kind == ScopeKind.PROGRAM and named:
+            label = str(self.fields[named[0]].label).lower()
+            self.add_error("where", f"Choose every card, or a {label}, not both.")
+        elif kind and kind != ScopeKind.PROGRAM and named != [kind]:
+            self.add_error(kind, f"Choose one {str(self.fields[kind].label).lower()}, here only.")
+        elif kind:
+            chosen = self.cleaned_data[kind].pk if named else ""
+            self.scope = Scope(ScopeKind(kind), str(chosen))
+
+
+class ScopeFreezeForm(_StopForm):
+    where = forms.ChoiceField(
+        label="Freeze",
+        choices=[
+            (ScopeKind.CARD, "One card"),
+            (ScopeKind.CARDHOLDER, "A cardholder: all their cards, later ones too"),
+            (ScopeKind.GROUP, "A card group"),
+            (ScopeKind.PROGRAM, "Every card of the program"),
+        ],
+        widget=UnfoldAdminRadioSelectWidget,
+        error_messages={"required": "Choose what to freeze."},
+    )
+    card = _chosen(Card, "card", "Card")
+    cardholder = _chosen(Cardholder, "cardholder", "Cardholder")
+    group = _chosen(CardGroup, "group", "Card group")
+    field_order = ("where", "card", "cardholder", "group", "until", "reason")
+
+
+class BlockForm(_StopForm):
+    """`terms` is what to block, as a policy file says it."""
+
+    manner = forms.ChoiceField(
+        required=False,
+        label="Merchant matched by",
+        choices=[(manner.value, words) for manner, words in MANNERS.items()],
+        initial=Manner.NETWORK_ID.value,
+        widget=UnfoldAdminSelectWidget(),
+        help_text="A name can be imitated, a network id can't.",
+    )
+    merchant = forms.CharField(
+        required=False, max_length=200, label="Merchant", widget=UnfoldAdminTextInputWidget()
+    )
+    category = choose_one(categories(), label="Or a category", blank="None")
+    country = choose_one(countries(), label="Or a country", blank="None")
+    where = forms.ChoiceField(
+        label="For",
+        choices=[(ScopeKind.PROGRAM, "Every card"), (ScopeKind.GROUP, "One card group")],
+        initial=ScopeKind.PROGRAM,
+        widget=UnfoldAdminRadioSelectWidget,
+    )
+    group = _chosen(CardGroup, "group", "Card group")
+    field_order = ("manner", "merchant", "category", "country", "where", "group", "until", "reason")
+    terms: dict[str, Any]
+
+    def clean(self) -> None:
+        super().clean()
+        found = self.cleaned_data
+        given = [name for name in ("merchant", "category", "country") if found.get(name)]
+        if len(given) != 1:
+            sentence = "Name a merchant, a category or a country: one of them."
+            self.add_error(given[1] if given else "merchant", sentence)
+            return
+        [name] = given
+        self.terms = {name: found[name]}
+        if name == "merchant":
+            self._read_merchant(found.get("manner") or Manner.NETWORK_ID, found["merchant"])
+        elif found[name] not in dict(categories() if name == "category" else countries()):
+            self.add_error(name, "Choose one of the list.")
+
+    def _read_merchant(self, manner: str, text: str) -> None:
+        try:
+            entry = text if manner == Manner.ID_OR_CONTAINS else {manner: text}
+            self.terms = {"merchant": merchant(entry)}
+        except ValueError as wrong:
+            self.add_error("merchant", str(wrong))
+
+
+class LiftForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        error_messages={"required": _WHY},
+    )
+
+
+def list_url() -> str:
+    return reverse("admin:authorizations_instruction_changelist")
+
+
+def freeze_page(request: HttpRequest) -> HttpResponse:
+    """Ask what to freeze, until when and why; the address may name it."""
+    initial: dict[str, Any] = {}
+    for name in ("card", "cardholder", "group"):
+        if request.GET.get(name):
+            initial |= {"where": name, name: request.GET[name]}
+    form = ScopeFreezeForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        found = form.cleaned_data
+        try:
+            stops.freeze(
+                form.scope, by=staff(request), reason=found["reason"], until=found["until"]
+            )
+        except StopError as wrong:
+            form.add_error(None, str(wrong))
+        else:
+            messages.success(request, "Frozen from the next purchase on.")
+            return HttpResponseRedirect(list_url())
+    effect = (
+        "From the next purchase on, everything is declined there, even what policies allow. "
+        "Purchases approved earlier stay approved."
+    )
+    return _page(request, form, title="Freeze", button="Freeze", effect=effect)
+
+
+def block_page(request: HttpRequest) -> HttpResponse:
+    """Ask what to block, where, until when and why; the address may name a merchant."""
+    initial: dict[str, Any] = {}
+    if network_id := request.GET.get("network_id"):
+        initial = {"merchant": network_id}
+    elif name := request.GET.get("name"):
+        initial = {"merchant": name, "manner": Manner.IS.value}
+    form = BlockForm(request.POST if request.method == "POST" else None, initial=initial)
+    if request.method == "POST" and form.is_valid():
+        found = form.cleaned_data
+        try:
+            stops.block(
+                form.scope,
+                form.terms,
+                by=staff(request),
+                reason=found["reason"],
+                until=found["until"],
+            )
+        except StopError as wrong:
+            form.add_error(None, str(wrong))
+        else:
+            messages.success(request, "Blocked from the next purchase on.")
+            return HttpResponseRedirect(list_url())
+    effect = (
+        "From the next purchase on, purchases there are declined, even where a policy names the "
+        "merchant as allowed. Purchases approved earlier stay approved."
+    )
+    return _page(request, form, title="Block", button="Block", effect=effect)
+
+
+def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
+    """Ask why, then end a freeze or block now."""
+    row = Instruction.objects.filter(pk=object_id).select_related("lifting").first()
+    if row is None:
+        raise Http404
+    form = LiftForm(request.POST if request.method == "POST" else None)
+    if request.method == "POST" and form.is_valid():
+        if stops.lift(row, by=staff(request), reason=form.cleaned_data["reason"]):
+            messages.success(request, "Lifted: the policies decide again with the next purchase.")
+        else:
+            messages.info(request, "Nothing to do: it was lifted already.")
+        return HttpResponseRedirect(list_url())
+    context = {"row": row, "what": what_words(row), "where": where_link(row)}
+    effect = "From the next purchase on, the policies decide again, unless something else stops it."
+    return _page(request, form, title="Lift", button="Lift", effect=effect, **context)
+
+
+def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpResponse:
+    context |= {
+        **admin.site.each_context(request),
+        "opts": Instruction._meta,
+        "form": form,
+        "media": form.media,
+        "back": list_url(),
+        **context,
+    }
+    return TemplateResponse(request, "admin/authorizations/stopping.html", context)

@@ -1,0 +1,77 @@
+"""What operators have stopped: rows that are written once, and end by a time or by another row."""
+
+from django.conf import settings
+from django.db import models
+
+from authorizations.models.fields import TypedCharField
+
+
+class Instruction(models.Model):
+    """A freeze of a scope, or a block of merchants, a category or a country within a scope.
+
+    `scope` is its key: "program:", "group:3", "cardholder:ich_1" or "card:ic_1", which is this
+    card alone. `terms` say what a block is about, as a policy file does; a freeze has none. It is
+    in force from `starts_at`, up to `ends_at` if it has one, unless it is lifted.
+    """
+
+    class Kind(models.TextChoices):
+        FREEZE = "freeze", "Freeze"
+        BLOCK = "block", "Block"
+
+    kind = models.CharField(max_length=10, choices=Kind)
+    scope = models.TextField()
+    terms = models.JSONField(default=dict, blank=True)
+    starts_at = models.DateTimeField("from")
+    ends_at = models.DateTimeField("until", null=True, blank=True)
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, db_index=False
+    )
+    # By value, as whoever answers Stripe can't read users.
+    author_name = models.CharField(max_length=150, blank=True)
+    reason = TypedCharField(max_length=500)
+    reference = TypedCharField(max_length=100, blank=True)
+
+    class Meta:
+        ordering = ("-pk",)
+        default_permissions = ("view", "add")
+        indexes = [
+            models.Index(fields=("scope",), name="instruction_of_scope"),
+            # For the banner on every page.
+            models.Index(
+                fields=("ends_at",), name="instruction_block_ends", condition=models.Q(kind="block")
+            ),
+        ]
+        constraints = [
+            models.UniqueConstraint(
+                fields=("reference",),
+                condition=~models.Q(reference=""),
+                name="instruction_reference",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(ends_at=None) | models.Q(ends_at__gt=models.F("starts_at")),
+                name="instruction_ends_after_start",
+                violation_error_message="The end must be later than the beginning.",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.get_kind_display()} of {self.scope.rstrip(':')}"
+
+
+class Lifting(models.Model):
+    """The end of an instruction before its time, by hand."""
+
+    instruction = models.OneToOneField(
+        Instruction, models.PROTECT, primary_key=True, related_name="lifting"
+    )
+    lifted_at = models.DateTimeField()
+    author = models.ForeignKey(
+        settings.AUTH_USER_MODEL, models.PROTECT, related_name="+", null=True, db_index=False
+    )
+    reason = TypedCharField(max_length=500)
+
+    class Meta:
+        default_permissions = ("view", "add")
+
+    def __str__(self) -> str:
+        return f"{self.instruction} lifted"

@@ -1,0 +1,73 @@
+"""Freezes and blocks: what operators have stopped, whatever policies allow."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+
+from authorizations.rules.basics.controls import Scope
+from authorizations.rules.basics.filters import (
+    MATCHING,
+    CategorySet,
+    Merchant,
+    MerchantEntry,
+    MerchantSet,
+    merchant_words,
+)
+from authorizations.rules.basics.words import code_words
+
+
+@dataclass(frozen=True, slots=True)
+class Stop:
+    """A freeze of a scope; or a block in it, of the one of `merchant`, `category` and `country`.
+
+    `id` is that of its row, `until` in Unix seconds, None for good. `matching` is how merchants are
+    matched: see filters.MATCHING.
+    """
+
+    id: int
+    scope: Scope
+    merchant: str | dict[str, str] | None = None
+    category: str = ""
+    country: str = ""
+    until: int | None = None
+    author: str = ""
+    reason: str = ""
+    matching: int = MATCHING
+
+    @property
+    def is_freeze(self) -> bool:
+        return not (self.merchant or self.category or self.country)
+
+    @property
+    def asks(self) -> frozenset[str]:
+        """The fields of a request that a block reads."""
+        if self.merchant:
+            return frozenset({"name", "network_id"})
+        if self.category:
+            return frozenset({"category", "category_code"})
+        return frozenset({"country"} if self.country else ())
+
+    def holds(self, merchant: Merchant) -> bool:
+        """Whether a purchase at this merchant is blocked."""
+        if self.merchant:
+            return _merchants(_hashable(self.merchant), self.matching).holds(merchant)
+        if self.category:
+            return CategorySet.of((self.category,)).holds(merchant)
+        return merchant.country == self.country
+
+    @property
+    def words(self) -> str:
+        """What is blocked: "Uber", "fast food restaurants", "FR"."""
+        if self.merchant:
+            return merchant_words(self.merchant)
+        return code_words(self.category) if self.category else self.country
+
+
+def _hashable(entry: MerchantEntry) -> str | tuple[tuple[str, str], ...]:
+    return entry if isinstance(entry, str) else tuple(entry.items())
+
+
+@lru_cache(maxsize=1024)
+def _merchants(entry: str | tuple[tuple[str, str], ...], matching: int) -> MerchantSet:
+    written: str | Mapping[str, str] = entry if isinstance(entry, str) else dict(entry)
+    return MerchantSet.of([written], matching)

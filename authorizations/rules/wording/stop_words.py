@@ -1,0 +1,52 @@
+"""Freezes and blocks in sentences, for staff."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.filters import merchant_words
+from authorizations.rules.basics.words import code_words, instant_words
+from authorizations.rules.decision.values import Check, DeclineReason
+
+FROZEN = {
+    ScopeKind.CARD: "The card is frozen",
+    ScopeKind.CARDHOLDER: "All cards of the cardholder are frozen",
+    ScopeKind.GROUP: "All cards of the group are frozen",
+    ScopeKind.PROGRAM: "All cards of the program are frozen",
+}
+WHERE = {
+    ScopeKind.CARD: "for this card",
+    ScopeKind.CARDHOLDER: "for this cardholder",
+    ScopeKind.GROUP: "for the card group",
+    ScopeKind.PROGRAM: "for every card",
+}
+
+
+def stop_sentence(check: Check) -> str:
+    """ "All cards of the cardholder are frozen until 30 Nov 2026 14:00 UTC (operator: lost)." """
+    scope = check.scope.kind if check.scope else ScopeKind.CARD
+    stopped = FROZEN[scope]
+    if check.rule is not DeclineReason.CARD_FROZEN:
+        stopped = f"{blocked_words(check.limit)} is blocked {WHERE[scope]}"
+    return f"{stopped}{_until(check.limit)}{_by(check.limit)}."
+
+
+def blocked_words(terms: Mapping[str, Any]) -> str:
+    """What a block is about: "Merchant Uber", "Category fast food restaurants", "Country FR"."""
+    if merchant := terms.get("merchant"):
+        return f"Merchant {merchant_words(merchant)}"
+    if category := terms.get("category"):
+        return f"Category {code_words(category)}"
+    return f"Country {terms['country']}"
+
+
+def _until(limit: Mapping[str, Any]) -> str:
+    if not (until := limit.get("until")):
+        return ""
+    return f" until {instant_words(until, 'UTC')}"
+
+
+def _by(limit: Mapping[str, Any]) -> str:
+    author, reason = limit.get("author", ""), limit.get("reason", "")
+    said = ": ".join(filter(None, (author, reason)))
+    return f" ({said})" if said else ""

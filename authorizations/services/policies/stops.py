@@ -1,0 +1,88 @@
+"""Freezes scopes and blocks merchants, categories and countries; in force with the next request.
+
+Each is a row that is never changed: it ends by its time, or by a row that lifts it. Nothing is
+locked: purchases decided meanwhile read what was in force before.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.db import connection, transaction
+
+from authorizations.models import Instruction, Lifting
+from authorizations.rules.basics.controls import Scope, scope_key
+from authorizations.services.runtime.actor import acting
+
+
+class StopError(ValueError):
+    """What was asked for can't be done; the sentence says why."""
+
+
+def freeze(scope: Scope, *, by: User, reason: str, until: datetime | None = None) -> Instruction:
+    """Decline all purchases of a scope from now on, up to `until`. Raises StopError."""
+    return _write(Instruction.Kind.FREEZE, scope, {}, by=by, reason=reason, until=until)
+
+
+def block(
+    scope: Scope,
+    terms: Mapping[str, Any],
+    *,
+    by: User,
+    reason: str,
+    until: datetime | None = None,
+) -> Instruction:
+    """Decline purchases at a merchant, in a category or in a country, in this scope.
+
+    `terms` are one pair of a policy file's, in its normal form: "merchant", "category" or
+    "country". Raises StopError.
+    """
+    return _write(Instruction.Kind.BLOCK, scope, dict(terms), by=by, reason=reason, until=until)
+
+
+@transaction.atomic
+def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
+    """End a freeze or block now; returns whether it was still there to be lifted."""
+    with acting(user=by, reason=reason):
+        _, is_new = Lifting.objects.get_or_create(
+            instruction=instruction,
+            defaults={"author": by, "reason": reason, "lifted_at": _now()},
+        )
+    return is_new
+
+
+@transaction.atomic
+def _write(
+    kind: Instruction.Kind,
+    scope: Scope,
+    terms: dict[str, Any],
+    *,
+    by: User,
+    reason: str,
+    until: datetime | None,
+) -> Instruction:
+    if not reason.strip():
+        raise StopError("Give a reason.")
+    now = _now()
+    if until is not None and until <= now:
+        raise StopError("The end is in the past: choose a later one, or none.")
+    with acting(user=by, reason=reason):
+        return Instruction.objects.create(
+            kind=kind,
+            scope=scope_key(scope),
+            terms=terms,
+            starts_at=now,
+            ends_at=until,
+            author=by,
+            author_name=by.get_username(),
+            reason=reason,
+        )
+
+
+def _now() -> datetime:
+    """The database's clock, by which the row is in force."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT clock_timestamp()")
+        [now] = cursor.fetchone()
+    return now  # type: ignore[no-any-return]
