@@ -79,6 +79,29 @@ def test_a_limit_is_added_with_categories_by_name_and_by_range(
     assert set(limit["categories"]) == {"fast_food_restaurants", "3000-3299"}
 
 
+def test_a_condition_is_added_beside_an_exempt_merchant(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    exempt = page.locator(".field-exempt_merchants .desk-merchant").last
+    exempt.locator("select").select_option("begins_with")
+    exempt.locator("input").fill("SNCF")
+    page.get_by_text("Add another condition").click()
+    categories = page.locator("[name=any_of-0-categories] + .select2 input")
+    categories.press_sequentially("fuel dealers")
+    categories.press("Enter")
+    page.get_by_text("Add another condition").click()
+    shop = page.locator(".desk-merchant:has([name=any_of-1-merchants])").last
+    shop.locator("select").select_option("contains")
+    shop.locator("input").fill("total energies")
+    save(page)
+    expect(page.get_by_text("Version 2 is in force")).to_be_visible()
+    said = says(policy)
+    assert said["exempt_merchants"] == [{"begins_with": "SNCF"}]
+    assert said["any_of"] == [
+        {"categories": ["fuel_dealers_non_automotive"]},
+        {"merchants": [{"contains": "total energies"}]},
+    ]
+
+
 def test_a_limit_shows_when_its_month_or_year_begins(visit: Visit, policy: Policy) -> None:
     page = visit("Operations", pages.change_url(policy))
     month = page.locator(f"[name={FIRST_LIMIT}-month_starts]")

@@ -154,6 +154,19 @@ class TestTwoPeople:
         save(operator, policy, as_sent(refused))
         assert [entry["to"] for entry in says(policy)["schedule"]] == ["13:00", "14:00"]
 
+    def test_conditions_are_merged_row_by_row(self, operator: Client, other: Client) -> None:
+        policy = in_force("Fuel", any_of=[{"categories": ["5542"]}, {"countries": ["FR"]}])
+        url = pages.change_url(policy)
+        opened = as_shown(operator, url)
+        save(other, policy, as_shown(other, url) | {"any_of-0-countries": ["BE"]})
+        refused = save(operator, policy, opened | {"any_of-1-merchants": ["is", "Total"]})
+        assert conflict(refused).choices == []
+        save(operator, policy, as_sent(refused))
+        assert says(policy)["any_of"] == [
+            {"categories": ["5542"], "countries": ["BE"]},
+            {"countries": ["FR"], "merchants": [{"is": "Total"}]},
+        ]
+
     @pytest.mark.parametrize(
         ("chosen", "countries"),
         [("mine", ["DE", "FR"]), ("theirs", ["BE"]), ("both", ["BE", "DE"])],

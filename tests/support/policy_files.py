@@ -23,6 +23,12 @@ WHOLE: dict[str, Any] = {
             "week_starts": "monday",
             "blocked_categories": ["betting_casino_gambling", "3000-3299"],
             "allowed_merchant_countries": ["FR", "DE"],
+            "blocked_merchant_countries": ["RU"],
+            "any_of": [
+                {"categories": ["5542"], "countries": ["FR"]},
+                {"merchants": [{"contains": "total energies"}]},
+            ],
+            "exempt_merchants": [{"network_id": "1234567890"}, {"begins_with": "SNCF"}],
             "required_verification": ["cvc"],
             "schedule": [{"days": ["mon", "tue"], "from": "08:00", "to": "20:00"}],
             "usable_until": "2027-12-31",

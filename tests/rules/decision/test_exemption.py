@@ -5,9 +5,12 @@ from typing import Any
 
 import pytest
 
+from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import MATCHING
+from authorizations.rules.basics.stops import Stop
+from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
-from authorizations.rules.decision.values import Check, Verdict, WindowUsage
+from authorizations.rules.decision.values import Check, PurchaseContext, Verdict, WindowUsage
 from authorizations.rules.kinds import RULES
 from authorizations.rules.policy.differences import differences
 from authorizations.rules.policy.document import (
@@ -126,6 +129,12 @@ def test_another_policy_exempts_nobody() -> None:
     strict = applied(blocked_merchant_countries=["FR"])
     assert decided(at(), exempting).approved
     assert decided(at(), exempting, strict).reason == "merchant_country_not_allowed"
+
+
+def test_a_block_holds_at_an_exempt_merchant() -> None:
+    context = PurchaseContext(stops=(Stop(1, Scope(ScopeKind.PROGRAM, ""), merchant=SNCF),))
+    policies = (applied(blocked_merchant_countries=["FR"], **EXEMPT),)
+    assert decide(at(), context, policies, {}).reason == "blocked"
 
 
 def test_an_increment_is_judged_by_the_merchant_it_names() -> None:
