@@ -102,6 +102,16 @@ def test_a_condition_is_added_beside_an_exempt_merchant(visit: Visit, policy: Po
     ]
 
 
+def test_a_limit_just_added_is_removed_again_by_keyboard(visit: Visit, policy: Policy) -> None:
+    page = visit("Operations", pages.change_url(policy))
+    page.get_by_text("Add another limit").click()
+    expect(page.locator("[name=spending_limits-1-amount]")).to_be_visible()
+    page.get_by_role("button", name="Remove this row").press("Enter")
+    expect(page.locator("[name=spending_limits-1-amount]")).to_have_count(0)
+    save(page)
+    expect(page.get_by_text("version 1 stays in force")).to_be_visible()
+
+
 def test_a_limit_shows_when_its_month_or_year_begins(visit: Visit, policy: Policy) -> None:
     page = visit("Operations", pages.change_url(policy))
     month = page.locator(f"[name={FIRST_LIMIT}-month_starts]")
