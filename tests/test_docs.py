@@ -40,7 +40,7 @@ def test_every_key_of_a_policy_is_documented() -> None:
 
 def test_every_field_of_a_request_is_documented_once() -> None:
     text = (DOCS / "policies.md").read_text().partition("## What a request tells")[2]
-    rows = re.findall(r"^\| (`.+?) \| (.+) \|$", text.partition("\n## ")[0], re.MULTILINE)
+    rows = re.findall(r"^\| (`.+?) \| (.+) \|$", text.partition("\n##")[0], re.MULTILINE)
     named = [name for fields, _ in rows for name in re.findall(r"`([\w.]+)`", fields)]
     shapes = request_schema().schema["$defs"]
     parts = {

@@ -193,7 +193,27 @@ def test_facts_are_in_plain_words_and_what_was_not_told_is_left_out(shown: Any) 
     assert facts["CVC"] == "Mismatch"
     assert facts["Network risk score"] == "7"
     assert re.fullmatch(r".+ \([0-9]{4}\)", facts["Category"])
-    assert not {"Wallet", "Of it cash", "Approved before"} & facts.keys()
+    assert not {"Wallet", "Of this, cash", "Approved before"} & facts.keys()
+
+
+def test_token_fraud_challenge_and_the_cards_date_are_among_the_facts(shown: Any) -> None:
+    in_force("Careful", max_network_risk_score=80)
+    event = Shopper().event(Shopper().purchase(4_000, risk_score=92), "evt_it")
+    event["data"]["object"] |= {"token": "intok_1", "verified_by_fraud_challenge": True}
+    event["data"]["object"]["card"]["created"] = 1_700_000_000
+    deliver(event)
+    page = shown("evt_it")
+    facts = dict(page.context["facts"])
+    told = {name: facts[name] for name in ("Network token", "Fraud challenge", "Card created")}
+    assert told == {
+        "Network token": "intok_1",
+        "Fraud challenge": "Confirmed",
+        "Card created": "14 Nov 2023",
+    }
+    assert "but the cardholder confirmed the purchase in a fraud challenge." in pages.text(page)
+    Shopper().asks(4_000, event_id="evt_plain")
+    plain = dict(shown("evt_plain").context["facts"])
+    assert not {"Network token", "Fraud challenge"} & plain.keys()
 
 
 def test_earlier_and_later_decisions_of_the_card_are_linked(shown: Any) -> None:

@@ -1,9 +1,11 @@
 """Whether a card has to be used by a network token, or must not be."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Self
 
+from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.parsing import one_of
 from authorizations.rules.decision.rule import (
     FieldKind,
@@ -12,8 +14,10 @@ from authorizations.rules.decision.rule import (
     Ruling,
     Section,
     Setting,
+    rule_of,
 )
 from authorizations.rules.decision.values import Check, DeclineReason
+from authorizations.rules.kinds.wallets import Wallets
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _KEY = "network_token"
@@ -67,3 +71,10 @@ class NetworkTokens(Rule):
 
     def in_summary(self, beside: Sequence[Rule]) -> str:
         return f"{'only' if self.use == REQUIRED else 'not'} with a network token"
+
+    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
+        """Only wallets, and no tokens: wallets always pay by token."""
+        wallets = rule_of(Wallets, beside)
+        if self.use == FORBIDDEN and wallets and not wallets.lets(""):
+            message = "Every purchase is declined: wallets pay by network token."
+            yield Problem((_KEY,), message)

@@ -6,7 +6,13 @@ import pytest
 
 from authorizations.rules.decision.stand_in import StandInContext, decide_without_usage
 from authorizations.rules.policy.differences import differences
-from authorizations.rules.policy.document import InvalidPolicyError, completed, controls, normalize
+from authorizations.rules.policy.document import (
+    InvalidPolicyError,
+    completed,
+    controls,
+    normalize,
+    warnings,
+)
 from authorizations.rules.policy.summary import summary
 from tests.rules.deciding import applied, decided, reason
 from tests.support.builders import authorization_request
@@ -97,6 +103,19 @@ def test_it_is_said_what_is_wrong(use: object) -> None:
         normalize(policy(**{KEY: use}))
     [found] = map(str, refused.value.problems)
     assert found.startswith((f"{KEY}: There is no rule for network tokens", f"{KEY}: Write this"))
+
+
+def test_only_wallets_and_no_tokens_is_pointed_out() -> None:
+    def warned(**keys: Any) -> list[str]:
+        granted = policy(unlimited=True, **keys)
+        return [str(problem) for problem in warnings(controls(normalize(granted)))]
+
+    wallets = {"allowed_wallets": ["apple_pay"]}
+    assert warned(**wallets, network_token="forbidden") == [
+        "network_token: Every purchase is declined: wallets pay by network token."
+    ]
+    assert warned(**wallets, network_token="required") == []
+    assert warned(blocked_wallets=["apple_pay"], network_token="forbidden") == []
 
 
 def test_a_version_from_before_the_rule_was_known_stays_what_it_was() -> None:
