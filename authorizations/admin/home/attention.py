@@ -11,7 +11,6 @@ from django.utils import timezone
 
 from authorizations.admin.cards.grants import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
-from authorizations.admin.stops.state import in_force
 from authorizations.models import Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
@@ -23,6 +22,7 @@ from authorizations.services.lifecycle.attention import (
     cards_without_grant,
     waiting,
 )
+from authorizations.services.policies.stops import in_force
 from authorizations.services.webhook import clock
 
 _DECLINED = {

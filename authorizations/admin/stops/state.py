@@ -1,6 +1,6 @@
 """What is in force at this moment: for the banner on every page, and for Home."""
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
 
@@ -8,15 +8,10 @@ from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, Instruction
 from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.wording.stop_words import FROZEN, WHERE, blocked_words
+from authorizations.services.policies.stops import in_force
 
 _MAX_NAMED = 3
 """Maximum freezes and blocks named in the banner."""
-
-
-def in_force() -> QuerySet[Instruction]:
-    """The freezes and blocks that hold now."""
-    open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    return Instruction.objects.filter(open_, lifting=None)
 
 
 def stopped_at(*keys: str) -> list[Instruction]:

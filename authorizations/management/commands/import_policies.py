@@ -23,6 +23,9 @@ What a file means:
                only created. Groups that are not in the file stay as they are.
   assignments  all listed are made; others of the policies in the file are removed, unless
                the file has no "assignments" at all.
+  freezes, blocks
+               each is made once, known by its "reference" or else by all that it says: not
+               again when it has ended or was lifted. Leaving one out undoes nothing.
 A replacement card stands for the first card of its chain. Unknown cards and cardholders are
 created; their details come with their first purchase. A file with an error changes nothing.
 Cards are changed a hundred at a time, after the policies; an interrupted import continues

@@ -1,4 +1,4 @@
-"""Policy files: policies, card groups and assignments.
+"""Policy files: policies, card groups, assignments, freezes and blocks.
 
 Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
 that there are none.
@@ -20,10 +20,18 @@ from authorizations.rules.basics.fields import (
     path_text,
     quoted,
 )
-from authorizations.rules.basics.parsing import flag, text
+from authorizations.rules.basics.merchant_entries import merchant
+from authorizations.rules.basics.parsing import (
+    category,
+    country,
+    first_second,
+    flag,
+    moment,
+    text,
+)
 from authorizations.rules.policy.document import NAME_LENGTH, normalize
 
-_KEYS = ("policies", "groups", "assignments")
+_KEYS = ("policies", "groups", "assignments", "freezes", "blocks")
 _MAX_CARDS = 100_000
 _ID = re.compile(r"[!-~]{1,255}")
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
@@ -49,6 +57,22 @@ class ListedAssignment:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedStop:
+    """A freeze, or a block with `terms`: one of "merchant", "category" and "country".
+
+    `target` is an id, a group's name, or empty; `until` in Unix seconds, None for good.
+    """
+
+    path: Path
+    kind: ScopeKind
+    target: str
+    reason: str
+    terms: tuple[tuple[str, Any], ...] = ()
+    until: int | None = None
+    reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """The valid parts of a file; `assignments` is None if the file has no such list.
 
@@ -59,6 +83,7 @@ class PolicyFile:
     names: frozenset[str] = frozenset()
     groups: tuple[ListedGroup, ...] = ()
     assignments: tuple[ListedAssignment, ...] | None = None
+    stops: tuple[ListedStop, ...] = ()
 
     @property
     def group_names(self) -> list[str]:
@@ -103,7 +128,13 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
     groups = tuple(_groups(fields))
     assignments = tuple(_assignments(fields))
     has_assignments = data.get("assignments") is not None
-    file = PolicyFile(tuple(policies), names, groups, assignments if has_assignments else None)
+    file = PolicyFile(
+        tuple(policies),
+        names,
+        groups,
+        assignments if has_assignments else None,
+        stops=(*_stops(fields, "freezes"), *_stops(fields, "blocks")),
+    )
     return file, fields.problems
 
 
@@ -176,8 +207,60 @@ def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
         yield listed
 
 
+_BLOCKED: dict[str, Callable[[object], Any]] = {
+    "merchant": merchant,
+    "category": category,
+    "country": country,
+}
+_REASON, _REFERENCE = text(500), text(100)
+
+
+def _stops(fields: Fields, key: str) -> Iterator[ListedStop]:
+    """The freezes or the blocks, each with a reason."""
+    is_block = key == "blocks"
+    scopes = (ScopeKind.GROUP,) if is_block else _TARGETS
+    places: dict[object, Path] = {}
+    for entry in fields.objects(key, _MAX_CARDS):
+        known = (*(_BLOCKED if is_block else ()), *scopes, "until", "reason", "reference")
+        entry.refuse_others(known)
+        before = len(fields.problems)
+        terms = _blocked(entry) if is_block else ()
+        kind, target = ScopeKind.PROGRAM, ""
+        if not is_block or entry.has(ScopeKind.GROUP):
+            kind, target = _target(entry)
+        reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
+        until = entry.value("until", _instant, None)
+        reference = entry.value("reference", _REFERENCE, "")
+        if len(fields.problems) > before:
+            continue
+        listed = ListedStop(entry.path, kind, target, reason, terms, until, reference)
+        twin = places.setdefault(reference or (kind, target, str(terms), until), entry.path)
+        if twin != entry.path:
+            again = f"This is {path_text(twin)} again: keep one of them."
+            fields.problems.append(Problem(entry.path, again))
+            continue
+        yield listed
+
+
+def _blocked(entry: Fields) -> tuple[tuple[str, Any], ...]:
+    """What a block is about: exactly one of a merchant, a category and a country."""
+    given = [key for key in _BLOCKED if entry.has(key)]
+    if len(given) != 1:
+        which = 'one of "merchant", "category" and "country"'
+        wrong = f"Choose one only, {which}." if given else f"Say what is blocked: {which}."
+        entry.problems.append(Problem(entry.path, wrong))
+        return ()
+    [key] = given
+    return ((key, entry.value(key, _BLOCKED[key], None)),)
+
+
+def _instant(given: object) -> int:
+    """Unix seconds of an instant; of a day, its beginning in UTC."""
+    return first_second(moment(given), "UTC")
+
+
 def _target(entry: Fields) -> tuple[ScopeKind, str]:
-    """What the policy is assigned to; an entry has exactly one target."""
+    """What an entry is about; it has exactly one target."""
     kinds = [kind for kind in _TARGETS if entry.data.get(kind) not in (None, "", False)]
     if len(kinds) != 1:
         which = 'one of "program": true, "group", "cardholder" and "card"'

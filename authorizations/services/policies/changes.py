@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from authorizations.rules.basics.controls import ScopeKind
-from authorizations.rules.basics.words import gained_words, lost_words
+from authorizations.rules.basics.words import gained_words, instant_words, lost_words
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
+from authorizations.rules.policy.policy_file import ListedStop
+from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
 
@@ -65,6 +67,21 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
+class StopChange:
+    """A freeze or block to make; `scope` names a group, which may be new."""
+
+    listed: ListedStop
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        listed = self.listed
+        where = f"{listed.kind} {listed.target}" if listed.target else "every card of the program"
+        what = blocked_words(dict(listed.terms)) if listed.terms else "Freeze"
+        until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
+        yield f"  + {what}, for {where}{until}: {listed.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The whole difference between a file and the database; false if they agree."""
 
@@ -74,6 +91,7 @@ class Changes:
     unassigned: tuple[Target, ...]
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
+    stops: tuple[StopChange, ...] = ()
     grants: GrantDifference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
@@ -89,6 +107,10 @@ class Changes:
             yield "Assignments"
         yield from (f"  + {target}" for target in self.assigned)
         yield from (f"  - {target}" for target in self.unassigned)
+        if self.stops:
+            yield "Freezes and blocks"
+        for stop in self.stops:
+            yield from stop.lines()
         if self.new_cards or self.new_cardholders:
             yield "Not seen yet; their details come with their first purchase"
         yield from (f"  + card {card}" for card in self.new_cards)

@@ -1,16 +1,18 @@
 """Exports and imports policy files, which contain everything that decisions are made by."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
-from authorizations.rules.basics.controls import ScopeKind
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import gained_words
-from authorizations.services.policies import counting_ahead, groups, plan
+from authorizations.rules.policy.policy_file import ListedStop
+from authorizations.services.policies import counting_ahead, groups, plan, stops
 from authorizations.services.policies.changes import Changes, Target
 from authorizations.services.policies.publish import publish
 from authorizations.services.store import locks
@@ -29,7 +31,29 @@ def export_policies() -> dict[str, Any]:
         "assignments": [
             {"policy": at.policy, at.kind.value: at.target or True} for at in sorted(plan.targets())
         ],
+        "freezes": list(_exported(Instruction.Kind.FREEZE)),
+        "blocks": list(_exported(Instruction.Kind.BLOCK)),
     }
+
+
+def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
+    """The freezes or blocks that are in force, the oldest first."""
+    groups_ = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    for row in stops.in_force().filter(kind=kind).order_by("pk"):
+        scope = scope_of(row.scope)
+        target: str | bool = scope.id or True
+        if scope.kind is ScopeKind.GROUP:
+            if scope.id not in groups_:  # it is gone, and what held for it with it
+                continue
+            target = groups_[scope.id]
+        found = dict(row.terms)
+        if kind == Instruction.Kind.FREEZE or scope.kind is not ScopeKind.PROGRAM:
+            found[scope.kind.value] = target
+        if row.ends_at:
+            found["until"] = row.ends_at.astimezone(UTC).isoformat()
+        if row.reference:
+            found["reference"] = row.reference
+        yield found | {"reason": row.reason}
 
 
 def compare(written: str) -> Changes:
@@ -80,6 +104,8 @@ def import_policies(
         for group in changes.groups:
             CardGroup.objects.get_or_create(name=group.name)
         _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
+        for stop in changes.stops:
+            _stop(stop.listed, author)
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):
         with transaction.atomic():
             _assign(_on_roots(chunk))
@@ -99,6 +125,20 @@ def import_policies(
     for policy in Policy.objects.filter(name__in={target.policy for target in changes.assigned}):
         counting_ahead.begin(policy)
     return changes
+
+
+def _stop(listed: ListedStop, author: User | None) -> None:
+    target = listed.target
+    if listed.kind is ScopeKind.GROUP:
+        target = str(CardGroup.objects.get(name=listed.target).pk)
+    scope = Scope(listed.kind, target)
+    until = datetime.fromtimestamp(listed.until, UTC) if listed.until else None
+    known: dict[str, Any] = {"by": author, "reason": listed.reason, "until": until}
+    known["reference"] = listed.reference
+    if listed.terms:
+        stops.block(scope, dict(listed.terms), **known)
+    else:
+        stops.freeze(scope, **known)
 
 
 def _assign(targets: Iterable[Target]) -> None:

@@ -1,16 +1,24 @@
 """Reads a policy file and compares it with the database; writes nothing."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from time import time
 from typing import NamedTuple
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Policy
+from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
-from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
+from authorizations.rules.policy.policy_file import ListedGroup, ListedStop, PolicyFile, read
 from authorizations.services.cards import grants
-from authorizations.services.policies.changes import Changes, GroupChange, PolicyChange, Target
+from authorizations.services.policies.changes import (
+    Changes,
+    GroupChange,
+    PolicyChange,
+    StopChange,
+    Target,
+)
 
 
 class UnseenIds(NamedTuple):
@@ -30,22 +38,21 @@ def checked(written: str) -> PolicyFile:
 
 
 def _unknown_names(file: PolicyFile) -> Iterator[Problem]:
-    """Assignments whose policy or group is neither in the file nor in the database."""
+    """Policies and groups that an entry names, and that are neither here nor in the database."""
     names = {
         "policy": {*file.names, *Policy.objects.values_list("name", flat=True)},
         "group": {*file.group_names, *CardGroup.objects.values_list("name", flat=True)},
     }
-    for listed in file.assignments or ():
-        named = {"policy": listed.policy}
-        if listed.kind is ScopeKind.GROUP:
-            named["group"] = listed.target
-        for kind, name in named.items():
-            if name not in names[kind]:
-                yield Problem(
-                    (*listed.path, kind),
-                    f"There is no {kind} {quoted(name)}, here or in the database: add it to the "
-                    "file.",
-                )
+    assignments = file.assignments or ()
+    named = [(at.path, "policy", at.policy) for at in assignments]
+    named += [(at.path, "group", at.target) for at in assignments if at.kind is ScopeKind.GROUP]
+    named += [(it.path, "group", it.target) for it in file.stops if it.kind is ScopeKind.GROUP]
+    for path, kind, name in named:
+        if name not in names[kind]:
+            yield Problem(
+                (*path, kind),
+                f"There is no {kind} {quoted(name)}, here or in the database: add it to the file.",
+            )
 
 
 def _split_chains(file: PolicyFile) -> Iterator[Problem]:
@@ -93,8 +100,34 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         unassigned=() if file.assignments is None else tuple(sorted(others)),
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
+        stops=tuple(StopChange(listed) for listed in _new_stops(file)),
     )
     return replace(found, grants=grants.difference(_rearrangement(found, there)))
+
+
+def _new_stops(file: PolicyFile) -> Iterator[ListedStop]:
+    """Those that were never made, and have not ended: one that was lifted is not made again."""
+    if not file.stops:
+        return
+    now = time()
+    ids = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    columns = ("reference", "kind", "scope", "terms", "ends_at", "reason")
+    rows = list(Instruction.objects.values_list(*columns))
+    references = {reference for reference, *_ in rows if reference}
+    told = {
+        (kind, scope, json.dumps(terms, sort_keys=True), ends and int(ends.timestamp()), reason)
+        for reference, kind, scope, terms, ends, reason in rows
+        if not reference
+    }
+    for listed in file.stops:
+        is_group = listed.kind is ScopeKind.GROUP
+        target = ids.get(listed.target, "") if is_group else listed.target
+        kind = Instruction.Kind.BLOCK if listed.terms else Instruction.Kind.FREEZE
+        terms = json.dumps(dict(listed.terms), sort_keys=True)
+        said = (kind, f"{listed.kind}:{target}", terms, listed.until, listed.reason)
+        is_known = listed.reference in references if listed.reference else said in told
+        if not is_known and (listed.until is None or listed.until > now):
+            yield listed
 
 
 def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:

@@ -5,11 +5,14 @@ locked: purchases decided meanwhile read what was in force before.
 """
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from datetime import datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
+from django.db.models import Q, QuerySet
+from django.utils import timezone
 
 from authorizations.models import Instruction, Lifting
 from authorizations.rules.basics.controls import Scope, scope_key
@@ -20,25 +23,52 @@ class StopError(ValueError):
     """What was asked for can't be done; the sentence says why."""
 
 
-def freeze(scope: Scope, *, by: User, reason: str, until: datetime | None = None) -> Instruction:
-    """Decline all purchases of a scope from now on, up to `until`. Raises StopError."""
-    return _write(Instruction.Kind.FREEZE, scope, {}, by=by, reason=reason, until=until)
+def freeze(
+    scope: Scope,
+    *,
+    by: User | None,
+    reason: str,
+    until: datetime | None = None,
+    reference: str = "",
+) -> Instruction:
+    """Decline all purchases of a scope from now on, up to `until`. Raises StopError.
+
+    `by` is None for a command; `reference` is what policy files know it by.
+    """
+    return _write(
+        Instruction.Kind.FREEZE, scope, {}, by=by, reason=reason, until=until, reference=reference
+    )
 
 
 def block(
     scope: Scope,
     terms: Mapping[str, Any],
     *,
-    by: User,
+    by: User | None,
     reason: str,
     until: datetime | None = None,
+    reference: str = "",
 ) -> Instruction:
     """Decline purchases at a merchant, in a category or in a country, in this scope.
 
     `terms` are one pair of a policy file's, in its normal form: "merchant", "category" or
-    "country". Raises StopError.
+    "country"; the others as of `freeze`. Raises StopError.
     """
-    return _write(Instruction.Kind.BLOCK, scope, dict(terms), by=by, reason=reason, until=until)
+    return _write(
+        Instruction.Kind.BLOCK,
+        scope,
+        dict(terms),
+        by=by,
+        reason=reason,
+        until=until,
+        reference=reference,
+    )
+
+
+def in_force() -> QuerySet[Instruction]:
+    """The freezes and blocks that hold now, by this server's clock."""
+    open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
+    return Instruction.objects.filter(open_, lifting=None)
 
 
 @transaction.atomic
@@ -58,16 +88,17 @@ def _write(
     scope: Scope,
     terms: dict[str, Any],
     *,
-    by: User,
+    by: User | None,
     reason: str,
     until: datetime | None,
+    reference: str,
 ) -> Instruction:
     if not reason.strip():
         raise StopError("Give a reason.")
     now = _now()
     if until is not None and until <= now:
         raise StopError("The end is in the past: choose a later one, or none.")
-    with acting(user=by, reason=reason):
+    with acting(user=by, reason=reason) if by else nullcontext():
         return Instruction.objects.create(
             kind=kind,
             scope=scope_key(scope),
@@ -75,8 +106,9 @@ def _write(
             starts_at=now,
             ends_at=until,
             author=by,
-            author_name=by.get_username(),
+            author_name=by.get_username() if by else "",
             reason=reason,
+            reference=reference,
         )
 
 

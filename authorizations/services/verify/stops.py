@@ -1,0 +1,95 @@
+"""Checks the freezes and blocks that decisions name against those that were in force."""
+
+from collections import defaultdict
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from functools import cached_property
+from typing import Any, NamedTuple
+
+from authorizations.models import Decision, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.services.verify.checking import Difference
+
+_APART = timedelta(minutes=1)
+"""Around a beginning or an end, a decision may name it or not: commits under way, and clocks."""
+
+_WITHOUT_STOPS = {
+    DeclineReason.MALFORMED_REQUEST,
+    DeclineReason.WRONG_MODE,
+    DeclineReason.CONFLICTING_EVENT,
+    DeclineReason.INTERNAL_ERROR,
+}
+
+
+class _Row(NamedTuple):
+    """A freeze or block: what a decision keeps of it, and when it held."""
+
+    told: dict[str, Any]
+    begins: datetime
+    ends: datetime | None
+
+    def may_hold(self, at: datetime) -> bool:
+        return self.begins <= at + _APART and (self.ends is None or at - _APART < self.ends)
+
+    def holds_surely(self, at: datetime) -> bool:
+        return self.begins < at - _APART and (self.ends is None or at + _APART < self.ends)
+
+
+class Stops:
+    """All freezes and blocks, read when they are first asked for."""
+
+    def differences(self, row: Decision) -> Iterator[Difference]:
+        """What a decision of this desk keeps and was not in force, and the other way round.
+
+        Those of a group are not missed: which group a card was in then is not on record here.
+        """
+        if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
+            return
+        kept = {one["id"]: one for one in row.context.get("stops", [])}
+        for id_, one in kept.items():
+            found = self._rows.get(id_)
+            if found is None or not found.may_hold(row.decided_at):
+                yield Difference(row.pk, f"freeze or block {id_}", "in force", "none then")
+                continue
+            for name, value in found.told.items():
+                if one.get(name) != value:
+                    yield Difference(
+                        row.pk, f"{name} of freeze or block {id_}", one.get(name), value
+                    )
+        for key in self._scopes_of(row):
+            for id_ in self._by_scope.get(key, ()):
+                if id_ not in kept and self._rows[id_].holds_surely(row.decided_at):
+                    yield Difference(row.pk, f"freeze or block {id_}", "none", "in force then")
+
+    def _scopes_of(self, row: Decision) -> Iterator[str]:
+        yield scope_key(Scope(ScopeKind.PROGRAM, ""))
+        if row.card_id:
+            yield scope_key(Scope(ScopeKind.CARD, row.card_id))
+        if row.cardholder_id:
+            yield scope_key(Scope(ScopeKind.CARDHOLDER, row.cardholder_id))
+
+    @cached_property
+    def _rows(self) -> dict[int, _Row]:
+        found = {}
+        for row in Instruction.objects.select_related("lifting"):
+            lifted = row.lifting.lifted_at if hasattr(row, "lifting") else None
+            ends = min(filter(None, (row.ends_at, lifted)), default=None)
+            told = {
+                "merchant": row.terms.get("merchant"),
+                "category": row.terms.get("category", ""),
+                "country": row.terms.get("country", ""),
+                "until": int(row.ends_at.timestamp()) if row.ends_at else None,
+                "author": row.author_name,
+                "reason": row.reason,
+            }
+            found[row.pk] = _Row(told, row.starts_at, ends)
+        return found
+
+    @cached_property
+    def _by_scope(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = defaultdict(list)
+        for id_, scope in Instruction.objects.values_list("pk", "scope"):
+            if id_ in self._rows:
+                found[scope].append(id_)
+        return found

@@ -1,0 +1,78 @@
+"""The record is checked against the freezes and blocks that were in force."""
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from authorizations.models import Decision, Lifting
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.services.policies import stops
+from tests.support.damage import damage
+from tests.support.desk import Shopper, in_force
+from tests.support.verification import contradictions
+
+pytestmark = pytest.mark.django_db
+
+PROGRAM = Scope(ScopeKind.PROGRAM, "")
+ADA = Shopper(card_id="ic_ada", cardholder_id="ich_ada")
+
+
+@pytest.fixture(autouse=True)
+def granting() -> None:
+    in_force(spending_limits=[{"amount": 100_000, "interval": "monthly"}])
+
+
+@pytest.fixture
+def operator() -> User:
+    return User.objects.create(username="operator")
+
+
+HOUR = timedelta(hours=1)
+
+
+def test_what_was_in_force_and_what_was_not_is_in_order(operator: User) -> None:
+    ADA.asks(100)
+    stop = stops.block(PROGRAM, {"merchant": {"contains": "x"}}, by=operator, reason="Fraud")
+    frozen = stops.freeze(Scope(ScopeKind.CARDHOLDER, "ich_ada"), by=operator, reason="Lost")
+    ADA.asks(100)
+    stops.lift(frozen, by=operator, reason="Found")
+    ADA.asks(100)
+    stops.lift(stop, by=operator, reason="Settled")
+    ADA.asks(100)
+    assert contradictions() == []
+
+
+def test_a_decision_that_does_not_name_what_was_in_force_is_found(operator: User) -> None:
+    stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
+    damage(stop, starts_at=stop.starts_at - HOUR)
+    ADA.asks(100, event_id="evt_frozen")
+    assert contradictions() == []
+    row = Decision.objects.get(pk="evt_frozen")
+    damage(row, context=row.context | {"stops": []})
+    assert contradictions() == [
+        f"evt_frozen: freeze or block {stop.pk} is none; expected in force then"
+    ]
+
+
+def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: User) -> None:
+    stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
+    ADA.asks(100, event_id="evt_frozen")
+    stops.lift(stop, by=operator, reason="Over")
+    assert contradictions() == []
+    damage(stop, starts_at=stop.starts_at - HOUR)
+    lifting = Lifting.objects.get()
+    damage(lifting, lifted_at=lifting.lifted_at - HOUR)
+    assert contradictions() == [
+        f"evt_frozen: freeze or block {stop.pk} is in force; expected none then"
+    ]
+
+
+def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
+    stop = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
+    ADA.asks(100, event_id="evt_frozen")
+    damage(stop, reason="Something else")
+    assert contradictions() == [
+        f"evt_frozen: reason of freeze or block {stop.pk} is Attack; expected Something else"
+    ]
