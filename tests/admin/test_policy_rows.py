@@ -146,7 +146,7 @@ def test_conditions_are_added_changed_and_taken_out(operator: Client) -> None:
     policy = in_force("Fuel", any_of=[fuel, {"countries": ["DE"]}])
     url = pages.change_url(policy)
     response = operator.get(url)
-    assert "At least one of (empty: no condition)" in pages.text(response)
+    assert "At least one of these conditions (empty: any purchase)" in pages.text(response)
     assert "On automated fuel dispensers in FR" in pages.text(response)
     sent = added(as_shown(operator, url), CONDITIONS, merchants=pages.merchants("Total"))
     sent |= {f"{CONDITIONS}-0-countries": ["FR", "BE"], f"{CONDITIONS}-1-DELETE": "on"}

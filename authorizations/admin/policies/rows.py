@@ -366,7 +366,7 @@ class ConditionInline(RowInline, StackedInline[PolicyVersion, Policy]):
     entries = (ConditionForm, ConditionFormSet)
     fields = (("categories", "countries"), "merchants")
     verbose_name = "condition"
-    verbose_name_plural = "At least one of (empty: no condition)"
+    verbose_name_plural = "At least one of these conditions (empty: any purchase)"
     below = WHERE
 
 

@@ -11,7 +11,7 @@ EXEMPT_MERCHANTS = Setting(
     FieldKind.MERCHANTS,
     merchants,
     merchant_words,
-    help="Allowed whatever the lists above say of them, their category or their place. Limits and "
-    "all other rules still hold. Use network ids: a name can be imitated.",
+    help="Allowed whatever this policy's lists and conditions say of merchants, categories and "
+    "places. Limits and all other rules still hold. Use network ids: a name can be imitated.",
     nouns=("Merchant", "Merchants"),
 )

@@ -140,7 +140,7 @@ def _exempt(controls: SpendingControls) -> Iterator[Problem]:
         return
     key = EXEMPT_MERCHANTS.key
     if not any(rule.spares_exempt for rule in controls.rules):
-        message = "This has no effect: the policy has no list of categories, places or merchants."
+        message = "This has no effect: no list and no condition of the policy concerns merchants."
         yield Problem((key,), message)
     listed_merchants = rule_of(Merchants, controls.rules)
     blocked = listed_merchants.entries(allows=False) if listed_merchants else ()

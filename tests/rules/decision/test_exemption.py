@@ -241,7 +241,7 @@ def _warned(**keys: Any) -> list[str]:
 def test_saving_says_what_can_not_be_as_meant() -> None:
     assert _warned(unlimited=True, max_network_risk_score=80, exempt_merchants=["Uber"]) == [
         (
-            "exempt_merchants: This has no effect: the policy has no list of categories, places or "
+            "exempt_merchants: This has no effect: no list and no condition of the policy concerns "
             "merchants."
         )
     ]
