@@ -49,6 +49,22 @@ class TestWhatIsLeft:
         assert "All-time limit of €100.00 Available €32.50 used, €67.50 left" in text
         assert "All-time limit of 5 purchases Available 1 made, 4 left It never resets." in text
 
+    def test_a_limit_says_on_which_day_its_month_or_year_begins_and_what_it_leaves_out(
+        self, operator: Client
+    ) -> None:
+        limits(
+            {"amount": 10_000, "interval": "monthly", "month_starts": 16},
+            {"amount": 90_000, "interval": "yearly", "year_starts": "04-06"}
+            | {"except_countries": ["DE"]},
+        )
+        shopper().asks(3_250)
+        shopper().asks(1_000, merchant=ABROAD)
+        text = page(operator)
+        month = "Monthly limit of €100.00 (from the 16th) Available €42.50 used, €57.50 left"
+        assert f"{month} Resets on 16 " in text
+        year = "Yearly limit of €900.00 (from 6 Apr) except in DE Available €32.50 used"
+        assert f"{year}, €867.50 left Resets on 6 Apr" in text
+
     @pytest.mark.parametrize(
         ("spent", "words"),
         [

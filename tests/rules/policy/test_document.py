@@ -194,10 +194,20 @@ def test_a_rolling_window_is_told_in_its_largest_whole_unit(
 def test_the_beginning_of_months_and_years_is_kept_unless_it_is_the_calendars(
     written: Document, normal: Document
 ) -> None:
-    without = normal_limit(interval=written["interval"])
-    assert normal_limit(**written) == without | normal
-    # A version from before these keys, read again and imported again, stays the same version.
-    assert not {"month_starts", "year_starts"} & without.keys()
+    assert normal_limit(**written) == normal_limit(interval=written["interval"]) | normal
+
+
+def test_a_version_from_before_a_limit_could_say_more_is_the_same_version() -> None:
+    """Its canonical text, letter for letter."""
+    [amount, _, count] = normalize(TRAVEL)["spending_limits"]
+    assert canonical_json(amount).decode() == (
+        '{"amount":50000,"cash_only":false,"categories":[],"countries":[],"currency":null,'
+        '"interval":"monthly","merchants":[]}'
+    )
+    assert canonical_json(count).decode() == (
+        '{"cash_only":false,"categories":[],"count":5,"countries":[],"hours":1,'
+        '"interval":"rolling","merchants":[]}'
+    )
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,19 @@ def test_a_rolling_limit_s_next_room_comes_out_as_recorded() -> None:
     assert found() == []
 
 
+def test_the_beginning_of_a_limit_s_months_and_what_it_leaves_out_come_out_as_recorded() -> None:
+    own = {"amount": 5_000, "interval": "monthly", "month_starts": 16, "except_countries": ["DE"]}
+    in_force(spending_limits=[own, {"amount": 9_000, "interval": "yearly"}])
+    Shopper().asks(1_000)
+    Shopper().asks(4_500, event_id="evt_it")
+    trace = Decision.objects.get(pk="evt_it").trace
+    figures = [check["figures"] for check in trace if "figures" in check]
+    assert [it.get("begins") for it in figures] == [[1, 16], None]
+    assert found() == []
+    in_force(spending_limits=[own | {"month_starts": 17, "except_countries": ["FR"]}])
+    assert found() == []
+
+
 def test_later_versions_of_a_policy_change_nothing_about_earlier_decisions(
     decision: Decision,
 ) -> None:
