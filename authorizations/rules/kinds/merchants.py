@@ -1,12 +1,14 @@
 """The merchants where a card may pay."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.filters import Merchant, MerchantEntry, MerchantSet, merchant_words
 from authorizations.rules.basics.merchant_entries import merchants
 from authorizations.rules.basics.words import merchant_place
-from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
 from authorizations.rules.decision.values import DeclineReason, Json
 from authorizations.rules.kinds.lists import ListRule, ListSide, pair
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -66,3 +68,14 @@ class Merchants(ListRule):
     @classmethod
     def summary_words(cls, entries: Sequence[MerchantEntry]) -> list[str]:
         return [merchant_place(merchant_words(entry)) for entry in entries]
+
+    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
+        """Merchants on both lists, and limits that leave out all that the policy allows."""
+        yield from ListRule.warnings(self, beside, limits)
+        allowed = next((it.members for it in self.lists if it.allows), None)
+        for place, limit in enumerate(limits):
+            if allowed and limit.filter.except_merchants.covers(allowed):
+                message = (
+                    "This limit has no effect: it leaves out all merchants that the policy allows."
+                )
+                yield Problem(("spending_limits", place, "except_merchants"), message)

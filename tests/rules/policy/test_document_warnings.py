@@ -201,6 +201,7 @@ def test_a_limit_that_leaves_out_all_that_the_policy_allows_is_pointed_out() -> 
     found = warned(
         allowed_categories=["5812", "bakeries"],
         allowed_merchant_countries=["FR"],
+        allowed_merchants=[{"is": "Casino Royal"}],
         spending_limits=[
             {"amount": 1, "interval": "daily", "except_categories": ["5812", "5462"]},
             {"amount": 2, "interval": "daily", "except_countries": ["FR", "DE"]},
@@ -208,6 +209,8 @@ def test_a_limit_that_leaves_out_all_that_the_policy_allows_is_pointed_out() -> 
             | {"except_categories": ["5812"]},
             {"amount": 4, "interval": "daily", "except_categories": ["5812"]},
             {"amount": 5, "interval": "daily", "except_countries": ["DE"]},
+            {"amount": 6, "interval": "daily", "except_merchants": ["casino"]},
+            {"amount": 7, "interval": "daily", "except_merchants": [{"begins_with": "Royal"}]},
         ],
     )
     start = "This limit has no effect:"
@@ -220,6 +223,10 @@ def test_a_limit_that_leaves_out_all_that_the_policy_allows_is_pointed_out() -> 
         (
             "spending_limits[1].except_countries",
             f"{start} it leaves out all countries that the policy allows.",
+        ),
+        (
+            "spending_limits[5].except_merchants",
+            f"{start} it leaves out all merchants that the policy allows.",
         ),
     ]
 
