@@ -13,6 +13,7 @@ from authorizations.models import (
     PolicyVersion,
 )
 from authorizations.services.policies.files import compare, export_policies
+from tests.support.damage import damage
 from tests.support.desk import Shopper, republish
 from tests.support.policy_files import WHOLE, everything, load
 
@@ -70,6 +71,22 @@ def test_unchanged_policies_make_no_new_version_and_changed_ones_exactly_one() -
     load(edited)
     versions = PolicyVersion.objects.order_by("pk").values_list("policy__name", "number")
     assert sorted(versions) == [("Baseline", 1), ("Team", 1), ("Travel", 1), ("Travel", 2)]
+
+
+def test_a_version_of_before_a_rule_was_known_is_unchanged_by_a_file_that_does_not_set_it() -> None:
+    load({"policies": [{"name": "Old", "max_network_risk_score": 80}]})
+    version = PolicyVersion.objects.get()
+    newer = ("cities", "postal_codes", "merchant_data", "currency_only", "token", "despite", "age")
+    content = {
+        key: value
+        for key, value in json.loads(version.content).items()
+        if not any(word in key for word in newer)
+    }
+    assert "network_token" not in content
+    damage(version, content=json.dumps(content))
+    changes = load({"policies": [{"name": "Old", "max_network_risk_score": 80}]})
+    assert [*changes.lines()] == []
+    assert PolicyVersion.objects.count() == 1
 
 
 def test_a_policy_that_has_no_version_is_put_in_force_as_a_new_one() -> None:
