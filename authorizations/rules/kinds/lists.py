@@ -89,11 +89,12 @@ class ListRule(Rule):
         return subject or None
 
     def check(self, request: AuthorizationRequest) -> Ruling:
-        subject = self.subject(request)
+        subject, holds = self.subject(request), self.holds
         for listing in self.lists:
-            if self.holds(listing.members, subject) is not listing.allows:
-                return Ruling(passed=False, found=self.found(subject), limit=listing.limit)
-        return Ruling(passed=True, found=self.found(subject), limit=self.lists[-1].limit)
+            passed = holds(listing.members, subject) is listing.allows
+            if not passed:
+                break
+        return Ruling(passed, self.found(subject), listing.limit)
 
     def entries(self, *, allows: bool) -> tuple[Any, ...]:
         """The allowed entries, or the blocked ones; none without such a list."""
