@@ -18,14 +18,18 @@ EXEMPT = "exempt"
 
 @dataclass(frozen=True, slots=True)
 class Exemption:
-    """The exempt merchants of a policy; `entries` are as in the document."""
+    """The exempt merchants of a policy; `entries` are as in the document, `each` matches one."""
 
     entries: tuple[MerchantEntry, ...] = field(hash=False)
     merchants: MerchantSet
+    each: tuple[MerchantSet, ...]
 
     @classmethod
     def of(cls, entries: Sequence[MerchantEntry], matching: int) -> Self | None:
-        return cls(tuple(entries), MerchantSet.of(entries, matching)) if entries else None
+        if not entries:
+            return None
+        each = tuple(MerchantSet.of([entry], matching) for entry in entries)
+        return cls(tuple(entries), MerchantSet.of(entries, matching), each)
 
     def entry_for(self, request: AuthorizationRequest) -> MerchantEntry | None:
         """The first entry that names the merchant; None if it is not exempt.
@@ -35,8 +39,8 @@ class Exemption:
         merchant = request.asked_at
         if not self.merchants.holds(merchant) or {"name", "network_id"} & {*request.unreadable}:
             return None
-        matching = self.merchants.matching
-        return next(it for it in self.entries if MerchantSet.of([it], matching).holds(merchant))
+        named = zip(self.entries, self.each, strict=True)
+        return next(entry for entry, one in named if one.holds(merchant))
 
 
 def exempt_by(check: Check) -> MerchantEntry | None:
