@@ -42,6 +42,7 @@ SEES_PEOPLE = to("login", "login", "403", "200", "403", "200")
 NEVER = to("login", "login", "403", "403", "403", "403")
 LEADS_BACK = to("login", "login", "403", "moved", "moved", "moved")
 STAFF = to("login", "login", "200", "200", "200", "200")
+NO_CARD_NAMED = to("login", "login", "403", "403", "404", "404")
 MOVES = to("login", "login", "moved", "moved", "moved", "moved")
 APPS = to("login", "login", "404", "200", "200", "200")
 NOTHING_THERE = to("login", "login", "404", "404", "404", "404")
@@ -129,6 +130,8 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_policy_differences": Access(SEEN, NOT_SENT_BY_STAFF),
     "admin:authorizations_policy_assignments": Access(SEEN, NOT_SENT_BY_STAFF),
     "admin:authorizations_policy_assign": Access(EDITED, EDITED),
+    "admin:authorizations_policy_duplicate": Access(EDITED, EDITED),
+    "admin:authorizations_policy_card_assign": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_policy_unassign": Access(SAVED, SAVED),  # nothing chosen: led back
     **_pages("authorizations_cardgroup", _EDITED),
     # There is one of them, whose page is the list.

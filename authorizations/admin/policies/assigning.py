@@ -6,11 +6,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelectMultiple
+from django.contrib.admin.utils import quote
+from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
+from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
 from authorizations.admin.policies.assigned import scopes_words
@@ -155,6 +159,60 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "back": list_url(policy),
     }
     return TemplateResponse(request, "admin/authorizations/assign.html", context)
+
+
+class PolicyForCardForm(forms.Form):
+    policy = forms.ModelChoiceField(
+        Policy.objects.all(),
+        label="Policy",
+        help_text="It applies beside those that the card has: the most restrictive wins.",
+        widget=AutocompleteSelect(
+            Assignment._meta.get_field("policy"), admin.site, attrs={"data-width": "100%"}
+        ),
+        error_messages={"required": "Choose a policy."},
+    )
+
+
+def assign_to_card_page(request: HttpRequest) -> HttpResponse:
+    """Ask which policy to assign to the card that the address names, then assign it."""
+    if not request.user.has_perms(["authorizations.view_policy", MAY_ADD]):
+        raise PermissionDenied
+    card = get_object_or_404(Card, pk=request.GET.get("card", "")[:255])
+    form = _policy_form(request)
+    back = reverse("admin:authorizations_card_change", args=[quote(card.pk)])
+    if request.method == "POST" and form.is_valid():
+        policy, targets = form.cleaned_data["policy"], Targets(cards=(card.pk,))
+        try:
+            with transaction.atomic():
+                done = assign(policy, targets)
+                difference = done.difference
+                asking.require(
+                    request, gained=difference.gained, lost=difference.lost, begun=done.begun
+                )
+        except UnconfirmedError as unconfirmed:
+            asking.ask(request, unconfirmed)
+            form = _policy_form(request)
+        else:
+            _add_messages(request, policy, targets, done.scopes, done.there)
+            return HttpResponseRedirect(back)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Assign a policy",
+        "opts": Card._meta,
+        "original": card,
+        "form": form,
+        "button": "Assign",
+        "effect": f"For {card}, from the next purchase on.",
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+
+
+def _policy_form(request: HttpRequest) -> PolicyForCardForm:
+    """The form with the confirmations that are required."""
+    form = PolicyForCardForm(request.POST if request.method == "POST" else None)
+    form.fields |= asking.fields(request)
+    return form
 
 
 def _form(request: HttpRequest) -> AssignForm:

@@ -19,7 +19,7 @@ from authorizations.admin.policies.assigned import (
     assigned_words,
     with_first_assigned,
 )
-from authorizations.admin.policies.assigning import assign_page
+from authorizations.admin.policies.assigning import assign_page, assign_to_card_page
 from authorizations.admin.policies.assignments import (
     MAY_ADD,
     assign_url,
@@ -28,6 +28,7 @@ from authorizations.admin.policies.assignments import (
 )
 from authorizations.admin.policies.defaults import DEFAULTED
 from authorizations.admin.policies.differences import differences_page
+from authorizations.admin.policies.duplicating import duplicate_page
 from authorizations.admin.policies.fields import LINES, WHO
 from authorizations.admin.policies.forms import PolicyForm, edited
 from authorizations.admin.policies.rows import INLINES, RowFormSet
@@ -77,6 +78,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             "differences": require_safe(differences),
             "assignments": require_safe(assignments_page),
             "assign": assign_page,
+            "duplicate": duplicate_page,
             "unassign": unassign_page,
         }
         own = [
@@ -87,7 +89,12 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             )
             for name, view in pages.items()
         ]
-        return [*own, *super().get_urls()]
+        of_card = path(
+            "assign/",
+            self.admin_site.admin_view(assign_to_card_page),
+            name="authorizations_policy_card_assign",
+        )
+        return [*own, of_card, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         """Without the permission to change, the page shows sentences instead of fields."""

@@ -242,4 +242,4 @@ def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpRespons
         "back": list_url(),
         **context,
     }
-    return TemplateResponse(request, "admin/authorizations/stopping.html", context)
+    return TemplateResponse(request, "admin/authorizations/asked.html", context)

@@ -1,0 +1,68 @@
+"""A policy is copied, and one is assigned from the page of a card."""
+
+import pytest
+from django.test import Client
+
+from authorizations.models import Assignment, Card, Policy
+from tests.admin import pages
+from tests.support.desk import Shopper, in_force, says
+
+pytestmark = pytest.mark.django_db
+
+LIMITS = [{"amount": 50_000, "interval": "monthly"}, {"count": 5, "interval": "daily"}]
+
+
+@pytest.fixture
+def policy() -> Policy:
+    return in_force("Travel", spending_limits=LIMITS, blocked_merchant_countries=["KP"])
+
+
+def test_a_copy_has_the_limits_and_rules_and_is_assigned_to_nobody(
+    operator: Client, policy: Policy
+) -> None:
+    page = operator.get(pages.change_url(policy)).content.decode()
+    url = f"/admin/authorizations/policy/{policy.pk}/duplicate/"
+    assert url in page
+    assert operator.get(url).context["form"]["name"].value() == "Copy of Travel"
+    answer = operator.post(url, {"name": "Travel abroad"}, follow=True)
+    copy = Policy.objects.get(name="Travel abroad")
+    assert "Copied. It applies to no card until you assign it." in answer.content.decode()
+    assert answer.redirect_chain[-1][0] == pages.change_url(copy)
+    assert says(copy) == says(policy) | {"name": "Travel abroad"}
+    assert not copy.assignments.exists()
+    assert copy.versions.get().reason == "Copy of Travel, version 1"
+
+
+@pytest.mark.parametrize(
+    ("name", "sentence"),
+    [("Travel", "Another policy has this name"), (" ", "Give the policy a name.")],
+)
+def test_a_copy_needs_a_name_of_its_own(
+    operator: Client, policy: Policy, name: str, sentence: str
+) -> None:
+    url = f"/admin/authorizations/policy/{policy.pk}/duplicate/"
+    assert sentence in operator.post(url, {"name": name}).content.decode()
+    assert Policy.objects.count() == 1
+
+
+def test_a_policy_is_assigned_from_the_page_of_a_card_after_asking(
+    operator: Client, policy: Policy
+) -> None:
+    Assignment.objects.all().delete()
+    shopper = Shopper(card_id="ic_ada", cardholder_id="ich_ada")
+    assert shopper.reason(100) == "no_policy"
+    card = Card.objects.get()
+    url = "/admin/authorizations/policy/assign/?card=ic_ada"
+    assert url in operator.get(pages.change_url(card)).content.decode()
+    asked = operator.post(url, {"policy": policy.pk}).content.decode()
+    assert "Not saved yet" in asked
+    assert not Assignment.objects.exists()
+    answer = operator.post(url, {"policy": policy.pk, "lets_spend": "1"}, follow=True)
+    assert answer.redirect_chain[-1][0] == pages.change_url(card)
+    assert Assignment.objects.get().scope == "card:ic_ada"
+    assert shopper.reason(100) == "approved"
+
+
+def test_no_policy_is_assigned_to_a_card_that_is_not_there(operator: Client) -> None:
+    assert operator.get("/admin/authorizations/policy/assign/?card=ic_none").status_code == 404
+    assert operator.get("/admin/authorizations/policy/assign/").status_code == 404
