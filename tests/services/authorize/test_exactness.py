@@ -331,6 +331,8 @@ class Story:
         merchant = self.chance.choice([BAKERY, BAKERY, ABROAD, CASH_MACHINE])
         purchase = shopper.purchase(
             self.amount(),
+            # Of a seed always the same: which windows are kept up depends on it.
+            authorization_id=f"iauth_story{len(self.lives):04}",
             merchant=merchant,
             currency=self.chance.choice(["eur"] * 5 + ["usd"]),
             is_amount_controllable=self.chance.random() < 0.5,
