@@ -238,7 +238,7 @@ def test_a_page_takes_as_many_queries_however_many_rows_it_has(
     for number in range(60):
         CardGroup.objects.create(name=f"Team {number}")
         publish_amount(policy, number)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         assert len(listed(auditor)) == 50
 
 

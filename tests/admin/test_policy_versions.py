@@ -118,7 +118,7 @@ class TestPolicyPage:
         assert "the group Field team</a>" in response.context["assigned"]
 
     def test_a_new_policy_has_no_sentences_yet(self, operator: Client) -> None:
-        assert "In force" not in operator.get(pages.add_url(Policy)).content.decode()
+        assert "In force:" not in operator.get(pages.add_url(Policy)).content.decode()
 
     def test_many_changes_at_once_are_told_in_part_with_a_link_to_all(
         self, operator: Client, policy: Policy

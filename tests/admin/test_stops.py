@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
@@ -9,7 +10,9 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from authorizations.models import Card, CardGroup, Decision, Instruction, Lifting
+from authorizations.models import Card, CardGroup, Cardholder, Decision, Instruction, Lifting
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.services.policies import stops
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force
@@ -169,3 +172,22 @@ def test_two_who_lift_at_once_lift_once(operator: Client, staff: Callable[[str],
 def test_a_card_number_in_a_reason_is_masked(operator: Client) -> None:
     sent(operator, FREEZE, where="program", reason="Stolen 4242 4242 4242 4242")
     assert "4242 4242 4242" not in Instruction.objects.get().reason
+
+
+def test_the_list_costs_the_same_for_one_row_and_for_many(
+    operator: Client, staff: Callable[[str], User], django_assert_max_num_queries: Any
+) -> None:
+    author = staff("superuser")
+    for number in range(12):
+        group = CardGroup.objects.create(name=f"Team {number}")
+        Cardholder.objects.create(pk=f"ich_{number}", name=f"Holder {number}")
+        for kind, id_ in (
+            (ScopeKind.GROUP, str(group.pk)),
+            (ScopeKind.CARDHOLDER, f"ich_{number}"),
+        ):
+            stops.freeze(Scope(kind, id_), by=author, reason="Audit")
+    operator.get(LIST)
+    with django_assert_max_num_queries(11):
+        html = operator.get(LIST).content.decode()
+    assert html.count("Holder ") >= 12
+    assert html.count("Team ") >= 12

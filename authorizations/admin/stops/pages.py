@@ -11,17 +11,30 @@ from django.urls import URLPattern, path, reverse
 from django.utils import timezone
 from django.utils.html import format_html
 
+from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters, choice_field
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
-from authorizations.admin.stops.words import by_words, state_badge, what_words, where_link
+from authorizations.admin.stops.words import by_words, state_badge, what_words, where_links
 from authorizations.models import Instruction
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
 
 MAY_STOP, MAY_LIFT = "authorizations.add_instruction", "authorizations.add_lifting"
+
+
+_WHERE = "where_links"
+
+
+class _StopsChangeList(KeysetChangeList):
+    def get_results(self, request: HttpRequest) -> None:
+        """Look up at once what all rows of the page hold for."""
+        super().get_results(request)
+        shown = where_links(self.result_list)
+        for row in self.result_list:
+            setattr(row, _WHERE, shown)
 
 
 class InstructionFilters(RecordFilters):
@@ -81,6 +94,9 @@ class InstructionAdmin(RecordAdmin[Instruction]):
             *super().get_urls(),
         ]
 
+    def get_changelist(self, request: HttpRequest, **_: Any) -> type[KeysetChangeList]:
+        return _StopsChangeList
+
     def listing(self, rows: QuerySet[Instruction], filters: RecordFilters, term: str) -> Listing:
         return ByKey(rows.filter(filters.condition))
 
@@ -94,7 +110,8 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="For")
     def where(self, row: Instruction) -> str:
-        return where_link(row)
+        shown: dict[int, str] = getattr(row, _WHERE, None) or where_links([row])
+        return shown[row.pk]
 
     @display(description="State")
     def state(self, row: Instruction) -> str:

@@ -18,7 +18,7 @@ from unfold.widgets import (
 
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
-from authorizations.admin.stops.words import what_words, where_link
+from authorizations.admin.stops.words import what_words, where_links
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Manner
@@ -228,7 +228,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
         else:
             messages.info(request, "Nothing to do: it was lifted already.")
         return HttpResponseRedirect(list_url())
-    context = {"row": row, "what": what_words(row), "where": where_link(row)}
+    context = {"row": row, "what": what_words(row), "where": where_links([row])[row.pk]}
     effect = "From the next purchase on, the policies decide again, unless something else stops it."
     return _page(request, form, title="Lift", button="Lift", effect=effect, **context)
 

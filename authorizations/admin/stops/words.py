@@ -1,18 +1,20 @@
 """Freezes and blocks in words, for their list and their pages."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
-from django.core.exceptions import ObjectDoesNotExist
+from django.db.models import Model
 from django.utils.safestring import SafeString
 
 from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.tables import badge
 from authorizations.models import Card, CardGroup, Cardholder, Instruction
-from authorizations.rules.basics.controls import ScopeKind, scope_of
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.wording.stop_words import blocked_words
 
 EVERY_CARD = "Every card"
-_MODELS = {
+_MODELS: dict[ScopeKind, type[Model]] = {
     ScopeKind.CARD: Card,
     ScopeKind.CARDHOLDER: Cardholder,
     ScopeKind.GROUP: CardGroup,
@@ -27,14 +29,29 @@ def what_words(row: Instruction) -> str:
     return f"Block: {blocked[:1].lower()}{blocked[1:]}"
 
 
-def where_link(row: Instruction) -> SafeString | str:
-    """A link to what it holds for; the id if that is missing, "Every card" for the program."""
-    scope = scope_of(row.scope)
+def where_links(rows: Iterable[Instruction]) -> dict[int, SafeString | str]:
+    """A link to what each holds for, by its key; the id if that is missing.
+
+    One query for each kind of scope, however many rows there are.
+    """
+    scopes = {row.pk: scope_of(row.scope) for row in rows}
+    there = {
+        kind: {str(found.pk): found for found in model._default_manager.filter(pk__in=ids)}
+        for kind, model in _MODELS.items()
+        if (ids := [it.id for it in scopes.values() if it.kind is kind and _is_key(it)])
+    }
+    return {pk: _link(scope, there.get(scope.kind, {})) for pk, scope in scopes.items()}
+
+
+def _is_key(scope: Scope) -> bool:
+    return scope.kind is not ScopeKind.GROUP or scope.id.isdecimal()
+
+
+def _link(scope: Scope, there: Mapping[str, Any]) -> SafeString | str:
     if scope.kind is ScopeKind.PROGRAM:
         return EVERY_CARD
-    try:
-        found = _MODELS[scope.kind]._default_manager.get(pk=scope.id)
-    except (ObjectDoesNotExist, ValueError):
+    found = there.get(scope.id)
+    if found is None:
         return scope.id
     return link(found, card_words(found) if scope.kind is ScopeKind.CARD else "")
 
