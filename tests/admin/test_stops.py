@@ -100,6 +100,10 @@ def test_a_block_for_one_group_names_the_group(operator: Client) -> None:
         (FREEZE, {"where": "program", "reason": " "}, "Give a reason: others will ask why."),
         (FREEZE, {"where": "program", "until": "2020-01-01T00:00"}, "This time is past"),
         (FREEZE, {"where": "program", "until": "soon"}, "Choose a day and a time"),
+        (FREEZE, {"where": "program", "until": "9999-12-31T00:00"}, "too far away"),
+        (FREEZE, {"where": "program", "reason": "a\tb"}, "Leave out line breaks"),
+        (FREEZE, {"where": "group", "group": "abc"}, "Select a valid choice."),
+        (FREEZE, {"where": "card", "card": "\0"}, "Null characters are not allowed."),
         (BLOCK, {"where": "program"}, "Name a merchant, a category or a country: one of them."),
         (BLOCK, {"where": "program", "country": "NL", "category": "bakeries"}, "one of them."),
         (BLOCK, {"where": "program", "country": "ZZ"}, "Choose one of the list."),
@@ -167,6 +171,10 @@ def test_two_who_lift_at_once_lift_once(operator: Client, staff: Callable[[str],
     html = sent(operator, f"{LIST}{row.pk}/lift/", reason="Second")
     assert "it was lifted already" in html
     assert Lifting.objects.get().reason == "First"
+
+
+def test_an_address_that_names_no_group_asks_for_one(operator: Client) -> None:
+    assert operator.get(f"{FREEZE}?group=abc").status_code == 200
 
 
 def test_a_card_number_in_a_reason_is_masked(operator: Client) -> None:

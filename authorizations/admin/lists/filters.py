@@ -158,10 +158,6 @@ def long_field(label: str, choices: Choices) -> forms.CharField:
 class ChooseRow(AutocompleteSelect):
     """Selects a row by typing. Values in an address that can't be a key are ignored."""
 
-    def build_attrs(self, *args: Any, **options: Any) -> dict[str, Any]:
-        # Django overwrites a placeholder that is passed in with an empty one.
-        return super().build_attrs(*args, **options) | {"data-placeholder": "All"}
-
     def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
         return super().optgroups(name, [key for key in value if self._is_key(key)], attrs)
 
@@ -170,7 +166,13 @@ class ChooseRow(AutocompleteSelect):
             self.field.target_field.to_python(key)
         except forms.ValidationError:
             return False
-        return True
+        return "\0" not in key
+
+
+class _ChooseRowOrAll(ChooseRow):
+    def build_attrs(self, *args: Any, **options: Any) -> dict[str, Any]:
+        # Django overwrites a placeholder that is passed in with an empty one.
+        return super().build_attrs(*args, **options) | {"data-placeholder": "All"}
 
 
 def row_field(label: str, to: Any, unknown: str) -> "forms.ModelChoiceField[Any]":
@@ -179,6 +181,6 @@ def row_field(label: str, to: Any, unknown: str) -> "forms.ModelChoiceField[Any]
     return forms.ModelChoiceField(
         label=label,
         queryset=key.related_model._default_manager.all(),  # type: ignore[union-attr]
-        widget=ChooseRow(key, site, attrs=_FULL_WIDTH),
+        widget=_ChooseRowOrAll(key, site, attrs=_FULL_WIDTH),
         error_messages={"invalid_choice": unknown},
     )

@@ -5,7 +5,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelect
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -16,6 +15,7 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
+from authorizations.admin.lists.filters import ChooseRow
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
 from authorizations.admin.stops.words import what_words, where_links
@@ -34,7 +34,7 @@ def _chosen(model: type[Any], name: str, label: str) -> Any:
         model._default_manager.all(),
         required=False,
         label=label,
-        widget=AutocompleteSelect(
+        widget=ChooseRow(
             Assignment._meta.get_field(name), admin.site, attrs={"data-width": "100%"}
         ),
     )
