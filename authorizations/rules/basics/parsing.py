@@ -26,7 +26,7 @@ _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
 _COMMON_YEAR = 2001  # without a 29 February
-_YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
+YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
 _NO_ZONES = {"localtime", "Factory"}  # the setting of this machine, and a placeholder
 
 
@@ -174,9 +174,9 @@ def moment(given: object) -> str:
     """A date, or an instant with its offset from UTC."""
     written = _string(given)
     try:
-        if _DATE.fullmatch(written) and (day := date.fromisoformat(written)).year in _YEARS:
+        if _DATE.fullmatch(written) and (day := date.fromisoformat(written)).year in YEARS:
             return day.isoformat()
-        if _INSTANT.fullmatch(written) and (at := datetime.fromisoformat(written)).year in _YEARS:
+        if _INSTANT.fullmatch(written) and (at := datetime.fromisoformat(written)).year in YEARS:
             return at.isoformat()
     except ValueError:
         pass  # such as the 30th of February

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import (
     MAX_ENTRIES,
@@ -133,7 +134,7 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
         names,
         groups,
         assignments if has_assignments else None,
-        stops=(*_stops(fields, "freezes"), *_stops(fields, "blocks")),
+        stops=tuple(_stops(fields)),
     )
     return file, fields.problems
 
@@ -212,15 +213,24 @@ _BLOCKED: dict[str, Callable[[object], Any]] = {
     "category": category,
     "country": country,
 }
-_REASON, _REFERENCE = text(500), text(100)
 
 
-def _stops(fields: Fields, key: str) -> Iterator[ListedStop]:
-    """The freezes or the blocks, each with a reason."""
-    is_block = key == "blocks"
-    scopes = (ScopeKind.GROUP,) if is_block else _TARGETS
+def _masked(max_length: int) -> Callable[[object], str]:
+    """Text as its row will have it, by which it is known when the file is imported again."""
+    convert = text(max_length)
+    return lambda given: mask_text(convert(given))
+
+
+_REASON, _REFERENCE = _masked(500), _masked(100)
+
+
+def _stops(fields: Fields) -> Iterator[ListedStop]:
+    """The freezes and the blocks, each with a reason; a reference is of one of them all."""
     places: dict[object, Path] = {}
-    for entry in fields.objects(key, _MAX_CARDS):
+    entries = [(entry, False) for entry in fields.objects("freezes", _MAX_CARDS)]
+    entries += [(entry, True) for entry in fields.objects("blocks", _MAX_CARDS)]
+    for entry, is_block in entries:
+        scopes = (ScopeKind.GROUP,) if is_block else _TARGETS
         known = (*(_BLOCKED if is_block else ()), *scopes, "until", "reason", "reference")
         entry.refuse_others(known)
         before = len(fields.problems)
@@ -234,7 +244,8 @@ def _stops(fields: Fields, key: str) -> Iterator[ListedStop]:
         if len(fields.problems) > before:
             continue
         listed = ListedStop(entry.path, kind, target, reason, terms, until, reference)
-        twin = places.setdefault(reference or (kind, target, str(terms), until), entry.path)
+        said = reference or (kind, target, str(terms), until, reason)
+        twin = places.setdefault(said, entry.path)
         if twin != entry.path:
             again = f"This is {path_text(twin)} again: keep one of them."
             fields.problems.append(Problem(entry.path, again))

@@ -1,20 +1,23 @@
 """Exports and imports policy files, which contain everything that decisions are made by."""
 
+import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import transaction
+from django.db import connection, transaction
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import gained_words
-from authorizations.rules.policy.policy_file import ListedStop
+from authorizations.rules.policy.document import InvalidPolicyError, Problem
+from authorizations.rules.policy.policy_file import ListedStop, PolicyFile
 from authorizations.services.policies import counting_ahead, groups, plan, stops
-from authorizations.services.policies.changes import Changes, Target
+from authorizations.services.policies.changes import Changes, StopChange, Target
 from authorizations.services.policies.publish import publish
+from authorizations.services.policies.stops import StopError
 from authorizations.services.store import locks
 
 
@@ -37,7 +40,11 @@ def export_policies() -> dict[str, Any]:
 
 
 def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
-    """The freezes or blocks that are in force, the oldest first."""
+    """The freezes or blocks that are in force, the oldest first; of several that say the same, one.
+
+    Ends are to the second, as files have them.
+    """
+    said = set[str]()
     groups_ = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     for row in stops.in_force().filter(kind=kind).order_by("pk"):
         scope = scope_of(row.scope)
@@ -50,10 +57,13 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
         if kind == Instruction.Kind.FREEZE or scope.kind is not ScopeKind.PROGRAM:
             found[scope.kind.value] = target
         if row.ends_at:
-            found["until"] = row.ends_at.astimezone(UTC).isoformat()
+            found["until"] = row.ends_at.astimezone(UTC).replace(microsecond=0).isoformat()
         if row.reference:
             found["reference"] = row.reference
-        yield found | {"reason": row.reason}
+        found["reason"] = row.reason
+        if (text := json.dumps(found, sort_keys=True)) not in said:
+            said.add(text)
+            yield found
 
 
 def compare(written: str) -> Changes:
@@ -104,8 +114,8 @@ def import_policies(
         for group in changes.groups:
             CardGroup.objects.get_or_create(name=group.name)
         _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
-        for stop in changes.stops:
-            _stop(stop.listed, author)
+        if changes.stops:
+            changes = replace(changes, stops=tuple(_make_stops(file, author)))
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):
         with transaction.atomic():
             _assign(_on_roots(chunk))
@@ -125,6 +135,18 @@ def import_policies(
     for policy in Policy.objects.filter(name__in={target.policy for target in changes.assigned}):
         counting_ahead.begin(policy)
     return changes
+
+
+def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
+    """Freeze and block what the file lists, unless another import did meanwhile."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('stops of a file', 0))")
+    for change in plan.new_stops(file):
+        try:
+            _stop(change.listed, author)
+        except StopError as wrong:  # such as an end that has come since
+            raise InvalidPolicyError([Problem(change.listed.path, str(wrong))]) from wrong
+        yield change
 
 
 def _stop(listed: ListedStop, author: User | None) -> None:

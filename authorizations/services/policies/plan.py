@@ -10,7 +10,7 @@ from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instr
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
-from authorizations.rules.policy.policy_file import ListedGroup, ListedStop, PolicyFile, read
+from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.cards import grants
 from authorizations.services.policies.changes import (
     Changes,
@@ -100,12 +100,12 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         unassigned=() if file.assignments is None else tuple(sorted(others)),
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
-        stops=tuple(StopChange(listed) for listed in _new_stops(file)),
+        stops=tuple(new_stops(file)),
     )
     return replace(found, grants=grants.difference(_rearrangement(found, there)))
 
 
-def _new_stops(file: PolicyFile) -> Iterator[ListedStop]:
+def new_stops(file: PolicyFile) -> Iterator[StopChange]:
     """Those that were never made, and have not ended: one that was lifted is not made again."""
     if not file.stops:
         return
@@ -127,7 +127,7 @@ def _new_stops(file: PolicyFile) -> Iterator[ListedStop]:
         said = (kind, f"{listed.kind}:{target}", terms, listed.until, listed.reason)
         is_known = listed.reference in references if listed.reference else said in told
         if not is_known and (listed.until is None or listed.until > now):
-            yield listed
+            yield StopChange(listed)
 
 
 def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:

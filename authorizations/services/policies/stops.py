@@ -6,7 +6,7 @@ locked: purchases decided meanwhile read what was in force before.
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
@@ -16,7 +16,12 @@ from django.utils import timezone
 
 from authorizations.models import Instruction, Lifting
 from authorizations.rules.basics.controls import Scope, scope_key
+from authorizations.rules.basics.parsing import YEARS, text
 from authorizations.services.runtime.actor import acting
+
+# What a policy file can say again.
+_line = text(500)
+_TOO_FAR = datetime(YEARS.stop, 1, 1, tzinfo=UTC)
 
 
 class StopError(ValueError):
@@ -95,9 +100,15 @@ def _write(
 ) -> Instruction:
     if not reason.strip():
         raise StopError("Give a reason.")
+    try:
+        reason = _line(reason)
+    except ValueError as wrong:
+        raise StopError(f"Reason: {wrong}") from wrong
     now = _now()
     if until is not None and until <= now:
         raise StopError("The end is in the past: choose a later one, or none.")
+    if until is not None and until >= _TOO_FAR:
+        raise StopError("The end is too far away: choose an earlier one, or none for good.")
     with acting(user=by, reason=reason) if by else nullcontext():
         return Instruction.objects.create(
             kind=kind,

@@ -165,6 +165,10 @@ def test_without_a_reason_or_with_an_end_in_the_past_nothing_is_written(operator
         stops.freeze(PROGRAM, by=operator, reason=" ")
     with pytest.raises(StopError, match="in the past"):
         frozen(PROGRAM, operator, until=timezone.now() - timedelta(seconds=1))
+    with pytest.raises(StopError, match="too far away"):
+        frozen(PROGRAM, operator, until=datetime(2200, 1, 1, tzinfo=UTC))
+    with pytest.raises(StopError, match="Leave out line breaks"):
+        stops.freeze(PROGRAM, by=operator, reason="Lost\tand found")
     assert not Instruction.objects.exists()
 
 

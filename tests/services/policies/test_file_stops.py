@@ -1,15 +1,20 @@
 """Freezes and blocks in policy files: made once, and never again by the same words."""
 
 import json
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from threading import Barrier
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
 
 from authorizations.models import CardGroup, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.policy.document import InvalidPolicyError
-from authorizations.services.policies import stops
+from authorizations.services.policies import plan, stops
+from authorizations.services.policies.changes import Changes
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.support.desk import Shopper, in_force
@@ -81,6 +86,54 @@ def test_what_is_past_its_end_is_skipped() -> None:
     assert not Instruction.objects.exists()
 
 
+def test_what_several_stopped_at_once_is_exported_and_read_again() -> None:
+    operator = User.objects.create(username="operator")
+    program = Scope(ScopeKind.PROGRAM, "")
+    soon = datetime.now(UTC).replace(microsecond=250_000) + timedelta(hours=1)
+    for reason, until in [("Attack", None), ("Attack", None), ("Audit", None), ("Audit", soon)]:
+        stops.freeze(program, by=operator, reason=reason, until=until)
+    exported = export_policies()
+    to_the_second = soon.replace(microsecond=0).isoformat()
+    assert exported["freezes"] == [
+        {"program": True, "reason": "Attack"},
+        {"program": True, "reason": "Audit"},
+        {"program": True, "until": to_the_second, "reason": "Audit"},
+    ]
+    assert not load(exported)
+
+
+@pytest.mark.parametrize("words", [{}, {"reference": "4242 4242 4242 4242"}])
+def test_a_card_number_is_masked_and_the_file_known_again(words: dict[str, str]) -> None:
+    file = {"freezes": [{"card": "ic_1", "reason": "Stolen 4242 4242 4242 4242", **words}]}
+    assert load(file)
+    assert "4242 4242 4242" not in str(Instruction.objects.values_list("reason", "reference"))
+    assert not load(file)
+    assert not load(export_policies())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_imports_at_once_make_each_once() -> None:
+    both_compared = Barrier(2, timeout=60)
+    compared = plan.changes
+
+    def changes(*given: Any) -> Changes:
+        found = compared(*given)
+        both_compared.wait()
+        return found
+
+    def imported(_: int) -> Changes:
+        try:
+            return load(FILE)
+        finally:
+            connection.close()
+
+    with pytest.MonkeyPatch.context() as patch, ThreadPoolExecutor(2) as pool:
+        patch.setattr(plan, "changes", changes)
+        done = list(pool.map(imported, range(2)))
+    assert sorted(len(one.stops) for one in done) == [0, 5]
+    assert Instruction.objects.count() == 5
+
+
 def test_a_dry_run_writes_nothing() -> None:
     assert compare(json.dumps(FILE)).stops
     assert not Instruction.objects.exists()
@@ -110,8 +163,15 @@ def test_what_is_exported_builds_the_same_desk_and_changes_nothing_here() -> Non
         ({"blocks": [{"country": "FR", "until": "soon", "reason": "x"}]}, "Write a date"),
         ({"blocks": [{"country": "FR", "group": "No", "reason": "x"}]}, 'no group "No"'),
         (
-            {"freezes": [{"program": True, "reason": "x"}, {"program": True, "reason": "y"}]},
+            {"freezes": [{"program": True, "reason": "x"}, {"program": True, "reason": "x"}]},
             "freezes[1]: This is freezes[0] again: keep one of them.",
+        ),
+        (
+            {
+                "freezes": [{"program": True, "reason": "x", "reference": "R-1"}],
+                "blocks": [{"country": "FR", "reason": "x", "reference": "R-1"}],
+            },
+            "blocks[0]: This is freezes[0] again: keep one of them.",
         ),
     ],
 )
