@@ -1,6 +1,6 @@
 """Freezes and blocks: what operators have stopped, whatever policies allow."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -14,6 +14,9 @@ from authorizations.rules.basics.filters import (
     merchant_words,
 )
 from authorizations.rules.basics.words import code_words
+
+MAX_CACHED = 16_384
+"""Maximum blocks that a process keeps ready: more than are in force at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,10 @@ class Stop:
             return CategorySet.of((self.category,)).holds(merchant)
         return merchant.country == self.country
 
+    def concerns(self, merchant: Merchant, unreadable: Iterable[str]) -> bool:
+        """Whether it stops a purchase there, also where a field that it reads is unreadable."""
+        return self.is_freeze or not self.asks.isdisjoint(unreadable) or self.holds(merchant)
+
     @property
     def words(self) -> str:
         """What is blocked: "Uber", "fast food restaurants", "FR"."""
@@ -67,7 +74,7 @@ def _hashable(entry: MerchantEntry) -> str | tuple[tuple[str, str], ...]:
     return entry if isinstance(entry, str) else tuple(entry.items())
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=MAX_CACHED)
 def _merchants(entry: str | tuple[tuple[str, str], ...], matching: int) -> MerchantSet:
     written: str | Mapping[str, str] = entry if isinstance(entry, str) else dict(entry)
     return MerchantSet.of([written], matching)

@@ -1,6 +1,6 @@
 """The checks of the card, and one check for each rule of a policy; limits are in limits.py."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.stops import Stop
@@ -25,6 +25,12 @@ def card_checks(
     if not is_granted(request, applied):
         why = why_not_granted(request, applied)
         yield Check(DeclineReason.NO_POLICY, passed=False, found=why)
+
+
+def concerning(request: AuthorizationRequest, stops: Iterable[Stop]) -> tuple[Stop, ...]:
+    """Those that stop this purchase: they alone have a check, and are kept with the decision."""
+    at, unreadable = request.asked_at, request.unreadable
+    return tuple(stop for stop in stops if stop.concerns(at, unreadable))
 
 
 def _stop_checks(request: AuthorizationRequest, stops: Sequence[Stop]) -> Iterator[Check]:

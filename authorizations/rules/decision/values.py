@@ -112,8 +112,8 @@ class PurchaseContext:
     the cashback among its approvals, and whether count limits already include it.
     `approved_before` is the largest approval of this same request under a different event id.
     That approval counts until Stripe reports the outcome, so `counted` includes only what it has
-    beyond the amount requested now. `stops` are what operators have stopped in the card's present
-    scopes.
+    beyond the amount requested now. `stops` are the freezes and blocks in the card's present
+    scopes that stop this request.
     """
 
     card_frozen: bool = False

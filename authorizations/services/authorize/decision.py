@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from authorizations.models import LedgerCause
+from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide
 from authorizations.rules.decision.fuel import fuel_hold
@@ -91,7 +92,7 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         asked.cashback,
         bool(steps.counted.count),
         joined.approved_for(request.request_index),
-        existing.stops,
+        concerning(request, existing.stops),
     )
     windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full

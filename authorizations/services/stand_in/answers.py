@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from django.conf import settings
 
 from authorizations.rules.basics.filters import LimitFilter, UnknownMerchant
+from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.stand_in import (
     Refusal,
@@ -139,7 +140,10 @@ def stand_in(
         return _refusal(request, refusal)
     began_at = recent_merchants.look_up(request.authorization_id) if request.request_index else None
     context = StandInContext(
-        card.frozen, hosts=settings.STAND_IN_HOSTS, began_at=began_at, stops=card.stops
+        card.frozen,
+        hosts=settings.STAND_IN_HOSTS,
+        began_at=began_at,
+        stops=concerning(request, card.stops),
     )
     windows = windows_needed(request, context, card.applied)
     if not windows:

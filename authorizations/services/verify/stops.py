@@ -8,7 +8,11 @@ from typing import Any, NamedTuple
 
 from authorizations.models import Decision, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.stops import Stop
+from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.services.store.decision_row import UnreadableRowError, value_of
 from authorizations.services.verify.checking import Difference
 
 _APART = timedelta(minutes=1)
@@ -42,7 +46,8 @@ class Stops:
     def differences(self, row: Decision) -> Iterator[Difference]:
         """What a decision of this desk keeps and was not in force, and the other way round.
 
-        Those of a group are not missed: which group a card was in then is not on record here.
+        A block is missed where it concerns the purchase. Those of a group are not missed: which
+        group a card was in then is not on record here.
         """
         if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
             return
@@ -57,10 +62,23 @@ class Stops:
                     yield Difference(
                         row.pk, f"{name} of freeze or block {id_}", one.get(name), value
                     )
-        for key in self._scopes_of(row):
-            for id_ in self._by_scope.get(key, ()):
-                if id_ not in kept and self._rows[id_].holds_surely(row.decided_at):
-                    yield Difference(row.pk, f"freeze or block {id_}", "none", "in force then")
+        missing = {
+            id_
+            for key in self._scopes_of(row)
+            for id_ in self._by_scope.get(key, ())
+            if id_ not in kept and self._rows[id_].holds_surely(row.decided_at)
+        }
+        if not missing:
+            return
+        try:
+            request = value_of(AuthorizationRequest, row.request, "request")
+        except UnreadableRowError as problem:
+            yield Difference(row.pk, "request", str(problem), "readable")
+            return
+        for id_ in sorted(missing):
+            stop = Stop(id_, Scope(ScopeKind.PROGRAM, ""), **self._rows[id_].told)
+            if concerning(request, [stop]):
+                yield Difference(row.pk, f"freeze or block {id_}", "none", "in force then")
 
     def _scopes_of(self, row: Decision) -> Iterator[str]:
         yield scope_key(Scope(ScopeKind.PROGRAM, ""))

@@ -160,6 +160,22 @@ def test_the_decision_keeps_what_stopped_it_and_is_made_again_after_all_have_end
     assert not LedgerEntry.objects.exists()
 
 
+def test_a_decision_keeps_only_those_blocks_that_stop_it(operator: User) -> None:
+    by_id, by_name = ({"network_id": "1234567890"}, {"begins_with": "uber"})
+    met = [
+        stops.block(PROGRAM, {"merchant": entry}, by=operator, reason="fraud").pk
+        for entry in (by_id, {"is": "Lyft"}, by_name)
+    ]
+    ADA.asks(100, event_id="evt_blocked", **UBER)
+    ADA.asks(100, event_id="evt_elsewhere")
+    kept = {
+        row.pk: [stop["id"] for stop in (row.context or {}).get("stops", [])]
+        for row in Decision.objects.all()
+    }
+    assert kept == {"evt_blocked": [met[0], met[2]], "evt_elsewhere": []}
+    assert redecided() == []
+
+
 def test_without_a_reason_or_with_an_end_in_the_past_nothing_is_written(operator: User) -> None:
     with pytest.raises(StopError, match="Give a reason"):
         stops.freeze(PROGRAM, by=operator, reason=" ")

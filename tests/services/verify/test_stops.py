@@ -56,6 +56,21 @@ def test_a_decision_that_does_not_name_what_was_in_force_is_found(operator: User
     ]
 
 
+def test_a_block_is_missed_only_where_it_concerns_the_purchase(operator: User) -> None:
+    stop = stops.block(PROGRAM, {"country": "FR"}, by=operator, reason="Sanctions")
+    other = stops.block(PROGRAM, {"country": "KP"}, by=operator, reason="Sanctions")
+    for one in (stop, other):
+        damage(one, starts_at=one.starts_at - HOUR)
+    ADA.asks(100, event_id="evt_blocked")
+    assert contradictions() == []
+    row = Decision.objects.get(pk="evt_blocked")
+    assert row.reason == "blocked"
+    damage(row, context=row.context | {"stops": []})
+    assert contradictions() == [
+        f"evt_blocked: freeze or block {stop.pk} is none; expected in force then"
+    ]
+
+
 def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: User) -> None:
     stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
     ADA.asks(100, event_id="evt_frozen")
