@@ -24,7 +24,7 @@ from authorizations.services.runtime import decision_log
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.store import answers, findings, writing
 from authorizations.services.store.attempts import carry_out
-from authorizations.services.store.locks import Retry
+from authorizations.services.store.locks import ExpectedScopes, Retry
 from authorizations.services.store.lookup import LockedScopes, load_existing, lock
 from authorizations.services.store.plans import Plan, call, drive
 
@@ -91,7 +91,14 @@ def rehearsing(request: AuthorizationRequest, delivery: Delivery) -> Plan[bytes]
     """The plan of `rehearse`, which needs no transaction: it neither locks nor writes a row."""
     yield from lock(request, Retry())
     card = request.card
-    locked = LockedScopes(card.id, frozen=False, cardholder_id=card.cardholder_id, group_id=None)
+    present = tuple(ExpectedScopes(card.id, card.cardholder_id, None).keys)
+    locked = LockedScopes(
+        card.id,
+        frozen=False,
+        cardholder_id=card.cardholder_id,
+        group_id=None,
+        present=present,
+    )
     existing = yield from load_existing(request, locked)
     outcome = yield from decide_purchase(LockedRequest(request, locked, existing))
     answer_body, written = rows_of(outcome, delivery)

@@ -34,7 +34,8 @@ from authorizations.services.store.usage import Remembered, UsageKey
 class LockedScopes:
     """The scopes of a purchase, locked until the transaction ends.
 
-    `also` are the keys of further scopes that are locked.
+    `also` are the keys of further scopes that are locked. `present` are those of the card's own
+    scopes by now, in which freezes and blocks hold for it.
     """
 
     root_id: str
@@ -42,6 +43,7 @@ class LockedScopes:
     cardholder_id: str
     group_id: int | None
     also: frozenset[str] = frozenset()
+    present: tuple[str, ...] = ()
 
     @property
     def scopes(self) -> list[str]:
@@ -248,18 +250,19 @@ def _confirmed(
 ) -> Found | Retry:
     """A purchase whose locked rows are those that were expected; else what to do instead."""
     purchase = looked_up.purchases.get(event.authorization_id)
-    card, right = _scopes_by(event, expected, rows.cards, purchase)
+    card, right, usual = _scopes_by(event, expected, rows.cards, purchase)
     if right is not None and right != expected:
         return Retry(scopes=right)
     _, holder_id, group_id = expected
     is_there = holder_id in rows.cardholders and (group_id is None or group_id in rows.groups)
-    if card is None or right is None or not is_there:
+    if card is None or right is None or usual is None or not is_there:
         _seen.pop(event.card.id, None)
         is_unknown = rows.are_all and event.card.id not in rows.cards
         return Retry(unsettled=event, is_unknown=is_unknown)
-    if not looked_up.keys.issuperset(_present(event)):
+    present = _present(event, usual)
+    if not looked_up.keys.issuperset(present):
         return Retry(scopes=expected)  # its scopes have changed since this process saw the card
-    locked = LockedScopes(expected.root_id, card.frozen, holder_id, group_id)
+    locked = LockedScopes(expected.root_id, card.frozen, holder_id, group_id, present=present)
     name = rows.cardholders[holder_id] if holder_id == card.cardholder_id else ""
     news = (card, name) if cards.is_news(event, card, name) else None
     return Found(locked, looked_up.of(event, locked), news)
@@ -270,28 +273,29 @@ def _scopes_by(
     expected: ExpectedScopes,
     locked: Mapping[str, LockedCard],
     purchase: Purchase | None,
-) -> tuple[LockedCard | None, ExpectedScopes | None]:
+) -> tuple[LockedCard | None, ExpectedScopes | None, ExpectedScopes | None]:
     """The card's locked row, and the scopes of a purchase as far as the locked rows say.
 
-    None for either if the card must be registered first.
+    The last are those of a new purchase of the card. None if the card must be registered first, and
+    for the last also if others must be locked.
     """
     card = locked.get(event.card.id)
     if card is None or not card.is_as_in(event):
-        return None, None
+        return None, None, None
     if card.root_id != expected.root_id:
-        return card, expected._replace(root_id=card.root_id)
+        return card, expected._replace(root_id=card.root_id), None
     root = locked.get(expected.root_id)
     if root is None or root.root_id != root.id:
-        return card, None
+        return card, None, None
     usual = ExpectedScopes(root.id, card.cardholder_id or "", root.group_id)
     if _seen.get(card.id) != usual:
         if len(_seen) >= _MAX_SEEN:
             _seen.clear()
         _seen[card.id] = usual
     if purchase is None:
-        return card, usual
+        return card, usual, usual
     # A purchase keeps the cardholder and group of its first decision.
-    return card, ExpectedScopes(root.id, purchase.cardholder_id, purchase.group_id)
+    return card, ExpectedScopes(root.id, purchase.cardholder_id, purchase.group_id), usual
 
 
 def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
@@ -303,7 +307,7 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
 
 def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
     """Load again what is recorded of a purchase whose scopes are locked."""
-    asked = _asked_keys([event], [locked.scopes])
+    asked = list(dict.fromkeys([*locked.scopes, *locked.present]))
     answers = yield _look_up([event], [locked.scopes], asked)
     looked_up = yield from _looked_up(answers, asked)
     return looked_up.of(event, locked)
@@ -350,12 +354,13 @@ def _look_up(
 def _asked_keys(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[str]:
     """The keys of all scopes in which these purchases count, or their cards are now."""
     wanted = [key for of_it in keys for key in of_it]
-    return list(dict.fromkeys([*wanted, *(key for it in events for key in _present(it))]))
+    present = (key for it in events for key in _present(it, expected(it)))
+    return list(dict.fromkeys([*wanted, *present]))
 
 
-def _present(event: PurchaseEvent) -> list[str]:
-    """The keys of a card's own scopes, as far as this process knows."""
-    return [*expected(event).keys, scope_key(Scope(ScopeKind.CARD, event.card.id))]
+def _present(event: PurchaseEvent, scopes: ExpectedScopes) -> tuple[str, ...]:
+    """The keys of a card's own scopes: those of a new purchase, and that of this card alone."""
+    return (*scopes.keys, scope_key(Scope(ScopeKind.CARD, event.card.id)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -386,11 +391,11 @@ class _LookedUp:
                 read=lambda ids: [row for row in self.versions if row[0] in ids],
             ),
             has_strays=event.authorization_id in self.with_strays,
-            stops=self._stops_of(event) if self.stops else (),
+            stops=self._stops_of(event, locked) if self.stops else (),
         )
 
-    def _stops_of(self, event: PurchaseEvent) -> tuple[Stop, ...]:
-        present = {_PROGRAM, *_present(event)}
+    def _stops_of(self, event: PurchaseEvent, locked: LockedScopes) -> tuple[Stop, ...]:
+        present = {_PROGRAM, *locked.present}
         return stops_of((row for scope, row in self.stops if scope in present), event.card.id)
 
 

@@ -14,6 +14,8 @@ from authorizations.models import Card, CardGroup, Decision, Instruction, Ledger
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import stops
 from authorizations.services.policies.stops import StopError
+from authorizations.services.store import lookup
+from authorizations.services.store.locks import ExpectedScopes
 from simulator.stripe.sample_merchants import MERCHANTS
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import redecided
@@ -80,6 +82,23 @@ def test_an_increment_of_a_purchase_begun_in_a_group_looks_at_the_present_one(
     frozen(Scope(ScopeKind.GROUP, str(moved_to.pk)), operator)
     increment = purchase.increment(50, approved=100, at=purchase.created + 60)
     assert ADA.reason(increment) == "card_frozen"
+
+
+def test_a_frozen_group_holds_while_others_forget_the_scopes_of_the_card(
+    operator: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a group of requests does that leaves out the card because somebody else has locked it."""
+
+    class Forgotten(dict[str, ExpectedScopes]):
+        def get(self, *_: Any) -> Any:
+            return None
+
+    ADA.asks(100)
+    group = CardGroup.objects.create(name="Drivers")
+    Card.objects.filter(pk="ic_ada").update(group=group)
+    frozen(Scope(ScopeKind.GROUP, str(group.pk)), operator)
+    monkeypatch.setattr(lookup, "_seen", Forgotten())
+    assert ADA.reason(100) == "card_frozen"
 
 
 def test_the_whole_program_is_frozen_and_unfrozen_with_the_next_request(operator: User) -> None:
