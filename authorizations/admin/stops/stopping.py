@@ -226,7 +226,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
         if stops.lift(row, by=staff(request), reason=form.cleaned_data["reason"]):
             messages.success(request, "Lifted: the policies decide again with the next purchase.")
         else:
-            messages.info(request, "Nothing to do: it was lifted already.")
+            messages.info(request, "Nothing to do: it was lifted already, or has ended.")
         return HttpResponseRedirect(list_url())
     context = {"row": row, "what": what_words(row), "where": where_links([row])[row.pk]}
     effect = "From the next purchase on, the policies decide again, unless something else stops it."

@@ -79,10 +79,13 @@ def in_force() -> QuerySet[Instruction]:
 @transaction.atomic
 def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
     """End a freeze or block now; returns whether it was still there to be lifted."""
+    now = _now()
+    if instruction.ends_at and instruction.ends_at <= now:
+        return False
     with acting(user=by, reason=reason):
         _, is_new = Lifting.objects.get_or_create(
             instruction=instruction,
-            defaults={"author": by, "reason": reason, "lifted_at": _now()},
+            defaults={"author": by, "reason": reason, "lifted_at": now},
         )
     return is_new
 

@@ -151,6 +151,8 @@ def test_it_ends_to_the_second_by_the_clock_of_the_database(operator: User) -> N
     while _database_clock() < _ends(stop):
         time.sleep(0.05)
     assert ADA.reason(100) == "approved"
+    assert not stops.lift(stop, by=operator, reason="too late")
+    assert not Lifting.objects.exists()
 
 
 def _database_clock() -> datetime:
