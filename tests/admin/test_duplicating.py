@@ -63,6 +63,24 @@ def test_a_policy_is_assigned_from_the_page_of_a_card_after_asking(
     assert shopper.reason(100) == "approved"
 
 
+def test_what_is_copied_without_a_version_is_named(operator: Client) -> None:
+    empty = Policy.objects.create(name="Empty")
+    operator.post(f"/admin/authorizations/policy/{empty.pk}/duplicate/", {"name": "Full"})
+    assert Policy.objects.get(name="Full").versions.get().reason == "Copy of Empty"
+
+
+@pytest.mark.parametrize("key", ["abc", "\0"])
+def test_what_cannot_be_a_key_is_no_choice(operator: Client, policy: Policy, key: str) -> None:
+    Shopper(card_id="ic_ada", cardholder_id="ich_ada").asks(100)
+    url = "/admin/authorizations/policy/assign/?card=ic_ada"
+    answer = operator.post(url, {"policy": key})
+    assert "policy" in answer.context["form"].errors
+    url = f"/admin/authorizations/policy/{policy.pk}/assign/"
+    answer = operator.post(url, {"groups": key, "cards": "\0"})
+    assert {"groups", "cards"} <= answer.context["form"].errors.keys()
+    assert Assignment.objects.count() == 1
+
+
 def test_no_policy_is_assigned_to_a_card_that_is_not_there(operator: Client) -> None:
     assert operator.get("/admin/authorizations/policy/assign/?card=ic_none").status_code == 404
     assert operator.get("/admin/authorizations/policy/assign/").status_code == 404

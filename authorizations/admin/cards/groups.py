@@ -4,7 +4,6 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.widgets import AutocompleteSelectMultiple
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
 from django.http import HttpRequest, HttpResponse
@@ -19,6 +18,7 @@ from authorizations.admin.cards.pages import STYLES, NeverDeleted
 from authorizations.admin.cards.state import state_badges
 from authorizations.admin.concurrent.watched import State, Watched
 from authorizations.admin.history.of_object import WithHistory
+from authorizations.admin.lists.filters import ChooseRows
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import card_words, link
@@ -48,7 +48,7 @@ class CardGroupForm(ModelForm[CardGroup]):
         Card.objects.all(),
         required=False,
         # Any foreign key to cards will do: the widget takes the model from it.
-        widget=AutocompleteSelectMultiple(Assignment._meta.get_field("card"), admin.site),
+        widget=ChooseRows(Assignment._meta.get_field("card"), admin.site),
         help_text="Cards of other groups move here. A replacement follows the card it replaces.",
     )
 

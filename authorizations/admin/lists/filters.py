@@ -10,7 +10,7 @@ from typing import Any, NamedTuple, cast
 
 from django import forms
 from django.contrib.admin import site
-from django.contrib.admin.widgets import AutocompleteSelect
+from django.contrib.admin.widgets import AutocompleteMixin
 from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db.models import Field, Q
 from django.utils.text import capfirst
@@ -155,8 +155,8 @@ def long_field(label: str, choices: Choices) -> forms.CharField:
     return choose_one(choices, label=label, blank="All", max_length=500)
 
 
-class ChooseRow(AutocompleteSelect):
-    """Selects a row by typing. Values in an address that can't be a key are ignored."""
+class _OnlyKeys(AutocompleteMixin):
+    """Ignores values in an address or a form that can't be a key."""
 
     def optgroups(self, name: str, value: Sequence[str], attrs: Any = None) -> Any:
         return super().optgroups(name, [key for key in value if self._is_key(key)], attrs)
@@ -167,6 +167,14 @@ class ChooseRow(AutocompleteSelect):
         except forms.ValidationError:
             return False
         return "\0" not in key
+
+
+class ChooseRow(_OnlyKeys, forms.Select):
+    """Selects a row by typing."""
+
+
+class ChooseRows(_OnlyKeys, forms.SelectMultiple):
+    """Selects several rows by typing."""
 
 
 class _ChooseRowOrAll(ChooseRow):

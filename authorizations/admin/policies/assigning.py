@@ -7,7 +7,6 @@ from typing import Any
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
-from django.contrib.admin.widgets import AutocompleteSelect, AutocompleteSelectMultiple
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import F
@@ -17,6 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
+from authorizations.admin.lists.filters import ChooseRow, ChooseRows
 from authorizations.admin.policies.assigned import scopes_words
 from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
 from authorizations.admin.policies.coverage import cards_without_limit
@@ -39,7 +39,7 @@ def _choose(model: type[Any], name: str, label: str, help_text: str) -> Any:
         required=False,
         label=label,
         help_text=help_text,
-        widget=AutocompleteSelectMultiple(
+        widget=ChooseRows(
             Assignment._meta.get_field(name), admin.site, attrs={"data-width": "100%"}
         ),
     )
@@ -166,7 +166,7 @@ class PolicyForCardForm(forms.Form):
         Policy.objects.all(),
         label="Policy",
         help_text="It applies beside those that the card has: the most restrictive wins.",
-        widget=AutocompleteSelect(
+        widget=ChooseRow(
             Assignment._meta.get_field("policy"), admin.site, attrs={"data-width": "100%"}
         ),
         error_messages={"required": "Choose a policy."},

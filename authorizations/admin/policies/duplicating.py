@@ -42,7 +42,9 @@ def duplicate_page(request: HttpRequest, object_id: int) -> HttpResponse:
         document = policy.document | {"name": form.cleaned_data["name"]}
         try:
             with transaction.atomic():
-                copy = publish(document, staff(request), f"Copy of {policy.current_version}")
+                copy = publish(
+                    document, staff(request), f"Copy of {policy.current_version or policy}"
+                )
         except InvalidPolicyError as invalid:
             for problem in invalid.problems:
                 show_problem(form, problem)
