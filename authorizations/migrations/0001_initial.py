@@ -240,98 +240,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="Instruction",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                (
-                    "kind",
-                    models.CharField(
-                        choices=[("freeze", "Freeze"), ("block", "Block")], max_length=10
-                    ),
-                ),
-                ("scope", models.TextField()),
-                ("terms", models.JSONField(blank=True, default=dict)),
-                ("starts_at", models.DateTimeField(verbose_name="from")),
-                ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="until")),
-                ("author_name", models.CharField(blank=True, max_length=150)),
-                ("reason", models.CharField(max_length=500)),
-                ("reference", models.CharField(blank=True, max_length=100)),
-                (
-                    "author",
-                    models.ForeignKey(
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "ordering": ("-pk",),
-                "default_permissions": ("view", "add"),
-                "indexes": [
-                    models.Index(fields=["scope"], name="instruction_of_scope"),
-                    models.Index(
-                        condition=models.Q(("kind", "block")),
-                        fields=["ends_at"],
-                        name="instruction_block_ends",
-                    ),
-                ],
-                "constraints": [
-                    models.UniqueConstraint(
-                        condition=models.Q(("reference", ""), _negated=True),
-                        fields=("reference",),
-                        name="instruction_reference",
-                    ),
-                    models.CheckConstraint(
-                        condition=models.Q(
-                            ("ends_at", None),
-                            ("ends_at__gt", models.F("starts_at")),
-                            _connector="OR",
-                        ),
-                        name="instruction_ends_after_start",
-                        violation_error_message="The end must be later than the beginning.",
-                    ),
-                ],
-            },
-        ),
-        migrations.CreateModel(
-            name="Lifting",
-            fields=[
-                (
-                    "instruction",
-                    models.OneToOneField(
-                        on_delete=django.db.models.deletion.PROTECT,
-                        primary_key=True,
-                        related_name="lifting",
-                        serialize=False,
-                        to="authorizations.instruction",
-                    ),
-                ),
-                ("lifted_at", models.DateTimeField()),
-                ("reason", models.CharField(max_length=500)),
-                (
-                    "author",
-                    models.ForeignKey(
-                        db_index=False,
-                        null=True,
-                        on_delete=django.db.models.deletion.PROTECT,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "default_permissions": ("view", "add"),
-            },
-        ),
-        migrations.CreateModel(
             name="WebhookRequest",
             fields=[
                 (
@@ -470,6 +378,124 @@ class Migration(migrations.Migration):
             options={
                 "verbose_name_plural": "policies",
                 "ordering": ("name",),
+            },
+        ),
+        migrations.CreateModel(
+            name="Instruction",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[
+                            ("freeze", "Freeze"),
+                            ("block", "Block"),
+                            ("override", "Own amount"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("scope", models.TextField()),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        blank=True,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="authorizations.policy",
+                    ),
+                ),
+                ("terms", models.JSONField(blank=True, default=dict)),
+                ("starts_at", models.DateTimeField(verbose_name="from")),
+                ("ends_at", models.DateTimeField(blank=True, null=True, verbose_name="until")),
+                ("author_name", models.CharField(blank=True, max_length=150)),
+                ("reason", models.CharField(max_length=500)),
+                ("reference", models.CharField(blank=True, max_length=100)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("-pk",),
+                "default_permissions": ("view", "add"),
+                "indexes": [
+                    models.Index(fields=["scope"], name="instruction_of_scope"),
+                    models.Index(
+                        condition=models.Q(("kind", "block")),
+                        fields=["ends_at"],
+                        name="instruction_block_ends",
+                    ),
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("reference", ""), _negated=True),
+                        fields=("reference",),
+                        name="instruction_reference",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "override"), ("policy__isnull", False)),
+                            models.Q(
+                                models.Q(("kind", "override"), _negated=True), ("policy", None)
+                            ),
+                            _connector="OR",
+                        ),
+                        name="instruction_policy_of_override",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ends_at", None),
+                            ("ends_at__gt", models.F("starts_at")),
+                            _connector="OR",
+                        ),
+                        name="instruction_ends_after_start",
+                        violation_error_message="The end must be later than the beginning.",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Lifting",
+            fields=[
+                (
+                    "instruction",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="lifting",
+                        serialize=False,
+                        to="authorizations.instruction",
+                    ),
+                ),
+                ("lifted_at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=500)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": ("view", "add"),
             },
         ),
         migrations.CreateModel(

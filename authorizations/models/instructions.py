@@ -7,19 +7,24 @@ from authorizations.models.fields import TypedCharField
 
 
 class Instruction(models.Model):
-    """A freeze of a scope, or a block of merchants, a category or a country within a scope.
+    """A freeze of a scope, a block in it, or its own amount for a limit of a policy.
 
     `scope` is its key: "program:", "group:3", "cardholder:ich_1" or "card:ic_1", which is this
-    card alone. `terms` say what a block is about, as a policy file does; a freeze has none. It is
-    in force from `starts_at`, up to `ends_at` if it has one, unless it is lifted.
+    card alone to a freeze, and its chain to an own amount. `terms` say what a block or an own
+    amount is about, as a policy file does; a freeze has none. It is in force from `starts_at`, up
+    to `ends_at` if it has one, unless it is lifted.
     """
 
     class Kind(models.TextChoices):
         FREEZE = "freeze", "Freeze"
         BLOCK = "block", "Block"
+        OVERRIDE = "override", "Own amount"
 
     kind = models.CharField(max_length=10, choices=Kind)
     scope = models.TextField()
+    policy = models.ForeignKey(
+        "Policy", models.PROTECT, related_name="+", null=True, blank=True, db_index=False
+    )
     terms = models.JSONField(default=dict, blank=True)
     starts_at = models.DateTimeField("from")
     ends_at = models.DateTimeField("until", null=True, blank=True)
@@ -46,6 +51,11 @@ class Instruction(models.Model):
                 fields=("reference",),
                 condition=~models.Q(reference=""),
                 name="instruction_reference",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(kind="override", policy__isnull=False)
+                | (~models.Q(kind="override") & models.Q(policy=None)),
+                name="instruction_policy_of_override",
             ),
             models.CheckConstraint(
                 condition=models.Q(ends_at=None) | models.Q(ends_at__gt=models.F("starts_at")),

@@ -28,7 +28,7 @@ _LIGHT = frozenset(
         # About one object, or a form that changes one.
         *("add", "change", "delete", "history", "differences", "autocomplete"),
         *("adjust", "release", "freeze", "unfreeze", "see", "apply", "assign", "unassign"),
-        *("switch", "block", "lift", "duplicate"),
+        *("switch", "block", "lift", "duplicate", "own"),
         # Opened, they only lead back.
         *("export", "again"),
     )

@@ -151,6 +151,7 @@ TABLE: dict[str, Access] = {
     **_pages("authorizations_instruction", _RECORD),
     "admin:authorizations_instruction_freeze": Access(EDITED, EDITED),
     "admin:authorizations_instruction_block": Access(EDITED, EDITED),
+    "admin:authorizations_instruction_own": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_instruction_lift": Access(EDITED, EDITED),
     **_pages("authorizations_standinswitch", _RECORD),
     "admin:authorizations_standinswitch_switch": Access(EDITED, EDITED),

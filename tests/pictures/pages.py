@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from time import time
 from typing import Any
+from urllib.parse import urlencode
 
 from django.contrib import admin
 from django.contrib.admin.utils import quote
@@ -16,6 +17,7 @@ from authorizations.admin.lists.record_admin import ReadOnly
 from authorizations.admin.policies.defaults import ProgramDefaultsAdmin
 from authorizations.admin.policies.pages import PolicyAdmin
 from authorizations.models import Authorization, Card, Decision, Dispute, Finding, Policy
+from authorizations.services.policies import own_amounts
 
 Act = Callable[[Page], object]
 
@@ -68,7 +70,7 @@ def _is_a_page(model_admin: object, name: str) -> bool:
         return False
     if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
-    return bool(name) and not name.endswith(("_export", "_again"))
+    return bool(name) and not name.endswith(("_export", "_again", "_own", "_card_assign"))
 
 
 def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
@@ -99,8 +101,9 @@ def _states() -> Iterator[Shown]:
     policy = Policy.objects.get(name="Everyday")
     yield Shown("differences", reverse("admin:authorizations_policy_differences", args=[policy.pk]))
     yield Shown("policy_operator", _change(policy), "operator")
-    drivers = Policy.objects.get(name="Drivers")
-    yield Shown("policy_conditions", _change(drivers), "operator")
+    if drivers := Policy.objects.filter(name="Drivers").first():
+        yield Shown("policy_conditions", _change(drivers), "operator")
+    yield from _own_amounts(policy)
     yield Shown("policy_auditor", _change(policy), "auditor")
     yield Shown("policy_limits", _change(policy), "operator", _add_limits_of_every_interval)
     yield Shown("policy_wrong", _change(policy), "operator", _type_a_wrong_amount)
@@ -118,6 +121,17 @@ def _states() -> Iterator[Shown]:
     yield Shown("menu", reverse("admin:index"), act=_open_menu)
     yield Shown("login_refused", reverse("admin:login"), "", _log_in_wrongly)
     yield Shown("not_allowed", reverse("admin:authorizations_policy_add"), "auditor", status=403)
+
+
+def _own_amounts(policy: Policy) -> Iterator[Shown]:
+    """The pages that need an address with what they are about."""
+    card = Card.objects.get(pk="ic_demo_noah")
+    limit = own_amounts.limits_of(policy)[0]
+    query = urlencode({"scope": f"card:{card.root_id}", "policy": policy.pk, "limit": limit.key})
+    own = reverse("admin:authorizations_instruction_own")
+    yield Shown("instruction_own_card", f"{own}?{query}", "operator")
+    assign = reverse("admin:authorizations_policy_card_assign")
+    yield Shown("policy_assign_card", f"{assign}?card={card.pk}", "operator")
 
 
 def _lives() -> Iterator[Shown]:

@@ -68,10 +68,11 @@ def knows(
         copy.executemany("INSERT INTO frozen VALUES (?)", [[card] for card in frozen])
         for number, country in enumerate(blocked, start=1):
             terms = {"country": country}
-            row = {"id": number, "scope": "program:", "terms": terms, "until": None}
+            row = {"id": number, "kind": "block", "scope": "program:", "terms": terms}
+            row |= {"policy": None, "until": None}
             row |= {"author": "ada", "reason": "sanctions"}
             stop = (number, "program:", 0, None, json.dumps(row))
-            copy.execute("INSERT INTO stop VALUES (?, ?, ?, ?, ?)", stop)
+            copy.execute("INSERT INTO instruction VALUES (?, ?, ?, ?, ?)", stop)
         for keys in policies:
             scope, version = keys.pop("scope", "program:"), next(_versions)
             normal = normalize(policy(unlimited=True) | keys)
@@ -82,7 +83,7 @@ def knows(
             for found in map(scope_of, measured):
                 applied = AppliedControls(found, found, version, 1, controls(normal))
                 windows.update(windows_at(around, [applied]))
-            copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
+            copy.execute("INSERT INTO version VALUES (?, ?, 1, ?)", [version, version, content])
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
     with new_copy(USAGE, USAGE_SCHEMA, int(began), moment.memory_id, moment.clock) as copy:
         write_used(copy, dict.fromkeys(windows, used) if used else {})

@@ -37,7 +37,12 @@ def budget_of_cardholder(cardholder: Cardholder) -> BudgetPage:
     through = {ScopeKind.CARDHOLDER: "All cards of this cardholder together"}
     return BudgetPage(
         title="Available to all cards together",
-        bars=policy_bars(remaining.of_cardholder(cardholder, now), now, through=through),
+        bars=policy_bars(
+            remaining.of_cardholder(cardholder, now),
+            now,
+            through=through,
+            scope=f"cardholder:{cardholder.pk}",
+        ),
         none="No policy is assigned to this cardholder. Each card's page shows its policies.",
         changes=history_of(cardholder, MAX_CHANGES),
         stopped=_stopped_at(f"cardholder:{cardholder.pk}"),
@@ -53,7 +58,9 @@ def budget_of_group(group: CardGroup) -> BudgetPage:
     through = {ScopeKind.GROUP: "One budget shared by all cards of the group"}
     return BudgetPage(
         title="Available in the shared budget",
-        bars=policy_bars(remaining.of_group(group, now), now, through=through),
+        bars=policy_bars(
+            remaining.of_group(group, now), now, through=through, scope=f"group:{group.pk}"
+        ),
         none="No policy is assigned to this group yet. Assign one on the page of the policy.",
         changes=history_of(group, MAX_CHANGES),
         stopped=_stopped_at(f"group:{group.pk}"),

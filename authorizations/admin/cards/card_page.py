@@ -115,7 +115,10 @@ class CardPage:
             ScopeKind.GROUP: format_html("{}, one budget shared by its cards", link(group)),
             ScopeKind.PROGRAM: "Every card, each measured on its own",
         }
-        return policy_bars(self.policies, self.at, through=through, currency=card.currency)
+        scope = f"card:{card.root_id}"
+        return policy_bars(
+            self.policies, self.at, through=through, currency=card.currency, scope=scope
+        )
 
     @property
     def activity(self) -> list[Figure]:

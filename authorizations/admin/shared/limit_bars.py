@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
+from urllib.parse import urlencode
 
 from django.urls import reverse
 
-from authorizations.rules.basics.controls import Interval, ScopeKind
+from authorizations.rules.basics.controls import Interval, ScopeKind, scope_of
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.remaining import (
@@ -16,7 +17,7 @@ from authorizations.rules.wording.remaining import (
     return_words,
     used_words,
 )
-from authorizations.rules.wording.sentences import limit_words
+from authorizations.rules.wording.sentences import limit_words, own_words
 from authorizations.services.queries.remaining import LimitLeft, PolicyLeft
 
 _TONES = {
@@ -31,7 +32,10 @@ PeriodWords = Callable[[LimitFigures, int], str]
 
 
 class LimitBar(NamedTuple):
-    """One limit. If there is no bar to draw, `level` is empty and `note` says why."""
+    """One limit. If there is no bar to draw, `level` is empty and `note` says why.
+
+    `own` says whose amount it is, if not the policy's; `own_url` is where one is set.
+    """
 
     title: str
     tone: str = ""
@@ -41,6 +45,8 @@ class LimitBar(NamedTuple):
     available: str = ""
     period: str = ""
     note: str = ""
+    own: str = ""
+    own_url: str = ""
 
 
 class PolicyBars(NamedTuple):
@@ -61,11 +67,13 @@ def policy_bars(
     through: Mapping[ScopeKind, str],
     currency: str = "",
     period_words: PeriodWords = return_words,
+    scope: str = "",
 ) -> list[PolicyBars]:
     """The limits of `policies` as measured at `at`, in Unix seconds.
 
     `through` names the scopes. `currency` is the card's; limits in other currencies are marked.
-    `period_words` says when a limit resets, or which time its figures cover.
+    `period_words` says when a limit resets, or which time its figures cover. `scope` is the key of
+    what the page is about, which can have an amount of its own.
     """
     return [
         PolicyBars(
@@ -74,9 +82,25 @@ def policy_bars(
             version=f"Version {left.policy.number}",
             version_url=_url("policyversion", left.policy.version_id),
             through=through[left.policy.scope.kind],
-            bars=[_limit_bar(limit, at, currency, period_words) for limit in left.limits],
+            bars=[
+                _limit_bar(limit, at, currency, period_words)._replace(
+                    own=own_words(limit.figures).strip(), own_url=own_url
+                )
+                for limit, own_url in zip(left.limits, _own_urls(left, scope), strict=True)
+            ],
         )
         for left in policies
+    ]
+
+
+def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
+    """Where each limit can be given an own amount for a scope; empty where it measures others."""
+    if not scope or left.policy.measured.kind not in (ScopeKind.CARD, scope_of(scope).kind):
+        return [""] * len(left.limits)
+    page = reverse("admin:authorizations_instruction_own")
+    return [
+        f"{page}?{urlencode({'scope': scope, 'policy': left.policy_id, 'limit': limit.key})}"
+        for limit in left.policy.controls.spending_limits
     ]
 
 

@@ -16,6 +16,7 @@ from authorizations.admin.lists.filters import RecordFilters, choice_field
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH
 from authorizations.admin.shared.types import display
+from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
 from authorizations.admin.stops.words import by_words, state_badge, what_words, where_links
 from authorizations.models import Instruction
@@ -75,7 +76,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instruction]:
-        return super().get_queryset(request).select_related("lifting__author")
+        return super().get_queryset(request).select_related("lifting__author", "policy")
 
     def get_urls(self) -> list[URLPattern]:
         def page(name: str, address: str, view: Callable[..., HttpResponse], right: str) -> Any:
@@ -90,6 +91,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
         return [
             page("freeze", "freeze/", freeze_page, MAY_STOP),
             page("block", "block/", block_page, MAY_STOP),
+            page("own", "own/", own_amount_page, MAY_STOP),
             page("lift", "<int:object_id>/lift/", lift_page, MAY_LIFT),
             *super().get_urls(),
         ]

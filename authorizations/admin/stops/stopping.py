@@ -40,8 +40,8 @@ def _chosen(model: type[Any], name: str, label: str) -> Any:
     )
 
 
-class _StopForm(forms.Form):
-    """What freezes and blocks have in common; `scope` is where it is to hold."""
+class EndAndReason(forms.Form):
+    """What all instructions have: a reason, and an end if wanted."""
 
     until = forms.DateTimeField(
         required=False,
@@ -55,18 +55,23 @@ class _StopForm(forms.Form):
         widget=UnfoldAdminTextInputWidget(),
         error_messages={"required": _WHY},
     )
-    scope: Scope
-    _FIELDS = {
-        "group": ScopeKind.GROUP,
-        "cardholder": ScopeKind.CARDHOLDER,
-        "card": ScopeKind.CARD,
-    }
 
     def clean_until(self) -> datetime | None:
         until: datetime | None = self.cleaned_data["until"]
         if until and until <= timezone.now():
             raise forms.ValidationError("This time is past: choose a later one, or none.")
         return until
+
+
+class _StopForm(EndAndReason):
+    """What freezes and blocks have in common; `scope` is where it is to hold."""
+
+    scope: Scope
+    _FIELDS = {
+        "group": ScopeKind.GROUP,
+        "cardholder": ScopeKind.CARDHOLDER,
+        "card": ScopeKind.CARD,
+    }
 
     def clean(self) -> None:
         super().clean()

@@ -11,6 +11,7 @@ from authorizations.admin.shared.links import card_words, link
 from authorizations.admin.shared.tables import badge
 from authorizations.models import Card, CardGroup, Cardholder, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.stop_words import blocked_words
 
 EVERY_CARD = "Every card"
@@ -25,8 +26,18 @@ def what_words(row: Instruction) -> str:
     """ "Freeze"; "Block: merchant network id 1234567890"."""
     if row.kind == Instruction.Kind.FREEZE:
         return "Freeze"
+    if row.kind == Instruction.Kind.OVERRIDE:
+        return f"Own amount: {row.policy}, {own_figure_words(row.terms)}"
     blocked = blocked_words(row.terms)
     return f"Block: {blocked[:1].lower()}{blocked[1:]}"
+
+
+def own_figure_words(terms: Mapping[str, Any]) -> str:
+    """ "monthly limit set to €800.00", "daily_count limit raised by 3 purchases"."""
+    currency = terms.get("currency", "")
+    if "raise_by" in terms:
+        return f"{terms['limit']} limit raised by {figure_words(terms['raise_by'], currency)}"
+    return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency)}"
 
 
 def where_links(rows: Iterable[Instruction]) -> dict[int, SafeString | str]:

@@ -4,7 +4,8 @@ Amounts are integers in the smallest unit of their currency, instants are whole 
 currencies are lower-case, countries upper-case. Empty and None mean that nothing is set.
 """
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
 
@@ -70,13 +71,56 @@ def scope_of(key: str) -> Scope:
     return Scope(ScopeKind(kind), id_)
 
 
+_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+
+
+@dataclass(frozen=True, slots=True)
+class Override:
+    """What a limit allows in a scope: an `amount` in place of the policy's, or `raise_by` more.
+
+    `id` is that of its row, `limit` the limit's key. Both figures are in the limit's unit: the
+    smallest of `currency`, or purchases if that is empty. `interval` is that of the limit when the
+    override was made: it sleeps while the limit has another unit, currency or interval. `until` in
+    Unix seconds, None for good.
+    """
+
+    id: int
+    scope: Scope
+    limit: str
+    interval: str
+    amount: int | None = None
+    raise_by: int | None = None
+    currency: str = ""
+    until: int | None = None
+    author: str = ""
+    reason: str = ""
+
+    def reaches(self, measured: Scope) -> bool:
+        """Whether it holds for a limit that measures this scope: its own, or one of its cards."""
+        return measured.kind in (self.scope.kind, ScopeKind.CARD)
+
+
+def own_figure(figure: int, overrides: Iterable[Override]) -> int:
+    """What a limit of `figure` allows with these overrides.
+
+    The narrowest amount replaces the policy's, the newest of equally narrow ones; what is raised
+    adds up on top, whatever its scope.
+    """
+    found = list(overrides)
+    replacing = [one for one in found if one.amount is not None]
+    chosen = min(replacing, key=lambda one: (_ORDER[one.scope.kind], -one.id), default=None)
+    base = figure if chosen is None or chosen.amount is None else chosen.amount
+    return base + sum(one.raise_by or 0 for one in found)
+
+
 @dataclass(frozen=True, slots=True)
 class LimitControl:
     """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`.
 
     `begins` is the day on which its year, and with it a quarter, begins; of monthly limits only
     the day of the month matters. A quarter that would begin on a day that its month lacks begins
-    on the month's last day.
+    on the month's last day. `key` names it within its policy. Where a scope has its own figure,
+    `overrides` say whose, and `policy_figure` is the policy's.
     """
 
     interval: Interval
@@ -86,8 +130,29 @@ class LimitControl:
     rolling_seconds: int = 0
     filter: LimitFilter = EVERYTHING
     begins: DayOfYear = JANUARY_1
+    key: str = field(default="", compare=False)
+    overrides: tuple[Override, ...] = ()
+    policy_figure: int | None = None
 
     @property
     def limit_value(self) -> int:
         """The limit's amount or count."""
         return (self.count if self.amount is None else self.amount) or 0
+
+    def with_overrides(self, given: Iterable[Override]) -> "LimitControl":
+        """The limit with those of these overrides that are about it, in its unit and interval."""
+        mine = tuple(
+            one
+            for one in given
+            if (one.limit, one.currency, one.interval) == (self.key, self.currency, self.interval)
+        )
+        if not mine:
+            return self
+        own, is_count = own_figure(self.limit_value, mine), self.amount is None
+        return replace(
+            self,
+            amount=None if is_count else own,
+            count=own if is_count else self.count,
+            overrides=mine,
+            policy_figure=self.limit_value,
+        )

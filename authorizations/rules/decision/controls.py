@@ -1,8 +1,9 @@
 """A policy version as a frozen value, and a version as it applies to a purchase."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 
-from authorizations.rules.basics.controls import LimitControl, Scope, Weekday
+from authorizations.rules.basics.controls import LimitControl, Override, Scope, Weekday
 from authorizations.rules.basics.filters import MATCHING
 from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
@@ -46,3 +47,13 @@ class AppliedControls:
     version_id: int
     number: int
     controls: SpendingControls
+    overrides: tuple[Override, ...] = ()
+
+
+def with_overrides(policy: AppliedControls, overrides: Sequence[Override]) -> AppliedControls:
+    """The policy with a scope's own amounts for its limits."""
+    if not overrides:
+        return policy
+    limits = tuple(limit.with_overrides(overrides) for limit in policy.controls.spending_limits)
+    controls = replace(policy.controls, spending_limits=limits)
+    return replace(policy, controls=controls, overrides=tuple(overrides))

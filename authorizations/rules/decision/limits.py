@@ -3,12 +3,13 @@
 from collections.abc import Iterator, Mapping
 from typing import TypeAlias
 
-from authorizations.rules.basics.controls import Interval, LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl, Override
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import (
     Check,
     DeclineReason,
     LimitFigures,
+    OwnAmount,
     PurchaseContext,
     Window,
     WindowUsage,
@@ -134,6 +135,18 @@ def unasked_figures(
     return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)
 
 
+def _own(override: Override) -> OwnAmount:
+    return OwnAmount(
+        override.id,
+        override.scope.kind,
+        override.amount,
+        override.raise_by,
+        override.until,
+        override.author,
+        override.reason,
+    )
+
+
 def _figures(
     limit: LimitControl, policy: AppliedControls, found: _Used, asked: int
 ) -> LimitFigures:
@@ -151,5 +164,7 @@ def _figures(
         filter=limit.filter.text,
         cash_only=limit.filter.cash_only,
         available_at=usage.available_at(limit.limit_value) if usage else None,
+        policy_limit=limit.policy_figure,
+        own=tuple(map(_own, limit.overrides)),
         begins=limit.begins,
     )

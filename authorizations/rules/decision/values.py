@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, Scope
+from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, Scope, ScopeKind
 from authorizations.rules.basics.stops import Stop
 
 Json: TypeAlias = Any
@@ -124,13 +124,27 @@ class PurchaseContext:
     stops: tuple[Stop, ...] = ()
 
 
+@dataclass(frozen=True, slots=True)
+class OwnAmount:
+    """Why a limit differs from its policy's, for the trace: see controls.Override."""
+
+    override: int
+    scope: ScopeKind
+    amount: int | None
+    raise_by: int | None
+    until: int | None
+    author: str
+    reason: str
+
+
 class LimitFigures(NamedTuple):
     """The arithmetic of one limit: `limit` against `used` + `asked`.
 
     `start` and `end` bound the window (both 0 for per_authorization). `filter` is the canonical
     text of the limit's filter, empty for a limit on every purchase. `available_at` is when the
     purchase will fit a full rolling window, None if that was not computed. `begins` is that of the
-    limit.
+    limit. Where `limit` is a scope's own, `policy_limit` is the policy's, and `own` says whose and
+    until when.
     """
 
     interval: Interval
@@ -146,6 +160,8 @@ class LimitFigures(NamedTuple):
     cash_only: bool = False
     available_at: int | None = None
     begins: DayOfYear = JANUARY_1
+    policy_limit: int | None = None
+    own: tuple[OwnAmount, ...] = ()
 
     @property
     def available(self) -> int:

@@ -30,6 +30,7 @@ from authorizations.rules.policy.document_limits import (
     filter_of,
     in_order,
     json_text,
+    keys_of,
     limit_value,
     normal_limits,
 )
@@ -158,7 +159,10 @@ def controls(normal: Mapping[str, Any], matching: int = MATCHING) -> SpendingCon
         stand_in_amount=normal["stand_in_amount"],
         stand_in_cap=normal["stand_in_cap"],
         spending_limits=tuple(
-            limit_value(limit, policy_currency, matching) for limit in normal["spending_limits"]
+            limit_value(limit, key, policy_currency, matching)
+            for limit, key in zip(
+                normal["spending_limits"], keys_of(normal["spending_limits"]), strict=True
+            )
         ),
         matching=matching,
     )

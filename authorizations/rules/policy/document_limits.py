@@ -2,8 +2,10 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import count
 from typing import Any
 
 from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, LimitControl
@@ -38,7 +40,8 @@ _OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
 _BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
 _FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
-_KEYS = ("amount", "count", "currency", "interval", *_UNITS, *_BEGINNINGS, *_FILTERS)
+_KEYS = ("key", "amount", "count", "currency", "interval", *_UNITS, *_BEGINNINGS, *_FILTERS)
+_KEY = re.compile("[a-z0-9_-]{1,60}")
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
@@ -54,6 +57,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
         interval = fields.value("interval", one_of("interval", Interval), "")
         # With the keys that apply: a currency only with an amount, and so on.
         limit = {
+            **({"key": key} if (key := fields.value("key", limit_key, "")) else {}),
             **_measure(fields, interval, policy_currency, has_currency=has_currency),
             "interval": interval,
             **_rolling_window(fields, interval),
@@ -64,11 +68,63 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             **_exceptions(fields),
             "cash_only": fields.value("cash_only", flag, default=False),
         }
-        if limit in limits and len(policy.problems) == before:
-            twin = path_text(("spending_limits", limits.index(limit)))
+        alike = [_without_key(other) for other in limits]
+        if _without_key(limit) in alike and len(policy.problems) == before:
+            twin = path_text(("spending_limits", alike.index(_without_key(limit))))
             policy.problems.append(Problem(fields.path, f"This is {twin} again: keep one of them."))
         limits.append(limit)
+    keys = keys_of(limits)
+    for place, (limit, key, usual) in enumerate(
+        zip(limits, keys, keys_of(map(_without_key, limits)), strict=True)
+    ):
+        if key in keys[:place]:
+            twin = path_text(("spending_limits", keys.index(key)))
+            problem = Problem(("spending_limits", place, "key"), f"{twin} has this key already.")
+            policy.problems.append(problem)
+        if key == usual:
+            limit.pop("key", None)  # the normal form has those alone that can't be told
     return limits
+
+
+def limit_key(given: object) -> str:
+    """The name of a limit within its policy: small letters, digits, hyphens and underscores."""
+    if not isinstance(given, str) or not _KEY.fullmatch(given):
+        raise ValueError(
+            'Write a key of up to 60 small letters, digits, "-" and "_", such as "monthly".'
+        )
+    return given
+
+
+def keys_of(limits: Iterable[Mapping[str, Any]]) -> list[str]:
+    """The key of each normal limit: the one it has, or one made of all but its figure.
+
+    So a limit keeps its key when its amount is edited, and the same limits have the same keys.
+    """
+    written = list(limits)
+    taken = {limit["key"] for limit in written if limit.get("key")}
+    keys: list[str] = []
+    for limit in written:
+        if not (key := limit.get("key")):
+            usual = _usual_key(limit)
+            tries = (usual if number == 1 else f"{usual}_{number}" for number in count(1))
+            key = next(name for name in tries if name not in taken)
+            taken.add(key)
+        keys.append(key)
+    return keys
+
+
+def _usual_key(limit: Mapping[str, Any]) -> str:
+    parts = [str(limit.get("interval") or "limit")]
+    parts += [f"{limit[unit]}_{unit}" for unit in _UNITS if limit.get(unit)]
+    parts += ["count"] if "count" in limit else []
+    parts += [limit["currency"]] if limit.get("currency") else []
+    if concerned := {key: limit[key] for key in _FILTERS if limit.get(key)}:
+        parts.append(hashlib.sha256(json_text(concerned).encode()).hexdigest()[:6])
+    return "_".join(parts)
+
+
+def _without_key(limit: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in limit.items() if name != "key"}
 
 
 def _measure(
@@ -161,7 +217,7 @@ def in_order(limit: dict[str, Any]) -> dict[str, Any]:
 
 
 def limit_value(
-    limit: dict[str, Any], policy_currency: str, matching: int = MATCHING
+    limit: dict[str, Any], key: str, policy_currency: str, matching: int = MATCHING
 ) -> LimitControl:
     """The value of a limit, with the policy's currency if it has none of its own."""
     money = limit.get("amount") is not None
@@ -176,6 +232,7 @@ def limit_value(
         rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
         filter=filter_of(json_text(concerned) if concerned else ""),
         begins=beginning(limit),
+        key=key,
     )
 
 

@@ -12,7 +12,7 @@ from authorizations.rules.basics.words import (
 )
 from authorizations.rules.decision.exemption import exempt_by
 from authorizations.rules.decision.grants import NotGranted
-from authorizations.rules.decision.values import Check, DeclineReason, Json, LimitFigures
+from authorizations.rules.decision.values import Check, DeclineReason, Json, LimitFigures, OwnAmount
 from authorizations.rules.kinds import ASKED_FIELDS, KINDS
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import TEXTS
@@ -52,7 +52,25 @@ def limit_sentence(figures: LimitFigures, request: AuthorizationRequest) -> str:
     """The arithmetic of a limit, and when more becomes available."""
     sums = _amount_sums(figures, request) if figures.currency else _count_sums(figures)
     again = when_available(figures, request.created)
-    return f"{limit_words(figures)}: {sums}.{again and ' '}{again}"
+    return f"{limit_words(figures)}{own_words(figures)}: {sums}.{again and ' '}{again}"
+
+
+def own_words(figures: LimitFigures) -> str:
+    """ " (set for this card until 30 Nov 2026 18:00 UTC by ada: trip; otherwise €500.00)"."""
+    if not figures.own:
+        return ""
+    parts = [_own_part(one, figures.currency) for one in figures.own]
+    usual = figure_words(figures.policy_limit or 0, figures.currency)
+    return f" ({'; '.join(parts)}; otherwise {usual})"
+
+
+def _own_part(one: OwnAmount, currency: str) -> str:
+    what = "set"
+    if one.raise_by is not None:
+        what = f"raised by {figure_words(one.raise_by, currency)}"
+    until = f" until {instant_words(one.until, 'UTC')}" if one.until else ""
+    author = f" by {one.author}" if one.author else ""
+    return f"{what} for this {one.scope}{until}{author}: {one.reason}"
 
 
 def is_at_pump(figures: LimitFigures, request: AuthorizationRequest) -> bool:

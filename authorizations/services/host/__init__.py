@@ -11,12 +11,12 @@ __all__ = [
     "host_answers",
     "host_files",
     "host_memory",
+    "instructions",
     "local_copy",
     "recent_answers",
     "recent_merchants",
     "recent_ring",
     "spool_reader",
     "spool_writer",
-    "stops",
     "versions",
 ]

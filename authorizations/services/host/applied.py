@@ -1,21 +1,26 @@
 """The controls that apply to a card, from the assignments of its scopes."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
-from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.basics.controls import Override, Scope, ScopeKind, scope_of
+from authorizations.rules.decision.controls import AppliedControls, with_overrides
 from authorizations.services.host.versions import Reader, controls_of, from_database
 
+NO_OVERRIDES: Mapping[int, Sequence[Override]] = {}
 _SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 
 def applied_controls(
-    policies: Sequence[tuple[str, int]], card: Scope, read: Reader = from_database
+    policies: Sequence[tuple[str, int]],
+    card: Scope,
+    read: Reader = from_database,
+    overrides: Mapping[int, Sequence[Override]] = NO_OVERRIDES,
 ) -> tuple[AppliedControls, ...]:
     """The controls in force, narrowest scope first; the program's measure the card's usage.
 
     `policies` are pairs of a scope's key and the id of a version assigned to it. `read` loads the
-    versions that this process has not cached. Raises KeyError if it doesn't find one.
+    versions that this process has not cached. `overrides` are the scopes' own amounts, by the
+    version whose limits they change. Raises KeyError if it doesn't find one.
     """
     versions = controls_of((version_id for _, version_id in policies), read)
     applied = []
@@ -23,7 +28,10 @@ def applied_controls(
         scope = scope_of(key)
         measured = card if scope.kind is ScopeKind.PROGRAM else scope
         number, controls = versions[version_id]
-        applied.append(AppliedControls(scope, measured, version_id, number, controls))
+        own = [one for one in overrides.get(version_id, ()) if one.reaches(measured)]
+        applied.append(
+            with_overrides(AppliedControls(scope, measured, version_id, number, controls), own)
+        )
     return tuple(
         sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
     )

@@ -16,7 +16,7 @@ from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
 from authorizations.services.host.applied import applied_controls
-from authorizations.services.host.stops import stops_of
+from authorizations.services.host.instructions import overrides_of, stops_of
 
 POLICIES = "standing-policies.sqlite3"
 CARDS = "standing-cards.sqlite3"
@@ -24,15 +24,17 @@ USAGE = "standing-usage.sqlite3"
 
 POLICIES_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
-CREATE TABLE version (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, content TEXT NOT NULL);
+CREATE TABLE version (
+    id INTEGER PRIMARY KEY, policy INTEGER NOT NULL, number INTEGER NOT NULL, content TEXT NOT NULL
+);
 CREATE TABLE assignment (
     scope TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (scope, version)
 ) WITHOUT ROWID;
 CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID;
-CREATE TABLE stop (
+CREATE TABLE instruction (
     id INTEGER PRIMARY KEY, scope TEXT NOT NULL, begins REAL NOT NULL, ends REAL, row TEXT NOT NULL
 );
-CREATE INDEX stop_of_scope ON stop (scope)
+CREATE INDEX instruction_of_scope ON instruction (scope)
 """
 CARDS_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
@@ -134,19 +136,26 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
                     "SELECT id, number, content FROM version WHERE id = ?", [version_id]
                 )
 
-        applied = applied_controls(assigned, root, contents)
-        now = time.time()
-        stopped = [
-            row
-            for key in {*map(scope_key, scopes), scope_key(Scope(ScopeKind.CARD, card_id))}
-            for (row,) in policies.execute(_STOPS, (key, now, now)).fetchall()
-        ]
-        stops = stops_of(stopped, card_id)
+        now, keys = time.time(), [*map(scope_key, scopes)]
+        told = {
+            key: [row for (row,) in policies.execute(_INSTRUCTIONS, (key, now, now)).fetchall()]
+            for key in {*keys, scope_key(Scope(ScopeKind.CARD, card_id))}
+        }
+        stops = stops_of((row for rows in told.values() for row in rows), card_id)
+        in_force = {
+            policy: version
+            for _, version in assigned
+            for (policy,) in policies.execute("SELECT policy FROM version WHERE id = ?", [version])
+        }
+        overrides = overrides_of((row for key in keys for row in told[key]), in_force)
+        applied = applied_controls(assigned, root, contents, overrides)
     measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
     return CopiedCard(root_id, frozen is not None, applied, measured, stops)
 
 
-_STOPS = "SELECT row FROM stop WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)"
+_INSTRUCTIONS = """
+SELECT row FROM instruction WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)
+"""
 
 
 def usage(windows: Iterable[Window]) -> CopiedUsage:

@@ -3,4 +3,13 @@
 Publishing, policy files, assignments, groups, freezing, and counting for a new limit ahead.
 """
 
-__all__ = ["assignments", "counting_ahead", "files", "freeze", "groups", "publish", "stops"]
+__all__ = [
+    "assignments",
+    "counting_ahead",
+    "files",
+    "freeze",
+    "groups",
+    "own_amounts",
+    "publish",
+    "stops",
+]

@@ -14,7 +14,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from authorizations.models import Instruction, Lifting
+from authorizations.models import Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, scope_key
 from authorizations.rules.basics.parsing import YEARS, text
 from authorizations.services.runtime.actor import acting
@@ -40,7 +40,7 @@ def freeze(
 
     `by` is None for a command; `reference` is what policy files know it by.
     """
-    return _write(
+    return write(
         Instruction.Kind.FREEZE, scope, {}, by=by, reason=reason, until=until, reference=reference
     )
 
@@ -59,7 +59,7 @@ def block(
     `terms` are one pair of a policy file's, in its normal form: "merchant", "category" or
     "country"; the others as of `freeze`. Raises StopError.
     """
-    return _write(
+    return write(
         Instruction.Kind.BLOCK,
         scope,
         dict(terms),
@@ -73,7 +73,8 @@ def block(
 def in_force() -> QuerySet[Instruction]:
     """The freezes and blocks that hold now, by this server's clock."""
     open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    return Instruction.objects.filter(open_, lifting=None)
+    rows = Instruction.objects.exclude(kind=Instruction.Kind.OVERRIDE)
+    return rows.filter(open_, lifting=None)
 
 
 @transaction.atomic
@@ -91,16 +92,18 @@ def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
 
 
 @transaction.atomic
-def _write(
+def write(
     kind: Instruction.Kind,
     scope: Scope,
     terms: dict[str, Any],
     *,
+    policy: Policy | None = None,
     by: User | None,
     reason: str,
     until: datetime | None,
     reference: str,
 ) -> Instruction:
+    """Write what an operator instructs, in force from now on. Raises StopError."""
     if not reason.strip():
         raise StopError("Give a reason.")
     try:
@@ -116,6 +119,7 @@ def _write(
         return Instruction.objects.create(
             kind=kind,
             scope=scope_key(scope),
+            policy=policy,
             terms=terms,
             starts_at=now,
             ends_at=until,

@@ -10,7 +10,7 @@ from typing import TypeAlias
 
 from django.db import OperationalError, connection, transaction
 
-from authorizations.models import Assignment, Authorization, Card, CardGroup, Cardholder
+from authorizations.models import Authorization, Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import (
     Interval,
     LimitControl,
@@ -25,8 +25,9 @@ from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.instructions import overrides_of
 from authorizations.services.purchases.linking import event_for
-from authorizations.services.store import uncounted
+from authorizations.services.store import plans, statements, uncounted
 from authorizations.services.store.lookup import scope_keys
 from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
@@ -110,12 +111,13 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
 
 
 def _remaining(scopes: Sequence[Scope], root_id: str, at: int) -> list[PolicyLeft]:
-    rows = Assignment.objects.filter(
-        scope__in=[scope_key(scope) for scope in scopes], policy__current_version__isnull=False
-    ).values_list("scope", "policy__current_version_id", "policy_id")
-    policy_ids = {version_id: policy_id for _, version_id, policy_id in rows}
-    in_force = [(scope, version_id) for scope, version_id, _ in rows]
-    applied = applied_controls(in_force, Scope(ScopeKind.CARD, root_id))
+    keys = [scope_key(scope) for scope in scopes]
+    found = [row for row in drive(plans.ask(statements.POLICIES, scopes=keys)) if row[0] in keys]
+    versions = {policy_id: version_id for _, version_id, told, policy_id in found if told is None}
+    policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}
+    in_force = [(scope, version_id) for scope, version_id, told, _ in found if told is None]
+    overrides = overrides_of((told for _, _, told, _ in found if told is not None), versions)
+    applied = applied_controls(in_force, Scope(ScopeKind.CARD, root_id), overrides=overrides)
     measured = _measure(applied, at)
     return [
         PolicyLeft(

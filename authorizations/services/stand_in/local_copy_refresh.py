@@ -124,21 +124,34 @@ def renew_policies() -> None:
     # Read after the assignments: versions never change, so every one they name is found.
     wanted = PolicyVersion.objects.filter(pk__in={version for _, _, version in assigned})
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
-        _insert(copy, "version", pages(wanted, "number", "content"))
+        _insert(copy, "version", pages(wanted, "policy_id", "number", "content"))
         _insert(copy, "assignment", [row[1:] for row in assigned])
         _insert(copy, "frozen", pages(Card.objects.filter(frozen=True)))
-        _insert(copy, "stop", _stops())
+        _insert(copy, "instruction", _instructions())
 
 
-def _stops() -> Iterator[Row]:
-    """The freezes and blocks that hold or begin later, as the copy keeps them."""
+def _instructions() -> Iterator[Row]:
+    """What holds or begins later of what operators instructed, as the copy keeps it."""
     open_ = Instruction.objects.filter(lifting=None).exclude(ends_at__lte=timezone.now())
-    columns = ("scope", "starts_at", "ends_at", "terms", "author_name", "reason")
-    for id_, scope, starts_at, ends_at, terms, author, reason in pages(open_, *columns):
+    columns = (
+        "kind",
+        "scope",
+        "starts_at",
+        "ends_at",
+        "policy_id",
+        "terms",
+        "author_name",
+        "reason",
+    )
+    for id_, kind, scope, starts_at, ends_at, policy, terms, author, reason in pages(
+        open_, *columns
+    ):
         ends = ends_at and ends_at.timestamp()
         row = {
             "id": id_,
+            "kind": kind,
             "scope": scope,
+            "policy": policy,
             "terms": terms,
             "until": ends and int(ends),
             "author": author,

@@ -6,7 +6,11 @@ from typing import Any
 import msgspec
 
 from authorizations.rules.basics.controls import scope_of
-from authorizations.rules.decision.controls import AppliedControls, SpendingControls
+from authorizations.rules.decision.controls import (
+    AppliedControls,
+    SpendingControls,
+    with_overrides,
+)
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
 from authorizations.services.store.rows import PolicyRow
@@ -48,11 +52,14 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
             what = f"number of policy version {policy.version}"
             raise UnreadableRowError(what, policy.number, number)
     return tuple(
-        AppliedControls(
-            scope_of(policy.scope),
-            scope_of(policy.measured),
-            policy.version,
-            *versions[policy.version, policy.matching],
+        with_overrides(
+            AppliedControls(
+                scope_of(policy.scope),
+                scope_of(policy.measured),
+                policy.version,
+                *versions[policy.version, policy.matching],
+            ),
+            policy.overrides,
         )
         for policy in policies
     )

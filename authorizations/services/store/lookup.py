@@ -14,14 +14,14 @@ import msgspec
 from django.db import OperationalError
 
 from authorizations.models import Authorization
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Override, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
-from authorizations.services.host.applied import applied_controls
-from authorizations.services.host.stops import stops_of
+from authorizations.services.host.applied import NO_OVERRIDES, applied_controls
+from authorizations.services.host.instructions import overrides_of, stops_of
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, plans, statements
@@ -367,14 +367,16 @@ def _present(event: PurchaseEvent, scopes: ExpectedScopes) -> tuple[str, ...]:
 class _LookedUp:
     """What is recorded of several purchases: usage by scope, policies as (scope, version).
 
-    `stops` are pairs of a scope and a row as JSON; both are known of the scopes in `keys`.
+    `instructions` are pairs of a scope and a row as JSON; both are known of the scopes in `keys`.
+    `in_force` has the version of each policy.
     """
 
     decided: set[str]
     purchases: dict[str, Purchase]
     usage: dict[str, dict[UsageKey, Remembered]]
     policies: list[tuple[str, int]]
-    stops: list[tuple[str, str]]
+    instructions: list[tuple[str, str]]
+    in_force: dict[int, int]
     keys: frozenset[str]
     with_strays: set[str]
     versions: list[tuple[int, int, str]]
@@ -389,19 +391,27 @@ class _LookedUp:
                 [policy for policy in self.policies if policy[0] in keys],
                 Scope(ScopeKind.CARD, locked.root_id),
                 read=lambda ids: [row for row in self.versions if row[0] in ids],
+                overrides=self._overrides_at(keys) if self.instructions else NO_OVERRIDES,
             ),
             has_strays=event.authorization_id in self.with_strays,
-            stops=self._stops_of(event, locked) if self.stops else (),
+            stops=self._stops_of(event, locked) if self.instructions else (),
+        )
+
+    def _overrides_at(self, keys: Sequence[str]) -> Mapping[int, Sequence[Override]]:
+        return overrides_of(
+            (row for scope, row in self.instructions if scope in keys), self.in_force
         )
 
     def _stops_of(self, event: PurchaseEvent, locked: LockedScopes) -> tuple[Stop, ...]:
         present = {_PROGRAM, *locked.present}
-        return stops_of((row for scope, row in self.stops if scope in present), event.card.id)
+        return stops_of(
+            (row for scope, row in self.instructions if scope in present), event.card.id
+        )
 
 
 def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:
     decided, purchases, usage, in_force, strays = answers
-    policies = [(scope, version) for scope, version, stop in in_force if stop is None]
+    policies = [(scope, version) for scope, version, told, _ in in_force if told is None]
     remembered: dict[str, dict[UsageKey, Remembered]] = {}
     for row in usage:
         one = Remembered(*row)
@@ -414,7 +424,8 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -
         purchases={row[0]: _purchase(row) for row in purchases},
         usage=remembered,
         policies=policies,
-        stops=[(scope, stop) for scope, _, stop in in_force if stop is not None],
+        instructions=[(scope, told) for scope, _, told, _ in in_force if told is not None],
+        in_force={policy: version for _, version, told, policy in in_force if told is None},
         keys=frozenset(asked),
         with_strays={id_ for (id_,) in strays},
         versions=versions,

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from authorizations.models import DecidedBy, LedgerCause
-from authorizations.rules.basics.controls import scope_key
+from authorizations.rules.basics.controls import Override, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import TRACE_VERSION, Verdict
@@ -71,10 +71,11 @@ def request(delivery: Delivery, answer_body: str, answer_status: int = 200) -> R
     )
 
 
-class PolicyRow(msgspec.Struct, frozen=True):
+class PolicyRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy as a decision's row names it.
 
-    `matching` is the version of the rule that merchants were matched by.
+    `matching` is the version of the rule that merchants were matched by. `overrides` are the
+    scopes' own amounts that held.
     """
 
     version: int
@@ -82,6 +83,7 @@ class PolicyRow(msgspec.Struct, frozen=True):
     scope: str
     measured: str
     matching: int = 1
+    overrides: list[Override] = []
 
 
 def policy(applied: AppliedControls) -> PolicyRow:
@@ -91,6 +93,7 @@ def policy(applied: AppliedControls) -> PolicyRow:
         scope=scope_key(applied.scope),
         measured=scope_key(applied.measured),
         matching=applied.controls.matching,
+        overrides=[*applied.overrides],
     )
 
 

@@ -160,16 +160,17 @@ USAGE_OF_LINKED = _usage(
 """As USAGE, around the times at which authorizations were created that only their ids tell."""
 
 POLICIES = """
-SELECT assignment.scope, policy.current_version_id, NULL
+SELECT assignment.scope, policy.current_version_id, NULL, policy.id
 FROM authorizations_assignment assignment
 JOIN authorizations_policy policy ON policy.id = assignment.policy_id
 WHERE policy.current_version_id IS NOT NULL
     AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
 UNION ALL
 SELECT scope, id, json_build_object(
-    'id', id, 'scope', scope, 'terms', terms, 'until', floor(extract(epoch FROM ends_at))::bigint,
+    'id', id, 'kind', kind, 'scope', scope, 'policy', policy_id, 'terms', terms,
+    'until', floor(extract(epoch FROM ends_at))::bigint,
     'author', author_name, 'reason', reason
-)::text
+)::text, NULL
 FROM authorizations_instruction AS instruction
 WHERE scope = ANY('program:'::text || %(scopes)s::text[])
     -- By the clock of this statement, which begins when all rows are locked.
@@ -179,7 +180,7 @@ WHERE scope = ANY('program:'::text || %(scopes)s::text[])
         SELECT FROM authorizations_lifting WHERE instruction_id = instruction.id
     )
 """
-"""The policies assigned to scopes, with the version in force; and freezes and blocks there."""
+"""The policies assigned to scopes, with the version in force; and instructions there."""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

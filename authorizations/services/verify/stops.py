@@ -1,4 +1,4 @@
-"""Checks the freezes and blocks that decisions name against those that were in force."""
+"""Checks what decisions name of operators' instructions against what was in force."""
 
 from collections import defaultdict
 from collections.abc import Iterator
@@ -41,27 +41,26 @@ class _Row(NamedTuple):
 
 
 class Stops:
-    """All freezes and blocks, read when they are first asked for."""
+    """All instructions of operators, read when they are first asked for."""
 
     def differences(self, row: Decision) -> Iterator[Difference]:
         """What a decision of this desk keeps and was not in force, and the other way round.
 
-        A block is missed where it concerns the purchase. Those of a group are not missed: which
-        group a card was in then is not on record here.
+        A block is missed where it concerns the purchase. Own amounts are not missed, nor what holds
+        for a group: which one a card was in then is not on record here.
         """
         if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
             return
         kept = {one["id"]: one for one in row.context.get("stops", [])}
+        kept |= {one["id"]: one for policy in row.policies for one in policy.get("overrides", [])}
         for id_, one in kept.items():
             found = self._rows.get(id_)
             if found is None or not found.may_hold(row.decided_at):
-                yield Difference(row.pk, f"freeze or block {id_}", "in force", "none then")
+                yield Difference(row.pk, f"instruction {id_}", "in force", "none then")
                 continue
             for name, value in found.told.items():
                 if one.get(name) != value:
-                    yield Difference(
-                        row.pk, f"{name} of freeze or block {id_}", one.get(name), value
-                    )
+                    yield Difference(row.pk, f"{name} of instruction {id_}", one.get(name), value)
         missing = {
             id_
             for key in self._scopes_of(row)
@@ -78,7 +77,7 @@ class Stops:
         for id_ in sorted(missing):
             stop = Stop(id_, Scope(ScopeKind.PROGRAM, ""), **self._rows[id_].told)
             if concerning(request, [stop]):
-                yield Difference(row.pk, f"freeze or block {id_}", "none", "in force then")
+                yield Difference(row.pk, f"instruction {id_}", "none", "in force then")
 
     def _scopes_of(self, row: Decision) -> Iterator[str]:
         yield scope_key(Scope(ScopeKind.PROGRAM, ""))
@@ -93,10 +92,16 @@ class Stops:
         for row in Instruction.objects.select_related("lifting"):
             lifted = row.lifting.lifted_at if hasattr(row, "lifting") else None
             ends = min(filter(None, (row.ends_at, lifted)), default=None)
-            told = {
+            of_own = ("limit", "interval", "amount", "raise_by")
+            told = {name: row.terms.get(name) for name in of_own} | {
+                "currency": row.terms.get("currency", "")
+            }
+            of_stop = {
                 "merchant": row.terms.get("merchant"),
                 "category": row.terms.get("category", ""),
                 "country": row.terms.get("country", ""),
+            }
+            told = (told if row.kind == Instruction.Kind.OVERRIDE else of_stop) | {
                 "until": int(row.ends_at.timestamp()) if row.ends_at else None,
                 "author": row.author_name,
                 "reason": row.reason,
@@ -107,7 +112,8 @@ class Stops:
     @cached_property
     def _by_scope(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = defaultdict(list)
-        for id_, scope in Instruction.objects.values_list("pk", "scope"):
+        stops = Instruction.objects.exclude(kind=Instruction.Kind.OVERRIDE)
+        for id_, scope in stops.values_list("pk", "scope"):
             if id_ in self._rows:
                 found[scope].append(id_)
         return found

@@ -52,7 +52,7 @@ def test_a_decision_that_does_not_name_what_was_in_force_is_found(operator: User
     row = Decision.objects.get(pk="evt_frozen")
     damage(row, context=row.context | {"stops": []})
     assert contradictions() == [
-        f"evt_frozen: freeze or block {stop.pk} is none; expected in force then"
+        f"evt_frozen: instruction {stop.pk} is none; expected in force then"
     ]
 
 
@@ -67,7 +67,7 @@ def test_a_block_is_missed_only_where_it_concerns_the_purchase(operator: User) -
     assert row.reason == "blocked"
     damage(row, context=row.context | {"stops": []})
     assert contradictions() == [
-        f"evt_blocked: freeze or block {stop.pk} is none; expected in force then"
+        f"evt_blocked: instruction {stop.pk} is none; expected in force then"
     ]
 
 
@@ -80,7 +80,7 @@ def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: Us
     lifting = Lifting.objects.get()
     damage(lifting, lifted_at=lifting.lifted_at - HOUR)
     assert contradictions() == [
-        f"evt_frozen: freeze or block {stop.pk} is in force; expected none then"
+        f"evt_frozen: instruction {stop.pk} is in force; expected none then"
     ]
 
 
@@ -89,5 +89,5 @@ def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
     ADA.asks(100, event_id="evt_frozen")
     damage(stop, reason="Something else")
     assert contradictions() == [
-        f"evt_frozen: reason of freeze or block {stop.pk} is Attack; expected Something else"
+        f"evt_frozen: reason of instruction {stop.pk} is Attack; expected Something else"
     ]

@@ -1,0 +1,68 @@
+"""What operators instructed, from rows as JSON: those of the database, or of stand-in's copy."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
+from typing import Any
+
+import msgspec
+
+from authorizations.rules.basics.controls import Override, Scope, scope_of
+from authorizations.rules.basics.stops import MAX_CACHED, Stop
+
+_decode = msgspec.json.Decoder(dict[str, Any]).decode
+_OVERRIDE = "override"
+
+
+def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
+    """The stops in these rows for a card, by their ids; one on a single card holds for it alone."""
+    found = [told for told in map(_read, rows) if isinstance(told, Stop)]
+    own = scope_of(f"card:{card_id}")
+    kept = (stop for stop in found if stop.scope == own or stop.scope.kind != own.kind)
+    return tuple(sorted(kept, key=lambda stop: stop.id))
+
+
+def overrides_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Sequence[Override]]:
+    """The overrides in these rows by the version in force; `versions` has it by policy."""
+    found: dict[int, list[Override]] = defaultdict(list)
+    for told in map(_read, rows):
+        if not isinstance(told, Stop) and told[0] in versions:
+            found[versions[told[0]]].append(told[1])
+    return {version: sorted(those, key=lambda one: one.id) for version, those in found.items()}
+
+
+@lru_cache(MAX_CACHED)
+def _read(text: str) -> Stop | tuple[int, Override]:
+    """A row as its text says, which never changes: a stop, or an override with its policy."""
+    row = _decode(text)
+    return (row["policy"], _override(row)) if row["kind"] == _OVERRIDE else _stop(row)
+
+
+def _override(row: dict[str, Any]) -> Override:
+    terms = row["terms"]
+    return Override(
+        id=row["id"],
+        scope=Scope(*scope_of(row["scope"])),
+        limit=terms["limit"],
+        interval=terms["interval"],
+        amount=terms.get("amount", terms.get("count")),
+        raise_by=terms.get("raise_by"),
+        currency=terms.get("currency", ""),
+        until=row["until"],
+        author=row["author"],
+        reason=row["reason"],
+    )
+
+
+def _stop(row: dict[str, Any]) -> Stop:
+    terms = row["terms"]
+    return Stop(
+        id=row["id"],
+        scope=Scope(*scope_of(row["scope"])),
+        merchant=terms.get("merchant"),
+        category=terms.get("category", ""),
+        country=terms.get("country", ""),
+        until=row["until"],
+        author=row["author"],
+        reason=row["reason"],
+    )
