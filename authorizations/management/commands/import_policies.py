@@ -23,6 +23,8 @@ What a file means:
                only created. Groups that are not in the file stay as they are.
   assignments  all listed are made; others of the policies in the file are removed, unless
                the file has no "assignments" at all.
+  overrides    own amounts: all listed are made; others of the policies named are lifted, unless
+               the file has no "overrides" at all.
   freezes, blocks
                each is made once, known by its "reference" or else by all that it says: not
                again when it has ended or was lifted. Leaving one out undoes nothing.

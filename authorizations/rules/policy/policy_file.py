@@ -1,4 +1,4 @@
-"""Policy files: policies, card groups, assignments, freezes and blocks.
+"""Policy files: policies, card groups, assignments, own amounts, freezes and blocks.
 
 Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
 that there are none.
@@ -22,17 +22,21 @@ from authorizations.rules.basics.fields import (
     quoted,
 )
 from authorizations.rules.basics.merchant_entries import merchant
+from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.parsing import (
+    amount,
     category,
     country,
     first_second,
     flag,
     moment,
     text,
+    whole_number,
 )
 from authorizations.rules.policy.document import NAME_LENGTH, normalize
+from authorizations.rules.policy.document_limits import limit_key
 
-_KEYS = ("policies", "groups", "assignments", "freezes", "blocks")
+_KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
 _MAX_CARDS = 100_000
 _ID = re.compile(r"[!-~]{1,255}")
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
@@ -74,8 +78,26 @@ class ListedStop:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedOverride:
+    """A scope's own figure for a limit: `how` is amount, count or raise_by.
+
+    `target` is an id or a group's name; `until` in Unix seconds, None for good.
+    """
+
+    path: Path
+    policy: str
+    limit: str
+    kind: ScopeKind
+    target: str
+    how: str
+    figure: int
+    reason: str
+    until: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """The valid parts of a file; `assignments` is None if the file has no such list.
+    """The valid parts of a file; `assignments` or `overrides` is None if it has no such list.
 
     `policies` are in their normal form; `names` has those of invalid policies too.
     """
@@ -85,6 +107,7 @@ class PolicyFile:
     groups: tuple[ListedGroup, ...] = ()
     assignments: tuple[ListedAssignment, ...] | None = None
     stops: tuple[ListedStop, ...] = ()
+    overrides: tuple[ListedOverride, ...] | None = None
 
     @property
     def group_names(self) -> list[str]:
@@ -92,9 +115,10 @@ class PolicyFile:
 
     @property
     def cards(self) -> list[str]:
-        """Every card in a group or an assignment."""
+        """Every card in a group or an assignment, or with an own amount."""
         listed = [card for group in self.groups for card in group.cards or ()]
-        return [*listed, *self.targets(ScopeKind.CARD)]
+        own = [it.target for it in self.overrides or () if it.kind is ScopeKind.CARD]
+        return [*listed, *self.targets(ScopeKind.CARD), *own]
 
     def targets(self, kind: ScopeKind) -> list[str]:
         """The targets of assignments of one kind."""
@@ -135,6 +159,7 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
         groups,
         assignments if has_assignments else None,
         stops=tuple(_stops(fields)),
+        overrides=tuple(_overrides(fields)) if data.get("overrides") is not None else None,
     )
     return file, fields.problems
 
@@ -245,6 +270,46 @@ def _stops(fields: Fields) -> Iterator[ListedStop]:
             continue
         listed = ListedStop(entry.path, kind, target, reason, terms, until, reference)
         said = reference or (kind, target, str(terms), until, reason)
+        twin = places.setdefault(said, entry.path)
+        if twin != entry.path:
+            again = f"This is {path_text(twin)} again: keep one of them."
+            fields.problems.append(Problem(entry.path, again))
+            continue
+        yield listed
+
+
+_FIGURES: dict[str, Callable[[object], int]] = {
+    "amount": amount,
+    "count": whole_number(0, 1_000_000, "Give the number of purchases as a whole number."),
+    "raise_by": whole_number(1, MAX_AMOUNT, "Give what to add as a whole number."),
+}
+
+
+def _overrides(fields: Fields) -> Iterator[ListedOverride]:
+    places: dict[object, Path] = {}
+    scopes = (ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
+    for entry in fields.objects("overrides", _MAX_CARDS):
+        entry.refuse_others(("policy", "limit", *scopes, *_FIGURES, "from", "until", "reason"))
+        before = len(fields.problems)
+        policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
+        limit = _required(entry, "limit", "Name the limit by its key.", limit_key)
+        kind, target = _target(entry)
+        given = [how for how in _FIGURES if entry.has(how)]
+        if len(given) != 1:
+            which = 'one of "amount", "count" and "raise_by"'
+            wrong = f"Choose one only, {which}." if given else f"Give the figure: {which}."
+            entry.problems.append(Problem(entry.path, wrong))
+        if entry.has("from"):
+            entry.problem("from", "It holds from its import on: leave this out.")
+        reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
+        until = entry.value("until", _instant, None)
+        figure = entry.value(given[0], _FIGURES[given[0]], 0) if given else 0
+        if len(fields.problems) > before:
+            continue
+        listed = ListedOverride(
+            entry.path, policy, limit, kind, target, given[0], figure, reason, until
+        )
+        said = (policy, limit, kind, target, given[0], figure, until, reason)
         twin = places.setdefault(said, entry.path)
         if twin != entry.path:
             again = f"This is {path_text(twin)} again: keep one of them."

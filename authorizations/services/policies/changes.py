@@ -5,11 +5,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from authorizations.rules.basics.controls import ScopeKind
-from authorizations.rules.basics.words import gained_words, instant_words, lost_words
+from authorizations.rules.basics.controls import LimitControl, ScopeKind
+from authorizations.rules.basics.words import figure_words, gained_words, instant_words, lost_words
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
-from authorizations.rules.policy.policy_file import ListedStop
+from authorizations.rules.policy.policy_file import ListedOverride, ListedStop
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
@@ -82,6 +82,32 @@ class StopChange:
 
 
 @dataclass(frozen=True, slots=True)
+class OverrideChange:
+    """An own amount to make, of the limit that the policy has then; `target` is a root or an id."""
+
+    listed: ListedOverride
+    limit: LimitControl
+    target: str
+
+    @property
+    def terms(self) -> dict[str, Any]:
+        """What the row says."""
+        listed, limit = self.listed, self.limit
+        how = "raise_by" if listed.how == "raise_by" else "amount"
+        found = {"limit": limit.key, "interval": limit.interval.value, how: listed.figure}
+        return found | ({"currency": limit.currency} if limit.currency else {})
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        listed = self.listed
+        figure = figure_words(listed.figure, self.limit.currency)
+        what = f"{'raised by' if listed.how == 'raise_by' else 'set to'} {figure}"
+        until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
+        where = f"{listed.kind} {listed.target}"
+        yield f'  + "{listed.policy}", {listed.limit}, {what} for {where}{until}: {listed.reason}'
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The whole difference between a file and the database; false if they agree."""
 
@@ -92,6 +118,8 @@ class Changes:
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
     stops: tuple[StopChange, ...] = ()
+    own_amounts: tuple[OverrideChange, ...] = ()
+    ended_amounts: tuple[int, ...] = ()
     grants: GrantDifference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
@@ -107,6 +135,12 @@ class Changes:
             yield "Assignments"
         yield from (f"  + {target}" for target in self.assigned)
         yield from (f"  - {target}" for target in self.unassigned)
+        if self.own_amounts or self.ended_amounts:
+            yield "Own amounts"
+        for own in self.own_amounts:
+            yield from own.lines()
+        if self.ended_amounts:
+            yield f"  - {len(self.ended_amounts):,} that the file does not have"
         if self.stops:
             yield "Freezes and blocks"
         for stop in self.stops:

@@ -14,7 +14,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem
 from authorizations.rules.policy.policy_file import ListedStop, PolicyFile
-from authorizations.services.policies import counting_ahead, groups, plan, stops
+from authorizations.services.policies import counting_ahead, groups, own_amounts, plan, stops
 from authorizations.services.policies.changes import Changes, StopChange, Target
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
@@ -34,6 +34,7 @@ def export_policies() -> dict[str, Any]:
         "assignments": [
             {"policy": at.policy, at.kind.value: at.target or True} for at in sorted(plan.targets())
         ],
+        "overrides": list(_exported_amounts()),
         "freezes": list(_exported(Instruction.Kind.FREEZE)),
         "blocks": list(_exported(Instruction.Kind.BLOCK)),
     }
@@ -64,6 +65,24 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
         if (text := json.dumps(found, sort_keys=True)) not in said:
             said.add(text)
             yield found
+
+
+def _exported_amounts() -> Iterator[dict[str, Any]]:
+    """The own amounts that hold, the oldest first."""
+    groups_ = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    for row in own_amounts.in_force().select_related("policy").order_by("pk"):
+        scope = scope_of(row.scope)
+        target = groups_.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
+        if target is None or row.policy is None:
+            continue
+        found = {"policy": row.policy.name, "limit": row.terms["limit"], scope.kind.value: target}
+        if "raise_by" in row.terms:
+            found["raise_by"] = row.terms["raise_by"]
+        else:
+            found["amount" if row.terms.get("currency") else "count"] = row.terms["amount"]
+        if row.ends_at:
+            found["until"] = row.ends_at.astimezone(UTC).replace(microsecond=0).isoformat()
+        yield found | {"reason": row.reason}
 
 
 def compare(written: str) -> Changes:
@@ -127,6 +146,7 @@ def import_policies(
         groups.move_all(sorted(group.joining), ids[group.name])
         if group.joining:
             counting_ahead.begin_at_group(ids[group.name])
+    own_amounts.follow(changes.own_amounts, changes.ended_amounts, by=author)
     for chunk in locks.in_chunks(changes.unassigned):
         with transaction.atomic():
             for target in _on_roots(chunk):

@@ -1,19 +1,29 @@
 """Gives a card, cardholder or group its own amount for one limit of a policy."""
 
 import json
-from datetime import datetime
+from collections.abc import Sequence
+from contextlib import nullcontext
+from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from authorizations.models import Instruction, Policy
-from authorizations.rules.basics.controls import LimitControl, Scope, ScopeKind, scope_of
+from authorizations.models import CardGroup, Instruction, Lifting, Policy
+from authorizations.rules.basics.controls import (
+    LimitControl,
+    Scope,
+    ScopeKind,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
 from authorizations.services.policies import stops
+from authorizations.services.policies.changes import OverrideChange
 from authorizations.services.policies.stops import StopError
+from authorizations.services.runtime.actor import acting
 
 
 def in_force() -> QuerySet[Instruction]:
@@ -78,6 +88,47 @@ def give(
             reason=reason,
             until=until,
             reference=reference,
+        )
+
+
+def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | None) -> None:
+    """Make these own amounts and lift those with these keys, all at once."""
+    if not new and not ended:
+        return
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    policies = dict(Policy.objects.values_list("name", "pk"))
+    with transaction.atomic(), acting(user=by) if by else nullcontext():
+        now = stops.now()
+        Instruction.objects.bulk_create(
+            Instruction(
+                kind=Instruction.Kind.OVERRIDE,
+                # A group of the file may have been new when the change was planned.
+                scope=scope_key(
+                    Scope(
+                        change.listed.kind,
+                        groups[change.listed.target]
+                        if change.listed.kind is ScopeKind.GROUP
+                        else change.target,
+                    )
+                ),
+                policy_id=policies[change.listed.policy],
+                terms=change.terms,
+                starts_at=now,
+                ends_at=datetime.fromtimestamp(change.listed.until, UTC)
+                if change.listed.until
+                else None,
+                author=by,
+                author_name=by.get_username() if by else "",
+                reason=change.listed.reason,
+            )
+            for change in new
+        )
+        Lifting.objects.bulk_create(
+            (
+                Lifting(instruction_id=pk, lifted_at=now, author=by, reason="Not in the file")
+                for pk in ended
+            ),
+            ignore_conflicts=True,
         )
 
 

@@ -1,20 +1,22 @@
 """Reads a policy file and compares it with the database; writes nothing."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from time import time
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
-from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.controls import LimitControl, ScopeKind
 from authorizations.rules.basics.fields import path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
 from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.cards import grants
+from authorizations.services.policies import own_amounts
 from authorizations.services.policies.changes import (
     Changes,
     GroupChange,
+    OverrideChange,
     PolicyChange,
     StopChange,
     Target,
@@ -31,7 +33,7 @@ class UnseenIds(NamedTuple):
 def checked(written: str) -> PolicyFile:
     """Parse and check a policy file. Raises InvalidPolicyError with every problem."""
     file, problems = read(written)
-    problems += [*_unknown_names(file), *_split_chains(file)]
+    problems += [*_unknown_names(file), *_unknown_limits(file), *_split_chains(file)]
     if problems:
         raise InvalidPolicyError(problems)
     return file
@@ -46,13 +48,48 @@ def _unknown_names(file: PolicyFile) -> Iterator[Problem]:
     assignments = file.assignments or ()
     named = [(at.path, "policy", at.policy) for at in assignments]
     named += [(at.path, "group", at.target) for at in assignments if at.kind is ScopeKind.GROUP]
+    overrides = file.overrides or ()
+    named += [(own.path, "policy", own.policy) for own in overrides]
     named += [(it.path, "group", it.target) for it in file.stops if it.kind is ScopeKind.GROUP]
+    named += [(it.path, "group", it.target) for it in overrides if it.kind is ScopeKind.GROUP]
     for path, kind, name in named:
         if name not in names[kind]:
             yield Problem(
                 (*path, kind),
                 f"There is no {kind} {quoted(name)}, here or in the database: add it to the file.",
             )
+
+
+def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
+    """Own amounts of limits that their policy does not have, or has in another unit."""
+    limits = _limits_then(file)
+    for own in file.overrides or ():
+        its = limits.get(own.policy)
+        if its is None:
+            continue  # the policy is unknown, or not valid
+        limit = its.get(own.limit)
+        if limit is None:
+            has = ", ".join(its) or "none"
+            message = f"The policy has no limit {quoted(own.limit)}; it has {has}."
+            yield Problem((*own.path, "limit"), message)
+        elif own.how == "count" and limit.amount is not None:
+            yield Problem((*own.path, "count"), "This limit is of an amount: give an amount.")
+        elif own.how == "amount" and limit.amount is None:
+            yield Problem((*own.path, "amount"), "This limit counts purchases: give a count.")
+
+
+def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
+    """The limits by key of each policy that own amounts name, with the file's policies in force."""
+    documents = {str(normal["name"]): normal for normal in file.policies}
+    others = {own.policy for own in file.overrides or ()} - file.names
+    in_force = Policy.objects.filter(current_version__isnull=False, name__in=others)
+    documents |= {
+        policy.name: policy.document for policy in in_force.select_related("current_version")
+    }
+    return {
+        name: {limit.key: limit for limit in controls(document).spending_limits}
+        for name, document in documents.items()
+    }
 
 
 def _split_chains(file: PolicyFile) -> Iterator[Problem]:
@@ -78,6 +115,8 @@ def _roots(file: PolicyFile) -> dict[str, str]:
 def unseen(file: PolicyFile) -> UnseenIds:
     """The cards and cardholders in the file that have no row in the database."""
     cards, cardholders = set(file.cards), set(file.targets(ScopeKind.CARDHOLDER))
+    own = file.overrides or ()
+    cardholders |= {it.target for it in own if it.kind is ScopeKind.CARDHOLDER}
     cards -= set(Card.objects.filter(pk__in=cards).values_list("pk", flat=True))
     cardholders -= set(Cardholder.objects.filter(pk__in=cardholders).values_list("pk", flat=True))
     return UnseenIds(tuple(sorted(cards)), tuple(sorted(cardholders)))
@@ -101,6 +140,7 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
         stops=tuple(new_stops(file)),
+        **_own_amounts(file, roots),
     )
     return replace(found, grants=grants.difference(_rearrangement(found, there)))
 
@@ -128,6 +168,39 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         is_known = listed.reference in references if listed.reference else said in told
         if not is_known and (listed.until is None or listed.until > now):
             yield StopChange(listed)
+
+
+def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
+    """The own amounts to make, and those to end: others of the policies in the file."""
+    if file.overrides is None:
+        return {}
+    now = time()
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    limits = _limits_then(file)
+    there: dict[tuple[object, ...], int] = {}
+    for row in own_amounts.in_force().select_related("policy"):
+        until = int(row.ends_at.timestamp()) if row.ends_at else None
+        terms = json.dumps(row.terms, sort_keys=True)
+        name = row.policy.name if row.policy else ""
+        there[name, row.scope, terms, until, row.reason] = row.pk
+    new: list[OverrideChange] = []
+    kept: set[int] = set()
+    for own in file.overrides:
+        if own.until is not None and own.until <= now:
+            continue
+        by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(own.kind, {})
+        change = OverrideChange(
+            own, limits[own.policy][own.limit], by_kind.get(own.target, own.target)
+        )
+        terms = json.dumps(change.terms, sort_keys=True)
+        said = (own.policy, f"{own.kind}:{change.target}", terms, own.until, own.reason)
+        if said in there:
+            kept.add(there[said])
+        else:
+            new.append(change)
+    named = file.names | {own.policy for own in file.overrides}
+    ended = [pk for said, pk in there.items() if said[0] in named and pk not in kept]
+    return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 
 def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:

@@ -80,13 +80,13 @@ def in_force() -> QuerySet[Instruction]:
 @transaction.atomic
 def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
     """End a freeze or block now; returns whether it was still there to be lifted."""
-    now = _now()
-    if instruction.ends_at and instruction.ends_at <= now:
+    at = now()
+    if instruction.ends_at and instruction.ends_at <= at:
         return False
     with acting(user=by, reason=reason):
         _, is_new = Lifting.objects.get_or_create(
             instruction=instruction,
-            defaults={"author": by, "reason": reason, "lifted_at": now},
+            defaults={"author": by, "reason": reason, "lifted_at": at},
         )
     return is_new
 
@@ -110,8 +110,8 @@ def write(
         reason = _line(reason)
     except ValueError as wrong:
         raise StopError(f"Reason: {wrong}") from wrong
-    now = _now()
-    if until is not None and until <= now:
+    at = now()
+    if until is not None and until <= at:
         raise StopError("The end is in the past: choose a later one, or none.")
     if until is not None and until >= _TOO_FAR:
         raise StopError("The end is too far away: choose an earlier one, or none for good.")
@@ -121,7 +121,7 @@ def write(
             scope=scope_key(scope),
             policy=policy,
             terms=terms,
-            starts_at=now,
+            starts_at=at,
             ends_at=until,
             author=by,
             author_name=by.get_username() if by else "",
@@ -130,7 +130,7 @@ def write(
         )
 
 
-def _now() -> datetime:
+def now() -> datetime:
     """The database's clock, by which the row is in force."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT clock_timestamp()")

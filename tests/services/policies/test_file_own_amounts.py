@@ -1,0 +1,138 @@
+"""Own amounts in policy files, which follow the file as assignments do."""
+
+import json
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from authorizations.models import Card, Instruction, Lifting
+from authorizations.rules.policy.document import InvalidPolicyError
+from authorizations.services.policies import own_amounts
+from authorizations.services.policies.files import compare, export_policies, import_policies
+from tests.support.desk import Shopper
+from tests.support.policy_files import load
+
+pytestmark = pytest.mark.django_db
+
+SOON = (datetime.now(UTC) + timedelta(days=3)).replace(microsecond=0).isoformat()
+CARD = {"policy": "Team", "limit": "monthly", "card": "ic_1", "amount": 80_000, "reason": "Lyon"}
+FILE: dict[str, Any] = {
+    "policies": [
+        {
+            "name": "Team",
+            "currency": "eur",
+            "spending_limits": [
+                {"amount": 50_000, "interval": "monthly"},
+                {"key": "visits", "count": 9, "interval": "daily"},
+            ],
+        }
+    ],
+    "groups": [{"name": "Drivers", "cards": ["ic_2"]}],
+    "assignments": [{"policy": "Team", "program": True}],
+    "overrides": [
+        CARD | {"until": SOON},
+        {
+            "policy": "Team",
+            "limit": "monthly",
+            "cardholder": "ich_1",
+            "raise_by": 30_000,
+            "reason": "Conference",
+        },
+        {
+            "policy": "Team",
+            "limit": "visits",
+            "group": "Drivers",
+            "count": 1,
+            "reason": "Audit",
+        },
+    ],
+}
+
+
+def others(*overrides: dict[str, Any]) -> dict[str, Any]:
+    return FILE | {"overrides": list(overrides)}
+
+
+def test_a_file_gives_own_amounts_which_hold_with_the_next_request() -> None:
+    changes = load(FILE)
+    shopper = Shopper(card_id="ic_1", cardholder_id="ich_1")
+    assert shopper.reason(110_001) == "amount_limit_exceeded"
+    assert shopper.reason(110_000) == "approved"
+    driver = Shopper(card_id="ic_2", cardholder_id="ich_2")
+    assert [driver.reason(1), driver.reason(1)] == ["approved", "count_limit_exceeded"]
+    lines = list(changes.lines())
+    assert "Own amounts" in lines
+    assert any('"Team", monthly, set to €800.00 for card ic_1, until' in line for line in lines)
+    assert '  + "Team", visits, set to 1 purchase for group Drivers: Audit' in lines
+
+
+def test_imported_again_it_changes_nothing_and_it_comes_back_as_it_went() -> None:
+    load(FILE)
+    assert not compare(json.dumps(FILE))
+    assert not load(FILE)
+    exported = export_policies()
+    assert exported["overrides"] == FILE["overrides"]
+    assert not load(exported)
+    assert Instruction.objects.count() == 3
+
+
+def test_what_is_left_out_is_lifted_unless_the_file_has_no_such_list() -> None:
+    load(FILE)
+    without = {name: value for name, value in FILE.items() if name != "overrides"}
+    assert not load(without)
+    assert own_amounts.in_force().count() == 3
+    changes = load(others(CARD))
+    assert "  - 3 that the file does not have" in list(changes.lines())
+    assert own_amounts.in_force().get().terms["amount"] == 80_000
+    assert {row.reason for row in Lifting.objects.all()} == {"Not in the file"}
+    load(others())
+    assert not own_amounts.in_force().exists()
+
+
+def test_own_amounts_of_policies_that_the_file_does_not_name_stay() -> None:
+    load(FILE)
+    load({"policies": [{"name": "Other"}], "overrides": []})
+    assert own_amounts.in_force().count() == 3
+
+
+def test_a_replacement_stands_for_the_first_card_of_its_chain() -> None:
+    load(others())
+    assert Shopper(card_id="ic_old", cardholder_id="ich_1").reason(1) == "approved"
+    successor = Shopper(card_id="ic_1", cardholder_id="ich_1", card={"replacement_for": "ic_old"})
+    assert successor.reason(1) == "approved"
+    load(others(CARD))
+    assert own_amounts.in_force().get().scope == "card:ic_old"
+    assert not load(others(CARD))
+    assert Card.objects.get(pk="ic_1").root_id == "ic_old"
+
+
+def test_what_is_past_its_end_is_skipped() -> None:
+    assert not load(others(CARD | {"until": "2020-01-01T00:00:00Z"})).own_amounts
+    assert not Instruction.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("change", "sentence"),
+    [
+        ({"limit": "weekly"}, 'no limit "weekly"; it has monthly, visits.'),
+        ({"policy": "Nobody"}, 'There is no policy "Nobody"'),
+        ({"amount": None}, 'Give the figure: one of "amount"'),
+        ({"raise_by": 5}, "Choose one only"),
+        ({"amount": None, "count": 5}, "This limit is of an amount"),
+        ({"limit": "visits"}, "This limit counts purchases"),
+        ({"amount": -1}, "An amount can't be negative"),
+        ({"reason": None}, "Give a reason"),
+        ({"from": "2027-01-01T00:00:00Z"}, "It holds from its import on"),
+        ({"group": "Drivers"}, "Choose one only"),
+        ({"colour": 1}, 'There is no key "colour"'),
+    ],
+)
+def test_what_is_wrong_is_named_with_its_place_and_changes_nothing(
+    change: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(InvalidPolicyError) as refused:
+        import_policies(json.dumps(others(CARD | change)))
+    assert sentence in str(refused.value)
+    assert "overrides[0]" in str(refused.value)
+    assert not Instruction.objects.exists()
