@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
 import pytest
+from django.contrib.auth.models import User
 from django.db import models, transaction
 from django.utils import timezone
 from hypothesis import HealthCheck, example, given, settings
@@ -26,9 +27,11 @@ from authorizations.models import (
     Usage,
     WebhookRequest,
 )
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.services.authorize.group import Member, decide_together
 from authorizations.services.authorize.transaction import authorize
-from authorizations.services.runtime.pipeline import BEGIN, COMMIT
+from authorizations.services.policies import stops
+from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
 from authorizations.services.store import lookup
 from authorizations.services.store.plans import Plan, drive
 from authorizations.services.verify.missing_numbers import missing_numbers
@@ -54,14 +57,17 @@ def member(event: Json, received_at: datetime = EARLIER) -> Member:
     return Member(events.authorization_request(delivery.event), delivery)
 
 
+_OF_TRANSACTIONS = (BEGIN, COMMIT, ROLLBACK)
+
+
 def within_a_transaction(plan: Plan[T]) -> Plan[T]:
     """The plan without its BEGIN and COMMIT: it runs in the test's transaction."""
     try:
         asked = next(plan)
         while True:
-            own = [one for one in asked if one not in (BEGIN, COMMIT)]
+            own = [one for one in asked if one not in _OF_TRANSACTIONS]
             answers = iter((yield own))
-            asked = plan.send([[] if one in (BEGIN, COMMIT) else next(answers) for one in asked])
+            asked = plan.send([[] if one in _OF_TRANSACTIONS else next(answers) for one in asked])
     except StopIteration as done:
         result: T = done.value
         return result
@@ -178,8 +184,21 @@ class World:
         return asked
 
 
-def begin(before: Sequence[Step], with_rolling: bool) -> World:
-    """Cards that have paid, in a group of three, and policies in force."""
+STOPS: dict[str, dict[str, str]] = {
+    "program:": {"category": MERCHANTS[1].category},
+    "group": {"country": MERCHANTS[0].country},
+    "cardholder:ich_1": {},
+    "card:ic_0": {},
+    "card:ic_4": {"merchant": MERCHANTS[6].name},
+}
+"""Freezes, and blocks with terms, by their scope."""
+
+
+def begin(before: Sequence[Step], with_rolling: bool, stopped: Sequence[str]) -> World:
+    """Cards that have paid, in a group of three, and policies in force; some of STOPS.
+
+    Where something is stopped, a card has left the group since its purchases began.
+    """
     in_force("Program", spending_limits=LIMITS["Program"], partial_approval=True)
     for shopper in SHOPPERS:
         shopper.asks(0)
@@ -193,6 +212,15 @@ def begin(before: Sequence[Step], with_rolling: bool) -> World:
     world = World()
     for step in before:
         deliver(world.request(step))
+    if stopped:
+        Card.objects.filter(pk=IN_THE_GROUP[-1]).update(group=None)
+    operator = User.objects.create(username="operator")
+    for key in stopped:
+        scope = Scope(ScopeKind.GROUP, str(group.pk)) if key == "group" else scope_of(key)
+        if terms := STOPS[key]:
+            stops.block(scope, terms, by=operator, reason="Fraud")
+        else:
+            stops.freeze(scope, by=operator, reason="Lost")
     return world
 
 
@@ -293,13 +321,19 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
         Step("stranger", 0, 0, 0, 0, 0),
     ],
     with_rolling=False,
+    stopped=[],
 )
-@given(st.lists(steps, max_size=4), st.lists(steps, min_size=2, max_size=12), st.booleans())
+@given(
+    before=st.lists(steps, max_size=4),
+    drawn=st.lists(steps, min_size=2, max_size=12),
+    with_rolling=st.booleans(),
+    stopped=st.lists(st.sampled_from(list(STOPS)), max_size=2, unique=True),
+)
 def test_a_group_leaves_the_rows_and_answers_of_its_requests_one_by_one(
-    before: list[Step], drawn: list[Step], with_rolling: bool
+    before: list[Step], drawn: list[Step], with_rolling: bool, stopped: list[str]
 ) -> None:
     with transaction.atomic():
-        world = begin(before, with_rolling)
+        world = begin(before, with_rolling, stopped)
         batch = [world.request(step) for step in drawn]
         together = taken_back(partial(decided_together, batch))
         alone = taken_back(partial(decided_one_by_one, batch, together.order))
