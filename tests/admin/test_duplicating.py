@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from authorizations.admin.policies.duplicating import DuplicateForm
 from authorizations.models import Assignment, Card, Policy
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force, says
@@ -84,3 +85,14 @@ def test_what_cannot_be_a_key_is_no_choice(operator: Client, policy: Policy, key
 def test_no_policy_is_assigned_to_a_card_that_is_not_there(operator: Client) -> None:
     assert operator.get("/admin/authorizations/policy/assign/?card=ic_none").status_code == 404
     assert operator.get("/admin/authorizations/policy/assign/").status_code == 404
+
+
+def test_a_name_that_somebody_else_gave_meanwhile_is_no_copy_onto_their_policy(
+    operator: Client, policy: Policy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    url = f"/admin/authorizations/policy/{policy.pk}/duplicate/"
+    theirs = Policy.objects.create(name="Travel abroad")
+    monkeypatch.setattr(DuplicateForm, "clean_name", lambda form: form.cleaned_data["name"])
+    html = operator.post(url, {"name": "Travel abroad"}).content.decode()
+    assert "Another policy has this name" in html
+    assert not theirs.versions.exists()

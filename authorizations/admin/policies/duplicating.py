@@ -2,7 +2,7 @@
 
 from django import forms
 from django.contrib import admin, messages
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import reverse
@@ -16,6 +16,7 @@ from authorizations.rules.policy.document import NAME_LENGTH, InvalidPolicyError
 from authorizations.services.policies.publish import publish
 
 MAY_DUPLICATE = "authorizations.add_policy"
+_TAKEN = "Another policy has this name: choose a different one."
 
 
 class DuplicateForm(forms.Form):
@@ -29,7 +30,7 @@ class DuplicateForm(forms.Form):
     def clean_name(self) -> str:
         name: str = self.cleaned_data["name"]
         if Policy.objects.filter(name=name).exists():
-            raise forms.ValidationError("Another policy has this name: choose a different one.")
+            raise forms.ValidationError(_TAKEN)
         return name
 
 
@@ -42,15 +43,17 @@ def duplicate_page(request: HttpRequest, object_id: int) -> HttpResponse:
         document = policy.document | {"name": form.cleaned_data["name"]}
         try:
             with transaction.atomic():
-                copy = publish(
-                    document, staff(request), f"Copy of {policy.current_version or policy}"
-                )
+                made = Policy.objects.create(name=document["name"])
+                origin = policy.current_version or policy
+                publish(document, staff(request), f"Copy of {origin}", policy=made)
+        except IntegrityError:  # somebody else gave this name meanwhile
+            form.add_error("name", _TAKEN)
         except InvalidPolicyError as invalid:
             for problem in invalid.problems:
                 show_problem(form, problem)
         else:
             messages.success(request, "Copied. It applies to no card until you assign it.")
-            url = reverse("admin:authorizations_policy_change", args=[copy.version.policy_id])
+            url = reverse("admin:authorizations_policy_change", args=[made.pk])
             return HttpResponseRedirect(url)
     context = {
         **admin.site.each_context(request),
