@@ -354,7 +354,9 @@ def _look_up(
 def _asked_keys(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[str]:
     """The keys of all scopes in which these purchases count, or their cards are now."""
     wanted = [key for of_it in keys for key in of_it]
-    present = (key for it in events for key in _present(it, expected(it)))
+    # As the rows said last: an older event may name another cardholder than the card has by now.
+    now = ((it, _seen.get(it.card.id) or expected(it)) for it in events)
+    present = (key for it, scopes in now for key in _present(it, scopes))
     return list(dict.fromkeys([*wanted, *present]))
 
 

@@ -86,6 +86,19 @@ def test_a_cardholder_s_name_is_that_of_the_newest_event() -> None:
     assert Cardholder.objects.get(pk="ich_1").name == "Ada King"
 
 
+def test_what_happened_before_its_card_went_to_another_holder_is_applied_afterwards() -> None:
+    purchase = Told(5_000)
+    purchase.buys()
+    at = purchase.at + 3_600
+    other = card_of(Shopper(cardholder_id="ich_2"))
+    deliver(card_event(other, "updated", at=at, chance=CHANCE))
+    assert Card.objects.get(pk="ic_1").cardholder_id == "ich_2"
+    purchase.captures(4_000)
+    assert counts_of(purchase.id) == (4_000, 0, 1)
+    assert Authorization.objects.get(pk=purchase.id).cardholder_id == "ich_1"
+    assert Shopper().reason(100) == "approved"
+
+
 # --- what only needs keeping
 
 
