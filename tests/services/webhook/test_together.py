@@ -238,10 +238,12 @@ def test_requests_of_scopes_that_another_group_has_locked_wait_and_are_decided_t
     first, *behind = [SHOPPERS[0].event(SHOPPERS[0].purchase(10)) for _ in range(4)]
     other = SHOPPERS[7].event(SHOPPERS[7].purchase(10))
     groups_before = Decision.objects.count()
+    is_begun = threading.Event()
     with transaction.atomic():
         locks.hold(cards=[SHOPPERS[0].card_id])
-        begun = desk.begin(first)
-        until(partial(desk.is_busy, 0))
+        with before_sending(begins, is_begun.set):
+            begun = desk.begin(first)
+            assert is_begun.wait(PATIENCE_S)
         begun += desk.begin(*behind)
         if groups.PIPES > 1:
             assert desk.reasons(other) == ["approved"]
