@@ -116,7 +116,7 @@ _LISTS = {
     ),
     "instruction": Empty(
         "Nothing is frozen or blocked",
-        "What operators freeze or block is listed here until it ends or is lifted.",
+        "Freezes, blocks and own amounts are listed here until they end or are lifted.",
         "front_hand",
     ),
     "historyentry": Empty(

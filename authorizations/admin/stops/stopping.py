@@ -239,7 +239,7 @@ def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
 
 
 def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpResponse:
-    context |= {
+    context = {
         **admin.site.each_context(request),
         "opts": Instruction._meta,
         "form": form,

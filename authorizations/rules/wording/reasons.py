@@ -40,7 +40,7 @@ _TEXTS_WITHOUT_RULE: dict[DeclineReason, ReasonTexts] = {
     ),
     DeclineReason.CARD_FROZEN: ReasonTexts(
         "Card frozen",
-        "The card is frozen. Unfreeze it to let it pay again.",
+        "A freeze holds for the card. Lift it to let the card pay again.",
         f"This card is frozen. {ASK}",
     ),
     DeclineReason.CARD_NOT_ACTIVE: ReasonTexts(

@@ -166,7 +166,7 @@ RULES: list[tuple[DeclineReason, bool, Json, Json, str]] = [
         False,
         None,
         None,
-        "The card is frozen. Unfreeze it to let it pay again.",
+        "A freeze holds for the card. Lift it to let the card pay again.",
     ),
     (
         DeclineReason.CARD_NOT_ACTIVE,
