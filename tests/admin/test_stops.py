@@ -199,3 +199,32 @@ def test_the_list_costs_the_same_for_one_row_and_for_many(
         html = operator.get(LIST).content.decode()
     assert html.count("Holder ") >= 12
     assert html.count("Team ") >= 12
+
+
+EVERY_CARD = Scope(ScopeKind.PROGRAM, "")
+
+
+def test_blocks_with_an_end_do_not_hide_from_the_banner_that_the_program_is_frozen(
+    operator: Client,
+) -> None:
+    soon = timezone.now() + timedelta(hours=1)
+    stops.freeze(EVERY_CARD, by=None, reason="Attack")
+    for country in ("NL", "FR", "DE", "ES"):
+        stops.block(EVERY_CARD, {"country": country}, by=None, reason="Trial", until=soon)
+    assert "All cards of the program are frozen" in operator.get("/admin/").content.decode()
+
+
+def test_home_counts_freezes_beside_however_many_blocks(operator: Client) -> None:
+    stops.freeze(EVERY_CARD, by=None, reason="Attack")
+    for number in range(101):
+        stops.block(EVERY_CARD, {"country": "NL"}, by=None, reason=f"Trial {number}")
+    html = operator.get("/admin/").content.decode()
+    assert "99+ blocks in force" in html
+    assert "1 freeze in force" in html
+
+
+def test_who_may_not_lift_is_offered_no_link_to_it(operator: Client, auditor: Client) -> None:
+    row = stops.freeze(EVERY_CARD, by=None, reason="Attack")
+    for url in (LIST, pages.change_url(row)):
+        assert "/lift/" in operator.get(url).content.decode()
+        assert "/lift/" not in auditor.get(url).content.decode()

@@ -1,21 +1,14 @@
 """The rules of a decision, grouped by owner: the card's own, then policy by policy."""
 
-from collections.abc import Mapping
 from typing import NamedTuple
 
 from django.db.models import Model
 
 from authorizations.admin.shared.explained import AppliedRule
-from authorizations.admin.shared.links import card_words, link, parent
-from authorizations.models import Card, CardGroup, Cardholder, Decision, PolicyVersion
+from authorizations.admin.shared.links import SCOPE_MODELS, card_words, link, parent
+from authorizations.models import Decision, PolicyVersion
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.decision.values import Check, DeclineReason
-
-_MODELS: Mapping[ScopeKind, type[Model]] = {
-    ScopeKind.CARD: Card,
-    ScopeKind.CARDHOLDER: Cardholder,
-    ScopeKind.GROUP: CardGroup,
-}
 
 
 class RuleGroup(NamedTuple):
@@ -91,7 +84,7 @@ _GRANTED = AppliedRule(
 def _rows_of_scopes(row: Decision, scopes: set[Scope]) -> dict[Scope, Model]:
     """The cards, cardholders and groups that the scopes name; at most one query for each kind."""
     rows: dict[Scope, Model] = {}
-    for kind, model in _MODELS.items():
+    for kind, model in SCOPE_MODELS.items():
         ids = {scope.id for scope in scopes if scope.kind is kind}
         loaded = parent(row, kind.value) if kind is not ScopeKind.GROUP else None
         if loaded is not None and ids <= {loaded.pk}:

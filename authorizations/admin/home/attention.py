@@ -1,5 +1,6 @@
 """What needs attention: a few sentences, each with a link to the page that puts it right."""
 
+from collections import Counter
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -11,7 +12,7 @@ from django.utils import timezone
 
 from authorizations.admin.cards.grants import without_grant_url
 from authorizations.admin.home.shown import APPROVED, Shown
-from authorizations.models import Policy, RejectedMinute
+from authorizations.models import Instruction, Policy, RejectedMinute
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.services.digest.overview import wrongly_sent
 from authorizations.services.lifecycle import unheard
@@ -107,11 +108,16 @@ def waiting_items(user: Staff | AnonymousUser) -> Iterator[Item]:
         yield Item(f"{_capped(count, 'message')} not processed", why, url)
 
     if user.has_perm("authorizations.view_instruction"):
-        kinds = [row.kind for row in in_force().only("kind")[: _MAX_COUNTED + 1]]
+        kinds = in_force().order_by().values_list("kind", flat=True)
+        # Each kind up to its own maximum: many blocks don't hide a freeze.
+        blocks, freezes = (
+            kinds.filter(kind=kind)[: _MAX_COUNTED + 1]
+            for kind in (Instruction.Kind.BLOCK, Instruction.Kind.FREEZE)
+        )
         url = reverse("admin:authorizations_instruction_changelist")
-        for kind in sorted(set(kinds)):
-            what = _capped(kinds.count(kind), kind)
-            yield Item(f"{what} in force", "Lift what is settled.", f"{url}?kind={kind}")
+        for kind, count in sorted(Counter(blocks.union(freezes, all=True)).items()):
+            what = f"{_capped(count, kind)} in force"
+            yield Item(what, "Lift what is settled.", f"{url}?kind={kind}")
 
     behind_s = clock.seconds_behind(timezone.now())
     if behind_s and user.has_perm("authorizations.view_webhookrequest"):

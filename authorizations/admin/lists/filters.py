@@ -19,7 +19,7 @@ from unfold.widgets import UnfoldAdminSelectWidget, UnfoldAdminTextInputWidget
 
 from authorizations.admin.shared.choices import Choices, choose_one
 from authorizations.admin.shared.period_words import days_words, hour_words
-from authorizations.models import Card
+from authorizations.models import Assignment, Card
 from authorizations.rules.basics.clocks import midnight
 from authorizations.rules.basics.words import category_label, country_words
 
@@ -175,6 +175,16 @@ class ChooseRow(_OnlyKeys, forms.Select):
 
 class ChooseRows(_OnlyKeys, forms.SelectMultiple):
     """Selects several rows by typing."""
+
+
+def target_field(name: str, **options: Any) -> "forms.ModelChoiceField[Any]":
+    """A row of the table that an assignment's foreign key `name` refers to, found by typing."""
+    key: Any = Assignment._meta.get_field(name)
+    return forms.ModelChoiceField(
+        key.related_model._default_manager.all(),
+        widget=ChooseRow(key, site, attrs=_FULL_WIDTH),
+        **options,
+    )
 
 
 class _ChooseRowOrAll(ChooseRow):

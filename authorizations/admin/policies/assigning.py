@@ -2,7 +2,7 @@
 
 import json
 import re
-from typing import Any
+from typing import Any, TypeVar
 
 from django import forms
 from django.contrib import admin, messages
@@ -16,7 +16,7 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
 
-from authorizations.admin.lists.filters import ChooseRow, ChooseRows
+from authorizations.admin.lists.filters import ChooseRows, target_field
 from authorizations.admin.policies.assigned import scopes_words
 from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
 from authorizations.admin.policies.coverage import cards_without_limit
@@ -29,6 +29,7 @@ from authorizations.services.policies.assignments import Targets, assign
 MAX_PASTED = 10_000
 """Maximum ids pasted at once."""
 
+_Form = TypeVar("_Form", bound=forms.Form)
 _MAX_LINES = 10  # of messages
 _WORD = re.compile(r"[^\s,;|\N{BULLET}*\"']+")
 
@@ -133,7 +134,7 @@ _NONE: dict[str, list[str]] = {"ic": [], "ich": []}
 def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
     """Ask for targets, show how many cards the assignment affects, then assign."""
     policy = policy_of(request, object_id, MAY_ADD)
-    form = _form(request)
+    form = _form(request, AssignForm)
     if request.method == "POST" and form.is_valid():
         try:
             with transaction.atomic():
@@ -146,7 +147,7 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 )
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = _form(request)
+            form = _form(request, AssignForm)
         else:
             _add_messages(request, policy, form.targets, done.scopes, done.there)
             return HttpResponseRedirect(list_url(policy))
@@ -162,13 +163,10 @@ def assign_page(request: HttpRequest, object_id: int) -> HttpResponse:
 
 
 class PolicyForCardForm(forms.Form):
-    policy = forms.ModelChoiceField(
-        Policy.objects.all(),
+    policy = target_field(
+        "policy",
         label="Policy",
         help_text="It applies beside those that the card has: the most restrictive wins.",
-        widget=ChooseRow(
-            Assignment._meta.get_field("policy"), admin.site, attrs={"data-width": "100%"}
-        ),
         error_messages={"required": "Choose a policy."},
     )
 
@@ -178,7 +176,7 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
     if not request.user.has_perms(["authorizations.view_policy", MAY_ADD]):
         raise PermissionDenied
     card = get_object_or_404(Card, pk=request.GET.get("card", "")[:255])
-    form = _policy_form(request)
+    form = _form(request, PolicyForCardForm)
     back = reverse("admin:authorizations_card_change", args=[quote(card.pk)])
     if request.method == "POST" and form.is_valid():
         policy, targets = form.cleaned_data["policy"], Targets(cards=(card.pk,))
@@ -191,7 +189,7 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
                 )
         except UnconfirmedError as unconfirmed:
             asking.ask(request, unconfirmed)
-            form = _policy_form(request)
+            form = _form(request, PolicyForCardForm)
         else:
             _add_messages(request, policy, targets, done.scopes, done.there)
             return HttpResponseRedirect(back)
@@ -208,16 +206,9 @@ def assign_to_card_page(request: HttpRequest) -> HttpResponse:
     return TemplateResponse(request, "admin/authorizations/asked.html", context)
 
 
-def _policy_form(request: HttpRequest) -> PolicyForCardForm:
+def _form(request: HttpRequest, kind: type[_Form]) -> _Form:
     """The form with the confirmations that are required."""
-    form = PolicyForCardForm(request.POST if request.method == "POST" else None)
-    form.fields |= asking.fields(request)
-    return form
-
-
-def _form(request: HttpRequest) -> AssignForm:
-    """The form with the confirmations that are required."""
-    form = AssignForm(request.POST if request.method == "POST" else None)
+    form = kind(request.POST if request.method == "POST" else None)
     form.fields |= asking.fields(request)
     return form
 

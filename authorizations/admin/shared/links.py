@@ -1,6 +1,6 @@
 """Links to rows, and the text of such links."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, cast
 
 from django.contrib.admin.utils import quote
@@ -11,6 +11,16 @@ from django.http import HttpRequest
 from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
+
+from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.rules.basics.controls import ScopeKind
+
+SCOPE_MODELS: Mapping[ScopeKind, type[Model]] = {
+    ScopeKind.CARD: Card,
+    ScopeKind.CARDHOLDER: Cardholder,
+    ScopeKind.GROUP: CardGroup,
+}
+"""What the id of a scope is the key of; the program has no row."""
 
 DASH = "\N{EN DASH}"
 UNKNOWN = "Unknown"

@@ -13,25 +13,20 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from authorizations.admin.shared.links import staff
+from authorizations.admin.shared.links import SCOPE_MODELS, staff
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.stops.stopping import EndAndReason
-from authorizations.models import Card, CardGroup, Cardholder, Instruction, Policy
-from authorizations.rules.basics.controls import LimitControl, Scope, ScopeKind, scope_of
+from authorizations.models import Instruction, Policy
+from authorizations.rules.basics.controls import LimitControl, Scope, scope_of
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.stops import StopError
 
-_MODELS: dict[ScopeKind, type[Model]] = {
-    ScopeKind.CARD: Card,
-    ScopeKind.CARDHOLDER: Cardholder,
-    ScopeKind.GROUP: CardGroup,
-}
 _SET, _RAISE = "set", "raise"
 
 
 class OwnAmountForm(EndAndReason):
-    """`figure` is in the limit's unit, once it is clean."""
+    """A clean `amount` is in the limit's unit: the smallest of its currency, or purchases."""
 
     how = forms.ChoiceField(
         label="The limit is",
@@ -41,7 +36,6 @@ class OwnAmountForm(EndAndReason):
     )
     amount = MoneyField(label="Amount")
     field_order = ("how", "amount", "until", "reason")
-    figure: int
 
     def __init__(self, *args: Any, limit: LimitControl, **options: Any) -> None:
         super().__init__(*args, **options)
@@ -113,7 +107,7 @@ def _scope(key: str) -> tuple[Scope, Model]:
     """The scope that a key names, and its row. Raises Http404."""
     try:
         scope = scope_of(key)
-        row = get_object_or_404(_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
+        row = get_object_or_404(SCOPE_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
     except (ValueError, KeyError, OverflowError):
         raise Http404 from None
     return scope, row

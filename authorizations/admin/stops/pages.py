@@ -26,16 +26,17 @@ from authorizations.services.queries.listing import Listing
 MAY_STOP, MAY_LIFT = "authorizations.add_instruction", "authorizations.add_lifting"
 
 
-_WHERE = "where_links"
+def _may_lift(request: HttpRequest) -> bool:
+    return request.user.has_perm(MAY_LIFT)
 
 
 class _StopsChangeList(KeysetChangeList):
     def get_results(self, request: HttpRequest) -> None:
         """Look up at once what all rows of the page hold for."""
         super().get_results(request)
-        shown = where_links(self.result_list)
+        links = where_links(self.result_list)
         for row in self.result_list:
-            setattr(row, _WHERE, shown)
+            row.where_link = links[row.pk]
 
 
 class InstructionFilters(RecordFilters):
@@ -63,17 +64,13 @@ class InstructionAdmin(RecordAdmin[Instruction]):
     list_before_template = "admin/authorizations/stops_above.html"
     ordered_by = "starts_at"
     filters = InstructionFilters
-    fieldsets = (
-        (
-            None,
-            {
-                "fields": (
-                    *("what", "where", "state", "starts_at", "ends", "by", "reason"),
-                    *("lifted", "lift"),
-                )
-            },
-        ),
-    )
+
+    def get_list_display(self, request: HttpRequest) -> Any:
+        return [name for name in self.list_display if name != "lift" or _may_lift(request)]
+
+    def get_fieldsets(self, request: HttpRequest, obj: Instruction | None = None) -> Any:
+        fields = ("what", "where", "state", "starts_at", "ends", "by", "reason", "lifted")
+        return [(None, {"fields": (*fields, "lift") if _may_lift(request) else fields})]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instruction]:
         return super().get_queryset(request).select_related("lifting__author", "policy")
@@ -112,8 +109,8 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="For")
     def where(self, row: Instruction) -> str:
-        shown: dict[int, str] = getattr(row, _WHERE, None) or where_links([row])
-        return shown[row.pk]
+        found: str = getattr(row, "where_link", "") or where_links([row])[row.pk]
+        return found
 
     @display(description="State")
     def state(self, row: Instruction) -> str:

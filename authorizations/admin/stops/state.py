@@ -30,12 +30,15 @@ def of_card(card: Card) -> list[Instruction]:
 
 
 def banner(request: HttpRequest) -> list[str]:
-    """Sentences for users who may see them; none unless the program is frozen, or a block ends."""
+    """What is in force for the whole program or for a time, freezes first, in sentences.
+
+    Empty for users who may not see it.
+    """
     if not request.user.has_perm("authorizations.view_instruction"):
         return []
     frozen = Q(kind=Instruction.Kind.FREEZE, scope="program:")
     ending = Q(kind=Instruction.Kind.BLOCK, ends_at__gt=timezone.now())
-    found = list(in_force().filter(frozen | ending).order_by("kind", "-pk")[: _MAX_NAMED + 1])
+    found = list(in_force().filter(frozen | ending).order_by("-kind", "-pk")[: _MAX_NAMED + 1])
     sentences = [sentence(row) for row in found[:_MAX_NAMED]]
     return [*sentences, "And more."] if len(found) > _MAX_NAMED else sentences
 

@@ -15,11 +15,11 @@ from unfold.widgets import (
     UnfoldAdminTextInputWidget,
 )
 
-from authorizations.admin.lists.filters import ChooseRow
+from authorizations.admin.lists.filters import target_field
 from authorizations.admin.shared.choices import MANNERS, categories, choose_one, countries
 from authorizations.admin.shared.links import staff
 from authorizations.admin.stops.words import what_words, where_links
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction
+from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.filters import Manner
 from authorizations.rules.basics.merchant_entries import merchant
@@ -27,17 +27,6 @@ from authorizations.services.policies import stops
 from authorizations.services.policies.stops import StopError
 
 _WHY = "Give a reason: others will ask why."
-
-
-def _chosen(model: type[Any], name: str, label: str) -> Any:
-    return forms.ModelChoiceField(
-        model._default_manager.all(),
-        required=False,
-        label=label,
-        widget=ChooseRow(
-            Assignment._meta.get_field(name), admin.site, attrs={"data-width": "100%"}
-        ),
-    )
 
 
 class EndAndReason(forms.Form):
@@ -99,9 +88,9 @@ class ScopeFreezeForm(_StopForm):
         widget=UnfoldAdminRadioSelectWidget,
         error_messages={"required": "Choose what to freeze."},
     )
-    card = _chosen(Card, "card", "Card")
-    cardholder = _chosen(Cardholder, "cardholder", "Cardholder")
-    group = _chosen(CardGroup, "group", "Card group")
+    card = target_field("card", label="Card", required=False)
+    cardholder = target_field("cardholder", label="Cardholder", required=False)
+    group = target_field("group", label="Card group", required=False)
     field_order = ("where", "card", "cardholder", "group", "until", "reason")
 
 
@@ -127,7 +116,7 @@ class BlockForm(_StopForm):
         initial=ScopeKind.PROGRAM,
         widget=UnfoldAdminRadioSelectWidget,
     )
-    group = _chosen(CardGroup, "group", "Card group")
+    group = target_field("group", label="Card group", required=False)
     field_order = ("manner", "merchant", "category", "country", "where", "group", "until", "reason")
     terms: dict[str, Any]
 
@@ -142,16 +131,14 @@ class BlockForm(_StopForm):
         [name] = given
         self.terms = {name: found[name]}
         if name == "merchant":
-            self._read_merchant(found.get("manner") or Manner.NETWORK_ID, found["merchant"])
+            manner, text = found.get("manner") or Manner.NETWORK_ID, found["merchant"]
+            try:
+                entry = text if manner == Manner.ID_OR_CONTAINS else {manner: text}
+                self.terms = {"merchant": merchant(entry)}
+            except ValueError as wrong:
+                self.add_error("merchant", str(wrong))
         elif found[name] not in dict(categories() if name == "category" else countries()):
             self.add_error(name, "Choose one of the list.")
-
-    def _read_merchant(self, manner: str, text: str) -> None:
-        try:
-            entry = text if manner == Manner.ID_OR_CONTAINS else {manner: text}
-            self.terms = {"merchant": merchant(entry)}
-        except ValueError as wrong:
-            self.add_error("merchant", str(wrong))
 
 
 class LiftForm(forms.Form):
@@ -243,7 +230,6 @@ def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpRespons
         **admin.site.each_context(request),
         "opts": Instruction._meta,
         "form": form,
-        "media": form.media,
         "back": list_url(),
         **context,
     }

@@ -4,22 +4,16 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Model
 from django.utils.safestring import SafeString
 
-from authorizations.admin.shared.links import card_words, link
+from authorizations.admin.shared.links import SCOPE_MODELS, card_words, link
 from authorizations.admin.shared.tables import badge
-from authorizations.models import Card, CardGroup, Cardholder, Instruction
+from authorizations.models import Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.stop_words import blocked_words
 
 EVERY_CARD = "Every card"
-_MODELS: dict[ScopeKind, type[Model]] = {
-    ScopeKind.CARD: Card,
-    ScopeKind.CARDHOLDER: Cardholder,
-    ScopeKind.GROUP: CardGroup,
-}
 
 
 def what_words(row: Instruction) -> str:
@@ -48,7 +42,7 @@ def where_links(rows: Iterable[Instruction]) -> dict[int, SafeString | str]:
     scopes = {row.pk: scope_of(row.scope) for row in rows}
     there = {
         kind: {str(found.pk): found for found in model._default_manager.filter(pk__in=ids)}
-        for kind, model in _MODELS.items()
+        for kind, model in SCOPE_MODELS.items()
         if (ids := [it.id for it in scopes.values() if it.kind is kind and _is_key(it)])
     }
     return {pk: _link(scope, there.get(scope.kind, {})) for pk, scope in scopes.items()}

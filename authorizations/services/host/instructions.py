@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from authorizations.rules.basics.controls import Override, Scope, scope_of
+from authorizations.rules.basics.controls import Override, scope_of
 from authorizations.rules.basics.stops import MAX_CACHED, Stop
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
@@ -42,10 +42,10 @@ def _override(row: dict[str, Any]) -> Override:
     terms = row["terms"]
     return Override(
         id=row["id"],
-        scope=Scope(*scope_of(row["scope"])),
+        scope=scope_of(row["scope"]),
         limit=terms["limit"],
         interval=terms["interval"],
-        amount=terms.get("amount", terms.get("count")),
+        amount=terms.get("amount"),
         raise_by=terms.get("raise_by"),
         currency=terms.get("currency", ""),
         until=row["until"],
@@ -58,7 +58,7 @@ def _stop(row: dict[str, Any]) -> Stop:
     terms = row["terms"]
     return Stop(
         id=row["id"],
-        scope=Scope(*scope_of(row["scope"])),
+        scope=scope_of(row["scope"]),
         merchant=terms.get("merchant"),
         category=terms.get("category", ""),
         country=terms.get("country", ""),

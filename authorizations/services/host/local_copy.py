@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from itertools import chain
 
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
 from authorizations.rules.basics.stops import Stop
@@ -120,14 +121,13 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
         scopes.append(Scope(ScopeKind.CARDHOLDER, holder))
     if group_id:
         scopes.append(Scope(ScopeKind.GROUP, group_id))
+    keys = [scope_key(scope) for scope in scopes]
     with _opened(POLICIES) as policies:
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
         assigned = [
-            (key, version)
-            for key in map(scope_key, scopes)
-            for (version,) in policies.execute(
-                "SELECT version FROM assignment WHERE scope = ?", [key]
-            ).fetchall()
+            (key, version, policy)
+            for key in keys
+            for version, policy in policies.execute(_ASSIGNED, [key]).fetchall()
         ]
 
         def contents(version_ids: Iterable[int]) -> Iterator[tuple[int, int, str]]:
@@ -136,23 +136,26 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
                     "SELECT id, number, content FROM version WHERE id = ?", [version_id]
                 )
 
-        now, keys = time.time(), [*map(scope_key, scopes)]
-        told = {
+        now = time.time()
+        rows = {
             key: [row for (row,) in policies.execute(_INSTRUCTIONS, (key, now, now)).fetchall()]
             for key in {*keys, scope_key(Scope(ScopeKind.CARD, card_id))}
         }
-        stops = stops_of((row for rows in told.values() for row in rows), card_id)
-        in_force = {
-            policy: version
-            for _, version in assigned
-            for (policy,) in policies.execute("SELECT policy FROM version WHERE id = ?", [version])
-        }
-        overrides = overrides_of((row for key in keys for row in told[key]), in_force)
-        applied = applied_controls(assigned, root, contents, overrides)
+        stops = stops_of(chain.from_iterable(rows.values()), card_id)
+        overrides = overrides_of(
+            chain.from_iterable(rows[key] for key in keys),
+            {policy: version for _, version, policy in assigned},
+        )
+        in_force = [(key, version) for key, version, _ in assigned]
+        applied = applied_controls(in_force, root, contents, overrides)
     measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
     return CopiedCard(root_id, frozen is not None, applied, measured, stops)
 
 
+_ASSIGNED = """
+SELECT assignment.version, version.policy
+FROM assignment LEFT JOIN version ON version.id = assignment.version WHERE scope = ?
+"""
 _INSTRUCTIONS = """
 SELECT row FROM instruction WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)
 """

@@ -34,46 +34,61 @@ def export_policies() -> dict[str, Any]:
         "assignments": [
             {"policy": at.policy, at.kind.value: at.target or True} for at in sorted(plan.targets())
         ],
-        "overrides": list(_exported_amounts()),
-        "freezes": list(_exported(Instruction.Kind.FREEZE)),
-        "blocks": list(_exported(Instruction.Kind.BLOCK)),
+        "overrides": list(_once(_exported_amounts())),
+        "freezes": list(_once(_exported(Instruction.Kind.FREEZE))),
+        "blocks": list(_once(_exported(Instruction.Kind.BLOCK))),
     }
 
 
 def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
-    """The freezes or blocks that are in force, the oldest first; of several that say the same, one.
-
-    Ends are to the second, as files have them.
-    """
-    said = set[str]()
-    groups_ = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    """The freezes or blocks that are in force, the oldest first."""
+    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
     for row in stops.in_force().filter(kind=kind).order_by("pk"):
         scope = scope_of(row.scope)
         target: str | bool = scope.id or True
         if scope.kind is ScopeKind.GROUP:
-            if scope.id not in groups_:  # it is gone, and what held for it with it
+            if scope.id not in names:  # it is gone, and what held for it with it
                 continue
-            target = groups_[scope.id]
+            target = names[scope.id]
         found = dict(row.terms)
         if kind == Instruction.Kind.FREEZE or scope.kind is not ScopeKind.PROGRAM:
             found[scope.kind.value] = target
         if row.ends_at:
-            found["until"] = row.ends_at.astimezone(UTC).replace(microsecond=0).isoformat()
+            found["until"] = _until(row.ends_at)
         if row.reference:
             found["reference"] = row.reference
         found["reason"] = row.reason
-        if (text := json.dumps(found, sort_keys=True)) not in said:
+        yield found
+
+
+def _until(end: datetime) -> str:
+    """To the second, as files have it."""
+    return end.astimezone(UTC).replace(microsecond=0).isoformat()
+
+
+def _once(entries: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Of several entries that say the same, one: a file refuses the others."""
+    said = set[str]()
+    for entry in entries:
+        if (text := json.dumps(entry, sort_keys=True)) not in said:
             said.add(text)
-            yield found
+            yield entry
 
 
 def _exported_amounts() -> Iterator[dict[str, Any]]:
-    """The own amounts that hold, the oldest first."""
-    groups_ = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    """The own amounts that hold for a limit as it is now, the oldest first."""
+    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    limits = {
+        (policy.pk, limit.key, limit.interval, limit.currency)
+        for policy in Policy.objects.select_related("current_version")
+        for limit in own_amounts.limits_of(policy)
+    }
     for row in own_amounts.in_force().select_related("policy").order_by("pk"):
-        scope = scope_of(row.scope)
-        target = groups_.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
-        if target is None or row.policy is None:
+        scope, terms = scope_of(row.scope), row.terms
+        target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
+        about = (row.policy_id, terms["limit"], terms["interval"], terms.get("currency", ""))
+        # A file can't give an amount to a limit that its policy does not have.
+        if target is None or row.policy is None or about not in limits:
             continue
         found = {"policy": row.policy.name, "limit": row.terms["limit"], scope.kind.value: target}
         if "raise_by" in row.terms:
@@ -81,7 +96,7 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
         else:
             found["amount" if row.terms.get("currency") else "count"] = row.terms["amount"]
         if row.ends_at:
-            found["until"] = row.ends_at.astimezone(UTC).replace(microsecond=0).isoformat()
+            found["until"] = _until(row.ends_at)
         yield found | {"reason": row.reason}
 
 

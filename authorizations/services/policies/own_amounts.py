@@ -7,8 +7,7 @@ from datetime import UTC, datetime
 
 from django.contrib.auth.models import User
 from django.db import transaction
-from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models import QuerySet
 
 from authorizations.models import CardGroup, Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import (
@@ -28,8 +27,7 @@ from authorizations.services.runtime.actor import acting
 
 def in_force() -> QuerySet[Instruction]:
     """The own amounts that hold now, by this server's clock."""
-    open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    return Instruction.objects.filter(open_, kind=Instruction.Kind.OVERRIDE, lifting=None)
+    return stops.holding().filter(kind=Instruction.Kind.OVERRIDE)
 
 
 def limits_of(policy: Policy) -> tuple[LimitControl, ...]:
@@ -48,7 +46,6 @@ def give(
     amount: int | None = None,
     raise_by: int | None = None,
     until: datetime | None = None,
-    reference: str = "",
 ) -> Instruction:
     """Let a scope have `amount` in place of the limit's, or `raise_by` more.
 
@@ -78,17 +75,9 @@ def give(
         "raise_by": raise_by,
     }
     kept = {name: value for name, value in terms.items() if value not in (None, "")}
-    with transaction.atomic():
-        return stops.write(
-            Instruction.Kind.OVERRIDE,
-            scope,
-            kept,
-            policy=policy,
-            by=by,
-            reason=reason,
-            until=until,
-            reference=reference,
-        )
+    return stops.write(
+        Instruction.Kind.OVERRIDE, scope, kept, policy=policy, by=by, reason=reason, until=until
+    )
 
 
 def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | None) -> None:
@@ -134,10 +123,5 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
 
 def _is_measured_at(policy: Policy, scope: Scope) -> bool:
     """Whether some limit of the policy measures this scope, or cards."""
-    kinds = {
-        ScopeKind.CARD if kind is ScopeKind.PROGRAM else kind
-        for kind in (
-            scope_of(key).kind for key in policy.assignments.values_list("scope", flat=True)
-        )
-    }
-    return scope.kind in kinds or ScopeKind.CARD in kinds
+    kinds = {scope_of(key).kind for key in policy.assignments.values_list("scope", flat=True)}
+    return not kinds.isdisjoint({scope.kind, ScopeKind.CARD, ScopeKind.PROGRAM})

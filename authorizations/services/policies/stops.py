@@ -72,9 +72,13 @@ def block(
 
 def in_force() -> QuerySet[Instruction]:
     """The freezes and blocks that hold now, by this server's clock."""
-    open_ = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    rows = Instruction.objects.exclude(kind=Instruction.Kind.OVERRIDE)
-    return rows.filter(open_, lifting=None)
+    return holding().exclude(kind=Instruction.Kind.OVERRIDE)
+
+
+def holding() -> QuerySet[Instruction]:
+    """All instructions that hold now, own amounts too, by this server's clock."""
+    not_ended = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
+    return Instruction.objects.filter(not_ended, lifting=None)
 
 
 @transaction.atomic
@@ -101,7 +105,7 @@ def write(
     by: User | None,
     reason: str,
     until: datetime | None,
-    reference: str,
+    reference: str = "",
 ) -> Instruction:
     """Write what an operator instructs, in force from now on. Raises StopError."""
     if not reason.strip():

@@ -26,9 +26,18 @@ _WITHOUT_STOPS = {
 }
 
 
-class _Row(NamedTuple):
-    """A freeze or block: what a decision keeps of it, and when it held."""
+_OF_STOP: dict[str, Any] = {"merchant": None, "category": "", "country": ""}
+_OF_OVERRIDE: dict[str, Any] = {
+    **dict.fromkeys(("limit", "interval", "amount", "raise_by")),
+    "currency": "",
+}
 
+
+class _Row(NamedTuple):
+    """An instruction: what a decision keeps of it, and when it held."""
+
+    is_stop: bool
+    scope: str
     told: dict[str, Any]
     begins: datetime
     ends: datetime | None
@@ -92,28 +101,22 @@ class Stops:
         for row in Instruction.objects.select_related("lifting"):
             lifted = row.lifting.lifted_at if hasattr(row, "lifting") else None
             ends = min(filter(None, (row.ends_at, lifted)), default=None)
-            of_own = ("limit", "interval", "amount", "raise_by")
-            told = {name: row.terms.get(name) for name in of_own} | {
-                "currency": row.terms.get("currency", "")
-            }
-            of_stop = {
-                "merchant": row.terms.get("merchant"),
-                "category": row.terms.get("category", ""),
-                "country": row.terms.get("country", ""),
-            }
-            told = (told if row.kind == Instruction.Kind.OVERRIDE else of_stop) | {
+            is_stop = row.kind != Instruction.Kind.OVERRIDE
+            # What has no value is "" where it is text, as in a decision.
+            absent = _OF_STOP if is_stop else _OF_OVERRIDE
+            told = {name: row.terms.get(name, value) for name, value in absent.items()} | {
                 "until": int(row.ends_at.timestamp()) if row.ends_at else None,
                 "author": row.author_name,
                 "reason": row.reason,
             }
-            found[row.pk] = _Row(told, row.starts_at, ends)
+            found[row.pk] = _Row(is_stop, row.scope, told, row.starts_at, ends)
         return found
 
     @cached_property
     def _by_scope(self) -> dict[str, list[int]]:
+        """The freezes and blocks of each scope."""
         found: dict[str, list[int]] = defaultdict(list)
-        stops = Instruction.objects.exclude(kind=Instruction.Kind.OVERRIDE)
-        for id_, scope in stops.values_list("pk", "scope"):
-            if id_ in self._rows:
-                found[scope].append(id_)
+        for id_, row in self._rows.items():
+            if row.is_stop:
+                found[row.scope].append(id_)
         return found

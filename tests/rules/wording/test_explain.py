@@ -214,7 +214,8 @@ def test_a_partial_approval_tells_both_amounts_and_the_limit_behind_it() -> None
 def test_a_decline_about_the_card_itself_names_no_policy() -> None:
     decision = declined(DeclineReason.CARD_FROZEN, Check(DeclineReason.CARD_FROZEN, passed=False))
     assert answer_sentence(decision, request()) == (
-        "Declined €45.00 at Boulangerie Lepic. A freeze holds for the card. Lift it to let the card pay again."
+        "Declined €45.00 at Boulangerie Lepic. A freeze holds for the card. Lift it to let the "
+        "card pay again."
     )
 
 

@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
-from authorizations.models import Card, Instruction, Lifting
+from authorizations.models import Card, Instruction, Lifting, Policy
+from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.files import compare, export_policies, import_policies
+from authorizations.services.policies.publish import publish
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
 
@@ -136,3 +138,22 @@ def test_what_is_wrong_is_named_with_its_place_and_changes_nothing(
     assert sentence in str(refused.value)
     assert "overrides[0]" in str(refused.value)
     assert not Instruction.objects.exists()
+
+
+def test_an_exported_file_can_be_imported_where_an_own_amount_has_no_limit_any_more() -> None:
+    load(FILE)
+    team = Policy.objects.get()
+    publish({**team.document, "spending_limits": team.document["spending_limits"][:1]}, None)
+    exported = export_policies()
+    assert [entry["limit"] for entry in exported["overrides"]] == ["monthly", "monthly"]
+    load(exported)
+
+
+def test_an_exported_file_can_be_imported_where_an_own_amount_was_given_twice() -> None:
+    load(FILE)
+    card, team = Scope(ScopeKind.CARD, "ic_1"), Policy.objects.get()
+    for _ in range(2):
+        own_amounts.give(card, team, "monthly", by=None, reason="Twice", amount=500)
+    exported = export_policies()
+    assert [entry["reason"] for entry in exported["overrides"]].count("Twice") == 1
+    load(exported)
