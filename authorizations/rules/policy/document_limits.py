@@ -74,15 +74,15 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
             policy.problems.append(Problem(fields.path, f"This is {twin} again: keep one of them."))
         limits.append(limit)
     keys = keys_of(limits)
-    for place, (limit, key, usual) in enumerate(
-        zip(limits, keys, keys_of(map(_without_key, limits)), strict=True)
-    ):
+    for place, (limit, key) in enumerate(zip(limits, keys, strict=True)):
         if key in keys[:place]:
             twin = path_text(("spending_limits", keys.index(key)))
             problem = Problem(("spending_limits", place, "key"), f"{twin} has this key already.")
             policy.problems.append(problem)
-        if key == usual:
-            limit.pop("key", None)  # the normal form has those alone that can't be told
+        # The normal form has only the keys without which a limit's key would be another.
+        if "key" in limit:
+            shorter = [*limits[:place], _without_key(limit), *limits[place + 1 :]]
+            limits = shorter if keys_of(shorter) == keys else limits
     return limits
 
 
@@ -116,6 +116,7 @@ def keys_of(limits: Iterable[Mapping[str, Any]]) -> list[str]:
 def _usual_key(limit: Mapping[str, Any]) -> str:
     parts = [str(limit.get("interval") or "limit")]
     parts += [f"{limit[unit]}_{unit}" for unit in _UNITS if limit.get(unit)]
+    parts += [f"from_{limit[key]}" for key in _BEGINNINGS if limit.get(key)]
     parts += ["count"] if "count" in limit else []
     parts += [limit["currency"]] if limit.get("currency") else []
     if concerned := {key: limit[key] for key in _FILTERS if limit.get(key)}:

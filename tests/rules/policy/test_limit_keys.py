@@ -37,6 +37,13 @@ def test_two_alike_are_numbered_and_a_key_that_is_given_is_kept() -> None:
     assert keys(MONTHLY, other) == ["monthly", "monthly_2"]
     assert keys(MONTHLY | {"key": "trips"}, other) == ["trips", "monthly"]
     assert keys(MONTHLY | {"key": "monthly_2"}, other) == ["monthly_2", "monthly"]
+    assert keys(MONTHLY | {"key": "x"}, other | {"key": "monthly_2"}) == ["x", "monthly_2"]
+
+
+def test_when_a_window_begins_is_part_of_the_key_so_that_order_changes_nothing() -> None:
+    limits = [MONTHLY, MONTHLY | {"month_starts": 16}]
+    assert keys(*limits) == ["monthly", "monthly_from_16"]
+    assert keys(*reversed(limits)) == ["monthly_from_16", "monthly"]
 
 
 def test_the_normal_form_of_a_policy_without_keys_stays_what_it_was() -> None:
