@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from benchmarks import decide, traffic
@@ -103,18 +104,14 @@ def rates(bench: Bench) -> Iterator[Figure]:
                     load = measuring.closed(cards, connections, bench.seconds, time.time_ns())
                     found.setdefault((server.name, cards.name, connections), []).append(load)
 
-    def rate(server: Server, connections: int, cards: traffic.Cards = traffic.SPREAD) -> float:
+    def median(
+        of: str, server: Server, connections: int, cards: traffic.Cards = traffic.SPREAD
+    ) -> float:
         loads = found[server.name, cards.name, connections]
-        return statistics.median(load.rate for load in loads)
+        values: list[float] = [getattr(load, of) for load in loads]
+        return statistics.median(values)
 
-    def p99_ms(server: Server, connections: int) -> float:
-        loads = found[server.name, traffic.SPREAD.name, connections]
-        return statistics.median(load.p99_ms for load in loads)
-
-    def cpu_ms(server: Server, connections: int) -> float:
-        loads = found[server.name, traffic.SPREAD.name, connections]
-        return statistics.median(load.cpu_ms for load in loads)
-
+    rate, p99_ms, cpu_ms = (partial(median, of) for of in ("rate", "p99_ms", "cpu_ms"))
     for connections, other, aim in (
         (8, FLASK, 3.0),
         (8, FLASK_GUNICORN, 1.2),
@@ -150,8 +147,7 @@ def rates(bench: Bench) -> Iterator[Figure]:
 def behind_nginx(bench: Bench) -> Iterator[Figure]:
     """Durable decisions a second as deployed: behind nginx, over TLS."""
     connections = 8
-    rates: dict[str, list[float]] = {DESK.name: [], FLASK_GUNICORN.name: []}
-    p99s: dict[str, list[float]] = {DESK.name: [], FLASK_GUNICORN.name: []}
+    found: dict[str, list[Load]] = {DESK.name: [], FLASK_GUNICORN.name: []}
     directory = bench.directory / "nginx"
     directory.mkdir()
     ports = replace(serving.free_ports(), webhook=PORT)
@@ -164,10 +160,9 @@ def behind_nginx(bench: Bench) -> Iterator[Figure]:
                     )
                     seed = time.time_ns()
                     load = measuring.closed(traffic.SPREAD, connections, bench.seconds, seed)
-                    rates[server.name].append(load.rate)
-                    p99s[server.name].append(load.p99_ms)
-    ours, theirs = (statistics.median(of) for of in rates.values())
-    ours_ms, theirs_ms = (statistics.median(of) for of in p99s.values())
+                    found[server.name].append(load)
+    ours, theirs = (statistics.median(it.rate for it in loads) for loads in found.values())
+    ours_ms, theirs_ms = (statistics.median(it.p99_ms for it in loads) for loads in found.values())
     note = f"{ours:,.0f} against {theirs:,.0f} a second, "
     note += f"p99 {ours_ms:.1f} against {theirs_ms:.1f} ms"
     what = f"decisions a second behind nginx, {connections} connections"

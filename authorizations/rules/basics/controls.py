@@ -71,7 +71,8 @@ def scope_of(key: str) -> Scope:
     return Scope(ScopeKind(kind), id_)
 
 
-_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
+"""Narrowest first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +108,12 @@ def own_figure(figure: int, overrides: Iterable[Override]) -> int:
     adds up on top, whatever its scope.
     """
     found = list(overrides)
-    replacing = [one for one in found if one.amount is not None]
-    chosen = min(replacing, key=lambda one: (_ORDER[one.scope.kind], -one.id), default=None)
-    base = figure if chosen is None or chosen.amount is None else chosen.amount
+    amounts = [
+        (SCOPE_ORDER[one.scope.kind], -one.id, one.amount)
+        for one in found
+        if one.amount is not None
+    ]
+    base = min(amounts)[-1] if amounts else figure
     return base + sum(one.raise_by or 0 for one in found)
 
 

@@ -1,6 +1,6 @@
 """Freezes and blocks: what operators have stopped, whatever policies allow."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -8,12 +8,11 @@ from authorizations.rules.basics.controls import Scope
 from authorizations.rules.basics.filters import (
     MATCHING,
     CategorySet,
+    Manner,
     Merchant,
-    MerchantEntry,
     MerchantSet,
-    merchant_words,
+    manner_and_text,
 )
-from authorizations.rules.basics.words import code_words
 
 MAX_CACHED = 16_384
 """Maximum blocks that a process keeps ready: more than are in force at once."""
@@ -53,28 +52,22 @@ class Stop:
     def holds(self, merchant: Merchant) -> bool:
         """Whether a purchase at this merchant is blocked."""
         if self.merchant:
-            return _merchants(_hashable(self.merchant), self.matching).holds(merchant)
+            return _merchants(*manner_and_text(self.merchant), self.matching).holds(merchant)
         if self.category:
-            return CategorySet.of((self.category,)).holds(merchant)
+            return _categories(self.category).holds(merchant)
         return merchant.country == self.country
 
     def concerns(self, merchant: Merchant, unreadable: Iterable[str]) -> bool:
         """Whether it stops a purchase there, also where a field that it reads is unreadable."""
         return self.is_freeze or not self.asks.isdisjoint(unreadable) or self.holds(merchant)
 
-    @property
-    def words(self) -> str:
-        """What is blocked: "Uber", "fast food restaurants", "FR"."""
-        if self.merchant:
-            return merchant_words(self.merchant)
-        return code_words(self.category) if self.category else self.country
 
-
-def _hashable(entry: MerchantEntry) -> str | tuple[tuple[str, str], ...]:
-    return entry if isinstance(entry, str) else tuple(entry.items())
+@lru_cache(maxsize=MAX_CACHED)
+def _merchants(manner: Manner, text: str, matching: int) -> MerchantSet:
+    entry = text if manner is Manner.ID_OR_CONTAINS else {manner.value: text}
+    return MerchantSet.of([entry], matching)
 
 
 @lru_cache(maxsize=MAX_CACHED)
-def _merchants(entry: str | tuple[tuple[str, str], ...], matching: int) -> MerchantSet:
-    written: str | Mapping[str, str] = entry if isinstance(entry, str) else dict(entry)
-    return MerchantSet.of([written], matching)
+def _categories(word: str) -> CategorySet:
+    return CategorySet.of((word,))

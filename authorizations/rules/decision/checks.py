@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.exemption import EXEMPT
@@ -17,8 +16,8 @@ def card_checks(
     """The checks that every purchase has to pass, in the trace only if they fail."""
     if context.card_frozen:
         yield Check(DeclineReason.CARD_FROZEN, passed=False)
-    if context.stops:
-        yield from _stop_checks(request, context.stops)
+    for stop in concerning(request, context.stops):
+        yield _stop_check(request, stop)
     if request.card.status != "active":
         found = request.card.status
         yield Check(DeclineReason.CARD_NOT_ACTIVE, passed=False, found=found, limit="active")
@@ -33,19 +32,20 @@ def concerning(request: AuthorizationRequest, stops: Iterable[Stop]) -> tuple[St
     return tuple(stop for stop in stops if stop.concerns(at, unreadable))
 
 
-def _stop_checks(request: AuthorizationRequest, stops: Sequence[Stop]) -> Iterator[Check]:
-    """A check for each freeze, and for each block that the purchase meets, or may meet."""
-    for stop in stops:
-        if stop.is_freeze:
-            yield _check(DeclineReason.CARD_FROZEN, stop, None)
-        elif unreadable := sorted(stop.asks.intersection(request.unreadable)):
-            yield _check(DeclineReason.FIELD_UNREADABLE, stop, unreadable)
-        elif stop.holds(request.asked_at):
-            yield _check(DeclineReason.BLOCKED, stop, _found(stop, request.asked_at))
+def _stop_check(request: AuthorizationRequest, stop: Stop) -> Check:
+    """The check of a stop that concerns the purchase.
 
-
-def _check(rule: DeclineReason, stop: Stop, found: Json) -> Check:
-    """Its `limit` says who stopped what: the words are made when it is shown."""
+    Its `limit` says who stopped what: the words are made when it is shown.
+    """
+    at = request.asked_at
+    found: Json = None
+    if stop.is_freeze:
+        rule = DeclineReason.CARD_FROZEN
+    elif found := sorted(stop.asks.intersection(request.unreadable)):
+        rule = DeclineReason.FIELD_UNREADABLE
+    else:
+        rule = DeclineReason.BLOCKED
+        found = at.name if stop.merchant else at.category if stop.category else at.country
     limit = {
         "stop": stop.id,
         "merchant": stop.merchant,
@@ -57,12 +57,6 @@ def _check(rule: DeclineReason, stop: Stop, found: Json) -> Check:
     }
     kept = {name: value for name, value in limit.items() if value}
     return Check(rule, passed=False, scope=stop.scope, found=found, limit=kept)
-
-
-def _found(stop: Stop, merchant: Merchant) -> Json:
-    if stop.merchant:
-        return merchant.name
-    return merchant.category if stop.category else merchant.country
 
 
 def policy_checks(request: AuthorizationRequest, policy: AppliedControls) -> Iterator[Check]:

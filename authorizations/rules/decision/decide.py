@@ -7,7 +7,7 @@ evaluated, even after one has failed, so that the trace is complete.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
-from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.controls import SCOPE_ORDER
 from authorizations.rules.decision.checks import card_checks, policy_checks
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.fuel import fuel_hold
@@ -29,7 +29,6 @@ from authorizations.rules.decision.values import (
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _PRECEDENCE = {reason: place for place, reason in enumerate(DeclineReason)}
-_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 
 def decide(
@@ -87,7 +86,7 @@ def deciding_check(trace: Iterable[Check]) -> Check | None:
 
 def _precedence(check: Check) -> tuple[int, int, int]:
     available = check.figures.available if check.figures else 0
-    scope = _SCOPE_ORDER[check.scope.kind] if check.scope else -1
+    scope = SCOPE_ORDER[check.scope.kind] if check.scope else -1
     return _PRECEDENCE[check.rule], available, scope
 
 

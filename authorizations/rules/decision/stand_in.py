@@ -86,8 +86,7 @@ class StandInContext:
 
     `hosts` is the number of hosts that share each cap and what each window has remaining.
     `began_at` is the merchant where the purchase of an increment began, None if this host does not
-    know it. `stops` are the freezes and blocks that stop this request, as far as
-    the copy knows.
+    know it. `stops` are the freezes and blocks that stop this request, as far as the copy knows.
     """
 
     card_frozen: bool = False

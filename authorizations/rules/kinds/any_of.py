@@ -18,7 +18,6 @@ from authorizations.rules.decision.rule import (
     Ruling,
     Section,
     Setting,
-    rule_of,
 )
 from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.kinds.categories import Categories
@@ -143,24 +142,14 @@ class AnyOf(Rule):
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
         """Conditions on categories or countries that the policy does not allow anyway."""
-        categories, countries = rule_of(Categories, beside), rule_of(MerchantCountries, beside)
-        for place, (condition, written) in enumerate(
-            zip(self.conditions, self.written, strict=True)
-        ):
-            asked = condition.categories
-            if categories and asked and not any(map(categories.lets, asked.examples())):
-                yield _never_met(place, "categories", written)
-            if (
-                countries
-                and condition.countries
-                and not any(map(countries.lets, condition.countries))
-            ):
-                yield _never_met(place, "countries", written)
-
-
-def _never_met(place: int, key: str, written: Mapping[str, Any]) -> Problem:
-    message = f"Never met, as the policy allows none of its {key}: {condition_words(written)}."
-    return Problem(("any_of", place, key), message)
+        judges = [rule for rule in beside if isinstance(rule, (Categories, MerchantCountries))]
+        for place, condition in enumerate(self.conditions):
+            for rule in judges:
+                key, asked = rule.filter_key, getattr(condition, rule.filter_key)
+                if asked and not any(map(rule.lets, rule.examples(asked))):
+                    words = condition_words(self.written[place])
+                    message = f"Never met, as the policy allows none of its {key}: {words}."
+                    yield Problem(("any_of", place, key), message)
 
 
 def _shortened(written: Mapping[str, Any]) -> dict[str, Json]:

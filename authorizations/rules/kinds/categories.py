@@ -3,15 +3,12 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from authorizations.rules.basics.controls import LimitControl
-from authorizations.rules.basics.fields import Problem
-from authorizations.rules.basics.filters import NO_CATEGORIES, CategorySet, Merchant
+from authorizations.rules.basics.filters import CategorySet, Merchant
 from authorizations.rules.basics.parsing import category
 from authorizations.rules.basics.words import category_label, category_title, category_words
-from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.kinds.lists import ListRule, ListSide, pair, words_of
-from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +36,7 @@ class Categories(ListRule):
     noun, plural = "Merchant category", "categories"
     missing = "The merchant's category was not reported"
     preposition = "on"
+    filter_key = "categories"
 
     @classmethod
     def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
@@ -46,12 +44,8 @@ class Categories(ListRule):
         return ListSide.of(categories.words, categories, allows=allows)
 
     @classmethod
-    def subject(cls, request: AuthorizationRequest) -> Merchant:
-        return request.asked_at
-
-    @classmethod
-    def holds(cls, members: CategorySet, subject: Merchant) -> bool:
-        return members.holds(subject)
+    def examples(cls, members: CategorySet) -> Iterator[Merchant]:
+        return members.examples()
 
     @classmethod
     def found(cls, subject: Merchant) -> Json:
@@ -76,20 +70,3 @@ class Categories(ListRule):
     @classmethod
     def summary_words(cls, entries: Sequence[str]) -> list[str]:
         return [*map(category_label, entries)]
-
-    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Categories on both lists, and limits on those that the policy does not allow anyway."""
-        yield from ListRule.warnings(self, beside, limits)
-        allowed = next((it.members for it in self.lists if it.allows), NO_CATEGORIES)
-        for place, limit in enumerate(limits):
-            concern, left_out = limit.filter, limit.filter.except_categories
-            categories = concern.categories or (left_out and allowed)
-            if not categories or concern.all_left_out:
-                continue
-            if any(self.lets(it) and not left_out.holds(it) for it in categories.examples()):
-                continue
-            key, message = "categories", "the policy allows none of its categories."
-            if not concern.categories:
-                key = "except_categories"
-                message = "it leaves out all categories that the policy allows."
-            yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")

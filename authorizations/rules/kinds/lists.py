@@ -49,11 +49,13 @@ class ListRule(Rule):
     """An allowed list, a blocked one, or both, the blocked one first; a trace has the deciding one.
 
     `noun` is the word for what a request has, `plural` that for the listed entries. `missing` says
-    that a request has no value. `preposition` precedes the list in a policy's summary.
+    that a request has no value. `preposition` precedes the list in a policy's summary. `filter_key`
+    is that of a limit's filter that lists the same; empty if there is none.
     """
 
     lists: tuple[ListSide, ...]
 
+    filter_key: ClassVar[str] = ""
     noun: ClassVar[str]
     plural: ClassVar[str]
     missing: ClassVar[str]
@@ -74,14 +76,20 @@ class ListRule(Rule):
         """One of the lists of a normal document."""
 
     @classmethod
-    @abstractmethod
     def subject(cls, request: AuthorizationRequest) -> Any:
-        """What of the request is looked up in the lists."""
+        """What of the request is looked up in the lists: the merchant, or a part of it."""
+        return request.asked_at
 
     @classmethod
     def holds(cls, members: Any, subject: Any) -> bool:
         """Whether the subject is on the list with these members."""
-        return subject in members
+        held: bool = members.holds(subject)
+        return held
+
+    @classmethod
+    def examples(cls, members: Any) -> Iterable[Any]:
+        """A subject for each of these members."""
+        return [*members]
 
     @classmethod
     def found(cls, subject: Any) -> Json:
@@ -99,6 +107,10 @@ class ListRule(Rule):
     def entries(self, *, allows: bool) -> tuple[Any, ...]:
         """The allowed entries, or the blocked ones; none without such a list."""
         return next((it.entries for it in self.lists if it.allows is allows), ())
+
+    def members(self, *, allows: bool) -> Any:
+        """What `holds` looks in, of the allowed list or the blocked one; None without it."""
+        return next((it.members for it in self.lists if it.allows is allows), None)
 
     def lets(self, subject: Any) -> bool:
         """Whether requests with this subject pass."""
@@ -140,12 +152,25 @@ class ListRule(Rule):
         return sorted(map(code_words, entries))
 
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Entries that are on both lists."""
+        """Entries that are on both lists, and limits on what the policy does not allow anyway."""
         blocked = self.entries(allows=False)
         if both := [entry for entry in self.entries(allows=True) if entry in blocked]:
             setting = self.settings[-1]
             words = listed([setting.words(entry) for entry in both])
             yield Problem((setting.key,), f"Allowed and blocked, so blocked: {words}.")
+        for place, limit in enumerate(limits if self.filter_key else ()):
+            what = key = self.filter_key
+            named, left_out = getattr(limit.filter, what), getattr(limit.filter, f"except_{what}")
+            members = named or (left_out and self.members(allows=True))
+            if not members or limit.filter.all_left_out:
+                continue
+            subjects = self.examples(members)
+            if any(self.lets(it) and not self.holds(left_out, it) for it in subjects):
+                continue
+            message = f"the policy allows none of its {what}."
+            if not named:
+                key, message = f"except_{what}", f"it leaves out all {what} that the policy allows."
+            yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,6 +180,15 @@ class WordsRule(ListRule):
     @classmethod
     def listing(cls, written: Sequence[str], matching: int, *, allows: bool) -> ListSide:
         return ListSide.of(sorted(written), frozenset(written), allows=allows)
+
+    @classmethod
+    @abstractmethod
+    def subject(cls, request: AuthorizationRequest) -> str:
+        """The word that the request has; "" if none."""
+
+    @classmethod
+    def holds(cls, members: frozenset[str], subject: str) -> bool:
+        return subject in members
 
 
 def words_of(convert: Callable[[object], str]) -> Callable[[Fields, str], list[Any]]:

@@ -1,13 +1,11 @@
 """The countries where a card may pay."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from authorizations.rules.basics.controls import LimitControl
-from authorizations.rules.basics.fields import Problem
 from authorizations.rules.basics.parsing import country
 from authorizations.rules.basics.words import country_words
-from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
+from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Section
 from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.kinds.lists import WordsRule, pair, words_of
 from authorizations.rules.purchases.events import AuthorizationRequest
@@ -37,6 +35,7 @@ class MerchantCountries(WordsRule):
     noun, plural = "Merchant country", "countries"
     missing = "The merchant's country was not reported"
     preposition = "in"
+    filter_key = "countries"
 
     @classmethod
     def subject(cls, request: AuthorizationRequest) -> str:
@@ -63,20 +62,3 @@ class MerchantCountries(WordsRule):
     @classmethod
     def summary_words(cls, entries: Sequence[str]) -> list[str]:
         return sorted(map(country_words, entries))
-
-    def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
-        """Countries on both lists, and limits on those that the policy does not allow anyway."""
-        yield from WordsRule.warnings(self, beside, limits)
-        allowed: frozenset[str] = next((it.members for it in self.lists if it.allows), frozenset())
-        for place, limit in enumerate(limits):
-            concern, left_out = limit.filter, limit.filter.except_countries
-            countries = concern.countries or (left_out and allowed)
-            if not countries or concern.all_left_out:
-                continue
-            if any(self.lets(it) and it not in left_out for it in countries):
-                continue
-            key, message = "countries", "the policy allows none of its countries."
-            if not concern.countries:
-                key = "except_countries"
-                message = "it leaves out all countries that the policy allows."
-            yield Problem(("spending_limits", place, key), f"This limit has no effect: {message}")

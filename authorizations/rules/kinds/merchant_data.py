@@ -14,9 +14,9 @@ from authorizations.rules.decision.rule import (
     Section,
     Setting,
 )
-from authorizations.rules.decision.values import Check, DeclineReason, Json
+from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.kinds.categories import Categories
-from authorizations.rules.kinds.lists import words_of
+from authorizations.rules.kinds.lists import ListRule, words_of
 from authorizations.rules.kinds.merchant_countries import MerchantCountries
 from authorizations.rules.purchases.events import AuthorizationRequest
 
@@ -42,11 +42,15 @@ class _FactRequired(Rule):
     spares_exempt = True
 
     fact: ClassVar[str]
-    listed: ClassVar[type[Categories | MerchantCountries]]
+    listed: ClassVar[type[ListRule]]
 
     @classmethod
     def of(cls, normal: Mapping[str, Any], matching: int) -> Self | None:
         return cls() if cls.fact in normal[_SETTING.key] else None
+
+    def check(self, request: AuthorizationRequest) -> Ruling:
+        found = self.listed.found(self.listed.subject(request))
+        return Ruling(found is not None, found, None)
 
     @classmethod
     def for_staff(cls, check: Check, request: AuthorizationRequest) -> str:
@@ -75,10 +79,6 @@ class MerchantCountryRequired(_FactRequired):
     asks = MerchantCountries.asks
     fact, listed = "country", MerchantCountries
 
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        country = request.asked_at.country
-        return Ruling(bool(country), country or None, None)
-
 
 @dataclass(frozen=True, slots=True)
 class CategoryRequired(_FactRequired):
@@ -92,8 +92,3 @@ class CategoryRequired(_FactRequired):
     )
     asks = Categories.asks
     fact, listed = "category", Categories
-
-    def check(self, request: AuthorizationRequest) -> Ruling:
-        merchant = request.asked_at
-        found: Json = [merchant.category_code, merchant.category]
-        return Ruling(any(found), found if any(found) else None, None)

@@ -11,7 +11,6 @@ from authorizations.rules.basics.words import merchant_place
 from authorizations.rules.decision.rule import FieldKind, ReasonTexts, Rule, Section
 from authorizations.rules.decision.values import DeclineReason, Json
 from authorizations.rules.kinds.lists import ListRule, ListSide, pair
-from authorizations.rules.purchases.events import AuthorizationRequest
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,14 +45,6 @@ class Merchants(ListRule):
         return ListSide.of(written, MerchantSet.of(written, matching), allows=allows)
 
     @classmethod
-    def subject(cls, request: AuthorizationRequest) -> Merchant:
-        return request.asked_at
-
-    @classmethod
-    def holds(cls, members: MerchantSet, subject: Merchant) -> bool:
-        return members.holds(subject)
-
-    @classmethod
     def found(cls, subject: Merchant) -> Json:
         return subject.name or None
 
@@ -72,7 +63,7 @@ class Merchants(ListRule):
     def warnings(self, beside: Sequence[Rule], limits: Sequence[LimitControl]) -> Iterator[Problem]:
         """Merchants on both lists, and limits that leave out all that the policy allows."""
         yield from ListRule.warnings(self, beside, limits)
-        allowed = next((it.members for it in self.lists if it.allows), None)
+        allowed = self.members(allows=True)
         for place, limit in enumerate(limits):
             if allowed and limit.filter.except_merchants.covers(allowed):
                 message = (

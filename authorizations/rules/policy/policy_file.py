@@ -8,7 +8,7 @@ import json
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import ScopeKind
@@ -34,7 +34,9 @@ from authorizations.rules.basics.parsing import (
     whole_number,
 )
 from authorizations.rules.policy.document import NAME_LENGTH, normalize
-from authorizations.rules.policy.document_limits import limit_key
+from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
+
+T = TypeVar("T")
 
 _KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
 _MAX_CARDS = 100_000
@@ -217,20 +219,16 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
 
 
 def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
-    places: dict[tuple[str, str, str], Path] = {}
+    places: dict[object, Path] = {}
     for entry in fields.objects("assignments", _MAX_CARDS):
         entry.refuse_others(("policy", *_TARGETS))
         before = len(fields.problems)
         policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
         kind, target = _target(entry)
-        listed = ListedAssignment(entry.path, policy, kind, target)
-        twin = places.setdefault((policy, kind, target), entry.path)
         if len(fields.problems) > before:
             continue
-        if twin != entry.path:
-            again = f"This is {path_text(twin)} again: keep one of them."
-            fields.problems.append(Problem(entry.path, again))
-        yield listed
+        _is_again(entry, (policy, kind, target), places)
+        yield ListedAssignment(entry.path, policy, kind, target)
 
 
 _BLOCKED: dict[str, Callable[[object], Any]] = {
@@ -268,19 +266,13 @@ def _stops(fields: Fields) -> Iterator[ListedStop]:
         reference = entry.value("reference", _REFERENCE, "")
         if len(fields.problems) > before:
             continue
-        listed = ListedStop(entry.path, kind, target, reason, terms, until, reference)
-        said = reference or (kind, target, str(terms), until, reason)
-        twin = places.setdefault(said, entry.path)
-        if twin != entry.path:
-            again = f"This is {path_text(twin)} again: keep one of them."
-            fields.problems.append(Problem(entry.path, again))
-            continue
-        yield listed
+        if not _is_again(entry, reference or (kind, target, str(terms), until, reason), places):
+            yield ListedStop(entry.path, kind, target, reason, terms, until, reference)
 
 
 _FIGURES: dict[str, Callable[[object], int]] = {
     "amount": amount,
-    "count": whole_number(0, 1_000_000, "Give the number of purchases as a whole number."),
+    "count": whole_number(0, MAX_COUNT, "Give the number of purchases as a whole number."),
     "raise_by": whole_number(1, MAX_AMOUNT, "Give what to add as a whole number."),
 }
 
@@ -295,39 +287,25 @@ def _overrides(fields: Fields) -> Iterator[ListedOverride]:
         limit = _required(entry, "limit", "Name the limit by its key.", limit_key)
         kind, target = _target(entry)
         given = [how for how in _FIGURES if entry.has(how)]
-        if len(given) != 1:
-            which = 'one of "amount", "count" and "raise_by"'
-            wrong = f"Choose one only, {which}." if given else f"Give the figure: {which}."
-            entry.problems.append(Problem(entry.path, wrong))
+        how = _only(entry, given, "Give the figure", 'one of "amount", "count" and "raise_by"')
         if entry.has("from"):
             entry.problem("from", "It holds from its import on: leave this out.")
         reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
         until = entry.value("until", _instant, None)
-        figure = entry.value(given[0], _FIGURES[given[0]], 0) if given else 0
-        if len(fields.problems) > before:
+        figure = entry.value(how, _FIGURES[how], 0) if how else 0
+        if len(fields.problems) > before or how is None:
             continue
-        listed = ListedOverride(
-            entry.path, policy, limit, kind, target, given[0], figure, reason, until
-        )
-        said = (policy, limit, kind, target, given[0], figure, until, reason)
-        twin = places.setdefault(said, entry.path)
-        if twin != entry.path:
-            again = f"This is {path_text(twin)} again: keep one of them."
-            fields.problems.append(Problem(entry.path, again))
-            continue
-        yield listed
+        own = (policy, limit, kind, target, how, figure, reason, until)
+        if not _is_again(entry, own, places):
+            yield ListedOverride(entry.path, *own)
 
 
 def _blocked(entry: Fields) -> tuple[tuple[str, Any], ...]:
     """What a block is about: exactly one of a merchant, a category and a country."""
     given = [key for key in _BLOCKED if entry.has(key)]
-    if len(given) != 1:
-        which = 'one of "merchant", "category" and "country"'
-        wrong = f"Choose one only, {which}." if given else f"Say what is blocked: {which}."
-        entry.problems.append(Problem(entry.path, wrong))
-        return ()
-    [key] = given
-    return ((key, entry.value(key, _BLOCKED[key], None)),)
+    which = 'one of "merchant", "category" and "country"'
+    key = _only(entry, given, "Say what is blocked", which)
+    return ((key, entry.value(key, _BLOCKED[key], None)),) if key else ()
 
 
 def _instant(given: object) -> int:
@@ -338,17 +316,33 @@ def _instant(given: object) -> int:
 def _target(entry: Fields) -> tuple[ScopeKind, str]:
     """What an entry is about; it has exactly one target."""
     kinds = [kind for kind in _TARGETS if entry.data.get(kind) not in (None, "", False)]
-    if len(kinds) != 1:
-        which = 'one of "program": true, "group", "cardholder" and "card"'
-        wrong = f"Choose one only, {which}." if kinds else f"Say what it applies to: {which}."
-        entry.problems.append(Problem(entry.path, wrong))
+    which = 'one of "program": true, "group", "cardholder" and "card"'
+    kind = _only(entry, kinds, "Say what it applies to", which)
+    if kind is None:
         return ScopeKind.PROGRAM, ""
-    [kind] = kinds
     if kind is ScopeKind.PROGRAM:
         entry.value(kind, flag, default=True)
         return kind, ""
     convert = text(NAME_LENGTH) if kind is ScopeKind.GROUP else _id
     return kind, entry.value(kind, convert, "")
+
+
+def _only(entry: Fields, given: list[T], missing: str, which: str) -> T | None:
+    """The one that is given; None, and a problem, if there is none or more than one."""
+    if len(given) == 1:
+        return given[0]
+    wrong = f"Choose one only, {which}." if given else f"{missing}: {which}."
+    entry.problems.append(Problem(entry.path, wrong))
+    return None
+
+
+def _is_again(entry: Fields, identity: object, places: dict[object, Path]) -> bool:
+    """Whether an entry before is the same, which is a problem; `places` has where each is."""
+    twin = places.setdefault(identity, entry.path)
+    if twin != entry.path:
+        again = f"This is {path_text(twin)} again: keep one of them."
+        entry.problems.append(Problem(entry.path, again))
+    return twin != entry.path
 
 
 def _required(entry: Fields, key: str, problem: str, convert: Callable[[object], str]) -> str:

@@ -2,12 +2,11 @@
 
 from collections.abc import Mapping, Sequence
 
-from authorizations.rules.basics.controls import Override, Scope, ScopeKind, scope_of
+from authorizations.rules.basics.controls import SCOPE_ORDER, Override, Scope, ScopeKind, scope_of
 from authorizations.rules.decision.controls import AppliedControls, with_overrides
 from authorizations.services.host.versions import Reader, controls_of, from_database
 
 NO_OVERRIDES: Mapping[int, Sequence[Override]] = {}
-_SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 
 
 def applied_controls(
@@ -33,5 +32,5 @@ def applied_controls(
             with_overrides(AppliedControls(scope, measured, version_id, number, controls), own)
         )
     return tuple(
-        sorted(applied, key=lambda policy: (_SCOPE_ORDER[policy.scope.kind], policy.version_id))
+        sorted(applied, key=lambda policy: (SCOPE_ORDER[policy.scope.kind], policy.version_id))
     )

@@ -133,31 +133,13 @@ def renew_policies() -> None:
 def _instructions() -> Iterator[Row]:
     """What holds or begins later of what operators instructed, as the copy keeps it."""
     open_ = Instruction.objects.filter(lifting=None).exclude(ends_at__lte=timezone.now())
-    columns = (
-        "kind",
-        "scope",
-        "starts_at",
-        "ends_at",
-        "policy_id",
-        "terms",
-        "author_name",
-        "reason",
-    )
-    for id_, kind, scope, starts_at, ends_at, policy, terms, author, reason in pages(
-        open_, *columns
-    ):
+    columns = ("kind", "scope", "policy_id", "terms", "author_name", "reason")
+    names = ("id", "kind", "scope", "policy", "terms", "author", "reason")
+    for *written, starts_at, ends_at in pages(open_, *columns, "starts_at", "ends_at"):
+        row = dict(zip(names, written, strict=True))
         ends = ends_at and ends_at.timestamp()
-        row = {
-            "id": id_,
-            "kind": kind,
-            "scope": scope,
-            "policy": policy,
-            "terms": terms,
-            "until": ends and int(ends),
-            "author": author,
-            "reason": reason,
-        }
-        yield id_, scope, starts_at.timestamp(), ends, json.dumps(row)
+        row["until"] = ends and int(ends)
+        yield row["id"], row["scope"], starts_at.timestamp(), ends, json.dumps(row)
 
 
 def renew_cards() -> None:

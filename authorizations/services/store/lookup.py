@@ -412,8 +412,16 @@ class _LookedUp:
 
 
 def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:
-    decided, purchases, usage, in_force, strays = answers
-    policies = [(scope, version) for scope, version, told, _ in in_force if told is None]
+    decided, purchases, usage, rows, strays = answers
+    policies: list[tuple[str, int]] = []
+    instructions: list[tuple[str, str]] = []
+    in_force: dict[int, int] = {}
+    for scope, id_, instruction, policy_id in rows:
+        if instruction is None:
+            policies.append((scope, id_))
+            in_force[policy_id] = id_
+        else:
+            instructions.append((scope, instruction))
     remembered: dict[str, dict[UsageKey, Remembered]] = {}
     for row in usage:
         one = Remembered(*row)
@@ -426,8 +434,8 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -
         purchases={row[0]: _purchase(row) for row in purchases},
         usage=remembered,
         policies=policies,
-        instructions=[(scope, told) for scope, _, told, _ in in_force if told is not None],
-        in_force={policy: version for _, version, told, policy in in_force if told is None},
+        instructions=instructions,
+        in_force=in_force,
         keys=frozenset(asked),
         with_strays={id_ for (id_,) in strays},
         versions=versions,

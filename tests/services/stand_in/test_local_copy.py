@@ -15,7 +15,7 @@ from django.utils import timezone
 from authorizations.models import Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.host import host_files, local_copy, versions
-from authorizations.services.policies import stops
+from authorizations.services.policies import own_amounts, stops
 from authorizations.services.stand_in import local_copy_refresh
 from tests.support.desk import in_force
 from tests.support.stand_in import knows, on_this_host
@@ -287,3 +287,31 @@ def test_freezes_and_blocks_of_each_scope_are_known_until_they_end(
     assert found
     [stop] = found.stops
     assert (stop.country, stop.author, stop.reason) == ("NL", "operator", "sanctions")
+
+
+@transactional
+def test_own_amounts_are_known_until_they_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    operator = User.objects.create(username="operator")
+    card("ic_1")
+    card("ic_2")
+    policy = in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+    soon = timezone.now() + timedelta(minutes=10)
+    one, all_of_them = Scope(ScopeKind.CARD, "ic_1"), Scope(ScopeKind.CARDHOLDER, "ich_1")
+    for scope, figures in ((one, {"amount": 80_000}), (all_of_them, {"raise_by": 1_000})):
+        own_amounts.give(
+            scope, policy, "monthly", by=operator, reason="Trip", until=soon, **figures
+        )
+
+    def known(card_id: str) -> tuple[int, int]:
+        """The limit, and how many own amounts there are for it."""
+        found = local_copy.card(card_id, "ich_1")
+        assert found
+        [applied] = found.applied
+        [limit] = applied.controls.spending_limits
+        return limit.limit_value, len(applied.overrides)
+
+    renew()
+    assert known("ic_1") == (81_000, 2)
+    assert known("ic_2") == (51_000, 1)
+    monkeypatch.setattr(time, "time", soon.timestamp)
+    assert known("ic_1") == (50_000, 0)
