@@ -433,7 +433,6 @@ class Migration(migrations.Migration):
                 "ordering": ("-pk",),
                 "default_permissions": ("view", "add"),
                 "indexes": [
-                    models.Index(fields=["scope"], name="instruction_of_scope"),
                     models.Index(
                         condition=models.Q(("kind", "block")),
                         fields=["ends_at"],
@@ -458,6 +457,12 @@ class Migration(migrations.Migration):
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
+                            ("scope__regex", "^(program:|group:[1-9][0-9]*|(cardholder|card):.+)$")
+                        ),
+                        name="instruction_scope_is_a_key",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
                             ("ends_at", None),
                             ("ends_at__gt", models.F("starts_at")),
                             _connector="OR",
@@ -466,6 +471,27 @@ class Migration(migrations.Migration):
                         violation_error_message="The end must be later than the beginning.",
                     ),
                 ],
+            },
+        ),
+        migrations.CreateModel(
+            name="OpenInstruction",
+            fields=[
+                (
+                    "instruction",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        primary_key=True,
+                        related_name="open",
+                        serialize=False,
+                        to="authorizations.instruction",
+                    ),
+                ),
+                ("scope", models.TextField()),
+                ("ends_at", models.DateTimeField(null=True)),
+            ],
+            options={
+                "default_permissions": (),
+                "indexes": [models.Index(fields=["scope"], name="open_instruction_of_scope")],
             },
         ),
         migrations.CreateModel(

@@ -110,6 +110,43 @@ CREATE TRIGGER follows_its_changes_whole BEFORE TRUNCATE ON authorizations_findi
     FOR EACH STATEMENT EXECUTE FUNCTION authorizations_refuse_but_by_change()
 """
 
+# What is lifted is not read again: in years, a card may have had thousands of freezes.
+OPEN_INSTRUCTION = """
+CREATE FUNCTION authorizations_open_instruction() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    DELETE FROM authorizations_openinstruction WHERE instruction_id IN (
+        SELECT instruction_id FROM authorizations_openinstruction
+        WHERE scope = NEW.scope AND ends_at <= clock_timestamp()
+        FOR UPDATE SKIP LOCKED
+    );
+    INSERT INTO authorizations_openinstruction (instruction_id, scope, ends_at)
+    VALUES (NEW.id, NEW.scope, NEW.ends_at);
+    RETURN NULL;
+END
+$$
+"""
+
+OPEN_INSTRUCTION_TRIGGER = """
+CREATE TRIGGER opens AFTER INSERT ON authorizations_instruction
+    FOR EACH ROW EXECUTE FUNCTION authorizations_open_instruction()
+"""
+
+CLOSE_INSTRUCTION = """
+CREATE FUNCTION authorizations_close_instruction() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    DELETE FROM authorizations_openinstruction WHERE instruction_id = NEW.instruction_id;
+    RETURN NULL;
+END
+$$
+"""
+
+CLOSE_INSTRUCTION_TRIGGER = """
+CREATE TRIGGER closes AFTER INSERT ON authorizations_lifting
+    FOR EACH ROW EXECUTE FUNCTION authorizations_close_instruction()
+"""
+
 # Room on each page, so that an update need not touch the indexes; vacuum by count, because a
 # share of a large table is too much to wait for.
 _VACUUM_BY_COUNT = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
@@ -150,10 +187,11 @@ BEGIN
         kind, scope, policy_id, terms, starts_at, ends_at, author_id, author_name, reason, reference
     )
     SELECT kind, 'card:' || new_root, policy_id, terms, now(), ends_at, author_id, author_name, reason, ''
-    FROM authorizations_instruction AS own
-    WHERE kind = 'override' AND scope = 'card:' || old_root
-        AND (ends_at IS NULL OR ends_at > now())
-        AND NOT EXISTS (SELECT FROM authorizations_lifting WHERE instruction_id = own.id)
+    FROM authorizations_instruction
+    WHERE kind = 'override' AND (ends_at IS NULL OR ends_at > now()) AND id IN (
+        SELECT instruction_id FROM authorizations_openinstruction
+        WHERE scope = 'card:' || old_root
+    )
     ORDER BY id;
 END
 $$
@@ -238,6 +276,14 @@ class Migration(migrations.Migration):
         ),
         migrations.RunSQL(
             GUARD_FINDINGS_WHOLE, "DROP TRIGGER follows_its_changes_whole ON authorizations_finding"
+        ),
+        migrations.RunSQL(OPEN_INSTRUCTION, "DROP FUNCTION authorizations_open_instruction()"),
+        migrations.RunSQL(
+            OPEN_INSTRUCTION_TRIGGER, "DROP TRIGGER opens ON authorizations_instruction"
+        ),
+        migrations.RunSQL(CLOSE_INSTRUCTION, "DROP FUNCTION authorizations_close_instruction()"),
+        migrations.RunSQL(
+            CLOSE_INSTRUCTION_TRIGGER, "DROP TRIGGER closes ON authorizations_lifting"
         ),
         *(
             migrations.RunSQL(f"ALTER TABLE {table} SET ({options})", migrations.RunSQL.noop)

@@ -26,7 +26,7 @@ from authorizations.models.findings import (
     UnappliedEvent,
 )
 from authorizations.models.history import HistoryEntry
-from authorizations.models.instructions import Instruction, Lifting
+from authorizations.models.instructions import Instruction, Lifting, OpenInstruction
 from authorizations.models.ledger import (
     Authorization,
     Dispute,
@@ -68,6 +68,7 @@ __all__ = [
     "Lifting",
     "ListedDecision",
     "MerchantName",
+    "OpenInstruction",
     "Policy",
     "PolicyVersion",
     "ProgramDefaults",

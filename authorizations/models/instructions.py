@@ -40,7 +40,6 @@ class Instruction(models.Model):
         ordering = ("-pk",)
         default_permissions = ("view", "add")
         indexes = [
-            models.Index(fields=("scope",), name="instruction_of_scope"),
             # For the banner on every page.
             models.Index(
                 fields=("ends_at",), name="instruction_block_ends", condition=models.Q(kind="block")
@@ -58,6 +57,12 @@ class Instruction(models.Model):
                 name="instruction_policy_of_override",
             ),
             models.CheckConstraint(
+                condition=models.Q(
+                    scope__regex=r"^(program:|group:[1-9][0-9]*|(cardholder|card):.+)$"
+                ),
+                name="instruction_scope_is_a_key",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(ends_at=None) | models.Q(ends_at__gt=models.F("starts_at")),
                 name="instruction_ends_after_start",
                 violation_error_message="The end must be later than the beginning.",
@@ -66,6 +71,27 @@ class Instruction(models.Model):
 
     def __str__(self) -> str:
         return f"{self.get_kind_display()} of {self.scope.rstrip(':')}"
+
+
+class OpenInstruction(models.Model):
+    """An instruction that nobody has lifted: decisions read these alone.
+
+    Triggers write and delete the rows. One that is past its end goes at the latest when another
+    instruction in its scope is written.
+    """
+
+    instruction = models.OneToOneField(
+        Instruction, models.CASCADE, primary_key=True, related_name="open"
+    )
+    scope = models.TextField()
+    ends_at = models.DateTimeField(null=True)
+
+    class Meta:
+        default_permissions = ()
+        indexes = [models.Index(fields=("scope",), name="open_instruction_of_scope")]
+
+    def __str__(self) -> str:
+        return str(self.instruction)
 
 
 class Lifting(models.Model):

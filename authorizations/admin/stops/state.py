@@ -16,7 +16,7 @@ _MAX_NAMED = 3
 
 def stopped_at(*keys: str) -> list[Instruction]:
     """What holds in one of these scopes; freezes first, then the newest."""
-    return list(in_force().filter(scope__in=keys).order_by("-kind", "-pk"))
+    return list(in_force().filter(open__scope__in=keys).order_by("-kind", "-pk"))
 
 
 def of_card(card: Card) -> list[Instruction]:

@@ -77,8 +77,9 @@ def in_force() -> QuerySet[Instruction]:
 
 def holding() -> QuerySet[Instruction]:
     """All instructions that hold now, own amounts too, by this server's clock."""
-    not_ended = Q(ends_at=None) | Q(ends_at__gt=timezone.now())
-    return Instruction.objects.filter(not_ended, lifting=None)
+    now = timezone.now()
+    not_ended = Q(ends_at=None) | Q(ends_at__gt=now)
+    return Instruction.objects.filter(not_ended, starts_at__lte=now, open__isnull=False)
 
 
 @transaction.atomic

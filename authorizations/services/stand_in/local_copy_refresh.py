@@ -132,7 +132,7 @@ def renew_policies() -> None:
 
 def _instructions() -> Iterator[Row]:
     """What holds or begins later of what operators instructed, as the copy keeps it."""
-    open_ = Instruction.objects.filter(lifting=None).exclude(ends_at__lte=timezone.now())
+    open_ = Instruction.objects.filter(open__isnull=False).exclude(ends_at__lte=timezone.now())
     columns = ("kind", "scope", "policy_id", "terms", "author_name", "reason")
     names = ("id", "kind", "scope", "policy", "terms", "author", "reason")
     for *written, starts_at, ends_at in pages(open_, *columns, "starts_at", "ends_at"):

@@ -166,19 +166,17 @@ JOIN authorizations_policy policy ON policy.id = assignment.policy_id
 WHERE policy.current_version_id IS NOT NULL
     AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
 UNION ALL
-SELECT scope, id, json_build_object(
-    'id', id, 'kind', kind, 'scope', scope, 'policy', policy_id, 'terms', terms,
-    'until', floor(extract(epoch FROM ends_at))::bigint,
+SELECT open.scope, id, json_build_object(
+    'id', id, 'kind', kind, 'scope', open.scope, 'policy', policy_id, 'terms', terms,
+    'until', floor(extract(epoch FROM open.ends_at))::bigint,
     'author', author_name, 'reason', reason
 )::text, NULL
-FROM authorizations_instruction AS instruction
-WHERE scope = ANY('program:'::text || %(scopes)s::text[])
+FROM authorizations_openinstruction AS open
+JOIN authorizations_instruction ON id = instruction_id
+WHERE open.scope = ANY('program:'::text || %(scopes)s::text[])
     -- By the clock of this statement, which begins when all rows are locked.
     AND starts_at <= statement_timestamp()
-    AND (ends_at IS NULL OR statement_timestamp() < ends_at)
-    AND NOT EXISTS (
-        SELECT FROM authorizations_lifting WHERE instruction_id = instruction.id
-    )
+    AND (open.ends_at IS NULL OR statement_timestamp() < open.ends_at)
 """
 """The policies assigned to scopes, with the version in force; and instructions there."""
 

@@ -25,9 +25,10 @@ from authorizations.services.verify.requests import (
     verify_orphans,
     verify_requests,
 )
+from authorizations.services.verify.stops import INSTRUCTIONS, verify_instructions
 from authorizations.services.verify.versions import VERSIONS, verify_versions
 
-KINDS = (REQUESTS, DECISIONS, SIGNATURES, ENTRIES, LIVES, VERSIONS, CHANGES)
+KINDS = (REQUESTS, DECISIONS, SIGNATURES, ENTRIES, LIVES, VERSIONS, INSTRUCTIONS, CHANGES)
 """The kinds of rows that are checked."""
 
 _LOWEST = -(2**63)
@@ -42,6 +43,7 @@ def verify_record(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
         *(partial(verify_entries, span) for span in _spans(entries, processes)),
         partial(verify_lives, part),
         verify_versions,
+        verify_instructions,
         partial(verify_history, changes_in(part.since, part.until)),
     ]
     if part.is_whole:

@@ -13,7 +13,9 @@ from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.store.decision_row import UnreadableRowError, value_of
-from authorizations.services.verify.checking import Difference
+from authorizations.services.verify.checking import Checked, Difference, pieces
+
+INSTRUCTIONS = "instructions"
 
 _APART = timedelta(minutes=1)
 """Around a beginning or an end, a decision may name it or not: commits under way, and clocks."""
@@ -47,6 +49,40 @@ class _Row(NamedTuple):
 
     def holds_surely(self, at: datetime) -> bool:
         return self.begins < at - _APART and (self.ends is None or at + _APART < self.ends)
+
+
+_OPEN = """
+SELECT
+    instruction.id, lifting.instruction_id IS NULL,
+    instruction.ends_at IS NULL OR instruction.ends_at > now(),
+    open.instruction_id IS NOT NULL,
+    (instruction.scope, instruction.ends_at) IS NOT DISTINCT FROM (open.scope, open.ends_at)
+FROM (
+    SELECT * FROM authorizations_instruction WHERE id > %s ORDER BY id LIMIT %s
+) AS instruction
+LEFT JOIN authorizations_lifting AS lifting ON lifting.instruction_id = instruction.id
+LEFT JOIN authorizations_openinstruction AS open ON open.instruction_id = instruction.id
+ORDER BY instruction.id
+"""
+
+_SIZE = 500
+
+
+def verify_instructions() -> Iterator[Checked]:
+    """Check that decisions find each instruction that holds, as it was written, and no lifted one.
+
+    One that is past its end may still be among those they look through.
+    """
+    for rows in pieces(_OPEN, 0, _SIZE):
+        found = []
+        for id_, is_unlifted, is_current, is_open, is_alike in rows:
+            where = f"instruction {id_}"
+            if is_open != is_unlifted and (is_open or is_current):
+                said, right = ("open", "lifted") if is_open else ("not open", "open")
+                found.append(Difference(where, "state", said, right))
+            elif is_open and not is_alike:
+                found.append(Difference(where, "open row", "another", "its scope and end"))
+        yield Checked(INSTRUCTIONS, len(rows), found)
 
 
 class Stops:

@@ -71,6 +71,8 @@ TABLES: dict[str, Rights] = {
     "authorizations_standinswitch": Rights(webhook=_READ, admin=_ADD),
     "authorizations_instruction": Rights(webhook=_READ, admin=_ADD),
     "authorizations_lifting": Rights(webhook=_READ, admin=_ADD),
+    # Triggers of the owner's keep it.
+    "authorizations_openinstruction": Rights(webhook=_READ, admin=_READ),
     "authorizations_export": Rights(admin=_ADD),
     "authorizations_exportend": Rights(admin=_ADD),
     "authorizations_proofrun": Rights(admin=_READ, record=_ADD),

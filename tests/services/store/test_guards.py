@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 from random import Random
 from typing import Any, Self
@@ -29,12 +30,17 @@ from authorizations.models import (
     FindingChange,
     FindingWindow,
     HistoryEntry,
+    Instruction,
     LedgerEntry,
+    Lifting,
     PolicyVersion,
     ProofRun,
     RejectedRequest,
+    StandInSwitch,
     WebhookRequest,
 )
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.services.policies import stops
 from authorizations.services.store import statements, sum_statements, usage, write_statements
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
@@ -67,8 +73,16 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     FindingChange: {"what": "seen"},
     FindingWindow: {"window_end": 1},
     ProofRun: {"differences": 1},
+    StandInSwitch: {"reason": "another"},
+    Instruction: {"reason": "another"},
+    Lifting: {"reason": "another"},
 }
 """Each model, and a change that somebody might like to make."""
+
+
+def test_every_append_only_table_is_tried() -> None:
+    guards = import_module("authorizations.migrations.0002_guards")
+    assert {model._meta.db_table for model in APPEND_ONLY} == {*guards.APPEND_ONLY}
 
 
 def rows() -> None:
@@ -80,6 +94,13 @@ def rows() -> None:
     export()
     ExportEnd.objects.create(export=export(), ended_at=timezone.now(), rows=0, complete=True)
     Proof(ProofRun.Command.REDECIDE).save("somebody on a host")
+    operator = User.objects.create(username="operator")
+    StandInSwitch.objects.create(
+        is_on=False, author=operator, switched_at=timezone.now(), reason="Drill"
+    )
+    stops.freeze(Scope(ScopeKind.CARD, "ic_other"), by=operator, reason="Lost")
+    other = stops.freeze(Scope(ScopeKind.CARD, "ic_another"), by=operator, reason="Lost")
+    stops.lift(other, by=operator, reason="Found")
     deliver(
         force_capture(card_of(Shopper()), amount=90_000, at=NOON, chance=Random(1))
     )  # over the limit

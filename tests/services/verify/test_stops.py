@@ -6,7 +6,7 @@ import pytest
 from django.contrib.auth.models import User
 from django.utils import timezone
 
-from authorizations.models import Decision, Lifting
+from authorizations.models import Decision, Lifting, OpenInstruction
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import stops
 from tests.support.damage import damage
@@ -91,3 +91,32 @@ def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
     assert contradictions() == [
         f"evt_frozen: reason of instruction {stop.pk} is Attack; expected Something else"
     ]
+
+
+def test_an_instruction_that_decisions_do_not_find_is_found(operator: User) -> None:
+    stop = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
+    lifted = stops.freeze(PROGRAM, by=operator, reason="Drill")
+    stops.lift(lifted, by=operator, reason="Over")
+    assert contradictions() == []
+    OpenInstruction.objects.update(scope="card:ic_ada")
+    assert contradictions() == [
+        f"instruction {stop.pk}: open row is another; expected its scope and end"
+    ]
+    OpenInstruction.objects.all().delete()
+    assert contradictions() == [f"instruction {stop.pk}: state is not open; expected open"]
+    damage(stop, starts_at=stop.starts_at - HOUR, ends_at=timezone.now() - HOUR / 2)
+    assert contradictions() == []
+    OpenInstruction.objects.create(instruction=lifted, scope=lifted.scope)
+    assert contradictions() == [f"instruction {lifted.pk}: state is open; expected lifted"]
+
+
+def test_what_is_past_its_end_goes_when_its_scope_is_written_to_again(operator: User) -> None:
+    past = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
+    ended = timezone.now() - HOUR / 2
+    damage(past, starts_at=past.starts_at - HOUR, ends_at=ended)
+    OpenInstruction.objects.update(ends_at=ended)
+    other = stops.freeze(Scope(ScopeKind.CARD, "ic_ada"), by=operator, reason="Lost")
+    assert {row.instruction for row in OpenInstruction.objects.all()} == {past, other}
+    stop = stops.freeze(PROGRAM, by=operator, reason="Again")
+    assert {row.instruction for row in OpenInstruction.objects.all()} == {stop, other}
+    assert contradictions() == []
