@@ -94,8 +94,13 @@ def test_a_block_for_one_group_names_the_group(operator: Client) -> None:
 @pytest.mark.parametrize(
     ("url", "fields", "sentence"),
     [
-        (FREEZE, {"where": "cardholder"}, "Choose one cardholder"),
+        (FREEZE, {"where": "cardholder"}, "Choose a cardholder."),
         (FREEZE, {"where": "program", "cardholder": "ich_ada"}, "not both"),
+        (
+            FREEZE,
+            {"where": "card", "card": "ic_ada", "cardholder": "ich_ada"},
+            "Leave this empty: you chose a card above.",
+        ),
         (FREEZE, {}, "Choose what to freeze."),
         (FREEZE, {"where": "program", "reason": " "}, "Give a reason: others will ask why."),
         (FREEZE, {"where": "program", "until": "2020-01-01T00:00"}, "This time is past"),
@@ -107,7 +112,7 @@ def test_a_block_for_one_group_names_the_group(operator: Client) -> None:
         (BLOCK, {"where": "program"}, "Name a merchant, a category or a country: one of them."),
         (BLOCK, {"where": "program", "country": "NL", "category": "bakeries"}, "one of them."),
         (BLOCK, {"where": "program", "country": "ZZ"}, "Choose one of the list."),
-        (BLOCK, {"where": "group", "country": "NL"}, "Choose one card group"),
+        (BLOCK, {"where": "group", "country": "NL"}, "Choose a card group."),
         (
             BLOCK,
             {"where": "program", "manner": "network_id", "merchant": "Café"},

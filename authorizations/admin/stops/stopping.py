@@ -70,7 +70,11 @@ class _StopForm(EndAndReason):
             label = str(self.fields[named[0]].label).lower()
             self.add_error("where", f"Choose every card, or a {label}, not both.")
         elif kind and kind != ScopeKind.PROGRAM and named != [kind]:
-            self.add_error(kind, f"Choose one {str(self.fields[kind].label).lower()}, here only.")
+            label = str(self.fields[kind].label).lower()
+            if kind not in named:
+                self.add_error(kind, f"Choose a {label}.")
+            for other in [name for name in named if name != kind]:
+                self.add_error(other, f"Leave this empty: you chose a {label} above.")
         elif kind:
             chosen = self.cleaned_data[kind].pk if named else ""
             self.scope = Scope(ScopeKind(kind), str(chosen))

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
-from django.db import connection, transaction
+from django.db import transaction
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
@@ -174,8 +174,7 @@ def import_policies(
 
 def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
     """Freeze and block what the file lists, unless another import did meanwhile."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended('stops of a file', 0))")
+    stops.one_at_a_time("stops of a file")
     for change in plan.new_stops(file):
         try:
             _stop(change.listed, author)

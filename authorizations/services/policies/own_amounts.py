@@ -1,15 +1,17 @@
 """Gives a card, cardholder or group its own amount for one limit of a policy."""
 
 import json
+from collections import defaultdict
 from collections.abc import Sequence
-from contextlib import nullcontext
 from datetime import UTC, datetime
+from typing import TypeAlias
 
 from django.contrib.auth.models import User
 from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import CardGroup, Instruction, Lifting, Policy
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import (
     LimitControl,
     Scope,
@@ -24,9 +26,34 @@ from authorizations.services.policies.changes import OverrideChange
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
+_GIVING = "own amounts"
+_BATCH = 1_000  # rows of a statement
+
+
+Said: TypeAlias = tuple[str, str, str, int | None, str]
+"""All that a policy file says of an own amount, by which it is known."""
+
+
+def said(policy: str, scope: str, terms: object, until: int | None, reason: str) -> Said:
+    """What a file says: the policy's name, the scope's key, the row's terms, its end and reason."""
+    return policy, scope, json.dumps(terms, sort_keys=True), until, reason
+
+
+def said_by(rows: QuerySet[Instruction]) -> dict[Said, list[int]]:
+    """The keys of these own amounts, by what they say.
+
+    Several say the same where cards turned out to be of one chain.
+    """
+    found: dict[Said, list[int]] = defaultdict(list)
+    columns = ("policy__name", "scope", "terms", "ends_at", "reason", "pk")
+    for policy, scope, terms, ends_at, reason, key in rows.values_list(*columns):
+        until = int(ends_at.timestamp()) if ends_at else None
+        found[said(policy, scope, terms, until, reason)].append(key)
+    return found
+
 
 def in_force() -> QuerySet[Instruction]:
-    """The own amounts that hold now, by this server's clock."""
+    """The own amounts that hold now, by the database's clock."""
     return stops.holding().filter(kind=Instruction.Kind.OVERRIDE)
 
 
@@ -36,6 +63,7 @@ def limits_of(policy: Policy) -> tuple[LimitControl, ...]:
     return controls(json.loads(version.content)).spending_limits if version else ()
 
 
+@transaction.atomic
 def give(
     scope: Scope,
     policy: Policy,
@@ -50,7 +78,8 @@ def give(
     """Let a scope have `amount` in place of the limit's, or `raise_by` more.
 
     Figures are in the limit's unit: the smallest of its currency, or purchases. Raises StopError if
-    the policy has no such limit, or nowhere measures this scope or one of its cards.
+    the policy has no such limit, or nowhere measures this scope or one of its cards; and if the
+    same is in force already, which a policy file could not say.
     """
     policy = Policy.objects.select_related("current_version").get(pk=policy.pk)
     limit = next((one for one in limits_of(policy) if one.key == key), None)
@@ -75,49 +104,61 @@ def give(
         "raise_by": raise_by,
     }
     kept = {name: value for name, value in terms.items() if value not in (None, "")}
+    stops.one_at_a_time(_GIVING)
+    seconds = int(until.timestamp()) if until else None
+    own = said(policy.name, scope_key(scope), kept, seconds, mask_text(reason.strip()))
+    if own in said_by(in_force().filter(policy=policy, scope=scope_key(scope))):
+        raise StopError(
+            "This is in force already, with the same end and reason: to add another, give a "
+            "different reason."
+        )
     return stops.write(
         Instruction.Kind.OVERRIDE, scope, kept, policy=policy, by=by, reason=reason, until=until
     )
 
 
 def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | None) -> None:
-    """Make these own amounts and lift those with these keys, all at once."""
+    """Make these own amounts and lift those with these keys, all at once.
+
+    What is in force by now, as somebody else gave it meanwhile, is not made again.
+    """
     if not new and not ended:
         return
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     policies = dict(Policy.objects.values_list("name", "pk"))
-    with transaction.atomic(), acting(user=by) if by else nullcontext():
+    with transaction.atomic(), acting(user=by):
+        stops.one_at_a_time(_GIVING)
+        there = said_by(in_force())
         now = stops.now()
-        Instruction.objects.bulk_create(
-            Instruction(
+        rows = []
+        for change in new:
+            listed = change.listed
+            # A group of the file may have been new when the change was planned.
+            is_group = listed.kind is ScopeKind.GROUP
+            target = groups[listed.target] if is_group else change.target
+            scope = scope_key(Scope(listed.kind, target))
+            if said(listed.policy, scope, change.terms, listed.until, listed.reason) in there:
+                continue
+            row = Instruction(
                 kind=Instruction.Kind.OVERRIDE,
-                # A group of the file may have been new when the change was planned.
-                scope=scope_key(
-                    Scope(
-                        change.listed.kind,
-                        groups[change.listed.target]
-                        if change.listed.kind is ScopeKind.GROUP
-                        else change.target,
-                    )
-                ),
-                policy_id=policies[change.listed.policy],
+                scope=scope,
+                policy_id=policies[listed.policy],
                 terms=change.terms,
                 starts_at=now,
-                ends_at=datetime.fromtimestamp(change.listed.until, UTC)
-                if change.listed.until
-                else None,
+                ends_at=datetime.fromtimestamp(listed.until, UTC) if listed.until else None,
                 author=by,
                 author_name=by.get_username() if by else "",
-                reason=change.listed.reason,
+                reason=listed.reason,
             )
-            for change in new
-        )
+            rows.append(row)
+        Instruction.objects.bulk_create(rows, batch_size=_BATCH)
         Lifting.objects.bulk_create(
             (
                 Lifting(instruction_id=pk, lifted_at=now, author=by, reason="Not in the file")
                 for pk in ended
             ),
             ignore_conflicts=True,
+            batch_size=_BATCH,
         )
 
 

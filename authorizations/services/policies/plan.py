@@ -177,12 +177,7 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
     now = time()
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     limits = _limits_then(file)
-    there: dict[tuple[object, ...], int] = {}
-    for row in own_amounts.in_force().select_related("policy"):
-        until = int(row.ends_at.timestamp()) if row.ends_at else None
-        terms = json.dumps(row.terms, sort_keys=True)
-        name = row.policy.name if row.policy else ""
-        there[name, row.scope, terms, until, row.reason] = row.pk
+    there = own_amounts.said_by(own_amounts.in_force())
     new: list[OverrideChange] = []
     kept: set[int] = set()
     for own in file.overrides:
@@ -192,14 +187,14 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         change = OverrideChange(
             own, limits[own.policy][own.limit], by_kind.get(own.target, own.target)
         )
-        terms = json.dumps(change.terms, sort_keys=True)
-        said = (own.policy, f"{own.kind}:{change.target}", terms, own.until, own.reason)
+        scope = f"{own.kind}:{change.target}"
+        said = own_amounts.said(own.policy, scope, change.terms, own.until, own.reason)
         if said in there:
-            kept.add(there[said])
+            kept.update(there[said])
         else:
             new.append(change)
     named = file.names | {own.policy for own in file.overrides}
-    ended = [pk for said, pk in there.items() if said[0] in named and pk not in kept]
+    ended = {pk for said, keys in there.items() if said[0] in named for pk in keys} - kept
     return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 

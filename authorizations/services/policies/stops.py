@@ -5,14 +5,13 @@ locked: purchases decided meanwhile read what was in force before.
 """
 
 from collections.abc import Mapping
-from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import User
 from django.db import connection, transaction
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
 from authorizations.models import Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, scope_key
@@ -71,15 +70,14 @@ def block(
 
 
 def in_force() -> QuerySet[Instruction]:
-    """The freezes and blocks that hold now, by this server's clock."""
+    """The freezes and blocks that hold now, by the database's clock."""
     return holding().exclude(kind=Instruction.Kind.OVERRIDE)
 
 
 def holding() -> QuerySet[Instruction]:
-    """All instructions that hold now, own amounts too, by this server's clock."""
-    now = timezone.now()
-    not_ended = Q(ends_at=None) | Q(ends_at__gt=now)
-    return Instruction.objects.filter(not_ended, starts_at__lte=now, open__isnull=False)
+    """All instructions that hold now, own amounts too, by the database's clock."""
+    not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
+    return Instruction.objects.filter(not_ended, starts_at__lte=Now(), open__isnull=False)
 
 
 @transaction.atomic
@@ -120,7 +118,7 @@ def write(
         raise StopError("The end is in the past: choose a later one, or none.")
     if until is not None and until >= _TOO_FAR:
         raise StopError("The end is too far away: choose an earlier one, or none for good.")
-    with acting(user=by, reason=reason) if by else nullcontext():
+    with acting(user=by, reason=reason):
         return Instruction.objects.create(
             kind=kind,
             scope=scope_key(scope),
@@ -133,6 +131,12 @@ def write(
             reason=reason,
             reference=reference,
         )
+
+
+def one_at_a_time(what: str) -> None:
+    """Let no other transaction do this as well, until this one ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [what])
 
 
 def now() -> datetime:

@@ -17,6 +17,7 @@ from authorizations.services.policies.stops import StopError
 from authorizations.services.store import lookup
 from authorizations.services.store.locks import ExpectedScopes
 from simulator.stripe.sample_merchants import MERCHANTS
+from tests.support.damage import damage
 from tests.support.desk import Shopper, in_force
 from tests.support.verification import redecided
 
@@ -153,6 +154,18 @@ def test_it_ends_to_the_second_by_the_clock_of_the_database(operator: User) -> N
     assert ADA.reason(100) == "approved"
     assert not stops.lift(stop, by=operator, reason="too late")
     assert not Lifting.objects.exists()
+
+
+def test_what_begins_later_does_not_hold_yet(operator: User) -> None:
+    stop = frozen(PROGRAM, operator)
+    begins = _database_clock() + timedelta(seconds=1.5)
+    damage(stop, starts_at=begins)
+    assert ADA.reason(100) == "approved"
+    assert not stops.in_force().exists()
+    while _database_clock() < begins:
+        time.sleep(0.05)
+    assert ADA.reason(100) == "card_frozen"
+    assert stops.in_force().get() == stop
 
 
 def _database_clock() -> datetime:

@@ -12,6 +12,7 @@ from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.files import compare, export_policies, import_policies
 from authorizations.services.policies.publish import publish
+from authorizations.services.policies.stops import StopError
 from tests.support.desk import Shopper
 from tests.support.policy_files import load
 
@@ -149,11 +150,37 @@ def test_an_exported_file_can_be_imported_where_an_own_amount_has_no_limit_any_m
     load(exported)
 
 
-def test_an_exported_file_can_be_imported_where_an_own_amount_was_given_twice() -> None:
+def test_the_same_is_given_once_by_hand_and_a_file_does_not_make_it_again() -> None:
     load(FILE)
     card, team = Scope(ScopeKind.CARD, "ic_1"), Policy.objects.get()
-    for _ in range(2):
-        own_amounts.give(card, team, "monthly", by=None, reason="Twice", amount=500)
+    until = datetime.fromisoformat(SOON)
+    with pytest.raises(StopError, match="in force already, with the same end and reason"):
+        own_amounts.give(card, team, "monthly", by=None, reason=" Lyon", amount=80_000, until=until)
+    own_amounts.give(card, team, "monthly", by=None, reason="Paris", raise_by=500)
+    own_amounts.give(card, team, "monthly", by=None, reason="Paris, longer", raise_by=500)
+    with pytest.raises(StopError, match="in force already"):
+        own_amounts.give(card, team, "monthly", by=None, reason="Paris", raise_by=500)
     exported = export_policies()
-    assert [entry["reason"] for entry in exported["overrides"]].count("Twice") == 1
-    load(exported)
+    assert not load(exported)
+    assert own_amounts.in_force().count() == 5
+
+
+def test_what_was_given_while_a_file_was_compared_is_not_made_again() -> None:
+    load(others())
+    planned = compare(json.dumps(others(CARD))).own_amounts
+    card, team = Scope(ScopeKind.CARD, "ic_1"), Policy.objects.get()
+    own_amounts.give(card, team, "monthly", by=None, reason="Lyon", amount=80_000)
+    own_amounts.follow(planned, (), by=None)
+    assert own_amounts.in_force().count() == 1
+
+
+def test_two_cards_that_turn_out_to_be_one_have_an_amount_twice_and_a_file_says_it_once() -> None:
+    load(others(CARD))
+    row = own_amounts.in_force().get()
+    row.pk = None
+    row.save(force_insert=True)
+    exported = export_policies()
+    assert len(exported["overrides"]) == 1
+    assert not load(exported)
+    load(others())
+    assert not own_amounts.in_force().exists()

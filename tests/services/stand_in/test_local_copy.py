@@ -17,6 +17,7 @@ from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.host import host_files, local_copy, versions
 from authorizations.services.policies import own_amounts, stops
 from authorizations.services.stand_in import local_copy_refresh
+from tests.support.damage import damage
 from tests.support.desk import in_force
 from tests.support.stand_in import knows, on_this_host
 
@@ -287,6 +288,28 @@ def test_freezes_and_blocks_of_each_scope_are_known_until_they_end(
     assert found
     [stop] = found.stops
     assert (stop.country, stop.author, stop.reason) == ("NL", "operator", "sanctions")
+
+
+@transactional
+def test_what_begins_later_is_copied_and_holds_from_then_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card("ic_1")
+    stop = stops.freeze(Scope(ScopeKind.PROGRAM, ""), by=None, reason="audit")
+    begins = timezone.now() + timedelta(minutes=10)
+    damage(stop, starts_at=begins)
+    renew()
+
+    def known() -> list[int]:
+        found = local_copy.card("ic_1", "ich_1")
+        assert found
+        return [stop.id for stop in found.stops]
+
+    assert known() == []
+    monkeypatch.setattr(time, "time", lambda: begins.timestamp() - 1)
+    assert known() == []
+    monkeypatch.setattr(time, "time", begins.timestamp)
+    assert known() == [stop.pk]
 
 
 @transactional

@@ -84,6 +84,17 @@ def test_a_decision_that_names_what_was_lifted_long_before_is_found(operator: Us
     ]
 
 
+def test_a_decision_that_names_what_began_long_after_it_is_found(operator: User) -> None:
+    stop = stops.freeze(PROGRAM, by=operator, reason="Attack")
+    ADA.asks(100, event_id="evt_frozen")
+    damage(stop, starts_at=stop.starts_at + HOUR)
+    ADA.asks(100, event_id="evt_before")
+    assert Decision.objects.get(pk="evt_before").approved
+    assert contradictions() == [
+        f"evt_frozen: instruction {stop.pk} is in force; expected none then"
+    ]
+
+
 def test_a_reason_that_was_changed_afterwards_is_found(operator: User) -> None:
     stop = stops.freeze(PROGRAM, by=operator, reason="Attack", until=timezone.now() + HOUR)
     ADA.asks(100, event_id="evt_frozen")
