@@ -82,6 +82,31 @@ def test_a_number_of_purchases_is_typed_as_one(operator: Client, policy: Policy)
     assert [ADA.reason(1) for _ in range(3)] == ["approved", "approved", "count_limit_exceeded"]
 
 
+def test_saving_a_policy_without_their_limit_says_first_which_own_amounts_sleep(
+    operator: Client, policy: Policy
+) -> None:
+    for scope in ("card:ic_ada", "cardholder:ich_ada"):
+        form = {"how": "set", "amount": "800", "reason": "Trip"}
+        operator.post(own_url(policy, scope=scope), form)
+    url = pages.change_url(policy)
+    weekly = pages.as_shown(operator, url) | {"spending_limits-0-interval": "weekly"}
+    refused = operator.post(url, weekly)
+    sentence = (
+        "2 own amounts sleep, as the version has no such limit: card ic_ada (monthly), cardholder "
+        "ich_ada (monthly). The policy's amount holds instead until the limit is back in the same "
+        "currency and period."
+    )
+    asked = f"{sentence} To confirm, tick this and save again."
+    assert pages.errors(refused) == {"lets_sleep": [asked]}
+    assert "Let 2 own amounts sleep" in pages.text(refused)
+    assert policy.versions.count() == 1
+    assert list(pages.errors(operator.post(url, weekly | {"lets_sleep": "1"}))) == ["lets_sleep"]
+    operator.post(url, weekly | {"lets_sleep": "2"})
+    assert policy.versions.count() == 2
+    operator.post(url, pages.as_shown(operator, url) | {"spending_limits-0-amount": "600"})
+    assert policy.versions.count() == 3
+
+
 @pytest.mark.parametrize(
     ("fields", "sentence"),
     [

@@ -45,7 +45,7 @@ from authorizations.rules.policy.differences import differences
 from authorizations.rules.policy.document import controls
 from authorizations.rules.policy.summary import summary
 from authorizations.services.cards import grants
-from authorizations.services.policies import counting_ahead
+from authorizations.services.policies import counting_ahead, own_amounts
 from authorizations.services.policies.publish import publish
 
 SAVING = "Saving"
@@ -171,6 +171,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     ) -> None:
         policy = form.instance
         before, granted = policy.current_version, grants.of_policy(policy)
+        limits_before = own_amounts.limits_of(policy)
         rows = {rows.key: rows.documents for rows in formsets if isinstance(rows, RowFormSet)}
         published = publish(
             edited(policy) | rows,
@@ -179,7 +180,14 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             policy=policy,
         )
         changed = grants.policy_changed(policy, granted)
-        asking.require(request, gained=changed.gained, lost=changed.lost, begun=published.begun)
+        limits = own_amounts.limits_of(published.version.policy)
+        asking.require(
+            request,
+            gained=changed.gained,
+            lost=changed.lost,
+            begun=published.begun,
+            asleep=own_amounts.asleep(policy, limits_before, limits),
+        )
         add_messages(request, before, published)
         warn_of_lost_grants(request, changed.lost)
 

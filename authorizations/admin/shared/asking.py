@@ -1,14 +1,14 @@
-"""Confirmation of changes with side effects on cards: a tick box with the number of cards.
+"""Confirmation of changes with side effects: a tick box with the number of cards, or own amounts.
 
 The effect of a change is known once it is written. If a tick is missing, the transaction is rolled
-back and the page is shown again with the tick box. A tick confirms up to the number of cards that
-it was shown for.
+back and the page is shown again with the tick box. A tick confirms up to the number that it was
+shown for.
 
 An admin puts `AsksFirst` before ModelAdmin in its bases and `names` or `fieldset` at the end of its
 page, and calls `require` after writing. A page with its own form uses `fields` and `ask`.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from unfold.widgets import UnfoldBooleanSwitchWidget
 
 from authorizations.admin.shared.types import ModelAdmin
 from authorizations.rules.basics.words import about_words, cards_words, gained_words, losing_words
+from authorizations.services.policies.changes import NONE_ASLEEP, Asleep
 from authorizations.services.policies.counting_ahead import Begun
 
 if TYPE_CHECKING:
@@ -31,15 +32,15 @@ else:
 class SavingQuestion:
     """A side effect of saving, to be confirmed by a tick.
 
-    `name` is the field of the tick box, `cards` the number of cards that it confirms; 0 if the
-    effect is not counted in cards.
+    `name` is the field of the tick box, `number` how many cards, or own amounts, it confirms; 0 if
+    the effect is not counted.
     """
 
     name: str
     label: str
     sentence: str
     why: str
-    cards: int = 0
+    number: int = 0
 
 
 class UnconfirmedError(Exception):
@@ -55,7 +56,7 @@ class Tick(forms.BooleanField):
 
     def __init__(self, question: SavingQuestion) -> None:
         required = f"{question.sentence} To confirm, tick this and save again."
-        value = {"value": str(question.cards)} if question.cards else {}
+        value = {"value": str(question.number)} if question.number else {}
         super().__init__(
             label=question.label,
             help_text=question.why,
@@ -94,8 +95,20 @@ def counts_first(begun: Begun | None) -> SavingQuestion:
     )
 
 
+def lets_sleep(amounts: int, sentence: str = "") -> SavingQuestion:
+    """The question about own amounts that a version has no limit for."""
+    label = "1 own amount" if amounts == 1 else f"{amounts:,} own amounts"
+    why = "Of a limit that this version does not have in the same currency and period."
+    return SavingQuestion(LETS_SLEEP, f"Let {label} sleep", sentence, why, amounts)
+
+
 LETS_SPEND, LEAVES_WITHOUT, COUNTS_FIRST = "lets_spend", "leaves_without", "counts_first"
-_OF_CARDS = {LETS_SPEND: lets_spend, LEAVES_WITHOUT: leaves_without}
+LETS_SLEEP = "lets_sleep"
+_COUNTED: dict[str, Callable[[int], SavingQuestion]] = {
+    LETS_SPEND: lets_spend,
+    LEAVES_WITHOUT: leaves_without,
+    LETS_SLEEP: lets_sleep,
+}
 
 
 def counting_sentence(begun: Begun) -> str:
@@ -132,17 +145,25 @@ class AsksFirst(Base):
 
 
 def require(
-    request: HttpRequest, *, gained: int = 0, lost: int = 0, begun: Begun | None = None
+    request: HttpRequest,
+    *,
+    gained: int = 0,
+    lost: int = 0,
+    begun: Begun | None = None,
+    asleep: Asleep = NONE_ASLEEP,
 ) -> None:
     """Raises UnconfirmedError if an effect is larger than the tick on the page confirms.
 
     `gained` is the number of cards that can spend from now on, `lost` the number of cards that no
-    longer can, `begun` the counting of earlier purchases that the change starts.
+    longer can, `begun` the counting of earlier purchases that the change starts, `asleep` the own
+    amounts that hold no longer.
     """
     questions = [
         *([lets_spend(gained)] if gained > _ticked(request, LETS_SPEND) else []),
         *([leaves_without(lost)] if lost > _ticked(request, LEAVES_WITHOUT) else []),
     ]
+    if asleep.amounts > _ticked(request, LETS_SLEEP):
+        questions.append(lets_sleep(asleep.amounts, str(asleep)))
     if begun and begun.windows and not request.POST.get(COUNTS_FIRST):
         questions.append(counts_first(begun))
     if questions:
@@ -150,7 +171,7 @@ def require(
 
 
 def ask(request: HttpRequest, unconfirmed: UnconfirmedError) -> None:
-    """Show the page again with the ticks. A tick that confirmed fewer cards is cleared."""
+    """Show the page again with the ticks. A tick that confirmed fewer is cleared."""
     posted: Any = request.POST.copy()
     for question in unconfirmed.questions:
         posted.pop(question.name, None)
@@ -185,15 +206,15 @@ def fieldset(request: HttpRequest) -> Any:
 def _on_page(request: HttpRequest) -> Iterable[SavingQuestion]:
     asked: Sequence[SavingQuestion] = getattr(request, _ASKED, ())
     found = {question.name: question for question in asked}
-    for name, question in _OF_CARDS.items():
-        if name not in found and (cards := _ticked(request, name)):
-            found[name] = question(cards)
+    for name, question in _COUNTED.items():
+        if name not in found and (number := _ticked(request, name)):
+            found[name] = question(number)
     if COUNTS_FIRST not in found and request.POST.get(COUNTS_FIRST):
         found[COUNTS_FIRST] = counts_first(None)
     return found.values()
 
 
 def _ticked(request: HttpRequest, name: str) -> int:
-    """The number of cards that a tick on the page confirms; 0 without a tick."""
+    """The number that a tick on the page confirms; 0 without a tick."""
     ticked = request.POST.get(name, "")
     return int(ticked) if ticked.isdecimal() and ticked.isascii() and len(ticked) < 10 else 0

@@ -152,6 +152,16 @@ def losing_words(cards: int) -> str:
     return f"{cards_words(cards)} {loses} every grant: everything {asks} for will be declined."
 
 
+def asleep_words(amounts: int, named: Sequence[str]) -> str:
+    """How many own amounts a version has no limit for, and the first of them by name."""
+    more = f" and {amounts - len(named):,} more" if amounts > len(named) else ""
+    subject = "1 own amount sleeps" if amounts == 1 else f"{amounts:,} own amounts sleep"
+    return (
+        f"{subject}, as the version has no such limit: {', '.join(named)}{more}. The policy's "
+        "amount holds instead until the limit is back in the same currency and period."
+    )
+
+
 def fuel_hold_words(hold: int, currency: str) -> str:
     """Why a fuel pump counts for more than it requests, without a full stop."""
     return f"At fuel pumps {format_money(hold, currency)} is held until the real amount is known"

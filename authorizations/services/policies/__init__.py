@@ -5,6 +5,7 @@ Publishing, policy files, assignments, groups, freezing, and counting for a new 
 
 __all__ = [
     "assignments",
+    "changes",
     "counting_ahead",
     "files",
     "freeze",

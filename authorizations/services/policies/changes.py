@@ -3,15 +3,34 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
-from authorizations.rules.basics.words import figure_words, gained_words, instant_words, lost_words
+from authorizations.rules.basics.words import (
+    asleep_words,
+    figure_words,
+    gained_words,
+    instant_words,
+    lost_words,
+)
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
 from authorizations.rules.policy.policy_file import ListedOverride, ListedStop
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
+
+
+class Asleep(NamedTuple):
+    """Own amounts in force that a new version has no limit for: how many, and the first by name."""
+
+    amounts: int = 0
+    named: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        return asleep_words(*self) if self.amounts else ""
+
+
+NONE_ASLEEP = Asleep()
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +39,7 @@ class PolicyChange:
 
     normal: dict[str, Any]
     before: dict[str, Any] | None
+    asleep: Asleep = NONE_ASLEEP
 
     @property
     def name(self) -> str:
@@ -34,6 +54,8 @@ class PolicyChange:
                 yield from _difference(key, before[key], value)
         for warning in warnings(controls(self.normal)):
             yield f"  please check: {warning}"
+        if self.asleep.amounts:
+            yield f"  please check: {self.asleep}"
 
 
 @dataclass(frozen=True, slots=True)

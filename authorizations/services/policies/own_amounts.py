@@ -2,7 +2,7 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import TypeAlias
 
@@ -22,12 +22,13 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
 from authorizations.services.policies import stops
-from authorizations.services.policies.changes import OverrideChange
+from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
 _GIVING = "own amounts"
 _BATCH = 1_000  # rows of a statement
+_MAX_NAMED = 3  # in a sentence
 
 
 Said: TypeAlias = tuple[str, str, str, int | None, str]
@@ -160,6 +161,37 @@ def follow(new: Sequence[OverrideChange], ended: Sequence[int], *, by: User | No
             ignore_conflicts=True,
             batch_size=_BATCH,
         )
+
+
+def asleep(
+    policy: Policy,
+    before: Iterable[LimitControl],
+    after: Iterable[LimitControl],
+    *,
+    but: Iterable[int] = (),
+) -> Asleep:
+    """The own amounts in force for limits of `before` that `after` does not have, except `but`."""
+    lost = {_about(limit) for limit in before} - {_about(limit) for limit in after}
+    if not lost:
+        return NONE_ASLEEP
+    rows = in_force().filter(policy=policy).exclude(pk__in=[*but]).order_by("pk")
+    found = [
+        (scope_of(scope), terms["limit"])
+        for scope, terms in rows.values_list("scope", "terms")
+        if (terms["limit"], terms.get("currency", ""), terms["interval"]) in lost
+    ]
+    first = found[:_MAX_NAMED]
+    groups = [scope.id for scope, _ in first if scope.kind is ScopeKind.GROUP]
+    names = {str(group.pk): group.name for group in CardGroup.objects.filter(pk__in=groups)}
+    named = tuple(
+        f"{scope.kind} {names.get(scope.id, scope.id)} ({limit})" for scope, limit in first
+    )
+    return Asleep(len(found), named)
+
+
+def _about(limit: LimitControl) -> tuple[str, str, str]:
+    """What an own amount has to share with a limit to hold for it."""
+    return limit.key, limit.currency, limit.interval.value
 
 
 def _is_measured_at(policy: Policy, scope: Scope) -> bool:

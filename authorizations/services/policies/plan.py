@@ -1,7 +1,7 @@
 """Reads a policy file and compares it with the database; writes nothing."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import time
 from typing import Any, NamedTuple
@@ -14,6 +14,7 @@ from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, rea
 from authorizations.services.cards import grants
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.changes import (
+    NONE_ASLEEP,
     Changes,
     GroupChange,
     OverrideChange,
@@ -132,15 +133,16 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         wanted.add(Target(listed.policy, listed.kind, target))
     there = set(targets())
     others = {target for target in there - wanted if target.policy in file.names}
+    own = _own_amounts(file, roots)
     found = Changes(
-        policies=tuple(_policy_changes(file)),
+        policies=tuple(_policy_changes(file, own.get("ended_amounts", ()))),
         groups=tuple(_group_changes(file, roots)),
         assigned=tuple(sorted(wanted - there)),
         unassigned=() if file.assignments is None else tuple(sorted(others)),
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
         stops=tuple(new_stops(file)),
-        **_own_amounts(file, roots),
+        **own,
     )
     return replace(found, grants=grants.difference(_rearrangement(found, there)))
 
@@ -257,13 +259,24 @@ def targets() -> Iterator[Target]:
             yield Target(policy, ScopeKind.PROGRAM, "")
 
 
-def _policy_changes(file: PolicyFile) -> Iterator[PolicyChange]:
+def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[PolicyChange]:
     in_force = Policy.objects.filter(current_version__isnull=False, name__in=file.names)
-    there = {policy.name: policy.document for policy in in_force.select_related("current_version")}
+    there = {policy.name: policy for policy in in_force.select_related("current_version")}
+    with_own = set(own_amounts.in_force().values_list("policy", flat=True).distinct())
     for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
-        before = there.get(normal["name"])
+        policy = there.get(normal["name"])
+        before = policy.document if policy else None
+        if policy is None or before is None or policy.pk not in with_own:
+            asleep = NONE_ASLEEP
+        else:
+            asleep = own_amounts.asleep(
+                policy,
+                controls(before).spending_limits,
+                controls(normal).spending_limits,
+                but=ended_amounts,
+            )
         if before != normal:
-            yield PolicyChange(normal, before)
+            yield PolicyChange(normal, before, asleep)
 
 
 def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupChange]:

@@ -184,3 +184,56 @@ def test_two_cards_that_turn_out_to_be_one_have_an_amount_twice_and_a_file_says_
     assert not load(exported)
     load(others())
     assert not own_amounts.in_force().exists()
+
+
+def of_team(*limits: dict[str, Any]) -> dict[str, Any]:
+    """The file with other limits, and without a list of own amounts."""
+    [team] = FILE["policies"]
+    return {"policies": [team | {"spending_limits": list(limits)}]}
+
+
+VISITS = {"key": "visits", "count": 9, "interval": "daily"}
+
+
+@pytest.mark.parametrize(
+    ("limits", "sentence"),
+    [
+        ([VISITS], "2 own amounts sleep, as the version has no such limit: card ic_1 (monthly), c"),
+        (
+            [VISITS, {"key": "monthly", "amount": 50_000, "interval": "weekly"}],
+            "2 own amounts sleep",
+        ),
+        (
+            [VISITS, {"amount": 50_000, "interval": "monthly", "currency": "usd"}],
+            "2 own amounts sleep",
+        ),
+        (
+            [{"amount": 1, "interval": "monthly"}, VISITS | {"interval": "weekly"}],
+            "1 own amount sleeps, as the version has no such limit: group Drivers (visits). The",
+        ),
+        ([{"amount": 1, "interval": "monthly"}, VISITS], ""),
+    ],
+)
+def test_a_version_without_the_limit_of_own_amounts_says_which_fall_asleep_before_it_is_saved(
+    limits: list[dict[str, Any]], sentence: str
+) -> None:
+    load(FILE)
+    lines = [*compare(json.dumps(of_team(*limits))).lines()]
+    told = [line for line in lines if "own amount" in line]
+    assert (f"  please check: {sentence}" in told[0]) if sentence else (told == [])
+
+
+def test_what_the_file_itself_ends_does_not_fall_asleep() -> None:
+    load(FILE)
+    lines = [*compare(json.dumps(of_team(VISITS) | {"overrides": []})).lines()]
+    assert "  - 3 that the file does not have" in lines
+    assert not any("sleep" in line for line in lines)
+
+
+def test_of_many_that_fall_asleep_the_first_are_named_and_all_are_counted() -> None:
+    load(others(*(CARD | {"card": f"ic_{number}"} for number in range(1204))))
+    [change] = compare(json.dumps(of_team(VISITS))).policies
+    assert str(change.asleep).startswith(
+        "1,204 own amounts sleep, as the version has no such limit: card ic_0 (monthly), card ic_1 "
+        "(monthly), card ic_2 (monthly) and 1,201 more."
+    )
