@@ -2,16 +2,20 @@
 
 import io
 import json
+import os
+import subprocess
 import sys
 from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
 from authorizations.models import Card, Policy, PolicyVersion
+from tests.support import database
 
 pytestmark = pytest.mark.django_db
 
@@ -100,6 +104,39 @@ def test_versions_get_author_and_reason(path: Path) -> None:
     version = PolicyVersion.objects.select_related("author").get()
     assert version.author is not None
     assert (version.author.username, version.reason) == ("ops", "Season")
+
+
+@pytest.mark.django_db(transaction=True)
+def test_the_exit_status_says_whether_there_is_something_to_change(path: Path) -> None:
+    """As a pipeline sees it."""
+
+    def status(*options: str) -> int:
+        command = [sys.executable, "manage.py", "import_policies", *options]
+        environment = os.environ | {
+            "DATABASE_URL": database.url(),
+            "DJANGO_SETTINGS_MODULE": "tests.settings",
+        }
+        ended = subprocess.run(
+            command,
+            cwd=settings.BASE_DIR,
+            env=environment,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "Traceback" not in ended.stderr
+        return ended.returncode
+
+    detailed = (str(path), "--detailed-exitcode")
+    assert status(*detailed, "--dry-run") == 2
+    assert not Policy.objects.exists()
+    assert status(*detailed) == 2
+    assert Policy.objects.exists()
+    assert status(*detailed, "--dry-run") == 0
+    assert status(str(path)) == 0
+    path.write_text("{}}", "utf-8")
+    assert status(*detailed, "--dry-run") == 1
+    assert status(*detailed, "--dryrun") == 1
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,15 @@ class Command(BaseCommand):
     requires_migrations_checks = True
 
     def create_parser(self, prog_name: str, subcommand: str, **kwargs: Any) -> Any:
-        parser = super().create_parser(prog_name, subcommand, **kwargs)
+        parser: Any = super().create_parser(prog_name, subcommand, **kwargs)
+        if parser.called_from_command_line:
+
+            def refuse(message: str) -> None:
+                """Exit with 1: argparse's own status, 2, says here that something changes."""
+                parser.print_usage(sys.stderr)
+                parser.exit(1, f"{parser.prog}: error: {message}\n")
+
+            parser.error = refuse
         parser.epilog = _MEANING
         parser.formatter_class = RawDescriptionHelpFormatter
         return parser
@@ -55,6 +63,11 @@ class Command(BaseCommand):
             "--allow-new-spending",
             action="store_true",
             help="Import even if cards could spend afterwards that could not before.",
+        )
+        parser.add_argument(
+            "--detailed-exitcode",
+            action="store_true",
+            help="Exit with 0 if there is nothing to change, 2 if there is, 1 for an error.",
         )
         parser.add_argument("--reason", default="", help="Reason recorded with each new version.")
         parser.add_argument("--author", help="User name recorded with each new version.")
@@ -107,3 +120,5 @@ class Command(BaseCommand):
                 f"{counting_words(*counting)} Until then, the purchases that new limits apply to "
                 "are declined."
             )
+        if changes and options["detailed_exitcode"]:
+            sys.exit(2)

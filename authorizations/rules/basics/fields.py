@@ -5,7 +5,7 @@ A problem never stops the reading, so that people see all of them at once.
 
 import difflib
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias, TypeVar
 
@@ -14,6 +14,9 @@ Path: TypeAlias = tuple[str | int, ...]
 
 MAX_ENTRIES = 1000
 """Maximum entries of a list: far more than people need, and still fast in a decision."""
+
+MAX_PROBLEMS = 50
+"""Maximum problems in a text."""
 
 T = TypeVar("T")
 Default = TypeVar("Default")
@@ -31,11 +34,19 @@ class Problem:
 
 
 class InvalidPolicyError(Exception):
-    """An invalid policy, with all its problems."""
+    """An invalid policy, with all its problems; its text has the first of them."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(problems)
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        super().__init__("\n".join(problem_lines(self.problems)))
+
+
+def problem_lines(problems: Sequence[Problem]) -> list[str]:
+    """The first problems, one a line, and how many there are more."""
+    lines = [str(problem) for problem in problems[:MAX_PROBLEMS]]
+    if more := len(problems) - len(lines):
+        lines.append(f"And {more:,} more.")
+    return lines
 
 
 def path_text(path: Path) -> str:

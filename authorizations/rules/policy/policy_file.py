@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import (
-    MAX_ENTRIES,
     Fields,
     InvalidPolicyError,
     Path,
@@ -40,6 +39,7 @@ T = TypeVar("T")
 
 _KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
 _MAX_CARDS = 100_000
+_MAX_POLICIES = 10_000  # of groups as well
 _ID = re.compile(r"[!-~]{1,255}")
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
 
@@ -141,7 +141,7 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
         return PolicyFile(), [Problem((), f"A policy file is an object in braces with {keys}.")]
     fields = Fields(data, (), [])
     fields.refuse_others(_KEYS)
-    listed = list(fields.objects("policies", MAX_ENTRIES))
+    listed = list(fields.objects("policies", _MAX_POLICIES))
     names = frozenset(_refuse_twins(listed))
     policies = []
     for entry in listed:
@@ -181,7 +181,7 @@ def _no_number(constant: str) -> None:
 
 
 def _groups(fields: Fields) -> Iterator[ListedGroup]:
-    listed = list(fields.objects("groups", MAX_ENTRIES))
+    listed = list(fields.objects("groups", _MAX_POLICIES))
     _refuse_twins(listed)
     places: dict[str, Path] = {}
     for entry in listed:
@@ -315,7 +315,7 @@ def _instant(given: object) -> int:
 
 def _target(entry: Fields) -> tuple[ScopeKind, str]:
     """What an entry is about; it has exactly one target."""
-    kinds = [kind for kind in _TARGETS if entry.data.get(kind) not in (None, "", False)]
+    kinds = [kind for kind in _TARGETS if entry.has(kind) and entry.data[kind] is not False]
     which = 'one of "program": true, "group", "cardholder" and "card"'
     kind = _only(entry, kinds, "Say what it applies to", which)
     if kind is None:

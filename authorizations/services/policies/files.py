@@ -198,7 +198,9 @@ def _stop(listed: ListedStop, author: User | None) -> None:
 
 
 def _assign(targets: Iterable[Target]) -> None:
-    ids = dict(Policy.objects.values_list("name", "pk"))
+    targets = [*targets]
+    named = Policy.objects.filter(name__in={at.policy for at in targets})
+    ids = dict(named.values_list("name", "pk"))
     rows = [Assignment(policy_id=ids[at.policy], **_scope(at)) for at in targets]
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)  # some may exist by now
 

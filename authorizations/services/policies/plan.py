@@ -1,6 +1,7 @@
 """Reads a policy file and compares it with the database; writes nothing."""
 
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import time
@@ -8,7 +9,7 @@ from typing import Any, NamedTuple
 
 from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
-from authorizations.rules.basics.fields import path_text, quoted
+from authorizations.rules.basics.fields import Path, path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
 from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
 from authorizations.services.cards import grants
@@ -34,49 +35,73 @@ class UnseenIds(NamedTuple):
 def checked(written: str) -> PolicyFile:
     """Parse and check a policy file. Raises InvalidPolicyError with every problem."""
     file, problems = read(written)
-    problems += [*_unknown_names(file), *_unknown_limits(file), *_split_chains(file)]
+    # Of an unreadable list no name is known, so none of them is missing.
+    unread = {problem.path for problem in problems}
+    unknown = [
+        found
+        for kind, key in (("policy", "policies"), ("group", "groups"))
+        if (key,) not in unread
+        for found in _unknown_names(file, kind)
+    ]
+    problems += [*unknown, *_unknown_limits(file), *_split_chains(file)]
     if problems:
         raise InvalidPolicyError(problems)
     return file
 
 
-def _unknown_names(file: PolicyFile) -> Iterator[Problem]:
-    """Policies and groups that an entry names, and that are neither here nor in the database."""
-    names = {
-        "policy": {*file.names, *Policy.objects.values_list("name", flat=True)},
-        "group": {*file.group_names, *CardGroup.objects.values_list("name", flat=True)},
-    }
-    assignments = file.assignments or ()
-    named = [(at.path, "policy", at.policy) for at in assignments]
-    named += [(at.path, "group", at.target) for at in assignments if at.kind is ScopeKind.GROUP]
-    overrides = file.overrides or ()
-    named += [(own.path, "policy", own.policy) for own in overrides]
-    named += [(it.path, "group", it.target) for it in file.stops if it.kind is ScopeKind.GROUP]
-    named += [(it.path, "group", it.target) for it in overrides if it.kind is ScopeKind.GROUP]
-    for path, kind, name in named:
-        if name not in names[kind]:
-            yield Problem(
-                (*path, kind),
-                f"There is no {kind} {quoted(name)}, here or in the database: add it to the file.",
-            )
+def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
+    """Policies or groups that entries name, and that are neither here nor in the database."""
+    assignments, overrides = file.assignments or (), file.overrides or ()
+    if kind == "policy":
+        known = {*file.names, *Policy.objects.values_list("name", flat=True)}
+        named = [(at.path, at.policy) for at in assignments]
+        named += [(own.path, own.policy) for own in overrides]
+    else:
+        known = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
+        group = ScopeKind.GROUP
+        named = [(at.path, at.target) for at in assignments if at.kind is group]
+        named += [(it.path, it.target) for it in file.stops if it.kind is group]
+        named += [(own.path, own.target) for own in overrides if own.kind is group]
+    places: dict[str, list[Path]] = defaultdict(list)
+    for path, name in named:
+        if name not in known:
+            places[name].append((*path, kind))
+    for name, paths in places.items():
+        yield _problem_at(
+            paths,
+            f"There is no {kind} {quoted(name)}, here or in the database: add it to the file.",
+        )
 
 
 def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
     """Own amounts of limits that their policy does not have, or has in another unit."""
     limits = _limits_then(file)
+    places: dict[tuple[str, str], list[Path]] = defaultdict(list)
     for own in file.overrides or ():
         its = limits.get(own.policy)
         if its is None:
             continue  # the policy is unknown, or not valid
         limit = its.get(own.limit)
         if limit is None:
-            has = ", ".join(its) or "none"
-            message = f"The policy has no limit {quoted(own.limit)}; it has {has}."
-            yield Problem((*own.path, "limit"), message)
+            message = (
+                f"The policy has no limit {quoted(own.limit)}; it has {', '.join(its) or 'none'}."
+            )
+            places[own.policy, message].append((*own.path, "limit"))
         elif own.how == "count" and limit.amount is not None:
-            yield Problem((*own.path, "count"), "This limit is of an amount: give an amount.")
+            message = "This limit is of an amount: give an amount."
+            places[own.policy, message].append((*own.path, "count"))
         elif own.how == "amount" and limit.amount is None:
-            yield Problem((*own.path, "amount"), "This limit counts purchases: give a count.")
+            message = "This limit counts purchases: give a count."
+            places[own.policy, message].append((*own.path, "amount"))
+    for (_, message), paths in places.items():
+        yield _problem_at(paths, message)
+
+
+def _problem_at(paths: Sequence[Path], message: str) -> Problem:
+    """A problem of several places with one cause, at the first of them."""
+    more = len(paths) - 1
+    entries = "1 more entry has" if more == 1 else f"{more:,} more entries have"
+    return Problem(paths[0], f"{message} {entries} the same problem." if more else message)
 
 
 def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
@@ -286,8 +311,12 @@ def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupCha
             "pk", "group__name"
         )
     )
+    members: dict[str, set[str]] = defaultdict(set)
+    rows = Card.objects.filter(group__name__in=file.group_names)
+    for name, card in rows.values_list("group__name", "pk"):
+        members[name].add(card)
     for group in file.groups:
-        now = set(Card.objects.filter(group__name=group.name).values_list("pk", flat=True))
+        now = members[group.name]
         wanted = now if group.cards is None else {roots[card] for card in group.cards}
         joining = {card: groups_of.get(card, "") for card in wanted - now}
         leaving = tuple(sorted(now - wanted))

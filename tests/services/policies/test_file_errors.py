@@ -114,6 +114,58 @@ def test_what_is_no_policy_file_is_refused_with_a_sentence(written: str, sentenc
     assert sentence in problems(written)[0]
 
 
+def test_what_follows_from_one_cause_is_told_once_with_its_number() -> None:
+    cards = [f"ic_{number}" for number in range(1_000)]
+    own = {"limit": "monthly", "amount": 1, "reason": "x"}
+    team = {
+        "name": "Team",
+        "currency": "eur",
+        "spending_limits": [{"amount": 1, "interval": "daily"}],
+    }
+    assert problems(
+        {
+            "policies": [team],
+            "assignments": [{"policy": "Tema", "card": card} for card in cards],
+            "overrides": [
+                *({"policy": "Tema", "card": card, **own} for card in cards),
+                *({"policy": "Team", "card": card, **own} for card in cards[:2]),
+            ],
+        }
+    ) == [
+        (
+            'assignments[0].policy: There is no policy "Tema", here or in the database: add it to '
+            "the file. 1,999 more entries have the same problem."
+        ),
+        (
+            'overrides[1000].limit: The policy has no limit "monthly"; it has daily. 1 more entry '
+            "has the same problem."
+        ),
+    ]
+
+
+def test_of_an_unreadable_list_nothing_is_missing() -> None:
+    assert problems(
+        {
+            "policies": {"name": "Team"},
+            "groups": "Drivers",
+            "assignments": [{"policy": "Team", "group": "Drivers"}],
+        }
+    ) == [
+        "policies: Give a list in square brackets: […].",
+        "groups: Give a list in square brackets: […].",
+    ]
+
+
+def test_of_many_problems_the_first_are_shown_and_the_rest_are_counted() -> None:
+    policies = [{"name": f"P{number}", "colour": 1} for number in range(1_234)]
+    with pytest.raises(InvalidPolicyError) as refused:
+        import_policies(json.dumps({"policies": policies}))
+    lines = str(refused.value).splitlines()
+    assert len(lines) == 51
+    assert lines[-1] == "And 1,184 more."
+    assert len(refused.value.problems) == 1_234
+
+
 def test_the_same_assignment_twice_is_a_slip() -> None:
     same = {"policy": "A", "card": "ic_1"}
     [problem] = problems({"policies": [{"name": "A"}], "assignments": [same, same]})
