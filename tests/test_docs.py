@@ -73,7 +73,14 @@ ROOT = Path(settings.BASE_DIR)
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *(ROOT / "deploy").rglob("*.md")])
 FILE = re.compile(r"\.(?:py|md|css|svg|toml|json|csv|conf|yaml|service|timer|lock|txt)$")
 
-NOT_OURS = {"policies.json", "nginx.conf", "pg_hba.conf", "pg_ident.conf", "ON_ERROR_STOP"}
+NOT_OURS = {
+    "policies.json",
+    "amounts.csv",
+    "nginx.conf",
+    "pg_hba.conf",
+    "pg_ident.conf",
+    "ON_ERROR_STOP",
+}
 """A file of the reader, and files and names of the programs around."""
 
 

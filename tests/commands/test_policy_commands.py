@@ -14,8 +14,9 @@ from django.conf import settings
 from django.contrib.auth.models import User
 from django.core.management import CommandError, call_command
 
-from authorizations.models import Card, Policy, PolicyVersion
+from authorizations.models import Card, Instruction, Policy, PolicyVersion
 from tests.support import database
+from tests.support.desk import in_force
 
 pytestmark = pytest.mark.django_db
 
@@ -173,3 +174,48 @@ def test_a_file_that_is_none_is_refused_with_a_sentence(
 def test_a_file_that_is_not_there_is_told_as_such(tmp_path: Path) -> None:
     with pytest.raises(CommandError, match="can't be read: No such file"):
         run("import_policies", str(tmp_path / "gone.json"))
+
+
+TABLE = """card;policy;limit;amount;reason
+ic_1;Café;monthly;800.00;Lyon
+"""
+
+
+@pytest.fixture
+def amounts(tmp_path: Path) -> Path:
+    in_force("Café", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+    file = tmp_path / "amounts.csv"
+    file.write_bytes(TABLE.encode("utf-8-sig"))
+    return file
+
+
+def test_a_table_of_own_amounts_is_tried_imported_and_imported_again(amounts: Path) -> None:
+    line = '  + "Café", monthly, set to €800.00 for card ic_1: Lyon'
+    new_card = ["Not seen yet; their details come with their first purchase", "  + card ic_1"]
+    assert run("import_own_amounts", str(amounts), "--dry-run").splitlines() == [
+        line,
+        *new_card,
+        "Own amounts that it would give: 1. Nothing was written.",
+    ]
+    assert not Instruction.objects.exists()
+    User.objects.create(username="ops")
+    assert run("import_own_amounts", str(amounts), author="ops").splitlines() == [
+        line,
+        *new_card,
+        "Own amounts given, and in force: 1.",
+    ]
+    assert Instruction.objects.get().author_name == "ops"
+    assert run("import_own_amounts", str(amounts)).splitlines() == [
+        "Lines that are in force already: 1.",
+        "Nothing to change.",
+    ]
+
+
+def test_a_table_with_an_error_is_refused_whole(amounts: Path) -> None:
+    amounts.write_text(f"{TABLE}ic_2;Café;monthly;a lot;Fair\n", "utf-8")
+    with pytest.raises(CommandError, match=r"Line 3, amount: .*\nNothing was written"):
+        run("import_own_amounts", str(amounts))
+    amounts.write_bytes(TABLE.encode("latin-1"))
+    with pytest.raises(CommandError, match="is not text in UTF-8"):
+        run("import_own_amounts", str(amounts))
+    assert not Instruction.objects.exists()

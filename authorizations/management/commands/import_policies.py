@@ -2,12 +2,11 @@
 
 import sys
 from argparse import ArgumentParser, RawDescriptionHelpFormatter
-from pathlib import Path
 from typing import Any
 
-from django.contrib.auth.models import User
 from django.core.management.base import BaseCommand, CommandError
 
+from authorizations.management.inputs import author_named, text_of
 from authorizations.models import PolicyVersion
 from authorizations.rules.basics.words import counting_words
 from authorizations.rules.policy.document import InvalidPolicyError
@@ -73,22 +72,11 @@ class Command(BaseCommand):
         parser.add_argument("--author", help="User name recorded with each new version.")
 
     def handle(self, *_: Any, **options: Any) -> None:
-        name, reason = options["file"], options["reason"]
-        try:
-            content = sys.stdin.buffer.read() if name == "-" else Path(name).read_bytes()
-            written = content.decode("utf-8-sig")
-        except OSError as problem:
-            raise CommandError(f"{name} can't be read: {problem.strerror}.") from None
-        except UnicodeDecodeError:
-            raise CommandError(f"{name} is not text in UTF-8: save it as such.") from None
+        written, reason = text_of(options["file"]), options["reason"]
         max_chars = PolicyVersion._meta.get_field("reason").max_length or 0  # noqa: SLF001
         if len(reason) > max_chars:
             raise CommandError(f"--reason: keep it to {max_chars} characters.")
-        author = None
-        if options["author"]:
-            author = User.objects.filter(username=options["author"]).first()
-            if author is None:
-                raise CommandError(f'--author: there is no user "{options["author"]}".')
+        author = author_named(options["author"])
         try:
             if options["dry_run"]:
                 changes = compare(written)

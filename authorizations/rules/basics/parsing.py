@@ -11,6 +11,7 @@ from datetime import date, datetime, timedelta
 from functools import cache
 from zoneinfo import available_timezones
 
+from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.clocks import zone
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.fields import nearest, quoted
@@ -25,6 +26,7 @@ _DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 _INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
+_ID = re.compile(r"[!-~]{1,255}")
 _COMMON_YEAR = 2001  # without a 29 February
 YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
 _NO_ZONES = {"localtime", "Factory"}  # the setting of this machine, and a placeholder
@@ -51,6 +53,19 @@ def text(max_length: int) -> Callable[[object], str]:
         return words
 
     return convert
+
+
+def masked_text(max_length: int) -> Callable[[object], str]:
+    """Text as its row will have it: a card number in it is masked."""
+    convert = text(max_length)
+    return lambda given: mask_text(convert(given))
+
+
+def stripe_id(given: object) -> str:
+    """An id of Stripe's, of any kind."""
+    if not isinstance(given, str) or not _ID.fullmatch(given.strip()):
+        raise ValueError('Give Stripe\'s id as text, such as "ic_1MnnZGLcWs".')
+    return given.strip()
 
 
 def whole_number(lowest: int, highest: int, wrong: str) -> Callable[[object], int]:
@@ -183,6 +198,11 @@ def moment(given: object) -> str:
     raise ValueError(
         'Write a date such as "2026-12-31", or with time and offset "2026-12-31T18:00:00+01:00".'
     )
+
+
+def instant(given: object) -> int:
+    """Unix seconds of an instant; of a day, its beginning in UTC."""
+    return first_second(moment(given), "UTC")
 
 
 def first_second(written: str, zone_name: str) -> int:

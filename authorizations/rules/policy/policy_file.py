@@ -5,12 +5,10 @@ that there are none.
 """
 
 import json
-import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.fields import (
     Fields,
@@ -26,9 +24,10 @@ from authorizations.rules.basics.parsing import (
     amount,
     category,
     country,
-    first_second,
     flag,
-    moment,
+    instant,
+    masked_text,
+    stripe_id,
     text,
     whole_number,
 )
@@ -38,9 +37,10 @@ from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
 T = TypeVar("T")
 
 _KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
+REASON_LENGTH = 500
+
 _MAX_CARDS = 100_000
 _MAX_POLICIES = 10_000  # of groups as well
-_ID = re.compile(r"[!-~]{1,255}")
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
 
 
@@ -205,7 +205,7 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
     for place, entry in enumerate(given):
         path = (*group.path, "cards", place)
         try:
-            card = _id(entry)
+            card = stripe_id(entry)
         except ValueError as wrong:
             group.problems.append(Problem(path, str(wrong)))
             continue
@@ -238,13 +238,7 @@ _BLOCKED: dict[str, Callable[[object], Any]] = {
 }
 
 
-def _masked(max_length: int) -> Callable[[object], str]:
-    """Text as its row will have it, by which it is known when the file is imported again."""
-    convert = text(max_length)
-    return lambda given: mask_text(convert(given))
-
-
-_REASON, _REFERENCE = _masked(500), _masked(100)
+_REASON, _REFERENCE = masked_text(REASON_LENGTH), masked_text(100)
 
 
 def _stops(fields: Fields) -> Iterator[ListedStop]:
@@ -262,7 +256,7 @@ def _stops(fields: Fields) -> Iterator[ListedStop]:
         if not is_block or entry.has(ScopeKind.GROUP):
             kind, target = _target(entry)
         reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
-        until = entry.value("until", _instant, None)
+        until = entry.value("until", instant, None)
         reference = entry.value("reference", _REFERENCE, "")
         if len(fields.problems) > before:
             continue
@@ -291,7 +285,7 @@ def _overrides(fields: Fields) -> Iterator[ListedOverride]:
         if entry.has("from"):
             entry.problem("from", "It holds from its import on: leave this out.")
         reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
-        until = entry.value("until", _instant, None)
+        until = entry.value("until", instant, None)
         figure = entry.value(how, _FIGURES[how], 0) if how else 0
         if len(fields.problems) > before or how is None:
             continue
@@ -308,11 +302,6 @@ def _blocked(entry: Fields) -> tuple[tuple[str, Any], ...]:
     return ((key, entry.value(key, _BLOCKED[key], None)),) if key else ()
 
 
-def _instant(given: object) -> int:
-    """Unix seconds of an instant; of a day, its beginning in UTC."""
-    return first_second(moment(given), "UTC")
-
-
 def _target(entry: Fields) -> tuple[ScopeKind, str]:
     """What an entry is about; it has exactly one target."""
     kinds = [kind for kind in _TARGETS if entry.has(kind) and entry.data[kind] is not False]
@@ -323,7 +312,7 @@ def _target(entry: Fields) -> tuple[ScopeKind, str]:
     if kind is ScopeKind.PROGRAM:
         entry.value(kind, flag, default=True)
         return kind, ""
-    convert = text(NAME_LENGTH) if kind is ScopeKind.GROUP else _id
+    convert = text(NAME_LENGTH) if kind is ScopeKind.GROUP else stripe_id
     return kind, entry.value(kind, convert, "")
 
 
@@ -349,12 +338,6 @@ def _required(entry: Fields, key: str, problem: str, convert: Callable[[object],
     if not entry.has(key):
         entry.problem(key, problem)
     return entry.value(key, convert, "")
-
-
-def _id(given: object) -> str:
-    if not isinstance(given, str) or not _ID.fullmatch(given.strip()):
-        raise ValueError('Give Stripe\'s id as text, such as "ic_1MnnZGLcWs".')
-    return given.strip()
 
 
 def _refuse_twins(listed: Iterable[Fields]) -> dict[str, Path]:

@@ -11,6 +11,7 @@ __all__ = [
     "freeze",
     "groups",
     "own_amounts",
+    "own_amounts_table",
     "publish",
     "stops",
 ]

@@ -26,6 +26,11 @@ from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, Overri
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
 
+NOT_MEASURED = (
+    "The limit measures no card there: assign the policy first, or give the amount to what it is "
+    "assigned to."
+)
+
 _GIVING = "own amounts"
 _BATCH = 1_000  # rows of a statement
 _MAX_NAMED = 3  # in a sentence
@@ -38,6 +43,13 @@ Said: TypeAlias = tuple[str, str, str, int | None, str]
 def said(policy: str, scope: str, terms: object, until: int | None, reason: str) -> Said:
     """What a file says: the policy's name, the scope's key, the row's terms, its end and reason."""
     return policy, scope, json.dumps(terms, sort_keys=True), until, reason
+
+
+def said_of(change: OverrideChange) -> Said:
+    """What a file says of an own amount, whose scope has a key by now."""
+    listed = change.listed
+    scope = scope_key(Scope(listed.kind, change.target))
+    return said(listed.policy, scope, change.terms, listed.until, listed.reason)
 
 
 def said_by(rows: QuerySet[Instruction]) -> dict[Said, list[int]]:
@@ -92,11 +104,8 @@ def give(
         raise StopError("Give an amount, or what to add to it: one of them.")
     if not 0 <= (amount or raise_by or 0) <= MAX_AMOUNT or raise_by == 0:
         raise StopError("Give a figure that is not negative, and not too large.")
-    if not _is_measured_at(policy, scope):
-        raise StopError(
-            "The limit measures no card there: assign the policy first, or give the amount to what "
-            "it is assigned to."
-        )
+    if not is_measured_at(policy, scope):
+        raise StopError(NOT_MEASURED)
     terms = {
         "limit": key,
         "interval": limit.interval.value,
@@ -194,7 +203,7 @@ def _about(limit: LimitControl) -> tuple[str, str, str]:
     return limit.key, limit.currency, limit.interval.value
 
 
-def _is_measured_at(policy: Policy, scope: Scope) -> bool:
+def is_measured_at(policy: Policy, scope: Scope) -> bool:
     """Whether some limit of the policy measures this scope, or cards."""
     kinds = {scope_of(key).kind for key in policy.assignments.values_list("scope", flat=True)}
     return not kinds.isdisjoint({scope.kind, ScopeKind.CARD, ScopeKind.PROGRAM})

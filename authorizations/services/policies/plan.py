@@ -214,8 +214,7 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
         change = OverrideChange(
             own, limits[own.policy][own.limit], by_kind.get(own.target, own.target)
         )
-        scope = f"{own.kind}:{change.target}"
-        said = own_amounts.said(own.policy, scope, change.terms, own.until, own.reason)
+        said = own_amounts.said_of(change)
         if said in there:
             kept.update(there[said])
         else:
