@@ -11,6 +11,7 @@
 # make load  lets 8 processes loose on a few cards for two minutes; SECONDS= and PROCESSES= others
 # make prove plays all long trials: faults, load, strangers and what else must hold; TRIALS= some of them
 # make screenshots takes a picture of every page of the admin into .pictures/ and says what is wrong
+# make schema writes docs/policy.schema.json, by which editors complete policy files
 # make drawing draws the pictures of docs/architecture.md from the code
 # make fuzz  sends 20,000 mutated requests to the real server; FUZZ_SEED=... repeats them
 # make lint  the checks of `make test` without the tests
@@ -37,7 +38,7 @@ endif
 # Without compiled files beside them, a hundred processes would compile all modules anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy shape load prove screenshots drawing fuzz lint lock clean
+.PHONY: help run test faults bench bench-pages bench-books bench-strangers bench-first bench-busy shape load prove screenshots drawing schema fuzz lint lock clean
 .DELETE_ON_ERROR:
 
 help:
@@ -98,6 +99,9 @@ screenshots: .venv/development
 
 drawing: .venv/development
 	@$(VENV) -m drawing
+
+schema: .venv/development
+	@$(VENV) manage.py policy_schema --settings tests.settings > docs/policy.schema.json
 
 fuzz: .venv/development
 	@FUZZ_CASES=$${FUZZ_CASES:-20000} FUZZ_SEED=$${FUZZ_SEED:-$$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')} \

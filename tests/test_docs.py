@@ -12,6 +12,7 @@ from django.core.management import get_commands
 from authorizations.admin.exports.columns import AUTHORIZATIONS, DECISIONS, LEDGER, REQUESTS
 from authorizations.admin.exports.lifecycle_columns import FINDINGS, TRANSACTIONS
 from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.policy import own_amounts_csv
 from authorizations.rules.policy.document import normalize
 from authorizations.rules.wording.reasons import TEXTS
 from drawing import pictures, ways
@@ -30,6 +31,12 @@ def test_the_policy_file_of_the_documents_is_one() -> None:
     [example] = re.findall(r"```json\n(.+?)```", (DOCS / "policies.md").read_text(), re.DOTALL)
     [policy] = json.loads(example)["policies"]
     assert normalize(policy)["name"] == "Travel"
+
+
+def test_the_table_of_own_amounts_of_the_documents_is_one() -> None:
+    [example] = re.findall(r"```csv\n(.+?)```", (DOCS / "policies.md").read_text(), re.DOTALL)
+    lines, problems = own_amounts_csv.read(example)
+    assert (len(lines), problems) == (2, [])
 
 
 def test_every_key_of_a_policy_is_documented() -> None:

@@ -19,14 +19,14 @@ from authorizations.rules.basics.filters import known_categories
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 
 _ASCII_DIGITS = "0123456789"
-_CATEGORY_RANGE = re.compile(r"([0-9]{4})\s*[-\N{EN DASH}]\s*([0-9]{4})")
-_CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
-_DAY_OF_YEAR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
-_DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
-_INSTANT = re.compile(
+CATEGORY_RANGE = re.compile(r"([0-9]{4})\s*[-\N{EN DASH}]\s*([0-9]{4})")
+CLOCK = re.compile(r"([0-9]{1,2}):([0-9]{2})")
+DAY_OF_YEAR = re.compile(r"([0-9]{1,9})-([0-9]{1,9})")
+DATE = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
+INSTANT = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}[T ][0-9]{2}:[0-9]{2}(:[0-9]{2})?(Z|[+-][0-9]{2}:[0-9]{2})"
 )
-_ID = re.compile(r"[!-~]{1,255}")
+ID = re.compile(r"[!-~]{1,255}")
 _COMMON_YEAR = 2001  # without a 29 February
 YEARS = range(2000, 2200)  # wide enough for any policy, narrow enough to catch a slip
 _NO_ZONES = {"localtime", "Factory"}  # the setting of this machine, and a placeholder
@@ -63,7 +63,7 @@ def masked_text(max_length: int) -> Callable[[object], str]:
 
 def stripe_id(given: object) -> str:
     """An id of Stripe's, of any kind."""
-    if not isinstance(given, str) or not _ID.fullmatch(given.strip()):
+    if not isinstance(given, str) or not ID.fullmatch(given.strip()):
         raise ValueError('Give Stripe\'s id as text, such as "ic_1MnnZGLcWs".')
     return given.strip()
 
@@ -134,7 +134,7 @@ def category(given: object) -> str:
     word = _string(given).lower()
     if word in known_categories() or (len(word) == 4 and _is_digits(word)):
         return word
-    if match := _CATEGORY_RANGE.fullmatch(word):
+    if match := CATEGORY_RANGE.fullmatch(word):
         first, last = match.groups()
         if first > last:
             raise ValueError(f"The range runs backwards: write {last}-{first}.")
@@ -163,7 +163,7 @@ def _time_zones() -> frozenset[str]:
 
 def clock(given: object) -> str:
     """A time of day as "08:00"; "24:00" is the end of the day."""
-    match = _CLOCK.fullmatch(_string(given))
+    match = CLOCK.fullmatch(_string(given))
     if match:
         hour, minute = int(match[1]), int(match[2])
         if minute < 60 and hour * 60 + minute <= 24 * 60:
@@ -173,7 +173,7 @@ def clock(given: object) -> str:
 
 def day_of_year(given: object) -> str:
     """A day that every year has, as "04-06": the month first."""
-    match = _DAY_OF_YEAR.fullmatch(_string(given))
+    match = DAY_OF_YEAR.fullmatch(_string(given))
     if not match:
         raise ValueError('Write the month and the day, such as "04-06" for 6 April.')
     month, day = int(match[1]), int(match[2])
@@ -189,9 +189,9 @@ def moment(given: object) -> str:
     """A date, or an instant with its offset from UTC."""
     written = _string(given)
     try:
-        if _DATE.fullmatch(written) and (day := date.fromisoformat(written)).year in YEARS:
+        if DATE.fullmatch(written) and (day := date.fromisoformat(written)).year in YEARS:
             return day.isoformat()
-        if _INSTANT.fullmatch(written) and (at := datetime.fromisoformat(written)).year in YEARS:
+        if INSTANT.fullmatch(written) and (at := datetime.fromisoformat(written)).year in YEARS:
             return at.isoformat()
     except ValueError:
         pass  # such as the 30th of February

@@ -69,7 +69,7 @@ class Setting:
     `read` returns the normal form of the document's value: a list, or a single value that is None
     (False for a switch) if nothing is set. It adds any problems to the fields it is given. `words`
     describes an entry of the list, or the value. `nouns` are the singular and plural for an entry,
-    empty if the label is enough.
+    empty if the label is enough. `range` has the smallest and largest whole number.
     """
 
     key: str
@@ -81,6 +81,7 @@ class Setting:
     help: str = ""
     nouns: tuple[str, str] | tuple[()] = ()
     choices: tuple[tuple[str, str], ...] = ()
+    range: tuple[int, int] | None = None
 
 
 def switch(key: str, section: Section, label: str, *, help: str) -> Setting:  # noqa: A002

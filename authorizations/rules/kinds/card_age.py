@@ -19,7 +19,8 @@ from authorizations.rules.purchases.events import AuthorizationRequest
 
 _KEY = "minimum_card_age_days"
 _DAY = 24 * 60 * 60
-_days = whole_number(1, 3650, "Give the card's age as a whole number of days, such as 30.")
+_DAYS = (1, 3650)
+_days = whole_number(*_DAYS, "Give the card's age as a whole number of days, such as 30.")
 
 
 def _days_words(days: int) -> str:
@@ -50,6 +51,7 @@ class CardAge(Rule):
             lambda fields, key: fields.value(key, _days, None),
             _days_words,
             help="Since it was created at Stripe. A card that replaces another begins anew.",
+            range=_DAYS,
         ),
     )
     asks = {"card_created": "date of the card"}

@@ -20,7 +20,8 @@ from authorizations.rules.decision.values import Check, DeclineReason, Json
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _CONFIRMED, _DESPITE_CHALLENGE = "verified_by_fraud_challenge", "network_risk_despite_challenge"
-_score = whole_number(1, 99, "Give the highest score as a whole number from 1 to 99.")
+_SCORES = (1, 99)
+_score = whole_number(*_SCORES, "Give the highest score as a whole number from 1 to 99.")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +53,7 @@ class NetworkRisk(Rule):
             str,
             help="From 1 to 99; purchases above it are declined, but not those that the cardholder "
             "confirmed to Stripe.",
+            range=_SCORES,
         ),
         switch(
             _DESPITE_CHALLENGE,

@@ -34,14 +34,14 @@ MAX_COUNT = 1_000_000
 LAST_MONTH_START = 28  # the last day that every month has
 MAX_DAYS = 400  # a rolling window is summed for every decision, so a longer one costs more
 
-_UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
+UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
 _YEAR_STARTS = "01-01"
-_OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
+OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
 _BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
 _FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
-_KEYS = ("key", "amount", "count", "currency", "interval", *_UNITS, *_BEGINNINGS, *_FILTERS)
-_KEY = re.compile("[a-z0-9_-]{1,60}")
+_KEYS = ("key", "amount", "count", "currency", "interval", *UNITS, *_BEGINNINGS, *_FILTERS)
+LIMIT_KEY = re.compile("[a-z0-9_-]{1,60}")
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
 
@@ -88,7 +88,7 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
 
 def limit_key(given: object) -> str:
     """The name of a limit within its policy: small letters, digits, hyphens and underscores."""
-    if not isinstance(given, str) or not _KEY.fullmatch(given):
+    if not isinstance(given, str) or not LIMIT_KEY.fullmatch(given):
         raise ValueError(
             'Write a key of up to 60 small letters, digits, "-" and "_", such as "monthly".'
         )
@@ -115,7 +115,7 @@ def keys_of(limits: Iterable[Mapping[str, Any]]) -> list[str]:
 
 def _usual_key(limit: Mapping[str, Any]) -> str:
     parts = [str(limit.get("interval") or "limit")]
-    parts += [f"{limit[unit]}_{unit}" for unit in _UNITS if limit.get(unit)]
+    parts += [f"{limit[unit]}_{unit}" for unit in UNITS if limit.get(unit)]
     parts += [f"from_{limit[key]}" for key in _BEGINNINGS if limit.get(key)]
     parts += ["count"] if "count" in limit else []
     parts += [limit["currency"]] if limit.get("currency") else []
@@ -157,7 +157,7 @@ def _measure(
 
 def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
     """The length of a rolling window in the largest unit without a remainder."""
-    given = [unit for unit in _UNITS if fields.has(unit)]
+    given = [unit for unit in UNITS if fields.has(unit)]
     if interval != Interval.ROLLING:
         for unit in given if interval else []:
             fields.problem(unit, 'Only for "interval": "rolling"; leave it out.')
@@ -166,11 +166,11 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
         fields.problem("interval", "A rolling limit needs one of minutes, hours and days.")
         return {}
     unit = given[0]
-    longest = MAX_DAYS * _UNITS["days"] // _UNITS[unit]
+    longest = MAX_DAYS * UNITS["days"] // UNITS[unit]
     wrong = f"Give the number of {unit} as a whole number, such as 2."
-    seconds = fields.value(unit, whole_number(1, longest, wrong), 1) * _UNITS[unit]
+    seconds = fields.value(unit, whole_number(1, longest, wrong), 1) * UNITS[unit]
     return next(
-        {name: seconds // length} for name, length in _UNITS.items() if seconds % length == 0
+        {name: seconds // length} for name, length in UNITS.items() if seconds % length == 0
     )
 
 
@@ -180,7 +180,7 @@ def _beginning(fields: Fields, interval: str) -> dict[str, Any]:
     if interval and interval != Interval.MONTHLY and fields.has(month_starts):
         only = 'Only for "interval": "monthly"; quarters and years begin on "year_starts".'
         fields.problem(month_starts, only)
-    if interval and interval not in _OF_YEARS and fields.has(year_starts):
+    if interval and interval not in OF_YEARS and fields.has(year_starts):
         only = 'Only for "interval": "quarterly" or "yearly"; months begin on "month_starts".'
         fields.problem(year_starts, only)
     wrong = "Give the day of the month as a whole number from 1 to 28."
@@ -230,7 +230,7 @@ def limit_value(
         amount=limit.get("amount"),
         count=limit.get("count"),
         currency=(limit["currency"] or policy_currency) if money else "",
-        rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in _UNITS.items()),
+        rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in UNITS.items()),
         filter=filter_of(json_text(concerned) if concerned else ""),
         begins=beginning(limit),
         key=key,

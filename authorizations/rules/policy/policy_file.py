@@ -37,7 +37,7 @@ from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
 T = TypeVar("T")
 
 _KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
-REASON_LENGTH = 500
+REASON_LENGTH, REFERENCE_LENGTH = 500, 100
 
 _MAX_CARDS = 100_000
 _MAX_POLICIES = 10_000  # of groups as well
@@ -140,7 +140,7 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
         keys = ", ".join(f'"{key}"' for key in _KEYS)
         return PolicyFile(), [Problem((), f"A policy file is an object in braces with {keys}.")]
     fields = Fields(data, (), [])
-    fields.refuse_others(_KEYS)
+    fields.refuse_others((*_KEYS, "$schema"))  # by which editors find the schema
     listed = list(fields.objects("policies", _MAX_POLICIES))
     names = frozenset(_refuse_twins(listed))
     policies = []
@@ -238,7 +238,7 @@ _BLOCKED: dict[str, Callable[[object], Any]] = {
 }
 
 
-_REASON, _REFERENCE = masked_text(REASON_LENGTH), masked_text(100)
+_REASON, _REFERENCE = masked_text(REASON_LENGTH), masked_text(REFERENCE_LENGTH)
 
 
 def _stops(fields: Fields) -> Iterator[ListedStop]:

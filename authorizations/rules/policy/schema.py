@@ -1,0 +1,433 @@
+"""The JSON Schema of policy files, made from what the program reads, for editors and pipelines.
+
+It refuses nothing that an import accepts. What it can't say, such as a name that must exist or a
+range that runs backwards, an import still refuses. Words are completed in their usual spelling; in
+another one, such as "FR " or "Monthly", which an import reads too, they are not looked at.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, TypeAlias
+
+from authorizations.rules.basics import parsing
+from authorizations.rules.basics.controls import Interval, ScopeKind, Weekday
+from authorizations.rules.basics.countries import known_countries
+from authorizations.rules.basics.fields import MAX_ENTRIES
+from authorizations.rules.basics.filters import Manner, known_categories
+from authorizations.rules.basics.merchant_entries import MERCHANT_LENGTH
+from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
+from authorizations.rules.decision.rule import FieldKind, Setting
+from authorizations.rules.kinds import SETTINGS
+from authorizations.rules.kinds.any_of import MAX_CONDITIONS
+from authorizations.rules.kinds.schedule import DAYS
+from authorizations.rules.kinds.schedule import MAX_ENTRIES as MAX_HOURS
+from authorizations.rules.policy.document import NAME_LENGTH
+from authorizations.rules.policy.document_limits import (
+    LAST_MONTH_START,
+    LIMIT_KEY,
+    MAX_COUNT,
+    MAX_DAYS,
+    MAX_LIMITS,
+    OF_YEARS,
+    UNITS,
+)
+from authorizations.rules.policy.policy_file import REASON_LENGTH, REFERENCE_LENGTH
+
+Schema: TypeAlias = dict[str, Any]
+
+_NOT_GIVEN: Schema = {"enum": [None, ""]}
+_LOWER_CASE, _UPPER_CASE = r"[A-Z]", r"[a-z]"
+_ODD = r"^\s|\s$|[^ -~]"
+
+
+def policy_file_schema() -> Schema:
+    """The schema of a whole file, JSON Schema 2020-12."""
+    lists = {
+        "policies": _list(
+            _policy(), "Policies, each replaced as a whole: a missing key has its default."
+        ),
+        "groups": _list(_group(), "Card groups, each with exactly the cards that it lists."),
+        "assignments": _list(
+            _assignment(),
+            "What policies apply to. Others of the policies in the file are removed, unless there "
+            "is no such list.",
+        ),
+        "overrides": _list(
+            _override(),
+            "Own amounts of cards, cardholders and groups for one limit. Others of the policies "
+            "that the file names are lifted, unless there is no such list.",
+        ),
+        "freezes": _list(_freeze(), "What declines every purchase. Each is made once."),
+        "blocks": _list(
+            _block(),
+            "Merchants, categories and countries where no card pays, whatever policies allow. Each "
+            "is made once.",
+        ),
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Policy file",
+        "description": "A missing list leaves its subject as it is; an empty one means none.",
+        **_object({"$schema": {"description": "Where this schema is."}} | lists),
+        "$defs": {
+            "amount": _whole_number(0, MAX_AMOUNT),
+            "category": _category(),
+            "country": _word(known_countries(), _UPPER_CASE),
+            "currency": _word(known_currencies()),
+            "merchant": _merchant(),
+            "moment": _pattern(f"{parsing.DATE.pattern}|{parsing.INSTANT.pattern}"),
+            "stripe_id": _pattern(parsing.ID.pattern),
+        },
+    }
+
+
+def _policy() -> Schema:
+    money = "In the smallest unit of the policy's currency, such as 500 for \N{EURO SIGN}5.00."
+    amount = _whole_number(1, MAX_AMOUNT)
+    in_currency = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
+    properties = {
+        "name": _text(NAME_LENGTH) | {"description": "The policy's name, by which it is known."},
+        "currency": _optional(_ref("currency"), "The currency of its amounts."),
+        "unlimited": _switch("Lets cards pay without an amount limit of this policy."),
+        "time_zone": _optional(
+            {"type": "string", "examples": ["UTC", "Europe/Paris", "America/New_York"]},
+            "Where its days begin and its hours are; UTC if it is missing.",
+        ),
+        "week_starts": _optional(_word(Weekday), "The first day of a week; Sunday if missing."),
+        **{setting.key: _of_setting(setting) for setting in SETTINGS},
+        "partial_approval": _switch("Approves what is left, where the merchant can accept that."),
+        "smallest_partial_amount": _optional(amount, f"The least to approve in part. {money}"),
+        "refunds_restore": _switch("Whether refunds free up the limit; yes if missing."),
+        "fuel_hold": _optional(
+            amount, f"What a fuel pump holds until the real amount is known. {money}"
+        ),
+        "stand_in_amount": _optional(
+            amount, f"The most for one purchase while the database is away. {money}"
+        ),
+        "stand_in_cap": _optional(
+            amount, f"The most for each window while the database is away. {money}"
+        ),
+        "spending_limits": _list(
+            _limit(), "Limits on amounts and on numbers of purchases; all must hold.", MAX_LIMITS
+        ),
+    }
+    is_true = {
+        "properties": {"partial_approval": {"const": True}},
+        "required": ["partial_approval"],
+    }
+    own_currency = {"items": _if(_given("amount"), _given("currency"))}
+    return _object(
+        properties,
+        required=["name"],
+        conditions=[
+            *(_if(_given(key), _given("currency")) for key in in_currency),
+            _if(_given("smallest_partial_amount"), is_true),
+            _if(_given("stand_in_amount"), _given("stand_in_cap")),
+            _if(_given("stand_in_cap"), _given("stand_in_amount")),
+            _if(
+                {"not": _given("currency")},
+                {"properties": {"spending_limits": own_currency}},
+            ),
+        ],
+    )
+
+
+def _of_setting(setting: Setting) -> Schema:
+    """The schema of a key that rules read."""
+    words = f"{setting.label}. {setting.help}".strip()
+    choices = _word(key for key, _ in setting.choices)
+    entries: dict[FieldKind, Schema] = {
+        FieldKind.CHOICES: choices,
+        FieldKind.FREE_WORDS: _pattern(r"\S.*"),
+        FieldKind.COUNTRIES: _ref("country"),
+        FieldKind.CATEGORIES: _ref("category"),
+        FieldKind.MERCHANTS: _ref("merchant"),
+    }
+    if setting.field in entries:
+        return _list(entries[setting.field], words, MAX_ENTRIES)
+    if setting.field is FieldKind.HOURS:
+        return _list(_hours(), words, MAX_HOURS)
+    if setting.field is FieldKind.CONDITIONS:
+        return _list(_condition(), words, MAX_CONDITIONS)
+    values: dict[FieldKind, Schema] = {
+        FieldKind.ONE_CHOICE: choices,
+        FieldKind.WHOLE_NUMBER: _whole_number(*setting.range) if setting.range else {},
+        FieldKind.YES_NO: {"type": "boolean"},
+        FieldKind.MOMENT: _ref("moment"),
+    }
+    return _optional(values[setting.field], words)
+
+
+def _hours() -> Schema:
+    clock = _pattern(parsing.CLOCK.pattern)
+    return _object(
+        {
+            "days": {
+                "description": "The days of the week.",
+                "type": "array",
+                "items": _word(DAYS),
+                "minItems": 1,
+                "maxItems": MAX_ENTRIES,
+            },
+            "from": clock | {"description": 'From this time on, such as "08:00".'},
+            "to": clock | {"description": 'Until before this time; "24:00" is the end of the day.'},
+        },
+        required=["days", "from", "to"],
+    )
+
+
+def _condition() -> Schema:
+    return _object(
+        {
+            "categories": _list(_ref("category"), "In one of these categories.", MAX_ENTRIES),
+            "countries": _list(_ref("country"), "In one of these countries.", MAX_ENTRIES),
+            "merchants": _list(_ref("merchant"), "At one of these merchants.", MAX_ENTRIES),
+        }
+    )
+
+
+def _limit() -> Schema:
+    only, but = "Only purchases", "No purchases"
+    lists = {
+        "categories": ("category", f"{only} in these categories."),
+        "countries": ("country", f"{only} in these countries."),
+        "merchants": ("merchant", f"{only} at these merchants."),
+        "except_categories": ("category", f"{but} in these categories."),
+        "except_countries": ("country", f"{but} in these countries."),
+        "except_merchants": ("merchant", f"{but} at these merchants."),
+    }
+    properties = {
+        "key": _optional(
+            {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"},
+            "Its name in the policy, by which own amounts are kept. Made of the rest if missing.",
+        ),
+        "amount": _optional(
+            _ref("amount"),
+            "In the smallest unit of its currency: 50000 for \N{EURO SIGN}500.00. 0: nothing.",
+        ),
+        "count": _optional(_whole_number(0, MAX_COUNT), "A number of purchases, not an amount."),
+        "currency": _optional(_ref("currency"), "Of the amount; the policy's if missing."),
+        "interval": _word(Interval) | {"description": "How long it lasts until it begins anew."},
+        **{
+            unit: _optional(
+                _whole_number(1, MAX_DAYS * UNITS["days"] // seconds),
+                f"How many {unit} a rolling limit looks back.",
+            )
+            for unit, seconds in UNITS.items()
+        },
+        "month_starts": _optional(
+            _whole_number(1, LAST_MONTH_START), "The day on which a monthly limit begins anew."
+        ),
+        "year_starts": _optional(
+            _pattern(parsing.DAY_OF_YEAR.pattern),
+            'The month and day on which years, and with them quarters, begin: "04-06".',
+        ),
+        **{key: _list(_ref(of), words, MAX_ENTRIES) for key, (of, words) in lists.items()},
+        "cash_only": _switch("Only cash: withdrawals and cash-back."),
+    }
+    return _object(
+        properties,
+        required=["interval"],
+        conditions=[
+            _only_one(["amount", "count"]),
+            _if(_given("count"), _none_of(["currency"])),
+            _if(_given("count"), {"not": _interval_in([Interval.PER_AUTHORIZATION])}),
+            _if(_interval_in([Interval.ROLLING]), _only_one(list(UNITS))),
+            _if(_interval_in({*Interval} - {Interval.ROLLING}), _none_of(UNITS)),
+            _if(_interval_in({*Interval} - {Interval.MONTHLY}), _none_of(["month_starts"])),
+            _if(_interval_in({*Interval} - {*OF_YEARS}), _none_of(["year_starts"])),
+        ],
+    )
+
+
+def _group() -> Schema:
+    cards = {"type": ["array", "null"], "items": _ref("stripe_id")}
+    return _object(
+        {
+            "name": _text(NAME_LENGTH) | {"description": "The group's name."},
+            "cards": cards | {"description": "All of its cards; left as they are if missing."},
+        },
+        required=["name"],
+    )
+
+
+def _assignment() -> Schema:
+    return _object(
+        {"policy": _name("The name of the policy."), **_targets([*ScopeKind])},
+        required=["policy"],
+        conditions=[_only_one([*ScopeKind], or_false=True)],
+    )
+
+
+def _override() -> Schema:
+    kinds = (ScopeKind.CARD, ScopeKind.CARDHOLDER, ScopeKind.GROUP)
+    limit = {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"}
+    return _object(
+        {
+            "policy": _name("The name of the policy."),
+            "limit": limit | {"description": "The key of one of its limits."},
+            **_targets(kinds),
+            "amount": _optional(
+                _ref("amount"), "In place of the policy's, in the smallest unit of the currency."
+            ),
+            "count": _optional(
+                _whole_number(0, MAX_COUNT), "In place of the policy's number of purchases."
+            ),
+            "raise_by": _optional(_whole_number(1, MAX_AMOUNT), "What comes on top."),
+            "from": _NOT_GIVEN | {"description": "It holds from its import on."},
+            **_end_and_reason(),
+        },
+        required=["policy", "limit", "reason"],
+        conditions=[
+            _only_one(kinds, or_false=True),
+            _only_one(["amount", "count", "raise_by"]),
+        ],
+    )
+
+
+def _freeze() -> Schema:
+    return _object(
+        {**_targets([*ScopeKind]), **_end_and_reason(), "reference": _reference()},
+        required=["reason"],
+        conditions=[_only_one([*ScopeKind], or_false=True)],
+    )
+
+
+def _block() -> Schema:
+    return _object(
+        {
+            "merchant": _optional(_ref("merchant"), "The merchant, by network id where possible."),
+            "category": _optional(_ref("category"), "The category of merchants."),
+            "country": _optional(_ref("country"), "The merchants' country."),
+            **_targets([ScopeKind.GROUP]),
+            **_end_and_reason(),
+            "reference": _reference(),
+        },
+        required=["reason"],
+        conditions=[_only_one(["merchant", "category", "country"])],
+    )
+
+
+def _targets(kinds: Iterable[ScopeKind]) -> dict[str, Schema]:
+    """What an entry applies to; false is as good as leaving it out."""
+    described = {
+        ScopeKind.CARD: (_ref("stripe_id"), "The id of a card; its replacements belong to it."),
+        ScopeKind.CARDHOLDER: (_ref("stripe_id"), "The id of a cardholder, with all cards."),
+        ScopeKind.GROUP: (_text(NAME_LENGTH), "The name of a card group."),
+        ScopeKind.PROGRAM: ({"const": True}, "True for every card."),
+    }
+    return {
+        kind.value: {"description": words, "anyOf": [schema, {"enum": [None, "", False]}]}
+        for kind in kinds
+        for schema, words in [described[kind]]
+    }
+
+
+def _end_and_reason() -> dict[str, Schema]:
+    return {
+        "until": _optional(
+            _ref("moment"), "Its end, with the offset from UTC; for good if it is missing."
+        ),
+        "reason": _text(REASON_LENGTH) | {"description": "Why; others will ask."},
+    }
+
+
+def _reference() -> Schema:
+    words = "Names it, so that it is made once whatever else the entry says."
+    return _optional(_text(REFERENCE_LENGTH), words)
+
+
+def _name(words: str) -> Schema:
+    return _text(NAME_LENGTH) | {"description": words}
+
+
+def _category() -> Schema:
+    coded = _pattern(f"[0-9]{{4}}|{parsing.CATEGORY_RANGE.pattern}")
+    return {"anyOf": [_word(known_categories()), coded]}
+
+
+def _merchant() -> Schema:
+    forms = {
+        Manner.NETWORK_ID: "Exactly this network id, which can't be imitated.",
+        Manner.IS: "The whole name.",
+        Manner.BEGINS_WITH: "How the name begins.",
+        Manner.CONTAINS: "A part of the name.",
+    }
+    texts = {key.value: _text(MERCHANT_LENGTH) | {"description": it} for key, it in forms.items()}
+    entry = _object(texts) | {"minProperties": 1, "maxProperties": 1}
+    return {"anyOf": [entry, _text(MERCHANT_LENGTH)]}
+
+
+def _object(
+    properties: Mapping[str, Schema],
+    required: Sequence[str] = (),
+    conditions: Sequence[Schema] = (),
+) -> Schema:
+    """An object with these keys and no others."""
+    found: Schema = {"type": "object", "properties": dict(properties), "required": [*required]}
+    found["additionalProperties"] = False
+    return found | ({"allOf": [*conditions]} if conditions else {})
+
+
+def _list(entry: Schema, words: str, longest: int | None = None) -> Schema:
+    entries = {"type": "array", "items": entry}
+    return _optional(entries if longest is None else entries | {"maxItems": longest}, words)
+
+
+def _optional(schema: Schema, words: str) -> Schema:
+    """A key that may be missing, null or empty as well."""
+    return {"description": words, "anyOf": [schema, _NOT_GIVEN]}
+
+
+def _switch(words: str) -> Schema:
+    return _optional({"type": "boolean"}, words)
+
+
+def _ref(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _whole_number(lowest: int, highest: int) -> Schema:
+    return {"type": "integer", "minimum": lowest, "maximum": highest}
+
+
+def _word(words: Iterable[str], other_case: str = _LOWER_CASE) -> Schema:
+    """One of these words; those in another spelling are not looked at."""
+    odd = {"type": "string", "pattern": f"{_ODD}|{other_case}"}
+    return {"anyOf": [{"enum": [str(word) for word in words]}, odd]}
+
+
+def _text(longest: int) -> Schema:
+    """Text that has something in it, and is no longer than that without spaces around it."""
+    rest = rf"([\s\S]{{0,{longest - 2}}}\S)?"
+    return {"type": "string", "pattern": rf"^\s*\S{rest}\s*$"}
+
+
+def _pattern(pattern: str) -> Schema:
+    """Text of this form, perhaps with spaces around it."""
+    return {"type": "string", "pattern": rf"^\s*({pattern})\s*$"}
+
+
+def _given(key: str) -> Schema:
+    return {"required": [key], "properties": {key: {"not": _NOT_GIVEN}}}
+
+
+def _none_of(keys: Iterable[str]) -> Schema:
+    return {"properties": dict.fromkeys(keys, _NOT_GIVEN)}
+
+
+def _only_one(keys: Sequence[str], *, or_false: bool = False) -> Schema:
+    """Exactly one of these keys is given; with `or_false` false counts as missing."""
+    missing: Schema = {"enum": [None, "", False]} if or_false else _NOT_GIVEN
+    return {
+        "oneOf": [
+            {"required": [str(key)], "properties": {str(key): {"not": missing}}} for key in keys
+        ]
+    }
+
+
+def _interval_in(intervals: Iterable[Interval]) -> Schema:
+    return {"required": ["interval"], "properties": {"interval": {"enum": sorted(intervals)}}}
+
+
+def _if(condition: Schema, then: Schema) -> Schema:
+    return {"if": condition, "then": then}
