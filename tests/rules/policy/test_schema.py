@@ -157,16 +157,17 @@ def at(file: Any, path: Iterable[Any]) -> Any:
 
 
 PLACES = [path for path in places(EVERYTHING) if path]
+VALUES = ODD + [at(EVERYTHING, path) for path in PLACES if len(path) > 2]
 WORDS = sorted({path[-1] for path in PLACES if isinstance(path[-1], str)} | {"colour", "days"})
 
 
 @st.composite
 def changed_files(draw: st.DrawFn) -> Any:
-    """Everything, with up to three values changed, removed or added."""
+    """Everything, with one or two values changed, removed or added."""
     file = copy.deepcopy(EVERYTHING)
-    for _ in range(draw(st.integers(1, 3))):
+    for _ in range(draw(st.integers(1, 2))):
         *outer, key = draw(st.sampled_from(PLACES))
-        value = draw(st.sampled_from(ODD))
+        value = copy.deepcopy(draw(st.sampled_from(VALUES)))
         try:
             parent = at(file, outer)
             change = draw(st.sampled_from(["replace", "remove", "add"]))
@@ -181,7 +182,7 @@ def changed_files(draw: st.DrawFn) -> Any:
     return file
 
 
-@hypothesis_settings(max_examples=1_500, deadline=None)
+@hypothesis_settings(max_examples=400, deadline=None)
 @given(changed_files())
 def test_what_is_read_is_valid(file: Any) -> None:
     if is_read(file):
