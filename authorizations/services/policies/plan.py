@@ -286,7 +286,7 @@ def targets() -> Iterator[Target]:
 def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[PolicyChange]:
     in_force = Policy.objects.filter(current_version__isnull=False, name__in=file.names)
     there = {policy.name: policy for policy in in_force.select_related("current_version")}
-    with_own = set(own_amounts.in_force().values_list("policy", flat=True).distinct())
+    with_own = set(own_amounts.in_force().order_by().values_list("policy", flat=True).distinct())
     for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
         policy = there.get(normal["name"])
         before = policy.document if policy else None

@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Card, Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind
@@ -97,6 +99,20 @@ def test_own_amounts_of_policies_that_the_file_does_not_name_stay() -> None:
     load(FILE)
     load({"policies": [{"name": "Other"}], "overrides": []})
     assert own_amounts.in_force().count() == 3
+
+
+def test_a_file_with_many_own_amounts_asks_the_database_as_one_with_a_single_one_does() -> None:
+    def statements(*cards: str) -> int:
+        file = others(*(CARD | {"card": card} for card in cards))
+        with CaptureQueriesContext(connection) as asked:
+            assert len(load(file).own_amounts) == len(cards)
+        return len(asked)
+
+    load(others(CARD))
+    cards = [f"ic_m{number}" for number in range(502)]
+    Card.objects.bulk_create(Card(id=card, root_id=card) for card in cards)
+    statements(cards[0])  # reads the policy's version, which is cached from then on
+    assert statements(cards[1]) == statements(*cards[2:])
 
 
 def test_a_replacement_stands_for_the_first_card_of_its_chain() -> None:

@@ -4,6 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.contrib.auth.models import User
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from authorizations.models import Card, Cardholder, Instruction, Policy
 from authorizations.rules.basics.controls import Scope, ScopeKind
@@ -79,6 +81,16 @@ def test_a_dry_run_writes_nothing() -> None:
     assert "  + card ic_1" in lines
     assert not Instruction.objects.exists()
     assert not Card.objects.exists()
+
+
+def test_it_asks_the_database_the_same_for_one_line_and_for_many() -> None:
+    def statements(*cards: str) -> int:
+        with CaptureQueriesContext(connection) as asked:
+            lines = (f"{card},Team,monthly,5,,,Fair" for card in cards)
+            assert len(import_own_amounts(table(*lines)).own_amounts) == len(cards)
+        return len(asked)
+
+    assert statements("ic_1") == statements(*(f"ic_m{number}" for number in range(500)))
 
 
 def test_what_is_past_its_end_is_skipped_and_counted() -> None:
