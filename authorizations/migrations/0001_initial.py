@@ -7,6 +7,7 @@ import django.db.models.deletion
 import django.db.models.functions.comparison
 import django.db.models.functions.datetime
 import django.db.models.functions.text
+import django.utils.timezone
 from django.conf import settings
 from django.db import migrations, models
 
@@ -374,6 +375,7 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("name", models.CharField(max_length=100, unique=True)),
+                ("planned_until", models.DateTimeField(editable=False, null=True)),
             ],
             options={
                 "verbose_name_plural": "policies",
@@ -534,7 +536,10 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("number", models.PositiveIntegerField()),
-                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "created_at",
+                    models.DateTimeField(default=django.utils.timezone.now, editable=False),
+                ),
                 ("reason", models.CharField(blank=True, max_length=500)),
                 ("content", models.TextField(help_text="Canonical JSON of the whole policy.")),
                 ("sha256", models.CharField(max_length=64, verbose_name="SHA-256")),
@@ -1457,6 +1462,8 @@ class Migration(migrations.Migration):
                     models.TextField(
                         choices=[
                             ("policy", "Policy"),
+                            ("plannedversion", "Planned version"),
+                            ("plancancellation", "Cancellation of a planned version"),
                             ("assignment", "Assignment"),
                             ("programdefaults", "Defaults of new policies"),
                             ("cardgroup", "Card group"),
@@ -2204,5 +2211,95 @@ class Migration(migrations.Migration):
             index=django.contrib.postgres.indexes.GinIndex(
                 fields=["policies"], name="listed_by_policy"
             ),
+        ),
+        migrations.CreateModel(
+            name="PlannedVersion",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("begins_at", models.DateTimeField(verbose_name="from")),
+                ("ends_at", models.DateTimeField(null=True, verbose_name="until")),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plans",
+                        to="authorizations.policy",
+                    ),
+                ),
+                (
+                    "version",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plan",
+                        to="authorizations.policyversion",
+                    ),
+                ),
+            ],
+            options={
+                "ordering": ("begins_at", "pk"),
+                "default_permissions": ("view",),
+                "indexes": [
+                    models.Index(fields=["policy", "begins_at"], name="planned_version_of_policy")
+                ],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("ends_at", None),
+                            ("ends_at__gt", models.F("begins_at")),
+                            _connector="OR",
+                        ),
+                        name="planned_version_ends_after_start",
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="PlanCancellation",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("cancelled_at", models.DateTimeField()),
+                ("reason", models.CharField(max_length=500)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="authorizations.policy",
+                    ),
+                ),
+                (
+                    "version",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="plan_cancellation",
+                        to="authorizations.policyversion",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": ("view",),
+            },
         ),
     ]

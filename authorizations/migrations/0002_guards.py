@@ -11,6 +11,8 @@ APPEND_ONLY = (
     "authorizations_decision",
     "authorizations_ledgerentry",
     "authorizations_policyversion",
+    "authorizations_plannedversion",
+    "authorizations_plancancellation",
     "authorizations_rejectedrequest",
     "authorizations_export",
     "authorizations_exportend",
@@ -197,6 +199,31 @@ END
 $$
 """
 
+# Which version of a policy is in force at an instant, if it may be a planned one. Of the plans only
+# those are read that begin after what was published last without one, the latest first. A function,
+# so that a statement that calls it for no policy neither opens nor locks its tables.
+VERSION_AT = """
+CREATE FUNCTION authorizations_version_at(policy bigint, instant timestamptz) RETURNS bigint
+LANGUAGE sql STABLE SET search_path FROM CURRENT AS $$
+    SELECT coalesce((
+        SELECT planned.version_id FROM authorizations_plannedversion AS planned
+        WHERE planned.policy_id = it.id
+            AND (planned.begins_at, planned.version_id)
+                > (coalesce(published.created_at, '-infinity'), coalesce(published.id, 0))
+            AND planned.begins_at <= instant
+            AND (planned.ends_at IS NULL OR instant < planned.ends_at)
+            AND NOT EXISTS (
+                SELECT FROM authorizations_plancancellation AS cancelled
+                WHERE cancelled.version_id = planned.version_id
+            )
+        ORDER BY planned.begins_at DESC, planned.version_id DESC LIMIT 1
+    ), it.current_version_id)
+    FROM authorizations_policy AS it
+    LEFT JOIN authorizations_policyversion AS published ON published.id = it.current_version_id
+    WHERE it.id = policy
+$$
+"""
+
 # Django adds an index for LIKE 'prefix%' to every text key; ids are only looked up whole.
 DROP_LIKE_INDEXES = """
 DO $$
@@ -296,6 +323,9 @@ class Migration(migrations.Migration):
         migrations.RunSQL(
             "REVOKE EXECUTE ON FUNCTION authorizations_move_chain(text, text) FROM PUBLIC",
             migrations.RunSQL.noop,
+        ),
+        migrations.RunSQL(
+            VERSION_AT, "DROP FUNCTION authorizations_version_at(bigint, timestamptz)"
         ),
         migrations.RunSQL(DROP_LIKE_INDEXES, migrations.RunSQL.noop),
         migrations.RunSQL(SHARED_CACHE, "DROP TABLE authorizations_shared_cache"),

@@ -11,7 +11,9 @@ SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
 
 # Table -> the arguments of its trigger, see RECORD.
 RECORDED = {
-    "authorizations_policy": "policy {} policy id policyversion current_version_id",
+    "authorizations_policy": "policy {planned_until} policy id policyversion current_version_id",
+    "authorizations_plannedversion": "plannedversion {} policy policy_id policyversion version_id",
+    "authorizations_plancancellation": "plancancellation {} policy policy_id policyversion version_id",
     "authorizations_assignment": "assignment {scope} policy policy_id cardgroup group_id "
     "cardholder cardholder_id card card_id",
     "authorizations_programdefaults": "programdefaults {} programdefaults id",

@@ -38,6 +38,8 @@ from authorizations.models.ledger import (
 )
 from authorizations.models.policies import (
     Assignment,
+    PlanCancellation,
+    PlannedVersion,
     Policy,
     PolicyVersion,
     ProgramDefaults,
@@ -69,6 +71,8 @@ __all__ = [
     "ListedDecision",
     "MerchantName",
     "OpenInstruction",
+    "PlanCancellation",
+    "PlannedVersion",
     "Policy",
     "PolicyVersion",
     "ProgramDefaults",

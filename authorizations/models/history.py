@@ -13,7 +13,13 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from authorizations.models.cards import Card, CardGroup, Cardholder
-from authorizations.models.policies import Assignment, Policy, ProgramDefaults
+from authorizations.models.policies import (
+    Assignment,
+    PlanCancellation,
+    PlannedVersion,
+    Policy,
+    ProgramDefaults,
+)
 
 SEPARATORS = "/\\|_-.,:;@()[]<>#&+*'\"\N{BULLET}"
 """What parts words for the search."""
@@ -23,6 +29,8 @@ class Kind(models.TextChoices):
     """What a change can be of."""
 
     POLICY = "policy", "Policy"
+    PLANNED_VERSION = "plannedversion", "Planned version"
+    PLAN_CANCELLATION = "plancancellation", "Cancellation of a planned version"
     ASSIGNMENT = "assignment", "Assignment"
     PROGRAM_DEFAULTS = "programdefaults", "Defaults of new policies"
     CARD_GROUP = "cardgroup", "Card group"
@@ -54,6 +62,7 @@ class Tracked(NamedTuple):
 
 
 _BY_POLICY = {"policy": "policy_id"}
+_VERSION = {"policyversion": "version_id"}
 _ASSIGNED = {"cardgroup": "group_id", "cardholder": "cardholder_id", "card": "card_id"}
 _CARD = {"card": "id", "cardholder": "cardholder_id", "cardgroup": "group_id"}
 _FROM_STRIPE = ("details_at", "first_seen")
@@ -62,7 +71,14 @@ _USER_MAY = {"user": "user_id", "permission": "permission_id"}
 _ROLE_MAY = {"group": "group_id", "permission": "permission_id"}
 
 TRACKED = (
-    Tracked(Policy, Kind.POLICY, {"policy": "id", "policyversion": "current_version_id"}),
+    Tracked(
+        Policy,
+        Kind.POLICY,
+        {"policy": "id", "policyversion": "current_version_id"},
+        ("planned_until",),
+    ),
+    Tracked(PlannedVersion, Kind.PLANNED_VERSION, _BY_POLICY | _VERSION),
+    Tracked(PlanCancellation, Kind.PLAN_CANCELLATION, _BY_POLICY | _VERSION),
     Tracked(Assignment, Kind.ASSIGNMENT, _BY_POLICY | _ASSIGNED, ("scope",)),
     Tracked(ProgramDefaults, Kind.PROGRAM_DEFAULTS, {"programdefaults": "id"}),
     Tracked(CardGroup, Kind.CARD_GROUP, {"cardgroup": "id"}),

@@ -1,6 +1,7 @@
 """A limit that is new where much was bought: said before it is saved, and how far it is after."""
 
 import json
+from datetime import timedelta
 from io import StringIO
 from pathlib import Path
 from time import time
@@ -10,9 +11,11 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 from django.urls import reverse
+from django.utils import timezone
 
 from authorizations.models import Card, CardGroup, Policy, PolicyVersion, UncountedWindow
 from authorizations.services.policies import counting_ahead, groups
+from authorizations.services.policies.planned import PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.store import counting, window_sums
 from authorizations.services.store.counting import Pace
@@ -98,6 +101,16 @@ def test_counting_begins_when_a_policy_is_assigned(kind: str) -> None:
     assert republish(policy).begun.windows == 0
     while UncountedWindow.objects.exists():
         counting.some(0, Pace(1))
+    assert Shopper(at=NOW).reason(100) == "approved"
+
+
+def test_counting_for_a_planned_version_begins_when_it_is_planned() -> None:
+    policy = Policy.objects.get()
+    document = policy.document | {"spending_limits": [{"amount": 5_000, "interval": "yearly"}]}
+    later = PlannedTimes(timezone.now() + timedelta(days=1))
+    assert publish(document, None, policy=policy, times=later).begun.windows
+    assert UncountedWindow.objects.exists()
+    assert counting_ahead.progress(policy)
     assert Shopper(at=NOW).reason(100) == "approved"
 
 

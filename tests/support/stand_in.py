@@ -83,7 +83,8 @@ def knows(
             for found in map(scope_of, measured):
                 applied = AppliedControls(found, found, version, 1, controls(normal))
                 windows.update(windows_at(around, [applied]))
-            copy.execute("INSERT INTO version VALUES (?, ?, 1, ?)", [version, version, content])
+            copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
+            copy.execute("INSERT INTO tenure VALUES (?, ?, 0, NULL)", [version, version])
             copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
     with new_copy(USAGE, USAGE_SCHEMA, int(began), moment.memory_id, moment.clock) as copy:
         write_used(copy, dict.fromkeys(windows, used) if used else {})

@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
 from typing import Any
 
 from django.utils.text import capfirst
 
 from authorizations.admin.shared.links import card_words
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, HistoryEntry
 from authorizations.models.history import TRACKED, Kind
 from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
@@ -83,6 +85,25 @@ def _policy(entry: HistoryEntry) -> Words:
     before, after = (json.loads(content or "{}") for content in contents_of(entry))
     if after:
         yield from differences(before or {"name": after["name"]}, after)
+
+
+def _planned(entry: HistoryEntry) -> Words:
+    """A version that was planned."""
+    row = entry.after or entry.before or {}
+    times = [
+        f"{word} {exact_time(datetime.fromisoformat(row[name]))}"
+        for word, name in (("from", "begins_at"), ("until", "ends_at"))
+        if row[name]
+    ]
+    version = name_of(entry, "policyversion", row["version_id"])
+    yield PolicyEdit("Planned", entries=(f"{version}, {' '.join(times)}",))
+
+
+def _cancelled(entry: HistoryEntry) -> Words:
+    """A planned version that was cancelled."""
+    row = entry.after or entry.before or {}
+    version = name_of(entry, "policyversion", row["version_id"])
+    yield PolicyEdit("No longer planned", entries=(f"{version}: {row['reason']}",))
 
 
 def _version(entry: HistoryEntry, row: Row | None) -> str:
@@ -184,6 +205,8 @@ def _value(entry: HistoryEntry, column: str, row: Row) -> str:
 
 _WORDS: dict[Kind, Callable[[HistoryEntry], Words]] = {
     Kind.POLICY: _policy,
+    Kind.PLANNED_VERSION: _planned,
+    Kind.PLAN_CANCELLATION: _cancelled,
     Kind.ASSIGNMENT: _assignment,
     Kind.CARD: _card,
     Kind.USER: _user,

@@ -229,7 +229,7 @@ def _add_messages(
             f"{card} is a replacement: the policy is assigned to the first card of its chain, "
             f"{card.root_id}, and so to all cards of the chain.",
         )
-    version = policy.current_version
+    version = policy.version_in_force
     value = controls(json.loads(version.content)) if version else None
     if value and (sentence := cards_without_limit(policy.pk, value)):
         messages.warning(request, sentence)

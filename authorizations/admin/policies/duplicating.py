@@ -44,7 +44,7 @@ def duplicate_page(request: HttpRequest, object_id: int) -> HttpResponse:
         try:
             with transaction.atomic():
                 made = Policy.objects.create(name=document["name"])
-                origin = policy.current_version or policy
+                origin = policy.version_in_force or policy
                 publish(document, staff(request), f"Copy of {origin}", policy=made)
         except IntegrityError:  # somebody else gave this name meanwhile
             form.add_error("name", _TAKEN)

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from django import forms
+from django.utils import timezone
 from unfold.widgets import UnfoldAdminTextInputWidget
 
 from authorizations.admin.policies.fields import FIELDS
@@ -12,6 +13,7 @@ from authorizations.admin.shared.types import ModelForm
 from authorizations.models import Policy
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, normalize
+from authorizations.services.policies.planned import PlanError, PlannedTimes, check_times
 
 ROWS = ("spending_limits", "any_of", "schedule")
 """Lists in a policy's document whose entries have their own forms."""
@@ -25,9 +27,26 @@ _SHOWN_AT = {**dict.fromkeys(UNITS, "rolling_length"), "year_starts": "year_star
 _EDITED = "edited"
 
 
+def _time(**options: Any) -> forms.DateTimeField:
+    return forms.DateTimeField(
+        required=False,
+        widget=UnfoldAdminTextInputWidget(attrs={"type": "datetime-local"}),
+        error_messages={"invalid": "Choose a day and a time, such as 2026-11-30 18:00."},
+        **options,
+    )
+
+
 class _PolicyForm(ModelForm[Policy]):
     """The policy's document without the lists of ROWS; the fields are FIELDS."""
 
+    published_from = _time(
+        label="In force from",
+        help_text="Empty: from the next purchase on.",
+    )
+    published_until = _time(
+        label="In force until",
+        help_text="Empty: for good. Afterwards what is in force without it decides again.",
+    )
     reason = forms.CharField(
         required=False,
         max_length=500,
@@ -63,12 +82,28 @@ class _PolicyForm(ModelForm[Policy]):
                 "smallest_partial_amount",
                 "Only with partial approval: switch that on, or leave this empty.",
             )
+        if self.times:
+            try:
+                check_times(self.times, timezone.now())
+            except PlanError as wrong:
+                self.add_error(
+                    "published_until" if wrong.is_of_end else "published_from", str(wrong)
+                )
+            if self.instance.pk and data.get("name") not in (None, self.instance.name):
+                self.add_error("name", "A planned version can't rename its policy: do so first.")
         try:
             normalize(self._edited())
         except InvalidPolicyError as found:
             for problem in found.problems:
                 show_problem(self, problem)
         setattr(self.instance, _EDITED, self._edited())
+
+    @property
+    def times(self) -> PlannedTimes | None:
+        """When the version is to be in force; None if it is published without a plan."""
+        found = self.cleaned_data
+        times = PlannedTimes(found.get("published_from"), found.get("published_until"))
+        return times if any(times) else None
 
     def _edited(self) -> dict[str, Any]:
         """The document with the valid typed values."""

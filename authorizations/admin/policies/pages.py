@@ -31,9 +31,16 @@ from authorizations.admin.policies.differences import differences_page
 from authorizations.admin.policies.duplicating import duplicate_page
 from authorizations.admin.policies.fields import LINES, WHO
 from authorizations.admin.policies.forms import PolicyForm, edited
+from authorizations.admin.policies.planned import (
+    beside_words,
+    cancel_page,
+    planned_rows,
+    turn_words,
+    with_plans,
+)
 from authorizations.admin.policies.rows import INLINES, RowFormSet
 from authorizations.admin.policies.saved import add_messages
-from authorizations.admin.policies.versions import VersionInline, author
+from authorizations.admin.policies.versions import VersionInline, author, begins_at
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import AsksFirst
 from authorizations.admin.shared.links import staff
@@ -49,6 +56,7 @@ from authorizations.services.policies import counting_ahead, own_amounts
 from authorizations.services.policies.publish import publish
 
 SAVING = "Saving"
+_WHEN_AND_WHY = (("published_from", "published_until"), "reason")
 
 
 @admin.register(Policy)
@@ -63,12 +71,13 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     fieldsets = (
         (WHO, {"fields": ("name",)}),
         *LINES,
-        (SAVING, {"fields": ("reason",)}),
+        (SAVING, {"fields": _WHEN_AND_WHY}),
     )
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Policy]:
         policies: QuerySet[Policy] = super().get_queryset(request)
-        return with_first_assigned(policies.select_related("current_version__author"))
+        policies = with_plans(policies.select_related("current_version__author"))
+        return with_first_assigned(policies)
 
     def get_urls(self) -> list[URLPattern]:
         def differences(request: HttpRequest, object_id: str) -> HttpResponse:
@@ -80,6 +89,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             "assign": assign_page,
             "duplicate": duplicate_page,
             "unassign": unassign_page,
+            "cancel": cancel_page,
         }
         own = [
             path(
@@ -100,7 +110,10 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         """Without the permission to change, the page shows sentences instead of fields."""
         if obj and not self.has_change_permission(request, obj):
             return [(SAVING, {"fields": ()})]
-        return (*self.fieldsets[:-1], (SAVING, {"fields": (*asking.names(request), "reason")}))
+        return (
+            *self.fieldsets[:-1],
+            (SAVING, {"fields": (*asking.names(request), *_WHEN_AND_WHY)}),
+        )
 
     def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
         """Start a new policy with the program's defaults."""
@@ -146,7 +159,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
 
     def state(self, obj: Policy) -> State:
         """The version in force; assignments have their own page."""
-        version = obj.current_version
+        version = obj.version_in_force
         return {"number": version.number if version else 0, "document": obj.document}
 
     def changes(self, shown: State, now: State) -> list[str]:
@@ -154,7 +167,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
 
     def last_saved(self, obj: Policy) -> Saved | None:
         """The last change by a page or, if that is later, by a policy file."""
-        saved, version = super().last_saved(obj), obj.current_version
+        saved, version = super().last_saved(obj), obj.version_in_force
         if version and (saved is None or saved.at < version.created_at):
             return Saved(author(version), version.created_at)
         return saved
@@ -166,11 +179,11 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
         if not change:
             super().save_model(request, obj, form, change)
 
-    def save_related(
-        self, request: HttpRequest, form: ModelForm[Policy], formsets: Any, change: bool
-    ) -> None:
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         policy = form.instance
-        before, granted = policy.current_version, grants.of_policy(policy)
+        before, granted = policy.version_in_force, grants.of_policy(policy)
+        times = form.times
+        beside = beside_words(policy, is_planned=times is not None)
         limits_before = own_amounts.limits_of(policy)
         rows = {rows.key: rows.documents for rows in formsets if isinstance(rows, RowFormSet)}
         published = publish(
@@ -178,18 +191,22 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             author=staff(request),
             reason=form.cleaned_data["reason"],
             policy=policy,
+            times=times,
         )
-        changed = grants.policy_changed(policy, granted)
-        limits = own_amounts.limits_of(published.version.policy)
+        # Of a planned version, once it begins.
+        then = controls(published.version.document)
+        changed = grants.policy_changed(policy, granted, grants.grants_of(then))
         asking.require(
             request,
             gained=changed.gained,
             lost=changed.lost,
             begun=published.begun,
-            asleep=own_amounts.asleep(policy, limits_before, limits),
+            asleep=own_amounts.asleep(policy, limits_before, then.spending_limits),
+            beside=beside if published.is_new else "",
         )
         add_messages(request, before, published)
-        warn_of_lost_grants(request, changed.lost)
+        if times is None:
+            warn_of_lost_grants(request, changed.lost)
 
     def construct_change_message(
         self, request: HttpRequest, form: Any, formsets: Any, add: bool = False
@@ -202,22 +219,23 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
     ) -> HttpResponse:
         if policy := options.get("obj"):
             # The top of the page: the version in force, not what is being edited.
-            version = policy.current_version
+            version = policy.version_in_force
             progress = counting_ahead.progress(policy)
             context |= {
+                "turns": turn_words(policy),
+                "planned": planned_rows(policy),
                 "sentences": _sentences(policy),
                 "counting": counting_words(*progress) if progress else "",
                 "assigned": assigned_sentence(policy),
                 "version": version,
-                "since": exact_time(version.created_at) if version else "",
+                "since": exact_time(begins_at(version)) if version else "",
                 "author": author(version) if version and version.author else "",
             }
         return super().render_change_form(request, context, *args, **options)
 
     @display(description="Version", empty_value="None in force")
-    def version_in_force(self, policy: Policy) -> int | None:
-        version = policy.current_version
-        return version.number if version else None
+    def version_in_force(self, policy: Policy) -> str | None:
+        return turn_words(policy) or None
 
     @display(description="What it says")
     def says(self, policy: Policy) -> str:
@@ -231,7 +249,7 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
 
     @display(description="Last changed")
     def changed(self, policy: Policy) -> str:
-        version = policy.current_version
+        version = policy.version_in_force
         if version is None:
             return "Never"
         at = date_format(localtime(version.created_at), "SHORT_DATETIME_FORMAT")
@@ -239,7 +257,9 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
 
 
 def _sentences(policy: Policy) -> list[str]:
-    version = policy.current_version
+    version = policy.version_in_force
+    if version is None and policy.listed_plans:
+        return ["No version is in force yet: the first one is planned."]
     if version is None:
         return ["No version yet: saving creates the first one."]
     return summary(controls(json.loads(version.content)))

@@ -99,7 +99,8 @@ class RowFormSet(BaseFormSet[RowForm]):
         save_as_new: bool = False,
     ) -> None:
         self.policy = instance
-        document, version = instance.document, instance.current_version
+        version = instance.version_in_force
+        document = instance.document
         number = version.number if version else 0
         entries = [
             self.shown(entry, document["currency"]) | {"id": f"{number}.{place}"}

@@ -8,6 +8,7 @@ from django.utils.html import format_html
 
 from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.admin.policies.versions import differences_url, version_changes
+from authorizations.admin.stops.planned import plan_times
 from authorizations.models import PolicyVersion
 from authorizations.rules.policy.document import controls, warnings
 from authorizations.services.policies.publish import Published
@@ -20,7 +21,10 @@ def add_messages(request: HttpRequest, before: PolicyVersion | None, published: 
     """Add the messages; `before` is the version that was in force."""
     version = published.version
     changes = [*map(str, version_changes(before, version))]
-    if published.is_new:
+    if hasattr(version, "plan"):
+        times = plan_times(version.plan.begins_at, version.plan.ends_at)
+        force = f"Version {version.number} is planned {times}."
+    elif published.is_new:
         force = f"Version {version.number} is in force from the next purchase on."
     else:
         force = f"Nothing changed in the rules: version {version.number} stays in force."

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
@@ -37,7 +38,8 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[PolicyVersion]:
         before = Window(Lag("content"), partition_by=F("policy"), order_by="number")
-        rows = super().get_queryset(request).select_related("author", "policy")
+        rows = super().get_queryset(request)
+        rows = rows.select_related("author", "policy", "plan", "plan_cancellation")
         return rows.annotate(content_before=before)
 
     @display(description="Version")
@@ -46,7 +48,7 @@ class VersionInline(ReadOnly, TabularInline[PolicyVersion, Policy]):
 
     @display(description="In force since")
     def saved(self, row: PolicyVersion) -> str:
-        return exact_time(row.created_at)
+        return tenure_words(row)
 
     @display(description="By")
     def by(self, row: PolicyVersion) -> str:
@@ -84,10 +86,11 @@ class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
     def page(self, row: PolicyVersion) -> dict[str, Any]:
         before = row.policy.versions.filter(number__lt=row.number).order_by("-number").first()
         return {
-            "is_in_force": row.policy.current_version_id == row.pk,
+            "is_in_force": row == row.policy.version_in_force,
+            "is_planned": row in [plan.version for plan in row.policy.listed_plans],
             "facts": [
                 ("Policy", link(row.policy)),
-                ("In force from", exact_time(row.created_at)),
+                ("In force from", tenure_words(row)),
                 ("By", author(row)),
                 ("Reason", row.reason or "Not given"),
             ],
@@ -104,6 +107,23 @@ class PolicyVersionAdmin(RecordAdmin[PolicyVersion]):
     @display(description="Author")
     def by(self, row: PolicyVersion) -> str:
         return author(row)
+
+
+def begins_at(version: PolicyVersion) -> datetime:
+    """When a version is in force from, if no other one is."""
+    return version.plan.begins_at if hasattr(version, "plan") else version.created_at
+
+
+def tenure_words(version: PolicyVersion) -> str:
+    """ "1 Dec 2026, 00:00:00 UTC, until 15 Dec 2026, 00:00:00 UTC; cancelled: Too early"."""
+    words = exact_time(begins_at(version))
+    if hasattr(version, "plan"):
+        words += f", until {exact_time(version.plan.ends_at)}" if version.plan.ends_at else ""
+        words += " (planned)"
+    if hasattr(version, "plan_cancellation"):
+        cancelled = version.plan_cancellation
+        words += f"; cancelled {exact_time(cancelled.cancelled_at)}: {cancelled.reason}"
+    return words
 
 
 def author(version: PolicyVersion) -> str:

@@ -102,8 +102,18 @@ def lets_sleep(amounts: int, sentence: str = "") -> SavingQuestion:
     return SavingQuestion(LETS_SLEEP, f"Let {label} sleep", sentence, why, amounts)
 
 
+def beside_plans(sentence: str) -> SavingQuestion:
+    """The question about planned versions; `sentence` says what happens to them."""
+    return SavingQuestion(
+        BESIDE_PLANS,
+        "Publish beside what is planned",
+        sentence,
+        "Of several versions the one that begins last is in force.",
+    )
+
+
 LETS_SPEND, LEAVES_WITHOUT, COUNTS_FIRST = "lets_spend", "leaves_without", "counts_first"
-LETS_SLEEP = "lets_sleep"
+LETS_SLEEP, BESIDE_PLANS = "lets_sleep", "beside_plans"
 _COUNTED: dict[str, Callable[[int], SavingQuestion]] = {
     LETS_SPEND: lets_spend,
     LEAVES_WITHOUT: leaves_without,
@@ -151,12 +161,13 @@ def require(
     lost: int = 0,
     begun: Begun | None = None,
     asleep: Asleep = NONE_ASLEEP,
+    beside: str = "",
 ) -> None:
     """Raises UnconfirmedError if an effect is larger than the tick on the page confirms.
 
     `gained` is the number of cards that can spend from now on, `lost` the number of cards that no
     longer can, `begun` the counting of earlier purchases that the change starts, `asleep` the own
-    amounts that hold no longer.
+    amounts that hold no longer, `beside` what it means for planned versions.
     """
     questions = [
         *([lets_spend(gained)] if gained > _ticked(request, LETS_SPEND) else []),
@@ -166,6 +177,8 @@ def require(
         questions.append(lets_sleep(asleep.amounts, str(asleep)))
     if begun and begun.windows and not request.POST.get(COUNTS_FIRST):
         questions.append(counts_first(begun))
+    if beside and not request.POST.get(BESIDE_PLANS):
+        questions.append(beside_plans(beside))
     if questions:
         raise UnconfirmedError(questions)
 
@@ -211,6 +224,8 @@ def _on_page(request: HttpRequest) -> Iterable[SavingQuestion]:
             found[name] = question(number)
     if COUNTS_FIRST not in found and request.POST.get(COUNTS_FIRST):
         found[COUNTS_FIRST] = counts_first(None)
+    if BESIDE_PLANS not in found and request.POST.get(BESIDE_PLANS):
+        found[BESIDE_PLANS] = beside_plans("")
     return found.values()
 
 

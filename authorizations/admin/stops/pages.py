@@ -17,6 +17,7 @@ from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.own_amount import own_amount_page
+from authorizations.admin.stops.planned import all_planned
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
 from authorizations.admin.stops.words import by_words, state_badge, what_words, where_links
 from authorizations.models import Instruction
@@ -100,7 +101,11 @@ class InstructionAdmin(RecordAdmin[Instruction]):
         return ByKey(rows.filter(filters.condition))
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        extra = {"may_stop": request.user.has_perm(MAY_STOP)}
+        may_see = request.user.has_perm("authorizations.view_policy")
+        extra = {
+            "may_stop": request.user.has_perm(MAY_STOP),
+            "planned": all_planned() if may_see else [],
+        }
         return super().changelist_view(request, {**(extra_context or {}), **extra})
 
     @display(description="What")

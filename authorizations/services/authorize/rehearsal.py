@@ -38,9 +38,8 @@ def load_versions() -> None:
 
     Raises django.db.Error.
     """
-    in_force = Policy.objects.exclude(current_version=None).order_by("-current_version_id")
-    wanted = in_force.values_list("current_version_id", flat=True)[: versions.CACHED]
-    versions.controls_of(reversed(wanted))
+    in_force = sorted(Policy.objects.versions_in_force().values())
+    versions.controls_of(in_force[-versions.CACHED :])
 
 
 def rehearse(within_s: float) -> None:

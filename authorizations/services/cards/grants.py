@@ -75,7 +75,7 @@ class Rearrangement:
 
 def in_force() -> dict[int, Grants]:
     """The effect of each policy in force, by its id, if it grants or declines a currency."""
-    return _in_force(Policy.objects.values_list("pk", "current_version"))
+    return _effects(Policy.objects.versions_in_force())
 
 
 def all_is_declined() -> bool:
@@ -84,9 +84,8 @@ def all_is_declined() -> bool:
     return not Assignment.objects.filter(policy__in=granting).exists()
 
 
-def _in_force(current: Iterable[tuple[int, int | None]]) -> dict[int, Grants]:
-    """As `in_force`, for pairs of a policy's id and its current version's."""
-    versions = {policy: version for policy, version in current if version is not None}
+def _effects(versions: Mapping[int, int]) -> dict[int, Grants]:
+    """As `in_force`, for the version of each policy."""
     controls = controls_of(versions.values())
     found = {
         policy: grants_of(controls[version][1])
@@ -102,8 +101,8 @@ def without_grant() -> Q:
     Canceled cards are left out. For a card whose currency is not known yet any grant counts.
     """
     for_everyone = Exists(Assignment.objects.filter(policy=OuterRef("pk"), program=True))
-    rows = list(Policy.objects.values_list("pk", "current_version", for_everyone))
-    found = _in_force(row[:2] for row in rows)
+    rows = list(Policy.objects.in_force().values_list("pk", "in_force_id", for_everyone))
+    found = _effects({policy: version for policy, version, _ in rows})
     for_all = {policy for policy, _, is_for_all in rows if is_for_all}
     not_granted, declined = _not_granted(found, for_all), list(_declined(found, for_all))
     if not declined:
@@ -190,9 +189,8 @@ def of_policy(policy: Policy) -> Grants:
     return in_force().get(policy.pk, NONE)
 
 
-def policy_changed(policy: Policy, before: Grants) -> GrantDifference:
-    """How a new version of a policy changes grants; `before` is the effect of the old one."""
-    after = of_policy(policy)
+def policy_changed(policy: Policy, before: Grants, after: Grants) -> GrantDifference:
+    """How a change of a policy's effect changes grants."""
     if before == after:
         return NO_DIFFERENCE
     assigned = Assignment.objects.filter(policy=policy.pk).values_list("scope", flat=True)

@@ -25,11 +25,13 @@ USAGE = "standing-usage.sqlite3"
 
 POLICIES_SCHEMA = """
 CREATE TABLE read (at REAL NOT NULL);
-CREATE TABLE version (
-    id INTEGER PRIMARY KEY, policy INTEGER NOT NULL, number INTEGER NOT NULL, content TEXT NOT NULL
-);
+CREATE TABLE version (id INTEGER PRIMARY KEY, number INTEGER NOT NULL, content TEXT NOT NULL);
+CREATE TABLE tenure (
+    policy INTEGER NOT NULL, version INTEGER NOT NULL, begins REAL NOT NULL, ends REAL,
+    PRIMARY KEY (policy, begins, version)
+) WITHOUT ROWID;
 CREATE TABLE assignment (
-    scope TEXT NOT NULL, version INTEGER NOT NULL, PRIMARY KEY (scope, version)
+    scope TEXT NOT NULL, policy INTEGER NOT NULL, PRIMARY KEY (scope, policy)
 ) WITHOUT ROWID;
 CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE instruction (
@@ -123,11 +125,13 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
         scopes.append(Scope(ScopeKind.GROUP, group_id))
     keys = [scope_key(scope) for scope in scopes]
     with _opened(POLICIES) as policies:
+        now = time.time()
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
         assigned = [
             (key, version, policy)
             for key in keys
-            for version, policy in policies.execute(_ASSIGNED, [key]).fetchall()
+            for version, policy in policies.execute(_ASSIGNED, (now, now, key)).fetchall()
+            if version is not None or not policies.execute(_IS_PLANNED, [policy]).fetchone()
         ]
 
         def contents(version_ids: Iterable[int]) -> Iterator[tuple[int, int, str]]:
@@ -136,7 +140,6 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
                     "SELECT id, number, content FROM version WHERE id = ?", [version_id]
                 )
 
-        now = time.time()
         rows = {
             key: [row for (row,) in policies.execute(_INSTRUCTIONS, (key, now, now)).fetchall()]
             for key in {*keys, scope_key(Scope(ScopeKind.CARD, card_id))}
@@ -153,9 +156,16 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
 
 
 _ASSIGNED = """
-SELECT assignment.version, version.policy
-FROM assignment LEFT JOIN version ON version.id = assignment.version WHERE scope = ?
+SELECT (
+    SELECT version FROM tenure
+    WHERE tenure.policy = assignment.policy AND begins <= ? AND (ends IS NULL OR ? < ends)
+    ORDER BY begins DESC, version DESC LIMIT 1
+), policy
+FROM assignment WHERE scope = ?
 """
+_IS_PLANNED = "SELECT 1 FROM tenure WHERE policy = ?"
+"""Whether a policy without a version in force is to have one: if not, it is damage."""
+
 _INSTRUCTIONS = """
 SELECT row FROM instruction WHERE scope = ? AND begins <= ? AND (ends IS NULL OR ? < ends)
 """

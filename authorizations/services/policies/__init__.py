@@ -1,6 +1,7 @@
 """Changes to what decides purchases.
 
-Publishing, policy files, assignments, groups, freezing, and counting for a new limit ahead.
+Publishing at once or as planned, policy files, assignments, groups, freezing, and counting for a
+new limit ahead.
 """
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "groups",
     "own_amounts",
     "own_amounts_table",
+    "planned",
     "publish",
     "stops",
 ]

@@ -1,6 +1,10 @@
-"""Starts counting for a limit when it comes into force, not when a purchase first needs it."""
+"""Starts counting for a limit when it comes into force, not when a purchase first needs it.
+
+For a version that is planned it starts at once.
+"""
 
 import logging
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from time import time
@@ -8,7 +12,7 @@ from time import time
 from django.db import OperationalError, connection, transaction
 from django.db.models import Q
 
-from authorizations.models import Assignment, Policy, UncountedWindow
+from authorizations.models import Assignment, PlannedVersion, Policy, UncountedWindow
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
@@ -64,8 +68,8 @@ def begin_at(policy: Policy, scopes: Iterable[str]) -> Begun:
 
     Runs within a transaction.
     """
-    version = policy.current_version_id
-    return _begin([(scope, version) for scope in scopes]) if version else NOTHING_BEGUN
+    versions = _versions([policy.pk]).get(policy.pk, ())
+    return _begin([(scope, version) for scope in scopes for version in versions])
 
 
 def begin_at_group(group_id: int) -> Begun:
@@ -85,16 +89,16 @@ def progress(policy: Policy) -> Progress | None:
         return None
     at_notes = policy.assignments.filter(scope__in=["program:", *{note.scope for note in notes}])
     scopes = set(at_notes.values_list("scope", flat=True))
-    version, at = policy.current_version_id, int(time())
+    versions, at = _versions([policy.pk]).get(policy.pk, ()), int(time())
     found: list[Progress] = []
     for note in notes:
         scope = scope_of(note.scope)
         key = note.scope
         if "program:" in scopes and scope.kind is ScopeKind.CARD:
             key = "program:"
-        if version and key in scopes:
-            windows = windows_at(at, applied_controls([(key, version)], scope))
-            if any(uncounted.is_of(note, window) for window in windows):
+        if key in scopes:
+            applied = applied_controls([(key, version) for version in versions], scope)
+            if any(uncounted.is_of(note, window) for window in windows_at(at, applied)):
                 found.append(uncounted.progress_of(note))
     return _together(found)
 
@@ -110,9 +114,22 @@ def _together(found: Sequence[Progress]) -> Progress | None:
 
 
 def _assigned(wanted: Q) -> list[tuple[str, int]]:
-    """The keys of scopes with these assignments, and the version in force there."""
-    rows = Assignment.objects.filter(wanted, policy__current_version__isnull=False)
-    return list(rows.values_list("scope", "policy__current_version_id"))
+    """The keys of scopes with these assignments, and each version in force or planned there."""
+    rows = list(Assignment.objects.filter(wanted).values_list("scope", "policy_id"))
+    versions = _versions({policy for _, policy in rows})
+    return [(scope, version) for scope, policy in rows for version in versions.get(policy, ())]
+
+
+def _versions(policies: Iterable[int]) -> dict[int, set[int]]:
+    """The keys of the versions of these policies that are in force or planned."""
+    found = defaultdict[int, set[int]](set)
+    of_these = Policy.objects.filter(pk__in=policies)
+    for policy, version in of_these.versions_in_force().items():
+        found[policy].add(version)
+    plans = PlannedVersion.objects.open().filter(policy__in=of_these.exclude(planned_until=None))
+    for policy, version in plans.values_list("policy_id", "version_id"):
+        found[policy].add(version)
+    return found
 
 
 def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:

@@ -72,7 +72,7 @@ def in_force() -> QuerySet[Instruction]:
 
 def limits_of(policy: Policy) -> tuple[LimitControl, ...]:
     """The limits of the version in force."""
-    version = policy.current_version
+    version = policy.version_in_force
     return controls(json.loads(version.content)).spending_limits if version else ()
 
 

@@ -61,11 +61,9 @@ def rehearse(now: datetime) -> Rehearsal:
     )
     oldest = Decision.objects.filter(pk__in=newest).order_by("webhook_request_id").first()
     count = Decision.objects.filter(pk__in=newest).count()
-    current = dict(
-        Policy.objects.exclude(current_version=None).values_list("current_version", "pk")
-    )
-    controls = controls_of(current)
-    today = {policy: controls[it][1] for it, policy in current.items() if it in controls}
+    in_force = Policy.objects.versions_in_force()
+    controls = controls_of(in_force.values())
+    today = {policy: controls[it][1] for policy, it in in_force.items() if it in controls}
     policies = dict(PolicyVersion.objects.values_list("pk", "policy_id"))
     by_version = {version: today[it] for version, it in policies.items() if it in today}
     used: dict[Window, int] = defaultdict(int)

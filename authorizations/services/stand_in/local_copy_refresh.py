@@ -20,7 +20,14 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from authorizations.models import Assignment, Card, Instruction, PolicyVersion
+from authorizations.models import (
+    Assignment,
+    Card,
+    Instruction,
+    PlannedVersion,
+    Policy,
+    PolicyVersion,
+)
 from authorizations.services.host import host_files
 from authorizations.services.host.local_copy import CARDS, CARDS_SCHEMA, POLICIES, POLICIES_SCHEMA
 from authorizations.services.runtime.deadline import deadline
@@ -114,20 +121,39 @@ def renew_switch() -> None:
 
 
 def renew_policies() -> None:
-    """Read the assignments, the policy versions they name, and what is frozen or blocked.
+    """Read the assignments, the versions of their policies, and what is frozen or blocked.
 
     Raises django.db.Error, OSError and sqlite3.Error; then the old copy stays.
     """
     began = time.time()
-    assignments = Assignment.objects.exclude(policy__current_version=None)
-    assigned = list(pages(assignments, "scope", "policy__current_version_id"))
-    # Read after the assignments: versions never change, so every one they name is found.
-    wanted = PolicyVersion.objects.filter(pk__in={version for _, _, version in assigned})
+    every = [row[1:] for row in pages(Assignment.objects.all(), "scope", "policy_id")]
+    # Read after the assignments, the versions last, which never change: all that are named exist.
+    tenures = list(_tenures())
+    published = {policy for policy, *_ in tenures}
+    assigned = [row for row in every if row[1] in published]
+    wanted = PolicyVersion.objects.filter(pk__in={version for _, version, *_ in tenures})
     with new_copy(POLICIES, POLICIES_SCHEMA, began) as copy:
-        _insert(copy, "version", pages(wanted, "policy_id", "number", "content"))
-        _insert(copy, "assignment", [row[1:] for row in assigned])
+        _insert(copy, "version", pages(wanted, "number", "content"))
+        _insert(copy, "tenure", tenures)
+        _insert(copy, "assignment", assigned)
         _insert(copy, "frozen", pages(Card.objects.filter(frozen=True)))
         _insert(copy, "instruction", _instructions())
+
+
+def _tenures() -> Iterator[Row]:
+    """Policy, version, beginning and end of what is in force, or is planned to be.
+
+    The plans first: what is published over one meanwhile leaves it in force once more.
+    """
+    open_ = PlannedVersion.objects.open()
+    for _, policy, version, begins, ends in pages(
+        open_, "policy_id", "version_id", "begins_at", "ends_at"
+    ):
+        yield policy, version, begins.timestamp(), ends and ends.timestamp()
+    published = Policy.objects.exclude(current_version=None)
+    for policy, version in pages(published, "current_version_id"):
+        # It began before all plans that are open, and by then by any clock.
+        yield policy, version, 0, None
 
 
 def _instructions() -> Iterator[Row]:

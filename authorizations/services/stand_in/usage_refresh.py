@@ -8,6 +8,7 @@ import logging
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from itertools import islice
 from typing import TypeAlias
 
@@ -45,7 +46,7 @@ def renew_usage() -> None:
 
     Raises django.db.Error, OSError, sqlite3.Error and HostMemoryError; then the old copy stays.
     """
-    capped = _capped_versions()
+    capped = _capped_policies()
     if capped:
         time.sleep(SETTLING_S)
     with host_memory.memory() as memory:
@@ -79,16 +80,21 @@ def write_used(copy: sqlite3.Connection, used: Mapping[Window, WindowUsage]) -> 
     )
 
 
-def _capped_versions() -> dict[int, AppliedControls]:
-    """The versions in force that have a cap, each as if it were assigned to the program."""
+def _capped_policies() -> dict[int, AppliedControls]:
+    """The policies whose version in force has a cap, each as if assigned to the program.
+
+    A planned one is left out: until it begins, its purchases are not noted.
+    """
     program = Scope(ScopeKind.PROGRAM, "")
     with deadline(time.monotonic() + PAGE_BUDGET_S):
-        in_force = Policy.objects.exclude(current_version=None)
-        versions = controls_of(in_force.values_list("current_version_id", flat=True))
+        in_force = Policy.objects.versions_in_force()
+        versions = controls_of(in_force.values())
     return {
-        version_id: AppliedControls(program, program, version_id, number, controls)
-        for version_id, (number, controls) in versions.items()
-        if controls.stand_in_amount and controls.stand_in_cap
+        policy_id: AppliedControls(program, program, version_id, *versions[version_id])
+        for policy_id, version_id in in_force.items()
+        if version_id in versions
+        and versions[version_id][1].stand_in_amount
+        and versions[version_id][1].stand_in_cap
     }
 
 
@@ -97,11 +103,11 @@ def _scopes(capped: dict[int, AppliedControls]) -> Iterator[_Scopes]:
     if not capped:
         return
     of_scope: dict[Scope, list[AppliedControls]] = {}
-    assigned = Assignment.objects.filter(policy__current_version_id__in=list(capped))
-    for _, key, version_id in pages(assigned, "scope", "policy__current_version_id"):
+    assigned = Assignment.objects.filter(policy__in=list(capped))
+    for _, key, policy_id in pages(assigned, "scope", "policy_id"):
         scope = scope_of(key)
-        policy = capped[version_id]
-        measuring = AppliedControls(scope, scope, version_id, policy.number, policy.controls)
+        policy = capped[policy_id]
+        measuring = replace(policy, scope=scope, measured=scope)
         of_scope.setdefault(scope, []).append(measuring)
     of_program = of_scope.pop(Scope(ScopeKind.PROGRAM, ""), [])
     if of_program:

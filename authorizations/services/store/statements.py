@@ -160,11 +160,19 @@ USAGE_OF_LINKED = _usage(
 """As USAGE, around the times at which authorizations were created that only their ids tell."""
 
 POLICIES = """
-SELECT assignment.scope, policy.current_version_id, NULL, policy.id
-FROM authorizations_assignment assignment
-JOIN authorizations_policy policy ON policy.id = assignment.policy_id
-WHERE policy.current_version_id IS NOT NULL
-    AND assignment.scope = ANY('program:'::text || %(scopes)s::text[])
+SELECT scope, version_id, NULL, policy_id
+FROM (
+    SELECT assignment.scope, policy.id AS policy_id, CASE
+        WHEN statement_timestamp() < policy.planned_until
+        THEN authorizations_version_at(policy.id, statement_timestamp())
+        ELSE policy.current_version_id
+    END AS version_id
+    FROM authorizations_assignment assignment
+    JOIN authorizations_policy policy ON policy.id = assignment.policy_id
+    WHERE assignment.scope = ANY('program:'::text || %(scopes)s::text[])
+    OFFSET 0  -- so that the version is found once
+) AS assigned
+WHERE version_id IS NOT NULL
 UNION ALL
 SELECT open.scope, id, json_build_object(
     'id', id, 'kind', kind, 'scope', open.scope, 'policy', policy_id, 'terms', terms,

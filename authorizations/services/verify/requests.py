@@ -27,6 +27,7 @@ from authorizations.services.verify.record_checks import (
 )
 from authorizations.services.verify.stops import Stops
 from authorizations.services.verify.stripe_declines import decline_differences
+from authorizations.services.verify.tenures import VersionsInForce
 from authorizations.wire import events
 from authorizations.wire.events import wants_decision
 
@@ -38,7 +39,7 @@ _SIZE = 100
 
 def verify_requests(ids: Ids) -> Iterator[Checked]:
     """Check each delivery with the decision made on it, or with the recorded answer it got."""
-    arrivals, stops = Arrivals(), Stops()
+    arrivals, stops, versions = Arrivals(), Stops(), VersionsInForce()
     rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats")
     for piece in row_pieces(rows, _SIZE, ids.above):
         found: list[Difference] = []
@@ -58,6 +59,7 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
                 purchase = purchases.get(decision.authorization_id or "")
                 found += decision_differences(decision, row, purchase)
                 found += stops.differences(decision)
+                found += versions.differences(decision)
                 if decision.approved and not purchase:
                     name = decision.authorization_id
                     found.append(Difference(decision.pk, "authorization", name, EXISTING))

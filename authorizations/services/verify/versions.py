@@ -6,7 +6,11 @@ from datetime import datetime, timedelta
 from itertools import pairwise
 from typing import Any, NamedTuple
 
+from django.db.models import Q, Value
+from django.db.models.functions import Coalesce
+
 from authorizations.models import Policy, PolicyVersion
+from authorizations.rules.policy.tenures import FOR_GOOD
 from authorizations.services.verify.checking import EXISTING, Checked, Difference, by_key, fetch
 
 VERSIONS = "policy versions"
@@ -27,9 +31,18 @@ WHERE change.kind = 'policy' AND change.object_id = %s
 ORDER BY change.id
 """
 
+_PLANNED = """
+SELECT
+    change.changed_at, change.user_id, NULL, (change.after ->> 'version_id')::bigint,
+    change.names ->> ('policyversion:' || (change.after ->> 'version_id'))
+FROM authorizations_historyentry AS change
+WHERE change.kind = 'plannedversion' AND change.subject = 'policy' AND change.subject_id = %s
+ORDER BY change.id
+"""
+
 
 class _Published(NamedTuple):
-    """A change of the version in force, as the change history has it.
+    """A version published at once or planned, as the change history has it.
 
     `before` and `after` are version ids; `named` is the number and reason of the later one.
     """
@@ -46,11 +59,15 @@ def verify_versions() -> Iterator[Checked]:
     for policy in by_key(Policy.objects.all()):
         versions = list(policy.versions.order_by("number"))
         published = [_Published(*row) for row in fetch(_PUBLISHED, [str(policy.pk)])]
+        planned = [_Published(*row) for row in fetch(_PLANNED, [str(policy.pk)])]
+        plans = set(policy.plans.values_list("version", flat=True))
         current = Policy.objects.values_list("current_version", flat=True).get(pk=policy.pk)
         if current != policy.current_version_id:
             continue  # published meanwhile, so what was read does not fit together
-        found = [*_version_by_version(versions, published)]
-        found += _order_differences(current, versions, published)
+        found = [*_version_by_version(versions, [*published, *planned])]
+        at_once = [version for version in versions if version.pk not in plans]
+        found += _order_differences(current, at_once, published)
+        found += _unread_plans(policy)
         yield Checked(VERSIONS, len(versions), found)
 
 
@@ -87,7 +104,7 @@ def _version_by_version(
 def _order_differences(
     current: Any, versions: Sequence[PolicyVersion], published: Sequence[_Published]
 ) -> Iterator[Difference]:
-    """Each version replaced the one before it, and the last one is in force."""
+    """Each version published at once replaced the one before it, and the last one is current."""
     numbers = {version.pk: version.number for version in versions}
     for one in published:
         where = f"change of {one.at}"
@@ -99,7 +116,15 @@ def _order_differences(
             yield Difference(where, "version before it", following.before, one.after)
     last = versions[-1].pk if versions else None
     if current != last:
-        yield Difference(f"policy {versions[-1].policy_id}", "version in force", current, last)
+        yield Difference("policy version", "without a plan, the last one", current, last)
+
+
+def _unread_plans(policy: Policy) -> Iterator[Difference]:
+    """Plans that decisions do not look for, as the policy says that there are none by then."""
+    until = Coalesce("ends_at", Value(FOR_GOOD))
+    unread = Q(policy__planned_until=None) | Q(policy__planned_until__lt=until)
+    for plan in policy.plans.open().filter(unread).select_related("version"):
+        yield Difference(_where(plan.version), "plan", "not read", "read until its end")
 
 
 def _where(version: PolicyVersion) -> str:

@@ -68,6 +68,8 @@ TABLES: dict[str, Rights] = {
     "authorizations_rejectedminute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_repeatedminute": Rights(webhook=_KEEP, admin=_READ),
     "authorizations_policyversion": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_plannedversion": Rights(webhook=_READ, admin=_ADD),
+    "authorizations_plancancellation": Rights(webhook=_READ, admin=_ADD),
     "authorizations_standinswitch": Rights(webhook=_READ, admin=_ADD),
     "authorizations_instruction": Rights(webhook=_READ, admin=_ADD),
     "authorizations_lifting": Rights(webhook=_READ, admin=_ADD),

@@ -116,7 +116,7 @@ def changed(policy: Policy, **document: Any) -> GrantDifference:
     """What saving the policy with this document does; `to` adds an assignment."""
     before = of_policy(policy)
     in_force(policy.name, **({"to": {"program": True}} | document))
-    return policy_changed(policy, before)
+    return policy_changed(policy, before, of_policy(policy))
 
 
 def test_a_policy_that_begins_to_grant_lets_those_spend_that_could_not() -> None:
@@ -138,7 +138,7 @@ def test_a_policy_that_begins_to_decline_a_currency_counts_the_cards_it_stops() 
     second = in_force("Second", **FORBIDS)
     before = of_policy(second)
     in_force("Second", spending_limits=DOLLARS)
-    assert policy_changed(second, before) == GrantDifference(lost=2)
+    assert policy_changed(second, before, of_policy(second)) == GrantDifference(lost=2)
     assert cards_without() == {"ic_1", "ic_2"}
     assert changed(second, **FORBIDS) == GrantDifference(gained=2)
 

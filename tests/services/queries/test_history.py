@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from contextlib import nullcontext
 from importlib import import_module
 from typing import Any
 
@@ -9,6 +10,7 @@ import pytest
 from django.contrib.auth.models import Group, Permission, User
 from django.db import IntegrityError, connection
 from django.db.models import Model
+from django.utils import timezone
 
 from authorizations.models import (
     Assignment,
@@ -16,13 +18,17 @@ from authorizations.models import (
     CardGroup,
     Cardholder,
     HistoryEntry,
+    PlanCancellation,
+    PlannedVersion,
     Policy,
+    PolicyVersion,
 )
 from authorizations.models.history import SEPARATORS, TRACKED
 from authorizations.services.policies.publish import publish
 from authorizations.services.queries.history import entries_about, newest_first, searched
 from authorizations.services.queries.listing import chunks
 from authorizations.services.runtime.actor import acting
+from tests.support.damage import unguarded
 from tests.support.desk import in_force, says
 
 pytestmark = pytest.mark.django_db
@@ -58,7 +64,19 @@ def rows() -> dict[str, Callable[[], Row]]:
     policy, group = Policy.objects.create(name="Travel"), CardGroup.objects.create(name="Team")
     user, role = User.objects.create(username="otto"), Group.objects.create(name="Readers")
     permission = Permission.objects.all()[0]
+    version = PolicyVersion.objects.create(policy=policy, number=1, content="{}")
     return {
+        "plannedversion": lambda: {
+            "policy": policy,
+            "version": version,
+            "begins_at": timezone.now(),
+        },
+        "plancancellation": lambda: {
+            "policy": policy,
+            "version": version,
+            "cancelled_at": timezone.now(),
+            "reason": "Over",
+        },
         "policy": lambda: {"name": "Fuel"},
         "assignment": lambda: {"policy": policy, "group": group},
         "programdefaults": lambda: {"id": 1},
@@ -72,6 +90,8 @@ def rows() -> dict[str, Callable[[], Row]]:
         "rolepermission": lambda: {"group_id": role.pk, "permission_id": permission.pk},
     }
 
+
+APPEND_ONLY = (PlannedVersion, PlanCancellation)
 
 UPDATES = {
     "policy": ("name", "Petrol"),
@@ -94,7 +114,8 @@ def test_plain_sql_is_recorded_with_before_and_after_and_the_role_that_did_it(tr
     if tracked.kind in UPDATES:
         column, value = UPDATES[tracked.kind]
         execute(f'UPDATE {table} SET "{column}" = %s WHERE id = %s', value, newest)  # noqa: S608
-    execute(f"DELETE FROM {table} WHERE id = %s", newest)  # noqa: S608
+    with nullcontext() if tracked.model not in APPEND_ONLY else unguarded(tracked.model):
+        execute(f"DELETE FROM {table} WHERE id = %s", newest)  # noqa: S608
 
     [inserted, *updated, deleted] = recorded(tracked.kind)[earlier:]
     assert (inserted[0], inserted[1], deleted[0], deleted[2]) == ("insert", None, "delete", None)
@@ -192,7 +213,7 @@ def test_logging_in_is_no_change(client: Any) -> None:
 
 @pytest.mark.parametrize("tracked", TRACKED, ids=lambda tracked: str(tracked.kind))
 def test_truncate_which_would_leave_no_trace_is_refused(tracked: Any) -> None:
-    with pytest.raises(IntegrityError, match="recorded row by row: TRUNCATE refused"):
+    with pytest.raises(IntegrityError, match="TRUNCATE refused"):
         execute(f"TRUNCATE {tracked.model._meta.db_table} CASCADE")
 
 

@@ -12,10 +12,12 @@ from django.contrib.auth.models import User
 from django.db import OperationalError, connection
 from django.utils import timezone
 
-from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.models import Assignment, Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.host import host_files, local_copy, versions
 from authorizations.services.policies import own_amounts, stops
+from authorizations.services.policies.planned import PlannedTimes
+from authorizations.services.policies.publish import publish
 from authorizations.services.stand_in import local_copy_refresh
 from tests.support.damage import damage
 from tests.support.desk import in_force
@@ -338,3 +340,32 @@ def test_own_amounts_are_known_until_they_end(monkeypatch: pytest.MonkeyPatch) -
     assert known("ic_2") == (51_000, 1)
     monkeypatch.setattr(time, "time", soon.timestamp)
     assert known("ic_1") == (50_000, 0)
+
+
+@transactional
+def test_planned_versions_begin_and_end_by_the_clock_of_the_host(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    card("ic_1")
+    policy = in_force("Team", spending_limits=[{"amount": 50_000, "interval": "monthly"}])
+    begin, end = (timezone.now() + timedelta(minutes=minutes) for minutes in (10, 20))
+    document = policy.document | {"spending_limits": [{"amount": 1_000, "interval": "monthly"}]}
+    publish(document, None, policy=policy, times=PlannedTimes(begin, end))
+    first = {"name": "Later", "currency": "eur", "unlimited": True}
+    later = publish(first, None, times=PlannedTimes(end)).version.policy
+    Assignment.objects.create(policy=later, program=True)
+    renew()
+
+    def known() -> list[tuple[str, list[int]]]:
+        found = local_copy.card("ic_1", "ich_1")
+        assert found
+        return sorted(
+            (it.controls.name, [limit.limit_value for limit in it.controls.spending_limits])
+            for it in found.applied
+        )
+
+    assert known() == [("Team", [50_000])]
+    monkeypatch.setattr(time, "time", begin.timestamp)
+    assert known() == [("Team", [1_000])]
+    monkeypatch.setattr(time, "time", end.timestamp)
+    assert known() == [("Later", []), ("Team", [50_000])]

@@ -1,0 +1,146 @@
+"""Planned versions of policies on their pages and lists, and the page that cancels one."""
+
+from typing import Any
+
+from django import forms
+from django.contrib import admin, messages
+from django.db import transaction
+from django.db.models import Prefetch, QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.template.response import TemplateResponse
+from django.urls import reverse
+from django.utils import timezone
+from unfold.widgets import UnfoldAdminTextInputWidget
+
+from authorizations.admin.policies.assignments import policy_of
+from authorizations.admin.policies.versions import author, version_changes
+from authorizations.admin.shared import asking
+from authorizations.admin.shared.asking import UnconfirmedError
+from authorizations.admin.shared.links import link, staff
+from authorizations.admin.shared.times import exact_time
+from authorizations.admin.stops.planned import cancel_url, plan_times
+from authorizations.models import PlannedVersion, Policy
+from authorizations.rules.policy.tenures import Tenure, changes_after, in_force_at
+from authorizations.services.cards import grants
+from authorizations.services.policies import planned
+
+MAY_PLAN = "authorizations.change_policy"
+
+
+class CancelForm(forms.Form):
+    reason = forms.CharField(
+        max_length=500,
+        widget=UnfoldAdminTextInputWidget(attrs={"autofocus": True}),
+        error_messages={"required": "Give a reason: others will ask why."},
+    )
+
+
+def with_plans(policies: QuerySet[Policy]) -> QuerySet[Policy]:
+    """Policies with their plans, so that lists ask for those of all rows at once."""
+    plans = PlannedVersion.objects.open().select_related("version__author")
+    return policies.prefetch_related(Prefetch("plans", plans, to_attr="open_plans"))
+
+
+def turn_words(policy: Policy) -> str:
+    """What is in force and what follows: "4 until 15 Dec 2026, 00:00:00 UTC, then 3"; or "3"."""
+    now, tenures = timezone.now(), planned.tenures(policy)
+    present = in_force_at(tenures, now)
+    following = changes_after(tenures, now)
+    if not following:
+        return _number(present) if present else ""
+    at, after = following[0]
+    return f"{_number(present)} until {exact_time(at)}, then {_number(after)}"
+
+
+def _number(tenure: Tenure | None) -> str:
+    return str(tenure.number) if tenure else "none"
+
+
+def beside_words(policy: Policy, *, is_planned: bool) -> str:
+    """What publishing a version does to those that are planned, and they to it; "" without any."""
+    now = timezone.now()
+    found = []
+    for plan in policy.listed_plans:
+        name = (
+            f"Version {plan.version.number} is planned {plan_times(plan.begins_at, plan.ends_at)}"
+        )
+        if is_planned:
+            found.append(f"{name}: of both the one that begins last is in force.")
+        elif plan.begins_at <= now:
+            found.append(f"{name}: the one that you save replaces it at once, and for good.")
+        elif plan.ends_at:
+            found.append(f"{name}: the one that you save yields to it then, and returns.")
+        else:
+            found.append(f"{name}: the one that you save yields to it then.")
+    return " ".join(found)
+
+
+def planned_rows(policy: Policy) -> list[dict[str, Any]]:
+    """Each planned version for the policy's page, with what it changes of the one without plan."""
+    now = timezone.now()
+    return [
+        {
+            "link": link(plan.version, f"Version {plan.version.number}"),
+            "times": plan_times(plan.begins_at, plan.ends_at),
+            "has_begun": plan.begins_at <= now,
+            "author": author(plan.version),
+            "reason": plan.version.reason,
+            "changes": version_changes(policy.current_version, plan.version),
+            "is_first": policy.current_version is None,
+            "cancel": cancel_url(plan.version),
+        }
+        for plan in policy.listed_plans
+    ]
+
+
+def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
+    """Ask why, and about the cards that it concerns, then cancel the version of the address."""
+    policy = policy_of(request, object_id, MAY_PLAN)
+    plans = {
+        str(plan.version.number): plan
+        for plan in policy.plans.select_related("version").order_by("version")
+    }
+    found = plans.get(request.GET.get("version", ""))
+    if found is None:
+        raise Http404
+    number = found.version.number
+    form = _form(request)
+    back = reverse("admin:authorizations_policy_change", args=[policy.pk])
+    if request.method == "POST" and form.is_valid():
+        try:
+            with transaction.atomic():
+                granted = grants.of_policy(policy)
+                done = planned.cancel(
+                    found.version, by=staff(request), reason=form.cleaned_data["reason"]
+                )
+                changed = grants.policy_changed(policy, granted, grants.of_policy(policy))
+                asking.require(request, gained=changed.gained, lost=changed.lost)
+        except UnconfirmedError as unconfirmed:
+            asking.ask(request, unconfirmed)
+            form = _form(request)
+        else:
+            if done:
+                messages.success(request, f"Version {number} is no longer planned.")
+            else:
+                messages.info(request, "Nothing to do: it is not planned any more.")
+            return HttpResponseRedirect(back)
+    times = plan_times(found.begins_at, found.ends_at)
+    context = {
+        **admin.site.each_context(request),
+        "title": "Cancel a planned version",
+        "opts": Policy._meta,
+        "original": policy,
+        "form": form,
+        "button": "Cancel it",
+        "effect": f"Version {number} of {policy.name} is planned {times}. From the next purchase "
+        "on, what is in force without it decides.",
+        "back": back,
+    }
+    return TemplateResponse(request, "admin/authorizations/asked.html", context)
+
+
+def _form(request: HttpRequest) -> CancelForm:
+    """The form with the confirmations that are required."""
+    form = CancelForm(request.POST if request.method == "POST" else None)
+    form.fields |= asking.fields(request)
+    return form

@@ -1,0 +1,39 @@
+"""Planned versions of all policies, for the list of what is in force."""
+
+from datetime import datetime
+from typing import Any
+
+from django.urls import reverse
+
+from authorizations.admin.concurrent.watched import person
+from authorizations.admin.shared.links import link
+from authorizations.admin.shared.times import exact_time
+from authorizations.models import PlannedVersion, PolicyVersion
+
+
+def all_planned() -> list[dict[str, Any]]:
+    """Every planned version, by its beginning."""
+    plans = PlannedVersion.objects.open().select_related("version__author", "policy")
+    return [
+        {
+            "policy": link(plan.policy),
+            "link": link(plan.version, f"Version {plan.version.number}"),
+            "times": plan_times(plan.begins_at, plan.ends_at),
+            "author": person(plan.version.author) if plan.version.author else "a command",
+            "reason": plan.version.reason,
+            "cancel": cancel_url(plan.version),
+        }
+        for plan in plans
+    ]
+
+
+def plan_times(begins_at: datetime, ends_at: datetime | None) -> str:
+    """ "from 1 Dec 2026, 00:00:00 UTC until 15 Dec 2026, 00:00:00 UTC"."""
+    until = f" until {exact_time(ends_at)}" if ends_at else ""
+    return f"from {exact_time(begins_at)}{until}"
+
+
+def cancel_url(version: PolicyVersion) -> str:
+    """Where a planned version is cancelled."""
+    url = reverse("admin:authorizations_policy_cancel", args=[version.policy_id])
+    return f"{url}?version={version.number}"
