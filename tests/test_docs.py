@@ -1,6 +1,5 @@
 """The documents say what the code says."""
 
-import json
 import re
 from pathlib import Path
 from pkgutil import resolve_name
@@ -14,6 +13,7 @@ from authorizations.admin.exports.lifecycle_columns import FINDINGS, TRANSACTION
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.policy import own_amounts_csv
 from authorizations.rules.policy.document import normalize
+from authorizations.rules.policy.policy_file import read
 from authorizations.rules.wording.reasons import TEXTS
 from drawing import pictures, ways
 from drawing.sequences import Step, Way
@@ -29,8 +29,9 @@ def test_every_decline_reason_is_documented_in_order_of_precedence() -> None:
 
 def test_the_policy_file_of_the_documents_is_one() -> None:
     [example] = re.findall(r"```json\n(.+?)```", (DOCS / "policies.md").read_text(), re.DOTALL)
-    [policy] = json.loads(example)["policies"]
-    assert normalize(policy)["name"] == "Travel"
+    file, problems = read(example)
+    assert problems == []
+    assert [policy["name"] for policy in file.policies] == ["Travel"]
 
 
 def test_the_table_of_own_amounts_of_the_documents_is_one() -> None:

@@ -1,7 +1,7 @@
 """Policy files: policies, card groups, assignments, own amounts, freezes and blocks.
 
 Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
-that there are none.
+that there are none. A policy has its planned versions with it.
 """
 
 import json
@@ -39,6 +39,7 @@ T = TypeVar("T")
 _KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
 REASON_LENGTH, REFERENCE_LENGTH = 500, 100
 
+MAX_PLANS = 1000  # of a policy
 _MAX_CARDS = 100_000
 _MAX_POLICIES = 10_000  # of groups as well
 _TARGETS = (ScopeKind.PROGRAM, ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
@@ -61,6 +62,20 @@ class ListedAssignment:
     policy: str
     kind: ScopeKind
     target: str
+
+
+@dataclass(frozen=True, slots=True)
+class ListedPlan:
+    """A planned version; `begins` and `ends` in Unix seconds, None for at once and for good."""
+
+    path: Path
+    begins: int | None
+    ends: int | None
+    normal: dict[str, Any]
+
+    @property
+    def policy(self) -> str:
+        return str(self.normal["name"])
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,11 +116,14 @@ class ListedOverride:
 class PolicyFile:
     """The valid parts of a file; `assignments` or `overrides` is None if it has no such list.
 
-    `policies` are in their normal form; `names` has those of invalid policies too.
+    `policies` are in their normal form; `names` has those of invalid policies too, and of those
+    with nothing but planned versions. `planning` are the names of those that list their plans.
     """
 
     policies: tuple[dict[str, Any], ...] = ()
     names: frozenset[str] = frozenset()
+    planning: frozenset[str] = frozenset()
+    plans: tuple[ListedPlan, ...] = ()
     groups: tuple[ListedGroup, ...] = ()
     assignments: tuple[ListedAssignment, ...] | None = None
     stops: tuple[ListedStop, ...] = ()
@@ -143,27 +161,63 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
     fields.refuse_others((*_KEYS, "$schema"))  # by which editors find the schema
     listed = list(fields.objects("policies", _MAX_POLICIES))
     names = frozenset(_refuse_twins(listed))
-    policies = []
+    policies, planning, plans = [], set[str](), list[ListedPlan]()
     for entry in listed:
-        try:
-            policies.append(normalize(entry.data))
-        except InvalidPolicyError as invalid:
-            fields.problems.extend(
-                Problem((*entry.path, *problem.path), problem.message)
-                for problem in invalid.problems
-            )
+        own = {key: value for key, value in entry.data.items() if key != "planned"}
+        normal = _normal(entry, own)
+        if normal is None:
+            continue
+        if own.keys() != {"name"} or not entry.has("planned"):
+            policies.append(normal)
+        if entry.has("planned"):
+            planning.add(normal["name"])
+            plans += _plans(entry, normal["name"])
     groups = tuple(_groups(fields))
     assignments = tuple(_assignments(fields))
     has_assignments = data.get("assignments") is not None
     file = PolicyFile(
         tuple(policies),
         names,
+        frozenset(planning),
+        tuple(plans),
         groups,
         assignments if has_assignments else None,
         stops=tuple(_stops(fields)),
         overrides=tuple(_overrides(fields)) if data.get("overrides") is not None else None,
     )
     return file, fields.problems
+
+
+def _normal(entry: Fields, document: dict[str, Any]) -> dict[str, Any] | None:
+    """The normal form of a policy's document; None, and its problems, if it is not valid."""
+    try:
+        return normalize(document)
+    except InvalidPolicyError as invalid:
+        entry.problems.extend(
+            Problem((*entry.path, *problem.path), problem.message) for problem in invalid.problems
+        )
+        return None
+
+
+def _plans(policy: Fields, name: str) -> Iterator[ListedPlan]:
+    """The planned versions: each a document of its own, but for the name, and when it holds."""
+    places: dict[object, Path] = {}
+    for entry in policy.objects("planned", MAX_PLANS):
+        before = len(entry.problems)
+        if entry.has("name"):
+            entry.problem("name", "It has its policy's name: leave this out.")
+        begins = entry.value("from", instant, None)
+        ends = entry.value("until", instant, None)
+        if not entry.has("from") and not entry.has("until"):
+            entry.problems.append(Problem(entry.path, 'Say when: give "from", "until" or both.'))
+        if begins is not None and ends is not None and ends <= begins:
+            entry.problem("until", 'This is not later than "from": choose a later time, or none.')
+        document = {key: it for key, it in entry.data.items() if key not in ("from", "until")}
+        normal = _normal(entry, document | {"name": name})
+        if normal is None or len(entry.problems) > before:
+            continue
+        if not _is_again(entry, (begins, ends, str(normal)), places):
+            yield ListedPlan(entry.path, begins, ends, normal)
 
 
 def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -6,6 +6,7 @@ another one, such as "FR " or "Monthly", which an import reads too, they are not
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from authorizations.rules.basics import parsing
@@ -30,7 +31,7 @@ from authorizations.rules.policy.document_limits import (
     OF_YEARS,
     UNITS,
 )
-from authorizations.rules.policy.policy_file import REASON_LENGTH, REFERENCE_LENGTH
+from authorizations.rules.policy.policy_file import MAX_PLANS, REASON_LENGTH, REFERENCE_LENGTH
 
 Schema: TypeAlias = dict[str, Any]
 
@@ -81,11 +82,38 @@ def policy_file_schema() -> Schema:
 
 
 def _policy() -> Schema:
+    name = _text(NAME_LENGTH) | {"description": "The policy's name, by which it is known."}
+    planned = _list(
+        _planned(),
+        "Versions that are in force from an instant on, or until one. Others of the policy are "
+        "cancelled, unless there is no such list.",
+        MAX_PLANS,
+    )
+    return _document({"name": name}, {"planned": planned}, required=["name"])
+
+
+def _planned() -> Schema:
+    times = {
+        "from": _optional(_ref("moment"), "Its beginning, with the offset from UTC; or at once."),
+        "until": _optional(
+            _ref("moment"), "Its end, with the offset from UTC; for good if it is missing."
+        ),
+    }
+    name = _NOT_GIVEN | {"description": "It has its policy's name."}
+    return _document({**times, "name": name}) | {"anyOf": [_given("from"), _given("until")]}
+
+
+def _document(
+    first: Mapping[str, Schema],
+    last: Mapping[str, Schema] = MappingProxyType({}),
+    required: Sequence[str] = (),
+) -> Schema:
+    """What a version says, between other keys."""
     money = "In the smallest unit of the policy's currency, such as 500 for \N{EURO SIGN}5.00."
     amount = _whole_number(1, MAX_AMOUNT)
     in_currency = ("smallest_partial_amount", "fuel_hold", "stand_in_amount", "stand_in_cap")
     properties = {
-        "name": _text(NAME_LENGTH) | {"description": "The policy's name, by which it is known."},
+        **first,
         "currency": _optional(_ref("currency"), "The currency of its amounts."),
         "unlimited": _switch("Lets cards pay without an amount limit of this policy."),
         "time_zone": _optional(
@@ -109,6 +137,7 @@ def _policy() -> Schema:
         "spending_limits": _list(
             _limit(), "Limits on amounts and on numbers of purchases; all must hold.", MAX_LIMITS
         ),
+        **last,
     }
     is_true = {
         "properties": {"partial_approval": {"const": True}},
@@ -117,7 +146,7 @@ def _policy() -> Schema:
     own_currency = {"items": _if(_given("amount"), _given("currency"))}
     return _object(
         properties,
-        required=["name"],
+        required=required,
         conditions=[
             *(_if(_given(key), _given("currency")) for key in in_currency),
             _if(_given("smallest_partial_amount"), is_true),

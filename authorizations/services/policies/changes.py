@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any, NamedTuple
 
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
@@ -15,7 +16,7 @@ from authorizations.rules.basics.words import (
 )
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
-from authorizations.rules.policy.policy_file import ListedOverride, ListedStop
+from authorizations.rules.policy.policy_file import ListedOverride, ListedPlan, ListedStop
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
@@ -56,6 +57,39 @@ class PolicyChange:
             yield f"  please check: {warning}"
         if self.asleep.amounts:
             yield f"  please check: {self.asleep}"
+
+
+@dataclass(frozen=True, slots=True)
+class PlanChange:
+    """A version to plan; `before` is what the policy says without it, None for a new policy."""
+
+    listed: ListedPlan
+    before: dict[str, Any] | None
+
+    @property
+    def name(self) -> str:
+        return self.listed.policy
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        begins, ends = self.listed.begins, self.listed.ends
+        since = f" from {instant_words(begins, 'UTC')}" if begins else ""
+        until = f" until {instant_words(ends, 'UTC')}" if ends else ""
+        yield f'Policy "{self.name}", planned{since}{until}'
+        yield from islice(PolicyChange(self.listed.normal, self.before).lines(), 1, None)
+
+
+@dataclass(frozen=True, slots=True)
+class PlanEnd:
+    """A planned version to cancel, as the file does not have it."""
+
+    name: str
+    number: int
+    version_id: int
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        yield f'Policy "{self.name}": version {self.number} no longer planned'
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,6 +173,8 @@ class Changes:
     unassigned: tuple[Target, ...]
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
+    plans: tuple[PlanChange, ...] = ()
+    ended_plans: tuple[PlanEnd, ...] = ()
     stops: tuple[StopChange, ...] = ()
     own_amounts: tuple[OverrideChange, ...] = ()
     ended_amounts: tuple[int, ...] = ()
@@ -151,6 +187,10 @@ class Changes:
         """All changes in readable lines."""
         for policy in self.policies:
             yield from policy.lines()
+        for end in self.ended_plans:
+            yield from end.lines()
+        for plan in self.plans:
+            yield from plan.lines()
         for group in self.groups:
             yield from group.lines()
         if self.assigned or self.unassigned:

@@ -9,13 +9,36 @@ from typing import Any
 from django.contrib.auth.models import User
 from django.db import transaction
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
+from authorizations.models import (
+    Assignment,
+    Card,
+    CardGroup,
+    Cardholder,
+    Instruction,
+    Policy,
+    PolicyVersion,
+)
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import gained_words
-from authorizations.rules.policy.document import InvalidPolicyError, Problem
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
 from authorizations.rules.policy.policy_file import ListedStop, PolicyFile
-from authorizations.services.policies import counting_ahead, groups, own_amounts, plan, stops
-from authorizations.services.policies.changes import Changes, StopChange, Target
+from authorizations.services.policies import (
+    counting_ahead,
+    groups,
+    own_amounts,
+    plan,
+    planned,
+    stops,
+)
+from authorizations.services.policies.changes import (
+    Changes,
+    PlanChange,
+    PlanEnd,
+    PolicyChange,
+    StopChange,
+    Target,
+)
+from authorizations.services.policies.planned import PlanError, PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.policies.stops import StopError
 from authorizations.services.store import locks
@@ -26,7 +49,7 @@ def export_policies() -> dict[str, Any]:
     policies = Policy.objects.select_related("current_version").order_by("name")
     shared = CardGroup.objects.prefetch_related("cards").order_by("name")
     return {
-        "policies": [policy.document for policy in policies],
+        "policies": [_exported_policy(policy) for policy in policies],
         "groups": [
             {"name": group.name, "cards": sorted(card.pk for card in group.cards.all())}
             for group in shared
@@ -38,6 +61,24 @@ def export_policies() -> dict[str, Any]:
         "freezes": list(_once(_exported(Instruction.Kind.FREEZE))),
         "blocks": list(_once(_exported(Instruction.Kind.BLOCK))),
     }
+
+
+def _exported_policy(policy: Policy) -> dict[str, Any]:
+    """What a policy says whenever no planned version is in force, and those planned versions."""
+    plans = list(policy.plans.open().select_related("version")) if policy.planned_until else []
+    if policy.current_version:
+        found = policy.current_version.document
+    else:
+        found = {"name": policy.name} if plans else policy.document
+    listed = [
+        {
+            "from": _until(plan.begins_at),
+            "until": _until(plan.ends_at) if plan.ends_at else None,
+            **{key: value for key, value in plan.version.document.items() if key != "name"},
+        }
+        for plan in plans
+    ]
+    return found | ({"planned": listed} if listed else {})
 
 
 def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
@@ -81,7 +122,8 @@ def _exported_amounts() -> Iterator[dict[str, Any]]:
     limits = {
         (policy.pk, limit.key, limit.interval, limit.currency)
         for policy in Policy.objects.select_related("current_version")
-        for limit in own_amounts.limits_of(policy)
+        for version in planned.versions_to_come(policy)
+        for limit in controls(version.document).spending_limits
     }
     for row in own_amounts.in_force().select_related("policy").order_by("pk"):
         scope, terms = scope_of(row.scope), row.terms
@@ -143,8 +185,7 @@ def import_policies(
     cardholders = [Cardholder(id=id_) for id_ in unseen.cardholders]
     Cardholder.objects.bulk_create(cardholders, ignore_conflicts=True)
     with transaction.atomic():
-        for change in changes.policies:
-            publish(change.normal, author, reason)
+        _publish(changes, author, reason)
         for group in changes.groups:
             CardGroup.objects.get_or_create(name=group.name)
         _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
@@ -172,6 +213,39 @@ def import_policies(
     return changes
 
 
+def _publish(changes: Changes, author: User | None, reason: str) -> None:
+    """Publish and plan versions, and cancel others, policy by policy, each once it is locked.
+
+    Raises InvalidPolicyError if a time has come since the file was compared.
+    """
+    ending = PolicyVersion.objects.in_bulk([end.version_id for end in changes.ended_plans])
+    # By name, in which two imports take their locks; of one policy what is planned comes last.
+    every: list[PolicyChange | PlanEnd | PlanChange] = [
+        *changes.policies,
+        *changes.ended_plans,
+        *changes.plans,
+    ]
+    for change in sorted(every, key=lambda change: change.name):
+        match change:
+            case PolicyChange():
+                publish(change.normal, author, reason)
+            case PlanEnd():
+                planned.cancel(ending[change.version_id], by=author, reason="Not in the file")
+            case PlanChange():
+                begins = _moment(change.listed.begins)
+                begins = begins if begins and begins > stops.now() else None
+                times = PlannedTimes(begins, _moment(change.listed.ends))
+                try:
+                    publish(change.listed.normal, author, reason, times=times)
+                except PlanError as wrong:
+                    problem = Problem(change.listed.path, str(wrong))
+                    raise InvalidPolicyError([problem]) from wrong
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return datetime.fromtimestamp(seconds, UTC) if seconds is not None else None
+
+
 def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
     """Freeze and block what the file lists, unless another import did meanwhile."""
     stops.one_at_a_time("stops of a file")
@@ -188,7 +262,7 @@ def _stop(listed: ListedStop, author: User | None) -> None:
     if listed.kind is ScopeKind.GROUP:
         target = str(CardGroup.objects.get(name=listed.target).pk)
     scope = Scope(listed.kind, target)
-    until = datetime.fromtimestamp(listed.until, UTC) if listed.until else None
+    until = _moment(listed.until)
     known: dict[str, Any] = {"by": author, "reason": listed.reason, "until": until}
     known["reference"] = listed.reference
     if listed.terms:

@@ -2,23 +2,33 @@
 
 import json
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from time import time
 from typing import Any, NamedTuple
 
-from authorizations.models import Assignment, Card, CardGroup, Cardholder, Instruction, Policy
+from authorizations.models import (
+    Assignment,
+    Card,
+    CardGroup,
+    Cardholder,
+    Instruction,
+    PlannedVersion,
+    Policy,
+)
 from authorizations.rules.basics.controls import LimitControl, ScopeKind
 from authorizations.rules.basics.fields import Path, path_text, quoted
-from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
-from authorizations.rules.policy.policy_file import ListedGroup, PolicyFile, read
+from authorizations.rules.policy.document import InvalidPolicyError, Problem, completed, controls
+from authorizations.rules.policy.policy_file import ListedGroup, ListedPlan, PolicyFile, read
 from authorizations.services.cards import grants
-from authorizations.services.policies import own_amounts
+from authorizations.services.policies import own_amounts, planned
 from authorizations.services.policies.changes import (
     NONE_ASLEEP,
     Changes,
     GroupChange,
     OverrideChange,
+    PlanChange,
+    PlanEnd,
     PolicyChange,
     StopChange,
     Target,
@@ -105,17 +115,25 @@ def _problem_at(paths: Sequence[Path], message: str) -> Problem:
 
 
 def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
-    """The limits by key of each policy that own amounts name, with the file's policies in force."""
-    documents = {str(normal["name"]): normal for normal in file.policies}
-    others = {own.policy for own in file.overrides or ()} - file.names
-    in_force = Policy.objects.filter(current_version__isnull=False, name__in=others)
-    documents |= {
-        policy.name: policy.document for policy in in_force.select_related("current_version")
-    }
-    return {
-        name: {limit.key: limit for limit in controls(document).spending_limits}
-        for name, document in documents.items()
-    }
+    """The limits by key of each policy that own amounts name, with the file's policies in force.
+
+    Those of planned versions too; of two with one key those of the policy without its plans.
+    """
+    listed = {str(normal["name"]) for normal in file.policies}
+    others = {own.policy for own in file.overrides or ()} - (file.names - file.planning) - listed
+    policies = Policy.objects.filter(name__in=others).select_related("current_version")
+    documents = [
+        (policy.name, version.document)
+        for policy in policies
+        for version in planned.versions_to_come(policy)
+    ]
+    documents += [(one.policy, one.normal) for one in file.plans]
+    documents += [(str(normal["name"]), normal) for normal in file.policies]
+    limits: dict[str, dict[str, LimitControl]] = {policy.name: {} for policy in policies}
+    for name, document in documents:
+        limits.setdefault(name, {})
+        limits[name] |= {limit.key: limit for limit in controls(document).spending_limits}
+    return limits
 
 
 def _split_chains(file: PolicyFile) -> Iterator[Problem]:
@@ -159,8 +177,12 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
     there = set(targets())
     others = {target for target in there - wanted if target.policy in file.names}
     own = _own_amounts(file, roots)
+    policies = tuple(_policy_changes(file, own.get("ended_amounts", ())))
+    plans, ended_plans = _plan_changes(file, policies)
     found = Changes(
-        policies=tuple(_policy_changes(file, own.get("ended_amounts", ()))),
+        policies=policies,
+        plans=plans,
+        ended_plans=ended_plans,
         groups=tuple(_group_changes(file, roots)),
         assigned=tuple(sorted(wanted - there)),
         unassigned=() if file.assignments is None else tuple(sorted(others)),
@@ -169,7 +191,25 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         stops=tuple(new_stops(file)),
         **own,
     )
-    return replace(found, grants=grants.difference(_rearrangement(found, there)))
+    return replace(found, grants=_grants_changed(found, there))
+
+
+def _grants_changed(changes: Changes, there: set[Target]) -> grants.GrantDifference:
+    """The most cards that gain and lose a grant: at once, or when a planned version begins."""
+    ending = {end.version_id: end.name for end in changes.ended_plans}
+    in_force = Policy.objects.versions_in_force().values() if ending else ()
+    ended = {ending[version] for version in in_force if version in ending}
+    at_once = {name: completed({"name": name}) for name in ended} | _current(ended)
+    at_once |= {change.name: change.normal for change in changes.policies}
+    later = defaultdict[str, list[dict[str, Any]]](list)
+    for change in changes.plans:
+        later[change.name].append(change.listed.normal)
+    found = [grants.difference(_rearrangement(changes, there, at_once))]
+    # One of each policy at a time, however many are planned.
+    for turn in range(max(map(len, later.values()), default=0)):
+        then = {name: those[turn] for name, those in later.items() if turn < len(those)}
+        found.append(grants.difference(_rearrangement(changes, there, at_once | then)))
+    return grants.GrantDifference(max(it.gained for it in found), max(it.lost for it in found))
 
 
 def new_stops(file: PolicyFile) -> Iterator[StopChange]:
@@ -224,14 +264,16 @@ def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:
     return {"own_amounts": tuple(new), "ended_amounts": tuple(sorted(ended))}
 
 
-def _rearrangement(changes: Changes, there: set[Target]) -> grants.Rearrangement:
-    """The changes as far as they concern which cards may spend."""
+def _rearrangement(
+    changes: Changes, there: set[Target], documents: Mapping[str, dict[str, Any]]
+) -> grants.Rearrangement:
+    """The changes as far as they concern which cards may spend; `documents` are in force then."""
     groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
     ids = dict(Policy.objects.values_list("name", "pk"))
     in_force = grants.in_force()
     before = {name: in_force.get(pk, grants.NONE) for name, pk in ids.items()}
     after = before | {
-        change.name: grants.grants_of(controls(change.normal)) for change in changes.policies
+        name: grants.grants_of(controls(document)) for name, document in documents.items()
     }
 
     def key(target: Target) -> str:
@@ -289,7 +331,8 @@ def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[
     with_own = set(own_amounts.in_force().order_by().values_list("policy", flat=True).distinct())
     for normal in sorted(file.policies, key=lambda normal: str(normal["name"])):
         policy = there.get(normal["name"])
-        before = policy.document if policy else None
+        version = policy and policy.current_version
+        before = version.document if version else None
         if policy is None or before is None or policy.pk not in with_own:
             asleep = NONE_ASLEEP
         else:
@@ -301,6 +344,61 @@ def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[
             )
         if before != normal:
             yield PolicyChange(normal, before, asleep)
+
+
+def _current(names: Iterable[str]) -> dict[str, dict[str, Any]]:
+    """What policies say whenever no planned version is in force, by name."""
+    published = Policy.objects.filter(current_version__isnull=False, name__in=names)
+    return {
+        policy.name: policy.current_version.document
+        for policy in published.select_related("current_version")
+        if policy.current_version
+    }
+
+
+def _plan_changes(
+    file: PolicyFile, policies: Sequence[PolicyChange]
+) -> tuple[tuple[PlanChange, ...], tuple[PlanEnd, ...]]:
+    """The versions to plan, and those to cancel, of policies whose plans the file lists.
+
+    One that has begun is known by its end and by what it says. What begins together comes into
+    force in the order of the file, so that all are planned anew from the first one that is missing.
+    """
+    now = time()
+    replaced = {change.name for change in policies}
+    there: dict[tuple[str, int], list[tuple[object, PlannedVersion]]] = defaultdict(list)
+    plans = PlannedVersion.objects.open().filter(policy__name__in=file.planning)
+    for plan in plans.select_related("version", "policy").order_by("begins_at", "version"):
+        begins = int(plan.begins_at.timestamp())
+        if begins <= now and plan.policy.name in replaced:
+            continue  # what is published now is in force after it
+        document = plan.version.document | {"name": plan.policy.name}
+        said = (plan.ends_at and int(plan.ends_at.timestamp()), document)
+        there[plan.policy.name, begins if begins > now else 0].append((said, plan))
+    listed: dict[tuple[str, int], list[ListedPlan]] = defaultdict(list)
+    for one in sorted(file.plans, key=lambda one: one.begins or now):
+        if one.ends is None or one.ends > now:
+            begins = one.begins if one.begins and one.begins > now else 0
+            listed[one.policy, begins].append(one)
+    current = _current(file.planning) | {change.name: change.normal for change in policies}
+    new, kept = [], set[int]()
+    for key, wanted in listed.items():
+        have = there.get(key, [])
+        same = 0
+        while same < min(len(have), len(wanted)) and have[same][0] == (
+            wanted[same].ends,
+            wanted[same].normal,
+        ):
+            kept.add(have[same][1].pk)
+            same += 1
+        new += [PlanChange(one, current.get(one.policy)) for one in wanted[same:]]
+    ended = [
+        PlanEnd(plan.policy.name, plan.version.number, plan.version_id)
+        for those in there.values()
+        for _, plan in those
+        if plan.pk not in kept
+    ]
+    return tuple(new), tuple(ended)
 
 
 def _group_changes(file: PolicyFile, roots: dict[str, str]) -> Iterator[GroupChange]:

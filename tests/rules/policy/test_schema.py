@@ -57,7 +57,15 @@ EVERYTHING: dict[str, Any] = {
     "policies": [
         *WHOLE["policies"],
         {"name": "Every rule", "currency": "eur", **EVERY},
-        TRAVEL | {"name": "Every key"},
+        TRAVEL
+        | {
+            "name": "Every key",
+            "planned": [
+                {"from": "2027-01-01", "until": None, "name": "", "unlimited": True},
+                {"until": "2027-01-01T00:00:00+01:00", "currency": "eur"},
+            ],
+        },
+        {"name": "Later", "planned": [{"from": "2027-01-01", "unlimited": True}]},
     ],
 }
 
@@ -115,7 +123,9 @@ def test_it_has_exactly_the_keys_that_are_read(monkeypatch: pytest.MonkeyPatch) 
     assert of_policies < at_top
     schema = policy_file_schema()
     policy = objects_of(schema["properties"]["policies"])
-    assert at_top == {*schema["properties"], *policy["properties"]}
+    assert at_top | {"planned"} == {*schema["properties"], *policy["properties"]}
+    planned = objects_of(policy["properties"]["planned"])
+    assert {*planned["properties"]} | {"planned"} == {*policy["properties"], "from", "until"}
     for path, keys in known.items():
         parts = schema if path[0] in schema["properties"] else policy
         for key in path:
