@@ -14,6 +14,7 @@ for _pages in (
     "exports.pages",
     "findings.pages",
     "findings.unapplied",
+    "funds.pages",
     "history.pages",
     "policies.defaults",
     "policies.pages",

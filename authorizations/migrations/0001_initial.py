@@ -497,6 +497,99 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="FundEntry",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("limit_key", models.CharField(max_length=60, verbose_name="limit")),
+                ("scope", models.TextField()),
+                ("currency", models.CharField(max_length=3)),
+                ("amount", models.BigIntegerField()),
+                ("counts_from", models.BigIntegerField()),
+                ("entered_at", models.DateTimeField(verbose_name="at")),
+                ("reference", models.CharField(max_length=100)),
+                ("reason", models.CharField(max_length=500)),
+                (
+                    "author",
+                    models.ForeignKey(
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="authorizations.policy",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "entry of funds",
+                "verbose_name_plural": "entries of funds",
+                "ordering": ("-pk",),
+                "default_permissions": ("view", "add"),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("scope", "policy", "limit_key", "currency", "reference"),
+                        name="fund_entry_reference",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("amount", 0), _negated=True),
+                            models.Q(("reference", ""), _negated=True),
+                        ),
+                        name="fund_entry_says_something",
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
+            name="Pot",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("scope", models.TextField()),
+                ("limit_key", models.CharField(max_length=60)),
+                ("currency", models.CharField(max_length=3)),
+                ("amount", models.BigIntegerField()),
+                ("since", models.BigIntegerField()),
+                (
+                    "policy",
+                    models.ForeignKey(
+                        db_index=False,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="+",
+                        to="authorizations.policy",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": (),
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("scope", "policy", "limit_key", "currency"), name="pot_once"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("amount__gte", 0)), name="pot_not_below_zero"
+                    ),
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Lifting",
             fields=[
                 (
@@ -1241,6 +1334,7 @@ class Migration(migrations.Migration):
                             ("network_risk_too_high", "Network risk too high"),
                             ("outside_schedule", "Outside allowed hours"),
                             ("amount_limit_exceeded", "Amount limit exceeded"),
+                            ("funds_exceeded", "Not enough funds"),
                             ("count_limit_exceeded", "Count limit exceeded"),
                             ("limit_not_counted_yet", "Limit not counted yet"),
                             ("stripe:account_disabled", "Stripe: account disabled"),

@@ -20,6 +20,7 @@ APPEND_ONLY = (
     "authorizations_standinswitch",
     "authorizations_instruction",
     "authorizations_lifting",
+    "authorizations_fundentry",
     "authorizations_historyentry",
     "authorizations_findingchange",
     "authorizations_findingwindow",
@@ -149,6 +150,31 @@ CREATE TRIGGER closes AFTER INSERT ON authorizations_lifting
     FOR EACH ROW EXECUTE FUNCTION authorizations_close_instruction()
 """
 
+# A pot is the sum of its entries. Who writes one has locked the scope, as purchases do.
+ADD_TO_POT = """
+CREATE FUNCTION authorizations_add_to_pot() RETURNS trigger LANGUAGE plpgsql
+    SECURITY DEFINER SET search_path FROM CURRENT AS $$
+BEGIN
+    UPDATE authorizations_pot
+    SET amount = amount + NEW.amount, since = least(since, NEW.counts_from)
+    WHERE (scope, policy_id, limit_key, currency)
+        = (NEW.scope, NEW.policy_id, NEW.limit_key, NEW.currency);
+    IF NOT FOUND THEN
+        INSERT INTO authorizations_pot (scope, policy_id, limit_key, currency, amount, since)
+        VALUES (
+            NEW.scope, NEW.policy_id, NEW.limit_key, NEW.currency, NEW.amount, NEW.counts_from
+        );
+    END IF;
+    RETURN NULL;
+END
+$$
+"""
+
+ADD_TO_POT_TRIGGER = """
+CREATE TRIGGER adds_to_pot AFTER INSERT ON authorizations_fundentry
+    FOR EACH ROW EXECUTE FUNCTION authorizations_add_to_pot()
+"""
+
 # Room on each page, so that an update need not touch the indexes; vacuum by count, because a
 # share of a large table is too much to wait for.
 _VACUUM_BY_COUNT = "autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 1000"
@@ -194,6 +220,14 @@ BEGIN
         SELECT instruction_id FROM authorizations_openinstruction
         WHERE scope = 'card:' || old_root
     )
+    ORDER BY id;
+    INSERT INTO authorizations_fundentry (
+        policy_id, limit_key, scope, currency, amount, counts_from, entered_at, reference, reason
+    )
+    SELECT
+        policy_id, limit_key, 'card:' || new_root, currency, amount, since, clock_timestamp(),
+        'from ' || old_root, 'Of a card that turned out to replace this one'
+    FROM authorizations_pot WHERE scope = 'card:' || old_root AND amount > 0
     ORDER BY id;
 END
 $$
@@ -311,6 +345,10 @@ class Migration(migrations.Migration):
         migrations.RunSQL(CLOSE_INSTRUCTION, "DROP FUNCTION authorizations_close_instruction()"),
         migrations.RunSQL(
             CLOSE_INSTRUCTION_TRIGGER, "DROP TRIGGER closes ON authorizations_lifting"
+        ),
+        migrations.RunSQL(ADD_TO_POT, "DROP FUNCTION authorizations_add_to_pot()"),
+        migrations.RunSQL(
+            ADD_TO_POT_TRIGGER, "DROP TRIGGER adds_to_pot ON authorizations_fundentry"
         ),
         *(
             migrations.RunSQL(f"ALTER TABLE {table} SET ({options})", migrations.RunSQL.noop)

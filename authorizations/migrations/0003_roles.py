@@ -24,6 +24,7 @@ CHANGED = (
     "switch_standin",
     "add_instruction",
     "add_lifting",
+    "add_fundentry",
 )
 
 

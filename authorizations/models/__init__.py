@@ -25,6 +25,7 @@ from authorizations.models.findings import (
     Reconciliation,
     UnappliedEvent,
 )
+from authorizations.models.funds import FundEntry, Pot
 from authorizations.models.history import HistoryEntry
 from authorizations.models.instructions import Instruction, Lifting, OpenInstruction
 from authorizations.models.ledger import (
@@ -63,6 +64,7 @@ __all__ = [
     "Finding",
     "FindingChange",
     "FindingWindow",
+    "FundEntry",
     "HistoryEntry",
     "Instruction",
     "LedgerCause",
@@ -75,6 +77,7 @@ __all__ = [
     "PlannedVersion",
     "Policy",
     "PolicyVersion",
+    "Pot",
     "ProgramDefaults",
     "ProofRun",
     "Reconciliation",

@@ -45,6 +45,7 @@ PERIODS = {
     Interval.YEARLY: "A year",
     Interval.ALL_TIME: "Lifetime",
     Interval.ROLLING: "In the last minutes, hours or days",
+    Interval.FUNDS: "Funds, which are added by hand",
 }
 
 
@@ -184,6 +185,7 @@ class LimitForm(RowForm):
         label="Minutes, hours or days",
         required=False,
     )
+    key = forms.CharField(required=False, widget=forms.HiddenInput)
     month_starts = number(
         label="Month starts on day",
         help_text=f"From 1 to {LAST_MONTH_START}, such as the day of a statement. Empty: the 1st.",
@@ -232,7 +234,7 @@ class LimitForm(RowForm):
     @property
     def document(self) -> dict[str, Any]:
         keys = (
-            *("amount", "count", "currency", "interval", "month_starts"),
+            *("key", "amount", "count", "currency", "interval", "month_starts"),
             *("categories", "countries", "merchants", "cash_only"),
             *("except_categories", "except_countries", "except_merchants"),
         )
@@ -244,6 +246,8 @@ class LimitForm(RowForm):
         month, day = data.get("year_starts_month"), data.get("year_starts_day")
         if month or day is not None:
             given["year_starts"] = f"{month or '01'}-{1 if day is None else day:02}"
+        if given.get("interval") == Interval.FUNDS:
+            given = {key: it for key, it in given.items() if key != "interval"} | {"funds": True}
         return given
 
 
@@ -259,6 +263,7 @@ class LimitFormSet(RowFormSet):
         unit = next((unit for unit in UNITS if entry.get(unit)), "")
         month, _, day = entry.get("year_starts", "").partition("-")
         return shown(fields, entry, entry.get("currency") or currency) | {
+            **({"interval": Interval.FUNDS.value} if entry.get("funds") else {}),
             "rolling_length": entry.get(unit),
             "rolling_unit": unit,
             "year_starts_month": month,
@@ -357,6 +362,7 @@ class LimitInline(RowInline, StackedInline[PolicyVersion, Policy]):
         ("except_categories", "except_countries"),
         "except_merchants",
         "cash_only",
+        "key",
     )
     verbose_name = "limit"
     verbose_name_plural = "Limits"

@@ -34,7 +34,8 @@ PeriodWords = Callable[[LimitFigures, int], str]
 class LimitBar(NamedTuple):
     """One limit. If there is no bar to draw, `level` is empty and `note` says why.
 
-    `own` says whose amount it is, if not the policy's; `own_url` is where one is set.
+    `own` says whose amount it is, if not the policy's; `own_url` is where one is set, or where
+    money is added to funds.
     """
 
     title: str
@@ -47,6 +48,7 @@ class LimitBar(NamedTuple):
     note: str = ""
     own: str = ""
     own_url: str = ""
+    is_funds: bool = False
 
 
 class PolicyBars(NamedTuple):
@@ -84,7 +86,9 @@ def policy_bars(
             through=through[left.policy.scope.kind],
             bars=[
                 _limit_bar(limit, at, currency, period_words)._replace(
-                    own=own_words(limit.figures).strip(), own_url=own_url
+                    own=own_words(limit.figures).strip(),
+                    own_url=own_url,
+                    is_funds=limit.figures.interval is Interval.FUNDS,
                 )
                 for limit, own_url in zip(left.limits, _own_urls(left, scope), strict=True)
             ],
@@ -94,14 +98,23 @@ def policy_bars(
 
 
 def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
-    """Where each limit can be given an own amount for a scope; empty where it measures others."""
-    if not scope or left.policy.measured.kind not in (ScopeKind.CARD, scope_of(scope).kind):
+    """Where each limit can be given an own amount or funds for a scope.
+
+    Empty where it measures others.
+    """
+    measured = left.policy.measured.kind
+    if not scope or measured not in (ScopeKind.CARD, scope_of(scope).kind):
         return [""] * len(left.limits)
-    page = reverse("admin:authorizations_instruction_own")
-    return [
-        f"{page}?{urlencode({'scope': scope, 'policy': left.policy_id, 'limit': limit.key})}"
-        for limit in left.policy.controls.spending_limits
-    ]
+    own, funds = (
+        reverse(f"admin:authorizations_{page}") for page in ("instruction_own", "fundentry_enter")
+    )
+    urls = []
+    for limit in left.policy.controls.spending_limits:
+        is_funds = limit.interval is Interval.FUNDS
+        about = {"scope": scope, "policy": left.policy_id, "limit": limit.key}
+        is_mine = measured is scope_of(scope).kind or not is_funds
+        urls.append(f"{funds if is_funds else own}?{urlencode(about)}" if is_mine else "")
+    return urls
 
 
 def _url(model: str, pk: int) -> str:

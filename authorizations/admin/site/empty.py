@@ -119,6 +119,12 @@ _LISTS = {
         "Freezes, blocks and own amounts are listed here until they end or are lifted.",
         "front_hand",
     ),
+    "fundentry": Empty(
+        "No funds yet",
+        "What is added to a limit of funds is listed here. Add some on the page of a card,"
+        " cardholder or group.",
+        "savings",
+    ),
     "historyentry": Empty(
         "No change yet",
         "Each change of policies, limits, cards, groups and users appears here, with its author.",

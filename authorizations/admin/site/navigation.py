@@ -25,6 +25,7 @@ _SIDEBAR: dict[str, tuple[tuple[str, ...], ...]] = {
         ("Cards", "credit_card", "authorizations.card"),
         ("Cardholders", "person", "authorizations.cardholder"),
         ("In force now", "front_hand", "authorizations.instruction"),
+        ("Funds", "savings", "authorizations.fundentry"),
     ),
     "Decisions": (
         ("Decisions", "rule", "authorizations.decision"),

@@ -4,20 +4,16 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
-from django.contrib.admin.utils import quote
-from django.core.exceptions import PermissionDenied
-from django.db.models import Model
-from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
-from django.shortcuts import get_object_or_404
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.template.response import TemplateResponse
-from django.urls import reverse
 from unfold.widgets import UnfoldAdminRadioSelectWidget
 
-from authorizations.admin.shared.links import SCOPE_MODELS, staff
+from authorizations.admin.shared.limits import limit_in, page_of
+from authorizations.admin.shared.links import staff
 from authorizations.admin.shared.money import MoneyField, read_money
 from authorizations.admin.stops.stopping import EndAndReason
-from authorizations.models import Instruction, Policy
-from authorizations.rules.basics.controls import LimitControl, Scope, scope_of
+from authorizations.models import Instruction
+from authorizations.rules.basics.controls import LimitControl
 from authorizations.rules.policy.summary import limit_phrase
 from authorizations.services.policies import own_amounts
 from authorizations.services.policies.stops import StopError
@@ -59,19 +55,9 @@ class OwnAmountForm(EndAndReason):
 
 def own_amount_page(request: HttpRequest) -> HttpResponse:
     """Ask for the amount of a scope's limit, which the address names; then put it in force."""
-    if not request.user.has_perm("authorizations.view_policy"):
-        raise PermissionDenied
-    scope, row = _scope(request.GET.get("scope", ""))
-    key = request.GET.get("policy", "")
-    is_key = key.isascii() and key.isdecimal() and len(key) < 19
-    policies = Policy.objects.select_related("current_version")
-    policy = get_object_or_404(policies, pk=key if is_key else 0)
-    limits = {limit.key: limit for limit in own_amounts.limits_of(policy)}
-    limit = limits.get(request.GET.get("limit", ""))
-    if limit is None:
-        raise Http404
+    scope, row, policy, limit = limit_in(request)
     form = OwnAmountForm(request.POST if request.method == "POST" else None, limit=limit)
-    back = _page_of(row)
+    back = page_of(row)
     if request.method == "POST" and form.is_valid():
         found = form.cleaned_data
         name = "amount" if found["how"] == _SET else "raise_by"
@@ -101,17 +87,3 @@ def own_amount_page(request: HttpRequest) -> HttpResponse:
         "back": back,
     }
     return TemplateResponse(request, "admin/authorizations/asked.html", context)
-
-
-def _scope(key: str) -> tuple[Scope, Model]:
-    """The scope that a key names, and its row. Raises Http404."""
-    try:
-        scope = scope_of(key)
-        row = get_object_or_404(SCOPE_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
-    except (ValueError, KeyError, OverflowError):
-        raise Http404 from None
-    return scope, row
-
-
-def _page_of(row: Model) -> str:
-    return reverse(f"admin:authorizations_{row._meta.model_name}_change", args=[quote(row.pk)])

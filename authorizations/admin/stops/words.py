@@ -8,7 +8,7 @@ from django.utils.safestring import SafeString
 
 from authorizations.admin.shared.links import SCOPE_MODELS, card_words, link
 from authorizations.admin.shared.tables import badge
-from authorizations.models import Instruction
+from authorizations.models import FundEntry, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.wording.stop_words import blocked_words
@@ -34,7 +34,7 @@ def own_figure_words(terms: Mapping[str, Any]) -> str:
     return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency)}"
 
 
-def where_links(rows: Iterable[Instruction]) -> dict[int, SafeString | str]:
+def where_links(rows: Iterable[Instruction | FundEntry]) -> dict[int, SafeString | str]:
     """A link to what each holds for, by its key; the id if that is missing.
 
     One query for each kind of scope, however many rows there are.
@@ -70,5 +70,7 @@ def state_badge(row: Instruction, now: datetime) -> SafeString:
     return badge("In force", "danger")
 
 
-def by_words(row: Instruction) -> str:
+def by_words(row: Instruction | FundEntry) -> str:
+    if isinstance(row, FundEntry):
+        return row.author.get_username() if row.author else "A command"
     return row.author_name or "A command"

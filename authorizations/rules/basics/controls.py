@@ -21,6 +21,8 @@ class Interval(StrEnum):
     YEARLY = "yearly"
     ALL_TIME = "all_time"
     ROLLING = "rolling"
+    FUNDS = "funds"
+    """What was added to a pot, since its first entry."""
 
 
 MONTHS = {Interval.MONTHLY: 1, Interval.QUARTERLY: 3, Interval.YEARLY: 12}
@@ -117,6 +119,20 @@ def own_figure(figure: int, overrides: Iterable[Override]) -> int:
     return base + sum(one.raise_by or 0 for one in found)
 
 
+@dataclass(frozen=True, slots=True, order=True)
+class Pot:
+    """The funds of a scope for one limit: `amount` is what was added less what was taken out.
+
+    `limit` is the limit's key, and `amount` in the smallest unit of `currency`. Purchases count
+    that began at `since` or later, the second of the first entry, in Unix seconds.
+    """
+
+    limit: str
+    currency: str
+    amount: int
+    since: int
+
+
 @dataclass(frozen=True, slots=True)
 class LimitControl:
     """A limit on an `amount` in `currency`, or on a `count` of purchases, per `interval`.
@@ -124,7 +140,8 @@ class LimitControl:
     `begins` is the day on which its year, and with it a quarter, begins; of monthly limits only
     the day of the month matters. A quarter that would begin on a day that its month lacks begins
     on the month's last day. `key` names it within its policy. Where a scope has its own figure,
-    `overrides` say whose, and `policy_figure` is the policy's.
+    `overrides` say whose, and `policy_figure` is the policy's. A limit of funds has the amount of
+    its pot, and `since` when it counts; without a pot nothing fits it.
     """
 
     interval: Interval
@@ -137,11 +154,28 @@ class LimitControl:
     key: str = field(default="", compare=False)
     overrides: tuple[Override, ...] = ()
     policy_figure: int | None = None
+    since: int | None = None
+
+    @property
+    def has_window(self) -> bool:
+        """Whether it counts purchases beside the one that asks."""
+        if self.interval is Interval.FUNDS:
+            return self.since is not None
+        return self.interval is not Interval.PER_AUTHORIZATION
 
     @property
     def limit_value(self) -> int:
         """The limit's amount or count."""
         return (self.count if self.amount is None else self.amount) or 0
+
+    def with_pot(self, pots: Iterable[Pot]) -> "LimitControl":
+        """The limit with its pot, if it is one of funds that has one of these."""
+        if self.interval is not Interval.FUNDS:
+            return self
+        for pot in pots:
+            if (pot.limit, pot.currency) == (self.key, self.currency):
+                return replace(self, amount=pot.amount, since=pot.since)
+        return self
 
     def with_overrides(self, given: Iterable[Override]) -> "LimitControl":
         """The limit with those of these overrides that are about it, in its unit and interval."""

@@ -37,6 +37,7 @@ _INTERVALS = {
     Interval.QUARTERLY: "a quarter",
     Interval.YEARLY: "a year",
     Interval.ALL_TIME: "in all",
+    Interval.FUNDS: "from funds",
 }
 
 _CODES = {

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from authorizations.rules.basics.controls import LimitControl, Override, Scope, Weekday
+from authorizations.rules.basics.controls import LimitControl, Override, Pot, Scope, Weekday
 from authorizations.rules.basics.filters import MATCHING
 from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
@@ -48,6 +48,16 @@ class AppliedControls:
     number: int
     controls: SpendingControls
     overrides: tuple[Override, ...] = ()
+    pots: tuple[Pot, ...] = ()
+
+
+def with_pots(policy: AppliedControls, pots: Sequence[Pot]) -> AppliedControls:
+    """The policy with the funds of the scope that its limits measure."""
+    if not pots:
+        return policy
+    limits = tuple(limit.with_pot(pots) for limit in policy.controls.spending_limits)
+    controls = replace(policy.controls, spending_limits=limits)
+    return replace(policy, controls=controls, pots=tuple(pots))
 
 
 def with_overrides(policy: AppliedControls, overrides: Sequence[Override]) -> AppliedControls:

@@ -28,6 +28,7 @@ from authorizations.rules.decision.values import (
 )
 from authorizations.rules.purchases.events import AuthorizationRequest
 
+_OF_AMOUNTS = (DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.FUNDS_EXCEEDED)
 _PRECEDENCE = {reason: place for place, reason in enumerate(DeclineReason)}
 
 
@@ -98,7 +99,7 @@ def _partial_amount(
 ) -> int:
     """The largest amount that fits every amount limit; 0 if no part may be approved.
 
-    A part is approved only if the amount is controllable, nothing but amount limits failed, and
+    A part is approved only if the amount is controllable, nothing but limits on amounts failed, and
     every policy with a failed limit allows it. The cash part is paid out in full or not at all.
     The part is at least what was approved for this request before, as that counts already.
     """
@@ -109,7 +110,7 @@ def _partial_amount(
     available = request.amount
     for check in failed:
         controls = policies.get(check.version_id or 0)
-        if check.rule is not DeclineReason.AMOUNT_LIMIT_EXCEEDED or not check.figures:
+        if check.rule not in _OF_AMOUNTS or not check.figures:
             return 0
         if not controls or not controls.partial_approval or check.figures.cash_only:
             return 0

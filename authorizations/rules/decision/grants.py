@@ -8,7 +8,7 @@ because it is marked unlimited.
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import Merchant, UnknownMerchant
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.values import Json
@@ -31,9 +31,10 @@ def granted_currencies(controls: SpendingControls) -> frozenset[str]:
 
 
 def granting_limits(controls: SpendingControls) -> list[LimitControl]:
-    """The amount limits that grant some purchase."""
+    """The limits on amounts that grant some purchase, with funds once a pot has some."""
     limits = controls.spending_limits
-    return [limit for limit in limits if limit.amount and not limit.filter.all_left_out]
+    granting = (limit for limit in limits if limit.amount or limit.interval is Interval.FUNDS)
+    return [limit for limit in granting if not limit.filter.all_left_out]
 
 
 def limited_currencies(controls: SpendingControls) -> frozenset[str]:
@@ -57,7 +58,12 @@ def is_granted(request: AuthorizationRequest, applied: Iterable[AppliedControls]
 
 
 def _grants_at(limit: LimitControl, merchant: Merchant, request: AuthorizationRequest) -> bool:
-    """A limit on cash grants only purchases that are entirely cash: it counts nothing else."""
+    """A limit on cash grants only purchases that are entirely cash: it counts nothing else.
+
+    Funds grant no purchase that began before anything was added.
+    """
+    if limit.since is not None and request.created < limit.since:
+        return False
     if isinstance(merchant, UnknownMerchant):
         return not limit.filter.key
     if not limit.filter.concerns(merchant):

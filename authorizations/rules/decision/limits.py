@@ -40,7 +40,9 @@ def limit_checks(
         found = _used(limit, policy, request, context, usage)
         figures = _figures(limit, policy, found, asked)
         rule = DeclineReason.AMOUNT_LIMIT_EXCEEDED
-        if limit.amount is None:
+        if limit.interval is Interval.FUNDS:
+            rule = DeclineReason.FUNDS_EXCEEDED
+        elif limit.amount is None:
             rule = DeclineReason.COUNT_LIMIT_EXCEEDED
         is_counted = _is_counted(found)
         yield Check(
@@ -108,7 +110,7 @@ def _used(
     context: PurchaseContext,
     usage: Mapping[Window, WindowUsage],
 ) -> _Used:
-    if limit.interval is not Interval.PER_AUTHORIZATION:
+    if limit.has_window:
         return _used_in_window(limit, policy, request.created, usage)
     if limit.filter.cash_only:
         return cash_part(context.counted, context.cashback, request.merchant), None, None
@@ -130,7 +132,7 @@ def unasked_figures(
     limit: LimitControl, policy: AppliedControls, at: int, usage: Mapping[Window, WindowUsage]
 ) -> LimitFigures:
     """The figures of a limit at an instant, without a request."""
-    if limit.interval is Interval.PER_AUTHORIZATION:
+    if not limit.has_window:
         return _figures(limit, policy, (0, None, None), 0)
     return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)
 

@@ -13,6 +13,7 @@ from typing import NamedTuple
 
 from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.filters import EVERYTHING, LimitFilter, Merchant, UnknownMerchant
+from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.decide import decide, deciding_check
@@ -62,6 +63,7 @@ class Measure(StrEnum):
     PURCHASE = "purchase"
     CAP = "cap"
     REMAINING = "remaining"
+    FUNDS = "funds"
     UNKNOWN = "unknown"
 
 
@@ -144,7 +146,8 @@ def windows_needed(
         return {}
     found: dict[Window, LimitFilter] = {}
     for policy, limits in unused.uncertain(applied):
-        if not all(check.passed for check in unused.per_purchase(policy)):
+        needs_funds = any(limit.interval is Interval.FUNDS for limit, _ in limits)
+        if needs_funds or not all(check.passed for check in unused.per_purchase(policy)):
             return {}
         for limit, _ in limits:
             found[limit_window(limit, policy, request.created)] = limit.filter
@@ -192,8 +195,9 @@ class _Unused(NamedTuple):
     ) -> "_Unused":
         request = begun(request, context)
         purchase_context = _purchase_context(request, context)
-        unused = dict.fromkeys(windows_for(request, applied), NO_USAGE)
-        return cls(request, purchase_context, decide(request, purchase_context, applied, unused))
+        funded = tuple(map(_funded, applied))
+        unused = dict.fromkeys(windows_for(request, funded), NO_USAGE)
+        return cls(request, purchase_context, decide(request, purchase_context, funded, unused))
 
     @property
     def is_approved(self) -> bool:
@@ -205,7 +209,7 @@ class _Unused(NamedTuple):
         return tuple(
             check
             for check in self.decision.trace
-            if not (check.passed and check.figures and check.figures.end)
+            if not (check.passed and check.figures and _needs_usage(check.figures))
         )
 
     def uncertain(
@@ -240,6 +244,9 @@ class _Unused(NamedTuple):
         at, hosts = self.request.created, context.hosts
         windows = dict(context.windows)
         for policy, limits in self.uncertain(applied):
+            if any(limit.interval is Interval.FUNDS for limit, _ in limits):
+                yield _check(policy, None, Measure.FUNDS)
+                continue
             of_purchase = self.per_purchase(policy)
             yield from of_purchase
             if not all(check.passed for check in of_purchase):
@@ -270,6 +277,21 @@ class _Unused(NamedTuple):
                     asked=asked,
                 )
                 yield _check(policy, remaining, Measure.REMAINING)
+
+
+def _funded(policy: AppliedControls) -> AppliedControls:
+    """The policy with endless funds: what is left of them is not known here."""
+    limits = tuple(
+        replace(limit, amount=MAX_AMOUNT) if limit.interval is Interval.FUNDS else limit
+        for limit in policy.controls.spending_limits
+    )
+    if limits == policy.controls.spending_limits:
+        return policy
+    return replace(policy, controls=replace(policy.controls, spending_limits=limits))
+
+
+def _needs_usage(figures: LimitFigures) -> bool:
+    return bool(figures.end) or figures.interval is Interval.FUNDS
 
 
 def _nothing(limit: LimitControl, policy: AppliedControls, window: Window) -> LimitFigures:

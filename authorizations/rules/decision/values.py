@@ -61,6 +61,7 @@ class DeclineReason(StrEnum):
     NETWORK_RISK_TOO_HIGH = "network_risk_too_high"
     OUTSIDE_SCHEDULE = "outside_schedule"
     AMOUNT_LIMIT_EXCEEDED = "amount_limit_exceeded"
+    FUNDS_EXCEEDED = "funds_exceeded"
     COUNT_LIMIT_EXCEEDED = "count_limit_exceeded"
     LIMIT_NOT_COUNTED_YET = "limit_not_counted_yet"
 

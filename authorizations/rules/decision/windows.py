@@ -48,13 +48,15 @@ def windows_at(
         limit_window(limit, policy, at)
         for policy in applied
         for limit in policy.controls.spending_limits
-        if limit.interval is not Interval.PER_AUTHORIZATION and is_wanted(limit)
+        if limit.has_window and is_wanted(limit)
     )
     return tuple(dict.fromkeys(needed))
 
 
 def limit_concerns(limit: LimitControl, purchase: Placed) -> bool:
-    """Whether the limit applies to this purchase: its currency and filter match."""
+    """Whether the limit applies to this purchase: currency, filter and, for funds, age match."""
+    if limit.since is not None and purchase.created < limit.since:
+        return False
     if limit.amount is not None and limit.currency != purchase.currency:
         return False
     return limit.filter.concerns(purchase.merchant)
@@ -81,6 +83,8 @@ def limit_bounds(limit: LimitControl, controls: SpendingControls, at: int) -> tu
     """
     if limit.interval is Interval.ROLLING:
         return at - limit.rolling_seconds + 1, FOREVER
+    if limit.since is not None:
+        return limit.since, FOREVER
     period = CalendarPeriod(limit.interval, controls.time_zone, controls.week_starts, limit.begins)
     # Usually the current window is still that of the previous call.
     latest = _latest.get(period)

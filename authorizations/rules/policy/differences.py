@@ -171,6 +171,8 @@ def limit_name(limit: LimitControl) -> str:
         name = f"Limit in {duration_words(limit.rolling_seconds)}"
     elif limit.interval is Interval.PER_AUTHORIZATION:
         name = "Limit per purchase"
+    elif limit.interval is Interval.FUNDS:
+        name = "Funds"
     else:
         name = f"{limit.interval.value.replace('_', '-').capitalize()} limit"
         name += beginning_words(limit.interval, limit.begins)

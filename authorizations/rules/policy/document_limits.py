@@ -35,12 +35,23 @@ LAST_MONTH_START = 28  # the last day that every month has
 MAX_DAYS = 400  # a rolling window is summed for every decision, so a longer one costs more
 
 UNITS = {"days": 86_400, "hours": 3_600, "minutes": 60}
+PERIODS = tuple(interval for interval in Interval if interval is not Interval.FUNDS)
 _YEAR_STARTS = "01-01"
 OF_YEARS = (Interval.QUARTERLY, Interval.YEARLY)
-_BEGINNINGS = ("month_starts", "year_starts")
+BEGINNINGS = ("month_starts", "year_starts")
 _EXCEPTIONS = ("except_categories", "except_countries", "except_merchants")
 _FILTERS = ("categories", "countries", "merchants", *_EXCEPTIONS, "cash_only")
-_KEYS = ("key", "amount", "count", "currency", "interval", *UNITS, *_BEGINNINGS, *_FILTERS)
+_KEYS = (
+    "key",
+    "amount",
+    "count",
+    "funds",
+    "currency",
+    "interval",
+    *UNITS,
+    *BEGINNINGS,
+    *_FILTERS,
+)
 LIMIT_KEY = re.compile("[a-z0-9_-]{1,60}")
 _PLACES = {key: place for place, key in enumerate(_KEYS)}
 
@@ -52,14 +63,18 @@ def normal_limits(policy: Fields, policy_currency: str | None) -> list[dict[str,
     for fields in policy.objects("spending_limits", MAX_LIMITS):
         before = len(policy.problems)
         fields.refuse_others(_KEYS)
-        if not fields.has("interval"):
-            fields.problem("interval", f"Say how long it lasts: {', '.join(Interval)}.")
-        interval = fields.value("interval", one_of("interval", Interval), "")
+        is_funds = fields.value("funds", flag, default=False)
+        if is_funds and fields.has("interval"):
+            fields.problem("interval", "Funds last until they are spent: leave this out.")
+        elif not is_funds and not fields.has("interval"):
+            fields.problem("interval", f"Say how long it lasts: {', '.join(PERIODS)}.")
+        interval = fields.value("interval", one_of("interval", PERIODS), "")
+        interval = Interval.FUNDS.value if is_funds else interval
         # With the keys that apply: a currency only with an amount, and so on.
         limit = {
             **({"key": key} if (key := fields.value("key", limit_key, "")) else {}),
             **_measure(fields, interval, policy_currency, has_currency=has_currency),
-            "interval": interval,
+            **({} if is_funds else {"interval": interval}),
             **_rolling_window(fields, interval),
             **_beginning(fields, interval),
             "categories": fields.words("categories", category),
@@ -114,9 +129,9 @@ def keys_of(limits: Iterable[Mapping[str, Any]]) -> list[str]:
 
 
 def _usual_key(limit: Mapping[str, Any]) -> str:
-    parts = [str(limit.get("interval") or "limit")]
+    parts = [str(limit.get("interval") or ("funds" if limit.get("funds") else "limit"))]
     parts += [f"{limit[unit]}_{unit}" for unit in UNITS if limit.get(unit)]
-    parts += [f"from_{limit[key]}" for key in _BEGINNINGS if limit.get(key)]
+    parts += [f"from_{limit[key]}" for key in BEGINNINGS if limit.get(key)]
     parts += ["count"] if "count" in limit else []
     parts += [limit["currency"]] if limit.get("currency") else []
     if concerned := {key: limit[key] for key in _FILTERS if limit.get(key)}:
@@ -135,6 +150,11 @@ def _measure(
 
     `has_currency` is whether the policy has a currency, valid or not.
     """
+    if interval == Interval.FUNDS:
+        for key in ("amount", "count"):
+            if fields.has(key):
+                fields.problem(key, "Funds are added by hand, or by a file's list: leave this out.")
+        return {"funds": True, "currency": _currency(fields, policy_currency, has_currency)}
     if fields.has("amount") == fields.has("count"):
         both = "A limit has an amount or a count, not both: make two limits."
         neither = "Give the limit an amount or a count."
@@ -147,12 +167,16 @@ def _measure(
             fields.problem("currency", "A count has no currency: leave it out.")
         wrong = "Give the number of purchases as a whole number, such as 5."
         return {"count": fields.value("count", whole_number(0, MAX_COUNT, wrong), 0)}
-    own = fields.value("currency", currency, None)
+    named = _currency(fields, policy_currency, has_currency)
+    return {"amount": fields.value("amount", amount, 0), "currency": named}
+
+
+def _currency(fields: Fields, policy_currency: str | None, has_currency: bool) -> str | None:  # noqa: FBT001
+    """The limit's currency, which the normal form does not repeat if it is the policy's own."""
+    own: str | None = fields.value("currency", currency, None)
     if not own and not has_currency and not fields.has("currency"):
         fields.problem("currency", 'Say in which currency, here or for the whole policy: "eur".')
-    # The normal form does not repeat the policy's own currency.
-    named = None if own == policy_currency else own
-    return {"amount": fields.value("amount", amount, 0), "currency": named}
+    return None if own == policy_currency else own
 
 
 def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
@@ -176,7 +200,7 @@ def _rolling_window(fields: Fields, interval: str) -> dict[str, int]:
 
 def _beginning(fields: Fields, interval: str) -> dict[str, Any]:
     """The day on which months or years begin, unless it is their first one."""
-    month_starts, year_starts = _BEGINNINGS
+    month_starts, year_starts = BEGINNINGS
     if interval and interval != Interval.MONTHLY and fields.has(month_starts):
         only = 'Only for "interval": "monthly"; quarters and years begin on "year_starts".'
         fields.problem(month_starts, only)
@@ -221,13 +245,14 @@ def limit_value(
     limit: dict[str, Any], key: str, policy_currency: str, matching: int = MATCHING
 ) -> LimitControl:
     """The value of a limit, with the policy's currency if it has none of its own."""
-    money = limit.get("amount") is not None
+    is_funds = bool(limit.get("funds"))
+    money = is_funds or limit.get("amount") is not None
     concerned = {key: limit[key] for key in _FILTERS if limit.get(key)}
     if not {"merchants", "except_merchants"}.isdisjoint(concerned) and matching > 1:
         concerned["matching"] = matching  # so that each version has a filter key of its own
     return LimitControl(
-        interval=Interval(limit["interval"]),
-        amount=limit.get("amount"),
+        interval=Interval.FUNDS if is_funds else Interval(limit["interval"]),
+        amount=0 if is_funds else limit.get("amount"),
         count=limit.get("count"),
         currency=(limit["currency"] or policy_currency) if money else "",
         rolling_seconds=sum(limit.get(unit, 0) * seconds for unit, seconds in UNITS.items()),

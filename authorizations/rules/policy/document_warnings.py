@@ -111,6 +111,7 @@ def _covers(wide: LimitControl, narrow: LimitControl) -> bool:
         lasts_as_long = _LENGTHS[wide.interval] > _LENGTHS[narrow.interval]
     return (
         lasts_as_long
+        and Interval.FUNDS not in (wide.interval, narrow.interval)
         and (wide.amount is None) == (narrow.amount is None)
         and wide.currency == narrow.currency
         and wide.filter.text in {"", narrow.filter.text}
@@ -153,6 +154,8 @@ def _pumps_declined(controls: SpendingControls) -> Iterator[Problem]:
     for limit in controls.spending_limits:
         if not controls.fuel_hold or controls.partial_approval or limit.amount is None:
             continue
+        if limit.interval is Interval.FUNDS:
+            continue  # it depends on what is added
         concerned = limit.currency == controls.currency and limit.filter.concerns(_PUMP)
         if concerned and not limit.filter.cash_only and limit.amount < controls.fuel_hold:
             hold = figure_words(controls.fuel_hold, controls.currency)

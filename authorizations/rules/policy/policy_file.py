@@ -1,11 +1,11 @@
-"""Policy files: policies, card groups, assignments, own amounts, freezes and blocks.
+"""Policy files: policies, card groups, assignments, own amounts, funds, freezes and blocks.
 
 Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
 that there are none. A policy has its planned versions with it.
 """
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -36,7 +36,7 @@ from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
 
 T = TypeVar("T")
 
-_KEYS = ("policies", "groups", "assignments", "overrides", "freezes", "blocks")
+_KEYS = ("policies", "groups", "assignments", "overrides", "funds", "freezes", "blocks")
 REASON_LENGTH, REFERENCE_LENGTH = 500, 100
 
 MAX_PLANS = 1000  # of a policy
@@ -113,6 +113,23 @@ class ListedOverride:
 
 
 @dataclass(frozen=True, slots=True)
+class ListedFunds:
+    """Money to add to a pot, or to take out where `amount` is negative, in its smallest unit.
+
+    `target` is an id or a group's name.
+    """
+
+    path: Path
+    policy: str
+    limit: str
+    kind: ScopeKind
+    target: str
+    amount: int
+    reference: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PolicyFile:
     """The valid parts of a file; `assignments` or `overrides` is None if it has no such list.
 
@@ -128,6 +145,12 @@ class PolicyFile:
     assignments: tuple[ListedAssignment, ...] | None = None
     stops: tuple[ListedStop, ...] = ()
     overrides: tuple[ListedOverride, ...] | None = None
+    funds: tuple[ListedFunds, ...] = ()
+
+    @property
+    def of_limits(self) -> Sequence[ListedOverride | ListedFunds]:
+        """What is said of a scope and one limit."""
+        return (*(self.overrides or ()), *self.funds)
 
     @property
     def group_names(self) -> list[str]:
@@ -135,9 +158,9 @@ class PolicyFile:
 
     @property
     def cards(self) -> list[str]:
-        """Every card in a group or an assignment, or with an own amount."""
+        """Every card in a group or an assignment, or with an own amount or funds."""
         listed = [card for group in self.groups for card in group.cards or ()]
-        own = [it.target for it in self.overrides or () if it.kind is ScopeKind.CARD]
+        own = [it.target for it in self.of_limits if it.kind is ScopeKind.CARD]
         return [*listed, *self.targets(ScopeKind.CARD), *own]
 
     def targets(self, kind: ScopeKind) -> list[str]:
@@ -184,6 +207,7 @@ def read(written: str) -> tuple[PolicyFile, list[Problem]]:
         assignments if has_assignments else None,
         stops=tuple(_stops(fields)),
         overrides=tuple(_overrides(fields)) if data.get("overrides") is not None else None,
+        funds=tuple(_funds(fields)),
     )
     return file, fields.problems
 
@@ -346,6 +370,31 @@ def _overrides(fields: Fields) -> Iterator[ListedOverride]:
         own = (policy, limit, kind, target, how, figure, reason, until)
         if not _is_again(entry, own, places):
             yield ListedOverride(entry.path, *own)
+
+
+def _funds(fields: Fields) -> Iterator[ListedFunds]:
+    places: dict[object, Path] = {}
+    scopes = (ScopeKind.GROUP, ScopeKind.CARDHOLDER, ScopeKind.CARD)
+    wrong = "Give what to add as a whole number in the smallest unit, or what to take as a negative"
+    signed = whole_number(-MAX_AMOUNT, MAX_AMOUNT, f"{wrong} one.")
+    for entry in fields.objects("funds", _MAX_CARDS):
+        entry.refuse_others(("policy", "limit", *scopes, "amount", "reference", "reason"))
+        before = len(fields.problems)
+        policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
+        limit = _required(entry, "limit", "Name the limit by its key.", limit_key)
+        kind, target = _target(entry)
+        found = entry.value("amount", signed, 0)
+        if not found and len(fields.problems) == before:
+            entry.problem("amount", "Give an amount that is not 0.")
+        reference = _required(
+            entry, "reference", "Give a reference, such as an order's number.", _REFERENCE
+        )
+        reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
+        if len(fields.problems) > before:
+            continue
+        pot = (policy, limit, kind, target)
+        if not _is_again(entry, (*pot, reference), places):
+            yield ListedFunds(entry.path, *pot, found, reference, reason)
 
 
 def _blocked(entry: Fields) -> tuple[tuple[str, Any], ...]:

@@ -23,12 +23,14 @@ from authorizations.rules.kinds.schedule import DAYS
 from authorizations.rules.kinds.schedule import MAX_ENTRIES as MAX_HOURS
 from authorizations.rules.policy.document import NAME_LENGTH
 from authorizations.rules.policy.document_limits import (
+    BEGINNINGS,
     LAST_MONTH_START,
     LIMIT_KEY,
     MAX_COUNT,
     MAX_DAYS,
     MAX_LIMITS,
     OF_YEARS,
+    PERIODS,
     UNITS,
 )
 from authorizations.rules.policy.policy_file import MAX_PLANS, REASON_LENGTH, REFERENCE_LENGTH
@@ -37,6 +39,7 @@ Schema: TypeAlias = dict[str, Any]
 
 _NOT_GIVEN: Schema = {"enum": [None, ""]}
 _LOWER_CASE, _UPPER_CASE = r"[A-Z]", r"[a-z]"
+_TRUE_FUNDS: Schema = {"required": ["funds"], "properties": {"funds": {"const": True}}}
 _ODD = r"^\s|\s$|[^ -~]"
 
 
@@ -56,6 +59,10 @@ def policy_file_schema() -> Schema:
             _override(),
             "Own amounts of cards, cardholders and groups for one limit. Others of the policies "
             "that the file names are lifted, unless there is no such list.",
+        ),
+        "funds": _list(
+            _funds(),
+            "What is added to pots, or taken out of them. Each is made once, by its reference.",
         ),
         "freezes": _list(_freeze(), "What declines every purchase. Each is made once."),
         "blocks": _list(
@@ -143,7 +150,8 @@ def _document(
         "properties": {"partial_approval": {"const": True}},
         "required": ["partial_approval"],
     }
-    own_currency = {"items": _if(_given("amount"), _given("currency"))}
+    of_money = {"anyOf": [_given("amount"), _TRUE_FUNDS]}
+    own_currency = {"items": _if(of_money, _given("currency"))}
     return _object(
         properties,
         required=required,
@@ -235,7 +243,8 @@ def _limit() -> Schema:
         ),
         "count": _optional(_whole_number(0, MAX_COUNT), "A number of purchases, not an amount."),
         "currency": _optional(_ref("currency"), "Of the amount; the policy's if missing."),
-        "interval": _word(Interval) | {"description": "How long it lasts until it begins anew."},
+        "funds": _switch("A pot that is filled by hand or by a file, with no interval."),
+        "interval": _optional(_word(PERIODS), "How long it lasts until it begins anew."),
         **{
             unit: _optional(
                 _whole_number(1, MAX_DAYS * UNITS["days"] // seconds),
@@ -255,9 +264,10 @@ def _limit() -> Schema:
     }
     return _object(
         properties,
-        required=["interval"],
         conditions=[
-            _only_one(["amount", "count"]),
+            _if(_TRUE_FUNDS, _none_of(["interval", "amount", "count", *UNITS, *BEGINNINGS])),
+            _if({"not": _TRUE_FUNDS}, _given("interval")),
+            _if({"not": _TRUE_FUNDS}, _only_one(["amount", "count"])),
             _if(_given("count"), _none_of(["currency"])),
             _if(_given("count"), {"not": _interval_in([Interval.PER_AUTHORIZATION])}),
             _if(_interval_in([Interval.ROLLING]), _only_one(list(UNITS))),
@@ -310,6 +320,25 @@ def _override() -> Schema:
             _only_one(kinds, or_false=True),
             _only_one(["amount", "count", "raise_by"]),
         ],
+    )
+
+
+def _funds() -> Schema:
+    kinds = (ScopeKind.CARD, ScopeKind.CARDHOLDER, ScopeKind.GROUP)
+    limit = {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"}
+    amount = _whole_number(-MAX_AMOUNT, MAX_AMOUNT) | {"not": {"const": 0}}
+    return _object(
+        {
+            "policy": _name("The name of the policy."),
+            "limit": limit | {"description": "The key of one of its limits of funds."},
+            **_targets(kinds),
+            "amount": amount | {"description": "In the smallest unit; negative: taken out."},
+            "reference": _text(REFERENCE_LENGTH)
+            | {"description": "Such as an order's number; used once in a pot."},
+            "reason": _text(REASON_LENGTH) | {"description": "Why; others will ask."},
+        },
+        required=["policy", "limit", "amount", "reference", "reason"],
+        conditions=[_only_one(kinds, or_false=True)],
     )
 
 

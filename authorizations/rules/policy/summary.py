@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.money import format_money
 from authorizations.rules.basics.words import (
     all_of,
@@ -42,6 +42,8 @@ def summary(controls: SpendingControls) -> list[str]:
 def limit_phrase(limit: LimitControl) -> str:
     """ "€50.00 a month (from the 16th) on bakeries", "5 purchases in 60 minutes"."""
     length = interval_words(limit.interval, limit.rolling_seconds, limit.begins)
+    if limit.interval is Interval.FUNDS:
+        return f"the funds that are added{filter_words(limit.filter.text)}"
     figure = figure_words(limit.limit_value, limit.currency)
     return f"{figure} {length}{filter_words(limit.filter.text)}"
 
@@ -60,7 +62,9 @@ def _how_much(controls: SpendingControls) -> Iterator[str]:
             within = f", of it {all_of(narrow)}" if narrow else ""
             yield f"up to {all_of(wide)}{within}"
     for limit in limits:
-        if limit.amount == 0:
+        if limit.interval is Interval.FUNDS:
+            yield f"up to {limit_phrase(limit)}"
+        elif limit.amount == 0:
             whole = "" if limit.filter.text else f" in {limit.currency.upper()}"
             yield f"no spending{filter_words(limit.filter.text)}{whole}"
         if limit.amount is None:

@@ -181,6 +181,8 @@ class Placed(Protocol):
     """What decides which limits apply to a purchase; part of every PurchaseEvent."""
 
     @property
+    def created(self) -> int: ...
+    @property
     def currency(self) -> str: ...
     @property
     def merchant(self) -> Merchant: ...
@@ -189,8 +191,6 @@ class Placed(Protocol):
 class Asking(Placed, Protocol):
     """The part of a request that limits measure; part of every AuthorizationRequest."""
 
-    @property
-    def created(self) -> int: ...
     @property
     def amount(self) -> int: ...
     @property

@@ -120,6 +120,8 @@ def _limit_for_cardholder(
         return f"{purchase} is more than this card may spend for now. {_when(figures, request)}"
     if scope is ScopeKind.GROUP:
         return f"{purchase} is more than your group has left. {_when(figures, request)}"
+    if figures.interval is Interval.FUNDS:
+        return f"{exactly} is more than the funds that are left. {ASK}"
     limit = limit_words(figures)
     limit = limit[0].lower() + limit[1:]
     if figures.interval is Interval.PER_AUTHORIZATION:

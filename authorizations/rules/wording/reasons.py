@@ -72,6 +72,11 @@ _TEXTS_WITHOUT_RULE: dict[DeclineReason, ReasonTexts] = {
         "This purchase is more than this card may spend now. Please try a smaller amount, or "
         "contact your card administrator.",
     ),
+    DeclineReason.FUNDS_EXCEEDED: ReasonTexts(
+        "Not enough funds",
+        "The purchase would exceed the funds that were added.",
+        f"This purchase is more than the funds that are left. {ASK}",
+    ),
     DeclineReason.COUNT_LIMIT_EXCEEDED: ReasonTexts(
         "Count limit exceeded",
         "The purchase would exceed a limit on the number of purchases.",

@@ -56,12 +56,19 @@ def used_words(figures: LimitFigures) -> str:
 
 
 def available_words(figures: LimitFigures) -> str:
-    """ "€180.00 left"; "€20.00 over" if the limit was lowered or Stripe approved more."""
+    """ "€180.00 left"; "€20.00 over" if the limit was lowered or Stripe approved more.
+
+    Of funds "€412.10 left of €2,000.00 added".
+    """
+    added = ""
+    if figures.interval is Interval.FUNDS:
+        added = f" of {figure_words(figures.limit, figures.currency)} added"
     if not figures.available:
-        return "nothing left"
+        return f"nothing left{added}"
     word = "left" if figures.available > 0 else "over"
     figure = abs(figures.available)
-    return f"{figure_words(figure, figures.currency) if figures.currency else f'{figure:,}'} {word}"
+    shown = figure_words(figure, figures.currency) if figures.currency else f"{figure:,}"
+    return f"{shown} {word}{added}"
 
 
 def return_words(figures: LimitFigures, at: int) -> str:
@@ -75,9 +82,11 @@ def span_words(figures: LimitFigures) -> str:
     """The window that a limit's figures are for: "1 Nov 2026 00:00 to 1 Dec …"."""
     if figures.interval is Interval.ROLLING:
         return f"The {duration_words(figures.rolling_seconds)} up to it, and everything since."
-    if figures.end >= FOREVER:
+    if figures.end >= FOREVER and figures.interval is not Interval.FUNDS:
         return "All time."
     start = local_time(figures.time_zone, figures.start)
+    if figures.interval is Interval.FUNDS:
+        return f"Since {moment_words(start)}." if figures.start else "Nothing was added yet."
     end = local_time(figures.time_zone, figures.end)
     until = instant_words(figures.end, figures.time_zone, start.year)
     return f"{moment_words(start, end.year)} to {until}."

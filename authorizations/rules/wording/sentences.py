@@ -88,6 +88,8 @@ def limit_words(figures: LimitFigures) -> str:
     )
     if figures.interval is Interval.PER_AUTHORIZATION:
         return f"Limit of {most} per purchase{concerning}"
+    if figures.interval is Interval.FUNDS:
+        return f"Funds of {most}{concerning}"
     name = figures.interval.value.replace("_", "-").capitalize()
     return f"{name} limit of {most}{concerning}"
 
@@ -129,7 +131,7 @@ def _count_sums(figures: LimitFigures) -> str:
 
 def when_available(figures: LimitFigures, at: int) -> str:
     """When more of a limit becomes available, seen from the instant `at`; "" if unknown."""
-    if figures.interval is Interval.PER_AUTHORIZATION:
+    if figures.interval in (Interval.PER_AUTHORIZATION, Interval.FUNDS):
         return ""
     year = local_time(figures.time_zone, at).year
     if figures.interval is Interval.ROLLING:

@@ -75,6 +75,8 @@ def beginning_sentence(request: AuthorizationRequest, context: StandInContext) -
 def stand_in_sentence(check: Check) -> str:
     """What stand-in checked instead of usage: a refusal, or what a policy allows."""
     figures = check.figures
+    if check.found == Measure.FUNDS:
+        return "The purchase needs funds, which stand-in can't count: it spends none."
     if figures is None:
         if check.policy is None:
             return REFUSALS[Refusal(check.found or "")]

@@ -1,12 +1,26 @@
 """The controls that apply to a card, from the assignments of its scopes."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias
 
-from authorizations.rules.basics.controls import SCOPE_ORDER, Override, Scope, ScopeKind, scope_of
-from authorizations.rules.decision.controls import AppliedControls, with_overrides
+from authorizations.rules.basics.controls import (
+    SCOPE_ORDER,
+    Override,
+    Pot,
+    Scope,
+    ScopeKind,
+    scope_of,
+)
+from authorizations.rules.decision.controls import AppliedControls, with_overrides, with_pots
 from authorizations.services.host.versions import Reader, controls_of, from_database
 
 NO_OVERRIDES: Mapping[int, Sequence[Override]] = {}
+PotsOf: TypeAlias = Callable[[Scope], Mapping[int, Sequence[Pot]]]
+"""The pots of a scope that is measured, by the version whose limits they are for."""
+
+
+def no_pots(_: Scope) -> Mapping[int, Sequence[Pot]]:
+    return {}
 
 
 def applied_controls(
@@ -14,12 +28,14 @@ def applied_controls(
     card: Scope,
     read: Reader = from_database,
     overrides: Mapping[int, Sequence[Override]] = NO_OVERRIDES,
+    pots: PotsOf = no_pots,
 ) -> tuple[AppliedControls, ...]:
     """The controls in force, narrowest scope first; the program's measure the card's usage.
 
     `policies` are pairs of a scope's key and the id of a version assigned to it. `read` loads the
     versions that this process has not cached. `overrides` are the scopes' own amounts, by the
-    version whose limits they change. Raises KeyError if it doesn't find one.
+    version whose limits they change, and `pots` their funds. Raises KeyError if `read` doesn't find
+    a version.
     """
     versions = controls_of((version_id for _, version_id in policies), read)
     applied = []
@@ -28,9 +44,9 @@ def applied_controls(
         measured = card if scope.kind is ScopeKind.PROGRAM else scope
         number, controls = versions[version_id]
         own = [one for one in overrides.get(version_id, ()) if one.reaches(measured)]
-        applied.append(
-            with_overrides(AppliedControls(scope, measured, version_id, number, controls), own)
-        )
+        policy = AppliedControls(scope, measured, version_id, number, controls)
+        funds = pots(measured).get(version_id, ())
+        applied.append(with_pots(with_overrides(policy, own), funds))
     return tuple(
         sorted(applied, key=lambda policy: (SCOPE_ORDER[policy.scope.kind], policy.version_id))
     )

@@ -1,17 +1,19 @@
 """What operators instructed, from rows as JSON: those of the database, or of stand-in's copy."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
-from authorizations.rules.basics.controls import Override, scope_of
+from authorizations.rules.basics.controls import Override, Pot, scope_of
 from authorizations.rules.basics.stops import MAX_CACHED, Stop
 
+T = TypeVar("T", Override, Pot)
+
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_OVERRIDE = "override"
+_OVERRIDE, _POT = "override", "pot"
 
 
 def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
@@ -25,16 +27,35 @@ def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
 def overrides_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Sequence[Override]]:
     """The overrides in these rows by the version in force; `versions` has it by policy."""
     found: dict[int, list[Override]] = defaultdict(list)
-    for told in map(_read, rows):
-        if not isinstance(told, Stop) and told[0] in versions:
-            found[versions[told[0]]].append(told[1])
+    for policy, override in _of(Override, rows):
+        if policy in versions:
+            found[versions[policy]].append(override)
     return {version: sorted(those, key=lambda one: one.id) for version, those in found.items()}
 
 
+def pots_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Sequence[Pot]]:
+    """The pots in these rows, which are of one scope, by the version in force."""
+    found: dict[int, list[Pot]] = defaultdict(list)
+    for policy, pot in _of(Pot, rows):
+        if policy in versions:
+            found[versions[policy]].append(pot)
+    return {version: sorted(those) for version, those in found.items()}
+
+
+def _of(kind: type[T], rows: Iterable[str]) -> Iterator[tuple[int, T]]:
+    """Those of one kind in these rows, with their policies' ids."""
+    for told in map(_read, rows):
+        if not isinstance(told, Stop) and isinstance(told[1], kind):
+            yield told[0], told[1]
+
+
 @lru_cache(MAX_CACHED)
-def _read(text: str) -> Stop | tuple[int, Override]:
-    """A row as its text says, which never changes: a stop, or an override with its policy."""
+def _read(text: str) -> Stop | tuple[int, Override | Pot]:
+    """What a text says, always the same: a stop; or an override or pot, with its policy's id."""
     row = _decode(text)
+    if row["kind"] == _POT:
+        pot = Pot(row["limit"], row["currency"], row["amount"], row["since"])
+        return row["policy"], pot
     return (row["policy"], _override(row)) if row["kind"] == _OVERRIDE else _stop(row)
 
 

@@ -16,7 +16,12 @@ from authorizations.rules.basics.words import (
 )
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
-from authorizations.rules.policy.policy_file import ListedOverride, ListedPlan, ListedStop
+from authorizations.rules.policy.policy_file import (
+    ListedFunds,
+    ListedOverride,
+    ListedPlan,
+    ListedStop,
+)
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
@@ -164,6 +169,22 @@ class OverrideChange:
 
 
 @dataclass(frozen=True, slots=True)
+class FundsChange:
+    """An entry of funds to make; `currency` is that of the limit."""
+
+    listed: ListedFunds
+    currency: str
+
+    def lines(self) -> Iterator[str]:
+        """The change in readable lines."""
+        listed = self.listed
+        amount = figure_words(abs(listed.amount), self.currency)
+        where = f'{listed.kind} {listed.target} ("{listed.policy}", {listed.limit})'
+        sign, what = ("+", "to") if listed.amount > 0 else ("-", "from")
+        yield f"  {sign} {amount} {what} {where}: {listed.reference}, {listed.reason}"
+
+
+@dataclass(frozen=True, slots=True)
 class Changes:
     """The whole difference between a file and the database; false if they agree."""
 
@@ -178,6 +199,7 @@ class Changes:
     stops: tuple[StopChange, ...] = ()
     own_amounts: tuple[OverrideChange, ...] = ()
     ended_amounts: tuple[int, ...] = ()
+    funds: tuple[FundsChange, ...] = ()
     grants: GrantDifference = NO_DIFFERENCE
 
     def __bool__(self) -> bool:
@@ -203,6 +225,10 @@ class Changes:
             yield from own.lines()
         if self.ended_amounts:
             yield f"  - {len(self.ended_amounts):,} that the file does not have"
+        if self.funds:
+            yield "Funds"
+        for entry in self.funds:
+            yield from entry.lines()
         if self.stops:
             yield "Freezes and blocks"
         for stop in self.stops:

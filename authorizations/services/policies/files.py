@@ -14,16 +14,18 @@ from authorizations.models import (
     Card,
     CardGroup,
     Cardholder,
+    FundEntry,
     Instruction,
     Policy,
     PolicyVersion,
 )
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_of
 from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
 from authorizations.rules.policy.policy_file import ListedStop, PolicyFile
 from authorizations.services.policies import (
     counting_ahead,
+    funds,
     groups,
     own_amounts,
     plan,
@@ -32,6 +34,7 @@ from authorizations.services.policies import (
 )
 from authorizations.services.policies.changes import (
     Changes,
+    FundsChange,
     PlanChange,
     PlanEnd,
     PolicyChange,
@@ -58,6 +61,7 @@ def export_policies() -> dict[str, Any]:
             {"policy": at.policy, at.kind.value: at.target or True} for at in sorted(plan.targets())
         ],
         "overrides": list(_once(_exported_amounts())),
+        "funds": list(_exported_funds()),
         "freezes": list(_once(_exported(Instruction.Kind.FREEZE))),
         "blocks": list(_once(_exported(Instruction.Kind.BLOCK))),
     }
@@ -100,6 +104,30 @@ def _exported(kind: Instruction.Kind) -> Iterator[dict[str, Any]]:
             found["reference"] = row.reference
         found["reason"] = row.reason
         yield found
+
+
+def _exported_funds() -> Iterator[dict[str, Any]]:
+    """Every entry of funds whose limit is there, the oldest first."""
+    names = {str(pk): name for pk, name in CardGroup.objects.values_list("pk", "name")}
+    limits = {
+        (policy.pk, limit.key, limit.currency)
+        for policy in Policy.objects.select_related("current_version")
+        for limit in own_amounts.limits_of(policy)
+        if limit.interval is Interval.FUNDS
+    }
+    for entry in FundEntry.objects.select_related("policy").order_by("pk"):
+        scope = scope_of(entry.scope)
+        target = names.get(scope.id) if scope.kind is ScopeKind.GROUP else scope.id
+        if target is None or (entry.policy_id, entry.limit_key, entry.currency) not in limits:
+            continue
+        yield {
+            "policy": entry.policy.name,
+            "limit": entry.limit_key,
+            scope.kind.value: target,
+            "amount": entry.amount,
+            "reference": entry.reference,
+            "reason": entry.reason,
+        }
 
 
 def _until(end: datetime) -> str:
@@ -203,6 +231,8 @@ def import_policies(
         if group.joining:
             counting_ahead.begin_at_group(ids[group.name])
     own_amounts.follow(changes.own_amounts, changes.ended_amounts, by=author)
+    if changes.funds:
+        changes = replace(changes, funds=tuple(_enter(file, author)))
     for chunk in locks.in_chunks(changes.unassigned):
         with transaction.atomic():
             for target in _on_roots(chunk):
@@ -255,6 +285,33 @@ def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
         except StopError as wrong:  # such as an end that has come since
             raise InvalidPolicyError([Problem(change.listed.path, str(wrong))]) from wrong
         yield change
+
+
+def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
+    """Make the entries of funds that the file lists, unless another import did meanwhile."""
+    for chunk in locks.in_chunks(plan.new_funds(file)):
+        with transaction.atomic():
+            ids = dict(CardGroup.objects.values_list("name", "pk"))
+            cards = [it.listed.target for it in chunk if it.listed.kind is ScopeKind.CARD]
+            roots = locks.hold(cards=cards)
+            for change in chunk:
+                listed = change.listed
+                target = roots.get(listed.target, listed.target)
+                if listed.kind is ScopeKind.GROUP:
+                    target = str(ids[listed.target])
+                try:
+                    funds.enter(
+                        Policy.objects.get(name=listed.policy),
+                        listed.limit,
+                        Scope(listed.kind, target),
+                        listed.amount,
+                        by=author,
+                        reference=listed.reference,
+                        reason=listed.reason,
+                    )
+                except StopError as wrong:  # such as more to be taken out than is left
+                    raise InvalidPolicyError([Problem(listed.path, str(wrong))]) from wrong
+                yield change
 
 
 def _stop(listed: ListedStop, author: User | None) -> None:

@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 from authorizations.models import CardGroup, Instruction, Lifting, Policy
 from authorizations.rules.basics.card_numbers import mask_text
 from authorizations.rules.basics.controls import (
+    Interval,
     LimitControl,
     Scope,
     ScopeKind,
@@ -98,6 +99,8 @@ def give(
     limit = next((one for one in limits_of(policy) if one.key == key), None)
     if limit is None:
         raise StopError("The policy has no such limit any more: choose one of those it has.")
+    if limit.interval is Interval.FUNDS:
+        raise StopError("These are funds: add money to them, or take it out.")
     if scope.kind is ScopeKind.PROGRAM:
         raise StopError("For every card, change the policy itself.")
     if (amount is None) == (raise_by is None):

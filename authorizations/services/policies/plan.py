@@ -12,19 +12,27 @@ from authorizations.models import (
     Card,
     CardGroup,
     Cardholder,
+    FundEntry,
     Instruction,
     PlannedVersion,
     Policy,
 )
-from authorizations.rules.basics.controls import LimitControl, ScopeKind
+from authorizations.rules.basics.controls import Interval, LimitControl, ScopeKind, scope_of
 from authorizations.rules.basics.fields import Path, path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, completed, controls
-from authorizations.rules.policy.policy_file import ListedGroup, ListedPlan, PolicyFile, read
+from authorizations.rules.policy.policy_file import (
+    ListedFunds,
+    ListedGroup,
+    ListedPlan,
+    PolicyFile,
+    read,
+)
 from authorizations.services.cards import grants
-from authorizations.services.policies import own_amounts, planned
+from authorizations.services.policies import funds, own_amounts, planned
 from authorizations.services.policies.changes import (
     NONE_ASLEEP,
     Changes,
+    FundsChange,
     GroupChange,
     OverrideChange,
     PlanChange,
@@ -61,17 +69,17 @@ def checked(written: str) -> PolicyFile:
 
 def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
     """Policies or groups that entries name, and that are neither here nor in the database."""
-    assignments, overrides = file.assignments or (), file.overrides or ()
+    assignments = file.assignments or ()
     if kind == "policy":
         known = {*file.names, *Policy.objects.values_list("name", flat=True)}
         named = [(at.path, at.policy) for at in assignments]
-        named += [(own.path, own.policy) for own in overrides]
+        named += [(own.path, own.policy) for own in file.of_limits]
     else:
         known = {*file.group_names, *CardGroup.objects.values_list("name", flat=True)}
         group = ScopeKind.GROUP
         named = [(at.path, at.target) for at in assignments if at.kind is group]
         named += [(it.path, it.target) for it in file.stops if it.kind is group]
-        named += [(own.path, own.target) for own in overrides if own.kind is group]
+        named += [(own.path, own.target) for own in file.of_limits if own.kind is group]
     places: dict[str, list[Path]] = defaultdict(list)
     for path, name in named:
         if name not in known:
@@ -84,10 +92,10 @@ def _unknown_names(file: PolicyFile, kind: str) -> Iterator[Problem]:
 
 
 def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
-    """Own amounts of limits that their policy does not have, or has in another unit."""
+    """Own amounts and funds of limits that their policy does not have, or has in another unit."""
     limits = _limits_then(file)
     places: dict[tuple[str, str], list[Path]] = defaultdict(list)
-    for own in file.overrides or ():
+    for own in file.of_limits:
         its = limits.get(own.policy)
         if its is None:
             continue  # the policy is unknown, or not valid
@@ -97,6 +105,13 @@ def _unknown_limits(file: PolicyFile) -> Iterator[Problem]:
                 f"The policy has no limit {quoted(own.limit)}; it has {', '.join(its) or 'none'}."
             )
             places[own.policy, message].append((*own.path, "limit"))
+        elif isinstance(own, ListedFunds) or limit.interval is Interval.FUNDS:
+            if not isinstance(own, ListedFunds):
+                message = "These are funds: list what is added under “funds”."
+                places[own.policy, message].append((*own.path, "limit"))
+            elif limit.interval is not Interval.FUNDS:
+                message = "This limit has no funds: it has an amount or a count of its own."
+                places[own.policy, message].append((*own.path, "limit"))
         elif own.how == "count" and limit.amount is not None:
             message = "This limit is of an amount: give an amount."
             places[own.policy, message].append((*own.path, "count"))
@@ -120,7 +135,7 @@ def _limits_then(file: PolicyFile) -> dict[str, dict[str, LimitControl]]:
     Those of planned versions too; of two with one key those of the policy without its plans.
     """
     listed = {str(normal["name"]) for normal in file.policies}
-    others = {own.policy for own in file.overrides or ()} - (file.names - file.planning) - listed
+    others = {own.policy for own in file.of_limits} - (file.names - file.planning) - listed
     policies = Policy.objects.filter(name__in=others).select_related("current_version")
     documents = [
         (policy.name, version.document)
@@ -159,8 +174,7 @@ def _roots(file: PolicyFile) -> dict[str, str]:
 def unseen(file: PolicyFile) -> UnseenIds:
     """The cards and cardholders in the file that have no row in the database."""
     cards, cardholders = set(file.cards), set(file.targets(ScopeKind.CARDHOLDER))
-    own = file.overrides or ()
-    cardholders |= {it.target for it in own if it.kind is ScopeKind.CARDHOLDER}
+    cardholders |= {it.target for it in file.of_limits if it.kind is ScopeKind.CARDHOLDER}
     cards -= set(Card.objects.filter(pk__in=cards).values_list("pk", flat=True))
     cardholders -= set(Cardholder.objects.filter(pk__in=cardholders).values_list("pk", flat=True))
     return UnseenIds(tuple(sorted(cards)), tuple(sorted(cardholders)))
@@ -189,6 +203,7 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
         stops=tuple(new_stops(file)),
+        funds=tuple(new_funds(file)),
         **own,
     )
     return replace(found, grants=_grants_changed(found, there))
@@ -235,6 +250,35 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         is_known = listed.reference in references if listed.reference else said in told
         if not is_known and (listed.until is None or listed.until > now):
             yield StopChange(listed)
+
+
+def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
+    """The entries that their pots do not have, by their references.
+
+    Raises InvalidPolicyError where more is taken out than is left.
+    """
+    if not file.funds:
+        return
+    roots, limits = _roots(file), _limits_then(file)
+    groups = {name: str(pk) for name, pk in CardGroup.objects.values_list("name", "pk")}
+    columns = ("policy__name", "limit_key", "scope", "currency", "reference")
+    there = set(FundEntry.objects.values_list(*columns))
+    left: dict[tuple[str, ...], int] = {}
+    for listed in file.funds:
+        by_kind = {ScopeKind.CARD: roots, ScopeKind.GROUP: groups}.get(listed.kind, {})
+        scope = f"{listed.kind}:{by_kind.get(listed.target, listed.target)}"
+        limit = limits[listed.policy][listed.limit]
+        pot = (listed.policy, listed.limit, scope, limit.currency)
+        if (*pot, listed.reference) in there:
+            continue
+        if pot not in left:
+            policy = Policy.objects.filter(name=listed.policy).first()
+            left[pot] = funds.left(policy, limit, scope_of(scope)) if policy else 0
+        if left[pot] + listed.amount < 0:
+            message = funds.too_little(left[pot], limit.currency)
+            raise InvalidPolicyError([Problem((*listed.path, "amount"), message)])
+        left[pot] += listed.amount
+        yield FundsChange(listed, limit.currency)
 
 
 def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ Each is a row that is never changed: it ends by its time, or by a row that lifts
 locked: purchases decided meanwhile read what was in force before.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -107,12 +107,7 @@ def write(
     reference: str = "",
 ) -> Instruction:
     """Write what an operator instructs, in force from now on. Raises StopError."""
-    if not reason.strip():
-        raise StopError("Give a reason.")
-    try:
-        reason = _line(reason)
-    except ValueError as wrong:
-        raise StopError(f"Reason: {wrong}") from wrong
+    reason = line("Reason", reason)
     at = now()
     if until is not None and until <= at:
         raise StopError("The end is in the past: choose a later one, or none.")
@@ -137,6 +132,16 @@ def one_at_a_time(what: str) -> None:
     """Let no other transaction do this as well, until this one ends."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(hashtextextended(%s, 0))", [what])
+
+
+def line(label: str, written: str, convert: Callable[[object], str] = _line) -> str:
+    """Text that a policy file can say again. Raises StopError, which names its label."""
+    if not written.strip():
+        raise StopError(f"Give a {label.lower()}.")
+    try:
+        return convert(written)
+    except ValueError as wrong:
+        raise StopError(f"{label}: {wrong}") from wrong
 
 
 def now() -> datetime:

@@ -109,7 +109,7 @@ def _exceeded_by(
     now = max(int(time.time()), event.event_created, event.created)
     for policy in applied:
         for limit in policy.controls.spending_limits:
-            if limit.interval is Interval.PER_AUTHORIZATION or not limit_concerns(limit, event):
+            if not limit.has_window or not limit_concerns(limit, event):
                 continue
             window = limit_window(limit, policy, event.created)
             if window not in usage:  # a request for nothing measures nothing

@@ -14,6 +14,7 @@ from authorizations.models import Authorization, Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import (
     Interval,
     LimitControl,
+    Pot,
     Scope,
     ScopeKind,
     scope_key,
@@ -25,7 +26,7 @@ from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
 from authorizations.services.host.applied import applied_controls
-from authorizations.services.host.instructions import overrides_of
+from authorizations.services.host.instructions import overrides_of, pots_of
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import plans, statements, uncounted
 from authorizations.services.store.lookup import scope_keys
@@ -101,9 +102,7 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     for policy in _remaining(scopes, row.root_id, purchase.created):
         limits = zip(policy.limits, policy.policy.controls.spending_limits, strict=True)
         counted_in = tuple(
-            its
-            for its, limit in limits
-            if limit.interval is not Interval.PER_AUTHORIZATION and limit_concerns(limit, purchase)
+            its for its, limit in limits if limit.has_window and limit_concerns(limit, purchase)
         )
         if counted_in:
             found.append(replace(policy, limits=counted_in))
@@ -116,8 +115,15 @@ def _remaining(scopes: Sequence[Scope], root_id: str, at: int) -> list[PolicyLef
     versions = {policy_id: version_id for _, version_id, told, policy_id in found if told is None}
     policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}
     in_force = [(scope, version_id) for scope, version_id, told, _ in found if told is None]
-    overrides = overrides_of((told for _, _, told, _ in found if told is not None), versions)
-    applied = applied_controls(in_force, Scope(ScopeKind.CARD, root_id), overrides=overrides)
+    instructions = [(scope, told) for scope, _, told, _ in found if told is not None]
+    overrides = overrides_of((told for _, told in instructions), versions)
+
+    def pots(measured: Scope) -> Mapping[int, Sequence[Pot]]:
+        key = scope_key(measured)
+        return pots_of((told for scope, told in instructions if scope == key), versions)
+
+    card = Scope(ScopeKind.CARD, root_id)
+    applied = applied_controls(in_force, card, overrides=overrides, pots=pots)
     measured = _measure(applied, at)
     return [
         PolicyLeft(
@@ -163,8 +169,7 @@ def _measure(applied: Sequence[AppliedControls], at: int) -> dict[_AppliedLimit,
         return {key: LimitLeft(its, is_measured=False) for key, its in figures.items()}
     measured = {}
     for (policy, limit), its in figures.items():
-        has_window = limit.interval is not Interval.PER_AUTHORIZATION
-        progress = counting.get(limit_window(limit, policy, at)) if has_window else None
+        progress = counting.get(limit_window(limit, policy, at)) if limit.has_window else None
         measured[policy, limit] = LimitLeft(its, progress is None, progress)
     return measured
 

@@ -10,6 +10,7 @@ from authorizations.rules.decision.controls import (
     AppliedControls,
     SpendingControls,
     with_overrides,
+    with_pots,
 )
 from authorizations.services.host.versions import controls_of
 from authorizations.services.runtime import codec
@@ -52,14 +53,17 @@ def applied_of(data: Any) -> tuple[AppliedControls, ...]:
             what = f"number of policy version {policy.version}"
             raise UnreadableRowError(what, policy.number, number)
     return tuple(
-        with_overrides(
-            AppliedControls(
-                scope_of(policy.scope),
-                scope_of(policy.measured),
-                policy.version,
-                *versions[policy.version, policy.matching],
+        with_pots(
+            with_overrides(
+                AppliedControls(
+                    scope_of(policy.scope),
+                    scope_of(policy.measured),
+                    policy.version,
+                    *versions[policy.version, policy.matching],
+                ),
+                policy.overrides,
             ),
-            policy.overrides,
+            policy.pots,
         )
         for policy in policies
     )

@@ -14,14 +14,14 @@ import msgspec
 from django.db import OperationalError
 
 from authorizations.models import Authorization
-from authorizations.rules.basics.controls import Override, Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Override, Pot, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
-from authorizations.services.host.applied import NO_OVERRIDES, applied_controls
-from authorizations.services.host.instructions import overrides_of, stops_of
+from authorizations.services.host.applied import NO_OVERRIDES, applied_controls, no_pots
+from authorizations.services.host.instructions import overrides_of, pots_of, stops_of
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, plans, statements
@@ -369,8 +369,8 @@ def _present(event: PurchaseEvent, scopes: ExpectedScopes) -> tuple[str, ...]:
 class _LookedUp:
     """What is recorded of several purchases: usage by scope, policies as (scope, version).
 
-    `instructions` are pairs of a scope and a row as JSON; both are known of the scopes in `keys`.
-    `in_force` has the version of each policy.
+    `instructions` are pairs of a scope and a row as JSON, pots among them. All are known of the
+    scopes in `keys`. `in_force` has the version of each policy.
     """
 
     decided: set[str]
@@ -394,6 +394,7 @@ class _LookedUp:
                 Scope(ScopeKind.CARD, locked.root_id),
                 read=lambda ids: [row for row in self.versions if row[0] in ids],
                 overrides=self._overrides_at(keys) if self.instructions else NO_OVERRIDES,
+                pots=self._pots_of if self.instructions else no_pots,
             ),
             has_strays=event.authorization_id in self.with_strays,
             stops=self._stops_of(event, locked) if self.instructions else (),
@@ -403,6 +404,10 @@ class _LookedUp:
         return overrides_of(
             (row for scope, row in self.instructions if scope in keys), self.in_force
         )
+
+    def _pots_of(self, measured: Scope) -> Mapping[int, Sequence[Pot]]:
+        key = scope_key(measured)
+        return pots_of((row for scope, row in self.instructions if scope == key), self.in_force)
 
     def _stops_of(self, event: PurchaseEvent, locked: LockedScopes) -> tuple[Stop, ...]:
         present = {_PROGRAM, *locked.present}

@@ -11,7 +11,7 @@ from typing import Any, TypedDict
 import msgspec
 
 from authorizations.models import DecidedBy, LedgerCause
-from authorizations.rules.basics.controls import Override, scope_key
+from authorizations.rules.basics.controls import Override, Pot, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import TRACE_VERSION, Verdict
@@ -75,7 +75,7 @@ class PolicyRow(msgspec.Struct, frozen=True, omit_defaults=True):
     """A policy as a decision's row names it.
 
     `matching` is the version of the rule that merchants were matched by. `overrides` are the
-    scopes' own amounts that held.
+    scopes' own amounts that held, `pots` the funds of what was measured.
     """
 
     version: int
@@ -84,6 +84,7 @@ class PolicyRow(msgspec.Struct, frozen=True, omit_defaults=True):
     measured: str
     matching: int = 1
     overrides: list[Override] = []
+    pots: list[Pot] = []
 
 
 def policy(applied: AppliedControls) -> PolicyRow:
@@ -94,6 +95,7 @@ def policy(applied: AppliedControls) -> PolicyRow:
         measured=scope_key(applied.measured),
         matching=applied.controls.matching,
         overrides=[*applied.overrides],
+        pots=[*applied.pots],
     )
 
 

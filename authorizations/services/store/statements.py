@@ -2,7 +2,8 @@
 
     LOCK_…   cards, cardholders and groups (LOCK_ROWS: any of them, before the first write)
     DECIDED, PURCHASES, USAGE, POLICIES, STRAYS
-             what is recorded, stored usage, and the policy versions, freezes and blocks in force
+             what is recorded, stored usage, and the policy versions, instructions and funds that
+             are in force
     ANSWERS  the answers to an event that was decided before (only then)
 
 Those that add up are in sum_statements.py, those that write in write_statements.py.
@@ -185,8 +186,15 @@ WHERE open.scope = ANY('program:'::text || %(scopes)s::text[])
     -- By the clock of this statement, which begins when all rows are locked.
     AND starts_at <= statement_timestamp()
     AND (open.ends_at IS NULL OR statement_timestamp() < open.ends_at)
+UNION ALL
+SELECT scope, id, json_build_object(
+    'kind', 'pot', 'policy', policy_id, 'limit', limit_key, 'currency', currency,
+    'amount', amount, 'since', since
+)::text, NULL
+FROM authorizations_pot
+WHERE scope = ANY(%(scopes)s::text[])
 """
-"""The policies assigned to scopes, with the version in force; and instructions there."""
+"""The policies assigned to scopes, with the version in force; instructions and pots there."""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

@@ -23,10 +23,11 @@ from authorizations.services.verify.checking import Checked
 from authorizations.services.verify.decision_stream import spans
 from authorizations.services.verify.decisions import DECISIONS, ENTRIES, verify_decisions
 from authorizations.services.verify.parts import Part, checked
+from authorizations.services.verify.pots import POTS, verify_pots
 from authorizations.services.verify.ranges import WHOLE, Range
 from authorizations.services.verify.usage_rows import REMEMBERED, verify_remembered
 
-KINDS = (CARDS, PURCHASES, TRANSACTIONS, REMEMBERED, DECISIONS, ENTRIES)
+KINDS = (CARDS, PURCHASES, TRANSACTIONS, REMEMBERED, POTS, DECISIONS, ENTRIES)
 """The kinds of rows that are checked."""
 
 _DECISIONS_SHARE = 0.7
@@ -39,6 +40,7 @@ def verify_books(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
         partial(verify_purchases, part),
         partial(verify_remembered, part),
         verify_cards,
+        verify_pots,
         partial(verify_transactions, part),
     ]
     # As few spans of decisions as possible: each begins by summing up what was before it.

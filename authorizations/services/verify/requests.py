@@ -17,6 +17,7 @@ from authorizations.services.verify.checking import (
     row_pieces,
     summaries,
 )
+from authorizations.services.verify.pots import Funds
 from authorizations.services.verify.ranges import Ids
 from authorizations.services.verify.record_checks import (
     decision_differences,
@@ -39,7 +40,8 @@ _SIZE = 100
 
 def verify_requests(ids: Ids) -> Iterator[Checked]:
     """Check each delivery with the decision made on it, or with the recorded answer it got."""
-    arrivals, stops, versions = Arrivals(), Stops(), VersionsInForce()
+    arrivals, stops, funds = Arrivals(), Stops(), Funds()
+    versions = VersionsInForce()
     rows = WebhookRequest.objects.filter(pk__lte=ids.up_to).select_related("repeats")
     for piece in row_pieces(rows, _SIZE, ids.above):
         found: list[Difference] = []
@@ -60,6 +62,7 @@ def verify_requests(ids: Ids) -> Iterator[Checked]:
                 found += decision_differences(decision, row, purchase)
                 found += stops.differences(decision)
                 found += versions.differences(decision)
+                found += funds.differences(decision)
                 if decision.approved and not purchase:
                     name = decision.authorization_id
                     found.append(Difference(decision.pk, "authorization", name, EXISTING))

@@ -18,6 +18,7 @@ from authorizations.rules.decision.values import (
     Verdict,
     WindowUsage,
 )
+from authorizations.rules.policy import document_limits
 from authorizations.rules.purchases.counted import cash_part
 from authorizations.rules.purchases.events import AuthorizationRequest, CardDetails, Verification
 from tests.rules.deciding import THOROUGHLY, applied, decided
@@ -177,6 +178,11 @@ OF_POLICIES = [
         {"spending_limits": [{"amount": 1_250, "interval": "per_authorization"}]},
     ),
     Rule(
+        DeclineReason.FUNDS_EXCEEDED,
+        {"spending_limits": [{"funds": True}]},
+        {"spending_limits": [{"amount": 1_250, "interval": "per_authorization"}]},
+    ),
+    Rule(
         DeclineReason.COUNT_LIMIT_EXCEEDED,
         {"spending_limits": [{"count": 0, "interval": "daily"}]},
         {"spending_limits": [{"count": 1, "interval": "daily"}]},
@@ -259,7 +265,12 @@ def test_a_purchase_that_fails_one_rule_is_declined_for_that_reason(
     assert failed(decision) == {reason}
 
 
-@pytest.mark.parametrize("rule", OF_POLICIES, ids=lambda rule: rule.reason)
+# What is in a pot does not stand in the document: with some in it, see test_funds.
+@pytest.mark.parametrize(
+    "rule",
+    [rule for rule in OF_POLICIES if rule.reason is not DeclineReason.FUNDS_EXCEEDED],
+    ids=lambda rule: rule.reason,
+)
 def test_a_rule_that_passes_stands_in_the_trace_and_no_rule_that_the_policy_does_not_set(
     rule: Rule,
 ) -> None:
@@ -478,7 +489,7 @@ class Situation(NamedTuple):
 
 @st.composite
 def amount_limits(draw: st.DrawFn) -> dict[str, Any]:
-    interval = draw(st.sampled_from(Interval))
+    interval = draw(st.sampled_from(document_limits.PERIODS))
     length = {"hours": 5} if interval is Interval.ROLLING else {}
     what: dict[str, Any] = draw(st.sampled_from(FILTERS))
     return {"amount": draw(st.integers(0, 150)), "interval": interval, **length, **what}

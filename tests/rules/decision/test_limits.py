@@ -17,12 +17,15 @@ from authorizations.rules.decision.values import (
     WindowUsage,
 )
 from authorizations.rules.decision.windows import windows_for
+from authorizations.rules.policy import document_limits
 from tests.rules.deciding import SCOPES, applied, decided
 from tests.support.builders import authorization_request, merchant
 
 FIRST = authorization_request(amount=300)
 CASH = replace(FIRST, merchant=merchant(category_code="6011"))
-CALENDAR = [i for i in Interval if i not in (Interval.PER_AUTHORIZATION, Interval.ROLLING)]
+CALENDAR = [
+    i for i in document_limits.PERIODS if i not in (Interval.PER_AUTHORIZATION, Interval.ROLLING)
+]
 
 
 def limit_checks(*limits: dict[str, Any], request: Any = FIRST, **facts: Any) -> list[Check]:

@@ -19,12 +19,15 @@ from authorizations.rules.basics.controls import (
     Weekday,
 )
 from authorizations.rules.decision.windows import CalendarPeriod, bounds, limit_bounds
+from authorizations.rules.policy import document_limits
 from authorizations.rules.policy.document import controls, normalize
 from tests.rules.deciding import THOROUGHLY, instant
 from tests.support.documents import policy
 
 DAY = 86_400
-CALENDAR = [i for i in Interval if i not in (Interval.PER_AUTHORIZATION, Interval.ROLLING)]
+CALENDAR = [
+    i for i in document_limits.PERIODS if i not in (Interval.PER_AUTHORIZATION, Interval.ROLLING)
+]
 PERIODS = [interval for interval in CALENDAR if interval is not Interval.ALL_TIME]
 
 ODD_ZONES = [

@@ -40,6 +40,16 @@ STOPS: dict[str, Any] = {
             "reason": "x",
         },
     ],
+    "funds": [
+        {
+            "policy": "Pots",
+            "limit": "pot",
+            "card": "ic_1",
+            "amount": -5,
+            "reference": "R",
+            "reason": "x",
+        },
+    ],
     "freezes": [
         {"program": True, "until": "2027-01-01", "reason": "x", "reference": "R-1"},
         {"card": "ic_1", "cardholder": None, "group": "", "program": False, "reason": "x"},
@@ -66,6 +76,13 @@ EVERYTHING: dict[str, Any] = {
             ],
         },
         {"name": "Later", "planned": [{"from": "2027-01-01", "unlimited": True}]},
+        {
+            "name": "Pots",
+            "spending_limits": [
+                {"key": "pot", "funds": True, "currency": "usd", "categories": ["5812"]},
+                {"funds": False, "currency": "eur", "amount": 5, "interval": "daily"},
+            ],
+        },
     ],
 }
 

@@ -408,6 +408,7 @@ STRICT = {
         {"amount": 100, "interval": "daily", "currency": "eur", "cash_only": True},
         {"amount": 100, "interval": "rolling", "hours": 2, "currency": "eur"},
         {"count": 0, "interval": "quarterly"},
+        {"funds": True, "currency": "eur"},
     ],
 }
 

@@ -29,6 +29,7 @@ from authorizations.models import (
     Finding,
     FindingChange,
     FindingWindow,
+    FundEntry,
     HistoryEntry,
     Instruction,
     LedgerEntry,
@@ -76,6 +77,7 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     StandInSwitch: {"reason": "another"},
     Instruction: {"reason": "another"},
     Lifting: {"reason": "another"},
+    FundEntry: {"amount": 1},
 }
 """Each model, and a change that somebody might like to make."""
 
@@ -101,6 +103,17 @@ def rows() -> None:
     stops.freeze(Scope(ScopeKind.CARD, "ic_other"), by=operator, reason="Lost")
     other = stops.freeze(Scope(ScopeKind.CARD, "ic_another"), by=operator, reason="Lost")
     stops.lift(other, by=operator, reason="Found")
+    FundEntry.objects.create(
+        policy=policy,
+        limit_key="pot",
+        scope="card:ic_1",
+        currency="eur",
+        amount=5,
+        counts_from=NOON,
+        entered_at=timezone.now(),
+        reference="PO-17",
+        reason="Budget",
+    )
     deliver(
         force_capture(card_of(Shopper()), amount=90_000, at=NOON, chance=Random(1))
     )  # over the limit

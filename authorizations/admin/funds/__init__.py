@@ -1,0 +1,1 @@
+"""Funds: what was added to pots and taken out of them, and the page that does it."""

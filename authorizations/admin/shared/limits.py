@@ -1,0 +1,58 @@
+"""The limit that the address of a page names, and the scope that the page is about."""
+
+from typing import NamedTuple
+
+from django.contrib.admin.utils import quote
+from django.core.exceptions import PermissionDenied
+from django.db.models import Model
+from django.http import Http404, HttpRequest
+from django.shortcuts import get_object_or_404
+from django.urls import reverse
+
+from authorizations.admin.shared.links import SCOPE_MODELS
+from authorizations.models import Policy
+from authorizations.rules.basics.controls import LimitControl, Scope, scope_of
+from authorizations.services.policies import own_amounts
+
+
+class LimitOfScope(NamedTuple):
+    """A limit of a policy, and a scope with its row."""
+
+    scope: Scope
+    row: Model
+    policy: Policy
+    limit: LimitControl
+
+
+def limit_in(request: HttpRequest) -> LimitOfScope:
+    """What `scope`, `policy` and `limit` of the address name.
+
+    Raises PermissionDenied for users who may not see policies, and Http404.
+    """
+    if not request.user.has_perm("authorizations.view_policy"):
+        raise PermissionDenied
+    scope, row = _scope(request.GET.get("scope", ""))
+    key = request.GET.get("policy", "")
+    is_key = key.isascii() and key.isdecimal() and len(key) < 19
+    policies = Policy.objects.select_related("current_version")
+    policy = get_object_or_404(policies, pk=key if is_key else 0)
+    limits = {limit.key: limit for limit in own_amounts.limits_of(policy)}
+    limit = limits.get(request.GET.get("limit", ""))
+    if limit is None:
+        raise Http404
+    return LimitOfScope(scope, row, policy, limit)
+
+
+def page_of(row: Model) -> str:
+    """The address of a row's page."""
+    return reverse(f"admin:authorizations_{row._meta.model_name}_change", args=[quote(row.pk)])
+
+
+def _scope(key: str) -> tuple[Scope, Model]:
+    """The scope that a key names, and its row. Raises Http404."""
+    try:
+        scope = scope_of(key)
+        row = get_object_or_404(SCOPE_MODELS[scope.kind]._default_manager.all(), pk=scope.id)
+    except (ValueError, KeyError, OverflowError):
+        raise Http404 from None
+    return scope, row

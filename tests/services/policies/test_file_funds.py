@@ -1,0 +1,145 @@
+"""Funds in policy files: each entry is made once, by its reference, whatever happened since."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+
+from authorizations.models import FundEntry, Policy, Pot
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.policy.document import InvalidPolicyError
+from authorizations.services.policies import funds
+from authorizations.services.policies.files import compare, export_policies, import_policies
+from tests.support.desk import Shopper
+from tests.support.policy_files import load
+
+pytestmark = pytest.mark.django_db
+
+CARD = {"policy": "Team", "limit": "pot", "card": "ic_ada"}
+FILE: dict[str, Any] = {
+    "policies": [
+        {
+            "name": "Team",
+            "currency": "eur",
+            "spending_limits": [
+                {"key": "pot", "funds": True},
+                {"amount": 9_000_000, "interval": "monthly"},
+            ],
+        },
+        {"name": "Holder", "currency": "eur", "spending_limits": [{"funds": True}]},
+    ],
+    "groups": [{"name": "Drivers", "cards": ["ic_bea"]}],
+    "assignments": [
+        {"policy": "Team", "program": True},
+        {"policy": "Holder", "cardholder": "ich_ada"},
+        {"policy": "Holder", "group": "Drivers"},
+    ],
+    "funds": [
+        CARD | {"amount": 2_000, "reference": "PO-17", "reason": "Week 49"},
+        CARD | {"amount": -500, "reference": "PO-18", "reason": "Too much"},
+        {
+            "policy": "Holder",
+            "limit": "funds",
+            "cardholder": "ich_ada",
+            "amount": 1_000,
+            "reference": "PO-17",
+            "reason": "Trip",
+        },
+        {
+            "policy": "Holder",
+            "limit": "funds",
+            "group": "Drivers",
+            "amount": 700,
+            "reference": "PO-1",
+            "reason": "Fuel",
+        },
+    ],
+}
+
+
+def ada() -> Shopper:
+    return Shopper(card_id="ic_ada", cardholder_id="ich_ada", at=int(time.time()) + 60)
+
+
+def pots() -> dict[str, int]:
+    return {pot.scope.partition(":")[0]: pot.amount for pot in Pot.objects.all()}
+
+
+def test_a_file_adds_and_takes_what_it_lists_once() -> None:
+    changes = load(FILE)
+    lines = list(changes.lines())
+    assert '  + €20.00 to card ic_ada ("Team", pot): PO-17, Week 49' in lines
+    assert '  - €5.00 from card ic_ada ("Team", pot): PO-18, Too much' in lines
+    assert pots() == {"card": 1_500, "cardholder": 1_000, "group": 700}
+    assert ada().reason(1_001) == "funds_exceeded"
+    assert ada().reason(1_000) == "approved"
+    assert not compare(json.dumps(FILE))
+    assert not load(FILE)
+    assert FundEntry.objects.count() == 4
+
+
+def test_leaving_an_entry_out_undoes_nothing_and_the_export_says_all_again() -> None:
+    load(FILE)
+    load(FILE | {"funds": []})
+    assert pots()["card"] == 1_500
+    exported = export_policies()
+    assert exported["funds"] == FILE["funds"]
+    assert not compare(json.dumps(exported))
+
+
+def test_more_than_is_left_is_refused_before_anything_changes() -> None:
+    load(FILE)
+    assert ada().reason(900) == "approved"
+    wrong = FILE | {
+        "funds": [CARD | {"amount": -601, "reference": "PO-19", "reason": "Back"}],
+        "groups": [{"name": "New"}],
+    }
+    for do in (compare, import_policies):
+        with pytest.raises(InvalidPolicyError) as refused:
+            do(json.dumps(wrong))
+        [problem] = refused.value.problems
+        assert "Only €6.00 is left" in problem.message
+    assert pots()["card"] == 1_500
+    load(FILE | {"funds": [CARD | {"amount": -600, "reference": "PO-19", "reason": "Back"}]})
+    assert pots()["card"] == 900
+
+
+def test_an_entry_of_the_page_is_known_by_its_reference() -> None:
+    load(FILE | {"funds": []})
+    assert ada().reason(0) == "approved"
+    user, team = User.objects.create(username="operator"), Policy.objects.get(name="Team")
+    card = Scope(ScopeKind.CARD, "ic_ada")
+    funds.enter(team, "pot", card, 900, by=user, reference="PO-17", reason="By hand")
+    load(FILE)
+    assert pots()["card"] == 400
+
+
+@pytest.mark.parametrize(
+    ("entry", "path", "sentence"),
+    [
+        ({"amount": 0}, "funds[0].amount", "not 0"),
+        ({"amount": "5"}, "funds[0].amount", "whole number"),
+        ({"reference": ""}, "funds[0].reference", "Give a reference"),
+        ({"reason": None}, "funds[0].reason", "Give a reason"),
+        ({"limit": "monthly"}, "funds[0].limit", "has no funds"),
+        ({"limit": "nothing"}, "funds[0].limit", "has no limit"),
+        ({"policy": "Nobody"}, "funds[0].policy", "There is no policy"),
+        ({"group": "Drivers"}, "funds[0]", "Choose one only"),
+        ({"until": "2027-01-01"}, "funds[0].until", ""),
+    ],
+)
+def test_what_can_not_be_read_is_named(entry: dict[str, Any], path: str, sentence: str) -> None:
+    usual = CARD | {"amount": 5, "reference": "R", "reason": "x"}
+    with pytest.raises(InvalidPolicyError) as refused:
+        compare(json.dumps(FILE | {"funds": [usual | entry]}))
+    [problem] = refused.value.problems
+    assert str(problem).startswith(path)
+    assert sentence in problem.message
+
+
+def test_funds_are_no_own_amount_in_a_file() -> None:
+    own = CARD | {"amount": 5, "reason": "x"}
+    with pytest.raises(InvalidPolicyError, match="list what is added under"):
+        compare(json.dumps(FILE | {"overrides": [own]}))
