@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from random import Random
@@ -34,6 +35,8 @@ from authorizations.models import (
     Instruction,
     LedgerEntry,
     Lifting,
+    PlanCancellation,
+    PlannedVersion,
     PolicyVersion,
     ProofRun,
     RejectedRequest,
@@ -42,6 +45,8 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.services.policies import stops
+from authorizations.services.policies.planned import PlannedTimes, cancel
+from authorizations.services.policies.publish import publish
 from authorizations.services.store import statements, sum_statements, usage, write_statements
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
@@ -54,6 +59,7 @@ from tests.support.desk import (
     in_force,
     publish_amount,
     republish,
+    says,
 )
 from tests.support.lifecycle import card_of
 from tests.support.timeouts import PATIENCE_S
@@ -78,6 +84,8 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     Instruction: {"reason": "another"},
     Lifting: {"reason": "another"},
     FundEntry: {"amount": 1},
+    PlannedVersion: {"ends_at": None},
+    PlanCancellation: {"reason": "another"},
 }
 """Each model, and a change that somebody might like to make."""
 
@@ -103,6 +111,14 @@ def rows() -> None:
     stops.freeze(Scope(ScopeKind.CARD, "ic_other"), by=operator, reason="Lost")
     other = stops.freeze(Scope(ScopeKind.CARD, "ic_another"), by=operator, reason="Lost")
     stops.lift(other, by=operator, reason="Found")
+    tomorrow = timezone.now() + timedelta(days=1)
+    later = publish(
+        says(policy) | {"unlimited": True},
+        author=operator,
+        policy=policy,
+        times=PlannedTimes(ends_at=tomorrow),
+    )
+    cancel(later.version, by=operator, reason="Drill")
     FundEntry.objects.create(
         policy=policy,
         limit_key="pot",
