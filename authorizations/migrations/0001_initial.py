@@ -1171,7 +1171,23 @@ class Migration(migrations.Migration):
                     "program",
                     models.BooleanField(
                         default=False,
-                        help_text="Every card of the program, each measured on its own.",
+                        help_text="Every card of the program.",
+                    ),
+                ),
+                (
+                    "each",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("card", "Each card's own"),
+                            ("cardholder", "Each cardholder's own"),
+                        ],
+                        db_default="",
+                        default="",
+                        help_text="Who each have the limits for themselves. Empty: a group shares "
+                        "one budget, and of the program each card has its own.",
+                        max_length=10,
+                        verbose_name="whose own",
                     ),
                 ),
                 (
@@ -1230,7 +1246,7 @@ class Migration(migrations.Migration):
                     "group",
                     models.ForeignKey(
                         blank=True,
-                        help_text="One budget shared by all cards of the group.",
+                        help_text="All cards of the group.",
                         null=True,
                         on_delete=django.db.models.deletion.CASCADE,
                         related_name="assignments",
@@ -2208,6 +2224,19 @@ class Migration(migrations.Migration):
                 ),
                 name="assignment_to_one_scope",
                 violation_error_message="Choose exactly one: the program, a group, a cardholder or a card.",
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="assignment",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    ("each", ""),
+                    models.Q(("each__in", ("card", "cardholder")), ("group__isnull", False)),
+                    models.Q(("each", "cardholder"), ("program", True)),
+                    _connector="OR",
+                ),
+                name="assignment_each_has_several",
+                violation_error_message="A group can give each card or each cardholder limits of their own, and the program each cardholder; of one cardholder or card leave this empty.",
             ),
         ),
         migrations.AddConstraint(

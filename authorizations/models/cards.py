@@ -1,4 +1,4 @@
-"""Cardholders, their cards, and groups of cards that share a budget."""
+"""Cardholders, their cards, and groups of cards that policies apply to together."""
 
 from django.db import models
 
@@ -27,7 +27,7 @@ class Cardholder(models.Model):
 
 
 class CardGroup(models.Model):
-    """Cards that share a budget: all of them count towards a limit assigned to the group."""
+    """Cards that policies apply to together: as one budget, or with limits of their own."""
 
     name = TypedCharField(max_length=100, unique=True)
     description = TypedCharField(max_length=500, blank=True)

@@ -9,7 +9,7 @@ from django.db.models.functions import Cast, Concat, Now
 from django.utils import timezone
 
 from authorizations.models.fields import TypedCharField
-from authorizations.rules.basics.controls import ScopeKind, Weekday
+from authorizations.rules.basics.controls import OwnBudget, ScopeKind, Weekday
 from authorizations.rules.policy.document import completed
 
 
@@ -229,16 +229,14 @@ class Assignment(models.Model):
     policy = models.ForeignKey(
         Policy, on_delete=models.CASCADE, related_name="assignments", db_index=False
     )
-    program = models.BooleanField(
-        default=False, help_text="Every card of the program, each measured on its own."
-    )
+    program = models.BooleanField(default=False, help_text="Every card of the program.")
     group = models.ForeignKey(
         "CardGroup",
         on_delete=models.CASCADE,
         null=True,
         blank=True,
         related_name="assignments",
-        help_text="One budget shared by all cards of the group.",
+        help_text="All cards of the group.",
     )
     cardholder = models.ForeignKey(
         "Cardholder",
@@ -255,6 +253,19 @@ class Assignment(models.Model):
         blank=True,
         related_name="assignments",
         help_text="One card and its replacements.",
+    )
+    each = models.CharField(
+        "whose own",
+        max_length=10,
+        blank=True,
+        default="",
+        db_default="",
+        choices=[
+            (OwnBudget.CARD.value, "Each card's own"),
+            (OwnBudget.CARDHOLDER.value, "Each cardholder's own"),
+        ],
+        help_text="Who each have the limits for themselves. Empty: a group shares one budget, and "
+        "of the program each card has its own.",
     )
     scope = models.GeneratedField(
         expression=models.Case(
@@ -287,6 +298,18 @@ class Assignment(models.Model):
                 name="assignment_to_one_scope",
                 violation_error_message=(
                     "Choose exactly one: the program, a group, a cardholder or a card."
+                ),
+            ),
+            models.CheckConstraint(
+                condition=(
+                    models.Q(each="")
+                    | models.Q(each__in=("card", "cardholder"), group__isnull=False)
+                    | models.Q(each="cardholder", program=True)
+                ),
+                name="assignment_each_has_several",
+                violation_error_message=(
+                    "A group can give each card or each cardholder limits of their own, and the "
+                    "program each cardholder; of one cardholder or card leave this empty."
                 ),
             ),
         ]

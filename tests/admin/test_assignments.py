@@ -52,6 +52,66 @@ def scopes(policy: Policy) -> set[str]:
 
 
 class TestAssigning:
+    def test_a_group_and_the_program_can_have_limits_that_each_have_for_themselves(
+        self, operator: Client, policy: Policy
+    ) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        told = send(
+            operator,
+            policy,
+            program="on",
+            program_each="cardholder",
+            groups=[group.pk],
+            group_each="card",
+        )
+        assert set(policy.assignments.values_list("scope", "each")) == {
+            ("program:", "cardholder"),
+            (f"group:{group.pk}", "card"),
+        }
+        [said] = messages(told)
+        assert said == (
+            "Now applies to every card (each cardholder's own), the group Field team (each card's "
+            "own)."
+        )
+
+    def test_what_is_chosen_for_groups_counts_for_groups_alone(
+        self, operator: Client, policy: Policy
+    ) -> None:
+        Shopper().asks(100)
+        send(operator, policy, cards="ic_1", group_each="card", program_each="cardholder")
+        assert policy.assignments.get().each == ""
+
+    def test_whose_limits_can_be_changed_later(
+        self, operator: Client, auditor: Client, policy: Policy
+    ) -> None:
+        group = CardGroup.objects.create(name="Field team")
+        row = Assignment.objects.create(policy=policy, group=group)
+        page = reverse("admin:authorizations_policy_each", args=[policy.pk, row.pk])
+        assert page in operator.get(url(policy, "assignments")).content.decode()
+        assert page not in auditor.get(url(policy, "assignments")).content.decode()
+        assert auditor.post(page, {"each": "card"}).status_code == 403
+        assert "Now: the group Field team." in text(operator.get(page))
+        told = operator.post(page, {"each": "cardholder"}, follow=True)
+        row.refresh_from_db()
+        assert row.each == "cardholder"
+        [said] = messages(told)
+        assert said == (
+            "Applies to the group Field team (each cardholder's own in this group), from the next "
+            "purchase on."
+        )
+        assert "is not one of the available choices" in text(operator.post(page, {"each": "all"}))
+        [entry] = HistoryEntry.objects.filter(kind="assignment", operation="update")
+        assert [state and state["each"] for state in (entry.before, entry.after)] == [
+            "",
+            "cardholder",
+        ]
+
+    def test_of_one_card_there_is_no_such_page(self, operator: Client, policy: Policy) -> None:
+        Shopper().asks(100)
+        row = Assignment.objects.create(policy=policy, card=Card.objects.get())
+        page = reverse("admin:authorizations_policy_each", args=[policy.pk, row.pk])
+        assert operator.get(page).status_code == 404
+
     def test_each_kind_of_scope_can_be_chosen_and_all_at_once(
         self, operator: Client, policy: Policy
     ) -> None:

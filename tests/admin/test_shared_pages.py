@@ -10,7 +10,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.utils.html import strip_tags
 
-from authorizations.models import Card, CardGroup, Cardholder
+from authorizations.models import Assignment, Card, CardGroup, Cardholder
 from tests.admin import pages
 from tests.support.desk import Shopper, in_force
 
@@ -49,7 +49,7 @@ class TestCardholderPage:
     @pytest.mark.usefixtures("group")
     def test_it_shows_the_cards_and_what_is_left_for_all_of_them(self, auditor: Client) -> None:
         text = words(auditor.get(pages.change_url(Cardholder.objects.get(pk="ich_1"))))
-        assert "Ada's Version 1 All cards of this cardholder together" in text
+        assert "Ada's Version 1 This cardholder, all cards together" in text
         assert "€30.00 used, €70.00 left" in text
         assert "Shared Version" not in text
         for last4 in ("1111", "2222"):
@@ -80,10 +80,21 @@ class TestGroupPage:
         self, request: Any, group: CardGroup, role: str
     ) -> None:
         text = words(request.getfixturevalue(role).get(pages.change_url(group)))
-        assert "Shared Version 1 One budget shared by all cards of the group" in text
+        assert "Shared Version 1 This group, one budget shared by its cards" in text
         assert "€70.00 used, €30.00 left" in text
         assert "3 cards" in text
         assert "•••• 3333 Active Grace Hopper ic_3" in text
+
+    def test_of_limits_that_each_have_for_themselves_it_says_whose_they_are(
+        self, operator: Client, group: CardGroup
+    ) -> None:
+        Assignment.objects.filter(group=group).update(each="cardholder")
+        text = words(operator.get(pages.change_url(group)))
+        assert "Shared Version 1 This group, each cardholder's own in this group" in text
+        assert "Each cardholder's own in this group: their pages show it." in text
+        assert "used" not in text.partition("Latest")[0].partition("Shared")[2]
+        text = words(operator.get(pages.change_url(Cardholder.objects.get(pk="ich_1"))))
+        assert "A card group of theirs, each cardholder's own in this group" in text
 
     def test_of_a_large_group_only_the_words_are_edited_there(
         self, operator: Client, group: CardGroup

@@ -75,7 +75,7 @@ WHOLE: dict[str, Any] = {
     "assignments": [
         {"policy": "Travel", "card": "ic_1"},
         {"policy": "Baseline", "program": True},
-        {"policy": "Team", "group": "Field team"},
+        {"policy": "Team", "group": "Field team", "each": "cardholder"},
         {"policy": "Team", "cardholder": "ich_1"},
     ],
 }

@@ -85,7 +85,7 @@ def knows(
                 windows.update(windows_at(around, [applied]))
             copy.execute("INSERT INTO version VALUES (?, 1, ?)", [version, content])
             copy.execute("INSERT INTO tenure VALUES (?, ?, 0, NULL)", [version, version])
-            copy.execute("INSERT INTO assignment VALUES (?, ?)", [scope, version])
+            copy.execute("INSERT INTO assignment VALUES (?, ?, ?)", [scope, version, ""])
     with new_copy(USAGE, USAGE_SCHEMA, int(began), moment.memory_id, moment.clock) as copy:
         write_used(copy, dict.fromkeys(windows, used) if used else {})
     with host_memory.memory() as held:

@@ -100,9 +100,9 @@ def _limit_bars(row: Authorization) -> list[PolicyBars]:
     root = Card.objects.filter(pk=root_id).first()
     through = {
         ScopeKind.CARD: link(root, card_words(root)) if root else root_id,
-        ScopeKind.CARDHOLDER: "All cards of the cardholder together",
-        ScopeKind.GROUP: "One budget shared by the cards of the group",
-        ScopeKind.PROGRAM: "Every card, each measured on its own",
+        ScopeKind.CARDHOLDER: "The cardholder",
+        ScopeKind.GROUP: "The card group",
+        ScopeKind.PROGRAM: "Every card",
     }
     return policy_bars(
         remaining.of_purchase(row),

@@ -34,7 +34,11 @@ class BudgetPage:
 
 def budget_of_cardholder(cardholder: Cardholder) -> BudgetPage:
     now = int(time.time())
-    through = {ScopeKind.CARDHOLDER: "All cards of this cardholder together"}
+    through = {
+        ScopeKind.CARDHOLDER: "This cardholder",
+        ScopeKind.GROUP: "A card group of theirs",
+        ScopeKind.PROGRAM: "Every card",
+    }
     return BudgetPage(
         title="Available to all cards together",
         bars=policy_bars(
@@ -55,9 +59,9 @@ def budget_of_cardholder(cardholder: Cardholder) -> BudgetPage:
 
 def budget_of_group(group: CardGroup) -> BudgetPage:
     now = int(time.time())
-    through = {ScopeKind.GROUP: "One budget shared by all cards of the group"}
+    through = {ScopeKind.GROUP: "This group"}
     return BudgetPage(
-        title="Available in the shared budget",
+        title="Available to the group",
         bars=policy_bars(
             remaining.of_group(group, now), now, through=through, scope=f"group:{group.pk}"
         ),

@@ -111,9 +111,9 @@ class CardPage:
             own = format_html("{}, the first card of this one's replacement chain", first)
         through = {
             ScopeKind.CARD: own,
-            ScopeKind.CARDHOLDER: format_html("{}, all cards together", link(card.cardholder)),
-            ScopeKind.GROUP: format_html("{}, one budget shared by its cards", link(group)),
-            ScopeKind.PROGRAM: "Every card, each measured on its own",
+            ScopeKind.CARDHOLDER: link(card.cardholder),
+            ScopeKind.GROUP: link(group),
+            ScopeKind.PROGRAM: "Every card",
         }
         scope = f"card:{card.root_id}"
         return policy_bars(

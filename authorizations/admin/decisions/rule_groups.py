@@ -105,6 +105,8 @@ def _scope_words(scope: Scope, row: Model | None) -> str:
 
 
 def _measured_words(scope: Scope, row: Decision) -> str:
+    if scope.kind is ScopeKind.MEMBER:
+        return "what the cardholder's cards in this group spend together"
     if scope.kind is not ScopeKind.CARD:
         return f"what all cards of the {scope.kind} spend together"
     if scope.id != row.card_id:

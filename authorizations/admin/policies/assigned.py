@@ -11,6 +11,7 @@ from django.utils.safestring import SafeString
 from authorizations.admin.shared.links import card_words, link
 from authorizations.models import Assignment, Policy
 from authorizations.rules.basics.controls import ScopeKind, scope_of
+from authorizations.rules.basics.words import whose_words
 
 MAX_NAMED = 8
 """Maximum targets named in a sentence."""
@@ -19,15 +20,21 @@ NOT_ASSIGNED = "Not assigned yet: it applies to no purchase."
 
 
 def target_words(assignment: Assignment) -> str:
-    """ "every card", "the group Field team", "the cardholder Ada", "the card •••• 4242 of Ada"."""
+    """ "every card", "the group Field team", "the cardholder Ada", "the card •••• 4242 of Ada".
+
+    With whose own the limits are: "the group Field team (each card's own)".
+    """
+    kind = ScopeKind.GROUP if assignment.group else ScopeKind.PROGRAM
+    whose = whose_words(kind, assignment.each)
+    whose = f" ({whose})" if whose else ""
     if assignment.group:
-        return f"the group {assignment.group}"
+        return f"the group {assignment.group}{whose}"
     if assignment.cardholder:
         return f"the cardholder {assignment.cardholder}"
     if assignment.card:
         of = f" of {assignment.card.cardholder}" if assignment.card.cardholder else ""
         return f"the card {card_words(assignment.card)}{of}"
-    return "every card"
+    return f"every card{whose}"
 
 
 def linked_target(assignment: Assignment) -> SafeString | str:

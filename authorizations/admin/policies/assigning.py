@@ -14,11 +14,21 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from unfold.widgets import UnfoldAdminTextareaWidget, UnfoldBooleanSwitchWidget
+from unfold.widgets import (
+    UnfoldAdminSelectWidget,
+    UnfoldAdminTextareaWidget,
+    UnfoldBooleanSwitchWidget,
+)
 
 from authorizations.admin.lists.filters import ChooseRows, target_field
 from authorizations.admin.policies.assigned import scopes_words
-from authorizations.admin.policies.assignments import MAY_ADD, list_url, policy_of
+from authorizations.admin.policies.assignments import (
+    EACH_OF_GROUP,
+    EACH_OF_PROGRAM,
+    MAY_ADD,
+    list_url,
+    policy_of,
+)
 from authorizations.admin.policies.coverage import cards_without_limit
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import UnconfirmedError
@@ -52,10 +62,22 @@ class AssignForm(forms.Form):
     program = forms.BooleanField(
         required=False,
         label="Every card",
-        help_text="Including future cards; each is measured on its own.",
+        help_text="Including future cards.",
         widget=UnfoldBooleanSwitchWidget(),
     )
-    groups = _choose(CardGroup, "group", "Card groups", "The cards of a group share one budget.")
+    program_each = forms.ChoiceField(
+        required=False,
+        label="Limits for every card",
+        choices=EACH_OF_PROGRAM,
+        widget=UnfoldAdminSelectWidget(),
+    )
+    groups = _choose(CardGroup, "group", "Card groups", "All cards of a group, later ones too.")
+    group_each = forms.ChoiceField(
+        required=False,
+        label="Limits of card groups",
+        choices=EACH_OF_GROUP,
+        widget=UnfoldAdminSelectWidget(),
+    )
     cardholders = _choose(
         Cardholder, "cardholder", "Cardholders", "All cards of a cardholder together."
     )
@@ -74,7 +96,9 @@ class AssignForm(forms.Form):
         chosen = self.cleaned_data
         self.targets = Targets(
             program=chosen.get("program", False),
+            program_each=chosen.get("program_each", "") if chosen.get("program") else "",
             groups=_keys(chosen, "groups"),
+            group_each=chosen.get("group_each", "") if chosen.get("groups") else "",
             cardholders=(*_keys(chosen, "cardholders"), *chosen.get("pasted", _NONE)["ich"]),
             cards=(*_keys(chosen, "cards"), *chosen.get("pasted", _NONE)["ic"]),
         )

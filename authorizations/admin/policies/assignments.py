@@ -1,17 +1,19 @@
-"""The assignments of a policy: a list with search, and a page that removes them."""
+"""The assignments of a policy: a list with search, and pages that change and remove them."""
 
 import re
 from typing import Any
 
+from django import forms
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Count, Max, Q, QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import get_object_or_404
 from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.utils.http import urlencode
+from unfold.widgets import UnfoldAdminRadioSelectWidget
 
 from authorizations.admin.cards.grants import warn_of_lost_grants
 from authorizations.admin.policies.assigned import (
@@ -23,17 +25,29 @@ from authorizations.admin.policies.assigned import (
 from authorizations.admin.shared import asking
 from authorizations.admin.shared.asking import LEAVES_WITHOUT, LETS_SPEND, UnconfirmedError
 from authorizations.models import Assignment, Policy
+from authorizations.rules.basics.controls import OwnBudget
 from authorizations.rules.basics.words import gained_words, losing_words
 from authorizations.services.cards import grants
-from authorizations.services.policies.assignments import unassign
+from authorizations.services.policies.assignments import change_each, unassign
 from authorizations.services.queries import listing
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Page, WrongKeyError
 
 MAX_ROWS = 50
-MAY_SEE, MAY_ADD, MAY_REMOVE = (
-    f"authorizations.{verb}_assignment" for verb in ("view", "add", "delete")
+MAY_SEE, MAY_ADD, MAY_CHANGE, MAY_REMOVE = (
+    f"authorizations.{verb}_assignment" for verb in ("view", "add", "change", "delete")
 )
+_OF_CARDHOLDER = OwnBudget.CARDHOLDER.value
+EACH_OF_GROUP = [
+    ("", "One budget shared by the cards of the group"),
+    (OwnBudget.CARD.value, "Each card's own, in and out of the group"),
+    (_OF_CARDHOLDER, "Each cardholder's own in this group"),
+]
+EACH_OF_PROGRAM = [
+    ("", "Each card's own"),
+    (_OF_CARDHOLDER, "Each cardholder's own: all their cards together"),
+]
+"""Whose own the limits of a policy are, as an assignment to the program can have it."""
 _KEY = re.compile("[0-9]{1,18}")
 
 
@@ -55,7 +69,12 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "opts": Policy._meta,
         "original": policy,
         "rows": [
-            {"key": row.pk, "words": target_words(row), "target": linked_target(row)}
+            {
+                "key": row.pk,
+                "words": target_words(row),
+                "target": linked_target(row),
+                "has_several": row.program or row.group_id is not None,
+            }
             for row in shown.rows
         ],
         "number": counted["number"],
@@ -63,6 +82,7 @@ def assignments_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "term": term,
         "pages": _links(shown, term),
         "may_add": request.user.has_perm(MAY_ADD),
+        "may_change": request.user.has_perm(MAY_CHANGE),
         "may_remove": request.user.has_perm(MAY_REMOVE),
     }
     return TemplateResponse(request, "admin/authorizations/assignments.html", context)
@@ -112,6 +132,50 @@ def unassign_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "back": back,
     }
     return TemplateResponse(request, "admin/authorizations/unassign.html", context)
+
+
+class EachForm(forms.Form):
+    each = forms.ChoiceField(required=False, label="Limits", widget=UnfoldAdminRadioSelectWidget())
+
+    def __init__(self, row: Assignment, data: QueryDict | None) -> None:
+        super().__init__(data, initial={"each": row.each})
+        choices = EACH_OF_PROGRAM if row.program else EACH_OF_GROUP
+        self.fields["each"].choices = choices  # type: ignore[attr-defined]
+
+
+def each_page(request: HttpRequest, object_id: int, assignment_id: int) -> HttpResponse:
+    """Change whose own the limits of a policy are, where it applies to a group or every card."""
+    policy = policy_of(request, object_id, MAY_CHANGE)
+    rows = with_targets(policy.assignments.filter(Q(program=True) | Q(group__isnull=False)))
+    row = get_object_or_404(rows, pk=assignment_id)
+    data = request.POST if request.method == "POST" else None
+    form = EachForm(row, data)
+    form.fields |= asking.fields(request)
+    if data is not None and form.is_valid():
+        try:
+            with transaction.atomic():
+                begun = change_each(policy, row, form.cleaned_data["each"])
+                asking.require(request, begun=begun)
+        except UnconfirmedError as unconfirmed:
+            asking.ask(request, unconfirmed)
+            form = EachForm(row, request.POST)
+            form.fields |= asking.fields(request)
+        else:
+            row.refresh_from_db()
+            messages.success(request, f"Applies to {target_words(row)}, from the next purchase on.")
+            return HttpResponseRedirect(list_url(policy))
+    context = {
+        **admin.site.each_context(request),
+        "title": "Whose limits",
+        "opts": Policy._meta,
+        "original": policy,
+        "form": form,
+        "button": "Save",
+        "effect": f"Now: {target_words(row)}. Nothing spent is forgotten: it counts in the new "
+        "limits too.",
+        "back": list_url(policy),
+    }
+    return TemplateResponse(request, "admin/authorizations/asked.html", context)
 
 
 def list_url(policy: Policy) -> str:

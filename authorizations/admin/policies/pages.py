@@ -24,6 +24,7 @@ from authorizations.admin.policies.assignments import (
     MAY_ADD,
     assign_url,
     assignments_page,
+    each_page,
     unassign_page,
 )
 from authorizations.admin.policies.defaults import DEFAULTED
@@ -104,7 +105,12 @@ class PolicyAdmin(WithHistory, AsksFirst, Watched, ModelAdmin[Policy]):
             self.admin_site.admin_view(assign_to_card_page),
             name="authorizations_policy_card_assign",
         )
-        return [*own, of_card, *super().get_urls()]
+        each = path(
+            "<int:object_id>/assignments/<int:assignment_id>/",
+            self.admin_site.admin_view(each_page),
+            name="authorizations_policy_each",
+        )
+        return [*own, of_card, each, *super().get_urls()]
 
     def get_fieldsets(self, request: HttpRequest, obj: Policy | None = None) -> Any:
         """Without the permission to change, the page shows sentences instead of fields."""

@@ -5,9 +5,11 @@ from typing import NamedTuple
 from urllib.parse import urlencode
 
 from django.urls import reverse
+from django.utils.html import format_html
 
-from authorizations.rules.basics.controls import Interval, ScopeKind, scope_of
-from authorizations.rules.basics.words import counting_words
+from authorizations.rules.basics.controls import Interval, ScopeKind, reaches, scope_of
+from authorizations.rules.basics.words import counting_words, whose_words
+from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import LimitFigures
 from authorizations.rules.wording.remaining import (
     Level,
@@ -73,7 +75,7 @@ def policy_bars(
 ) -> list[PolicyBars]:
     """The limits of `policies` as measured at `at`, in Unix seconds.
 
-    `through` names the scopes. `currency` is the card's; limits in other currencies are marked.
+    `through` names what they are assigned to. `currency` is the card's; others are marked.
     `period_words` says when a limit resets, or which time its figures cover. `scope` is the key of
     what the page is about, which can have an amount of its own.
     """
@@ -83,7 +85,7 @@ def policy_bars(
             url=_url("policy", left.policy_id),
             version=f"Version {left.policy.number}",
             version_url=_url("policyversion", left.policy.version_id),
-            through=through[left.policy.scope.kind],
+            through=_through(left.policy, through[left.policy.scope.kind]),
             bars=[
                 _limit_bar(limit, at, currency, period_words)._replace(
                     own=own_words(limit.figures).strip(),
@@ -97,13 +99,26 @@ def policy_bars(
     ]
 
 
+_SHARED = {
+    ScopeKind.CARDHOLDER: "all cards together",
+    ScopeKind.GROUP: "one budget shared by its cards",
+    ScopeKind.PROGRAM: "each measured on its own",
+}
+
+
+def _through(policy: AppliedControls, name: str) -> str:
+    """ "Field team, each card's own"."""
+    words = whose_words(policy.scope.kind, policy.each) or _SHARED.get(policy.scope.kind)
+    return format_html("{}, {}", name, words) if words else name
+
+
 def _own_urls(left: PolicyLeft, scope: str) -> list[str]:
     """Where each limit can be given an own amount or funds for a scope.
 
     Empty where it measures others.
     """
     measured = left.policy.measured.kind
-    if not scope or measured not in (ScopeKind.CARD, scope_of(scope).kind):
+    if not scope or not reaches(scope_of(scope).kind, measured):
         return [""] * len(left.limits)
     own, funds = (
         reverse(f"admin:authorizations_{page}") for page in ("instruction_own", "fundentry_enter")
@@ -131,6 +146,9 @@ def _limit_bar(left: LimitLeft, at: int, currency: str, period_words: PeriodWord
         )
     if figures.interval is Interval.PER_AUTHORIZATION:
         note = f"{other_currency} Each purchase is measured on its own.".strip()
+        return LimitBar(title, note=note)
+    if left.each:
+        note = f"{whose_words(ScopeKind.GROUP, left.each).capitalize()}: their pages show it."
         return LimitBar(title, note=note)
     if left.counting:
         note = "Until then, purchases that this limit applies to are declined."

@@ -43,7 +43,7 @@ _LISTS = {
     ),
     "cardgroup": Empty(
         "No card group yet",
-        "The cards of a group share one budget. Assign a policy to the group to limit it.",
+        "A policy assigned to a group gives its cards one budget, or each limits of their own.",
         "groups",
         "Add the first group",
     ),

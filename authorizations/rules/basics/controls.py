@@ -47,16 +47,32 @@ class Weekday(StrEnum):
 
 
 class ScopeKind(StrEnum):
-    """What a policy is assigned to, narrowest first; of equal failures the first one decides."""
+    """What a policy is assigned to, narrowest first; of equal failures the first one decides.
+
+    A member is a cardholder in a group, with the id "3:ich_1": what their cards spend there. It is
+    only measured; nothing is assigned to it.
+    """
 
     CARD = "card"
+    MEMBER = "member"
     CARDHOLDER = "cardholder"
     GROUP = "group"
     PROGRAM = "program"
 
 
+TARGET_KINDS = tuple(kind for kind in ScopeKind if kind is not ScopeKind.MEMBER)
+"""What a policy can be assigned to, narrowest first."""
+
+
+class OwnBudget(StrEnum):
+    """Who each have the limits of an assignment for themselves, not as one shared budget."""
+
+    CARD = "card"
+    CARDHOLDER = "cardholder"
+
+
 class Scope(NamedTuple):
-    """Something a policy is assigned to; `id` is empty for the program."""
+    """Something a policy is assigned to or its limits measure; `id` is empty for the program."""
 
     kind: ScopeKind
     id: str
@@ -73,8 +89,46 @@ def scope_of(key: str) -> Scope:
     return Scope(ScopeKind(kind), id_)
 
 
+def member_scope(group_id: object, cardholder_id: str) -> Scope:
+    """What the cards of a cardholder spend in a group."""
+    return Scope(ScopeKind.MEMBER, f"{group_id}:{cardholder_id}")
+
+
+def measured_scope(scope: Scope, each: str, card: Scope, cardholder_id: str) -> Scope:
+    """Whose usage the limits of a policy measure that is assigned to `scope`.
+
+    `each` is an OwnBudget, or "" for one shared budget; but the program's is each card's then.
+    `card` is the root of the card's chain.
+    """
+    if scope.kind is ScopeKind.PROGRAM:
+        is_of_cards = each != OwnBudget.CARDHOLDER
+        return card if is_of_cards else Scope(ScopeKind.CARDHOLDER, cardholder_id)
+    if each == OwnBudget.CARDHOLDER:
+        return member_scope(scope.id, cardholder_id)
+    return card if each == OwnBudget.CARD else scope
+
+
+def each_of(scope: Scope, measured: Scope) -> OwnBudget | None:
+    """Whose own limits are that measure this; None for one budget, and the program's cards'."""
+    kinds = (scope.kind, measured.kind)
+    if kinds == (ScopeKind.GROUP, ScopeKind.CARD):
+        return OwnBudget.CARD
+    of_holders = {
+        (ScopeKind.GROUP, ScopeKind.MEMBER),
+        (ScopeKind.PROGRAM, ScopeKind.CARDHOLDER),
+    }
+    return OwnBudget.CARDHOLDER if kinds in of_holders else None
+
+
 SCOPE_ORDER = {kind: place for place, kind in enumerate(ScopeKind)}
 """Narrowest first."""
+
+
+def reaches(scope: ScopeKind, measured: ScopeKind) -> bool:
+    """Whether a scope's own amounts hold for a limit that measures this kind: its or a narrower."""
+    if measured is ScopeKind.MEMBER:
+        return scope in (ScopeKind.CARDHOLDER, ScopeKind.GROUP)
+    return measured in (scope, ScopeKind.CARD)
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,8 +153,8 @@ class Override:
     reason: str = ""
 
     def reaches(self, measured: Scope) -> bool:
-        """Whether it holds for a limit that measures this scope: its own, or one of its cards."""
-        return measured.kind in (self.scope.kind, ScopeKind.CARD)
+        """Whether it holds for a limit that measures this scope: its own, or a narrower one."""
+        return reaches(self.scope.kind, measured.kind)
 
 
 def own_figure(figure: int, overrides: Iterable[Override]) -> int:

@@ -11,7 +11,13 @@ from functools import cache
 from typing import Any
 
 from authorizations.rules.basics.clocks import local_time
-from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval
+from authorizations.rules.basics.controls import (
+    JANUARY_1,
+    DayOfYear,
+    Interval,
+    OwnBudget,
+    ScopeKind,
+)
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.filters import Manner, known_categories, merchant_words
 from authorizations.rules.basics.money import format_money
@@ -122,6 +128,19 @@ def moment_words(when: datetime, this_year: int | None = None) -> str:
     """ "1 Dec 00:00"; with the year unless it is `this_year`."""
     year = "" if when.year == this_year else f" {when.year}"
     return f"{when.day} {_MONTHS[when.month - 1]}{year} {when:%H:%M}"
+
+
+def whose_words(kind: ScopeKind, each: str | None) -> str:
+    """Whose own limits are: "each cardholder's own in this group"; "" for one budget of a scope."""
+    if not each:
+        return ""
+    within = " in this group" if kind is ScopeKind.GROUP and each != OwnBudget.CARD else ""
+    return f"each {each}'s own{within}"
+
+
+def through_words(kind: ScopeKind, each: str | None) -> str:
+    """What a policy applies through: "card", "group, each card's own"."""
+    return ", ".join(filter(None, (kind.value, whose_words(kind, each))))
 
 
 def figure_words(figure: int, currency: str) -> str:

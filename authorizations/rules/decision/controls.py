@@ -3,7 +3,15 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from authorizations.rules.basics.controls import LimitControl, Override, Pot, Scope, Weekday
+from authorizations.rules.basics.controls import (
+    LimitControl,
+    Override,
+    OwnBudget,
+    Pot,
+    Scope,
+    Weekday,
+    each_of,
+)
 from authorizations.rules.basics.filters import MATCHING
 from authorizations.rules.decision.exemption import Exemption
 from authorizations.rules.decision.rule import Rule
@@ -38,8 +46,8 @@ class SpendingControls:
 class AppliedControls:
     """Controls that apply to a purchase.
 
-    `scope` is what the policy is assigned to. `measured` is whose usage its limits measure: the
-    scope itself, or the card for a policy that is assigned to the program.
+    `scope` is what the policy is assigned to. `measured` is whose usage its limits measure: see
+    controls.measured_scope.
     """
 
     scope: Scope
@@ -49,6 +57,11 @@ class AppliedControls:
     controls: SpendingControls
     overrides: tuple[Override, ...] = ()
     pots: tuple[Pot, ...] = ()
+
+    @property
+    def each(self) -> OwnBudget | None:
+        """Who each have its limits for themselves; None for one budget, and the program's cards."""
+        return each_of(self.scope, self.measured)
 
 
 def with_pots(policy: AppliedControls, pots: Sequence[Pot]) -> AppliedControls:

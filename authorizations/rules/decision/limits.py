@@ -52,6 +52,7 @@ def limit_checks(
             policy=policy.controls.name,
             scope=policy.scope,
             figures=figures,
+            each=policy.each,
         )
 
 

@@ -349,4 +349,5 @@ def _check(
         scope=policy.scope,
         found=measure,
         figures=figures,
+        each=policy.each,
     )

@@ -8,7 +8,14 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, NamedTuple, TypeAlias
 
-from authorizations.rules.basics.controls import JANUARY_1, DayOfYear, Interval, Scope, ScopeKind
+from authorizations.rules.basics.controls import (
+    JANUARY_1,
+    DayOfYear,
+    Interval,
+    OwnBudget,
+    Scope,
+    ScopeKind,
+)
 from authorizations.rules.basics.stops import Stop
 
 Json: TypeAlias = Any
@@ -180,6 +187,7 @@ class Check(NamedTuple):
 
     `version_id`, `policy` and `scope` are None for checks of the card itself. `found` is what the
     request has and `limit` what the rule requires, as JSON data; the rule turns both into words.
+    `each` is that of the policy, for checks of limits.
     """
 
     rule: DeclineReason
@@ -190,6 +198,7 @@ class Check(NamedTuple):
     found: Json = None
     limit: Json = None
     figures: LimitFigures | None = None
+    each: OwnBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)

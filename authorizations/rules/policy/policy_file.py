@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
-from authorizations.rules.basics.controls import ScopeKind
+from authorizations.rules.basics.controls import OwnBudget, ScopeKind
 from authorizations.rules.basics.fields import (
     Fields,
     InvalidPolicyError,
@@ -56,12 +56,16 @@ class ListedGroup:
 
 @dataclass(frozen=True, slots=True)
 class ListedAssignment:
-    """A policy and what it is assigned to: `target` is an id, a group's name, or empty."""
+    """A policy and what it is assigned to: `target` is an id, a group's name, or empty.
+
+    `each` is whose own its limits are, as controls.measured_scope has it.
+    """
 
     path: Path
     policy: str
     kind: ScopeKind
     target: str
+    each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -299,14 +303,19 @@ def _cards(group: Fields, places: dict[str, Path]) -> tuple[str, ...] | None:
 def _assignments(fields: Fields) -> Iterator[ListedAssignment]:
     places: dict[object, Path] = {}
     for entry in fields.objects("assignments", _MAX_CARDS):
-        entry.refuse_others(("policy", *_TARGETS))
+        entry.refuse_others(("policy", *_TARGETS, "each"))
         before = len(fields.problems)
         policy = _required(entry, "policy", "Name the policy.", text(NAME_LENGTH))
         kind, target = _target(entry)
+        each = entry.value("each", _each, "")
+        if each and kind not in (ScopeKind.GROUP, ScopeKind.PROGRAM):
+            entry.problem("each", f"Leave this out: the limits are this {kind}'s own.")
         if len(fields.problems) > before:
             continue
         _is_again(entry, (policy, kind, target), places)
-        yield ListedAssignment(entry.path, policy, kind, target)
+        if kind is ScopeKind.PROGRAM and each == OwnBudget.CARD:
+            each = ""  # as if it was not there
+        yield ListedAssignment(entry.path, policy, kind, target, each)
 
 
 _BLOCKED: dict[str, Callable[[object], Any]] = {
@@ -314,6 +323,12 @@ _BLOCKED: dict[str, Callable[[object], Any]] = {
     "category": category,
     "country": country,
 }
+
+
+def _each(given: object) -> str:
+    if given not in tuple(OwnBudget):
+        raise ValueError('Give "card" or "cardholder", or leave it out for one shared budget.')
+    return str(given)
 
 
 _REASON, _REFERENCE = masked_text(REASON_LENGTH), masked_text(REFERENCE_LENGTH)

@@ -10,7 +10,13 @@ from types import MappingProxyType
 from typing import Any, TypeAlias
 
 from authorizations.rules.basics import parsing
-from authorizations.rules.basics.controls import Interval, ScopeKind, Weekday
+from authorizations.rules.basics.controls import (
+    TARGET_KINDS,
+    Interval,
+    OwnBudget,
+    ScopeKind,
+    Weekday,
+)
 from authorizations.rules.basics.countries import known_countries
 from authorizations.rules.basics.fields import MAX_ENTRIES
 from authorizations.rules.basics.filters import Manner, known_categories
@@ -291,9 +297,20 @@ def _group() -> Schema:
 
 def _assignment() -> Schema:
     return _object(
-        {"policy": _name("The name of the policy."), **_targets([*ScopeKind])},
+        {
+            "policy": _name("The name of the policy."),
+            **_targets(TARGET_KINDS),
+            "each": _optional(
+                {"enum": [budget.value for budget in OwnBudget]},
+                "Who each have the limits for themselves. Without it a group shares one budget, "
+                "and of the program each card has its own.",
+            ),
+        },
         required=["policy"],
-        conditions=[_only_one([*ScopeKind], or_false=True)],
+        conditions=[
+            _only_one(TARGET_KINDS, or_false=True),
+            _if(_given("each"), {"anyOf": [_given("group"), _given("program")]}),
+        ],
     )
 
 
@@ -344,9 +361,9 @@ def _funds() -> Schema:
 
 def _freeze() -> Schema:
     return _object(
-        {**_targets([*ScopeKind]), **_end_and_reason(), "reference": _reference()},
+        {**_targets(TARGET_KINDS), **_end_and_reason(), "reference": _reference()},
         required=["reason"],
-        conditions=[_only_one([*ScopeKind], or_false=True)],
+        conditions=[_only_one(TARGET_KINDS, or_false=True)],
     )
 
 

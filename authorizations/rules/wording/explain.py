@@ -9,6 +9,7 @@ from authorizations.rules.basics.words import (
     fuel_hold_words,
     instant_words,
     interval_words,
+    through_words,
 )
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.fuel import is_token_request
@@ -57,10 +58,13 @@ def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> 
 
 
 def source(check: Check) -> str:
-    """Where a rule comes from: "Policy Travel (card)", or "Card" for checks of the card itself."""
+    """Where a rule comes from: "Policy Travel (card)", or "Card" for checks of the card itself.
+
+    Of a limit also whose own it is: "Policy Team (group, each card's own)".
+    """
     if check.policy is None:
         return "Card"
-    scope = f" ({check.scope.kind})" if check.scope else ""
+    scope = f" ({through_words(check.scope.kind, check.each)})" if check.scope else ""
     return f"Policy {check.policy}{scope}"
 
 
@@ -82,7 +86,8 @@ def cardholder(why: Check | DeclineReason, request: AuthorizationRequest | None)
     # Cardholders don't learn what stand-in allows, and an uncounted limit has no figures.
     is_limit = rule not in {DeclineReason.STAND_IN, DeclineReason.LIMIT_NOT_COUNTED_YET}
     if isinstance(why, Check) and why.figures and why.scope and request and is_limit:
-        return _limit_for_cardholder(why.figures, why.scope.kind, request)
+        is_shared = why.scope.kind is ScopeKind.GROUP and not why.each
+        return _limit_for_cardholder(why.figures, request, is_shared=is_shared)
     kind = KINDS.get(rule)
     return kind.for_cardholder(request) if kind and request else TEXTS[rule].cardholder
 
@@ -103,7 +108,7 @@ def hold_for_cardholder(approved: int, request: AuthorizationRequest) -> str:
 
 
 def _limit_for_cardholder(
-    figures: LimitFigures, scope: ScopeKind, request: AuthorizationRequest
+    figures: LimitFigures, request: AuthorizationRequest, *, is_shared: bool
 ) -> str:
     if not figures.currency:
         concerning = filter_words(figures.filter)
@@ -118,7 +123,7 @@ def _limit_for_cardholder(
         purchase = exactly = f"The {asked} held at fuel pumps"
     if figures.interval is Interval.ROLLING:
         return f"{purchase} is more than this card may spend for now. {_when(figures, request)}"
-    if scope is ScopeKind.GROUP:
+    if is_shared:
         return f"{purchase} is more than your group has left. {_when(figures, request)}"
     if figures.interval is Interval.FUNDS:
         return f"{exactly} is more than the funds that are left. {ASK}"

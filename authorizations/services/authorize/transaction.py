@@ -180,5 +180,5 @@ def flags(outcome: Outcome) -> list[Callable[[], None]]:
         applied, usage = outcome.applied, outcome.usage
         works.append(lambda: limit_findings.note(request, applied, usage, reported))
     if limit_findings.is_sinking(reported):
-        works.append(lambda: limit_findings.look_again(request, outcome.locked.scopes))
+        works.append(lambda: limit_findings.look_again(request, outcome.locked.usage_scopes))
     return works

@@ -1,14 +1,14 @@
 """The controls that apply to a card, from the assignments of its scopes."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from authorizations.rules.basics.controls import (
     SCOPE_ORDER,
     Override,
     Pot,
     Scope,
-    ScopeKind,
+    measured_scope,
     scope_of,
 )
 from authorizations.rules.decision.controls import AppliedControls, with_overrides, with_pots
@@ -23,25 +23,34 @@ def no_pots(_: Scope) -> Mapping[int, Sequence[Pot]]:
     return {}
 
 
+class PolicyInForce(NamedTuple):
+    """A version in force at a scope, by its key; `each` as of controls.measured_scope."""
+
+    scope: str
+    version_id: int
+    each: str = ""
+
+
 def applied_controls(
-    policies: Sequence[tuple[str, int]],
+    policies: Sequence[PolicyInForce],
     card: Scope,
+    cardholder_id: str,
+    *,
     read: Reader = from_database,
     overrides: Mapping[int, Sequence[Override]] = NO_OVERRIDES,
     pots: PotsOf = no_pots,
 ) -> tuple[AppliedControls, ...]:
-    """The controls in force, narrowest scope first; the program's measure the card's usage.
+    """The controls in force for a card and its cardholder, narrowest scope first.
 
-    `policies` are pairs of a scope's key and the id of a version assigned to it. `read` loads the
-    versions that this process has not cached. `overrides` are the scopes' own amounts, by the
-    version whose limits they change, and `pots` their funds. Raises KeyError if `read` doesn't find
-    a version.
+    `card` is the root of the card's chain. `read` loads the versions that this process has not
+    cached. `overrides` are the scopes' own amounts, by the version whose limits they change, and
+    `pots` their funds. Raises KeyError if `read` doesn't find a version.
     """
-    versions = controls_of((version_id for _, version_id in policies), read)
+    versions = controls_of((version_id for _, version_id, _ in policies), read)
     applied = []
-    for key, version_id in policies:
+    for key, version_id, each in policies:
         scope = scope_of(key)
-        measured = card if scope.kind is ScopeKind.PROGRAM else scope
+        measured = measured_scope(scope, each, card, cardholder_id)
         number, controls = versions[version_id]
         own = [one for one in overrides.get(version_id, ()) if one.reaches(measured)]
         policy = AppliedControls(scope, measured, version_id, number, controls)

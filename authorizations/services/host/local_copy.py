@@ -11,12 +11,12 @@ from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from itertools import chain
 
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope, scope_key
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host import host_files
-from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.applied import PolicyInForce, applied_controls
 from authorizations.services.host.instructions import overrides_of, stops_of
 
 POLICIES = "standing-policies.sqlite3"
@@ -31,7 +31,7 @@ CREATE TABLE tenure (
     PRIMARY KEY (policy, begins, version)
 ) WITHOUT ROWID;
 CREATE TABLE assignment (
-    scope TEXT NOT NULL, policy INTEGER NOT NULL, PRIMARY KEY (scope, policy)
+    scope TEXT NOT NULL, policy INTEGER NOT NULL, each TEXT NOT NULL, PRIMARY KEY (scope, policy)
 ) WITHOUT ROWID;
 CREATE TABLE frozen (card TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE instruction (
@@ -119,7 +119,8 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
     root_id, copied_holder, group_id = found
     root = Scope(ScopeKind.CARD, root_id)
     scopes = [root, Scope(ScopeKind.PROGRAM, "")]
-    if holder := cardholder_id or copied_holder:
+    holder = cardholder_id or copied_holder
+    if holder:
         scopes.append(Scope(ScopeKind.CARDHOLDER, holder))
     if group_id:
         scopes.append(Scope(ScopeKind.GROUP, group_id))
@@ -128,9 +129,9 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
         now = time.time()
         frozen = policies.execute("SELECT 1 FROM frozen WHERE card = ?", [card_id]).fetchone()
         assigned = [
-            (key, version, policy)
+            (PolicyInForce(key, version, each), policy)
             for key in keys
-            for version, policy in policies.execute(_ASSIGNED, (now, now, key)).fetchall()
+            for version, policy, each in policies.execute(_ASSIGNED, (now, now, key)).fetchall()
             if version is not None or not policies.execute(_IS_PLANNED, [policy]).fetchone()
         ]
 
@@ -147,12 +148,16 @@ def card(card_id: str, cardholder_id: str) -> CopiedCard | None:
         stops = stops_of(chain.from_iterable(rows.values()), card_id)
         overrides = overrides_of(
             chain.from_iterable(rows[key] for key in keys),
-            {policy: version for _, version, policy in assigned},
+            {policy: one.version_id for one, policy in assigned},
         )
-        in_force = [(key, version) for key, version, _ in assigned]
-        applied = applied_controls(in_force, root, contents, overrides)
-    measured = tuple(scope_key(scope) for scope in scopes if scope.kind is not ScopeKind.PROGRAM)
-    return CopiedCard(root_id, frozen is not None, applied, measured, stops)
+        in_force = [one for one, _ in assigned]
+        applied = applied_controls(in_force, root, holder, read=contents, overrides=overrides)
+    measured = [scope for scope in scopes if scope.kind is not ScopeKind.PROGRAM]
+    measured += [policy.measured for policy in applied]
+    if group_id and holder:
+        measured.append(member_scope(group_id, holder))
+    counted_in = tuple(dict.fromkeys(map(scope_key, measured)))
+    return CopiedCard(root_id, frozen is not None, applied, counted_in, stops)
 
 
 _ASSIGNED = """
@@ -160,7 +165,7 @@ SELECT (
     SELECT version FROM tenure
     WHERE tenure.policy = assignment.policy AND begins <= ? AND (ends IS NULL OR ? < ends)
     ORDER BY begins DESC, version DESC LIMIT 1
-), policy
+), policy, each
 FROM assignment WHERE scope = ?
 """
 _IS_PLANNED = "SELECT 1 FROM tenure WHERE policy = ?"

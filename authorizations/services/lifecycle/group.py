@@ -89,7 +89,7 @@ def apply_together(
     scopes = [expected(event) for event in named]
     listed = [t.id for report, _ in members for t in _transactions_in(report)]
     authorizations = [event.authorization_id for event in named]
-    keys = list(dict.fromkeys(chain.from_iterable(one.keys for one in scopes)))
+    keys = list(dict.fromkeys(chain.from_iterable(one.usage_keys for one in scopes)))
     further = Further(
         statements=[
             Statement(statements.DELIVERED, {"events": [event.event_id for event in named]}),
@@ -161,7 +161,7 @@ class _Context:
         purchase = found.existing.purchase
         if purchase is None or found.news or found.existing.has_strays:
             return False
-        if not self.exceeded.isdisjoint(found.locked.scopes) or self.is_exceeded_elsewhere:
+        if not self.exceeded.isdisjoint(found.locked.usage_scopes) or self.is_exceeded_elsewhere:
             return False
         if report.event_id in self.delivered or purchase.card_id != report.card.id:
             return False

@@ -7,11 +7,12 @@ on them wait. The cards that gain or lose a grant are counted before anything is
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import OwnBudget, Scope, ScopeKind, scope_key
 from authorizations.services.cards import grants
 from authorizations.services.cards.grants import GrantDifference
 from authorizations.services.policies import counting_ahead
@@ -21,12 +22,17 @@ from authorizations.services.store import locks
 
 @dataclass(frozen=True, slots=True)
 class Targets:
-    """What to assign a policy to; a card stands for the root of its replacement chain."""
+    """What to assign a policy to; a card stands for the root of its replacement chain.
+
+    `group_each` and `program_each` say whose own the limits are there, as Assignment.each does.
+    """
 
     program: bool = False
     groups: tuple[int, ...] = ()
     cardholders: tuple[str, ...] = ()
     cards: tuple[str, ...] = ()
+    program_each: str = ""
+    group_each: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,12 +59,12 @@ def assign(policy: Policy, targets: Targets) -> Assigned:
     policy = _locked(policy)
     chains = Card.objects.filter(pk__in=targets.cards).order_by("root")
     roots = list(chains.values_list("root", flat=True).distinct())
-    wanted = dict(_rows(policy, targets, roots)).keys()
+    wanted = dict(_rows(policy, targets, roots))
     there = policy.assignments.filter(scope__in=wanted).values_list("scope", flat=True)
-    new = tuple(sorted(wanted - {*there}))
+    new = tuple(sorted(wanted.keys() - {*there}))
     # Before cards are locked: with many cards, both take a while.
     difference = grants.scopes_changed(policy, come=new)
-    begun = counting_ahead.begin_at(policy, new)
+    begun = counting_ahead.begin_at(policy, {scope: wanted[scope].each for scope in new})
     first, *others = [*locks.in_chunks(roots)] or [[]]
     _write(policy, targets, first)
 
@@ -84,6 +90,23 @@ def unassign(policy: Policy, assignments: QuerySet[Assignment]) -> GrantDifferen
     return difference
 
 
+@transaction.atomic
+def change_each(policy: Policy, assignment: Assignment, each: str) -> Begun:
+    """Change whose own the limits of a policy are where it is assigned to a group or the program.
+
+    `each` is as of Assignment.each. No usage is lost: what was spent counts in the new windows.
+    Returns what must be counted first. No card is locked: purchases decided meanwhile use what they
+    read before. Raises ValidationError where an assignment can't have it, and DoesNotExist.
+    """
+    policy = _locked(policy)
+    row = policy.assignments.get(pk=assignment.pk)
+    if each and not (row.program or row.group_id):
+        raise ValidationError("One cardholder or card has the limits for itself: leave this empty.")
+    row.each = "" if row.program and each == OwnBudget.CARD else each
+    row.save(update_fields=["each"])
+    return counting_ahead.begin_at(policy, {row.scope: row.each})
+
+
 def _locked(policy: Policy) -> Policy:
     """The policy, locked, so that what it grants stays the same until the transaction ends."""
     return Policy.objects.select_for_update(of=("self",), no_key=True).get(pk=policy.pk)
@@ -98,9 +121,11 @@ def _rows(
         return scope_key(Scope(kind, str(target)))
 
     if targets.program:
-        yield key(ScopeKind.PROGRAM, ""), Assignment(policy=policy, program=True)
+        program = Assignment(policy=policy, program=True, each=targets.program_each)
+        yield key(ScopeKind.PROGRAM, ""), program
     for group in targets.groups:
-        yield key(ScopeKind.GROUP, group), Assignment(policy=policy, group_id=group)
+        shared = Assignment(policy=policy, group_id=group, each=targets.group_each)
+        yield key(ScopeKind.GROUP, group), shared
     for holder in targets.cardholders:
         yield key(ScopeKind.CARDHOLDER, holder), Assignment(policy=policy, cardholder_id=holder)
     for root in roots:

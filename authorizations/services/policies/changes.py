@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any, NamedTuple
 
@@ -13,6 +13,7 @@ from authorizations.rules.basics.words import (
     gained_words,
     instant_words,
     lost_words,
+    whose_words,
 )
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
@@ -116,15 +117,34 @@ class GroupChange:
 
 @dataclass(frozen=True, order=True, slots=True)
 class Target:
-    """An assignment: `target` is an id, a group's name, or "" for the program."""
+    """An assignment: `target` is an id, a group's name, or "" for the program.
+
+    Two are equal whoever each have its limits for themselves.
+    """
 
     policy: str
     kind: ScopeKind
     target: str
+    each: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         what = f"{self.kind} {self.target}" if self.target else "every card of the program"
-        return f'"{self.policy}" to {what}'
+        own = whose_words(self.kind, self.each)
+        return f'"{self.policy}" to {what}{own and ", "}{own}'
+
+
+class EachChange(NamedTuple):
+    """An assignment that stays, with limits that others than before have for themselves."""
+
+    before: Target
+    target: Target
+
+    def __str__(self) -> str:
+        usual = "each card's own" if self.target.kind is ScopeKind.PROGRAM else "one shared budget"
+        was, is_now = (
+            whose_words(target.kind, target.each) or usual for target in (self.before, self.target)
+        )
+        return f"{replace(self.target, each='')}: {was} -> {is_now}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,6 +212,7 @@ class Changes:
     groups: tuple[GroupChange, ...]
     assigned: tuple[Target, ...]
     unassigned: tuple[Target, ...]
+    each_changes: tuple[EachChange, ...]
     new_cards: tuple[str, ...]
     new_cardholders: tuple[str, ...]
     plans: tuple[PlanChange, ...] = ()
@@ -215,10 +236,11 @@ class Changes:
             yield from plan.lines()
         for group in self.groups:
             yield from group.lines()
-        if self.assigned or self.unassigned:
+        if self.assigned or self.unassigned or self.each_changes:
             yield "Assignments"
         yield from (f"  + {target}" for target in self.assigned)
         yield from (f"  - {target}" for target in self.unassigned)
+        yield from (f"  {change}" for change in self.each_changes)
         if self.own_amounts or self.ended_amounts:
             yield "Own amounts"
         for own in self.own_amounts:

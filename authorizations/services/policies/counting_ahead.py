@@ -5,18 +5,27 @@ For a version that is planned it starts at once.
 
 import logging
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import time
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
-from django.db.models import Q
+from django.db.models import Q, Value
+from django.db.models.functions import Concat
 
-from authorizations.models import Assignment, PlannedVersion, Policy, UncountedWindow
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
+from authorizations.models import Assignment, Card, PlannedVersion, Policy, UncountedWindow
+from authorizations.rules.basics.controls import (
+    OwnBudget,
+    Scope,
+    ScopeKind,
+    member_scope,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.windows import windows_at
-from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.applied import PolicyInForce, applied_controls
 from authorizations.services.runtime import budget
 from authorizations.services.store import (
     counting,
@@ -33,17 +42,43 @@ logger = logging.getLogger(__name__)
 _MAX_SCOPES = 200
 """Maximum busy scopes to start with; counting for others starts with their first purchase."""
 
+_OF_CARD = sum_statements.of_chain("wanted.id")
+_OF_CARDHOLDER, _OF_GROUP = "cardholder_id = wanted.id", "group_id = wanted.id"
+_NAMED = "SELECT id AS at, id FROM unnest(%(ids)s::{type}[]) AS named(id)"
 _BUSY = {
-    kind: f"""
-SELECT wanted.id FROM {{wanted}} WHERE EXISTS (
-    SELECT FROM authorizations_authorization WHERE {of} OFFSET %s LIMIT 1
-) LIMIT %s"""  # noqa: S608 - names of this file
-    for kind, of in {
-        ScopeKind.CARD: sum_statements.of_chain("wanted.id"),
-        ScopeKind.CARDHOLDER: "cardholder_id = wanted.id",
-        ScopeKind.GROUP: "group_id = wanted.id",
+    kinds: f"""
+SELECT wanted.at::text, wanted.id::text FROM ({wanted}) AS wanted WHERE EXISTS (
+    SELECT FROM authorizations_authorization WHERE {of} OFFSET %(few)s LIMIT 1
+) LIMIT %(most)s"""  # noqa: S608 - names of this file
+    for kinds, (wanted, of) in {
+        (ScopeKind.CARD, ""): (_NAMED.format(type="text"), _OF_CARD),
+        (ScopeKind.CARDHOLDER, ""): (_NAMED.format(type="text"), _OF_CARDHOLDER),
+        (ScopeKind.GROUP, ""): (_NAMED.format(type="bigint"), _OF_GROUP),
+        (ScopeKind.GROUP, OwnBudget.CARD): (
+            """
+    SELECT group_id AS at, id FROM authorizations_card
+    WHERE group_id = ANY(%(ids)s::bigint[])""",
+            _OF_CARD,
+        ),
+        (ScopeKind.GROUP, OwnBudget.CARDHOLDER): (
+            """
+    SELECT DISTINCT root.group_id AS at, root.group_id || ':' || card.cardholder_id AS id
+    FROM authorizations_card AS root
+    JOIN authorizations_card AS card ON card.root_id = root.id
+    WHERE root.group_id = ANY(%(ids)s::bigint[]) AND card.cardholder_id IS NOT NULL""",
+            sum_statements.of_member("wanted.id"),
+        ),
+        (ScopeKind.PROGRAM, ""): (
+            "SELECT '' AS at, id FROM authorizations_card WHERE id = root_id",
+            _OF_CARD,
+        ),
+        (ScopeKind.PROGRAM, OwnBudget.CARDHOLDER): (
+            "SELECT '' AS at, id FROM authorizations_cardholder",
+            _OF_CARDHOLDER,
+        ),
     }.items()
 }
+"""By what a policy is assigned to and whose own its limits are: the busy scopes they measure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,23 +98,35 @@ def begin(policy: Policy) -> Begun:
     return _begin(_assigned(Q(policy=policy.pk)))
 
 
-def begin_at(policy: Policy, scopes: Iterable[str]) -> Begun:
-    """Start counting for a policy at the scopes with these keys, whether assigned there or not.
+def begin_at(policy: Policy, assigned: Mapping[str, str]) -> Begun:
+    """Start counting for a policy at these scopes, whether assigned there or not.
 
-    Runs within a transaction.
+    `assigned` has an assignment's `each` by the key of its scope. Runs within a transaction.
     """
     versions = _versions([policy.pk]).get(policy.pk, ())
-    return _begin([(scope, version) for scope in scopes for version in versions])
+    return _begin(
+        [
+            PolicyInForce(scope, version, each)
+            for scope, each in assigned.items()
+            for version in versions
+        ]
+    )
 
 
 def begin_at_group(group_id: int) -> Begun:
-    """Start counting for the limits on a group's budget. Runs within a transaction.
+    """Start counting for the limits of a group's policies. Runs within a transaction.
 
     The result includes what is being counted there already: cards that join wait for that as well.
     """
     _begin(_assigned(Q(group=group_id)))
-    scope = scope_key(Scope(ScopeKind.GROUP, str(group_id)))
-    return _begun(UncountedWindow.objects.filter(scope=scope))
+    own = Card.objects.filter(group=group_id).annotate(key=Concat(Value("card:"), "pk"))
+    return _begun(
+        UncountedWindow.objects.filter(
+            Q(scope=scope_key(Scope(ScopeKind.GROUP, str(group_id))))
+            | Q(scope__startswith=scope_key(member_scope(group_id, "")))
+            | Q(scope__in=own.values("key"))
+        )
+    )
 
 
 def progress(policy: Policy) -> Progress | None:
@@ -87,20 +134,38 @@ def progress(policy: Policy) -> Progress | None:
     notes = list(UncountedWindow.objects.order_by("pk")[:_MAX_SCOPES])
     if not notes:
         return None
-    at_notes = policy.assignments.filter(scope__in=["program:", *{note.scope for note in notes}])
-    scopes = set(at_notes.values_list("scope", flat=True))
+    measured = {note.scope: scope_of(note.scope) for note in notes}
+    cards = [scope.id for scope in measured.values() if scope.kind is ScopeKind.CARD]
+    groups = dict(Card.objects.filter(pk__in=cards).values_list("pk", "group_id"))
+    keys = {"program:", *measured, *(f"group:{group}" for group in groups.values())}
+    keys |= {f"group:{_group_of(scope)}" for scope in measured.values()}
+    there = policy.assignments.filter(scope__in=keys).values_list("scope", "each")
     versions, at = _versions([policy.pk]).get(policy.pk, ()), int(time())
     found: list[Progress] = []
     for note in notes:
-        scope = scope_of(note.scope)
-        key = note.scope
-        if "program:" in scopes and scope.kind is ScopeKind.CARD:
-            key = "program:"
-        if key in scopes:
-            applied = applied_controls([(key, version) for version in versions], scope)
-            if any(uncounted.is_of(note, window) for window in windows_at(at, applied)):
-                found.append(uncounted.progress_of(note))
+        scope = measured[note.scope]
+        its_keys = ("program:", note.scope, f"group:{groups.get(scope.id, _group_of(scope))}")
+        assigned = [
+            PolicyInForce(key, version, each)
+            for key, each in there
+            if key in its_keys
+            for version in versions
+        ]
+        applied = [one for one in _measuring(assigned, scope.id) if one.measured == scope]
+        if any(uncounted.is_of(note, window) for window in windows_at(at, applied)):
+            found.append(uncounted.progress_of(note))
     return _together(found)
+
+
+def _group_of(scope: Scope) -> str:
+    """The group of a member, or the id of any other scope."""
+    return scope.id.partition(":")[0]
+
+
+def _measuring(assigned: Sequence[PolicyInForce], measured: str) -> tuple[AppliedControls, ...]:
+    """The controls that measure this id: a card's, a member's, or what they are assigned to."""
+    holder = measured.rpartition(":")[2]
+    return applied_controls(assigned, Scope(ScopeKind.CARD, measured), holder)
 
 
 def progress_of_all() -> Progress | None:
@@ -113,11 +178,15 @@ def _together(found: Sequence[Progress]) -> Progress | None:
     return Progress(*map(sum, zip(*found, strict=True))) if found else None
 
 
-def _assigned(wanted: Q) -> list[tuple[str, int]]:
-    """The keys of scopes with these assignments, and each version in force or planned there."""
-    rows = list(Assignment.objects.filter(wanted).values_list("scope", "policy_id"))
-    versions = _versions({policy for _, policy in rows})
-    return [(scope, version) for scope, policy in rows for version in versions.get(policy, ())]
+def _assigned(wanted: Q) -> list[PolicyInForce]:
+    """These assignments with each version in force or planned there."""
+    rows = list(Assignment.objects.filter(wanted).values_list("scope", "policy_id", "each"))
+    versions = _versions({policy for _, policy, _ in rows})
+    return [
+        PolicyInForce(scope, version, each)
+        for scope, policy, each in rows
+        for version in versions.get(policy, ())
+    ]
 
 
 def _versions(policies: Iterable[int]) -> dict[int, set[int]]:
@@ -132,7 +201,7 @@ def _versions(policies: Iterable[int]) -> dict[int, set[int]]:
     return found
 
 
-def _begin(assigned: Sequence[tuple[str, int]]) -> Begun:
+def _begin(assigned: Sequence[PolicyInForce]) -> Begun:
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(f"SET LOCAL statement_timeout = {budget.COUNTING_AHEAD_MS}")
@@ -150,40 +219,22 @@ def _begun(notes: Iterable[UncountedWindow]) -> Begun:
     return Begun(len(left), sum(left), uncounted.seconds_for(sum(left)) if left else 0)
 
 
-def _applied(assigned: Sequence[tuple[str, int]]) -> list[AppliedControls]:
+def _applied(assigned: Sequence[PolicyInForce]) -> list[AppliedControls]:
     """The controls that measure each busy scope; the program's measure every busy card."""
+    by_kind: dict[tuple[ScopeKind, str], dict[str, list[PolicyInForce]]] = {}
+    for one in assigned:
+        scope = scope_of(one.scope)
+        by_kind.setdefault((scope.kind, one.each), {}).setdefault(scope.id, []).append(one)
     found: list[AppliedControls] = []
-    for kind in ScopeKind:
-        versions = {
-            scope.id: version
-            for key, version in assigned
-            for scope in [scope_of(key)]
-            if scope.kind is kind
-        }
-        if kind is ScopeKind.PROGRAM:
-            programs = [(key, version) for key, version in assigned if scope_of(key).kind is kind]
-            for card in _busy(ScopeKind.CARD, None) if programs else ():
-                found += applied_controls(programs, Scope(ScopeKind.CARD, card))
-        else:
-            at = _busy(kind, list(versions)) if versions else ()
-            for key in at:
-                mine = [each for each in assigned if each[0] == scope_key(Scope(kind, key))]
-                found += applied_controls(mine, Scope(ScopeKind.CARD, ""))
+    for (kind, each), at in by_kind.items():
+        with connection.cursor() as cursor:
+            # Those with too many purchases to sum at once.
+            known: Any = {"ids": list(at), "few": window_sums.AT_ONCE, "most": _MAX_SCOPES}
+            cursor.execute(_BUSY[kind, each], known)
+            busy = cursor.fetchall()
+        for assigned_to, measured in busy:
+            found += _measuring(at[assigned_to], measured)
     return found
-
-
-def _busy(kind: ScopeKind, ids: list[str] | None) -> list[str]:
-    """Ids of the scopes, of these or of all cards, with too many purchases to sum at once."""
-    cast = "bigint[]" if kind is ScopeKind.GROUP else "text[]"
-    wanted = f"unnest(%s::{cast}) AS wanted(id)"
-    if ids is None:
-        wanted = "(SELECT id FROM authorizations_card WHERE id = root_id) AS wanted"
-    with connection.cursor() as cursor:
-        cursor.execute(
-            _BUSY[kind].format(wanted=wanted),
-            [*([] if ids is None else [ids]), window_sums.AT_ONCE, _MAX_SCOPES],
-        )
-        return [str(key) for (key,) in cursor.fetchall()]
 
 
 def _new_notes(applied: Iterable[AppliedControls]) -> list[UncountedWindow]:

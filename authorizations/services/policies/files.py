@@ -58,7 +58,9 @@ def export_policies() -> dict[str, Any]:
             for group in shared
         ],
         "assignments": [
-            {"policy": at.policy, at.kind.value: at.target or True} for at in sorted(plan.targets())
+            {"policy": at.policy, at.kind.value: at.target or True}
+            | ({"each": at.each} if at.each else {})
+            for at in sorted(plan.targets())
         ],
         "overrides": list(_once(_exported_amounts())),
         "funds": list(_exported_funds()),
@@ -217,6 +219,9 @@ def import_policies(
         for group in changes.groups:
             CardGroup.objects.get_or_create(name=group.name)
         _assign([target for target in changes.assigned if target.kind is not ScopeKind.CARD])
+        for _, target in changes.each_changes:
+            its = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
+            its.update(each=target.each)
         if changes.stops:
             changes = replace(changes, stops=tuple(_make_stops(file, author)))
     for chunk in locks.in_chunks(at for at in changes.assigned if at.kind is ScopeKind.CARD):
@@ -238,7 +243,8 @@ def import_policies(
             for target in _on_roots(chunk):
                 rows = Assignment.objects.filter(policy__name=target.policy, **_scope(target))
                 rows.delete()
-    for policy in Policy.objects.filter(name__in={target.policy for target in changes.assigned}):
+    touched = [*changes.assigned, *(target for _, target in changes.each_changes)]
+    for policy in Policy.objects.filter(name__in={target.policy for target in touched}):
         counting_ahead.begin(policy)
     return changes
 
@@ -332,7 +338,7 @@ def _assign(targets: Iterable[Target]) -> None:
     targets = [*targets]
     named = Policy.objects.filter(name__in={at.policy for at in targets})
     ids = dict(named.values_list("name", "pk"))
-    rows = [Assignment(policy_id=ids[at.policy], **_scope(at)) for at in targets]
+    rows = [Assignment(policy_id=ids[at.policy], each=at.each, **_scope(at)) for at in targets]
     Assignment.objects.bulk_create(rows, ignore_conflicts=True)  # some may exist by now
 
 

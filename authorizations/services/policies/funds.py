@@ -23,7 +23,7 @@ from authorizations.rules.basics.parsing import text
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host.versions import controls_of
-from authorizations.services.policies import stops
+from authorizations.services.policies import own_amounts, stops
 from authorizations.services.policies.stops import StopError, line
 from authorizations.services.runtime.actor import acting
 from authorizations.services.store import locks, window_sums
@@ -32,9 +32,6 @@ from authorizations.services.store.usage import remembered_around
 from authorizations.services.store.window_sums import Asked
 
 _reference = text(100)
-
-_MEASURED = {ScopeKind.PROGRAM: ScopeKind.CARD}
-"""Whose funds they are where a policy is assigned, if not that scope's own."""
 
 
 @transaction.atomic
@@ -58,7 +55,7 @@ def enter(
         raise StopError("Give an amount that is not 0, and not too large.")
     _lock(scope)
     limit, restores = _limit(policy, key)
-    if scope.kind not in _measured_kinds(policy):
+    if scope.kind not in own_amounts.measured_kinds(policy):
         raise StopError(
             "The limit does not measure this: assign the policy first, or give the funds to what "
             "it is assigned to."
@@ -131,11 +128,6 @@ def _limit(policy: Policy, key: str) -> tuple[LimitControl, bool]:
 def _controls(policy: Policy) -> SpendingControls | None:
     version = Policy.objects.filter(pk=policy.pk).versions_in_force().get(policy.pk)
     return controls_of([version])[version][1] if version else None
-
-
-def _measured_kinds(policy: Policy) -> set[ScopeKind]:
-    kinds = {scope_of(key).kind for key in policy.assignments.values_list("scope", flat=True)}
-    return {_MEASURED.get(kind, kind) for kind in kinds}
 
 
 def _left(pot: Pot | None, limit: LimitControl, *, restores: bool) -> int:

@@ -1,4 +1,4 @@
-"""Card groups, whose cards share a budget.
+"""Card groups, whose cards share policies.
 
 The cards are locked before the group is written: the admin's usual order, the group first, would
 deadlock with decisions. At most locks.CHUNK cards are locked at once, because purchases on them

@@ -17,6 +17,8 @@ from authorizations.rules.basics.controls import (
     LimitControl,
     Scope,
     ScopeKind,
+    measured_scope,
+    reaches,
     scope_key,
     scope_of,
 )
@@ -207,6 +209,14 @@ def _about(limit: LimitControl) -> tuple[str, str, str]:
 
 
 def is_measured_at(policy: Policy, scope: Scope) -> bool:
-    """Whether some limit of the policy measures this scope, or cards."""
-    kinds = {scope_of(key).kind for key in policy.assignments.values_list("scope", flat=True)}
-    return not kinds.isdisjoint({scope.kind, ScopeKind.CARD, ScopeKind.PROGRAM})
+    """Whether some limit of the policy measures this kind of scope, or a narrower one."""
+    return any(reaches(scope.kind, kind) for kind in measured_kinds(policy))
+
+
+def measured_kinds(policy: Policy) -> set[ScopeKind]:
+    """What kinds of scopes the limits of a policy measure where it is assigned."""
+    card = Scope(ScopeKind.CARD, "")
+    return {
+        measured_scope(scope_of(key), each, card, "").kind
+        for key, each in policy.assignments.values_list("scope", "each").distinct()
+    }

@@ -32,6 +32,7 @@ from authorizations.services.policies import funds, own_amounts, planned
 from authorizations.services.policies.changes import (
     NONE_ASLEEP,
     Changes,
+    EachChange,
     FundsChange,
     GroupChange,
     OverrideChange,
@@ -187,8 +188,14 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
     for listed in file.assignments or ():
         is_card = listed.kind is ScopeKind.CARD
         target = roots[listed.target] if is_card else listed.target
-        wanted.add(Target(listed.policy, listed.kind, target))
+        wanted.add(Target(listed.policy, listed.kind, target, listed.each))
     there = set(targets())
+    before = {target: target for target in there}
+    each_changes = [
+        EachChange(before[target], target)
+        for target in sorted(wanted)
+        if target in before and target.each != before[target].each
+    ]
     others = {target for target in there - wanted if target.policy in file.names}
     own = _own_amounts(file, roots)
     policies = tuple(_policy_changes(file, own.get("ended_amounts", ())))
@@ -200,6 +207,7 @@ def changes(file: PolicyFile, unseen: UnseenIds) -> Changes:
         groups=tuple(_group_changes(file, roots)),
         assigned=tuple(sorted(wanted - there)),
         unassigned=() if file.assignments is None else tuple(sorted(others)),
+        each_changes=tuple(each_changes),
         new_cards=unseen.cards,
         new_cardholders=unseen.cardholders,
         stops=tuple(new_stops(file)),
@@ -357,16 +365,16 @@ def _rearrangement(
 
 def targets() -> Iterator[Target]:
     """Every assignment in the database."""
-    columns = ("policy__name", "cardholder_id", "card_id", "group__name")
-    for policy, cardholder, card, group in Assignment.objects.values_list(*columns):
+    columns = ("policy__name", "cardholder_id", "card_id", "group__name", "each")
+    for policy, cardholder, card, group, each in Assignment.objects.values_list(*columns):
         if card:
             yield Target(policy, ScopeKind.CARD, card)
         elif cardholder:
             yield Target(policy, ScopeKind.CARDHOLDER, cardholder)
         elif group:
-            yield Target(policy, ScopeKind.GROUP, group)
+            yield Target(policy, ScopeKind.GROUP, group, each)
         else:
-            yield Target(policy, ScopeKind.PROGRAM, "")
+            yield Target(policy, ScopeKind.PROGRAM, "", each)
 
 
 def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[PolicyChange]:

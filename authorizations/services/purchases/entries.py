@@ -69,7 +69,7 @@ def flag(booking: Booking, measured: MeasuredUsage, *, by: User | None = None) -
     def refresh() -> None:
         findings.refresh(event, steps.last, by=by)
         limit_findings.note(event, applied, measured.usage, change)
-        limit_findings.look_again(event, booking.locked.scopes, sinks=sinks, by=by)
+        limit_findings.look_again(event, booking.locked.usage_scopes, sinks=sinks, by=by)
 
     yield from call(refresh)
 

@@ -47,7 +47,7 @@ def in_turn(
     results: list[T | None] = []
     taken: dict[str, dict[UsageKey, Remembered]] = {}
     for place, turn in enumerate(turns):
-        scopes = turn.locked.scopes
+        scopes = turn.locked.usage_scopes
         before = {key: row for scope in scopes for key, row in taken.get(scope, {}).items()}
         plan = turn.work(_after(turn.existing, before))
         result: T | None = None

@@ -21,11 +21,12 @@ from authorizations.rules.basics.controls import (
     Interval,
     Scope,
     ScopeKind,
+    each_of,
     scope_key,
     scope_of,
 )
-from authorizations.rules.basics.words import figure_words
-from authorizations.rules.decision.controls import AppliedControls
+from authorizations.rules.basics.words import figure_words, through_words
+from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
 from authorizations.rules.decision.windows import limit_concerns, limit_window
@@ -38,7 +39,7 @@ from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import event_for, merchant_of
 from authorizations.services.store import findings, window_sums
-from authorizations.services.store.lookup import scope_keys
+from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
 from authorizations.services.store.window_sums import Asked
 
@@ -117,7 +118,7 @@ def _exceeded_by(
             figures = unasked_figures(limit, policy, event.created, usage)
             if figures.exceeded_by <= 0:
                 continue
-            name = f"{policy.controls.name} ({policy.scope.kind})"
+            name = _name(policy.controls, policy.scope, policy.measured)
             kept = FindingWindow(
                 version_id=policy.version_id,
                 scope=scope_key(policy.scope),
@@ -131,13 +132,18 @@ def _exceeded_by(
     return found
 
 
+def _name(controls: SpendingControls, scope: Scope, measured: Scope) -> str:
+    """ "Travel (card)", "Team (group, each cardholder's own in this group)"."""
+    return f"{controls.name} ({through_words(scope.kind, each_of(scope, measured))})"
+
+
 def look_again(
     event: PurchaseEvent, scopes: Sequence[str], *, sinks: bool = True, by: User | None = None
 ) -> None:
     """Check the findings in a purchase's windows again after the purchase changed.
 
-    `scopes` are the keys of its locked scopes, the card's first. `sinks`: it counts for less than
-    before. `by` is the user who changed it, if no event did.
+    `scopes` are the keys of the scopes whose usage it counts in, the card's first. `sinks`: it
+    counts for less than before. `by` is the user who changed it, if no event did.
     """
     found = _around(event, scopes)
     if not found:
@@ -160,10 +166,11 @@ def look_again(
 
 def look_again_where(left: Sequence[Authorization], event: PurchaseEvent) -> None:
     """As `look_again`, for the purchases that transactions were moved from by `event`."""
-    keys = {key for row in left for key in scope_keys(row)}
+    keys = {key for row in left for key in scopes_of(row).usage_keys}
     if left and _not_gone(keys, {row.root_id for row in left}).exists():
         for row in left:
-            look_again(event_for(row, event.event_id, event.event_created), scope_keys(row))
+            its = event_for(row, event.event_id, event.event_created)
+            look_again(its, scopes_of(row).usage_keys)
 
 
 def is_sinking(change: CountedUsage) -> bool:
@@ -234,8 +241,8 @@ def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
         ]
         figures, own = figures._replace(used=amounts[0]), amounts[1]
         if figures.exceeded_by > 0 and own > 0:
-            kind = scope_of(kept.scope).kind
-            exceeded.append(_Exceeded(f"{controls.name} ({kind})", figures, own))
+            name = _name(controls, scope_of(kept.scope), scope_of(kept.measured))
+            exceeded.append(_Exceeded(name, figures, own))
     return exceeded
 
 

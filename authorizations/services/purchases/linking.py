@@ -26,7 +26,7 @@ from authorizations.services.store.lookup import (
     Existing,
     LockedScopes,
     load_existing,
-    scope_keys,
+    scopes_of,
 )
 from authorizations.services.store.plans import Plan, call
 from authorizations.services.store.usage import remembered_around
@@ -162,7 +162,7 @@ def detach(strays: Iterable[Stray], event: PurchaseEvent) -> Plan[list[Transacti
     if not ids_under:
         return []
     under = yield from call(lambda: _with_cards().in_bulk(ids_under))
-    scopes = {key for row in under.values() for key in scope_keys(row)}
+    scopes = {key for row in under.values() for key in scopes_of(row).usage_keys}
     times = [int(row.created.timestamp()) for row in under.values()]
     around = yield from remembered_around(times, scopes)
     usage, taken, now = around, list[TransactionSnapshot](), timezone.now()
@@ -180,7 +180,8 @@ def detach(strays: Iterable[Stray], event: PurchaseEvent) -> Plan[list[Transacti
         left.append((its, after))
         if change := steps.to(LedgerCause.MOVED, after):
             usage = [
-                one.with_change(change, its) if one.scope in locked.scopes else one for one in usage
+                one.with_change(change, its) if one.scope in locked.usage_scopes else one
+                for one in usage
             ]
         entries += steps.entries(its, now)
     changed = [new for new, old in zip(usage, around, strict=True) if new != old]

@@ -14,6 +14,7 @@ from authorizations.models import Authorization, Card, CardGroup, Cardholder
 from authorizations.rules.basics.controls import (
     Interval,
     LimitControl,
+    OwnBudget,
     Pot,
     Scope,
     ScopeKind,
@@ -25,11 +26,11 @@ from authorizations.rules.decision.limits import unasked_figures
 from authorizations.rules.decision.values import NO_USAGE, LimitFigures, Window
 from authorizations.rules.decision.values import WindowUsage as UsageValue
 from authorizations.rules.decision.windows import limit_concerns, limit_window, windows_at
-from authorizations.services.host.applied import applied_controls
+from authorizations.services.host.applied import PolicyInForce, applied_controls
 from authorizations.services.host.instructions import overrides_of, pots_of
 from authorizations.services.purchases.linking import event_for
 from authorizations.services.store import plans, statements, uncounted
-from authorizations.services.store.lookup import scope_keys
+from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
 from authorizations.services.store.uncounted import Progress
 from authorizations.services.store.usage import (
@@ -53,12 +54,14 @@ class LimitLeft:
 
     For a rolling limit, `figures.available_at` says when more does. If not `is_measured`,
     the usage is unknown: adding it up took too long, or earlier purchases are still being counted
-    (`counting` says how far).
+    (`counting` says how far). Where the page is about no one of those who `each` have the limit
+    for themselves, `figures` are of a limit without usage.
     """
 
     figures: LimitFigures
     is_measured: bool = True
     counting: Progress | None = None
+    each: OwnBudget | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,17 +80,26 @@ def of_card(card: Card, at: int) -> list[PolicyLeft]:
         scopes.append(Scope(ScopeKind.CARDHOLDER, card.cardholder_id))
     if card.root.group_id:
         scopes.append(Scope(ScopeKind.GROUP, str(card.root.group_id)))
-    return _remaining(scopes, card.root_id, at)
+    return _remaining(scopes, card.root_id, card.cardholder_id or "", at)
 
 
 def of_cardholder(cardholder: Cardholder, at: int) -> list[PolicyLeft]:
-    """The policies for all cards of the cardholder together."""
-    return _remaining([Scope(ScopeKind.CARDHOLDER, cardholder.pk)], "", at)
+    """The policies whose limits measure all cards of the cardholder together."""
+    scopes = [Scope(ScopeKind.PROGRAM, ""), Scope(ScopeKind.CARDHOLDER, cardholder.pk)]
+    found = _remaining(scopes, "", cardholder.pk, at, of=(ScopeKind.CARDHOLDER,))
+    groups = Card.objects.filter(cardholder=cardholder, root__group__isnull=False)
+    for group_id in groups.values_list("root__group", flat=True).order_by("root__group").distinct():
+        scopes = [Scope(ScopeKind.CARDHOLDER, cardholder.pk), Scope(ScopeKind.GROUP, str(group_id))]
+        found += _remaining(scopes, "", cardholder.pk, at, of=(ScopeKind.MEMBER,))
+    return found
 
 
 def of_group(group: CardGroup, at: int) -> list[PolicyLeft]:
-    """The policies whose budget the cards of the group share."""
-    return _remaining([Scope(ScopeKind.GROUP, str(group.pk))], "", at)
+    """The policies of the group; only of those whose budget its cards share there is a usage."""
+    scopes = [Scope(ScopeKind.GROUP, str(group.pk))]
+    shared = _remaining(scopes, "", "", at, of=(ScopeKind.GROUP,))
+    own = _remaining(scopes, "", "", at, of=(ScopeKind.CARD, ScopeKind.MEMBER), measures=False)
+    return [*shared, *own]
 
 
 def of_purchase(row: Authorization) -> list[PolicyLeft]:
@@ -97,9 +109,9 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     and are omitted.
     """
     purchase = event_for(row, event_id="")
-    scopes = [scope_of(key) for key in ("program:", *scope_keys(row))]
+    scopes = [scope_of(key) for key in ("program:", *scopes_of(row).keys)]
     found = []
-    for policy in _remaining(scopes, row.root_id, purchase.created):
+    for policy in _remaining(scopes, row.root_id, row.cardholder_id, purchase.created):
         limits = zip(policy.limits, policy.policy.controls.spending_limits, strict=True)
         counted_in = tuple(
             its for its, limit in limits if limit.has_window and limit_concerns(limit, purchase)
@@ -109,22 +121,45 @@ def of_purchase(row: Authorization) -> list[PolicyLeft]:
     return found
 
 
-def _remaining(scopes: Sequence[Scope], root_id: str, at: int) -> list[PolicyLeft]:
+def _remaining(
+    scopes: Sequence[Scope],
+    root_id: str,
+    cardholder_id: str,
+    at: int,
+    *,
+    of: Container[ScopeKind] = tuple(ScopeKind),
+    measures: bool = True,
+) -> list[PolicyLeft]:
+    """The policies at these scopes whose limits measure kinds in `of`."""
     keys = [scope_key(scope) for scope in scopes]
     found = [row for row in drive(plans.ask(statements.POLICIES, scopes=keys)) if row[0] in keys]
-    versions = {policy_id: version_id for _, version_id, told, policy_id in found if told is None}
+    in_force = [row for row in found if row[2] is None]
+    versions = {policy_id: version_id for _, version_id, _, policy_id, _ in in_force}
     policy_ids = {version_id: policy_id for policy_id, version_id in versions.items()}
-    in_force = [(scope, version_id) for scope, version_id, told, _ in found if told is None]
-    instructions = [(scope, told) for scope, _, told, _ in found if told is not None]
+    instructions = [(row[0], row[2]) for row in found if row[2] is not None]
+    assigned = [PolicyInForce(row[0], row[1], row[4]) for row in in_force]
     overrides = overrides_of((told for _, told in instructions), versions)
 
     def pots(measured: Scope) -> Mapping[int, Sequence[Pot]]:
         key = scope_key(measured)
         return pots_of((told for scope, told in instructions if scope == key), versions)
 
-    card = Scope(ScopeKind.CARD, root_id)
-    applied = applied_controls(in_force, card, overrides=overrides, pots=pots)
-    measured = _measure(applied, at)
+    root = Scope(ScopeKind.CARD, root_id)
+    applied = [
+        policy
+        for policy in applied_controls(
+            assigned, root, cardholder_id, overrides=overrides, pots=pots
+        )
+        if policy.measured.kind in of
+    ]
+    if measures:
+        measured = _measure(applied, at)
+    else:
+        figures = _figures(applied, at, dict.fromkeys(windows_at(at, applied), NO_USAGE))
+        measured = {
+            (policy, limit): LimitLeft(its, each=policy.each)
+            for (policy, limit), its in figures.items()
+        }
     return [
         PolicyLeft(
             policy,

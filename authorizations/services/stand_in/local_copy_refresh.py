@@ -126,7 +126,7 @@ def renew_policies() -> None:
     Raises django.db.Error, OSError and sqlite3.Error; then the old copy stays.
     """
     began = time.time()
-    every = [row[1:] for row in pages(Assignment.objects.all(), "scope", "policy_id")]
+    every = [row[1:] for row in pages(Assignment.objects.all(), "scope", "policy_id", "each")]
     # Read after the assignments, the versions last, which never change: all that are named exist.
     tenures = list(_tenures())
     published = {policy for policy, *_ in tenures}

@@ -13,10 +13,15 @@ from itertools import islice
 from typing import TypeAlias
 
 from django.db import DatabaseError, connection
-from django.db.models import F
 
 from authorizations.models import Assignment, Card, Policy
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
+from authorizations.rules.basics.controls import (
+    Scope,
+    ScopeKind,
+    measured_scope,
+    scope_key,
+    scope_of,
+)
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.rules.decision.windows import windows_at
@@ -37,6 +42,9 @@ SETTLING_S = 1.0
 
 BEFORE_S = 120
 """How much earlier rolling windows begin in the copy: purchases arrive after their `created`."""
+
+_Assigned: TypeAlias = tuple[str, int]
+"""The key of a scope, and the policy that is assigned to it."""
 
 _Scopes: TypeAlias = dict[Scope, tuple[AppliedControls, ...]]
 
@@ -102,25 +110,32 @@ def _scopes(capped: dict[int, AppliedControls]) -> Iterator[_Scopes]:
     """The scopes whose usage a cap measures, in pages, each scope with its policies."""
     if not capped:
         return
-    of_scope: dict[Scope, list[AppliedControls]] = {}
-    assigned = Assignment.objects.filter(policy__in=list(capped))
-    for _, key, policy_id in pages(assigned, "scope", "policy_id"):
-        scope = scope_of(key)
-        policy = capped[policy_id]
-        measuring = replace(policy, scope=scope, measured=scope)
-        of_scope.setdefault(scope, []).append(measuring)
-    of_program = of_scope.pop(Scope(ScopeKind.PROGRAM, ""), [])
-    if of_program:
-        for (root_id,) in pages(Card.objects.filter(root_id=F("pk"))):
-            of_scope.setdefault(Scope(ScopeKind.CARD, root_id), [])
-    items = iter(of_scope.items())
+    measuring: dict[Scope, tuple[_Assigned, ...]] = {}
+    of_each: dict[str, list[tuple[_Assigned, str]]] = {}
+    rows = Assignment.objects.filter(policy__in=list(capped))
+    for _, key, policy_id, each in pages(rows, "scope", "policy_id", "each"):
+        scope, assigned = scope_of(key), (key, policy_id)
+        if each or scope.kind is ScopeKind.PROGRAM:
+            of_each.setdefault(key, []).append((assigned, each))
+        else:
+            measuring[scope] = (*measuring.get(scope, ()), assigned)
+    cards = pages(Card.objects.all(), "root_id", "cardholder_id", "root__group_id")
+    for _, root_id, cardholder_id, group_id in cards if of_each else ():
+        root = Scope(ScopeKind.CARD, root_id)
+        for key in ("program:", f"group:{group_id}"):
+            for assigned, each in of_each.get(key, ()):
+                scope = measured_scope(scope_of(key), each, root, cardholder_id or "")
+                its = measuring.get(scope, ())
+                if assigned not in its:  # as for other cards of the chain, or of the cardholder
+                    measuring[scope] = (*its, assigned)
+    items = iter(measuring.items())
     while page := list(islice(items, SCOPES_A_PAGE)):
         yield {
-            scope: tuple(
-                AppliedControls(it.scope, scope, it.version_id, it.number, it.controls)
-                for it in (*own, *(of_program if scope.kind is ScopeKind.CARD else ()))
+            measured: tuple(
+                replace(capped[policy_id], scope=scope_of(key), measured=measured)
+                for key, policy_id in its
             )
-            for scope, own in page
+            for measured, its in page
         }
 
 

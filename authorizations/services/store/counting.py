@@ -34,6 +34,7 @@ _OF = {
     ScopeKind.CARD: sum_statements.of_chain("%(id)s"),
     ScopeKind.CARDHOLDER: "cardholder_id = %(id)s",
     ScopeKind.GROUP: "group_id = %(id)s::bigint",
+    ScopeKind.MEMBER: sum_statements.of_member("%(id)s::text"),
 }
 _IN_SPAN = """
 FROM authorizations_authorization
@@ -121,7 +122,10 @@ def _counted(note: UncountedWindow, pace: Pace) -> bool:
         kind, key = _scope_of(note)
         locks.hold(
             cards=[key] if kind is ScopeKind.CARD else [],
-            cardholders=[key] if kind is ScopeKind.CARDHOLDER else [],
+            # Of a member the cardholder: each of the member's purchases locks both.
+            cardholders=[key.partition(":")[2] if kind is ScopeKind.MEMBER else key]
+            if kind in (ScopeKind.CARDHOLDER, ScopeKind.MEMBER)
+            else [],
             groups=[int(key)] if kind is ScopeKind.GROUP else [],
         )
         began = time.monotonic()

@@ -12,7 +12,7 @@ from typing import NamedTuple, TypeVar
 from django.db import OperationalError, connection, transaction
 from django.db.transaction import TransactionManagementError
 
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.rules.basics.controls import Scope, ScopeKind, member_scope, scope_key
 from authorizations.rules.purchases.events import PurchaseEvent
 from authorizations.services.store import plans, statements
 from authorizations.services.store.plans import Plan, drive
@@ -63,7 +63,7 @@ class ExpectedScopes(NamedTuple):
 
     @property
     def keys(self) -> list[str]:
-        """The keys of these scopes, the card's first."""
+        """The keys of these scopes, which are locked, the card's first."""
         kinds = [
             Scope(ScopeKind.CARD, self.root_id),
             Scope(ScopeKind.CARDHOLDER, self.cardholder_id),
@@ -71,6 +71,13 @@ class ExpectedScopes(NamedTuple):
         if self.group_id is not None:
             kinds.append(Scope(ScopeKind.GROUP, str(self.group_id)))
         return [scope_key(scope) for scope in kinds]
+
+    @property
+    def usage_keys(self) -> list[str]:
+        """The keys of the scopes whose usage the purchase counts in: also of the member's."""
+        if self.group_id is None:
+            return self.keys
+        return [*self.keys, scope_key(member_scope(self.group_id, self.cardholder_id))]
 
 
 @dataclass(frozen=True, slots=True)

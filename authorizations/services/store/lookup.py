@@ -20,7 +20,12 @@ from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.events import PurchaseEvent
-from authorizations.services.host.applied import NO_OVERRIDES, applied_controls, no_pots
+from authorizations.services.host.applied import (
+    NO_OVERRIDES,
+    PolicyInForce,
+    applied_controls,
+    no_pots,
+)
 from authorizations.services.host.instructions import overrides_of, pots_of, stops_of
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
@@ -47,17 +52,22 @@ class LockedScopes:
 
     @property
     def scopes(self) -> list[str]:
-        """The keys of the scopes that this purchase counts in."""
+        """The keys of the scopes of this purchase, in which policies apply to it."""
         return ExpectedScopes(self.root_id, self.cardholder_id, self.group_id).keys
+
+    @property
+    def usage_scopes(self) -> list[str]:
+        """The keys of the scopes whose usage this purchase counts in."""
+        return ExpectedScopes(self.root_id, self.cardholder_id, self.group_id).usage_keys
 
     def cover(self, row: Authorization) -> bool:
         """Whether all scopes of a different purchase are locked as well."""
-        return self.also.union(self.scopes).issuperset(scope_keys(row))
+        return self.also.union(self.scopes).issuperset(scopes_of(row).keys)
 
 
-def scope_keys(row: Authorization) -> list[str]:
-    """The keys of the scopes that an existing purchase counts in."""
-    return ExpectedScopes(row.root_id, row.cardholder_id, row.group_id).keys
+def scopes_of(row: Authorization) -> ExpectedScopes:
+    """The scopes of an existing purchase."""
+    return ExpectedScopes(row.root_id, row.cardholder_id, row.group_id)
 
 
 @dataclass(frozen=True, slots=True)
@@ -217,8 +227,8 @@ def lock_all(
         Statement(of_cardholders, {"ids": holders}),
         *([Statement(of_groups, {"ids": sorted(groups)})] if groups else []),
     ]
-    keys = [one.keys for one in scopes]
-    asked = _asked_keys(events, keys)
+    asked = _asked_keys(events, scopes)
+    keys = [one.usage_keys for one in scopes]
     looking_up = _look_up(events, keys, asked, of_linked=further.of_linked)
     answers = yield [*first, *locking, *looking_up, *further.statements]
     answers = answers[len(first) + 1 :]
@@ -308,7 +318,7 @@ def _scopes_of(also: AlsoLocked, roots: Mapping[str, str]) -> frozenset[str]:
 def load_existing(event: PurchaseEvent, locked: LockedScopes) -> Plan[Existing]:
     """Load again what is recorded of a purchase whose scopes are locked."""
     asked = list(dict.fromkeys([*locked.scopes, *locked.present]))
-    answers = yield _look_up([event], [locked.scopes], asked)
+    answers = yield _look_up([event], [locked.usage_scopes], asked)
     looked_up = yield from _looked_up(answers, asked)
     return looked_up.of(event, locked)
 
@@ -322,7 +332,8 @@ def _look_up(
 ) -> list[Statement]:
     """The statements that load what is recorded.
 
-    `keys` are those of each event's scopes; policies and stops are read for the `asked` ones.
+    `keys` are those that each event's usage is read by; policies and stops are read for the
+    `asked` ones.
     """
     around = {
         (key, event.created): None
@@ -351,12 +362,12 @@ def _look_up(
     ]
 
 
-def _asked_keys(events: Sequence[PurchaseEvent], keys: Sequence[Sequence[str]]) -> list[str]:
+def _asked_keys(events: Sequence[PurchaseEvent], scopes: Sequence[ExpectedScopes]) -> list[str]:
     """The keys of all scopes in which these purchases count, or their cards are now."""
-    wanted = [key for of_it in keys for key in of_it]
+    wanted = [key for one in scopes for key in one.keys]
     # As the rows said last: an older event may name another cardholder than the card has by now.
     now = ((it, _seen.get(it.card.id) or expected(it)) for it in events)
-    present = (key for it, scopes in now for key in _present(it, scopes))
+    present = (key for it, its in now for key in _present(it, its))
     return list(dict.fromkeys([*wanted, *present]))
 
 
@@ -367,7 +378,7 @@ def _present(event: PurchaseEvent, scopes: ExpectedScopes) -> tuple[str, ...]:
 
 @dataclass(frozen=True, slots=True)
 class _LookedUp:
-    """What is recorded of several purchases: usage by scope, policies as (scope, version).
+    """What is recorded of several purchases: usage by scope, and policies.
 
     `instructions` are pairs of a scope and a row as JSON, pots among them. All are known of the
     scopes in `keys`. `in_force` has the version of each policy.
@@ -376,7 +387,7 @@ class _LookedUp:
     decided: set[str]
     purchases: dict[str, Purchase]
     usage: dict[str, dict[UsageKey, Remembered]]
-    policies: list[tuple[str, int]]
+    policies: list[PolicyInForce]
     instructions: list[tuple[str, str]]
     in_force: dict[int, int]
     keys: frozenset[str]
@@ -388,10 +399,13 @@ class _LookedUp:
         return Existing(
             is_decided=event.event_id in self.decided,
             purchase=self.purchases.get(event.authorization_id),
-            remembered=[row for key in keys for row in self.usage.get(key, {}).values()],
+            remembered=[
+                row for key in locked.usage_scopes for row in self.usage.get(key, {}).values()
+            ],
             applied=applied_controls(
-                [policy for policy in self.policies if policy[0] in keys],
+                [policy for policy in self.policies if policy.scope in keys],
                 Scope(ScopeKind.CARD, locked.root_id),
+                locked.cardholder_id,
                 read=lambda ids: [row for row in self.versions if row[0] in ids],
                 overrides=self._overrides_at(keys) if self.instructions else NO_OVERRIDES,
                 pots=self._pots_of if self.instructions else no_pots,
@@ -418,12 +432,12 @@ class _LookedUp:
 
 def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:
     decided, purchases, usage, rows, strays = answers
-    policies: list[tuple[str, int]] = []
+    policies: list[PolicyInForce] = []
     instructions: list[tuple[str, str]] = []
     in_force: dict[int, int] = {}
-    for scope, id_, instruction, policy_id in rows:
+    for scope, id_, instruction, policy_id, each in rows:
         if instruction is None:
-            policies.append((scope, id_))
+            policies.append(PolicyInForce(scope, id_, each))
             in_force[policy_id] = id_
         else:
             instructions.append((scope, instruction))
@@ -432,7 +446,7 @@ def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -
         one = Remembered(*row)
         remembered.setdefault(one.scope, {})[one.key] = one
     versions: list[tuple[int, int, str]] = []
-    if unread := uncached(version for _, version in policies):
+    if unread := uncached(policy.version_id for policy in policies):
         versions = yield from plans.ask(statements.VERSIONS, ids=unread)
     return _LookedUp(
         decided={id_ for (id_,) in decided},

@@ -161,9 +161,9 @@ USAGE_OF_LINKED = _usage(
 """As USAGE, around the times at which authorizations were created that only their ids tell."""
 
 POLICIES = """
-SELECT scope, version_id, NULL, policy_id
+SELECT scope, version_id, NULL, policy_id, each
 FROM (
-    SELECT assignment.scope, policy.id AS policy_id, CASE
+    SELECT assignment.scope, assignment.each, policy.id AS policy_id, CASE
         WHEN statement_timestamp() < policy.planned_until
         THEN authorizations_version_at(policy.id, statement_timestamp())
         ELSE policy.current_version_id
@@ -179,7 +179,7 @@ SELECT open.scope, id, json_build_object(
     'id', id, 'kind', kind, 'scope', open.scope, 'policy', policy_id, 'terms', terms,
     'until', floor(extract(epoch FROM open.ends_at))::bigint,
     'author', author_name, 'reason', reason
-)::text, NULL
+)::text, NULL, NULL
 FROM authorizations_openinstruction AS open
 JOIN authorizations_instruction ON id = instruction_id
 WHERE open.scope = ANY('program:'::text || %(scopes)s::text[])
@@ -190,11 +190,12 @@ UNION ALL
 SELECT scope, id, json_build_object(
     'kind', 'pot', 'policy', policy_id, 'limit', limit_key, 'currency', currency,
     'amount', amount, 'since', since
-)::text, NULL
+)::text, NULL, NULL
 FROM authorizations_pot
 WHERE scope = ANY(%(scopes)s::text[])
 """
-"""The policies assigned to scopes, with the version in force; instructions and pots there."""
+"""The policies assigned to scopes, with the version in force and whose own its limits are;
+instructions and pots there."""
 
 STRAYS = """
 SELECT DISTINCT linked FROM authorizations_transaction

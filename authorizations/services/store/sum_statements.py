@@ -7,6 +7,17 @@ def of_chain(root: str) -> str:
     return f"card_id = ANY(ARRAY({chain}))"
 
 
+def of_member(member: str, is_one: str = "TRUE") -> str:
+    """SQL condition: the purchase was made by a member, "3:ich_1", with a card of the group.
+
+    False where `is_one` is: the id of another scope has no group to be read.
+    """
+    return (
+        f"cardholder_id = substr({member}, strpos({member}, ':') + 1) AND group_id = "
+        f"CASE WHEN {is_one} THEN split_part({member}, ':', 1)::bigint END"
+    )
+
+
 def within(start: str, end: str) -> str:
     """SQL for the purchases of the scope `needed.kind`, `needed.id` created in [start, end)."""
     span = f"created >= to_timestamp({start}) AND created < to_timestamp({end})"
@@ -19,6 +30,10 @@ def within(start: str, end: str) -> str:
         UNION ALL
         SELECT * FROM authorizations_authorization
         WHERE group_id = CASE WHEN needed.kind = 'group' THEN needed.id::bigint END AND {span}
+        UNION ALL
+        SELECT * FROM authorizations_authorization
+        WHERE needed.kind = 'member'
+            AND {of_member("needed.id", "needed.kind = 'member'")} AND {span}
     )"""  # noqa: S608 - all of it is written here
 
 

@@ -73,6 +73,6 @@ def _entry(row: tuple[Any, ...]) -> Entry:
     root_id, cardholder_id, group_id = row[6:9]
     scopes: tuple[ScopeKey, ...] = (("card", root_id), ("cardholder", cardholder_id))
     if group_id is not None:
-        scopes = (*scopes, ("group", group_id))
+        scopes = (*scopes, ("group", group_id), ("member", f"{group_id}:{cardholder_id}"))
     change = LedgerChange(created, currency, merchant_of(*row[9:14]), CountedUsage(*row[14:]))
     return Entry(id_, event_id, scopes, change, None)

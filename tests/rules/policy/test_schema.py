@@ -287,6 +287,8 @@ def own(**keys: Any) -> dict[str, Any]:
         {"assignments": [{"policy": "A", "card": "ic_1", "group": "G"}]},
         {"assignments": [{"policy": "A", "program": 1}]},
         {"assignments": [{"program": True}]},
+        {"assignments": [{"policy": "A", "group": "G", "each": "person"}]},
+        {"assignments": [{"policy": "A", "card": "ic_1", "each": "card"}]},
         own(),
         own(amount=5, count=5),
         own(raise_by=0),

@@ -195,7 +195,7 @@ def test_an_assignment_whose_version_is_missing_is_damage_not_a_card_without_it(
 ) -> None:
     knows({"name": "Kept"})
     with sqlite3.connect(host / local_copy.POLICIES) as copy:
-        copy.execute("INSERT INTO assignment VALUES ('program:', 999999999)")
+        copy.execute("INSERT INTO assignment VALUES ('program:', 999999999, '')")
     copy.close()
     with pytest.raises(local_copy.NoCopyError):
         local_copy.card("ic_marie", "")
