@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
-from authorizations.rules.basics.controls import LimitControl
+from authorizations.rules.basics.controls import Interval, LimitControl
 from authorizations.rules.basics.fields import nearest, quoted
 from authorizations.rules.basics.money import parse_money
 from authorizations.rules.basics.parsing import instant, masked_text, stripe_id, text
@@ -69,6 +69,8 @@ def figure(line: AmountLine, limit: LimitControl) -> int:
 
     Raises ValueError with one sentence.
     """
+    if limit.interval is Interval.FUNDS:
+        raise ValueError("These are funds, which have no own amount: add money to them instead.")
     if limit.amount is not None:
         found = parse_money(line.written, limit.currency)
     elif line.written.isascii() and line.written.isdecimal() and len(line.written) < 8:
