@@ -398,6 +398,7 @@ class Migration(migrations.Migration):
                             ("freeze", "Freeze"),
                             ("block", "Block"),
                             ("override", "Own amount"),
+                            ("exception", "Exception"),
                         ],
                         max_length=10,
                     ),
@@ -440,6 +441,11 @@ class Migration(migrations.Migration):
                         fields=["ends_at"],
                         name="instruction_block_ends",
                     ),
+                    models.Index(
+                        condition=models.Q(("kind", "exception")),
+                        fields=["scope"],
+                        name="instruction_exception_of_card",
+                    ),
                 ],
                 "constraints": [
                     models.UniqueConstraint(
@@ -462,6 +468,14 @@ class Migration(migrations.Migration):
                             ("scope__regex", "^(program:|group:[1-9][0-9]*|(cardholder|card):.+)$")
                         ),
                         name="instruction_scope_is_a_key",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "exception"), _negated=True),
+                            models.Q(("ends_at__isnull", False), ("scope__startswith", "card:")),
+                            _connector="OR",
+                        ),
+                        name="instruction_exception_of_card_ends",
                     ),
                     models.CheckConstraint(
                         condition=models.Q(
@@ -1390,6 +1404,17 @@ class Migration(migrations.Migration):
                 ("amount", models.BigIntegerField(null=True)),
                 ("approved_amount", models.BigIntegerField(default=0)),
                 ("is_partial", models.BooleanField(default=False)),
+                (
+                    "exception",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="authorizations.instruction",
+                    ),
+                ),
                 ("currency", models.CharField(blank=True, max_length=3)),
                 ("category", models.CharField(blank=True, max_length=500)),
                 ("category_code", models.CharField(blank=True, max_length=500, verbose_name="MCC")),
@@ -1446,6 +1471,46 @@ class Migration(migrations.Migration):
             ],
             options={
                 "ordering": ("-webhook_request_id",),
+            },
+        ),
+        migrations.CreateModel(
+            name="ExceptionUse",
+            fields=[
+                (
+                    "instruction",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        primary_key=True,
+                        related_name="use",
+                        serialize=False,
+                        to="authorizations.instruction",
+                    ),
+                ),
+                ("used_at", models.DateTimeField()),
+                (
+                    "scopes",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.TextField(), size=None
+                    ),
+                ),
+                (
+                    "decision",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        db_index=False,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to="authorizations.decision",
+                    ),
+                ),
+            ],
+            options={
+                "default_permissions": ("view",),
+                "indexes": [
+                    django.contrib.postgres.indexes.GinIndex(
+                        fields=["scopes"], name="exception_use_of_scope"
+                    )
+                ],
             },
         ),
         migrations.CreateModel(

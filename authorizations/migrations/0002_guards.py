@@ -21,6 +21,7 @@ APPEND_ONLY = (
     "authorizations_instruction",
     "authorizations_lifting",
     "authorizations_fundentry",
+    "authorizations_exceptionuse",
     "authorizations_historyentry",
     "authorizations_findingchange",
     "authorizations_findingwindow",
@@ -146,7 +147,7 @@ $$
 """
 
 CLOSE_INSTRUCTION_TRIGGER = """
-CREATE TRIGGER closes AFTER INSERT ON authorizations_lifting
+CREATE TRIGGER closes AFTER INSERT ON authorizations_{table}
     FOR EACH ROW EXECUTE FUNCTION authorizations_close_instruction()
 """
 
@@ -343,8 +344,12 @@ class Migration(migrations.Migration):
             OPEN_INSTRUCTION_TRIGGER, "DROP TRIGGER opens ON authorizations_instruction"
         ),
         migrations.RunSQL(CLOSE_INSTRUCTION, "DROP FUNCTION authorizations_close_instruction()"),
-        migrations.RunSQL(
-            CLOSE_INSTRUCTION_TRIGGER, "DROP TRIGGER closes ON authorizations_lifting"
+        *(
+            migrations.RunSQL(
+                CLOSE_INSTRUCTION_TRIGGER.format(table=table),
+                f"DROP TRIGGER closes ON authorizations_{table}",
+            )
+            for table in ("lifting", "exceptionuse")
         ),
         migrations.RunSQL(ADD_TO_POT, "DROP FUNCTION authorizations_add_to_pot()"),
         migrations.RunSQL(

@@ -27,7 +27,12 @@ from authorizations.models.findings import (
 )
 from authorizations.models.funds import FundEntry, Pot
 from authorizations.models.history import HistoryEntry
-from authorizations.models.instructions import Instruction, Lifting, OpenInstruction
+from authorizations.models.instructions import (
+    ExceptionUse,
+    Instruction,
+    Lifting,
+    OpenInstruction,
+)
 from authorizations.models.ledger import (
     Authorization,
     Dispute,
@@ -59,6 +64,7 @@ __all__ = [
     "Decision",
     "DigestMark",
     "Dispute",
+    "ExceptionUse",
     "Export",
     "ExportEnd",
     "Finding",

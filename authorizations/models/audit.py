@@ -110,8 +110,9 @@ class Decision(models.Model):
 
     `id` is Stripe's event id. A second answer to the same event has "/answered" after it; if that
     answer was sent instead of the first decision's, it `supersedes` that one. `stand_in` says why
-    the database was not asked. `request` is the AuthorizationRequest, `policies` names the policy
-    versions in force and their scopes, and `context` and `usage` were read under the lock.
+    the database was not asked. `exception` is the one that let it through. `request` is the
+    AuthorizationRequest, `policies` names the policy versions in force and their scopes, and
+    `context` and `usage` were read under the lock.
     """
 
     id = models.CharField("decision id", primary_key=True, max_length=255)
@@ -156,6 +157,14 @@ class Decision(models.Model):
     amount = models.BigIntegerField(null=True)
     approved_amount = models.BigIntegerField(default=0)
     is_partial = models.BooleanField(default=False)
+    exception = models.ForeignKey(
+        "Instruction",
+        models.DO_NOTHING,
+        null=True,
+        db_constraint=False,
+        db_index=False,
+        related_name="+",
+    )
     currency = models.CharField(max_length=3, blank=True)
     category = models.CharField(max_length=500, blank=True)
     category_code = models.CharField("MCC", max_length=500, blank=True)

@@ -1,24 +1,30 @@
-"""What operators have stopped: rows that are written once, and end by a time or by another row."""
+"""What operators have stopped or let through: rows that are written once.
+
+They end by a time or by another row.
+"""
 
 from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.contrib.postgres.indexes import GinIndex
 from django.db import models
 
 from authorizations.models.fields import TypedCharField
 
 
 class Instruction(models.Model):
-    """A freeze of a scope, a block in it, or its own amount for a limit of a policy.
+    """A freeze of a scope, a block in it, its own amount for a limit of a policy, or an exception.
 
     `scope` is its key: "program:", "group:3", "cardholder:ich_1" or "card:ic_1", which is this
-    card alone to a freeze, and its chain to an own amount. `terms` say what a block or an own
-    amount is about, as a policy file does; a freeze has none. It is in force from `starts_at`, up
-    to `ends_at` if it has one, unless it is lifted.
+    card alone to a freeze and an exception, and its chain to an own amount. `terms` say what it is
+    about, as a policy file does; a freeze has none. It is in force from `starts_at`, up to
+    `ends_at` if it has one, unless it is lifted, or is an exception that a decision has used.
     """
 
     class Kind(models.TextChoices):
         FREEZE = "freeze", "Freeze"
         BLOCK = "block", "Block"
         OVERRIDE = "override", "Own amount"
+        EXCEPTION = "exception", "Exception"
 
     kind = models.CharField(max_length=10, choices=Kind)
     scope = models.TextField()
@@ -44,6 +50,12 @@ class Instruction(models.Model):
             models.Index(
                 fields=("ends_at",), name="instruction_block_ends", condition=models.Q(kind="block")
             ),
+            # For the page of a card.
+            models.Index(
+                fields=("scope",),
+                name="instruction_exception_of_card",
+                condition=models.Q(kind="exception"),
+            ),
         ]
         constraints = [
             models.UniqueConstraint(
@@ -63,6 +75,11 @@ class Instruction(models.Model):
                 name="instruction_scope_is_a_key",
             ),
             models.CheckConstraint(
+                condition=~models.Q(kind="exception")
+                | models.Q(scope__startswith="card:", ends_at__isnull=False),
+                name="instruction_exception_of_card_ends",
+            ),
+            models.CheckConstraint(
                 condition=models.Q(ends_at=None) | models.Q(ends_at__gt=models.F("starts_at")),
                 name="instruction_ends_after_start",
                 violation_error_message="The end must be later than the beginning.",
@@ -74,7 +91,7 @@ class Instruction(models.Model):
 
 
 class OpenInstruction(models.Model):
-    """An instruction that nobody has lifted: decisions read these alone.
+    """An instruction that is neither lifted nor used: decisions read these alone.
 
     Triggers write and delete the rows. One that is past its end goes at the latest when another
     instruction in its scope is written.
@@ -111,3 +128,26 @@ class Lifting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.instruction} lifted"
+
+
+class ExceptionUse(models.Model):
+    """The one decision that an exception let through; `scopes` are the keys of those it counts in.
+
+    Written in the decision's transaction, under the lock of its card.
+    """
+
+    instruction = models.OneToOneField(
+        Instruction, models.PROTECT, primary_key=True, related_name="use"
+    )
+    decision = models.ForeignKey(
+        "Decision", models.DO_NOTHING, db_constraint=False, db_index=False, related_name="+"
+    )
+    used_at = models.DateTimeField()
+    scopes = ArrayField(models.TextField())
+
+    class Meta:
+        default_permissions = ("view",)
+        indexes = [GinIndex(fields=("scopes",), name="exception_use_of_scope")]
+
+    def __str__(self) -> str:
+        return f"{self.instruction} used"

@@ -100,6 +100,7 @@ def test_a_decision_is_told_in_full(auditor: Client, decided: None) -> None:
         "explanation": declined["explanation"],
         "stand_in": "",
         "supersedes": "",
+        "exception": "",
     }
     assert "€90.00 used + €150.00 = €240.00, €40.00 over." in declined["explanation"]
     assert (approved["outcome"], approved["reason"], approved["approved_amount"]) == (

@@ -42,7 +42,7 @@ def rule_groups(row: Decision, rules: list[AppliedRule]) -> list[RuleGroup]:
     own = [rule for rule in rules if rule.check.version_id is None]
     in_trace = {rule.check.rule for rule in own}
     passed = [rule for rule in _PASSED if rule.check.rule not in in_trace]
-    granted = [_GRANTED] if row.approved else []
+    granted = [_GRANTED] if row.approved and DeclineReason.NO_POLICY not in in_trace else []
     groups = [RuleGroup("The card", [*own, *passed, *granted])]
     for version_id, applies, measured in entries:
         version = versions.get(version_id)

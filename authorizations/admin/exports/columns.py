@@ -136,6 +136,7 @@ DECISIONS = Exported(
         "explanation": lambda one: staff_sentence(one.row),
         "stand_in": _of("row.stand_in"),
         "supersedes": _of("row.supersedes"),
+        "exception": _of("row.exception_id"),
     },
     {
         "event_created": _of("row.event_created"),

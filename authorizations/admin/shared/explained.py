@@ -6,14 +6,21 @@ from typing import NamedTuple, TypeVar
 
 from authorizations.admin.shared.outcomes import amount_words, reason_of, reason_words
 from authorizations.models import Decision
+from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.words import figure_words
 from authorizations.rules.decision.decide import deciding_check
 from authorizations.rules.decision.rule import ReasonTexts
 from authorizations.rules.decision.stand_in import StandInContext
-from authorizations.rules.decision.values import TRACE_VERSION, Check, DeclineReason
+from authorizations.rules.decision.values import (
+    TRACE_VERSION,
+    Check,
+    DeclineReason,
+    PurchaseContext,
+)
 from authorizations.rules.decision.values import Verdict as DecisionValue
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording import explain
+from authorizations.rules.wording.exception_words import by_exception
 from authorizations.rules.wording.headline import because
 from authorizations.rules.wording.reasons import TEXTS
 from authorizations.rules.wording.stand_in_words import beginning_sentence, cause_sentence
@@ -48,13 +55,17 @@ class RuleBar(NamedTuple):
 
 
 class AppliedRule(NamedTuple):
-    """One rule as it was applied. Limits have a `margin`: "€5.00 over" or "€38.20 left"."""
+    """One rule as it was applied. Limits have a `margin`: "€5.00 over" or "€38.20 left".
+
+    `waived`: it failed, and an exception let the purchase through.
+    """
 
     check: Check
     sentence: str
     decided: bool
     margin: str = ""
     bar: RuleBar | None = None
+    waived: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +128,16 @@ def _value(row: Decision) -> DecisionValue:
         reason=DeclineReason(row.reason) if row.reason else None,
         trace=codec.trace(row.trace),
         is_partial=row.is_partial,
+        exception=row.exception_id,
     )
+
+
+def _exception(row: Decision) -> PurchaseException | None:
+    """The exception that let it through, as the row has it."""
+    if row.exception_id is None:
+        return None
+    context = codec.value(PurchaseContext, row.context)
+    return next((one for one in context.exceptions if one.id == row.exception_id), None)
 
 
 def _from_trace(row: Decision, request: AuthorizationRequest | None) -> Explained:
@@ -125,6 +145,8 @@ def _from_trace(row: Decision, request: AuthorizationRequest | None) -> Explaine
     deciding = deciding_check(decision.trace)
     # In the order of the trace, but the deciding rule and other failures come first.
     rules = [_rule(check, request, decided=check is deciding) for check in decision.trace]
+    if used := _exception(row):
+        rules = [rule._replace(decided=False, waived=not rule.check.passed) for rule in rules]
     rules.sort(key=lambda rule: (rule.check.passed, not rule.decided))
 
     if decision.is_partial and request:
@@ -137,7 +159,9 @@ def _from_trace(row: Decision, request: AuthorizationRequest | None) -> Explaine
 
     return Explained(
         request=request,
-        headline=f"{_outcome(row)}: {because(decision)}.",
+        headline=f"{_outcome(row)} {by_exception(used, decision.trace)}."
+        if used
+        else f"{_outcome(row)}: {because(decision)}.",
         staff=_staff(row, request),
         cardholder=cardholder or _NO_TEXT,
         rules=rules,
@@ -173,7 +197,7 @@ def _outcome(row: Decision) -> str:
 
 
 def _staff(row: Decision, request: AuthorizationRequest | None) -> str:
-    sentence = explain.answer_sentence(_value(row), request)
+    sentence = explain.answer_sentence(_value(row), request, _exception(row))
     sentence = f"{sentence} {_stand_in(row, request)}".strip()
     # No rule is in the trace of a contradicting request: `problem` says what it contradicts.
     contradicts = row.reason == DeclineReason.CONFLICTING_EVENT

@@ -51,15 +51,22 @@ class Stop:
 
     def holds(self, merchant: Merchant) -> bool:
         """Whether a purchase at this merchant is blocked."""
-        if self.merchant:
-            return _merchants(*manner_and_text(self.merchant), self.matching).holds(merchant)
-        if self.category:
-            return _categories(self.category).holds(merchant)
+        if self.merchant or self.category:
+            return is_at(merchant, self.merchant, self.category, self.matching)
         return merchant.country == self.country
 
     def concerns(self, merchant: Merchant, unreadable: Iterable[str]) -> bool:
         """Whether it stops a purchase there, also where a field that it reads is unreadable."""
         return self.is_freeze or not self.asks.isdisjoint(unreadable) or self.holds(merchant)
+
+
+def is_at(
+    merchant: Merchant, entry: str | dict[str, str] | None, category: str, matching: int
+) -> bool:
+    """Whether a merchant is the one of an entry, or in a category; any is, where neither is set."""
+    if entry:
+        return _merchants(*manner_and_text(entry), matching).holds(merchant)
+    return not category or _categories(category).holds(merchant)
 
 
 @lru_cache(maxsize=MAX_CACHED)

@@ -26,6 +26,7 @@ from authorizations.rules.decision.values import (
     Window,
     WindowUsage,
 )
+from authorizations.rules.decision.waivers import exception_for
 from authorizations.rules.purchases.events import AuthorizationRequest
 
 _OF_AMOUNTS = (DeclineReason.AMOUNT_LIMIT_EXCEEDED, DeclineReason.FUNDS_EXCEEDED)
@@ -40,6 +41,7 @@ def decide(
 ) -> Verdict:
     """Approve if every rule of every policy passes; else decline for the first reason that fails.
 
+    Before that, and before a part is approved, an exception may let the whole request through.
     `usage` has every window of `windows_for(request, applied)`, with what this authorization
     already counts for; KeyError if one is missing. A fuel pump's token request is decided by its
     hold, which the response names to Stripe if the amount is controllable.
@@ -49,9 +51,16 @@ def decide(
     trace = tuple(_trace(reserving, context, applied, usage))
     failed = [check for check in trace if not check.passed]
     first = deciding_check(failed)
-    if first is None:
+    used = exception_for(reserving, context.exceptions, failed, applied) if first else None
+    if first is None or used is not None:
         named = hold if request.is_amount_controllable else None
-        return Verdict(approved=True, amount=reserving.amount, trace=trace, named_amount=named)
+        return Verdict(
+            approved=True,
+            amount=reserving.amount,
+            trace=trace,
+            named_amount=named,
+            exception=used.id if used else None,
+        )
     if amount := _partial_amount(reserving, context, applied, failed):
         return Verdict(
             approved=True, amount=amount, trace=trace, is_partial=True, named_amount=amount

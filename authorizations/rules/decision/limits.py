@@ -138,6 +138,13 @@ def unasked_figures(
     return _figures(limit, policy, _used_in_window(limit, policy, at, usage), 0)
 
 
+def limit_key(figures: LimitFigures, policy: AppliedControls) -> str:
+    """The key of the policy's limit that these figures are of; "" if it has no such limit."""
+    unused = figures._replace(used=0, asked=0, start=0, end=0, available_at=None)
+    limits = policy.controls.spending_limits
+    return next((it.key for it in limits if _figures(it, policy, (0, None, None), 0) == unused), "")
+
+
 def _own(override: Override) -> OwnAmount:
     return OwnAmount(
         override.id,

@@ -16,6 +16,7 @@ from authorizations.rules.basics.controls import (
     Scope,
     ScopeKind,
 )
+from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.stops import Stop
 
 Json: TypeAlias = Any
@@ -121,7 +122,7 @@ class PurchaseContext:
     `approved_before` is the largest approval of this same request under a different event id.
     That approval counts until Stripe reports the outcome, so `counted` includes only what it has
     beyond the amount requested now. `stops` are the freezes and blocks in the card's present
-    scopes that stop this request.
+    scopes that stop this request, `exceptions` those that were in force and unused and concern it.
     """
 
     card_frozen: bool = False
@@ -130,6 +131,7 @@ class PurchaseContext:
     is_counted: bool = False
     approved_before: int = 0
     stops: tuple[Stop, ...] = ()
+    exceptions: tuple[PurchaseException, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +209,8 @@ class Verdict:
 
     `amount` is what an approval reserves: the requested amount, or the hold of a fuel pump; less
     if `is_partial`, 0 if declined. `named_amount` is the amount that the response asks Stripe to
-    hold, None if the response names none.
+    hold, None if the response names none. `exception` is the id of the exception that it used: then
+    it is approved although checks of the trace failed.
     """
 
     approved: bool
@@ -216,3 +219,4 @@ class Verdict:
     trace: tuple[Check, ...] = ()
     is_partial: bool = False
     named_amount: int | None = None
+    exception: int | None = None

@@ -3,6 +3,7 @@
 from authorizations.rules.basics.clocks import FOREVER, local_time
 from authorizations.rules.basics.controls import Interval, ScopeKind
 from authorizations.rules.basics.money import format_money
+from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.words import (
     ASK,
     filter_words,
@@ -16,6 +17,7 @@ from authorizations.rules.decision.fuel import is_token_request
 from authorizations.rules.decision.values import Check, DeclineReason, LimitFigures, Verdict
 from authorizations.rules.kinds import KINDS
 from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.exception_words import by_exception
 from authorizations.rules.wording.reasons import TEXTS, label
 from authorizations.rules.wording.sentences import is_at_pump, limit_words, staff
 
@@ -33,10 +35,19 @@ __all__ = [
 ]
 
 
-def answer_sentence(decision: Verdict, request: AuthorizationRequest | None) -> str:
-    """The whole decision for staff; `request` is None if it could not be read."""
+def answer_sentence(
+    decision: Verdict,
+    request: AuthorizationRequest | None,
+    used: PurchaseException | None = None,
+) -> str:
+    """The whole decision for staff; `request` is None if it could not be read.
+
+    `used` is the exception that let it through.
+    """
     check = deciding_check(decision.trace)
-    if check and request:
+    if used:
+        because = f"Approved {by_exception(used, decision.trace)}."
+    elif check and request:
         because = staff(check, request)
         because += f" {source(check)}." if check.policy else ""
     elif decision.reason:

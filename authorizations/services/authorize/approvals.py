@@ -52,7 +52,7 @@ def is_capped(outcome: Outcome) -> bool:
 
 
 def _fits_beside(outcome: Outcome, held: Memory) -> bool:
-    """Whether it would be approved as well with what stand-in approved in the books."""
+    """Whether it would be approved the same way with what stand-in approved in the books."""
     limits = (limit for policy in outcome.applied for limit in policy.controls.spending_limits)
     concerns = {limit.filter.key: limit.filter for limit in limits}
     usage = {}
@@ -62,7 +62,11 @@ def _fits_beside(outcome: Outcome, held: Memory) -> bool:
             used, amount=used.amount + pending.amount, count=used.count + pending.count
         )
     decision = decide(outcome.request, outcome.context, outcome.applied, usage)
-    return decision.approved and decision.amount == outcome.decision.amount
+    made = outcome.decision
+    return decision.approved and (decision.amount, decision.exception) == (
+        made.amount,
+        made.exception,
+    )
 
 
 def _increase(outcome: Outcome) -> CountedUsage:

@@ -55,16 +55,24 @@ def decide_in_turn(
     leaves: Callable[[Outcome], bool],
     asked: set[int] | None = None,
 ) -> Plan[list[Outcome | None]]:
-    """Decide several one after the other, each with what those before it take.
+    """Decide several one after the other, each with what those before it take or have used.
 
     None for one that must be decided in a transaction of its own: in_turn says which, and what
     `asked` is for, beside those that `leaves`.
     """
 
+    used: set[int | None] = set()
+
     def turn(purchase: LockedRequest) -> PurchaseInTurn[Outcome]:
         def work(existing: Existing) -> Plan[Outcome | None]:
+            if existing.exceptions:
+                unused = tuple(one for one in existing.exceptions if one.id not in used)
+                existing = replace(existing, exceptions=unused)
             outcome = yield from decide_purchase(replace(purchase, existing=existing))
-            return None if leaves(outcome) else outcome
+            if leaves(outcome):
+                return None
+            used.add(outcome.decision.exception)
+            return outcome
 
         return PurchaseInTurn(purchase.locked, purchase.existing, work)
 
@@ -93,6 +101,11 @@ def decide_purchase(purchase: LockedRequest) -> Plan[Outcome]:
         bool(steps.counted.count),
         joined.approved_for(request.request_index),
         concerning(request, existing.stops),
+        tuple(
+            one
+            for one in existing.exceptions
+            if one.concerns(request.card.id, request.asked_at, reserving, request.currency)
+        ),
     )
     windows = windows_for(request, existing.applied)
     if not windows and joined.amount > before.amount:  # though nothing is asked, limits may be full

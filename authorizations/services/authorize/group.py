@@ -116,7 +116,7 @@ def decide_together(members: Sequence[Member]) -> Plan[Decided]:
         return Decided([None for _ in members], locked_out, again)
     written, computed = _answered(members, outcomes, noted)
     try:
-        yield [write_all(written), COMMIT]
+        yield [*write_all(written), COMMIT]
     except psycopg.Error as error:
         # One that is not PostgreSQL's own: the connection is lost.
         if error.sqlstate is None and not isinstance(error, SessionLostError):

@@ -41,7 +41,7 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
         decided_at=now,
         problem=outcome.problem,
         policies=[rows.policy(policy) for policy in outcome.applied],
-        context=outcome.context,
+        context=rows.context(outcome.context),
         usage=list(outcome.usage.items()),
         position=int(outcome.steps is not None),
         answer=answer_body,
@@ -57,4 +57,5 @@ def rows_of(outcome: Outcome, delivery: Delivery) -> tuple[str, writing.Rows]:
         purchases=[purchase],
         entries=steps.entries(request, now),
         usage=outcome.remembered,
+        uses=rows.exception_uses(decision, locked),
     )

@@ -8,12 +8,13 @@ from typing import Any, TypeVar
 import msgspec
 
 from authorizations.rules.basics.controls import Override, Pot, scope_of
+from authorizations.rules.basics.purchase_exceptions import PurchaseException, Waiver
 from authorizations.rules.basics.stops import MAX_CACHED, Stop
 
 T = TypeVar("T", Override, Pot)
 
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
-_OVERRIDE, _POT = "override", "pot"
+_OVERRIDE, _POT, _EXCEPTION = "override", "pot", "exception"
 
 
 def stops_of(rows: Iterable[str], card_id: str) -> tuple[Stop, ...]:
@@ -42,21 +43,29 @@ def pots_of(rows: Iterable[str], versions: Mapping[int, int]) -> dict[int, Seque
     return {version: sorted(those) for version, those in found.items()}
 
 
+def exceptions_of(rows: Iterable[str]) -> tuple[PurchaseException, ...]:
+    """The exceptions in these rows, by their ids."""
+    found = [told for told in map(_read, rows) if isinstance(told, PurchaseException)]
+    return tuple(sorted(found, key=lambda one: one.id))
+
+
 def _of(kind: type[T], rows: Iterable[str]) -> Iterator[tuple[int, T]]:
     """Those of one kind in these rows, with their policies' ids."""
     for told in map(_read, rows):
-        if not isinstance(told, Stop) and isinstance(told[1], kind):
+        if isinstance(told, tuple) and isinstance(told[1], kind):
             yield told[0], told[1]
 
 
 @lru_cache(MAX_CACHED)
-def _read(text: str) -> Stop | tuple[int, Override | Pot]:
-    """What a text says, always the same: a stop; or an override or pot, with its policy's id."""
+def _read(text: str) -> Stop | PurchaseException | tuple[int, Override | Pot]:
+    """What a text says, always the same; an override or pot with its policy's id."""
     row = _decode(text)
     if row["kind"] == _POT:
         pot = Pot(row["limit"], row["currency"], row["amount"], row["since"])
         return row["policy"], pot
-    return (row["policy"], _override(row)) if row["kind"] == _OVERRIDE else _stop(row)
+    if row["kind"] == _OVERRIDE:
+        return row["policy"], _override(row)
+    return _exception(row) if row["kind"] == _EXCEPTION else _stop(row)
 
 
 def _override(row: dict[str, Any]) -> Override:
@@ -70,6 +79,22 @@ def _override(row: dict[str, Any]) -> Override:
         raise_by=terms.get("raise_by"),
         currency=terms.get("currency", ""),
         until=row["until"],
+        author=row["author"],
+        reason=row["reason"],
+    )
+
+
+def _exception(row: dict[str, Any]) -> PurchaseException:
+    terms = row["terms"]
+    return PurchaseException(
+        id=row["id"],
+        card_id=scope_of(row["scope"]).id,
+        up_to=terms["up_to"],
+        currency=terms["currency"],
+        until=row["until"],
+        waives=tuple(Waiver(**one) for one in terms["waives"]),
+        merchant=terms.get("merchant"),
+        category=terms.get("category", ""),
         author=row["author"],
         reason=row["reason"],
     )

@@ -128,7 +128,7 @@ def apply_together(
             kept_rows += linking.saving(made.report, made.transactions, booking.steps.last)
             answers[place] = Answered(200, body)
     if written:
-        yield [write_all(written), *kept_rows, COMMIT]
+        yield [*write_all(written), *kept_rows, COMMIT]
     return answers
 
 

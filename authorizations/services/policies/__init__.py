@@ -15,5 +15,6 @@ __all__ = [
     "own_amounts_table",
     "planned",
     "publish",
+    "purchase_exceptions",
     "stops",
 ]

@@ -13,7 +13,7 @@ from django.db import connection, transaction
 from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
-from authorizations.models import Instruction, Lifting, Policy
+from authorizations.models import ExceptionUse, Instruction, Lifting, Policy
 from authorizations.rules.basics.controls import Scope, scope_key
 from authorizations.rules.basics.parsing import YEARS, text
 from authorizations.services.runtime.actor import acting
@@ -71,20 +71,22 @@ def block(
 
 def in_force() -> QuerySet[Instruction]:
     """The freezes and blocks that hold now, by the database's clock."""
-    return holding().exclude(kind=Instruction.Kind.OVERRIDE)
+    return holding().filter(kind__in=(Instruction.Kind.FREEZE, Instruction.Kind.BLOCK))
 
 
 def holding() -> QuerySet[Instruction]:
-    """All instructions that hold now, own amounts too, by the database's clock."""
+    """All instructions that hold now, own amounts and exceptions too, by the database's clock."""
     not_ended = Q(ends_at=None) | Q(ends_at__gt=Now())
     return Instruction.objects.filter(not_ended, starts_at__lte=Now(), open__isnull=False)
 
 
 @transaction.atomic
 def lift(instruction: Instruction, *, by: User, reason: str) -> bool:
-    """End a freeze or block now; returns whether it was still there to be lifted."""
+    """End an instruction now; returns whether it was still there to be lifted."""
     at = now()
     if instruction.ends_at and instruction.ends_at <= at:
+        return False
+    if ExceptionUse.objects.filter(pk=instruction.pk).exists():
         return False
     with acting(user=by, reason=reason):
         _, is_new = Lifting.objects.get_or_create(

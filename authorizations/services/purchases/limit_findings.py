@@ -14,7 +14,15 @@ from django.contrib.auth.models import User
 from django.db.models import Q, QuerySet, Value
 from django.db.models.functions import Concat
 
-from authorizations.models import Authorization, Card, Finding, FindingChange, FindingWindow
+from authorizations.models import (
+    Authorization,
+    Card,
+    Decision,
+    ExceptionUse,
+    Finding,
+    FindingChange,
+    FindingWindow,
+)
 from authorizations.models import Usage as UsageRow
 from authorizations.rules.basics.controls import (
     JANUARY_1,
@@ -28,7 +36,7 @@ from authorizations.rules.basics.controls import (
 from authorizations.rules.basics.words import figure_words, through_words
 from authorizations.rules.decision.controls import AppliedControls, SpendingControls
 from authorizations.rules.decision.limits import unasked_figures
-from authorizations.rules.decision.values import LimitFigures, Window, WindowUsage
+from authorizations.rules.decision.values import Check, LimitFigures, Window, WindowUsage
 from authorizations.rules.decision.windows import limit_concerns, limit_window
 from authorizations.rules.policy.document import filter_of
 from authorizations.rules.purchases.counted import CountedUsage
@@ -38,6 +46,7 @@ from authorizations.rules.wording.findings import FindingKind
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.host.versions import controls_of
 from authorizations.services.purchases.linking import event_for, merchant_of
+from authorizations.services.runtime import codec
 from authorizations.services.store import findings, window_sums
 from authorizations.services.store.lookup import scopes_of
 from authorizations.services.store.plans import drive
@@ -47,26 +56,31 @@ _DONE = "It is counted: the limits decline until they have room again."
 
 
 class _Exceeded(NamedTuple):
-    """An exceeded limit; `name` is its policy's, `own` is the purchase's part of the usage."""
+    """An exceeded limit; `name` is its policy's, `own` is the purchase's part of the usage.
+
+    `let_through` is how much of what exceeds it operators have let through by exceptions.
+    """
 
     name: str
     figures: LimitFigures
     own: int
+    let_through: int = 0
+
+    @property
+    def over(self) -> int:
+        return self.figures.exceeded_by - self.let_through
 
     @property
     def at_stake(self) -> int:
-        return min(self.figures.exceeded_by, self.own) if self.figures.currency else 0
+        return min(self.over, self.own) if self.figures.currency else 0
 
     @property
     def words(self) -> str:
         """ "Policy Travel (card): Monthly limit of €500.00 is exceeded by €20.00." """
         figures = self.figures
-        over = (
-            figure_words(figures.exceeded_by, figures.currency)
-            if figures.currency
-            else figures.exceeded_by
-        )
-        return f"Policy {self.name}: {limit_words(figures)} is exceeded by {over}."
+        over = figure_words(self.over, figures.currency) if figures.currency else self.over
+        beside = " beside what exceptions let through" if self.let_through else ""
+        return f"Policy {self.name}: {limit_words(figures)} is exceeded by {over}{beside}."
 
 
 def exceeds(
@@ -75,7 +89,7 @@ def exceeds(
     usage: Mapping[Window, WindowUsage],
     change: CountedUsage,
 ) -> bool:
-    """Whether `note` would record a finding."""
+    """Whether `note` would record a finding, or has to look which exceptions there are."""
     return bool(_exceeded_by(event, applied, usage, change))
 
 
@@ -86,7 +100,12 @@ def note(
     change: CountedUsage,
 ) -> None:
     """Record a finding if a change that could not be declined exceeds limits now in force."""
-    found = _exceeded_by(event, applied, usage, change)
+    candidates = _exceeded_by(event, applied, usage, change)
+    found = [
+        (exceeded._replace(let_through=let_through), kept)
+        for exceeded, kept in candidates
+        if exceeded.figures.exceeded_by > (let_through := _let_through(kept, exceeded.name))
+    ]
     if not found:
         return
     row = findings.say(event, _finding([exceeded for exceeded, _ in found]))
@@ -219,13 +238,7 @@ def _not_gone(scopes: Iterable[str], root_ids: Iterable[str]) -> QuerySet[Findin
 def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
     """The limits of a finding that are still exceeded; None if that takes too long to find out."""
     purchase = Authorization.objects.get(pk=row.authorization_id)
-    counted = CountedUsage(
-        purchase.counted_amount,
-        purchase.counted_cash,
-        purchase.refunded_amount,
-        purchase.count,
-        purchase.cash_count,
-    )
+    counted = _counted_of(purchase)
     merchant = merchant_of(purchase)
     exceeded = []
     for kept in row.windows.all():
@@ -242,15 +255,85 @@ def _still_exceeded(row: Finding) -> list[_Exceeded] | None:
         figures, own = figures._replace(used=amounts[0]), amounts[1]
         if figures.exceeded_by > 0 and own > 0:
             name = _name(controls, scope_of(kept.scope), scope_of(kept.measured))
-            exceeded.append(_Exceeded(name, figures, own))
+            found = _Exceeded(name, figures, own, _let_through(kept, name))
+            exceeded += [found] if found.over > 0 else []
     return exceeded
+
+
+def _let_through(kept: FindingWindow, name: str) -> int:
+    """How much of what counts in a limit's window exceeded it by exceptions, and still counts.
+
+    `name` is that of its policy, with its scope.
+    """
+    limit, total = _same_limit(figures_of(kept)), 0
+    concern = filter_of(limit.filter)
+    uses = ExceptionUse.objects.filter(scopes__contains=[scope_key(_measured(kept))])
+    for use in uses.select_related("decision__authorization"):
+        purchase = use.decision.authorization
+        if purchase is None or not _is_within(kept, int(purchase.created.timestamp())):
+            continue
+        amount, _, count = _counted_of(purchase).seen_by(concern, merchant_of(purchase))
+        own = amount if limit.currency else count
+        for check in _failed_limits(use.decision):
+            figures = check.figures
+            through = check.scope and through_words(check.scope.kind, check.each)
+            is_its = f"{check.policy} ({through})" == name
+            if is_its and figures and _same_limit(figures) == limit:
+                total += min(figures.exceeded_by, figures.asked, own)
+    return total
+
+
+def _failed_limits(decision: Decision) -> list[Check]:
+    """The limits that an exception waived; none of a trace that can't be read."""
+    try:
+        trace = codec.trace(decision.trace)
+    except codec.DAMAGED:
+        return []
+    return [check for check in trace if check.figures and not check.passed]
+
+
+def _same_limit(figures: LimitFigures) -> LimitFigures:
+    """What two limits of one scope with the same usage have in common, whatever they allow."""
+    return LimitFigures(
+        interval=figures.interval,
+        limit=0,
+        used=0,
+        asked=0,
+        currency=figures.currency,
+        time_zone=figures.time_zone,
+        rolling_seconds=figures.rolling_seconds,
+        filter=figures.filter,
+        cash_only=figures.cash_only,
+        begins=figures.begins,
+    )
+
+
+def _is_within(kept: FindingWindow, created: int) -> bool:
+    is_rolling = figures_of(kept).interval is Interval.ROLLING
+    return kept.window_start <= created and (is_rolling or created < kept.window_end)
+
+
+def _counted_of(purchase: Authorization) -> CountedUsage:
+    return CountedUsage(
+        purchase.counted_amount,
+        purchase.counted_cash,
+        purchase.refunded_amount,
+        purchase.count,
+        purchase.cash_count,
+    )
+
+
+def _measured(kept: FindingWindow) -> Scope:
+    """Whose usage it is; a card may have been replaced since."""
+    measured = scope_of(kept.measured)
+    if measured.kind is ScopeKind.CARD:
+        return Scope(ScopeKind.CARD, Card.objects.get(pk=measured.id).root_id)
+    return measured
 
 
 def _used(kept: FindingWindow, figures: LimitFigures) -> tuple[int, int, int] | None:
     """Amount, refunds and count in the window; None if it is still being counted."""
-    measured, concern = scope_of(kept.measured), filter_of(figures.filter)
-    if measured.kind is ScopeKind.CARD:  # it may have been replaced since
-        measured = Scope(ScopeKind.CARD, Card.objects.get(pk=measured.id).root_id)
+    measured, concern = _measured(kept), filter_of(figures.filter)
     rolling = figures.interval is Interval.ROLLING
     bounds = (kept.window_start, kept.window_end)
     window = Window(measured, *bounds, concern.key, figures.currency, rolling)

@@ -31,7 +31,7 @@ from authorizations.services.runtime import budget, decision_log, metrics
 from authorizations.services.runtime.delivery import Delivery
 from authorizations.services.stand_in.durable_answer import DurableAnswer, settle
 from authorizations.services.stand_in.spool_record import COMMIT_UNKNOWN, spool_record
-from authorizations.services.store import answers
+from authorizations.services.store import answers, rows
 from authorizations.services.store.plans import drive
 from authorizations.wire import answer as wire
 
@@ -112,7 +112,7 @@ def commit_unknown(unknown: CommitUnknownError, delivery: Delivery) -> bytes:
             computed.body,
             outcome.decision,
             applied=outcome.applied,
-            context=outcome.context,
+            context=rows.context(outcome.context),
             usage=outcome.usage,
             problem=outcome.problem,
         )

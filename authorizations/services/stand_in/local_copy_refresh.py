@@ -157,8 +157,12 @@ def _tenures() -> Iterator[Row]:
 
 
 def _instructions() -> Iterator[Row]:
-    """What holds or begins later of what operators instructed, as the copy keeps it."""
+    """What holds or begins later of what operators instructed, as the copy keeps it.
+
+    No exceptions: without the database nobody knows whether one is used.
+    """
     open_ = Instruction.objects.filter(open__isnull=False).exclude(ends_at__lte=timezone.now())
+    open_ = open_.exclude(kind=Instruction.Kind.EXCEPTION)
     columns = ("kind", "scope", "policy_id", "terms", "author_name", "reason")
     names = ("id", "kind", "scope", "policy", "terms", "author", "reason")
     for *written, starts_at, ends_at in pages(open_, *columns, "starts_at", "ends_at"):

@@ -10,7 +10,7 @@ from enum import StrEnum
 
 from django.utils import timezone
 
-from authorizations.models import LedgerCause, WebhookRequest
+from authorizations.models import ExceptionUse, LedgerCause, WebhookRequest
 from authorizations.rules.decision.values import Verdict
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.authorize.decision import answer_of, cause_of_answer
@@ -120,6 +120,11 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
     if assigned is None:
         yield from repeats.keep(sent.delivery, sent.record.answer)
         return Replayed.KNOWN
+    other = ""
+    if sent.decision.exception:
+        known = ExceptionUse.objects.filter(pk=sent.decision.exception)
+        other = yield from call(lambda: known.values_list("decision_id", flat=True).first() or "")
+    used_twice = other and rows.USED_TWICE.format(other)
     if (
         request
         and locked
@@ -132,14 +137,17 @@ def _replay(sent: _SentAnswer, before: Retry) -> Plan[Replayed | Retry]:
         booking = booking_of(request, locked, taken_in.existing)
         _book(booking.steps, sent, request, assigned, taken_in)
         measured = yield from measured_after(booking)
-        row = _row(sent, assigned, request)
+        row = _row(sent, assigned, request, used_twice)
         written = rows_of(booking, measured, [row], timezone.now())
+        written = replace(written, uses=[] if other else rows.exception_uses(row, locked))
         yield from writing.write(sent.delivery, sent.record.answer, written)
         yield from linking.save(request, taken_in.transactions, booking.steps.last)
         yield from flag(booking, measured)
     else:
-        row = _row(sent, assigned, request, _CONTRADICTS if existing else "")
-        written = writing.Rows(decisions=[row])
+        problem = f"{_CONTRADICTS} {used_twice}".strip() if existing else ""
+        row = _row(sent, assigned, request, problem)
+        uses = rows.exception_uses(row, locked) if locked and not other else []
+        written = writing.Rows(decisions=[row], uses=uses)
         yield from writing.write(sent.delivery, sent.record.answer, written)
     return Replayed.CORRECTED if assigned.supersedes else Replayed.WRITTEN
 

@@ -16,6 +16,7 @@ from django.db import OperationalError
 from authorizations.models import Authorization
 from authorizations.rules.basics.controls import Override, Pot, Scope, ScopeKind, scope_key
 from authorizations.rules.basics.filters import Merchant
+from authorizations.rules.basics.purchase_exceptions import PurchaseException
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.controls import AppliedControls
 from authorizations.rules.purchases.books import AuthorizationState
@@ -26,7 +27,12 @@ from authorizations.services.host.applied import (
     applied_controls,
     no_pots,
 )
-from authorizations.services.host.instructions import overrides_of, pots_of, stops_of
+from authorizations.services.host.instructions import (
+    exceptions_of,
+    overrides_of,
+    pots_of,
+    stops_of,
+)
 from authorizations.services.host.versions import uncached
 from authorizations.services.runtime.pipeline import Statement
 from authorizations.services.store import cards, locked_rows, locks, plans, statements
@@ -103,7 +109,8 @@ class Existing:
 
     `is_decided`: this very event was decided before. `has_strays`: transactions that Stripe links
     to this authorization are booked under a different row. `stops` hold in the scopes that the card
-    has now, which may be others than those of the purchase.
+    has now, which may be others than those of the purchase. `exceptions` are those of this card
+    that nothing has used.
     """
 
     is_decided: bool
@@ -112,6 +119,7 @@ class Existing:
     applied: tuple[AppliedControls, ...]
     has_strays: bool
     stops: tuple[Stop, ...] = ()
+    exceptions: tuple[PurchaseException, ...] = ()
 
     @property
     def books(self) -> AuthorizationState:
@@ -412,6 +420,7 @@ class _LookedUp:
             ),
             has_strays=event.authorization_id in self.with_strays,
             stops=self._stops_of(event, locked) if self.instructions else (),
+            exceptions=self._exceptions_of(event) if self.instructions else (),
         )
 
     def _overrides_at(self, keys: Sequence[str]) -> Mapping[int, Sequence[Override]]:
@@ -428,6 +437,10 @@ class _LookedUp:
         return stops_of(
             (row for scope, row in self.instructions if scope in present), event.card.id
         )
+
+    def _exceptions_of(self, event: PurchaseEvent) -> tuple[PurchaseException, ...]:
+        own = scope_key(Scope(ScopeKind.CARD, event.card.id))
+        return exceptions_of(row for scope, row in self.instructions if scope == own)
 
 
 def _looked_up(answers: Sequence[list[tuple[Any, ...]]], asked: Sequence[str]) -> Plan[_LookedUp]:

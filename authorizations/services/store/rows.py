@@ -14,7 +14,7 @@ from authorizations.models import DecidedBy, LedgerCause
 from authorizations.rules.basics.controls import Override, Pot, scope_key
 from authorizations.rules.basics.filters import Merchant
 from authorizations.rules.decision.controls import AppliedControls
-from authorizations.rules.decision.values import TRACE_VERSION, Verdict
+from authorizations.rules.decision.values import TRACE_VERSION, PurchaseContext, Verdict
 from authorizations.rules.purchases.books import AuthorizationState
 from authorizations.rules.purchases.counted import CountedUsage
 from authorizations.rules.purchases.events import AuthorizationRequest, PurchaseEvent
@@ -155,6 +155,14 @@ def unread_columns(received_at: datetime) -> QuestionColumns:
     }
 
 
+def context(found: PurchaseContext) -> dict[str, Any]:
+    """A context as its column has it: exceptions are written only where there are any."""
+    fields = {name: getattr(found, name) for name in PurchaseContext.__slots__}
+    if not found.exceptions:
+        del fields["exceptions"]
+    return fields
+
+
 class VerdictColumns(TypedDict):
     """How this desk decided."""
 
@@ -162,6 +170,7 @@ class VerdictColumns(TypedDict):
     approved_amount: int
     is_partial: bool
     reason: str
+    exception_id: int | None
     trace: list[dict[str, Any]]
 
 
@@ -171,6 +180,7 @@ def verdict_columns(decision: Verdict) -> VerdictColumns:
         "approved_amount": decision.amount,
         "is_partial": decision.is_partial,
         "reason": decision.reason or "",
+        "exception_id": decision.exception,
         "trace": codec.plain_trace(decision.trace),
     }
 
@@ -197,6 +207,7 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     amount: int | None
     approved_amount: int = 0
     is_partial: bool = False
+    exception_id: int | None = None
     currency: str
     category: str
     category_code: str
@@ -212,6 +223,32 @@ class DecisionRow(msgspec.Struct, frozen=True, kw_only=True):
     duration_us: int
     position: int = 0
     webhook_request_id: int = 1
+
+
+class ExceptionUseRow(msgspec.Struct, frozen=True, kw_only=True):
+    """The use of an exception by a decision; `scopes` are the keys of those it counts in."""
+
+    instruction_id: int
+    decision_id: str
+    used_at: datetime
+    scopes: list[str]
+
+
+USED_TWICE = "The exception that let it through was used by {} as well."
+"""The problem of a decision that was sent and not committed, if another used its exception then."""
+
+
+def exception_uses(decision: DecisionRow, locked: LockedScopes) -> list[ExceptionUseRow]:
+    """The use of the exception that let the decision through; none without one."""
+    if decision.exception_id is None:
+        return []
+    use = ExceptionUseRow(
+        instruction_id=decision.exception_id,
+        decision_id=decision.id,
+        used_at=decision.decided_at,
+        scopes=locked.usage_scopes,
+    )
+    return [use]
 
 
 class StateColumns(TypedDict):

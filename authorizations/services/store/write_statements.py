@@ -3,6 +3,7 @@
 WRITE         deliveries with their decisions and all that they change, at once
 WRITE_BOOKS   changes of existing purchases without a delivery
 WRITE_REPEAT  a delivery that came before
+USE           exceptions that decisions have used
 KEEP          transactions
 """
 
@@ -99,6 +100,14 @@ WITH {_NUMBERS}, inserted AS (
 
 A decision is written with the place of its request among the requests.
 """
+
+USE = """
+INSERT INTO authorizations_exceptionuse (instruction_id, decision_id, used_at, scopes)
+SELECT instruction_id, decision_id, used_at, scopes
+FROM json_populate_recordset(NULL::authorizations_exceptionuse, %(uses)s::json)
+"""
+"""Runs only with decisions that used one. Where one was used before it fails, and the transaction
+with it: all that use one hold the lock of its card, so that this never happens."""
 
 _FIRST = """
 SELECT id FROM authorizations_webhookrequest

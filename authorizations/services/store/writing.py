@@ -21,7 +21,12 @@ from authorizations.services.store import (
     write_statements,
 )
 from authorizations.services.store.plans import Plan, drive
-from authorizations.services.store.rows import AuthorizationRow, DecisionRow, LedgerEntryRow
+from authorizations.services.store.rows import (
+    AuthorizationRow,
+    DecisionRow,
+    ExceptionUseRow,
+    LedgerEntryRow,
+)
 from authorizations.services.store.usage import Remembered, UsageKey
 from authorizations.wire import answer
 
@@ -34,6 +39,7 @@ class Rows:
     purchases: Sequence[AuthorizationRow] = ()
     entries: Sequence[LedgerEntryRow] = ()
     usage: Sequence[Remembered] = ()
+    uses: Sequence[ExceptionUseRow] = ()
 
 
 NO_ROWS = Rows()
@@ -120,11 +126,18 @@ def render(decision: Verdict, decision_id: str) -> str:
 
 def write(delivery: Delivery, answer_body: str, written: Rows = NO_ROWS) -> Plan[None]:
     """Write rows together with the delivery that caused them."""
-    yield [write_all([Written(delivery, answer_body, written)])]
+    yield write_all([Written(delivery, answer_body, written)])
 
 
-def write_all(written: Sequence[Written]) -> Statement:
-    """The statement that writes several deliveries with their rows, in this order."""
+def write_all(written: Sequence[Written]) -> list[Statement]:
+    """The statements that write several deliveries with their rows, in this order."""
+    statements = [_write(written)]
+    if uses := [use for one in written for use in one.rows.uses]:
+        statements.append(Statement(write_statements.USE, {"uses": codec.to_json(uses)}))
+    return statements
+
+
+def _write(written: Sequence[Written]) -> Statement:
     requests = [rows.request(one.delivery, one.answer_body) for one in written]
     return Statement(
         write_statements.WRITE,
@@ -153,7 +166,7 @@ def write_nothing(delivery: Delivery, answer_body: str, written: Rows) -> Plan[N
 
     No number of a sequence is used: a missing number would look like a deleted row.
     """
-    made = write_all([Written(delivery, answer_body, written)]).parameters
+    made = _write([Written(delivery, answer_body, written)]).parameters
     nothing = _NO_DELIVERIES | _parameters([NO_ROWS])
     yield from plans.ask(write_statements.WRITE, **{**made, **nothing})
 

@@ -29,7 +29,7 @@ _SAMPLED = 10_000
 _DECISIONS = """
 SELECT
     webhook_request_id, id, position, extract(epoch FROM decided_at)::float8, approved_amount,
-    request::text, context::text, usage::text, policies::text,
+    request::text, context::text, usage::text, policies::text, exception_id,
     (
         -- What the event itself reports is counted before it is decided.
         SELECT json_agg(json_build_array(
@@ -98,6 +98,7 @@ class Row(NamedTuple):
     context: str
     usage: str
     policies: str
+    exception_id: int | None
     reported: str | None
 
 

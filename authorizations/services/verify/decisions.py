@@ -20,6 +20,7 @@ from msgspec.structs import replace
 from authorizations.rules.basics.controls import scope_key
 from authorizations.rules.decision.limits import fits_limits, limit_checks
 from authorizations.rules.decision.values import Window, WindowUsage
+from authorizations.rules.decision.waivers import is_waived
 from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.store.window_totals import Used, minus, plus
 from authorizations.services.verify.changed_chains import ChangedChains
@@ -153,7 +154,10 @@ def _is_within(window: Window, change: LedgerChange) -> bool:
 def _differences(
     decision: RecordedDecision, mismatches: Sequence[_Mismatch]
 ) -> Iterator[Difference]:
-    """The mismatches, and the limits that the approved amount exceeds after the ledger."""
+    """The mismatches, and the limits that the approved amount exceeds after the ledger.
+
+    Not those that an exception waived.
+    """
     row = decision.row
     where = f"decision {row.id}"
     for window, recorded, actual in mismatches:
@@ -166,12 +170,15 @@ def _differences(
     approved, context = decision.request, decision.context
     if row.approved_amount != approved.amount:
         approved = replace(approved, amount=row.approved_amount)
+    given = next((one for one in context.exceptions if one.id == row.exception_id), None)
     try:
         for policy in decision.applied:
             if fits_limits(approved, context, policy, usage):
                 continue
             name = f"{policy.controls.name} ({scope_key(policy.scope)})"
             for check in limit_checks(approved, context, policy, usage):
+                if given and not check.passed and is_waived(check, given, decision.applied):
+                    continue
                 if check.figures and not check.passed:
                     limit = limit_words(check.figures)
                     what = f"policy {name}, {limit}: usage with what it approved"

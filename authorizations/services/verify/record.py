@@ -24,6 +24,7 @@ from authorizations.services.verify.requests import (
     SIGNATURES,
     verify_orphans,
     verify_requests,
+    verify_uses,
 )
 from authorizations.services.verify.stops import INSTRUCTIONS, verify_instructions
 from authorizations.services.verify.versions import VERSIONS, verify_versions
@@ -47,7 +48,7 @@ def verify_record(processes: int = 1, part: Range = WHOLE) -> Iterator[Checked]:
         partial(verify_history, changes_in(part.since, part.until)),
     ]
     if part.is_whole:
-        parts.append(verify_untold)
+        parts += [verify_untold, verify_uses]
     yield from checked(parts, processes)
 
 

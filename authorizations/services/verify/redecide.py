@@ -125,6 +125,7 @@ def _changed_outcome(row: DecisionRow, asked: WebhookRequest | None) -> Iterator
         "approved_amount": again.amount,
         "is_partial": again.is_partial,
         "reason": again.reason or "",
+        "exception_id": again.exception,
         "trace_version": TRACE_VERSION,
         "answer": answer.render(
             approved=again.approved,

@@ -14,6 +14,7 @@ from authorizations.services.verify.checking import (
     EXISTING,
     Checked,
     Difference,
+    pieces,
     row_pieces,
     summaries,
 )
@@ -103,6 +104,26 @@ def _recorded_for(repeated: Sequence[WebhookRequest]) -> dict[int, list[Decision
         by_key[row.pk].append(row)
         by_key[row.pk.rpartition("/answered")[0]].append(row)
     return {pk: by_key[key] for pk, key in keys.items()}
+
+
+_UNUSED = """
+SELECT use.instruction_id, use.decision_id
+FROM authorizations_exceptionuse AS use
+LEFT JOIN authorizations_decision AS decision
+    ON decision.id = use.decision_id AND decision.exception_id = use.instruction_id
+WHERE use.instruction_id > %s AND decision.id IS NULL
+ORDER BY use.instruction_id LIMIT %s
+"""
+
+
+def verify_uses() -> Iterator[Checked]:
+    """Find uses of exceptions by decisions that do not exist or do not name them."""
+    for rows in pieces(_UNUSED, 0, _ORPHANS_SIZE):
+        differences = [
+            Difference(f"use of exception {id_}", "decision", decision, "one that names it")
+            for id_, decision in rows
+        ]
+        yield Checked(DECISIONS, 0, differences)
 
 
 _ORPHANS = """

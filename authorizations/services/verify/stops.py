@@ -1,18 +1,19 @@
 """Checks what decisions name of operators' instructions against what was in force."""
 
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Any, NamedTuple
 
-from authorizations.models import Decision, Instruction
-from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key
+from authorizations.models import Decision, ExceptionUse, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind, scope_key, scope_of
 from authorizations.rules.basics.stops import Stop
 from authorizations.rules.decision.checks import concerning
 from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.services.store.decision_row import UnreadableRowError, value_of
+from authorizations.services.store.rows import USED_TWICE
 from authorizations.services.verify.checking import Checked, Difference, pieces
 
 INSTRUCTIONS = "instructions"
@@ -33,6 +34,12 @@ _OF_OVERRIDE: dict[str, Any] = {
     **dict.fromkeys(("limit", "interval", "amount", "raise_by")),
     "currency": "",
 }
+_OF_EXCEPTION: dict[str, Any] = {
+    **dict.fromkeys(("up_to", "currency", "merchant")),
+    "category": "",
+}
+_OF_KIND = {Instruction.Kind.OVERRIDE: _OF_OVERRIDE, Instruction.Kind.EXCEPTION: _OF_EXCEPTION}
+_WAIVER: dict[str, Any] = {"policy": "", "limit": "", "block": None}
 
 
 class _Row(NamedTuple):
@@ -53,7 +60,7 @@ class _Row(NamedTuple):
 
 _OPEN = """
 SELECT
-    instruction.id, lifting.instruction_id IS NULL,
+    instruction.id, lifting.instruction_id IS NULL AND use.instruction_id IS NULL,
     instruction.ends_at IS NULL OR instruction.ends_at > now(),
     open.instruction_id IS NOT NULL,
     (instruction.scope, instruction.ends_at) IS NOT DISTINCT FROM (open.scope, open.ends_at)
@@ -61,6 +68,7 @@ FROM (
     SELECT * FROM authorizations_instruction WHERE id > %s ORDER BY id LIMIT %s
 ) AS instruction
 LEFT JOIN authorizations_lifting AS lifting ON lifting.instruction_id = instruction.id
+LEFT JOIN authorizations_exceptionuse AS use ON use.instruction_id = instruction.id
 LEFT JOIN authorizations_openinstruction AS open ON open.instruction_id = instruction.id
 ORDER BY instruction.id
 """
@@ -69,7 +77,7 @@ _SIZE = 500
 
 
 def verify_instructions() -> Iterator[Checked]:
-    """Check that decisions find each instruction that holds, as it was written, and no lifted one.
+    """Check that decisions find each instruction that holds, as it was written, and no other.
 
     One that is past its end may still be among those they look through.
     """
@@ -91,13 +99,16 @@ class Stops:
     def differences(self, row: Decision) -> Iterator[Difference]:
         """What a decision of this desk keeps and was not in force, and the other way round.
 
-        A block is missed where it concerns the purchase. Own amounts are not missed, nor what holds
-        for a group: which one a card was in then is not on record here.
+        A block is missed where it concerns the purchase. Own amounts and exceptions are not missed,
+        nor what holds for a group: which one a card was in then is not on record here.
         """
         if row.stand_in or row.reason in _WITHOUT_STOPS or not isinstance(row.context, dict):
             return
         kept = {one["id"]: one for one in row.context.get("stops", [])}
         kept |= {one["id"]: one for policy in row.policies for one in policy.get("overrides", [])}
+        exceptions = {one["id"]: one for one in row.context.get("exceptions", [])}
+        yield from self._misuse(row, exceptions)
+        kept |= exceptions
         for id_, one in kept.items():
             found = self._rows.get(id_)
             if found is None or not found.may_hold(row.decided_at):
@@ -124,6 +135,23 @@ class Stops:
             if concerning(request, [stop]):
                 yield Difference(row.pk, f"instruction {id_}", "none", "in force then")
 
+    def _misuse(self, row: Decision, exceptions: Container[int]) -> Iterator[Difference]:
+        """Where the exception that a decision names was not its own to use."""
+        id_ = row.exception_id
+        if id_ is None:
+            return
+        if id_ not in exceptions:
+            yield Difference(row.pk, f"instruction {id_}", "used", "one of its context")
+        used_by = self._uses.get(id_)
+        is_marked = used_by is not None and USED_TWICE.format(used_by) in row.problem
+        if used_by != row.pk and not is_marked:
+            yield Difference(row.pk, f"use of exception {id_}", used_by or "none", row.pk)
+
+    @cached_property
+    def _uses(self) -> dict[int, str]:
+        """The decision that used each exception."""
+        return dict(ExceptionUse.objects.values_list("instruction_id", "decision_id"))
+
     def _scopes_of(self, row: Decision) -> Iterator[str]:
         yield scope_key(Scope(ScopeKind.PROGRAM, ""))
         if row.card_id:
@@ -137,15 +165,17 @@ class Stops:
         for row in Instruction.objects.select_related("lifting"):
             lifted = row.lifting.lifted_at if hasattr(row, "lifting") else None
             ends = min(filter(None, (row.ends_at, lifted)), default=None)
-            is_stop = row.kind != Instruction.Kind.OVERRIDE
             # What has no value is "" where it is text, as in a decision.
-            absent = _OF_STOP if is_stop else _OF_OVERRIDE
+            absent = _OF_KIND.get(Instruction.Kind(row.kind), _OF_STOP)
             told = {name: row.terms.get(name, value) for name, value in absent.items()} | {
                 "until": int(row.ends_at.timestamp()) if row.ends_at else None,
                 "author": row.author_name,
                 "reason": row.reason,
             }
-            found[row.pk] = _Row(is_stop, row.scope, told, row.starts_at, ends)
+            if row.kind == Instruction.Kind.EXCEPTION:
+                told["card_id"] = scope_of(row.scope).id
+                told["waives"] = [_WAIVER | waiver for waiver in row.terms["waives"]]
+            found[row.pk] = _Row(absent is _OF_STOP, row.scope, told, row.starts_at, ends)
         return found
 
     @cached_property

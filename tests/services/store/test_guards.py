@@ -25,6 +25,7 @@ from authorizations.models import (
     Card,
     CardGroup,
     Decision,
+    ExceptionUse,
     Export,
     ExportEnd,
     Finding,
@@ -44,9 +45,11 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.policies import stops
 from authorizations.services.policies.planned import PlannedTimes, cancel
 from authorizations.services.policies.publish import publish
+from authorizations.services.policies.purchase_exceptions import allow_once
 from authorizations.services.store import statements, sum_statements, usage, write_statements
 from authorizations.services.store.findings import change
 from authorizations.services.verify.proofs import Proof
@@ -86,6 +89,7 @@ APPEND_ONLY: dict[type[Model], dict[str, Any]] = {
     FundEntry: {"amount": 1},
     PlannedVersion: {"ends_at": None},
     PlanCancellation: {"reason": "another"},
+    ExceptionUse: {"decision_id": "evt_other"},
 }
 """Each model, and a change that somebody might like to make."""
 
@@ -130,6 +134,17 @@ def rows() -> None:
         reference="PO-17",
         reason="Budget",
     )
+    allow_once(
+        "ic_1",
+        [Waiver("amount_limit_exceeded")],
+        up_to=20_000,
+        currency="eur",
+        until=timezone.now() + timedelta(hours=1),
+        by=operator,
+        reason="Trip",
+    )
+    assert Shopper().reason(20_001) == "amount_limit_exceeded"
+    assert Shopper().reason(20_000) == "approved"
     deliver(
         force_capture(card_of(Shopper()), amount=90_000, at=NOON, chance=Random(1))
     )  # over the limit

@@ -7,6 +7,7 @@ from django.db import models
 from authorizations.models import (
     Authorization,
     Decision,
+    ExceptionUse,
     LedgerEntry,
     Transaction,
     Usage,
@@ -31,6 +32,7 @@ def columns(table: type[models.Model], *, drawn: set[str]) -> set[str]:
         (rows.AuthorizationRow, Authorization, set()),
         (rows.LedgerEntryRow, LedgerEntry, set()),
         (rows.TransactionRow, Transaction, set()),
+        (rows.ExceptionUseRow, ExceptionUse, set()),
     ],
 )
 def test_a_row_has_exactly_the_columns_of_its_table(

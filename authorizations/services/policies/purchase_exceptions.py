@@ -1,0 +1,156 @@
+"""Lets one purchase of a card through, although rules of its policies fail: an exception.
+
+A decision uses it under the lock of the card, and nobody uses it again.
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import Any, NamedTuple
+
+from django.contrib.auth.models import User
+from django.db.models import QuerySet
+
+from authorizations.models import DecidedBy, Decision, Instruction
+from authorizations.rules.basics.controls import Scope, ScopeKind
+from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
+from authorizations.rules.basics.purchase_exceptions import Waiver
+from authorizations.rules.decision.fuel import fuel_hold
+from authorizations.rules.decision.values import Check, DeclineReason
+from authorizations.rules.decision.waivers import NEVER_WAIVED, waiver_of
+from authorizations.rules.purchases.events import AuthorizationRequest
+from authorizations.rules.wording.reasons import label
+from authorizations.services.policies import stops
+from authorizations.services.policies.stops import StopError
+from authorizations.services.runtime import codec
+from authorizations.services.runtime.codec import DAMAGED
+from authorizations.services.store.decision_row import UnreadableRowError, applied_of, value_of
+
+USUAL_TIME = timedelta(minutes=60)
+"""How long one holds, unless somebody says otherwise."""
+
+_REASONS = frozenset(DeclineReason)
+
+
+class Waivable(NamedTuple):
+    """What would let a declined request through: its failed rules, each with its waiver.
+
+    `amount` is what the request would reserve, in its currency's smallest unit.
+    """
+
+    request: AuthorizationRequest
+    amount: int
+    checks: list[tuple[Check, Waiver]]
+
+    @property
+    def usual_amount(self) -> int:
+        """The amount and a tenth more, rounded up."""
+        return min(-(-self.amount * 11 // 10), MAX_AMOUNT)
+
+
+def in_force() -> QuerySet[Instruction]:
+    """The exceptions that hold now and are unused, by this server's clock."""
+    return stops.holding().filter(kind=Instruction.Kind.EXCEPTION)
+
+
+def waivable(row: Decision) -> Waivable:
+    """What an exception for this declined request has to waive.
+
+    Raises StopError where no exception can let it through.
+    """
+    if row.approved:
+        raise StopError("This purchase was approved: there is nothing to let through.")
+    if row.decided_by == DecidedBy.STRIPE:
+        raise StopError("Stripe declined this purchase without asking: nothing here can allow it.")
+    if row.stand_in:
+        raise StopError(
+            "This was answered without the database, which uses no exceptions. Let the purchase be "
+            "tried again first."
+        )
+    try:
+        request = value_of(AuthorizationRequest, row.request, "request")
+        applied = applied_of(row.policies)
+        failed = [check for check in codec.trace(row.trace) if not check.passed]
+        reasons = [check.rule for check in failed] or [DeclineReason(row.reason)]
+        if never := next((reason for reason in reasons if reason in NEVER_WAIVED), None):
+            raise StopError(never_words(never))
+        waivers = [(check, waiver_of(check, applied)) for check in failed]
+    except StopError:
+        raise
+    except (UnreadableRowError, *DAMAGED) as damage:
+        raise StopError("The record of this decision can't be read.") from damage
+    checks = [(check, waiver) for check, waiver in waivers if waiver]
+    return Waivable(request, fuel_hold(request, applied) or request.amount, checks)
+
+
+def never_words(reason: DeclineReason) -> str:
+    """Why a reason can't be waived."""
+    return f"No exception waives this: {label(reason)}."
+
+
+def allow_once(
+    card_id: str,
+    waives: Iterable[Waiver],
+    *,
+    up_to: int,
+    currency: str,
+    until: datetime | None,
+    by: User | None,
+    reason: str,
+    place: Mapping[str, Any] | None = None,
+    decision: str = "",
+    reference: str = "",
+) -> Instruction:
+    """Let one purchase of this card through, of at most `up_to` in smallest units, up to `until`.
+
+    `place` is a pair of a policy file in its normal form, "merchant" or "category"; any merchant
+    without one. `decision` is the declined one it was given from, `reference` what policy files
+    know it by. Raises StopError.
+    """
+    waives = list(waives)
+    if not waives:
+        raise StopError("Choose what to waive: without that, nothing is let through.")
+    for waiver in waives:
+        if waiver.reason not in _REASONS:
+            raise StopError(f"There is no reason {waiver.reason}.")
+        if waiver.reason in NEVER_WAIVED:
+            raise StopError(never_words(DeclineReason(waiver.reason)))
+    if until is None:
+        raise StopError("Say until when it holds.")
+    if not 0 <= up_to <= MAX_AMOUNT:
+        raise StopError("Give an amount that is not negative, and not too large.")
+    if currency not in known_currencies():
+        raise StopError("Choose the currency of the card.")
+    return stops.write(
+        Instruction.Kind.EXCEPTION,
+        Scope(ScopeKind.CARD, card_id),
+        terms(waives, place or {}, up_to=up_to, currency=currency, decision=decision),
+        by=by,
+        reason=reason,
+        until=until,
+        reference=reference,
+    )
+
+
+def terms(
+    waives: Iterable[Waiver],
+    place: Mapping[str, Any],
+    *,
+    up_to: int,
+    currency: str,
+    decision: str = "",
+) -> dict[str, Any]:
+    """What the row of an exception says."""
+    found = {
+        **place,
+        "up_to": up_to,
+        "currency": currency,
+        "waives": [waiver_terms(waiver) for waiver in waives],
+    }
+    return found | ({"decision": decision} if decision else {})
+
+
+def waiver_terms(waiver: Waiver) -> dict[str, Any]:
+    """A waiver as rows and files have it: without what it does not name."""
+    named = (("reason", str(waiver.reason)), ("policy", waiver.policy), ("limit", waiver.limit))
+    found: dict[str, Any] = {name: value for name, value in named if value}
+    return found | ({"block": dict(waiver.block)} if waiver.block else {})
