@@ -153,6 +153,7 @@ TABLE: dict[str, Access] = {
     "admin:authorizations_instruction_freeze": Access(EDITED, EDITED),
     "admin:authorizations_instruction_block": Access(EDITED, EDITED),
     "admin:authorizations_instruction_own": Access(NO_CARD_NAMED, NO_CARD_NAMED),
+    "admin:authorizations_instruction_allow": Access(NO_CARD_NAMED, NO_CARD_NAMED),
     "admin:authorizations_instruction_lift": Access(EDITED, EDITED),
     **_pages("authorizations_fundentry", _RECORD),
     "admin:authorizations_fundentry_enter": Access(NO_CARD_NAMED, NO_CARD_NAMED),

@@ -70,7 +70,7 @@ def _is_a_page(model_admin: object, name: str) -> bool:
         return False
     if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
-    return bool(name) and not name.endswith(("_export", "_again", "_own", "_card_assign"))
+    return bool(name) and not name.endswith(("_export", "_again", "_own", "_allow", "_card_assign"))
 
 
 def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
@@ -130,6 +130,14 @@ def _own_amounts(policy: Policy) -> Iterator[Shown]:
     query = urlencode({"scope": f"card:{card.root_id}", "policy": policy.pk, "limit": limit.key})
     own = reverse("admin:authorizations_instruction_own")
     yield Shown("instruction_own_card", f"{own}?{query}", "operator")
+    allow = reverse("admin:authorizations_instruction_allow")
+    yield Shown("instruction_allow_card", f"{allow}?card={card.pk}", "operator")
+    for reason in ("amount_limit_exceeded", "card_frozen"):
+        if row := Decision.objects.filter(reason=reason, stand_in="").last():
+            query = urlencode({"decision": row.pk})
+            yield Shown(f"instruction_allow_{reason}", f"{allow}?{query}", "operator")
+    if used := Decision.objects.filter(exception__isnull=False).last():
+        yield Shown("decision_by_exception", _change(used), "operator")
     assign = reverse("admin:authorizations_policy_card_assign")
     yield Shown("policy_assign_card", f"{assign}?card={card.pk}", "operator")
 

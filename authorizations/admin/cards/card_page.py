@@ -21,7 +21,7 @@ from authorizations.admin.shared.explained import explained
 from authorizations.admin.shared.limit_bars import PolicyBars, policy_bars
 from authorizations.admin.shared.links import UNKNOWN, card_words, link
 from authorizations.admin.shared.times import exact_time
-from authorizations.admin.stops.state import of_card, sentence
+from authorizations.admin.stops.state import exceptions_of_card, of_card, sentence
 from authorizations.models import Card, Instruction
 from authorizations.rules.basics.controls import ScopeKind
 from authorizations.rules.basics.words import figure_words
@@ -52,10 +52,14 @@ class LargestPurchase:
 
 @dataclass
 class CardPage:
-    """Everything shown is as a purchase at `at`, in Unix seconds, would find it."""
+    """Everything shown is as a purchase at `at`, in Unix seconds, would find it.
+
+    `may_lift`: with links that withdraw exceptions.
+    """
 
     card: Card
     at: int
+    may_lift: bool = False
 
     @cached_property
     def policies(self) -> list[remaining.PolicyLeft]:
@@ -77,6 +81,10 @@ class CardPage:
     def blocked(self) -> list[str]:
         """Sentences about what is blocked for this card."""
         return [sentence(row) for row in self.stopped if row.kind == Instruction.Kind.BLOCK]
+
+    @cached_property
+    def exceptions(self) -> SafeString | str:
+        return exceptions_of_card(self.card, may_lift=self.may_lift)
 
     @property
     def largest_purchase(self) -> LargestPurchase | None:

@@ -89,6 +89,8 @@ class DecisionAdmin(ExportableAdmin[Decision]):
     def outcome(self, row: Decision) -> str:
         words, tone = outcomes.outcome(row)
         shown = badge(words, _VARIANTS[tone])
+        if row.exception_id:
+            shown += badge("By exception", "neutral")
         if row.stand_in:
             shown += badge("Stand-in", "neutral")
         return shown

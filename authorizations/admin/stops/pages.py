@@ -1,4 +1,4 @@
-"""The list of what is in force: freezes and blocks, and those that have ended."""
+"""The list of what is in force: what is stopped or let through, and what has ended."""
 
 from collections.abc import Callable
 from typing import Any
@@ -7,20 +7,28 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
-from django.urls import URLPattern, path, reverse
+from django.urls import URLPattern, path
 from django.utils import timezone
 from django.utils.html import format_html
 
 from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters, choice_field
 from authorizations.admin.lists.record_admin import RecordAdmin
-from authorizations.admin.shared.links import DASH
+from authorizations.admin.shared.links import DASH, link
 from authorizations.admin.shared.types import display
+from authorizations.admin.stops.allowing import allow_page
 from authorizations.admin.stops.own_amount import own_amount_page
 from authorizations.admin.stops.planned import all_planned
 from authorizations.admin.stops.stopping import block_page, freeze_page, lift_page
-from authorizations.admin.stops.words import by_words, state_badge, what_words, where_links
-from authorizations.models import Instruction
+from authorizations.admin.stops.words import (
+    by_words,
+    lift_link,
+    state_badge,
+    used_link,
+    what_words,
+    where_links,
+)
+from authorizations.models import Decision, Instruction
 from authorizations.services.queries.by_key import ByKey
 from authorizations.services.queries.listing import Listing
 
@@ -44,13 +52,13 @@ class InstructionFilters(RecordFilters):
     """Without a state, what is in force."""
 
     field_order = ("state", "kind", "from", "to")
-    state = choice_field("State", [("ended", "Ended or lifted"), ("all", "All")], "In force")
+    state = choice_field("State", [("ended", "Ended, lifted or used"), ("all", "All")], "In force")
     kind = choice_field("Kind", list(Instruction.Kind.choices))
 
     @property
     def condition(self) -> Q:
         found = self.cleaned_data
-        over = Q(lifting__isnull=False) | Q(ends_at__lte=timezone.now())
+        over = Q(lifting__isnull=False) | Q(ends_at__lte=timezone.now()) | Q(use__isnull=False)
         condition = {"": ~over, "ended": over, "all": Q()}[found["state"]]
         if found["kind"]:
             condition &= Q(kind=found["kind"])
@@ -70,11 +78,13 @@ class InstructionAdmin(RecordAdmin[Instruction]):
         return [name for name in self.list_display if name != "lift" or _may_lift(request)]
 
     def get_fieldsets(self, request: HttpRequest, obj: Instruction | None = None) -> Any:
-        fields = ("what", "where", "state", "starts_at", "ends", "by", "reason", "lifted")
-        return [(None, {"fields": (*fields, "lift") if _may_lift(request) else fields})]
+        fields = ["what", "where", "state", "starts_at", "ends", "by", "reason", "lifted"]
+        if obj and obj.kind == Instruction.Kind.EXCEPTION:
+            fields = [*fields, "used", "declined"]
+        return [(None, {"fields": [*fields, "lift"] if _may_lift(request) else fields})]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Instruction]:
-        return super().get_queryset(request).select_related("lifting__author", "policy")
+        return super().get_queryset(request).select_related("lifting__author", "policy", "use")
 
     def get_urls(self) -> list[URLPattern]:
         def page(name: str, address: str, view: Callable[..., HttpResponse], right: str) -> Any:
@@ -90,6 +100,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
             page("freeze", "freeze/", freeze_page, MAY_STOP),
             page("block", "block/", block_page, MAY_STOP),
             page("own", "own/", own_amount_page, MAY_STOP),
+            page("allow", "allow/", allow_page, MAY_STOP),
             page("lift", "<int:object_id>/lift/", lift_page, MAY_LIFT),
             *super().get_urls(),
         ]
@@ -119,7 +130,8 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="State")
     def state(self, row: Instruction) -> str:
-        return state_badge(row, timezone.now())
+        shown = state_badge(row, timezone.now())
+        return format_html("{} {}", shown, used) if (used := used_link(row)) else shown
 
     @display(description="Until", empty_value="Until lifted")
     def ends(self, row: Instruction) -> Any:
@@ -137,9 +149,16 @@ class InstructionAdmin(RecordAdmin[Instruction]):
         author = ended.author.get_username() if ended.author else "a command"
         return f"By {author}: {ended.reason}"
 
+    @display(description="Used by")
+    def used(self, row: Instruction) -> str:
+        return used_link(row) or "Nothing"
+
+    @display(description="Given from")
+    def declined(self, row: Instruction) -> str:
+        key = row.terms.get("decision")
+        found = Decision.objects.filter(pk=key).only("id").first() if key else None
+        return link(found, "The declined request") if found else DASH
+
     @display(description="Undo")
     def lift(self, row: Instruction) -> str:
-        if hasattr(row, "lifting") or (row.ends_at and row.ends_at <= timezone.now()):
-            return DASH
-        url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
-        return format_html('<a href="{}" class="text-link">Lift</a>', url)
+        return lift_link(row, timezone.now())

@@ -3,8 +3,18 @@
 from django.db.models import Q
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.safestring import SafeString
 
+from authorizations.admin.shared.links import DASH, link
+from authorizations.admin.shared.tables import table
 from authorizations.admin.shared.times import exact_time
+from authorizations.admin.stops.words import (
+    by_words,
+    lift_link,
+    state_badge,
+    used_link,
+    what_words,
+)
 from authorizations.models import Card, Instruction
 from authorizations.rules.basics.controls import scope_of
 from authorizations.rules.wording.stop_words import FROZEN, WHERE, blocked_words
@@ -12,6 +22,9 @@ from authorizations.services.policies.stops import in_force
 
 _MAX_NAMED = 3
 """Maximum freezes and blocks named in the banner."""
+
+_MAX_SHOWN = 5
+"""Maximum exceptions on the page of a card."""
 
 
 def stopped_at(*keys: str) -> list[Instruction]:
@@ -27,6 +40,32 @@ def of_card(card: Card) -> list[Instruction]:
     if group := card.root.group_id:
         keys.append(f"group:{group}")
     return stopped_at(*keys)
+
+
+def exceptions_of_card(card: Card, *, may_lift: bool) -> SafeString | str:
+    """A table of the latest exceptions of this card; "" without any.
+
+    `may_lift`: with links to withdraw them.
+    """
+    found = Instruction.objects.filter(scope=f"card:{card.pk}", kind=Instruction.Kind.EXCEPTION)
+    rows = list(found.select_related("lifting", "use").order_by("-pk")[:_MAX_SHOWN])
+    if not rows:
+        return ""
+    now = timezone.now()
+    headers = ("State", "What", "Until", "By", "Reason", "Used by", "Undo")
+    shown = [
+        (
+            state_badge(row, now),
+            link(row, what_words(row)),
+            row.ends_at,
+            by_words(row),
+            row.reason,
+            used_link(row) or DASH,
+            lift_link(row, now),
+        )
+        for row in rows
+    ]
+    return table(headers, shown) if may_lift else table(headers[:-1], [row[:-1] for row in shown])
 
 
 def banner(request: HttpRequest) -> list[str]:

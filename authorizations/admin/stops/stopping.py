@@ -213,20 +213,27 @@ def block_page(request: HttpRequest) -> HttpResponse:
 
 
 def lift_page(request: HttpRequest, object_id: int) -> HttpResponse:
-    """Ask why, then end a freeze or block now."""
+    """Ask why, then end it now."""
     row = Instruction.objects.filter(pk=object_id).select_related("lifting").first()
     if row is None:
         raise Http404
+    is_exception = row.kind == Instruction.Kind.EXCEPTION
     form = LiftForm(request.POST if request.method == "POST" else None)
     if request.method == "POST" and form.is_valid():
         if stops.lift(row, by=staff(request), reason=form.cleaned_data["reason"]):
             messages.success(request, "Lifted: the policies decide again with the next purchase.")
+        elif is_exception:
+            messages.info(request, "Nothing to do: it is used, or holds no longer.")
         else:
             messages.info(request, "Nothing to do: it was lifted already, or has ended.")
         return HttpResponseRedirect(list_url())
     context = {"row": row, "what": what_words(row), "where": where_links([row])[row.pk]}
     effect = "From the next purchase on, the policies decide again, unless something else stops it."
-    return _page(request, form, title="Lift", button="Lift", effect=effect, **context)
+    verb = "Lift"
+    if is_exception:
+        effect = "It lets nothing through from the next purchase on."
+        verb = "Withdraw"
+    return _page(request, form, title=verb, button=verb, effect=effect, **context)
 
 
 def _page(request: HttpRequest, form: forms.Form, **context: Any) -> HttpResponse:

@@ -1,16 +1,22 @@
-"""Freezes and blocks in words, for their list and their pages."""
+"""What operators have stopped or let through in words, for their list and their pages."""
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.contrib.admin.utils import quote
+from django.urls import reverse
+from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from authorizations.admin.shared.links import SCOPE_MODELS, card_words, link
+from authorizations.admin.shared.links import DASH, SCOPE_MODELS, card_words, link
 from authorizations.admin.shared.tables import badge
+from authorizations.admin.shared.times import exact_time
 from authorizations.models import FundEntry, Instruction
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
-from authorizations.rules.basics.words import figure_words
+from authorizations.rules.basics.purchase_exceptions import Waiver
+from authorizations.rules.basics.words import all_of, figure_words
+from authorizations.rules.wording.exception_words import allowed_words, waiver_words
 from authorizations.rules.wording.stop_words import blocked_words
 
 EVERY_CARD = "Every card"
@@ -22,6 +28,8 @@ def what_words(row: Instruction) -> str:
         return "Freeze"
     if row.kind == Instruction.Kind.OVERRIDE:
         return f"Own amount: {row.policy}, {own_figure_words(row.terms)}"
+    if row.kind == Instruction.Kind.EXCEPTION:
+        return f"Allowed once: {exception_words(row.terms)}"
     blocked = blocked_words(row.terms)
     return f"Block: {blocked[:1].lower()}{blocked[1:]}"
 
@@ -32,6 +40,12 @@ def own_figure_words(terms: Mapping[str, Any]) -> str:
     if "raise_by" in terms:
         return f"{terms['limit']} limit raised by {figure_words(terms['raise_by'], currency)}"
     return f"{terms['limit']} limit set to {figure_words(terms['amount'], currency)}"
+
+
+def exception_words(terms: Mapping[str, Any]) -> str:
+    """ "up to €250.00 at merchant Uber, waives monthly limit of Team"."""
+    waived = (waiver_words(Waiver(**waiver)) for waiver in terms["waives"])
+    return f"{allowed_words(terms)}, waives {all_of(list(dict.fromkeys(waived)))}"
 
 
 def where_links(rows: Iterable[Instruction | FundEntry]) -> dict[int, SafeString | str]:
@@ -63,11 +77,38 @@ def _link(scope: Scope, there: Mapping[str, Any]) -> SafeString | str:
 
 def state_badge(row: Instruction, now: datetime) -> SafeString:
     """Whether it holds at this time."""
+    is_exception = row.kind == Instruction.Kind.EXCEPTION
+    if hasattr(row, "use"):
+        return badge("Used", "success")
     if hasattr(row, "lifting"):
-        return badge("Lifted", "info")
+        return badge("Withdrawn" if is_exception else "Lifted", "info")
     if row.ends_at and row.ends_at <= now:
-        return badge("Ended", "info")
-    return badge("In force", "danger")
+        return badge("Ran out unused" if is_exception else "Ended", "info")
+    return badge("In force", "warning" if is_exception else "danger")
+
+
+def is_over(row: Instruction, now: datetime) -> bool:
+    """Whether it is lifted, used or ended, so that nothing of it can be undone."""
+    ended = bool(row.ends_at and row.ends_at <= now)
+    return ended or hasattr(row, "lifting") or hasattr(row, "use")
+
+
+def used_link(row: Instruction) -> SafeString | str:
+    """A link to the decision that used an exception; "" if none did."""
+    if not hasattr(row, "use"):
+        return ""
+    url = reverse("admin:authorizations_decision_change", args=[quote(row.use.decision_id)])
+    text = f"Used {exact_time(row.use.used_at)}"
+    return format_html('<a href="{}" class="text-link">{}</a>', url, text)
+
+
+def lift_link(row: Instruction, now: datetime) -> SafeString | str:
+    """A link to the page that undoes it; a dash once it is over."""
+    if is_over(row, now):
+        return DASH
+    url = reverse("admin:authorizations_instruction_lift", args=[row.pk])
+    verb = "Withdraw" if row.kind == Instruction.Kind.EXCEPTION else "Lift"
+    return format_html('<a href="{}" class="text-link">{}</a>', url, verb)
 
 
 def by_words(row: Instruction | FundEntry) -> str:
