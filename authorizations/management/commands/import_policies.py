@@ -25,9 +25,9 @@ What a file means:
                "assignments" at all.
   overrides    own amounts: all listed are made; others of the policies named are lifted, unless
                the file has no "overrides" at all.
-  freezes, blocks
+  exceptions, freezes, blocks
                each is made once, known by its "reference" or else by all that it says: not
-               again when it has ended or was lifted. Leaving one out undoes nothing.
+               again when it has ended, was lifted or used. Leaving one out undoes nothing.
 A replacement card stands for the first card of its chain. Unknown cards and cardholders are
 created; their details come with their first purchase. A file with an error changes nothing.
 Cards are changed a hundred at a time, after the policies; an interrupted import continues

@@ -1,4 +1,4 @@
-"""Policy files: policies, card groups, assignments, own amounts, funds, freezes and blocks.
+"""Policy files: policies, groups, assignments, own amounts, funds, exceptions, freezes and blocks.
 
 Every key but `name` is optional. A missing list leaves its subject as it is; an empty list means
 that there are none. A policy has its planned versions with it.
@@ -24,19 +24,26 @@ from authorizations.rules.basics.parsing import (
     amount,
     category,
     country,
+    currency,
     flag,
     instant,
     masked_text,
+    one_of,
     stripe_id,
     text,
     whole_number,
 )
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.decision.waivers import NEVER_WAIVED
 from authorizations.rules.policy.document import NAME_LENGTH, normalize
 from authorizations.rules.policy.document_limits import MAX_COUNT, limit_key
 
 T = TypeVar("T")
 
-_KEYS = ("policies", "groups", "assignments", "overrides", "funds", "freezes", "blocks")
+_KEYS = (
+    *("policies", "groups", "assignments", "overrides", "funds"),
+    *("exceptions", "freezes", "blocks"),
+)
 REASON_LENGTH, REFERENCE_LENGTH = 500, 100
 
 MAX_PLANS = 1000  # of a policy
@@ -96,6 +103,14 @@ class ListedStop:
     terms: tuple[tuple[str, Any], ...] = ()
     until: int | None = None
     reference: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ListedException(ListedStop):
+    """An exception of a card, which is known as a stop is.
+
+    `terms` have what it is for, "up_to", "currency" and "waives".
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -335,8 +350,12 @@ _REASON, _REFERENCE = masked_text(REASON_LENGTH), masked_text(REFERENCE_LENGTH)
 
 
 def _stops(fields: Fields) -> Iterator[ListedStop]:
-    """The freezes and the blocks, each with a reason; a reference is of one of them all."""
+    """The exceptions, freezes and blocks, each with a reason; a reference is of one of them all."""
     places: dict[object, Path] = {}
+    for entry in fields.objects("exceptions", _MAX_CARDS):
+        exception = _exception(entry)
+        if exception and not _is_again(entry, _identity(exception), places):
+            yield exception
     entries = [(entry, False) for entry in fields.objects("freezes", _MAX_CARDS)]
     entries += [(entry, True) for entry in fields.objects("blocks", _MAX_CARDS)]
     for entry, is_block in entries:
@@ -353,8 +372,78 @@ def _stops(fields: Fields) -> Iterator[ListedStop]:
         reference = entry.value("reference", _REFERENCE, "")
         if len(fields.problems) > before:
             continue
-        if not _is_again(entry, reference or (kind, target, str(terms), until, reason), places):
-            yield ListedStop(entry.path, kind, target, reason, terms, until, reference)
+        listed = ListedStop(entry.path, kind, target, reason, terms, until, reference)
+        if not _is_again(entry, _identity(listed), places):
+            yield listed
+
+
+def _identity(listed: ListedStop) -> object:
+    """What it is known by: its reference, or all that it says."""
+    said = (type(listed), listed.kind, listed.target, str(listed.terms), listed.until)
+    return listed.reference or (*said, listed.reason)
+
+
+_PLACES: dict[str, Callable[[object], Any]] = {"merchant": merchant, "category": category}
+_waived_reason = one_of("reason", [reason.value for reason in DeclineReason])
+_HOW_WAIVED = (
+    'Write a reason, such as "amount_limit_exceeded", or of one policy: {"reason": "…", '
+    '"policy": "…"}, for a limit with its key as "limit".'
+)
+
+
+def _waiver(given: object) -> dict[str, Any]:
+    """A waiver in its normal form, an object: a reason alone waives all rules that have it."""
+    fields = {"reason": given} if isinstance(given, str) else given
+    known = {"reason", "policy", "limit", "block"}
+    if not isinstance(fields, dict) or "reason" not in fields or fields.keys() - known:
+        raise ValueError(_HOW_WAIVED)
+    found: dict[str, Any] = {"reason": _waived_reason(fields["reason"])}
+    if found["reason"] in NEVER_WAIVED:
+        raise ValueError(f"No exception waives {found['reason']}: leave it out.")
+    given_keys = {key for key, value in fields.items() if value not in (None, "")}
+    if "policy" in given_keys:
+        found["policy"] = text(NAME_LENGTH)(fields["policy"])
+    if "limit" in given_keys:
+        if "policy" not in found:
+            raise ValueError("Name the policy that has this limit, too.")
+        found["limit"] = limit_key(fields["limit"])
+    if "block" in given_keys:
+        block = fields["block"]
+        if not isinstance(block, dict) or len(block) != 1 or block.keys() - _BLOCKED.keys():
+            raise ValueError('Write what the block is about, such as {"country": "FR"}.')
+        found["block"] = {key: _BLOCKED[key](value) for key, value in block.items()}
+    return found
+
+
+def _exception(entry: Fields) -> ListedException | None:
+    """An exception, if it is valid: of a card, an amount and an end, for some place or any."""
+    entry.refuse_others(
+        (*_PLACES, "card", "up_to", "currency", "until", "waives", "reason", "reference")
+    )
+    before = len(entry.problems)
+    card = _required(entry, "card", "Name the card.", stripe_id)
+    places = [key for key in _PLACES if entry.has(key)]
+    if len(places) > 1:
+        entry.problem("category", "Name a merchant or a category, not both.")
+    terms = [(key, entry.value(key, _PLACES[key], None)) for key in places]
+    for key, convert, missing in (
+        ("up_to", amount, "Give the amount that it lets through at most."),
+        ("currency", currency, "Give the currency of the amount, such as eur."),
+        ("until", instant, "Say until when it holds."),
+    ):
+        if not entry.has(key):
+            entry.problem(key, missing)
+        terms.append((key, entry.value(key, convert, None)))
+    _, until = terms.pop()
+    waives = entry.entries("waives", _waiver)
+    if entry.data.get("waives") in (None, "", []):
+        entry.problem("waives", "Say what it waives, as a list of reasons.")
+    reason = _required(entry, "reason", "Give a reason: others will ask why.", _REASON)
+    reference = entry.value("reference", _REFERENCE, "")
+    if len(entry.problems) > before:
+        return None
+    terms.append(("waives", waives))
+    return ListedException(entry.path, ScopeKind.CARD, card, reason, tuple(terms), until, reference)
 
 
 _FIGURES: dict[str, Callable[[object], int]] = {

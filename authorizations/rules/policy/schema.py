@@ -23,6 +23,8 @@ from authorizations.rules.basics.filters import Manner, known_categories
 from authorizations.rules.basics.merchant_entries import MERCHANT_LENGTH
 from authorizations.rules.basics.money import MAX_AMOUNT, known_currencies
 from authorizations.rules.decision.rule import FieldKind, Setting
+from authorizations.rules.decision.values import DeclineReason
+from authorizations.rules.decision.waivers import NEVER_WAIVED
 from authorizations.rules.kinds import SETTINGS
 from authorizations.rules.kinds.any_of import MAX_CONDITIONS
 from authorizations.rules.kinds.schedule import DAYS
@@ -69,6 +71,10 @@ def policy_file_schema() -> Schema:
         "funds": _list(
             _funds(),
             "What is added to pots, or taken out of them. Each is made once, by its reference.",
+        ),
+        "exceptions": _list(
+            _exception(),
+            "Purchases of cards that are let through although rules fail. Each is given once.",
         ),
         "freezes": _list(_freeze(), "What declines every purchase. Each is made once."),
         "blocks": _list(
@@ -357,6 +363,53 @@ def _funds() -> Schema:
         required=["policy", "limit", "amount", "reference", "reason"],
         conditions=[_only_one(kinds, or_false=True)],
     )
+
+
+def _exception() -> Schema:
+    return _object(
+        {
+            "card": _ref("stripe_id") | {"description": "The id of this card alone."},
+            "merchant": _optional(_ref("merchant"), "At this merchant; at any if it is missing."),
+            "category": _optional(_ref("category"), "In this category; in any if it is missing."),
+            "up_to": _ref("amount") | {"description": "The most, in the smallest unit."},
+            "currency": _ref("currency") | {"description": "The currency of the amount."},
+            "waives": {
+                "description": "The decline reasons that it waives. It must waive all that fails.",
+                "type": "array",
+                "items": _waiver(),
+                "minItems": 1,
+                "maxItems": MAX_ENTRIES,
+            },
+            **_end_and_reason(),
+            "until": _ref("moment") | {"description": "Its end, with the offset from UTC."},
+            "reference": _reference(),
+        },
+        required=["card", "up_to", "currency", "until", "waives", "reason"],
+        conditions=[{"not": {"allOf": [_given("merchant"), _given("category")]}}],
+    )
+
+
+def _waiver() -> Schema:
+    reason = _word(reason for reason in DeclineReason if reason not in NEVER_WAIVED)
+    block = _object(
+        {"merchant": _ref("merchant"), "category": _ref("category"), "country": _ref("country")}
+    )
+    one_rule = _object(
+        {
+            "reason": reason,
+            "policy": _optional(_text(NAME_LENGTH), "Of this policy alone, by its name."),
+            "limit": _optional(
+                {"type": "string", "pattern": f"^{LIMIT_KEY.pattern}$"},
+                "Of this limit of the policy alone, by its key; then for any reason.",
+            ),
+            "block": _optional(
+                block | {"minProperties": 1, "maxProperties": 1}, "Of a block of this alone."
+            ),
+        },
+        required=["reason"],
+        conditions=[_if(_given("limit"), _given("policy"))],
+    )
+    return {"anyOf": [reason, one_rule]}
 
 
 def _freeze() -> Schema:

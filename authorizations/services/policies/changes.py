@@ -18,11 +18,13 @@ from authorizations.rules.basics.words import (
 from authorizations.rules.policy.differences import removed_and_added
 from authorizations.rules.policy.document import completed, controls, warnings
 from authorizations.rules.policy.policy_file import (
+    ListedException,
     ListedFunds,
     ListedOverride,
     ListedPlan,
     ListedStop,
 )
+from authorizations.rules.wording.exception_words import allowed_words
 from authorizations.rules.wording.stop_words import blocked_words
 from authorizations.services.cards.grants import NO_DIFFERENCE, GrantDifference
 
@@ -149,7 +151,7 @@ class EachChange(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class StopChange:
-    """A freeze or block to make; `scope` names a group, which may be new."""
+    """A freeze, block or exception to make; `scope` names a group, which may be new."""
 
     listed: ListedStop
 
@@ -157,7 +159,11 @@ class StopChange:
         """The change in readable lines."""
         listed = self.listed
         where = f"{listed.kind} {listed.target}" if listed.target else "every card of the program"
-        what = blocked_words(dict(listed.terms)) if listed.terms else "Freeze"
+        what = "Freeze"
+        if isinstance(listed, ListedException):
+            what = f"One purchase {allowed_words(dict(listed.terms))}"
+        elif listed.terms:
+            what = blocked_words(dict(listed.terms))
         until = f", until {instant_words(listed.until, 'UTC')}" if listed.until else ""
         yield f"  + {what}, for {where}{until}: {listed.reason}"
 
@@ -251,10 +257,13 @@ class Changes:
             yield "Funds"
         for entry in self.funds:
             yield from entry.lines()
-        if self.stops:
-            yield "Freezes and blocks"
-        for stop in self.stops:
-            yield from stop.lines()
+        exceptions = [one for one in self.stops if isinstance(one.listed, ListedException)]
+        stops = [one for one in self.stops if one not in exceptions]
+        for title, made in (("Exceptions", exceptions), ("Freezes and blocks", stops)):
+            if made:
+                yield title
+            for stop in made:
+                yield from stop.lines()
         if self.new_cards or self.new_cardholders:
             yield "Not seen yet; their details come with their first purchase"
         yield from (f"  + card {card}" for card in self.new_cards)

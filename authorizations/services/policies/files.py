@@ -20,9 +20,10 @@ from authorizations.models import (
     PolicyVersion,
 )
 from authorizations.rules.basics.controls import Interval, Scope, ScopeKind, scope_of
+from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.rules.basics.words import gained_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, controls
-from authorizations.rules.policy.policy_file import ListedStop, PolicyFile
+from authorizations.rules.policy.policy_file import ListedException, ListedStop, PolicyFile
 from authorizations.services.policies import (
     counting_ahead,
     funds,
@@ -30,6 +31,7 @@ from authorizations.services.policies import (
     own_amounts,
     plan,
     planned,
+    purchase_exceptions,
     stops,
 )
 from authorizations.services.policies.changes import (
@@ -64,6 +66,7 @@ def export_policies() -> dict[str, Any]:
         ],
         "overrides": list(_once(_exported_amounts())),
         "funds": list(_exported_funds()),
+        "exceptions": list(_once(_exported_exceptions())),
         "freezes": list(_once(_exported(Instruction.Kind.FREEZE))),
         "blocks": list(_once(_exported(Instruction.Kind.BLOCK))),
     }
@@ -130,6 +133,20 @@ def _exported_funds() -> Iterator[dict[str, Any]]:
             "reference": entry.reference,
             "reason": entry.reason,
         }
+
+
+def _exported_exceptions() -> Iterator[dict[str, Any]]:
+    """The exceptions that are in force and unused, the oldest first."""
+    for row in purchase_exceptions.in_force().order_by("pk"):
+        found = {name: value for name, value in row.terms.items() if name != "decision"}
+        waives = found.pop("waives")
+        found["waives"] = [one["reason"] if len(one) == 1 else one for one in waives]
+        found = {"card": scope_of(row.scope).id, **found}
+        if row.ends_at:
+            found["until"] = _until(row.ends_at)
+        if row.reference:
+            found["reference"] = row.reference
+        yield found | {"reason": row.reason}
 
 
 def _until(end: datetime) -> str:
@@ -283,7 +300,7 @@ def _moment(seconds: int | None) -> datetime | None:
 
 
 def _make_stops(file: PolicyFile, author: User | None) -> Iterator[StopChange]:
-    """Freeze and block what the file lists, unless another import did meanwhile."""
+    """Freeze, block and allow what the file lists, unless another import did meanwhile."""
     stops.one_at_a_time("stops of a file")
     for change in plan.new_stops(file):
         try:
@@ -328,7 +345,12 @@ def _stop(listed: ListedStop, author: User | None) -> None:
     until = _moment(listed.until)
     known: dict[str, Any] = {"by": author, "reason": listed.reason, "until": until}
     known["reference"] = listed.reference
-    if listed.terms:
+    if isinstance(listed, ListedException):
+        terms = dict(listed.terms)
+        waives = [Waiver(**one) for one in terms.pop("waives")]
+        limits = {"up_to": terms.pop("up_to"), "currency": terms.pop("currency")}
+        purchase_exceptions.allow_once(target, waives, place=terms, **limits, **known)
+    elif listed.terms:
         stops.block(scope, dict(listed.terms), **known)
     else:
         stops.freeze(scope, **known)

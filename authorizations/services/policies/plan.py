@@ -21,6 +21,7 @@ from authorizations.rules.basics.controls import Interval, LimitControl, ScopeKi
 from authorizations.rules.basics.fields import Path, path_text, quoted
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, completed, controls
 from authorizations.rules.policy.policy_file import (
+    ListedException,
     ListedFunds,
     ListedGroup,
     ListedPlan,
@@ -245,7 +246,7 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
     rows = list(Instruction.objects.values_list(*columns))
     references = {reference for reference, *_ in rows if reference}
     told = {
-        (kind, scope, json.dumps(terms, sort_keys=True), ends and int(ends.timestamp()), reason)
+        (kind, scope, _terms_text(terms), ends and int(ends.timestamp()), reason)
         for reference, kind, scope, terms, ends, reason in rows
         if not reference
     }
@@ -253,7 +254,9 @@ def new_stops(file: PolicyFile) -> Iterator[StopChange]:
         is_group = listed.kind is ScopeKind.GROUP
         target = ids.get(listed.target, "") if is_group else listed.target
         kind = Instruction.Kind.BLOCK if listed.terms else Instruction.Kind.FREEZE
-        terms = json.dumps(dict(listed.terms), sort_keys=True)
+        if isinstance(listed, ListedException):
+            kind = Instruction.Kind.EXCEPTION
+        terms = _terms_text(dict(listed.terms))
         said = (kind, f"{listed.kind}:{target}", terms, listed.until, listed.reason)
         is_known = listed.reference in references if listed.reference else said in told
         if not is_known and (listed.until is None or listed.until > now):
@@ -287,6 +290,12 @@ def new_funds(file: PolicyFile) -> Iterator[FundsChange]:
             raise InvalidPolicyError([Problem((*listed.path, "amount"), message)])
         left[pot] += listed.amount
         yield FundsChange(listed, limit.currency)
+
+
+def _terms_text(terms: dict[str, Any]) -> str:
+    """Terms as text to compare; a file does not say which decision an exception was given from."""
+    said = {name: value for name, value in terms.items() if name != "decision"}
+    return json.dumps(said, sort_keys=True)
 
 
 def _own_amounts(file: PolicyFile, roots: Mapping[str, str]) -> dict[str, Any]:

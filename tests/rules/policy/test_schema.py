@@ -50,6 +50,27 @@ STOPS: dict[str, Any] = {
             "reason": "x",
         },
     ],
+    "exceptions": [
+        {
+            "card": "ic_1",
+            "merchant": {"network_id": "1"},
+            "up_to": 0,
+            "currency": "eur",
+            "until": "2027-01-01",
+            "waives": ["amount_limit_exceeded", {"reason": "blocked", "block": {"country": "FR"}}],
+            "reason": "x",
+            "reference": "R-3",
+        },
+        {
+            "card": "ic_1",
+            "category": "5812",
+            "up_to": 5,
+            "currency": "eur",
+            "until": "2027-01-01T00:00:00Z",
+            "waives": [{"reason": "count_limit_exceeded", "policy": "Team", "limit": "daily"}],
+            "reason": "x",
+        },
+    ],
     "freezes": [
         {"program": True, "until": "2027-01-01", "reason": "x", "reference": "R-1"},
         {"card": "ic_1", "cardholder": None, "group": "", "program": False, "reason": "x"},
@@ -234,10 +255,24 @@ def own(**keys: Any) -> dict[str, Any]:
     }
 
 
+def allowed(**keys: Any) -> dict[str, Any]:
+    usual = STOPS["exceptions"][0]
+    return {"exceptions": [{key: it for key, it in (usual | keys).items() if it is not ...}]}
+
+
 @pytest.mark.parametrize(
     "file",
     [
         [],
+        *(allowed(**{key: ...}) for key in ("card", "up_to", "currency", "until", "waives")),
+        allowed(category="bakeries"),
+        allowed(waives=[]),
+        allowed(waives=["card_frozen"]),
+        allowed(waives=[{"policy": "Team"}]),
+        allowed(waives=[{"reason": "blocked", "limit": "daily"}]),
+        allowed(waives=[{"reason": "blocked", "block": {}}]),
+        allowed(up_to=-1),
+        allowed(cardholder="ich_1"),
         {"polices": []},
         {"policies": {}},
         {"policies": [{}]},
