@@ -604,6 +604,36 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
+            name="ExceptionLimit",
+            fields=[
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("currency", models.CharField(max_length=3)),
+                ("amount", models.PositiveBigIntegerField()),
+                (
+                    "role",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.CASCADE,
+                        related_name="exception_limits",
+                        to="auth.group",
+                    ),
+                ),
+            ],
+            options={
+                "verbose_name": "limit of what its users may give",
+                "verbose_name_plural": "limits of what its users may give",
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("role", "currency"), name="exception_limit_once"
+                    )
+                ],
+            },
+        ),
+        migrations.CreateModel(
             name="Lifting",
             fields=[
                 (
@@ -1649,6 +1679,7 @@ class Migration(migrations.Migration):
                             ("userpermission", "Permission of a user"),
                             ("group", "Role"),
                             ("rolepermission", "Permission of a role"),
+                            ("exceptionlimit", "Limit of a role"),
                         ]
                     ),
                 ),

@@ -25,6 +25,7 @@ RECORDED = {
     "auth_user_groups": "userrole {} user user_id group group_id",
     "auth_user_user_permissions": "userpermission {} user user_id permission permission_id",
     "auth_group": "group {} group id",
+    "authorizations_exceptionlimit": "exceptionlimit {} group role_id",
     "auth_group_permissions": "rolepermission {} group group_id permission permission_id",
 }
 

@@ -17,6 +17,7 @@ from authorizations.models.digest import (
     Stretch,
     Tally,
 )
+from authorizations.models.exception_limits import ExceptionLimit
 from authorizations.models.exports import Export, ExportEnd
 from authorizations.models.findings import (
     Finding,
@@ -64,6 +65,7 @@ __all__ = [
     "Decision",
     "DigestMark",
     "Dispute",
+    "ExceptionLimit",
     "ExceptionUse",
     "Export",
     "ExportEnd",

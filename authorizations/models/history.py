@@ -13,6 +13,7 @@ from django.contrib.postgres.search import SearchVectorField
 from django.db import models
 
 from authorizations.models.cards import Card, CardGroup, Cardholder
+from authorizations.models.exception_limits import ExceptionLimit
 from authorizations.models.policies import (
     Assignment,
     PlanCancellation,
@@ -41,6 +42,7 @@ class Kind(models.TextChoices):
     USER_PERMISSION = "userpermission", "Permission of a user"
     ROLE = "group", "Role"
     ROLE_PERMISSION = "rolepermission", "Permission of a role"
+    EXCEPTION_LIMIT = "exceptionlimit", "Limit of a role"
 
 
 class Tracked(NamedTuple):
@@ -89,6 +91,7 @@ TRACKED = (
     Tracked(User.user_permissions.through, Kind.USER_PERMISSION, _USER_MAY),
     Tracked(Group, Kind.ROLE, {"group": "id"}),
     Tracked(Group.permissions.through, Kind.ROLE_PERMISSION, _ROLE_MAY),
+    Tracked(ExceptionLimit, Kind.EXCEPTION_LIMIT, {"group": "role_id"}),
 )
 """The triggers' arguments, as migration 0004 gives them."""
 

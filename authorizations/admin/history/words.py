@@ -11,6 +11,7 @@ from authorizations.admin.shared.links import card_words
 from authorizations.admin.shared.times import exact_time
 from authorizations.models import Card, HistoryEntry
 from authorizations.models.history import TRACKED, Kind
+from authorizations.rules.basics.money import format_money
 from authorizations.rules.policy.differences import NOTHING, PolicyEdit, differences
 from authorizations.services.queries.history import contents_of
 
@@ -142,6 +143,16 @@ def _user(entry: HistoryEntry) -> Words:
     yield from _columns(entry, "password")
 
 
+def _exception_limit(entry: HistoryEntry) -> Words:
+    """What users of a role may give, in one currency."""
+    was, is_now = entry.before, entry.after
+    currency = (is_now or was or {})["currency"]
+    before, after = (
+        format_money(row["amount"], currency) if row else "no limit" for row in (was, is_now)
+    )
+    yield PolicyEdit(f"May give in {currency.upper()}", before, after)
+
+
 def _rights(entry: HistoryEntry) -> Words:
     """A role of a user, or a permission of either."""
     kind, column = [*_TRACKED[Kind(entry.kind)].refers.items()][1]
@@ -213,4 +224,5 @@ _WORDS: dict[Kind, Callable[[HistoryEntry], Words]] = {
     Kind.USER_ROLE: _rights,
     Kind.USER_PERMISSION: _rights,
     Kind.ROLE_PERMISSION: _rights,
+    Kind.EXCEPTION_LIMIT: _exception_limit,
 }

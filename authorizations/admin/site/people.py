@@ -15,8 +15,12 @@ from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationFo
 from unfold.widgets import UnfoldAdminCheckboxSelectMultipleWidget
 
 from authorizations.admin.history.of_object import WithHistory
-from authorizations.admin.shared.types import ModelAdmin, display
+from authorizations.admin.shared import choices
+from authorizations.admin.shared.money import MoneyField, read_money
+from authorizations.admin.shared.types import ModelAdmin, ModelForm, TabularInline, display
+from authorizations.models import ExceptionLimit
 from authorizations.rules.basics.card_numbers import mask_text
+from authorizations.rules.basics.money import format_money
 
 _LABELS = {"is_staff": "Staff", "is_superuser": "Superuser", "groups": "Roles"}
 _HELP = {
@@ -100,9 +104,65 @@ class UserAdmin(WithHistory, DjangoUserAdmin, ModelAdmin[User]):  # type: ignore
         return ", ".join(group.name for group in user.groups.all())
 
 
+class ExceptionLimitForm(ModelForm[ExceptionLimit]):
+    """A clean `amount` is in the smallest unit of the currency."""
+
+    currency = choices.choose_one(choices.currencies(), label="Currency")
+    amount = MoneyField(label="May give")
+
+    class Meta:
+        model = ExceptionLimit
+        fields = ("currency", "amount")
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if self.instance.pk:
+            self.initial["amount"] = format_money(self.instance.amount, self.instance.currency)
+
+    def clean(self) -> None:
+        super().clean()
+        currency = self.cleaned_data.get("currency", "")
+        if currency not in dict(choices.currencies()):
+            self.add_error("currency", "Choose one of the list.")
+        elif self.cleaned_data.get("amount") is None:
+            self.add_error("amount", "Give an amount; remove the row for any amount.")
+        else:
+            read_money(self, "amount", currency)
+
+
+class ExceptionLimitInline(TabularInline[ExceptionLimit, Group]):
+    model = ExceptionLimit
+    form = ExceptionLimitForm
+    extra = 0
+    hide_title = True
+    readonly_fields = ("shown",)
+    verbose_name = "limit"
+    verbose_name_plural = (
+        "The most that its users may give to one card, cardholder or group: exceptions, own "
+        "amounts and funds, with all it has in force or got within 24 hours (none: any amount)"
+    )
+
+    def may_see(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return request.user.has_perm("auth.view_group")
+
+    def may_edit(self, request: HttpRequest, obj: Group | None = None) -> bool:
+        return bool(request.user.is_superuser)
+
+    @display(description="May give")
+    def shown(self, row: ExceptionLimit) -> str:
+        return format_money(row.amount, row.currency)
+
+    def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:
+        return ("currency", "amount") if self.may_edit(request) else ("shown",)
+
+    has_view_permission = may_see
+    has_add_permission = has_change_permission = has_delete_permission = may_edit
+
+
 @admin.register(Group)
 class GroupAdmin(WithHistory, DjangoGroupAdmin, ModelAdmin[Group]):
     readonly_fields = ("rights",)
+    inlines = (ExceptionLimitInline,)
     search_fields = ("name__folded_contains",)
 
     def get_fields(self, request: HttpRequest, obj: Group | None = None) -> Any:

@@ -23,7 +23,7 @@ from authorizations.rules.basics.parsing import text
 from authorizations.rules.decision.controls import SpendingControls
 from authorizations.rules.decision.values import Window, WindowUsage
 from authorizations.services.host.versions import controls_of
-from authorizations.services.policies import own_amounts, stops
+from authorizations.services.policies import exception_limits, own_amounts, stops
 from authorizations.services.policies.stops import StopError, line
 from authorizations.services.runtime.actor import acting
 from authorizations.services.store import locks, window_sums
@@ -64,6 +64,7 @@ def enter(
     pot = _pot(policy, limit, scope)
     if pot and pot.amount + amount > MAX_AMOUNT:
         raise StopError("The funds would be too large.")
+    exception_limits.check(by, scope, limit.currency, amount)
     if amount < 0 and -amount > (left := _left(pot, limit, restores=restores)):
         raise StopError(too_little(left, limit.currency))
     try:

@@ -24,7 +24,7 @@ from authorizations.rules.basics.controls import (
 )
 from authorizations.rules.basics.money import MAX_AMOUNT
 from authorizations.rules.policy.document import controls
-from authorizations.services.policies import stops
+from authorizations.services.policies import exception_limits, stops
 from authorizations.services.policies.changes import NONE_ASLEEP, Asleep, OverrideChange
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime.actor import acting
@@ -94,8 +94,8 @@ def give(
     """Let a scope have `amount` in place of the limit's, or `raise_by` more.
 
     Figures are in the limit's unit: the smallest of its currency, or purchases. Raises StopError if
-    the policy has no such limit, or nowhere measures this scope or one of its cards; and if the
-    same is in force already, which a policy file could not say.
+    the policy has no such limit, or nowhere measures this scope or one of its cards; if the same is
+    in force already, which a policy file could not say; and if `by` may not give so much.
     """
     policy = Policy.objects.select_related("current_version").get(pk=policy.pk)
     limit = next((one for one in limits_of(policy) if one.key == key), None)
@@ -127,6 +127,8 @@ def give(
             "This is in force already, with the same end and reason: to add another, give a "
             "different reason."
         )
+    beyond = raise_by or max(0, (amount or 0) - limit.limit_value)
+    exception_limits.check(by, scope, limit.currency, beyond)
     return stops.write(
         Instruction.Kind.OVERRIDE, scope, kept, policy=policy, by=by, reason=reason, until=until
     )

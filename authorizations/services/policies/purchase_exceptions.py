@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any, NamedTuple
 
 from django.contrib.auth.models import User
+from django.db import transaction
 from django.db.models import QuerySet
 
 from authorizations.models import DecidedBy, Decision, Instruction
@@ -19,7 +20,7 @@ from authorizations.rules.decision.values import Check, DeclineReason
 from authorizations.rules.decision.waivers import NEVER_WAIVED, waiver_of
 from authorizations.rules.purchases.events import AuthorizationRequest
 from authorizations.rules.wording.reasons import label
-from authorizations.services.policies import stops
+from authorizations.services.policies import exception_limits, stops
 from authorizations.services.policies.stops import StopError
 from authorizations.services.runtime import codec
 from authorizations.services.runtime.codec import DAMAGED
@@ -87,6 +88,7 @@ def never_words(reason: DeclineReason) -> str:
     return f"No exception waives this: {label(reason)}."
 
 
+@transaction.atomic
 def allow_once(
     card_id: str,
     waives: Iterable[Waiver],
@@ -104,7 +106,7 @@ def allow_once(
 
     `place` is a pair of a policy file in its normal form, "merchant" or "category"; any merchant
     without one. `decision` is the declined one it was given from, `reference` what policy files
-    know it by. Raises StopError.
+    know it by. Raises StopError, also if `by` may not give so much.
     """
     waives = list(waives)
     if not waives:
@@ -120,9 +122,11 @@ def allow_once(
         raise StopError("Give an amount that is not negative, and not too large.")
     if currency not in known_currencies():
         raise StopError("Choose the currency of the card.")
+    scope = Scope(ScopeKind.CARD, card_id)
+    exception_limits.check(by, scope, currency, up_to)
     return stops.write(
         Instruction.Kind.EXCEPTION,
-        Scope(ScopeKind.CARD, card_id),
+        scope,
         terms(waives, place or {}, up_to=up_to, currency=currency, decision=decision),
         by=by,
         reason=reason,

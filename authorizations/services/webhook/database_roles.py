@@ -75,6 +75,7 @@ TABLES: dict[str, Rights] = {
     "authorizations_lifting": Rights(webhook=_READ, admin=_ADD),
     # Triggers of the owner's keep it.
     "authorizations_openinstruction": Rights(webhook=_READ, admin=_READ),
+    "authorizations_exceptionlimit": Rights(admin=_ALL),
     "authorizations_fundentry": Rights(admin=_ADD),
     # A trigger of the owner's adds it up.
     "authorizations_pot": Rights(webhook=_READ, admin=_READ),

@@ -88,6 +88,7 @@ def rows() -> dict[str, Callable[[], Row]]:
         "userpermission": lambda: {"user_id": user.pk, "permission_id": permission.pk},
         "group": lambda: {"name": "Writers"},
         "rolepermission": lambda: {"group_id": role.pk, "permission_id": permission.pk},
+        "exceptionlimit": lambda: {"role_id": role.pk, "currency": "eur", "amount": 5},
     }
 
 
@@ -101,6 +102,7 @@ UPDATES = {
     "cardholder": ("name", "Ada"),
     "user": ("is_superuser", True),
     "group": ("name", "Authors"),
+    "exceptionlimit": ("amount", 6),
 }
 
 
