@@ -331,6 +331,7 @@ def _enter(file: PolicyFile, author: User | None) -> Iterator[FundsChange]:
                         by=author,
                         reference=listed.reference,
                         reason=listed.reason,
+                        is_import=True,
                     )
                 except StopError as wrong:  # such as more to be taken out than is left
                     raise InvalidPolicyError([Problem(listed.path, str(wrong))]) from wrong
@@ -349,6 +350,7 @@ def _stop(listed: ListedStop, author: User | None) -> None:
         terms = dict(listed.terms)
         waives = [Waiver(**one) for one in terms.pop("waives")]
         limits = {"up_to": terms.pop("up_to"), "currency": terms.pop("currency")}
+        known["is_import"] = True
         purchase_exceptions.allow_once(target, waives, place=terms, **limits, **known)
     elif listed.terms:
         stops.block(scope, dict(listed.terms), **known)

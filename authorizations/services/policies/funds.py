@@ -44,11 +44,13 @@ def enter(
     by: User | None,
     reference: str,
     reason: str,
+    is_import: bool = False,
 ) -> FundEntry:
     """Add `amount` to a scope's pot, or take it out if it is negative; never more than is left.
 
     `scope` is what the limit measures, a card by the first of its chain; `amount` is in the
-    smallest unit of the limit's currency. Raises StopError.
+    smallest unit of the limit's currency. The limits of roles do not hold for an import. Raises
+    StopError.
     """
     reason, reference = line("Reason", reason), line("Reference", reference, _reference)
     if not amount or abs(amount) > MAX_AMOUNT:
@@ -64,7 +66,8 @@ def enter(
     pot = _pot(policy, limit, scope)
     if pot and pot.amount + amount > MAX_AMOUNT:
         raise StopError("The funds would be too large.")
-    exception_limits.check(by, scope, limit.currency, amount)
+    if not is_import:
+        exception_limits.check(by, scope, limit.currency, amount)
     if amount < 0 and -amount > (left := _left(pot, limit, restores=restores)):
         raise StopError(too_little(left, limit.currency))
     try:

@@ -101,12 +101,13 @@ def allow_once(
     place: Mapping[str, Any] | None = None,
     decision: str = "",
     reference: str = "",
+    is_import: bool = False,
 ) -> Instruction:
     """Let one purchase of this card through, of at most `up_to` in smallest units, up to `until`.
 
     `place` is a pair of a policy file in its normal form, "merchant" or "category"; any merchant
     without one. `decision` is the declined one it was given from, `reference` what policy files
-    know it by. Raises StopError, also if `by` may not give so much.
+    know it by. Raises StopError, also if `by` may not give so much, which an import may.
     """
     waives = list(waives)
     if not waives:
@@ -123,7 +124,8 @@ def allow_once(
     if currency not in known_currencies():
         raise StopError("Choose the currency of the card.")
     scope = Scope(ScopeKind.CARD, card_id)
-    exception_limits.check(by, scope, currency, up_to)
+    if not is_import:
+        exception_limits.check(by, scope, currency, up_to)
     return stops.write(
         Instruction.Kind.EXCEPTION,
         scope,

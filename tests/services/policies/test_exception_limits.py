@@ -90,7 +90,13 @@ def test_an_exception_counts_with_its_amount_used_or_not(give: Any, operator: Us
 
     def allow(up_to: int) -> Instruction:
         return purchase_exceptions.allow_once(
-            "ic_ada", [waiver], up_to=up_to, currency="eur", until=until, by=operator, reason="Shoes"
+            "ic_ada",
+            [waiver],
+            up_to=up_to,
+            currency="eur",
+            until=until,
+            by=operator,
+            reason="Shoes",
         )
 
     allow(20_000)

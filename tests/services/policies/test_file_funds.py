@@ -5,9 +5,9 @@ import time
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Group, User
 
-from authorizations.models import FundEntry, Policy, Pot
+from authorizations.models import ExceptionLimit, FundEntry, Policy, Pot
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.policy.document import InvalidPolicyError
 from authorizations.services.policies import funds
@@ -78,6 +78,14 @@ def test_a_file_adds_and_takes_what_it_lists_once() -> None:
     assert not compare(json.dumps(FILE))
     assert not load(FILE)
     assert FundEntry.objects.count() == 4
+
+
+def test_an_import_in_the_name_of_a_user_is_not_held_to_the_limits_of_their_role() -> None:
+    user, role = User.objects.create(username="operator"), Group.objects.get(name="Operations")
+    user.groups.add(role)
+    ExceptionLimit.objects.create(role=role, currency="eur", amount=1)
+    import_policies(json.dumps(FILE), author=user, allow_new_spending=True)
+    assert pots()["card"] == 1_500
 
 
 def test_leaving_an_entry_out_undoes_nothing_and_the_export_says_all_again() -> None:
