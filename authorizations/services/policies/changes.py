@@ -44,11 +44,15 @@ NONE_ASLEEP = Asleep()
 
 @dataclass(frozen=True, slots=True)
 class PolicyChange:
-    """A document to put in force; `before` is the one in force, None for a new policy."""
+    """A document to put in force; `before` is the one in force, None for a new policy.
+
+    `beside` are sentences about planned versions that the file does not list.
+    """
 
     normal: dict[str, Any]
     before: dict[str, Any] | None
     asleep: Asleep = NONE_ASLEEP
+    beside: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -65,6 +69,7 @@ class PolicyChange:
             yield f"  please check: {warning}"
         if self.asleep.amounts:
             yield f"  please check: {self.asleep}"
+        yield from (f"  please check: {sentence}" for sentence in self.beside)
 
 
 @dataclass(frozen=True, slots=True)

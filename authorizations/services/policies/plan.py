@@ -7,6 +7,8 @@ from dataclasses import replace
 from time import time
 from typing import Any, NamedTuple
 
+from django.utils import timezone
+
 from authorizations.models import (
     Assignment,
     Card,
@@ -19,6 +21,7 @@ from authorizations.models import (
 )
 from authorizations.rules.basics.controls import Interval, LimitControl, ScopeKind, scope_of
 from authorizations.rules.basics.fields import Path, path_text, quoted
+from authorizations.rules.basics.words import instant_words
 from authorizations.rules.policy.document import InvalidPolicyError, Problem, completed, controls
 from authorizations.rules.policy.policy_file import (
     ListedException,
@@ -404,7 +407,21 @@ def _policy_changes(file: PolicyFile, ended_amounts: Sequence[int]) -> Iterator[
                 but=ended_amounts,
             )
         if before != normal:
-            yield PolicyChange(normal, before, asleep)
+            is_left = policy and policy.name not in file.planning
+            beside = tuple(_beside(policy)) if policy and is_left else ()
+            yield PolicyChange(normal, before, asleep, beside)
+
+
+def _beside(policy: Policy) -> Iterator[str]:
+    """What publishing a version means for those that are planned."""
+    now = timezone.now()
+    for plan in policy.listed_plans:
+        version = f"version {plan.version.number}"
+        if plan.begins_at <= now:
+            yield f"{version} is in force by a plan; this one replaces it at once, and for good"
+        else:
+            at = instant_words(int(plan.begins_at.timestamp()), "UTC")
+            yield f"{version} is planned from {at}; this one yields to it then"
 
 
 def _current(names: Iterable[str]) -> dict[str, dict[str, Any]]:

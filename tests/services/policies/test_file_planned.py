@@ -133,6 +133,19 @@ def test_what_is_left_out_is_cancelled_unless_the_policy_has_no_such_list() -> N
     assert "planned" not in export_policies()["policies"][0]
 
 
+def test_a_file_that_changes_a_policy_and_not_its_plans_says_what_becomes_of_them() -> None:
+    load(team(BEGUN, DECEMBER))
+    other = {"name": "Team", **limited(300)}
+    lines = list(compare(json.dumps({"policies": [other]})).lines())
+    by_plan = "version 2 is in force by a plan; this one replaces it at once, and for good"
+    assert f"  please check: {by_plan}" in lines
+    [yields] = [line for line in lines if line.endswith("; this one yields to it then")]
+    assert yields.startswith("  please check: version 3 is planned from ")
+    assert "please check" not in str(list(compare(json.dumps(team(BEGUN, amount=300))).lines()))
+    load({"policies": [other]})
+    assert largest() == 300
+
+
 def test_a_policy_may_have_nothing_but_planned_versions() -> None:
     file: dict[str, Any] = {"policies": [{"name": "Team", "planned": [FROM_JANUARY]}]}
     load(file)
