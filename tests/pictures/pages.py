@@ -70,7 +70,8 @@ def _is_a_page(model_admin: object, name: str) -> bool:
         return False
     if isinstance(model_admin, ProgramDefaultsAdmin) and name.endswith(("_add", "_delete")):
         return False
-    return bool(name) and not name.endswith(("_export", "_again", "_own", "_allow", "_card_assign"))
+    needs_more = ("_export", "_again", "_own", "_allow", "_card_assign", "_cancel")
+    return bool(name) and not name.endswith(needs_more)
 
 
 def _values(pattern: URLPattern, row: Model | None) -> dict[str, Any] | None:
@@ -103,6 +104,8 @@ def _states() -> Iterator[Shown]:
     yield Shown("policy_operator", _change(policy), "operator")
     if drivers := Policy.objects.filter(name="Drivers").first():
         yield Shown("policy_conditions", _change(drivers), "operator")
+        cancel = reverse("admin:authorizations_policy_cancel", args=[drivers.pk])
+        yield Shown("policy_cancel", f"{cancel}?version=2", "operator")
     yield from _own_amounts(policy)
     yield Shown("policy_auditor", _change(policy), "auditor")
     yield Shown("policy_limits", _change(policy), "operator", _add_limits_of_every_interval)

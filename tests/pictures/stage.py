@@ -1,14 +1,17 @@
 """What the demo leaves out, so that no page is empty: a policy that was changed, an export, a
 request that was rejected, stand-in that was switched."""
 
+from datetime import timedelta
 from time import time
 
 from django.contrib.auth.models import User
 from django.test import Client
 from django.test.utils import setup_test_environment
 from django.urls import reverse
+from django.utils import timezone
 
 from authorizations.models import Decision, Finding, Policy
+from authorizations.services.policies.planned import PlannedTimes
 from authorizations.services.policies.publish import publish
 from authorizations.services.webhook import rejections
 from tests.admin import pages
@@ -20,6 +23,7 @@ def set_the_stage() -> None:
     setup_test_environment()  # pages hand out their context
     _raise_a_limit(_logged_in("operator"))
     _ask_for_conditions()
+    _plan_a_version()
     _export(_logged_in("auditor"))
     Client().post("/webhook", b"{}", content_type="application/json")
     rejections.write()
@@ -66,6 +70,16 @@ def _raise_a_limit(client: Client) -> None:
     changed = {"spending_limits-1-amount": "€300.00", "reason": "Team lunch on Friday"}
     response = client.post(url, pages.as_shown(client, url) | changed)
     assert response.status_code == 302, pages.errors(response)
+
+
+def _plan_a_version() -> None:
+    """Of the policy with conditions, from tomorrow on, for a time."""
+    policy = Policy.objects.get(name="Drivers")
+    document = policy.document | {"allowed_merchant_countries": ["FR", "BE", "DE", "IT"]}
+    begin = (timezone.now() + timedelta(days=1)).replace(minute=0, second=0, microsecond=0)
+    operator = User.objects.get(username="operator")
+    times = PlannedTimes(begin, begin + timedelta(days=14))
+    publish(document, operator, "Trade fair in Turin", policy=policy, times=times)
 
 
 def _ask_for_conditions() -> None:

@@ -125,6 +125,9 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
                 messages.info(request, "Nothing to do: it is not planned any more.")
             return HttpResponseRedirect(back)
     times = plan_times(found.begins_at, found.ends_at)
+    then = "From the next purchase on, what is in force without it decides."
+    if found.begins_at > timezone.now():
+        then = "It will not come into force."
     context = {
         **admin.site.each_context(request),
         "title": "Cancel a planned version",
@@ -132,8 +135,7 @@ def cancel_page(request: HttpRequest, object_id: int) -> HttpResponse:
         "original": policy,
         "form": form,
         "button": "Cancel it",
-        "effect": f"Version {number} of {policy.name} is planned {times}. From the next purchase "
-        "on, what is in force without it decides.",
+        "effect": f"Version {number} of {policy.name} is planned {times}. {then}",
         "back": back,
     }
     return TemplateResponse(request, "admin/authorizations/asked.html", context)
