@@ -58,7 +58,7 @@ def test_two_clicks_let_the_declined_purchase_through_once(operator: Client) -> 
     page = html_of(operator, pages.change_url(Decision.objects.get()))
     assert FROM_DECISION in page
     asked = html_of(operator, FROM_DECISION)
-    assert "€540.00 at Hotel Lepic was declined. Waived: monthly limit of Team." in asked
+    assert "€540.00 at Hotel Lepic was declined. Waived: Monthly limit of €500.00 of Team." in asked
     assert "This merchant: Hotel Lepic (network id 1234567890)" in asked
     fields = usual(operator)
     assert (fields["up_to"], fields["where"]) == ("€594.00", "merchant")
@@ -218,7 +218,7 @@ def test_several_rules_are_waived_in_words(operator: Client) -> None:
     republish(Policy.objects.get(), blocked_categories=[HOTEL.category])
     ADA.asks(54_000, event_id="evt_both", merchant=HOTEL)
     page = html_of(operator, allow_url(decision="evt_both"))
-    assert "“Merchant category not allowed” of Team and monthly limit of Team" in page
+    assert "“Merchant category not allowed” of Team and Monthly limit of €500.00 of Team" in page
 
 
 def test_auditors_read_and_allow_nothing(operator: Client, auditor: Client) -> None:

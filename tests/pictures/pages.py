@@ -141,6 +141,7 @@ def _own_amounts(policy: Policy) -> Iterator[Shown]:
             yield Shown(f"instruction_allow_{reason}", f"{allow}?{query}", "operator")
     if used := Decision.objects.filter(exception__isnull=False).last():
         yield Shown("decision_by_exception", _change(used), "operator")
+        yield Shown("card_allowed_once", _change(Card.objects.get(pk=used.card_id)), "operator")
     assign = reverse("admin:authorizations_policy_card_assign")
     yield Shown("policy_assign_card", f"{assign}?card={card.pk}", "operator")
 

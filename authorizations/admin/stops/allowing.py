@@ -34,6 +34,7 @@ from authorizations.rules.decision.values import DeclineReason
 from authorizations.rules.decision.waivers import NEVER_WAIVED
 from authorizations.rules.wording.exception_words import waiver_words
 from authorizations.rules.wording.reasons import label
+from authorizations.rules.wording.sentences import limit_words
 from authorizations.services.policies import purchase_exceptions
 from authorizations.services.policies.purchase_exceptions import Waivable
 from authorizations.services.policies.stops import StopError
@@ -150,8 +151,12 @@ def _again(request: HttpRequest, row: Decision) -> HttpResponse:
         currency=asked.currency,
         initial=_initial(found),
     )
-    waivers = list(dict.fromkeys(waiver_words(waiver) for _, waiver in found.checks))
-    effect = f"Waived: {all_of(waivers)}. Nothing else: if more fails, it is declined. {_EFFECT}"
+    waivers = [
+        f"{limit_words(check.figures)} of {check.policy}" if check.figures else waiver_words(waiver)
+        for check, waiver in found.checks
+    ]
+    waived = all_of(list(dict.fromkeys(waivers)))
+    effect = f"Waived: {waived}. Nothing else: if more fails, it is declined. {_EFFECT}"
     if request.method == "POST" and form.is_valid():
         _, place = places[form.cleaned_data["where"]]
         waives = [waiver for _, waiver in found.checks]

@@ -15,6 +15,7 @@ from authorizations.admin.lists.changelist import KeysetChangeList
 from authorizations.admin.lists.filters import RecordFilters, choice_field
 from authorizations.admin.lists.record_admin import RecordAdmin
 from authorizations.admin.shared.links import DASH, link
+from authorizations.admin.shared.times import exact_time
 from authorizations.admin.shared.types import display
 from authorizations.admin.stops.allowing import allow_page
 from authorizations.admin.stops.own_amount import own_amount_page
@@ -135,7 +136,7 @@ class InstructionAdmin(RecordAdmin[Instruction]):
 
     @display(description="Until", empty_value="Until lifted")
     def ends(self, row: Instruction) -> Any:
-        return row.ends_at
+        return exact_time(row.ends_at) if row.ends_at else None
 
     @display(description="By")
     def by(self, row: Instruction) -> str:

@@ -42,7 +42,7 @@ def waived_words(check: Check) -> str:
 def waiver_words(waiver: Waiver) -> str:
     """What is waived: "monthly limit of Team", "“Merchant not allowed” of Team"."""
     if waiver.limit:
-        return f"{waiver.limit} limit of {waiver.policy}"
+        return f"{waiver.limit.replace('_', ' ')} limit of {waiver.policy}"
     if waiver.block:
         return f"the block of {blocked_words(waiver.block).lower()}"
     named = DeclineReason(waiver.reason)

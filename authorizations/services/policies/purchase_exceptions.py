@@ -85,7 +85,7 @@ def waivable(row: Decision) -> Waivable:
 
 def never_words(reason: DeclineReason) -> str:
     """Why a reason can't be waived."""
-    return f"No exception waives this: {label(reason)}."
+    return f"No exception waives this: {label(reason)}. Put that right, then let it be tried again."
 
 
 @transaction.atomic

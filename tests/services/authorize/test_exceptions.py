@@ -12,7 +12,14 @@ from django.contrib.auth.models import User
 from django.db import IntegrityError, connection, transaction
 from django.utils import timezone
 
-from authorizations.models import Decision, ExceptionUse, Finding, Instruction
+from authorizations.models import (
+    Card,
+    CardGroup,
+    Decision,
+    ExceptionUse,
+    Finding,
+    Instruction,
+)
 from authorizations.rules.basics.controls import Scope, ScopeKind
 from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.authorize import transaction as deciding
@@ -238,6 +245,34 @@ def test_no_policy_can_be_waived(team: Any, allow: Any) -> None:
     assert waiver == Waiver("no_policy")
     allow(waiver)
     assert ADA.reason(54_000) == "approved"
+    assert_clean()
+
+
+def test_a_pot_can_be_overdrawn_by_it_and_is_counted(team: Any, allow: Any) -> None:
+    republish(team, spending_limits=[{"key": "pot", "funds": True}])
+    ADA.asks(54_000, event_id="evt_declined", created=int(time.time()) + 60)
+    [(_, waiver)] = waivable(decided("evt_declined")).checks
+    assert waiver == Waiver("funds_exceeded", "Team", "pot")
+    allow(waiver)
+    purchase = ADA.purchase(54_000, created=int(time.time()) + 60)
+    assert ADA.reason(purchase) == "approved"
+    assert not Finding.objects.exists()
+    assert_clean()
+
+
+def test_a_cards_own_share_of_a_groups_limit_can_be_exceeded_by_it(team: Any, allow: Any) -> None:
+    """Measured is the card; what goes beyond the exception is found all the same."""
+    ADA.asks(0)
+    group = CardGroup.objects.create(name="Drivers")
+    Card.objects.filter(pk="ic_ada").update(group=group)
+    team.assignments.all().delete()
+    in_force("Group", spending_limits=LIMITS, to={"group": group, "each": "cardholder"})
+    allow(Waiver("amount_limit_exceeded", "Group", "monthly"))
+    bought = Told(54_000, ADA)
+    bought.buys()
+    assert not Finding.objects.filter(kind="limit_exceeded").exists()
+    bought.captures(55_000)
+    assert Finding.objects.get(kind="limit_exceeded").amount == 1_000
     assert_clean()
 
 
