@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -20,6 +20,7 @@ from authorizations.models import (
     CardGroup,
     Cardholder,
     Decision,
+    ExceptionUse,
     Finding,
     LedgerEntry,
     Transaction,
@@ -28,9 +29,11 @@ from authorizations.models import (
     WebhookRequest,
 )
 from authorizations.rules.basics.controls import Scope, ScopeKind, scope_of
+from authorizations.rules.basics.purchase_exceptions import Waiver
 from authorizations.services.authorize.group import Member, decide_together
 from authorizations.services.authorize.transaction import authorize
 from authorizations.services.policies import stops
+from authorizations.services.policies.purchase_exceptions import allow_once
 from authorizations.services.runtime.pipeline import BEGIN, COMMIT, ROLLBACK
 from authorizations.services.store import lookup
 from authorizations.services.store.plans import Plan, drive
@@ -194,10 +197,16 @@ STOPS: dict[str, dict[str, str]] = {
 """Freezes, and blocks with terms, by their scope."""
 
 
-def begin(before: Sequence[Step], with_rolling: bool, stopped: Sequence[str]) -> World:
+WAIVED = [Waiver("amount_limit_exceeded"), Waiver("count_limit_exceeded")]
+
+
+def begin(
+    before: Sequence[Step], with_rolling: bool, stopped: Sequence[str], allowed: Sequence[str]
+) -> World:
     """Cards that have paid, in a group of three, and policies in force; some of STOPS.
 
-    Where something is stopped, a card has left the group since its purchases began.
+    Each of the cards `allowed` has an exception, as often as it is named. Where something is
+    stopped, a card has left the group since its purchases began.
     """
     in_force("Program", spending_limits=LIMITS["Program"], partial_approval=True)
     for shopper in SHOPPERS:
@@ -221,6 +230,12 @@ def begin(before: Sequence[Step], with_rolling: bool, stopped: Sequence[str]) ->
             stops.block(scope, terms, by=operator, reason="Fraud")
         else:
             stops.freeze(scope, by=operator, reason="Lost")
+    if allowed:
+        in_force("Tight", spending_limits=[{"amount": 600, "interval": "daily"}])
+    until = timezone.now() + timedelta(hours=1)
+    for card_id in allowed:
+        known: dict[str, Any] = {"up_to": 2_600, "currency": "eur", "until": until}
+        allow_once(card_id, WAIVED, by=operator, reason="Trip", **known)
     return world
 
 
@@ -228,7 +243,7 @@ def begin(before: Sequence[Step], with_rolling: bool, stopped: Sequence[str]) ->
 
 UNLIKE = {
     *("id", "decided_at", "duration_us", "position", "webhook_request_id", "repeats_id"),
-    *("entered_at", "timings", "asked_at", "found_at", "first_seen"),
+    *("entered_at", "timings", "asked_at", "found_at", "first_seen", "used_at"),
 }
 """Ids that are drawn and times that are measured."""
 
@@ -243,6 +258,7 @@ KEPT: tuple[tuple[type[models.Model], str], ...] = (
     (Card, "pk"),
     (Cardholder, "pk"),
     (Finding, "pk"),
+    (ExceptionUse, "pk"),
 )
 
 
@@ -291,6 +307,7 @@ def decided_together(batch: Sequence[Json]) -> Left:
     assert redecided() == []
     order = [place for place, one in enumerate(computed) if one] + left
     note(f"{len(computed) - len(left)} of {len(computed)} together")
+    note(f"{ExceptionUse.objects.count()} exceptions used")
     return Left(answers, kept(), order)
 
 
@@ -322,18 +339,31 @@ def without_who_came_first(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     ],
     with_rolling=False,
     stopped=[],
+    allowed=[],
+)
+@example(
+    before=[],
+    drawn=[Step("new", 0, 2_600, 0, 0, 0)] * 8,
+    with_rolling=False,
+    stopped=[],
+    allowed=["ic_0", "ic_0"],
 )
 @given(
     before=st.lists(steps, max_size=4),
     drawn=st.lists(steps, min_size=2, max_size=12),
     with_rolling=st.booleans(),
     stopped=st.lists(st.sampled_from(list(STOPS)), max_size=2, unique=True),
+    allowed=st.lists(st.sampled_from(["ic_0", "ic_1", "ic_3"]), max_size=3),
 )
 def test_a_group_leaves_the_rows_and_answers_of_its_requests_one_by_one(
-    before: list[Step], drawn: list[Step], with_rolling: bool, stopped: list[str]
+    before: list[Step],
+    drawn: list[Step],
+    with_rolling: bool,
+    stopped: list[str],
+    allowed: list[str],
 ) -> None:
     with transaction.atomic():
-        world = begin(before, with_rolling, stopped)
+        world = begin(before, with_rolling, stopped, allowed)
         batch = [world.request(step) for step in drawn]
         together = taken_back(partial(decided_together, batch))
         alone = taken_back(partial(decided_one_by_one, batch, together.order))
